@@ -1,0 +1,59 @@
+# Compiler settings and the few functions every CMakeLists.txt here uses.
+include_guard()
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+set(THREADS_PREFER_PTHREAD_FLAG ON)
+find_package(Threads REQUIRED)
+find_package(absl REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(spdlog REQUIRED)
+
+find_program(COPPICE_CCACHE ccache)
+if(COPPICE_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${COPPICE_CCACHE})
+endif()
+
+# One interface target carries the include root and the warnings, so that generated code and
+# system headers are spared.
+add_library(coppice_settings INTERFACE)
+target_include_directories(coppice_settings INTERFACE ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR}/gen)
+target_compile_options(coppice_settings INTERFACE -Wall -Wextra -Wno-unused-parameter
+  $<$<BOOL:${COPPICE_WERROR}>:-Werror>
+  $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety>)
+target_compile_definitions(coppice_settings INTERFACE COPPICE_VERSION="${PROJECT_VERSION}")
+
+if(COPPICE_SANITIZE)
+  add_compile_options(-fsanitize=${COPPICE_SANITIZE} -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=${COPPICE_SANITIZE})
+endif()
+
+# Adds a directory when it holds a CMakeLists.txt.
+function(coppice_add_subdirectory dir)
+  if(EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/${dir}/CMakeLists.txt)
+    add_subdirectory(${dir})
+  endif()
+endfunction()
+
+# coppice_library(NAME SRCS a.cc ... LIBS x ...): a static library with the project's settings.
+function(coppice_library name)
+  cmake_parse_arguments(A "" "" "SRCS;LIBS" ${ARGN})
+  add_library(${name} STATIC ${A_SRCS})
+  target_link_libraries(${name} PUBLIC coppice_settings ${A_LIBS})
+endfunction()
+
+# coppice_test(NAME SRCS a_test.cc ... LIBS x ... [LABELS l ...] [TIMEOUT s]): one GoogleTest binary.
+function(coppice_test name)
+  cmake_parse_arguments(A "" "TIMEOUT" "SRCS;LIBS;LABELS" ${ARGN})
+  if(NOT A_TIMEOUT)
+    set(A_TIMEOUT 120)
+  endif()
+  add_executable(${name} ${A_SRCS})
+  target_link_libraries(${name} PRIVATE coppice_settings ${A_LIBS} GTest::gmock GTest::gtest_main)
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  add_test(NAME ${name} COMMAND ${name})
+  set_tests_properties(${name} PROPERTIES LABELS "${A_LABELS}" TIMEOUT ${A_TIMEOUT})
+endfunction()

@@ -1,0 +1,34 @@
+#ifndef COPPICE_COMMON_BASE_DIGEST_H_
+#define COPPICE_COMMON_BASE_DIGEST_H_
+
+#include <cstddef>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+
+namespace coppice {
+
+// XXH3-128 as 32 lower-case hex digits (canonical, big-endian order), computed in pieces. It finds accidents, not forgeries. Not thread-safe.
+class Digest {
+ public:
+  Digest();
+  ~Digest();
+  Digest(const Digest&) = delete;
+  Digest& operator=(const Digest&) = delete;
+
+  void Update(const void* data, size_t size);
+  std::string Hex() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+std::string DigestOf(const void* data, size_t size);
+// Codes as in files.h.
+absl::StatusOr<std::string> DigestOfFile(const std::string& path);
+
+}  // namespace coppice
+
+#endif  // COPPICE_COMMON_BASE_DIGEST_H_
