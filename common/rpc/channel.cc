@@ -1,0 +1,75 @@
+#include "common/rpc/channel.h"
+
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
+#include <grpcpp/support/channel_arguments.h>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+
+namespace coppice::rpc {
+namespace {
+
+// Splits host:port (also [v6]:port). False when the form is another.
+bool SplitAddress(const std::string& address, std::string* host, int* port) {
+  const size_t colon = address.rfind(':');
+  if (colon == std::string::npos || colon == 0) return false;
+  *host = address.substr(0, colon);
+  const bool bracketed = absl::StartsWith(*host, "[") && absl::EndsWith(*host, "]");
+  if (!bracketed && absl::StrContains(*host, ':')) return false;
+  return absl::SimpleAtoi(address.substr(colon + 1), port) && *port >= 0 && *port <= 65535;
+}
+
+}  // namespace
+
+absl::StatusOr<std::shared_ptr<grpc::Channel>> MakeChannel(const std::string& address) {
+  std::string host;
+  int port = 0;
+  if (!absl::StartsWith(address, "unix:") && (!SplitAddress(address, &host, &port) || port == 0)) {
+    return absl::InvalidArgumentError(absl::StrCat("coordinator address '", address,
+                                                   "' is not of the form host:port, for example 127.0.0.1:", kDefaultPort));
+  }
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 20000);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10000);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 200);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 200);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 5000);
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  // Proxies from the environment are meant for the web, not for a coordinator inside the cluster.
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
+  arguments.SetMaxSendMessageSize(kMaxMessageBytes);
+  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+}
+
+bool IsLoopback(const std::string& address) {
+  if (absl::StartsWith(address, "unix:")) return true;
+  std::string host;
+  int port = 0;
+  if (!SplitAddress(address, &host, &port)) return false;
+  return host == "localhost" || host == "[::1]" || absl::StartsWith(host, "127.");
+}
+
+absl::Status ExplainCallError(const absl::Status& status, const std::string& address) {
+  if (absl::IsUnavailable(status)) {
+    return absl::UnavailableError(absl::StrCat("cannot reach the coordinator at ", address, " (", status.message(),
+                                               "); start one with `coppice-coordinator`, or name another with --coordinator "
+                                               "HOST:PORT or COPPICE_COORDINATOR"));
+  }
+  if (absl::IsDeadlineExceeded(status)) {
+    return absl::DeadlineExceededError(absl::StrCat("the coordinator at ", address, " did not answer in time (",
+                                                    status.message(), "); check its log and its load"));
+  }
+  if (absl::IsUnimplemented(status)) {
+    return absl::UnimplementedError(absl::StrCat("what listens at ", address,
+                                                 " is not a Coppice coordinator, or one of another version (",
+                                                 status.message(), "); compare `coppice --version` on both machines"));
+  }
+  return status;
+}
+
+}  // namespace coppice::rpc

@@ -1,0 +1,32 @@
+#ifndef COPPICE_COMMON_RPC_CHANNEL_H_
+#define COPPICE_COMMON_RPC_CHANNEL_H_
+
+#include <grpcpp/channel.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+
+namespace coppice::rpc {
+
+// The number of the wire's present form; both sides compare it when they meet.
+inline constexpr uint32_t kProtocolVersion = 1;
+inline constexpr int kDefaultPort = 7070;
+// Largest message either side sends: a page of jobs, a batch of rows, a checkpoint chunk.
+inline constexpr int kMaxMessageBytes = 16 << 20;
+
+// A channel with keepalive (20 s) and the size limit above. The address is host:port or unix:/path.
+// INVALID_ARGUMENT for an address of another form, with an example.
+absl::StatusOr<std::shared_ptr<grpc::Channel>> MakeChannel(const std::string& address);
+
+// True for 127.0.0.0/8, [::1], localhost and unix: addresses.
+bool IsLoopback(const std::string& address);
+
+// Adds which coordinator and what to do to the status of a failed call: "cannot reach the coordinator at HOST:PORT: ...; is it running? ...".
+absl::Status ExplainCallError(const absl::Status& status, const std::string& address);
+
+}  // namespace coppice::rpc
+
+#endif  // COPPICE_COMMON_RPC_CHANNEL_H_
