@@ -1,0 +1,350 @@
+// The coordinator's vocabulary: plain values, free of SQLite and protobuf.
+#ifndef COPPICE_COORDINATOR_CORE_TYPES_H_
+#define COPPICE_COORDINATOR_CORE_TYPES_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace coppice::core {
+
+using SweepId = uint64_t;
+using GroupId = uint64_t;
+using JobId = uint64_t;
+using Epoch = uint64_t;
+
+// Stored as these numbers.
+enum class JobState { kPending = 1, kRunning = 2, kSucceeded = 3, kFailed = 4, kCancelled = 5 };
+
+struct JobCounts {
+  uint64_t pending = 0;
+  uint64_t running = 0;
+  uint64_t succeeded = 0;
+  uint64_t failed = 0;
+  uint64_t cancelled = 0;
+
+  uint64_t total() const { return pending + running + succeeded + failed + cancelled; }
+  uint64_t unfinished() const { return pending + running; }
+};
+
+// ---- plan -------------------------------------------------------------------------------------
+
+// Jobs that differ only in seed. `run_json` is the trainer's `run` object, opaque to the core.
+struct GroupSpec {
+  std::string task;
+  uint32_t depth = 0;
+  std::string run_json;
+  uint32_t steps = 0;
+  uint32_t report_every = 0;
+  uint32_t checkpoint_every = 0;
+  uint32_t keep = 2;
+  uint32_t keep_every = 0;
+  double work_per_step = 0;  // multiply-adds of one seed
+};
+
+// A valid, resolved sweep: the grid is groups x seeds.
+struct SweepSpec {
+  std::string name;
+  std::string spec_blob;  // the user's spec in canonical serialized form: equal blobs mean the same sweep
+  int32_t priority = 0;
+  uint32_t max_failures = 3;
+  std::vector<GroupSpec> groups;
+  std::vector<uint32_t> seeds;
+};
+
+struct GroupSummary {
+  GroupId id = 0;
+  GroupSpec spec;
+  JobCounts counts;
+  uint64_t steps_done = 0;
+};
+
+struct SweepSummary {
+  SweepId id = 0;
+  std::string name;
+  bool paused = false;
+  int32_t priority = 0;
+  int64_t created_ms = 0;
+  int64_t finished_ms = 0;
+  JobCounts counts;
+  uint64_t steps_done = 0;
+  uint64_t steps_total = 0;
+  double seed_steps_per_second = 0;
+  double eta_seconds = -1;
+  uint64_t workers = 0;
+};
+
+struct SweepDetails {
+  SweepSummary summary;
+  std::string spec_blob;
+  std::vector<GroupSummary> groups;
+};
+
+struct Plan {
+  std::vector<GroupSummary> groups;
+  uint64_t jobs = 0;
+  uint64_t packs = 0;
+  uint32_t pack_width = 0;
+  double expected_work = 0;
+  uint64_t steps_total = 0;
+};
+
+struct SubmitResult {
+  SweepSummary sweep;
+  Plan plan;
+  bool created = false;
+};
+
+// ---- jobs -------------------------------------------------------------------------------------
+
+struct MetricValue {
+  std::string name;
+  double value = 0;
+};
+
+struct MetricRow {
+  uint32_t step = 0;
+  std::vector<MetricValue> values;
+};
+
+struct Job {
+  JobId id = 0;
+  SweepId sweep_id = 0;
+  GroupId group_id = 0;
+  std::string sweep;
+  std::string task;
+  uint32_t depth = 0;
+  uint32_t seed = 0;
+  JobState state = JobState::kPending;
+  uint32_t step = 0;
+  uint32_t steps = 0;
+  Epoch epoch = 0;
+  uint32_t attempts = 0;
+  uint32_t failures = 0;
+  std::string worker;
+  std::string reason;
+  int64_t created_ms = 0;
+  int64_t started_ms = 0;
+  int64_t finished_ms = 0;
+  uint32_t checkpoint_step = 0;
+  bool sweep_paused = false;
+  std::vector<MetricValue> latest;
+};
+
+struct JobFilter {
+  std::string sweep;  // empty: all sweeps (only with job_ids)
+  std::vector<JobId> job_ids;
+  std::vector<std::string> tasks;
+  std::vector<uint32_t> depths;
+  std::vector<uint32_t> seeds;
+  std::vector<JobState> states;
+};
+
+struct JobPage {
+  std::vector<Job> jobs;
+  JobId next_after = 0;  // pass as `after` for the next page; 0: that was the last
+};
+
+struct Attempt {
+  Epoch epoch = 0;
+  std::string worker;
+  int64_t granted_ms = 0;
+  int64_t ended_ms = 0;
+  std::string outcome;  // succeeded, failed, preempted, released, expired, cancelled; empty while running
+  std::string message;
+  uint32_t start_step = 0;
+  uint32_t end_step = 0;
+  std::string provenance;
+};
+
+struct JobEvent {
+  int64_t time_ms = 0;
+  Epoch epoch = 0;
+  std::string type;
+  std::string message;
+};
+
+struct Checkpoint {
+  JobId job_id = 0;
+  Epoch epoch = 0;
+  uint32_t step = 0;
+  std::string path;  // relative to the checkpoint root
+  std::string digest;
+  uint64_t bytes = 0;
+  int64_t committed_ms = 0;
+};
+
+struct JobDetails {
+  Job job;
+  std::string run_json;
+  std::vector<Attempt> attempts;
+  std::vector<JobEvent> events;
+  std::vector<Checkpoint> checkpoints;  // newest first; the first is current
+};
+
+struct Explanation {
+  Job job;
+  std::vector<std::string> reasons;
+};
+
+struct JobMetrics {
+  JobId job_id = 0;
+  std::string task;
+  uint32_t depth = 0;
+  uint32_t seed = 0;
+  Epoch epoch = 0;
+  bool archived = false;
+  MetricRow row;
+};
+
+struct MetricsQuery {
+  JobFilter filter;
+  std::vector<std::string> names;
+  uint32_t from_step = 0;
+  bool include_archived = false;
+};
+
+// Rows come in order of (job, step); ask again with `after` = cursor until `end`.
+struct MetricsCursor {
+  JobId job_id = 0;
+  uint32_t step = 0;
+  Epoch epoch = 0;
+  bool begun = false;
+};
+struct MetricsPage {
+  std::vector<JobMetrics> rows;
+  MetricsCursor next;
+  bool end = false;
+};
+
+struct LogPage {
+  Epoch epoch = 0;
+  std::string text;
+  uint64_t next = 0;   // pass as `after` to go on
+  bool job_ended = false;
+};
+
+// ---- workers ----------------------------------------------------------------------------------
+
+struct LeaseRef {
+  JobId job_id = 0;
+  Epoch epoch = 0;
+  friend bool operator==(const LeaseRef&, const LeaseRef&) = default;
+};
+
+struct HeldLease {
+  LeaseRef lease;
+  uint32_t step = 0;
+  double steps_per_second = 0;
+  uint32_t slot = 0;
+};
+
+struct WorkerInfo {
+  std::string name;
+  std::string instance;
+  std::string host;
+  std::string version;
+  uint32_t slots = 0;
+  uint32_t pack_width = 0;
+  std::string device;
+  bool shared_checkpoints = false;
+};
+
+struct Worker {
+  std::string id;
+  WorkerInfo info;
+  bool draining = false;
+  bool connected = false;
+  int64_t registered_ms = 0;
+  int64_t last_seen_ms = 0;
+  uint32_t running_jobs = 0;
+};
+
+struct Registration {
+  std::string worker_id;
+  uint32_t heartbeat_interval_ms = 0;
+  uint32_t lease_ms = 0;
+  std::string store_id;
+};
+
+struct AcquireRequest {
+  std::string worker_id;
+  std::string request_id;
+  uint32_t slot = 0;
+  uint32_t pack_width = 1;
+  uint32_t wait_ms = 0;
+};
+
+struct Lease {
+  LeaseRef ref;
+  uint32_t seed = 0;
+  std::optional<Checkpoint> resume;
+  std::string checkpoint_dir;  // relative
+  std::string sweep;
+};
+
+struct LeaseGrant {
+  std::vector<Lease> leases;  // empty: no work within wait_ms
+  std::string run_json;
+};
+
+enum class DirectiveAction { kContinue, kPreempt, kStop };
+
+struct Directive {
+  LeaseRef lease;
+  DirectiveAction action = DirectiveAction::kContinue;
+  std::string reason;
+};
+
+struct HeartbeatResult {
+  std::vector<Directive> directives;
+  bool drain = false;
+};
+
+// One numbered record of an attempt's stream: exactly one of row, log, provenance.
+struct Record {
+  LeaseRef lease;
+  uint64_t sequence = 0;
+  std::optional<MetricRow> row;
+  std::optional<std::string> log;
+  std::optional<std::string> provenance;
+};
+
+struct RecordAck {
+  LeaseRef lease;
+  uint64_t sequence = 0;
+  bool stale = false;
+  std::string error;
+};
+
+struct CheckpointCommit {
+  std::string worker_id;
+  LeaseRef lease;
+  uint32_t step = 0;
+  std::string path;
+  std::string digest;
+  uint64_t bytes = 0;
+};
+
+// The end of an attempt as its worker reports it.
+struct AttemptEnd {
+  std::string worker_id;
+  LeaseRef lease;
+  uint32_t step = 0;
+  uint64_t last_sequence = 0;  // of a completion
+  std::string kind;            // of a failure
+  std::string message;         // of a failure or a release
+  std::string log_tail;
+};
+
+struct ServerInfo {
+  std::string store_id;
+  int64_t started_ms = 0;
+  std::string checkpoint_root;
+};
+
+}  // namespace coppice::core
+
+#endif  // COPPICE_COORDINATOR_CORE_TYPES_H_
