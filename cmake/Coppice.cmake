@@ -14,7 +14,9 @@ find_package(spdlog REQUIRED)
 
 find_program(COPPICE_CCACHE ccache)
 if(COPPICE_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${COPPICE_CCACHE})
+  # Relative paths and no working folder in the hash: another checkout of the same tree hits the cache.
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1
+      CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime CCACHE_MAXSIZE=5G ${COPPICE_CCACHE})
 endif()
 
 # One interface target carries the include root and the warnings, so that generated code and

@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Installs with apt every package that building, testing and running Coppice needs on Debian 12. What is there already is skipped.
+#   deploy/install.sh            everything
+#   deploy/install.sh --run      only what the built binaries need at run time
+set -euo pipefail
+
+runtime=(
+  libopenblas0-openmp libtorch1.13 libgrpc++1.51 libprotobuf32 libabsl20220623 libsqlite3-0
+  libyaml-cpp0.7 libspdlog1.10 libfmt9 gnuplot-nox ca-certificates
+)
+build=(
+  g++ clang cmake ninja-build ccache git pkg-config
+  libtorch-dev libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc libabsl-dev
+  libsqlite3-dev libyaml-cpp-dev libcli11-dev libspdlog-dev nlohmann-json3-dev libxxhash-dev
+  librandom123-dev libgtest-dev libgmock-dev libbenchmark-dev python3
+)
+
+case "${1:-}" in
+  "") packages=("${runtime[@]}" "${build[@]}") ;;
+  --run) packages=("${runtime[@]}") ;;
+  *) echo "usage: deploy/install.sh [--run]" >&2; exit 2 ;;
+esac
+
+missing=()
+for package in "${packages[@]}"; do
+  dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+done
+if [ ${#missing[@]} -eq 0 ]; then
+  echo "install: all ${#packages[@]} packages are there"
+  exit 0
+fi
+echo "install: ${missing[*]}"
+if ! command -v apt-get >/dev/null; then
+  echo "install: this script needs apt-get (Debian 12); install the packages above with your system's tools" >&2
+  exit 1
+fi
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+  command -v sudo >/dev/null || { echo "install: run it as root, or install sudo" >&2; exit 1; }
+  as_root=(sudo)
+fi
+export DEBIAN_FRONTEND=noninteractive
+"${as_root[@]}" apt-get update -q
+"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}"
