@@ -1,0 +1,157 @@
+#!/usr/bin/env python3
+"""Checks what the compiler does not: the dependency rule between folders, walls around heavy libraries,
+registration of every test, and where time may be read.
+
+    check_tree.py ROOT         prints one line a violation; exit code 1 when there are any
+    check_tree.py --self-test  proves on a made-up tree that each rule finds its violation
+"""
+import os
+import re
+import sys
+import tempfile
+
+SOURCE = ('.cc', '.h', '.cu', '.cuh')
+TOP = ('proto', 'common', 'coordinator', 'worker', 'cli', 'tests', 'bench')
+
+# folder -> folders of the project it may include from (itself is always allowed; "gen" is generated protobuf code).
+ALLOWED = {
+    'common/base': (),
+    'common/rpc': ('common/base', 'gen'),
+    'common/spec': ('common/base', 'gen'),
+    'coordinator/core': ('common/base',),
+    'coordinator/store': ('common/base', 'coordinator/core'),
+    'coordinator/service': ('common/base', 'common/rpc', 'common/spec', 'coordinator/core', 'coordinator/store', 'gen'),
+    'coordinator': ('common/base', 'common/rpc', 'common/spec', 'coordinator/core', 'coordinator/store',
+                    'coordinator/service', 'gen'),
+    'worker/daemon': ('common/base', 'common/rpc', 'common/spec', 'gen'),
+    'worker/trainer': ('common/base',),
+    'cli': ('common/base', 'common/rpc', 'common/spec', 'gen'),
+}
+
+# (what an include looks like, folders where it may stand, name for the message)
+WALLS = (
+    (re.compile(r'#include [<"](torch|ATen|c10|caffe2)/'), ('worker/trainer', 'tests/worker/trainer', 'bench'), 'LibTorch'),
+    (re.compile(r'#include [<"]sqlite3\.h'), ('coordinator/store', 'tests/coordinator/store'), 'SQLite'),
+    (re.compile(r'#include [<"](grpcpp|grpc)/'),
+     ('common/rpc', 'coordinator/service', 'coordinator/main.cc', 'worker/daemon', 'cli', 'tests', 'bench'), 'gRPC'),
+    (re.compile(r'#include [<"]yaml-cpp/'), ('cli', 'tests/cli'), 'yaml-cpp'),
+)
+
+TIME = re.compile(r'sleep_for|sleep_until|\bSleepFor\(|absl::Now\(|(system|steady)_clock::now|\b(usleep|nanosleep|sleep)\(')
+TIME_FREE = ('common/base', 'bench')
+
+INCLUDE = re.compile(r'#include "([^"]+)"')
+
+
+def files(root):
+    for top in TOP:
+        for folder, _, names in os.walk(os.path.join(root, top)):
+            for name in sorted(names):
+                if name.endswith(SOURCE):
+                    path = os.path.join(folder, name)
+                    yield os.path.relpath(path, root), path
+
+
+def under(path, prefix):
+    return path == prefix or path.startswith(prefix + '/')
+
+
+def module_of(path):
+    best = None
+    for module in ALLOWED:
+        if under(path, module) and (best is None or len(module) > len(best)):
+            best = module
+    return best
+
+
+def target_of(include):
+    return 'gen' if include.startswith('coppice/v1/') else module_of(include)
+
+
+def strip_comment(line):
+    return line.split('//', 1)[0]
+
+
+def check_file(relative, text):
+    module = module_of(relative)
+    for number, line in enumerate(text.splitlines(), 1):
+        where = f'{relative}:{number}'
+        for pattern, allowed, name in WALLS:
+            if pattern.search(line) and not any(under(relative, prefix) for prefix in allowed):
+                yield f'{where}: includes {name} outside of {", ".join(allowed)}'
+        if module is not None:
+            match = INCLUDE.search(line)
+            target = target_of(match.group(1)) if match else None
+            if target is not None and target != module and target not in ALLOWED[module]:
+                yield f'{where}: {module} may not depend on {target}'
+        code = strip_comment(line)
+        if TIME.search(code) and not relative.startswith('tests/') and not any(under(relative, p) for p in TIME_FREE):
+            yield f'{where}: reads the time or sleeps; take a Clock (common/base/clock.h)'
+
+
+def check_registration(root, relative):
+    if not relative.endswith('_test.cc'):
+        return
+    folder = os.path.dirname(relative)
+    while folder.startswith('tests'):
+        lists = os.path.join(root, folder, 'CMakeLists.txt')
+        inside = os.path.relpath(relative, folder)
+        if os.path.exists(lists):
+            with open(lists, encoding='utf-8') as file:
+                if re.search(r'\b' + re.escape(inside) + r'\b', file.read()):
+                    return
+        folder = os.path.dirname(folder)
+    yield f'{relative}: no CMakeLists.txt names it, so it never runs'
+
+
+def check(root):
+    found = []
+    for relative, path in files(root):
+        with open(path, encoding='utf-8') as file:
+            found += check_file(relative, file.read())
+        found += check_registration(root, relative)
+    return found
+
+
+def self_test():
+    planted = {
+        'worker/daemon/a.cc': ('#include <torch/torch.h>', 'LibTorch'),
+        'coordinator/core/b.cc': ('#include <sqlite3.h>', 'SQLite'),
+        'coordinator/core/c.h': ('#include "coppice/v1/sweep.pb.h"', 'may not depend on gen'),
+        'worker/trainer/d.cc': ('#include "common/rpc/status.h"', 'may not depend on common/rpc'),
+        'cli/e.cc': ('#include "coordinator/core/types.h"', 'may not depend on coordinator/core'),
+        'common/spec/f.cc': ('auto t = absl::Now();', 'reads the time'),
+        'tests/cli/lost_test.cc': ('TEST(A, B) {}', 'never runs'),
+    }
+    clean = {
+        'cli/g.cc': '#include "common/rpc/channel.h"\n// sleep(1) in a comment\n',
+        'tests/cli/kept_test.cc': 'TEST(A, B) {}',
+        'tests/cli/CMakeLists.txt': 'coppice_test(kept SRCS kept_test.cc)',
+    }
+    with tempfile.TemporaryDirectory() as root:
+        for relative, text in [(k, v[0]) for k, v in planted.items()] + list(clean.items()):
+            path = os.path.join(root, relative)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, 'w', encoding='utf-8') as file:
+                file.write(text + '\n')
+        found = check(root)
+    for relative, (_, message) in planted.items():
+        hits = [line for line in found if line.startswith(relative) and message in line]
+        if len(hits) != 1:
+            return [f'rule not proven: {relative} should give "{message}", got {found}']
+    extra = [line for line in found if not any(line.startswith(relative) for relative in planted)]
+    return [f'false alarm: {line}' for line in extra]
+
+
+def main():
+    if len(sys.argv) != 2:
+        print(__doc__, file=sys.stderr)
+        return 2
+    found = self_test() if sys.argv[1] == '--self-test' else check(sys.argv[1])
+    for line in found:
+        print(line)
+    return 1 if found else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
