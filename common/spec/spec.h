@@ -31,15 +31,19 @@ absl::Status ProblemsToStatus(const std::vector<Problem>& problems);
 // The settings of one group with every field set: the paper's defaults, then the spec, then its overrides in order. The spec must be valid.
 v1::RunConfig ResolveRun(const v1::SweepSpec& spec, const std::string& task, uint32_t depth);
 
-// Multiply-adds of one training step of one seed, as the scheduler's measure of length: 6 * 12 * depth * d_model^2-like terms times the tokens of a mean batch
-// (27 tokens a sentence for question and tense, 14 for dyck).
+// Multiply-adds of one training step of one seed, the scheduler's measure of length: three times those of a forward pass over the
+// tokens of a mean batch (27 tokens a sentence for question and tense, 14 for dyck).
 double WorkPerStep(const v1::RunConfig& run);
 
 // The `run` object of the trainer's run spec (docs/trainer-protocol.md); field order and numbers are canonical, so equal runs give equal text.
 std::string RunConfigToJson(const v1::RunConfig& run);
 absl::StatusOr<v1::RunConfig> RunConfigFromJson(const std::string& json);
 
-// Equal as a user means it: the same jobs with the same settings (compares serialized canonical forms).
+// The spec's value or its default.
+int32_t Priority(const v1::SweepSpec& spec);
+uint32_t MaxFailures(const v1::SweepSpec& spec);
+
+// Equal as a user means it: the same jobs with the same settings (a default written out or a list in another order makes no difference).
 bool SameSweep(const v1::SweepSpec& a, const v1::SweepSpec& b);
 
 }  // namespace coppice::spec

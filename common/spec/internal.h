@@ -1,0 +1,27 @@
+// Shared by the files of this library alone.
+#ifndef COPPICE_COMMON_SPEC_INTERNAL_H_
+#define COPPICE_COMMON_SPEC_INTERNAL_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "common/spec/spec.h"
+#include "coppice/v1/sweep.pb.h"
+
+namespace coppice::spec {
+
+// Every setting of `task` as in the paper (Murty et al. 2023) and its released code; no depth.
+v1::RunConfig PaperDefaults(const std::string& task);
+
+// Whether an override covers the group.
+bool Applies(const v1::Where& where, const std::string& task, uint32_t depth);
+
+// Appends what is out of range in the settings that are set. `prefix` is empty or ends in a dot.
+void ValidateSettings(const v1::SweepSpec& spec, std::vector<Problem>* problems);
+void ValidateSettings(const v1::Override& change, const std::string& prefix,
+                      std::vector<Problem>* problems);
+
+}  // namespace coppice::spec
+
+#endif  // COPPICE_COMMON_SPEC_INTERNAL_H_

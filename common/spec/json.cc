@@ -1,0 +1,36 @@
+#include <google/protobuf/util/json_util.h>
+
+#include "absl/strings/str_cat.h"
+#include "common/spec/internal.h"
+#include "common/spec/spec.h"
+
+namespace coppice::spec {
+
+std::string RunConfigToJson(const v1::RunConfig& run) {
+  google::protobuf::util::JsonPrintOptions options;
+  options.preserve_proto_field_names = true;
+  options.always_print_primitive_fields = true;
+  std::string json;
+  // Fails only on a message that is not valid UTF-8, which validation keeps out.
+  if (!google::protobuf::util::MessageToJsonString(run, &json, options).ok()) json.clear();
+  return json;
+}
+
+absl::StatusOr<v1::RunConfig> RunConfigFromJson(const std::string& json) {
+  v1::RunConfig read;
+  const auto status = google::protobuf::util::JsonStringToMessage(json, &read);
+  if (!status.ok()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("not a run configuration: ",
+                     std::string(status.message().data(), status.message().size())));
+  }
+  if (read.task().empty() || read.depth() == 0) {
+    return absl::InvalidArgumentError("a run configuration needs a task and a depth of at least 1");
+  }
+  // Text that an older version wrote lacks the settings that came later.
+  v1::RunConfig run = PaperDefaults(read.task());
+  run.MergeFrom(read);
+  return run;
+}
+
+}  // namespace coppice::spec

@@ -1,0 +1,209 @@
+// What must hold between settings: the name, the grid, the overrides, every resolved run.
+#include <algorithm>
+#include <set>
+
+#include "absl/algorithm/container.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "common/spec/internal.h"
+#include "common/spec/spec.h"
+
+namespace coppice::spec {
+namespace {
+
+constexpr uint32_t kMaxDepth = 256;
+constexpr int kMaxSeeds = 1'000'000;
+constexpr int kMaxOverrides = 1'000;
+// A list of a million equal mistakes is told in its first lines.
+constexpr int kMaxProblemsPerList = 10;
+
+bool IsTask(const std::string& task) {
+  return task == "question" || task == "tense" || task == "dyck";
+}
+
+void CheckName(const std::string& name, std::vector<Problem>* problems) {
+  const auto allowed = [](char c) {
+    return absl::ascii_isalnum(c) || c == '.' || c == '_' || c == '-';
+  };
+  if (name.empty()) {
+    problems->push_back({"name", "is missing; give the sweep a name, for example `name: first`"});
+  } else if (name.size() > 100 || !absl::ascii_isalnum(name.front()) ||
+             !std::all_of(name.begin(), name.end(), allowed)) {
+    problems->push_back({"name",
+                         "is not a sweep name; use at most 100 letters, digits, '.', '_' and '-', "
+                         "the first a letter or a digit"});
+  }
+}
+
+// Runs `check(value)` (empty: fine) over a list that must not be empty nor hold a value twice.
+template <typename List, typename Check>
+void CheckList(const std::string& path, const List& list, const char* example, Check check,
+               std::vector<Problem>* problems) {
+  if (list.empty()) {
+    problems->push_back({path, absl::StrCat("is missing or empty; name at least one, for example `",
+                                            path, ": ", example, "`")});
+  }
+  absl::flat_hash_set<std::decay_t<decltype(list.Get(0))>> seen;
+  int found = 0;
+  for (int i = 0; i < list.size() && found < kMaxProblemsPerList; ++i) {
+    std::string message = check(list.Get(i));
+    if (message.empty() && !seen.insert(list.Get(i)).second) {
+      message = absl::StrCat("names ", list.Get(i), " a second time; remove one");
+    }
+    if (message.empty()) continue;
+    problems->push_back({absl::StrCat(path, "[", i, "]"), std::move(message)});
+    ++found;
+  }
+}
+
+std::string CheckTask(const std::string& task) {
+  return IsTask(task)
+             ? ""
+             : absl::StrCat("is '", absl::Utf8SafeCEscape(task), "'; use question, tense or dyck");
+}
+
+std::string CheckDepth(uint32_t depth) {
+  if (depth >= 1 && depth <= kMaxDepth) return "";
+  return absl::StrCat("is ", depth, "; use a number of layers from 1 to ", kMaxDepth);
+}
+
+void CheckGrid(const v1::SweepSpec& spec, std::vector<Problem>* problems) {
+  CheckList("tasks", spec.tasks(), "[question]", CheckTask, problems);
+  CheckList("depths", spec.depths(), "[2, 4]", CheckDepth, problems);
+  if (spec.seeds_size() > kMaxSeeds) {
+    problems->push_back({"seeds", absl::StrCat("holds ", spec.seeds_size(), " seeds; use at most ",
+                                               kMaxSeeds, " and several sweeps")});
+    return;
+  }
+  CheckList(
+      "seeds", spec.seeds(), "0-9", [](uint32_t) { return std::string(); }, problems);
+  const uint64_t jobs = uint64_t{1} * spec.tasks_size() * spec.depths_size() * spec.seeds_size();
+  if (jobs > kMaxJobsPerSweep) {
+    problems->push_back({"seeds", absl::StrCat("make ", jobs,
+                                               " jobs with these tasks and depths; a "
+                                               "sweep holds at most ",
+                                               kMaxJobsPerSweep, ", so split it into several")});
+  }
+}
+
+void CheckScheduling(const v1::SweepSpec& spec, std::vector<Problem>* problems) {
+  if (spec.priority() < -1000 || spec.priority() > 1000) {
+    problems->push_back({"priority", absl::StrCat("is ", spec.priority(),
+                                                  "; use a whole number from -1000 to 1000")});
+  }
+  if (spec.has_max_failures() && (spec.max_failures() < 1 || spec.max_failures() > 1000)) {
+    problems->push_back({"max_failures", absl::StrCat("is ", spec.max_failures(),
+                                                      "; use a whole number from 1 to 1000")});
+  }
+}
+
+void CheckOverride(const v1::SweepSpec& spec, int index, std::vector<Problem>* problems) {
+  const v1::Override& change = spec.overrides(index);
+  const std::string path = absl::StrCat("overrides[", index, "]");
+  ValidateSettings(change, path + ".", problems);
+  v1::Override settings = change;
+  settings.clear_where();
+  if (settings.ByteSizeLong() == 0) {
+    problems->push_back({path,
+                         "changes nothing; give it settings, for example "
+                         "`train: {steps: 1000}`, or remove it"});
+  }
+  const v1::Where& where = change.where();
+  for (int i = 0; i < std::min(where.task_size(), kMaxProblemsPerList); ++i) {
+    const std::string at = absl::StrCat(path, ".where.task[", i, "]");
+    const std::string unknown = CheckTask(where.task(i));
+    if (!unknown.empty()) {
+      problems->push_back({at, unknown});
+    } else if (!absl::c_linear_search(spec.tasks(), where.task(i))) {
+      problems->push_back({at, absl::StrCat("is ", where.task(i),
+                                            ", which is not one of the "
+                                            "sweep's tasks; add it to `tasks` or remove it here")});
+    }
+  }
+  for (int i = 0; i < std::min(where.depth_size(), kMaxProblemsPerList); ++i) {
+    if (absl::c_linear_search(spec.depths(), where.depth(i))) continue;
+    problems->push_back({absl::StrCat(path, ".where.depth[", i, "]"),
+                         absl::StrCat("is ", where.depth(i),
+                                      ", which is not one of the sweep's "
+                                      "depths; add it to `depths` or remove it here")});
+  }
+}
+
+// A group's value of one setting and the path of the line that gave it.
+struct Source {
+  uint32_t value;
+  std::string path;
+  bool set;  // by the user, not a default
+};
+
+template <typename Has, typename Get>
+Source Find(const v1::SweepSpec& spec, const std::string& task, uint32_t depth, const char* path,
+            uint32_t fallback, Has has, Get get) {
+  Source found{fallback, path, false};
+  if (has(spec.model())) found = {get(spec.model()), path, true};
+  for (int i = 0; i < spec.overrides_size(); ++i) {
+    const v1::Override& change = spec.overrides(i);
+    if (!has(change.model()) || !Applies(change.where(), task, depth)) continue;
+    found = {get(change.model()), absl::StrCat("overrides[", i, "].", path), true};
+  }
+  return found;
+}
+
+void CheckGroups(const v1::SweepSpec& spec, std::vector<Problem>* problems) {
+  std::set<std::string> told;
+  for (const std::string& task : spec.tasks()) {
+    const v1::RunConfig defaults = PaperDefaults(task);
+    for (const uint32_t depth : spec.depths()) {
+      const Source width = Find(
+          spec, task, depth, "model.d_model", defaults.model().d_model(),
+          [](const v1::ModelSpec& m) { return m.has_d_model(); },
+          [](const v1::ModelSpec& m) { return m.d_model(); });
+      const Source heads = Find(
+          spec, task, depth, "model.heads", defaults.model().heads(),
+          [](const v1::ModelSpec& m) { return m.has_heads(); },
+          [](const v1::ModelSpec& m) { return m.heads(); });
+      // Out of range: already told by CheckModel.
+      if (width.value == 0 || heads.value == 0 || width.value % heads.value == 0) continue;
+      const Source& culprit = heads.set ? heads : width;
+      if (!told.insert(culprit.path).second) continue;
+      problems->push_back(
+          {culprit.path, absl::StrCat(heads.value, " heads do not divide a d_model of ",
+                                      width.value, " (task ", task, ", depth ", depth,
+                                      "); use heads that divide it, or another d_model")});
+    }
+  }
+}
+
+}  // namespace
+
+std::vector<Problem> ValidateSweepSpec(const v1::SweepSpec& spec) {
+  std::vector<Problem> problems;
+  CheckName(spec.name(), &problems);
+  CheckGrid(spec, &problems);
+  ValidateSettings(spec, &problems);
+  if (spec.overrides_size() > kMaxOverrides) {
+    problems.push_back({"overrides", absl::StrCat("holds ", spec.overrides_size(),
+                                                  " entries; use at most ", kMaxOverrides)});
+    return problems;
+  }
+  const bool grid_fits = spec.tasks_size() <= 3 && spec.depths_size() <= int{kMaxDepth};
+  for (int i = 0; i < spec.overrides_size(); ++i) {
+    if (grid_fits) CheckOverride(spec, i, &problems);
+  }
+  CheckScheduling(spec, &problems);
+  if (grid_fits) CheckGroups(spec, &problems);
+  return problems;
+}
+
+absl::Status ProblemsToStatus(const std::vector<Problem>& problems) {
+  if (problems.empty()) return absl::OkStatus();
+  std::string message;
+  for (const Problem& problem : problems) {
+    absl::StrAppend(&message, message.empty() ? "" : "\n", problem.path, " ", problem.message);
+  }
+  return absl::InvalidArgumentError(message);
+}
+
+}  // namespace coppice::spec

@@ -1,0 +1,138 @@
+// The ranges of the single settings.
+#include <google/protobuf/stubs/common.h>
+
+#include <cmath>
+#include <limits>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "common/spec/internal.h"
+
+namespace coppice::spec {
+namespace {
+
+// Checkpoint names carry the step in nine digits.
+constexpr uint32_t kMaxSteps = 999'999'999;
+constexpr uint32_t kMaxExamples = 100'000'000;
+constexpr uint32_t kAnyInteger = std::numeric_limits<uint32_t>::max();
+
+// Collects problems under one prefix, so that a range reads as one line.
+class Checker {
+ public:
+  Checker(std::string prefix, std::vector<Problem>* problems)
+      : prefix_(std::move(prefix)), problems_(problems) {}
+
+  void Integer(bool present, const char* path, uint32_t value, uint32_t low, uint32_t high) {
+    if (!present || (value >= low && value <= high)) return;
+    Add(path, absl::StrCat("is ", value, "; use a whole number from ", low, " to ", high));
+  }
+
+  // In [low, high), or (low, high) with `open`.
+  void Number(bool present, const char* path, double value, double low, double high,
+              bool open = false) {
+    if (!present) return;
+    if (std::isfinite(value) && (open ? value > low : value >= low) && value < high) return;
+    const std::string bound =
+        high == std::numeric_limits<double>::infinity() ? "" : absl::StrCat(" and below ", high);
+    Add(path, absl::StrCat("is ", value, "; use a number ", open ? "above " : "of at least ", low,
+                           bound));
+  }
+
+  void Add(const char* path, std::string message) {
+    problems_->push_back({prefix_ + path, std::move(message)});
+  }
+
+ private:
+  const std::string prefix_;
+  std::vector<Problem>* const problems_;
+};
+
+constexpr double kNoLimit = std::numeric_limits<double>::infinity();
+
+void CheckModel(const v1::ModelSpec& m, Checker* check) {
+  check->Integer(m.has_d_model(), "model.d_model", m.d_model(), 2, 16'384);
+  if (m.has_d_model() && m.d_model() % 2 != 0) {
+    check->Add("model.d_model", absl::StrCat("is ", m.d_model(),
+                                             "; use an even number, since positions are encoded "
+                                             "as pairs of sine and cosine"));
+  }
+  check->Integer(m.has_heads(), "model.heads", m.heads(), 1, 256);
+  check->Integer(m.has_d_ff(), "model.d_ff", m.d_ff(), 1, 65'536);
+  check->Number(m.has_dropout(), "model.dropout", m.dropout(), 0, 1);
+}
+
+void CheckTrain(const v1::TrainSpec& t, Checker* check) {
+  check->Integer(t.has_steps(), "train.steps", t.steps(), 1, kMaxSteps);
+  check->Integer(t.has_batch_size(), "train.batch_size", t.batch_size(), 1, 65'536);
+  check->Number(t.has_learning_rate(), "train.learning_rate", t.learning_rate(), 0, 10, true);
+  check->Integer(t.has_warmup_steps(), "train.warmup_steps", t.warmup_steps(), 0, kMaxSteps);
+  check->Integer(t.has_lr_decay_steps(), "train.lr_decay_steps", t.lr_decay_steps(), 1,
+                 kAnyInteger);
+  check->Number(t.has_beta1(), "train.beta1", t.beta1(), 0, 1);
+  check->Number(t.has_beta2(), "train.beta2", t.beta2(), 0, 1);
+  check->Number(t.has_epsilon(), "train.epsilon", t.epsilon(), 0, 1, true);
+  check->Number(t.has_weight_decay(), "train.weight_decay", t.weight_decay(), 0, kNoLimit);
+  check->Number(t.has_clip_norm(), "train.clip_norm", t.clip_norm(), 0, kNoLimit, true);
+  if (t.has_precision() && t.precision() != "float32" && t.precision() != "tf32" &&
+      t.precision() != "bfloat16") {
+    check->Add("train.precision", absl::StrCat("is '", absl::Utf8SafeCEscape(t.precision()),
+                                               "'; use float32, tf32 or bfloat16"));
+  }
+}
+
+void CheckData(const v1::DataSpec& d, Checker* check) {
+  check->Integer(d.has_train(), "data.train", d.train(), 1, kMaxExamples);
+  check->Integer(d.has_val(), "data.val", d.val(), 1, kMaxExamples);
+  check->Integer(d.has_test(), "data.test", d.test(), 1, kMaxExamples);
+  check->Integer(d.has_gen(), "data.gen", d.gen(), 1, kMaxExamples);
+  const std::string& directory = d.directory();
+  if (!directory.empty() && directory.front() != '/') {
+    check->Add("data.directory",
+               absl::StrCat("is '", absl::Utf8SafeCEscape(directory),
+                            "'; use an absolute path, since workers run in folders of their own"));
+  }
+  if (directory.find('\0') != std::string::npos || directory.size() > 4'096 ||
+      !google::protobuf::internal::IsStructurallyValidUTF8(directory.data(),
+                                                           static_cast<int>(directory.size()))) {
+    check->Add("data.directory",
+               "is not a path; use one of at most 4096 bytes of UTF-8 without NUL");
+  }
+}
+
+void CheckReport(const v1::ReportSpec& r, Checker* check) {
+  check->Integer(r.has_every(), "report.every", r.every(), 1, kMaxSteps);
+  check->Integer(r.has_decode_sentences(), "report.decode_sentences", r.decode_sentences(), 1,
+                 kMaxExamples);
+  check->Integer(r.has_dyck_prefixes(), "report.dyck_prefixes", r.dyck_prefixes(), 1, kMaxExamples);
+  check->Integer(r.probes().has_sentences(), "report.probes.sentences", r.probes().sentences(), 0,
+                 kMaxExamples);
+  check->Integer(r.probes().has_every(), "report.probes.every", r.probes().every(), 1, kMaxSteps);
+}
+
+void CheckCheckpoint(const v1::CheckpointSpec& c, Checker* check) {
+  check->Integer(c.has_every(), "checkpoint.every", c.every(), 1, kMaxSteps);
+  check->Integer(c.has_keep(), "checkpoint.keep", c.keep(), 1, 10'000);
+  check->Integer(c.has_keep_every(), "checkpoint.keep_every", c.keep_every(), 0, kMaxSteps);
+}
+
+template <typename Settings>
+void CheckAll(const Settings& settings, Checker check) {
+  CheckModel(settings.model(), &check);
+  CheckTrain(settings.train(), &check);
+  CheckData(settings.data(), &check);
+  CheckReport(settings.report(), &check);
+  CheckCheckpoint(settings.checkpoint(), &check);
+}
+
+}  // namespace
+
+void ValidateSettings(const v1::SweepSpec& spec, std::vector<Problem>* problems) {
+  CheckAll(spec, Checker("", problems));
+}
+
+void ValidateSettings(const v1::Override& change, const std::string& prefix,
+                      std::vector<Problem>* problems) {
+  CheckAll(change, Checker(prefix, problems));
+}
+
+}  // namespace coppice::spec
