@@ -1,0 +1,143 @@
+// `coppice local`: one command, nothing running before, nothing configured.
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "tests/e2e/cluster.h"
+
+namespace coppice::e2e {
+namespace {
+
+using testing::RunProcess;
+using testing::RunResult;
+using testing::Subprocess;
+using testing::TempDir;
+
+constexpr char kSweep[] = R"(name: small
+tasks: [question, dyck]
+depths: [1]
+seeds: 0-1
+model: {d_model: 32, heads: 2, d_ff: 64}
+train: {steps: 1200, batch_size: 8, learning_rate: 1e-3, warmup_steps: 100}
+data: {train: 2000, val: 100, test: 10, gen: 100}
+report: {every: 200, probes: {sentences: 0}}
+checkpoint: {every: 400}
+)";
+
+// metrics.csv without its one column that measures time.
+std::vector<std::vector<std::string>> StableColumns(const std::string& csv) {
+  std::vector<std::vector<std::string>> rows;
+  size_t skipped = std::string::npos;
+  for (const absl::string_view line : absl::StrSplit(csv, '\n', absl::SkipEmpty())) {
+    std::vector<std::string> cells = absl::StrSplit(line, ',');
+    if (rows.empty()) {
+      skipped = std::find(cells.begin(), cells.end(), "sequences_per_second") - cells.begin();
+    }
+    if (skipped < cells.size()) cells.erase(cells.begin() + static_cast<ptrdiff_t>(skipped));
+    rows.push_back(std::move(cells));
+  }
+  return rows;
+}
+
+class LocalTest : public ::testing::Test {
+ protected:
+  std::vector<std::string> Command(const std::string& run) {
+    const std::string spec = dir_.Join("small.yaml");
+    std::ofstream(spec) << kSweep;
+    return {Binary("coppice"), "local", spec, "--dir", dir_.Join(run)};
+  }
+  TempDir dir_;
+};
+
+TEST_F(LocalTest, RunsToTheEndAndASecondCallFindsItFinished) {
+  const RunResult first = RunProcess(Command("run"), {}, absl::Seconds(180));
+  ASSERT_EQ(first.code, 0) << first.err;
+  EXPECT_TRUE(absl::StrContains(first.out, "4 succeeded")) << first.out;
+  const std::string csv = testing::ReadAll(dir_.Join("run/metrics.csv"));
+  EXPECT_EQ(StableColumns(csv).size(), 1 + 4 * 6u) << csv;
+  const RunResult second = RunProcess(Command("run"), {}, absl::Seconds(60));
+  EXPECT_EQ(second.code, 0) << second.err;
+  EXPECT_EQ(testing::ReadAll(dir_.Join("run/metrics.csv")), csv);
+}
+
+TEST_F(LocalTest, CtrlCStopsCleanlyAndTheSameCommandContinues) {
+  ASSERT_EQ(RunProcess(Command("calm"), {}, absl::Seconds(180)).code, 0);
+  {
+    Subprocess interrupted(Command("stopped"));
+    ASSERT_TRUE(AwaitFile(dir_.Join("stopped/coordinator.port"), absl::Seconds(30))) << interrupted.err();
+    const std::string address = testing::ReadAll(dir_.Join("stopped/coordinator.port"));
+    Cluster running(std::string(absl::StripAsciiWhitespace(address)));
+    ASSERT_TRUE(running.AwaitStep("small", 200)) << interrupted.err();
+    interrupted.Signal(SIGINT);
+    const auto status = interrupted.Wait(absl::Seconds(40));
+    ASSERT_TRUE(status.has_value()) << "Ctrl-C must end it";
+    EXPECT_EQ(status->code, 75) << interrupted.out() << interrupted.err();
+  }
+  const RunResult continued = RunProcess(Command("stopped"), {}, absl::Seconds(180));
+  ASSERT_EQ(continued.code, 0) << continued.err;
+  EXPECT_EQ(StableColumns(testing::ReadAll(dir_.Join("stopped/metrics.csv"))),
+            StableColumns(testing::ReadAll(dir_.Join("calm/metrics.csv"))));
+}
+
+TEST_F(LocalTest, AnotherSpecUnderTheSameNameIsRefused) {
+  ASSERT_EQ(RunProcess(Command("run"), {}, absl::Seconds(180)).code, 0);
+  const std::string other = dir_.Join("other.yaml");
+  std::string text = kSweep;
+  text.replace(text.find("1200"), 4, "1600");
+  std::ofstream(other) << text;
+  const RunResult result = RunProcess({Binary("coppice"), "local", other, "--dir", dir_.Join("run")});
+  EXPECT_NE(result.code, 0);
+  EXPECT_TRUE(absl::StrContains(result.err, "small")) << result.err;
+}
+
+TEST_F(LocalTest, AJobThatDivergesFailsWithItsReasonAndTheOthersFinish) {
+  const std::string spec = dir_.Join("nan.yaml");
+  std::string text = kSweep;
+  // Only dyck diverges.
+  text += "overrides:\n  - where: {task: dyck}\n    train: {learning_rate: 1e30, warmup_steps: 1, clip_norm: 1e30}\n";
+  std::ofstream(spec) << text;
+  const RunResult result = RunProcess({Binary("coppice"), "local", spec, "--dir", dir_.Join("nan")}, {}, absl::Seconds(180));
+  EXPECT_EQ(result.code, 1) << result.out;
+  EXPECT_TRUE(absl::StrContains(result.out + result.err, "nan")) << result.out << result.err;
+  const std::string csv = testing::ReadAll(dir_.Join("nan/metrics.csv"));
+  EXPECT_TRUE(absl::StrContains(csv, "question,1,0,1200")) << csv;
+  EXPECT_TRUE(absl::StrContains(csv, "question,1,1,1200")) << csv;
+}
+
+TEST_F(LocalTest, BadSpecsAreRefusedWithFileLineAndRemedyAndStoreNothing) {
+  const struct {
+    const char* from;
+    const char* to;
+    const char* line;
+    const char* says;
+  } kCases[] = {
+      {"seeds: 0-1", "seeds: []", ":4", "seeds"},
+      {"depths: [1]", "depths: [0]", ":3", "depth"},
+      {"heads: 2", "heads: 5", ":5", "heads"},
+      {"warmup_steps", "warmup_step", ":6", "warmup_steps"},
+      {"steps: 1200", "steps: many", ":6", "steps"},
+      {"seeds: 0-1", "seeds: 0-5000000", ":4", "5000000"},
+  };
+  for (const auto& bad : kCases) {
+    const std::string spec = dir_.Join("bad.yaml");
+    std::string text = kSweep;
+    text.replace(text.find(bad.from), std::string(bad.from).size(), bad.to);
+    std::ofstream(spec) << text;
+    const RunResult result = RunProcess({Binary("coppice"), "local", spec, "--dir", dir_.Join("bad")});
+    EXPECT_EQ(result.code, 2) << bad.to << ": " << result.err;
+    EXPECT_TRUE(absl::StrContains(result.err, absl::StrCat(spec, bad.line))) << result.err;
+    EXPECT_TRUE(absl::StrContains(absl::StrReplaceAll(result.err, {{",", ""}}), bad.says)) << result.err;
+    EXPECT_FALSE(std::filesystem::exists(dir_.Join("bad/coordinator"))) << "nothing may be stored for " << bad.to;
+  }
+}
+
+}  // namespace
+}  // namespace coppice::e2e
