@@ -1,13 +1,12 @@
 // The three tasks as data: vocabularies, splits and evaluation sets, free of LibTorch.
-// Source of grammars and splits: Murty et al., "Grokking of Hierarchical Structure in Vanilla Transformers" (ACL 2023),
-// section 3 and its released data; see docs/science.md.
+// Source of grammars and splits: Murty et al., "Grokking of Hierarchical Structure in Vanilla
+// Transformers" (ACL 2023), section 3 and its released data; see docs/science.md.
 #ifndef COPPICE_WORKER_TRAINER_TASKS_DATASET_H_
 #define COPPICE_WORKER_TRAINER_TASKS_DATASET_H_
 
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -40,8 +39,7 @@ class Vocabulary {
   absl::string_view Word(int32_t id) const;
 
  private:
-  std::vector<std::string> words_;
-  std::unordered_map<std::string, int32_t> ids_;
+  std::vector<std::string> words_;  // sorted
 };
 
 // One string for the language model, without SOS and EOS (the model adds both; dyck's END is EOS).
@@ -51,8 +49,8 @@ struct Example {
   int32_t prefix = 0;
 };
 
-// "Which of these tokens comes next": at `position` of an example (tokens[0..position) are read, tokens[position] is
-// the target) the most probable of `candidates` must be `answer`.
+// "Which of these tokens comes next": at `position` of an example (tokens[0..position) are read,
+// tokens[position] is the target) the most probable of `candidates` must be `answer`.
 struct ChoiceItem {
   int32_t example = 0;
   int32_t position = 0;
@@ -63,8 +61,9 @@ struct ChoiceSet {
   std::vector<ChoiceItem> items;
 };
 
-// Greedy decoding after the task word: right if the output, up to EOS, has the target's part-of-speech sequence and its word at
-// `main_verb` (an index into the output, that is into tokens[prefix..]).
+// Greedy decoding after the task word: right if the output, up to EOS, has the target's
+// part-of-speech sequence and its word at `main_verb` (an index into the output, that is into
+// tokens[prefix..]).
 struct DecodeItem {
   int32_t example = 0;
   int32_t main_verb = 0;
@@ -74,8 +73,8 @@ struct DecodeSet {
   std::vector<int8_t> part_of_speech;  // by token id; EOS, SOS and <pad> have classes of their own
 };
 
-// One split with what is evaluated on it. Exactly one of `choices` and `decodes` has items for a split that is scored
-// (question and dyck: choices; tense: decodes); both are empty for train.
+// One split with what is evaluated on it. Exactly one of `choices` and `decodes` has items for a
+// split that is scored (question and dyck: choices; tense: decodes); both are empty for train.
 struct Split {
   std::vector<Example> examples;
   ChoiceSet choices;
@@ -89,10 +88,19 @@ struct DatasetOptions {
   int32_t val = 1000;
   int32_t test = 10000;
   int32_t gen = 10000;
-  std::string directory;         // not empty: read question.train, question.val, ... of this folder instead
-  int32_t decode_sentences = 2000;  // tense: at most so many sentences decoded per split, chosen by `seed`
-  int32_t dyck_prefixes = 5000;     // dyck: the first so many closing positions of a split are scored
+  std::string
+      directory;  // not empty: read question.train, question.val, ... of this folder instead
+  int32_t decode_sentences =
+      2000;  // tense: at most so many sentences decoded per split, chosen by `seed`
+  int32_t dyck_prefixes = 5000;  // dyck: the first so many closing positions of a split are scored
+  // dyck: strings with more brackets are drawn again; 0: no limit, as in the released sampler. Of
+  // its strings val has 13 brackets on average and 80 at the most, but train 50 and above 1,000,
+  // and gen 116 and above 1,000.
+  int32_t dyck_max_brackets = 0;
 };
+
+// Largest size of a split: what fits into memory, not what the grammars could give.
+inline constexpr int32_t kLargestSplit = 20'000'000;
 
 // A pure function of DatasetOptions: the same on every machine, compiler and thread count.
 struct Dataset {
@@ -103,8 +111,31 @@ struct Dataset {
   Split gen;   // generalization
 };
 
-// INVALID_ARGUMENT: a size is not positive, or larger than the number of distinct sentences the grammar can give (names the split, the size and the largest possible one);
-// NOT_FOUND / INVALID_ARGUMENT for a directory: names file and line.
+// Generates a dataset, or reads it where `directory` is given (directory.h has the form of the
+// files).
+//
+// question, tense. A sentence is the input without full stop and task word: `my yak does eat . decl
+// ...` and `my yak does eat . quest ...` are the same sentence, and each occurs at most once in the
+// four splits together. The seed deals every sentence of the grammar to train or to the other three
+// by a fair coin; train is then drawn from the one half, and val, test and gen, in that order, from
+// the other. So train depends on the seed and its own size only, a larger train or val begins with
+// the smaller one, and test and gen depend on the sizes before them only in what they must not
+// repeat. Subject and object types have the released sets' frequencies, words are uniform. Where a
+// combination of types has no new sentence left, the other objects of that subject take its share:
+// this happens to the shortest sentences of the tense grammar (`my yak slept`, 1,404 in all), of
+// which a train set of 100,000 would need 4,800; val and test at their default sizes keep the
+// frequencies.
+//
+// dyck. Train strings are independent draws and repeat (a quarter of them have 4 brackets, and 800
+// strings have). A path is the shape, types erased, of a string between two returns to the empty
+// stack. Val and test hold strings all of whose paths occur in train, gen strings with at least one
+// path that does not; none of these is in train, and none occurs twice. Order and dependencies are
+// as above.
+//
+// INVALID_ARGUMENT: a size is not positive, larger than kLargestSplit, or larger than what the
+// grammar can give (names the split, the size and the largest possible one; for dyck: when drawing
+// on gives next to nothing new). For a directory: NOT_FOUND or INVALID_ARGUMENT, naming file and
+// line.
 absl::StatusOr<Dataset> MakeDataset(const DatasetOptions& options);
 
 }  // namespace coppice::trainer

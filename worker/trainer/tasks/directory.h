@@ -1,0 +1,42 @@
+// Datasets as text: one example a line, one file a split, named `<task>.train`, `.val`, `.test`,
+// `.gen`.
+//
+//   question   my walrus doesn't eat . quest<TAB>doesn't my walrus eat ?
+//   tense      my walrus ate . PRESENT<TAB>my walrus eats .
+//   dyck       (a (b b) a) END
+#ifndef COPPICE_WORKER_TRAINER_TASKS_DIRECTORY_H_
+#define COPPICE_WORKER_TRAINER_TASKS_DIRECTORY_H_
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "worker/trainer/tasks/dataset.h"
+
+namespace coppice::trainer {
+
+// An example's line, without the newline. `vocabulary` is the one of its dataset.
+std::string FormatExample(Task task, const Vocabulary& vocabulary, const Example& example);
+
+// The inverse. The line must be what the task makes of its input: known words, a sentence of the
+// grammar, a task word, and the output that the task word asks for. INVALID_ARGUMENT: says what was
+// expected and what was there.
+absl::StatusOr<Example> ParseExample(Task task, absl::string_view line);
+
+// `<directory>/<task>.<split>`; `split` is "train", "val", "test" or "gen".
+std::string SplitPath(absl::string_view directory, Task task, absl::string_view split);
+
+// Writes a split's file (atomically; the folder exists). Codes as in common/base/files.h.
+absl::Status WriteSplit(absl::string_view directory, Task task, absl::string_view split_name,
+                        const Vocabulary& vocabulary, const Split& split);
+
+// All four files of a task, without evaluation sets. What the lines hold together is taken as it
+// is: frequencies, repetitions and overlaps are the writer's affair. NOT_FOUND: names the missing
+// file. INVALID_ARGUMENT: an empty file, or a line that ParseExample refuses; names file and line.
+// Otherwise as in common/base/files.h.
+absl::StatusOr<Dataset> ReadDirectory(absl::string_view directory, Task task);
+
+}  // namespace coppice::trainer
+
+#endif  // COPPICE_WORKER_TRAINER_TASKS_DIRECTORY_H_

@@ -1,0 +1,67 @@
+// Sentences of the question and tense grammars: drawing one of a given shape, and finding the shape
+// of a given one.
+//
+//   S  -> NP VP             VP -> V_i | V_t NP
+//   NP -> Det N | Det N Prep Det N | Det N RC
+//   RC -> Rel V_i | Rel V_t Det N | Rel Det N V_t
+//
+// In the question grammar an auxiliary stands before every verb; in the tense grammar the input is
+// in the past tense.
+#ifndef COPPICE_WORKER_TRAINER_TASKS_GRAMMAR_H_
+#define COPPICE_WORKER_TRAINER_TASKS_GRAMMAR_H_
+
+#include <cstdint>
+
+#include "absl/container/inlined_vector.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "worker/trainer/tasks/lexicon.h"
+#include "worker/trainer/tasks/random.h"
+
+namespace coppice::trainer {
+
+enum class PhraseType : int8_t {
+  kNone,   // no object: the main verb is intransitive
+  kPlain,  // Det N
+  kPrep,   // Det N Prep Det N
+  kOrc,    // object relative clause: Det N Rel Det N V_t
+  kSrcI,   // subject relative clause, intransitive: Det N Rel V_i
+  kSrcT,   // subject relative clause, transitive: Det N Rel V_t Det N
+};
+inline constexpr int kPhraseTypes = 6;
+
+// Positions are word indices into the sentence; -1 for what the phrase does not have.
+struct NounPhrase {
+  PhraseType type = PhraseType::kNone;
+  int noun = -1;        // the head; its determiner is the word before
+  int inner_noun = -1;  // after the preposition, or inside the relative clause
+  int aux = -1;         // the relative clause's auxiliary (question grammar)
+  int verb = -1;        // the relative clause's verb
+
+  bool has_relative_clause() const { return verb >= 0; }
+  // The noun that the relative clause's verb agrees with.
+  int clause_subject() const { return type == PhraseType::kOrc ? inner_noun : noun; }
+};
+
+struct Sentence {
+  // Without the final full stop; at most 16 words.
+  absl::InlinedVector<int32_t, 16> tokens;
+  NounPhrase subject;
+  int aux = -1;  // the main auxiliary (question grammar)
+  int verb = -1;
+  NounPhrase object;
+};
+
+// A sentence with that subject and object, determiners, nouns, numbers, verbs and polarities
+// uniform and independent, verbs agreeing with their own subjects. `subject` is not kNone.
+Sentence DrawSentence(const Lexicon& lexicon, PhraseType subject, PhraseType object,
+                      Random& random);
+
+// The shape of a sentence given as tokens, without the final full stop. INVALID_ARGUMENT: names the
+// first word that the grammar does not allow there, and what it allows; also for an auxiliary that
+// does not agree with its subject. Verbs of the tense grammar may have any form.
+absl::StatusOr<Sentence> ParseSentence(const Lexicon& lexicon, absl::Span<const int32_t> tokens);
+
+}  // namespace coppice::trainer
+
+#endif  // COPPICE_WORKER_TRAINER_TASKS_GRAMMAR_H_

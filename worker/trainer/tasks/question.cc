@@ -1,0 +1,43 @@
+// Question formation: which sentences, how often. Section 3 of the paper; frequencies counted in
+// its released sets.
+#include "worker/trainer/tasks/sentence_task.h"
+
+namespace coppice::trainer {
+namespace {
+
+// The two auxiliaries of a sentence with a relative clause on the subject and none on the object
+// are does and doesn't, or do and don't, in either order: moving the wrong one shows.
+bool AuxiliariesDifferInPolarity(const Lexicon& lexicon, const Sentence& sentence) {
+  const int32_t inner = sentence.tokens[sentence.subject.aux];
+  const int32_t main = sentence.tokens[sentence.aux];
+  return inner != main && lexicon.Info(inner).plural == lexicon.Info(main).plural;
+}
+
+}  // namespace
+
+const SentenceTask& QuestionTask() {
+  // In the order of PhraseType: intransitive, plain, prep, orc, src_i, src_t.
+  static const SentenceTask task = {
+      Task::kQuestion,
+      {Kind{"decl",
+            Transform::kCopy,
+            60,
+            {{0, 454, 238, 152, 79, 78},
+             {226, 223, 238, 81, 153, 80},
+             {12, 286, 302, 102, 195, 104}},
+            nullptr},
+       Kind{"quest",
+            Transform::kFrontAuxiliary,
+            40,
+            {{0, 660, 340, 0, 0, 0}, {230, 233, 232, 77, 150, 77}, {10, 293, 312, 91, 196, 98}},
+            nullptr}},
+      Kind{"quest",
+           Transform::kFrontAuxiliary,
+           100,
+           {{0, 0, 0, 333, 320, 346}, {592, 200, 208, 0, 0, 0}, {0, 0, 0, 0, 0, 0}},
+           AuxiliariesDifferInPolarity},
+  };
+  return task;
+}
+
+}  // namespace coppice::trainer

@@ -1,0 +1,209 @@
+#include "worker/trainer/tasks/sentence_task.h"
+
+#include <string>
+#include <utility>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "common/base/status_macros.h"
+#include "worker/trainer/tasks/random.h"
+#include "worker/trainer/tasks/streams.h"
+
+namespace coppice::trainer {
+namespace {
+
+// A sentence as a number: 7 bits a word (both vocabularies are smaller than 128), at most 16 words.
+// Exact, so that two sentences never look alike.
+using Key = std::pair<uint64_t, uint64_t>;
+
+Key KeyOf(const Sentence& sentence) {
+  Key key{0, 0};
+  for (const int32_t token : sentence.tokens) {
+    key.first = (key.first << 7) | (key.second >> 57);
+    key.second = (key.second << 7) | static_cast<uint64_t>(token);
+  }
+  return key;
+}
+
+// SplitMix64's finalizer: every bit of the input reaches every bit of the output.
+uint64_t Mix(uint64_t x) {
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111ebULL;
+  return x ^ (x >> 31);
+}
+
+// A dataset seed deals every sentence of the grammar to train or to the other three splits, by a
+// fair coin. So train is a function of its own size and the seed alone, no sentence can be in train
+// and elsewhere, and train, which comes first, cannot use up the few short sentences (1,404 of the
+// shortest in the tense grammar) before the sets that are measured get theirs.
+bool IsHeldOut(const Key& key, uint64_t seed) {
+  return (Mix(key.first ^ Mix(key.second ^ Mix(seed + 0x9e3779b97f4a7c15ULL))) & 1) != 0;
+}
+
+// A combination of subject and object type is taken to be used up after so many draws in a row
+// without a new sentence. A quarter of all draws fits a half of the sentences and a kind's filter,
+// so about 1 % of them may remain.
+constexpr int kDrawsUntilExhausted = 2000;
+
+// Draws the examples of one kind for one split.
+class KindSampler {
+ public:
+  KindSampler(const Lexicon& lexicon, const Kind& kind, uint64_t seed, bool held_out,
+              absl::flat_hash_set<Key>* used)
+      : lexicon_(lexicon), kind_(kind), seed_(seed), held_out_(held_out), used_(used) {
+    for (int subject = 1; subject < kPhraseTypes; ++subject) {
+      const auto type = static_cast<PhraseType>(subject);
+      objects_[subject] =
+          type == PhraseType::kPlain ? kind.types.object_after_plain : kind.types.object;
+      subjects_[subject] = kind.types.subject[subject];
+    }
+  }
+
+  // False when every combination of types is used up.
+  bool Next(Random& random, Example* example) {
+    for (;;) {
+      const int subject = Pick(subjects_, random);
+      if (subject < 0) return false;
+      const int object = Pick(objects_[subject], random);
+      if (object < 0) {
+        subjects_[subject] = 0;
+        continue;
+      }
+      for (int draw = 0; draw < kDrawsUntilExhausted; ++draw) {
+        const Sentence sentence = DrawSentence(lexicon_, static_cast<PhraseType>(subject),
+                                               static_cast<PhraseType>(object), random);
+        if (!Accept(sentence)) continue;
+        *example = MakeExample(lexicon_, sentence, kind_.task_word, kind_.transform);
+        return true;
+      }
+      // The subject keeps its share; its other objects share what this one leaves.
+      objects_[subject][object] = 0;
+    }
+  }
+
+ private:
+  using Weights = std::array<int, kPhraseTypes>;
+
+  // An index by weight; -1 when all weights are 0.
+  static int Pick(const Weights& weights, Random& random) {
+    int total = 0;
+    for (const int weight : weights) total += weight;
+    if (total == 0) return -1;
+    int left = static_cast<int>(random.Below(static_cast<uint32_t>(total)));
+    int index = 0;
+    while (left >= weights[index]) left -= weights[index++];
+    return index;
+  }
+
+  bool Accept(const Sentence& sentence) {
+    if (kind_.takes != nullptr && !kind_.takes(lexicon_, sentence)) return false;
+    const Key key = KeyOf(sentence);
+    return IsHeldOut(key, seed_) == held_out_ && used_->insert(key).second;
+  }
+
+  const Lexicon& lexicon_;
+  const Kind& kind_;
+  const uint64_t seed_;
+  const bool held_out_;
+  absl::flat_hash_set<Key>* const used_;
+  Weights subjects_{};
+  std::array<Weights, kPhraseTypes> objects_{};
+};
+
+class Generator {
+ public:
+  Generator(const SentenceTask& task, uint64_t seed)
+      : task_(task), lexicon_(Lexicon::For(task.task)), seed_(seed) {}
+
+  absl::Status InDomain(SplitName name, int32_t size, Split* split) {
+    Random random(seed_, StreamOf(task_.task, name, Purpose::kExamples));
+    const bool held_out = name != SplitName::kTrain;
+    KindSampler first(lexicon_, task_.in_domain[0], seed_, held_out, &used_);
+    KindSampler second(lexicon_, task_.in_domain[1], seed_, held_out, &used_);
+    split->examples.resize(static_cast<size_t>(size));
+    for (int32_t i = 0; i < size; ++i) {
+      const bool take_first = random.Below(100) < static_cast<uint32_t>(task_.in_domain[0].share);
+      if (!(take_first ? first : second).Next(random, &split->examples[i])) {
+        return TooLarge(name, size, i);
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status Generalization(int32_t size, Split* split) {
+    Random random(seed_, StreamOf(task_.task, SplitName::kGen, Purpose::kExamples));
+    KindSampler sampler(lexicon_, task_.generalization, seed_, true, &used_);
+    split->examples.resize(static_cast<size_t>(size));
+    for (int32_t i = 0; i < size; ++i) {
+      if (!sampler.Next(random, &split->examples[i])) return TooLarge(SplitName::kGen, size, i);
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  const SentenceTask& task_;
+  const Lexicon& lexicon_;
+  const uint64_t seed_;
+  absl::flat_hash_set<Key> used_;
+};
+
+void AppendOutput(const Lexicon& lexicon, const Sentence& sentence, Transform transform,
+                  std::vector<int32_t>* out) {
+  const auto& tokens = sentence.tokens;
+  switch (transform) {
+    case Transform::kCopy:
+      out->insert(out->end(), tokens.begin(), tokens.end());
+      break;
+    case Transform::kFrontAuxiliary:
+      out->push_back(tokens[sentence.aux]);
+      out->insert(out->end(), tokens.begin(), tokens.begin() + sentence.aux);
+      out->insert(out->end(), tokens.begin() + sentence.aux + 1, tokens.end());
+      break;
+    case Transform::kPresent: {
+      const size_t start = out->size();
+      out->insert(out->end(), tokens.begin(), tokens.end());
+      const auto inflect = [&](int verb, int noun) {
+        if (verb < 0) return;
+        (*out)[start + static_cast<size_t>(verb)] =
+            lexicon.Present(tokens[verb], lexicon.Info(tokens[noun]).plural);
+      };
+      inflect(sentence.verb, sentence.subject.noun);
+      inflect(sentence.subject.verb, sentence.subject.clause_subject());
+      inflect(sentence.object.verb, sentence.object.clause_subject());
+      break;
+    }
+  }
+  out->push_back(lexicon.Token(transform == Transform::kFrontAuxiliary ? "?" : "."));
+}
+
+}  // namespace
+
+const SentenceTask& SentenceTaskOf(Task task) {
+  return task == Task::kTense ? TenseTask() : QuestionTask();
+}
+
+Example MakeExample(const Lexicon& lexicon, const Sentence& sentence, absl::string_view task_word,
+                    Transform transform) {
+  Example example;
+  example.tokens.reserve(2 * sentence.tokens.size() + 3);
+  example.tokens.assign(sentence.tokens.begin(), sentence.tokens.end());
+  example.tokens.push_back(lexicon.Token("."));
+  example.tokens.push_back(lexicon.Token(task_word));
+  example.prefix = static_cast<int32_t>(example.tokens.size());
+  AppendOutput(lexicon, sentence, transform, &example.tokens);
+  return example;
+}
+
+absl::StatusOr<Dataset> MakeSentenceDataset(const SentenceTask& task,
+                                            const DatasetOptions& options) {
+  Dataset dataset{Lexicon::For(task.task).vocabulary(), {}, {}, {}, {}};
+  Generator generator(task, options.seed);
+  COPPICE_RETURN_IF_ERROR(generator.InDomain(SplitName::kTrain, options.train, &dataset.train));
+  COPPICE_RETURN_IF_ERROR(generator.InDomain(SplitName::kVal, options.val, &dataset.val));
+  COPPICE_RETURN_IF_ERROR(generator.InDomain(SplitName::kTest, options.test, &dataset.test));
+  COPPICE_RETURN_IF_ERROR(generator.Generalization(options.gen, &dataset.gen));
+  return dataset;
+}
+
+}  // namespace coppice::trainer
