@@ -120,17 +120,18 @@ struct Dataset {
 // by a fair coin; train is then drawn from the one half, and val, test and gen, in that order, from
 // the other. So train depends on the seed and its own size only, a larger train or val begins with
 // the smaller one, and test and gen depend on the sizes before them only in what they must not
-// repeat. Subject and object types have the released sets' frequencies, words are uniform. Where a
-// combination of types has no new sentence left, the other objects of that subject take its share:
-// this happens to the shortest sentences of the tense grammar (`my yak slept`, 1,404 in all), of
-// which a train set of 100,000 would need 4,800; val and test at their default sizes keep the
-// frequencies.
+// repeat. Subject and object types have the released sets' frequencies (kept closely, not by
+// independent draws), words are uniform. Where a combination of types has no new sentence left, the
+// other objects of that subject take its share: this happens to the shortest sentences of the tense
+// grammar (`my yak slept`, 1,404 in all), of which a train set of 100,000 would need 4,800; val and
+// test at their default sizes keep the frequencies.
 //
-// dyck. Train strings are independent draws and repeat (a quarter of them have 4 brackets, and 800
-// strings have). A path is the shape, types erased, of a string between two returns to the empty
-// stack. Val and test hold strings all of whose paths occur in train, gen strings with at least one
-// path that does not; none of these is in train, and none occurs twice. Order and dependencies are
-// as above.
+// dyck. Train strings are independent draws and repeat, as in the released set (a fifth of them
+// have 4 brackets, and only 800 such strings exist). A path is the shape, types erased, of a string
+// between two returns to the empty stack. Val and test hold strings all of whose paths occur in
+// train, gen strings with at least one path that does not; none of these is in train, and none
+// occurs twice. Train depends on the seed and its own size only; the others, in the same order, on
+// what came before them.
 //
 // INVALID_ARGUMENT: a size is not positive, larger than kLargestSplit, or larger than what the
 // grammar can give (names the split, the size and the largest possible one; for dyck: when drawing

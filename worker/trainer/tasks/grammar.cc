@@ -173,6 +173,11 @@ Sentence DrawSentence(const Lexicon& lexicon, PhraseType subject, PhraseType obj
 }
 
 absl::StatusOr<Sentence> ParseSentence(const Lexicon& lexicon, absl::Span<const int32_t> tokens) {
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    if (tokens[i] >= 1 && tokens[i] <= lexicon.vocabulary().word_count()) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("word ", i + 1, ": ", tokens[i], " is not the id of a word"));
+  }
   return Parser(lexicon, tokens).Parse();
 }
 
