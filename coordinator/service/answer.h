@@ -1,0 +1,59 @@
+// The one way a unary call is answered, and any call refused.
+#ifndef COPPICE_COORDINATOR_SERVICE_ANSWER_H_
+#define COPPICE_COORDINATOR_SERVICE_ANSWER_H_
+
+#include <grpcpp/support/server_callback.h>
+
+#include <functional>
+#include <type_traits>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/rpc/status.h"
+
+namespace coppice::service {
+
+// The core's `done` for a call: encodes the value into the response (which lives until Finish) and
+// finishes; an error becomes the call's status. `encode` takes T and returns void or a Status.
+template <typename T, typename Encode>
+std::function<void(absl::StatusOr<T>)> Answer(grpc::ServerUnaryReactor* reactor, Encode encode) {
+  return [reactor, encode = std::move(encode)](absl::StatusOr<T> result) {
+    absl::Status status = result.status();
+    if (status.ok()) {
+      if constexpr (std::is_void_v<std::invoke_result_t<Encode, T>>) {
+        encode(*std::move(result));
+      } else {
+        status = encode(*std::move(result));
+      }
+    }
+    reactor->Finish(rpc::ToGrpc(status));
+  };
+}
+
+// For calls whose answer is only a status.
+inline std::function<void(absl::Status)> Answer(grpc::ServerUnaryReactor* reactor) {
+  return [reactor](absl::Status status) { reactor->Finish(rpc::ToGrpc(status)); };
+}
+
+// Refuses a request that did not pass validation.
+inline grpc::ServerUnaryReactor* Refuse(grpc::ServerUnaryReactor* reactor,
+                                        const absl::Status& status) {
+  reactor->Finish(rpc::ToGrpc(status));
+  return reactor;
+}
+
+// The same for a server stream: it ends before its first message.
+template <typename Response>
+grpc::ServerWriteReactor<Response>* RefuseStream(const absl::Status& status) {
+  class Refused final : public grpc::ServerWriteReactor<Response> {
+   public:
+    explicit Refused(const absl::Status& why) { this->Finish(rpc::ToGrpc(why)); }
+    void OnDone() override { delete this; }
+  };
+  return new Refused(status);
+}
+
+}  // namespace coppice::service
+
+#endif  // COPPICE_COORDINATOR_SERVICE_ANSWER_H_

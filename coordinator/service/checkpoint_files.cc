@@ -1,0 +1,104 @@
+#include "coordinator/service/checkpoint_files.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status_macros.h"
+
+namespace coppice::service {
+
+absl::Status CheckpointFiles::Claim(const std::string& relative) {
+  absl::MutexLock lock(&mutex_);
+  if (claimed_.insert(relative).second) return absl::OkStatus();
+  return absl::ResourceExhaustedError(
+      absl::StrCat("checkpoint ", relative, " is being uploaded already; try again later"));
+}
+
+void CheckpointFiles::Unclaim(const std::string& relative) {
+  absl::MutexLock lock(&mutex_);
+  claimed_.erase(relative);
+}
+
+absl::StatusOr<std::unique_ptr<CheckpointUpload>> CheckpointUpload::Begin(
+    CheckpointFiles* files, const core::CheckpointCommit& announced) {
+  if (announced.bytes > kMaxCheckpointBytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("a checkpoint of ", announced.bytes, " bytes; at most ", kMaxCheckpointBytes));
+  }
+  COPPICE_RETURN_IF_ERROR(files->Claim(announced.path));
+  const std::string path = files->PathOf(announced.path);
+  std::unique_ptr<CheckpointUpload> upload(new CheckpointUpload(files, announced, path));
+  const size_t slash = path.rfind('/');
+  if (slash != std::string::npos) COPPICE_RETURN_IF_ERROR(MakeDirectories(path.substr(0, slash)));
+  COPPICE_ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::Open(path));
+  upload->file_.emplace(std::move(file));
+  return upload;
+}
+
+CheckpointUpload::~CheckpointUpload() {
+  file_.reset();
+  files_->Unclaim(announced_.path);
+}
+
+absl::Status CheckpointUpload::Append(absl::string_view data) {
+  bytes_ += data.size();
+  if (bytes_ > announced_.bytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the upload holds more than the ", announced_.bytes, " bytes it announced"));
+  }
+  digest_.Update(data.data(), data.size());
+  return file_->Append(data.data(), data.size());
+}
+
+absl::Status CheckpointUpload::Store() {
+  if (bytes_ != announced_.bytes) {
+    return absl::InvalidArgumentError(absl::StrCat("the upload ended after ", bytes_, " of the ",
+                                                   announced_.bytes, " bytes it announced"));
+  }
+  const std::string digest = digest_.Hex();
+  if (digest != announced_.digest) {
+    return absl::InvalidArgumentError(absl::StrCat("the uploaded bytes have digest ", digest,
+                                                   ", announced was ", announced_.digest));
+  }
+  if (FileExists(path_)) {
+    // An upload whose answer was lost comes again: the file stays as it is, maybe it is committed.
+    COPPICE_ASSIGN_OR_RETURN(const std::string existing, DigestOfFile(path_));
+    file_.reset();
+    if (existing == digest) return absl::OkStatus();
+    return absl::AlreadyExistsError(
+        absl::StrCat("another file has the name ", announced_.path, " in the checkpoint root"));
+  }
+  COPPICE_RETURN_IF_ERROR(file_->Commit());
+  created_ = true;
+  return absl::OkStatus();
+}
+
+void CheckpointUpload::Withdraw() {
+  // A file that stays behind costs space, nothing else: no job refers to it.
+  if (created_) RemoveFile(path_).IgnoreError();
+}
+
+absl::StatusOr<std::unique_ptr<CheckpointReader>> CheckpointReader::Open(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+  if (fd < 0) return ErrnoToStatus(errno, absl::StrCat("cannot open ", path));
+  return std::unique_ptr<CheckpointReader>(new CheckpointReader(path, fd));
+}
+
+CheckpointReader::~CheckpointReader() { ::close(fd_); }
+
+absl::StatusOr<std::string> CheckpointReader::Read(size_t size) {
+  std::string data(size, '\0');
+  for (;;) {
+    const ssize_t count = ::read(fd_, data.data(), size);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return ErrnoToStatus(errno, absl::StrCat("cannot read ", path_));
+    data.resize(static_cast<size_t>(count));
+    return data;
+  }
+}
+
+}  // namespace coppice::service

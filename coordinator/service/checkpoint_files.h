@@ -1,0 +1,90 @@
+#ifndef COPPICE_COORDINATOR_SERVICE_CHECKPOINT_FILES_H_
+#define COPPICE_COORDINATOR_SERVICE_CHECKPOINT_FILES_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
+#include "common/base/digest.h"
+#include "common/base/files.h"
+#include "coordinator/core/types.h"
+
+namespace coppice::service {
+
+// A bound on what one upload may fill the disk with.
+inline constexpr uint64_t kMaxCheckpointBytes = uint64_t{64} << 30;
+
+// Purpose: the checkpoint root as a place to put and read files by relative path, for workers that
+// do not see it. Owner: Server. Thread-safe. Every path has passed IsSafeRelativePath.
+class CheckpointFiles {
+ public:
+  explicit CheckpointFiles(std::string root) : root_(std::move(root)) {}
+
+  std::string PathOf(const std::string& relative) const { return JoinPath(root_, relative); }
+  // One upload of a path at a time. RESOURCE_EXHAUSTED while another is in progress.
+  absl::Status Claim(const std::string& relative);
+  void Unclaim(const std::string& relative);
+
+ private:
+  const std::string root_;
+  absl::Mutex mutex_;
+  absl::flat_hash_set<std::string> claimed_ ABSL_GUARDED_BY(mutex_);
+};
+
+// Purpose: one upload. Begin, Append..., Store, and Withdraw when the core then refuses it.
+// Destroyed before Store it leaves no file. Owner: the upload's stream. Not thread-safe; every
+// method blocks on the disk. Failure codes: those of files.h; INVALID_ARGUMENT (more or fewer bytes
+// than announced, another digest, too large), ALREADY_EXISTS (another file has this name: a
+// checkpoint is never overwritten), RESOURCE_EXHAUSTED (disk full, or the path is being uploaded).
+// Durability: after Store the file and its name survive a power failure.
+class CheckpointUpload {
+ public:
+  static absl::StatusOr<std::unique_ptr<CheckpointUpload>> Begin(
+      CheckpointFiles* files, const core::CheckpointCommit& announced);
+  ~CheckpointUpload();
+
+  absl::Status Append(absl::string_view data);
+  absl::Status Store();
+  // Removes the file when this upload put it there.
+  void Withdraw();
+
+ private:
+  CheckpointUpload(CheckpointFiles* files, core::CheckpointCommit announced, std::string path)
+      : files_(files), announced_(std::move(announced)), path_(std::move(path)) {}
+
+  CheckpointFiles* const files_;
+  const core::CheckpointCommit announced_;
+  const std::string path_;
+  std::optional<AtomicFile> file_;
+  Digest digest_;
+  uint64_t bytes_ = 0;
+  bool created_ = false;
+};
+
+// Purpose: one download. Owner: its stream. Not thread-safe; both methods block on the disk.
+class CheckpointReader {
+ public:
+  static absl::StatusOr<std::unique_ptr<CheckpointReader>> Open(const std::string& path);
+  ~CheckpointReader();
+  CheckpointReader(const CheckpointReader&) = delete;
+  CheckpointReader& operator=(const CheckpointReader&) = delete;
+
+  // Up to `size` bytes; empty at the end of the file.
+  absl::StatusOr<std::string> Read(size_t size);
+
+ private:
+  CheckpointReader(std::string path, int fd) : path_(std::move(path)), fd_(fd) {}
+  const std::string path_;
+  const int fd_;
+};
+
+}  // namespace coppice::service
+
+#endif  // COPPICE_COORDINATOR_SERVICE_CHECKPOINT_FILES_H_

@@ -1,0 +1,106 @@
+// Wire messages to core values and back. What arrives is checked here: lengths, ranges, finiteness,
+// paths. A refusal is INVALID_ARGUMENT and names the field; what is state (unknown ids, stale
+// epochs) is the core's to judge.
+#ifndef COPPICE_COORDINATOR_SERVICE_CONVERT_H_
+#define COPPICE_COORDINATOR_SERVICE_CONVERT_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "coordinator/core/types.h"
+#include "coppice/v1/coordinator.pb.h"
+
+namespace coppice::service {
+
+// Bounds on what one message may hold.
+inline constexpr size_t kMaxNameBytes = 200;          // of a sweep, worker, metric, id
+inline constexpr size_t kMaxMessageTextBytes = 4096;  // reasons, messages, device names
+inline constexpr size_t kMaxFilterEntries = 100'000;
+inline constexpr size_t kMaxHeldLeases = 10'000;
+inline constexpr size_t kMaxValuesPerRow = 256;
+inline constexpr size_t kMaxMetricNameBytes = 64;
+inline constexpr size_t kMaxLogBytes = 64 << 10;
+inline constexpr size_t kMaxProvenanceBytes = 16 << 10;
+inline constexpr size_t kMaxLogTailBytes = 16 << 10;
+inline constexpr uint32_t kDefaultPageSize = 1000;
+inline constexpr uint32_t kMaxPageSize = 10'000;
+inline constexpr uint32_t kDefaultPackWidth = 10;
+inline constexpr uint32_t kMaxPackWidth = 1024;
+inline constexpr uint32_t kMaxSlots = 1024;
+inline constexpr uint32_t kMaxWaitMs = 60'000;  // AcquireLeases waits no longer, whatever was asked
+// An answer stops growing here, well under the transport's limit.
+inline constexpr size_t kAnswerBytes = 8 << 20;
+
+// ---- what arrives
+
+// The spec's every rule (common/spec), then its groups resolved. Equal specs give equal blobs.
+absl::StatusOr<core::SweepSpec> SweepSpecFromProto(const v1::SweepSpec& spec);
+absl::StatusOr<uint32_t> PlanPackWidth(uint32_t pack_width);
+absl::StatusOr<std::string> SweepNameFromProto(const std::string& name);
+absl::StatusOr<core::JobId> JobIdFromProto(uint64_t job_id);
+absl::StatusOr<core::JobFilter> FilterFromProto(const v1::JobFilter& filter);
+struct PageRequest {
+  core::JobFilter filter;
+  core::JobId after = 0;
+  uint32_t limit = 0;
+};
+absl::StatusOr<PageRequest> PageFromProto(const v1::ListJobsRequest& request);
+absl::StatusOr<core::MetricsQuery> MetricsQueryFromProto(const v1::GetMetricsRequest& request);
+absl::StatusOr<std::string> WorkerNameFromProto(const std::string& name_or_id);
+
+struct RegisterArguments {
+  core::WorkerInfo info;
+  std::vector<core::HeldLease> held;
+};
+// FAILED_PRECONDITION when the worker speaks another protocol, naming both.
+absl::StatusOr<RegisterArguments> RegisterFromProto(const v1::RegisterRequest& request);
+absl::StatusOr<std::string> WorkerIdFromProto(const std::string& worker_id);
+absl::StatusOr<core::LeaseRef> LeaseFromProto(const v1::LeaseRef& lease);
+absl::StatusOr<std::vector<core::HeldLease>> HeldFromProto(
+    const google::protobuf::RepeatedPtrField<v1::HeldLease>& held);
+absl::StatusOr<core::AcquireRequest> AcquireFromProto(const v1::AcquireLeasesRequest& request);
+// The record's own content was refused: it gets an error acknowledgement, the stream goes on.
+absl::Status CheckRecordContent(const v1::StreamMetricsRequest& request);
+// INVALID_ARGUMENT for a message that cannot even be acknowledged (no lease, no number, no
+// payload). Moves the payload out.
+absl::StatusOr<core::Record> RecordFromProto(v1::StreamMetricsRequest* request);
+absl::StatusOr<core::CheckpointCommit> CommitFromProto(const v1::CommitCheckpointRequest& request);
+absl::StatusOr<core::CheckpointCommit> CheckpointFromProto(
+    const v1::RejectCheckpointRequest& request);
+absl::StatusOr<core::CheckpointCommit> CheckpointFromProto(
+    const v1::DownloadCheckpointRequest& request);
+absl::StatusOr<core::AttemptEnd> EndFromProto(const v1::CompleteJobRequest& request);
+absl::StatusOr<core::AttemptEnd> EndFromProto(const v1::FailJobRequest& request);
+absl::StatusOr<core::AttemptEnd> EndFromProto(const v1::ReleaseLeaseRequest& request);
+
+// ---- what leaves. INTERNAL where stored text (a spec, a run) cannot be read back.
+
+void ToProto(const core::JobCounts& counts, v1::JobCounts* out);
+absl::Status ToProto(const core::GroupSummary& group, v1::GroupSummary* out);
+void ToProto(const core::SweepSummary& summary, v1::SweepSummary* out);
+absl::Status ToProto(const core::Plan& plan, v1::Plan* out);
+absl::Status ToProto(const core::SubmitResult& result, v1::SubmitSweepResponse* out);
+absl::Status ToProto(const core::SweepDetails& details, v1::GetSweepResponse* out);
+void ToProto(const core::Job& job, v1::Job* out);
+// Ends early, with a page token that goes on from there, when the answer would grow past
+// kAnswerBytes.
+void ToProto(const core::JobPage& page, v1::ListJobsResponse* out);
+// Keeps the newest attempts and events when there are more than fit.
+absl::Status ToProto(const core::JobDetails& details, v1::GetJobResponse* out);
+void ToProto(const core::Explanation& explanation, v1::ExplainJobResponse* out);
+void ToProto(const core::JobMetrics& metrics, v1::JobMetrics* out);
+void ToProto(const core::Checkpoint& checkpoint, v1::Checkpoint* out);
+void ToProto(const core::Worker& worker, v1::Worker* out);
+void ToProto(const core::LeaseRef& lease, v1::LeaseRef* out);
+absl::Status ToProto(const core::LeaseGrant& grant, v1::AcquireLeasesResponse* out);
+void ToProto(const core::HeartbeatResult& result, v1::HeartbeatResponse* out);
+void ToProto(const core::RecordAck& ack, v1::StreamMetricsResponse* out);
+
+}  // namespace coppice::service
+
+#endif  // COPPICE_COORDINATOR_SERVICE_CONVERT_H_

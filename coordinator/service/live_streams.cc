@@ -1,0 +1,55 @@
+#include "coordinator/service/live_streams.h"
+
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+
+namespace coppice::service {
+namespace {
+
+absl::Status ShuttingDown() {
+  return absl::UnavailableError("the coordinator is shutting down; try again when it is back");
+}
+
+}  // namespace
+
+absl::Status LiveStreams::Add(const std::shared_ptr<LiveStream>& stream) {
+  absl::MutexLock lock(&mutex_);
+  if (stopped_) return ShuttingDown();
+  streams_.emplace(stream.get(), stream);
+  return absl::OkStatus();
+}
+
+void LiveStreams::Remove(LiveStream* stream) {
+  absl::MutexLock lock(&mutex_);
+  streams_.erase(stream);
+}
+
+void LiveStreams::StopAll() {
+  std::vector<std::shared_ptr<LiveStream>> streams;
+  {
+    absl::MutexLock lock(&mutex_);
+    stopped_ = true;
+    for (const auto& [key, weak] : streams_) {
+      if (std::shared_ptr<LiveStream> stream = weak.lock()) streams.push_back(std::move(stream));
+    }
+  }
+  for (const std::shared_ptr<LiveStream>& stream : streams) stream->Stop(ShuttingDown());
+}
+
+size_t LiveStreams::count() const {
+  absl::MutexLock lock(&mutex_);
+  return streams_.size();
+}
+
+StreamLimit::StreamLimit(Clock* clock, absl::Duration limit, std::weak_ptr<LiveStream> stream)
+    : clock_(clock), timer_(clock->Schedule(limit, [limit, stream = std::move(stream)] {
+        if (const std::shared_ptr<LiveStream> live = stream.lock()) {
+          live->Stop(absl::DeadlineExceededError(
+              absl::StrCat("the transfer took longer than ", absl::FormatDuration(limit))));
+        }
+      })) {}
+
+StreamLimit::~StreamLimit() { clock_->Cancel(timer_); }
+
+}  // namespace coppice::service

@@ -1,0 +1,77 @@
+#ifndef COPPICE_COORDINATOR_SERVICE_METRICS_STREAM_H_
+#define COPPICE_COORDINATOR_SERVICE_METRICS_STREAM_H_
+
+#include <grpcpp/support/server_callback.h>
+
+#include <deque>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "coordinator/core/coordinator.h"
+#include "coordinator/service/live_streams.h"
+#include "coppice/v1/coordinator.pb.h"
+
+namespace coppice::service {
+
+// Bounds on what one stream holds in memory; at either the server stops reading, and HTTP/2 flow
+// control stops the worker.
+inline constexpr size_t kMaxPendingRecords = 512;
+inline constexpr size_t kMaxPendingBytes = 2 << 20;
+inline constexpr size_t kMaxPendingAcks = 1024;
+
+// Purpose: a worker's records into the core, acknowledgements back. While one batch is being
+// committed the next is collected; an acknowledgement is sent when its batch is durable. Owner:
+// itself (OwnedStream). Thread-safe. Failure codes: INVALID_ARGUMENT (a message that cannot be
+// acknowledged; worker_id missing or changed), those of Append. A record with bad content gets an
+// acknowledgement with `error`, in its turn, and the stream goes on. The stream ends with OK after
+// the worker has half-closed and every acknowledgement was sent.
+class MetricsStream final
+    : public OwnedStream<
+          grpc::ServerBidiReactor<v1::StreamMetricsRequest, v1::StreamMetricsResponse>> {
+ public:
+  MetricsStream(LiveStreams* live, core::Coordinator* core) : OwnedStream(live), core_(core) {}
+  void Start() { Advance(); }
+  void Stop(absl::Status status) override;
+  void OnReadDone(bool ok) override;
+  void OnWriteDone(bool ok) override;
+  void OnCancel() override { Stop(absl::CancelledError("the call was cancelled")); }
+
+ private:
+  struct Batch {
+    std::vector<core::Record> records;
+    std::vector<core::RecordAck> refused;  // acknowledged behind the records
+    size_t bytes = 0;
+    bool empty() const { return records.empty() && refused.empty(); }
+  };
+
+  // Starts whatever can be started now.
+  void Advance();
+  absl::Status AcceptLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool HasRoomLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void AcknowledgeLocked(const std::vector<core::RecordAck>& acks)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void OnAppended(const absl::StatusOr<std::vector<core::RecordAck>>& acks,
+                  const std::vector<core::RecordAck>& refused);
+
+  core::Coordinator* const core_;
+  v1::StreamMetricsRequest request_;    // being read into
+  v1::StreamMetricsResponse response_;  // being written
+
+  absl::Mutex mutex_;
+  std::string worker_id_ ABSL_GUARDED_BY(mutex_);
+  Batch pending_ ABSL_GUARDED_BY(mutex_);
+  std::deque<v1::StreamMetricsResponse> acks_ ABSL_GUARDED_BY(mutex_);
+  bool reading_ ABSL_GUARDED_BY(mutex_) = false;
+  bool half_closed_ ABSL_GUARDED_BY(mutex_) = false;
+  bool appending_ ABSL_GUARDED_BY(mutex_) = false;
+  bool writing_ ABSL_GUARDED_BY(mutex_) = false;
+  bool finished_ ABSL_GUARDED_BY(mutex_) = false;
+  std::optional<absl::Status> stop_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace coppice::service
+
+#endif  // COPPICE_COORDINATOR_SERVICE_METRICS_STREAM_H_

@@ -1,0 +1,118 @@
+#ifndef COPPICE_COORDINATOR_SERVICE_PULL_STREAM_H_
+#define COPPICE_COORDINATOR_SERVICE_PULL_STREAM_H_
+
+#include <grpcpp/support/server_callback.h>
+
+#include <optional>
+#include <utility>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "common/rpc/status.h"
+#include "coordinator/service/live_streams.h"
+
+namespace coppice::service {
+
+// Purpose: a server stream as a loop: fetch, write, fetch again. One thing is in flight at a time,
+// so a slow client slows the fetching and nothing piles up. Owner: itself (OwnedStream).
+// Thread-safe: Write, Wait, End and Wake may be called from any thread.
+//   1. Start -> Fetch(). A Wake before it is remembered.
+//   2. Fetch leads, now or later, to exactly one of Write (response_ is filled), Wait (nothing yet)
+//   or End.
+//   3. Write -> after gRPC took the message, Fetch(). Wait -> Fetch() after the next Wake, at once
+//   if one came since Fetch began.
+//   4. Stop (cancellation, shutdown, a limit) ends the call at the next of these points.
+template <typename Response>
+class PullStream : public OwnedStream<grpc::ServerWriteReactor<Response>> {
+ public:
+  using Base = OwnedStream<grpc::ServerWriteReactor<Response>>;
+  using Base::Base;
+
+  void Start() {
+    {
+      absl::MutexLock lock(&mutex_);
+      if (state_ != State::kNew) return;
+      state_ = State::kBusy;
+    }
+    Fetch();
+  }
+
+  void Stop(absl::Status status) final {
+    absl::MutexLock lock(&mutex_);
+    if (state_ == State::kFinished) return;
+    if (!stop_.has_value()) stop_ = std::move(status);
+    if (state_ != State::kBusy) FinishLocked(*stop_);
+  }
+
+  void OnCancel() final { Stop(absl::CancelledError("the call was cancelled")); }
+
+  void OnWriteDone(bool ok) final {
+    if (!ok) return End(absl::CancelledError("the client has gone away"));
+    {
+      absl::MutexLock lock(&mutex_);
+      if (stop_.has_value()) return FinishLocked(*stop_);
+    }
+    Fetch();
+  }
+
+ protected:
+  virtual void Fetch() = 0;
+
+  void Write() {
+    absl::MutexLock lock(&mutex_);
+    if (stop_.has_value()) return FinishLocked(*stop_);
+    this->StartWrite(&response_);
+  }
+
+  void Wait() {
+    {
+      absl::MutexLock lock(&mutex_);
+      if (stop_.has_value()) return FinishLocked(*stop_);
+      if (!woken_) {
+        state_ = State::kIdle;
+        return;
+      }
+      woken_ = false;
+    }
+    Fetch();
+  }
+
+  void End(absl::Status status) {
+    absl::MutexLock lock(&mutex_);
+    FinishLocked(status);
+  }
+
+  void Wake() {
+    {
+      absl::MutexLock lock(&mutex_);
+      if (state_ != State::kIdle) {
+        woken_ = true;
+        return;
+      }
+      state_ = State::kBusy;
+    }
+    Fetch();
+  }
+
+  // Filled between Fetch and Write, read by gRPC until OnWriteDone.
+  Response response_;
+
+ private:
+  // kBusy: between Fetch and its outcome, or writing. kIdle: waiting for Wake.
+  enum class State { kNew, kBusy, kIdle, kFinished };
+
+  void FinishLocked(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (state_ == State::kFinished) return;
+    state_ = State::kFinished;
+    this->Finish(rpc::ToGrpc(status));
+  }
+
+  absl::Mutex mutex_;
+  State state_ ABSL_GUARDED_BY(mutex_) = State::kNew;
+  bool woken_ ABSL_GUARDED_BY(mutex_) = false;
+  std::optional<absl::Status> stop_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace coppice::service
+
+#endif  // COPPICE_COORDINATOR_SERVICE_PULL_STREAM_H_

@@ -1,0 +1,113 @@
+#include "coordinator/service/server.h"
+
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/grpcpp.h>
+#include <grpcpp/health_check_service_interface.h>
+
+#include <chrono>
+#include <mutex>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status_macros.h"
+#include "common/rpc/channel.h"
+#include "coordinator/service/checkpoint_files.h"
+#include "coordinator/service/listen_address.h"
+#include "coordinator/service/sweep_service.h"
+#include "coordinator/service/worker_service.h"
+
+namespace coppice::service {
+namespace {
+
+constexpr int kTransferThreads = 4;
+
+void EnablePluginsOnce() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    grpc::EnableDefaultHealthCheckService(true);
+    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  });
+}
+
+void Configure(grpc::ServerBuilder* builder) {
+  builder->SetMaxReceiveMessageSize(rpc::kMaxMessageBytes);
+  builder->SetMaxSendMessageSize(rpc::kMaxMessageBytes);
+  // Two coordinators on one port would share its connections at random.
+  builder->AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  // Clients ping every 20 s, also between calls; the server finds dead ones the same way.
+  builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder->AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 5000);
+  builder->AddChannelArgument(GRPC_ARG_HTTP2_MAX_PING_STRIKES, 0);
+  builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 20000);
+  builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10000);
+}
+
+}  // namespace
+
+struct Server::Parts {
+  Parts(core::Coordinator* core, Clock* clock, const std::string& checkpoint_root)
+      : files(checkpoint_root),
+        io(kTransferThreads),
+        sweeps(core, &live),
+        workers(TransferContext{core, &files, &io, clock}, &live) {}
+
+  LiveStreams live;
+  CheckpointFiles files;
+  Executor io;
+  SweepServiceImpl sweeps;
+  WorkerServiceImpl workers;
+  std::string address;
+  std::unique_ptr<grpc::Server> server;  // last: it stops before what it serves
+};
+
+absl::StatusOr<std::unique_ptr<Server>> Server::Start(core::Coordinator* core, Clock* clock,
+                                                      const ServerOptions& options) {
+  COPPICE_ASSIGN_OR_RETURN(const ListenAddress listen, ParseListenAddress(options.listen));
+  if (!options.insecure && !rpc::IsLoopback(options.listen)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("refusing to listen on ", options.listen,
+                     ": whoever can reach this address could read and cancel every sweep; listen "
+                     "on 127.0.0.1 (and reach it through "
+                     "an SSH tunnel), or accept that on a network you trust with --insecure"));
+  }
+  COPPICE_RETURN_IF_ERROR(CheckCanListen(listen));
+  EnablePluginsOnce();
+  auto parts = std::make_unique<Parts>(core, clock, options.checkpoint_root);
+  grpc::ServerBuilder builder;
+  Configure(&builder);
+  int port = 0;
+  builder.AddListeningPort(options.listen, grpc::InsecureServerCredentials(), &port);
+  builder.RegisterService(&parts->sweeps);
+  builder.RegisterService(&parts->workers);
+  parts->server = builder.BuildAndStart();
+  if (parts->server == nullptr || port == 0) {
+    // Taken in the instant since the check, or a reason that only the transport knows.
+    COPPICE_RETURN_IF_ERROR(CheckCanListen(listen));
+    return absl::UnavailableError(absl::StrCat("cannot listen on ", options.listen,
+                                               "; choose another address with --listen HOST:PORT"));
+  }
+  parts->address = listen.host.empty() ? options.listen : absl::StrCat(listen.host, ":", port);
+  return std::unique_ptr<Server>(new Server(std::move(parts)));
+}
+
+Server::Server(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+
+Server::~Server() {
+  CloseStreams();
+  Shutdown(absl::ZeroDuration());
+}
+
+const std::string& Server::address() const { return parts_->address; }
+
+void Server::CloseStreams() {
+  if (auto* health = parts_->server->GetHealthCheckService()) health->SetServingStatus(false);
+  parts_->live.StopAll();
+}
+
+void Server::Shutdown(absl::Duration grace) {
+  parts_->server->Shutdown(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(grace));
+  parts_->server->Wait();
+  parts_->io.Shutdown();
+}
+
+}  // namespace coppice::service

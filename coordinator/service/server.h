@@ -1,0 +1,53 @@
+#ifndef COPPICE_COORDINATOR_SERVICE_SERVER_H_
+#define COPPICE_COORDINATOR_SERVICE_SERVER_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/base/clock.h"
+#include "coordinator/core/coordinator.h"
+
+namespace coppice::service {
+
+struct ServerOptions {
+  std::string listen = "127.0.0.1:7070";  // HOST:PORT, [V6]:PORT or unix:/path; port 0: a free one
+  // Allow an address that others can reach although nothing is encrypted and nobody is asked who
+  // they are.
+  bool insecure = false;
+  std::string checkpoint_root;  // an existing folder
+};
+
+// Purpose: both services, health and reflection on one address.
+// Owner: main; destroyed before the coordinator and the clock. Thread-safe.
+//   1. Start: the address is checked and bound.
+//   2. CloseStreams, then core::Coordinator::Shutdown, then Shutdown: streams end with UNAVAILABLE,
+//   waiting calls are answered, commits finish.
+// Failure codes (of Start): INVALID_ARGUMENT (the address), FAILED_PRECONDITION (not loopback and
+// not insecure), ALREADY_EXISTS (port in use), PERMISSION_DENIED (a privileged port), UNAVAILABLE
+// (not an address of this machine). Each message says what to do.
+class Server {
+ public:
+  static absl::StatusOr<std::unique_ptr<Server>> Start(core::Coordinator* core, Clock* clock,
+                                                       const ServerOptions& options);
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  // Where it listens, with the port it got.
+  const std::string& address() const;
+  // Reports NOT_SERVING and ends every stream; new ones are refused.
+  void CloseStreams();
+  // Refuses new calls, waits up to `grace` for those in progress, cancels the rest. Idempotent.
+  void Shutdown(absl::Duration grace);
+
+ private:
+  struct Parts;
+  explicit Server(std::unique_ptr<Parts> parts);
+  const std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace coppice::service
+
+#endif  // COPPICE_COORDINATOR_SERVICE_SERVER_H_

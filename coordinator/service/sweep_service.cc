@@ -1,0 +1,204 @@
+#include "coordinator/service/sweep_service.h"
+
+#include <utility>
+
+#include "common/rpc/channel.h"
+#include "coordinator/service/answer.h"
+#include "coordinator/service/convert.h"
+#include "coordinator/service/sweep_streams.h"
+
+namespace coppice::service {
+grpc::ServerUnaryReactor* SweepServiceImpl::SubmitSweep(Context* context,
+                                                        const v1::SubmitSweepRequest* request,
+                                                        v1::SubmitSweepResponse* response) {
+  Unary* reactor = context->DefaultReactor();
+  absl::StatusOr<core::SweepSpec> spec = SweepSpecFromProto(request->spec());
+  if (!spec.ok()) return Refuse(reactor, spec.status());
+  const absl::StatusOr<uint32_t> width = PlanPackWidth(request->pack_width());
+  if (!width.ok()) return Refuse(reactor, width.status());
+  if (request->dry_run()) {
+    core_->PlanSweep(*std::move(spec), *width,
+                     Answer<core::Plan>(reactor, [response](const core::Plan& plan) {
+                       return ToProto(plan, response->mutable_plan());
+                     }));
+  } else {
+    core_->SubmitSweep(
+        *std::move(spec), *width,
+        Answer<core::SubmitResult>(reactor, [response](const core::SubmitResult& result) {
+          return ToProto(result, response);
+        }));
+  }
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* SweepServiceImpl::GetSweep(Context* context,
+                                                     const v1::GetSweepRequest* request,
+                                                     v1::GetSweepResponse* response) {
+  Unary* reactor = context->DefaultReactor();
+  absl::StatusOr<std::string> name = SweepNameFromProto(request->name());
+  if (!name.ok()) return Refuse(reactor, name.status());
+  core_->GetSweep(*std::move(name),
+                  Answer<core::SweepDetails>(reactor, [response](const core::SweepDetails& sweep) {
+                    return ToProto(sweep, response);
+                  }));
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* SweepServiceImpl::ListSweeps(Context* context,
+                                                       const v1::ListSweepsRequest*,
+                                                       v1::ListSweepsResponse* response) {
+  Unary* reactor = context->DefaultReactor();
+  core_->ListSweeps(Answer<std::vector<core::SweepSummary>>(
+      reactor, [response](const std::vector<core::SweepSummary>& sweeps) {
+        for (const core::SweepSummary& sweep : sweeps) ToProto(sweep, response->add_sweeps());
+      }));
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* SweepServiceImpl::ListJobs(Context* context,
+                                                     const v1::ListJobsRequest* request,
+                                                     v1::ListJobsResponse* response) {
+  Unary* reactor = context->DefaultReactor();
+  absl::StatusOr<PageRequest> page = PageFromProto(*request);
+  if (!page.ok()) return Refuse(reactor, page.status());
+  core_->ListJobs(std::move(page->filter), page->after, page->limit, request->with_latest(),
+                  Answer<core::JobPage>(
+                      reactor, [response](const core::JobPage& jobs) { ToProto(jobs, response); }));
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* SweepServiceImpl::GetJob(Context* context,
+                                                   const v1::GetJobRequest* request,
+                                                   v1::GetJobResponse* response) {
+  Unary* reactor = context->DefaultReactor();
+  const absl::StatusOr<core::JobId> id = JobIdFromProto(request->job_id());
+  if (!id.ok()) return Refuse(reactor, id.status());
+  core_->GetJob(*id, Answer<core::JobDetails>(reactor, [response](const core::JobDetails& job) {
+    return ToProto(job, response);
+  }));
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* SweepServiceImpl::ExplainJob(Context* context,
+                                                       const v1::ExplainJobRequest* request,
+                                                       v1::ExplainJobResponse* response) {
+  Unary* reactor = context->DefaultReactor();
+  const absl::StatusOr<core::JobId> id = JobIdFromProto(request->job_id());
+  if (!id.ok()) return Refuse(reactor, id.status());
+  core_->ExplainJob(
+      *id, Answer<core::Explanation>(reactor, [response](const core::Explanation& explanation) {
+        ToProto(explanation, response);
+      }));
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* SweepServiceImpl::CancelJobs(Context* context,
+                                                       const v1::CancelJobsRequest* request,
+                                                       v1::CancelJobsResponse* response) {
+  Unary* reactor = context->DefaultReactor();
+  absl::StatusOr<core::JobFilter> filter = FilterFromProto(request->filter());
+  if (!filter.ok()) return Refuse(reactor, filter.status());
+  core_->CancelJobs(*std::move(filter), Answer<uint64_t>(reactor, [response](uint64_t count) {
+    response->set_cancelled(count);
+  }));
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* SweepServiceImpl::RetryJobs(Context* context,
+                                                      const v1::RetryJobsRequest* request,
+                                                      v1::RetryJobsResponse* response) {
+  Unary* reactor = context->DefaultReactor();
+  absl::StatusOr<core::JobFilter> filter = FilterFromProto(request->filter());
+  if (!filter.ok()) return Refuse(reactor, filter.status());
+  core_->RetryJobs(*std::move(filter), Answer<uint64_t>(reactor, [response](uint64_t count) {
+    response->set_retried(count);
+  }));
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* SweepServiceImpl::PauseSweep(Context* context,
+                                                       const v1::PauseSweepRequest* request,
+                                                       v1::PauseSweepResponse* response) {
+  Unary* reactor = context->DefaultReactor();
+  absl::StatusOr<std::string> name = SweepNameFromProto(request->name());
+  if (!name.ok()) return Refuse(reactor, name.status());
+  core_->SetPaused(*std::move(name), true,
+                   Answer<core::SweepSummary>(reactor, [response](const core::SweepSummary& sweep) {
+                     ToProto(sweep, response->mutable_sweep());
+                   }));
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* SweepServiceImpl::ResumeSweep(Context* context,
+                                                        const v1::ResumeSweepRequest* request,
+                                                        v1::ResumeSweepResponse* response) {
+  Unary* reactor = context->DefaultReactor();
+  absl::StatusOr<std::string> name = SweepNameFromProto(request->name());
+  if (!name.ok()) return Refuse(reactor, name.status());
+  core_->SetPaused(*std::move(name), false,
+                   Answer<core::SweepSummary>(reactor, [response](const core::SweepSummary& sweep) {
+                     ToProto(sweep, response->mutable_sweep());
+                   }));
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* SweepServiceImpl::ListWorkers(Context* context,
+                                                        const v1::ListWorkersRequest*,
+                                                        v1::ListWorkersResponse* response) {
+  Unary* reactor = context->DefaultReactor();
+  core_->ListWorkers(Answer<std::vector<core::Worker>>(
+      reactor, [response](const std::vector<core::Worker>& workers) {
+        for (const core::Worker& worker : workers) ToProto(worker, response->add_workers());
+      }));
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* SweepServiceImpl::DrainWorker(Context* context,
+                                                        const v1::DrainWorkerRequest* request,
+                                                        v1::DrainWorkerResponse* response) {
+  Unary* reactor = context->DefaultReactor();
+  absl::StatusOr<std::string> worker = WorkerNameFromProto(request->worker());
+  if (!worker.ok()) return Refuse(reactor, worker.status());
+  core_->DrainWorker(*std::move(worker), request->preempt(), request->undo(),
+                     Answer<core::Worker>(reactor, [response](const core::Worker& drained) {
+                       ToProto(drained, response->mutable_worker());
+                     }));
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* SweepServiceImpl::GetServerInfo(Context* context,
+                                                          const v1::GetServerInfoRequest*,
+                                                          v1::GetServerInfoResponse* response) {
+  const core::ServerInfo info = core_->server_info();
+  response->set_version(COPPICE_VERSION);
+  response->set_protocol(rpc::kProtocolVersion);
+  response->set_store_id(info.store_id);
+  response->set_started_ms(info.started_ms);
+  response->set_checkpoint_root(info.checkpoint_root);
+  Unary* reactor = context->DefaultReactor();
+  reactor->Finish(grpc::Status::OK);
+  return reactor;
+}
+
+grpc::ServerWriteReactor<v1::WatchSweepResponse>* SweepServiceImpl::WatchSweep(
+    Context*, const v1::WatchSweepRequest* request) {
+  absl::StatusOr<std::string> name = SweepNameFromProto(request->name());
+  if (!name.ok()) return RefuseStream<v1::WatchSweepResponse>(name.status());
+  return Launch<WatchStream>(live_, core_, *std::move(name));
+}
+
+grpc::ServerWriteReactor<v1::GetMetricsResponse>* SweepServiceImpl::GetMetrics(
+    Context*, const v1::GetMetricsRequest* request) {
+  absl::StatusOr<core::MetricsQuery> query = MetricsQueryFromProto(*request);
+  if (!query.ok()) return RefuseStream<v1::GetMetricsResponse>(query.status());
+  return Launch<MetricsQueryStream>(live_, core_, *std::move(query));
+}
+
+grpc::ServerWriteReactor<v1::GetLogsResponse>* SweepServiceImpl::GetLogs(
+    Context*, const v1::GetLogsRequest* request) {
+  const absl::StatusOr<core::JobId> id = JobIdFromProto(request->job_id());
+  if (!id.ok()) return RefuseStream<v1::GetLogsResponse>(id.status());
+  return Launch<LogStream>(live_, core_, *request);
+}
+
+}  // namespace coppice::service

@@ -1,0 +1,47 @@
+#ifndef COPPICE_COORDINATOR_SERVICE_SWEEP_SERVICE_H_
+#define COPPICE_COORDINATOR_SERVICE_SWEEP_SERVICE_H_
+
+#include "coordinator/core/coordinator.h"
+#include "coordinator/service/live_streams.h"
+#include "coppice/v1/coordinator.grpc.pb.h"
+
+namespace coppice::service {
+
+// Purpose: SweepService, what clients call. Each handler decodes, calls the core, encodes.
+// Owner: Server. Thread-safe; nothing blocks in a reaction. Failure codes: those of
+// core::Coordinator, and INVALID_ARGUMENT from the decoding.
+class SweepServiceImpl final : public v1::SweepService::CallbackService {
+ public:
+  SweepServiceImpl(core::Coordinator* core, LiveStreams* live) : core_(core), live_(live) {}
+
+  using Context = grpc::CallbackServerContext;
+  using Unary = grpc::ServerUnaryReactor;
+  Unary* SubmitSweep(Context*, const v1::SubmitSweepRequest*, v1::SubmitSweepResponse*) override;
+  Unary* GetSweep(Context*, const v1::GetSweepRequest*, v1::GetSweepResponse*) override;
+  Unary* ListSweeps(Context*, const v1::ListSweepsRequest*, v1::ListSweepsResponse*) override;
+  Unary* ListJobs(Context*, const v1::ListJobsRequest*, v1::ListJobsResponse*) override;
+  Unary* GetJob(Context*, const v1::GetJobRequest*, v1::GetJobResponse*) override;
+  Unary* ExplainJob(Context*, const v1::ExplainJobRequest*, v1::ExplainJobResponse*) override;
+  Unary* CancelJobs(Context*, const v1::CancelJobsRequest*, v1::CancelJobsResponse*) override;
+  Unary* PauseSweep(Context*, const v1::PauseSweepRequest*, v1::PauseSweepResponse*) override;
+  Unary* ResumeSweep(Context*, const v1::ResumeSweepRequest*, v1::ResumeSweepResponse*) override;
+  Unary* RetryJobs(Context*, const v1::RetryJobsRequest*, v1::RetryJobsResponse*) override;
+  Unary* ListWorkers(Context*, const v1::ListWorkersRequest*, v1::ListWorkersResponse*) override;
+  Unary* DrainWorker(Context*, const v1::DrainWorkerRequest*, v1::DrainWorkerResponse*) override;
+  Unary* GetServerInfo(Context*, const v1::GetServerInfoRequest*,
+                       v1::GetServerInfoResponse*) override;
+  grpc::ServerWriteReactor<v1::WatchSweepResponse>* WatchSweep(
+      Context*, const v1::WatchSweepRequest*) override;
+  grpc::ServerWriteReactor<v1::GetMetricsResponse>* GetMetrics(
+      Context*, const v1::GetMetricsRequest*) override;
+  grpc::ServerWriteReactor<v1::GetLogsResponse>* GetLogs(Context*,
+                                                         const v1::GetLogsRequest*) override;
+
+ private:
+  core::Coordinator* const core_;
+  LiveStreams* const live_;
+};
+
+}  // namespace coppice::service
+
+#endif  // COPPICE_COORDINATOR_SERVICE_SWEEP_SERVICE_H_

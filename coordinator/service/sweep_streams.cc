@@ -1,0 +1,103 @@
+#include "coordinator/service/sweep_streams.h"
+
+#include <utility>
+
+#include "coordinator/service/convert.h"
+
+namespace coppice::service {
+
+void WatchStream::Start() {
+  // Weak: the subscription must not keep alive the stream that owns it.
+  std::weak_ptr<WatchStream> weak = Self<WatchStream>();
+  auto subscription = core_->WatchSweep(name_, [weak](const core::SweepChange& change) {
+    if (const std::shared_ptr<WatchStream> self = weak.lock()) {
+      self->queue_.Push(change);
+      self->Wake();
+    }
+  });
+  if (!subscription.ok()) return Stop(subscription.status());
+  subscription_ = *std::move(subscription);
+  PullStream::Start();
+}
+
+void WatchStream::Fetch() {
+  absl::StatusOr<WatchQueue::Next> next = queue_.Pop();
+  if (!next.ok()) return End(next.status());
+  if (next->end) return End(absl::OkStatus());
+  response_.Clear();
+  if (next->job.has_value()) {
+    ToProto(*next->job, response_.mutable_job());
+  } else if (next->summary.has_value()) {
+    ToProto(*next->summary, response_.mutable_summary());
+  } else {
+    return Wait();
+  }
+  Write();
+}
+
+void MetricsQueryStream::Fetch() {
+  if (end_) return End(absl::OkStatus());
+  core_->GetMetrics(query_, cursor_, kMetricsPageRows,
+                    [self = Self<MetricsQueryStream>()](absl::StatusOr<core::MetricsPage> page) {
+                      self->OnPage(std::move(page));
+                    });
+}
+
+void MetricsQueryStream::OnPage(absl::StatusOr<core::MetricsPage> page) {
+  if (!page.ok()) return End(page.status());
+  cursor_ = page->next;
+  end_ = page->end;
+  response_.Clear();
+  for (const core::JobMetrics& row : page->rows) ToProto(row, response_.add_rows());
+  if (!page->rows.empty()) return Write();
+  // A page without rows is the last one, or a pause of a scan that found nothing yet.
+  Fetch();
+}
+
+void LogStream::Start() {
+  if (follow_) {
+    std::weak_ptr<LogStream> weak = Self<LogStream>();
+    subscription_ = core_->WatchLog(job_, [weak] {
+      if (const std::shared_ptr<LogStream> self = weak.lock()) self->Wake();
+    });
+  }
+  PullStream::Start();
+}
+
+void LogStream::Fetch() {
+  core_->GetLog(job_, epoch_, after_,
+                [self = Self<LogStream>()](absl::StatusOr<core::LogPage> page) {
+                  self->OnPage(std::move(page));
+                });
+}
+
+void LogStream::OnPage(absl::StatusOr<core::LogPage> page) {
+  if (!page.ok()) return End(page.status());
+  if (!page->text.empty()) return Send(*std::move(page));
+  if (!follow_ || asked_epoch_ != 0 || epoch_ == 0) return Rest(page->job_ended);
+  // This attempt's log is at its end; a later attempt may have begun one.
+  core_->GetLog(job_, 0, 0, [self = Self<LogStream>()](absl::StatusOr<core::LogPage> newest) {
+    self->OnNewestAttempt(std::move(newest));
+  });
+}
+
+void LogStream::OnNewestAttempt(absl::StatusOr<core::LogPage> page) {
+  if (!page.ok()) return End(page.status());
+  if (page->epoch > epoch_ && !page->text.empty()) return Send(*std::move(page));
+  Rest(page->job_ended);
+}
+
+void LogStream::Send(core::LogPage page) {
+  epoch_ = page.epoch;
+  after_ = page.next;
+  response_.set_epoch(page.epoch);
+  response_.set_text(std::move(page.text));
+  Write();
+}
+
+void LogStream::Rest(bool job_ended) {
+  if (!follow_ || job_ended) return End(absl::OkStatus());
+  Wait();
+}
+
+}  // namespace coppice::service

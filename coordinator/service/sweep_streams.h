@@ -1,0 +1,85 @@
+// The server streams of SweepService.
+#ifndef COPPICE_COORDINATOR_SERVICE_SWEEP_STREAMS_H_
+#define COPPICE_COORDINATOR_SERVICE_SWEEP_STREAMS_H_
+
+#include <memory>
+#include <string>
+
+#include "coordinator/core/coordinator.h"
+#include "coordinator/service/pull_stream.h"
+#include "coordinator/service/watch_queue.h"
+#include "coppice/v1/coordinator.pb.h"
+
+namespace coppice::service {
+
+inline constexpr size_t kMaxWatchedJobs = 20'000;  // changes that may wait for one watcher
+inline constexpr uint32_t kMetricsPageRows = 500;
+
+class WatchStream final : public PullStream<v1::WatchSweepResponse> {
+ public:
+  WatchStream(LiveStreams* live, core::Coordinator* core, std::string name)
+      : PullStream(live), core_(core), name_(std::move(name)), queue_(kMaxWatchedJobs) {}
+  // Subscribes, then goes on as every PullStream.
+  void Start();
+
+ private:
+  void Fetch() override;
+  void Release() override { subscription_.reset(); }
+
+  core::Coordinator* const core_;
+  const std::string name_;
+  WatchQueue queue_;
+  std::unique_ptr<core::Subscription>
+      subscription_;  // set before gRPC knows the stream, reset after its last reaction
+};
+
+class MetricsQueryStream final : public PullStream<v1::GetMetricsResponse> {
+ public:
+  MetricsQueryStream(LiveStreams* live, core::Coordinator* core, core::MetricsQuery query)
+      : PullStream(live), core_(core), query_(std::move(query)) {}
+
+ private:
+  void Fetch() override;
+  void OnPage(absl::StatusOr<core::MetricsPage> page);
+
+  core::Coordinator* const core_;
+  const core::MetricsQuery query_;
+  // Touched only between Fetch and its outcome.
+  core::MetricsCursor cursor_;
+  bool end_ = false;
+};
+
+// Sends an attempt's log; with `follow` goes on, into later attempts too unless one was asked for,
+// until the job ends.
+class LogStream final : public PullStream<v1::GetLogsResponse> {
+ public:
+  LogStream(LiveStreams* live, core::Coordinator* core, const v1::GetLogsRequest& request)
+      : PullStream(live),
+        core_(core),
+        job_(request.job_id()),
+        asked_epoch_(request.epoch()),
+        follow_(request.follow()),
+        epoch_(request.epoch()) {}
+  void Start();
+
+ private:
+  void Fetch() override;
+  void Release() override { subscription_.reset(); }
+  void OnPage(absl::StatusOr<core::LogPage> page);
+  void OnNewestAttempt(absl::StatusOr<core::LogPage> page);
+  void Send(core::LogPage page);
+  void Rest(bool job_ended);
+
+  core::Coordinator* const core_;
+  const core::JobId job_;
+  const core::Epoch asked_epoch_;
+  const bool follow_;
+  std::unique_ptr<core::Subscription> subscription_;
+  // Touched only between Fetch and its outcome.
+  core::Epoch epoch_;
+  uint64_t after_ = 0;
+};
+
+}  // namespace coppice::service
+
+#endif  // COPPICE_COORDINATOR_SERVICE_SWEEP_STREAMS_H_

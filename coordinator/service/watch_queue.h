@@ -1,0 +1,48 @@
+#ifndef COPPICE_COORDINATOR_SERVICE_WATCH_QUEUE_H_
+#define COPPICE_COORDINATOR_SERVICE_WATCH_QUEUE_H_
+
+#include <cstddef>
+#include <deque>
+#include <optional>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "coordinator/core/coordinator.h"
+
+namespace coppice::service {
+
+// Purpose: what one watcher has yet to be told. A change of a job that waits already is replaced by
+// the newer one, and so is a summary: a slow watcher sees fewer, never older states. Owner: the
+// watch stream. Thread-safe. Failure codes (of Pop): RESOURCE_EXHAUSTED when more than `max_jobs`
+// different jobs wait; the watcher should list the jobs and watch again.
+class WatchQueue {
+ public:
+  explicit WatchQueue(size_t max_jobs) : max_jobs_(max_jobs) {}
+
+  void Push(const core::SweepChange& change);
+
+  struct Next {
+    std::optional<core::Job> job;
+    std::optional<core::SweepSummary> summary;
+    bool end = false;  // everything was told and the sweep has ended
+  };
+  // All empty: nothing waits.
+  absl::StatusOr<Next> Pop();
+
+ private:
+  static constexpr core::JobId kSummary = 0;  // stands for the summary in order_
+
+  const size_t max_jobs_;
+  absl::Mutex mutex_;
+  std::deque<core::JobId> order_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<core::JobId, core::Job> jobs_ ABSL_GUARDED_BY(mutex_);
+  std::optional<core::SweepSummary> summary_ ABSL_GUARDED_BY(mutex_);
+  bool overflow_ ABSL_GUARDED_BY(mutex_) = false;
+  bool finished_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace coppice::service
+
+#endif  // COPPICE_COORDINATOR_SERVICE_WATCH_QUEUE_H_

@@ -1,0 +1,148 @@
+#include "coordinator/service/worker_service.h"
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "coordinator/service/answer.h"
+#include "coordinator/service/convert.h"
+#include "coordinator/service/metrics_stream.h"
+
+namespace coppice::service {
+namespace {
+
+// Remembers that the caller has gone away, also beyond its own life, since the core may ask late.
+class AcquireReactor final : public grpc::ServerUnaryReactor {
+ public:
+  void OnCancel() override { cancelled_->store(true, std::memory_order_relaxed); }
+  void OnDone() override { delete this; }
+
+  std::function<bool()> cancelled() const {
+    return [flag = cancelled_] { return flag->load(std::memory_order_relaxed); };
+  }
+
+ private:
+  const std::shared_ptr<std::atomic<bool>> cancelled_ = std::make_shared<std::atomic<bool>>(false);
+};
+
+}  // namespace
+
+grpc::ServerUnaryReactor* WorkerServiceImpl::Register(Context* context,
+                                                      const v1::RegisterRequest* request,
+                                                      v1::RegisterResponse* response) {
+  Unary* reactor = context->DefaultReactor();
+  absl::StatusOr<RegisterArguments> arguments = RegisterFromProto(*request);
+  if (!arguments.ok()) return Refuse(reactor, arguments.status());
+  core_->Register(
+      std::move(arguments->info), std::move(arguments->held),
+      Answer<core::Registration>(reactor, [response](const core::Registration& registration) {
+        response->set_worker_id(registration.worker_id);
+        response->set_heartbeat_interval_ms(registration.heartbeat_interval_ms);
+        response->set_lease_ms(registration.lease_ms);
+        response->set_store_id(registration.store_id);
+        response->set_version(COPPICE_VERSION);
+      }));
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* WorkerServiceImpl::AcquireLeases(Context*,
+                                                           const v1::AcquireLeasesRequest* request,
+                                                           v1::AcquireLeasesResponse* response) {
+  auto* reactor = new AcquireReactor;
+  absl::StatusOr<core::AcquireRequest> acquire = AcquireFromProto(*request);
+  if (!acquire.ok()) return Refuse(reactor, acquire.status());
+  core_->AcquireLeases(*std::move(acquire), reactor->cancelled(),
+                       Answer<core::LeaseGrant>(reactor, [response](const core::LeaseGrant& grant) {
+                         return ToProto(grant, response);
+                       }));
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* WorkerServiceImpl::Heartbeat(Context* context,
+                                                       const v1::HeartbeatRequest* request,
+                                                       v1::HeartbeatResponse* response) {
+  Unary* reactor = context->DefaultReactor();
+  absl::StatusOr<std::string> worker_id = WorkerIdFromProto(request->worker_id());
+  if (!worker_id.ok()) return Refuse(reactor, worker_id.status());
+  absl::StatusOr<std::vector<core::HeldLease>> held = HeldFromProto(request->held());
+  if (!held.ok()) return Refuse(reactor, held.status());
+  core_->Heartbeat(
+      *std::move(worker_id), *std::move(held), request->draining(),
+      Answer<core::HeartbeatResult>(
+          reactor, [response](const core::HeartbeatResult& result) { ToProto(result, response); }));
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* WorkerServiceImpl::CommitCheckpoint(
+    Context* context, const v1::CommitCheckpointRequest* request, v1::CommitCheckpointResponse*) {
+  Unary* reactor = context->DefaultReactor();
+  absl::StatusOr<core::CheckpointCommit> commit = CommitFromProto(*request);
+  if (!commit.ok()) return Refuse(reactor, commit.status());
+  core_->CommitCheckpoint(*std::move(commit), Answer(reactor));
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* WorkerServiceImpl::RejectCheckpoint(
+    Context* context, const v1::RejectCheckpointRequest* request,
+    v1::RejectCheckpointResponse* response) {
+  Unary* reactor = context->DefaultReactor();
+  absl::StatusOr<core::CheckpointCommit> checkpoint = CheckpointFromProto(*request);
+  if (!checkpoint.ok()) return Refuse(reactor, checkpoint.status());
+  core_->RejectCheckpoint(*std::move(checkpoint), request->reason(),
+                          Answer<std::optional<core::Checkpoint>>(
+                              reactor, [response](const std::optional<core::Checkpoint>& resume) {
+                                if (resume.has_value())
+                                  ToProto(*resume, response->mutable_resume());
+                              }));
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* WorkerServiceImpl::CompleteJob(Context* context,
+                                                         const v1::CompleteJobRequest* request,
+                                                         v1::CompleteJobResponse*) {
+  Unary* reactor = context->DefaultReactor();
+  absl::StatusOr<core::AttemptEnd> end = EndFromProto(*request);
+  if (!end.ok()) return Refuse(reactor, end.status());
+  core_->CompleteJob(*std::move(end), Answer(reactor));
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* WorkerServiceImpl::FailJob(Context* context,
+                                                     const v1::FailJobRequest* request,
+                                                     v1::FailJobResponse*) {
+  Unary* reactor = context->DefaultReactor();
+  absl::StatusOr<core::AttemptEnd> end = EndFromProto(*request);
+  if (!end.ok()) return Refuse(reactor, end.status());
+  core_->FailJob(*std::move(end), Answer(reactor));
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* WorkerServiceImpl::ReleaseLease(Context* context,
+                                                          const v1::ReleaseLeaseRequest* request,
+                                                          v1::ReleaseLeaseResponse*) {
+  Unary* reactor = context->DefaultReactor();
+  absl::StatusOr<core::AttemptEnd> end = EndFromProto(*request);
+  if (!end.ok()) return Refuse(reactor, end.status());
+  core_->ReleaseLease(*std::move(end), Answer(reactor));
+  return reactor;
+}
+
+grpc::ServerBidiReactor<v1::StreamMetricsRequest, v1::StreamMetricsResponse>*
+WorkerServiceImpl::StreamMetrics(Context*) {
+  return Launch<MetricsStream>(live_, core_);
+}
+
+grpc::ServerReadReactor<v1::UploadCheckpointRequest>* WorkerServiceImpl::UploadCheckpoint(
+    Context*, v1::UploadCheckpointResponse*) {
+  return Launch<UploadStream>(live_, context_);
+}
+
+grpc::ServerWriteReactor<v1::DownloadCheckpointResponse>* WorkerServiceImpl::DownloadCheckpoint(
+    Context*, const v1::DownloadCheckpointRequest* request) {
+  absl::StatusOr<core::CheckpointCommit> wanted = CheckpointFromProto(*request);
+  if (!wanted.ok()) return RefuseStream<v1::DownloadCheckpointResponse>(wanted.status());
+  return Launch<DownloadStream>(live_, context_, *std::move(wanted));
+}
+
+}  // namespace coppice::service
