@@ -1,0 +1,241 @@
+#include "cli/client.h"
+
+#include <grpcpp/channel.h>
+#include <grpcpp/client_context.h>
+
+#include <set>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "common/base/clock.h"
+#include "common/base/status_macros.h"
+#include "common/rpc/channel.h"
+#include "common/rpc/status.h"
+#include "coppice/v1/coordinator.grpc.pb.h"
+
+namespace coppice::cli {
+namespace {
+
+constexpr absl::Duration kQuick = absl::Seconds(30);
+// Planning, cancelling or retrying millions of jobs is one transaction.
+constexpr absl::Duration kBulk = absl::Minutes(10);
+constexpr absl::Duration kTransfer = absl::Hours(6);
+// A follower asks again after this long; a dead peer is noticed by keepalive much sooner.
+constexpr absl::Duration kFollow = absl::Hours(1);
+
+}  // namespace
+
+// Owns the stub and knows which calls are under way, so that they can be cancelled.
+class Client::Calls {
+ public:
+  using Stub = v1::SweepService::Stub;
+
+  Calls(std::shared_ptr<grpc::Channel> channel, std::string address)
+      : channel_(std::move(channel)),
+        address_(std::move(address)),
+        stub_(v1::SweepService::NewStub(channel_)) {}
+
+  template <typename Request, typename Response>
+  absl::StatusOr<Response> Unary(grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
+                                                              Response*),
+                                 const Request& request, absl::Duration deadline) {
+    Response response;
+    const absl::Status status = Run(deadline, [&](grpc::ClientContext* context) {
+      return (stub_.get()->*method)(context, request, &response);
+    });
+    if (!status.ok()) return rpc::ExplainCallError(status, address_);
+    return response;
+  }
+
+  // The raw status of a server stream; OK also when `each` ended it.
+  template <typename Request, typename Response>
+  absl::Status Stream(std::unique_ptr<grpc::ClientReader<Response>> (Stub::*method)(
+                          grpc::ClientContext*, const Request&),
+                      const Request& request, absl::Duration deadline,
+                      const std::function<bool(const Response&)>& each) {
+    bool ended = false;
+    const absl::Status status = Run(deadline, [&](grpc::ClientContext* context) {
+      auto reader = (stub_.get()->*method)(context, request);
+      Response response;
+      while (!ended && reader->Read(&response)) {
+        ended = !each(response);
+      }
+      if (ended) context->TryCancel();
+      return reader->Finish();
+    });
+    return ended ? absl::OkStatus() : status;
+  }
+
+  // False when the channel is not usable `patience` later. Cancelled by Close only through its
+  // timeout.
+  bool WaitForConnection(absl::Duration patience) {
+    return channel_->WaitForConnected(absl::ToChronoTime(Clock::Real()->Now() + patience));
+  }
+
+  void Close() {
+    absl::MutexLock lock(&mutex_);
+    closed_ = true;
+    for (grpc::ClientContext* context : running_) context->TryCancel();
+  }
+  bool closed() {
+    absl::MutexLock lock(&mutex_);
+    return closed_;
+  }
+
+ private:
+  template <typename Call>
+  absl::Status Run(absl::Duration deadline, const Call& call) {
+    grpc::ClientContext context;
+    context.set_deadline(absl::ToChronoTime(Clock::Real()->Now() + deadline));
+    {
+      absl::MutexLock lock(&mutex_);
+      if (closed_) return absl::CancelledError("stopped");
+      running_.insert(&context);
+    }
+    const absl::Status status = rpc::FromGrpc(call(&context));
+    absl::MutexLock lock(&mutex_);
+    running_.erase(&context);
+    return status;
+  }
+
+  const std::shared_ptr<grpc::Channel> channel_;
+  const std::string address_;
+  const std::unique_ptr<Stub> stub_;
+  absl::Mutex mutex_;
+  std::set<grpc::ClientContext*> running_ ABSL_GUARDED_BY(mutex_);
+  bool closed_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+absl::StatusOr<std::unique_ptr<Client>> Client::Create(const std::string& address) {
+  COPPICE_ASSIGN_OR_RETURN(std::shared_ptr<grpc::Channel> channel, rpc::MakeChannel(address));
+  return std::unique_ptr<Client>(
+      new Client(address, std::make_unique<Calls>(std::move(channel), address)));
+}
+
+Client::Client(std::string address, std::unique_ptr<Calls> calls)
+    : address_(std::move(address)), calls_(std::move(calls)) {}
+
+Client::~Client() = default;
+
+void Client::CancelAll() { calls_->Close(); }
+
+absl::StatusOr<v1::GetServerInfoResponse> Client::GetServerInfo() {
+  return calls_->Unary(&Calls::Stub::GetServerInfo, v1::GetServerInfoRequest(), kQuick);
+}
+
+absl::Status Client::CheckVersion() {
+  COPPICE_ASSIGN_OR_RETURN(const v1::GetServerInfoResponse info, GetServerInfo());
+  if (info.protocol() == rpc::kProtocolVersion) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      "the coordinator at ", address_, " is version ", info.version(), " and speaks protocol ",
+      info.protocol(), ", this coppice is version ", COPPICE_VERSION, " and speaks protocol ",
+      rpc::kProtocolVersion, "; install the same version on both machines"));
+}
+
+absl::StatusOr<v1::SubmitSweepResponse> Client::Submit(const v1::SubmitSweepRequest& request) {
+  return calls_->Unary(&Calls::Stub::SubmitSweep, request, kBulk);
+}
+
+absl::StatusOr<v1::GetSweepResponse> Client::GetSweep(const std::string& name) {
+  v1::GetSweepRequest request;
+  request.set_name(name);
+  return calls_->Unary(&Calls::Stub::GetSweep, request, kQuick);
+}
+
+absl::StatusOr<v1::ListSweepsResponse> Client::ListSweeps() {
+  return calls_->Unary(&Calls::Stub::ListSweeps, v1::ListSweepsRequest(), kQuick);
+}
+
+absl::Status Client::ListJobs(const v1::JobFilter& filter, bool with_latest,
+                              const std::function<bool(const v1::ListJobsResponse&)>& each) {
+  v1::ListJobsRequest request;
+  *request.mutable_filter() = filter;
+  request.set_with_latest(with_latest);
+  request.set_page_size(5'000);
+  for (;;) {
+    COPPICE_ASSIGN_OR_RETURN(const v1::ListJobsResponse page,
+                             calls_->Unary(&Calls::Stub::ListJobs, request, kQuick));
+    if (!each(page) || page.next_page_token().empty()) return absl::OkStatus();
+    request.set_page_token(page.next_page_token());
+  }
+}
+
+absl::StatusOr<v1::GetJobResponse> Client::GetJob(uint64_t id) {
+  v1::GetJobRequest request;
+  request.set_job_id(id);
+  return calls_->Unary(&Calls::Stub::GetJob, request, kQuick);
+}
+
+absl::StatusOr<v1::ExplainJobResponse> Client::ExplainJob(uint64_t id) {
+  v1::ExplainJobRequest request;
+  request.set_job_id(id);
+  return calls_->Unary(&Calls::Stub::ExplainJob, request, kQuick);
+}
+
+absl::StatusOr<v1::CancelJobsResponse> Client::CancelJobs(const v1::JobFilter& filter) {
+  v1::CancelJobsRequest request;
+  *request.mutable_filter() = filter;
+  return calls_->Unary(&Calls::Stub::CancelJobs, request, kBulk);
+}
+
+absl::StatusOr<v1::RetryJobsResponse> Client::RetryJobs(const v1::JobFilter& filter) {
+  v1::RetryJobsRequest request;
+  *request.mutable_filter() = filter;
+  return calls_->Unary(&Calls::Stub::RetryJobs, request, kBulk);
+}
+
+absl::StatusOr<v1::PauseSweepResponse> Client::PauseSweep(const std::string& name) {
+  v1::PauseSweepRequest request;
+  request.set_name(name);
+  return calls_->Unary(&Calls::Stub::PauseSweep, request, kQuick);
+}
+
+absl::StatusOr<v1::ResumeSweepResponse> Client::ResumeSweep(const std::string& name) {
+  v1::ResumeSweepRequest request;
+  request.set_name(name);
+  return calls_->Unary(&Calls::Stub::ResumeSweep, request, kQuick);
+}
+
+absl::StatusOr<v1::ListWorkersResponse> Client::ListWorkers() {
+  return calls_->Unary(&Calls::Stub::ListWorkers, v1::ListWorkersRequest(), kQuick);
+}
+
+absl::StatusOr<v1::DrainWorkerResponse> Client::DrainWorker(const v1::DrainWorkerRequest& request) {
+  return calls_->Unary(&Calls::Stub::DrainWorker, request, kQuick);
+}
+
+absl::Status Client::WatchSweep(const std::string& name, absl::Duration patience,
+                                const std::function<void()>& reconnected,
+                                const std::function<bool(const v1::WatchSweepResponse&)>& each) {
+  v1::WatchSweepRequest request;
+  request.set_name(name);
+  for (;;) {
+    bool heard = false;
+    const absl::Status status = calls_->Stream<v1::WatchSweepRequest, v1::WatchSweepResponse>(
+        &Calls::Stub::WatchSweep, request, kFollow, [&](const v1::WatchSweepResponse& response) {
+          heard = true;
+          return each(response);
+        });
+    const bool again = absl::IsDeadlineExceeded(status) || absl::IsUnavailable(status);
+    if (!again || calls_->closed()) return rpc::ExplainCallError(status, address_);
+    // The first failure of a coordinator that never answered is the user's to hear at once.
+    if (!heard && !absl::IsDeadlineExceeded(status)) return rpc::ExplainCallError(status, address_);
+    if (!calls_->WaitForConnection(patience)) return rpc::ExplainCallError(status, address_);
+    reconnected();
+  }
+}
+
+absl::Status Client::GetMetrics(const v1::GetMetricsRequest& request,
+                                const std::function<bool(const v1::GetMetricsResponse&)>& each) {
+  return rpc::ExplainCallError(calls_->Stream(&Calls::Stub::GetMetrics, request, kTransfer, each),
+                               address_);
+}
+
+absl::Status Client::GetLogs(const v1::GetLogsRequest& request,
+                             const std::function<bool(const v1::GetLogsResponse&)>& each) {
+  return rpc::ExplainCallError(calls_->Stream(&Calls::Stub::GetLogs, request, kTransfer, each),
+                               address_);
+}
+
+}  // namespace coppice::cli

@@ -1,0 +1,71 @@
+// The client's side of SweepService without gRPC in sight.
+#ifndef COPPICE_CLI_CLIENT_H_
+#define COPPICE_CLI_CLIENT_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "coppice/v1/coordinator.pb.h"
+
+namespace coppice::cli {
+
+// Calls one coordinator. Every call has a deadline; errors say which coordinator and what to do
+// (rpc::ExplainCallError). Thread-safe. Streams call back on the caller's thread; their callback
+// returns false to end the stream early, which is OK.
+class Client {
+ public:
+  // Does not connect yet. INVALID_ARGUMENT for an address of another form.
+  static absl::StatusOr<std::unique_ptr<Client>> Create(const std::string& address);
+  ~Client();
+
+  const std::string& address() const { return address_; }
+
+  absl::StatusOr<v1::GetServerInfoResponse> GetServerInfo();
+  // FAILED_PRECONDITION with both versions when the coordinator speaks another protocol. For calls
+  // that change something.
+  absl::Status CheckVersion();
+
+  absl::StatusOr<v1::SubmitSweepResponse> Submit(const v1::SubmitSweepRequest& request);
+  absl::StatusOr<v1::GetSweepResponse> GetSweep(const std::string& name);
+  absl::StatusOr<v1::ListSweepsResponse> ListSweeps();
+  // Follows the pages; calls `each` once a page.
+  absl::Status ListJobs(const v1::JobFilter& filter, bool with_latest,
+                        const std::function<bool(const v1::ListJobsResponse&)>& each);
+  absl::StatusOr<v1::GetJobResponse> GetJob(uint64_t id);
+  absl::StatusOr<v1::ExplainJobResponse> ExplainJob(uint64_t id);
+  absl::StatusOr<v1::CancelJobsResponse> CancelJobs(const v1::JobFilter& filter);
+  absl::StatusOr<v1::RetryJobsResponse> RetryJobs(const v1::JobFilter& filter);
+  absl::StatusOr<v1::PauseSweepResponse> PauseSweep(const std::string& name);
+  absl::StatusOr<v1::ResumeSweepResponse> ResumeSweep(const std::string& name);
+  absl::StatusOr<v1::ListWorkersResponse> ListWorkers();
+  absl::StatusOr<v1::DrainWorkerResponse> DrainWorker(const v1::DrainWorkerRequest& request);
+
+  // OK when every job has ended. A coordinator that goes away is waited for up to `patience`
+  // without progress, then UNAVAILABLE; after each reconnection the stream starts anew with a
+  // summary, and `reconnected` is called first.
+  absl::Status WatchSweep(const std::string& name, absl::Duration patience,
+                          const std::function<void()>& reconnected,
+                          const std::function<bool(const v1::WatchSweepResponse&)>& each);
+  absl::Status GetMetrics(const v1::GetMetricsRequest& request,
+                          const std::function<bool(const v1::GetMetricsResponse&)>& each);
+  absl::Status GetLogs(const v1::GetLogsRequest& request,
+                       const std::function<bool(const v1::GetLogsResponse&)>& each);
+
+  // Ends every call that runs now or starts later with CANCELLED. From any thread.
+  void CancelAll();
+
+ private:
+  class Calls;
+  Client(std::string address, std::unique_ptr<Calls> calls);
+
+  const std::string address_;
+  const std::unique_ptr<Calls> calls_;
+};
+
+}  // namespace coppice::cli
+
+#endif  // COPPICE_CLI_CLIENT_H_

@@ -1,0 +1,31 @@
+#include "cli/context.h"
+
+#include <ostream>
+
+#include "absl/strings/str_cat.h"
+#include "cli/format.h"
+#include "common/base/status_macros.h"
+
+namespace coppice::cli {
+
+absl::StatusOr<Client*> Context::Connect() {
+  if (client_ == nullptr) {
+    COPPICE_ASSIGN_OR_RETURN(client_, Client::Create(coordinator));
+  }
+  return client_.get();
+}
+
+absl::StatusOr<Client*> Context::ConnectToChange() {
+  COPPICE_ASSIGN_OR_RETURN(Client * client, Connect());
+  COPPICE_RETURN_IF_ERROR(client->CheckVersion());
+  return client;
+}
+
+int Report(const absl::Status& status, std::ostream& err) {
+  err << "coppice: error: "
+      << Printable(absl::string_view(status.message().data(), status.message().size())) << "\n"
+      << std::flush;
+  return absl::IsInvalidArgument(status) ? kExitUsage : kExitFailed;
+}
+
+}  // namespace coppice::cli

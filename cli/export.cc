@@ -1,0 +1,178 @@
+#include "cli/export.h"
+
+#include <google/protobuf/io/zero_copy_stream_impl.h>
+#include <google/protobuf/util/delimited_message_util.h>
+#include <stdio.h>
+
+#include <memory>
+#include <set>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "cli/format.h"
+#include "cli/json.h"
+#include "common/base/files.h"
+#include "common/base/status_macros.h"
+
+namespace coppice::cli {
+namespace {
+
+using File = std::unique_ptr<FILE, int (*)(FILE*)>;
+
+// Writes what arrives into an unnamed file and remembers the metrics' names.
+class Spool {
+ public:
+  absl::Status Fill(Client* client, const v1::GetMetricsRequest& request) {
+    file_.reset(::tmpfile());
+    if (file_ == nullptr) return ErrnoToStatus(errno, "cannot make a temporary file");
+    google::protobuf::io::FileOutputStream out(::fileno(file_.get()));
+    bool written = true;
+    COPPICE_RETURN_IF_ERROR(
+        client->GetMetrics(request, [&](const v1::GetMetricsResponse& response) {
+          for (const v1::JobMetrics& row : response.rows()) {
+            for (const v1::MetricValue& value : row.row().values()) names_.insert(value.name());
+          }
+          written = google::protobuf::util::SerializeDelimitedToZeroCopyStream(response, &out);
+          return written;
+        }));
+    if (!written || !out.Flush())
+      return ErrnoToStatus(out.GetErrno(), "cannot write a temporary file");
+    return absl::OkStatus();
+  }
+
+  absl::Status ForEach(const std::function<absl::Status(const v1::JobMetrics&)>& each) {
+    if (::lseek(::fileno(file_.get()), 0, SEEK_SET) != 0) {
+      return ErrnoToStatus(errno, "cannot read a temporary file");
+    }
+    google::protobuf::io::FileInputStream in(::fileno(file_.get()));
+    for (;;) {
+      v1::GetMetricsResponse response;
+      bool at_end = false;
+      if (!google::protobuf::util::ParseDelimitedFromZeroCopyStream(&response, &in, &at_end)) {
+        return at_end ? absl::OkStatus()
+                      : absl::InternalError("a temporary file was damaged; run the command again");
+      }
+      for (const v1::JobMetrics& row : response.rows()) COPPICE_RETURN_IF_ERROR(each(row));
+    }
+  }
+
+  const std::set<std::string>& names() const { return names_; }
+
+ private:
+  File file_{nullptr, &::fclose};
+  std::set<std::string> names_;
+};
+
+std::vector<std::string> Header(const Spool& spool, bool archived) {
+  std::vector<std::string> header = {"job_id", "task", "depth", "seed", "step"};
+  if (archived) header.insert(header.end(), {"epoch", "archived"});
+  header.insert(header.end(), spool.names().begin(), spool.names().end());
+  return header;
+}
+
+std::vector<std::string> Cells(const Spool& spool, const v1::JobMetrics& row, bool archived,
+                               const std::function<std::string(double)>& number) {
+  std::vector<std::string> cells = {absl::StrCat(row.job_id()), row.task(),
+                                    absl::StrCat(row.depth()), absl::StrCat(row.seed()),
+                                    absl::StrCat(row.row().step())};
+  if (archived)
+    cells.insert(cells.end(), {absl::StrCat(row.epoch()), row.archived() ? "true" : "false"});
+  for (const std::string& name : spool.names()) {
+    std::string cell;
+    for (const v1::MetricValue& value : row.row().values()) {
+      if (value.name() == name) cell = number(value.value());
+    }
+    cells.push_back(std::move(cell));
+  }
+  return cells;
+}
+
+std::string CsvLine(const std::vector<std::string>& cells) {
+  std::string line;
+  for (size_t i = 0; i < cells.size(); ++i)
+    absl::StrAppend(&line, i == 0 ? "" : ",", CsvCell(cells[i]));
+  return line + "\n";
+}
+
+// Columns as wide as their header, at least as a number with four digits: the rows are not known in
+// advance.
+std::string TableLine(const std::vector<std::string>& header,
+                      const std::vector<std::string>& cells) {
+  std::string line;
+  for (size_t i = 0; i < cells.size(); ++i) {
+    const size_t width = std::max<size_t>(header[i].size(), i < 5 ? 8 : 10);
+    absl::StrAppend(&line, i == 0 ? "" : "  ",
+                    absl::StrFormat("%*s", static_cast<int>(width), cells[i]));
+  }
+  return line + "\n";
+}
+
+absl::Status ExportJson(Client* client, const v1::GetMetricsRequest& request, bool lines,
+                        const Sink& sink) {
+  absl::Status failure;
+  bool first = true;
+  if (!lines) COPPICE_RETURN_IF_ERROR(sink("{\"rows\": ["));
+  COPPICE_RETURN_IF_ERROR(client->GetMetrics(request, [&](const v1::GetMetricsResponse& response) {
+    for (const v1::JobMetrics& row : response.rows()) {
+      const char* before = lines ? "" : (first ? "\n" : ",\n");
+      failure = sink(absl::StrCat(before, ToJson(row, false), lines ? "\n" : ""));
+      first = false;
+      if (!failure.ok()) return false;
+    }
+    return true;
+  }));
+  COPPICE_RETURN_IF_ERROR(failure);
+  return lines ? absl::OkStatus() : sink("\n]}\n");
+}
+
+}  // namespace
+
+absl::Status ExportMetrics(Client* client, const v1::GetMetricsRequest& request,
+                           MetricsFormat format, const Sink& sink) {
+  if (format == MetricsFormat::kJson || format == MetricsFormat::kJsonLines) {
+    return ExportJson(client, request, format == MetricsFormat::kJsonLines, sink);
+  }
+  Spool spool;
+  COPPICE_RETURN_IF_ERROR(spool.Fill(client, request));
+  const bool archived = request.include_archived();
+  const std::vector<std::string> header = Header(spool, archived);
+  const bool csv = format == MetricsFormat::kCsv;
+  COPPICE_RETURN_IF_ERROR(sink(csv ? CsvLine(header) : TableLine(header, header)));
+  return spool.ForEach([&](const v1::JobMetrics& row) {
+    const std::vector<std::string> cells =
+        Cells(spool, row, archived, csv ? FormatExact : FormatShort);
+    return sink(csv ? CsvLine(cells) : TableLine(header, cells));
+  });
+}
+
+absl::Status ExportJobsCsv(Client* client, const v1::JobFilter& filter, const Sink& sink) {
+  COPPICE_RETURN_IF_ERROR(
+      sink("job_id,task,depth,seed,state,step,steps,attempts,failures,epoch,worker,checkpoint_step,"
+           "created_ms,started_ms,finished_ms,reason\n"));
+  absl::Status failure;
+  COPPICE_RETURN_IF_ERROR(client->ListJobs(filter, false, [&](const v1::ListJobsResponse& page) {
+    std::string text;
+    for (const v1::Job& j : page.jobs()) {
+      text +=
+          CsvLine({absl::StrCat(j.id()), j.task(), absl::StrCat(j.depth()), absl::StrCat(j.seed()),
+                   v1::JobState_Name(j.state()), absl::StrCat(j.step()), absl::StrCat(j.steps()),
+                   absl::StrCat(j.attempts()), absl::StrCat(j.failures()), absl::StrCat(j.epoch()),
+                   j.worker(), absl::StrCat(j.checkpoint_step()), absl::StrCat(j.created_ms()),
+                   absl::StrCat(j.started_ms()), absl::StrCat(j.finished_ms()), j.reason()});
+    }
+    failure = sink(text);
+    return failure.ok();
+  }));
+  return failure;
+}
+
+absl::Status WriteToFile(const std::string& path,
+                         const std::function<absl::Status(const Sink&)>& write) {
+  COPPICE_ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::Open(path));
+  COPPICE_RETURN_IF_ERROR(
+      write([&](absl::string_view text) { return file.Append(text.data(), text.size()); }));
+  return file.Commit();
+}
+
+}  // namespace coppice::cli

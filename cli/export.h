@@ -1,0 +1,41 @@
+// Metrics and jobs as files for other programs.
+#ifndef COPPICE_CLI_EXPORT_H_
+#define COPPICE_CLI_EXPORT_H_
+
+#include <functional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "cli/client.h"
+#include "coppice/v1/coordinator.pb.h"
+
+namespace coppice::cli {
+
+// Takes text in pieces; an error ends the export.
+using Sink = std::function<absl::Status(absl::string_view)>;
+
+enum class MetricsFormat {
+  kTable,  // for eyes: four digits
+  kCsv,    // header job_id,task,depth,seed,step and the metrics by name; shortest digits that read
+           // back equal; LF
+  kJsonLines,
+  kJson,  // one object: {"rows": [...]}
+};
+
+// Rows in the coordinator's order (job, step). With request.include_archived the CSV and the table
+// have columns epoch and archived after step. Needs memory for one message at a time: the columns
+// are known only at the end, so rows wait in an unnamed temporary file.
+absl::Status ExportMetrics(Client* client, const v1::GetMetricsRequest& request,
+                           MetricsFormat format, const Sink& sink);
+
+// Header
+// job_id,task,depth,seed,state,step,steps,attempts,failures,epoch,worker,checkpoint_step,created_ms,started_ms,finished_ms,reason.
+absl::Status ExportJobsCsv(Client* client, const v1::JobFilter& filter, const Sink& sink);
+
+// Runs `write` with a sink onto a file that appears whole or not at all.
+absl::Status WriteToFile(const std::string& path,
+                         const std::function<absl::Status(const Sink&)>& write);
+
+}  // namespace coppice::cli
+
+#endif  // COPPICE_CLI_EXPORT_H_

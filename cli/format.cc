@@ -1,0 +1,138 @@
+#include "cli/format.h"
+
+#include <charconv>
+#include <cmath>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_replace.h"
+#include "absl/time/time.h"
+
+namespace coppice::cli {
+namespace {
+
+// Length of the escape sequence ("\x1b[...m") at the start of `text`, 0 when there is none.
+size_t EscapeLength(absl::string_view text) {
+  if (text.size() < 3 || text[0] != '\x1b' || text[1] != '[') return 0;
+  const size_t end = text.find('m');
+  return end == absl::string_view::npos ? 0 : end + 1;
+}
+
+bool IsContinuationByte(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
+
+}  // namespace
+
+std::string FormatExact(double value) {
+  if (std::isnan(value)) return "nan";
+  char buffer[64];
+  const auto end = std::to_chars(buffer, buffer + sizeof(buffer), value).ptr;
+  return std::string(buffer, end);
+}
+
+std::string FormatShort(double value) { return absl::StrFormat("%.4g", value); }
+
+std::string FormatCount(uint64_t value) {
+  std::string digits = absl::StrCat(value);
+  for (int at = static_cast<int>(digits.size()) - 3; at > 0; at -= 3) digits.insert(at, ",");
+  return digits;
+}
+
+std::string FormatSteps(uint64_t steps) {
+  const auto scaled = [](double value, const char* unit) {
+    // Cut, not rounded: 999,999 of 1,000,000 steps must not look like the end.
+    if (value >= 100) return absl::StrFormat("%d%s", static_cast<int64_t>(value), unit);
+    const double cut = std::floor(value * 10) / 10;
+    if (cut == std::floor(cut)) return absl::StrFormat("%d%s", static_cast<int64_t>(cut), unit);
+    return absl::StrFormat("%.1f%s", cut, unit);
+  };
+  const double value = static_cast<double>(steps);
+  if (steps < 1'000) return absl::StrCat(steps);
+  if (steps < 1'000'000) return scaled(value / 1e3, "k");
+  if (steps < 1'000'000'000) return scaled(value / 1e6, "M");
+  if (steps < 1'000'000'000'000) return scaled(value / 1e9, "G");
+  return scaled(value / 1e12, "T");
+}
+
+std::string FormatAccuracy(double value, bool known) {
+  return known ? absl::StrFormat("%.2f", value) : "-";
+}
+
+std::string FormatDuration(double seconds) {
+  if (!(seconds >= 0)) return "unknown";
+  if (seconds > 3e9) return "over a century";
+  const int64_t whole = std::llround(seconds);
+  if (whole < 60) return absl::StrFormat("%ds", whole);
+  if (whole < 3'600) return absl::StrFormat("%dm %02ds", whole / 60, whole % 60);
+  if (whole < 86'400) return absl::StrFormat("%dh %02dm", whole / 3'600, whole % 3'600 / 60);
+  return absl::StrFormat("%dd %02dh", whole / 86'400, whole % 86'400 / 3'600);
+}
+
+std::string FormatTime(int64_t unix_ms) {
+  if (unix_ms == 0) return "-";
+  return absl::FormatTime("%Y-%m-%d %H:%M:%S", absl::FromUnixMillis(unix_ms),
+                          absl::LocalTimeZone());
+}
+
+std::string FormatBytes(uint64_t bytes) {
+  if (bytes < 1'024) return absl::StrCat(bytes, " B");
+  double value = static_cast<double>(bytes);
+  const char* const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+  int unit = 0;
+  for (; value >= 1'024 && unit < 6; ++unit) value /= 1'024;
+  return absl::StrFormat("%.1f %s", value, units[unit]);
+}
+
+std::string FormatWork(double multiply_adds) {
+  return absl::StrFormat("%.2g multiply-adds", multiply_adds);
+}
+
+std::string StateWord(v1::JobState state) {
+  return absl::AsciiStrToLower(v1::JobState_Name(state));
+}
+
+std::string CsvCell(absl::string_view text) {
+  if (text.find_first_of(",\"\r\n") == absl::string_view::npos) return std::string(text);
+  return absl::StrCat("\"", absl::StrReplaceAll(text, {{"\"", "\"\""}}), "\"");
+}
+
+size_t DisplayWidth(absl::string_view text) {
+  size_t width = 0;
+  for (size_t i = 0; i < text.size();) {
+    const size_t escape = EscapeLength(text.substr(i));
+    if (escape == 0 && !IsContinuationByte(text[i])) ++width;
+    i += escape == 0 ? 1 : escape;
+  }
+  return width;
+}
+
+std::string Truncate(absl::string_view text, size_t width) {
+  if (DisplayWidth(text) <= width) return std::string(text);
+  std::string kept;
+  size_t used = 0;
+  bool coloured = false;
+  for (size_t i = 0; i < text.size();) {
+    const size_t escape = EscapeLength(text.substr(i));
+    if (escape > 0) {
+      absl::StrAppend(&kept, text.substr(i, escape));
+      coloured = true;
+      i += escape;
+      continue;
+    }
+    if (!IsContinuationByte(text[i]) && ++used >= width) break;
+    kept.push_back(text[i++]);
+  }
+  return absl::StrCat(kept, width == 0 ? "" : "~", coloured ? "\x1b[0m" : "");
+}
+
+std::string Printable(absl::string_view text) {
+  std::string shown;
+  shown.reserve(text.size());
+  for (const char c : text) {
+    const bool control = absl::ascii_iscntrl(static_cast<unsigned char>(c));
+    shown.push_back(control && c != '\n' && c != '\t' ? ' ' : c);
+  }
+  return shown;
+}
+
+}  // namespace coppice::cli

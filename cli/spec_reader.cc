@@ -1,0 +1,169 @@
+#include "cli/spec_reader.h"
+
+#include <google/protobuf/stubs/common.h>
+#include <yaml-cpp/yaml.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "cli/yaml_message.h"
+#include "common/base/files.h"
+#include "common/base/status_macros.h"
+#include "common/spec/spec.h"
+
+namespace coppice::cli {
+namespace {
+
+constexpr size_t kMaxBytes = 1 << 20;
+constexpr size_t kMaxShown = 20;
+
+std::string At(const std::string& file, Position at) {
+  return absl::StrCat(file, ":", at.line, ":", at.column);
+}
+
+absl::Status OneMistake(const std::string& file, Position at, absl::string_view message) {
+  return absl::InvalidArgumentError(absl::StrCat(At(file, at), ": ", message));
+}
+
+// In the order of the file.
+absl::Status MistakesToStatus(const std::string& file, std::vector<Mistake> mistakes) {
+  std::stable_sort(mistakes.begin(), mistakes.end(), [](const Mistake& a, const Mistake& b) {
+    return std::make_pair(a.at.line, a.at.column) < std::make_pair(b.at.line, b.at.column);
+  });
+  std::string text;
+  for (size_t i = 0; i < std::min(mistakes.size(), kMaxShown); ++i) {
+    absl::StrAppend(&text, i == 0 ? "" : "\n", At(file, mistakes[i].at), ": ", mistakes[i].message);
+  }
+  if (mistakes.size() > kMaxShown) {
+    absl::StrAppend(&text, "\n", file, ": and ", mistakes.size() - kMaxShown, " more");
+  }
+  return absl::InvalidArgumentError(text);
+}
+
+// What no YAML reader should see: NUL and other controls, bytes that are no UTF-8.
+absl::Status CheckBytes(absl::string_view text, const std::string& file) {
+  if (text.size() > kMaxBytes) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        file, ": is larger than 1 MiB; write seeds as a range (0-9), or split the sweep"));
+  }
+  Position at;
+  for (const char c : text) {
+    if (c == '\n') {
+      ++at.line;
+      at.column = 1;
+      continue;
+    }
+    if (absl::ascii_iscntrl(static_cast<unsigned char>(c)) && c != '\t' && c != '\r') {
+      return OneMistake(file, at, "a control character; save the file as plain UTF-8 text");
+    }
+    ++at.column;
+  }
+  if (!google::protobuf::internal::IsStructurallyValidUTF8(text.data(),
+                                                           static_cast<int>(text.size()))) {
+    return absl::InvalidArgumentError(absl::StrCat(file, ": is not UTF-8 text; save it as UTF-8"));
+  }
+  return absl::OkStatus();
+}
+
+// One byte more than allowed is enough to see that a file, or a pipe without end, is too large.
+std::string ReadBounded(std::istream& in) {
+  std::string text(kMaxBytes + 1, '\0');
+  in.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<size_t>(in.gcount()));
+  return text;
+}
+
+// The one document of a file.
+absl::StatusOr<YAML::Node> ParseYaml(absl::string_view text, const std::string& file) {
+  try {
+    const std::vector<YAML::Node> documents = YAML::LoadAll(std::string(text));
+    if (documents.empty() || !documents[0].IsDefined() || documents[0].IsNull()) {
+      return OneMistake(file, {}, "is empty; a sweep needs name, tasks, depths and seeds");
+    }
+    if (documents.size() > 1) {
+      return OneMistake(file, PositionOf(documents[1].Mark()),
+                        "a second document starts here; put one sweep in a file");
+    }
+    return documents[0];
+  } catch (const YAML::Exception& error) {
+    return OneMistake(file, PositionOf(error.mark),
+                      absl::StrCat("not YAML: ", absl::Utf8SafeCEscape(error.msg),
+                                   "; check indentation, colons and brackets"));
+  } catch (const std::exception& error) {
+    return OneMistake(file, {},
+                      absl::StrCat("not YAML: ", absl::Utf8SafeCEscape(error.what()),
+                                   "; check indentation, colons and brackets"));
+  }
+}
+
+absl::StatusOr<SpecFile> ReadTree(const YAML::Node& root, const std::string& file) {
+  SpecFile result;
+  result.name = file;
+  YamlMessageReader reader;
+  try {
+    reader.Read(root, &result.spec);
+  } catch (const std::exception& error) {
+    return OneMistake(file, {},
+                      absl::StrCat("cannot be read: ", absl::Utf8SafeCEscape(error.what()),
+                                   "; simplify the file"));
+  }
+  if (!reader.mistakes().empty()) return MistakesToStatus(file, reader.mistakes());
+  result.positions = reader.positions();
+  return result;
+}
+
+// "a.b[3].c" -> "a.b[3]" -> "a.b" -> "a" -> "".
+std::string Around(const std::string& path) {
+  const size_t cut = path.find_last_of(".[");
+  return cut == std::string::npos ? "" : path.substr(0, cut);
+}
+
+Position Find(const SpecFile& file, std::string path) {
+  for (;; path = Around(path)) {
+    const auto found = file.positions.find(path);
+    if (found != file.positions.end()) return found->second;
+    if (path.empty()) return {};
+  }
+}
+
+}  // namespace
+
+std::string SpecFile::Locate(const std::string& path) const { return At(name, Find(*this, path)); }
+
+absl::StatusOr<SpecFile> ParseSpec(absl::string_view text, const std::string& file) {
+  COPPICE_RETURN_IF_ERROR(CheckBytes(text, file));
+  COPPICE_ASSIGN_OR_RETURN(const YAML::Node root, ParseYaml(text, file));
+  COPPICE_ASSIGN_OR_RETURN(SpecFile result, ReadTree(root, file));
+  std::vector<Mistake> mistakes;
+  for (const spec::Problem& problem : spec::ValidateSweepSpec(result.spec)) {
+    mistakes.push_back(
+        {Find(result, problem.path), absl::StrCat(problem.path, " ", problem.message)});
+  }
+  if (!mistakes.empty()) return MistakesToStatus(file, std::move(mistakes));
+  return result;
+}
+
+absl::StatusOr<SpecFile> ReadSpecFile(const std::string& path) {
+  if (path == "-") return ParseSpec(ReadBounded(std::cin), "<stdin>");
+  errno = 0;
+  std::ifstream in(path, std::ios::binary);
+  if (!in.is_open()) {
+    const absl::Status status = ErrnoToStatus(errno, absl::StrCat("cannot open ", path));
+    return absl::InvalidArgumentError(
+        absl::StrCat(status.message(), "; name a sweep spec, for example deploy/sweeps/demo.yaml"));
+  }
+  const std::string text = ReadBounded(in);
+  if (in.bad() || std::filesystem::is_directory(path)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("cannot read ", path, "; name a file that holds a sweep spec"));
+  }
+  return ParseSpec(text, path);
+}
+
+}  // namespace coppice::cli

@@ -1,0 +1,47 @@
+#include "cli/sweep_model.h"
+
+#include "common/base/status_macros.h"
+
+namespace coppice::cli {
+
+absl::Status SweepModel::Load(Client* client, const std::string& sweep) {
+  COPPICE_ASSIGN_OR_RETURN(sweep_, client->GetSweep(sweep));
+  jobs_.clear();
+  has_jobs_ = sweep_.sweep().jobs() <= kMaxJobs;
+  if (!has_jobs_) return absl::OkStatus();
+  v1::JobFilter filter;
+  filter.set_sweep(sweep);
+  return client->ListJobs(filter, true, [&](const v1::ListJobsResponse& page) {
+    for (const v1::Job& job : page.jobs()) jobs_[job.id()] = job;
+    return true;
+  });
+}
+
+SweepModel::Change SweepModel::Apply(const v1::WatchSweepResponse& update) {
+  Change change;
+  if (update.has_summary()) {
+    *sweep_.mutable_sweep() = update.summary();
+    return change;
+  }
+  if (!update.has_job()) return change;
+  change.is_job = true;
+  change.now = update.job();
+  if (!has_jobs_) return change;
+  v1::Job& known = jobs_[update.job().id()];
+  change.before = known;
+  // A change of state need not carry the metrics again.
+  if (change.now.latest().empty()) *change.now.mutable_latest() = known.latest();
+  known = change.now;
+  return change;
+}
+
+bool LatestMetric(const v1::Job& job, const std::string& name, double* value) {
+  for (const v1::MetricValue& metric : job.latest()) {
+    if (metric.name() != name) continue;
+    *value = metric.value();
+    return true;
+  }
+  return false;
+}
+
+}  // namespace coppice::cli

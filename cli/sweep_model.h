@@ -1,0 +1,46 @@
+#ifndef COPPICE_CLI_SWEEP_MODEL_H_
+#define COPPICE_CLI_SWEEP_MODEL_H_
+
+#include <map>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "cli/client.h"
+#include "coppice/v1/coordinator.pb.h"
+
+namespace coppice::cli {
+
+// What is known of one sweep: its summary, groups and, unless it is too large to show one by one,
+// its jobs. Not thread-safe.
+class SweepModel {
+ public:
+  // Of more jobs only the summary and the groups are kept.
+  static constexpr uint64_t kMaxJobs = 20'000;
+
+  // Asks for everything anew.
+  absl::Status Load(Client* client, const std::string& sweep);
+
+  struct Change {
+    bool is_job = false;
+    v1::Job before;  // with state JOB_STATE_UNSPECIFIED when the job was not known
+    v1::Job now;
+  };
+  Change Apply(const v1::WatchSweepResponse& update);
+
+  const v1::SweepSummary& summary() const { return sweep_.sweep(); }
+  const v1::GetSweepResponse& sweep() const { return sweep_; }
+  const std::map<uint64_t, v1::Job>& jobs() const { return jobs_; }
+  bool has_jobs() const { return has_jobs_; }
+
+ private:
+  v1::GetSweepResponse sweep_;
+  std::map<uint64_t, v1::Job> jobs_;
+  bool has_jobs_ = false;
+};
+
+// The newest value of a metric; false when the job has none.
+bool LatestMetric(const v1::Job& job, const std::string& name, double* value);
+
+}  // namespace coppice::cli
+
+#endif  // COPPICE_CLI_SWEEP_MODEL_H_

@@ -1,0 +1,287 @@
+#include "cli/sweep_view.h"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "cli/format.h"
+#include "cli/select.h"
+#include "cli/table.h"
+
+namespace coppice::cli {
+namespace {
+
+constexpr size_t kMaxSeedColumns = 20;
+constexpr int kMaxReasons = 5;
+
+struct Look {
+  v1::JobState state;
+  const char* symbol;
+  const char* ascii;
+  Colour colour;
+};
+constexpr Look kLooks[] = {
+    {v1::PENDING, "·", ".", Colour::kDim},      {v1::RUNNING, "▶", ">", Colour::kBlue},
+    {v1::SUCCEEDED, "✓", "+", Colour::kGreen},  {v1::FAILED, "✗", "x", Colour::kRed},
+    {v1::CANCELLED, "–", "-", Colour::kYellow},
+};
+
+const Look& LookOf(v1::JobState state) {
+  for (const Look& look : kLooks) {
+    if (look.state == state) return look;
+  }
+  return kLooks[0];
+}
+
+std::string Symbol(const Terminal& terminal, v1::JobState state) {
+  const Look& look = LookOf(state);
+  return Paint(terminal, look.colour, terminal.unicode ? look.symbol : look.ascii);
+}
+
+std::string Metric(const v1::Job& job, const char* name) {
+  double value = 0;
+  const bool known = LatestMetric(job, name, &value);
+  return FormatAccuracy(value, known);
+}
+
+std::string Cell(const v1::Job& job, const Terminal& terminal) {
+  if (job.state() == v1::PENDING && job.step() == 0) return Symbol(terminal, job.state());
+  std::string text = absl::StrCat(Symbol(terminal, job.state()), " ", FormatSteps(job.step()));
+  double ignored = 0;
+  if (LatestMetric(job, "id_accuracy", &ignored) || LatestMetric(job, "gen_accuracy", &ignored)) {
+    absl::StrAppend(&text, " ", Metric(job, "id_accuracy"), "/", Metric(job, "gen_accuracy"));
+  }
+  return text;
+}
+
+// The jobs of one task by depth and seed.
+using Grid = std::map<uint32_t, std::map<uint32_t, const v1::Job*>>;
+
+std::vector<std::string> CellTable(const Grid& grid, const std::set<uint32_t>& seeds,
+                                   const Terminal& terminal) {
+  std::vector<Table::Column> columns = {{"depth", Align::kRight}};
+  for (const uint32_t seed : seeds) columns.push_back({absl::StrCat("seed ", seed)});
+  Table table(std::move(columns));
+  for (const auto& [depth, row] : grid) {
+    std::vector<std::string> cells = {absl::StrCat(depth)};
+    for (const uint32_t seed : seeds) {
+      const auto job = row.find(seed);
+      cells.push_back(job == row.end() ? "" : Cell(*job->second, terminal));
+    }
+    table.AddRow(std::move(cells));
+  }
+  return table.Lines(terminal.width);
+}
+
+// Mean of a metric over the jobs that have it.
+std::string Mean(const std::map<uint32_t, const v1::Job*>& jobs, const char* name) {
+  double sum = 0;
+  int count = 0;
+  for (const auto& [seed, job] : jobs) {
+    double value = 0;
+    if (!LatestMetric(*job, name, &value)) continue;
+    sum += value;
+    ++count;
+  }
+  return FormatAccuracy(count == 0 ? 0 : sum / count, count > 0);
+}
+
+uint64_t Sum(const v1::JobCounts& c) {
+  return c.pending() + c.running() + c.succeeded() + c.failed() + c.cancelled();
+}
+
+std::string Percent(double done, double total) {
+  // Cut, not rounded: 100% only at the end.
+  return total > 0
+             ? absl::StrFormat(
+                   "%d%%", static_cast<int>(std::floor(std::clamp(done / total, 0.0, 1.0) * 100)))
+             : "-";
+}
+
+// A row per depth: the groups' counts and, where single jobs are known, what they say now.
+std::vector<std::string> CountTable(const SweepModel& model, const std::string& task,
+                                    const Grid& grid, const Terminal& terminal) {
+  Table table({{"depth", Align::kRight},
+               {"jobs", Align::kRight},
+               {"pending", Align::kRight},
+               {"running", Align::kRight},
+               {"succeeded", Align::kRight},
+               {"failed", Align::kRight},
+               {"cancelled", Align::kRight},
+               {"steps", Align::kRight},
+               {"id", Align::kRight},
+               {"gen", Align::kRight}});
+  for (const v1::GroupSummary& group : model.sweep().groups()) {
+    if (group.task() != task) continue;
+    v1::JobCounts counts = group.counts();
+    uint64_t done = group.steps_done();
+    const auto row = grid.find(group.depth());
+    if (row != grid.end()) {
+      std::map<v1::JobState, uint64_t> states;
+      done = 0;
+      for (const auto& [seed, job] : row->second) {
+        ++states[job->state()];
+        done += job->step();
+      }
+      counts.set_pending(states[v1::PENDING]);
+      counts.set_running(states[v1::RUNNING]);
+      counts.set_succeeded(states[v1::SUCCEEDED]);
+      counts.set_failed(states[v1::FAILED]);
+      counts.set_cancelled(states[v1::CANCELLED]);
+    }
+    const auto count = [](uint64_t n) { return n == 0 ? std::string("-") : FormatCount(n); };
+    table.AddRow({absl::StrCat(group.depth()), FormatCount(Sum(counts)), count(counts.pending()),
+                  count(counts.running()), count(counts.succeeded()), count(counts.failed()),
+                  count(counts.cancelled()),
+                  Percent(static_cast<double>(done),
+                          static_cast<double>(group.steps()) * static_cast<double>(Sum(counts))),
+                  row == grid.end() ? "-" : Mean(row->second, "id_accuracy"),
+                  row == grid.end() ? "-" : Mean(row->second, "gen_accuracy")});
+  }
+  return table.Lines(terminal.width);
+}
+
+std::string Legend(const Terminal& terminal) {
+  std::vector<std::string> parts;
+  for (const Look& look : kLooks) {
+    parts.push_back(absl::StrCat(Symbol(terminal, look.state), " ", StateWord(look.state)));
+  }
+  return absl::StrCat(absl::StrJoin(parts, "  "), "   step, in-domain/generalization accuracy");
+}
+
+std::vector<std::string> ReasonLines(const SweepModel& model, const Terminal& terminal) {
+  std::vector<std::string> lines;
+  int failed = 0;
+  for (const auto& [id, job] : model.jobs()) {
+    if (job.state() != v1::FAILED || ++failed > kMaxReasons) continue;
+    std::string reason = Printable(job.reason());
+    std::replace(reason.begin(), reason.end(), '\n', ' ');
+    lines.push_back(absl::StrCat(Paint(terminal, Colour::kRed, "failed"), " ", JobName(job),
+                                 " at step ", job.step(), ": ", reason));
+  }
+  if (failed > kMaxReasons) {
+    lines.push_back(absl::StrCat("and ", failed - kMaxReasons, " more; `coppice jobs ",
+                                 model.summary().name(), " --state failed` lists them"));
+  }
+  return lines;
+}
+
+}  // namespace
+
+std::string CountsText(const Terminal& terminal, const v1::JobCounts& counts) {
+  std::vector<std::string> parts;
+  const auto add = [&](uint64_t count, v1::JobState state) {
+    if (count == 0) return;
+    parts.push_back(Paint(terminal, LookOf(state).colour,
+                          absl::StrCat(FormatCount(count), " ", StateWord(state))));
+  };
+  add(counts.succeeded(), v1::SUCCEEDED);
+  add(counts.failed(), v1::FAILED);
+  add(counts.cancelled(), v1::CANCELLED);
+  add(counts.running(), v1::RUNNING);
+  add(counts.pending(), v1::PENDING);
+  return absl::StrJoin(parts, ", ");
+}
+
+double Fraction(const v1::SweepSummary& summary) {
+  if (summary.steps_total() == 0) return 0;
+  return std::min(
+      1.0, static_cast<double>(summary.steps_done()) / static_cast<double>(summary.steps_total()));
+}
+
+std::vector<std::string> SummaryLines(const v1::SweepSummary& summary, const Terminal& terminal) {
+  const v1::JobCounts& counts = summary.counts();
+  std::string head = absl::StrCat(
+      Paint(terminal, Colour::kBold, summary.name()), ": ", FormatCount(summary.jobs()),
+      summary.jobs() == 1 ? " job: " : " jobs: ", CountsText(terminal, counts));
+  if (summary.paused()) absl::StrAppend(&head, "  ", Paint(terminal, Colour::kYellow, "paused"));
+  std::string bar = absl::StrCat(ProgressBar(terminal, Fraction(summary), 22), " ",
+                                 Percent(static_cast<double>(summary.steps_done()),
+                                         static_cast<double>(summary.steps_total())),
+                                 "  ", FormatSteps(summary.steps_done()), " of ",
+                                 FormatSteps(summary.steps_total()), " steps");
+  if (counts.pending() + counts.running() == 0) {
+    if (summary.finished_ms() > summary.created_ms()) {
+      absl::StrAppend(
+          &bar, "  ended after ",
+          FormatDuration(static_cast<double>(summary.finished_ms() - summary.created_ms()) / 1e3));
+    }
+  } else {
+    absl::StrAppend(
+        &bar, "  ",
+        FormatSteps(static_cast<uint64_t>(std::max(0.0, summary.seed_steps_per_second()))),
+        " steps/s  ", summary.workers(), summary.workers() == 1 ? " worker" : " workers", "  ETA ",
+        FormatDuration(summary.eta_seconds()));
+  }
+  return {head, bar};
+}
+
+std::vector<std::string> GridLines(const SweepModel& model, const Terminal& terminal) {
+  std::vector<std::string> tasks;
+  for (const v1::GroupSummary& group : model.sweep().groups()) {
+    if (std::find(tasks.begin(), tasks.end(), group.task()) == tasks.end())
+      tasks.push_back(group.task());
+  }
+  std::map<std::string, Grid> grids;
+  std::set<uint32_t> seeds;
+  for (const auto& [id, job] : model.jobs()) {
+    grids[job.task()][job.depth()][job.seed()] = &job;
+    seeds.insert(job.seed());
+  }
+  const bool cells = model.has_jobs() && seeds.size() <= kMaxSeedColumns;
+  std::vector<std::string> lines;
+  for (const std::string& task : tasks) {
+    lines.push_back("");
+    lines.push_back(Paint(terminal, Colour::kBold, task));
+    const std::vector<std::string> table = cells ? CellTable(grids[task], seeds, terminal)
+                                                 : CountTable(model, task, grids[task], terminal);
+    lines.insert(lines.end(), table.begin(), table.end());
+  }
+  if (cells && !tasks.empty()) {
+    lines.push_back("");
+    lines.push_back(Legend(terminal));
+  }
+  return lines;
+}
+
+std::vector<std::string> StatusLines(const SweepModel& model, const Terminal& terminal) {
+  std::vector<std::string> lines = SummaryLines(model.summary(), terminal);
+  for (const auto& more : {GridLines(model, terminal), ReasonLines(model, terminal)}) {
+    lines.insert(lines.end(), more.begin(), more.end());
+  }
+  return lines;
+}
+
+std::string ChangeLine(const SweepModel::Change& change) {
+  const v1::Job& job = change.now;
+  if (!change.is_job || change.before.state() == job.state()) return "";
+  std::string line = absl::StrCat(JobName(job), " ", StateWord(job.state()));
+  if (job.step() > 0) absl::StrAppend(&line, " at step ", job.step());
+  if (job.state() == v1::RUNNING && !job.worker().empty())
+    absl::StrAppend(&line, " on ", job.worker());
+  if (job.state() == v1::SUCCEEDED) {
+    absl::StrAppend(&line, ": id ", Metric(job, "id_accuracy"), ", gen ",
+                    Metric(job, "gen_accuracy"));
+  } else if (job.state() != v1::RUNNING && !job.reason().empty()) {
+    absl::StrAppend(&line, ": ", Printable(job.reason()));
+  }
+  std::replace(line.begin(), line.end(), '\n', ' ');
+  return line;
+}
+
+std::string ProgressLine(const v1::SweepSummary& summary) {
+  const v1::JobCounts& counts = summary.counts();
+  return absl::StrCat(
+      summary.name(), " ",
+      Percent(static_cast<double>(summary.steps_done()),
+              static_cast<double>(summary.steps_total())),
+      ": ", FormatCount(counts.succeeded() + counts.failed() + counts.cancelled()), " of ",
+      FormatCount(summary.jobs()), " jobs ended, ",
+      FormatSteps(static_cast<uint64_t>(std::max(0.0, summary.seed_steps_per_second()))),
+      " steps/s, ETA ", FormatDuration(summary.eta_seconds()));
+}
+
+}  // namespace coppice::cli

@@ -1,0 +1,39 @@
+// How a sweep looks: the totals, a depth x seed table per task, what failed.
+#ifndef COPPICE_CLI_SWEEP_VIEW_H_
+#define COPPICE_CLI_SWEEP_VIEW_H_
+
+#include <string>
+#include <vector>
+
+#include "cli/sweep_model.h"
+#include "cli/terminal.h"
+#include "coppice/v1/coordinator.pb.h"
+
+namespace coppice::cli {
+
+// "4 succeeded, 2 running, 6 pending": only what there is.
+std::string CountsText(const Terminal& terminal, const v1::JobCounts& counts);
+
+// Share of steps done, in [0, 1].
+double Fraction(const v1::SweepSummary& summary);
+
+// "demo: 12 jobs: ..." and the line of the progress bar, throughput and ETA.
+std::vector<std::string> SummaryLines(const v1::SweepSummary& summary, const Terminal& terminal);
+
+// One table per task: a cell per job (symbol, step, in-domain/generalization accuracy) up to 20
+// seeds, beyond that a row of counts and means per depth.
+std::vector<std::string> GridLines(const SweepModel& model, const Terminal& terminal);
+
+// Everything: totals, tables, legend, the reasons of up to five failed jobs.
+std::vector<std::string> StatusLines(const SweepModel& model, const Terminal& terminal);
+
+// What a pipe is told of a change: "question/2/0 succeeded at step 300: id 0.99, gen 0.31". Empty
+// when the change is none to tell.
+std::string ChangeLine(const SweepModel::Change& change);
+
+// "demo 40%: 5 of 12 jobs ended, 1.2k steps/s, ETA 2m 05s".
+std::string ProgressLine(const v1::SweepSummary& summary);
+
+}  // namespace coppice::cli
+
+#endif  // COPPICE_CLI_SWEEP_VIEW_H_

@@ -1,0 +1,335 @@
+#include "cli/yaml_message.h"
+
+#include <google/protobuf/descriptor.h>
+
+#include <cmath>
+#include <set>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "cli/suggest.h"
+
+namespace coppice::cli {
+namespace {
+
+using google::protobuf::Descriptor;
+using google::protobuf::FieldDescriptor;
+using google::protobuf::Message;
+using google::protobuf::Reflection;
+
+constexpr size_t kMaxMistakes = 1'000;
+// Lists of anything but seeds stay far below; aliases must not multiply them.
+constexpr size_t kMaxListItems = 1'000;
+constexpr uint64_t kMaxSeeds = 1'000'000;
+
+bool IsSeeds(const FieldDescriptor& field) { return field.name() == "seeds"; }
+
+std::string Quote(const std::string& text) {
+  std::string shown = absl::Utf8SafeCEscape(absl::string_view(text).substr(0, 60));
+  return absl::StrCat("'", shown, text.size() > 60 ? "...'" : "'");
+}
+
+std::string Join(const std::string& path, const std::string& name) {
+  return path.empty() ? name : absl::StrCat(path, ".", name);
+}
+
+std::vector<std::string> FieldNames(const Descriptor& descriptor) {
+  std::vector<std::string> names;
+  for (int i = 0; i < descriptor.field_count(); ++i) names.push_back(descriptor.field(i)->name());
+  return names;
+}
+
+// Where a key that is wrong here would be right: the path of the first such field below
+// `descriptor`, through single messages.
+std::string FindElsewhere(const Descriptor& descriptor, const std::string& key,
+                          const std::string& path) {
+  for (int i = 0; i < descriptor.field_count(); ++i) {
+    const FieldDescriptor& field = *descriptor.field(i);
+    const std::string below = Join(path, field.name());
+    if (field.name() == key) return below;
+    if (field.message_type() == nullptr || field.is_repeated()) continue;
+    std::string found = FindElsewhere(*field.message_type(), key, below);
+    if (!found.empty()) return found;
+  }
+  return "";
+}
+
+const char* KindOf(const YAML::Node& node) {
+  if (node.IsMap()) return "a map";
+  if (node.IsSequence()) return "a list";
+  return "a single value";
+}
+
+const char* Expected(const FieldDescriptor& field) {
+  switch (field.cpp_type()) {
+    case FieldDescriptor::CPPTYPE_UINT32:
+    case FieldDescriptor::CPPTYPE_INT32:
+      return "a whole number";
+    case FieldDescriptor::CPPTYPE_DOUBLE:
+      return "a number";
+    case FieldDescriptor::CPPTYPE_STRING:
+      return "a word";
+    default:
+      return "settings, for example {key: value}";
+  }
+}
+
+// Decimal digits without a leading zero (an octal number to other YAML readers), with a minus where
+// allowed.
+bool IsWhole(absl::string_view text) {
+  if (absl::StartsWith(text, "-")) text.remove_prefix(1);
+  if (text.empty() || (text.size() > 1 && text[0] == '0')) return false;
+  return text.find_first_not_of("0123456789") == absl::string_view::npos;
+}
+
+// The remedy for a number that is one, but not written as digits: 3e5, 300_000, 300,000, 0300.
+std::string WholeNumberHint(const std::string& text) {
+  std::string digits;
+  for (const char c : text) {
+    if (c != '_' && c != ',' && c != '\'') digits.push_back(c);
+  }
+  double value = 0;
+  if (absl::SimpleAtod(digits, &value) && value >= 0 && value < 4294967296.0 &&
+      value == std::floor(value)) {
+    return absl::StrCat("write ", static_cast<uint64_t>(value));
+  }
+  return "use digits, for example 1000";
+}
+
+}  // namespace
+
+Position PositionOf(const YAML::Mark& mark) {
+  // yaml-cpp gives -1 for a node it made up.
+  return {std::max(mark.line, 0) + 1, std::max(mark.column, 0) + 1};
+}
+
+void YamlMessageReader::Add(const YAML::Node& node, const std::string& path,
+                            const std::string& message) {
+  if (mistakes_.size() >= kMaxMistakes) return;
+  mistakes_.push_back(
+      {PositionOf(node.Mark()), path.empty() ? message : absl::StrCat(path, " ", message)});
+}
+
+void YamlMessageReader::Read(const YAML::Node& node, Message* message) {
+  root_ = message->GetDescriptor();
+  if (!node.IsMap()) {
+    Add(node, "",
+        absl::StrCat("a sweep spec is a map of settings, this is ", KindOf(node),
+                     "; start with `name: NAME`"));
+    return;
+  }
+  positions_[""] = PositionOf(node.Mark());
+  ReadMap(node, "", message);
+}
+
+void YamlMessageReader::ReadMap(const YAML::Node& node, const std::string& path, Message* message) {
+  std::map<std::string, int> lines;
+  for (const auto& entry : node) {
+    const YAML::Node& key = entry.first;
+    if (!key.IsScalar()) {
+      Add(key, path, "has a key that is no word; use the name of a setting");
+      continue;
+    }
+    const auto [first, is_new] = lines.emplace(key.Scalar(), PositionOf(key.Mark()).line);
+    const FieldDescriptor* field = message->GetDescriptor()->FindFieldByName(key.Scalar());
+    if (field == nullptr) {
+      UnknownKey(key, path, *message);
+    } else if (!is_new) {
+      Add(key, Join(path, key.Scalar()),
+          absl::StrCat("stands here a second time (first in line ", first->second,
+                       "); remove one"));
+    } else {
+      ReadField(entry.second, Join(path, field->name()), *field, message);
+    }
+  }
+}
+
+void YamlMessageReader::UnknownKey(const YAML::Node& key, const std::string& path,
+                                   const Message& message) {
+  const std::vector<std::string> known = FieldNames(*message.GetDescriptor());
+  const std::string nearest = Nearest(key.Scalar(), known);
+  const std::string elsewhere = FindElsewhere(*root_, key.Scalar(), "");
+  std::string remedy;
+  if (key.Scalar() == "<<") {
+    remedy = "; merge keys are not read here, write the settings out";
+  } else if (!nearest.empty()) {
+    remedy = absl::StrCat("; did you mean '", nearest, "'?");
+  } else if (!elsewhere.empty()) {
+    remedy = absl::StrCat("; it belongs at ", elsewhere);
+  } else {
+    remedy = absl::StrCat("; use one of: ", absl::StrJoin(known, ", "));
+  }
+  Add(key, "",
+      absl::StrCat("unknown key ", Quote(key.Scalar()),
+                   path.empty() ? std::string() : absl::StrCat(" in ", path), remedy));
+}
+
+void YamlMessageReader::ReadField(const YAML::Node& node, const std::string& path,
+                                  const Field& field, Message* message) {
+  positions_[path] = PositionOf(node.Mark());
+  if (node.IsNull() || !node.IsDefined()) {
+    Add(node, path, "has no value; give it one or remove the line");
+  } else if (field.is_repeated()) {
+    ReadList(node, path, field, message);
+  } else if (field.cpp_type() != Field::CPPTYPE_MESSAGE) {
+    ReadValue(node, path, field, message);
+  } else if (node.IsMap()) {
+    ReadMap(node, path, message->GetReflection()->MutableMessage(message, &field));
+  } else {
+    Add(node, path,
+        absl::StrCat("is ", KindOf(node), "; give it settings, for example {",
+                     field.message_type()->field(0)->name(), ": ...}"));
+  }
+}
+
+void YamlMessageReader::ReadList(const YAML::Node& node, const std::string& path,
+                                 const Field& field, Message* message) {
+  const Reflection& reflection = *message->GetReflection();
+  const bool messages = field.cpp_type() == Field::CPPTYPE_MESSAGE;
+  if (!node.IsSequence()) {
+    // One value stands for a list of one.
+    if (messages) {
+      Add(node, path, absl::StrCat("is ", KindOf(node), "; use a list, each entry after a dash"));
+    } else if (!IsSeeds(field) || !ReadRange(node, path, field, message)) {
+      ReadValue(node, path, field, message);
+    }
+    return;
+  }
+  const size_t limit = IsSeeds(field) ? kMaxSeeds : kMaxListItems;
+  if (node.size() > limit) {
+    Add(node, path, absl::StrCat("has ", node.size(), " entries; use at most ", limit));
+    return;
+  }
+  for (const YAML::Node& item : node) {
+    const std::string at = absl::StrCat(path, "[", reflection.FieldSize(*message, &field), "]");
+    positions_[at] = PositionOf(item.Mark());
+    if (!messages) {
+      if (!IsSeeds(field) || !ReadRange(item, path, field, message)) {
+        ReadValue(item, at, field, message);
+      }
+    } else if (item.IsMap()) {
+      ReadMap(item, at, reflection.AddMessage(message, &field));
+    } else {
+      Add(item, at,
+          absl::StrCat("is ", KindOf(item), "; give it settings, for example {",
+                       field.message_type()->field(0)->name(), ": ...}"));
+    }
+  }
+}
+
+bool YamlMessageReader::ReadRange(const YAML::Node& node, const std::string& path,
+                                  const Field& field, Message* message) {
+  if (!node.IsScalar()) return false;
+  const std::pair<std::string, std::string> ends =
+      absl::StrSplit(node.Scalar(), absl::MaxSplits('-', 1));
+  const std::string first_text(absl::StripAsciiWhitespace(ends.first));
+  const std::string last_text(absl::StripAsciiWhitespace(ends.second));
+  if (!IsWhole(first_text) || !IsWhole(last_text) || last_text[0] == '-') return false;
+  uint32_t first = 0;
+  uint32_t last = 0;
+  if (!absl::SimpleAtoi(first_text, &first) || !absl::SimpleAtoi(last_text, &last)) {
+    Add(node, path,
+        absl::StrCat("has the range ", Quote(node.Scalar()),
+                     "; seeds end at 4294967295, use smaller ones"));
+    return true;
+  }
+  if (first > last) {
+    Add(node, path,
+        absl::StrCat("has the range ", node.Scalar(), ", which is empty; write ", last, "-",
+                     first));
+    return true;
+  }
+  const Reflection& reflection = *message->GetReflection();
+  const uint64_t total = uint64_t{last} - first + 1 + reflection.FieldSize(*message, &field);
+  if (total > kMaxSeeds) {
+    Add(node, path,
+        absl::StrCat("has the range ", node.Scalar(), ", which makes ", total,
+                     " seeds; use at most ", kMaxSeeds, " and several sweeps"));
+    return true;
+  }
+  for (uint64_t seed = first; seed <= last; ++seed) {
+    reflection.AddUInt32(message, &field, static_cast<uint32_t>(seed));
+  }
+  return true;
+}
+
+bool YamlMessageReader::CheckScalar(const YAML::Node& node, const std::string& path,
+                                    const Field& field) {
+  if (node.IsNull() || !node.IsDefined()) {
+    Add(node, path, "has no value; give it one or remove it");
+    return false;
+  }
+  if (!node.IsScalar()) {
+    Add(node, path, absl::StrCat("is ", KindOf(node), "; use ", Expected(field)));
+    return false;
+  }
+  const std::string& tag = node.Tag();
+  if (!tag.empty() && tag != "?" && tag != "!") {
+    Add(node, path, absl::StrCat("has the tag ", Quote(tag), "; remove it"));
+    return false;
+  }
+  const bool number = field.cpp_type() != Field::CPPTYPE_STRING;
+  if (number && tag == "!") {
+    Add(node, path, absl::StrCat("is text in quotes; use ", Expected(field), " without quotes"));
+    return false;
+  }
+  return true;
+}
+
+void YamlMessageReader::ReadValue(const YAML::Node& node, const std::string& path,
+                                  const Field& field, Message* message) {
+  if (!CheckScalar(node, path, field)) return;
+  const Reflection& reflection = *message->GetReflection();
+  const std::string& text = node.Scalar();
+  const bool add = field.is_repeated();
+  switch (field.cpp_type()) {
+    case Field::CPPTYPE_UINT32: {
+      uint32_t value = 0;
+      if (IsWhole(text) && absl::SimpleAtoi(text, &value)) {
+        add ? reflection.AddUInt32(message, &field, value)
+            : reflection.SetUInt32(message, &field, value);
+      } else if (IsWhole(text)) {
+        Add(node, path,
+            absl::StrCat("is ", Quote(text), "; use a whole number from 0 to 4294967295"));
+      } else {
+        Add(node, path,
+            absl::StrCat("is ", Quote(text), ", not a whole number; ", WholeNumberHint(text)));
+      }
+      break;
+    }
+    case Field::CPPTYPE_INT32: {
+      int32_t value = 0;
+      if (IsWhole(text) && absl::SimpleAtoi(text, &value)) {
+        reflection.SetInt32(message, &field, value);
+      } else {
+        Add(node, path,
+            absl::StrCat("is ", Quote(text), ", not a small whole number; ",
+                         WholeNumberHint(text)));
+      }
+      break;
+    }
+    case Field::CPPTYPE_DOUBLE: {
+      double value = 0;
+      const bool digit = text.find_first_of("0123456789") != std::string::npos;
+      if (digit && absl::SimpleAtod(text, &value) && std::isfinite(value)) {
+        reflection.SetDouble(message, &field, value);
+      } else {
+        Add(node, path,
+            absl::StrCat("is ", Quote(text), ", not a finite number; use one like 0.1 or 1e-4"));
+      }
+      break;
+    }
+    case Field::CPPTYPE_STRING:
+      add ? reflection.AddString(message, &field, text)
+          : reflection.SetString(message, &field, text);
+      break;
+    default:
+      Add(node, path, "cannot be set in a file; remove it");
+  }
+}
+
+}  // namespace coppice::cli
