@@ -1,0 +1,211 @@
+#include "worker/trainer/checkpoint/checkpoint.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <map>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
+#include "common/base/files.h"
+#include "common/base/status_macros.h"
+
+namespace coppice::trainer {
+namespace {
+
+constexpr absl::string_view kFormat = "coppice-checkpoint";
+constexpr absl::string_view kVersion = "1";
+constexpr absl::string_view kPrefix = "step-";
+constexpr absl::string_view kSuffix = ".safetensors";
+
+struct Section {
+  absl::string_view prefix;
+  float* MemberRows::*row;
+};
+constexpr Section kSections[] = {{"model.", &MemberRows::parameters},
+                                 {"adam_m.", &MemberRows::adam_m},
+                                 {"adam_v.", &MemberRows::adam_v}};
+
+absl::Status WithPath(const absl::Status& status, const std::string& path) {
+  return absl::Status(status.code(), absl::StrCat(path, ": ", status.message()));
+}
+
+absl::StatusOr<std::string> Metadata(const SafetensorsFile& file, const std::string& key) {
+  const auto it = file.metadata().find(key);
+  if (it == file.metadata().end())
+    return absl::DataLossError(absl::StrCat("metadata has no ", key));
+  return it->second;
+}
+
+template <typename T>
+absl::StatusOr<T> MetadataInteger(const SafetensorsFile& file, const std::string& key) {
+  COPPICE_ASSIGN_OR_RETURN(const std::string text, Metadata(file, key));
+  T value = 0;
+  if (!absl::SimpleAtoi(text, &value)) {
+    return absl::DataLossError(
+        absl::StrCat("metadata ", key, " is not an integer: \"", text, "\""));
+  }
+  return value;
+}
+
+absl::Status ReadTensor(const SafetensorsFile& file, const std::string& name, DType dtype,
+                        const std::vector<int64_t>& shape, void* out) {
+  const auto it = file.tensors().find(name);
+  if (it == file.tensors().end())
+    return absl::FailedPreconditionError(absl::StrCat("has no tensor ", name));
+  const TensorInFile& tensor = it->second;
+  if (tensor.dtype != dtype || tensor.shape != shape) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "tensor ", name, " is ", DTypeName(tensor.dtype), " [", absl::StrJoin(tensor.shape, ", "),
+        "], not ", DTypeName(dtype), " [", absl::StrJoin(shape, ", "), "]"));
+  }
+  std::memcpy(out, tensor.data, tensor.bytes);
+  return absl::OkStatus();
+}
+
+absl::Status CheckIdentity(const SafetensorsFile& file, const RunConfig& run, uint64_t seed) {
+  COPPICE_ASSIGN_OR_RETURN(const std::string format, Metadata(file, "format"));
+  COPPICE_ASSIGN_OR_RETURN(const std::string version, Metadata(file, "version"));
+  if (format != kFormat)
+    return absl::FailedPreconditionError(absl::StrCat("is no coppice checkpoint but ", format));
+  if (version != kVersion) {
+    return absl::FailedPreconditionError(absl::StrCat("has checkpoint version ", version,
+                                                      "; this trainer reads version ", kVersion));
+  }
+  COPPICE_ASSIGN_OR_RETURN(const uint64_t saved_seed, MetadataInteger<uint64_t>(file, "seed"));
+  if (saved_seed != seed) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("belongs to seed ", saved_seed, ", not to seed ", seed));
+  }
+  COPPICE_ASSIGN_OR_RETURN(const std::string run_text, Metadata(file, "run"));
+  const absl::StatusOr<RunConfig> saved = ParseRunConfigText(run_text);
+  if (!saved.ok())
+    return absl::DataLossError(absl::StrCat("its run is unreadable: ", saved.status().message()));
+  const std::string difference = DescribeDifference(run, *saved);
+  if (!difference.empty())
+    return absl::FailedPreconditionError(absl::StrCat("is another run's: ", difference));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<MemberProgress> ReadProgress(const SafetensorsFile& file, const RunConfig& run) {
+  MemberProgress progress;
+  COPPICE_ASSIGN_OR_RETURN(progress.step, MetadataInteger<int64_t>(file, "step"));
+  COPPICE_RETURN_IF_ERROR(
+      ReadTensor(file, "report.loss_sum", DType::kF64, {1}, &progress.loss_sum));
+  COPPICE_RETURN_IF_ERROR(
+      ReadTensor(file, "report.grad_norm", DType::kF64, {1}, &progress.grad_norm));
+  COPPICE_RETURN_IF_ERROR(
+      ReadTensor(file, "report.loss_steps", DType::kI64, {1}, &progress.loss_steps));
+  COPPICE_RETURN_IF_ERROR(
+      ReadTensor(file, "report.reported_step", DType::kI64, {1}, &progress.reported_step));
+  if (progress.step < 0 || progress.reported_step < 0 || progress.reported_step > progress.step ||
+      progress.loss_steps < 0 || progress.loss_steps > progress.step ||
+      !std::isfinite(progress.loss_sum) || !std::isfinite(progress.grad_norm)) {
+    return absl::DataLossError("its step and report counters contradict each other");
+  }
+  if (progress.step > run.train.steps) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "stands at step ", progress.step, ", past the run's last step ", run.train.steps));
+  }
+  return progress;
+}
+
+std::optional<int64_t> StepOfName(absl::string_view name) {
+  int64_t step = 0;
+  if (!absl::ConsumePrefix(&name, kPrefix) || !absl::ConsumeSuffix(&name, kSuffix) ||
+      name.size() < 9 || !absl::SimpleAtoi(name, &step) || step < 0) {
+    return std::nullopt;
+  }
+  return step;
+}
+
+}  // namespace
+
+std::string CheckpointFileName(int64_t step) {
+  char digits[32];
+  std::snprintf(digits, sizeof(digits), "%09lld", static_cast<long long>(step));
+  return absl::StrCat(kPrefix, digits, kSuffix);
+}
+
+absl::StatusOr<SavedCheckpoint> SaveCheckpoint(const std::string& directory, const RunConfig& run,
+                                               uint64_t seed, const ParameterLayout& layout,
+                                               const MemberProgress& progress,
+                                               const MemberRows& rows) {
+  COPPICE_RETURN_IF_ERROR(MakeDirectories(directory));
+  // Tensors of one element keep the bits of a double. They come first, so that all are aligned in
+  // the file.
+  std::vector<TensorToWrite> tensors = {
+      {"report.loss_sum", DType::kF64, {1}, &progress.loss_sum},
+      {"report.grad_norm", DType::kF64, {1}, &progress.grad_norm},
+      {"report.loss_steps", DType::kI64, {1}, &progress.loss_steps},
+      {"report.reported_step", DType::kI64, {1}, &progress.reported_step},
+  };
+  for (const Section& section : kSections) {
+    for (const Parameter& parameter : layout.parameters()) {
+      tensors.push_back({absl::StrCat(section.prefix, parameter.name), DType::kF32, parameter.shape,
+                         rows.*section.row + parameter.offset});
+    }
+  }
+  const std::map<std::string, std::string> metadata = {
+      {"format", std::string(kFormat)},
+      {"version", std::string(kVersion)},
+      {"seed", absl::StrCat(seed)},
+      {"step", absl::StrCat(progress.step)},
+      {"run", ToJson(run).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)},
+  };
+  SavedCheckpoint saved;
+  saved.path = JoinPath(directory, CheckpointFileName(progress.step));
+  COPPICE_ASSIGN_OR_RETURN(saved.file, WriteSafetensors(saved.path, tensors, metadata));
+  return saved;
+}
+
+absl::StatusOr<MemberProgress> LoadCheckpoint(const std::string& path, const RunConfig& run,
+                                              uint64_t seed, const ParameterLayout& layout,
+                                              const MemberRows& rows) {
+  COPPICE_ASSIGN_OR_RETURN(const SafetensorsFile file, SafetensorsFile::Read(path));
+  const absl::Status identity = CheckIdentity(file, run, seed);
+  if (!identity.ok()) return WithPath(identity, path);
+  absl::StatusOr<MemberProgress> progress = ReadProgress(file, run);
+  if (!progress.ok()) return WithPath(progress.status(), path);
+  for (const Section& section : kSections) {
+    float* row = rows.*section.row;
+    std::fill(row, row + layout.row_size(), 0.0f);
+    for (const Parameter& parameter : layout.parameters()) {
+      const absl::Status read = ReadTensor(file, absl::StrCat(section.prefix, parameter.name),
+                                           DType::kF32, parameter.shape, row + parameter.offset);
+      if (!read.ok()) return WithPath(read, path);
+    }
+  }
+  return progress;
+}
+
+absl::StatusOr<std::vector<CheckpointFile>> ListCheckpoints(const std::string& directory) {
+  std::vector<CheckpointFile> files;
+  absl::StatusOr<std::vector<std::string>> names = ListDirectory(directory);
+  if (absl::IsNotFound(names.status())) return files;
+  if (!names.ok()) return names.status();
+  for (const std::string& name : *names) {
+    const std::optional<int64_t> step = StepOfName(name);
+    if (step.has_value()) files.push_back({*step, JoinPath(directory, name)});
+  }
+  std::sort(files.begin(), files.end(),
+            [](const CheckpointFile& a, const CheckpointFile& b) { return a.step > b.step; });
+  return files;
+}
+
+absl::Status PruneCheckpoints(const std::string& directory, const CheckpointConfig& config) {
+  COPPICE_ASSIGN_OR_RETURN(const std::vector<CheckpointFile> files, ListCheckpoints(directory));
+  for (size_t i = static_cast<size_t>(config.keep); i < files.size(); ++i) {
+    if (config.keep_every > 0 && files[i].step % config.keep_every == 0) continue;
+    COPPICE_RETURN_IF_ERROR(RemoveFile(files[i].path));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace coppice::trainer

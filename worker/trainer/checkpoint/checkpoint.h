@@ -1,0 +1,69 @@
+// A member's state on disk: the files docs/trainer-protocol.md describes. Free of LibTorch.
+#ifndef COPPICE_WORKER_TRAINER_CHECKPOINT_CHECKPOINT_H_
+#define COPPICE_WORKER_TRAINER_CHECKPOINT_CHECKPOINT_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "worker/trainer/checkpoint/safetensors.h"
+#include "worker/trainer/config.h"
+#include "worker/trainer/model/parameters.h"
+
+namespace coppice::trainer {
+
+// Everything that decides how a member goes on, beside its parameters and moments.
+struct MemberProgress {
+  int64_t step = 0;
+  // The last step whose metrics were reported, 0 at the start. A checkpoint written while an
+  // evaluation was abandoned has a smaller one than `step`: the report is due again after the
+  // resume.
+  int64_t reported_step = 0;
+  // Over the steps since the last regular report.
+  double loss_sum = 0;
+  int64_t loss_steps = 0;
+  double grad_norm = 0;  // before clipping, of the update that led to `step`
+};
+
+// One member's rows of the flat buffers, layout.row_size() floats each; not owned.
+struct MemberRows {
+  float* parameters = nullptr;
+  float* adam_m = nullptr;
+  float* adam_v = nullptr;
+};
+
+std::string CheckpointFileName(int64_t step);  // "step-000000123.safetensors"
+
+// Atomic and durable; creates `directory`. Codes of common/base/files.h.
+struct SavedCheckpoint {
+  std::string path;
+  WrittenFile file;
+};
+absl::StatusOr<SavedCheckpoint> SaveCheckpoint(const std::string& directory, const RunConfig& run,
+                                               uint64_t seed, const ParameterLayout& layout,
+                                               const MemberProgress& progress,
+                                               const MemberRows& rows);
+
+// Fills `rows` (on an error they may be half filled) and returns where the member stands.
+// DATA_LOSS: the file is damaged. FAILED_PRECONDITION: it is another run's (names the difference).
+// Otherwise codes of common/base/files.h. Messages name the path.
+absl::StatusOr<MemberProgress> LoadCheckpoint(const std::string& path, const RunConfig& run,
+                                              uint64_t seed, const ParameterLayout& layout,
+                                              const MemberRows& rows);
+
+// The checkpoint files of a folder by step, newest first; no folder is no files.
+struct CheckpointFile {
+  int64_t step = 0;
+  std::string path;
+};
+absl::StatusOr<std::vector<CheckpointFile>> ListCheckpoints(const std::string& directory);
+
+// Removes all but the newest `keep` files and those at multiples of keep_every (when that is
+// positive).
+absl::Status PruneCheckpoints(const std::string& directory, const CheckpointConfig& config);
+
+}  // namespace coppice::trainer
+
+#endif  // COPPICE_WORKER_TRAINER_CHECKPOINT_CHECKPOINT_H_

@@ -1,0 +1,74 @@
+// Reading and writing safetensors files (https://github.com/huggingface/safetensors): 8 bytes of
+// header length, a JSON header, the tensors' bytes. Beyond the format, __metadata__.digest is the
+// XXH3-128 of the whole file with that field's 32 digits read as zeros.
+#ifndef COPPICE_WORKER_TRAINER_CHECKPOINT_SAFETENSORS_H_
+#define COPPICE_WORKER_TRAINER_CHECKPOINT_SAFETENSORS_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace coppice::trainer {
+
+enum class DType { kF32, kF64, kI64 };
+absl::string_view DTypeName(DType dtype);
+int64_t DTypeSize(DType dtype);
+
+// A tensor to write: `data` is not owned and must hold its dense row-major elements until the write
+// is over.
+struct TensorToWrite {
+  std::string name;
+  DType dtype = DType::kF32;
+  std::vector<int64_t> shape;
+  const void* data = nullptr;
+};
+
+struct WrittenFile {
+  std::string digest;  // of the file as it lies on disk
+  uint64_t bytes = 0;
+};
+
+// Atomic and durable (see AtomicFile). `metadata` must not hold a key "digest": it is added here.
+// Codes of common/base/files.h.
+absl::StatusOr<WrittenFile> WriteSafetensors(const std::string& path,
+                                             const std::vector<TensorToWrite>& tensors,
+                                             const std::map<std::string, std::string>& metadata);
+
+struct TensorInFile {
+  DType dtype = DType::kF32;
+  std::vector<int64_t> shape;
+  const char* data = nullptr;  // inside the SafetensorsFile; not aligned
+  uint64_t bytes = 0;
+};
+
+// A whole file in memory, everything about it checked: header length, JSON, types, shapes against
+// byte ranges, no gap and no overlap, digest. Movable; the tensors point into it.
+class SafetensorsFile {
+ public:
+  // DATA_LOSS: the file is not what was written (names path and reason). Otherwise the codes of
+  // common/base/files.h.
+  static absl::StatusOr<SafetensorsFile> Read(const std::string& path);
+
+  const std::map<std::string, std::string>& metadata() const { return metadata_; }
+  const std::map<std::string, TensorInFile>& tensors() const { return tensors_; }
+
+ private:
+  SafetensorsFile() = default;
+  absl::Status Parse();
+  absl::Status ParseHeader(absl::string_view header);
+  absl::Status CheckDigest(absl::string_view header) const;
+
+  std::unique_ptr<const std::string> content_;  // its bytes stay where they are when this is moved
+  std::map<std::string, std::string> metadata_;
+  std::map<std::string, TensorInFile> tensors_;
+};
+
+}  // namespace coppice::trainer
+
+#endif  // COPPICE_WORKER_TRAINER_CHECKPOINT_SAFETENSORS_H_

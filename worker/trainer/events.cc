@@ -1,0 +1,138 @@
+#include "worker/trainer/events.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "nlohmann/json.hpp"
+#include "spdlog/spdlog.h"
+
+namespace coppice::trainer {
+namespace {
+
+using nlohmann::ordered_json;
+
+constexpr int kProtocol = 1;
+
+ordered_json MembersJson(const std::vector<MemberStep>& members) {
+  ordered_json list = ordered_json::array();
+  for (const MemberStep& member : members)
+    list.push_back({{"seed", member.seed}, {"step", member.step}});
+  return list;
+}
+
+// 0, or the errno of the write that failed.
+int WriteWhole(int fd, const char* data, size_t size) {
+  while (size > 0) {
+    const ssize_t written = ::write(fd, data, size);
+    if (written < 0) {
+      if (errno == EINTR) continue;
+      return errno;
+    }
+    data += written;
+    size -= static_cast<size_t>(written);
+  }
+  return 0;
+}
+
+}  // namespace
+
+absl::string_view FailureKindName(FailureKind kind) {
+  switch (kind) {
+    case FailureKind::kNan:
+      return "nan";
+    case FailureKind::kCheckpoint:
+      return "checkpoint";
+    case FailureKind::kData:
+      return "data";
+    case FailureKind::kOutOfMemory:
+      return "out_of_memory";
+    case FailureKind::kDisk:
+      return "disk";
+    case FailureKind::kInternal:
+      break;
+  }
+  return "internal";
+}
+
+EventWriter::EventWriter(int fd, std::function<void()> on_closed)
+    : fd_(fd), on_closed_(std::move(on_closed)) {}
+
+void EventWriter::Start(const Provenance& provenance, const std::vector<MemberStep>& members,
+                        int64_t steps, int64_t parameters) {
+  Write({{"event", "start"},
+         {"protocol", kProtocol},
+         {"version", COPPICE_VERSION},
+         {"provenance",
+          {{"build", provenance.build},
+           {"libtorch", provenance.libtorch},
+           {"blas", provenance.blas},
+           {"device", provenance.device},
+           {"precision", provenance.precision},
+           {"threads", provenance.threads},
+           {"pack_width", provenance.pack_width}}},
+         {"members", MembersJson(members)},
+         {"steps", steps},
+         {"parameters", parameters}});
+}
+
+void EventWriter::Progress(const std::vector<MemberStep>& members, double steps_per_second,
+                           double sequences_per_second) {
+  Write({{"event", "progress"},
+         {"members", MembersJson(members)},
+         {"steps_per_second", steps_per_second},
+         {"sequences_per_second", sequences_per_second}});
+}
+
+void EventWriter::Metrics(uint64_t seed, int64_t step, const MetricValues& values) {
+  ordered_json object = ordered_json::object();
+  for (const auto& [name, value] : values) object[name] = value;
+  Write({{"event", "metrics"}, {"seed", seed}, {"step", step}, {"values", std::move(object)}});
+}
+
+void EventWriter::Checkpoint(uint64_t seed, int64_t step, const std::string& path,
+                             const std::string& digest, uint64_t bytes) {
+  Write({{"event", "checkpoint"},
+         {"seed", seed},
+         {"step", step},
+         {"path", path},
+         {"digest", digest},
+         {"bytes", bytes}});
+}
+
+void EventWriter::Done(uint64_t seed, int64_t step) {
+  Write({{"event", "done"}, {"seed", seed}, {"step", step}});
+}
+
+void EventWriter::Failed(uint64_t seed, int64_t step, FailureKind kind, absl::string_view message) {
+  spdlog::error("seed {} failed at step {}: {}", seed, step, std::string(message));
+  Write({{"event", "failed"},
+         {"seed", seed},
+         {"step", step},
+         {"kind", std::string(FailureKindName(kind))},
+         {"message", std::string(message)}});
+}
+
+void EventWriter::Preempted(uint64_t seed, int64_t step) {
+  Write({{"event", "preempted"}, {"seed", seed}, {"step", step}});
+}
+
+void EventWriter::Write(const ordered_json& event) {
+  // A path or a message may hold bytes that are no UTF-8; the line must still be JSON.
+  std::string line = event.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+  line += '\n';
+  bool closed_now = false;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (closed_) return;
+    const int error = WriteWhole(fd_, line.data(), line.size());
+    if (error != 0) {
+      spdlog::error("cannot write events ({}); stopping as after SIGTERM", std::strerror(error));
+      closed_ = closed_now = true;
+    }
+  }
+  if (closed_now && on_closed_) on_closed_();
+}
+
+}  // namespace coppice::trainer

@@ -1,0 +1,70 @@
+// The trainer's side of the event stream that docs/trainer-protocol.md defines.
+#ifndef COPPICE_WORKER_TRAINER_EVENTS_H_
+#define COPPICE_WORKER_TRAINER_EVENTS_H_
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
+#include "nlohmann/json_fwd.hpp"
+
+namespace coppice::trainer {
+
+struct Provenance {
+  std::string build;
+  std::string libtorch;
+  std::string blas;
+  std::string device;
+  std::string precision;
+  int64_t threads = 1;
+  int64_t pack_width = 1;
+};
+
+struct MemberStep {
+  uint64_t seed = 0;
+  int64_t step = 0;
+};
+
+// `kind` of a failed event.
+enum class FailureKind { kNan, kCheckpoint, kData, kOutOfMemory, kDisk, kInternal };
+absl::string_view FailureKindName(FailureKind kind);
+
+using MetricValues = std::vector<std::pair<std::string, double>>;
+
+// Writes one JSON object a line to a file descriptor, each line whole and at once. Thread-safe.
+// When the reader is gone (EPIPE) or the descriptor fails otherwise, calls `on_closed` once and
+// drops every later line; SIGPIPE must be ignored.
+class EventWriter {
+ public:
+  EventWriter(int fd, std::function<void()> on_closed);
+
+  void Start(const Provenance& provenance, const std::vector<MemberStep>& members, int64_t steps,
+             int64_t parameters);
+  void Progress(const std::vector<MemberStep>& members, double steps_per_second,
+                double sequences_per_second);
+  // Every value must be finite.
+  void Metrics(uint64_t seed, int64_t step, const MetricValues& values);
+  void Checkpoint(uint64_t seed, int64_t step, const std::string& path, const std::string& digest,
+                  uint64_t bytes);
+  void Done(uint64_t seed, int64_t step);
+  void Failed(uint64_t seed, int64_t step, FailureKind kind, absl::string_view message);
+  void Preempted(uint64_t seed, int64_t step);
+
+ private:
+  void Write(const nlohmann::ordered_json& event) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  const int fd_;
+  const std::function<void()> on_closed_;
+  absl::Mutex mutex_;
+  bool closed_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace coppice::trainer
+
+#endif  // COPPICE_WORKER_TRAINER_EVENTS_H_

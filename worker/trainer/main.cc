@@ -1,0 +1,125 @@
+// Wiring only: command line, signals, data, engine. Exit codes are those of
+// docs/trainer-protocol.md.
+#include <unistd.h>
+
+#include <exception>
+#include <iostream>
+#include <optional>
+#include <utility>
+
+#include "common/base/clock.h"
+#include "common/base/files.h"
+#include "common/base/logging.h"
+#include "spdlog/spdlog.h"
+#include "worker/trainer/events.h"
+#include "worker/trainer/options.h"
+#include "worker/trainer/tasks/dataset.h"
+#include "worker/trainer/train/engine.h"
+#include "worker/trainer/train/runtime.h"
+
+namespace coppice::trainer {
+namespace {
+
+enum ExitCode { kDone = 0, kFailed = 1, kUsage = 2, kPreempted = 75 };
+
+int Usage(const absl::Status& status) {
+  std::cerr << "coppice-trainer: " << status.message() << "\n";
+  return kUsage;
+}
+
+Provenance MakeProvenance(const PackSpec& spec, const std::string& device) {
+  Provenance provenance;
+  const BlasInfo blas = DetectBlas();
+  if (blas.reference) {
+    spdlog::warn(
+        "matrix products run on the REFERENCE BLAS ({}): training will be 25 to 45 times slower. "
+        "Install "
+        "libopenblas0 (Debian: apt install libopenblas0-openmp).",
+        blas.name);
+  }
+  if (spec.run.train.precision != "float32" && device == "cpu") {
+    spdlog::warn("precision {} is for CUDA; on the CPU float32 runs", spec.run.train.precision);
+  }
+  provenance.build = BuildDescription();
+  provenance.libtorch = LibTorchVersion();
+  provenance.blas = blas.name;
+  provenance.device = device;
+  provenance.precision = device == "cpu" ? "float32" : spec.run.train.precision;
+  provenance.threads = spec.threads;
+  provenance.pack_width = static_cast<int64_t>(spec.members.size());
+  return provenance;
+}
+
+DatasetOptions MakeDatasetOptions(const RunConfig& run) {
+  DatasetOptions options;
+  options.task = run.task;
+  options.seed = run.data.seed;
+  options.train = static_cast<int32_t>(run.data.train);
+  options.val = static_cast<int32_t>(run.data.val);
+  options.test = static_cast<int32_t>(run.data.test);
+  options.gen = static_cast<int32_t>(run.data.gen);
+  options.directory = run.data.directory;
+  options.decode_sentences = static_cast<int32_t>(run.report.decode_sentences);
+  options.dyck_prefixes = static_cast<int32_t>(run.report.dyck_prefixes);
+  return options;
+}
+
+// Every member fails for the same reason before anything started.
+int FailAll(const PackSpec& spec, EventWriter* events, const absl::Status& status) {
+  for (const MemberSpec& member : spec.members) {
+    events->Failed(member.seed, 0, FailureKind::kData, status.message());
+  }
+  return kFailed;
+}
+
+int Train(const Options& options) {
+  const PackSpec& spec = options.spec;
+  const absl::StatusOr<std::string> device = SelectDevice(spec.device);
+  if (!device.ok()) return Usage(device.status());
+  std::optional<FileLock>
+      lock;  // two trainers in one folder would take turns overwriting each other's files
+  if (options.by_hand) {
+    const absl::Status made = MakeDirectories(options.out);
+    if (!made.ok()) return Usage(made);
+    absl::StatusOr<FileLock> acquired = FileLock::Acquire(JoinPath(options.out, ".lock"));
+    if (!acquired.ok()) return Usage(acquired.status());
+    lock.emplace(*std::move(acquired));
+  }
+  InstallSignalHandlers();
+  PrepareComputeThread();
+  EventWriter events(STDOUT_FILENO, [] { StopFlag().store(true); });
+  EngineOptions engine_options{spec, MakeProvenance(spec, *device), options.by_hand};
+
+  const absl::StatusOr<Dataset> dataset = MakeDataset(MakeDatasetOptions(spec.run));
+  if (!dataset.ok()) return FailAll(spec, &events, dataset.status());
+  absl::StatusOr<std::unique_ptr<Engine>> engine =
+      Engine::Create(engine_options, &*dataset, &events, Clock::Real(), &StopFlag());
+  if (!engine.ok()) return FailAll(spec, &events, engine.status());
+  const absl::Status restored = (*engine)->Restore();
+  if (!restored.ok()) return Usage(restored);
+  const Engine::Outcome outcome = (*engine)->Run();
+  if (outcome.preempted) return kPreempted;
+  return outcome.failed ? kFailed : kDone;
+}
+
+int Main(int argc, char** argv) {
+  absl::StatusOr<std::optional<Options>> options = ParseCommandLine(argc, argv);
+  if (!options.ok()) return Usage(options.status());
+  if (!options->has_value()) return kDone;
+  const absl::Status logging = InitLogging("coppice-trainer", (*options)->log_level);
+  if (!logging.ok()) return Usage(logging);
+  return Train(**options);
+}
+
+}  // namespace
+}  // namespace coppice::trainer
+
+int main(int argc, char** argv) {
+  try {
+    return coppice::trainer::Main(argc, argv);
+  } catch (const std::exception&
+               error) {  // of a library, while starting: an allocation too large for this machine
+    std::cerr << "coppice-trainer: " << error.what() << "\n";
+    return coppice::trainer::kFailed;
+  }
+}

@@ -1,0 +1,85 @@
+// Everything the model computes beside matrix products, on stacked tensors. This is the one
+// interface an accelerator has to implement; the CPU's implementation loops over the members and
+// calls the kernels of kernels.h.
+#ifndef COPPICE_WORKER_TRAINER_MODEL_FUSED_OPS_H_
+#define COPPICE_WORKER_TRAINER_MODEL_FUSED_OPS_H_
+
+#include <memory>
+#include <vector>
+
+#include "ATen/core/Tensor.h"
+#include "worker/trainer/model/batch.h"
+#include "worker/trainer/model/dropout.h"
+#include "worker/trainer/model/parameters.h"
+
+namespace coppice::trainer {
+
+// The batches of K members, stacked: R is the largest of their row counts. Rows of a member past
+// its own are zero in every activation and gradient.
+struct PackBatch {
+  std::vector<const MemberBatch*> members;  // K
+  std::vector<Dropout> dropout;             // K
+
+  int64_t rows() const;
+  // Elements of one member's attention weights, the largest of all members.
+  int64_t attention_weights(int64_t heads) const;
+};
+
+// Tensors a LayerNorm's backward pass needs; undefined ones are not written (inference).
+struct NormState {
+  at::Tensor xhat;  // [K, R, d]
+  at::Tensor rstd;  // [K, R]
+  at::Tensor keep;  // [K, R, KeepStride(d)] bytes
+};
+
+// Shapes as in transformer.h, K left out when it is 1. Not thread-safe: one per thread. The math is
+// that of kernels.h, where each op is described.
+class FusedOps {
+ public:
+  virtual ~FusedOps() = default;
+
+  virtual void Embed(const PackBatch& batch, const at::Tensor& table, const at::Tensor& positions,
+                     const at::Tensor& x, const at::Tensor& keep) = 0;
+  virtual void EmbedGrad(const PackBatch& batch, const at::Tensor& dx, const at::Tensor& keep,
+                         const at::Tensor& dtable) = 0;
+  // `bias` may be undefined.
+  virtual void ResidualNorm(const PackBatch& batch, uint32_t site, const at::Tensor& x,
+                            const at::Tensor& a, const at::Tensor& bias, const at::Tensor& gamma,
+                            const at::Tensor& beta, const at::Tensor& y,
+                            const NormState& state) = 0;
+  // `dbias` may be undefined.
+  virtual void ResidualNormGrad(const PackBatch& batch, const at::Tensor& dy, const at::Tensor& da,
+                                const NormState& state, const at::Tensor& gamma,
+                                const at::Tensor& dgamma, const at::Tensor& dbeta,
+                                const at::Tensor& dbias) = 0;
+  virtual void Relu(const PackBatch& batch, uint32_t site, const at::Tensor& bias,
+                    const at::Tensor& h) = 0;
+  virtual void ReluGrad(const PackBatch& batch, const at::Tensor& h, const at::Tensor& dh,
+                        const at::Tensor& dbias) = 0;
+  // `weights` and `dropped` [K, attention_weights]; both may be undefined for inference.
+  virtual void Attention(const PackBatch& batch, uint32_t site, int64_t heads,
+                         const at::Tensor& qkv, const at::Tensor& context,
+                         const at::Tensor& weights, const at::Tensor& dropped) = 0;
+  virtual void AttentionGrad(const PackBatch& batch, int64_t heads, const at::Tensor& qkv,
+                             const at::Tensor& weights, const at::Tensor& dropped,
+                             const at::Tensor& dcontext, const at::Tensor& dqkv) = 0;
+  // For decoding, one member: copies the key and value part of qkv row i to row cache_rows[i] of
+  // `cache` [.., 2 d].
+  virtual void StoreKeysValues(const at::Tensor& qkv, const std::vector<int64_t>& cache_rows,
+                               const at::Tensor& cache) = 0;
+  // Row i of qkv attends to lengths[i] rows of `cache` from row first_rows[i] on.
+  virtual void AttentionStep(int64_t heads, const at::Tensor& qkv, const at::Tensor& cache,
+                             const std::vector<int64_t>& first_rows,
+                             const std::vector<int32_t>& lengths, const at::Tensor& context) = 0;
+  // loss[k] = mean over the member's rows; logits become their gradient.
+  virtual void CrossEntropyGrad(const PackBatch& batch, const at::Tensor& bias,
+                                const at::Tensor& logits, const at::Tensor& dbias,
+                                double* loss) = 0;
+};
+
+// `dtype`: float32, or float64 for comparisons.
+std::unique_ptr<FusedOps> MakeCpuFusedOps(at::ScalarType dtype);
+
+}  // namespace coppice::trainer
+
+#endif  // COPPICE_WORKER_TRAINER_MODEL_FUSED_OPS_H_

@@ -1,0 +1,137 @@
+// The model's arithmetic beside matrix products, as fused loops over one member's rows in CPU
+// memory. Free of LibTorch.
+//
+// Results are the same bits on every x86-64 machine: the loops are compiled for three instruction
+// sets (kernels_*.cc) with the same explicit order of every sum and without contraction to fused
+// multiply-add, and the widest set the machine has is picked at run time. (The matrix products come
+// from the BLAS, which picks its own kernels by machine.)
+#ifndef COPPICE_WORKER_TRAINER_MODEL_KERNELS_H_
+#define COPPICE_WORKER_TRAINER_MODEL_KERNELS_H_
+
+#include <cstdint>
+
+#include "worker/trainer/model/batch.h"
+#include "worker/trainer/model/dropout.h"
+
+namespace coppice::trainer {
+
+// The rows a kernel works on.
+struct Rows {
+  const Sequence* sequences = nullptr;
+  int64_t sequence_count = 0;
+  int64_t rows = 0;  // R
+};
+
+// Masks are written 64 elements at a time, so their rows have this stride.
+inline int64_t KeepStride(int64_t d) { return (d + 63) / 64 * 64; }
+
+// y = LN(x + drop(a + bias)); eps 1e-5. `bias`, and for inference `xhat`, `rstd`, `keep`, may be
+// null. `keep` is written only with active dropout.
+template <typename T>
+struct ResidualNormArgs {
+  int64_t d = 0;
+  const T* x = nullptr;      // [R, d]
+  const T* a = nullptr;      // [R, d]
+  const T* bias = nullptr;   // [d]
+  const T* gamma = nullptr;  // [d]
+  const T* beta = nullptr;   // [d]
+  T* y = nullptr;            // [R, d]
+  T* xhat = nullptr;         // [R, d]
+  T* rstd = nullptr;         // [R]
+  uint8_t* keep = nullptr;   // [R, KeepStride(d)]
+};
+
+// dy becomes d(x) of the residual branch; da is written.
+template <typename T>
+struct ResidualNormGradArgs {
+  int64_t d = 0;
+  T* dy = nullptr;  // [R, d] in: gradient of y; out: gradient of x
+  T* da = nullptr;  // [R, d]
+  const T* xhat = nullptr;
+  const T* rstd = nullptr;
+  const uint8_t* keep = nullptr;
+  const T* gamma = nullptr;
+  T* dgamma = nullptr;  // [d], overwritten
+  T* dbeta = nullptr;   // [d], overwritten
+  T* dbias = nullptr;   // [d], overwritten; null when there is no bias
+};
+
+// Causal attention within each sequence. A row of qkv is [q: H x dh | per head (k: dh, v: dh)].
+// P holds, sequence after sequence and head after head, length x length weights of which those
+// above the diagonal are never touched.
+template <typename T>
+struct AttentionArgs {
+  int64_t heads = 0;
+  int64_t d_head = 0;
+  const T* qkv = nullptr;        // [R, 3 d]
+  T* context = nullptr;          // [R, d]
+  T* weights = nullptr;          // P after the softmax; for inference may be null
+  T* dropped_weights = nullptr;  // P after dropout; unused when it is off
+};
+
+template <typename T>
+struct AttentionGradArgs {
+  int64_t heads = 0;
+  int64_t d_head = 0;
+  const T* qkv = nullptr;
+  const T* weights = nullptr;
+  const T* dropped_weights = nullptr;  // equal to `weights` when dropout is off
+  const T* dcontext = nullptr;         // [R, d]
+  T* dqkv = nullptr;                   // [R, 3 d], overwritten
+};
+
+struct AdamWArgs {
+  double learning_rate = 0;
+  double beta1 = 0, beta2 = 0, epsilon = 0, weight_decay = 0;
+  double clip = 1;   // factor on the gradient
+  int64_t step = 1;  // 1 for the first update (bias correction)
+};
+
+template <typename T>
+struct Kernels {
+  // x = drop(table[token] * sqrt(d) + positions[t]).
+  void (*embed)(const Rows&, const Dropout&, const int32_t* tokens, const T* table,
+                const T* positions, int64_t d, T* x, uint8_t* keep);
+  // dtable (overwritten) from dx.
+  void (*embed_grad)(const Rows&, const Dropout&, const int32_t* tokens, const T* dx,
+                     const uint8_t* keep, int64_t d, int64_t vocabulary, T* dtable);
+  void (*residual_norm)(const Rows&, const Dropout&, uint32_t site, const ResidualNormArgs<T>&);
+  void (*residual_norm_grad)(const Rows&, const Dropout&, const ResidualNormGradArgs<T>&);
+  // h = drop(relu(h + bias)) in place, [R, f].
+  void (*relu)(const Rows&, const Dropout&, uint32_t site, int64_t f, const T* bias, T* h);
+  // dh becomes the gradient before the activation, given the result h of relu(); dbias is
+  // overwritten.
+  void (*relu_grad)(const Rows&, const Dropout&, int64_t f, const T* h, T* dh, T* dbias);
+  void (*attention)(const Rows&, const Dropout&, uint32_t site, const AttentionArgs<T>&);
+  void (*attention_grad)(const Rows&, const Dropout&, const AttentionGradArgs<T>&);
+  // One new row per sequence: the query of qkv row r [rows, 3 d] attends to lengths[r] rows of
+  // `cache` [.., 2 d] from row first_rows[r] on.
+  void (*attention_step)(int64_t rows, int64_t heads, int64_t d_head, const T* qkv, const T* cache,
+                         const int64_t* first_rows, const int32_t* lengths, T* context);
+  // Sum over all rows of -log softmax(logits + bias)[target]. With dlogits = true logits become the
+  // gradient of the mean over rows and dbias is overwritten.
+  double (*cross_entropy)(int64_t rows, int64_t vocabulary, const T* bias, const int32_t* targets,
+                          T* logits, bool gradient, T* dbias);
+  // Sum of squares, in double.
+  double (*square_sum)(int64_t count, const T* x);
+  // Adam with decoupled weight decay, one pass.
+  void (*adamw)(const AdamWArgs&, int64_t count, const T* gradient, T* m, T* v, T* parameters);
+};
+
+// For float: the widest variant this machine runs. For double: one variant.
+template <typename T>
+const Kernels<T>& GetKernels();
+
+// All variants this machine runs, narrowest first, with their names; for tests.
+struct NamedKernels {
+  const char* name;
+  const Kernels<float>* kernels;
+};
+int ListKernels(NamedKernels out[3]);
+
+// Elements of P for these sequences.
+int64_t AttentionWeightCount(const Rows& rows, int64_t heads);
+
+}  // namespace coppice::trainer
+
+#endif  // COPPICE_WORKER_TRAINER_MODEL_KERNELS_H_

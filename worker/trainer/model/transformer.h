@@ -1,0 +1,118 @@
+// The language model of SCIENCE: a decoder-only post-LN transformer, forward and backward written
+// by hand (no autograd).
+#ifndef COPPICE_WORKER_TRAINER_MODEL_TRANSFORMER_H_
+#define COPPICE_WORKER_TRAINER_MODEL_TRANSFORMER_H_
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "ATen/core/Tensor.h"
+#include "worker/trainer/model/fused_ops.h"
+#include "worker/trainer/model/parameters.h"
+#include "worker/trainer/model/weights.h"
+
+namespace coppice::trainer {
+
+// Keys and values of earlier positions, for decoding one word at a time. Slot s of layer l holds
+// its rows [k, v per head] at layers[l][s * capacity + t]. Made by Transformer::MakeCache.
+struct KeyValueCache {
+  int64_t capacity = 0;            // positions a slot can hold
+  std::vector<at::Tensor> layers;  // [slots * capacity, 2 d] each
+};
+
+// x = LN(x + drop(attention(x))); x = LN(x + drop(W2 drop(relu(W1 x + b1)) + b2)), then logits = Wo
+// x + bo (Vaswani et al. 2017, section 3; Murty et al. 2023, appendix).
+//
+// Holds no weights, only scratch memory that grows to the largest batch seen. One per thread; not
+// thread-safe. The pack width K is that of the weights and batches passed in. LibTorch's errors
+// leave as c10::Error.
+class Transformer {
+ public:
+  // Sequences (SOS included) may be up to `max_length` long. dtype: float32, or float64 for
+  // comparisons.
+  Transformer(const ParameterLayout& layout, int64_t max_length, at::ScalarType dtype,
+              std::unique_ptr<FusedOps> ops);
+
+  const ParameterLayout& layout() const { return layout_; }
+  int64_t max_length() const { return max_length_; }
+
+  // loss[k] = member k's mean cross-entropy over its rows, and every gradient of it (overwritten,
+  // gaps of the flat row untouched).
+  void LossAndGradients(const Weights& weights, const Weights& gradients, const PackBatch& batch,
+                        double* loss);
+
+  // Inference, one member (K = 1), no dropout. The results are scratch memory, valid until the next
+  // call. The final layer's states [R, d]. With `cache`, sequence b's keys and values are also kept
+  // in slot b.
+  at::Tensor Encode(const Weights& weights, const MemberBatch& batch,
+                    KeyValueCache* cache = nullptr);
+  // Final states [S, d] of one more word per slot: word tokens[i] at position positions[i] of slot
+  // slots[i], whose earlier positions are in the cache; its own keys and values join them.
+  at::Tensor EncodeNext(const Weights& weights, const std::vector<int32_t>& tokens,
+                        const std::vector<int32_t>& positions, const std::vector<int32_t>& slots,
+                        KeyValueCache* cache);
+  // states · Woᵀ [R, V]; the output bias is not added.
+  at::Tensor LogitsWithoutBias(const Weights& weights, const at::Tensor& states);
+  KeyValueCache MakeCache(int64_t slots) const;
+
+ private:
+  // What the backward pass of a layer needs.
+  struct LayerState {
+    at::Tensor qkv, weights, dropped, context, y1, h, y;
+    NormState norm1, norm2;
+  };
+  // One buffer for each, and for each layer where the backward pass needs all of them.
+  enum class Slot : int {
+    kX0,
+    kKeep0,
+    kQkv,
+    kWeights,
+    kDropped,
+    kContext,
+    kA,
+    kXhat1,
+    kRstd1,
+    kKeep1,
+    kY1,
+    kH,
+    kXhat2,
+    kRstd2,
+    kKeep2,
+    kY,
+    kLogits,
+    kDx,
+    kDa,
+    kDh,
+    kDqkv,
+    kDcontext,
+    kCount
+  };
+
+  void Forward(const Weights& weights, const PackBatch& batch);
+  void ForwardLayer(const Weights& weights, const PackBatch& batch, int64_t layer);
+  void BackwardLayer(const Weights& weights, const Weights& gradients, const PackBatch& batch,
+                     int64_t layer, const at::Tensor& dx);
+  // The rest of a layer after its attention, for inference: from x and the heads' context to the
+  // layer's result y.
+  void FinishLayer(const LayerWeights& weights, const PackBatch& batch, const at::Tensor& x,
+                   const at::Tensor& context, const at::Tensor& y);
+  // A dense tensor [K, rows, width] (K left out when 1) in the scratch memory of (slot, layer).
+  at::Tensor Take(Slot slot, int64_t layer, int64_t pack, int64_t rows, int64_t width);
+  at::Tensor TakeBytes(Slot slot, int64_t layer, int64_t pack, int64_t rows, int64_t width);
+  at::Tensor TakeAs(Slot slot, int64_t layer, int64_t pack, int64_t rows, int64_t width,
+                    at::ScalarType dtype);
+
+  const ParameterLayout layout_;
+  const int64_t max_length_;
+  const at::ScalarType dtype_;
+  const std::unique_ptr<FusedOps> ops_;
+  at::Tensor positions_;  // [max_length, d]
+  std::vector<at::Tensor> scratch_;
+  std::vector<LayerState> states_;
+  at::Tensor x0_, keep0_;
+};
+
+}  // namespace coppice::trainer
+
+#endif  // COPPICE_WORKER_TRAINER_MODEL_TRANSFORMER_H_

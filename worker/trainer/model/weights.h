@@ -1,0 +1,33 @@
+// The flat buffers' rows seen as weights.
+#ifndef COPPICE_WORKER_TRAINER_MODEL_WEIGHTS_H_
+#define COPPICE_WORKER_TRAINER_MODEL_WEIGHTS_H_
+
+#include <vector>
+
+#include "ATen/core/Tensor.h"
+#include "worker/trainer/model/parameters.h"
+
+namespace coppice::trainer {
+
+struct LayerWeights {
+  at::Tensor qkv;                           // [K, 3 d, d]: q, then per head k and v
+  at::Tensor merge;                         // [K, d, d]
+  at::Tensor linear1, bias1;                // [K, f, d], [K, f]
+  at::Tensor linear2, bias2;                // [K, d, f], [K, d]
+  at::Tensor gamma1, beta1, gamma2, beta2;  // [K, d]
+};
+
+// Views into `flat` [K, P]; writing to one writes to it. The leading dimension is there only when K
+// > 1: a single member's products are plain matrix products, which LibTorch passes to the BLAS with
+// the least overhead. Used for parameters and, alike, for gradients.
+struct Weights {
+  at::Tensor embedding;            // [K, V, d]
+  at::Tensor output, output_bias;  // [K, V, d], [K, V]
+  std::vector<LayerWeights> layers;
+
+  static Weights View(const at::Tensor& flat, const ParameterLayout& layout);
+};
+
+}  // namespace coppice::trainer
+
+#endif  // COPPICE_WORKER_TRAINER_MODEL_WEIGHTS_H_

@@ -1,0 +1,26 @@
+// The command line: a spec file, or flags that say the same.
+#ifndef COPPICE_WORKER_TRAINER_OPTIONS_H_
+#define COPPICE_WORKER_TRAINER_OPTIONS_H_
+
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "worker/trainer/config.h"
+
+namespace coppice::trainer {
+
+struct Options {
+  PackSpec spec;
+  bool by_hand = false;  // from flags: resume from what lies in `out`
+  std::string out;       // by hand: the folder of the members' folders
+  std::string log_level;
+};
+
+// nullopt when the command line asked for text (--help, --version), which was printed.
+// INVALID_ARGUMENT names the flag or key; NOT_FOUND and others for a spec file that cannot be read.
+absl::StatusOr<std::optional<Options>> ParseCommandLine(int argc, const char* const* argv);
+
+}  // namespace coppice::trainer
+
+#endif  // COPPICE_WORKER_TRAINER_OPTIONS_H_

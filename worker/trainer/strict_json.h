@@ -1,0 +1,62 @@
+// Reading JSON that a person or another program wrote: every key is known, has the right type and
+// lies in its range, or the error names it.
+#ifndef COPPICE_WORKER_TRAINER_STRICT_JSON_H_
+#define COPPICE_WORKER_TRAINER_STRICT_JSON_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "nlohmann/json.hpp"
+
+namespace coppice::trainer {
+
+// Parses `text`; a key given twice is an error too. INVALID_ARGUMENT names the byte or the key.
+// Never throws.
+absl::StatusOr<nlohmann::json> ParseStrictJson(absl::string_view text);
+
+// One object being read. Each getter leaves `*out` alone when the key is absent. The first error of
+// a tree of objects is kept in
+// `*status` and later ones are ignored, so a caller reads everything and looks once. Finish()
+// refuses keys nobody asked for. Not thread-safe; `value` and `status` must outlive it.
+class StrictObject {
+ public:
+  // `path` is the object's place in the document ("run.model"), empty at the top.
+  StrictObject(const nlohmann::json* value, std::string path, absl::Status* status);
+
+  bool Has(absl::string_view key) const;
+  void Int(absl::string_view key, int64_t min, int64_t max, int64_t* out);
+  void Unsigned(absl::string_view key, uint64_t* out);
+  // Finite, and min <= value <= max.
+  void Number(absl::string_view key, double min, double max, double* out);
+  void String(absl::string_view key, std::string* out);
+  void Bool(absl::string_view key, bool* out);
+  // The child object; an empty one when the key is absent.
+  StrictObject Object(absl::string_view key);
+  // The elements of a list of objects; empty when the key is absent.
+  std::vector<StrictObject> Objects(absl::string_view key);
+  void Require(absl::string_view key);
+  // An error of the caller's own about `key`.
+  void Fail(absl::string_view key, absl::string_view message);
+  void Finish();
+
+ private:
+  const nlohmann::json* Find(absl::string_view key);
+  std::string PathOf(absl::string_view key) const;
+
+  const nlohmann::json* value_;  // null when absent
+  std::string path_;
+  absl::Status* status_;
+  std::vector<std::string> known_;
+};
+
+// The candidate nearest to `word` by edit distance, or "" when none is near enough to be a
+// misspelling.
+std::string NearestWord(absl::string_view word, const std::vector<std::string>& candidates);
+
+}  // namespace coppice::trainer
+
+#endif  // COPPICE_WORKER_TRAINER_STRICT_JSON_H_

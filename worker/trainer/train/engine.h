@@ -1,0 +1,83 @@
+// Trains a pack: all members to their end, each as its own slice, spread over threads.
+#ifndef COPPICE_WORKER_TRAINER_TRAIN_ENGINE_H_
+#define COPPICE_WORKER_TRAINER_TRAIN_ENGINE_H_
+
+#include <atomic>
+#include <memory>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "common/base/clock.h"
+#include "worker/trainer/config.h"
+#include "worker/trainer/events.h"
+#include "worker/trainer/model/parameters.h"
+#include "worker/trainer/train/evaluator.h"
+#include "worker/trainer/train/member.h"
+
+namespace coppice::trainer {
+
+struct EngineOptions {
+  PackSpec spec;
+  Provenance provenance;
+  // By hand: each member goes on from the newest readable checkpoint of its folder.
+  bool resume_newest = false;
+};
+
+// The CPU engine. Parameters, gradients and both Adam moments are four flat buffers [K, P]; a
+// member works on its own row as a pack of one, on one thread at a time, so its bits depend on
+// neither pack-mates nor thread count. Threads pick the member that stands at the smallest step.
+//
+// Life: 1. Create. 2. Restore. 3. Run. Not thread-safe; Run uses its own threads.
+class Engine {
+ public:
+  // The dataset, `events`, `clock` and `stop` must outlive the engine.
+  // INVALID_ARGUMENT: the data do not fit the run (a sentence too long, fewer examples than a
+  // batch).
+  static absl::StatusOr<std::unique_ptr<Engine>> Create(const EngineOptions& options,
+                                                        const Dataset* dataset, EventWriter* events,
+                                                        Clock* clock,
+                                                        const std::atomic<bool>* stop);
+
+  // Reads every checkpoint, writes the start event, then a failed event for each member whose
+  // resume file is unreadable. FAILED_PRECONDITION, with nothing written: a folder resumed by hand
+  // belongs to another run.
+  absl::Status Restore();
+
+  struct Outcome {
+    bool failed = false;     // at least one member
+    bool preempted = false;  // at least one member
+  };
+  Outcome Run();
+
+  Member& member(size_t index) { return *members_[index]; }
+  size_t size() const { return members_.size(); }
+
+ private:
+  Engine(const EngineOptions& options, const Dataset* dataset, EventWriter* events, Clock* clock,
+         const std::atomic<bool>* stop, int64_t max_length);
+
+  absl::Status RestoreNewest(Member* member);
+  void Work();
+  Member* TakeMember() ABSL_LOCKS_EXCLUDED(mutex_);
+  void ReportProgress(absl::Duration interval, int64_t* last_sequences);
+  int64_t TotalSequences() const;
+
+  const EngineOptions options_;
+  const int64_t max_length_;
+  const ParameterLayout layout_;
+  const EvaluationPlan evaluation_;
+  MemberContext context_;
+  at::Tensor parameters_, gradients_, adam_m_, adam_v_;  // [K, P]
+  std::vector<std::unique_ptr<Member>> members_;
+
+  absl::Mutex mutex_;
+  std::vector<Member*> ready_ ABSL_GUARDED_BY(mutex_);
+  int working_threads_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace coppice::trainer
+
+#endif  // COPPICE_WORKER_TRAINER_TRAIN_ENGINE_H_

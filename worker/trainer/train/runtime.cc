@@ -1,0 +1,97 @@
+#include "worker/trainer/train/runtime.h"
+
+#include <dlfcn.h>
+#include <unistd.h>
+
+#include <climits>
+#include <csignal>
+#include <cstdlib>
+
+#include "ATen/Context.h"
+#include "ATen/Parallel.h"
+#include "absl/status/status.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "torch/version.h"
+
+namespace coppice::trainer {
+namespace {
+
+std::atomic<bool> stop_flag{false};
+static_assert(std::atomic<bool>::is_always_lock_free, "a signal handler sets it");
+std::atomic<int> signals_seen{0};
+
+extern "C" void OnStopSignal(int signal_number) {
+  stop_flag.store(true, std::memory_order_relaxed);
+  if (signals_seen.fetch_add(1, std::memory_order_relaxed) > 0) _exit(128 + signal_number);
+}
+
+}  // namespace
+
+std::atomic<bool>& StopFlag() { return stop_flag; }
+
+void InstallSignalHandlers() {
+  struct sigaction action = {};
+  action.sa_handler = OnStopSignal;
+  action.sa_flags = SA_RESTART;
+  sigemptyset(&action.sa_mask);
+  sigaction(SIGTERM, &action, nullptr);
+  sigaction(SIGINT, &action, nullptr);
+  struct sigaction ignore = {};
+  ignore.sa_handler = SIG_IGN;
+  sigaction(SIGPIPE, &ignore, nullptr);
+}
+
+void PrepareComputeThread() {
+  // LibTorch's setting is per thread with OpenMP, but also creates a shared pool on the way.
+  static absl::Mutex mutex(absl::kConstInit);
+  absl::MutexLock lock(&mutex);
+  at::set_num_threads(1);
+  using SetThreads = void (*)(int);
+  if (void* symbol = dlsym(RTLD_DEFAULT, "openblas_set_num_threads"))
+    reinterpret_cast<SetThreads>(symbol)(1);
+  at::globalContext().setFlushDenormal(true);
+}
+
+absl::StatusOr<std::string> SelectDevice(absl::string_view device) {
+  if (device != "cuda") return std::string("cpu");
+  return absl::FailedPreconditionError(
+      "device cuda was asked for, but this trainer was built without CUDA; use --device cpu or "
+      "auto, or a trainer "
+      "built against a CUDA LibTorch");
+}
+
+BlasInfo DetectBlas() {
+  void* symbol = dlsym(RTLD_DEFAULT, "sgemm_");
+  Dl_info info = {};
+  if (symbol == nullptr || dladdr(symbol, &info) == 0 || info.dli_fname == nullptr) {
+    return at::hasMKL() ? BlasInfo{"mkl (linked into libtorch)", false}
+                        : BlasInfo{"unknown", false};
+  }
+  char resolved[PATH_MAX];
+  const std::string path =
+      ::realpath(info.dli_fname, resolved) != nullptr ? resolved : info.dli_fname;
+  const std::string base = path.substr(path.rfind('/') + 1);
+  const std::string lower = absl::AsciiStrToLower(path);
+  for (const char* name : {"openblas", "mkl", "blis", "atlas", "armpl"}) {
+    if (absl::StrContains(lower, name)) return {absl::StrCat(name, " (", base, ")"), false};
+  }
+  // A LibTorch that carries its BLAS inside itself resolves the symbol in its own library.
+  if (absl::StrContains(lower, "torch")) return {absl::StrCat("bundled (", base, ")"), false};
+  return {absl::StrCat("reference (", base, ")"), true};
+}
+
+std::string LibTorchVersion() { return TORCH_VERSION; }
+
+std::string BuildDescription() {
+#ifdef NDEBUG
+  constexpr absl::string_view kKind = "optimized";
+#else
+  constexpr absl::string_view kKind = "debug";
+#endif
+  return absl::StrCat(COPPICE_VERSION, " ", kKind, " gcc ", __VERSION__);
+}
+
+}  // namespace coppice::trainer
