@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "nlohmann/json.hpp"
 
@@ -38,9 +40,9 @@ std::vector<std::string> GoldenFiles() {
 
 std::string Render(const Json& tree) {
   if (tree.is_string()) return tree.get<std::string>();
-  std::string text;
-  for (const Json& child : tree) text += (text.empty() ? "" : " ") + Render(child);
-  return "(" + text + ")";
+  std::vector<std::string> children;
+  for (const Json& child : tree) children.push_back(Render(child));
+  return absl::StrCat("(", absl::StrJoin(children, " "), ")");
 }
 
 TEST(GoldParser, TreesAndBracketsEqualTheGoldenOnes) {
