@@ -51,7 +51,9 @@ bool IsLoopback(const std::string& address) {
   std::string host;
   int port = 0;
   if (!SplitAddress(address, &host, &port)) return false;
-  return host == "localhost" || host == "[::1]" || absl::StartsWith(host, "127.");
+  // A name such as 127.example.org resolves to anything.
+  const bool numeric = host.find_first_not_of("0123456789.") == std::string::npos;
+  return host == "localhost" || host == "[::1]" || (numeric && absl::StartsWith(host, "127."));
 }
 
 absl::Status ExplainCallError(const absl::Status& status, const std::string& address) {

@@ -6,10 +6,24 @@
 #include <cerrno>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
 
 namespace coppice::service {
+
+absl::Status ClaimCheckpointRoot(const std::string& root, const std::string& store_id) {
+  COPPICE_RETURN_IF_ERROR(MakeDirectories(root));
+  const std::string marker = JoinPath(root, ".coppice-store");
+  const absl::StatusOr<std::string> owner = ReadFile(marker);
+  if (absl::IsNotFound(owner.status())) return WriteFileAtomically(marker, store_id);
+  if (!owner.ok()) return owner.status();
+  if (absl::StripAsciiWhitespace(*owner) == store_id) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat("the checkpoint folder ", root, " belongs to another coordinator's data (store ",
+                   absl::StripAsciiWhitespace(*owner).substr(0, 40), ", this one is ", store_id,
+                   "); choose another with --checkpoint-dir DIR"));
+}
 
 absl::Status CheckpointFiles::Claim(const std::string& relative) {
   absl::MutexLock lock(&mutex_);

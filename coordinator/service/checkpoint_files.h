@@ -21,6 +21,11 @@ namespace coppice::service {
 // A bound on what one upload may fill the disk with.
 inline constexpr uint64_t kMaxCheckpointBytes = uint64_t{64} << 30;
 
+// Creates the checkpoint root where needed and marks it with the store's id (`.coppice-store`), by
+// which a worker can tell that it sees the same folder. FAILED_PRECONDITION when it belongs to
+// another store; the codes of files.h.
+absl::Status ClaimCheckpointRoot(const std::string& root, const std::string& store_id);
+
 // Purpose: the checkpoint root as a place to put and read files by relative path, for workers that
 // do not see it. Owner: Server. Thread-safe. Every path has passed IsSafeRelativePath.
 class CheckpointFiles {

@@ -1,10 +1,11 @@
 #include "coordinator/service/server.h"
 
+#include <grpc/support/log.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
+#include <spdlog/spdlog.h>
 
-#include <chrono>
 #include <mutex>
 #include <utility>
 
@@ -21,9 +22,15 @@ namespace {
 
 constexpr int kTransferThreads = 4;
 
+// gRPC's own log speaks of file descriptors; what matters of it comes back as a status.
+void LogFromGrpc(gpr_log_func_args* args) {
+  spdlog::debug("grpc: {} ({}:{})", args->message, args->file, args->line);
+}
+
 void EnablePluginsOnce() {
   static std::once_flag once;
   std::call_once(once, [] {
+    gpr_set_log_function(LogFromGrpc);
     grpc::EnableDefaultHealthCheckService(true);
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   });
@@ -46,11 +53,13 @@ void Configure(grpc::ServerBuilder* builder) {
 
 struct Server::Parts {
   Parts(core::Coordinator* core, Clock* clock, const std::string& checkpoint_root)
-      : files(checkpoint_root),
+      : clock(clock),
+        files(checkpoint_root),
         io(kTransferThreads),
         sweeps(core, &live),
         workers(TransferContext{core, &files, &io, clock}, &live) {}
 
+  Clock* const clock;
   LiveStreams live;
   CheckpointFiles files;
   Executor io;
@@ -105,7 +114,7 @@ void Server::CloseStreams() {
 }
 
 void Server::Shutdown(absl::Duration grace) {
-  parts_->server->Shutdown(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(grace));
+  parts_->server->Shutdown(absl::ToChronoTime(parts_->clock->Now() + grace));
   parts_->server->Wait();
   parts_->io.Shutdown();
 }

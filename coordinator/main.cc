@@ -1,0 +1,177 @@
+// coppice-coordinator: wiring, flags, signals.
+#include <spdlog/spdlog.h>
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/clock.h"
+#include "common/base/files.h"
+#include "common/base/logging.h"
+#include "common/base/status_macros.h"
+#include "coordinator/core/coordinator.h"
+#include "coordinator/service/checkpoint_files.h"
+#include "coordinator/service/server.h"
+#include "coordinator/store/sqlite_store.h"
+
+namespace coppice {
+namespace {
+
+constexpr int kFailed = 1;
+constexpr int kUsage = 2;
+// How long calls in progress may take to end after a signal.
+constexpr absl::Duration kShutdownGrace = absl::Seconds(2);
+
+struct Flags {
+  std::string data_dir = "./coppice-coordinator";
+  std::string checkpoint_dir;
+  std::string listen = "127.0.0.1:7070";
+  std::string port_file;
+  std::string lease = "60s";
+  std::string heartbeat = "10s";
+  std::string log_level = "info";
+  bool insecure = false;
+};
+
+void AddFlags(CLI::App* app, Flags* flags) {
+  app->add_option("--data-dir", flags->data_dir, "Folder of the database (coppice.db); created")
+      ->capture_default_str();
+  app->add_option(
+      "--checkpoint-dir", flags->checkpoint_dir,
+      "Folder of the checkpoints; created. On a filesystem that workers share they use it directly "
+      "(default: DATA-DIR/checkpoints)");
+  app->add_option("--listen", flags->listen, "HOST:PORT to serve on; port 0 picks a free one")
+      ->capture_default_str();
+  app->add_option("--port-file", flags->port_file, "Write HOST:PORT to this file once serving");
+  app->add_option("--lease", flags->lease,
+                  "A worker not heard of for so long loses its jobs, for example 60s or 2m")
+      ->capture_default_str();
+  app->add_option("--heartbeat", flags->heartbeat, "How often workers report")
+      ->capture_default_str();
+  app->add_flag("--insecure", flags->insecure,
+                "Allow an address other than loopback without encryption and authentication");
+  app->add_option("--log-level", flags->log_level, "trace, debug, info, warn, error or off")
+      ->capture_default_str();
+  app->set_version_flag("--version", "coppice-coordinator " COPPICE_VERSION);
+}
+
+absl::StatusOr<absl::Duration> ParseTime(const std::string& flag, const std::string& text) {
+  absl::Duration duration;
+  if (absl::ParseDuration(text, &duration) && duration >= absl::Milliseconds(50) &&
+      duration <= absl::Hours(24)) {
+    return duration;
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      flag, " '", text, "' is not a time from 50ms to 24h; write for example 500ms, 60s or 2m"));
+}
+
+absl::StatusOr<core::CoordinatorOptions> MakeCoreOptions(const Flags& flags) {
+  core::CoordinatorOptions options;
+  COPPICE_ASSIGN_OR_RETURN(options.lease, ParseTime("--lease", flags.lease));
+  COPPICE_ASSIGN_OR_RETURN(options.heartbeat_interval, ParseTime("--heartbeat", flags.heartbeat));
+  if (options.lease < 2 * options.heartbeat_interval) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--lease ", flags.lease, " is less than twice --heartbeat ", flags.heartbeat,
+        ": one lost heartbeat would end every lease; raise the one or lower the other"));
+  }
+  const std::string root =
+      flags.checkpoint_dir.empty() ? JoinPath(flags.data_dir, "checkpoints") : flags.checkpoint_dir;
+  // Workers may run elsewhere and clients print it: it must mean the same everywhere.
+  char* const absolute = ::realpath(".", nullptr);
+  options.checkpoint_root =
+      root.front() == '/' || absolute == nullptr ? root : JoinPath(absolute, root);
+  std::free(absolute);
+  return options;
+}
+
+// The signals that end the coordinator, blocked in every thread so that only sigwait sees them.
+sigset_t BlockSignals() {
+  ::signal(SIGPIPE, SIG_IGN);
+  sigset_t signals;
+  ::sigemptyset(&signals);
+  ::sigaddset(&signals, SIGTERM);
+  ::sigaddset(&signals, SIGINT);
+  ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  return signals;
+}
+
+void WaitForSignal(const sigset_t& signals) {
+  int received = 0;
+  while (::sigwait(&signals, &received) != 0) {
+  }
+  spdlog::info("got signal {}, finishing what is queued; a second one ends at once", received);
+  std::thread([signals] {
+    int again = 0;
+    while (::sigwait(&signals, &again) != 0) {
+    }
+    ::_exit(kFailed);
+  }).detach();
+}
+
+absl::Status Serve(const Flags& flags, const core::CoordinatorOptions& options,
+                   const sigset_t& signals) {
+  Clock* const clock = Clock::Real();
+  if (!flags.port_file.empty()) COPPICE_RETURN_IF_ERROR(RemoveFile(flags.port_file));
+  COPPICE_ASSIGN_OR_RETURN(const std::unique_ptr<core::Store> store,
+                           store::OpenSqliteStore({.path = JoinPath(flags.data_dir, "coppice.db"),
+                                                   .readers = options.reader_threads}));
+  COPPICE_RETURN_IF_ERROR(service::ClaimCheckpointRoot(options.checkpoint_root, store->store_id()));
+  COPPICE_ASSIGN_OR_RETURN(const std::unique_ptr<core::Coordinator> core,
+                           core::Coordinator::Open(store.get(), clock, options));
+  COPPICE_ASSIGN_OR_RETURN(const std::unique_ptr<service::Server> server,
+                           service::Server::Start(core.get(), clock,
+                                                  {.listen = flags.listen,
+                                                   .insecure = flags.insecure,
+                                                   .checkpoint_root = options.checkpoint_root}));
+  if (!flags.port_file.empty()) {
+    COPPICE_RETURN_IF_ERROR(WriteFileAtomically(flags.port_file, server->address()));
+  }
+  spdlog::info("serving on {}; version {}, data in {}, checkpoints in {}, store {}",
+               server->address(), COPPICE_VERSION, flags.data_dir, options.checkpoint_root,
+               store->store_id());
+  WaitForSignal(signals);
+  if (!flags.port_file.empty()) RemoveFile(flags.port_file).IgnoreError();
+  server->CloseStreams();
+  core->Shutdown();
+  server->Shutdown(kShutdownGrace);
+  spdlog::info("stopped");
+  return absl::OkStatus();
+}
+
+int Fail(const absl::Status& status, int code) {
+  std::fprintf(stderr, "coppice-coordinator: %s\n", std::string(status.message()).c_str());
+  return code;
+}
+
+int Main(int argc, char** argv) {
+  const sigset_t signals = BlockSignals();
+  CLI::App app(
+      "The head of a Coppice installation: plans sweeps, grants leases, records what workers "
+      "report.",
+      "coppice-coordinator");
+  Flags flags;
+  AddFlags(&app, &flags);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : kUsage;
+  }
+  if (flags.data_dir.empty())
+    return Fail(absl::InvalidArgumentError("--data-dir is empty"), kUsage);
+  const absl::Status logging = InitLogging("coordinator", flags.log_level);
+  if (!logging.ok()) return Fail(logging, kUsage);
+  const absl::StatusOr<core::CoordinatorOptions> options = MakeCoreOptions(flags);
+  if (!options.ok()) return Fail(options.status(), kUsage);
+  const absl::Status status = Serve(flags, *options, signals);
+  return status.ok() ? 0 : Fail(status, kFailed);
+}
+
+}  // namespace
+}  // namespace coppice
+
+int main(int argc, char** argv) { return coppice::Main(argc, argv); }

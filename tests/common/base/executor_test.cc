@@ -1,0 +1,64 @@
+#include "common/base/executor.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <numeric>
+#include <vector>
+
+#include "absl/synchronization/barrier.h"
+#include "absl/synchronization/notification.h"
+
+namespace coppice {
+namespace {
+
+TEST(Executor, OneThreadKeepsTheOrder) {
+  std::vector<int> seen;
+  {
+    Executor executor;
+    for (int i = 0; i < 1000; ++i) ASSERT_TRUE(executor.Add([&seen, i] { seen.push_back(i); }));
+  }
+  std::vector<int> expected(1000);
+  std::iota(expected.begin(), expected.end(), 0);
+  EXPECT_EQ(seen, expected);
+}
+
+TEST(Executor, ThreadsRunSideBySide) {
+  // Each piece of work waits for the other; one thread alone would wait for ever.
+  absl::Notification first, second;
+  Executor executor(2);
+  executor.Add([&] {
+    first.Notify();
+    second.WaitForNotification();
+  });
+  executor.Add([&] {
+    second.Notify();
+    first.WaitForNotification();
+  });
+  executor.Shutdown();
+  EXPECT_TRUE(first.HasBeenNotified() && second.HasBeenNotified());
+}
+
+TEST(Executor, ShutdownRunsWhatIsQueuedAndRefusesWhatComesAfter) {
+  std::atomic<int> ran = 0;
+  absl::Notification go;
+  Executor executor;
+  executor.Add([&] { go.WaitForNotification(); });
+  for (int i = 0; i < 10; ++i) executor.Add([&] { ++ran; });
+  go.Notify();
+  executor.Shutdown();
+  EXPECT_EQ(ran, 10);
+  EXPECT_FALSE(executor.Add([&] { ++ran; }));
+  executor.Shutdown();
+  EXPECT_EQ(ran, 10);
+}
+
+TEST(Executor, WorkMayAddWork) {
+  absl::Notification done;
+  Executor executor;
+  executor.Add([&] { executor.Add([&] { done.Notify(); }); });
+  EXPECT_TRUE(done.WaitForNotificationWithTimeout(absl::Seconds(30)));
+}
+
+}  // namespace
+}  // namespace coppice
