@@ -1,0 +1,401 @@
+#include "worker/daemon/agent.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/files.h"
+#include "common/base/ids.h"
+#include "common/rpc/channel.h"
+#include "worker/daemon/coordinator_client.h"
+#include "worker/daemon/scratch.h"
+
+namespace coppice::worker {
+namespace {
+
+constexpr absl::Duration kPollWait = absl::Seconds(20);
+// How long a stopping worker with nothing left but reports waits for a coordinator that is away.
+constexpr absl::Duration kLinger = absl::Seconds(2);
+
+absl::Duration PollWait(const AgentConfig& config) {
+  return std::clamp(config.idle_exit, absl::Milliseconds(100), kPollWait);
+}
+
+v1::RegisterRequest SelfOf(const AgentConfig& config) {
+  v1::RegisterRequest self;
+  self.set_name(config.name);
+  self.set_instance(RandomId());
+  self.set_host(config.host);
+  self.set_version(COPPICE_VERSION);
+  self.set_protocol(rpc::kProtocolVersion);
+  self.set_slots(config.slots);
+  self.set_pack_width(config.pack_width);
+  self.set_device(config.device);
+  self.set_shared_checkpoints(config.pack.checkpoints.shared);
+  return self;
+}
+
+}  // namespace
+
+Agent::Slot::Slot(const Environment* environment)
+    : empty(absl::Milliseconds(200), absl::Seconds(5)),
+      trouble(absl::Seconds(5), absl::Seconds(60)),
+      pause(environment) {}
+
+Agent::Agent(const Environment& environment, AgentConfig config, OnExit on_exit)
+    : environment_(environment),
+      config_(std::move(config)),
+      on_exit_(std::move(on_exit)),
+      callbacks_(environment_.main),
+      session_(&environment_, SelfOf(config_),
+               Session::Hooks{
+                   [this] { return Held(); }, [this] { return draining_ || stopping_; },
+                   [this](const v1::RegisterResponse& response) { return OnRegistered(response); },
+                   [this](const v1::HeartbeatResponse& response) { OnHeartbeat(response); },
+                   [this](const absl::Status& status) {
+                     Exit(1, environment_.coordinator->Explain(status));
+                   }}),
+      pump_(&environment_, &session_),
+      kill_timer_(&environment_),
+      exit_timer_(&environment_),
+      linger_timer_(&environment_) {
+  for (uint32_t i = 0; i < config_.slots; ++i) {
+    slots_.push_back(std::make_unique<Slot>(&environment_));
+    slots_.back()->index = i;
+  }
+}
+
+Agent::~Agent() = default;
+
+void Agent::Start() {
+  environment_.main(callbacks_.Bind([this] {
+    Recover();
+    if (exited_) return;
+    session_.Start();
+    PollAll();
+  }));
+}
+
+void Agent::Recover() {
+  const auto files = ListDirectory(config_.spool_dir);
+  if (!files.ok()) return Exit(1, std::string(files.status().message()));
+  for (const std::string& file : *files) RecoverFile(JoinPath(config_.spool_dir, file));
+  if (config_.pack.checkpoints.shared) return;
+  std::set<std::string> wanted;
+  for (const auto& [key, entry] : entries_) {
+    wanted.insert(entry.reporter->lease().checkpoint_dir());
+  }
+  const absl::Status cleaned = CleanScratch(config_.pack.checkpoints.root, wanted);
+  if (!cleaned.ok()) spdlog::warn("{}", cleaned.ToString());
+}
+
+void Agent::RecoverFile(const std::string& file) {
+  auto contents = Spool::Read(file);
+  if (!contents.ok()) {
+    // A crash before the first sync leaves an empty file; there is nothing to save in either case.
+    spdlog::warn("{}; removing it", contents.status().ToString());
+    const absl::Status removed = RemoveFile(file);
+    if (!removed.ok()) spdlog::warn("{}", removed.ToString());
+    return;
+  }
+  const LeaseKey key = KeyOf(contents->lease.lease());
+  if (contents->corrupt) {
+    spdlog::warn(
+        "{} is damaged: reports of {} behind the first {} are lost, and will be computed again",
+        file, ToString(key), contents->records.size());
+  }
+  spdlog::info("{}: {} reports are left from an earlier run of this worker", ToString(key),
+               contents->records.size());
+  auto reporter = std::make_shared<LeaseReporter>(&environment_, &session_, ReporterConfig(),
+                                                  std::move(*contents), HooksFor(key));
+  reporter->Release("the worker was started again");
+  entries_[key] = {reporter, nullptr};
+  pump_.Add(std::move(reporter));
+}
+
+absl::Status Agent::OnRegistered(const v1::RegisterResponse& response) {
+  if (!config_.pack.checkpoints.shared || response.store_id() == config_.store_id) {
+    return absl::OkStatus();
+  }
+  return absl::FailedPreconditionError(absl::StrCat(
+      "the checkpoint folder ", config_.pack.checkpoints.root, " belongs to store ",
+      config_.store_id, ", the coordinator's is ", response.store_id(),
+      "; give --checkpoint-dir the coordinator's folder as this machine sees it, or leave the flag "
+      "out to send checkpoints over the network"));
+}
+
+void Agent::OnHeartbeat(const v1::HeartbeatResponse& response) {
+  for (const v1::Directive& directive : response.directives()) Obey(directive);
+  SetDraining(response.drain());
+  MaybeExit();
+}
+
+void Agent::Obey(const v1::Directive& directive) {
+  const auto it = entries_.find(KeyOf(directive.lease()));
+  if (it == entries_.end()) return;
+  const Entry entry = it->second;
+  if (directive.action() == v1::Directive::PREEMPT) {
+    const std::string reason =
+        directive.reason().empty() ? "the coordinator asked for it" : directive.reason();
+    if (entry.run != nullptr && !entry.reporter->ended()) entry.run->Preempt(reason);
+  } else if (directive.action() == v1::Directive::STOP && !entry.reporter->finished()) {
+    spdlog::info("{}: stopped by the coordinator: {}", ToString(it->first), directive.reason());
+    entry.reporter->Abandon();
+    if (entry.run != nullptr) entry.run->OnLeaseEnded(it->first);
+  }
+}
+
+void Agent::SetDraining(bool draining) {
+  if (draining == draining_) return;
+  draining_ = draining;
+  spdlog::info(draining ? "draining: taking no new work" : "taking work again");
+  if (draining) {
+    environment_.coordinator->CancelAcquires();
+  } else {
+    PollAll();
+  }
+}
+
+void Agent::PollAll() {
+  for (const auto& slot : slots_) Poll(slot.get());
+}
+
+void Agent::Poll(Slot* slot) {
+  if (stopping_ || draining_ || exited_ || slot->run || slot->polling || slot->pause.running()) {
+    return;
+  }
+  slot->polling = true;
+  if (slot->request_id.empty()) slot->request_id = RandomId();
+  const absl::Duration asked = environment_.clock->Monotonic();
+  v1::AcquireLeasesRequest request;
+  request.set_request_id(slot->request_id);
+  request.set_slot(slot->index);
+  request.set_pack_width(config_.pack_width);
+  request.set_wait_ms(static_cast<uint32_t>(absl::ToInt64Milliseconds(PollWait(config_))));
+  auto response = std::make_shared<std::optional<v1::AcquireLeasesResponse>>();
+  const auto attempt = [this, request, response](const std::string& worker_id,
+                                                 std::function<void(absl::Status)> answer) mutable {
+    if (stopping_ || draining_) return answer(absl::OkStatus());
+    request.set_worker_id(worker_id);
+    environment_.coordinator->AcquireLeases(
+        request, [response, answer](absl::StatusOr<v1::AcquireLeasesResponse> result) {
+          if (result.ok()) *response = std::move(*result);
+          answer(result.status());
+        });
+  };
+  session_.Call("asking for work", attempt, [this, slot, asked, response](absl::Status status) {
+    OnPolled(slot, asked, std::move(status), *response);
+  });
+}
+
+void Agent::OnPolled(Slot* slot, absl::Duration asked, absl::Status status,
+                     const std::optional<v1::AcquireLeasesResponse>& response) {
+  slot->polling = false;
+  if (!status.ok()) {
+    spdlog::error("the coordinator gives slot {} no work: {}", slot->index, status.ToString());
+    slot->request_id.clear();
+    slot->pause.Start(slot->trouble.Next(), [this, slot] { Poll(slot); });
+    return;
+  }
+  // Given up because of a drain; the next poll may still learn what this one was granted.
+  if (!response) return Poll(slot);
+  slot->request_id.clear();
+  if (response->leases().empty()) {
+    return OnNoWork(slot, environment_.clock->Monotonic() - asked);
+  }
+  slot->empty.Reset();
+  Begin(slot, *response);
+}
+
+void Agent::OnNoWork(Slot* slot, absl::Duration waited) {
+  const absl::Duration idle =
+      environment_.clock->Monotonic() - std::max(busy_until_, session_.connected_since());
+  if (Idle() && session_.connected() && idle >= config_.idle_exit) {
+    spdlog::info("no work for {}", absl::FormatDuration(config_.idle_exit));
+    return Exit(0, "");
+  }
+  // A coordinator that does not wait must not be asked in a tight loop.
+  if (waited < PollWait(config_) / 2) {
+    slot->pause.Start(slot->empty.Next(), [this, slot] { Poll(slot); });
+  } else {
+    slot->empty.Reset();
+    Poll(slot);
+  }
+}
+
+void Agent::Begin(Slot* slot, const v1::AcquireLeasesResponse& grant) {
+  const absl::Status valid = CheckGrant(grant, config_.pack_width);
+  std::vector<std::shared_ptr<LeaseReporter>> reporters;
+  for (const v1::Lease& lease : grant.leases()) {
+    const LeaseKey key = KeyOf(lease.lease());
+    if (entries_.count(key) > 0) continue;
+    // A new epoch of a job means that every older one is over.
+    for (auto it = entries_.lower_bound({key.first, 0}); it != entries_.end(); ++it) {
+      if (it->first.first != key.first) break;
+      it->second.reporter->Abandon();
+      if (it->second.run != nullptr) it->second.run->OnLeaseEnded(it->first);
+    }
+    auto reporter = std::make_shared<LeaseReporter>(&environment_, &session_, ReporterConfig(),
+                                                    lease, HooksFor(key));
+    reporter->set_slot(slot->index);
+    entries_[key] = {reporter, nullptr};
+    pump_.Add(reporter);
+    reporters.push_back(std::move(reporter));
+  }
+  if (!valid.ok() || stopping_ || draining_ || reporters.empty()) {
+    if (!valid.ok()) spdlog::error("{}", valid.ToString());
+    for (const auto& reporter : reporters) {
+      reporter->Release(valid.ok() ? "the worker takes no more work" : valid.message());
+    }
+    slot->pause.Start(slot->trouble.Next(), [this, slot] { Poll(slot); });
+    return;
+  }
+  const LeaseKey first = reporters.front()->key();
+  const std::string name =
+      absl::StrCat("job-", first.first, "-epoch-", first.second,
+                   reporters.size() > 1 ? absl::StrCat("-and-", reporters.size() - 1) : "");
+  spdlog::info("slot {}: {}: {} of depth {}, {} seeds", slot->index, name, grant.run().task(),
+               grant.run().depth(), reporters.size());
+  slot->run = std::make_unique<PackRun>(
+      &environment_, &session_, &config_.pack, name, grant.run(), reporters,
+      [this, slot](PackRun::Result result) {
+        environment_.main(callbacks_.Bind([this, slot, result] { OnPackFinished(slot, result); }));
+      });
+  for (const auto& reporter : reporters) entries_[reporter->key()].run = slot->run.get();
+  slot->run->Start();
+}
+
+void Agent::OnPackFinished(Slot* slot, PackRun::Result result) {
+  for (auto& [key, entry] : entries_) {
+    if (entry.run == slot->run.get()) entry.run = nullptr;
+  }
+  slot->run.reset();
+  busy_until_ = environment_.clock->Monotonic();
+  MaybeExit();
+  if (result.troubled) {
+    slot->pause.Start(slot->trouble.Next(), [this, slot] { Poll(slot); });
+  } else {
+    slot->trouble.Reset();
+    Poll(slot);
+  }
+}
+
+LeaseReporter::Hooks Agent::HooksFor(const LeaseKey& key) {
+  const auto lease_ended = [this, key] {
+    const auto it = entries_.find(key);
+    if (it != entries_.end() && it->second.run != nullptr) it->second.run->OnLeaseEnded(key);
+  };
+  LeaseReporter::Hooks hooks;
+  hooks.on_sendable = [this] { pump_.Pump(); };
+  hooks.on_lost = [key, lease_ended](const std::string& reason) {
+    spdlog::warn("{}: the lease is lost: {}", ToString(key), reason);
+    lease_ended();
+  };
+  hooks.on_refused = [lease_ended](const std::string&) { lease_ended(); };
+  // Not at once: it is the reporter that calls.
+  hooks.on_finished = callbacks_.Bind([this, key] { Forget(key); });
+  return hooks;
+}
+
+LeaseReporter::Config Agent::ReporterConfig() const {
+  const CheckpointPlace& place = config_.pack.checkpoints;
+  return {config_.spool_dir, place.shared ? "" : place.root};
+}
+
+std::vector<v1::HeldLease> Agent::Held() const {
+  std::vector<v1::HeldLease> held;
+  for (const auto& [key, entry] : entries_) {
+    if (!entry.reporter->finished()) held.push_back(entry.reporter->Held());
+  }
+  return held;
+}
+
+void Agent::Forget(const LeaseKey& key) {
+  const auto it = entries_.find(key);
+  if (it == entries_.end() || !it->second.reporter->finished()) return;
+  entries_.erase(it);
+  pump_.Remove(key);
+  busy_until_ = environment_.clock->Monotonic();
+  MaybeExit();
+}
+
+bool Agent::Idle() const {
+  return entries_.empty() && std::all_of(slots_.begin(), slots_.end(),
+                                         [](const auto& slot) { return slot->run == nullptr; });
+}
+
+void Agent::Stop(const std::string& reason) {
+  environment_.main(callbacks_.Bind([this, reason] {
+    if (stopping_ || exited_) return;
+    stopping_ = true;
+    spdlog::info("stopping ({}): checkpointing and releasing {} leases", reason, entries_.size());
+    environment_.coordinator->CancelAcquires();
+    for (const auto& slot : slots_) {
+      slot->pause.Stop();
+      if (slot->run) slot->run->Preempt(absl::StrCat("the worker stops: ", reason));
+    }
+    // The killed are released from their last checkpoint, which takes a moment too.
+    kill_timer_.Start(config_.grace - std::min(config_.grace / 4, absl::Seconds(3)), [this] {
+      for (const auto& slot : slots_) {
+        if (slot->run) slot->run->Kill("the worker's grace period is over");
+      }
+    });
+    exit_timer_.Start(config_.grace, [this] { Exit(0, ""); });
+    MaybeExit();
+  }));
+}
+
+void Agent::MaybeExit() {
+  if (exited_ || (!stopping_ && !(draining_ && config_.exit_when_drained))) return;
+  const bool running = std::any_of(slots_.begin(), slots_.end(),
+                                   [](const auto& slot) { return slot->run != nullptr; });
+  if (running) return;
+  if (entries_.empty()) return Exit(0, "");
+  if (stopping_ && !session_.connected() && !linger_timer_.running()) {
+    linger_timer_.Start(kLinger, [this] {
+      if (!session_.connected()) Exit(0, "");
+    });
+  }
+}
+
+void Agent::Exit(int code, const std::string& message) {
+  if (exited_) return;
+  exited_ = true;
+  if (!entries_.empty()) {
+    spdlog::warn("reports of {} leases wait in {} for the next start of this worker",
+                 entries_.size(), config_.spool_dir);
+  }
+  on_exit_(code, message);
+}
+
+absl::Status CheckGrant(const v1::AcquireLeasesResponse& grant, uint32_t pack_width) {
+  const auto wrong = [](const auto&... parts) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the coordinator's grant is invalid: ", parts...));
+  };
+  if (static_cast<uint32_t>(grant.leases_size()) > pack_width) {
+    return wrong(grant.leases_size(), " leases for a pack of ", pack_width);
+  }
+  if (grant.run().task().empty() || grant.run().train().steps() == 0) {
+    return wrong("its run has no task or no steps");
+  }
+  std::set<uint64_t> jobs;
+  std::set<uint32_t> seeds;
+  for (const v1::Lease& lease : grant.leases()) {
+    if (lease.lease().job_id() == 0 || lease.lease().epoch() == 0)
+      return wrong("a lease without job");
+    if (!jobs.insert(lease.lease().job_id()).second || !seeds.insert(lease.seed()).second) {
+      return wrong("a job or seed comes twice");
+    }
+    if (!IsSafeRelativePath(lease.checkpoint_dir()))
+      return wrong("a checkpoint folder outside of the root");
+    if (lease.resume().step() > grant.run().train().steps())
+      return wrong("a checkpoint behind the last step");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace coppice::worker

@@ -1,0 +1,130 @@
+#ifndef COPPICE_WORKER_DAEMON_AGENT_H_
+#define COPPICE_WORKER_DAEMON_AGENT_H_
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "common/base/backoff.h"
+#include "coppice/v1/coordinator.pb.h"
+#include "worker/daemon/lease_reporter.h"
+#include "worker/daemon/pack_run.h"
+#include "worker/daemon/report_pump.h"
+#include "worker/daemon/sequence.h"
+#include "worker/daemon/session.h"
+
+namespace coppice::worker {
+
+struct AgentConfig {
+  std::string name;
+  std::string host;
+  std::string device;  // for people; what the trainer is told is in `pack`
+  uint32_t slots = 1;
+  uint32_t pack_width = 1;
+  PackConfig pack;
+  std::string spool_dir;  // absolute
+  // Shared checkpoints: the store that the folder belongs to.
+  std::string store_id;
+  // From Stop to the exit, whatever is left then.
+  absl::Duration grace = absl::Seconds(25);
+  // Exit when there was no work for so long; infinite: stay.
+  absl::Duration idle_exit = absl::InfiniteDuration();
+  bool exit_when_drained = false;
+};
+
+// Purpose: one worker. Takes leases for its slots, runs a pack in each, reports, obeys the
+// coordinator's directives. Owned by main, or by a simulation. Start, Stop and Kill may be called
+// from any thread; everything else happens on the environment's main sequence. The owner ends that
+// sequence before it destroys the agent. Life of a lease here:
+//   1. granted to a slot's long poll, presented in every heartbeat from then on;
+//   2. a PackRun trains it, its LeaseReporter spools and reports;
+//   3. the process is gone: the slot is free for other work, the reporter goes on until its end is
+//   answered;
+//   4. the end is answered, or the coordinator says that the lease is over: forgotten.
+// A coordinator that is away changes nothing in 2. Directives: CONTINUE; PREEMPT: checkpoint and
+// release; STOP: drop the reports, stop the trainer. Durability: leases and unsent reports of an
+// earlier process are found in the spool folder, resent, and released.
+class Agent {
+ public:
+  // `on_exit` comes once: exit code, and a message for people (empty after a stop that was asked
+  // for).
+  using OnExit = std::function<void(int code, const std::string& message)>;
+  Agent(const Environment& environment, AgentConfig config, OnExit on_exit);
+  ~Agent();
+  Agent(const Agent&) = delete;
+  Agent& operator=(const Agent&) = delete;
+
+  void Start();
+  // Checkpoints and releases everything, exits with 0 inside the grace period. Reports that the
+  // coordinator has not taken by then stay in the spool.
+  void Stop(const std::string& reason);
+
+ private:
+  struct Slot {
+    explicit Slot(const Environment* environment);
+    uint32_t index = 0;
+    std::unique_ptr<PackRun> run;
+    bool polling = false;
+    std::string request_id;  // resent until it is answered
+    Backoff empty;           // empty answers that came too soon
+    Backoff trouble;
+    Timer pause;
+  };
+  struct Entry {
+    std::shared_ptr<LeaseReporter> reporter;
+    PackRun* run = nullptr;  // null once its process is gone, and for what an earlier process left
+  };
+
+  // What an earlier process left in the spool folder.
+  void Recover();
+  void RecoverFile(const std::string& file);
+  absl::Status OnRegistered(const v1::RegisterResponse& response);
+  void OnHeartbeat(const v1::HeartbeatResponse& response);
+  void Obey(const v1::Directive& directive);
+  void SetDraining(bool draining);
+
+  void PollAll();
+  void Poll(Slot* slot);
+  void OnPolled(Slot* slot, absl::Duration asked, absl::Status status,
+                const std::optional<v1::AcquireLeasesResponse>& response);
+  void OnNoWork(Slot* slot, absl::Duration waited);
+  void Begin(Slot* slot, const v1::AcquireLeasesResponse& grant);
+  void OnPackFinished(Slot* slot, PackRun::Result result);
+
+  LeaseReporter::Hooks HooksFor(const LeaseKey& key);
+  LeaseReporter::Config ReporterConfig() const;
+  std::vector<v1::HeldLease> Held() const;
+  void Forget(const LeaseKey& key);
+  void MaybeExit();
+  void Exit(int code, const std::string& message);
+  bool Idle() const;
+
+  const Environment environment_;
+  const AgentConfig config_;
+  const OnExit on_exit_;
+  CallbackOwner callbacks_;
+  Session session_;
+  ReportPump pump_;
+  std::map<LeaseKey, Entry> entries_;
+  std::vector<std::unique_ptr<Slot>> slots_;
+  absl::Duration busy_until_ = absl::ZeroDuration();  // monotonic; when the last lease here ended
+  bool draining_ = false;
+  bool stopping_ = false;
+  bool exited_ = false;
+  Timer kill_timer_;
+  Timer exit_timer_;
+  Timer linger_timer_;
+};
+
+// What is wrong with a grant, OK when nothing is.
+absl::Status CheckGrant(const v1::AcquireLeasesResponse& grant, uint32_t pack_width);
+
+}  // namespace coppice::worker
+
+#endif  // COPPICE_WORKER_DAEMON_AGENT_H_

@@ -1,0 +1,83 @@
+#include "worker/daemon/checkpoint_transfer.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <memory>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/str_cat.h"
+#include "common/base/files.h"
+#include "common/rpc/status.h"
+
+namespace coppice::worker {
+namespace {
+
+constexpr size_t kPieceBytes = 1 << 20;
+
+std::string FolderOf(const std::string& file) { return file.substr(0, file.rfind('/')); }
+
+absl::Status Unreadable(int error, const std::string& file) {
+  return absl::DataLossError(ErrnoToStatus(error, absl::StrCat("cannot read ", file)).message());
+}
+
+}  // namespace
+
+absl::StatusOr<v1::UploadCheckpointResponse> SendCheckpointFile(
+    v1::WorkerService::StubInterface* stub, grpc::ClientContext* context,
+    const v1::CommitCheckpointRequest& header, const std::string& file) {
+  const int fd = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return Unreadable(errno, file);
+  const absl::Cleanup close = [fd] { ::close(fd); };
+  v1::UploadCheckpointResponse response;
+  const auto writer = stub->UploadCheckpoint(context, &response);
+  v1::UploadCheckpointRequest message;
+  *message.mutable_header() = header;
+  absl::Status local;
+  std::string piece;
+  // A write fails when the coordinator has answered already, or is gone; Finish says which.
+  for (bool open = writer->Write(message); open;) {
+    piece.resize(kPieceBytes);
+    const ssize_t got = ::read(fd, piece.data(), piece.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) {
+      local = Unreadable(errno, file);
+      context->TryCancel();
+    }
+    if (got <= 0) break;
+    piece.resize(static_cast<size_t>(got));
+    message.set_data(piece);
+    open = writer->Write(message);
+  }
+  writer->WritesDone();
+  const absl::Status status = rpc::FromGrpc(writer->Finish());
+  if (!local.ok()) return local;
+  if (!status.ok()) return status;
+  return response;
+}
+
+absl::Status ReceiveCheckpointFile(v1::WorkerService::StubInterface* stub,
+                                   grpc::ClientContext* context,
+                                   const v1::DownloadCheckpointRequest& request,
+                                   const std::string& file) {
+  absl::Status local = MakeDirectories(FolderOf(file));
+  auto target = local.ok() ? AtomicFile::Open(file) : absl::StatusOr<AtomicFile>(local);
+  if (!target.ok()) return absl::FailedPreconditionError(target.status().message());
+  const auto reader = stub->DownloadCheckpoint(context, request);
+  v1::DownloadCheckpointResponse piece;
+  while (local.ok() && reader->Read(&piece)) {
+    local = target->Append(piece.data().data(), piece.data().size());
+  }
+  if (!local.ok()) {
+    context->TryCancel();
+    while (reader->Read(&piece)) {
+    }
+  }
+  const absl::Status status = rpc::FromGrpc(reader->Finish());
+  if (local.ok() && !status.ok()) return status;
+  if (local.ok()) local = target->Commit();
+  return local.ok() ? local : absl::FailedPreconditionError(local.message());
+}
+
+}  // namespace coppice::worker

@@ -1,0 +1,158 @@
+#include "worker/daemon/fork_exec.h"
+
+#include <fcntl.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "common/base/files.h"
+
+namespace coppice::worker {
+namespace {
+
+struct Pipe {
+  int read = -1;
+  int write = -1;
+  ~Pipe() {
+    CloseRead();
+    CloseWrite();
+  }
+  bool Open() {
+    int fds[2];
+    if (::pipe2(fds, O_CLOEXEC) != 0) return false;
+    read = fds[0];
+    write = fds[1];
+    return true;
+  }
+  void CloseRead() {
+    if (read >= 0) ::close(read);
+    read = -1;
+  }
+  void CloseWrite() {
+    if (write >= 0) ::close(write);
+    write = -1;
+  }
+};
+
+// Everything the child needs, laid out before fork: after it only async-signal-safe calls are
+// allowed.
+struct ChildPlan {
+  std::vector<char*> argv;
+  std::vector<char*> envp;
+  int stdin_fd = -1;
+  int stdout_fd = -1;
+  int stderr_fd = -1;
+  int error_fd = -1;
+  pid_t parent = -1;
+};
+
+[[noreturn]] void RunChild(const ChildPlan& plan) {
+  const auto fail = [&plan](int error) {
+    // Nothing can be done about a failure to report the failure.
+    [[maybe_unused]] const ssize_t written = ::write(plan.error_fd, &error, sizeof(error));
+    ::_exit(127);
+  };
+  if (::setpgid(0, 0) != 0) fail(errno);
+  if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) fail(errno);
+  // The daemon may have died before the line above.
+  if (::getppid() != plan.parent) ::_exit(127);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGPIPE, SIGCHLD, SIGQUIT, SIGUSR1, SIGUSR2}) {
+    ::signal(signal, SIG_DFL);
+  }
+  if (::dup2(plan.stdin_fd, 0) < 0 || ::dup2(plan.stdout_fd, 1) < 0 ||
+      ::dup2(plan.stderr_fd, 2) < 0) {
+    fail(errno);
+  }
+  sigset_t none;
+  ::sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  ::execve(plan.argv[0], plan.argv.data(), plan.envp.data());
+  fail(errno);
+  ::_exit(127);
+}
+
+std::vector<std::string> MergedEnvironment(const ProcessCommand& command) {
+  std::vector<std::string> merged;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    bool replaced = false;
+    for (const auto& [name, value] : command.environment) {
+      replaced = replaced || absl::StartsWith(*entry, absl::StrCat(name, "="));
+    }
+    if (!replaced) merged.emplace_back(*entry);
+  }
+  for (const auto& [name, value] : command.environment) {
+    merged.push_back(absl::StrCat(name, "=", value));
+  }
+  return merged;
+}
+
+std::vector<char*> Pointers(std::vector<std::string>& strings) {
+  std::vector<char*> pointers;
+  for (std::string& string : strings) pointers.push_back(string.data());
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
+}  // namespace
+
+absl::StatusOr<ForkedProcess> ForkExec(const ProcessCommand& command) {
+  if (command.argv.empty()) return absl::InvalidArgumentError("a command without a program");
+  const std::string what = absl::StrCat("cannot start ", command.argv[0]);
+  std::vector<std::string> arguments = command.argv;
+  std::vector<std::string> environment = MergedEnvironment(command);
+  Pipe out, err, error;
+  if (!out.Open() || !err.Open() || !error.Open()) return ErrnoToStatus(errno, what);
+  const int null = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+  if (null < 0) return ErrnoToStatus(errno, what);
+  const absl::Cleanup close_null = [null] { ::close(null); };
+
+  ChildPlan plan;
+  plan.argv = Pointers(arguments);
+  plan.envp = Pointers(environment);
+  plan.stdin_fd = null;
+  plan.stdout_fd = out.write;
+  plan.stderr_fd = err.write;
+  plan.error_fd = error.write;
+  plan.parent = ::getpid();
+  const pid_t pid = ::fork();
+  if (pid < 0) return ErrnoToStatus(errno, what);
+  if (pid == 0) RunChild(plan);
+
+  out.CloseWrite();
+  err.CloseWrite();
+  error.CloseWrite();
+  // Closed by a successful exec, otherwise it brings the reason.
+  int child_error = 0;
+  ssize_t got = 0;
+  do {
+    got = ::read(error.read, &child_error, sizeof(child_error));
+  } while (got < 0 && errno == EINTR);
+  const int pidfd = got == 0 ? static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)) : -1;
+  if (pidfd < 0) {
+    const int reason = got == sizeof(child_error) ? child_error : errno;
+    ::kill(pid, SIGKILL);
+    ::waitpid(pid, nullptr, 0);
+    return ErrnoToStatus(reason, what);
+  }
+  ForkedProcess process;
+  process.pid = pid;
+  process.pidfd = pidfd;
+  process.stdout_fd = std::exchange(out.read, -1);
+  process.stderr_fd = std::exchange(err.read, -1);
+  for (const int fd : {process.stdout_fd, process.stderr_fd}) {
+    ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);
+  }
+  return process;
+}
+
+}  // namespace coppice::worker

@@ -1,0 +1,25 @@
+#ifndef COPPICE_WORKER_DAEMON_FORK_EXEC_H_
+#define COPPICE_WORKER_DAEMON_FORK_EXEC_H_
+
+#include <sys/types.h>
+
+#include "absl/status/statusor.h"
+#include "worker/daemon/process_launcher.h"
+
+namespace coppice::worker {
+
+struct ForkedProcess {
+  pid_t pid = -1;
+  int pidfd = -1;
+  int stdout_fd = -1;  // read ends, non-blocking, close-on-exec
+  int stderr_fd = -1;
+};
+
+// Starts the command as posix_launcher.h says and waits until exec has succeeded or failed (the
+// child's way there is short and waits for nothing). The child dies with the calling thread. Codes
+// as ErrnoToStatus in common/base/files.h.
+absl::StatusOr<ForkedProcess> ForkExec(const ProcessCommand& command);
+
+}  // namespace coppice::worker
+
+#endif  // COPPICE_WORKER_DAEMON_FORK_EXEC_H_

@@ -1,0 +1,169 @@
+#include "worker/daemon/grpc_coordinator_client.h"
+
+#include <grpcpp/client_context.h>
+
+#include <utility>
+
+#include "absl/time/clock.h"
+#include "common/base/executor.h"
+#include "common/rpc/channel.h"
+#include "common/rpc/status.h"
+#include "coppice/v1/coordinator.grpc.pb.h"
+#include "worker/daemon/call_registry.h"
+#include "worker/daemon/checkpoint_transfer.h"
+#include "worker/daemon/grpc_report_stream.h"
+
+namespace coppice::worker {
+namespace {
+
+constexpr absl::Duration kCallTimeout = absl::Seconds(15);
+// On top of the time that the coordinator is asked to wait.
+constexpr absl::Duration kPollSlack = absl::Seconds(10);
+constexpr absl::Duration kTransferTimeout = absl::Minutes(2);
+constexpr uint64_t kSlowestBytesPerSecond = 1 << 20;
+constexpr int kTransferThreads = 2;
+
+using Async = v1::WorkerService::StubInterface::async_interface;
+template <typename Request, typename Response>
+using Method = void (Async::*)(grpc::ClientContext*, const Request*, Response*,
+                               std::function<void(grpc::Status)>);
+
+absl::Duration TransferTimeout(uint64_t bytes) {
+  return kTransferTimeout + absl::Seconds(static_cast<int64_t>(bytes / kSlowestBytesPerSecond));
+}
+
+class GrpcCoordinatorClient : public CoordinatorClient {
+ public:
+  GrpcCoordinatorClient(std::shared_ptr<grpc::Channel> channel, std::string address)
+      : address_(std::move(address)),
+        stub_(v1::WorkerService::NewStub(channel)),
+        transfers_(kTransferThreads) {}
+
+  ~GrpcCoordinatorClient() override {
+    calls_.CancelAll();
+    transfers_.Shutdown();
+    calls_.WaitForNone();
+  }
+
+  void Register(const v1::RegisterRequest& request,
+                Callback<v1::RegisterResponse> callback) override {
+    Unary<v1::RegisterRequest, v1::RegisterResponse>(&Async::Register, request, kCallTimeout,
+                                                     std::move(callback));
+  }
+  void AcquireLeases(const v1::AcquireLeasesRequest& request,
+                     Callback<v1::AcquireLeasesResponse> callback) override {
+    Unary<v1::AcquireLeasesRequest, v1::AcquireLeasesResponse>(
+        &Async::AcquireLeases, request, absl::Milliseconds(request.wait_ms()) + kPollSlack,
+        std::move(callback), CallRegistry::Kind::kAcquire);
+  }
+  void CancelAcquires() override { calls_.Cancel(CallRegistry::Kind::kAcquire); }
+  void Heartbeat(const v1::HeartbeatRequest& request,
+                 Callback<v1::HeartbeatResponse> callback) override {
+    Unary<v1::HeartbeatRequest, v1::HeartbeatResponse>(&Async::Heartbeat, request, kCallTimeout,
+                                                       std::move(callback));
+  }
+  void CommitCheckpoint(const v1::CommitCheckpointRequest& request,
+                        Callback<v1::CommitCheckpointResponse> callback) override {
+    Unary<v1::CommitCheckpointRequest, v1::CommitCheckpointResponse>(
+        &Async::CommitCheckpoint, request, kCallTimeout, std::move(callback));
+  }
+  void RejectCheckpoint(const v1::RejectCheckpointRequest& request,
+                        Callback<v1::RejectCheckpointResponse> callback) override {
+    Unary<v1::RejectCheckpointRequest, v1::RejectCheckpointResponse>(
+        &Async::RejectCheckpoint, request, kCallTimeout, std::move(callback));
+  }
+  void CompleteJob(const v1::CompleteJobRequest& request,
+                   Callback<v1::CompleteJobResponse> callback) override {
+    Unary<v1::CompleteJobRequest, v1::CompleteJobResponse>(&Async::CompleteJob, request,
+                                                           kCallTimeout, std::move(callback));
+  }
+  void FailJob(const v1::FailJobRequest& request, Callback<v1::FailJobResponse> callback) override {
+    Unary<v1::FailJobRequest, v1::FailJobResponse>(&Async::FailJob, request, kCallTimeout,
+                                                   std::move(callback));
+  }
+  void ReleaseLease(const v1::ReleaseLeaseRequest& request,
+                    Callback<v1::ReleaseLeaseResponse> callback) override {
+    Unary<v1::ReleaseLeaseRequest, v1::ReleaseLeaseResponse>(&Async::ReleaseLease, request,
+                                                             kCallTimeout, std::move(callback));
+  }
+
+  void UploadCheckpoint(const v1::CommitCheckpointRequest& header, const std::string& file,
+                        Callback<v1::UploadCheckpointResponse> callback) override {
+    const auto context = calls_.Begin(CallRegistry::Kind::kOther);
+    const auto work = [this, context, header, file, callback] {
+      // Counted from here: a transfer may wait for another one.
+      SetDeadline(context.get(), TransferTimeout(header.bytes()));
+      auto result = SendCheckpointFile(stub_.get(), context.get(), header, file);
+      callback(std::move(result));
+      calls_.End(context.get());
+    };
+    if (!transfers_.Add(work))
+      Refuse(context.get(), [&](absl::Status s) { callback(std::move(s)); });
+  }
+  void DownloadCheckpoint(const v1::DownloadCheckpointRequest& request, uint64_t bytes,
+                          const std::string& file,
+                          std::function<void(absl::Status)> callback) override {
+    const auto context = calls_.Begin(CallRegistry::Kind::kOther);
+    const auto work = [this, context, request, bytes, file, callback] {
+      SetDeadline(context.get(), TransferTimeout(bytes));
+      callback(ReceiveCheckpointFile(stub_.get(), context.get(), request, file));
+      calls_.End(context.get());
+    };
+    if (!transfers_.Add(work)) Refuse(context.get(), callback);
+  }
+
+  std::unique_ptr<ReportStream> OpenReports(
+      std::function<void(v1::StreamMetricsResponse)> on_answer,
+      std::function<void(absl::Status)> on_end) override {
+    return OpenGrpcReportStream(stub_.get(), &calls_, std::move(on_answer), std::move(on_end));
+  }
+
+  std::string Explain(const absl::Status& status) const override {
+    return std::string(rpc::ExplainCallError(status, address_).message());
+  }
+
+ private:
+  template <typename Request, typename Response>
+  void Unary(Method<Request, Response> method, const Request& request, absl::Duration timeout,
+             Callback<Response> callback, CallRegistry::Kind kind = CallRegistry::Kind::kOther) {
+    struct State {
+      Request request;
+      Response response;
+    };
+    auto state = std::make_shared<State>();
+    state->request = request;
+    const auto context = calls_.Begin(kind);
+    SetDeadline(context.get(), timeout);
+    (stub_->async()->*method)(
+        context.get(), &state->request, &state->response,
+        [this, state, context, callback = std::move(callback)](const grpc::Status& status) {
+          if (status.ok()) {
+            callback(std::move(state->response));
+          } else {
+            callback(rpc::FromGrpc(status));
+          }
+          calls_.End(context.get());
+        });
+  }
+
+  void Refuse(grpc::ClientContext* context, const std::function<void(absl::Status)>& callback) {
+    callback(absl::CancelledError("the worker is stopping"));
+    calls_.End(context);
+  }
+
+  const std::string address_;
+  const std::unique_ptr<v1::WorkerService::Stub> stub_;
+  CallRegistry calls_;
+  Executor transfers_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<CoordinatorClient>> MakeGrpcCoordinatorClient(
+    const std::string& address) {
+  auto channel = rpc::MakeChannel(address);
+  if (!channel.ok()) return channel.status();
+  return std::make_unique<GrpcCoordinatorClient>(std::move(*channel), address);
+}
+
+}  // namespace coppice::worker

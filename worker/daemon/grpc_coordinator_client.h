@@ -1,0 +1,21 @@
+#ifndef COPPICE_WORKER_DAEMON_GRPC_COORDINATOR_CLIENT_H_
+#define COPPICE_WORKER_DAEMON_GRPC_COORDINATOR_CLIENT_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "worker/daemon/coordinator_client.h"
+
+namespace coppice::worker {
+
+// WorkerService over a gRPC channel, callback API; checkpoint files pass through two threads of its
+// own, because they block on disks. Owned by main, outlives the Agent. Thread-safe. Destruction
+// cancels what is in flight and waits for its callbacks. INVALID_ARGUMENT for an address that is
+// not host:port.
+absl::StatusOr<std::unique_ptr<CoordinatorClient>> MakeGrpcCoordinatorClient(
+    const std::string& address);
+
+}  // namespace coppice::worker
+
+#endif  // COPPICE_WORKER_DAEMON_GRPC_COORDINATOR_CLIENT_H_

@@ -1,0 +1,119 @@
+#include "worker/daemon/grpc_report_stream.h"
+
+#include <grpcpp/support/client_callback.h>
+
+#include <deque>
+#include <utility>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "common/rpc/status.h"
+
+namespace coppice::worker {
+namespace {
+
+constexpr absl::Duration kLifetime = absl::Hours(1);
+
+// Lives until OnDone, whoever let go of the stream before; keeps itself.
+class Reactor
+    : public grpc::ClientBidiReactor<v1::StreamMetricsRequest, v1::StreamMetricsResponse> {
+ public:
+  Reactor(CallRegistry* calls, std::function<void(v1::StreamMetricsResponse)> on_answer,
+          std::function<void(absl::Status)> on_end)
+      : calls_(calls),
+        context_(calls->Begin(CallRegistry::Kind::kOther)),
+        on_answer_(std::move(on_answer)),
+        on_end_(std::move(on_end)) {
+    SetDeadline(context_.get(), kLifetime);
+  }
+
+  void Start(v1::WorkerService::StubInterface* stub, std::shared_ptr<Reactor> self) {
+    {
+      absl::MutexLock lock(&mutex_);
+      self_ = std::move(self);
+    }
+    stub->async()->StreamMetrics(context_.get(), this);
+    // Writes start outside of reactions.
+    AddHold();
+    StartRead(&answer_);
+    StartCall();
+  }
+  void Send(const v1::StreamMetricsRequest& message) {
+    absl::MutexLock lock(&mutex_);
+    if (broken_) return;
+    waiting_.push_back(message);
+    if (waiting_.size() == 1) StartWrite(&waiting_.front());
+  }
+  void Cancel() {
+    context_->TryCancel();
+    absl::MutexLock lock(&mutex_);
+    Break();
+  }
+
+  void OnReadDone(bool ok) override {
+    if (!ok) {
+      absl::MutexLock lock(&mutex_);
+      return Break();
+    }
+    on_answer_(answer_);
+    StartRead(&answer_);
+  }
+  void OnWriteDone(bool ok) override {
+    absl::MutexLock lock(&mutex_);
+    waiting_.pop_front();
+    if (!ok) Break();
+    if (!broken_ && !waiting_.empty()) StartWrite(&waiting_.front());
+  }
+  void OnDone(const grpc::Status& status) override {
+    on_end_(status.ok() ? absl::UnavailableError("the coordinator closed the stream")
+                        : rpc::FromGrpc(status));
+    std::shared_ptr<Reactor> self;
+    {
+      absl::MutexLock lock(&mutex_);
+      self.swap(self_);
+    }
+    calls_->End(context_.get());
+  }
+
+ private:
+  // No write starts any more; the hold that was for them is given back, once.
+  void Break() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (std::exchange(broken_, true)) return;
+    RemoveHold();
+  }
+
+  CallRegistry* const calls_;
+  const std::shared_ptr<grpc::ClientContext> context_;
+  const std::function<void(v1::StreamMetricsResponse)> on_answer_;
+  const std::function<void(absl::Status)> on_end_;
+  v1::StreamMetricsResponse answer_;  // of the read in flight
+
+  absl::Mutex mutex_;
+  // The front is being written while the list is not empty.
+  std::deque<v1::StreamMetricsRequest> waiting_ ABSL_GUARDED_BY(mutex_);
+  bool broken_ ABSL_GUARDED_BY(mutex_) = false;
+  std::shared_ptr<Reactor> self_ ABSL_GUARDED_BY(mutex_);
+};
+
+class GrpcReportStream : public ReportStream {
+ public:
+  explicit GrpcReportStream(std::shared_ptr<Reactor> reactor) : reactor_(std::move(reactor)) {}
+  ~GrpcReportStream() override { reactor_->Cancel(); }
+  void Send(const v1::StreamMetricsRequest& message) override { reactor_->Send(message); }
+
+ private:
+  const std::shared_ptr<Reactor> reactor_;
+};
+
+}  // namespace
+
+std::unique_ptr<ReportStream> OpenGrpcReportStream(
+    v1::WorkerService::StubInterface* stub, CallRegistry* calls,
+    std::function<void(v1::StreamMetricsResponse)> on_answer,
+    std::function<void(absl::Status)> on_end) {
+  auto reactor = std::make_shared<Reactor>(calls, std::move(on_answer), std::move(on_end));
+  reactor->Start(stub, reactor);
+  return std::make_unique<GrpcReportStream>(std::move(reactor));
+}
+
+}  // namespace coppice::worker

@@ -1,0 +1,23 @@
+#ifndef COPPICE_WORKER_DAEMON_GRPC_REPORT_STREAM_H_
+#define COPPICE_WORKER_DAEMON_GRPC_REPORT_STREAM_H_
+
+#include <functional>
+#include <memory>
+
+#include "absl/status/status.h"
+#include "coppice/v1/coordinator.grpc.pb.h"
+#include "worker/daemon/call_registry.h"
+#include "worker/daemon/coordinator_client.h"
+
+namespace coppice::worker {
+
+// StreamMetrics as a ReportStream. It has a deadline like every call (an hour); who uses it opens
+// another one then. `calls` outlives it.
+std::unique_ptr<ReportStream> OpenGrpcReportStream(
+    v1::WorkerService::StubInterface* stub, CallRegistry* calls,
+    std::function<void(v1::StreamMetricsResponse)> on_answer,
+    std::function<void(absl::Status)> on_end);
+
+}  // namespace coppice::worker
+
+#endif  // COPPICE_WORKER_DAEMON_GRPC_REPORT_STREAM_H_

@@ -1,0 +1,310 @@
+#include "worker/daemon/pack_run.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <csignal>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/files.h"
+#include "common/base/status_macros.h"
+#include "common/spec/spec.h"
+#include "worker/daemon/exit_text.h"
+
+namespace coppice::worker {
+
+PackRun::PackRun(const Environment* environment, Session* session, const PackConfig* config,
+                 std::string name, v1::RunConfig run,
+                 std::vector<std::shared_ptr<LeaseReporter>> reporters,
+                 std::function<void(Result)> on_finished)
+    : environment_(environment),
+      session_(session),
+      config_(config),
+      name_(std::move(name)),
+      run_(std::move(run)),
+      on_finished_(std::move(on_finished)),
+      callbacks_(environment->main),
+      members_(reporters.size()),
+      log_(environment,
+           [this](const std::string& text) {
+             for (Member& member : members_) member.reporter->Log(text);
+           }),
+      kill_timer_(environment) {
+  for (size_t i = 0; i < reporters.size(); ++i) {
+    members_[i].reporter = std::move(reporters[i]);
+    members_[i].checkpoint_dir =
+        JoinPath(config_->checkpoints.root, members_[i].reporter->lease().checkpoint_dir());
+  }
+}
+
+PackRun::~PackRun() {
+  if (process_ && phase_ == Phase::kRunning) process_->Signal(SIGKILL);
+}
+
+void PackRun::Start() {
+  for (Member& member : members_) {
+    member.check = std::make_unique<ResumeCheck>(
+        environment_, session_, config_->checkpoints, member.reporter->lease(),
+        [this, &member](absl::Status status, std::optional<v1::Checkpoint> resume) {
+          OnChecked(&member, std::move(status), std::move(resume));
+        });
+    member.check->Start();
+  }
+}
+
+void PackRun::OnChecked(Member* member, absl::Status status, std::optional<v1::Checkpoint> resume) {
+  if (phase_ != Phase::kChecking) return;
+  member->checked = true;
+  member->resume = std::move(resume);
+  member->step = member->resume ? member->resume->step() : 0;
+  if (absl::IsAborted(status)) {
+    member->reporter->Abandon();
+  } else if (!status.ok()) {
+    return Trouble(absl::StrCat("the checkpoint of step ", member->step,
+                                " cannot be read on this worker: ", status.message()));
+  }
+  const auto checked = [](const Member& m) { return m.checked || m.reporter->ended(); };
+  if (!std::all_of(members_.begin(), members_.end(), checked)) return;
+  if (!AnyActive()) return Finish();
+  WriteSpec();
+}
+
+void PackRun::WriteSpec() {
+  phase_ = Phase::kStarting;
+  std::vector<std::string> folders;
+  for (const Member& member : members_) {
+    if (!member.reporter->ended()) folders.push_back(member.checkpoint_dir);
+  }
+  environment_->background([folders, path = JoinPath(config_->runs_dir, name_ + ".json"),
+                            json = SpecJson(), done = callbacks_.Bind([this](absl::Status status) {
+                              if (phase_ != Phase::kStarting) return;
+                              if (!status.ok()) return Trouble(std::string(status.message()));
+                              Launch();
+                            })] {
+    const auto write = [&]() -> absl::Status {
+      for (const std::string& folder : folders) COPPICE_RETURN_IF_ERROR(MakeDirectories(folder));
+      return WriteFileAtomically(path, json);
+    };
+    done(write());
+  });
+}
+
+std::string PackRun::SpecJson() const {
+  nlohmann::ordered_json members = nlohmann::ordered_json::array();
+  for (const Member& member : members_) {
+    if (member.reporter->ended()) continue;
+    nlohmann::ordered_json entry = {{"seed", member.seed()},
+                                    {"checkpoint_dir", member.checkpoint_dir}};
+    if (member.resume) {
+      entry["resume"] = JoinPath(config_->checkpoints.root, member.resume->path());
+    }
+    members.push_back(std::move(entry));
+  }
+  // The run keeps the canonical text it has.
+  return absl::StrCat("{\"run\": ", spec::RunConfigToJson(run_),
+                      ",\n \"members\": ", members.dump(), ",\n \"threads\": ", config_->threads,
+                      ", \"device\": ", nlohmann::json(config_->device).dump(),
+                      ", \"prune\": false}\n");
+}
+
+void PackRun::Launch() {
+  if (!AnyActive()) return Finish();
+  phase_ = Phase::kRunning;
+  std::vector<TrainerEventReader::Member> expected;
+  for (const Member& member : members_) {
+    if (!member.reporter->ended()) {
+      expected.push_back({member.seed(), member.step, member.checkpoint_dir});
+    }
+  }
+  reader_ = std::make_unique<TrainerEventReader>(std::move(expected), run_.train().steps());
+  ProcessCommand command;
+  command.argv = {config_->trainer, "--spec", JoinPath(config_->runs_dir, name_ + ".json")};
+  // One place sets the number of threads; a library that takes one per core by itself would take
+  // those of the other slots.
+  const std::string threads = absl::StrCat(config_->threads);
+  command.environment = {{"OMP_NUM_THREADS", threads},
+                         {"OPENBLAS_NUM_THREADS", threads},
+                         {"MKL_NUM_THREADS", threads}};
+  command.log_path = JoinPath(config_->logs_dir, name_ + ".log");
+  ProcessCallbacks callbacks;
+  callbacks.on_stdout = callbacks_.Bind([this](const std::string& bytes) { OnStdout(bytes); });
+  callbacks.on_stderr = callbacks_.Bind([this](const std::string& bytes) { OnStderr(bytes); });
+  callbacks.on_exit = callbacks_.Bind([this](const ProcessExit& exit) { OnExit(exit); });
+  process_ = environment_->launcher->Start(std::move(command), std::move(callbacks));
+  spdlog::info("{}: trainer started", name_);
+}
+
+void PackRun::OnStdout(const std::string& bytes) {
+  if (!garbage_) {
+    std::vector<TrainerEvent> events;
+    const absl::Status status = reader_->Feed(bytes, &events);
+    for (const TrainerEvent& event : events) Handle(event);
+    if (!status.ok()) OnGarbage(status);
+  }
+  process_->ReadMore(Process::Pipe::kStdout);
+}
+
+void PackRun::OnStderr(const std::string& bytes) {
+  log_.Add(bytes);
+  process_->ReadMore(Process::Pipe::kStderr);
+}
+
+void PackRun::Handle(const TrainerEvent& event) {
+  if (const auto* start = std::get_if<TrainerStart>(&event)) {
+    started_ = true;
+    for (Member& member : members_) member.reporter->Provenance(start->provenance);
+  } else if (const auto* progress = std::get_if<TrainerProgress>(&event)) {
+    for (const auto& [seed, step] : progress->members) {
+      Member* member = Find(seed);
+      member->step = std::max(member->step, step);
+      member->reporter->SetProgress(step, progress->steps_per_second);
+    }
+  } else if (const auto* metrics = std::get_if<TrainerMetrics>(&event)) {
+    Member* member = Find(metrics->seed);
+    member->step = std::max(member->step, metrics->step);
+    v1::MetricRow row;
+    row.set_step(metrics->step);
+    for (const auto& [name, value] : metrics->values) {
+      v1::MetricValue* entry = row.add_values();
+      entry->set_name(name);
+      entry->set_value(value);
+    }
+    member->reporter->Row(std::move(row));
+  } else if (const auto* checkpoint = std::get_if<TrainerCheckpoint>(&event)) {
+    Member* member = Find(checkpoint->seed);
+    member->step = std::max(member->step, checkpoint->step);
+    member->reporter->Commit(checkpoint->step,
+                             JoinPath(member->reporter->lease().checkpoint_dir(), checkpoint->file),
+                             checkpoint->digest, checkpoint->bytes);
+  } else if (const auto* done = std::get_if<TrainerDone>(&event)) {
+    Member* member = Find(done->seed);
+    log_.Flush();
+    member->ended = true;
+    member->reporter->Complete(done->step);
+  } else if (const auto* failed = std::get_if<TrainerFailed>(&event)) {
+    Member* member = Find(failed->seed);
+    log_.Flush();
+    member->ended = true;
+    result_.troubled = result_.troubled || !started_;
+    spdlog::warn("{}: seed {} failed at step {}: {}: {}", name_, failed->seed, failed->step,
+                 failed->kind, failed->message);
+    member->reporter->Fail(failed->step, failed->kind, failed->message, log_.tail());
+  } else if (const auto* preempted = std::get_if<TrainerPreempted>(&event)) {
+    Member* member = Find(preempted->seed);
+    log_.Flush();
+    member->ended = true;
+    member->reporter->Release(stopping_ ? stop_reason_ : "the trainer was told to stop");
+  }
+}
+
+void PackRun::OnGarbage(const absl::Status& what) {
+  garbage_ = true;
+  killed_ = true;
+  process_->Signal(SIGKILL);
+  spdlog::error("{}: the trainer's output is not to be trusted: {}", name_,
+                std::string(what.message()));
+  log_.Flush();
+  for (Member& member : members_) {
+    if (member.reporter->ended()) continue;
+    member.reporter->Fail(member.step, "garbage",
+                          absl::StrCat("trainer's output: ", what.message()), log_.tail());
+  }
+}
+
+void PackRun::OnExit(const ProcessExit& exit) {
+  kill_timer_.Stop();
+  if (!exit.spawn.ok()) {
+    phase_ = Phase::kStarting;  // there is no process to end
+    return Trouble(std::string(exit.spawn.message()));
+  }
+  spdlog::info("{}: trainer {}", name_, DescribeExit(exit));
+  log_.Finish();
+  for (Member& member : members_) {
+    if (!member.reporter->ended()) EndMember(&member, exit);
+  }
+  Finish();
+}
+
+void PackRun::EndMember(Member* member, const ProcessExit& exit) {
+  if (stopping_ || killed_ || exit.code == kExitPreempted) {
+    // Also where the trainer did not get to its checkpoint: the attempt was stopped, it did not
+    // fail.
+    const std::string reason = stop_reason_.empty() ? "the trainer was told to stop" : stop_reason_;
+    return member->reporter->Release(reason);
+  }
+  result_.troubled = result_.troubled || !started_;
+  const bool usage = exit.signal == 0 && exit.code == kExitUsage;
+  member->reporter->Fail(
+      member->step, usage ? "internal" : "crashed",
+      absl::StrCat("the trainer ", DescribeExit(exit), " before seed ", member->seed(), " ended"),
+      log_.tail());
+}
+
+void PackRun::Preempt(const std::string& reason) { Stop(reason, config_->grace); }
+
+void PackRun::Stop(const std::string& reason, absl::Duration grace) {
+  if (phase_ == Phase::kFinished || stopping_) return;
+  stopping_ = true;
+  stop_reason_ = reason;
+  if (phase_ != Phase::kRunning) {
+    ReleaseAll(reason);
+    return Finish();
+  }
+  process_->Signal(SIGTERM);
+  kill_timer_.Start(grace, [this, grace] {
+    spdlog::warn("{}: the trainer did not stop within {} and is killed", name_,
+                 absl::FormatDuration(grace));
+    killed_ = true;
+    process_->Signal(SIGKILL);
+  });
+}
+
+void PackRun::OnLeaseEnded(const LeaseKey& key) {
+  if (phase_ == Phase::kFinished) return;
+  for (const Member& member : members_) {
+    // One whose training is over does not keep the others from theirs.
+    if (member.reporter->key() == key && member.ended) return;
+  }
+  if (!AnyActive()) return Stop("no lease of this pack is left", config_->stop_grace);
+  Preempt("another job of its pack was stopped");
+}
+
+void PackRun::Kill(const std::string& reason) {
+  if (phase_ == Phase::kFinished) return;
+  if (phase_ != Phase::kRunning) return Preempt(reason);
+  if (stop_reason_.empty()) stop_reason_ = reason;
+  killed_ = true;
+  process_->Signal(SIGKILL);
+}
+
+void PackRun::Trouble(const std::string& reason) {
+  spdlog::error("{}: {}", name_, reason);
+  result_.troubled = true;
+  ReleaseAll(reason);
+  Finish();
+}
+
+void PackRun::ReleaseAll(const std::string& reason) {
+  for (Member& member : members_) member.reporter->Release(reason);
+}
+
+void PackRun::Finish() {
+  phase_ = Phase::kFinished;
+  kill_timer_.Stop();
+  on_finished_(result_);
+}
+
+PackRun::Member* PackRun::Find(uint32_t seed) {
+  // The reader lets no other seed through.
+  return &*std::find_if(members_.begin(), members_.end(),
+                        [seed](const Member& member) { return member.seed() == seed; });
+}
+
+bool PackRun::AnyActive() const {
+  return std::any_of(members_.begin(), members_.end(),
+                     [](const Member& member) { return !member.reporter->ended(); });
+}
+
+}  // namespace coppice::worker

@@ -1,0 +1,120 @@
+#include "worker/daemon/resume_check.h"
+
+#include <spdlog/spdlog.h>
+
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/digest.h"
+#include "common/base/files.h"
+#include "common/base/status_macros.h"
+
+namespace coppice::worker {
+namespace {
+
+// NOT_FOUND and DATA_LOSS speak against the checkpoint, every other code against this machine.
+absl::Status VerifyFile(const CheckpointPlace& place, const v1::Checkpoint& checkpoint) {
+  if (place.shared && !FileExists(JoinPath(place.root, kStoreIdFile))) {
+    return absl::UnavailableError(
+        absl::StrCat("the checkpoint folder ", place.root, " is not there any more"));
+  }
+  const std::string file = JoinPath(place.root, checkpoint.path());
+  COPPICE_ASSIGN_OR_RETURN(const std::string digest, DigestOfFile(file));
+  if (digest == checkpoint.digest()) return absl::OkStatus();
+  return absl::DataLossError(
+      absl::StrCat(file, " has digest ", digest, " instead of ", checkpoint.digest()));
+}
+
+}  // namespace
+
+ResumeCheck::ResumeCheck(const Environment* environment, Session* session,
+                         const CheckpointPlace& place, const v1::Lease& lease, Done done)
+    : environment_(environment),
+      session_(session),
+      place_(place),
+      lease_(lease.lease()),
+      done_(std::move(done)),
+      callbacks_(environment->main) {
+  if (lease.has_resume()) resume_ = lease.resume();
+}
+
+ResumeCheck::~ResumeCheck() { session_->Cancel(call_); }
+
+void ResumeCheck::Check() {
+  if (!resume_) {
+    environment_->main(callbacks_.Bind([this] { Finish(absl::OkStatus()); }));
+    return;
+  }
+  if (!IsSafeRelativePath(resume_->path())) return Reject("its path is not a relative one");
+  environment_->background(
+      [place = place_, checkpoint = *resume_, done = callbacks_.Bind([this](absl::Status status) {
+        OnChecked(status);
+      })] { done(VerifyFile(place, checkpoint)); });
+}
+
+void ResumeCheck::OnChecked(const absl::Status& status) {
+  if (status.ok()) return Finish(status);
+  const bool bad = absl::IsNotFound(status) || absl::IsDataLoss(status);
+  if (bad && !place_.shared && !downloaded_) return Download();
+  if (!bad) return Finish(status);
+  Reject(std::string(status.message()));
+}
+
+void ResumeCheck::Download() {
+  v1::DownloadCheckpointRequest request;
+  *request.mutable_lease() = lease_;
+  request.set_step(resume_->step());
+  request.set_path(resume_->path());
+  const std::string file = JoinPath(place_.root, resume_->path());
+  const auto attempt = [environment = environment_, request, file, bytes = resume_->bytes()](
+                           const std::string& worker_id,
+                           std::function<void(absl::Status)> answer) mutable {
+    request.set_worker_id(worker_id);
+    environment->coordinator->DownloadCheckpoint(request, bytes, file, std::move(answer));
+  };
+  call_ = session_->Call("a checkpoint's download", attempt, [this](absl::Status status) {
+    if (absl::IsAborted(status)) return Finish(status);
+    downloaded_ = true;
+    if (status.ok()) return Check();
+    OnChecked(status);
+  });
+}
+
+void ResumeCheck::Reject(const std::string& reason) {
+  spdlog::warn("job {} (epoch {}): the checkpoint of step {} cannot be resumed from: {}",
+               lease_.job_id(), lease_.epoch(), resume_->step(), reason);
+  v1::RejectCheckpointRequest request;
+  *request.mutable_lease() = lease_;
+  request.set_step(resume_->step());
+  request.set_path(resume_->path());
+  request.set_reason(reason);
+  auto response = std::make_shared<v1::RejectCheckpointResponse>();
+  const auto attempt = [environment = environment_, request, response](
+                           const std::string& worker_id,
+                           std::function<void(absl::Status)> answer) mutable {
+    request.set_worker_id(worker_id);
+    environment->coordinator->RejectCheckpoint(
+        request, [response, answer](absl::StatusOr<v1::RejectCheckpointResponse> result) {
+          if (result.ok()) *response = *result;
+          answer(result.status());
+        });
+  };
+  call_ =
+      session_->Call("a checkpoint's rejection", attempt, [this, response](absl::Status status) {
+        if (absl::IsNotFound(status)) status = absl::AbortedError(status.message());
+        if (!status.ok()) return Finish(status);
+        // A coordinator that names the same one again would keep us here for ever.
+        if (response->has_resume() && response->resume().step() >= resume_->step()) {
+          return Finish(absl::InternalError("the coordinator names a rejected checkpoint again"));
+        }
+        resume_.reset();
+        if (response->has_resume()) resume_ = response->resume();
+        downloaded_ = false;
+        Check();
+      });
+}
+
+void ResumeCheck::Finish(absl::Status status) { done_(std::move(status), resume_); }
+
+}  // namespace coppice::worker

@@ -1,0 +1,62 @@
+#ifndef COPPICE_WORKER_DAEMON_RESUME_CHECK_H_
+#define COPPICE_WORKER_DAEMON_RESUME_CHECK_H_
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "coppice/v1/coordinator.pb.h"
+#include "worker/daemon/sequence.h"
+#include "worker/daemon/session.h"
+
+namespace coppice::worker {
+
+// Where checkpoints lie on this machine.
+struct CheckpointPlace {
+  std::string root;     // absolute
+  bool shared = false;  // the coordinator's own folder; otherwise a scratch folder, and files
+                        // travel over the wire
+};
+// The file in the checkpoint root that names the coordinator's store.
+inline constexpr char kStoreIdFile[] = ".coppice-store";
+
+// Purpose: finds the checkpoint that a member resumes from: fetches it where the folder is not
+// shared, holds it against its digest, rejects a bad one and goes on with the one the coordinator
+// names instead. Owned by a PackRun; lives on the agent's sequence. Destruction ends it without
+// `done`. Codes given to `done`: OK (`resume` is on disk and whole, or unset: from step 0); ABORTED
+// (the lease is over); anything else is this machine's trouble (a disk that cannot be read, a
+// folder that is gone), for which no checkpoint is to be given up.
+class ResumeCheck {
+ public:
+  using Done = std::function<void(absl::Status, std::optional<v1::Checkpoint> resume)>;
+
+  ResumeCheck(const Environment* environment, Session* session, const CheckpointPlace& place,
+              const v1::Lease& lease, Done done);
+  ~ResumeCheck();
+  ResumeCheck(const ResumeCheck&) = delete;
+  ResumeCheck& operator=(const ResumeCheck&) = delete;
+
+  void Start() { Check(); }
+
+ private:
+  void Check();
+  void OnChecked(const absl::Status& status);
+  void Download();
+  void Reject(const std::string& reason);
+  void Finish(absl::Status status);
+
+  const Environment* const environment_;
+  Session* const session_;
+  const CheckpointPlace place_;
+  const v1::LeaseRef lease_;
+  const Done done_;
+  CallbackOwner callbacks_;
+  std::optional<v1::Checkpoint> resume_;
+  bool downloaded_ = false;  // the present one
+  Session::CallId call_ = 0;
+};
+
+}  // namespace coppice::worker
+
+#endif  // COPPICE_WORKER_DAEMON_RESUME_CHECK_H_

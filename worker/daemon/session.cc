@@ -1,0 +1,212 @@
+#include "worker/daemon/session.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace coppice::worker {
+namespace {
+
+constexpr absl::Duration kFirstDelay = absl::Milliseconds(200);
+constexpr absl::Duration kLongestDelay = absl::Seconds(5);
+
+// What another try may change. INTERNAL and UNKNOWN are a coordinator in trouble or a broken
+// connection, CANCELLED one that is shutting down, the two about permission a token that is being
+// replaced.
+bool MayPass(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kUnavailable:
+    case absl::StatusCode::kResourceExhausted:
+    case absl::StatusCode::kDeadlineExceeded:
+    case absl::StatusCode::kCancelled:
+    case absl::StatusCode::kInternal:
+    case absl::StatusCode::kUnknown:
+    case absl::StatusCode::kUnauthenticated:
+    case absl::StatusCode::kPermissionDenied:
+      return true;
+    default:
+      return false;
+  }
+}
+
+std::string Text(const absl::Status& status) { return status.ToString(); }
+
+}  // namespace
+
+struct Session::PendingCall {
+  PendingCall(const Environment* environment, std::string what, Attempt attempt,
+              std::function<void(absl::Status)> done)
+      : what(std::move(what)),
+        attempt(std::move(attempt)),
+        done(std::move(done)),
+        backoff(kFirstDelay, kLongestDelay),
+        timer(environment) {}
+
+  const std::string what;
+  const Attempt attempt;
+  const std::function<void(absl::Status)> done;
+  Backoff backoff;
+  Timer timer;
+  bool said = false;       // that it failed
+  bool not_found = false;  // once already, by a registration that is over
+};
+
+Session::Session(const Environment* environment, v1::RegisterRequest self, Hooks hooks)
+    : environment_(environment),
+      self_(std::move(self)),
+      hooks_(std::move(hooks)),
+      callbacks_(environment->main),
+      backoff_(kFirstDelay, kLongestDelay),
+      timer_(environment) {}
+
+Session::~Session() = default;
+
+void Session::Register() {
+  if (registering_ || stopped_) return;
+  registering_ = true;
+  registered_ = false;
+  timer_.Stop();
+  v1::RegisterRequest request = self_;
+  for (v1::HeldLease& held : hooks_.held()) *request.add_held() = std::move(held);
+  environment_->coordinator->Register(
+      request, callbacks_.Bind([this](absl::StatusOr<v1::RegisterResponse> answer) {
+        OnRegisterAnswer(std::move(answer));
+      }));
+}
+
+void Session::OnRegisterAnswer(absl::StatusOr<v1::RegisterResponse> answer) {
+  registering_ = false;
+  absl::Status status = answer.status();
+  if (!answer.ok() && MayPass(status)) {
+    SetConnected(false, status);
+    timer_.Start(backoff_.Next(), [this] { Register(); });
+    return;
+  }
+  if (status.ok() && answer->worker_id().empty()) {
+    status = absl::InternalError("the coordinator's registration names no worker");
+  }
+  if (status.ok()) status = hooks_.on_registered(*answer);
+  if (!status.ok()) {
+    stopped_ = true;
+    hooks_.on_fatal(status);
+    return;
+  }
+  backoff_.Reset();
+  registered_ = true;
+  ++registration_;
+  worker_id_ = answer->worker_id();
+  heartbeat_interval_ =
+      absl::Milliseconds(std::clamp<uint32_t>(answer->heartbeat_interval_ms(), 50, 600'000));
+  SetConnected(true, absl::OkStatus());
+  spdlog::info("registered as {} ({}), a heartbeat every {}", self_.name(), worker_id_,
+               absl::FormatDuration(heartbeat_interval_));
+  timer_.Start(heartbeat_interval_, [this] { SendHeartbeat(); });
+  std::vector<std::function<void()>> waiting;
+  waiting.swap(when_registered_);
+  for (const auto& callback : waiting) callback();
+}
+
+void Session::WhenRegistered(std::function<void()> callback) {
+  if (registered_) {
+    environment_->main(callbacks_.Bind(std::move(callback)));
+  } else {
+    when_registered_.push_back(std::move(callback));
+  }
+}
+
+void Session::WorkerUnknown(uint64_t registration) {
+  if (!registered_ || registration != registration_) return;
+  spdlog::warn("the coordinator does not know this worker any more; registering again");
+  Register();
+}
+
+void Session::SendHeartbeat() {
+  if (!registered_) return;
+  v1::HeartbeatRequest request;
+  request.set_worker_id(worker_id_);
+  request.set_draining(hooks_.draining());
+  for (v1::HeldLease& held : hooks_.held()) *request.add_held() = std::move(held);
+  environment_->coordinator->Heartbeat(
+      request, callbacks_.Bind([this, registration = registration_](
+                                   absl::StatusOr<v1::HeartbeatResponse> answer) {
+        OnHeartbeatAnswer(registration, std::move(answer));
+      }));
+}
+
+void Session::OnHeartbeatAnswer(uint64_t registration,
+                                absl::StatusOr<v1::HeartbeatResponse> answer) {
+  if (!registered_ || registration != registration_) return;
+  if (absl::IsNotFound(answer.status())) return WorkerUnknown(registration);
+  SetConnected(answer.ok(), answer.status());
+  absl::Duration delay = heartbeat_interval_;
+  if (answer.ok()) {
+    backoff_.Reset();
+    hooks_.on_heartbeat(*answer);
+  } else {
+    delay = std::min(delay, backoff_.Next());
+  }
+  timer_.Start(delay, [this] { SendHeartbeat(); });
+}
+
+void Session::SetConnected(bool connected, const absl::Status& status) {
+  if (connected && !connected_) {
+    connected_since_ = environment_->clock->Monotonic();
+    if (said_disconnected_) spdlog::info("connected to the coordinator");
+    said_disconnected_ = false;
+  }
+  connected_ = connected;
+  if (!connected && !said_disconnected_) {
+    said_disconnected_ = true;
+    spdlog::warn("{}; trying again until it answers, running jobs go on",
+                 environment_->coordinator->Explain(status));
+  }
+}
+
+Session::CallId Session::Call(std::string what, Attempt attempt,
+                              std::function<void(absl::Status)> done) {
+  const CallId id = ++last_call_;
+  calls_.emplace(id, std::make_unique<PendingCall>(environment_, std::move(what),
+                                                   std::move(attempt), std::move(done)));
+  Try(id);
+  return id;
+}
+
+void Session::Cancel(CallId id) { calls_.erase(id); }
+
+void Session::Try(CallId id) {
+  const auto it = calls_.find(id);
+  if (it == calls_.end()) return;
+  if (!registered_) {
+    when_registered_.push_back([this, id] { Try(id); });
+    return;
+  }
+  it->second->attempt(
+      worker_id_, callbacks_.Bind([this, id, registration = registration_](absl::Status status) {
+        OnTried(id, registration, status);
+      }));
+}
+
+void Session::OnTried(CallId id, uint64_t registration, const absl::Status& status) {
+  const auto it = calls_.find(id);
+  if (it == calls_.end()) return;
+  PendingCall& call = *it->second;
+  if (absl::IsNotFound(status) && !call.not_found) {
+    call.not_found = true;
+    WorkerUnknown(registration);
+    return Try(id);
+  }
+  if (MayPass(status)) {
+    if (!call.said && connected_) {
+      call.said = true;
+      spdlog::warn("{} failed ({}); trying again", call.what, Text(status));
+    }
+    call.timer.Start(call.backoff.Next(), [this, id] { Try(id); });
+    return;
+  }
+  const std::function<void(absl::Status)> done = std::move(it->second->done);
+  calls_.erase(it);
+  done(status);
+}
+
+}  // namespace coppice::worker

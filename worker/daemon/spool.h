@@ -1,0 +1,83 @@
+// What an attempt has to report, kept on disk until the coordinator has taken it.
+#ifndef COPPICE_WORKER_DAEMON_SPOOL_H_
+#define COPPICE_WORKER_DAEMON_SPOOL_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "coppice/v1/coordinator.pb.h"
+
+namespace coppice::worker {
+
+// Numbered messages for the stream, and the calls that have their place among them: a commit comes
+// after the rows it covers, an end after everything. worker_id is left empty; it is filled in when
+// the record is sent.
+using SpoolRecord =
+    std::variant<v1::StreamMetricsRequest, v1::CommitCheckpointRequest, v1::CompleteJobRequest,
+                 v1::FailJobRequest, v1::ReleaseLeaseRequest>;
+
+// The number of a stream message, 0 for every other record.
+uint64_t SequenceOf(const SpoolRecord& record);
+// Complete, fail or release.
+bool IsEnd(const SpoolRecord& record);
+
+struct SpoolContents {
+  v1::Lease lease;
+  std::vector<SpoolRecord> records;
+  uint64_t valid_bytes = 0;
+  bool torn = false;     // the last record was cut off, as a crash in mid-write leaves it
+  bool corrupt = false;  // a record's checksum or form is wrong; it and what follows is left out
+};
+
+// An append-only file of one lease. Form: "CPSPOOL1", then records of
+//   length (u32, little endian; type byte and payload) | XXH3-64 of type and payload (u64) | type
+//   (u8) | payload (a protobuf message)
+// of which the first holds the lease.
+// Owned by a LeaseReporter. Not thread-safe, but may move between threads. Every call may block on
+// the disk. Codes as in common/base/files.h, and RESOURCE_EXHAUSTED for a record over the limit.
+// Durability: what was appended survives a crash once Sync is OK. After an error the file holds a
+// valid beginning and takes nothing more.
+class Spool {
+ public:
+  static constexpr uint32_t kMaxRecordBytes = 4 << 20;
+
+  // ALREADY_EXISTS when there is such a file.
+  static absl::StatusOr<std::unique_ptr<Spool>> Create(const std::string& path,
+                                                       const v1::Lease& lease);
+  // Continues a file that Read has understood, behind its last valid record.
+  static absl::StatusOr<std::unique_ptr<Spool>> Continue(const std::string& path,
+                                                         uint64_t valid_bytes);
+  // DATA_LOSS when not even the lease can be read.
+  static absl::StatusOr<SpoolContents> Read(const std::string& path);
+
+  ~Spool();
+  Spool(const Spool&) = delete;
+  Spool& operator=(const Spool&) = delete;
+
+  absl::Status Append(const SpoolRecord& record);
+  absl::Status Sync();
+  absl::Status Remove();
+
+ private:
+  Spool(std::string path, int fd, uint64_t size) : path_(std::move(path)), fd_(fd), size_(size) {}
+  absl::Status AppendFrame(uint8_t type, absl::string_view payload);
+
+  const std::string path_;
+  int fd_;
+  uint64_t size_;  // of what Sync has made durable
+  std::string buffer_;
+  absl::Status error_;
+};
+
+// The file's name for a lease: sorts by job, then epoch.
+std::string SpoolFileName(const v1::LeaseRef& lease);
+
+}  // namespace coppice::worker
+
+#endif  // COPPICE_WORKER_DAEMON_SPOOL_H_

@@ -1,0 +1,310 @@
+#include "worker/daemon/trainer_events.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "common/base/files.h"
+#include "common/base/status_macros.h"
+
+namespace coppice::worker {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr uint64_t kProtocol = 1;
+constexpr size_t kQuotedBytes = 200;
+constexpr size_t kMaxNameBytes = 100;
+constexpr size_t kMaxMessageBytes = 4096;
+constexpr size_t kMaxProvenanceBytes = 16 << 10;
+constexpr std::array<absl::string_view, 6> kFailureKinds = {
+    "nan", "checkpoint", "data", "out_of_memory", "disk", "internal"};
+
+absl::Status Wrong(absl::string_view what) { return absl::InvalidArgumentError(what); }
+
+absl::StatusOr<uint64_t> Unsigned(const Json& json, const char* key, uint64_t maximum) {
+  const auto it = json.find(key);
+  if (it == json.end()) return Wrong(absl::StrCat("`", key, "` is missing"));
+  if (!it->is_number_unsigned() || it->get<uint64_t>() > maximum) {
+    return Wrong(absl::StrCat("`", key, "` is not an integer from 0 to ", maximum));
+  }
+  return it->get<uint64_t>();
+}
+
+absl::StatusOr<std::string> Text(const Json& json, const char* key, size_t maximum) {
+  const auto it = json.find(key);
+  if (it == json.end()) return Wrong(absl::StrCat("`", key, "` is missing"));
+  if (!it->is_string()) return Wrong(absl::StrCat("`", key, "` is not a text"));
+  const std::string& text = it->get_ref<const std::string&>();
+  if (text.size() > maximum) {
+    return Wrong(absl::StrCat("`", key, "` has ", text.size(), " bytes, over ", maximum));
+  }
+  return text;
+}
+
+// JSON has no infinity, but a number such as 1e999 would become one.
+bool IsFiniteNumber(const Json& json) {
+  return json.is_number() && std::isfinite(json.get<double>());
+}
+
+// What a broken program printed may hold anything; a message about it goes to terminals and over
+// the wire.
+std::string Quote(absl::string_view line) {
+  std::string quoted;
+  for (const char c : line.substr(0, kQuotedBytes)) {
+    if (c >= ' ' && c <= '~') {
+      quoted += c;
+    } else {
+      absl::StrAppend(&quoted, "\\x", absl::Hex(static_cast<uint8_t>(c), absl::kZeroPad2));
+    }
+  }
+  if (line.size() > kQuotedBytes) quoted += "...";
+  return quoted;
+}
+
+bool IsDigest(absl::string_view text) {
+  return text.size() == 32 && std::all_of(text.begin(), text.end(), [](char c) {
+           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+         });
+}
+
+}  // namespace
+
+TrainerEventReader::TrainerEventReader(std::vector<Member> members, uint32_t steps)
+    : steps_(steps) {
+  for (Member& member : members) {
+    MemberState& state = members_[member.seed];
+    state.checkpoint_dir = std::move(member.checkpoint_dir);
+    state.start_step = member.start_step;
+    state.progress_step = member.start_step;
+    // An evaluation that a preemption cut off is done again, so a row may stand at the very step of
+    // the resume.
+    state.metrics_step = static_cast<int64_t>(member.start_step) - 1;
+    state.checkpoint_step = static_cast<int64_t>(member.start_step) - 1;
+  }
+}
+
+absl::Status TrainerEventReader::Feed(absl::string_view bytes, std::vector<TrainerEvent>* events) {
+  while (error_.ok() && !bytes.empty()) {
+    const size_t newline = bytes.find('\n');
+    const absl::string_view piece = bytes.substr(0, newline);
+    if (line_.size() + piece.size() > kMaxLineBytes) {
+      line_.append(piece.data(), std::min<size_t>(piece.size(), kQuotedBytes + 1));
+      error_ = Wrong(absl::StrCat("a line of more than ", kMaxLineBytes, " bytes: ", Quote(line_)));
+      break;
+    }
+    line_.append(piece.data(), piece.size());
+    if (newline == absl::string_view::npos) return absl::OkStatus();
+    bytes.remove_prefix(newline + 1);
+    const absl::Status status = ReadLine(line_, events);
+    if (!status.ok()) {
+      error_ = Wrong(absl::StrCat(status.message(), ", in the line: ", Quote(line_)));
+    }
+    line_.clear();
+  }
+  return error_;
+}
+
+absl::Status TrainerEventReader::ReadLine(absl::string_view line,
+                                          std::vector<TrainerEvent>* events) {
+  const Json json = Json::parse(line.begin(), line.end(), nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object()) return Wrong("not a JSON object");
+  COPPICE_ASSIGN_OR_RETURN(const std::string name, Text(json, "event", kMaxNameBytes));
+  return ReadEvent(name, json, events);
+}
+
+absl::Status TrainerEventReader::ReadEvent(const std::string& name, const Json& json,
+                                           std::vector<TrainerEvent>* events) {
+  const auto read = [&](auto event, auto method) {
+    const absl::Status status = (this->*method)(json, &event);
+    if (status.ok()) events->emplace_back(std::move(event));
+    return status;
+  };
+  if (name == "start") return read(TrainerStart(), &TrainerEventReader::ReadStart);
+  if (name == "failed") return read(TrainerFailed(), &TrainerEventReader::ReadFailed);
+  if (name == "preempted") return read(TrainerPreempted(), &TrainerEventReader::ReadPreempted);
+  const bool needs_start =
+      name == "progress" || name == "metrics" || name == "checkpoint" || name == "done";
+  if (!needs_start) return absl::OkStatus();
+  if (!started_) return Wrong(absl::StrCat("`", name, "` before `start`"));
+  if (name == "progress") return read(TrainerProgress(), &TrainerEventReader::ReadProgress);
+  if (name == "metrics") return read(TrainerMetrics(), &TrainerEventReader::ReadMetrics);
+  if (name == "checkpoint") return read(TrainerCheckpoint(), &TrainerEventReader::ReadCheckpoint);
+  return read(TrainerDone(), &TrainerEventReader::ReadDone);
+}
+
+absl::Status TrainerEventReader::ReadStart(const Json& json, TrainerStart* event) {
+  if (started_) return Wrong("a second `start`");
+  COPPICE_ASSIGN_OR_RETURN(const uint64_t protocol, Unsigned(json, "protocol", UINT32_MAX));
+  if (protocol != kProtocol) {
+    return Wrong(absl::StrCat("the trainer speaks protocol ", protocol, ", this worker ", kProtocol,
+                              "; install both from one build"));
+  }
+  COPPICE_ASSIGN_OR_RETURN(const uint64_t steps, Unsigned(json, "steps", UINT32_MAX));
+  if (steps != steps_) {
+    return Wrong(absl::StrCat("the trainer is to take ", steps_, " steps, it says ", steps));
+  }
+  std::vector<std::pair<uint32_t, uint32_t>> members;
+  COPPICE_RETURN_IF_ERROR(ReadMemberSteps(json, &members));
+  std::set<uint32_t> named;
+  for (const auto& [seed, step] : members) {
+    const MemberState& member = members_.at(seed);
+    // Another step would be another trajectory than the one the coordinator resumes.
+    if (step != member.start_step) {
+      return Wrong(
+          absl::StrCat("seed ", seed, " starts at step ", step, " instead of ", member.start_step));
+    }
+    named.insert(seed);
+  }
+  for (const auto& [seed, member] : members_) {
+    if (!member.ended && named.count(seed) == 0) {
+      return Wrong(absl::StrCat("`start` leaves out seed ", seed));
+    }
+  }
+  const auto provenance = json.find("provenance");
+  if (provenance == json.end() || !provenance->is_object()) {
+    return Wrong("`provenance` is not an object");
+  }
+  event->provenance = provenance->dump();
+  if (event->provenance.size() > kMaxProvenanceBytes) return Wrong("`provenance` is too large");
+  started_ = true;
+  return absl::OkStatus();
+}
+
+absl::Status TrainerEventReader::ReadProgress(const Json& json, TrainerProgress* event) {
+  COPPICE_RETURN_IF_ERROR(ReadMemberSteps(json, &event->members));
+  for (const auto& [seed, step] : event->members) {
+    MemberState& member = members_.at(seed);
+    if (step < member.progress_step) {
+      return Wrong(absl::StrCat("the step of seed ", seed, " goes back from ", member.progress_step,
+                                " to ", step));
+    }
+    member.progress_step = step;
+  }
+  const auto rate = json.find("steps_per_second");
+  if (rate == json.end() || !IsFiniteNumber(*rate) || rate->get<double>() < 0) {
+    return Wrong("`steps_per_second` is not a finite number from 0");
+  }
+  event->steps_per_second = rate->get<double>();
+  return absl::OkStatus();
+}
+
+absl::Status TrainerEventReader::ReadMetrics(const Json& json, TrainerMetrics* event) {
+  MemberState* member = nullptr;
+  COPPICE_RETURN_IF_ERROR(ReadSeedAndStep(json, &event->seed, &event->step, &member));
+  if (event->step <= member->metrics_step) {
+    return Wrong(absl::StrCat("metrics of step ", event->step, " where only steps after ",
+                              member->metrics_step, " are left to report"));
+  }
+  const auto values = json.find("values");
+  if (values == json.end() || !values->is_object() || values->empty() ||
+      values->size() > kMaxValues) {
+    return Wrong(absl::StrCat("`values` is not an object of 1 to ", kMaxValues, " named numbers"));
+  }
+  for (const auto& [name, value] : values->items()) {
+    if (name.empty() || name.size() > kMaxNameBytes) {
+      return Wrong("the name of a metric is empty or too long");
+    }
+    if (!IsFiniteNumber(value)) {
+      return Wrong(absl::StrCat("metric `", name, "` is not a finite number"));
+    }
+    event->values.emplace_back(name, value.get<double>());
+  }
+  member->metrics_step = event->step;
+  return absl::OkStatus();
+}
+
+absl::Status TrainerEventReader::ReadCheckpoint(const Json& json, TrainerCheckpoint* event) {
+  MemberState* member = nullptr;
+  COPPICE_RETURN_IF_ERROR(ReadSeedAndStep(json, &event->seed, &event->step, &member));
+  if (event->step <= member->checkpoint_step) {
+    return Wrong(absl::StrCat("a checkpoint of step ", event->step, " behind one of step ",
+                              member->checkpoint_step));
+  }
+  COPPICE_ASSIGN_OR_RETURN(const std::string path, Text(json, "path", kMaxMessageBytes));
+  const std::string prefix = member->checkpoint_dir + "/";
+  event->file = absl::StartsWith(path, prefix) ? path.substr(prefix.size()) : path;
+  if (!IsSafeRelativePath(event->file)) {
+    return Wrong(absl::StrCat("`path` is not inside ", member->checkpoint_dir));
+  }
+  COPPICE_ASSIGN_OR_RETURN(event->digest, Text(json, "digest", 32));
+  if (!IsDigest(event->digest)) return Wrong("`digest` is not 32 hex digits");
+  COPPICE_ASSIGN_OR_RETURN(event->bytes, Unsigned(json, "bytes", uint64_t{1} << 50));
+  if (event->bytes == 0) return Wrong("`bytes` is 0");
+  member->checkpoint_step = event->step;
+  return absl::OkStatus();
+}
+
+absl::Status TrainerEventReader::ReadDone(const Json& json, TrainerDone* event) {
+  MemberState* member = nullptr;
+  COPPICE_RETURN_IF_ERROR(ReadSeedAndStep(json, &event->seed, &event->step, &member));
+  // A member that was resumed from its last step has nothing left to write.
+  if (event->step != steps_ ||
+      (member->checkpoint_step != steps_ && member->start_step != steps_)) {
+    return Wrong(absl::StrCat("`done` of seed ", event->seed, " at step ", event->step,
+                              " with a last checkpoint at step ", member->checkpoint_step, " of ",
+                              steps_));
+  }
+  member->ended = true;
+  return absl::OkStatus();
+}
+
+absl::Status TrainerEventReader::ReadFailed(const Json& json, TrainerFailed* event) {
+  MemberState* member = nullptr;
+  COPPICE_RETURN_IF_ERROR(ReadSeedAndStep(json, &event->seed, &event->step, &member));
+  COPPICE_ASSIGN_OR_RETURN(event->kind, Text(json, "kind", kMaxNameBytes));
+  if (std::find(kFailureKinds.begin(), kFailureKinds.end(), event->kind) == kFailureKinds.end()) {
+    return Wrong(absl::StrCat("unknown `kind` of failure ", Quote(event->kind)));
+  }
+  COPPICE_ASSIGN_OR_RETURN(event->message, Text(json, "message", kMaxLineBytes));
+  member->ended = true;
+  return absl::OkStatus();
+}
+
+absl::Status TrainerEventReader::ReadPreempted(const Json& json, TrainerPreempted* event) {
+  MemberState* member = nullptr;
+  COPPICE_RETURN_IF_ERROR(ReadSeedAndStep(json, &event->seed, &event->step, &member));
+  member->ended = true;
+  return absl::OkStatus();
+}
+
+absl::Status TrainerEventReader::ReadSeedAndStep(const Json& json, uint32_t* seed, uint32_t* step,
+                                                 MemberState** member) {
+  COPPICE_ASSIGN_OR_RETURN(const uint64_t seed_value, Unsigned(json, "seed", UINT32_MAX));
+  COPPICE_ASSIGN_OR_RETURN(const uint64_t step_value, Unsigned(json, "step", steps_));
+  *seed = static_cast<uint32_t>(seed_value);
+  *step = static_cast<uint32_t>(step_value);
+  const auto it = members_.find(*seed);
+  if (it == members_.end()) return Wrong(absl::StrCat("seed ", *seed, " is not in this pack"));
+  if (it->second.ended) return Wrong(absl::StrCat("seed ", *seed, " has ended"));
+  if (*step < it->second.start_step) {
+    return Wrong(absl::StrCat("step ", *step, " of seed ", *seed, " lies before its start at ",
+                              it->second.start_step));
+  }
+  *member = &it->second;
+  return absl::OkStatus();
+}
+
+absl::Status TrainerEventReader::ReadMemberSteps(
+    const Json& json, std::vector<std::pair<uint32_t, uint32_t>>* members) const {
+  const auto list = json.find("members");
+  if (list == json.end() || !list->is_array() || list->size() > members_.size()) {
+    return Wrong("`members` is not a list of this pack's seeds");
+  }
+  for (const Json& entry : *list) {
+    if (!entry.is_object()) return Wrong("an entry of `members` is not an object");
+    COPPICE_ASSIGN_OR_RETURN(const uint64_t seed, Unsigned(entry, "seed", UINT32_MAX));
+    COPPICE_ASSIGN_OR_RETURN(const uint64_t step, Unsigned(entry, "step", steps_));
+    if (members_.count(static_cast<uint32_t>(seed)) == 0) {
+      return Wrong(absl::StrCat("seed ", seed, " is not in this pack"));
+    }
+    members->emplace_back(static_cast<uint32_t>(seed), static_cast<uint32_t>(step));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace coppice::worker

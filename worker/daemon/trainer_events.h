@@ -1,0 +1,114 @@
+// The reader's side of docs/trainer-protocol.md: what a trainer prints, checked.
+#ifndef COPPICE_WORKER_DAEMON_TRAINER_EVENTS_H_
+#define COPPICE_WORKER_DAEMON_TRAINER_EVENTS_H_
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "nlohmann/json_fwd.hpp"
+
+namespace coppice::worker {
+
+struct TrainerStart {
+  std::string provenance;  // JSON object
+};
+struct TrainerProgress {
+  std::vector<std::pair<uint32_t, uint32_t>> members;  // seed, step
+  double steps_per_second = 0;
+};
+struct TrainerMetrics {
+  uint32_t seed = 0;
+  uint32_t step = 0;
+  std::vector<std::pair<std::string, double>> values;
+};
+struct TrainerCheckpoint {
+  uint32_t seed = 0;
+  uint32_t step = 0;
+  std::string file;  // relative to the member's checkpoint folder
+  std::string digest;
+  uint64_t bytes = 0;
+};
+struct TrainerDone {
+  uint32_t seed = 0;
+  uint32_t step = 0;
+};
+struct TrainerFailed {
+  uint32_t seed = 0;
+  uint32_t step = 0;
+  std::string kind;
+  std::string message;
+};
+struct TrainerPreempted {
+  uint32_t seed = 0;
+  uint32_t step = 0;
+};
+using TrainerEvent = std::variant<TrainerStart, TrainerProgress, TrainerMetrics, TrainerCheckpoint,
+                                  TrainerDone, TrainerFailed, TrainerPreempted>;
+
+// Splits a trainer's stdout into lines and each line into an event, and holds every field against
+// what this pack may say: seeds it has, steps that do not run backwards or beyond the end, finite
+// numbers, checkpoints inside the member's folder, `done` only behind the last checkpoint. An event
+// of an unknown name is skipped; anything else that is not understood is an error, and the
+// trainer's word is worth nothing from there on. Owned by a PackRun. Not thread-safe. Pure: no
+// clock, no files.
+class TrainerEventReader {
+ public:
+  static constexpr size_t kMaxLineBytes = 1 << 20;
+  static constexpr size_t kMaxValues = 1024;  // in one metrics event
+
+  struct Member {
+    uint32_t seed = 0;
+    uint32_t start_step = 0;
+    std::string checkpoint_dir;  // absolute, as in the run spec
+  };
+  TrainerEventReader(std::vector<Member> members, uint32_t steps);
+
+  // Appends the events that `bytes` completes. INVALID_ARGUMENT says what is wrong and quotes the
+  // line, shortened; every later call gives the same error.
+  absl::Status Feed(absl::string_view bytes, std::vector<TrainerEvent>* events);
+  // Bytes of a line that has not ended yet.
+  size_t pending_bytes() const { return line_.size(); }
+
+ private:
+  struct MemberState {
+    std::string checkpoint_dir;
+    uint32_t start_step = 0;
+    int64_t progress_step = 0;
+    int64_t metrics_step = -1;
+    int64_t checkpoint_step = -1;
+    bool ended = false;
+  };
+  using Json = nlohmann::json;
+
+  absl::Status ReadLine(absl::string_view line, std::vector<TrainerEvent>* events);
+  absl::Status ReadEvent(const std::string& name, const Json& json,
+                         std::vector<TrainerEvent>* events);
+  absl::Status ReadStart(const Json& json, TrainerStart* event);
+  absl::Status ReadProgress(const Json& json, TrainerProgress* event);
+  absl::Status ReadMetrics(const Json& json, TrainerMetrics* event);
+  absl::Status ReadCheckpoint(const Json& json, TrainerCheckpoint* event);
+  absl::Status ReadDone(const Json& json, TrainerDone* event);
+  absl::Status ReadFailed(const Json& json, TrainerFailed* event);
+  absl::Status ReadPreempted(const Json& json, TrainerPreempted* event);
+  // The member and step that an event names; `member` is one that has not ended.
+  absl::Status ReadSeedAndStep(const Json& json, uint32_t* seed, uint32_t* step,
+                               MemberState** member);
+  absl::Status ReadMemberSteps(const Json& json,
+                               std::vector<std::pair<uint32_t, uint32_t>>* members) const;
+
+  const uint32_t steps_;
+  std::map<uint32_t, MemberState> members_;  // by seed
+  bool started_ = false;
+  std::string line_;
+  absl::Status error_;
+};
+
+}  // namespace coppice::worker
+
+#endif  // COPPICE_WORKER_DAEMON_TRAINER_EVENTS_H_

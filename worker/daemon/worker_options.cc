@@ -1,0 +1,196 @@
+#include "worker/daemon/worker_options.h"
+
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <iostream>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "common/base/ids.h"
+#include "common/base/status_macros.h"
+#include "worker/daemon/scratch.h"
+
+namespace coppice::worker {
+namespace {
+
+constexpr size_t kKeptFiles = 500;  // logs and run specs of earlier packs
+constexpr size_t kSuffixLength = 4;
+
+// Adds a flag that takes "90s", "5m", "1h30m".
+void AddDuration(CLI::App* app, const std::string& name, absl::Duration* value,
+                 const std::string& help) {
+  app->add_option_function<std::string>(
+         name,
+         [name, value](const std::string& text) {
+           if (!absl::ParseDuration(text, value) || *value <= absl::ZeroDuration()) {
+             throw CLI::ValidationError(name,
+                                        "'" + text + "' is not a duration, for example 90s or 5m");
+           }
+         },
+         help)
+      ->type_name("DURATION");
+}
+
+// A suffix that stays with the state folder, so that a worker that starts again takes its own
+// place.
+absl::StatusOr<std::string> DefaultName(const std::string& state_dir) {
+  const std::string file = JoinPath(state_dir, "name-suffix");
+  auto suffix = ReadFile(file);
+  if (absl::IsNotFound(suffix.status())) {
+    suffix = RandomId().substr(0, kSuffixLength);
+    COPPICE_RETURN_IF_ERROR(WriteFileAtomically(file, *suffix));
+  }
+  COPPICE_RETURN_IF_ERROR(suffix.status());
+  return absl::StrCat(HostName(), "-", absl::StripAsciiWhitespace(*suffix));
+}
+
+absl::StatusOr<std::string> Absolute(const std::string& path) {
+  std::error_code error;
+  const std::filesystem::path absolute = std::filesystem::absolute(path, error).lexically_normal();
+  if (error) {
+    return absl::InternalError(absl::StrCat("cannot resolve ", path, ": ", error.message()));
+  }
+  std::string text = absolute.string();
+  while (text.size() > 1 && absl::EndsWith(text, "/")) text.pop_back();
+  return text;
+}
+
+absl::StatusOr<std::string> FindTrainer(const std::string& given) {
+  std::string path = given;
+  if (path.empty()) {
+    std::error_code error;
+    const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
+    path =
+        (error ? std::filesystem::path("coppice-trainer") : self.parent_path() / "coppice-trainer")
+            .string();
+  }
+  COPPICE_ASSIGN_OR_RETURN(path, Absolute(path));
+  if (::access(path.c_str(), X_OK) == 0) return path;
+  return absl::InvalidArgumentError(absl::StrCat(
+      "no trainer at ", path, "; build coppice-trainer, or name it with --trainer PATH"));
+}
+
+absl::Status UseSharedFolder(const std::string& folder, AgentConfig* config) {
+  COPPICE_ASSIGN_OR_RETURN(const std::string root, Absolute(folder));
+  auto id = ReadFile(JoinPath(root, kStoreIdFile));
+  if (!id.ok()) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        root, " is not a coordinator's checkpoint folder (", id.status().message(),
+        "); give --checkpoint-dir the coordinator's folder as this machine sees it, or leave the "
+        "flag out to send checkpoints over the network"));
+  }
+  if (::access(root.c_str(), W_OK | X_OK) != 0) {
+    return absl::PermissionDeniedError(absl::StrCat("cannot write to checkpoint folder ", root));
+  }
+  config->store_id = std::string(absl::StripAsciiWhitespace(*id));
+  config->pack.checkpoints = {root, true};
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+std::optional<WorkerOptions> ParseWorkerOptions(int argc, const char* const* argv, int* exit_code) {
+  WorkerOptions options;
+  CLI::App app(
+      "Coppice's worker daemon: takes leases from a coordinator and runs a trainer in each "
+      "of its slots.",
+      "coppice-worker");
+  app.set_version_flag("--version", std::string("coppice-worker ") + COPPICE_VERSION);
+  app.add_option("--coordinator", options.coordinator, "the coordinator")
+      ->type_name("HOST:PORT")
+      ->envname("COPPICE_COORDINATOR")
+      ->capture_default_str();
+  app.add_option("--name", options.name,
+                 "unique among workers (default: the host's name and a suffix)");
+  app.add_option("--slots", options.slots, "trainers at the same time")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  app.add_option("--pack", options.pack, "jobs that one trainer takes at most")
+      ->check(CLI::Range(1, 4096))
+      ->capture_default_str();
+  app.add_option("--threads", options.threads, "threads of each trainer (default: cores / slots)")
+      ->check(CLI::Range(1, 1024));
+  app.add_option("--state-dir", options.state_dir, "spool, run specs, logs")
+      ->type_name("DIR")
+      ->capture_default_str();
+  app.add_option("--checkpoint-dir", options.checkpoint_dir,
+                 "the coordinator's checkpoint folder, where this machine sees it (default: "
+                 "checkpoints go over the network)")
+      ->type_name("DIR");
+  app.add_option("--trainer", options.trainer,
+                 "the trainer program (default: coppice-trainer beside this one)")
+      ->type_name("PATH");
+  app.add_option("--device", options.device, "where trainers compute")
+      ->check(CLI::IsMember({"auto", "cpu", "cuda"}))
+      ->capture_default_str();
+  AddDuration(&app, "--grace", &options.grace,
+              "from SIGTERM to the exit, for checkpoints (default: 25s)");
+  AddDuration(&app, "--idle-exit", &options.idle_exit,
+              "exit when there was no work for so long (default: stay)");
+  app.add_flag("--exit-when-drained", options.exit_when_drained,
+               "exit when the coordinator drains this worker and nothing runs any more");
+  app.add_option("--log-level", options.log_level, "trace, debug, info, warn, error or off")
+      ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error", "off"}))
+      ->capture_default_str();
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    *exit_code = app.exit(error) == 0 ? 0 : 2;
+    return std::nullopt;
+  }
+  return options;
+}
+
+absl::StatusOr<PreparedWorker> PrepareWorker(const WorkerOptions& options) {
+  COPPICE_ASSIGN_OR_RETURN(const std::string state, Absolute(options.state_dir));
+  AgentConfig config;
+  config.spool_dir = JoinPath(state, "spool");
+  config.pack.runs_dir = JoinPath(state, "runs");
+  config.pack.logs_dir = JoinPath(state, "logs");
+  const std::string scratch = JoinPath(state, "scratch");
+  for (const std::string& folder :
+       {config.spool_dir, config.pack.runs_dir, config.pack.logs_dir, scratch}) {
+    COPPICE_RETURN_IF_ERROR(MakeDirectories(folder));
+  }
+  auto lock = FileLock::Acquire(JoinPath(state, "lock"));
+  if (absl::IsFailedPrecondition(lock.status())) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("another worker uses ", state,
+                     "; give each worker of a machine a folder of its own with --state-dir DIR"));
+  }
+  COPPICE_RETURN_IF_ERROR(lock.status());
+  KeepNewest(config.pack.runs_dir, kKeptFiles);
+  KeepNewest(config.pack.logs_dir, kKeptFiles);
+
+  COPPICE_ASSIGN_OR_RETURN(config.pack.trainer, FindTrainer(options.trainer));
+  config.pack.checkpoints = {scratch, false};
+  if (!options.checkpoint_dir.empty()) {
+    COPPICE_RETURN_IF_ERROR(UseSharedFolder(options.checkpoint_dir, &config));
+  }
+  config.name = options.name;
+  if (config.name.empty()) {
+    COPPICE_ASSIGN_OR_RETURN(config.name, DefaultName(state));
+  }
+  config.host = HostName();
+  config.device = options.device;
+  config.slots = options.slots;
+  config.pack_width = options.pack;
+  const uint32_t cores = std::max(1u, std::thread::hardware_concurrency());
+  config.pack.threads = options.threads > 0 ? options.threads : std::max(1u, cores / options.slots);
+  config.pack.device = options.device;
+  config.pack.grace = options.grace;
+  config.pack.stop_grace = std::min(config.pack.stop_grace, options.grace);
+  config.grace = options.grace;
+  config.idle_exit = options.idle_exit;
+  config.exit_when_drained = options.exit_when_drained;
+  return PreparedWorker{std::move(*lock), std::move(config)};
+}
+
+}  // namespace coppice::worker

@@ -1,0 +1,48 @@
+#ifndef COPPICE_WORKER_DAEMON_WORKER_OPTIONS_H_
+#define COPPICE_WORKER_DAEMON_WORKER_OPTIONS_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/base/files.h"
+#include "worker/daemon/agent.h"
+
+namespace coppice::worker {
+
+// The command line as it was given.
+struct WorkerOptions {
+  std::string coordinator = "127.0.0.1:7070";
+  std::string name;  // empty: host name and a suffix that the state folder keeps
+  uint32_t slots = 1;
+  uint32_t pack = 1;
+  uint32_t threads = 0;  // 0: cores / slots
+  std::string state_dir = "coppice-worker";
+  std::string checkpoint_dir;  // empty: over the network
+  std::string trainer;         // empty: coppice-trainer beside this program
+  std::string device = "auto";
+  absl::Duration grace = absl::Seconds(25);
+  absl::Duration idle_exit = absl::InfiniteDuration();
+  bool exit_when_drained = false;
+  std::string log_level = "info";
+};
+
+// Parses the command line (and COPPICE_COORDINATOR). Help, version and usage errors are printed,
+// and *exit_code is set to what the program is to end with; then nothing is returned.
+std::optional<WorkerOptions> ParseWorkerOptions(int argc, const char* const* argv, int* exit_code);
+
+// What a worker needs from its disk before it starts.
+struct PreparedWorker {
+  FileLock lock;  // of the state folder
+  AgentConfig config;
+};
+// Makes and locks the state folder, looks for the trainer, holds the checkpoint folder against what
+// it should be. INVALID_ARGUMENT and FAILED_PRECONDITION say what to do; else the codes of
+// common/base/files.h.
+absl::StatusOr<PreparedWorker> PrepareWorker(const WorkerOptions& options);
+
+}  // namespace coppice::worker
+
+#endif  // COPPICE_WORKER_DAEMON_WORKER_OPTIONS_H_
