@@ -1,0 +1,100 @@
+#include "cli/app.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <ostream>
+
+#include "absl/strings/str_cat.h"
+#include "cli/commands/commands.h"
+#include "cli/context.h"
+#include "cli/suggest.h"
+
+namespace coppice::cli {
+namespace {
+
+constexpr char kFooter[] = R"(
+JOB is a job's number or SWEEP/TASK/DEPTH/SEED, for example demo/question/2/0.
+Every query takes --json: protobuf's JSON of the messages in proto/coppice/v1, under their own field names, with 64-bit integers as strings.
+Exit codes: 0 done, 1 failed, 2 wrong usage or a bad spec, 75 preempted and checkpointed.
+Environment: COPPICE_COORDINATOR (as --coordinator), NO_COLOR.
+)";
+
+void AddCommands(CLI::App* app, Context* context, Action* action) {
+  AddLocal(app, context, action);
+  AddSubmit(app, context, action);
+  AddStatus(app, context, action);
+  AddList(app, context, action);
+  AddJobs(app, context, action);
+  AddShow(app, context, action);
+  AddWhy(app, context, action);
+  AddMetrics(app, context, action);
+  AddLogs(app, context, action);
+  AddCancel(app, context, action);
+  AddRetry(app, context, action);
+  AddPause(app, context, action);
+  AddResume(app, context, action);
+  AddWorkers(app, context, action);
+  AddDrain(app, context, action);
+  AddCompletion(app, context, action);
+}
+
+// What is wrong with the command line, with the nearest command for a misspelt one.
+std::string Explain(const CLI::App& app, const CLI::ParseError& error,
+                    const std::vector<std::string>& args) {
+  std::vector<std::string> commands;
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+    if (!command->get_group().empty()) commands.push_back(command->get_name());
+  }
+  size_t at = 0;
+  while (at < args.size() && !args[at].empty() && args[at][0] == '-')
+    at += args[at] == "--coordinator" ? 2 : 1;
+  if (at >= args.size()) {
+    return absl::StrCat(args.empty() ? "no command" : error.what(),
+                        "; `coppice --help` lists the commands");
+  }
+  const std::string& word = args[at];
+  if (std::find(commands.begin(), commands.end(), word) == commands.end() && word != "__complete") {
+    const std::string nearest = Nearest(word, commands);
+    return absl::StrCat("there is no command '", word, "'; ",
+                        nearest.empty() ? "" : absl::StrCat("did you mean '", nearest, "'? "),
+                        "`coppice --help` lists them");
+  }
+  return absl::StrCat(error.what(), "; see `coppice ", word, " --help`");
+}
+
+}  // namespace
+
+int RunCli(const std::vector<std::string>& args, std::ostream& out, std::ostream& err,
+           const Terminal& terminal) {
+  Context context(out, err, terminal);
+  Action action;
+  CLI::App app("Sweeps of small transformer trainings on machines that may vanish", "coppice");
+  app.set_version_flag("--version", COPPICE_VERSION, "Print the version");
+  CLI::Option* coordinator = app.add_option("--coordinator", context.coordinator,
+                                            "Coordinator's address, HOST:PORT or unix:PATH")
+                                 ->envname("COPPICE_COORDINATOR")
+                                 ->default_str("127.0.0.1:7070");
+  context.coordinator = "127.0.0.1:7070";
+  app.require_subcommand(1);
+  app.fallthrough();
+  AddCommands(&app, &context, &action);
+  // Last, or every command would repeat it.
+  app.footer(kFooter);
+
+  std::vector<std::string> reversed(args.rbegin(), args.rend());
+  try {
+    app.parse(reversed);
+  } catch (const CLI::Success& success) {  // --help, --version
+    return app.exit(success, out, err);
+  } catch (const CLI::ParseError& error) {
+    return Report(absl::InvalidArgumentError(Explain(app, error, args)), err);
+  }
+  const auto named = [](const std::string& arg) { return arg.rfind("--coordinator", 0) == 0; };
+  context.coordinator_given =
+      coordinator->count() > 0 && std::any_of(args.begin(), args.end(), named);
+  const absl::StatusOr<int> code = action();
+  out << std::flush;
+  return code.ok() ? *code : Report(code.status(), err);
+}
+
+}  // namespace coppice::cli

@@ -1,0 +1,44 @@
+// One function a command: adds its subcommand, flags and help to the application. When the command
+// line chose it, `*action` is what to do; its result is the exit code.
+#ifndef COPPICE_CLI_COMMANDS_COMMANDS_H_
+#define COPPICE_CLI_COMMANDS_COMMANDS_H_
+
+#include <functional>
+
+#include "absl/status/statusor.h"
+#include "cli/context.h"
+#include "cli/select.h"
+
+namespace CLI {
+class App;
+}
+
+namespace coppice::cli {
+
+using Action = std::function<absl::StatusOr<int>()>;
+
+void AddLocal(CLI::App* app, Context* context, Action* action);
+void AddSubmit(CLI::App* app, Context* context, Action* action);
+void AddStatus(CLI::App* app, Context* context, Action* action);
+void AddList(CLI::App* app, Context* context, Action* action);
+void AddJobs(CLI::App* app, Context* context, Action* action);
+void AddShow(CLI::App* app, Context* context, Action* action);
+void AddWhy(CLI::App* app, Context* context, Action* action);
+void AddMetrics(CLI::App* app, Context* context, Action* action);
+void AddLogs(CLI::App* app, Context* context, Action* action);
+void AddCancel(CLI::App* app, Context* context, Action* action);
+void AddRetry(CLI::App* app, Context* context, Action* action);
+void AddPause(CLI::App* app, Context* context, Action* action);
+void AddResume(CLI::App* app, Context* context, Action* action);
+void AddWorkers(CLI::App* app, Context* context, Action* action);
+void AddDrain(CLI::App* app, Context* context, Action* action);
+// `root` is the application with every other command in it.
+void AddCompletion(CLI::App* root, Context* context, Action* action);
+
+// Flags that several commands share.
+void AddJsonFlag(CLI::App* command, Context* context);
+void AddFilterFlags(CLI::App* command, FilterFlags* flags);
+
+}  // namespace coppice::cli
+
+#endif  // COPPICE_CLI_COMMANDS_COMMANDS_H_

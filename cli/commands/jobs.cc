@@ -1,0 +1,103 @@
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <ostream>
+
+#include "absl/strings/str_cat.h"
+#include "cli/commands/commands.h"
+#include "cli/format.h"
+#include "cli/json.h"
+#include "cli/table.h"
+#include "common/base/status_macros.h"
+
+namespace coppice::cli {
+namespace {
+
+struct Options {
+  std::string target;
+  FilterFlags filter;
+};
+
+std::string OneLine(const std::string& text) {
+  std::string line = Printable(text);
+  for (char& c : line) {
+    if (c == '\n' || c == '\t') c = ' ';
+  }
+  return line;
+}
+
+// Printed page by page: a sweep may have millions.
+absl::Status PrintJson(Client* client, const v1::JobFilter& filter, std::ostream& out) {
+  bool first = true;
+  out << "{\"jobs\": [";
+  COPPICE_RETURN_IF_ERROR(client->ListJobs(filter, true, [&](const v1::ListJobsResponse& page) {
+    for (const v1::Job& job : page.jobs()) {
+      out << (first ? "\n" : ",\n") << ToJson(job, false);
+      first = false;
+    }
+    return out.good();
+  }));
+  out << "\n]}\n";
+  return absl::OkStatus();
+}
+
+absl::StatusOr<int> Jobs(const Options& options, Context* context) {
+  COPPICE_ASSIGN_OR_RETURN(Client * client, context->Connect());
+  COPPICE_ASSIGN_OR_RETURN(v1::JobFilter filter, ResolveTarget(client, options.target));
+  COPPICE_RETURN_IF_ERROR(ApplyFlags(options.filter, &filter));
+  if (context->json) {
+    COPPICE_RETURN_IF_ERROR(PrintJson(client, filter, context->out));
+    return kExitDone;
+  }
+  uint64_t shown = 0;
+  // Each page is a table of its own, so that the first lines come at once.
+  COPPICE_RETURN_IF_ERROR(client->ListJobs(filter, true, [&](const v1::ListJobsResponse& page) {
+    Table table({{"job", Align::kRight},
+                 {"task"},
+                 {"depth", Align::kRight},
+                 {"seed", Align::kRight},
+                 {"state"},
+                 {"step", Align::kRight},
+                 {"of", Align::kRight},
+                 {"id", Align::kRight},
+                 {"gen", Align::kRight},
+                 {"attempts", Align::kRight},
+                 {"worker"},
+                 {"reason"}});
+    for (const v1::Job& job : page.jobs()) {
+      const auto accuracy = [&](const char* name) {
+        for (const v1::MetricValue& metric : job.latest()) {
+          if (metric.name() == name) return FormatAccuracy(metric.value(), true);
+        }
+        return FormatAccuracy(0, false);
+      };
+      table.AddRow({absl::StrCat(job.id()), job.task(), absl::StrCat(job.depth()),
+                    absl::StrCat(job.seed()), v1::JobState_Name(job.state()),
+                    absl::StrCat(job.step()), absl::StrCat(job.steps()), accuracy("id_accuracy"),
+                    accuracy("gen_accuracy"), absl::StrCat(job.attempts()), job.worker(),
+                    OneLine(job.reason())});
+    }
+    shown += static_cast<uint64_t>(page.jobs_size());
+    for (const std::string& line : table.Lines()) {
+      if (page.jobs_size() == 0) break;
+      context->out << (context->terminal.width == 0 ? line
+                                                    : Truncate(line, context->terminal.width))
+                   << "\n";
+    }
+    return context->out.good();
+  }));
+  if (shown == 0) context->out << "no job matches\n";
+  return kExitDone;
+}
+
+}  // namespace
+
+void AddJobs(CLI::App* app, Context* context, Action* action) {
+  CLI::App* command = app->add_subcommand("jobs", "List jobs");
+  const auto options = std::make_shared<Options>();
+  command->add_option("SWEEP", options->target, "SWEEP, or SWEEP/TASK[/DEPTH[/SEED]]");
+  AddFilterFlags(command, &options->filter);
+  AddJsonFlag(command, context);
+  command->callback([=] { *action = [=] { return Jobs(*options, context); }; });
+}
+
+}  // namespace coppice::cli

@@ -1,0 +1,38 @@
+#include "cli/local/local.h"
+
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "cli/commands/commands.h"
+
+namespace coppice::cli {
+
+void AddLocal(CLI::App* app, Context* context, Action* action) {
+  CLI::App* command = app->add_subcommand(
+      "local",
+      "Run a sweep on this machine to its end; nothing else need run. Called again, it continues");
+  const auto options = std::make_shared<LocalOptions>();
+  command->add_option("SPEC", options->spec, "Sweep spec (YAML)")->required();
+  command->add_option("--dir", options->dir, "Run folder [./coppice-<sweep>]");
+  command->add_option("--workers", options->workers, "Workers to start")
+      ->check(CLI::Range(1u, 256u))
+      ->capture_default_str();
+  command
+      ->add_option("--slots", options->slots,
+                   "Packs each worker trains at a time [cores / workers / threads]")
+      ->check(CLI::Range(1u, 1024u));
+  command->add_option("--pack", options->pack, "Seeds trained as one model")
+      ->check(CLI::Range(1u, 4096u))
+      ->capture_default_str();
+  command->add_option("--threads", options->threads, "CPU threads of each trainer")
+      ->check(CLI::Range(1u, 1024u))
+      ->capture_default_str();
+  command->add_flag("--keep-running", options->keep_running,
+                    "Let the coordinator serve on after the end, until Ctrl-C");
+  command->add_flag("--retry", options->retry,
+                    "Give jobs that failed or were cancelled before another chance");
+  command->add_option("--binaries", options->binaries, "Folder of the daemons [where coppice is]");
+  command->callback([=] { *action = [=] { return RunLocal(*options, context); }; });
+}
+
+}  // namespace coppice::cli

@@ -1,0 +1,130 @@
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <ostream>
+
+#include "cli/commands/commands.h"
+#include "cli/follow.h"
+#include "cli/format.h"
+#include "cli/json.h"
+#include "cli/sweep_view.h"
+#include "cli/table.h"
+#include "common/base/status_macros.h"
+
+namespace coppice::cli {
+namespace {
+
+// How long a watcher waits for a coordinator that went away.
+constexpr absl::Duration kPatience = absl::Minutes(10);
+
+struct Options {
+  std::string sweep;
+  bool watch = false;
+};
+
+void PrintLines(std::ostream& out, const std::vector<std::string>& lines) {
+  for (const std::string& line : lines) out << line << "\n";
+  out << std::flush;
+}
+
+absl::StatusOr<int> WatchJson(Client* client, const std::string& sweep, Context* context) {
+  COPPICE_RETURN_IF_ERROR(client->WatchSweep(
+      sweep, kPatience, [] {},
+      [&](const v1::WatchSweepResponse& update) {
+        context->out << ToJson(update, false) << std::endl;
+        return true;
+      }));
+  return kExitDone;
+}
+
+absl::StatusOr<int> Watch(Client* client, const std::string& sweep, Context* context) {
+  SweepFollower follower(context->out, context->terminal, Clock::Real());
+  absl::Status loading;
+  bool fresh = true;
+  // Jobs are listed only after the stream has begun, so that no change falls between.
+  const absl::Status watching = client->WatchSweep(
+      sweep, kPatience, [&] { fresh = true; },
+      [&](const v1::WatchSweepResponse& update) {
+        if (fresh) {
+          SweepModel model;
+          loading = model.Load(client, sweep);
+          if (loading.ok()) follower.Start(std::move(model));
+          // A coordinator that goes away here ends the stream too, which then decides.
+          if (!loading.ok() && !absl::IsUnavailable(loading)) return false;
+          fresh = !loading.ok();
+        }
+        follower.Update(update);
+        return true;
+      });
+  follower.Stop();
+  COPPICE_RETURN_IF_ERROR(loading);
+  COPPICE_RETURN_IF_ERROR(watching);
+  SweepModel last;
+  COPPICE_RETURN_IF_ERROR(last.Load(client, sweep));
+  PrintLines(context->out, StatusLines(last, context->terminal));
+  return kExitDone;
+}
+
+absl::StatusOr<int> Status(const Options& options, Context* context) {
+  COPPICE_ASSIGN_OR_RETURN(Client * client, context->Connect());
+  COPPICE_ASSIGN_OR_RETURN(const std::string sweep, ResolveSweep(client, options.sweep));
+  if (options.watch)
+    return context->json ? WatchJson(client, sweep, context) : Watch(client, sweep, context);
+  if (context->json) {
+    COPPICE_ASSIGN_OR_RETURN(const v1::GetSweepResponse response, client->GetSweep(sweep));
+    context->out << ToJson(response);
+    return kExitDone;
+  }
+  SweepModel model;
+  COPPICE_RETURN_IF_ERROR(model.Load(client, sweep));
+  PrintLines(context->out, StatusLines(model, context->terminal));
+  return kExitDone;
+}
+
+absl::StatusOr<int> List(Context* context) {
+  COPPICE_ASSIGN_OR_RETURN(Client * client, context->Connect());
+  COPPICE_ASSIGN_OR_RETURN(const v1::ListSweepsResponse response, client->ListSweeps());
+  if (context->json) {
+    context->out << ToJson(response);
+    return kExitDone;
+  }
+  if (response.sweeps().empty()) {
+    context->out << "no sweep yet; submit one with `coppice submit SPEC`\n";
+    return kExitDone;
+  }
+  Table table({{"sweep"},
+               {"jobs", Align::kRight},
+               {"done", Align::kRight},
+               {"state"},
+               {"submitted"},
+               {"priority", Align::kRight}});
+  for (const v1::SweepSummary& sweep : response.sweeps()) {
+    std::string state = CountsText(context->terminal, sweep.counts());
+    if (sweep.paused()) state += " (paused)";
+    table.AddRow({sweep.name(), FormatCount(sweep.jobs()),
+                  std::to_string(static_cast<int>(Fraction(sweep) * 100)) + "%", state,
+                  FormatTime(sweep.created_ms()), std::to_string(sweep.priority())});
+  }
+  context->out << table.Render(context->terminal.width);
+  return kExitDone;
+}
+
+}  // namespace
+
+void AddStatus(CLI::App* app, Context* context, Action* action) {
+  CLI::App* command = app->add_subcommand(
+      "status", "Show a sweep: a depth x seed table per task, totals, throughput, ETA");
+  const auto options = std::make_shared<Options>();
+  command->add_option("SWEEP", options->sweep, "Its name; may be left out where there is only one");
+  command->add_flag("--watch,-w", options->watch,
+                    "Go on until every job has ended; with --json one update a line");
+  AddJsonFlag(command, context);
+  command->callback([=] { *action = [=] { return Status(*options, context); }; });
+}
+
+void AddList(CLI::App* app, Context* context, Action* action) {
+  CLI::App* command = app->add_subcommand("list", "List the sweeps");
+  AddJsonFlag(command, context);
+  command->callback([=] { *action = [=] { return List(context); }; });
+}
+
+}  // namespace coppice::cli

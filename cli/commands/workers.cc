@@ -1,0 +1,108 @@
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <ostream>
+
+#include "absl/strings/str_cat.h"
+#include "cli/commands/commands.h"
+#include "cli/format.h"
+#include "cli/json.h"
+#include "cli/table.h"
+#include "common/base/clock.h"
+#include "common/base/status_macros.h"
+
+namespace coppice::cli {
+namespace {
+
+absl::StatusOr<int> Workers(Context* context) {
+  COPPICE_ASSIGN_OR_RETURN(Client * client, context->Connect());
+  COPPICE_ASSIGN_OR_RETURN(const v1::ListWorkersResponse response, client->ListWorkers());
+  if (context->json) {
+    context->out << ToJson(response);
+    return kExitDone;
+  }
+  if (response.workers().empty()) {
+    context->out << "no worker has registered; start one with `coppice-worker --coordinator "
+                 << client->address() << "`\n";
+    return kExitDone;
+  }
+  const int64_t now = Clock::Real()->NowMillis();
+  Table table({{"worker"},
+               {"host"},
+               {"state"},
+               {"slots", Align::kRight},
+               {"pack", Align::kRight},
+               {"jobs", Align::kRight},
+               {"device"},
+               {"checkpoints"},
+               {"last heard"},
+               {"version"}});
+  for (const v1::Worker& worker : response.workers()) {
+    const std::string state = absl::StrCat(worker.connected() ? "connected" : "away",
+                                           worker.draining() ? ", draining" : "");
+    const double ago = static_cast<double>(now - worker.last_seen_ms()) / 1e3;
+    table.AddRow(
+        {worker.name(), worker.host(), state, absl::StrCat(worker.slots()),
+         absl::StrCat(worker.pack_width()), absl::StrCat(worker.running_jobs()), worker.device(),
+         worker.shared_checkpoints() ? "shared" : "sent",
+         worker.last_seen_ms() == 0 ? "-" : absl::StrCat(FormatDuration(ago < 0 ? 0 : ago), " ago"),
+         worker.version()});
+  }
+  context->out << table.Render(context->terminal.width);
+  return kExitDone;
+}
+
+absl::StatusOr<int> Drain(const v1::DrainWorkerRequest& request, Context* context) {
+  if (request.preempt() && request.undo()) {
+    return absl::InvalidArgumentError("--preempt and --undo exclude each other; give one of them");
+  }
+  COPPICE_ASSIGN_OR_RETURN(Client * client, context->ConnectToChange());
+  COPPICE_ASSIGN_OR_RETURN(const v1::DrainWorkerResponse response, client->DrainWorker(request));
+  if (context->json) {
+    context->out << ToJson(response);
+    return kExitDone;
+  }
+  const std::string& name = response.worker().name();
+  if (request.undo()) {
+    context->out << name << " takes jobs again\n";
+  } else {
+    context->out << name << " takes no new jobs; " << response.worker().running_jobs()
+                 << " running "
+                 << (request.preempt() ? "write a checkpoint and go elsewhere" : "finish there")
+                 << "\n";
+  }
+  return kExitDone;
+}
+
+}  // namespace
+
+void AddWorkers(CLI::App* app, Context* context, Action* action) {
+  CLI::App* command = app->add_subcommand("workers", "List the workers");
+  AddJsonFlag(command, context);
+  command->callback([=] { *action = [=] { return Workers(context); }; });
+}
+
+void AddDrain(CLI::App* app, Context* context, Action* action) {
+  CLI::App* command = app->add_subcommand("drain", "Let a worker take no new jobs");
+  struct Options {
+    std::string worker;
+    bool preempt = false;
+    bool undo = false;
+  };
+  const auto options = std::make_shared<Options>();
+  command->add_option("WORKER", options->worker, "Its name or id")->required();
+  command->add_flag("--preempt", options->preempt,
+                    "Its running jobs write a checkpoint and give their slots back too");
+  command->add_flag("--undo", options->undo, "Let it take jobs again");
+  AddJsonFlag(command, context);
+  command->callback([=] {
+    *action = [=] {
+      v1::DrainWorkerRequest request;
+      request.set_worker(options->worker);
+      request.set_preempt(options->preempt);
+      request.set_undo(options->undo);
+      return Drain(request, context);
+    };
+  });
+}
+
+}  // namespace coppice::cli

@@ -1,0 +1,230 @@
+#include "cli/local/local.h"
+
+#include <filesystem>
+#include <optional>
+#include <ostream>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "cli/client.h"
+#include "cli/export.h"
+#include "cli/follow.h"
+#include "cli/local/daemons.h"
+#include "cli/local/session.h"
+#include "cli/plan_view.h"
+#include "cli/spec_reader.h"
+#include "cli/sweep_view.h"
+#include "common/base/files.h"
+#include "common/base/status_macros.h"
+
+namespace coppice::cli {
+namespace {
+
+constexpr absl::Duration kForever = absl::Hours(1);
+
+class LocalRun {
+ public:
+  LocalRun(const LocalOptions& options, SpecFile file, std::string dir, Context* context,
+           Daemons* daemons)
+      : options_(options),
+        file_(std::move(file)),
+        dir_(std::move(dir)),
+        context_(*context),
+        daemons_(*daemons),
+        follower_(context->out, context->terminal, Clock::Real()) {}
+
+  // Everything between the first daemon's start and the last one's end. Returns before the latter.
+  absl::StatusOr<int> Run();
+
+ private:
+  absl::Status Begin(const absl::StatusOr<v1::SubmitSweepResponse>& submitted);
+  absl::Status StartWorkers();
+  absl::Status Handle(Session::Event event);
+  absl::Status Follow(Session* session);
+  absl::StatusOr<int> Finish();
+  void KeepRunning();
+
+  const std::string& sweep() const { return file_.spec.name(); }
+
+  const LocalOptions& options_;
+  const SpecFile file_;
+  const std::string dir_;
+  Context& context_;
+  Daemons& daemons_;
+  SweepFollower follower_;
+  std::string address_;
+  std::optional<absl::Status> ended_;
+};
+
+absl::StatusOr<int> LocalRun::Run() {
+  COPPICE_ASSIGN_OR_RETURN(address_, daemons_.StartCoordinator());
+  COPPICE_ASSIGN_OR_RETURN(const std::unique_ptr<Client> client, Client::Create(address_));
+  {
+    Session session(client.get(), file_.spec, options_.retry);
+    const absl::Status followed = Follow(&session);
+    follower_.Stop();
+    COPPICE_RETURN_IF_ERROR(followed);
+  }
+  COPPICE_ASSIGN_OR_RETURN(const int code, Finish());
+  if (options_.keep_running) KeepRunning();
+  return code;
+}
+
+absl::Status LocalRun::Follow(Session* session) {
+  while (!ended_.has_value()) {
+    daemons_.Wait(session->fd(), kForever);
+    if (daemons_.interrupts() > 0) return absl::CancelledError("stopped by a signal");
+    for (Session::Event& event : session->Take()) COPPICE_RETURN_IF_ERROR(Handle(std::move(event)));
+    const absl::Status death = daemons_.TakeDeath();
+    if (death.ok()) continue;
+    if (!daemons_.coordinator_runs() || daemons_.running_workers() == 0) return death;
+    follower_.Note(
+        absl::StrCat("warning: ", std::string(death.message()), "\nthe other workers go on"));
+  }
+  // A broken stream is mostly a coordinator that died; its log says more.
+  if (!ended_->ok()) {
+    daemons_.Wait(-1, absl::Seconds(2));
+    COPPICE_RETURN_IF_ERROR(daemons_.TakeDeath());
+  }
+  return *ended_;
+}
+
+absl::Status LocalRun::Handle(Session::Event event) {
+  if (event.submitted.has_value()) COPPICE_RETURN_IF_ERROR(Begin(*event.submitted));
+  if (event.model.has_value()) follower_.Start(*std::move(event.model));
+  if (event.update.has_value()) follower_.Update(*event.update);
+  if (event.ended.has_value()) ended_ = *event.ended;
+  return absl::OkStatus();
+}
+
+absl::Status LocalRun::Begin(const absl::StatusOr<v1::SubmitSweepResponse>& submitted) {
+  if (absl::IsAlreadyExists(submitted.status())) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(file_.Locate("name"), ": ", dir_, " already holds a sweep '", sweep(),
+                     "' with other settings; choose another folder with --dir, or another name"));
+  }
+  COPPICE_RETURN_IF_ERROR(submitted.status());
+  const v1::SweepSummary& summary = submitted->sweep();
+  const bool finished = summary.counts().pending() + summary.counts().running() == 0;
+  if (submitted->created()) {
+    context_.out << "running " << sweep() << " in " << dir_ << ": "
+                 << PlanSentence(submitted->plan()) << "\n";
+  } else {
+    context_.out << (finished ? "found " : "continuing ") << sweep() << " in " << dir_ << ": "
+                 << CountsText(context_.terminal, summary.counts()) << "\n";
+  }
+  context_.out << std::flush;
+  return finished ? absl::OkStatus() : StartWorkers();
+}
+
+absl::Status LocalRun::StartWorkers() {
+  uint32_t slots = options_.slots;
+  if (slots == 0)
+    slots =
+        std::max(1u, std::thread::hardware_concurrency() / (options_.workers * options_.threads));
+  context_.out << "coordinator at " << address_ << ", " << options_.workers
+               << (options_.workers == 1 ? " worker with " : " workers with ") << slots
+               << (slots == 1 ? " slot" : " slots") << (options_.workers == 1 ? "" : " each")
+               << ", logs in " << dir_ << "/logs\n"
+               << std::flush;
+  for (uint32_t i = 1; i <= options_.workers; ++i) {
+    COPPICE_RETURN_IF_ERROR(
+        daemons_.StartWorker(i, address_, slots, options_.pack, options_.threads));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<int> LocalRun::Finish() {
+  // The session's client is closed for good.
+  COPPICE_ASSIGN_OR_RETURN(const std::unique_ptr<Client> client, Client::Create(address_));
+  SweepModel model;
+  COPPICE_RETURN_IF_ERROR(model.Load(client.get(), sweep()));
+  for (const std::string& line : StatusLines(model, context_.terminal))
+    context_.out << line << "\n";
+  v1::GetMetricsRequest request;
+  request.mutable_filter()->set_sweep(sweep());
+  const std::string metrics = JoinPath(dir_, "metrics.csv");
+  const std::string jobs = JoinPath(dir_, "jobs.csv");
+  COPPICE_RETURN_IF_ERROR(WriteToFile(metrics, [&](const Sink& sink) {
+    return ExportMetrics(client.get(), request, MetricsFormat::kCsv, sink);
+  }));
+  COPPICE_RETURN_IF_ERROR(WriteToFile(
+      jobs, [&](const Sink& sink) { return ExportJobsCsv(client.get(), request.filter(), sink); }));
+  context_.out << "\nmetrics: " << metrics << "\njobs:    " << jobs << "\n";
+  const v1::JobCounts& counts = model.summary().counts();
+  const bool all = counts.succeeded() == model.summary().jobs();
+  if (!all)
+    context_.out
+        << "run the command again with --retry to give failed and cancelled jobs another chance\n";
+  context_.out << std::flush;
+  return all ? kExitDone : kExitFailed;
+}
+
+void LocalRun::KeepRunning() {
+  context_.out << "the coordinator at " << address_
+               << " goes on, for example for `coppice --coordinator " << address_ << " show "
+               << sweep() << "/...`; Ctrl-C ends it\n"
+               << std::flush;
+  while (daemons_.interrupts() == 0 && daemons_.coordinator_runs()) daemons_.Wait(-1, kForever);
+}
+
+absl::StatusOr<std::string> FindBinaries(const LocalOptions& options) {
+  std::error_code error;
+  const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", error);
+  const std::string folder =
+      options.binaries.empty() ? self.parent_path().string() : options.binaries;
+  for (const char* name : {"coppice-coordinator", "coppice-worker"}) {
+    if (FileExists(JoinPath(folder, name))) continue;
+    return absl::NotFoundError(
+        absl::StrCat("there is no ", name, " in ", folder,
+                     " beside coppice; build or install all of Coppice into one folder"));
+  }
+  return folder;
+}
+
+absl::Status MakeRunFolder(const std::string& dir) {
+  for (const char* name : {"", "logs", "checkpoints"}) {
+    COPPICE_RETURN_IF_ERROR(MakeDirectories(JoinPath(dir, name)));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<int> RunLocal(const LocalOptions& options, Context* context) {
+  if (context->coordinator_given) {
+    return absl::InvalidArgumentError(
+        "`coppice local` starts a coordinator of its own; leave --coordinator out, or use `coppice "
+        "submit`");
+  }
+  COPPICE_ASSIGN_OR_RETURN(SpecFile file, ReadSpecFile(options.spec));
+  const std::string name = file.spec.name();
+  const std::string dir =
+      std::filesystem::absolute(options.dir.empty() ? absl::StrCat("coppice-", name) : options.dir)
+          .lexically_normal();
+  COPPICE_ASSIGN_OR_RETURN(const std::string binaries, FindBinaries(options));
+  COPPICE_RETURN_IF_ERROR(MakeRunFolder(dir));
+  const absl::StatusOr<FileLock> lock = FileLock::Acquire(JoinPath(dir, "local.lock"));
+  if (absl::IsFailedPrecondition(lock.status())) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("another `coppice local` runs in ", dir,
+                     "; wait for it, stop it, or choose another folder with --dir"));
+  }
+  COPPICE_RETURN_IF_ERROR(lock.status());
+  COPPICE_ASSIGN_OR_RETURN(const auto signals, StopSignals::Block());
+  Daemons daemons({dir, binaries}, signals.get(), Clock::Real());
+  absl::StatusOr<int> code = LocalRun(options, std::move(file), dir, context, &daemons).Run();
+  const bool interrupted = absl::IsCancelled(code.status()) && daemons.interrupts() > 0;
+  if (interrupted)
+    context->out << "stopping: the workers write checkpoints (Ctrl-C again kills them)"
+                 << std::endl;
+  const bool clean = daemons.Stop(daemons.interrupts());
+  if (!interrupted) return code;
+  context->out << (clean ? "stopped; "
+                         : "killed; everything since the last checkpoints is done again: ")
+               << "`coppice local " << options.spec << " --dir " << dir << "` continues"
+               << std::endl;
+  return clean ? kExitPreempted : kExitFailed;
+}
+
+}  // namespace coppice::cli

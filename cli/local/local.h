@@ -1,0 +1,35 @@
+#ifndef COPPICE_CLI_LOCAL_LOCAL_H_
+#define COPPICE_CLI_LOCAL_LOCAL_H_
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "cli/context.h"
+
+namespace coppice::cli {
+
+struct LocalOptions {
+  std::string spec;
+  std::string dir;  // empty: ./coppice-<sweep>
+  uint32_t workers = 1;
+  uint32_t slots = 0;  // of each worker; 0: the machine's cores over workers and threads
+  uint32_t pack = 1;
+  uint32_t threads = 1;
+  bool keep_running = false;
+  bool retry = false;
+  std::string binaries;  // empty: the folder of this program
+};
+
+// `coppice local`: a coordinator and workers as children of this process, in one run folder, until
+// the sweep has ended. Call from the main thread, with no other threads yet. The folder:
+// coordinator/ (its data), checkpoints/, worker-<i>/, logs/*.log, coordinator.port, and at the end
+// metrics.csv and jobs.csv. A call on a folder that holds the sweep already goes on with it.
+// Ctrl-C, SIGTERM and SIGHUP let the workers checkpoint, then the coordinator ends; a second one
+// kills. The exit code: 0 all jobs succeeded, 1 some did not, 75 stopped by a signal with
+// everything checkpointed. INVALID_ARGUMENT: a bad spec, or another spec of this name in the
+// folder; FAILED_PRECONDITION: the folder is in use; INTERNAL: a daemon died, with its log's tail.
+absl::StatusOr<int> RunLocal(const LocalOptions& options, Context* context);
+
+}  // namespace coppice::cli
+
+#endif  // COPPICE_CLI_LOCAL_LOCAL_H_

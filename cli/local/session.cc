@@ -1,0 +1,95 @@
+#include "cli/local/session.h"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "common/base/status_macros.h"
+
+namespace coppice::cli {
+namespace {
+
+// A coordinator that dies is seen by its parent at once; this only covers a stream that broke.
+constexpr absl::Duration kPatience = absl::Seconds(30);
+
+}  // namespace
+
+Session::Session(Client* client, v1::SweepSpec spec, bool retry)
+    : client_(client),
+      spec_(std::move(spec)),
+      retry_(retry),
+      fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  thread_ = std::thread([this] { Run(); });
+}
+
+Session::~Session() {
+  client_->CancelAll();
+  thread_.join();
+  ::close(fd_);
+}
+
+std::vector<Session::Event> Session::Take() {
+  uint64_t count = 0;
+  // Empty is as good: the events themselves are behind the mutex.
+  if (::read(fd_, &count, sizeof(count)) < 0) count = 0;
+  absl::MutexLock lock(&mutex_);
+  return std::exchange(events_, {});
+}
+
+void Session::Push(Event event) {
+  {
+    absl::MutexLock lock(&mutex_);
+    events_.push_back(std::move(event));
+  }
+  const uint64_t one = 1;
+  // Fails only when the counter is full, which wakes the reader as well.
+  if (::write(fd_, &one, sizeof(one)) < 0) return;
+}
+
+void Session::Run() {
+  absl::StatusOr<v1::SubmitSweepResponse> submitted = Submit();
+  const absl::Status status = submitted.status();
+  Event event;
+  event.submitted = std::move(submitted);
+  Push(std::move(event));
+  Event last;
+  last.ended = status.ok() ? Follow() : status;
+  Push(std::move(last));
+}
+
+absl::StatusOr<v1::SubmitSweepResponse> Session::Submit() {
+  COPPICE_RETURN_IF_ERROR(client_->CheckVersion());
+  v1::SubmitSweepRequest request;
+  *request.mutable_spec() = spec_;
+  COPPICE_ASSIGN_OR_RETURN(v1::SubmitSweepResponse response, client_->Submit(request));
+  if (retry_ && !response.created()) {
+    v1::JobFilter filter;
+    filter.set_sweep(spec_.name());
+    COPPICE_RETURN_IF_ERROR(client_->RetryJobs(filter).status());
+    COPPICE_ASSIGN_OR_RETURN(const v1::GetSweepResponse sweep, client_->GetSweep(spec_.name()));
+    *response.mutable_sweep() = sweep.sweep();
+  }
+  return response;
+}
+
+absl::Status Session::Follow() {
+  bool fresh = true;
+  absl::Status loading;
+  const absl::Status watching = client_->WatchSweep(
+      spec_.name(), kPatience, [&] { fresh = true; },
+      [&](const v1::WatchSweepResponse& update) {
+        Event event;
+        if (fresh) {
+          event.model.emplace();
+          loading = event.model->Load(client_, spec_.name());
+          if (!loading.ok()) return absl::IsUnavailable(loading);
+          fresh = false;
+        }
+        event.update = update;
+        Push(std::move(event));
+        return true;
+      });
+  if (!watching.ok()) return watching;
+  return loading;
+}
+
+}  // namespace coppice::cli

@@ -1,0 +1,60 @@
+#ifndef COPPICE_CLI_LOCAL_SESSION_H_
+#define COPPICE_CLI_LOCAL_SESSION_H_
+
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "cli/client.h"
+#include "cli/sweep_model.h"
+#include "coppice/v1/coordinator.pb.h"
+
+namespace coppice::cli {
+
+// Submits a sweep and follows it on a thread of its own; the owner polls fd() and takes what
+// came. 1. constructed: it submits. 2. one event with `submitted`.
+// 3. events with a `model` (everything anew) or an `update`. 4. one event with `ended`, the last.
+// Thread-safe.
+class Session {
+ public:
+  struct Event {
+    std::optional<absl::StatusOr<v1::SubmitSweepResponse>> submitted;
+    std::optional<SweepModel> model;
+    std::optional<v1::WatchSweepResponse> update;
+    std::optional<absl::Status> ended;
+  };
+
+  // `client` must outlive it. With `retry`, failed and cancelled jobs of an earlier run go back in
+  // line.
+  Session(Client* client, v1::SweepSpec spec, bool retry);
+  // Cancels the client's calls and waits for the thread.
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  // Readable when there are events.
+  int fd() const { return fd_; }
+  std::vector<Event> Take();
+
+ private:
+  void Run();
+  absl::StatusOr<v1::SubmitSweepResponse> Submit();
+  absl::Status Follow();
+  void Push(Event event);
+
+  Client* const client_;
+  const v1::SweepSpec spec_;
+  const bool retry_;
+  const int fd_;
+  absl::Mutex mutex_;
+  std::vector<Event> events_ ABSL_GUARDED_BY(mutex_);
+  std::thread thread_;
+};
+
+}  // namespace coppice::cli
+
+#endif  // COPPICE_CLI_LOCAL_SESSION_H_

@@ -1,0 +1,14 @@
+#include <unistd.h>
+
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include "cli/app.h"
+
+int main(int argc, char** argv) {
+  std::ios::sync_with_stdio(false);
+  const std::vector<std::string> args(argv + 1, argv + argc);
+  return coppice::cli::RunCli(args, std::cout, std::cerr,
+                              coppice::cli::DetectTerminal(STDOUT_FILENO));
+}

@@ -1,0 +1,22 @@
+#ifndef COPPICE_CLI_PLAN_VIEW_H_
+#define COPPICE_CLI_PLAN_VIEW_H_
+
+#include <string>
+#include <vector>
+
+#include "cli/terminal.h"
+#include "coppice/v1/coordinator.pb.h"
+
+namespace coppice::cli {
+
+// "12 jobs in 6 packs of up to 2 seeds, 3.6k steps".
+std::string PlanSentence(const v1::Plan& plan);
+
+// The whole plan of a dry run: jobs and packs, expected work, a row per group, and each setting
+// with the groups it holds for.
+std::vector<std::string> PlanLines(const v1::SweepSpec& spec, const v1::Plan& plan,
+                                   const Terminal& terminal);
+
+}  // namespace coppice::cli
+
+#endif  // COPPICE_CLI_PLAN_VIEW_H_
