@@ -1,0 +1,55 @@
+#include "coordinator/core/catalog.h"
+
+#include <utility>
+
+namespace coppice::core {
+
+void Catalog::Add(const SweepRow& sweep, const std::vector<GroupRow>& groups) {
+  Entry entry;
+  entry.sweep = std::make_shared<const SweepInfo>(
+      SweepInfo{sweep.id, sweep.name, sweep.priority, sweep.max_failures, sweep.created_ms});
+  for (const GroupRow& group : groups) {
+    entry.groups.push_back(std::make_shared<const GroupInfo>(
+        GroupInfo{group.id, group.spec, group.first_job, group.jobs, entry.sweep}));
+  }
+  absl::MutexLock lock(&mutex_);
+  ids_[sweep.name] = sweep.id;
+  for (const auto& group : entry.groups) groups_[group->id] = group;
+  if (sweep.paused) paused_.insert(sweep.id);
+  sweeps_[sweep.id] = std::move(entry);
+}
+
+void Catalog::SetPaused(SweepId id, bool paused) {
+  absl::MutexLock lock(&mutex_);
+  if (paused) {
+    paused_.insert(id);
+  } else {
+    paused_.erase(id);
+  }
+}
+
+std::shared_ptr<const SweepInfo> Catalog::FindSweep(const std::string& name) const {
+  absl::MutexLock lock(&mutex_);
+  const auto it = ids_.find(name);
+  return it == ids_.end() ? nullptr : sweeps_.at(it->second).sweep;
+}
+
+std::shared_ptr<const GroupInfo> Catalog::Group(GroupId id) const {
+  absl::MutexLock lock(&mutex_);
+  const auto it = groups_.find(id);
+  return it == groups_.end() ? nullptr : it->second;
+}
+
+std::vector<std::shared_ptr<const GroupInfo>> Catalog::GroupsOf(SweepId id) const {
+  absl::MutexLock lock(&mutex_);
+  const auto it = sweeps_.find(id);
+  if (it == sweeps_.end()) return {};
+  return it->second.groups;
+}
+
+bool Catalog::paused(SweepId id) const {
+  absl::MutexLock lock(&mutex_);
+  return paused_.contains(id);
+}
+
+}  // namespace coppice::core

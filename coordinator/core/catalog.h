@@ -1,0 +1,59 @@
+// What never changes about a sweep once it is stored (and whether it is paused).
+#ifndef COPPICE_COORDINATOR_CORE_CATALOG_H_
+#define COPPICE_COORDINATOR_CORE_CATALOG_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/synchronization/mutex.h"
+#include "coordinator/core/store.h"
+
+namespace coppice::core {
+
+struct SweepInfo {
+  SweepId id = 0;
+  std::string name;
+  int32_t priority = 0;
+  uint32_t max_failures = 0;
+  int64_t created_ms = 0;
+};
+
+struct GroupInfo {
+  GroupId id = 0;
+  GroupSpec spec;
+  JobId first_job = 0;
+  uint64_t jobs = 0;
+  std::shared_ptr<const SweepInfo> sweep;
+};
+
+// Purpose: names and settings for whoever has only ids. Owner: the core. Thread-safe; the writer
+// adds after commits. What it hands out stays valid.
+class Catalog {
+ public:
+  void Add(const SweepRow& sweep, const std::vector<GroupRow>& groups);
+  void SetPaused(SweepId id, bool paused);
+
+  std::shared_ptr<const SweepInfo> FindSweep(const std::string& name) const;  // null: unknown
+  std::shared_ptr<const GroupInfo> Group(GroupId id) const;
+  std::vector<std::shared_ptr<const GroupInfo>> GroupsOf(SweepId id) const;  // by id
+  bool paused(SweepId id) const;
+
+ private:
+  struct Entry {
+    std::shared_ptr<const SweepInfo> sweep;
+    std::vector<std::shared_ptr<const GroupInfo>> groups;
+  };
+  mutable absl::Mutex mutex_;
+  absl::flat_hash_map<SweepId, Entry> sweeps_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<std::string, SweepId> ids_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<GroupId, std::shared_ptr<const GroupInfo>> groups_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_set<SweepId> paused_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace coppice::core
+
+#endif  // COPPICE_COORDINATOR_CORE_CATALOG_H_

@@ -1,0 +1,92 @@
+// What each writing call does inside its transaction: check, write, say what to apply after the
+// commit. Failure codes: coordinator.h.
+#ifndef COPPICE_COORDINATOR_CORE_COMMANDS_H_
+#define COPPICE_COORDINATOR_CORE_COMMANDS_H_
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "coordinator/core/memory.h"
+#include "coordinator/core/transaction.h"
+#include "coordinator/core/writer.h"
+
+namespace coppice::core {
+
+// ---- sweeps (sweep_commands.cc)
+
+absl::StatusOr<SubmitResult> SubmitSweep(Transaction& tx, const SweepSpec& spec,
+                                         uint32_t pack_width);
+absl::StatusOr<SweepSummary> SetSweepPaused(Transaction& tx, const std::string& name, bool paused);
+
+// A part of a bulk change: a sweep may have millions of jobs, and leases must be renewed meanwhile.
+struct BulkPart {
+  uint64_t changed = 0;
+  JobId next_after = 0;  // 0: that was the last part
+};
+inline constexpr uint32_t kBulkPart = 2000;
+absl::StatusOr<BulkPart> CancelPart(Transaction& tx, const JobFilter& filter, JobId after);
+absl::StatusOr<BulkPart> RetryPart(Transaction& tx, const JobFilter& filter, JobId after);
+
+// ---- workers (worker_commands.cc)
+
+// `new_id` names the worker unless this process is already registered.
+absl::StatusOr<Registration> RegisterWorker(Transaction& tx, const WorkerInfo& info,
+                                            const std::vector<HeldLease>& held,
+                                            const std::string& new_id);
+absl::StatusOr<HeartbeatResult> TakeHeartbeat(Transaction& tx, const std::string& worker_id,
+                                              const std::vector<HeldLease>& held, bool draining);
+absl::StatusOr<Worker> DrainWorker(Transaction& tx, const std::string& name_or_id, bool preempt,
+                                   bool undo);
+std::vector<Worker> ListWorkers(const Transaction& tx);
+absl::Status ExpireLease(Transaction& tx, const LeaseRef& lease);
+
+// ---- grants (grants.cc)
+
+// Checks a request; a grant when this request already got leases that are current; nothing when it
+// has to wait.
+absl::StatusOr<std::optional<LeaseGrant>> BeginAcquire(Transaction& tx,
+                                                       const AcquireRequest& request);
+// Takes waiters out of memory.waiters and plans a grant for each as far as there is work. Waiters
+// whose callers or workers have gone are answered through `reply`.
+std::vector<Command> PlanGrants(Memory& memory,
+                                const std::function<void(std::function<void()>)>& reply);
+
+// ---- reports (report_commands.cc)
+
+inline constexpr uint64_t kMaxLogBytes = 1 << 20;   // kept of an attempt's log, the newest
+inline constexpr size_t kMaxRecordText = 64 << 10;  // of one log or provenance record
+inline constexpr size_t kMaxLogTail = 16 << 10;     // of a failure
+inline constexpr size_t kMaxValuesPerRow = 1000;
+inline constexpr size_t kMaxMetricName = 128;
+
+absl::StatusOr<std::vector<RecordAck>> AppendRecords(Transaction& tx, const std::string& worker_id,
+                                                     const std::vector<Record>& records);
+absl::Status CompleteJob(Transaction& tx, const AttemptEnd& end);
+absl::Status FailJob(Transaction& tx, const AttemptEnd& end);
+absl::Status ReleaseLease(Transaction& tx, const AttemptEnd& end);
+// Report steps up to and including `step`: the multiples of report_every, and the last step.
+uint64_t ReportSteps(const GroupSpec& spec, uint32_t step);
+// How long a job waits after its nth charged failure.
+absl::Duration FailureBackoff(uint32_t failures);
+
+// ---- checkpoints (checkpoint_commands.cc)
+
+absl::Status CommitCheckpoint(Transaction& tx, const CheckpointCommit& commit);
+absl::StatusOr<std::optional<Checkpoint>> RejectCheckpoint(Transaction& tx,
+                                                           const CheckpointCommit& checkpoint,
+                                                           const std::string& reason);
+// Which of a job's listed checkpoints (newest first) go: all but the newest `keep` and the
+// multiples of keep_every.
+std::vector<Checkpoint> BeyondRetention(const std::vector<Checkpoint>& listed,
+                                        const GroupSpec& spec);
+
+// ---- explain.cc
+
+absl::StatusOr<Explanation> ExplainJob(Transaction& tx, JobId id);
+
+}  // namespace coppice::core
+
+#endif  // COPPICE_COORDINATOR_CORE_COMMANDS_H_

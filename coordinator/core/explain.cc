@@ -1,0 +1,168 @@
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/time/time.h"
+#include "common/base/status_macros.h"
+#include "coordinator/core/commands.h"
+#include "coordinator/core/views.h"
+
+namespace coppice::core {
+namespace {
+
+std::string At(int64_t ms) {
+  return absl::FormatTime("%Y-%m-%d %H:%M:%S UTC", absl::FromUnixMillis(ms), absl::UTCTimeZone());
+}
+
+std::string Ago(absl::Duration duration) {
+  return absl::StrCat(absl::FormatDuration(absl::Trunc(duration, absl::Seconds(1))), " ago");
+}
+
+std::string Jobs(uint64_t count) { return absl::StrCat(count, count == 1 ? " job" : " jobs"); }
+
+// Sentences about one job, the most important first.
+class Explainer {
+ public:
+  Explainer(Transaction& tx, const JobRow& row, const GroupInfo& group)
+      : tx_(tx), row_(row), group_(group) {}
+
+  std::vector<std::string> Explain() {
+    switch (row_.state) {
+      case JobState::kPending:
+        ExplainPending();
+        break;
+      case JobState::kRunning:
+        ExplainRunning();
+        break;
+      case JobState::kSucceeded:
+        Say("It succeeded at ", At(row_.finished_ms), " with attempt ", row_.attempts, ", at step ",
+            row_.step, ".");
+        break;
+      case JobState::kFailed:
+        ExplainFailed();
+        break;
+      case JobState::kCancelled:
+        Say("It was cancelled at ", At(row_.finished_ms), ", at step ", row_.step, ".");
+        Say("`coppice retry` makes it wait for a worker again; it goes on from step ",
+            row_.checkpoint_step, ".");
+        break;
+    }
+    return std::move(reasons_);
+  }
+
+ private:
+  template <typename... Parts>
+  void Say(const Parts&... parts) {
+    reasons_.push_back(absl::StrCat(parts...));
+  }
+
+  void ExplainPending() {
+    const bool paused = tx_.memory().catalog.paused(row_.sweep_id);
+    if (paused)
+      Say("The sweep ", group_.sweep->name,
+          " is paused: `coppice resume` lets its jobs start again.");
+    const bool waits = row_.not_before_ms > tx_.now_ms();
+    if (waits) {
+      Say("It failed before and waits until ", At(row_.not_before_ms), " (",
+          absl::FormatDuration(absl::Milliseconds(row_.not_before_ms - tx_.now_ms())),
+          " more) before it is tried again.");
+    }
+    if (const bool workers = ExplainWorkers(); workers && !paused && !waits) ExplainPlace();
+    if (row_.attempts > 0) {
+      Say("It had ", row_.attempts, row_.attempts == 1 ? " attempt" : " attempts",
+          " and goes on from step ", row_.checkpoint_step, " of ", group_.spec.steps,
+          ". The last one ended: ", row_.reason, ".");
+    }
+    ExplainCharge();
+  }
+
+  // True when some worker may take jobs.
+  bool ExplainWorkers() {
+    size_t connected = 0;
+    size_t taking = 0;
+    for (const WorkerEntry* worker : tx_.memory().workers.All()) {
+      if (!IsConnected(*worker, tx_.memory().options.lease, tx_.now())) continue;
+      ++connected;
+      if (!worker->draining()) ++taking;
+    }
+    if (connected == 0) {
+      Say("No worker is connected: start coppice-worker on a machine that can reach this "
+          "coordinator.");
+    } else if (taking == 0) {
+      Say("Every connected worker (", connected,
+          ") is draining: `coppice drain --undo` lets one take jobs again, or start another.");
+    }
+    return taking > 0;
+  }
+
+  void ExplainPlace() {
+    const auto ahead =
+        tx_.memory().scheduler.CountAhead(row_.group_id, row_.id, row_.checkpoint_step);
+    if (ahead.by_priority > 0)
+      Say("About ", Jobs(ahead.by_priority), " of higher priority come first.");
+    if (ahead.by_work > 0) {
+      Say("About ", Jobs(ahead.by_work),
+          " of the same priority with more work left (or the same and further on) come first.");
+    }
+    if (ahead.by_priority + ahead.by_work == 0)
+      Say("It is among the next: it starts as soon as a slot is free.");
+  }
+
+  void ExplainRunning() {
+    const auto lease = tx_.memory().leases.Find(row_.id);
+    if (!lease.has_value()) {
+      Say("It runs on ", row_.worker, ".");
+      return;
+    }
+    const uint32_t step = std::max(row_.step, lease->live_step);
+    Say("It runs on ", row_.worker, " (attempt ", row_.attempts, ", epoch ", row_.epoch,
+        ") at step ", step, " of ", group_.spec.steps, ", ",
+        absl::StrFormat("%.3g", lease->steps_per_second), " steps a second.");
+    const absl::Duration silent = tx_.now() - lease->renewed_at;
+    if (silent > 2 * tx_.memory().options.heartbeat_interval) {
+      Say("Its worker was last heard of ", Ago(silent), "; if it stays silent, the lease ends in ",
+          absl::FormatDuration(absl::Trunc(lease->deadline - tx_.now(), absl::Seconds(1))),
+          " and the job goes to another worker.");
+    } else {
+      Say("Its lease was renewed ", Ago(silent), ".");
+    }
+    if (tx_.memory().catalog.paused(row_.sweep_id)) {
+      Say("The sweep is paused: its worker is asked to write a checkpoint and give it back.");
+    }
+    Say("Its current checkpoint is at step ", row_.checkpoint_step, ".");
+    ExplainCharge();
+  }
+
+  void ExplainFailed() {
+    Say("It failed for good at ", At(row_.finished_ms), ", at step ", row_.step, ": ", row_.reason,
+        ".");
+    Say("`coppice logs ", row_.id, "` shows what its trainer wrote, `coppice show ", row_.id,
+        "` every attempt.");
+    Say("When the cause is gone, `coppice retry` gives it new attempts from step ",
+        row_.checkpoint_step, ".");
+  }
+
+  void ExplainCharge() {
+    if (row_.failures == 0) return;
+    Say("It has failed ", row_.failures, row_.failures == 1 ? " time" : " times",
+        " without progress; ", group_.sweep->max_failures, " end it.");
+  }
+
+  Transaction& tx_;
+  const JobRow& row_;
+  const GroupInfo& group_;
+  std::vector<std::string> reasons_;
+};
+
+}  // namespace
+
+absl::StatusOr<Explanation> ExplainJob(Transaction& tx, JobId id) {
+  COPPICE_ASSIGN_OR_RETURN(const JobRow row, tx.read().GetJob(id));
+  const auto group = tx.memory().catalog.Group(row.group_id);
+  if (group == nullptr)
+    return absl::InternalError(absl::StrCat("job ", id, " is not in the catalog"));
+  return Explanation{MakeJob(row, tx.memory().catalog, tx.memory().leases),
+                     Explainer(tx, row, *group).Explain()};
+}
+
+}  // namespace coppice::core

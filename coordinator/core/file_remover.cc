@@ -1,0 +1,28 @@
+#include "coordinator/core/file_remover.h"
+
+#include <utility>
+
+#include "common/base/files.h"
+#include "spdlog/spdlog.h"
+
+namespace coppice::core {
+
+void FileRemover::Remove(std::vector<Checkpoint> checkpoints) {
+  if (root_.empty() || checkpoints.empty()) return;
+  executor_.Add([this, checkpoints = std::move(checkpoints)] {
+    for (const Checkpoint& checkpoint : checkpoints) RemoveOne(checkpoint);
+  });
+}
+
+void FileRemover::RemoveOne(const Checkpoint& checkpoint) {
+  // The path was checked when it was committed; once more costs nothing, and a deletion is for
+  // good.
+  if (!IsSafeRelativePath(checkpoint.path)) return;
+  const absl::Status status = RemoveFile(JoinPath(root_, checkpoint.path));
+  if (!status.ok()) {
+    spdlog::warn("cannot remove the old checkpoint of job {} at step {}: {}", checkpoint.job_id,
+                 checkpoint.step, status.ToString());
+  }
+}
+
+}  // namespace coppice::core

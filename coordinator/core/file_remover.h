@@ -1,0 +1,32 @@
+#ifndef COPPICE_COORDINATOR_CORE_FILE_REMOVER_H_
+#define COPPICE_COORDINATOR_CORE_FILE_REMOVER_H_
+
+#include <string>
+#include <vector>
+
+#include "common/base/executor.h"
+#include "coordinator/core/types.h"
+
+namespace coppice::core {
+
+// Purpose: deletes the files of checkpoints that retention dropped, after the commit that dropped
+// them. Best effort: what a crash leaves behind is found in the store at the next start. Owner: the
+// coordinator. Thread-safe; nothing blocks the caller.
+class FileRemover {
+ public:
+  // An empty root: nothing is ever removed.
+  explicit FileRemover(std::string root) : root_(std::move(root)) {}
+
+  void Remove(std::vector<Checkpoint> checkpoints);
+  void Shutdown() { executor_.Shutdown(); }
+
+ private:
+  void RemoveOne(const Checkpoint& checkpoint);
+
+  const std::string root_;
+  Executor executor_{1};
+};
+
+}  // namespace coppice::core
+
+#endif  // COPPICE_COORDINATOR_CORE_FILE_REMOVER_H_

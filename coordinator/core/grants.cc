@@ -1,0 +1,152 @@
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/str_cat.h"
+#include "common/base/status_macros.h"
+#include "coordinator/core/commands.h"
+
+namespace coppice::core {
+namespace {
+
+constexpr size_t kMaxGrantsPerBatch = 128;
+constexpr uint32_t kMaxPackWidth = 4096;
+
+absl::StatusOr<Lease> MakeLease(Transaction& tx, const JobRow& job, const GroupInfo& group) {
+  Lease lease;
+  lease.ref = {job.id, job.epoch};
+  lease.seed = job.seed;
+  lease.sweep = group.sweep->name;
+  lease.checkpoint_dir = CheckpointDir(lease.sweep, lease.ref);
+  COPPICE_ASSIGN_OR_RETURN(const auto checkpoints,
+                           tx.read().ListCheckpoints(job.id, CheckpointState::kListed));
+  if (!checkpoints.empty()) lease.resume = checkpoints.front();
+  return lease;
+}
+
+// Starts an attempt: everything that a grant changes, in one transaction.
+absl::StatusOr<Lease> GrantJob(Transaction& tx, JobId id, const GroupInfo& group,
+                               const AcquireRequest& request, const std::string& worker) {
+  COPPICE_ASSIGN_OR_RETURN(const JobRow before, tx.read().GetJob(id));
+  JobRow job = before;
+  job.epoch = before.epoch + 1;
+  job.attempts = before.attempts + 1;
+  job.worker = worker;
+  job.step = before.checkpoint_step;
+  job.not_before_ms = 0;
+  if (job.started_ms == 0) job.started_ms = tx.now_ms();
+
+  AttemptRow attempt;
+  attempt.job_id = id;
+  attempt.epoch = job.epoch;
+  attempt.worker = worker;
+  attempt.request_id = request.request_id;
+  attempt.granted_ms = tx.now_ms();
+  attempt.start_step = job.step;
+  attempt.row_step = job.step;
+  COPPICE_RETURN_IF_ERROR(tx.write().InsertAttempt(attempt));
+  if (before.attempts > 0) {
+    COPPICE_RETURN_IF_ERROR(tx.write().ArchiveMetrics(id, job.step).status());
+  }
+  COPPICE_RETURN_IF_ERROR(
+      tx.Move(before, JobTrigger::kGrant, job,
+              absl::StrCat("leased to ", worker, " slot ", request.slot, " from step ", job.step)));
+  job.state = JobState::kRunning;
+  return MakeLease(tx, job, group);
+}
+
+absl::Status Grant(Transaction& tx, const Scheduler::Pick& pick, const Waiter& waiter,
+                   LeaseGrant& grant) {
+  const auto group = tx.memory().catalog.Group(pick.group_id);
+  if (group == nullptr)
+    return absl::InternalError(absl::StrCat("group ", pick.group_id, " is not in the catalog"));
+  grant.run_json = group->spec.run_json;
+  for (const JobId id : pick.jobs) {
+    COPPICE_ASSIGN_OR_RETURN(Lease lease, GrantJob(tx, id, *group, waiter.request, waiter.worker));
+    grant.leases.push_back(std::move(lease));
+  }
+  tx.AfterCommit([](Memory& memory) { ++memory.grants; });
+  return absl::OkStatus();
+}
+
+Command GrantCommand(Waiter waiter, Scheduler::Pick pick) {
+  auto grant = std::make_shared<LeaseGrant>();
+  auto shared = std::make_shared<Waiter>(std::move(waiter));
+  Command command;
+  command.run = [shared, grant, pick = std::move(pick)](Transaction& tx) {
+    return Grant(tx, pick, *shared, *grant);
+  };
+  command.finish = [shared, grant](const absl::Status& status) {
+    if (status.ok()) {
+      shared->done(std::move(*grant));
+    } else {
+      shared->done(status);
+    }
+  };
+  return command;
+}
+
+}  // namespace
+
+absl::StatusOr<std::optional<LeaseGrant>> BeginAcquire(Transaction& tx,
+                                                       const AcquireRequest& request) {
+  COPPICE_ASSIGN_OR_RETURN(const WorkerEntry* worker, KnownWorker(tx, request.worker_id));
+  if (request.request_id.empty() || request.request_id.size() > 200) {
+    return absl::InvalidArgumentError("request_id must have 1 to 200 characters");
+  }
+  if (request.pack_width == 0 || request.pack_width > kMaxPackWidth) {
+    return absl::InvalidArgumentError(absl::StrCat("pack_width must be in 1..", kMaxPackWidth));
+  }
+  tx.AfterCommit([id = request.worker_id, now = tx.now(), now_ms = tx.now_ms()](Memory& memory) {
+    memory.workers.Touch(id, now, now_ms);
+  });
+  COPPICE_ASSIGN_OR_RETURN(const std::vector<AttemptRow> attempts,
+                           tx.read().FindOpenAttempts(worker->row.info.name, request.request_id));
+  LeaseGrant grant;
+  for (const AttemptRow& attempt : attempts) {
+    COPPICE_ASSIGN_OR_RETURN(const JobRow job, tx.read().GetJob(attempt.job_id));
+    const auto group = tx.memory().catalog.Group(job.group_id);
+    if (group == nullptr || job.state != JobState::kRunning || job.epoch != attempt.epoch) continue;
+    COPPICE_ASSIGN_OR_RETURN(Lease lease, MakeLease(tx, job, *group));
+    grant.run_json = group->spec.run_json;
+    grant.leases.push_back(std::move(lease));
+  }
+  if (grant.leases.empty()) return std::optional<LeaseGrant>();
+  return std::optional<LeaseGrant>(std::move(grant));
+}
+
+std::vector<Command> PlanGrants(Memory& memory,
+                                const std::function<void(std::function<void()>)>& reply) {
+  std::vector<Command> commands;
+  absl::flat_hash_set<JobId> taken;
+  auto& queue = memory.waiters.queue();
+  for (auto it = queue.begin(); it != queue.end() && commands.size() < kMaxGrantsPerBatch;) {
+    const WorkerEntry* worker = memory.workers.FindById(it->request.worker_id);
+    if (worker == nullptr) {
+      reply([done = std::move(it->done)] {
+        done(absl::NotFoundError("the worker was replaced: register again"));
+      });
+      it = queue.erase(it);
+      continue;
+    }
+    if (worker->draining()) {
+      ++it;
+      continue;
+    }
+    const auto pick =
+        memory.scheduler.Choose(it->request.pack_width, taken, memory.grants + commands.size());
+    if (!pick.has_value()) break;  // what one cannot have, none can
+    if (it->cancelled && it->cancelled()) {
+      reply([done = std::move(it->done)] { done(LeaseGrant()); });
+      it = queue.erase(it);
+      continue;
+    }
+    taken.insert(pick->jobs.begin(), pick->jobs.end());
+    commands.push_back(GrantCommand(std::move(*it), *pick));
+    it = queue.erase(it);
+  }
+  return commands;
+}
+
+}  // namespace coppice::core

@@ -1,0 +1,200 @@
+#include "coordinator/core/hub.h"
+
+#include <algorithm>
+#include <thread>
+#include <utility>
+
+#include "common/base/status_macros.h"
+#include "coordinator/core/views.h"
+#include "spdlog/spdlog.h"
+
+namespace coppice::core {
+
+template <typename Callback>
+class Hub::EarHandle : public Subscription {
+ public:
+  explicit EarHandle(std::shared_ptr<Ear<Callback>> ear) : ear_(std::move(ear)) {}
+  ~EarHandle() override {
+    absl::MutexLock lock(&ear_->mutex);
+    ear_->ended = true;
+    // A callback that ends its own subscription cannot wait for itself.
+    if (ear_->running && ear_->runner == std::this_thread::get_id()) return;
+    ear_->mutex.Await(absl::Condition(
+        +[](bool* running) { return !*running; }, &ear_->running));
+  }
+
+ private:
+  const std::shared_ptr<Ear<Callback>> ear_;
+};
+
+template <typename E, typename... Args>
+bool Hub::Call(E& ear, const Args&... args) {
+  {
+    absl::MutexLock lock(&ear.mutex);
+    if (ear.ended) return false;
+    ear.running = true;
+    ear.runner = std::this_thread::get_id();
+  }
+  ear.callback(args...);
+  absl::MutexLock lock(&ear.mutex);
+  ear.running = false;
+  return true;
+}
+
+bool Hub::HasEnded(SweepEar& ear) {
+  absl::MutexLock lock(&ear.mutex);
+  return ear.ended;
+}
+
+void Hub::End(SweepEar& ear) {
+  absl::MutexLock lock(&ear.mutex);
+  ear.ended = true;
+}
+
+std::unique_ptr<Subscription> Hub::WatchSweep(SweepId id,
+                                              std::function<void(const SweepChange&)> on_change) {
+  auto ear = std::make_shared<SweepEar>();
+  ear->callback = std::move(on_change);
+  {
+    // The first summary is queued before any change committed from now on.
+    absl::MutexLock lock(&mutex_);
+    sweeps_[id].ears.push_back(ear);
+    delivery_.Add([this, id, ear] { DeliverFirst(id, ear); });
+  }
+  return std::make_unique<EarHandle<std::function<void(const SweepChange&)>>>(std::move(ear));
+}
+
+std::unique_ptr<Subscription> Hub::WatchLog(JobId id, std::function<void()> on_change) {
+  auto ear = std::make_shared<LogEar>();
+  ear->callback = std::move(on_change);
+  absl::MutexLock lock(&mutex_);
+  logs_[id].push_back(ear);
+  return std::make_unique<EarHandle<std::function<void()>>>(std::move(ear));
+}
+
+void Hub::Publish(const Effects& effects) {
+  absl::MutexLock lock(&mutex_);
+  if (!sweeps_.empty()) {
+    for (const JobRow& row : effects.changed) {
+      if (!sweeps_.contains(row.sweep_id)) continue;
+      delivery_.Add([this, row] { DeliverJob(row); });
+      ScheduleSummary(row.sweep_id);
+    }
+    for (const SweepId id : effects.touched) ScheduleSummary(id);
+    for (const SweepId id : effects.finished) {
+      if (sweeps_.contains(id)) delivery_.Add([this, id] { DeliverSummary(id); });
+    }
+  }
+  if (logs_.empty()) return;
+  for (const JobId id : effects.logged) {
+    if (logs_.contains(id)) delivery_.Add([this, id] { DeliverLog(id); });
+  }
+  for (const JobRow& row : effects.changed) {
+    if (!IsOpen(row.state) && logs_.contains(row.id))
+      delivery_.Add([this, id = row.id] { DeliverLog(id); });
+  }
+}
+
+void Hub::Shutdown() { delivery_.Shutdown(); }
+
+void Hub::ScheduleSummary(SweepId id) {
+  const auto it = sweeps_.find(id);
+  if (it == sweeps_.end() || it->second.scheduled) return;
+  it->second.scheduled = true;
+  const absl::Duration wait = it->second.last_summary + kSummaryInterval - clock_.Monotonic();
+  if (wait <= absl::ZeroDuration()) {
+    delivery_.Add([this, id] { DeliverSummary(id); });
+    return;
+  }
+  clock_.Schedule(wait, [weak = weak_from_this(), id] {
+    const auto self = weak.lock();
+    if (self != nullptr) self->delivery_.Add([hub = self.get(), id] { hub->DeliverSummary(id); });
+  });
+}
+
+absl::StatusOr<SweepChange> Hub::ReadChange(SweepId id) {
+  SweepChange change;
+  COPPICE_RETURN_IF_ERROR(store_.Read([&](ReadTransaction& read) {
+    auto summary = ReadSummary(read, id, memory_.leases);
+    if (summary.ok()) change.summary = *std::move(summary);
+    return summary.status();
+  }));
+  change.finished = change.summary->counts.unfinished() == 0;
+  return change;
+}
+
+std::vector<std::shared_ptr<Hub::SweepEar>> Hub::EarsOf(SweepId id) {
+  absl::MutexLock lock(&mutex_);
+  const auto it = sweeps_.find(id);
+  if (it == sweeps_.end()) return {};
+  auto& ears = it->second.ears;
+  ears.erase(
+      std::remove_if(ears.begin(), ears.end(), [](const auto& ear) { return HasEnded(*ear); }),
+      ears.end());
+  if (!ears.empty()) return ears;
+  sweeps_.erase(it);
+  return {};
+}
+
+void Hub::DeliverFirst(SweepId id, const std::shared_ptr<SweepEar>& ear) {
+  const auto change = ReadChange(id);
+  if (!change.ok()) {
+    spdlog::warn("cannot read sweep {} for a watcher: {}", id, change.status().ToString());
+    return;
+  }
+  Call(*ear, *change);
+  if (change->finished) End(*ear);
+}
+
+void Hub::DeliverSummary(SweepId id) {
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto it = sweeps_.find(id);
+    if (it == sweeps_.end()) return;
+    it->second.scheduled = false;
+    it->second.last_summary = clock_.Monotonic();
+  }
+  const auto ears = EarsOf(id);
+  if (ears.empty()) return;
+  const auto change = ReadChange(id);
+  if (!change.ok()) {
+    spdlog::warn("cannot read sweep {} for its watchers: {}", id, change.status().ToString());
+    return;
+  }
+  for (const auto& ear : ears) {
+    Call(*ear, *change);
+    if (change->finished) End(*ear);
+  }
+}
+
+void Hub::DeliverJob(const JobRow& row) {
+  const auto ears = EarsOf(row.sweep_id);
+  if (ears.empty()) return;
+  SweepChange change;
+  change.job = MakeJob(row, memory_.catalog, memory_.leases);
+  for (const auto& ear : ears) Call(*ear, change);
+}
+
+void Hub::DeliverLog(JobId id) {
+  std::vector<std::shared_ptr<LogEar>> ears;
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto it = logs_.find(id);
+    if (it == logs_.end()) return;
+    ears = it->second;
+  }
+  std::vector<std::shared_ptr<LogEar>> gone;
+  for (const auto& ear : ears) {
+    if (!Call(*ear)) gone.push_back(ear);
+  }
+  if (gone.empty()) return;
+  absl::MutexLock lock(&mutex_);
+  const auto it = logs_.find(id);
+  if (it == logs_.end()) return;
+  auto& present = it->second;
+  for (const auto& ended : gone)
+    present.erase(std::remove(present.begin(), present.end(), ended), present.end());
+  if (present.empty()) logs_.erase(it);
+}
+
+}  // namespace coppice::core

@@ -1,0 +1,83 @@
+#ifndef COPPICE_COORDINATOR_CORE_HUB_H_
+#define COPPICE_COORDINATOR_CORE_HUB_H_
+
+#include <functional>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "common/base/clock.h"
+#include "common/base/executor.h"
+#include "coordinator/core/coordinator.h"
+#include "coordinator/core/transaction.h"
+
+namespace coppice::core {
+
+// Purpose: tells watchers what was committed, in commit order. Summaries are read from the store
+// when they are due, at most one a second for each sweep; the last one comes at once. Owner: the
+// coordinator, by shared_ptr (timers hold it weakly). Thread-safe. Callbacks run on one thread of
+// the hub, one at a time.
+class Hub : public std::enable_shared_from_this<Hub> {
+ public:
+  static constexpr absl::Duration kSummaryInterval = absl::Seconds(1);
+
+  Hub(Store* store, Clock* clock, const Memory* memory)
+      : store_(*store), clock_(*clock), memory_(*memory) {}
+
+  std::unique_ptr<Subscription> WatchSweep(SweepId id,
+                                           std::function<void(const SweepChange&)> on_change);
+  std::unique_ptr<Subscription> WatchLog(JobId id, std::function<void()> on_change);
+
+  // From the writer, after each commit.
+  void Publish(const Effects& effects);
+  // Delivers what is queued, then nothing more.
+  void Shutdown();
+
+ private:
+  // One subscriber; shared with its Subscription, which ends it.
+  template <typename Callback>
+  struct Ear {
+    absl::Mutex mutex;
+    Callback callback;
+    bool ended ABSL_GUARDED_BY(mutex) = false;
+    bool running ABSL_GUARDED_BY(mutex) = false;
+    std::thread::id runner ABSL_GUARDED_BY(mutex);
+  };
+  template <typename Callback>
+  class EarHandle;
+  using SweepEar = Ear<std::function<void(const SweepChange&)>>;
+  using LogEar = Ear<std::function<void()>>;
+  struct Watched {
+    std::vector<std::shared_ptr<SweepEar>> ears;
+    bool scheduled = false;  // a summary is on its way
+    absl::Duration last_summary = -absl::InfiniteDuration();
+  };
+
+  template <typename E, typename... Args>
+  static bool Call(E& ear, const Args&... args);  // false: it has ended
+  static bool HasEnded(SweepEar& ear);
+  void ScheduleSummary(SweepId id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void DeliverSummary(SweepId id);
+  void DeliverFirst(SweepId id, const std::shared_ptr<SweepEar>& ear);
+  void DeliverJob(const JobRow& row);
+  void DeliverLog(JobId id);
+  absl::StatusOr<SweepChange> ReadChange(SweepId id);
+  std::vector<std::shared_ptr<SweepEar>> EarsOf(SweepId id);
+  static void End(SweepEar& ear);
+
+  Store& store_;
+  Clock& clock_;
+  const Memory& memory_;  // catalog and leases only
+  absl::Mutex mutex_;
+  absl::flat_hash_map<SweepId, Watched> sweeps_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<JobId, std::vector<std::shared_ptr<LogEar>>> logs_ ABSL_GUARDED_BY(mutex_);
+  Executor delivery_{1};
+};
+
+}  // namespace coppice::core
+
+#endif  // COPPICE_COORDINATOR_CORE_HUB_H_

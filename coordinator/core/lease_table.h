@@ -1,0 +1,79 @@
+// Who holds what, until when, and how fast it goes.
+#ifndef COPPICE_COORDINATOR_CORE_LEASE_TABLE_H_
+#define COPPICE_COORDINATOR_CORE_LEASE_TABLE_H_
+
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "coordinator/core/types.h"
+
+namespace coppice::core {
+
+struct LeaseEntry {
+  LeaseRef ref;
+  SweepId sweep_id = 0;
+  GroupId group_id = 0;
+  std::string worker;  // name
+  absl::Duration granted_at;
+  absl::Duration renewed_at;
+  absl::Duration deadline;
+  int missed = 0;            // heartbeats in a row that did not list it
+  uint32_t stored_step = 0;  // as the store has it
+  uint32_t live_step = 0;    // as the last heartbeat has it
+  double steps_per_second = 0;
+  double work_per_step = 0;
+};
+
+// What the running jobs of a sweep add to what is stored.
+struct LiveStats {
+  absl::flat_hash_map<GroupId, uint64_t> extra_steps;  // done but not yet reported
+  double steps_per_second = 0;
+  double work_per_second = 0;
+  double extra_work = 0;
+  uint64_t workers = 0;
+};
+
+// Purpose: the leases of RUNNING jobs, on the monotonic clock. Nothing here is durable: after a
+// restart every lease starts a full term. Owner: the core; the writer thread changes it (after
+// commits, and for heartbeats), readers look. Thread-safe.
+class LeaseTable {
+ public:
+  explicit LeaseTable(absl::Duration term) : term_(term) {}
+  absl::Duration term() const { return term_; }
+
+  void Add(LeaseEntry entry, absl::Duration now);  // starts a term
+  void Remove(const LeaseRef& ref);
+  // A heartbeat listed it. False: not held by `worker` with this epoch.
+  bool Renew(const HeldLease& held, const std::string& worker, absl::Duration now);
+  // A heartbeat of its worker did not list it; how often in a row by now.
+  int Miss(const LeaseRef& ref);
+  void SetStoredStep(const LeaseRef& ref, uint32_t step);
+
+  std::optional<LeaseEntry> Find(JobId job) const;
+  std::vector<LeaseEntry> OfWorker(const std::string& worker) const;  // by job
+  size_t CountOfWorker(const std::string& worker) const;
+  std::vector<LeaseRef> Due(absl::Duration now, size_t limit) const;
+  std::optional<absl::Duration> NextDeadline() const;
+  LiveStats Live(SweepId sweep) const;
+  std::vector<SweepId> SweepsOf(const std::string& worker) const;
+
+ private:
+  const absl::Duration term_;
+  mutable absl::Mutex mutex_;
+  absl::flat_hash_map<JobId, LeaseEntry> leases_ ABSL_GUARDED_BY(mutex_);
+  std::set<std::pair<absl::Duration, JobId>> deadlines_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<std::string, std::set<JobId>> by_worker_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<SweepId, std::set<JobId>> by_sweep_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace coppice::core
+
+#endif  // COPPICE_COORDINATOR_CORE_LEASE_TABLE_H_

@@ -1,0 +1,47 @@
+// The life of a job as data: what may happen in which state, and where it leads.
+#ifndef COPPICE_COORDINATOR_CORE_LIFECYCLE_H_
+#define COPPICE_COORDINATOR_CORE_LIFECYCLE_H_
+
+#include <optional>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "coordinator/core/types.h"
+
+namespace coppice::core {
+
+enum class JobTrigger {
+  kGrant = 1,  // leased to a worker
+  kComplete,   // reached its last step
+  kFail,       // an attempt failed, charged; another one follows
+  kGiveUp,     // an attempt failed and no other one follows
+  kRelease,    // the attempt ended without fault (preemption, drain, shutdown, a lost grant)
+  kExpire,     // the lease ran out
+  kCancel,     // a person ended it
+  kRetry,      // a person wants another try
+};
+
+struct LifecycleRow {
+  JobState state;
+  JobTrigger trigger;
+  JobState next;
+};
+
+// Every pair that is not here is refused.
+const std::vector<LifecycleRow>& Lifecycle();
+
+// Empty when `trigger` cannot happen in `state`.
+std::optional<JobState> NextState(JobState state, JobTrigger trigger);
+
+// PENDING or RUNNING.
+inline bool IsOpen(JobState state) {
+  return state == JobState::kPending || state == JobState::kRunning;
+}
+
+absl::string_view StateName(JobState state);  // "PENDING"
+absl::string_view TriggerName(
+    JobTrigger trigger);  // the type of the job event: "granted", "succeeded", ...
+
+}  // namespace coppice::core
+
+#endif  // COPPICE_COORDINATOR_CORE_LIFECYCLE_H_

@@ -1,0 +1,32 @@
+#ifndef COPPICE_COORDINATOR_CORE_MEMORY_H_
+#define COPPICE_COORDINATOR_CORE_MEMORY_H_
+
+#include <utility>
+
+#include "coordinator/core/catalog.h"
+#include "coordinator/core/coordinator.h"
+#include "coordinator/core/lease_table.h"
+#include "coordinator/core/scheduler.h"
+#include "coordinator/core/waiters.h"
+#include "coordinator/core/worker_table.h"
+
+namespace coppice::core {
+
+// What the core holds in memory. It mirrors committed state, so it changes only after a commit; all
+// but `catalog`, `leases` and `options` belongs to the writer thread.
+struct Memory {
+  explicit Memory(CoordinatorOptions o) : options(std::move(o)), leases(options.lease) {}
+
+  const CoordinatorOptions options;
+  std::string store_id;
+  Catalog catalog;
+  LeaseTable leases;
+  Scheduler scheduler;
+  WorkerTable workers;
+  Waiters waiters;
+  uint64_t grants = 0;  // ever made, for the scheduler's turns
+};
+
+}  // namespace coppice::core
+
+#endif  // COPPICE_COORDINATOR_CORE_MEMORY_H_

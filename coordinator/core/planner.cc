@@ -1,0 +1,95 @@
+#include "coordinator/core/planner.h"
+
+#include <cmath>
+#include <set>
+#include <utility>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "common/base/status_macros.h"
+
+namespace coppice::core {
+namespace {
+
+// The name is also a folder of the checkpoint root.
+absl::Status CheckName(const std::string& name) {
+  const auto allowed = [](char c) {
+    return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '.' || c == '_' || c == '-';
+  };
+  bool valid = !name.empty() && name.size() <= 100 &&
+               absl::ascii_isalnum(static_cast<unsigned char>(name[0]));
+  for (const char c : name) valid = valid && allowed(c);
+  if (valid) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("sweep name '", name,
+                   "': 1 to 100 letters, digits, '.', '_' or '-', the first a letter or digit"));
+}
+
+absl::Status CheckGroup(const GroupSpec& group) {
+  const std::string where = absl::StrCat("group ", group.task, " depth ", group.depth, ": ");
+  if (group.task.empty()) return absl::InvalidArgumentError(where + "task must be set");
+  if (group.run_json.empty()) return absl::InvalidArgumentError(where + "run settings must be set");
+  if (group.steps == 0) return absl::InvalidArgumentError(where + "steps must be at least 1");
+  if (group.report_every == 0)
+    return absl::InvalidArgumentError(where + "report.every must be at least 1");
+  if (group.checkpoint_every == 0)
+    return absl::InvalidArgumentError(where + "checkpoint.every must be at least 1");
+  if (group.keep == 0)
+    return absl::InvalidArgumentError(where + "checkpoint.keep must be at least 1");
+  if (!std::isfinite(group.work_per_step) || group.work_per_step < 0) {
+    return absl::InvalidArgumentError(where + "work per step must be finite and not negative");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status CheckSpec(const SweepSpec& spec) {
+  COPPICE_RETURN_IF_ERROR(CheckName(spec.name));
+  if (spec.groups.empty())
+    return absl::InvalidArgumentError("the grid is empty: no task and depth");
+  if (spec.seeds.empty()) return absl::InvalidArgumentError("the grid is empty: no seed");
+  if (spec.max_failures == 0) return absl::InvalidArgumentError("max_failures must be at least 1");
+  if (spec.groups.size() > kMaxJobsPerSweep / spec.seeds.size()) {
+    return absl::InvalidArgumentError(absl::StrCat("the sweep has ", spec.groups.size(), " x ",
+                                                   spec.seeds.size(), " jobs, at most ",
+                                                   kMaxJobsPerSweep, " are possible: split it"));
+  }
+  std::set<std::pair<std::string, uint32_t>> points;
+  for (const GroupSpec& group : spec.groups) {
+    COPPICE_RETURN_IF_ERROR(CheckGroup(group));
+    if (!points.insert({group.task, group.depth}).second) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("group ", group.task, " depth ", group.depth, " comes twice"));
+    }
+  }
+  const absl::flat_hash_set<uint32_t> seeds(spec.seeds.begin(), spec.seeds.end());
+  if (seeds.size() != spec.seeds.size()) return absl::InvalidArgumentError("a seed comes twice");
+  return absl::OkStatus();
+}
+
+uint64_t StepsTotal(const SweepSpec& spec) {
+  uint64_t steps = 0;
+  for (const GroupSpec& group : spec.groups) steps += uint64_t{group.steps} * spec.seeds.size();
+  return steps;
+}
+
+Plan MakePlan(const SweepSpec& spec, uint32_t pack_width) {
+  Plan plan;
+  plan.pack_width = pack_width == 0 ? kDefaultPackWidth : pack_width;
+  const uint64_t seeds = spec.seeds.size();
+  for (const GroupSpec& group : spec.groups) {
+    GroupSummary summary;
+    summary.spec = group;
+    summary.counts.pending = seeds;
+    plan.groups.push_back(std::move(summary));
+    plan.jobs += seeds;
+    plan.packs += (seeds + plan.pack_width - 1) / plan.pack_width;
+    plan.expected_work += group.work_per_step * group.steps * static_cast<double>(seeds);
+  }
+  plan.steps_total = StepsTotal(spec);
+  return plan;
+}
+
+}  // namespace coppice::core

@@ -1,0 +1,25 @@
+// From a sweep's groups and seeds to jobs, packs and work.
+#ifndef COPPICE_COORDINATOR_CORE_PLANNER_H_
+#define COPPICE_COORDINATOR_CORE_PLANNER_H_
+
+#include "absl/status/status.h"
+#include "coordinator/core/types.h"
+
+namespace coppice::core {
+
+inline constexpr uint64_t kMaxJobsPerSweep = 5'000'000;
+inline constexpr uint32_t kDefaultPackWidth = 10;
+
+// What the core relies on, whoever resolved the spec. INVALID_ARGUMENT names the first thing that
+// is wrong.
+absl::Status CheckSpec(const SweepSpec& spec);
+
+// `spec` is valid. A pack holds jobs of one group, so each group fills its own packs. pack_width 0:
+// kDefaultPackWidth. Groups come without ids, all their jobs PENDING.
+Plan MakePlan(const SweepSpec& spec, uint32_t pack_width);
+
+uint64_t StepsTotal(const SweepSpec& spec);
+
+}  // namespace coppice::core
+
+#endif  // COPPICE_COORDINATOR_CORE_PLANNER_H_

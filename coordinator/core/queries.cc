@@ -1,0 +1,199 @@
+#include "coordinator/core/queries.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status_macros.h"
+#include "coordinator/core/job_filter.h"
+#include "coordinator/core/lifecycle.h"
+#include "coordinator/core/planner.h"
+#include "coordinator/core/views.h"
+
+namespace coppice::core {
+namespace {
+
+constexpr uint32_t kMaxEvents = 1000;
+constexpr uint64_t kLogPageBytes = 256 << 10;
+// A page of metrics ends after so many jobs even when they have no rows, so that no reader is held
+// for long.
+constexpr uint32_t kMaxJobsPerMetricsPage = 20'000;
+
+uint32_t Limit(uint32_t limit, uint32_t otherwise) {
+  return limit == 0 ? otherwise : std::min(limit, kMaxPage);
+}
+
+}  // namespace
+
+absl::StatusOr<Plan> QueryPlan(ReadTransaction& read, const SweepSpec& spec, uint32_t pack_width) {
+  COPPICE_RETURN_IF_ERROR(CheckSpec(spec));
+  COPPICE_ASSIGN_OR_RETURN(const auto stored, read.FindSweep(spec.name));
+  if (stored.has_value()) {
+    return absl::AlreadyExistsError(
+        absl::StrCat("a sweep named '", spec.name, "' exists: choose another name"));
+  }
+  return MakePlan(spec, pack_width);
+}
+
+absl::StatusOr<SweepDetails> QuerySweep(ReadTransaction& read, const Memory& memory,
+                                        const std::string& name) {
+  COPPICE_ASSIGN_OR_RETURN(const auto sweep, read.FindSweep(name));
+  if (!sweep.has_value()) return absl::NotFoundError(absl::StrCat("no sweep named '", name, "'"));
+  COPPICE_ASSIGN_OR_RETURN(const auto groups, read.ListGroups(sweep->id));
+  SweepDetails details;
+  details.summary = MakeSummary(*sweep, groups, memory.leases);
+  details.groups = MakeGroups(groups, memory.leases);
+  COPPICE_ASSIGN_OR_RETURN(details.spec_blob, read.GetSpecBlob(sweep->id));
+  return details;
+}
+
+absl::StatusOr<std::vector<SweepSummary>> QuerySweeps(ReadTransaction& read, const Memory& memory) {
+  COPPICE_ASSIGN_OR_RETURN(const auto sweeps, read.ListSweeps());
+  std::vector<SweepSummary> summaries;
+  for (const SweepRow& sweep : sweeps) {
+    COPPICE_ASSIGN_OR_RETURN(const auto groups, read.ListGroups(sweep.id));
+    summaries.push_back(MakeSummary(sweep, groups, memory.leases));
+  }
+  return summaries;
+}
+
+absl::StatusOr<JobPage> QueryJobs(ReadTransaction& read, const Memory& memory,
+                                  const JobFilter& filter, JobId after, uint32_t limit,
+                                  bool with_latest) {
+  JobPage page;
+  const size_t size = Limit(limit, 1000);
+  COPPICE_RETURN_IF_ERROR(ForEachJob(read, memory.catalog, filter, StateSet::All(), after,
+                                     [&](const JobRow& row, const GroupInfo&) {
+                                       if (page.jobs.size() == size) {
+                                         page.next_after = page.jobs.back().id;
+                                         return false;
+                                       }
+                                       page.jobs.push_back(
+                                           MakeJob(row, memory.catalog, memory.leases));
+                                       return true;
+                                     }));
+  if (!with_latest) return page;
+  for (Job& job : page.jobs) {
+    COPPICE_ASSIGN_OR_RETURN(job.latest, read.LatestMetrics(job.id));
+  }
+  return page;
+}
+
+absl::StatusOr<JobDetails> QueryJob(ReadTransaction& read, const Memory& memory, JobId id) {
+  COPPICE_ASSIGN_OR_RETURN(const JobRow row, read.GetJob(id));
+  JobDetails details;
+  details.job = MakeJob(row, memory.catalog, memory.leases);
+  COPPICE_ASSIGN_OR_RETURN(details.job.latest, read.LatestMetrics(id));
+  if (const auto group = memory.catalog.Group(row.group_id); group != nullptr)
+    details.run_json = group->spec.run_json;
+  COPPICE_ASSIGN_OR_RETURN(const auto attempts, read.ListAttempts(id));
+  for (const AttemptRow& attempt : attempts) details.attempts.push_back(MakeAttempt(attempt));
+  COPPICE_ASSIGN_OR_RETURN(details.events, read.ListEvents(id, kMaxEvents));
+  // Not stored: it would double what a submission of a million jobs writes.
+  details.events.insert(details.events.begin(), {details.job.created_ms, 0, "submitted", ""});
+  COPPICE_ASSIGN_OR_RETURN(details.checkpoints, read.ListCheckpoints(id, CheckpointState::kListed));
+  return details;
+}
+
+namespace {
+
+// Collects rows of one job after another until the page is full.
+class MetricsPager {
+ public:
+  MetricsPager(ReadTransaction& read, const MetricsQuery& query, const MetricsCursor& after,
+               uint32_t limit)
+      : read_(read), query_(query), after_(after), limit_(limit) {}
+
+  // False: the page is full, or something failed.
+  bool Visit(const JobRow& job, const GroupInfo& group) {
+    if (jobs_++ == kMaxJobsPerMetricsPage) {
+      return Stop({job.id - 1, std::numeric_limits<uint32_t>::max(),
+                   std::numeric_limits<Epoch>::max(), true});
+    }
+    if (job.best_step == 0) return true;  // it never reported a row
+    MetricsScan scan;
+    scan.job_id = job.id;
+    scan.from_step = query_.from_step;
+    scan.names = query_.names;
+    scan.include_archived = query_.include_archived;
+    if (after_.begun && after_.job_id == job.id) {
+      scan.after = true;
+      scan.after_step = after_.step;
+      scan.after_epoch = after_.epoch;
+    }
+    status_ = read_.ScanMetrics(scan, [&](const StoredRow& row) { return Add(job, group, row); });
+    return status_.ok() && !stopped_;
+  }
+
+  absl::StatusOr<MetricsPage> Finish() {
+    if (!status_.ok()) return status_;
+    page_.end = !stopped_;
+    return std::move(page_);
+  }
+
+ private:
+  bool Add(const JobRow& job, const GroupInfo& group, const StoredRow& row) {
+    if (page_.rows.size() >= limit_) {
+      const JobMetrics& last = page_.rows.back();
+      // The cursor cannot stand between a row and its archived twin of the same attempt.
+      const bool twin =
+          last.job_id == job.id && last.row.step == row.row.step && last.epoch == row.epoch;
+      if (!twin) return Stop({last.job_id, last.row.step, last.epoch, true});
+    }
+    page_.rows.push_back(
+        {job.id, group.spec.task, group.spec.depth, job.seed, row.epoch, row.archived, row.row});
+    return true;
+  }
+
+  bool Stop(MetricsCursor next) {
+    page_.next = next;
+    stopped_ = true;
+    return false;
+  }
+
+  ReadTransaction& read_;
+  const MetricsQuery& query_;
+  const MetricsCursor& after_;
+  const size_t limit_;
+  uint32_t jobs_ = 0;
+  bool stopped_ = false;
+  absl::Status status_;
+  MetricsPage page_;
+};
+
+}  // namespace
+
+absl::StatusOr<MetricsPage> QueryMetrics(ReadTransaction& read, const Memory& memory,
+                                         const MetricsQuery& query, const MetricsCursor& after,
+                                         uint32_t limit) {
+  MetricsPager pager(read, query, after, Limit(limit, 1000));
+  const JobId behind = after.begun && after.job_id > 0 ? after.job_id - 1 : 0;
+  COPPICE_RETURN_IF_ERROR(ForEachJob(
+      read, memory.catalog, query.filter, StateSet::All(), behind,
+      [&](const JobRow& job, const GroupInfo& group) { return pager.Visit(job, group); }));
+  return pager.Finish();
+}
+
+absl::StatusOr<LogPage> QueryLog(ReadTransaction& read, JobId id, Epoch epoch, uint64_t after) {
+  COPPICE_ASSIGN_OR_RETURN(const JobRow job, read.GetJob(id));
+  LogPage page;
+  page.epoch = epoch;
+  page.next = after;
+  page.job_ended = !IsOpen(job.state);
+  if (page.epoch == 0) {
+    COPPICE_ASSIGN_OR_RETURN(page.epoch, read.NewestLogEpoch(id));
+    if (page.epoch == 0) return page;  // nothing was logged yet
+  }
+  COPPICE_ASSIGN_OR_RETURN(const AttemptRow attempt, read.GetAttempt(id, page.epoch));
+  COPPICE_ASSIGN_OR_RETURN(const auto chunks, read.ReadLog(id, page.epoch, after, kLogPageBytes));
+  for (const LogChunk& chunk : chunks) {
+    page.text += chunk.text;
+    page.next = chunk.offset + chunk.text.size();
+  }
+  // More pages follow before the end can be told.
+  if (page.next < attempt.log_bytes) page.job_ended = false;
+  return page;
+}
+
+}  // namespace coppice::core

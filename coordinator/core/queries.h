@@ -1,0 +1,32 @@
+// Reads: what each query answers, from one snapshot of the store. Failure codes: coordinator.h.
+#ifndef COPPICE_COORDINATOR_CORE_QUERIES_H_
+#define COPPICE_COORDINATOR_CORE_QUERIES_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "coordinator/core/memory.h"
+#include "coordinator/core/store.h"
+
+namespace coppice::core {
+
+inline constexpr uint32_t kMaxPage = 10'000;
+
+// Each reads the thread-safe parts of `memory` only.
+absl::StatusOr<Plan> QueryPlan(ReadTransaction& read, const SweepSpec& spec, uint32_t pack_width);
+absl::StatusOr<SweepDetails> QuerySweep(ReadTransaction& read, const Memory& memory,
+                                        const std::string& name);
+absl::StatusOr<std::vector<SweepSummary>> QuerySweeps(ReadTransaction& read, const Memory& memory);
+absl::StatusOr<JobPage> QueryJobs(ReadTransaction& read, const Memory& memory,
+                                  const JobFilter& filter, JobId after, uint32_t limit,
+                                  bool with_latest);
+absl::StatusOr<JobDetails> QueryJob(ReadTransaction& read, const Memory& memory, JobId id);
+absl::StatusOr<MetricsPage> QueryMetrics(ReadTransaction& read, const Memory& memory,
+                                         const MetricsQuery& query, const MetricsCursor& after,
+                                         uint32_t limit);
+absl::StatusOr<LogPage> QueryLog(ReadTransaction& read, JobId id, Epoch epoch, uint64_t after);
+
+}  // namespace coppice::core
+
+#endif  // COPPICE_COORDINATOR_CORE_QUERIES_H_

@@ -1,0 +1,82 @@
+#include "coordinator/core/recovery.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/time/time.h"
+#include "common/base/status_macros.h"
+#include "coordinator/core/commands.h"
+#include "coordinator/core/lifecycle.h"
+
+namespace coppice::core {
+namespace {
+
+constexpr uint32_t kMaxDropped = 100'000;
+
+struct Clocks {
+  int64_t now_ms;
+  absl::Duration now;
+};
+
+void RecoverJob(Memory& memory, const JobRow& job, const GroupRow& group, const Clocks& clocks) {
+  if (job.state == JobState::kRunning) {
+    LeaseEntry lease;
+    lease.ref = {job.id, job.epoch};
+    lease.sweep_id = job.sweep_id;
+    lease.group_id = job.group_id;
+    lease.worker = job.worker;
+    lease.stored_step = job.step;
+    lease.work_per_step = group.spec.work_per_step;
+    memory.leases.Add(std::move(lease), clocks.now);
+    return;
+  }
+  absl::Duration eligible_at = absl::ZeroDuration();
+  if (job.not_before_ms > clocks.now_ms) {
+    // Wall time may have been set back while nothing ran; no wait is longer than the longest there
+    // is.
+    const absl::Duration wait = absl::Milliseconds(job.not_before_ms - clocks.now_ms);
+    eligible_at = clocks.now + std::min(wait, FailureBackoff(job.failures));
+  }
+  memory.scheduler.Add(job.group_id, job.id, job.checkpoint_step, eligible_at);
+}
+
+absl::Status RecoverSweep(ReadTransaction& read, Memory& memory, const SweepRow& sweep,
+                          const Clocks& clocks) {
+  COPPICE_ASSIGN_OR_RETURN(const std::vector<GroupRow> groups, read.ListGroups(sweep.id));
+  memory.catalog.Add(sweep, groups);
+  memory.scheduler.SetPaused(sweep.id, sweep.paused);
+  const StateSet open({JobState::kPending, JobState::kRunning});
+  for (const GroupRow& group : groups) {
+    memory.scheduler.AddGroup(
+        {group.id, sweep.id, sweep.priority, group.spec.work_per_step, group.spec.steps});
+    if (group.counts.unfinished() == 0) continue;
+    COPPICE_RETURN_IF_ERROR(read.ScanJobs(group.first_job, group.first_job + group.jobs - 1, open,
+                                          [&](const JobRow& job) {
+                                            RecoverJob(memory, job, group, clocks);
+                                            return true;
+                                          }));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status Recover(Store& store, Clock& clock, Memory& memory, std::vector<Checkpoint>& dropped) {
+  memory.store_id = store.store_id();
+  const Clocks clocks{clock.NowMillis(), clock.Monotonic()};
+  return store.Read([&](ReadTransaction& read) -> absl::Status {
+    COPPICE_ASSIGN_OR_RETURN(const auto sweeps, read.ListSweeps());
+    for (const SweepRow& sweep : sweeps)
+      COPPICE_RETURN_IF_ERROR(RecoverSweep(read, memory, sweep, clocks));
+    COPPICE_ASSIGN_OR_RETURN(const auto workers, read.ListWorkers());
+    for (const WorkerRow& row : workers) {
+      WorkerEntry entry;
+      entry.row = row;
+      memory.workers.Put(std::move(entry));
+    }
+    COPPICE_ASSIGN_OR_RETURN(dropped, read.ListDroppedCheckpoints(kMaxDropped));
+    return absl::OkStatus();
+  });
+}
+
+}  // namespace coppice::core

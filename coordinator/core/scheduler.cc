@@ -1,0 +1,192 @@
+#include "coordinator/core/scheduler.h"
+
+#include <algorithm>
+#include <tuple>
+
+namespace coppice::core {
+namespace {
+
+// The first `width` jobs of a step that are still free.
+std::vector<JobId> FreeJobs(const absl::btree_set<JobId>& jobs, size_t width,
+                            const absl::flat_hash_set<JobId>& taken) {
+  std::vector<JobId> free;
+  for (const JobId job : jobs) {
+    if (free.size() == width) break;
+    if (!taken.contains(job)) free.push_back(job);
+  }
+  return free;
+}
+
+}  // namespace
+
+Scheduler::Key Scheduler::KeyOf(const Group& group, uint32_t resume_step) {
+  const uint32_t left = group.steps > resume_step ? group.steps - resume_step : 0;
+  return {group.priority, group.work_per_step * left, group.id};
+}
+
+void Scheduler::Index(const Entry& entry) {
+  if (entry.jobs == 0 || paused_.contains(entry.group.sweep_id)) return;
+  order_.insert(KeyOf(entry.group, entry.by_step.begin()->first));
+}
+
+void Scheduler::Unindex(const Entry& entry) {
+  if (entry.jobs != 0) order_.erase(KeyOf(entry.group, entry.by_step.begin()->first));
+}
+
+void Scheduler::AddGroup(const Group& group) { groups_.try_emplace(group.id, Entry{group, {}, 0}); }
+
+void Scheduler::Insert(Entry& entry, JobId job, uint32_t step) {
+  // The group's place depends on its first step alone.
+  const bool moves = entry.by_step.empty() || step < entry.by_step.begin()->first;
+  if (moves) Unindex(entry);
+  if (entry.by_step[step].insert(job).second) {
+    ++entry.jobs;
+    ++ready_;
+  }
+  if (moves) Index(entry);
+}
+
+void Scheduler::Add(GroupId group, JobId job, uint32_t resume_step, absl::Duration eligible_at) {
+  const auto it = groups_.find(group);
+  if (it == groups_.end()) return;
+  if (eligible_at == absl::ZeroDuration()) return Insert(it->second, job, resume_step);
+  delayed_[job] = {group, resume_step, eligible_at};
+  ripe_order_.insert({eligible_at, job});
+}
+
+void Scheduler::Remove(GroupId group, JobId job, uint32_t resume_step) {
+  if (const auto waiting = delayed_.find(job); waiting != delayed_.end()) {
+    ripe_order_.erase({waiting->second.at, job});
+    delayed_.erase(waiting);
+    return;
+  }
+  const auto it = groups_.find(group);
+  if (it == groups_.end()) return;
+  Entry& entry = it->second;
+  const auto step = entry.by_step.find(resume_step);
+  if (step == entry.by_step.end() || !step->second.contains(job)) return;
+  const bool moves = step->second.size() == 1;
+  if (moves) Unindex(entry);
+  step->second.erase(job);
+  --entry.jobs;
+  --ready_;
+  if (!moves) return;
+  entry.by_step.erase(step);
+  Index(entry);
+}
+
+void Scheduler::SetPaused(SweepId sweep, bool paused) {
+  if (paused == paused_.contains(sweep)) return;
+  for (const auto& [id, entry] : groups_) {
+    if (entry.group.sweep_id == sweep) Unindex(entry);
+  }
+  if (paused) {
+    paused_.insert(sweep);
+  } else {
+    paused_.erase(sweep);
+  }
+  for (const auto& [id, entry] : groups_) {
+    if (entry.group.sweep_id == sweep) Index(entry);
+  }
+}
+
+bool Scheduler::Ripen(absl::Duration now) {
+  bool any = false;
+  while (!ripe_order_.empty() && ripe_order_.begin()->first <= now) {
+    const JobId job = ripe_order_.begin()->second;
+    ripe_order_.erase(ripe_order_.begin());
+    const auto it = delayed_.find(job);
+    const Delayed delayed = it->second;
+    delayed_.erase(it);
+    Insert(groups_.at(delayed.group), job, delayed.step);
+    any = true;
+  }
+  return any;
+}
+
+std::optional<absl::Duration> Scheduler::NextRipe() const {
+  if (ripe_order_.empty()) return std::nullopt;
+  return ripe_order_.begin()->first;
+}
+
+std::optional<Scheduler::Key> Scheduler::KeyWithout(const Entry& entry,
+                                                    const absl::flat_hash_set<JobId>& taken) const {
+  for (const auto& [step, jobs] : entry.by_step) {
+    if (!FreeJobs(jobs, 1, taken).empty()) return KeyOf(entry.group, step);
+  }
+  return std::nullopt;
+}
+
+const Scheduler::Entry* Scheduler::Best(const absl::flat_hash_set<JobId>& taken) const {
+  // A group's place in order_ is where it stands before anything is taken; taking only moves it
+  // back. So the first group whose place without `taken` comes before the next one's is the best.
+  const Entry* best = nullptr;
+  std::optional<Key> best_key;
+  for (const Key& key : order_) {
+    if (best_key.has_value() && *best_key < key) break;
+    const Entry& entry = groups_.at(key.group);
+    const std::optional<Key> left = KeyWithout(entry, taken);
+    if (left.has_value() && (!best_key.has_value() || *left < *best_key)) {
+      best = &entry;
+      best_key = left;
+    }
+  }
+  return best;
+}
+
+const Scheduler::Entry* Scheduler::OldestSweep(const absl::flat_hash_set<JobId>& taken) const {
+  const Entry* oldest = nullptr;
+  std::optional<int32_t> priority;
+  for (const Key& key : order_) {
+    if (priority.has_value() && key.priority != *priority) break;
+    const Entry& entry = groups_.at(key.group);
+    if (oldest != nullptr && entry.group.sweep_id >= oldest->group.sweep_id) continue;
+    if (!KeyWithout(entry, taken).has_value()) continue;
+    oldest = &entry;
+    priority = key.priority;
+  }
+  return oldest;
+}
+
+std::optional<Scheduler::Pick> Scheduler::Choose(uint32_t width,
+                                                 const absl::flat_hash_set<JobId>& taken,
+                                                 uint64_t turn) const {
+  const Entry* entry =
+      turn % kOldestSweepTurn == kOldestSweepTurn - 1 ? OldestSweep(taken) : Best(taken);
+  if (entry == nullptr) return std::nullopt;
+  Pick pick{entry->group.id, {}};
+  // From the most advanced step down; only a fuller pack displaces one further on.
+  for (auto it = entry->by_step.rbegin(); it != entry->by_step.rend() && pick.jobs.size() < width;
+       ++it) {
+    std::vector<JobId> free = FreeJobs(it->second, width, taken);
+    if (free.size() > pick.jobs.size()) pick.jobs = std::move(free);
+  }
+  if (pick.jobs.empty()) return std::nullopt;
+  return pick;
+}
+
+Scheduler::Ahead Scheduler::CountAhead(GroupId group, JobId job, uint32_t resume_step) const {
+  Ahead ahead;
+  const auto it = groups_.find(group);
+  if (it == groups_.end()) return ahead;
+  const Entry& own = it->second;
+  // A waiting job may not be indexed itself (paused, in its backoff): its place is where it would
+  // be.
+  const uint32_t first =
+      own.by_step.empty() ? resume_step : std::min(resume_step, own.by_step.begin()->first);
+  const Key place = KeyOf(own.group, first);
+  for (const Key& key : order_) {
+    if (!(key < place) || key.group == group) continue;
+    (key.priority > place.priority ? ahead.by_priority : ahead.by_work) +=
+        groups_.at(key.group).jobs;
+  }
+  for (const auto& [step, jobs] : own.by_step) {
+    if (step > resume_step) ahead.by_work += jobs.size();
+    if (step == resume_step) {
+      ahead.by_work += static_cast<uint64_t>(std::distance(jobs.begin(), jobs.lower_bound(job)));
+    }
+  }
+  return ahead;
+}
+
+}  // namespace coppice::core

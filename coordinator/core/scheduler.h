@@ -1,0 +1,125 @@
+// Which jobs a lease request gets.
+#ifndef COPPICE_COORDINATOR_CORE_SCHEDULER_H_
+#define COPPICE_COORDINATOR_CORE_SCHEDULER_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "absl/container/btree_set.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/time/time.h"
+#include "coordinator/core/types.h"
+
+namespace coppice::core {
+
+// Purpose: the index of PENDING jobs in the order in which they are granted.
+//
+// Order. Groups compete; a request is served from one group. Higher priority first; then longest
+// expected work first, measured by the group's job that has most of it left (work_per_step *
+// remaining steps): long jobs started late would stretch the end of the sweep. Within a group a
+// pack takes jobs that stand at the same resume step. It takes the step that fills the request
+// best, so that a few preempted jobs do not make a narrow pack while a full one waits; among equals
+// the most advanced, so that started work ends first.
+//
+// No job waits for ever while its priority is served. Within one sweep the set of jobs is finite,
+// every attempt ends, and a job's attempts are finite without progress, so whatever is ahead runs
+// out. Across sweeps, each kOldestSweepTurn-th grant goes to the oldest sweep of the highest
+// priority that has work, so an endless stream of new, longer sweeps only slows an old one down.
+// Within a group, passing a narrow step over for a fuller one consumes the fuller one. A lower
+// priority does wait for a higher one: that is what it means.
+//
+// Owner: the writer thread, the only one to touch it; changed only after a commit. No failure: the
+// caller keeps it in step with the store.
+class Scheduler {
+ public:
+  static constexpr uint64_t kOldestSweepTurn = 8;
+
+  struct Group {
+    GroupId id = 0;
+    SweepId sweep_id = 0;
+    int32_t priority = 0;
+    double work_per_step = 0;
+    uint32_t steps = 0;
+  };
+  struct Pick {
+    GroupId group_id = 0;
+    std::vector<JobId> jobs;  // by id; never empty
+  };
+
+  // Idempotent.
+  void AddGroup(const Group& group);
+  // The group is known. `eligible_at` (monotonic): not picked before; zero: at once.
+  void Add(GroupId group, JobId job, uint32_t resume_step, absl::Duration eligible_at);
+  // With the resume step it was added with; no effect when it is not there.
+  void Remove(GroupId group, JobId job, uint32_t resume_step);
+  void SetPaused(SweepId sweep, bool paused);
+  bool paused(SweepId sweep) const { return paused_.contains(sweep); }
+
+  // Lets jobs in whose wait is over; true when there were any.
+  bool Ripen(absl::Duration now);
+  // When Ripen has something to do next.
+  std::optional<absl::Duration> NextRipe() const;
+
+  // Up to `width` jobs of one group at one resume step, none of them in `taken`; empty when there
+  // are none. Changes nothing. `turn` counts grants.
+  std::optional<Pick> Choose(uint32_t width, const absl::flat_hash_set<JobId>& taken,
+                             uint64_t turn) const;
+
+  // How many jobs may be granted now; how many of them come before this one, and how many of those
+  // by priority. An estimate: packs may overtake.
+  size_t ready() const { return ready_; }
+  struct Ahead {
+    uint64_t by_priority = 0;
+    uint64_t by_work = 0;
+  };
+  Ahead CountAhead(GroupId group, JobId job, uint32_t resume_step) const;
+
+ private:
+  struct Entry {
+    Group group;
+    std::map<uint32_t, absl::btree_set<JobId>> by_step;  // resume step -> jobs; no empty sets
+    size_t jobs = 0;
+  };
+  // Priority descending, work left descending, id: the first is served first.
+  struct Key {
+    int32_t priority;
+    double work;
+    GroupId group;
+    friend bool operator<(const Key& a, const Key& b) {
+      if (a.priority != b.priority) return a.priority > b.priority;
+      if (a.work != b.work) return a.work > b.work;
+      return a.group < b.group;
+    }
+  };
+  struct Delayed {
+    GroupId group;
+    uint32_t step;
+    absl::Duration at;
+  };
+
+  static Key KeyOf(const Group& group, uint32_t resume_step);
+  void Index(const Entry& entry);
+  void Unindex(const Entry& entry);
+  void Insert(Entry& entry, JobId job, uint32_t step);
+  // The key of what is left of an entry once `taken` is gone; empty when nothing is.
+  std::optional<Key> KeyWithout(const Entry& entry, const absl::flat_hash_set<JobId>& taken) const;
+  const Entry* Best(const absl::flat_hash_set<JobId>& taken) const;
+  const Entry* OldestSweep(const absl::flat_hash_set<JobId>& taken) const;
+
+  absl::flat_hash_map<GroupId, Entry> groups_;
+  std::set<Key> order_;  // of groups that are not paused and have jobs
+  absl::flat_hash_set<SweepId> paused_;
+  std::set<std::pair<absl::Duration, JobId>> ripe_order_;
+  absl::flat_hash_map<JobId, Delayed> delayed_;
+  size_t ready_ = 0;
+};
+
+}  // namespace coppice::core
+
+#endif  // COPPICE_COORDINATOR_CORE_SCHEDULER_H_

@@ -1,0 +1,249 @@
+// What the core keeps: typed rows and the operations on them, without a word of SQL.
+#ifndef COPPICE_COORDINATOR_CORE_STORE_H_
+#define COPPICE_COORDINATOR_CORE_STORE_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "coordinator/core/types.h"
+
+namespace coppice::core {
+
+// ---- rows -------------------------------------------------------------------------------------
+
+struct SweepRow {
+  SweepId id = 0;
+  std::string name;
+  int32_t priority = 0;
+  uint32_t max_failures = 0;
+  bool paused = false;
+  int64_t created_ms = 0;
+  int64_t finished_ms = 0;
+  uint64_t unfinished = 0;  // jobs PENDING or RUNNING; the store keeps it as it updates jobs
+  uint64_t steps_total = 0;
+};
+
+// A group's jobs have the ids first_job, first_job + 1, ... in the order of the seeds.
+struct GroupRow {
+  GroupId id = 0;
+  SweepId sweep_id = 0;
+  GroupSpec spec;
+  JobId first_job = 0;
+  uint64_t jobs = 0;
+  // Kept by the store as it updates jobs.
+  JobCounts counts;
+  uint64_t steps_done = 0;  // over all jobs
+  uint64_t open_steps = 0;  // over those PENDING or RUNNING
+};
+
+struct JobRow {
+  JobId id = 0;
+  SweepId sweep_id = 0;
+  GroupId group_id = 0;
+  uint32_t seed = 0;
+  JobState state = JobState::kPending;
+  uint32_t step = 0;             // last known of the visible series
+  uint32_t best_step = 0;        // the furthest ever durable; passing it is progress
+  uint32_t checkpoint_step = 0;  // of the current checkpoint; 0: none
+  Epoch epoch = 0;
+  uint32_t attempts = 0;
+  uint32_t failures = 0;
+  Epoch forgiven_epoch = 0;  // attempts up to here no longer count against the job (it was retried)
+  int64_t not_before_ms = 0;  // wall time before which it is not granted
+  std::string worker;         // name; empty unless RUNNING
+  std::string reason;
+  int64_t started_ms = 0;
+  int64_t finished_ms = 0;
+};
+
+struct AttemptRow {
+  JobId job_id = 0;
+  Epoch epoch = 0;
+  std::string worker;
+  std::string request_id;
+  int64_t granted_ms = 0;
+  int64_t ended_ms = 0;
+  std::string outcome;  // empty while it runs
+  std::string kind;     // of a failure
+  std::string message;
+  uint32_t start_step = 0;
+  uint32_t end_step = 0;
+  uint32_t row_step = 0;       // of the last stored metric row, or start_step
+  uint64_t last_sequence = 0;  // the last durable record
+  uint64_t log_bytes = 0;      // ever written, also what was trimmed since
+  std::string provenance;
+  std::string log_tail;
+};
+
+// A dropped checkpoint's file is being deleted; a bad one was found unreadable and is kept on
+// record.
+enum class CheckpointState { kListed = 1, kDropped = 2, kBad = 3 };
+
+struct WorkerRow {
+  std::string id;
+  WorkerInfo info;
+  bool draining = false;
+  bool preempt = false;  // only with draining
+  int64_t registered_ms = 0;
+  int64_t last_seen_ms = 0;
+};
+
+struct StoredRow {
+  Epoch epoch = 0;
+  bool archived = false;
+  MetricRow row;
+};
+
+struct MetricsScan {
+  JobId job_id = 0;
+  uint32_t from_step = 0;
+  std::vector<std::string> names;  // empty: all
+  bool include_archived = false;
+  // Rows strictly after (after_step, after_epoch) in order of (step, epoch), when set.
+  bool after = false;
+  uint32_t after_step = 0;
+  Epoch after_epoch = 0;
+};
+
+struct LogChunk {
+  uint64_t offset = 0;
+  std::string text;
+};
+
+// A set of job states for scans.
+class StateSet {
+ public:
+  static StateSet All() { return StateSet(~0u); }
+  StateSet() = default;
+  explicit StateSet(const std::vector<JobState>& states) {
+    for (const JobState state : states) mask_ |= 1u << static_cast<int>(state);
+  }
+  bool Has(JobState state) const { return (mask_ >> static_cast<int>(state)) & 1u; }
+  uint32_t mask() const { return mask_; }
+
+ private:
+  explicit StateSet(uint32_t mask) : mask_(mask) {}
+  uint32_t mask_ = 0;
+};
+
+// ---- operations -------------------------------------------------------------------------------
+
+// Purpose: reads of one consistent snapshot (inside a write: with what the transaction has written
+// so far). Owner: the Store, for the length of one call. Not thread-safe. Failure codes: NOT_FOUND
+// (a Get without its row), otherwise those of Store. A callback returns false to stop a scan.
+class ReadTransaction {
+ public:
+  virtual ~ReadTransaction() = default;
+
+  virtual absl::StatusOr<std::vector<SweepRow>> ListSweeps() = 0;  // by id
+  virtual absl::StatusOr<SweepRow> GetSweep(SweepId id) = 0;
+  virtual absl::StatusOr<std::optional<SweepRow>> FindSweep(absl::string_view name) = 0;
+  virtual absl::StatusOr<std::string> GetSpecBlob(SweepId id) = 0;
+  virtual absl::StatusOr<std::vector<GroupRow>> ListGroups(SweepId sweep_id) = 0;  // by id
+
+  virtual absl::StatusOr<JobRow> GetJob(JobId id) = 0;
+  // Jobs with first <= id <= last in one of `states`, by id.
+  virtual absl::Status ScanJobs(JobId first, JobId last, StateSet states,
+                                absl::FunctionRef<bool(const JobRow&)> visit) = 0;
+
+  virtual absl::StatusOr<AttemptRow> GetAttempt(JobId job_id, Epoch epoch) = 0;
+  virtual absl::StatusOr<std::vector<AttemptRow>> ListAttempts(JobId job_id) = 0;  // by epoch
+  // Attempts granted to this request that have not ended, by job.
+  virtual absl::StatusOr<std::vector<AttemptRow>> FindOpenAttempts(
+      absl::string_view worker, absl::string_view request_id) = 0;
+  virtual absl::StatusOr<std::vector<JobEvent>> ListEvents(JobId job_id,
+                                                           uint32_t newest) = 0;  // oldest first
+
+  // Newest first: by step, then epoch, descending.
+  virtual absl::StatusOr<std::vector<Checkpoint>> ListCheckpoints(JobId job_id,
+                                                                  CheckpointState state) = 0;
+  virtual absl::StatusOr<std::vector<Checkpoint>> ListDroppedCheckpoints(uint32_t limit) = 0;
+
+  // Rows in order of (step, epoch).
+  virtual absl::Status ScanMetrics(const MetricsScan& scan,
+                                   absl::FunctionRef<bool(const StoredRow&)> visit) = 0;
+  virtual absl::StatusOr<std::vector<MetricValue>> LatestMetrics(JobId job_id) = 0;  // by name
+  // How many steps up to and including `step` have a visible row.
+  virtual absl::StatusOr<uint64_t> CountMetricSteps(JobId job_id, uint32_t step) = 0;
+
+  // Chunks that start at or after `offset`, as many as fit in max_bytes (at least one).
+  virtual absl::StatusOr<std::vector<LogChunk>> ReadLog(JobId job_id, Epoch epoch, uint64_t offset,
+                                                        uint64_t max_bytes) = 0;
+  virtual absl::StatusOr<Epoch> NewestLogEpoch(JobId job_id) = 0;  // 0: no attempt has a log
+
+  virtual absl::StatusOr<std::vector<WorkerRow>> ListWorkers() = 0;  // by name
+};
+
+// Purpose: the writes of one transaction. Owner, threads: as above. After an error the caller gives
+// up the enclosing savepoint or transaction.
+class WriteTransaction {
+ public:
+  virtual ~WriteTransaction() = default;
+
+  virtual ReadTransaction& read() = 0;
+
+  // Runs `body`; when it fails, undoes what it wrote and returns its error. The transaction goes
+  // on, unless the store itself had to roll everything back: then every later call, and the
+  // transaction, fail.
+  virtual absl::Status Savepoint(absl::FunctionRef<absl::Status()> body) = 0;
+
+  virtual absl::StatusOr<SweepId> InsertSweep(const SweepRow& sweep,
+                                              absl::string_view spec_blob) = 0;
+  virtual absl::StatusOr<GroupId> InsertGroup(const GroupRow& group) = 0;
+  // One PENDING job for each seed, with consecutive ids; sets the group's first_job, jobs and
+  // counts. Returns first_job.
+  virtual absl::StatusOr<JobId> InsertJobs(SweepId sweep_id, GroupId group_id,
+                                           const std::vector<uint32_t>& seeds) = 0;
+  virtual absl::Status SetSweepPaused(SweepId id, bool paused) = 0;
+  virtual absl::Status SetSweepFinished(SweepId id, int64_t finished_ms) = 0;
+  // Replaces `before` (as read in this transaction) and keeps the group's and the sweep's counters.
+  // INTERNAL when the stored state or epoch is another.
+  virtual absl::Status UpdateJob(const JobRow& before, const JobRow& after) = 0;
+
+  virtual absl::Status InsertAttempt(const AttemptRow& attempt) = 0;
+  virtual absl::Status UpdateAttempt(const AttemptRow& attempt) = 0;
+  virtual absl::Status InsertEvent(JobId job_id, const JobEvent& event) = 0;
+
+  virtual absl::Status InsertMetricRow(JobId job_id, Epoch epoch, const MetricRow& row) = 0;
+  // Moves rows past `step` out of the visible series; how many values.
+  virtual absl::StatusOr<uint64_t> ArchiveMetrics(JobId job_id, uint32_t step) = 0;
+
+  virtual absl::Status InsertCheckpoint(const Checkpoint& checkpoint) = 0;
+  virtual absl::Status SetCheckpointState(JobId job_id, Epoch epoch, uint32_t step,
+                                          CheckpointState state) = 0;
+  virtual absl::Status DeleteDroppedCheckpoints(JobId job_id) = 0;
+
+  virtual absl::Status AppendLog(JobId job_id, Epoch epoch, uint64_t offset,
+                                 absl::string_view text) = 0;
+  // Removes chunks that start before `offset`.
+  virtual absl::Status TrimLog(JobId job_id, Epoch epoch, uint64_t offset) = 0;
+
+  virtual absl::Status PutWorker(const WorkerRow& worker) = 0;  // keyed by name
+};
+
+// Purpose: durable state behind transactions.
+// Owner: main; outlives the coordinator. Threads: RunInTransaction from one thread at a time, Read
+// from any. Failure codes: RESOURCE_EXHAUSTED (disk full), INTERNAL (I/O error, corruption). A
+// failed transaction changed nothing. Durability: what RunInTransaction returned OK for survives a
+// power failure.
+class Store {
+ public:
+  virtual ~Store() = default;
+
+  virtual absl::Status RunInTransaction(
+      absl::FunctionRef<absl::Status(WriteTransaction&)> body) = 0;
+  // Waits for a free reader connection.
+  virtual absl::Status Read(absl::FunctionRef<absl::Status(ReadTransaction&)> body) = 0;
+  // Names this data for ever.
+  virtual std::string store_id() const = 0;
+};
+
+}  // namespace coppice::core
+
+#endif  // COPPICE_COORDINATOR_CORE_STORE_H_

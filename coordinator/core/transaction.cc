@@ -1,0 +1,156 @@
+#include "coordinator/core/transaction.h"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status_macros.h"
+
+namespace coppice::core {
+namespace {
+
+template <typename T>
+void MoveTo(std::vector<T>& to, std::vector<T>& from) {
+  to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
+}
+
+bool IsContinuation(char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; }
+
+}  // namespace
+
+void Effects::Append(Effects&& more) {
+  MoveTo(apply, more.apply);
+  MoveTo(changed, more.changed);
+  MoveTo(touched, more.touched);
+  MoveTo(finished, more.finished);
+  MoveTo(logged, more.logged);
+  MoveTo(dropped, more.dropped);
+}
+
+absl::Status Transaction::Move(const JobRow& before, JobTrigger trigger, JobRow after,
+                               const std::string& cause) {
+  const std::optional<JobState> next = NextState(before.state, trigger);
+  if (!next.has_value()) {
+    return absl::FailedPreconditionError(absl::StrCat("job ", before.id, " is ",
+                                                      StateName(before.state), ": it cannot be ",
+                                                      TriggerName(trigger)));
+  }
+  after.state = *next;
+  if (after.state != JobState::kRunning) after.worker.clear();
+  after.finished_ms = IsOpen(after.state) ? 0 : now_ms_;
+  COPPICE_RETURN_IF_ERROR(store_.UpdateJob(before, after));
+  COPPICE_RETURN_IF_ERROR(LogEvent(after, std::string(TriggerName(trigger)), cause));
+  COPPICE_RETURN_IF_ERROR(FinishOrReopenSweep(before, after));
+  Reindex(before, after);
+  effects_.changed.push_back(std::move(after));
+  return absl::OkStatus();
+}
+
+absl::Status Transaction::FinishOrReopenSweep(const JobRow& before, const JobRow& after) {
+  if (IsOpen(before.state) == IsOpen(after.state)) return absl::OkStatus();
+  COPPICE_ASSIGN_OR_RETURN(const SweepRow sweep, read().GetSweep(after.sweep_id));
+  if (sweep.unfinished == 0) {
+    effects_.finished.push_back(sweep.id);
+    return store_.SetSweepFinished(sweep.id, now_ms_);
+  }
+  if (sweep.finished_ms != 0) return store_.SetSweepFinished(sweep.id, 0);
+  return absl::OkStatus();
+}
+
+// Keeps the scheduler's index and the lease table in step with the job.
+void Transaction::Reindex(const JobRow& before, const JobRow& after) {
+  absl::Duration eligible_at = absl::ZeroDuration();
+  if (after.not_before_ms > now_ms_)
+    eligible_at = now_ + absl::Milliseconds(after.not_before_ms - now_ms_);
+  AfterCommit([before, after, eligible_at, now = now_](Memory& memory) {
+    if (before.state == JobState::kPending) {
+      memory.scheduler.Remove(before.group_id, before.id, before.checkpoint_step);
+    }
+    if (before.state == JobState::kRunning) memory.leases.Remove({before.id, before.epoch});
+    if (after.state == JobState::kPending) {
+      memory.scheduler.Add(after.group_id, after.id, after.checkpoint_step, eligible_at);
+    }
+    if (after.state == JobState::kRunning) {
+      LeaseEntry lease;
+      lease.ref = {after.id, after.epoch};
+      lease.sweep_id = after.sweep_id;
+      lease.group_id = after.group_id;
+      lease.worker = after.worker;
+      lease.stored_step = after.step;
+      const auto group = memory.catalog.Group(after.group_id);
+      if (group != nullptr) lease.work_per_step = group->spec.work_per_step;
+      memory.leases.Add(std::move(lease), now);
+    }
+  });
+}
+
+absl::Status Transaction::EndAttempt(const JobRow& before, JobTrigger trigger, JobRow after,
+                                     const Ending& ending) {
+  COPPICE_ASSIGN_OR_RETURN(AttemptRow attempt, read().GetAttempt(before.id, before.epoch));
+  attempt.ended_ms = now_ms_;
+  attempt.outcome = ending.outcome;
+  attempt.message = ending.message;
+  attempt.kind = ending.kind;
+  attempt.log_tail = ending.log_tail;
+  attempt.end_step = std::max({attempt.start_step, attempt.row_step, ending.end_step});
+  COPPICE_RETURN_IF_ERROR(store_.UpdateAttempt(attempt));
+  return Move(before, trigger, std::move(after), ending.message);
+}
+
+absl::Status Transaction::UpdateRunning(const JobRow& before, const JobRow& after) {
+  COPPICE_RETURN_IF_ERROR(store_.UpdateJob(before, after));
+  AfterCommit([after](Memory& memory) {
+    memory.leases.SetStoredStep({after.id, after.epoch}, after.step);
+  });
+  effects_.changed.push_back(after);
+  return absl::OkStatus();
+}
+
+absl::Status Transaction::LogEvent(const JobRow& job, const std::string& type,
+                                   const std::string& message) {
+  return store_.InsertEvent(job.id, {now_ms_, job.epoch, type, message});
+}
+
+absl::StatusOr<const WorkerEntry*> KnownWorker(const Transaction& tx,
+                                               const std::string& worker_id) {
+  const WorkerEntry* worker = tx.memory().workers.FindById(worker_id);
+  if (worker == nullptr) {
+    return absl::NotFoundError(
+        absl::StrCat("worker '", worker_id, "' is not registered (any more): register again"));
+  }
+  return worker;
+}
+
+absl::StatusOr<JobRow> CurrentLease(Transaction& tx, const std::string& worker_id,
+                                    const LeaseRef& lease) {
+  COPPICE_ASSIGN_OR_RETURN(const WorkerEntry* worker, KnownWorker(tx, worker_id));
+  auto job = tx.read().GetJob(lease.job_id);
+  if (!job.ok() && !absl::IsNotFound(job.status())) return job.status();
+  const bool current = job.ok() && job->state == JobState::kRunning && job->epoch == lease.epoch &&
+                       job->worker == worker->row.info.name;
+  if (!current) {
+    return absl::AbortedError(
+        absl::StrCat("the lease of job ", lease.job_id, ", epoch ", lease.epoch, ", is over"));
+  }
+  return job;
+}
+
+std::string CheckpointDir(const std::string& sweep, const LeaseRef& lease) {
+  return absl::StrCat(sweep, "/", lease.job_id, "/epoch-", lease.epoch);
+}
+
+std::string Head(const std::string& text, size_t bytes) {
+  if (text.size() <= bytes) return text;
+  while (bytes > 0 && IsContinuation(text[bytes])) --bytes;
+  return text.substr(0, bytes);
+}
+
+std::string Tail(const std::string& text, size_t bytes) {
+  if (text.size() <= bytes) return text;
+  size_t from = text.size() - bytes;
+  while (from < text.size() && IsContinuation(text[from])) ++from;
+  return text.substr(from);
+}
+
+}  // namespace coppice::core

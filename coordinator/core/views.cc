@@ -1,0 +1,136 @@
+#include "coordinator/core/views.h"
+
+#include <algorithm>
+
+#include "common/base/status_macros.h"
+#include "coordinator/core/lifecycle.h"
+
+namespace coppice::core {
+namespace {
+
+// A group's steps with those its running jobs have done since their last report, never more than
+// there are.
+uint64_t StepsDone(const GroupRow& group, const LiveStats& live) {
+  const auto extra = live.extra_steps.find(group.id);
+  const uint64_t done = group.steps_done + (extra == live.extra_steps.end() ? 0 : extra->second);
+  return std::min(done, group.jobs * group.spec.steps);
+}
+
+}  // namespace
+
+SweepSummary MakeSummary(const SweepRow& sweep, const std::vector<GroupRow>& groups,
+                         const LeaseTable& leases) {
+  const LiveStats live = leases.Live(sweep.id);
+  SweepSummary summary;
+  summary.id = sweep.id;
+  summary.name = sweep.name;
+  summary.paused = sweep.paused;
+  summary.priority = sweep.priority;
+  summary.created_ms = sweep.created_ms;
+  summary.finished_ms = sweep.finished_ms;
+  summary.steps_total = sweep.steps_total;
+  summary.seed_steps_per_second = live.steps_per_second;
+  summary.workers = live.workers;
+  double work_left = -live.extra_work;
+  for (const GroupRow& group : groups) {
+    summary.counts.pending += group.counts.pending;
+    summary.counts.running += group.counts.running;
+    summary.counts.succeeded += group.counts.succeeded;
+    summary.counts.failed += group.counts.failed;
+    summary.counts.cancelled += group.counts.cancelled;
+    summary.steps_done += StepsDone(group, live);
+    const uint64_t open_total = group.counts.unfinished() * group.spec.steps;
+    work_left += group.spec.work_per_step *
+                 static_cast<double>(open_total - std::min(open_total, group.open_steps));
+  }
+  if (summary.counts.unfinished() == 0) {
+    summary.eta_seconds = 0;
+  } else if (live.work_per_second > 0) {
+    summary.eta_seconds = std::max(0.0, work_left) / live.work_per_second;
+  }
+  return summary;
+}
+
+std::vector<GroupSummary> MakeGroups(const std::vector<GroupRow>& groups,
+                                     const LeaseTable& leases) {
+  std::vector<GroupSummary> summaries;
+  if (groups.empty()) return summaries;
+  const LiveStats live = leases.Live(groups.front().sweep_id);
+  for (const GroupRow& group : groups) {
+    summaries.push_back({group.id, group.spec, group.counts, StepsDone(group, live)});
+  }
+  return summaries;
+}
+
+absl::StatusOr<SweepSummary> ReadSummary(ReadTransaction& read, SweepId id,
+                                         const LeaseTable& leases) {
+  COPPICE_ASSIGN_OR_RETURN(const SweepRow sweep, read.GetSweep(id));
+  COPPICE_ASSIGN_OR_RETURN(const std::vector<GroupRow> groups, read.ListGroups(id));
+  return MakeSummary(sweep, groups, leases);
+}
+
+Job MakeJob(const JobRow& row, const Catalog& catalog, const LeaseTable& leases) {
+  Job job;
+  job.id = row.id;
+  job.sweep_id = row.sweep_id;
+  job.group_id = row.group_id;
+  job.seed = row.seed;
+  job.state = row.state;
+  job.step = row.step;
+  job.epoch = row.epoch;
+  job.attempts = row.attempts;
+  job.failures = row.failures;
+  job.worker = row.worker;
+  job.reason = row.reason;
+  job.started_ms = row.started_ms;
+  job.finished_ms = row.finished_ms;
+  job.checkpoint_step = row.checkpoint_step;
+  job.sweep_paused = catalog.paused(row.sweep_id);
+  if (const auto group = catalog.Group(row.group_id); group != nullptr) {
+    job.sweep = group->sweep->name;
+    job.created_ms = group->sweep->created_ms;
+    job.task = group->spec.task;
+    job.depth = group->spec.depth;
+    job.steps = group->spec.steps;
+  }
+  if (row.state == JobState::kRunning) {
+    const auto lease = leases.Find(row.id);
+    if (lease.has_value() && lease->ref.epoch == row.epoch) {
+      job.step = std::max(job.step, std::min(lease->live_step, job.steps));
+    }
+  }
+  return job;
+}
+
+Attempt MakeAttempt(const AttemptRow& row) {
+  Attempt attempt;
+  attempt.epoch = row.epoch;
+  attempt.worker = row.worker;
+  attempt.granted_ms = row.granted_ms;
+  attempt.ended_ms = row.ended_ms;
+  attempt.outcome = row.outcome;
+  attempt.message = row.message;
+  if (!row.log_tail.empty()) attempt.message += "\n" + row.log_tail;
+  attempt.start_step = row.start_step;
+  attempt.end_step = std::max(row.end_step, row.row_step);
+  attempt.provenance = row.provenance;
+  return attempt;
+}
+
+bool IsConnected(const WorkerEntry& entry, absl::Duration term, absl::Duration now) {
+  return entry.heard && now - entry.heard_at <= term;
+}
+
+Worker MakeWorker(const WorkerEntry& entry, const LeaseTable& leases, absl::Duration now) {
+  Worker worker;
+  worker.id = entry.row.id;
+  worker.info = entry.row.info;
+  worker.draining = entry.draining();
+  worker.connected = IsConnected(entry, leases.term(), now);
+  worker.registered_ms = entry.row.registered_ms;
+  worker.last_seen_ms = std::max(entry.row.last_seen_ms, entry.heard_ms);
+  worker.running_jobs = static_cast<uint32_t>(leases.CountOfWorker(entry.row.info.name));
+  return worker;
+}
+
+}  // namespace coppice::core

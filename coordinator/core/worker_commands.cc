@@ -1,0 +1,198 @@
+#include <algorithm>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "common/base/status_macros.h"
+#include "coordinator/core/commands.h"
+#include "coordinator/core/views.h"
+
+namespace coppice::core {
+namespace {
+
+// last_seen is stored so rarely because it is only of interest to people after a restart.
+constexpr absl::Duration kStoreLastSeen = absl::Minutes(1);
+constexpr int kMissesBeforeRelease = 2;
+
+absl::Status CheckInfo(const WorkerInfo& info) {
+  if (info.name.empty() || info.name.size() > 200) {
+    return absl::InvalidArgumentError("the worker's name must have 1 to 200 characters");
+  }
+  for (const char c : info.name) {
+    if (!absl::ascii_isgraph(static_cast<unsigned char>(c))) {
+      return absl::InvalidArgumentError(
+          "the worker's name must not have spaces or control characters");
+    }
+  }
+  if (info.instance.empty() || info.instance.size() > 200) {
+    return absl::InvalidArgumentError("the worker's instance must have 1 to 200 characters");
+  }
+  return absl::OkStatus();
+}
+
+// Gives up a lease of this worker without charge. Nothing happens when it ended meanwhile.
+absl::Status EndLease(Transaction& tx, const LeaseRef& lease, JobTrigger trigger,
+                      const std::string& outcome, const std::string& message) {
+  COPPICE_ASSIGN_OR_RETURN(const JobRow job, tx.read().GetJob(lease.job_id));
+  if (job.state != JobState::kRunning || job.epoch != lease.epoch) return absl::OkStatus();
+  JobRow after = job;
+  after.reason = message;
+  return tx.EndAttempt(job, trigger, std::move(after), {outcome, message, job.step, "", ""});
+}
+
+bool Lists(const std::vector<HeldLease>& held, const LeaseRef& lease) {
+  return std::any_of(held.begin(), held.end(),
+                     [&](const HeldLease& h) { return h.lease == lease; });
+}
+
+}  // namespace
+
+absl::StatusOr<Registration> RegisterWorker(Transaction& tx, const WorkerInfo& info,
+                                            const std::vector<HeldLease>& held,
+                                            const std::string& new_id) {
+  COPPICE_RETURN_IF_ERROR(CheckInfo(info));
+  const WorkerEntry* known = tx.memory().workers.FindByName(info.name);
+  const bool same_process = known != nullptr && known->row.info.instance == info.instance;
+  WorkerEntry entry;
+  if (known != nullptr) entry.row = known->row;  // a drain stays with the name
+  entry.row.id = same_process ? known->row.id : new_id;
+  entry.row.info = info;
+  entry.row.registered_ms = tx.now_ms();
+  entry.row.last_seen_ms = tx.now_ms();
+  entry.fresh = true;
+  entry.heard = true;
+  entry.heard_at = tx.now();
+  entry.heard_ms = tx.now_ms();
+  COPPICE_RETURN_IF_ERROR(tx.write().PutWorker(entry.row));
+
+  for (const LeaseEntry& lease : tx.memory().leases.OfWorker(info.name)) {
+    // The same process may have a grant on its way to it; its first heartbeat tells.
+    if (Lists(held, lease.ref) || same_process) continue;
+    COPPICE_RETURN_IF_ERROR(
+        EndLease(tx, lease.ref, JobTrigger::kExpire, "expired",
+                 absl::StrCat("worker ", info.name, " was restarted and no longer holds it")));
+  }
+  tx.AfterCommit([entry, held, now = tx.now()](Memory& memory) {
+    memory.workers.Put(entry);
+    for (const HeldLease& lease : held) memory.leases.Renew(lease, entry.row.info.name, now);
+  });
+  const CoordinatorOptions& options = tx.memory().options;
+  return Registration{
+      entry.row.id, static_cast<uint32_t>(absl::ToInt64Milliseconds(options.heartbeat_interval)),
+      static_cast<uint32_t>(absl::ToInt64Milliseconds(options.lease)), tx.memory().store_id};
+}
+
+namespace {
+
+std::string StopReason(Transaction& tx, const LeaseRef& lease) {
+  const auto job = tx.read().GetJob(lease.job_id);
+  if (!job.ok()) return "the job does not exist here";
+  if (job->epoch != lease.epoch) return "a later attempt of the job has begun";
+  if (job->state == JobState::kCancelled) return "the job was cancelled";
+  if (job->state == JobState::kPending) return "the lease has ended";
+  return absl::StrCat("the job is ", StateName(job->state));
+}
+
+Directive DirectiveFor(Transaction& tx, const WorkerEntry& worker, const HeldLease& held,
+                       const absl::flat_hash_map<JobId, LeaseEntry>& current) {
+  const auto it = current.find(held.lease.job_id);
+  if (it == current.end() || it->second.ref != held.lease) {
+    return {held.lease, DirectiveAction::kStop, StopReason(tx, held.lease)};
+  }
+  if (worker.row.draining && worker.row.preempt) {
+    return {held.lease, DirectiveAction::kPreempt, "the worker is being drained"};
+  }
+  if (tx.memory().catalog.paused(it->second.sweep_id)) {
+    return {held.lease, DirectiveAction::kPreempt, "the sweep is paused"};
+  }
+  return {held.lease, DirectiveAction::kContinue, ""};
+}
+
+// A lease its worker does not list is lost: the grant never arrived, or the worker forgot it. A
+// grant and a heartbeat may cross on the wire, so a lease younger than a heartbeat interval is left
+// alone, and the first miss counts only right after a registration.
+absl::Status MissLease(Transaction& tx, const WorkerEntry& worker, const LeaseEntry& lease) {
+  if (tx.now() - lease.granted_at < tx.memory().options.heartbeat_interval) return absl::OkStatus();
+  if (!worker.fresh && lease.missed + 1 < kMissesBeforeRelease) {
+    tx.AfterCommit([ref = lease.ref](Memory& memory) { memory.leases.Miss(ref); });
+    return absl::OkStatus();
+  }
+  return EndLease(tx, lease.ref, JobTrigger::kRelease, "released",
+                  absl::StrCat("worker ", lease.worker, " no longer holds it"));
+}
+
+absl::Status StoreLastSeen(Transaction& tx, const WorkerEntry& worker) {
+  if (tx.now_ms() - worker.row.last_seen_ms < absl::ToInt64Milliseconds(kStoreLastSeen))
+    return absl::OkStatus();
+  WorkerEntry seen = worker;
+  seen.row.last_seen_ms = tx.now_ms();
+  COPPICE_RETURN_IF_ERROR(tx.write().PutWorker(seen.row));
+  tx.AfterCommit([seen](Memory& memory) { memory.workers.Put(seen); });
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<HeartbeatResult> TakeHeartbeat(Transaction& tx, const std::string& worker_id,
+                                              const std::vector<HeldLease>& held, bool draining) {
+  COPPICE_ASSIGN_OR_RETURN(const WorkerEntry* worker, KnownWorker(tx, worker_id));
+  COPPICE_RETURN_IF_ERROR(StoreLastSeen(tx, *worker));
+  absl::flat_hash_map<JobId, LeaseEntry> current;
+  for (LeaseEntry& lease : tx.memory().leases.OfWorker(worker->row.info.name)) {
+    current.emplace(lease.ref.job_id, std::move(lease));
+  }
+  HeartbeatResult result;
+  result.drain = worker->row.draining;
+  absl::flat_hash_map<JobId, LeaseEntry> missing = current;
+  for (const HeldLease& lease : held) {
+    result.directives.push_back(DirectiveFor(tx, *worker, lease, current));
+    const auto it = missing.find(lease.lease.job_id);
+    if (it != missing.end() && it->second.ref == lease.lease) missing.erase(it);
+  }
+  for (const auto& [job, lease] : missing) COPPICE_RETURN_IF_ERROR(MissLease(tx, *worker, lease));
+  for (const auto& [job, lease] : current) tx.effects().touched.push_back(lease.sweep_id);
+  tx.AfterCommit([worker_id, name = worker->row.info.name, held, draining, now = tx.now(),
+                  now_ms = tx.now_ms()](Memory& memory) {
+    memory.workers.Heard(worker_id, now, now_ms, draining);
+    for (const HeldLease& lease : held) memory.leases.Renew(lease, name, now);
+  });
+  return result;
+}
+
+absl::StatusOr<Worker> DrainWorker(Transaction& tx, const std::string& name_or_id, bool preempt,
+                                   bool undo) {
+  const WorkerTable& workers = tx.memory().workers;
+  const WorkerEntry* worker = workers.FindByName(name_or_id);
+  if (worker == nullptr) worker = workers.FindById(name_or_id);
+  if (worker == nullptr) return absl::NotFoundError(absl::StrCat("no worker '", name_or_id, "'"));
+  WorkerEntry changed = *worker;
+  changed.row.draining = !undo;
+  changed.row.preempt = !undo && preempt;
+  COPPICE_RETURN_IF_ERROR(tx.write().PutWorker(changed.row));
+  tx.AfterCommit([changed](Memory& memory) { memory.workers.Put(changed); });
+  return MakeWorker(changed, tx.memory().leases, tx.now());
+}
+
+std::vector<Worker> ListWorkers(const Transaction& tx) {
+  std::vector<Worker> workers;
+  for (const WorkerEntry* entry : tx.memory().workers.All()) {
+    workers.push_back(MakeWorker(*entry, tx.memory().leases, tx.now()));
+  }
+  return workers;
+}
+
+absl::Status ExpireLease(Transaction& tx, const LeaseRef& lease) {
+  const auto entry = tx.memory().leases.Find(lease.job_id);
+  if (!entry.has_value() || entry->ref != lease) return absl::OkStatus();
+  COPPICE_RETURN_IF_ERROR(EndLease(
+      tx, lease, JobTrigger::kExpire, "expired",
+      absl::StrCat(
+          "worker ", entry->worker, " was not heard of for ",
+          absl::FormatDuration(absl::Trunc(tx.now() - entry->renewed_at, absl::Seconds(1))))));
+  tx.AfterCommit([lease](Memory& memory) { memory.leases.Remove(lease); });
+  return absl::OkStatus();
+}
+
+}  // namespace coppice::core

@@ -1,0 +1,51 @@
+#include "coordinator/core/worker_table.h"
+
+#include <utility>
+
+namespace coppice::core {
+
+void WorkerTable::Put(WorkerEntry entry) {
+  const std::string name = entry.row.info.name;
+  if (const auto it = by_name_.find(name); it != by_name_.end()) name_of_.erase(it->second.row.id);
+  name_of_[entry.row.id] = name;
+  by_name_.insert_or_assign(name, std::move(entry));
+}
+
+WorkerEntry* WorkerTable::Mutable(const std::string& id) {
+  const auto it = name_of_.find(id);
+  return it == name_of_.end() ? nullptr : &by_name_.at(it->second);
+}
+
+void WorkerTable::Touch(const std::string& id, absl::Duration now, int64_t now_ms) {
+  WorkerEntry* entry = Mutable(id);
+  if (entry == nullptr) return;
+  entry->heard = true;
+  entry->heard_at = now;
+  entry->heard_ms = now_ms;
+}
+
+void WorkerTable::Heard(const std::string& id, absl::Duration now, int64_t now_ms, bool leaving) {
+  Touch(id, now, now_ms);
+  WorkerEntry* entry = Mutable(id);
+  if (entry == nullptr) return;
+  entry->leaving = leaving;
+  entry->fresh = false;
+}
+
+const WorkerEntry* WorkerTable::FindById(const std::string& id) const {
+  const auto it = name_of_.find(id);
+  return it == name_of_.end() ? nullptr : &by_name_.at(it->second);
+}
+
+const WorkerEntry* WorkerTable::FindByName(const std::string& name) const {
+  const auto it = by_name_.find(name);
+  return it == by_name_.end() ? nullptr : &it->second;
+}
+
+std::vector<const WorkerEntry*> WorkerTable::All() const {
+  std::vector<const WorkerEntry*> all;
+  for (const auto& [name, entry] : by_name_) all.push_back(&entry);
+  return all;
+}
+
+}  // namespace coppice::core

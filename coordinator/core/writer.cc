@@ -1,0 +1,123 @@
+#include "coordinator/core/writer.h"
+
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace coppice::core {
+
+Writer::Writer(Store* store, Clock* clock, Memory* memory, size_t max_queued, Hooks hooks)
+    : store_(*store),
+      clock_(*clock),
+      memory_(*memory),
+      max_queued_(max_queued),
+      hooks_(std::move(hooks)) {}
+
+void Writer::Start() {
+  thread_ = std::thread([this] { Run(); });
+}
+
+Writer::~Writer() { Shutdown(); }
+
+absl::Status Writer::Submit(Command command) {
+  absl::MutexLock lock(&mutex_);
+  if (closed_) return absl::UnavailableError("the coordinator is shutting down");
+  if (queue_.size() >= max_queued_) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("the coordinator has ", queue_.size(), " commands waiting: try again later"));
+  }
+  queue_.push_back(std::move(command));
+  return absl::OkStatus();
+}
+
+void Writer::Wake() {
+  absl::MutexLock lock(&mutex_);
+  woken_ = true;
+}
+
+void Writer::Shutdown() {
+  {
+    absl::MutexLock lock(&mutex_);
+    closed_ = true;
+  }
+  if (thread_.joinable()) thread_.join();
+  replies_.Shutdown();
+}
+
+void Writer::Reply(std::function<void()> reply) {
+  if (!replies_.Add(reply)) reply();
+}
+
+std::deque<Command> Writer::TakeBatch() {
+  absl::MutexLock lock(&mutex_);
+  const auto ready = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return woken_ || closed_ || !queue_.empty();
+  };
+  mutex_.Await(absl::Condition(&ready));
+  woken_ = false;
+  std::deque<Command> batch;
+  while (!queue_.empty() && batch.size() < kMaxBatch) {
+    batch.push_back(std::move(queue_.front()));
+    queue_.pop_front();
+  }
+  return batch;
+}
+
+void Writer::Run() {
+  for (;;) {
+    std::deque<Command> batch = TakeBatch();
+    // A failing store would fail the same work at once again; it is tried again in a later turn.
+    for (auto due = hooks_.due(); !due.empty() && RunBatch(std::move(due)); due = hooks_.due()) {
+    }
+    if (!batch.empty()) {
+      RunBatch({std::make_move_iterator(batch.begin()), std::make_move_iterator(batch.end())});
+    }
+    for (auto grants = hooks_.grants(); !grants.empty(); grants = hooks_.grants())
+      RunBatch(std::move(grants));
+    {
+      absl::MutexLock lock(&mutex_);
+      if (closed_ && queue_.empty()) break;
+    }
+    hooks_.end_turn();
+  }
+  hooks_.closing();
+}
+
+bool Writer::RunBatch(std::vector<Command> commands) {
+  const int64_t now_ms = clock_.NowMillis();
+  const absl::Duration now = clock_.Monotonic();
+  std::vector<absl::Status> results(commands.size());
+  Effects effects;
+  const absl::Status committed = store_.RunInTransaction([&](WriteTransaction& store) {
+    for (size_t i = 0; i < commands.size(); ++i) {
+      Effects own;
+      Transaction tx(&store, &memory_, &own, now_ms, now);
+      results[i] = store.Savepoint([&] { return commands[i].run(tx); });
+      if (results[i].ok()) effects.Append(std::move(own));
+    }
+    return absl::OkStatus();
+  });
+  if (committed.ok()) {
+    for (const auto& apply : effects.apply) apply(memory_);
+    hooks_.committed(effects);
+  }
+  auto answers = std::make_shared<std::vector<std::function<void()>>>();
+  for (size_t i = 0; i < commands.size(); ++i) {
+    if (!commands[i].finish) continue;
+    // What a command found out in a batch that was lost may rest on another's lost writes: all get
+    // the batch's error.
+    answers->push_back([finish = std::move(commands[i].finish),
+                        status = committed.ok() ? results[i] : committed] { finish(status); });
+  }
+  if (!answers->empty()) {
+    Reply([answers] {
+      for (const auto& answer : *answers) answer();
+    });
+  }
+  bool all = committed.ok();
+  for (const absl::Status& result : results) all = all && result.ok();
+  return all;
+}
+
+}  // namespace coppice::core

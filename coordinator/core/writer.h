@@ -1,0 +1,77 @@
+#ifndef COPPICE_COORDINATOR_CORE_WRITER_H_
+#define COPPICE_COORDINATOR_CORE_WRITER_H_
+
+#include <deque>
+#include <functional>
+#include <thread>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "common/base/clock.h"
+#include "common/base/executor.h"
+#include "coordinator/core/transaction.h"
+
+namespace coppice::core {
+
+struct Command {
+  // Validates and writes, inside a savepoint of its own; an error undoes this command alone.
+  std::function<absl::Status(Transaction&)> run;
+  // After COMMIT, or with the error; on the reply thread. May be empty.
+  std::function<void(const absl::Status&)> finish;
+};
+
+// Purpose: the one door to durable state. A thread takes whatever commands wait, runs them in one
+// transaction (group commit), and after COMMIT applies their effects to memory, in order, and
+// answers. When the commit fails, every command of the batch gets its error and memory stays as it
+// was. A turn of the thread: (1) what is due by the clock; (2) the waiting commands; (3) grants,
+// until there are none; (4) `end_turn`. Owner: the coordinator. Submit, Wake: any thread. Failure
+// codes of Submit: RESOURCE_EXHAUSTED (queue full), UNAVAILABLE (closed).
+class Writer {
+ public:
+  // All on the writer thread.
+  struct Hooks {
+    std::function<std::vector<Command>()> due;
+    std::function<std::vector<Command>()> grants;
+    std::function<void(const Effects&)> committed;
+    std::function<void()> end_turn;
+    std::function<void()> closing;  // once, when the queue has run dry after Shutdown began
+  };
+  static constexpr size_t kMaxBatch = 512;
+
+  Writer(Store* store, Clock* clock, Memory* memory, size_t max_queued, Hooks hooks);
+  ~Writer();
+
+  // Once, before anything else.
+  void Start();
+  absl::Status Submit(Command command);
+  // Makes the thread take a turn, for timers.
+  void Wake();
+  // Refuses new commands, runs those that wait, joins.
+  void Shutdown();
+  // Runs on the reply thread, behind what was answered before; at once when that has ended.
+  void Reply(std::function<void()> reply);
+
+ private:
+  void Run();
+  std::deque<Command> TakeBatch();               // empty: woken, or nothing left and closed
+  bool RunBatch(std::vector<Command> commands);  // true: all of it worked
+
+  Store& store_;
+  Clock& clock_;
+  Memory& memory_;
+  const size_t max_queued_;
+  const Hooks hooks_;
+  Executor replies_{1};
+
+  absl::Mutex mutex_;
+  std::deque<Command> queue_ ABSL_GUARDED_BY(mutex_);
+  bool woken_ ABSL_GUARDED_BY(mutex_) = true;  // the first turn grants what recovery found
+  bool closed_ ABSL_GUARDED_BY(mutex_) = false;
+  std::thread thread_;
+};
+
+}  // namespace coppice::core
+
+#endif  // COPPICE_COORDINATOR_CORE_WRITER_H_

@@ -1,0 +1,138 @@
+#include "coordinator/store/database.h"
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status_macros.h"
+
+namespace coppice::store {
+
+absl::Status SqliteStatus(int code, absl::string_view what, absl::string_view detail) {
+  const std::string message = absl::StrCat("database: ", what, ": ", detail, " (", code, ")");
+  switch (code & 0xff) {
+    case SQLITE_OK:
+    case SQLITE_ROW:
+    case SQLITE_DONE:
+      return absl::OkStatus();
+    case SQLITE_FULL:
+      return absl::ResourceExhaustedError(message);
+    case SQLITE_READONLY:
+    case SQLITE_PERM:
+    case SQLITE_CANTOPEN:
+    case SQLITE_AUTH:
+      return absl::PermissionDeniedError(message);
+    case SQLITE_NOTADB:
+      return absl::FailedPreconditionError(message);
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+      return absl::UnavailableError(message);
+    default:
+      return absl::InternalError(message);
+  }
+}
+
+Query::~Query() { Reset(); }
+
+void Query::Reset() {
+  next_ = 0;
+  if (statement_ == nullptr) return;
+  sqlite3_reset(statement_);
+  sqlite3_clear_bindings(statement_);
+}
+
+void Query::BindText(absl::string_view value) {
+  Note(sqlite3_bind_text64(statement_, ++next_, value.data() == nullptr ? "" : value.data(),
+                           value.size(), SQLITE_TRANSIENT, SQLITE_UTF8));
+}
+
+void Query::BindBlob(absl::string_view value) {
+  Note(sqlite3_bind_blob64(statement_, ++next_, value.data() == nullptr ? "" : value.data(),
+                           value.size(), SQLITE_TRANSIENT));
+}
+
+void Query::Note(int code) {
+  if (code != SQLITE_OK && status_.ok()) {
+    status_ = SqliteStatus(code, "cannot bind a parameter", sqlite3_errstr(code));
+  }
+}
+
+absl::StatusOr<bool> Query::Step() {
+  if (!status_.ok()) return status_;
+  const int code = sqlite3_step(statement_);
+  if (code == SQLITE_ROW) return true;
+  if (code == SQLITE_DONE) return false;
+  return SqliteStatus(sqlite3_extended_errcode(db_), sqlite3_sql(statement_), sqlite3_errmsg(db_));
+}
+
+absl::Status Query::Run() {
+  for (;;) {
+    COPPICE_ASSIGN_OR_RETURN(const bool row, Step());
+    if (!row) return absl::OkStatus();
+  }
+}
+
+std::string Query::Text(int column) const {
+  const auto* text = reinterpret_cast<const char*>(sqlite3_column_text(statement_, column));
+  if (text == nullptr) return "";
+  return std::string(text, static_cast<size_t>(sqlite3_column_bytes(statement_, column)));
+}
+
+std::string Query::Bytes(int column) const {
+  const auto* bytes = static_cast<const char*>(sqlite3_column_blob(statement_, column));
+  if (bytes == nullptr) return "";
+  return std::string(bytes, static_cast<size_t>(sqlite3_column_bytes(statement_, column)));
+}
+
+absl::StatusOr<std::unique_ptr<Database>> Database::Open(const std::string& path, int flags) {
+  sqlite3* db = nullptr;
+  const int code = sqlite3_open_v2(path.c_str(), &db, flags | SQLITE_OPEN_NOMUTEX, nullptr);
+  if (code != SQLITE_OK) {
+    const absl::Status status = SqliteStatus(code, absl::StrCat("cannot open ", path),
+                                             db != nullptr ? sqlite3_errmsg(db) : "out of memory");
+    sqlite3_close(db);
+    return status;
+  }
+  sqlite3_extended_result_codes(db, 1);
+  return std::unique_ptr<Database>(new Database(db));
+}
+
+Database::~Database() {
+  for (const auto& [sql, statement] : statements_) sqlite3_finalize(statement);
+  sqlite3_close(db_);
+}
+
+Query Database::Prepare(const char* sql) {
+  sqlite3_stmt*& statement = statements_[sql];
+  if (statement != nullptr && sqlite3_stmt_busy(statement)) {
+    return Query(
+        db_, nullptr,
+        absl::InternalError(absl::StrCat("database: statement used within itself: ", sql)));
+  }
+  if (statement == nullptr && sqlite3_prepare_v3(db_, sql, -1, SQLITE_PREPARE_PERSISTENT,
+                                                 &statement, nullptr) != SQLITE_OK) {
+    return Query(db_, nullptr,
+                 SqliteStatus(sqlite3_extended_errcode(db_), sql, sqlite3_errmsg(db_)));
+  }
+  return Query(db_, statement, absl::OkStatus());
+}
+
+absl::Status Database::Execute(const std::string& sql) {
+  const int code = sqlite3_exec(db_, sql.c_str(), nullptr, nullptr, nullptr);
+  if (code == SQLITE_OK) return absl::OkStatus();
+  return SqliteStatus(code, sql.substr(0, 120), sqlite3_errmsg(db_));
+}
+
+absl::StatusOr<int64_t> Database::PragmaInt(const std::string& name) {
+  sqlite3_stmt* statement = nullptr;
+  const std::string sql = absl::StrCat("PRAGMA ", name);
+  if (sqlite3_prepare_v2(db_, sql.c_str(), -1, &statement, nullptr) != SQLITE_OK) {
+    return SqliteStatus(sqlite3_extended_errcode(db_), sql, sqlite3_errmsg(db_));
+  }
+  const int code = sqlite3_step(statement);
+  const int64_t value = code == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : 0;
+  sqlite3_finalize(statement);
+  if (code != SQLITE_ROW && code != SQLITE_DONE) {
+    return SqliteStatus(code, sql, sqlite3_errstr(code));
+  }
+  return value;
+}
+
+}  // namespace coppice::store

@@ -1,0 +1,52 @@
+#ifndef COPPICE_COORDINATOR_STORE_READS_H_
+#define COPPICE_COORDINATOR_STORE_READS_H_
+
+#include "coordinator/core/store.h"
+#include "coordinator/store/database.h"
+
+namespace coppice::store {
+
+// core::ReadTransaction over one connection, on which the owner has begun a transaction.
+class SqliteReads : public core::ReadTransaction {
+ public:
+  explicit SqliteReads(Database* db) : db_(*db) {}
+
+  absl::StatusOr<std::vector<core::SweepRow>> ListSweeps() override;
+  absl::StatusOr<core::SweepRow> GetSweep(core::SweepId id) override;
+  absl::StatusOr<std::optional<core::SweepRow>> FindSweep(absl::string_view name) override;
+  absl::StatusOr<std::string> GetSpecBlob(core::SweepId id) override;
+  absl::StatusOr<std::vector<core::GroupRow>> ListGroups(core::SweepId sweep_id) override;
+
+  absl::StatusOr<core::JobRow> GetJob(core::JobId id) override;
+  absl::Status ScanJobs(core::JobId first, core::JobId last, core::StateSet states,
+                        absl::FunctionRef<bool(const core::JobRow&)> visit) override;
+
+  absl::StatusOr<core::AttemptRow> GetAttempt(core::JobId job_id, core::Epoch epoch) override;
+  absl::StatusOr<std::vector<core::AttemptRow>> ListAttempts(core::JobId job_id) override;
+  absl::StatusOr<std::vector<core::AttemptRow>> FindOpenAttempts(
+      absl::string_view worker, absl::string_view request_id) override;
+  absl::StatusOr<std::vector<core::JobEvent>> ListEvents(core::JobId job_id,
+                                                         uint32_t newest) override;
+
+  absl::StatusOr<std::vector<core::Checkpoint>> ListCheckpoints(
+      core::JobId job_id, core::CheckpointState state) override;
+  absl::StatusOr<std::vector<core::Checkpoint>> ListDroppedCheckpoints(uint32_t limit) override;
+
+  absl::Status ScanMetrics(const core::MetricsScan& scan,
+                           absl::FunctionRef<bool(const core::StoredRow&)> visit) override;
+  absl::StatusOr<std::vector<core::MetricValue>> LatestMetrics(core::JobId job_id) override;
+  absl::StatusOr<uint64_t> CountMetricSteps(core::JobId job_id, uint32_t step) override;
+
+  absl::StatusOr<std::vector<core::LogChunk>> ReadLog(core::JobId job_id, core::Epoch epoch,
+                                                      uint64_t offset, uint64_t max_bytes) override;
+  absl::StatusOr<core::Epoch> NewestLogEpoch(core::JobId job_id) override;
+
+  absl::StatusOr<std::vector<core::WorkerRow>> ListWorkers() override;
+
+ private:
+  Database& db_;
+};
+
+}  // namespace coppice::store
+
+#endif  // COPPICE_COORDINATOR_STORE_READS_H_

@@ -1,0 +1,212 @@
+#include "coordinator/store/schema.h"
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status_macros.h"
+
+namespace coppice::store {
+namespace {
+
+// Sizes: one sweep may have millions of jobs. So a job has no secondary index (a group's jobs have
+// consecutive ids, which serves every scan), and how many jobs of a group are in each state is
+// kept, not counted. Metrics are clustered by (job, step): the order in which they are archived and
+// read.
+constexpr char kVersion1[] = R"sql(
+CREATE TABLE meta (
+  key TEXT NOT NULL PRIMARY KEY,
+  value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE sweeps (
+  id INTEGER NOT NULL PRIMARY KEY,
+  name TEXT NOT NULL UNIQUE CHECK (length(name) > 0),
+  spec BLOB NOT NULL,
+  priority INTEGER NOT NULL,
+  max_failures INTEGER NOT NULL CHECK (max_failures > 0),
+  paused INTEGER NOT NULL DEFAULT 0 CHECK (paused IN (0, 1)),
+  created_ms INTEGER NOT NULL,
+  finished_ms INTEGER NOT NULL DEFAULT 0,
+  unfinished INTEGER NOT NULL DEFAULT 0 CHECK (unfinished >= 0),
+  steps_total INTEGER NOT NULL CHECK (steps_total >= 0)
+) STRICT;
+
+CREATE TABLE groups (
+  id INTEGER NOT NULL PRIMARY KEY,
+  sweep_id INTEGER NOT NULL REFERENCES sweeps (id),
+  task TEXT NOT NULL,
+  depth INTEGER NOT NULL,
+  run_json TEXT NOT NULL,
+  steps INTEGER NOT NULL CHECK (steps > 0),
+  report_every INTEGER NOT NULL CHECK (report_every > 0),
+  checkpoint_every INTEGER NOT NULL CHECK (checkpoint_every > 0),
+  keep INTEGER NOT NULL CHECK (keep > 0),
+  keep_every INTEGER NOT NULL CHECK (keep_every >= 0),
+  work_per_step REAL NOT NULL CHECK (work_per_step >= 0),
+  first_job INTEGER NOT NULL DEFAULT 0,
+  jobs INTEGER NOT NULL DEFAULT 0,
+  pending INTEGER NOT NULL DEFAULT 0 CHECK (pending >= 0),
+  running INTEGER NOT NULL DEFAULT 0 CHECK (running >= 0),
+  succeeded INTEGER NOT NULL DEFAULT 0 CHECK (succeeded >= 0),
+  failed INTEGER NOT NULL DEFAULT 0 CHECK (failed >= 0),
+  cancelled INTEGER NOT NULL DEFAULT 0 CHECK (cancelled >= 0),
+  steps_done INTEGER NOT NULL DEFAULT 0 CHECK (steps_done >= 0),
+  open_steps INTEGER NOT NULL DEFAULT 0 CHECK (open_steps >= 0)
+) STRICT;
+CREATE INDEX groups_by_sweep ON groups (sweep_id, id);
+
+CREATE TABLE jobs (
+  id INTEGER NOT NULL PRIMARY KEY,
+  sweep_id INTEGER NOT NULL REFERENCES sweeps (id),
+  group_id INTEGER NOT NULL REFERENCES groups (id),
+  seed INTEGER NOT NULL,
+  state INTEGER NOT NULL DEFAULT 1 CHECK (state BETWEEN 1 AND 5),
+  step INTEGER NOT NULL DEFAULT 0 CHECK (step >= 0),
+  best_step INTEGER NOT NULL DEFAULT 0 CHECK (best_step >= 0),
+  checkpoint_step INTEGER NOT NULL DEFAULT 0 CHECK (checkpoint_step >= 0),
+  epoch INTEGER NOT NULL DEFAULT 0 CHECK (epoch >= 0),
+  attempts INTEGER NOT NULL DEFAULT 0 CHECK (attempts >= 0),
+  failures INTEGER NOT NULL DEFAULT 0 CHECK (failures >= 0),
+  forgiven_epoch INTEGER NOT NULL DEFAULT 0,
+  not_before_ms INTEGER NOT NULL DEFAULT 0,
+  worker TEXT NOT NULL DEFAULT '',
+  reason TEXT NOT NULL DEFAULT '',
+  started_ms INTEGER NOT NULL DEFAULT 0,
+  finished_ms INTEGER NOT NULL DEFAULT 0,
+  CHECK ((state = 2) = (worker <> ''))
+) STRICT;
+
+CREATE TABLE attempts (
+  job_id INTEGER NOT NULL REFERENCES jobs (id),
+  epoch INTEGER NOT NULL CHECK (epoch > 0),
+  worker TEXT NOT NULL,
+  request_id TEXT NOT NULL,
+  granted_ms INTEGER NOT NULL,
+  ended_ms INTEGER NOT NULL DEFAULT 0,
+  outcome TEXT NOT NULL DEFAULT ''
+    CHECK (outcome IN ('', 'succeeded', 'failed', 'preempted', 'released', 'expired', 'cancelled')),
+  kind TEXT NOT NULL DEFAULT '',
+  message TEXT NOT NULL DEFAULT '',
+  start_step INTEGER NOT NULL,
+  end_step INTEGER NOT NULL DEFAULT 0,
+  row_step INTEGER NOT NULL,
+  last_sequence INTEGER NOT NULL DEFAULT 0,
+  log_bytes INTEGER NOT NULL DEFAULT 0,
+  provenance TEXT NOT NULL DEFAULT '',
+  log_tail TEXT NOT NULL DEFAULT '',
+  PRIMARY KEY (job_id, epoch)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX open_attempts ON attempts (worker, request_id, job_id) WHERE outcome = '';
+
+CREATE TABLE checkpoints (
+  job_id INTEGER NOT NULL REFERENCES jobs (id),
+  step INTEGER NOT NULL CHECK (step >= 0),
+  epoch INTEGER NOT NULL CHECK (epoch > 0),
+  state INTEGER NOT NULL CHECK (state BETWEEN 1 AND 3),
+  path TEXT NOT NULL,
+  digest TEXT NOT NULL,
+  bytes INTEGER NOT NULL CHECK (bytes >= 0),
+  committed_ms INTEGER NOT NULL,
+  PRIMARY KEY (job_id, step, epoch)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX dropped_checkpoints ON checkpoints (job_id) WHERE state = 2;
+
+CREATE TABLE metric_names (
+  id INTEGER NOT NULL PRIMARY KEY,
+  name TEXT NOT NULL UNIQUE
+) STRICT;
+
+CREATE TABLE metrics (
+  job_id INTEGER NOT NULL,
+  step INTEGER NOT NULL,
+  name_id INTEGER NOT NULL,
+  epoch INTEGER NOT NULL,
+  value REAL NOT NULL,
+  PRIMARY KEY (job_id, step, name_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE metrics_archive (
+  job_id INTEGER NOT NULL,
+  step INTEGER NOT NULL,
+  epoch INTEGER NOT NULL,
+  name_id INTEGER NOT NULL,
+  value REAL NOT NULL,
+  PRIMARY KEY (job_id, step, epoch, name_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE job_events (
+  job_id INTEGER NOT NULL,
+  number INTEGER NOT NULL,
+  time_ms INTEGER NOT NULL,
+  epoch INTEGER NOT NULL,
+  type TEXT NOT NULL,
+  message TEXT NOT NULL,
+  PRIMARY KEY (job_id, number)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE job_logs (
+  job_id INTEGER NOT NULL,
+  epoch INTEGER NOT NULL,
+  at INTEGER NOT NULL,
+  text TEXT NOT NULL,
+  PRIMARY KEY (job_id, epoch, at)
+) STRICT;
+
+CREATE TABLE workers (
+  name TEXT NOT NULL PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
+  instance TEXT NOT NULL,
+  host TEXT NOT NULL,
+  version TEXT NOT NULL,
+  slots INTEGER NOT NULL,
+  pack_width INTEGER NOT NULL,
+  device TEXT NOT NULL,
+  shared_checkpoints INTEGER NOT NULL CHECK (shared_checkpoints IN (0, 1)),
+  draining INTEGER NOT NULL CHECK (draining IN (0, 1)),
+  preempt INTEGER NOT NULL CHECK (preempt IN (0, 1)),
+  registered_ms INTEGER NOT NULL,
+  last_seen_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+)sql";
+
+absl::Status ApplyMigration(Database& db, size_t version, const char* sql) {
+  COPPICE_RETURN_IF_ERROR(db.Execute("BEGIN IMMEDIATE"));
+  absl::Status status = db.Execute(sql);
+  if (status.ok()) {
+    status = db.Execute(absl::StrCat("PRAGMA application_id = ", kApplicationId,
+                                     "; PRAGMA user_version = ", version, "; COMMIT"));
+  }
+  if (!status.ok() && db.in_transaction()) db.Execute("ROLLBACK").IgnoreError();
+  return status;
+}
+
+}  // namespace
+
+const std::vector<const char*>& Migrations() {
+  static const std::vector<const char*>* const migrations = new std::vector<const char*>{kVersion1};
+  return *migrations;
+}
+
+absl::Status Migrate(Database& db, const std::vector<const char*>& migrations) {
+  COPPICE_ASSIGN_OR_RETURN(const int64_t version, db.PragmaInt("user_version"));
+  COPPICE_ASSIGN_OR_RETURN(const int64_t application, db.PragmaInt("application_id"));
+  COPPICE_ASSIGN_OR_RETURN(const int64_t schema, db.PragmaInt("schema_version"));
+  const auto known = static_cast<int64_t>(migrations.size());
+  // A file without any table is new; everything else must say that it is ours.
+  if (application != kApplicationId && (application != 0 || version != 0 || schema != 0)) {
+    return absl::FailedPreconditionError(
+        "the file is the SQLite database of another program, not Coppice's");
+  }
+  if (version > known) {
+    return absl::FailedPreconditionError(absl::StrCat("the database has version ", version,
+                                                      ", this program knows versions up to ", known,
+                                                      ": run the newer Coppice that wrote it"));
+  }
+  if (version < 0)
+    return absl::FailedPreconditionError(absl::StrCat("the database claims version ", version));
+  for (int64_t next = version + 1; next <= known; ++next) {
+    COPPICE_RETURN_IF_ERROR(
+        ApplyMigration(db, static_cast<size_t>(next), migrations[static_cast<size_t>(next - 1)]));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace coppice::store

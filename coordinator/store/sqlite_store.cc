@@ -1,0 +1,183 @@
+#include "coordinator/store/sqlite_store.h"
+
+#include <unistd.h>
+
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "common/base/files.h"
+#include "common/base/ids.h"
+#include "common/base/status_macros.h"
+#include "coordinator/store/database.h"
+#include "coordinator/store/reads.h"
+#include "coordinator/store/schema.h"
+#include "coordinator/store/writes.h"
+
+namespace coppice::store {
+namespace {
+
+constexpr char kMemory[] = ":memory:";
+
+// Purpose: core::Store over one writer connection and a pool of reader connections (in memory: one
+// connection for both, behind a mutex). Threads, failure codes, durability: as core::Store.
+class SqliteStore : public core::Store {
+ public:
+  SqliteStore(std::optional<FileLock> lock, std::unique_ptr<Database> writer,
+              std::vector<std::unique_ptr<Database>> readers, std::string store_id)
+      : lock_(std::move(lock)),
+        store_id_(std::move(store_id)),
+        writer_(std::move(writer)),
+        writes_(writer_.get()),
+        readers_(std::move(readers)),
+        shared_(readers_.empty()) {
+    for (const auto& reader : readers_) idle_.push_back(reader.get());
+  }
+
+  absl::Status RunInTransaction(
+      absl::FunctionRef<absl::Status(core::WriteTransaction&)> body) override {
+    absl::MutexLock lock(&writer_mutex_);
+    COPPICE_RETURN_IF_ERROR(writer_->Prepare("BEGIN IMMEDIATE").Run());
+    absl::Status status = body(writes_);
+    if (status.ok()) {
+      status = writer_->in_transaction()
+                   ? writer_->Prepare("COMMIT").Run()
+                   : absl::InternalError("database: the transaction was rolled back");
+    }
+    if (!status.ok()) {
+      writes_.ForgetNames();
+      if (writer_->in_transaction()) writer_->Prepare("ROLLBACK").Run().IgnoreError();
+    }
+    return status;
+  }
+
+  absl::Status Read(absl::FunctionRef<absl::Status(core::ReadTransaction&)> body) override {
+    if (shared_) {
+      absl::MutexLock lock(&writer_mutex_);
+      return body(writes_.read());
+    }
+    Database* reader = Borrow();
+    const absl::Status status = ReadOn(reader, body);
+    absl::MutexLock lock(&mutex_);
+    idle_.push_back(reader);
+    return status;
+  }
+
+  std::string store_id() const override { return store_id_; }
+
+ private:
+  static absl::Status ReadOn(Database* reader,
+                             absl::FunctionRef<absl::Status(core::ReadTransaction&)> body) {
+    COPPICE_RETURN_IF_ERROR(reader->Prepare("BEGIN").Run());
+    SqliteReads reads(reader);
+    const absl::Status status = body(reads);
+    if (reader->in_transaction()) reader->Prepare("ROLLBACK").Run().IgnoreError();
+    return status;
+  }
+
+  Database* Borrow() {
+    absl::MutexLock lock(&mutex_);
+    const auto free = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return !idle_.empty(); };
+    mutex_.Await(absl::Condition(&free));
+    Database* reader = idle_.back();
+    idle_.pop_back();
+    return reader;
+  }
+
+  const std::optional<FileLock> lock_;
+  const std::string store_id_;
+  absl::Mutex writer_mutex_;  // uncontended but for a database in memory
+  const std::unique_ptr<Database> writer_;
+  SqliteWrites writes_ ABSL_GUARDED_BY(writer_mutex_);
+  const std::vector<std::unique_ptr<Database>> readers_;
+  const bool shared_;
+  absl::Mutex mutex_;
+  std::vector<Database*> idle_ ABSL_GUARDED_BY(mutex_);
+};
+
+absl::Status Configure(Database& db) {
+  return db.Execute(
+      "PRAGMA busy_timeout = 10000; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; "
+      "PRAGMA cell_size_check = ON; PRAGMA cache_size = -32768; PRAGMA temp_store = MEMORY");
+}
+
+// Limits the writer's file when asked to, and sees to it that a commit is on disk before it is
+// reported.
+absl::Status ConfigureWriter(Database& db, uint64_t max_bytes) {
+  COPPICE_RETURN_IF_ERROR(Configure(db));
+  COPPICE_RETURN_IF_ERROR(
+      db.Execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit "
+                 "= 67108864"));
+  if (max_bytes == 0) return absl::OkStatus();
+  COPPICE_ASSIGN_OR_RETURN(const int64_t page_size, db.PragmaInt("page_size"));
+  return db.Execute(
+      absl::StrCat("PRAGMA max_page_count = ", max_bytes / static_cast<uint64_t>(page_size)));
+}
+
+absl::StatusOr<std::string> StoreId(Database& db) {
+  {
+    Query find = db.Prepare("SELECT value FROM meta WHERE key = 'store_id'");
+    COPPICE_ASSIGN_OR_RETURN(const bool found, find.Step());
+    if (found) return find.Text(0);
+  }
+  const std::string id = RandomId();
+  COPPICE_RETURN_IF_ERROR(
+      db.Prepare("INSERT INTO meta (key, value) VALUES ('store_id', ?)").Bind(id).Run());
+  return id;
+}
+
+std::string FolderOf(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+// FileLock creates its file, so it also finds out whether the folder can be written.
+absl::StatusOr<FileLock> LockFolder(const std::string& path) {
+  const std::string folder = FolderOf(path);
+  if (folder != ".") COPPICE_RETURN_IF_ERROR(MakeDirectories(folder));
+  auto lock = FileLock::Acquire(path + ".lock");
+  if (absl::IsFailedPrecondition(lock.status())) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "another process uses ", path, ": stop it first, or choose another data directory"));
+  }
+  if (!lock.ok()) return lock.status();
+  if (FileExists(path) && ::access(path.c_str(), W_OK) != 0) {
+    return absl::PermissionDeniedError(absl::StrCat("cannot write ", path));
+  }
+  return lock;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<core::Store>> OpenSqliteStore(SqliteOptions options) {
+  const bool in_memory = options.path == kMemory;
+  std::optional<FileLock> lock;
+  if (!in_memory) {
+    COPPICE_ASSIGN_OR_RETURN(FileLock held, LockFolder(options.path));
+    lock.emplace(std::move(held));
+  }
+  const auto name_file = [&](const absl::Status& status) {
+    return absl::Status(status.code(), absl::StrCat(options.path, ": ", status.message()));
+  };
+  COPPICE_ASSIGN_OR_RETURN(
+      auto writer, Database::Open(options.path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE));
+  if (auto status = Migrate(*writer, Migrations()); !status.ok()) return name_file(status);
+  if (auto status = ConfigureWriter(*writer, options.max_bytes); !status.ok())
+    return name_file(status);
+  COPPICE_ASSIGN_OR_RETURN(std::string store_id, StoreId(*writer));
+  std::vector<std::unique_ptr<Database>> readers;
+  for (int i = 0; !in_memory && i < std::max(1, options.readers); ++i) {
+    COPPICE_ASSIGN_OR_RETURN(auto reader, Database::Open(options.path, SQLITE_OPEN_READWRITE));
+    COPPICE_RETURN_IF_ERROR(Configure(*reader));
+    COPPICE_RETURN_IF_ERROR(reader->Execute("PRAGMA query_only = ON"));
+    readers.push_back(std::move(reader));
+  }
+  return std::unique_ptr<core::Store>(
+      new SqliteStore(std::move(lock), std::move(writer), std::move(readers), std::move(store_id)));
+}
+
+}  // namespace coppice::store

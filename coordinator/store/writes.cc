@@ -1,0 +1,250 @@
+#include "coordinator/store/writes.h"
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status_macros.h"
+
+namespace coppice::store {
+namespace {
+
+using core::JobRow;
+using core::JobState;
+
+bool IsOpen(JobState state) { return state == JobState::kPending || state == JobState::kRunning; }
+
+// +1, 0 or -1: what the change adds to the count of `state`.
+int Delta(const JobRow& before, const JobRow& after, JobState state) {
+  return static_cast<int>(after.state == state) - static_cast<int>(before.state == state);
+}
+
+int64_t OpenSteps(const JobRow& row) { return IsOpen(row.state) ? row.step : 0; }
+
+}  // namespace
+
+absl::Status SqliteWrites::Savepoint(absl::FunctionRef<absl::Status()> body) {
+  if (!db_.in_transaction())
+    return absl::InternalError("database: the transaction was rolled back");
+  COPPICE_RETURN_IF_ERROR(db_.Prepare("SAVEPOINT command").Run());
+  absl::Status status = body();
+  if (!status.ok() && db_.in_transaction()) {
+    ForgetNames();
+    const absl::Status undone = db_.Prepare("ROLLBACK TO command").Run();
+    if (!undone.ok()) return undone;
+  }
+  if (!db_.in_transaction()) {
+    ForgetNames();
+    return status.ok() ? absl::InternalError("database: the transaction was rolled back") : status;
+  }
+  const absl::Status released = db_.Prepare("RELEASE command").Run();
+  return status.ok() ? released : status;
+}
+
+absl::Status SqliteWrites::ExactlyOne(Query& query, absl::string_view what) {
+  COPPICE_RETURN_IF_ERROR(query.Run());
+  if (db_.changes() == 1) return absl::OkStatus();
+  return absl::InternalError(
+      absl::StrCat("database: ", what, " changed ", db_.changes(), " rows instead of one"));
+}
+
+absl::StatusOr<core::SweepId> SqliteWrites::InsertSweep(const core::SweepRow& sweep,
+                                                        absl::string_view spec_blob) {
+  Query query = db_.Prepare(
+      "INSERT INTO sweeps (name, spec, priority, max_failures, paused, created_ms, finished_ms, "
+      "steps_total) "
+      "VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
+  query.Bind(sweep.name, Blob{spec_blob}, sweep.priority, sweep.max_failures, sweep.paused,
+             sweep.created_ms, sweep.finished_ms, sweep.steps_total);
+  COPPICE_RETURN_IF_ERROR(query.Run());
+  return static_cast<core::SweepId>(db_.last_insert_rowid());
+}
+
+absl::StatusOr<core::GroupId> SqliteWrites::InsertGroup(const core::GroupRow& group) {
+  Query query = db_.Prepare(
+      "INSERT INTO groups (sweep_id, task, depth, run_json, steps, report_every, checkpoint_every, "
+      "keep, "
+      "keep_every, work_per_step) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+  query.Bind(group.sweep_id, group.spec.task, group.spec.depth, group.spec.run_json,
+             group.spec.steps, group.spec.report_every, group.spec.checkpoint_every,
+             group.spec.keep, group.spec.keep_every, group.spec.work_per_step);
+  COPPICE_RETURN_IF_ERROR(query.Run());
+  return static_cast<core::GroupId>(db_.last_insert_rowid());
+}
+
+absl::StatusOr<core::JobId> SqliteWrites::InsertJobs(core::SweepId sweep_id, core::GroupId group_id,
+                                                     const std::vector<uint32_t>& seeds) {
+  core::JobId first = 0;
+  {
+    Query query = db_.Prepare("SELECT COALESCE(MAX(id), 0) + 1 FROM jobs");
+    COPPICE_RETURN_IF_ERROR(query.Step().status());
+    first = query.As<core::JobId>(0);
+  }
+  Query insert = db_.Prepare("INSERT INTO jobs (id, sweep_id, group_id, seed) VALUES (?, ?, ?, ?)");
+  core::JobId id = first;
+  for (const uint32_t seed : seeds) {
+    COPPICE_RETURN_IF_ERROR(insert.Bind(id++, sweep_id, group_id, seed).Run());
+    insert.Reset();
+  }
+  Query group = db_.Prepare(
+      "UPDATE groups SET first_job = ?, jobs = ?, pending = ? WHERE id = ? AND jobs = 0");
+  COPPICE_RETURN_IF_ERROR(
+      ExactlyOne(group.Bind(first, seeds.size(), seeds.size(), group_id), "filling a group"));
+  Query sweep = db_.Prepare("UPDATE sweeps SET unfinished = unfinished + ? WHERE id = ?");
+  COPPICE_RETURN_IF_ERROR(ExactlyOne(sweep.Bind(seeds.size(), sweep_id), "counting jobs"));
+  return first;
+}
+
+absl::Status SqliteWrites::SetSweepPaused(core::SweepId id, bool paused) {
+  Query query = db_.Prepare("UPDATE sweeps SET paused = ? WHERE id = ?");
+  return ExactlyOne(query.Bind(paused, id), "pausing a sweep");
+}
+
+absl::Status SqliteWrites::SetSweepFinished(core::SweepId id, int64_t finished_ms) {
+  Query query = db_.Prepare("UPDATE sweeps SET finished_ms = ? WHERE id = ?");
+  return ExactlyOne(query.Bind(finished_ms, id), "finishing a sweep");
+}
+
+absl::Status SqliteWrites::UpdateJob(const JobRow& before, const JobRow& after) {
+  Query query = db_.Prepare(
+      "UPDATE jobs SET state = ?, step = ?, best_step = ?, checkpoint_step = ?, epoch = ?, "
+      "attempts = ?, "
+      "failures = ?, forgiven_epoch = ?, not_before_ms = ?, worker = ?, reason = ?, started_ms = "
+      "?, "
+      "finished_ms = ? WHERE id = ? AND state = ? AND epoch = ?");
+  query.Bind(after.state, after.step, after.best_step, after.checkpoint_step, after.epoch,
+             after.attempts, after.failures, after.forgiven_epoch, after.not_before_ms,
+             after.worker, after.reason, after.started_ms, after.finished_ms, after.id,
+             before.state, before.epoch);
+  COPPICE_RETURN_IF_ERROR(ExactlyOne(query, "updating a job"));
+  return CountChange(before, after);
+}
+
+absl::Status SqliteWrites::CountChange(const JobRow& before, const JobRow& after) {
+  if (before.state == after.state && before.step == after.step) return absl::OkStatus();
+  Query group = db_.Prepare(
+      "UPDATE groups SET pending = pending + ?, running = running + ?, succeeded = succeeded + ?, "
+      "failed = failed + ?, cancelled = cancelled + ?, steps_done = steps_done + ?, open_steps = "
+      "open_steps + ? "
+      "WHERE id = ?");
+  group.Bind(Delta(before, after, JobState::kPending), Delta(before, after, JobState::kRunning),
+             Delta(before, after, JobState::kSucceeded), Delta(before, after, JobState::kFailed),
+             Delta(before, after, JobState::kCancelled), int64_t{after.step} - int64_t{before.step},
+             OpenSteps(after) - OpenSteps(before), after.group_id);
+  COPPICE_RETURN_IF_ERROR(ExactlyOne(group, "counting a group"));
+  const int opened = static_cast<int>(IsOpen(after.state)) - static_cast<int>(IsOpen(before.state));
+  if (opened == 0) return absl::OkStatus();
+  Query sweep = db_.Prepare("UPDATE sweeps SET unfinished = unfinished + ? WHERE id = ?");
+  return ExactlyOne(sweep.Bind(opened, after.sweep_id), "counting a sweep");
+}
+
+absl::Status SqliteWrites::InsertAttempt(const core::AttemptRow& attempt) {
+  Query query = db_.Prepare(
+      "INSERT INTO attempts (job_id, epoch, worker, request_id, granted_ms, start_step, row_step) "
+      "VALUES (?, ?, ?, ?, ?, ?, ?)");
+  return query
+      .Bind(attempt.job_id, attempt.epoch, attempt.worker, attempt.request_id, attempt.granted_ms,
+            attempt.start_step, attempt.row_step)
+      .Run();
+}
+
+absl::Status SqliteWrites::UpdateAttempt(const core::AttemptRow& attempt) {
+  Query query = db_.Prepare(
+      "UPDATE attempts SET ended_ms = ?, outcome = ?, kind = ?, message = ?, start_step = ?, "
+      "end_step = ?, "
+      "row_step = ?, last_sequence = ?, log_bytes = ?, provenance = ?, log_tail = ? "
+      "WHERE job_id = ? AND epoch = ?");
+  query.Bind(attempt.ended_ms, attempt.outcome, attempt.kind, attempt.message, attempt.start_step,
+             attempt.end_step, attempt.row_step, attempt.last_sequence, attempt.log_bytes,
+             attempt.provenance, attempt.log_tail, attempt.job_id, attempt.epoch);
+  return ExactlyOne(query, "updating an attempt");
+}
+
+absl::Status SqliteWrites::InsertEvent(core::JobId job_id, const core::JobEvent& event) {
+  Query query = db_.Prepare(
+      "INSERT INTO job_events (job_id, number, time_ms, epoch, type, message) VALUES "
+      "(?1, (SELECT COALESCE(MAX(number), 0) + 1 FROM job_events WHERE job_id = ?1), ?2, ?3, ?4, "
+      "?5)");
+  return query.Bind(job_id, event.time_ms, event.epoch, event.type, event.message).Run();
+}
+
+absl::StatusOr<int64_t> SqliteWrites::NameId(const std::string& name) {
+  if (const auto it = name_ids_.find(name); it != name_ids_.end()) return it->second;
+  Query find = db_.Prepare("SELECT id FROM metric_names WHERE name = ?");
+  COPPICE_ASSIGN_OR_RETURN(const bool found, find.Bind(name).Step());
+  if (found) return name_ids_[name] = find.Int(0);
+  COPPICE_RETURN_IF_ERROR(
+      db_.Prepare("INSERT INTO metric_names (name) VALUES (?)").Bind(name).Run());
+  return name_ids_[name] = db_.last_insert_rowid();
+}
+
+absl::Status SqliteWrites::InsertMetricRow(core::JobId job_id, core::Epoch epoch,
+                                           const core::MetricRow& row) {
+  Query query = db_.Prepare(
+      "INSERT INTO metrics (job_id, step, name_id, epoch, value) VALUES (?, ?, ?, ?, ?)");
+  for (const core::MetricValue& value : row.values) {
+    COPPICE_ASSIGN_OR_RETURN(const int64_t name_id, NameId(value.name));
+    COPPICE_RETURN_IF_ERROR(query.Bind(job_id, row.step, name_id, epoch, value.value).Run());
+    query.Reset();
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<uint64_t> SqliteWrites::ArchiveMetrics(core::JobId job_id, uint32_t step) {
+  // An attempt that fell back to an earlier checkpoint reports some steps twice; the later report
+  // wins.
+  Query copy = db_.Prepare(
+      "INSERT OR REPLACE INTO metrics_archive (job_id, step, epoch, name_id, value) "
+      "SELECT job_id, step, epoch, name_id, value FROM metrics WHERE job_id = ? AND step > ?");
+  COPPICE_RETURN_IF_ERROR(copy.Bind(job_id, step).Run());
+  COPPICE_RETURN_IF_ERROR(
+      db_.Prepare("DELETE FROM metrics WHERE job_id = ? AND step > ?").Bind(job_id, step).Run());
+  return static_cast<uint64_t>(db_.changes());
+}
+
+absl::Status SqliteWrites::InsertCheckpoint(const core::Checkpoint& checkpoint) {
+  Query query = db_.Prepare(
+      "INSERT INTO checkpoints (job_id, step, epoch, state, path, digest, bytes, committed_ms) "
+      "VALUES (?, ?, ?, 1, ?, ?, ?, ?)");
+  return query
+      .Bind(checkpoint.job_id, checkpoint.step, checkpoint.epoch, checkpoint.path,
+            checkpoint.digest, checkpoint.bytes, checkpoint.committed_ms)
+      .Run();
+}
+
+absl::Status SqliteWrites::SetCheckpointState(core::JobId job_id, core::Epoch epoch, uint32_t step,
+                                              core::CheckpointState state) {
+  Query query =
+      db_.Prepare("UPDATE checkpoints SET state = ? WHERE job_id = ? AND step = ? AND epoch = ?");
+  return ExactlyOne(query.Bind(state, job_id, step, epoch), "updating a checkpoint");
+}
+
+absl::Status SqliteWrites::DeleteDroppedCheckpoints(core::JobId job_id) {
+  return db_.Prepare("DELETE FROM checkpoints WHERE job_id = ? AND state = 2").Bind(job_id).Run();
+}
+
+absl::Status SqliteWrites::AppendLog(core::JobId job_id, core::Epoch epoch, uint64_t offset,
+                                     absl::string_view text) {
+  return db_.Prepare("INSERT INTO job_logs (job_id, epoch, at, text) VALUES (?, ?, ?, ?)")
+      .Bind(job_id, epoch, offset, text)
+      .Run();
+}
+
+absl::Status SqliteWrites::TrimLog(core::JobId job_id, core::Epoch epoch, uint64_t offset) {
+  return db_.Prepare("DELETE FROM job_logs WHERE job_id = ? AND epoch = ? AND at < ?")
+      .Bind(job_id, epoch, offset)
+      .Run();
+}
+
+absl::Status SqliteWrites::PutWorker(const core::WorkerRow& worker) {
+  Query query = db_.Prepare(
+      "INSERT OR REPLACE INTO workers (name, id, instance, host, version, slots, pack_width, "
+      "device, "
+      "shared_checkpoints, draining, preempt, registered_ms, last_seen_ms) "
+      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+  const core::WorkerInfo& info = worker.info;
+  return query
+      .Bind(info.name, worker.id, info.instance, info.host, info.version, info.slots,
+            info.pack_width, info.device, info.shared_checkpoints, worker.draining, worker.preempt,
+            worker.registered_ms, worker.last_seen_ms)
+      .Run();
+}
+
+}  // namespace coppice::store

@@ -1,0 +1,63 @@
+#ifndef COPPICE_COORDINATOR_STORE_WRITES_H_
+#define COPPICE_COORDINATOR_STORE_WRITES_H_
+
+#include "absl/container/flat_hash_map.h"
+#include "coordinator/core/store.h"
+#include "coordinator/store/database.h"
+#include "coordinator/store/reads.h"
+
+namespace coppice::store {
+
+// core::WriteTransaction over the writer connection. Lives as long as the connection; BeginUse and
+// the cache of metric names survive from one transaction to the next.
+class SqliteWrites : public core::WriteTransaction {
+ public:
+  explicit SqliteWrites(Database* db) : db_(*db), reads_(db) {}
+
+  // The transaction was lost or undone: what was interned in it is not in the file.
+  void ForgetNames() { name_ids_.clear(); }
+
+  core::ReadTransaction& read() override { return reads_; }
+  absl::Status Savepoint(absl::FunctionRef<absl::Status()> body) override;
+
+  absl::StatusOr<core::SweepId> InsertSweep(const core::SweepRow& sweep,
+                                            absl::string_view spec_blob) override;
+  absl::StatusOr<core::GroupId> InsertGroup(const core::GroupRow& group) override;
+  absl::StatusOr<core::JobId> InsertJobs(core::SweepId sweep_id, core::GroupId group_id,
+                                         const std::vector<uint32_t>& seeds) override;
+  absl::Status SetSweepPaused(core::SweepId id, bool paused) override;
+  absl::Status SetSweepFinished(core::SweepId id, int64_t finished_ms) override;
+  absl::Status UpdateJob(const core::JobRow& before, const core::JobRow& after) override;
+
+  absl::Status InsertAttempt(const core::AttemptRow& attempt) override;
+  absl::Status UpdateAttempt(const core::AttemptRow& attempt) override;
+  absl::Status InsertEvent(core::JobId job_id, const core::JobEvent& event) override;
+
+  absl::Status InsertMetricRow(core::JobId job_id, core::Epoch epoch,
+                               const core::MetricRow& row) override;
+  absl::StatusOr<uint64_t> ArchiveMetrics(core::JobId job_id, uint32_t step) override;
+
+  absl::Status InsertCheckpoint(const core::Checkpoint& checkpoint) override;
+  absl::Status SetCheckpointState(core::JobId job_id, core::Epoch epoch, uint32_t step,
+                                  core::CheckpointState state) override;
+  absl::Status DeleteDroppedCheckpoints(core::JobId job_id) override;
+
+  absl::Status AppendLog(core::JobId job_id, core::Epoch epoch, uint64_t offset,
+                         absl::string_view text) override;
+  absl::Status TrimLog(core::JobId job_id, core::Epoch epoch, uint64_t offset) override;
+
+  absl::Status PutWorker(const core::WorkerRow& worker) override;
+
+ private:
+  absl::Status CountChange(const core::JobRow& before, const core::JobRow& after);
+  absl::StatusOr<int64_t> NameId(const std::string& name);
+  absl::Status ExactlyOne(Query& query, absl::string_view what);
+
+  Database& db_;
+  SqliteReads reads_;
+  absl::flat_hash_map<std::string, int64_t> name_ids_;
+};
+
+}  // namespace coppice::store
+
+#endif  // COPPICE_COORDINATOR_STORE_WRITES_H_
