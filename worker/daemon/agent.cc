@@ -354,9 +354,10 @@ void Agent::MaybeExit() {
                                    [](const auto& slot) { return slot->run != nullptr; });
   if (running) return;
   if (entries_.empty()) return Exit(0, "");
-  if (stopping_ && !session_.connected() && !linger_timer_.running()) {
+  if (stopping_ && !linger_timer_.running()) {
     linger_timer_.Start(kLinger, [this] {
-      if (!session_.connected()) Exit(0, "");
+      if (!session_.connected()) return Exit(0, "");
+      MaybeExit();
     });
   }
 }

@@ -1,0 +1,295 @@
+// The agent with a coordinator that is there and trainers that behave: leases, reports and their
+// order, preemption, drain, stop.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <csignal>
+
+#include "tests/worker/daemon/agent_fixture.h"
+
+namespace coppice::worker {
+namespace {
+
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+using AgentTest = AgentFixture;
+
+TEST_F(AgentTest, RegistersAndAsksForWorkWithEachSlot) {
+  config_.slots = 2;
+  StartAgent();
+  ASSERT_THAT(coordinator_.registrations, SizeIs(1));
+  EXPECT_EQ(coordinator_.registrations[0].name(), "worker");
+  EXPECT_EQ(coordinator_.registrations[0].protocol(), 1u);
+  EXPECT_TRUE(coordinator_.registrations[0].shared_checkpoints());
+  ASSERT_THAT(coordinator_.acquires, SizeIs(2));
+  EXPECT_EQ(coordinator_.acquires[0].worker_id(), "w1");
+  EXPECT_EQ(coordinator_.acquires[0].pack_width(), 3u);
+  EXPECT_NE(coordinator_.acquires[0].slot(), coordinator_.acquires[1].slot());
+  EXPECT_NE(coordinator_.acquires[0].request_id(), coordinator_.acquires[1].request_id());
+}
+
+TEST_F(AgentTest, TheRunSpecHoldsWhatTheTrainerNeeds) {
+  config_.pack.threads = 3;
+  config_.pack.device = "cpu";
+  StartTraining(2);
+  const auto spec = Spec();
+  EXPECT_EQ(spec["run"]["task"], "question");
+  EXPECT_EQ(spec["prune"], false);
+  EXPECT_EQ(spec["threads"], 3);
+  EXPECT_EQ(spec["device"], "cpu");
+  ASSERT_EQ(spec["members"].size(), 2u);
+  EXPECT_EQ(spec["members"][1]["seed"], 1);
+  EXPECT_EQ(spec["members"][1]["checkpoint_dir"], root_ + "/checkpoints/job-2/epoch-1");
+  EXPECT_FALSE(spec["members"][1].contains("resume"));
+  EXPECT_TRUE(std::filesystem::is_directory(root_ + "/checkpoints/job-2/epoch-1"));
+  EXPECT_EQ(launcher_.last().command.argv[0], "/bin/trainer");
+  EXPECT_THAT(launcher_.last().command.environment,
+              Contains(std::make_pair("OMP_NUM_THREADS", "3")));
+}
+
+TEST_F(AgentTest, RowsAreAcknowledgedBeforeTheCommitAndTheCommitBeforeTheCompletion) {
+  coordinator_.acknowledge = false;
+  FakeTrainer& trainer = StartTraining(1);
+  trainer.Metrics(0, 1000);
+  trainer.Checkpoint(0, 1000);
+  trainer.End("done", 0, 1000);
+  trainer.Exit(0);
+  Settle();
+  EXPECT_THAT(coordinator_.seen, ElementsAre("provenance 1:1#1", "row 1:1#2 step 1000"));
+  coordinator_.Acknowledge(1, 1);
+  Settle();
+  EXPECT_THAT(coordinator_.Seen("commit"), IsEmpty());
+  coordinator_.errors["CommitCheckpoint"].push_back(absl::UnavailableError("busy"));
+  coordinator_.Acknowledge(1, 2);
+  Settle();
+  EXPECT_THAT(coordinator_.Seen("complete"), IsEmpty());
+  Pass(absl::Seconds(1));
+  EXPECT_THAT(coordinator_.seen, ElementsAre("provenance 1:1#1", "row 1:1#2 step 1000",
+                                             "commit 1:1 step 1000", "complete 1:1 last 2"));
+  EXPECT_THAT(Spools(), IsEmpty());
+  EXPECT_EQ(coordinator_.waiting_polls(), 1u);
+}
+
+TEST_F(AgentTest, RowsBehindACheckpointDoNotWaitForItsCommit) {
+  coordinator_.acknowledge = false;
+  FakeTrainer& trainer = StartTraining(1);
+  trainer.Checkpoint(0, 100);
+  trainer.Metrics(0, 200);
+  Settle();
+  EXPECT_THAT(coordinator_.seen, ElementsAre("provenance 1:1#1", "row 1:1#2 step 200"));
+  coordinator_.Acknowledge(1, 2);
+  Settle();
+  EXPECT_THAT(coordinator_.Seen("commit"), ElementsAre("commit 1:1 step 100"));
+}
+
+TEST_F(AgentTest, DuplicateOldAndImpossibleAcknowledgementsChangeNothing) {
+  coordinator_.acknowledge = false;
+  FakeTrainer& trainer = StartTraining(1);
+  trainer.Metrics(0, 100);
+  trainer.Checkpoint(0, 100);
+  Settle();
+  coordinator_.Acknowledge(1, 1);
+  coordinator_.Acknowledge(1, 1);
+  coordinator_.Acknowledge(1, 0);
+  coordinator_.Acknowledge(1, 99);
+  coordinator_.Acknowledge(7, 1);
+  Settle();
+  EXPECT_THAT(coordinator_.Seen("commit"), IsEmpty());
+  coordinator_.Acknowledge(1, 2);
+  coordinator_.Acknowledge(1, 2);
+  Settle();
+  EXPECT_THAT(coordinator_.Seen("commit"), SizeIs(1));
+}
+
+TEST_F(AgentTest, AtMostAWindowOfReportsIsUnacknowledged) {
+  coordinator_.acknowledge = false;
+  FakeTrainer& trainer = StartTraining(1);
+  for (int step = 1; step <= 1000; ++step) trainer.Metrics(0, step);
+  Settle();
+  EXPECT_THAT(coordinator_.seen, SizeIs(ReportPump::kWindow));
+  coordinator_.Acknowledge(1, 10);
+  Settle();
+  EXPECT_THAT(coordinator_.seen, SizeIs(ReportPump::kWindow + 10));
+}
+
+TEST_F(AgentTest, HeartbeatsPresentEveryLeaseWithItsStepAndSpeed) {
+  FakeTrainer& trainer = StartTraining(2);
+  trainer.Progress({{0, 40}, {1, 40}});
+  Pass(absl::Seconds(1));
+  ASSERT_FALSE(coordinator_.heartbeats.empty());
+  const v1::HeartbeatRequest& heartbeat = coordinator_.heartbeats.back();
+  ASSERT_EQ(heartbeat.held_size(), 2);
+  EXPECT_EQ(heartbeat.held(1).lease().job_id(), 2u);
+  EXPECT_EQ(heartbeat.held(1).step(), 40u);
+  EXPECT_EQ(heartbeat.held(1).steps_per_second(), 12.5);
+}
+
+TEST_F(AgentTest, PreemptionCheckpointsReleasesAndIsNotAFailure) {
+  FakeTrainer& trainer = StartTraining(2);
+  coordinator_.directives[1] = v1::Directive::PREEMPT;
+  Pass(absl::Seconds(1));
+  EXPECT_THAT(trainer.signals, ElementsAre(SIGTERM));
+  Pass(absl::Seconds(3));  // told again by every heartbeat
+  EXPECT_THAT(trainer.signals, ElementsAre(SIGTERM));
+  for (int seed = 0; seed < 2; ++seed) {
+    trainer.Checkpoint(seed, 30);
+    trainer.End("preempted", seed, 30);
+  }
+  trainer.Exit(75);
+  Settle();
+  EXPECT_THAT(coordinator_.Seen("release"),
+              ElementsAre("release 1:1 step 30", "release 2:1 step 30"));
+  EXPECT_EQ(coordinator_.releases[0].reason(), "told so");
+  EXPECT_THAT(coordinator_.failures, IsEmpty());
+  EXPECT_EQ(coordinator_.waiting_polls(), 1u);
+}
+
+TEST_F(AgentTest, ATrainerThatIgnoresThePreemptionIsKilledAndItsJobsReleased) {
+  FakeTrainer& trainer = StartTraining(1);
+  coordinator_.directives[1] = v1::Directive::PREEMPT;
+  Pass(absl::Seconds(30));
+  EXPECT_THAT(trainer.signals, ElementsAre(SIGTERM, SIGKILL));
+  trainer.Die(SIGKILL);
+  Settle();
+  EXPECT_THAT(coordinator_.Seen("release"), ElementsAre("release 1:1 step 0"));
+  EXPECT_THAT(coordinator_.failures, IsEmpty());
+}
+
+TEST_F(AgentTest, AStoppedJobReportsNothingMoreAndItsPackMateIsPreempted) {
+  FakeTrainer& trainer = StartTraining(2);
+  coordinator_.directives[1] = v1::Directive::STOP;
+  Pass(absl::Seconds(1));
+  EXPECT_THAT(trainer.signals, ElementsAre(SIGTERM));
+  trainer.Metrics(0, 50);
+  trainer.Checkpoint(0, 50);
+  trainer.End("preempted", 0, 50);
+  trainer.Checkpoint(1, 50);
+  trainer.End("preempted", 1, 50);
+  trainer.Exit(75);
+  Settle();
+  EXPECT_THAT(coordinator_.Seen("row"), IsEmpty());
+  EXPECT_THAT(coordinator_.Seen("commit"), ElementsAre("commit 2:1 step 50"));
+  EXPECT_THAT(coordinator_.Seen("release"), ElementsAre("release 2:1 step 50"));
+}
+
+TEST_F(AgentTest, ATrainerOfStoppedJobsAloneIsKilledSoon) {
+  FakeTrainer& trainer = StartTraining(1);
+  coordinator_.directives[1] = v1::Directive::STOP;
+  Pass(absl::Seconds(7));
+  EXPECT_THAT(trainer.signals, ElementsAre(SIGTERM, SIGKILL));
+  trainer.Die(SIGKILL);
+  Settle();
+  EXPECT_THAT(coordinator_.Seen("release"), IsEmpty());
+  EXPECT_THAT(coordinator_.Seen("fail"), IsEmpty());
+  EXPECT_EQ(coordinator_.waiting_polls(), 1u);
+}
+
+TEST_F(AgentTest, ADrainedWorkerTakesNothingNewAndStaysUntilItIsUndone) {
+  FakeTrainer& trainer = StartTraining(1);
+  coordinator_.drain = true;
+  Pass(absl::Seconds(1));
+  trainer.Checkpoint(0, 1000);
+  trainer.End("done", 0, 1000);
+  trainer.Exit(0);
+  Pass(absl::Seconds(2));
+  EXPECT_EQ(coordinator_.waiting_polls(), 0u);
+  EXPECT_FALSE(exit_code_.has_value());
+  EXPECT_TRUE(coordinator_.heartbeats.back().draining());
+  coordinator_.drain = false;
+  Pass(absl::Seconds(1));
+  EXPECT_EQ(coordinator_.waiting_polls(), 1u);
+}
+
+TEST_F(AgentTest, ADrainEndsAPollThatWaitsAndTheSameRequestIsSentAgainLater) {
+  StartAgent();
+  const std::string request = coordinator_.acquires.back().request_id();
+  coordinator_.drain = true;
+  Pass(absl::Seconds(2));
+  EXPECT_EQ(coordinator_.waiting_polls(), 0u);
+  coordinator_.drain = false;
+  Pass(absl::Seconds(6));
+  EXPECT_EQ(coordinator_.waiting_polls(), 1u);
+  EXPECT_EQ(coordinator_.acquires.back().request_id(), request);
+}
+
+TEST_F(AgentTest, ExitsWhenDrainedIfAskedTo) {
+  config_.exit_when_drained = true;
+  FakeTrainer& trainer = StartTraining(1);
+  coordinator_.drain = true;
+  Pass(absl::Seconds(1));
+  EXPECT_FALSE(exit_code_.has_value());
+  trainer.Checkpoint(0, 1000);
+  trainer.End("done", 0, 1000);
+  trainer.Exit(0);
+  Settle();
+  EXPECT_EQ(exit_code_, 0);
+}
+
+TEST_F(AgentTest, ExitsWhenThereWasNoWorkForLongEnough) {
+  config_.idle_exit = absl::Seconds(30);
+  StartAgent();
+  Pass(absl::Seconds(20));
+  coordinator_.Grant({});
+  Settle();
+  EXPECT_FALSE(exit_code_.has_value());
+  Pass(absl::Seconds(20));
+  coordinator_.Grant({});
+  Settle();
+  EXPECT_EQ(exit_code_, 0);
+}
+
+TEST_F(AgentTest, ACoordinatorThatDoesNotWaitIsNotAskedInATightLoop) {
+  StartAgent();
+  for (int i = 0; i < 100; ++i) {
+    if (coordinator_.waiting_polls() > 0) coordinator_.Grant({});
+    Pass(absl::Milliseconds(100));
+  }
+  EXPECT_LT(coordinator_.acquires.size(), 40u);
+  EXPECT_GT(coordinator_.acquires.size(), 2u);
+}
+
+TEST_F(AgentTest, StopCheckpointsReleasesAndExits) {
+  FakeTrainer& trainer = StartTraining(1);
+  agent_->Stop("SIGTERM");
+  Settle();
+  EXPECT_THAT(trainer.signals, ElementsAre(SIGTERM));
+  EXPECT_EQ(coordinator_.waiting_polls(), 0u);
+  trainer.Checkpoint(0, 20);
+  trainer.End("preempted", 0, 20);
+  Settle();
+  EXPECT_FALSE(exit_code_.has_value());
+  trainer.Exit(75);
+  Settle();
+  EXPECT_THAT(coordinator_.Seen("release"), ElementsAre("release 1:1 step 20"));
+  EXPECT_THAT(coordinator_.releases[0].reason(), HasSubstr("SIGTERM"));
+  EXPECT_EQ(exit_code_, 0);
+}
+
+TEST_F(AgentTest, StopKillsATrainerThatHangsAndStillExitsInTime) {
+  FakeTrainer& trainer = StartTraining(1);
+  agent_->Stop("SIGTERM");
+  Pass(absl::Seconds(23));
+  EXPECT_THAT(trainer.signals, ElementsAre(SIGTERM, SIGKILL));
+  trainer.Die(SIGKILL);
+  Settle();
+  EXPECT_THAT(coordinator_.Seen("release"), ElementsAre("release 1:1 step 0"));
+  EXPECT_EQ(exit_code_, 0);
+}
+
+TEST_F(AgentTest, WorkThatIsGrantedToAStoppingWorkerIsHandedBack) {
+  config_.slots = 2;
+  StartTraining(1);
+  v1::AcquireLeasesResponse grant = MakeGrant(2);
+  grant.mutable_leases()->DeleteSubrange(0, 1);
+  agent_->Stop("SIGTERM");
+  coordinator_.Grant(grant);  // was on its way already
+  Settle();
+  EXPECT_THAT(coordinator_.Seen("release"), ElementsAre("release 2:1 step 0"));
+  EXPECT_THAT(launcher_.trainers, SizeIs(1));
+}
+
+}  // namespace
+}  // namespace coppice::worker
