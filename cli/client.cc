@@ -8,6 +8,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "common/base/backoff.h"
 #include "common/base/clock.h"
 #include "common/base/status_macros.h"
 #include "common/rpc/channel.h"
@@ -21,6 +22,7 @@ constexpr absl::Duration kQuick = absl::Seconds(30);
 // Planning, cancelling or retrying millions of jobs is one transaction.
 constexpr absl::Duration kBulk = absl::Minutes(10);
 constexpr absl::Duration kTransfer = absl::Hours(6);
+constexpr absl::Duration kFollowLog = absl::Hours(30 * 24);
 // A follower asks again after this long; a dead peer is noticed by keepalive much sooner.
 constexpr absl::Duration kFollow = absl::Hours(1);
 
@@ -67,20 +69,16 @@ class Client::Calls {
     return ended ? absl::OkStatus() : status;
   }
 
-  // False when the channel is not usable `patience` later. Cancelled by Close only through its
-  // timeout.
-  bool WaitForConnection(absl::Duration patience) {
-    return channel_->WaitForConnected(absl::ToChronoTime(Clock::Real()->Now() + patience));
+  // False when Close was called meanwhile.
+  bool Pause(absl::Duration time) {
+    absl::MutexLock lock(&mutex_);
+    return !mutex_.AwaitWithTimeout(absl::Condition(&closed_), time);
   }
 
   void Close() {
     absl::MutexLock lock(&mutex_);
     closed_ = true;
     for (grpc::ClientContext* context : running_) context->TryCancel();
-  }
-  bool closed() {
-    absl::MutexLock lock(&mutex_);
-    return closed_;
   }
 
  private:
@@ -210,18 +208,24 @@ absl::Status Client::WatchSweep(const std::string& name, absl::Duration patience
                                 const std::function<bool(const v1::WatchSweepResponse&)>& each) {
   v1::WatchSweepRequest request;
   request.set_name(name);
+  Clock* const clock = Clock::Real();
+  Backoff backoff(absl::Milliseconds(200), absl::Seconds(2));
+  absl::Duration heard = -absl::InfiniteDuration();
   for (;;) {
-    bool heard = false;
     const absl::Status status = calls_->Stream<v1::WatchSweepRequest, v1::WatchSweepResponse>(
         &Calls::Stub::WatchSweep, request, kFollow, [&](const v1::WatchSweepResponse& response) {
-          heard = true;
+          heard = clock->Monotonic();
+          backoff.Reset();
           return each(response);
         });
-    const bool again = absl::IsDeadlineExceeded(status) || absl::IsUnavailable(status);
-    if (!again || calls_->closed()) return rpc::ExplainCallError(status, address_);
-    // The first failure of a coordinator that never answered is the user's to hear at once.
-    if (!heard && !absl::IsDeadlineExceeded(status)) return rpc::ExplainCallError(status, address_);
-    if (!calls_->WaitForConnection(patience)) return rpc::ExplainCallError(status, address_);
+    // The call's own deadline: the connection was alive all along.
+    if (absl::IsDeadlineExceeded(status)) heard = clock->Monotonic();
+    // RESOURCE_EXHAUSTED: this side read too slowly and is to start anew. A coordinator that never
+    // answered is the user's to hear of at once.
+    if (!rpc::IsRetryable(status) || clock->Monotonic() - heard > patience ||
+        !calls_->Pause(backoff.Next())) {
+      return rpc::ExplainCallError(status, address_);
+    }
     reconnected();
   }
 }
@@ -234,7 +238,8 @@ absl::Status Client::GetMetrics(const v1::GetMetricsRequest& request,
 
 absl::Status Client::GetLogs(const v1::GetLogsRequest& request,
                              const std::function<bool(const v1::GetLogsResponse&)>& each) {
-  return rpc::ExplainCallError(calls_->Stream(&Calls::Stub::GetLogs, request, kTransfer, each),
+  const absl::Duration deadline = request.follow() ? kFollowLog : kTransfer;
+  return rpc::ExplainCallError(calls_->Stream(&Calls::Stub::GetLogs, request, deadline, each),
                                address_);
 }
 

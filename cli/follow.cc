@@ -11,28 +11,82 @@ constexpr absl::Duration kRedraw = absl::Milliseconds(100);
 // Changes of single jobs are lines in a pipe as long as a person could read them.
 constexpr uint64_t kMaxJobsToTell = 2'000;
 
+// The metrics of so many running jobs are asked for at each summary.
+constexpr uint64_t kMaxJobsToRefresh = 1'000;
+
+// Adds to an update what the stream leaves out of it. A failure here is the stream's to tell.
+void Complete(Client* client, const std::string& sweep, SweepNews* news) {
+  v1::JobFilter filter;
+  if (news->update->has_summary()) {
+    const uint64_t running = news->update->summary().counts().running();
+    if (running == 0 || running > kMaxJobsToRefresh) return;
+    filter.set_sweep(sweep);
+    filter.add_states(v1::RUNNING);
+  } else {
+    const v1::JobState state = news->update->job().state();
+    if (!news->update->job().latest().empty() || (state != v1::SUCCEEDED && state != v1::FAILED))
+      return;
+    filter.add_job_ids(news->update->job().id());
+    filter.set_sweep(sweep);
+  }
+  const absl::Status listed = client->ListJobs(filter, true, [&](const v1::ListJobsResponse& page) {
+    for (const v1::Job& job : page.jobs()) {
+      if (news->update->has_summary()) {
+        news->refreshed.push_back(job);
+      } else if (job.epoch() == news->update->job().epoch()) {
+        *news->update->mutable_job()->mutable_latest() = job.latest();
+      }
+    }
+    return true;
+  });
+  if (!listed.ok()) news->refreshed.clear();
+}
+
 }  // namespace
 
-void SweepFollower::Start(SweepModel model) {
-  model_ = std::move(model);
-  if (!terminal_.interactive && !started_) TellProgress();
-  started_ = true;
-  Draw(true);
+absl::Status FollowSweep(Client* client, const std::string& sweep, absl::Duration patience,
+                         const std::function<void(SweepNews)>& tell) {
+  bool fresh = true;
+  bool listable = false;
+  absl::Status loading;
+  // Jobs are listed only after the stream has begun, so that no change falls between.
+  const absl::Status watching = client->WatchSweep(
+      sweep, patience, [&] { fresh = true; },
+      [&](const v1::WatchSweepResponse& update) {
+        SweepNews news;
+        if (fresh) {
+          news.model.emplace();
+          loading = news.model->Load(client, sweep);
+          // A coordinator that goes away now ends the stream too, which then decides.
+          if (!loading.ok()) return absl::IsUnavailable(loading);
+          listable = news.model->has_jobs();
+        }
+        news.update = update;
+        if (!fresh && listable) Complete(client, sweep, &news);
+        fresh = false;
+        tell(std::move(news));
+        return true;
+      });
+  return watching.ok() ? loading : watching;
+}
+
+void SweepFollower::Take(SweepNews news) {
+  const bool anew = news.model.has_value();
+  if (anew) model_ = *std::move(news.model);
+  model_.Refresh(news.refreshed);
+  if (news.update.has_value()) Update(*news.update);
+  if (anew && !started_ && !terminal_.interactive) TellProgress();
+  started_ |= anew;
+  Draw(anew || (news.update.has_value() && news.update->has_summary()));
 }
 
 void SweepFollower::Update(const v1::WatchSweepResponse& update) {
   const SweepModel::Change change = model_.Apply(update);
-  if (!started_) return;
-  if (terminal_.interactive) {
-    Draw(!change.is_job);
-    return;
-  }
-  if (change.is_job && model_.summary().jobs() <= kMaxJobsToTell) {
-    const std::string line = ChangeLine(change);
-    if (!line.empty()) out_ << line << std::endl;
-  } else if (!change.is_job) {
-    TellProgress();
-  }
+  if (terminal_.interactive || !started_) return;
+  if (!change.is_job) return TellProgress();
+  if (model_.summary().jobs() > kMaxJobsToTell) return;
+  const std::string line = ChangeLine(change);
+  if (!line.empty()) out_ << line << std::endl;
 }
 
 void SweepFollower::Note(const std::string& line) {
@@ -47,7 +101,7 @@ void SweepFollower::Stop() {
 }
 
 void SweepFollower::Draw(bool now) {
-  if (!terminal_.interactive) return;
+  if (!terminal_.interactive || !started_) return;
   const absl::Duration time = clock_->Monotonic();
   if (!now && time - drawn_at_ < kRedraw) return;
   drawn_at_ = time;

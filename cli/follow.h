@@ -2,10 +2,13 @@
 #ifndef COPPICE_CLI_FOLLOW_H_
 #define COPPICE_CLI_FOLLOW_H_
 
+#include <functional>
+#include <optional>
 #include <ostream>
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "cli/sweep_model.h"
 #include "cli/terminal.h"
@@ -13,16 +16,27 @@
 
 namespace coppice::cli {
 
-// Feed it every update of WatchSweep. Draws at most ten times a second; the coordinator's summary,
+// What a follower learns, in this order where several are set.
+struct SweepNews {
+  std::optional<SweepModel> model;  // everything anew: at the start and after each reconnection
+  std::vector<v1::Job> refreshed;   // jobs listed again, for their steps and metrics
+  std::optional<v1::WatchSweepResponse> update;
+};
+
+// WatchSweep with what its stream leaves out: the model to start from and, as the sweep goes on,
+// the metrics of running and just ended jobs. Calls `tell` on the caller's thread. Ends and fails
+// like Client::WatchSweep.
+absl::Status FollowSweep(Client* client, const std::string& sweep, absl::Duration patience,
+                         const std::function<void(SweepNews)>& tell);
+
+// Draws at most ten times a second; the coordinator's summary,
 // once a second, shows what was left out. Not thread-safe.
 class SweepFollower {
  public:
   SweepFollower(std::ostream& out, Terminal terminal, Clock* clock)
       : out_(out), terminal_(terminal), clock_(clock), block_(out, terminal) {}
 
-  // Starts, or starts over after a reconnection, from a model loaded anew.
-  void Start(SweepModel model);
-  void Update(const v1::WatchSweepResponse& update);
+  void Take(SweepNews news);
   // A line of its own above the display, e.g. a warning.
   void Note(const std::string& line);
   // Takes the display away.
@@ -31,6 +45,7 @@ class SweepFollower {
   const SweepModel& model() const { return model_; }
 
  private:
+  void Update(const v1::WatchSweepResponse& update);
   void Draw(bool now);
   void TellProgress();
 

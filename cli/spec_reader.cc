@@ -1,6 +1,7 @@
 #include "cli/spec_reader.h"
 
 #include <google/protobuf/stubs/common.h>
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
@@ -8,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <sstream>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
@@ -79,18 +81,46 @@ std::string ReadBounded(std::istream& in) {
   return text;
 }
 
-// The one document of a file.
+// Sees where documents begin and nothing else.
+class DocumentStarts : public YAML::EventHandler {
+ public:
+  void OnDocumentStart(const YAML::Mark& mark) override { last_ = mark; }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                const std::string&) override {}
+  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                       YAML::EmitterStyle::value) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                  YAML::EmitterStyle::value) override {}
+  void OnMapEnd() override {}
+
+  const YAML::Mark& last() const { return last_; }
+
+ private:
+  YAML::Mark last_;
+};
+
+// The one document of a file. YAML::LoadAll would make documents without end of some texts (", a"),
+// so only the first is loaded, and a second one looked for.
 absl::StatusOr<YAML::Node> ParseYaml(absl::string_view text, const std::string& file) {
   try {
-    const std::vector<YAML::Node> documents = YAML::LoadAll(std::string(text));
-    if (documents.empty() || !documents[0].IsDefined() || documents[0].IsNull()) {
-      return OneMistake(file, {}, "is empty; a sweep needs name, tasks, depths and seeds");
-    }
-    if (documents.size() > 1) {
-      return OneMistake(file, PositionOf(documents[1].Mark()),
+    std::istringstream in{std::string(text)};
+    YAML::Parser parser(in);
+    DocumentStarts starts;
+    const bool any = parser.HandleNextDocument(starts);
+    if (any && parser.HandleNextDocument(starts)) {
+      return OneMistake(file, PositionOf(starts.last()),
                         "a second document starts here; put one sweep in a file");
     }
-    return documents[0];
+    YAML::Node root;
+    if (any) root = YAML::Load(std::string(text));
+    if (!any || !root.IsDefined() || root.IsNull()) {
+      return OneMistake(file, {}, "is empty; a sweep needs name, tasks, depths and seeds");
+    }
+    return root;
   } catch (const YAML::Exception& error) {
     return OneMistake(file, PositionOf(error.mark),
                       absl::StrCat("not YAML: ", absl::Utf8SafeCEscape(error.msg),

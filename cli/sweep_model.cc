@@ -35,6 +35,15 @@ SweepModel::Change SweepModel::Apply(const v1::WatchSweepResponse& update) {
   return change;
 }
 
+void SweepModel::Refresh(const std::vector<v1::Job>& listed) {
+  for (const v1::Job& job : listed) {
+    const auto known = jobs_.find(job.id());
+    if (known == jobs_.end()) continue;
+    if (known->second.epoch() == job.epoch() && known->second.state() == job.state())
+      known->second = job;
+  }
+}
+
 bool LatestMetric(const v1::Job& job, const std::string& name, double* value) {
   for (const v1::MetricValue& metric : job.latest()) {
     if (metric.name() != name) continue;

@@ -38,25 +38,9 @@ absl::StatusOr<int> WatchJson(Client* client, const std::string& sweep, Context*
 
 absl::StatusOr<int> Watch(Client* client, const std::string& sweep, Context* context) {
   SweepFollower follower(context->out, context->terminal, Clock::Real());
-  absl::Status loading;
-  bool fresh = true;
-  // Jobs are listed only after the stream has begun, so that no change falls between.
-  const absl::Status watching = client->WatchSweep(
-      sweep, kPatience, [&] { fresh = true; },
-      [&](const v1::WatchSweepResponse& update) {
-        if (fresh) {
-          SweepModel model;
-          loading = model.Load(client, sweep);
-          if (loading.ok()) follower.Start(std::move(model));
-          // A coordinator that goes away here ends the stream too, which then decides.
-          if (!loading.ok() && !absl::IsUnavailable(loading)) return false;
-          fresh = !loading.ok();
-        }
-        follower.Update(update);
-        return true;
-      });
+  const absl::Status watching = FollowSweep(
+      client, sweep, kPatience, [&](SweepNews news) { follower.Take(std::move(news)); });
   follower.Stop();
-  COPPICE_RETURN_IF_ERROR(loading);
   COPPICE_RETURN_IF_ERROR(watching);
   SweepModel last;
   COPPICE_RETURN_IF_ERROR(last.Load(client, sweep));

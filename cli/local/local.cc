@@ -91,8 +91,7 @@ absl::Status LocalRun::Follow(Session* session) {
 
 absl::Status LocalRun::Handle(Session::Event event) {
   if (event.submitted.has_value()) COPPICE_RETURN_IF_ERROR(Begin(*event.submitted));
-  if (event.model.has_value()) follower_.Start(*std::move(event.model));
-  if (event.update.has_value()) follower_.Update(*event.update);
+  if (event.news.has_value()) follower_.Take(*std::move(event.news));
   if (event.ended.has_value()) ended_ = *event.ended;
   return absl::OkStatus();
 }

@@ -52,7 +52,14 @@ void Session::Run() {
   event.submitted = std::move(submitted);
   Push(std::move(event));
   Event last;
-  last.ended = status.ok() ? Follow() : status;
+  last.ended = status;
+  if (status.ok()) {
+    last.ended = FollowSweep(client_, spec_.name(), kPatience, [&](SweepNews news) {
+      Event told;
+      told.news = std::move(news);
+      Push(std::move(told));
+    });
+  }
   Push(std::move(last));
 }
 
@@ -69,27 +76,6 @@ absl::StatusOr<v1::SubmitSweepResponse> Session::Submit() {
     *response.mutable_sweep() = sweep.sweep();
   }
   return response;
-}
-
-absl::Status Session::Follow() {
-  bool fresh = true;
-  absl::Status loading;
-  const absl::Status watching = client_->WatchSweep(
-      spec_.name(), kPatience, [&] { fresh = true; },
-      [&](const v1::WatchSweepResponse& update) {
-        Event event;
-        if (fresh) {
-          event.model.emplace();
-          loading = event.model->Load(client_, spec_.name());
-          if (!loading.ok()) return absl::IsUnavailable(loading);
-          fresh = false;
-        }
-        event.update = update;
-        Push(std::move(event));
-        return true;
-      });
-  if (!watching.ok()) return watching;
-  return loading;
 }
 
 }  // namespace coppice::cli

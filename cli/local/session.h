@@ -10,21 +10,20 @@
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "cli/client.h"
-#include "cli/sweep_model.h"
+#include "cli/follow.h"
 #include "coppice/v1/coordinator.pb.h"
 
 namespace coppice::cli {
 
 // Submits a sweep and follows it on a thread of its own; the owner polls fd() and takes what
 // came. 1. constructed: it submits. 2. one event with `submitted`.
-// 3. events with a `model` (everything anew) or an `update`. 4. one event with `ended`, the last.
+// 3. events with `news` of the sweep. 4. one event with `ended`, the last.
 // Thread-safe.
 class Session {
  public:
   struct Event {
     std::optional<absl::StatusOr<v1::SubmitSweepResponse>> submitted;
-    std::optional<SweepModel> model;
-    std::optional<v1::WatchSweepResponse> update;
+    std::optional<SweepNews> news;
     std::optional<absl::Status> ended;
   };
 
@@ -43,7 +42,6 @@ class Session {
  private:
   void Run();
   absl::StatusOr<v1::SubmitSweepResponse> Submit();
-  absl::Status Follow();
   void Push(Event event);
 
   Client* const client_;

@@ -1,0 +1,320 @@
+#include "cli/spec_reader.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <random>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "tests/testing/temp_dir.h"
+
+namespace coppice::cli {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+constexpr char kGood[] = R"(name: demo
+tasks: [question, dyck]
+depths: [2, 4]
+seeds: 0-2
+model: {d_model: 64, heads: 4}
+train:
+  steps: 300
+  learning_rate: 1e-3
+)";
+
+std::string Message(const std::string& text) {
+  const absl::StatusOr<SpecFile> spec = ParseSpec(text, "f.yaml");
+  if (spec.ok()) return "";
+  EXPECT_EQ(spec.status().code(), absl::StatusCode::kInvalidArgument);
+  return std::string(spec.status().message());
+}
+
+TEST(SpecReader, ReadsEverySetting) {
+  const absl::StatusOr<SpecFile> file = ParseSpec(R"(
+name: all
+tasks: question
+depths: 3
+seeds: [0-3, 7, 10-11]
+model: {d_model: 32, heads: 2, d_ff: 64, dropout: 0}
+train: {steps: 9, batch_size: 2, learning_rate: .5, warmup_steps: 0, lr_decay_steps: 10, beta1: 0.8, beta2: 0.95,
+        epsilon: 1e-9, weight_decay: 0.01, clip_norm: 2, precision: "float32"}
+data: {seed: 5, train: 10, val: 11, test: 12, gen: 13, directory: '/data'}
+report: {every: 3, decode_sentences: 4, dyck_prefixes: 5, probes: {sentences: 0, every: 2}}
+checkpoint: {every: 6, keep: 3, keep_every: 9}
+overrides:
+  - where: {task: [question], depth: 3}
+    train: {steps: 8}
+priority: -5
+max_failures: 7
+)",
+                                                  "f.yaml");
+  ASSERT_TRUE(file.ok()) << file.status();
+  const v1::SweepSpec& spec = file->spec;
+  EXPECT_THAT(spec.seeds(), ElementsAre(0, 1, 2, 3, 7, 10, 11));
+  EXPECT_THAT(spec.tasks(), ElementsAre("question"));
+  EXPECT_THAT(spec.depths(), ElementsAre(3));
+  EXPECT_EQ(spec.model().dropout(), 0);
+  EXPECT_TRUE(spec.model().has_dropout()) << "an explicit zero is not a missing value";
+  EXPECT_EQ(spec.train().learning_rate(), 0.5);
+  EXPECT_EQ(spec.train().epsilon(), 1e-9);
+  EXPECT_EQ(spec.train().precision(), "float32");
+  EXPECT_EQ(spec.data().directory(), "/data");
+  EXPECT_EQ(spec.report().probes().every(), 2);
+  EXPECT_EQ(spec.checkpoint().keep_every(), 9);
+  EXPECT_EQ(spec.overrides(0).where().depth(0), 3);
+  EXPECT_EQ(spec.overrides(0).train().steps(), 8);
+  EXPECT_EQ(spec.priority(), -5);
+  EXPECT_EQ(spec.max_failures(), 7);
+  EXPECT_FALSE(ParseSpec(kGood, "f.yaml")->spec.model().has_dropout());
+}
+
+TEST(SpecReader, SharesSettingsThroughAnchors) {
+  const absl::StatusOr<SpecFile> file = ParseSpec(absl::StrCat(kGood, R"(overrides:
+  - where: {task: dyck}
+    data: &sizes {train: 10, val: 5}
+  - where: {task: question}
+    data: *sizes
+)"),
+                                                  "f.yaml");
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_EQ(file->spec.overrides(1).data().train(), 10);
+}
+
+TEST(SpecReader, LocatesFieldsAndWhatIsAroundAMissingOne) {
+  const absl::StatusOr<SpecFile> file = ParseSpec(kGood, "f.yaml");
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_EQ(file->Locate("name"), "f.yaml:1:7");
+  EXPECT_EQ(file->Locate("train.steps"), "f.yaml:7:10");
+  EXPECT_EQ(file->Locate("depths[1]"), "f.yaml:3:13");
+  EXPECT_EQ(file->Locate("seeds[2]"), "f.yaml:4:8");
+  EXPECT_EQ(file->Locate("train.beta1"), "f.yaml:7:3") << "the settings around it";
+  EXPECT_EQ(file->Locate("checkpoint.every"), "f.yaml:1:1");
+}
+
+struct BadCase {
+  std::string name;
+  std::string from;  // replaced in kGood; empty: appended
+  std::string to;
+  std::string place;
+  std::string message;
+};
+
+class BadFile : public ::testing::TestWithParam<BadCase> {};
+
+TEST_P(BadFile, IsRefusedWithItsPlaceAndARemedy) {
+  const BadCase& bad = GetParam();
+  std::string text = kGood;
+  if (bad.from.empty()) {
+    text += bad.to;
+  } else {
+    ASSERT_NE(text.find(bad.from), std::string::npos);
+    text.replace(text.find(bad.from), bad.from.size(), bad.to);
+  }
+  const std::string message = Message(text);
+  EXPECT_THAT(message, HasSubstr(absl::StrCat("f.yaml:", bad.place, ": "))) << text;
+  EXPECT_THAT(message, HasSubstr(bad.message)) << text;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Each, BadFile,
+    ::testing::Values(
+        BadCase{"MisspeltKey", "  steps:", "  stesp:", "7:3",
+                "unknown key 'stesp' in train; did you mean 'steps'?"},
+        BadCase{"MisspeltTopKey", "depths:", "depth:", "3:1", "did you mean 'depths'?"},
+        BadCase{"KeyInTheWrongPlace", "", "steps: 4\n", "9:1", "it belongs at train.steps"},
+        BadCase{"KeyFromNowhere", "", "frobnicate: 4\n", "9:1", "use one of: name, tasks"},
+        BadCase{"MergeKey", "", "<<: {a: b}\n", "9:1", "merge keys"},
+        BadCase{"KeyTwice", "", "name: other\n", "9:1",
+                "name stands here a second time (first in line 1); remove one"},
+        BadCase{"KeyTwiceInside", "heads: 4", "heads: 4, heads: 2", "5:31",
+                "model.heads stands here a second time"},
+        BadCase{"KeyIsAList", "", "[a, b]: 4\n", "9:1", "has a key that is no word"},
+        BadCase{"WordForNumber", "steps: 300", "steps: many", "7:10",
+                "train.steps is 'many', not a whole number; use digits"},
+        BadCase{"PowerOfTen", "steps: 300", "steps: 3e5", "7:10", "write 300000"},
+        BadCase{"Underscore", "steps: 300", "steps: 300_000", "7:10", "write 300000"},
+        BadCase{"Fraction", "steps: 300", "steps: 1.5", "7:10", "not a whole number"},
+        BadCase{"Octal", "steps: 300", "steps: 010", "7:10", "write 10"},
+        BadCase{"Hexadecimal", "steps: 300", "steps: 0x10", "7:10", "not a whole number"},
+        BadCase{"Quoted", "steps: 300", "steps: '300'", "7:10", "without quotes"},
+        BadCase{"Negative", "steps: 300", "steps: -1", "7:10", "from 0 to 4294967295"},
+        BadCase{"TooLarge", "steps: 300", "steps: 4294967296", "7:10", "from 0 to 4294967295"},
+        BadCase{"FarTooLarge", "steps: 300", "steps: 99999999999999999999999", "7:10",
+                "from 0 to 4294967295"},
+        BadCase{"NumberIsNan", "learning_rate: 1e-3", "learning_rate: .nan", "8:18",
+                "not a finite number"},
+        BadCase{"NumberIsInfinite", "learning_rate: 1e-3", "learning_rate: .inf", "8:18",
+                "not a finite number"},
+        BadCase{"NumberOverflows", "learning_rate: 1e-3", "learning_rate: 1e999", "8:18",
+                "not a finite number"},
+        BadCase{"NumberIsAWord", "learning_rate: 1e-3", "learning_rate: fast", "8:18",
+                "use one like 0.1 or 1e-4"},
+        BadCase{"ListForNumber", "steps: 300", "steps: [1, 2]", "7:10",
+                "train.steps is a list; use a whole number"},
+        BadCase{"MapForNumber", "steps: 300", "steps: {a: 1}", "7:10",
+                "is a map; use a whole number"},
+        BadCase{"ScalarForSettings", "model: {d_model: 64, heads: 4}", "model: 64", "5:8",
+                "model is a single value; give it settings"},
+        BadCase{"NoValue", "name: demo", "name:", "1:6", "name has no value"},
+        BadCase{"NoSettings", "", "data:\n", "9:6", "data has no value"},
+        BadCase{"NestedList", "depths: [2, 4]", "depths: [[2], 4]", "3:10",
+                "depths[0] is a list; use a whole number"},
+        BadCase{"MapInList", "depths: [2, 4]", "depths: [2, {a: 1}]", "3:13", "depths[1] is a map"},
+        BadCase{"NullInList", "depths: [2, 4]", "depths: [2, ~]", "3:13", "depths[1] has no value"},
+        BadCase{"RangeOfDepths", "depths: [2, 4]", "depths: 2-4", "3:9",
+                "depths is '2-4', not a whole number"},
+        BadCase{"BackwardRange", "seeds: 0-2", "seeds: 5-2", "4:8", "which is empty; write 2-5"},
+        BadCase{"HalfRange", "seeds: 0-2", "seeds: 5-", "4:8", "not a whole number"},
+        BadCase{"HugeRange", "seeds: 0-2", "seeds: 0-4294967295", "4:8",
+                "makes 4294967296 seeds; use at most 1000000"},
+        BadCase{"RangeBeyondSeeds", "seeds: 0-2", "seeds: 0-4294967296", "4:8",
+                "seeds end at 4294967295"},
+        BadCase{"RangesThatAddUp", "seeds: 0-2", "seeds: [0-999999, 1000000]", "4:1",
+                "1000001 seeds"},
+        BadCase{"OverridesIsAMap", "", "overrides: {train: {steps: 1}}\n", "9:12",
+                "use a list, each entry after a dash"},
+        BadCase{"OverrideIsAWord", "", "overrides: [x]\n", "9:13",
+                "overrides[0] is a single value"},
+        BadCase{"Tag", "steps: 300", "steps: !!str 300", "7:10", "has the tag"},
+        BadCase{"Tab", "  steps", "\tsteps", "7:1", "not YAML"},
+        BadCase{"Unclosed", "[2, 4]", "[2, 4", "", "not YAML"},
+        BadCase{"TwoDocuments", "", "---\nname: b\n", "10:1", "a second document starts here"},
+        BadCase{"UnknownAnchor", "[2, 4]", "*here", "", "not YAML"},
+        // What the spec library refuses is told at the place in the file.
+        BadCase{"DepthZero", "depths: [2, 4]", "depths: [2, 0]", "3:13",
+                "depths[1] is 0; use a number of layers"},
+        BadCase{"HeadsDoNotDivide", "heads: 4", "heads: 5", "5:29",
+                "model.heads 5 heads do not divide a d_model of 64"},
+        BadCase{"NoTasks", "tasks: [question, dyck]", "tasks: []", "2:8",
+                "tasks is missing or empty"},
+        BadCase{"NoDepths", "depths: [2, 4]\n", "", "1:1", "depths is missing or empty"},
+        BadCase{"NameWithSpace", "name: demo", "name: my demo", "1:7", "name is not a sweep name"},
+        BadCase{"SeedTwice", "seeds: 0-2", "seeds: [0-2, 1]", "4:14", "names 1 a second time"},
+        BadCase{"WhereOutsideTheGrid", "",
+                "overrides:\n  - where: {depth: 3}\n    train: {steps: 2}\n", "10:20",
+                "overrides[0].where.depth[0] is 3, which is not one of the sweep's depths"}),
+    [](const auto& info) { return info.param.name; });
+
+TEST(SpecReader, NamesEveryMistakeInTheOrderOfTheFile) {
+  const std::string message =
+      Message("name: a\ntask: x\nmodel: {d_modell: 2, heads: b}\nseeds: z\n");
+  const std::vector<std::string> lines = absl::StrSplit(message, '\n');
+  ASSERT_EQ(lines.size(), 4) << message;
+  EXPECT_THAT(lines[0], HasSubstr("f.yaml:2:1: "));
+  EXPECT_THAT(lines[1], HasSubstr("f.yaml:3:9: "));
+  EXPECT_THAT(lines[2], HasSubstr("f.yaml:3:29: "));
+  EXPECT_THAT(lines[3], HasSubstr("f.yaml:4:8: "));
+}
+
+TEST(SpecReader, ShowsTwentyMistakesAndCountsTheRest) {
+  std::string text = "name: a\n";
+  for (int i = 0; i < 50; ++i) absl::StrAppend(&text, "zz", i, "zzzzzzz: 1\n");
+  const std::vector<std::string> lines = absl::StrSplit(Message(text), '\n');
+  EXPECT_EQ(lines.size(), 21);
+  EXPECT_EQ(lines.back(), "f.yaml: and 30 more");
+}
+
+TEST(SpecReader, RefusesWhatIsNoSpecAtAll) {
+  EXPECT_THAT(Message(""), HasSubstr("is empty"));
+  EXPECT_THAT(Message("# only a comment\n"), HasSubstr("is empty"));
+  EXPECT_THAT(Message("just words"), HasSubstr("a sweep spec is a map"));
+  EXPECT_THAT(Message("- a\n- b\n"), HasSubstr("this is a list"));
+  EXPECT_THAT(Message(std::string("name: a\0b", 9)), HasSubstr("f.yaml:1:8: a control character"));
+  EXPECT_THAT(Message("name: \xff\xfe"), HasSubstr("not UTF-8"));
+  EXPECT_THAT(Message(std::string((1 << 20) + 1, ' ')), HasSubstr("larger than 1 MiB"));
+}
+
+TEST(SpecReader, EndsOnNestingWithoutBottom) {
+  EXPECT_THAT(Message(", a: b\n"), HasSubstr("f.yaml:1:1: ")) << "yaml-cpp reads endless documents here";
+  EXPECT_THAT(Message(std::string(100'000, '[')), HasSubstr("not YAML"));
+  EXPECT_THAT(Message("a: " + std::string(100'000, '{')), HasSubstr("not YAML"));
+  std::string dashes;
+  for (int i = 0; i < 100'000; ++i) dashes += "- ";
+  EXPECT_THAT(Message(dashes), HasSubstr("not YAML"));
+  EXPECT_THAT(Message("name: &a [*a]\n"), HasSubstr("f.yaml:1:"));
+}
+
+TEST(SpecReader, AliasesDoNotMultiplyWithoutBound) {
+  std::string text = "a: &a [1,1,1,1,1,1,1,1]\n";
+  for (char c = 'b'; c < 'n'; ++c) {
+    const char before = static_cast<char>(c - 1);
+    absl::StrAppend(&text, std::string(1, c), ": &", std::string(1, c), " [");
+    for (int i = 0; i < 8; ++i) absl::StrAppend(&text, i == 0 ? "*" : ",*", std::string(1, before));
+    absl::StrAppend(&text, "]\n");
+  }
+  EXPECT_THAT(Message(text + "depths: *m\n"), HasSubstr("unknown key 'a'"));
+}
+
+// Any damage to a good file is a message or another good file, never a crash.
+TEST(SpecReader, SurvivesRandomDamage) {
+  const char* given = std::getenv("COPPICE_TEST_SEED");
+  const uint64_t seed = given != nullptr ? std::stoull(given) : std::random_device{}();
+  SCOPED_TRACE(absl::StrCat("COPPICE_TEST_SEED=", seed));
+  std::mt19937_64 random(seed);
+  const std::string alphabet = "{}[]:,-?*&!|>'\"%@`#\n\t \\~<=0123456789.aeinstx\x7f\xc3\xa4";
+  const std::string base = absl::StrCat(
+      kGood, "overrides:\n  - where: {task: dyck, depth: [2, 4]}\n    train: {steps: 400}\n");
+  for (int round = 0; round < 20'000; ++round) {
+    std::string text = base;
+    const int edits = 1 + static_cast<int>(random() % 8);
+    for (int e = 0; e < edits; ++e) {
+      const size_t at = random() % text.size();
+      const char c = alphabet[random() % alphabet.size()];
+      switch (random() % 4) {
+        case 0:
+          text[at] = c;
+          break;
+        case 1:
+          text.insert(at, 1 + random() % 3, c);
+          break;
+        case 2:
+          text.erase(at, 1 + random() % 12);
+          break;
+        default:
+          text.insert(at, text.substr(random() % text.size(), random() % 40));
+      }
+      if (text.empty()) text = "a";
+    }
+    const absl::StatusOr<SpecFile> spec = ParseSpec(text, "f.yaml");
+    if (!spec.ok()) {
+      ASSERT_EQ(spec.status().code(), absl::StatusCode::kInvalidArgument) << text;
+      ASSERT_THAT(std::string(spec.status().message()), HasSubstr("f.yaml:")) << text;
+    }
+  }
+}
+
+TEST(ReadSpecFile, NamesTheFileItCannotRead) {
+  testing::TempDir dir;
+  for (const std::string& path : {dir.Join("absent.yaml"), dir.path()}) {
+    const absl::StatusOr<SpecFile> spec = ReadSpecFile(path);
+    EXPECT_EQ(spec.status().code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_THAT(std::string(spec.status().message()), HasSubstr(path));
+  }
+  EXPECT_THAT(std::string(ReadSpecFile("/dev/zero").status().message()), HasSubstr("1 MiB"))
+      << "a file without end";
+}
+
+TEST(ReadSpecFile, AcceptsEveryPreset) {
+  int count = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(COPPICE_SWEEPS_DIR)) {
+    if (entry.path().extension() != ".yaml") continue;
+    const absl::StatusOr<SpecFile> spec = ReadSpecFile(entry.path());
+    EXPECT_TRUE(spec.ok()) << spec.status();
+    ++count;
+  }
+  EXPECT_GE(count, 2);
+}
+
+TEST(ReadSpecFile, PaperPresetIsTheStudyOf150Runs) {
+  const absl::StatusOr<SpecFile> file = ReadSpecFile(COPPICE_SWEEPS_DIR "/paper.yaml");
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_EQ(file->spec.tasks_size() * file->spec.depths_size() * file->spec.seeds_size(), 150);
+}
+
+}  // namespace
+}  // namespace coppice::cli
