@@ -1,0 +1,311 @@
+// The real program against a real port, with shell scripts for trainers: what a user starts, stops
+// and kills.
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "common/base/digest.h"
+#include "common/base/files.h"
+#include "tests/worker/daemon/test_server.h"
+
+namespace coppice::worker {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+// Says what a trainer of seed 0 with 100 steps says; $dir is its checkpoint folder.
+constexpr char kPrelude[] = R"sh(#!/bin/sh
+dir=$(sed -n 's/.*"checkpoint_dir":"\([^"]*\)".*/\1/p' "$2")
+say() { printf '%s\n' "$1"; }
+start() {
+  say '{"event":"start","protocol":1,"version":"t","provenance":{"build":"t"},"members":[{"seed":0,"step":'${1:-0}'}],"steps":100,"parameters":1}'
+}
+metrics() { say '{"event":"metrics","seed":0,"step":'$1',"values":{"val_loss":1}}'; }
+checkpoint() {
+  printf 'content' > "$dir/step-$1.safetensors"
+  say '{"event":"checkpoint","seed":0,"step":'$1',"path":"'"$dir"'/step-'$1'.safetensors","digest":"DIGEST","bytes":7}'
+}
+)sh";
+// Trains until it is told to stop.
+constexpr char kPatient[] = R"sh(
+trap 'checkpoint 42; say "{\"event\":\"preempted\",\"seed\":0,\"step\":42}"; exit 75' TERM
+start; echo $$ > "$dir/pid"; metrics 10
+while :; do sleep 1000 & wait $!; done
+)sh";
+
+class DaemonProcessTest : public ::testing::Test {
+ protected:
+  DaemonProcessTest() {
+    std::string pattern = ::testing::TempDir() + "coppice-daemon-XXXXXX";
+    root_ = ::mkdtemp(pattern.data());
+    std::filesystem::create_directory(root_ + "/checkpoints");
+    std::ofstream(root_ + "/checkpoints/.coppice-store") << "store\n";
+    server_.Start();
+  }
+  ~DaemonProcessTest() override {
+    if (daemon_ > 0) Kill(SIGKILL);
+    server_.Stop();
+    std::filesystem::remove_all(root_);
+  }
+
+  void WriteTrainer(const std::string& body) {
+    std::string script = std::string(kPrelude) + body;
+    script.replace(script.find("DIGEST"), 6, DigestOf("content", 7));
+    std::ofstream(root_ + "/trainer") << script;
+    std::filesystem::permissions(root_ + "/trainer", std::filesystem::perms::owner_all);
+  }
+  pid_t Spawn(const std::vector<std::string>& flags) {
+    std::vector<std::string> arguments = {
+        COPPICE_WORKER_BINARY, "--coordinator=" + server_.address(),
+        "--state-dir=" + root_ + "/state", "--trainer=" + root_ + "/trainer", "--name=w"};
+    arguments.insert(arguments.end(), flags.begin(), flags.end());
+    std::vector<char*> argv;
+    for (std::string& argument : arguments) argv.push_back(argument.data());
+    argv.push_back(nullptr);
+    const std::string log = root_ + "/daemon.log";
+    const pid_t pid = ::fork();
+    if (pid == 0) {
+      ::setenv("COPPICE_COORDINATOR", server_.address().c_str(), 1);
+      const int fd = ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
+      ::dup2(fd, 2);
+      ::execv(argv[0], argv.data());
+      ::_exit(127);
+    }
+    return pid;
+  }
+  void StartDaemon(std::vector<std::string> flags = {}, bool shared = true) {
+    if (shared) flags.push_back("--checkpoint-dir=" + root_ + "/checkpoints");
+    daemon_ = Spawn(flags);
+  }
+  static int Wait(pid_t pid) {
+    int status = 0;
+    ::waitpid(pid, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+  }
+  int Kill(int signal) {
+    ::kill(daemon_, signal);
+    return Wait(std::exchange(daemon_, 0));
+  }
+  std::string DaemonLog() { return ReadFile(root_ + "/daemon.log").value_or(""); }
+  // Job 1 of seed 0.
+  static v1::AcquireLeasesResponse Grant(uint64_t epoch = 1) {
+    v1::AcquireLeasesResponse grant;
+    v1::Lease* lease = grant.add_leases();
+    lease->mutable_lease()->set_job_id(1);
+    lease->mutable_lease()->set_epoch(epoch);
+    lease->set_checkpoint_dir(absl::StrCat("job-1/epoch-", epoch));
+    grant.mutable_run()->set_task("question");
+    grant.mutable_run()->set_depth(2);
+    grant.mutable_run()->mutable_train()->set_steps(100);
+    return grant;
+  }
+  pid_t TrainerPid() {
+    int pid = 0;
+    EXPECT_TRUE(absl::SimpleAtoi(
+        absl::StripAsciiWhitespace(*ReadFile(root_ + "/checkpoints/job-1/epoch-1/pid")), &pid));
+    return pid;
+  }
+  static bool BecomesGone(pid_t pid) {
+    for (const absl::Time end = absl::Now() + absl::Seconds(20); absl::Now() < end;) {
+      const auto stat = ReadFile(absl::StrCat("/proc/", pid, "/stat"));
+      if (!stat.ok() || stat->find(") Z ") != std::string::npos) return true;
+      absl::SleepFor(absl::Milliseconds(10));  // the kernel tells nobody but the parent
+    }
+    return false;
+  }
+
+  std::string root_;
+  TestServer server_;
+  pid_t daemon_ = 0;
+};
+
+TEST_F(DaemonProcessTest, AJobRunsToItsEndAndIsReportedInOrder) {
+  WriteTrainer(
+      "start; echo hello >&2; metrics 50; checkpoint 50; metrics 100; checkpoint 100;\n"
+      "say '{\"event\":\"done\",\"seed\":0,\"step\":100}'\n");
+  server_.Grant(Grant());
+  StartDaemon();
+  ASSERT_TRUE(server_.Await("complete 1:1"));
+  std::vector<std::string> order = server_.Seen();
+  std::erase_if(order, [](const std::string& entry) {
+    return entry.rfind("heartbeat", 0) == 0 || entry.rfind("log", 0) == 0 ||
+           entry.rfind("register", 0) == 0 || entry.rfind("provenance", 0) == 0;
+  });
+  ASSERT_EQ(order.size(), 5u);
+  EXPECT_THAT(order[0], HasSubstr("row 1:1#"));
+  EXPECT_THAT(server_.Seen("commit"),
+              ElementsAre("commit 1:1 step 50 job-1/epoch-1/step-50.safetensors",
+                          "commit 1:1 step 100 job-1/epoch-1/step-100.safetensors"));
+  EXPECT_THAT(order.back(), HasSubstr("complete"));
+  EXPECT_THAT(server_.Seen("log"), ::testing::SizeIs(1));
+  EXPECT_EQ(Kill(SIGTERM), 0) << DaemonLog();
+  EXPECT_THAT(*ListDirectory(root_ + "/state/spool"), IsEmpty());
+}
+
+TEST_F(DaemonProcessTest, SigtermCheckpointsReleasesAndExitsWithZero) {
+  WriteTrainer(kPatient);
+  server_.Grant(Grant());
+  StartDaemon();
+  ASSERT_TRUE(server_.Await("row 1:1"));
+  EXPECT_EQ(Kill(SIGTERM), 0) << DaemonLog();
+  EXPECT_THAT(server_.Seen("commit"),
+              ElementsAre("commit 1:1 step 42 job-1/epoch-1/step-42.safetensors"));
+  EXPECT_THAT(server_.Seen("release"), ElementsAre("release 1:1 step 42"));
+  EXPECT_THAT(server_.Seen("fail"), IsEmpty());
+}
+
+TEST_F(DaemonProcessTest, ASecondSignalEndsEverythingAtOnce) {
+  WriteTrainer("trap '' TERM; start; echo $$ > $dir/pid; metrics 10; while :; do sleep 1; done");
+  server_.Grant(Grant());
+  StartDaemon();
+  ASSERT_TRUE(server_.Await("row 1:1"));
+  ASSERT_TRUE(server_.Await("heartbeat held 1"));
+  const pid_t trainer = TrainerPid();
+  ::kill(daemon_, SIGINT);
+  absl::SleepFor(absl::Milliseconds(300));  // two signals at once would be one
+  EXPECT_EQ(Kill(SIGINT), 1);
+  EXPECT_TRUE(BecomesGone(trainer));
+}
+
+TEST_F(DaemonProcessTest, TheGracePeriodBoundsTheExit) {
+  WriteTrainer("trap '' TERM; start; metrics 10; while :; do sleep 1; done");
+  server_.Grant(Grant());
+  StartDaemon({"--grace=2s"});
+  ASSERT_TRUE(server_.Await("row 1:1"));
+  const absl::Time start = absl::Now();
+  EXPECT_EQ(Kill(SIGTERM), 0);
+  EXPECT_LT(absl::Now() - start, absl::Seconds(5));
+  EXPECT_THAT(server_.Seen("release"), ElementsAre("release 1:1 step 0"));
+}
+
+TEST_F(DaemonProcessTest, AKilledDaemonTakesItsTrainerAlongAndTheNextHandsTheLeaseBack) {
+  WriteTrainer(kPatient);
+  server_.Grant(Grant());
+  StartDaemon();
+  ASSERT_TRUE(server_.Await("row 1:1"));
+  ASSERT_TRUE(server_.Await("heartbeat held 1"));
+  const pid_t trainer = TrainerPid();
+  EXPECT_EQ(Kill(SIGKILL), -SIGKILL);
+  EXPECT_TRUE(BecomesGone(trainer));
+  StartDaemon();
+  EXPECT_TRUE(server_.Await("register w held 1"));
+  EXPECT_TRUE(server_.Await("release 1:1 step 0"));
+  EXPECT_EQ(Kill(SIGTERM), 0);
+}
+
+TEST_F(DaemonProcessTest, ACoordinatorThatComesBackGetsWhatHappenedMeanwhile) {
+  WriteTrainer(absl::StrCat("go=", root_, R"sh(/go; start; metrics 10
+until [ -e $go ]; do sleep 0.05; done
+metrics 100; checkpoint 100; say '{"event":"done","seed":0,"step":100}'
+touch $go.done)sh"));
+  server_.Grant(Grant());
+  StartDaemon();
+  ASSERT_TRUE(server_.Await("row 1:1#2"));
+  server_.Stop();
+  std::ofstream(root_ + "/go") << "";
+  while (!FileExists(root_ + "/go.done")) absl::SleepFor(absl::Milliseconds(10));
+  absl::SleepFor(absl::Seconds(1));
+  server_.Start();
+  EXPECT_TRUE(server_.Await("complete 1:1 last 3")) << DaemonLog();
+  EXPECT_EQ(Kill(SIGTERM), 0);
+}
+
+TEST_F(DaemonProcessTest, ACrashIsReportedWithTheSignalAndTheLog) {
+  WriteTrainer("start; echo 'bad address' >&2; ulimit -c 0; kill -SEGV $$");
+  server_.Grant(Grant());
+  StartDaemon();
+  ASSERT_TRUE(server_.Await("fail 1:1 crashed"));
+  EXPECT_THAT(server_.Seen("fail")[0], HasSubstr("SIGSEGV"));
+  EXPECT_THAT(server_.Seen("fail")[0], HasSubstr("| bad address"));
+  EXPECT_EQ(Kill(SIGTERM), 0);
+}
+
+TEST_F(DaemonProcessTest, AFloodOfGarbageEndsTheAttemptAndNotTheDaemon) {
+  WriteTrainer("start; yes garbage");
+  server_.Grant(Grant());
+  StartDaemon();
+  ASSERT_TRUE(server_.Await("fail 1:1 garbage"));
+  server_.Grant(Grant(2));
+  EXPECT_TRUE(server_.Await("fail 1:2 garbage"));
+  EXPECT_EQ(Kill(SIGTERM), 0);
+}
+
+TEST_F(DaemonProcessTest, WithoutASharedFolderTheFilesGoOverTheWire) {
+  WriteTrainer(R"sh(
+grep -q '"resume":"' "$2" || exit 9
+start 40; checkpoint 100; say '{"event":"done","seed":0,"step":100}')sh");
+  const std::string content(2'500'000, 'c');
+  server_.SetFile("job-1/epoch-0/step-40", content);
+  v1::AcquireLeasesResponse grant = Grant();
+  v1::Checkpoint* resume = grant.mutable_leases(0)->mutable_resume();
+  resume->set_step(40);
+  resume->set_path("job-1/epoch-0/step-40");
+  resume->set_digest(DigestOf(content.data(), content.size()));
+  resume->set_bytes(content.size());
+  server_.Grant(grant);
+  StartDaemon({}, /*shared=*/false);
+  ASSERT_TRUE(server_.Await("complete 1:1")) << DaemonLog();
+  EXPECT_THAT(server_.Seen("upload"), ElementsAre("upload 1:1 step 100"));
+  EXPECT_EQ(server_.File("job-1/epoch-1/step-100.safetensors"), "content");
+  EXPECT_EQ(Kill(SIGTERM), 0);
+}
+
+TEST_F(DaemonProcessTest, IdleExitEndsAWorkerWithoutWork) {
+  WriteTrainer("exit 0");
+  StartDaemon({"--idle-exit=500ms"});
+  EXPECT_EQ(Wait(std::exchange(daemon_, 0)), 0);
+}
+
+TEST_F(DaemonProcessTest, WrongUseIsRefusedWithAReason) {
+  WriteTrainer("exit 0");
+  EXPECT_EQ(Wait(Spawn({"--coordinator=nowhere"})), 2);
+  EXPECT_THAT(DaemonLog(), HasSubstr("host:port"));
+  EXPECT_EQ(Wait(Spawn({"--trainer=/nonexistent"})), 2);
+  EXPECT_THAT(DaemonLog(), HasSubstr("--trainer"));
+  EXPECT_EQ(Wait(Spawn({"--slots=0"})), 2);
+  EXPECT_EQ(Wait(Spawn({"--grace=soon"})), 2);
+  EXPECT_EQ(Wait(Spawn({"--checkpoint-dir=" + root_})), 1);
+  EXPECT_THAT(DaemonLog(), HasSubstr(".coppice-store"));
+  std::ofstream(root_ + "/checkpoints/.coppice-store") << "another";
+  EXPECT_EQ(Wait(Spawn({"--checkpoint-dir=" + root_ + "/checkpoints"})), 1);
+  EXPECT_THAT(DaemonLog(), HasSubstr("belongs to store another"));
+}
+
+TEST_F(DaemonProcessTest, AStateFolderIsForOneWorkerAlone) {
+  WriteTrainer("exit 0");
+  StartDaemon();
+  ASSERT_TRUE(server_.Await("register"));
+  EXPECT_EQ(Wait(Spawn({})), 1);
+  EXPECT_THAT(DaemonLog(), HasSubstr("another worker uses"));
+  EXPECT_EQ(Kill(SIGTERM), 0);
+}
+
+TEST_F(DaemonProcessTest, ACoordinatorThatIsNotThereIsNamedAndWaitedFor) {
+  WriteTrainer("exit 0");
+  server_.Stop();
+  StartDaemon();
+  while (!absl::StrContains(DaemonLog(), "cannot reach the coordinator")) {
+    absl::SleepFor(absl::Milliseconds(20));
+  }
+  EXPECT_THAT(DaemonLog(), HasSubstr(server_.address()));
+  server_.Start();
+  EXPECT_TRUE(server_.Await("register"));
+  EXPECT_EQ(Kill(SIGTERM), 0);
+}
+
+}  // namespace
+}  // namespace coppice::worker
