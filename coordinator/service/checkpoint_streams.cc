@@ -11,13 +11,6 @@ namespace {
 
 absl::Status Closing() { return absl::UnavailableError("the coordinator is shutting down"); }
 
-// Closing and removing a large file can take a while; reactions must not wait for it.
-template <typename T>
-void DestroyOnDisk(Executor* io, std::unique_ptr<T> object) {
-  if (object == nullptr) return;
-  io->Add([object = std::shared_ptr<T>(std::move(object))] {});
-}
-
 }  // namespace
 
 void UploadStream::Start() {
@@ -26,21 +19,20 @@ void UploadStream::Start() {
 }
 
 void UploadStream::Stop(absl::Status status) {
-  absl::MutexLock lock(&mutex_);
-  if (finished_) return;
-  if (!stop_.has_value()) stop_ = std::move(status);
-  if (!busy_) FinishLocked(*stop_);
-}
-
-void UploadStream::Release() {
-  limit_.reset();
-  DestroyOnDisk(context_.io, std::move(upload_));
+  {
+    absl::MutexLock lock(&mutex_);
+    if (finished_) return;
+    if (!stop_.has_value()) stop_ = status;
+    if (busy_) return;
+    busy_ = true;  // the read that is out will find the stream finished
+  }
+  End(std::move(status));
 }
 
 void UploadStream::OnReadDone(bool ok) {
   {
     absl::MutexLock lock(&mutex_);
-    if (finished_) return;
+    if (finished_ || busy_) return;
     busy_ = true;
   }
   if (!ok) return Complete();
@@ -92,10 +84,16 @@ void UploadStream::OnDisk(std::function<absl::Status()> work,
 
 void UploadStream::ReadNext(absl::Status status) {
   if (!status.ok()) return End(std::move(status));
-  absl::MutexLock lock(&mutex_);
-  if (stop_.has_value()) return FinishLocked(*stop_);
-  busy_ = false;
-  StartRead(&request_);
+  {
+    absl::MutexLock lock(&mutex_);
+    if (!stop_.has_value()) {
+      busy_ = false;
+      StartRead(&request_);
+      return;
+    }
+    status = *stop_;
+  }
+  End(std::move(status));
 }
 
 void UploadStream::Commit(absl::Status status) {
@@ -114,14 +112,15 @@ void UploadStream::Commit(absl::Status status) {
 }
 
 void UploadStream::End(absl::Status status) {
-  absl::MutexLock lock(&mutex_);
-  FinishLocked(status);
-}
-
-void UploadStream::FinishLocked(const absl::Status& status) {
-  if (finished_) return;
-  finished_ = true;
-  Finish(rpc::ToGrpc(status));
+  // The path is free again, and the temporary file gone, before the worker hears of the end: it may
+  // come again at once.
+  const auto finish = [self = Self<UploadStream>(), status = std::move(status)] {
+    self->upload_.reset();
+    absl::MutexLock lock(&self->mutex_);
+    self->finished_ = true;
+    self->Finish(rpc::ToGrpc(status));
+  };
+  if (!context_.io->Add(finish)) finish();
 }
 
 void DownloadStream::Start() {
@@ -131,7 +130,8 @@ void DownloadStream::Start() {
 
 void DownloadStream::Release() {
   limit_.reset();
-  DestroyOnDisk(context_.io, std::move(reader_));
+  // Closing a file can take a while on a network filesystem; reactions must not wait for it.
+  context_.io->Add([reader = std::shared_ptr<CheckpointReader>(std::move(reader_))] {});
 }
 
 void DownloadStream::Fetch() {

@@ -47,15 +47,15 @@ class UploadStream final
   void OnCancel() override { Stop(absl::CancelledError("the call was cancelled")); }
 
  private:
-  void Release() override;
+  void Release() override { limit_.reset(); }
   void Begin(core::CheckpointCommit announced);
   void Complete();
   // Runs blocking work, then goes on with its status.
   void OnDisk(std::function<absl::Status()> work, void (UploadStream::*then)(absl::Status));
   void ReadNext(absl::Status status);
   void Commit(absl::Status status);
+  // Only by who holds busy_: exactly once.
   void End(absl::Status status);
-  void FinishLocked(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const TransferContext context_;
   std::unique_ptr<StreamLimit> limit_;

@@ -22,10 +22,6 @@ inline constexpr size_t kMaxNameBytes = 200;          // of a sweep, worker, met
 inline constexpr size_t kMaxMessageTextBytes = 4096;  // reasons, messages, device names
 inline constexpr size_t kMaxFilterEntries = 100'000;
 inline constexpr size_t kMaxHeldLeases = 10'000;
-inline constexpr size_t kMaxValuesPerRow = 256;
-inline constexpr size_t kMaxMetricNameBytes = 64;
-inline constexpr size_t kMaxLogBytes = 64 << 10;
-inline constexpr size_t kMaxProvenanceBytes = 16 << 10;
 inline constexpr size_t kMaxLogTailBytes = 16 << 10;
 inline constexpr uint32_t kDefaultPageSize = 1000;
 inline constexpr uint32_t kMaxPageSize = 10'000;
@@ -64,10 +60,8 @@ absl::StatusOr<core::LeaseRef> LeaseFromProto(const v1::LeaseRef& lease);
 absl::StatusOr<std::vector<core::HeldLease>> HeldFromProto(
     const google::protobuf::RepeatedPtrField<v1::HeldLease>& held);
 absl::StatusOr<core::AcquireRequest> AcquireFromProto(const v1::AcquireLeasesRequest& request);
-// The record's own content was refused: it gets an error acknowledgement, the stream goes on.
-absl::Status CheckRecordContent(const v1::StreamMetricsRequest& request);
-// INVALID_ARGUMENT for a message that cannot even be acknowledged (no lease, no number, no
-// payload). Moves the payload out.
+// Refuses what cannot be acknowledged: no lease, no number, no payload. Whether the content is good
+// is the core's to say, in an acknowledgement. Moves the payload out.
 absl::StatusOr<core::Record> RecordFromProto(v1::StreamMetricsRequest* request);
 absl::StatusOr<core::CheckpointCommit> CommitFromProto(const v1::CommitCheckpointRequest& request);
 absl::StatusOr<core::CheckpointCommit> CheckpointFromProto(

@@ -267,22 +267,6 @@ absl::StatusOr<core::AcquireRequest> AcquireFromProto(const v1::AcquireLeasesReq
   return out;
 }
 
-absl::Status CheckRecordContent(const v1::StreamMetricsRequest& request) {
-  if (request.has_log()) return CheckText("log", request.log(), kMaxLogBytes);
-  if (request.has_provenance()) {
-    return CheckText("provenance", request.provenance(), kMaxProvenanceBytes);
-  }
-  COPPICE_RETURN_IF_ERROR(CheckCount("row.values", request.row().values_size(), kMaxValuesPerRow));
-  if (request.row().values().empty()) return Bad("row.values", "is empty");
-  for (const v1::MetricValue& value : request.row().values()) {
-    COPPICE_RETURN_IF_ERROR(CheckName("row.values.name", value.name(), kMaxMetricNameBytes));
-    if (!std::isfinite(value.value())) {
-      return Bad(absl::StrCat("row.values '", value.name(), "'"), "is not a finite number");
-    }
-  }
-  return absl::OkStatus();
-}
-
 absl::StatusOr<core::Record> RecordFromProto(v1::StreamMetricsRequest* request) {
   core::Record record;
   COPPICE_ASSIGN_OR_RETURN(record.lease, LeaseFromProto(request->lease()));

@@ -47,35 +47,25 @@ absl::Status MetricsStream::AcceptLocked() {
     }
     worker_id_ = *std::move(worker_id);
   }
-  const absl::Status content = CheckRecordContent(request_);
   const size_t bytes = request_.ByteSizeLong();
   absl::StatusOr<core::Record> record = RecordFromProto(&request_);
   if (!record.ok()) return record.status();
-  pending_.bytes += bytes;
-  if (content.ok()) {
-    pending_.records.push_back(*std::move(record));
-  } else {
-    pending_.refused.push_back(
-        {record->lease, record->sequence, false, std::string(content.message())});
-  }
+  pending_.push_back(*std::move(record));
+  pending_bytes_ += bytes;
   return absl::OkStatus();
 }
 
 bool MetricsStream::HasRoomLocked() const {
-  // Behind a refused record nothing is collected, so that acknowledgements keep the records' order.
-  return pending_.refused.empty() && pending_.records.size() < kMaxPendingRecords &&
-         pending_.bytes < kMaxPendingBytes && acks_.size() < kMaxPendingAcks;
+  return pending_.size() < kMaxPendingRecords && pending_bytes_ < kMaxPendingBytes &&
+         acks_.size() < kMaxPendingAcks;
 }
 
 void MetricsStream::Advance() {
-  Batch batch;
+  std::vector<core::Record> batch;
   std::string worker_id;
   {
     absl::MutexLock lock(&mutex_);
     if (finished_) return;
-    if (!stop_.has_value() && !appending_ && pending_.records.empty()) {
-      AcknowledgeLocked(std::exchange(pending_, {}).refused);
-    }
     const bool drained = pending_.empty() && acks_.empty();
     const bool idle = !appending_ && !writing_;
     if (idle && (stop_.has_value() || (half_closed_ && drained))) {
@@ -90,8 +80,9 @@ void MetricsStream::Advance() {
       writing_ = true;
       StartWrite(&response_);
     }
-    if (!appending_ && !pending_.records.empty()) {
+    if (!appending_ && !pending_.empty()) {
       batch = std::exchange(pending_, {});
+      pending_bytes_ = 0;
       worker_id = worker_id_;
       appending_ = true;
     }
@@ -101,25 +92,19 @@ void MetricsStream::Advance() {
     }
   }
   if (batch.empty()) return;
-  core_->Append(std::move(worker_id), std::move(batch.records),
-                [self = Self<MetricsStream>(), refused = std::move(batch.refused)](
-                    const absl::StatusOr<std::vector<core::RecordAck>>& acks) {
-                  self->OnAppended(acks, refused);
-                });
+  core_->Append(
+      std::move(worker_id), std::move(batch),
+      [self = Self<MetricsStream>()](const absl::StatusOr<std::vector<core::RecordAck>>& acks) {
+        self->OnAppended(acks);
+      });
 }
 
-void MetricsStream::AcknowledgeLocked(const std::vector<core::RecordAck>& acks) {
-  for (const core::RecordAck& ack : acks) ToProto(ack, &acks_.emplace_back());
-}
-
-void MetricsStream::OnAppended(const absl::StatusOr<std::vector<core::RecordAck>>& acks,
-                               const std::vector<core::RecordAck>& refused) {
+void MetricsStream::OnAppended(const absl::StatusOr<std::vector<core::RecordAck>>& acks) {
   {
     absl::MutexLock lock(&mutex_);
     appending_ = false;
     if (acks.ok()) {
-      AcknowledgeLocked(*acks);
-      AcknowledgeLocked(refused);
+      for (const core::RecordAck& ack : *acks) ToProto(ack, &acks_.emplace_back());
     } else if (!stop_.has_value()) {
       stop_ = acks.status();
     }

@@ -40,21 +40,11 @@ class MetricsStream final
   void OnCancel() override { Stop(absl::CancelledError("the call was cancelled")); }
 
  private:
-  struct Batch {
-    std::vector<core::Record> records;
-    std::vector<core::RecordAck> refused;  // acknowledged behind the records
-    size_t bytes = 0;
-    bool empty() const { return records.empty() && refused.empty(); }
-  };
-
   // Starts whatever can be started now.
   void Advance();
   absl::Status AcceptLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool HasRoomLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void AcknowledgeLocked(const std::vector<core::RecordAck>& acks)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void OnAppended(const absl::StatusOr<std::vector<core::RecordAck>>& acks,
-                  const std::vector<core::RecordAck>& refused);
+  void OnAppended(const absl::StatusOr<std::vector<core::RecordAck>>& acks);
 
   core::Coordinator* const core_;
   v1::StreamMetricsRequest request_;    // being read into
@@ -62,7 +52,8 @@ class MetricsStream final
 
   absl::Mutex mutex_;
   std::string worker_id_ ABSL_GUARDED_BY(mutex_);
-  Batch pending_ ABSL_GUARDED_BY(mutex_);
+  std::vector<core::Record> pending_ ABSL_GUARDED_BY(mutex_);
+  size_t pending_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   std::deque<v1::StreamMetricsResponse> acks_ ABSL_GUARDED_BY(mutex_);
   bool reading_ ABSL_GUARDED_BY(mutex_) = false;
   bool half_closed_ ABSL_GUARDED_BY(mutex_) = false;

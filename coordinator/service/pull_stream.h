@@ -48,11 +48,7 @@ class PullStream : public OwnedStream<grpc::ServerWriteReactor<Response>> {
 
   void OnWriteDone(bool ok) final {
     if (!ok) return End(absl::CancelledError("the client has gone away"));
-    {
-      absl::MutexLock lock(&mutex_);
-      if (stop_.has_value()) return FinishLocked(*stop_);
-    }
-    Fetch();
+    Again();
   }
 
  protected:
@@ -73,6 +69,15 @@ class PullStream : public OwnedStream<grpc::ServerWriteReactor<Response>> {
         return;
       }
       woken_ = false;
+    }
+    Fetch();
+  }
+
+  // Fetch once more, unless the stream was stopped: when an answer held nothing to write.
+  void Again() {
+    {
+      absl::MutexLock lock(&mutex_);
+      if (stop_.has_value()) return FinishLocked(*stop_);
     }
     Fetch();
   }

@@ -36,8 +36,17 @@ void WatchStream::Fetch() {
 }
 
 void MetricsQueryStream::Fetch() {
-  if (end_) return End(absl::OkStatus());
-  core_->GetMetrics(query_, cursor_, kMetricsPageRows,
+  if (sent_ < page_.rows.size()) {
+    response_.Clear();
+    for (size_t bytes = 0; sent_ < page_.rows.size() && bytes < kAnswerBytes; ++sent_) {
+      v1::JobMetrics* row = response_.add_rows();
+      ToProto(page_.rows[sent_], row);
+      bytes += row->ByteSizeLong();
+    }
+    return Write();
+  }
+  if (page_.end) return End(absl::OkStatus());
+  core_->GetMetrics(query_, page_.next, kMetricsPageRows,
                     [self = Self<MetricsQueryStream>()](absl::StatusOr<core::MetricsPage> page) {
                       self->OnPage(std::move(page));
                     });
@@ -45,13 +54,9 @@ void MetricsQueryStream::Fetch() {
 
 void MetricsQueryStream::OnPage(absl::StatusOr<core::MetricsPage> page) {
   if (!page.ok()) return End(page.status());
-  cursor_ = page->next;
-  end_ = page->end;
-  response_.Clear();
-  for (const core::JobMetrics& row : page->rows) ToProto(row, response_.add_rows());
-  if (!page->rows.empty()) return Write();
-  // A page without rows is the last one, or a pause of a scan that found nothing yet.
-  Fetch();
+  page_ = *std::move(page);
+  sent_ = 0;
+  Again();
 }
 
 void LogStream::Start() {

@@ -33,6 +33,7 @@ class WatchStream final : public PullStream<v1::WatchSweepResponse> {
       subscription_;  // set before gRPC knows the stream, reset after its last reaction
 };
 
+// Pages of rows; one page may take several messages.
 class MetricsQueryStream final : public PullStream<v1::GetMetricsResponse> {
  public:
   MetricsQueryStream(LiveStreams* live, core::Coordinator* core, core::MetricsQuery query)
@@ -45,8 +46,8 @@ class MetricsQueryStream final : public PullStream<v1::GetMetricsResponse> {
   core::Coordinator* const core_;
   const core::MetricsQuery query_;
   // Touched only between Fetch and its outcome.
-  core::MetricsCursor cursor_;
-  bool end_ = false;
+  core::MetricsPage page_;
+  size_t sent_ = 0;  // rows of page_
 };
 
 // Sends an attempt's log; with `follow` goes on, into later attempts too unless one was asked for,
