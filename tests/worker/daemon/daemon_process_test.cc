@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
@@ -69,10 +70,15 @@ class DaemonProcessTest : public ::testing::Test {
     std::filesystem::permissions(root_ + "/trainer", std::filesystem::perms::owner_all);
   }
   pid_t Spawn(const std::vector<std::string>& flags) {
-    std::vector<std::string> arguments = {
-        COPPICE_WORKER_BINARY, "--coordinator=" + server_.address(),
-        "--state-dir=" + root_ + "/state", "--trainer=" + root_ + "/trainer", "--name=w"};
+    std::vector<std::string> arguments = {COPPICE_WORKER_BINARY, "--state-dir=" + root_ + "/state",
+                                          "--name=w"};
     arguments.insert(arguments.end(), flags.begin(), flags.end());
+    const auto names_trainer = [](const std::string& flag) {
+      return absl::StartsWith(flag, "--trainer=");
+    };
+    if (std::none_of(flags.begin(), flags.end(), names_trainer)) {
+      arguments.push_back("--trainer=" + root_ + "/trainer");
+    }
     std::vector<char*> argv;
     for (std::string& argument : arguments) argv.push_back(argument.data());
     argv.push_back(nullptr);
@@ -275,7 +281,7 @@ TEST_F(DaemonProcessTest, WrongUseIsRefusedWithAReason) {
   EXPECT_EQ(Wait(Spawn({"--coordinator=nowhere"})), 2);
   EXPECT_THAT(DaemonLog(), HasSubstr("host:port"));
   EXPECT_EQ(Wait(Spawn({"--trainer=/nonexistent"})), 2);
-  EXPECT_THAT(DaemonLog(), HasSubstr("--trainer"));
+  EXPECT_THAT(DaemonLog(), HasSubstr("no trainer at /nonexistent"));
   EXPECT_EQ(Wait(Spawn({"--slots=0"})), 2);
   EXPECT_EQ(Wait(Spawn({"--grace=soon"})), 2);
   EXPECT_EQ(Wait(Spawn({"--checkpoint-dir=" + root_})), 1);
