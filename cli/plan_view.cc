@@ -25,7 +25,8 @@ std::map<std::string, std::string> Settings(const v1::RunConfig& run) {
   std::map<std::string, std::string> settings;
   const auto json = nlohmann::json::parse(spec::RunConfigToJson(run), nullptr, false);
   if (json.is_discarded()) return settings;
-  for (const auto& [pointer, value] : json.flatten().items()) {
+  const nlohmann::json leaves = json.flatten();
+  for (const auto& [pointer, value] : leaves.items()) {
     const std::string path = absl::StrReplaceAll(pointer.substr(1), {{"/", "."}});
     if (path == "task" || path == "depth") continue;
     settings[path] = value.is_string()         ? value.get<std::string>()

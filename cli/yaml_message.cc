@@ -142,6 +142,9 @@ void YamlMessageReader::ReadMap(const YAML::Node& node, const std::string& path,
       Add(key, Join(path, key.Scalar()),
           absl::StrCat("stands here a second time (first in line ", first->second,
                        "); remove one"));
+    } else if (entry.second.IsNull()) {
+      // Its own mark is that of whatever comes next.
+      Add(key, Join(path, field->name()), "has no value; give it one or remove the line");
     } else {
       ReadField(entry.second, Join(path, field->name()), *field, message);
     }
@@ -156,10 +159,10 @@ void YamlMessageReader::UnknownKey(const YAML::Node& key, const std::string& pat
   std::string remedy;
   if (key.Scalar() == "<<") {
     remedy = "; merge keys are not read here, write the settings out";
-  } else if (!nearest.empty()) {
-    remedy = absl::StrCat("; did you mean '", nearest, "'?");
   } else if (!elsewhere.empty()) {
     remedy = absl::StrCat("; it belongs at ", elsewhere);
+  } else if (!nearest.empty()) {
+    remedy = absl::StrCat("; did you mean '", nearest, "'?");
   } else {
     remedy = absl::StrCat("; use one of: ", absl::StrJoin(known, ", "));
   }
@@ -171,9 +174,7 @@ void YamlMessageReader::UnknownKey(const YAML::Node& key, const std::string& pat
 void YamlMessageReader::ReadField(const YAML::Node& node, const std::string& path,
                                   const Field& field, Message* message) {
   positions_[path] = PositionOf(node.Mark());
-  if (node.IsNull() || !node.IsDefined()) {
-    Add(node, path, "has no value; give it one or remove the line");
-  } else if (field.is_repeated()) {
+  if (field.is_repeated()) {
     ReadList(node, path, field, message);
   } else if (field.cpp_type() != Field::CPPTYPE_MESSAGE) {
     ReadValue(node, path, field, message);

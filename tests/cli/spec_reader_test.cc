@@ -131,7 +131,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadCase{"MergeKey", "", "<<: {a: b}\n", "9:1", "merge keys"},
         BadCase{"KeyTwice", "", "name: other\n", "9:1",
                 "name stands here a second time (first in line 1); remove one"},
-        BadCase{"KeyTwiceInside", "heads: 4", "heads: 4, heads: 2", "5:31",
+        BadCase{"KeyTwiceInside", "heads: 4", "heads: 4, heads: 2", "5:32",
                 "model.heads stands here a second time"},
         BadCase{"KeyIsAList", "", "[a, b]: 4\n", "9:1", "has a key that is no word"},
         BadCase{"WordForNumber", "steps: 300", "steps: many", "7:10",
@@ -160,8 +160,8 @@ INSTANTIATE_TEST_SUITE_P(
                 "is a map; use a whole number"},
         BadCase{"ScalarForSettings", "model: {d_model: 64, heads: 4}", "model: 64", "5:8",
                 "model is a single value; give it settings"},
-        BadCase{"NoValue", "name: demo", "name:", "1:6", "name has no value"},
-        BadCase{"NoSettings", "", "data:\n", "9:6", "data has no value"},
+        BadCase{"NoValue", "name: demo", "name:", "1:1", "name has no value"},
+        BadCase{"NoSettings", "", "data:\n", "9:1", "data has no value"},
         BadCase{"NestedList", "depths: [2, 4]", "depths: [[2], 4]", "3:10",
                 "depths[0] is a list; use a whole number"},
         BadCase{"MapInList", "depths: [2, 4]", "depths: [2, {a: 1}]", "3:13", "depths[1] is a map"},
@@ -174,17 +174,17 @@ INSTANTIATE_TEST_SUITE_P(
                 "makes 4294967296 seeds; use at most 1000000"},
         BadCase{"RangeBeyondSeeds", "seeds: 0-2", "seeds: 0-4294967296", "4:8",
                 "seeds end at 4294967295"},
-        BadCase{"RangesThatAddUp", "seeds: 0-2", "seeds: [0-999999, 1000000]", "4:1",
+        BadCase{"RangesThatAddUp", "seeds: 0-2", "seeds: [0-999999, 1000000]", "4:8",
                 "1000001 seeds"},
         BadCase{"OverridesIsAMap", "", "overrides: {train: {steps: 1}}\n", "9:12",
                 "use a list, each entry after a dash"},
         BadCase{"OverrideIsAWord", "", "overrides: [x]\n", "9:13",
                 "overrides[0] is a single value"},
         BadCase{"Tag", "steps: 300", "steps: !!str 300", "7:10", "has the tag"},
-        BadCase{"Tab", "  steps", "\tsteps", "7:1", "not YAML"},
-        BadCase{"Unclosed", "[2, 4]", "[2, 4", "", "not YAML"},
-        BadCase{"TwoDocuments", "", "---\nname: b\n", "10:1", "a second document starts here"},
-        BadCase{"UnknownAnchor", "[2, 4]", "*here", "", "not YAML"},
+        BadCase{"Tab", "  steps", "\tsteps", "7:7", "not YAML"},
+        BadCase{"Unclosed", "[2, 4]", "[2, 4", "4:6", "not YAML"},
+        BadCase{"TwoDocuments", "", "---\nname: b\n", "9:1", "a second document starts here"},
+        BadCase{"UnknownAnchor", "[2, 4]", "*here", "3:9", "not YAML"},
         // What the spec library refuses is told at the place in the file.
         BadCase{"DepthZero", "depths: [2, 4]", "depths: [2, 0]", "3:13",
                 "depths[1] is 0; use a number of layers"},
@@ -230,7 +230,8 @@ TEST(SpecReader, RefusesWhatIsNoSpecAtAll) {
 }
 
 TEST(SpecReader, EndsOnNestingWithoutBottom) {
-  EXPECT_THAT(Message(", a: b\n"), HasSubstr("f.yaml:1:1: ")) << "yaml-cpp reads endless documents here";
+  EXPECT_THAT(Message(", a: b\n"), HasSubstr("f.yaml:1:1: "))
+      << "yaml-cpp reads endless documents here";
   EXPECT_THAT(Message(std::string(100'000, '[')), HasSubstr("not YAML"));
   EXPECT_THAT(Message("a: " + std::string(100'000, '{')), HasSubstr("not YAML"));
   std::string dashes;
@@ -289,7 +290,7 @@ TEST(SpecReader, SurvivesRandomDamage) {
 }
 
 TEST(ReadSpecFile, NamesTheFileItCannotRead) {
-  testing::TempDir dir;
+  coppice::testing::TempDir dir;
   for (const std::string& path : {dir.Join("absent.yaml"), dir.path()}) {
     const absl::StatusOr<SpecFile> spec = ReadSpecFile(path);
     EXPECT_EQ(spec.status().code(), absl::StatusCode::kInvalidArgument);

@@ -1,0 +1,320 @@
+// The supervision under `coppice local`, with scripts in the daemons' places.
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/stat.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "absl/strings/str_cat.h"
+#include "cli/local/daemons.h"
+#include "cli/local/session.h"
+#include "common/base/files.h"
+#include "tests/cli/fake_sweep_service.h"
+#include "tests/testing/subprocess.h"
+#include "tests/testing/temp_dir.h"
+
+namespace coppice::cli {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+// $port_file of the daemon's arguments, in any shell script below.
+constexpr char kFindPort[] = R"(#!/bin/sh
+while [ $# -gt 0 ]; do [ "$1" = --port-file ] && port=$2; shift; done
+)";
+
+class LocalTest : public ::testing::Test {
+ protected:
+  LocalTest() {
+    for (const char* name : {"bin", "run", "run/logs"})
+      std::filesystem::create_directory(dir_.Join(name));
+    WriteScript("coppice-worker", "#!/bin/sh\nexec sleep 600\n");
+  }
+  void WriteScript(const std::string& name, const std::string& text) {
+    const std::string path = dir_.Join("bin/" + name);
+    std::ofstream(path) << text;
+    ::chmod(path.c_str(), 0755);
+  }
+  // A coordinator that points to `address` and runs until it is told to stop.
+  void WriteCoordinator(const std::string& address) {
+    WriteScript("coppice-coordinator",
+                absl::StrCat(kFindPort, "echo ", address, " > $port.tmp; mv $port.tmp $port\n",
+                             "trap 'echo stopped >> ", dir_.Join("order"), "; exit 0' TERM\n",
+                             "while :; do sleep 600 & wait $!; done\n"));
+  }
+  Daemons::Paths Paths() { return {dir_.Join("run"), dir_.Join("bin")}; }
+  // Counts as many signals as the process was sent.
+  std::unique_ptr<StopSignals> Signals() { return *StopSignals::Block(); }
+
+  coppice::testing::TempDir dir_;
+};
+
+TEST_F(LocalTest, TheCoordinatorServesOnceItsPortFileIsThere) {
+  WriteCoordinator("127.0.0.1:4242");
+  const auto signals = Signals();
+  Daemons daemons(Paths(), signals.get(), Clock::Real());
+  const absl::StatusOr<std::string> address = daemons.StartCoordinator();
+  ASSERT_TRUE(address.ok()) << address.status();
+  EXPECT_EQ(*address, "127.0.0.1:4242");
+  EXPECT_TRUE(daemons.coordinator_runs());
+  EXPECT_TRUE(daemons.Stop(0));
+  EXPECT_FALSE(daemons.coordinator_runs());
+}
+
+TEST_F(LocalTest, ACoordinatorThatDiesAtItsStartIsToldWithItsLog) {
+  WriteScript("coppice-coordinator", "#!/bin/sh\necho the data folder is in use >&2\nexit 3\n");
+  const auto signals = Signals();
+  Daemons daemons(Paths(), signals.get(), Clock::Real());
+  const absl::Status status = daemons.StartCoordinator().status();
+  EXPECT_THAT(std::string(status.message()),
+              AllOf(HasSubstr("coppice-coordinator exited with code 3"),
+                    HasSubstr("the data folder is in use"), HasSubstr("logs/coordinator.log")));
+}
+
+TEST_F(LocalTest, AProgramThatCannotRunIsNamed) {
+  std::ofstream(dir_.Join("bin/coppice-coordinator")) << "no program";
+  const auto signals = Signals();
+  Daemons daemons(Paths(), signals.get(), Clock::Real());
+  const absl::Status status = daemons.StartCoordinator().status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kPermissionDenied) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("bin/coppice-coordinator"));
+}
+
+TEST_F(LocalTest, ASignalEndsTheWaitForTheCoordinator) {
+  WriteScript("coppice-coordinator", "#!/bin/sh\nexec sleep 600\n");
+  const auto signals = Signals();
+  Daemons daemons(Paths(), signals.get(), Clock::Real());
+  ::kill(::getpid(), SIGTERM);
+  EXPECT_EQ(daemons.StartCoordinator().status().code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(daemons.interrupts(), 1);
+}
+
+TEST_F(LocalTest, AWorkerThatIsKilledIsToldOnce) {
+  WriteCoordinator("127.0.0.1:4242");
+  WriteScript("coppice-worker", "#!/bin/sh\necho out of luck\nkill -9 $$\n");
+  const auto signals = Signals();
+  Daemons daemons(Paths(), signals.get(), Clock::Real());
+  ASSERT_TRUE(daemons.StartCoordinator().ok());
+  ASSERT_TRUE(daemons.StartWorker(1, "127.0.0.1:4242", 2, 1, 1).ok());
+  while (daemons.running_workers() > 0) daemons.Wait(-1, absl::Seconds(30));
+  EXPECT_THAT(
+      std::string(daemons.TakeDeath().message()),
+      AllOf(HasSubstr("worker-1"), HasSubstr("killed by signal 9"), HasSubstr("out of luck")));
+  EXPECT_TRUE(daemons.TakeDeath().ok());
+}
+
+TEST_F(LocalTest, WorkersStopBeforeTheCoordinator) {
+  WriteCoordinator("127.0.0.1:4242");
+  WriteScript("coppice-worker", absl::StrCat("#!/bin/sh\ntrap 'echo worker >> ", dir_.Join("order"),
+                                             "; exit 0' TERM\n: > ", dir_.Join("run/ready"),
+                                             "\nwhile :; do sleep 600 & wait $!; done\n"));
+  const auto signals = Signals();
+  Daemons daemons(Paths(), signals.get(), Clock::Real());
+  ASSERT_TRUE(daemons.StartCoordinator().ok());
+  const auto ready = *FileArrival::Of(dir_.Join("run"), "ready");
+  ASSERT_TRUE(daemons.StartWorker(1, "127.0.0.1:4242", 1, 1, 1).ok());
+  while (!std::filesystem::exists(dir_.Join("run/ready")))
+    daemons.Wait(ready->fd(), absl::Seconds(30));
+  EXPECT_TRUE(daemons.Stop(0));
+  EXPECT_EQ(coppice::testing::ReadAll(dir_.Join("order")), "worker\nstopped\n");
+  EXPECT_TRUE(daemons.TakeDeath().ok()) << "an end that was asked for is no death";
+}
+
+TEST_F(LocalTest, ASecondSignalKillsAWorkerThatDoesNotStop) {
+  WriteCoordinator("127.0.0.1:4242");
+  WriteScript("coppice-worker", "#!/bin/sh\ntrap '' TERM\nwhile :; do sleep 600 & wait $!; done\n");
+  const auto signals = Signals();
+  Daemons daemons(Paths(), signals.get(), Clock::Real());
+  ASSERT_TRUE(daemons.StartCoordinator().ok());
+  ASSERT_TRUE(daemons.StartWorker(1, "127.0.0.1:4242", 1, 1, 1).ok());
+  ::kill(::getpid(), SIGINT);
+  daemons.Wait(-1, absl::Seconds(30));
+  ASSERT_EQ(daemons.interrupts(), 1);
+  ::kill(::getpid(), SIGINT);
+  EXPECT_FALSE(daemons.Stop(1));
+  EXPECT_EQ(daemons.running_workers(), 0);
+}
+
+TEST_F(LocalTest, AChildDiesWithItsParent) {
+  // The parent, a process of its own, ends without stopping its child.
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  const pid_t parent = ::fork();
+  if (parent == 0) {
+    auto child = Child::Start("child", {"/bin/sleep", "600"}, dir_.Join("run/logs/child.log"));
+    const pid_t pid = child.ok() ? (*child)->pid() : -1;
+    if (::write(ends[1], &pid, sizeof(pid)) < 0) ::_exit(1);
+    ::_exit(0);
+  }
+  pid_t pid = -1;
+  ASSERT_EQ(::read(ends[0], &pid, sizeof(pid)), static_cast<ssize_t>(sizeof(pid)));
+  ASSERT_GT(pid, 0);
+  const int pidfd = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
+  ::waitpid(parent, nullptr, 0);
+  if (pidfd >= 0) {
+    pollfd waiting = {pidfd, POLLIN, 0};
+    EXPECT_EQ(::poll(&waiting, 1, 30'000), 1) << "the child outlived its parent";
+    ::close(pidfd);
+  }
+  ::close(ends[0]);
+  ::close(ends[1]);
+}
+
+TEST_F(LocalTest, AChildHasAGroupAndASignalMaskOfItsOwn) {
+  const auto signals = Signals();
+  auto child = Child::Start(
+      "child", {"/bin/sh", "-c", "ps -o pgid= -p $$; grep SigBlk /proc/$$/status; exec sleep 600"},
+      dir_.Join("run/logs/child.log"));
+  ASSERT_TRUE(child.ok()) << child.status();
+  EXPECT_EQ(::getpgid((*child)->pid()), (*child)->pid());
+  (*child)->Signal(SIGTERM);
+  pollfd waiting = {(*child)->fd(), POLLIN, 0};
+  ASSERT_EQ(::poll(&waiting, 1, 30'000), 1) << "SIGTERM must not be blocked in it";
+  EXPECT_EQ((*child)->Poll()->signal, SIGTERM);
+}
+
+TEST_F(LocalTest, TailGivesTheLastLines) {
+  const std::string path = dir_.Join("log");
+  std::ofstream(path) << "one\ntwo\nthree\n";
+  EXPECT_EQ(Tail(path, 2), "two\nthree");
+  EXPECT_EQ(Tail(path, 9), "one\ntwo\nthree");
+  std::ofstream(path, std::ios::trunc) << std::string(100'000, 'x') << "\nlast";
+  EXPECT_EQ(Tail(path, 1), "last");
+  EXPECT_EQ(Tail(dir_.Join("absent"), 3), "");
+}
+
+TEST_F(LocalTest, ASessionSubmitsFollowsAndCanBeStopped) {
+  FakeCoordinator coordinator;
+  v1::WatchSweepResponse update;
+  *update.mutable_summary() = coordinator.service().sweeps[0];
+  coordinator.service().updates.push_back(update);
+  const auto client = *Client::Create(coordinator.address());
+  Session session(client.get(), coordinator.service().spec, true);
+  bool submitted = false, news = false, ended = false;
+  while (!ended) {
+    pollfd waiting = {session.fd(), POLLIN, 0};
+    ASSERT_EQ(::poll(&waiting, 1, 30'000), 1);
+    for (Session::Event& event : session.Take()) {
+      if (event.submitted.has_value()) submitted = event.submitted->ok();
+      if (event.news.has_value()) news = event.news->model.has_value();
+      if (event.ended.has_value()) ended = event.ended->ok();
+    }
+  }
+  EXPECT_TRUE(submitted && news);
+  EXPECT_EQ(coordinator.service().retry.filter().sweep(), "demo");
+}
+
+// The whole command, with the fake service behind a script that plays coordinator.
+class LocalCommandTest : public LocalTest {
+ protected:
+  CliResult Run(std::vector<std::string> more = {}) {
+    std::ofstream(dir_.Join("demo.yaml"))
+        << "name: demo\ntasks: [question, dyck]\ndepths: [1, 2]\nseeds: 0-1\n"
+           "train: {steps: "
+        << steps_ << "}\n";
+    WriteCoordinator(coordinator_.address());
+    std::vector<std::string> args = {"local",      dir_.Join("demo.yaml"),
+                                     "--dir",      dir_.Join("local"),
+                                     "--binaries", dir_.Join("bin")};
+    args.insert(args.end(), more.begin(), more.end());
+    return RunCommand("ignored:1", args);
+  }
+  void FinishJobs(v1::JobState state) {
+    FakeSweepService& service = coordinator_.service();
+    for (v1::Job& job : service.jobs) job.set_state(state);
+    v1::JobCounts* counts = service.sweeps[0].mutable_counts();
+    counts->Clear();
+    state == v1::SUCCEEDED ? counts->set_succeeded(8) : counts->set_failed(8);
+    v1::WatchSweepResponse update;
+    *update.mutable_summary() = service.sweeps[0];
+    service.updates.push_back(update);
+  }
+
+  // Before the server's threads start: a signal to the process must find no thread that takes it.
+  const std::unique_ptr<StopSignals> blocked_ = Signals();
+  std::string steps_ = "300";
+  FakeCoordinator coordinator_;
+};
+
+TEST_F(LocalCommandTest, EndsWithATableAndFilesWhenEveryJobSucceeded) {
+  FinishJobs(v1::SUCCEEDED);
+  const CliResult result = Run();
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_THAT(result.out, AllOf(HasSubstr("found demo in"), HasSubstr("8 succeeded"),
+                                HasSubstr("metrics.csv")));
+  EXPECT_THAT(coppice::testing::ReadAll(dir_.Join("local/metrics.csv")),
+              HasSubstr("job_id,task,depth,seed,step,gen_accuracy"));
+  EXPECT_THAT(coppice::testing::ReadAll(dir_.Join("local/jobs.csv")),
+              AllOf(HasSubstr("job_id,task,depth,seed,state"),
+                    HasSubstr("2,question,1,1,SUCCEEDED,10,300,")));
+  EXPECT_EQ(coppice::testing::ReadAll(dir_.Join("order")), "stopped\n")
+      << "the coordinator was stopped in good order";
+}
+
+TEST_F(LocalCommandTest, FailedJobsAreItsFailure) {
+  FinishJobs(v1::FAILED);
+  const CliResult result = Run();
+  EXPECT_EQ(result.code, 1);
+  EXPECT_THAT(result.out, AllOf(HasSubstr("8 failed"), HasSubstr("nan: the loss is not finite"),
+                                HasSubstr("--retry")));
+}
+
+TEST_F(LocalCommandTest, AnotherSpecOfTheNameNamesTheFolder) {
+  steps_ = "301";
+  const CliResult result = Run();
+  EXPECT_EQ(result.code, 2);
+  EXPECT_THAT(result.err, AllOf(HasSubstr("demo.yaml:1:7: "), HasSubstr(dir_.Join("local")),
+                                HasSubstr("--dir")));
+}
+
+TEST_F(LocalCommandTest, ADeadWorkerEndsTheRunWithItsLog) {
+  WriteScript("coppice-worker", "#!/bin/sh\necho no memory left\nexit 4\n");
+  coordinator_.service().watch_status = {grpc::StatusCode::UNAVAILABLE, "busy"};
+  v1::WatchSweepResponse update;
+  *update.mutable_summary() = coordinator_.service().sweeps[0];
+  coordinator_.service().updates.push_back(update);
+  const CliResult result = Run();
+  EXPECT_EQ(result.code, 1) << result.out;
+  EXPECT_THAT(result.err, AllOf(HasSubstr("worker-1"), HasSubstr("exited with code 4"),
+                                HasSubstr("no memory left")));
+}
+
+TEST_F(LocalCommandTest, ASignalStopsCleanlyAndSaysHowToContinue) {
+  // The worker is what sends it, so that the run is surely under way.
+  WriteScript("coppice-worker",
+              absl::StrCat("#!/bin/sh\nkill -INT ", ::getpid(), "\nexec sleep 600\n"));
+  coordinator_.service().watch_status = {grpc::StatusCode::UNAVAILABLE, "busy"};
+  v1::WatchSweepResponse update;
+  *update.mutable_summary() = coordinator_.service().sweeps[0];
+  coordinator_.service().updates.push_back(update);
+  const CliResult result = Run();
+  EXPECT_EQ(result.code, 75) << result.err;
+  EXPECT_THAT(result.out, AllOf(HasSubstr("continuing demo"), HasSubstr("stopped; `coppice local "),
+                                HasSubstr("continues")));
+}
+
+TEST_F(LocalCommandTest, BadBeginningsAreRefused) {
+  EXPECT_EQ(Run({"--coordinator", "127.0.0.1:1"}).code, 2);
+  EXPECT_EQ(Run({"--workers", "0"}).code, 2);
+  std::filesystem::remove(dir_.Join("bin/coppice-worker"));
+  const CliResult result = Run();
+  EXPECT_EQ(result.code, 1);
+  EXPECT_THAT(result.err, HasSubstr("there is no coppice-worker in"));
+}
+
+TEST_F(LocalCommandTest, TwoRunsInOneFolderAreRefused) {
+  std::filesystem::create_directory(dir_.Join("local"));
+  const auto held = FileLock::Acquire(dir_.Join("local/local.lock"));
+  ASSERT_TRUE(held.ok());
+  const CliResult result = Run();
+  EXPECT_EQ(result.code, 1);
+  EXPECT_THAT(result.err, AllOf(HasSubstr("another `coppice local` runs in"), HasSubstr("--dir")));
+}
+
+}  // namespace
+}  // namespace coppice::cli
