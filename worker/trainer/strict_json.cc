@@ -6,6 +6,7 @@
 #include <set>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
 namespace coppice::trainer {
@@ -56,6 +57,9 @@ absl::StatusOr<json> ParseStrictJson(absl::string_view text) {
 }
 
 std::string NearestWord(absl::string_view word, const std::vector<std::string>& candidates) {
+  for (const std::string& candidate : candidates) {
+    if (word.size() >= 3 && absl::StartsWith(candidate, word)) return candidate;  // an abbreviation
+  }
   std::string best;
   size_t best_distance = std::max<size_t>(2, word.size() / 2) + 1;
   for (const std::string& candidate : candidates) {

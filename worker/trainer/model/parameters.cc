@@ -91,18 +91,4 @@ void InitializeParameters(const ParameterLayout& layout, uint64_t seed, float* r
   }
 }
 
-std::vector<double> SinusoidalPositions(int64_t positions, int64_t d_model) {
-  std::vector<double> table(positions * d_model);
-  for (int64_t t = 0; t < positions; ++t) {
-    for (int64_t i = 0; i < d_model; i += 2) {
-      const double angle =
-          static_cast<double>(t) *
-          std::exp(-std::log(10000.0) * static_cast<double>(i) / static_cast<double>(d_model));
-      table[t * d_model + i] = std::sin(angle);
-      table[t * d_model + i + 1] = std::cos(angle);
-    }
-  }
-  return table;
-}
-
 }  // namespace coppice::trainer

@@ -77,9 +77,6 @@ class ParameterLayout {
 // included.
 void InitializeParameters(const ParameterLayout& layout, uint64_t seed, float* row);
 
-// The sinusoidal position table [positions, d_model]: sine in even columns, cosine in odd ones.
-std::vector<double> SinusoidalPositions(int64_t positions, int64_t d_model);
-
 }  // namespace coppice::trainer
 
 #endif  // COPPICE_WORKER_TRAINER_MODEL_PARAMETERS_H_

@@ -1,10 +1,15 @@
 #include "worker/trainer/model/transformer.h"
 
+#include <cmath>
 #include <utility>
 
+#include "ATen/ops/arange.h"
 #include "ATen/ops/as_strided.h"
+#include "ATen/ops/cos.h"
 #include "ATen/ops/empty.h"
-#include "ATen/ops/from_blob.h"
+#include "ATen/ops/exp.h"
+#include "ATen/ops/sin.h"
+#include "ATen/ops/stack.h"
 #include "c10/core/TensorOptions.h"
 #include "worker/trainer/model/kernels.h"
 #include "worker/trainer/model/matmul.h"
@@ -39,6 +44,15 @@ Weights Weights::View(const at::Tensor& flat, const ParameterLayout& layout) {
   return weights;
 }
 
+at::Tensor SinusoidalPositions(int64_t positions, int64_t d_model, at::ScalarType dtype) {
+  const double exponent = -std::log(10000.0) / static_cast<double>(d_model);
+  const at::Tensor frequencies =
+      at::exp(at::arange(0, d_model, 2, at::dtype(at::kFloat)).mul(exponent));
+  const at::Tensor angles =
+      at::arange(0, positions, at::dtype(at::kFloat)).unsqueeze(1).mul(frequencies);
+  return at::stack({at::sin(angles), at::cos(angles)}, 2).view({positions, d_model}).to(dtype);
+}
+
 Transformer::Transformer(const ParameterLayout& layout, int64_t max_length, at::ScalarType dtype,
                          std::unique_ptr<FusedOps> ops)
     : layout_(layout),
@@ -47,10 +61,7 @@ Transformer::Transformer(const ParameterLayout& layout, int64_t max_length, at::
       ops_(std::move(ops)),
       scratch_(static_cast<size_t>(Slot::kCount) * layout.shape().depth),
       states_(layout.shape().depth) {
-  std::vector<double> table = SinusoidalPositions(max_length, layout.shape().d_model);
-  positions_ = at::from_blob(table.data(), {max_length, layout.shape().d_model}, at::kDouble)
-                   .clone()
-                   .to(dtype);
+  positions_ = SinusoidalPositions(max_length, layout.shape().d_model, dtype);
 }
 
 at::Tensor Transformer::TakeAs(Slot slot, int64_t layer, int64_t pack, int64_t rows, int64_t width,

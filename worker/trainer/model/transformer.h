@@ -21,6 +21,11 @@ struct KeyValueCache {
   std::vector<at::Tensor> layers;  // [slots * capacity, 2 d] each
 };
 
+// The sinusoidal position table [positions, d_model], on the CPU: sine in even columns, cosine in
+// odd ones. It is computed in float32 by LibTorch's own exp, sin and cos, as in the released code,
+// also for a float64 model: correctly rounded functions would differ from it in the last bit.
+at::Tensor SinusoidalPositions(int64_t positions, int64_t d_model, at::ScalarType dtype);
+
 // x = LN(x + drop(attention(x))); x = LN(x + drop(W2 drop(relu(W1 x + b1)) + b2)), then logits = Wo
 // x + bo (Vaswani et al. 2017, section 3; Murty et al. 2023, appendix).
 //

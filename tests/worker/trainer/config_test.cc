@@ -1,0 +1,145 @@
+#include "worker/trainer/config.h"
+
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "worker/trainer/strict_json.h"
+
+namespace coppice::trainer {
+namespace {
+
+using nlohmann::json;
+using testing::HasSubstr;
+
+json Minimal() {
+  return json::parse(
+      R"({"run": {"task": "question", "depth": 2}, "members": [{"seed": 3, "checkpoint_dir": "/d"}]})");
+}
+
+// Sets the value at `pointer` of the smallest valid spec and returns what the reader says.
+std::string ErrorAt(const std::string& pointer, const json& value) {
+  json document = Minimal();
+  document[json::json_pointer(pointer)] = value;
+  const absl::StatusOr<PackSpec> spec = ParsePackSpec(document);
+  if (spec.ok()) return "accepted";
+  EXPECT_EQ(spec.status().code(), absl::StatusCode::kInvalidArgument);
+  return std::string(spec.status().message());
+}
+
+TEST(ConfigTest, MissingKeysHaveThePapersValues) {
+  const absl::StatusOr<PackSpec> spec = ParsePackSpec(Minimal());
+  ASSERT_TRUE(spec.ok()) << spec.status();
+  EXPECT_EQ(spec->run.model, (ModelConfig{512, 8, 2048, 0.1}));
+  EXPECT_EQ(spec->run.train.steps, 300000);
+  EXPECT_EQ(spec->run.train.lr_decay_steps, 2000000);
+  EXPECT_EQ(spec->run.data.train, 100000);
+  EXPECT_EQ(spec->run.report.every, 3000);
+  EXPECT_EQ(spec->run.checkpoint.every, 15000);
+  EXPECT_EQ(spec->members.at(0).seed, 3u);
+  EXPECT_EQ(spec->threads, 1);
+  EXPECT_TRUE(spec->prune);
+}
+
+TEST(ConfigTest, DyckHasItsOwnDefaultsAndTheyCanBeOverridden) {
+  json document = Minimal();
+  document["run"]["task"] = "dyck";
+  document["run"]["data"]["val"] = 7;
+  const absl::StatusOr<PackSpec> spec = ParsePackSpec(document);
+  ASSERT_TRUE(spec.ok()) << spec.status();
+  EXPECT_EQ(spec->run.train.steps, 400000);
+  EXPECT_EQ(spec->run.data.train, 200000);
+  EXPECT_EQ(spec->run.data.gen, 20000);
+  EXPECT_EQ(spec->run.data.val, 7);
+}
+
+TEST(ConfigTest, AnUnknownKeyIsNamedWithTheNearestKnownOne) {
+  EXPECT_EQ(ErrorAt("/run/model/d_modell", 64),
+            "run.model.d_modell is not a known key; did you mean \"d_model\"?");
+  EXPECT_THAT(ErrorAt("/run/train/warmup", 64), HasSubstr("did you mean \"warmup_steps\""));
+  EXPECT_THAT(ErrorAt("/zzz", 1), HasSubstr("zzz is not a known key"));
+  EXPECT_THAT(ErrorAt("/members/0/sed", 1), HasSubstr("members[0].sed is not a known key"));
+  EXPECT_THAT(ErrorAt("/run/report/probes/x", 1), HasSubstr("run.report.probes.x"));
+}
+
+TEST(ConfigTest, AWrongTypeOrRangeIsNamed) {
+  EXPECT_EQ(ErrorAt("/run/depth", "two"), "run.depth must be an integer, not \"two\"");
+  EXPECT_EQ(ErrorAt("/run/depth", 0), "run.depth must be from 1 to 256, not 0");
+  EXPECT_THAT(ErrorAt("/run/depth", 1.5), HasSubstr("must be an integer"));
+  EXPECT_THAT(ErrorAt("/run/model", 5), HasSubstr("run.model must be an object"));
+  EXPECT_THAT(ErrorAt("/run/model/heads", 7),
+              HasSubstr("run.model.heads must divide d_model (512)"));
+  EXPECT_THAT(ErrorAt("/run/model/d_model", 7), HasSubstr("run.model.d_model must be even"));
+  EXPECT_THAT(ErrorAt("/run/model/dropout", 1),
+              HasSubstr("run.model.dropout must be from 0 to 0.99"));
+  EXPECT_THAT(ErrorAt("/run/train/lr_decay_steps", 10000),
+              HasSubstr("must be greater than warmup_steps"));
+  EXPECT_THAT(ErrorAt("/run/train/precision", "int8"), HasSubstr("run.train.precision must be"));
+  EXPECT_THAT(ErrorAt("/run/train/batch_size", 4097), HasSubstr("run.train.batch_size"));
+  EXPECT_THAT(ErrorAt("/run/data/seed", -1), HasSubstr("run.data.seed must be an integer from 0"));
+  EXPECT_THAT(ErrorAt("/run/task", "parity"),
+              HasSubstr("run.task must be question, tense or dyck"));
+  EXPECT_THAT(ErrorAt("/device", "tpu"), HasSubstr("device must be auto, cpu or cuda"));
+  EXPECT_THAT(ErrorAt("/threads", 0), HasSubstr("threads must be from 1"));
+  EXPECT_THAT(ErrorAt("/prune", "yes"), HasSubstr("prune must be true or false"));
+  EXPECT_THAT(ErrorAt("/members", json::array()), HasSubstr("members must not be empty"));
+  EXPECT_THAT(ErrorAt("/members/1", Minimal()["members"][0]),
+              HasSubstr("members[1].seed is given twice"));
+  EXPECT_THAT(ErrorAt("/members/0/checkpoint_dir", ""),
+              HasSubstr("checkpoint_dir must not be empty"));
+}
+
+TEST(ConfigTest, RequiredKeysAreRequired) {
+  for (const char* text :
+       {R"({"members": [{"seed": 0, "checkpoint_dir": "d"}]})",
+        R"({"run": {"depth": 2}, "members": [{"seed": 0, "checkpoint_dir": "d"}]})",
+        R"({"run": {"task": "dyck"}, "members": [{"seed": 0, "checkpoint_dir": "d"}]})",
+        R"({"run": {"task": "dyck", "depth": 2}})",
+        R"({"run": {"task": "dyck", "depth": 2}, "members": [{"seed": 0}]})"}) {
+    const absl::StatusOr<PackSpec> spec = ParsePackSpecText(text);
+    ASSERT_FALSE(spec.ok()) << text;
+    EXPECT_THAT(std::string(spec.status().message()), HasSubstr("is missing")) << text;
+  }
+}
+
+TEST(ConfigTest, WhatIsNotJsonOrSaysAKeyTwiceIsRefused) {
+  EXPECT_THAT(std::string(ParsePackSpecText("{\"run\": ").status().message()),
+              HasSubstr("not valid JSON"));
+  EXPECT_THAT(std::string(ParsePackSpecText(R"({"threads": 1, "threads": 2})").status().message()),
+              HasSubstr("key \"threads\" is given twice"));
+  EXPECT_FALSE(ParsePackSpecText("[]").ok());
+  EXPECT_FALSE(ParsePackSpecText("").ok());
+}
+
+TEST(ConfigTest, ARunSurvivesItsJsonForm) {
+  json document = Minimal();
+  document["run"]["train"] = {{"steps", 3e5}, {"learning_rate", 0.1}};
+  document["run"]["report"] = {{"every", 7}, {"probes", {{"sentences", 11}, {"every", 3}}}};
+  const RunConfig run = ParsePackSpec(document)->run;
+  const absl::StatusOr<RunConfig> again = ParseRunConfigText(ToJson(run).dump());
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(ToJson(*again), ToJson(run));
+}
+
+TEST(ConfigTest, ADifferenceIsNamedAndStepsMayGrow) {
+  const RunConfig run = ParsePackSpec(Minimal())->run;
+  RunConfig other = run;
+  other.train.steps *= 2;
+  other.checkpoint.every = 1;
+  EXPECT_EQ(DescribeDifference(run, other), "");
+  other.model.d_model = 64;
+  EXPECT_EQ(DescribeDifference(run, other),
+            "run.model.d_model is 512 here and 64 in the checkpoint");
+}
+
+TEST(ConfigTest, SeedsAreRangesAndLists) {
+  EXPECT_EQ(*ParseSeeds("0-3"), (std::vector<uint64_t>{0, 1, 2, 3}));
+  EXPECT_EQ(*ParseSeeds("7,2-3,18446744073709551615"),
+            (std::vector<uint64_t>{7, 2, 3, 18446744073709551615u}));
+  for (const char* bad : {"", "a", "3-1", "1-2-3", "-1", "1,,2", "1,1", "0-99999999999"}) {
+    EXPECT_FALSE(ParseSeeds(bad).ok()) << bad;
+  }
+}
+
+}  // namespace
+}  // namespace coppice::trainer

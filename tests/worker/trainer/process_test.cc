@@ -1,0 +1,205 @@
+// The program as its users meet it: flags and spec files, signals, exit codes, and resuming after
+// any death.
+#include <csignal>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/worker/trainer/test_directory.h"
+#include "tests/worker/trainer/trainer_process.h"
+
+namespace coppice::trainer {
+namespace {
+
+using nlohmann::json;
+using testing::HasSubstr;
+
+class ProcessTest : public testing::Test {
+ protected:
+  std::vector<std::string> Flags(const std::string& out,
+                                 std::map<std::string, std::string> changes = {}) const {
+    std::map<std::string, std::string> flags = {{"--task", "question"},
+                                                {"--depth", "2"},
+                                                {"--seeds", "0-1"},
+                                                {"--steps", "360"},
+                                                {"--d-model", "32"},
+                                                {"--heads", "2"},
+                                                {"--d-ff", "64"},
+                                                {"--train-size", "300"},
+                                                {"--val-size", "40"},
+                                                {"--test-size", "10"},
+                                                {"--gen-size", "40"},
+                                                {"--report-every", "60"},
+                                                {"--warmup-steps", "20"},
+                                                {"--learning-rate", "1e-3"},
+                                                {"--checkpoint-every", "90"}};
+    flags["--out"] = directory_ / out;
+    for (const auto& [flag, value] : changes) flags[flag] = value;
+    std::vector<std::string> arguments;
+    for (const auto& [flag, value] : flags) arguments.insert(arguments.end(), {flag, value});
+    return arguments;
+  }
+
+  std::string Log() const {
+    std::ifstream in(directory_ / "log");
+    return std::string(std::istreambuf_iterator<char>(in), {});
+  }
+
+  // (seed, step) -> values without the machine's speed, and the last checkpoint's digest by seed.
+  struct Result {
+    std::map<std::pair<uint64_t, int64_t>, json> metrics;
+    std::map<uint64_t, std::string> digests;
+  };
+  static void Collect(const TrainerProcess& process, Result* result) {
+    for (json event : process.Of("metrics")) {
+      event["values"].erase("sequences_per_second");
+      const std::pair<uint64_t, int64_t> key(event["seed"], event["step"]);
+      const auto [it, inserted] = result->metrics.emplace(key, event["values"]);
+      EXPECT_EQ(it->second, event["values"]) << "seed " << key.first << " step " << key.second;
+    }
+    for (const json& event : process.Of("checkpoint"))
+      result->digests[event["seed"]] = event["digest"];
+  }
+
+  // Starts again until the run is done.
+  Result Uninterrupted() {
+    TrainerProcess process(Flags("whole"), directory_ / "log");
+    EXPECT_EQ(process.Wait(), 0) << Log();
+    EXPECT_EQ(process.Of("done").size(), 2u);
+    Result result;
+    Collect(process, &result);
+    EXPECT_EQ(result.metrics.size(), 12u);
+    return result;
+  }
+
+  TestDirectory directory_;
+};
+
+TEST_F(ProcessTest, TerminatedAndResumedItEndsBitForBitTheSame) {
+  const Result expected = Uninterrupted();
+  Result actual;
+  int code = -1;
+  for (int attempt = 0; attempt < 20 && code != 0; ++attempt) {
+    TrainerProcess process(Flags("parts", {{"--threads", "2"}}), directory_ / "log");
+    if (process.ReadUntil("metrics") && attempt < 3) process.Signal(SIGTERM);
+    code = process.Wait();
+    Collect(process, &actual);
+    if (code == 0) continue;
+    ASSERT_EQ(code, 75) << Log();
+    EXPECT_EQ(process.Of("preempted").size() + process.Of("done").size(), 2u);
+  }
+  EXPECT_EQ(code, 0);
+  EXPECT_EQ(actual.metrics, expected.metrics);
+  EXPECT_EQ(actual.digests, expected.digests);
+}
+
+TEST_F(ProcessTest, KilledAndResumedItEndsBitForBitTheSame) {
+  const Result expected = Uninterrupted();
+  Result actual;
+  {
+    TrainerProcess process(Flags("parts"), directory_ / "log");
+    ASSERT_TRUE(process.ReadUntil("checkpoint"));
+    process.Signal(SIGKILL);
+    EXPECT_EQ(process.Wait(), -SIGKILL);
+    Collect(process, &actual);
+  }
+  TrainerProcess process(Flags("parts"), directory_ / "log");
+  EXPECT_EQ(process.Wait(), 0) << Log();
+  EXPECT_GE(process.events().at(0)["members"][0]["step"].get<int64_t>() +
+                process.events().at(0)["members"][1]["step"].get<int64_t>(),
+            90);
+  Collect(process, &actual);
+  EXPECT_EQ(actual.metrics, expected.metrics);
+  EXPECT_EQ(actual.digests, expected.digests);
+}
+
+TEST_F(ProcessTest, AFinishedRunStartedAgainIsDoneAtOnceAndPrintsNoMetrics) {
+  Uninterrupted();
+  TrainerProcess process(Flags("whole"), directory_ / "log");
+  EXPECT_EQ(process.Wait(), 0);
+  EXPECT_TRUE(process.Of("metrics").empty());
+  EXPECT_EQ(process.Of("done").size(), 2u);
+}
+
+TEST_F(ProcessTest, AGoneReaderStopsItAsSigtermDoes) {
+  TrainerProcess process(Flags("out", {{"--steps", "1000000"}}), directory_ / "log");
+  ASSERT_TRUE(process.ReadUntil("start"));
+  process.CloseStdout();
+  EXPECT_EQ(process.Wait(), 75) << Log();
+  EXPECT_THAT(Log(), HasSubstr("cannot write events"));
+}
+
+TEST_F(ProcessTest, ASpecFileIsRunAndItsCheckpointResumed) {
+  json spec = {{"run",
+                {{"task", "dyck"},
+                 {"depth", 1},
+                 {"model", {{"d_model", 16}, {"heads", 2}, {"d_ff", 16}}},
+                 {"train", {{"steps", 20}}},
+                 {"data", {{"train", 50}, {"val", 20}, {"test", 5}, {"gen", 20}}}}},
+               {"members", {{{"seed", 7}, {"checkpoint_dir", directory_ / "a"}}}},
+               {"prune", false}};
+  std::ofstream(directory_ / "spec.json") << spec.dump();
+  TrainerProcess first({"--spec", directory_ / "spec.json"}, directory_ / "log");
+  ASSERT_EQ(first.Wait(), 0) << Log();
+  const json checkpoint = first.Of("checkpoint").at(0);
+  EXPECT_EQ(checkpoint["path"], directory_ / "a/step-000000020.safetensors");
+
+  spec["members"][0]["resume"] = checkpoint["path"];
+  spec["run"]["train"]["steps"] = 25;
+  std::ofstream(directory_ / "spec.json") << spec.dump();
+  TrainerProcess second({"--spec", directory_ / "spec.json"}, directory_ / "log");
+  ASSERT_EQ(second.Wait(), 0) << Log();
+  EXPECT_EQ(second.events().at(0)["members"][0]["step"], 20);
+  EXPECT_EQ(second.Of("done").at(0)["step"], 25);
+}
+
+TEST_F(ProcessTest, BadUsageExitsWithTwoNamesTheMistakeAndStartsNothing) {
+  std::ofstream(directory_ / "spec.json")
+      << R"({"run": {"task": "question", "depht": 2}, "members": []})";
+  const std::pair<std::vector<std::string>, const char*> cases[] = {
+      {{"--task", "question"}, "--depth is missing"},
+      {{"--task", "question", "--depth", "0"}, "run.depth must be from 1"},
+      {{"--task", "question", "--depth", "two"}, "--depth must be a number"},
+      {{"--task", "question", "--depth", "2", "--d-modle", "4"}, "--d-modle"},
+      {{"--task", "question", "--depth", "2", "--seeds", "5-2"}, "seeds must be a range or a list"},
+      {{"--task", "question", "--depth", "2", "--device", "cuda", "--out", directory_ / "o"},
+       "built without CUDA"},
+      {{"--spec", directory_ / "none.json"}, "none.json"},
+      {{"--spec", directory_ / "spec.json"}, "run.depth is missing"},
+      {{"--spec", directory_ / "spec.json", "--depth", "2"}, "cannot be given beside --spec"},
+  };
+  for (const auto& [arguments, message] : cases) {
+    const std::string log = directory_ / "usage";
+    std::ofstream(log, std::ios::trunc).close();
+    TrainerProcess process(arguments, log);
+    EXPECT_EQ(process.Wait(), 2) << message;
+    EXPECT_TRUE(process.events().empty());
+    std::ifstream in(log);
+    EXPECT_THAT(std::string(std::istreambuf_iterator<char>(in), {}), HasSubstr(message));
+  }
+}
+
+TEST_F(ProcessTest, DataThatCannotBeHadFailEveryMemberWithExitCodeOne) {
+  TrainerProcess process(Flags("out", {{"--data-dir", directory_ / "nowhere"}}),
+                         directory_ / "log");
+  EXPECT_EQ(process.Wait(), 1);
+  ASSERT_EQ(process.Of("failed").size(), 2u);
+  EXPECT_EQ(process.Of("failed")[0]["kind"], "data");
+}
+
+TEST_F(ProcessTest, ASecondTrainerInTheSameFolderIsRefused) {
+  TrainerProcess first(Flags("out", {{"--steps", "1000000"}}), directory_ / "log");
+  ASSERT_TRUE(first.ReadUntil("start"));
+  TrainerProcess second(Flags("out"), directory_ / "log");
+  EXPECT_EQ(second.Wait(), 2);
+  EXPECT_THAT(Log(), HasSubstr("locked by another running process"));
+}
+
+}  // namespace
+}  // namespace coppice::trainer
