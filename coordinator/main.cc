@@ -113,13 +113,23 @@ void WaitForSignal(const sigset_t& signals) {
   }).detach();
 }
 
+absl::StatusOr<std::unique_ptr<core::Store>> OpenStore(const Flags& flags,
+                                                       const core::CoordinatorOptions& options) {
+  auto store = store::OpenSqliteStore(
+      {.path = JoinPath(flags.data_dir, "coppice.db"), .readers = options.reader_threads});
+  // What the store refuses on purpose says what to do; what the system refuses does not.
+  if (store.ok() || absl::IsFailedPrecondition(store.status())) return store;
+  return absl::Status(
+      store.status().code(),
+      absl::StrCat("cannot use the data directory ", flags.data_dir, ": ", store.status().message(),
+                   "; make it writable, or choose another with --data-dir DIR"));
+}
+
 absl::Status Serve(const Flags& flags, const core::CoordinatorOptions& options,
                    const sigset_t& signals) {
   Clock* const clock = Clock::Real();
   if (!flags.port_file.empty()) COPPICE_RETURN_IF_ERROR(RemoveFile(flags.port_file));
-  COPPICE_ASSIGN_OR_RETURN(const std::unique_ptr<core::Store> store,
-                           store::OpenSqliteStore({.path = JoinPath(flags.data_dir, "coppice.db"),
-                                                   .readers = options.reader_threads}));
+  COPPICE_ASSIGN_OR_RETURN(const std::unique_ptr<core::Store> store, OpenStore(flags, options));
   COPPICE_RETURN_IF_ERROR(service::ClaimCheckpointRoot(options.checkpoint_root, store->store_id()));
   COPPICE_ASSIGN_OR_RETURN(const std::unique_ptr<core::Coordinator> core,
                            core::Coordinator::Open(store.get(), clock, options));
@@ -167,6 +177,8 @@ int Main(int argc, char** argv) {
   if (!logging.ok()) return Fail(logging, kUsage);
   const absl::StatusOr<core::CoordinatorOptions> options = MakeCoreOptions(flags);
   if (!options.ok()) return Fail(options.status(), kUsage);
+  const absl::Status address = service::Server::CheckAddress(flags.listen, flags.insecure);
+  if (!address.ok()) return Fail(address, kUsage);
   const absl::Status status = Serve(flags, *options, signals);
   return status.ok() ? 0 : Fail(status, kFailed);
 }

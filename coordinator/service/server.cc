@@ -69,16 +69,20 @@ struct Server::Parts {
   std::unique_ptr<grpc::Server> server;  // last: it stops before what it serves
 };
 
+absl::Status Server::CheckAddress(const std::string& listen, bool insecure) {
+  COPPICE_RETURN_IF_ERROR(ParseListenAddress(listen).status());
+  if (insecure || rpc::IsLoopback(listen)) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      "refusing to listen on ", listen,
+      ": whoever can reach this address could read and cancel every sweep; listen on 127.0.0.1 "
+      "(and reach it through an SSH tunnel), or accept that on a network you trust with "
+      "--insecure"));
+}
+
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(core::Coordinator* core, Clock* clock,
                                                       const ServerOptions& options) {
+  COPPICE_RETURN_IF_ERROR(CheckAddress(options.listen, options.insecure));
   COPPICE_ASSIGN_OR_RETURN(const ListenAddress listen, ParseListenAddress(options.listen));
-  if (!options.insecure && !rpc::IsLoopback(options.listen)) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("refusing to listen on ", options.listen,
-                     ": whoever can reach this address could read and cancel every sweep; listen "
-                     "on 127.0.0.1 (and reach it through "
-                     "an SSH tunnel), or accept that on a network you trust with --insecure"));
-  }
   COPPICE_RETURN_IF_ERROR(CheckCanListen(listen));
   EnablePluginsOnce();
   auto parts = std::make_unique<Parts>(core, clock, options.checkpoint_root);

@@ -29,6 +29,9 @@ struct ServerOptions {
 // (not an address of this machine). Each message says what to do.
 class Server {
  public:
+  // What can be said about the address before anything is opened: INVALID_ARGUMENT,
+  // FAILED_PRECONDITION.
+  static absl::Status CheckAddress(const std::string& listen, bool insecure);
   static absl::StatusOr<std::unique_ptr<Server>> Start(core::Coordinator* core, Clock* clock,
                                                        const ServerOptions& options);
   ~Server();

@@ -1,0 +1,357 @@
+// The coordinator as its users start it: flags, refusals, signals, restarts.
+#include <gmock/gmock.h>
+#include <grpcpp/grpcpp.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <fstream>
+#include <thread>
+
+#include "common/base/files.h"
+#include "common/rpc/channel.h"
+#include "coppice/v1/coordinator.grpc.pb.h"
+#include "tests/testing/subprocess.h"
+#include "tests/testing/temp_dir.h"
+
+namespace coppice::service {
+namespace {
+
+using ::testing::AnyOf;
+using ::testing::HasSubstr;
+using ::testing::MatchesRegex;
+using testing::RunProcess;
+using testing::RunResult;
+using testing::Subprocess;
+using testing::TempDir;
+
+constexpr absl::Duration kPatience = absl::Seconds(60);
+
+std::vector<std::string> Command(const std::vector<std::string>& flags) {
+  std::vector<std::string> command = {COPPICE_COORDINATOR_BINARY};
+  command.insert(command.end(), flags.begin(), flags.end());
+  return command;
+}
+
+class CallContext : public grpc::ClientContext {
+ public:
+  CallContext() { set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(60)); }
+};
+
+// A running coordinator on a free port, with stubs.
+class Coordinator {
+ public:
+  explicit Coordinator(const std::string& data_dir, const std::vector<std::string>& more = {},
+                       const std::string& listen = "127.0.0.1:0")
+      : port_file_(data_dir + ".port") {
+    RemoveFile(port_file_).IgnoreError();  // a killed one could not
+    std::vector<std::string> flags = {"--data-dir", data_dir,      "--listen",
+                                      listen,       "--port-file", port_file_};
+    flags.insert(flags.end(), more.begin(), more.end());
+    process_.emplace(Command(flags));
+    // The process's end is the event waited for in between; a look at the file costs nothing.
+    for (int i = 0; i < 3000 && !FileExists(port_file_) && process_->Running(); ++i) {
+      process_->Wait(absl::Milliseconds(20));
+    }
+    const absl::StatusOr<std::string> address = ReadFile(port_file_);
+    if (!address.ok()) {
+      ADD_FAILURE() << "the coordinator did not start: " << process_->err();
+      return;
+    }
+    address_ = *address;
+    channel_ = rpc::MakeChannel(address_).value();
+    sweeps = v1::SweepService::NewStub(channel_);
+    workers = v1::WorkerService::NewStub(channel_);
+  }
+
+  Subprocess& process() { return *process_; }
+  const std::string& address() const { return address_; }
+  const std::string& port_file() const { return port_file_; }
+  int Terminate(int signal = SIGTERM) {
+    process_->Signal(signal);
+    const auto status = process_->Wait(kPatience);
+    return status.has_value() ? status->code : -1;
+  }
+
+ private:
+  const std::string port_file_;
+  std::optional<Subprocess> process_;
+  std::string address_;
+  std::shared_ptr<grpc::Channel> channel_;
+
+ public:
+  std::unique_ptr<v1::SweepService::Stub> sweeps;
+  std::unique_ptr<v1::WorkerService::Stub> workers;
+};
+
+// One line on stderr (no log lines, no stack traces) and the exit code of a failed start.
+void ExpectRefusal(const RunResult& result, int code, const std::vector<std::string>& parts) {
+  EXPECT_EQ(result.code, code) << result.err;
+  EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1) << result.err;
+  for (const std::string& part : parts) EXPECT_THAT(result.err, HasSubstr(part));
+}
+
+TEST(CoordinatorBinary, TellsItsVersionAndItsFlags) {
+  const RunResult version = RunProcess(Command({"--version"}));
+  EXPECT_EQ(version.code, 0);
+  EXPECT_THAT(version.out, HasSubstr(COPPICE_VERSION));
+  const RunResult help = RunProcess(Command({"--help"}));
+  EXPECT_EQ(help.code, 0);
+  for (const char* flag : {"--data-dir", "--checkpoint-dir", "--listen", "--port-file", "--lease",
+                           "--heartbeat", "--insecure", "--log-level"}) {
+    EXPECT_THAT(help.out, HasSubstr(flag));
+  }
+}
+
+TEST(CoordinatorBinary, RefusesBadFlagsWithExitCodeTwo) {
+  TempDir dir;
+  const std::string data = dir.Join("data");
+  EXPECT_EQ(RunProcess(Command({"--data-directory", data})).code, 2);
+  ExpectRefusal(RunProcess(Command({"--data-dir", data, "--lease", "soon"})), 2,
+                {"--lease", "soon", "60s"});
+  ExpectRefusal(RunProcess(Command({"--data-dir", data, "--lease", "10s", "--heartbeat", "9s"})), 2,
+                {"--lease", "--heartbeat"});
+  ExpectRefusal(RunProcess(Command({"--data-dir", data, "--log-level", "loud"})), 2,
+                {"loud", "debug"});
+  ExpectRefusal(RunProcess(Command({"--data-dir", data, "--listen", "7070"})), 2,
+                {"7070", "HOST:PORT"});
+  ExpectRefusal(RunProcess(Command({"--data-dir", data, "--listen", "0.0.0.0:0"})), 2,
+                {"0.0.0.0:0", "--insecure"});
+  EXPECT_FALSE(FileExists(data)) << "a refused start leaves nothing behind";
+}
+
+TEST(CoordinatorBinary, ListensElsewhereOnlyWhenToldThatItIsInsecure) {
+  TempDir dir;
+  Coordinator open(dir.Join("data"), {"--insecure"}, "0.0.0.0:0");
+  EXPECT_THAT(open.address(), MatchesRegex("0\\.0\\.0\\.0:[1-9][0-9]*"));
+  EXPECT_EQ(open.Terminate(), 0);
+}
+
+TEST(CoordinatorBinary, RefusesAPortInUseAndSaysWhatToDo) {
+  TempDir dir;
+  Coordinator first(dir.Join("first"));
+  ExpectRefusal(
+      RunProcess(Command({"--data-dir", dir.Join("second"), "--listen", first.address()})), 1,
+      {first.address(), "in use", "--listen"});
+}
+
+TEST(CoordinatorBinary, RefusesADataDirectoryThatAnotherOneUses) {
+  TempDir dir;
+  Coordinator first(dir.Join("data"));
+  ExpectRefusal(RunProcess(Command({"--data-dir", dir.Join("data"), "--listen", "127.0.0.1:0"})), 1,
+                {dir.Join("data"), "another"});
+  EXPECT_EQ(first.Terminate(), 0) << "the first is not disturbed";
+}
+
+TEST(CoordinatorBinary, RefusesADataDirectoryWithAFileInTheWay) {
+  TempDir dir;
+  ASSERT_TRUE(WriteFileAtomically(dir.Join("file"), "").ok());
+  ExpectRefusal(RunProcess(Command({"--data-dir", dir.Join("file"), "--listen", "127.0.0.1:0"})), 1,
+                {dir.Join("file"), "--data-dir"});
+}
+
+TEST(CoordinatorBinary, RefusesADataDirectoryItCannotWriteTo) {
+  TempDir dir;
+  const std::string data = dir.Join("data");
+  ASSERT_TRUE(MakeDirectories(data).ok());
+  ::chmod(dir.path().c_str(), 0755);
+  ::chmod(data.c_str(), 0555);
+  std::vector<std::string> command = Command({"--data-dir", data, "--listen", "127.0.0.1:0"});
+  if (::geteuid() == 0) {
+    // File modes do not stop root.
+    const std::vector<std::string> as_nobody = {"setpriv", "--reuid=65534", "--regid=65534",
+                                                "--clear-groups"};
+    command.insert(command.begin(), as_nobody.begin(), as_nobody.end());
+    if (RunProcess(
+            {"setpriv", "--reuid=65534", "--clear-groups", COPPICE_COORDINATOR_BINARY, "--version"})
+            .code != 0) {
+      GTEST_SKIP() << "cannot run the coordinator as another user here";
+    }
+  }
+  ExpectRefusal(RunProcess(command), 1, {data, "--data-dir"});
+}
+
+TEST(CoordinatorBinary, RefusesADatabaseOfANewerVersion) {
+  TempDir dir;
+  const std::string data = dir.Join("data");
+  EXPECT_EQ(Coordinator(data).Terminate(), 0);
+  {
+    // SQLite keeps the schema's version (user_version) in bytes 60 to 63 of the file.
+    std::fstream file(data + "/coppice.db", std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(60);
+    file.write("\x00\x00\x27\x0f", 4);
+    ASSERT_TRUE(file.good());
+  }
+  ExpectRefusal(RunProcess(Command({"--data-dir", data, "--listen", "127.0.0.1:0"})), 1,
+                {data, "9999", "newer"});
+}
+
+TEST(CoordinatorBinary, RefusesCheckpointsOfAnotherStore) {
+  TempDir dir;
+  const std::string checkpoints = dir.Join("checkpoints");
+  EXPECT_EQ(Coordinator(dir.Join("one"), {"--checkpoint-dir", checkpoints}).Terminate(), 0);
+  ExpectRefusal(RunProcess(Command({"--data-dir", dir.Join("two"), "--listen", "127.0.0.1:0",
+                                    "--checkpoint-dir", checkpoints})),
+                1, {checkpoints, "--checkpoint-dir"});
+  Coordinator again(dir.Join("one"), {"--checkpoint-dir", checkpoints});
+  EXPECT_EQ(again.Terminate(), 0) << "the owner may come back";
+}
+
+void SubmitSmall(v1::SweepService::Stub* sweeps) {
+  v1::SubmitSweepRequest request;
+  v1::SweepSpec* spec = request.mutable_spec();
+  spec->set_name("s");
+  spec->add_tasks("dyck");
+  spec->add_depths(2);
+  spec->add_seeds(3);
+  spec->mutable_train()->set_steps(20);
+  spec->mutable_report()->set_every(10);
+  v1::SubmitSweepResponse response;
+  CallContext context;
+  const grpc::Status status = sweeps->SubmitSweep(&context, request, &response);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+}
+
+v1::RegisterResponse RegisterNode(v1::WorkerService::Stub* workers,
+                                  const v1::LeaseRef* held = nullptr) {
+  v1::RegisterRequest request;
+  request.set_name("node1");
+  request.set_instance("the-one-process");
+  request.set_protocol(rpc::kProtocolVersion);
+  request.set_slots(1);
+  request.set_pack_width(1);
+  if (held != nullptr) *request.add_held()->mutable_lease() = *held;
+  v1::RegisterResponse response;
+  CallContext context;
+  const grpc::Status status = workers->Register(&context, request, &response);
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  return response;
+}
+
+v1::AcquireLeasesResponse Acquire(v1::WorkerService::Stub* workers, const std::string& worker_id,
+                                  const std::string& request_id, uint32_t wait_ms) {
+  v1::AcquireLeasesRequest request;
+  request.set_worker_id(worker_id);
+  request.set_request_id(request_id);
+  request.set_pack_width(1);
+  request.set_wait_ms(wait_ms);
+  v1::AcquireLeasesResponse response;
+  CallContext context;
+  const grpc::Status status = workers->AcquireLeases(&context, request, &response);
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  return response;
+}
+
+v1::StreamMetricsRequest Row(const std::string& worker_id, const v1::LeaseRef& lease,
+                             uint64_t sequence, uint32_t step) {
+  v1::StreamMetricsRequest request;
+  request.set_worker_id(worker_id);
+  *request.mutable_lease() = lease;
+  request.set_sequence(sequence);
+  request.mutable_row()->set_step(step);
+  v1::MetricValue* value = request.mutable_row()->add_values();
+  value->set_name("train_loss");
+  value->set_value(0.5);
+  return request;
+}
+
+size_t CountRows(v1::SweepService::Stub* sweeps) {
+  v1::GetMetricsRequest request;
+  request.mutable_filter()->set_sweep("s");
+  CallContext context;
+  auto reader = sweeps->GetMetrics(&context, request);
+  v1::GetMetricsResponse response;
+  size_t rows = 0;
+  while (reader->Read(&response)) rows += response.rows_size();
+  EXPECT_TRUE(reader->Finish().ok());
+  return rows;
+}
+
+TEST(CoordinatorBinary, SigtermEndsWaitingCallsAndStreamsAndExitsWithZero) {
+  TempDir dir;
+  Coordinator coordinator(dir.Join("data"));
+  SubmitSmall(coordinator.sweeps.get());
+  const std::string worker_id = RegisterNode(coordinator.workers.get()).worker_id();
+  ASSERT_EQ(Acquire(coordinator.workers.get(), worker_id, "r1", 30'000).leases_size(), 1);
+  CallContext context;
+  v1::WatchSweepRequest watch;
+  watch.set_name("s");
+  auto reader = coordinator.sweeps->WatchSweep(&context, watch);
+  v1::WatchSweepResponse event;
+  ASSERT_TRUE(reader->Read(&event));
+  std::thread waiting([&] {
+    v1::AcquireLeasesRequest request;
+    request.set_worker_id(worker_id);
+    request.set_request_id("r2");
+    request.set_pack_width(1);
+    request.set_wait_ms(60'000);
+    v1::AcquireLeasesResponse response;
+    CallContext call;
+    const auto code = coordinator.workers->AcquireLeases(&call, request, &response).error_code();
+    // Answered with nothing, or refused where it came after the end had begun.
+    EXPECT_THAT(code, AnyOf(grpc::StatusCode::OK, grpc::StatusCode::UNAVAILABLE));
+  });
+  const auto started = std::chrono::steady_clock::now();
+  EXPECT_EQ(coordinator.Terminate(), 0);
+  EXPECT_LT(std::chrono::steady_clock::now() - started, std::chrono::seconds(20));
+  waiting.join();
+  while (reader->Read(&event)) {
+  }
+  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_FALSE(FileExists(coordinator.port_file())) << "nobody should look for it there";
+  EXPECT_THAT(coordinator.process().err(), HasSubstr("stopped"));
+}
+
+TEST(CoordinatorBinary, SigintDoesTheSame) {
+  TempDir dir;
+  EXPECT_EQ(Coordinator(dir.Join("data")).Terminate(SIGINT), 0);
+}
+
+TEST(CoordinatorBinary, KilledAndStartedAgainItKnowsAllThatItAcknowledged) {
+  TempDir dir;
+  const std::string data = dir.Join("data");
+  std::string worker_id;
+  v1::LeaseRef lease;
+  {
+    Coordinator first(data);
+    SubmitSmall(first.sweeps.get());
+    worker_id = RegisterNode(first.workers.get()).worker_id();
+    const v1::AcquireLeasesResponse grant = Acquire(first.workers.get(), worker_id, "r1", 30'000);
+    ASSERT_EQ(grant.leases_size(), 1);
+    lease = grant.leases(0).lease();
+    CallContext context;
+    auto stream = first.workers->StreamMetrics(&context);
+    ASSERT_TRUE(stream->Write(Row(worker_id, lease, 1, 10)));
+    v1::StreamMetricsResponse ack;
+    ASSERT_TRUE(stream->Read(&ack));
+    ASSERT_EQ(ack.sequence(), 1u);
+    EXPECT_EQ(first.Terminate(SIGKILL), 128 + SIGKILL);
+    EXPECT_FALSE(stream->Finish().ok());
+  }
+  Coordinator second(data);
+  EXPECT_EQ(CountRows(second.sweeps.get()), 1u);
+  // The worker presents its lease and goes on where it was.
+  const std::string again = RegisterNode(second.workers.get(), &lease).worker_id();
+  v1::HeartbeatRequest heartbeat;
+  heartbeat.set_worker_id(again);
+  *heartbeat.add_held()->mutable_lease() = lease;
+  v1::HeartbeatResponse directives;
+  CallContext one, two;
+  ASSERT_TRUE(second.workers->Heartbeat(&one, heartbeat, &directives).ok());
+  ASSERT_EQ(directives.directives_size(), 1);
+  EXPECT_EQ(directives.directives(0).action(), v1::Directive::CONTINUE);
+  auto stream = second.workers->StreamMetrics(&two);
+  stream->Write(Row(again, lease, 1, 10));  // sent again: its answer might have been lost
+  stream->Write(Row(again, lease, 2, 20));
+  stream->WritesDone();
+  v1::StreamMetricsResponse ack, last;
+  while (stream->Read(&ack)) last = ack;
+  EXPECT_TRUE(stream->Finish().ok());
+  EXPECT_EQ(last.sequence(), 2u);
+  EXPECT_EQ(CountRows(second.sweeps.get()), 2u);
+  EXPECT_EQ(second.Terminate(), 0);
+}
+
+}  // namespace
+}  // namespace coppice::service
