@@ -312,6 +312,14 @@ void LeaseReporter::OnAnswered(const absl::Status& status) {
   }
   const std::string reason =
       absl::StrCat("the coordinator refused ", NameOf(record), ": ", status.message());
+  if (absl::IsFailedPrecondition(status) &&
+      std::holds_alternative<v1::CommitCheckpointRequest>(record)) {
+    // Training is none the worse for a checkpoint that does not count, such as one that a
+    // preemption put before the row of its step. If it was the last one, the completion will be
+    // refused.
+    spdlog::warn("{}: {}", ToString(key()), reason);
+    return Advance();
+  }
   if (std::holds_alternative<v1::FailJobRequest>(record) ||
       std::holds_alternative<v1::ReleaseLeaseRequest>(record)) {
     // There is nothing weaker to say; the lease runs out by itself.

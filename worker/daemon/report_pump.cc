@@ -44,12 +44,13 @@ LeaseReporter* ReportPump::NextReporter() {
 
 void ReportPump::Pump() {
   if (retry_.running()) return;
+  if (stream_ != nullptr && stream_registration_ != session_->registration()) DropStream();
   if (stream_ == nullptr) {
     if (NextReporter() != nullptr) Open();
     if (stream_ == nullptr) return;
   }
   uint64_t unacknowledged = Unacknowledged();
-  while (unacknowledged < kWindow) {
+  while (unacknowledged < (one_at_a_time_ ? 1 : kWindow)) {
     LeaseReporter* reporter = NextReporter();
     if (reporter == nullptr) break;
     v1::StreamMetricsRequest message = *reporter->NextToSend();
@@ -62,7 +63,7 @@ void ReportPump::Pump() {
     stuck_.Stop();
   } else if (!stuck_.running()) {
     stuck_.Start(kStuck, [this] {
-      OnEnd(stream_number_, session_->registration(),
+      OnEnd(stream_number_, stream_registration_,
             absl::DeadlineExceededError("reports were not acknowledged in time"));
     });
   }
@@ -79,10 +80,11 @@ void ReportPump::Open() {
     return;
   }
   const uint64_t number = ++stream_number_;
+  stream_registration_ = session_->registration();
   stream_ = environment_->coordinator->OpenReports(
       callbacks_.Bind(
           [this, number](v1::StreamMetricsResponse answer) { OnAnswer(number, answer); }),
-      callbacks_.Bind([this, number, registration = session_->registration()](absl::Status status) {
+      callbacks_.Bind([this, number, registration = stream_registration_](absl::Status status) {
         OnEnd(number, registration, status);
       }));
 }
@@ -91,6 +93,7 @@ void ReportPump::OnAnswer(uint64_t stream, const v1::StreamMetricsResponse& answ
   if (stream != stream_number_ || stream_ == nullptr) return;
   backoff_.Reset();
   stuck_.Stop();
+  one_at_a_time_ = false;
   const auto it = reporters_.find(KeyOf(answer.lease()));
   if (it != reporters_.end()) {
     // The answer may end the lease and with it the entry here.
@@ -102,10 +105,26 @@ void ReportPump::OnAnswer(uint64_t stream, const v1::StreamMetricsResponse& answ
 
 void ReportPump::OnEnd(uint64_t stream, uint64_t registration, const absl::Status& status) {
   if (stream != stream_number_ || stream_ == nullptr) return;
+  if (absl::IsInvalidArgument(status) && registration == session_->registration()) {
+    if (one_at_a_time_ && Unacknowledged() == 1) BlameTheOnlyMessage(status);
+    one_at_a_time_ = true;
+  }
   DropStream();
   if (absl::IsNotFound(status)) session_->WorkerUnknown(registration);
   spdlog::debug("the stream of reports ended: {}", status.ToString());
   retry_.Start(backoff_.Next(), [this] { Pump(); });
+}
+
+void ReportPump::BlameTheOnlyMessage(const absl::Status& status) {
+  for (const auto& [key, entry] : reporters_) {
+    if (entry->unacknowledged() == 0) continue;
+    v1::StreamMetricsResponse refusal;
+    *refusal.mutable_lease() = entry->lease().lease();
+    refusal.set_error(std::string(status.message()));
+    // The answer may end the lease and with it the entry here.
+    const std::shared_ptr<LeaseReporter> reporter = entry;
+    return reporter->OnAnswer(refusal);
+  }
 }
 
 void ReportPump::DropStream() {

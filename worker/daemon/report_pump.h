@@ -36,6 +36,7 @@ class ReportPump {
   void OnEnd(uint64_t stream, uint64_t registration, const absl::Status& status);
   void DropStream();
   uint64_t Unacknowledged() const;
+  void BlameTheOnlyMessage(const absl::Status& status);
   LeaseReporter* NextReporter();
 
   const Environment* const environment_;
@@ -45,6 +46,8 @@ class ReportPump {
   LeaseKey last_served_ = {0, 0};
   std::unique_ptr<ReportStream> stream_;
   uint64_t stream_number_ = 0;  // answers of earlier streams are void
+  uint64_t stream_registration_ = 0;
+  bool one_at_a_time_ = false;
   bool waiting_for_registration_ = false;
   Backoff backoff_;
   Timer retry_;

@@ -66,6 +66,11 @@ std::string Quote(absl::string_view line) {
   return quoted;
 }
 
+bool IsMetricName(absl::string_view name) {
+  return !name.empty() && name.size() <= kMaxNameBytes &&
+         std::all_of(name.begin(), name.end(), [](char c) { return c > ' ' && c <= '~'; });
+}
+
 bool IsDigest(absl::string_view text) {
   return text.size() == 32 && std::all_of(text.begin(), text.end(), [](char c) {
            return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
@@ -206,8 +211,8 @@ absl::Status TrainerEventReader::ReadMetrics(const Json& json, TrainerMetrics* e
     return Wrong(absl::StrCat("`values` is not an object of 1 to ", kMaxValues, " named numbers"));
   }
   for (const auto& [name, value] : values->items()) {
-    if (name.empty() || name.size() > kMaxNameBytes) {
-      return Wrong("the name of a metric is empty or too long");
+    if (!IsMetricName(name)) {
+      return Wrong("the name of a metric is not 1 to 100 printable characters without a space");
     }
     if (!IsFiniteNumber(value)) {
       return Wrong(absl::StrCat("metric `", name, "` is not a finite number"));

@@ -60,7 +60,7 @@ using TrainerEvent = std::variant<TrainerStart, TrainerProgress, TrainerMetrics,
 class TrainerEventReader {
  public:
   static constexpr size_t kMaxLineBytes = 1 << 20;
-  static constexpr size_t kMaxValues = 1024;  // in one metrics event
+  static constexpr size_t kMaxValues = 1000;  // in one metrics event
 
   struct Member {
     uint32_t seed = 0;

@@ -168,6 +168,58 @@ TEST_F(AgentFaultsTest, ARefusedReportFailsTheAttempt) {
   EXPECT_THAT(trainer.signals, ElementsAre(SIGTERM));
 }
 
+TEST_F(AgentFaultsTest, AMessageThatTheCoordinatorCannotReadFailsItsAttemptAndNoOther) {
+  coordinator_.acknowledge = false;
+  FakeTrainer& trainer = StartTraining(2);
+  Settle();
+  coordinator_.acknowledge = true;
+  // The provenance of job 2 is what it cannot read.
+  coordinator_.unreadable = "provenance 2:1";
+  coordinator_.BreakStream(absl::InvalidArgumentError("what is that"));
+  Pass(absl::Seconds(10));
+  EXPECT_THAT(coordinator_.Seen("fail"), ElementsAre("fail 2:1 internal"));
+  EXPECT_THAT(coordinator_.failures[0].message(), HasSubstr("what is that"));
+  EXPECT_THAT(trainer.signals, ElementsAre(SIGTERM));
+  trainer.Checkpoint(0, 5);
+  trainer.End("preempted", 0, 5);
+  trainer.Exit(75);
+  Settle();
+  EXPECT_THAT(coordinator_.Seen("release"), ElementsAre("release 1:1 step 5"));
+}
+
+TEST_F(AgentFaultsTest, ACheckpointThatDoesNotCountIsLeftOutAndTrainingGoesOn) {
+  FakeTrainer& trainer = StartTraining(1);
+  coordinator_.errors["CommitCheckpoint"].push_back(absl::FailedPreconditionError("a row lacks"));
+  trainer.Checkpoint(0, 10);
+  trainer.Checkpoint(0, 20);
+  Settle();
+  EXPECT_THAT(coordinator_.Seen("commit"), ElementsAre("commit 1:1 step 20"));
+  EXPECT_THAT(coordinator_.Seen("fail"), IsEmpty());
+  EXPECT_THAT(trainer.signals, IsEmpty());
+}
+
+TEST_F(AgentFaultsTest, ACompletionThatIsRefusedFailsTheAttempt) {
+  FakeTrainer& trainer = StartTraining(1);
+  coordinator_.errors["CompleteJob"].push_back(absl::FailedPreconditionError("a row lacks"));
+  trainer.Checkpoint(0, 1000);
+  trainer.End("done", 0, 1000);
+  trainer.Exit(0);
+  Settle();
+  EXPECT_THAT(coordinator_.Seen("fail"), ElementsAre("fail 1:1 internal"));
+  EXPECT_THAT(Spools(), IsEmpty());
+}
+
+TEST_F(AgentFaultsTest, AfterANewRegistrationReportsGoOverANewStream) {
+  FakeTrainer& trainer = StartTraining(1);
+  coordinator_.errors["Heartbeat"].push_back(absl::NotFoundError(""));
+  Pass(absl::Seconds(1));
+  const int streams = coordinator_.streams;
+  trainer.Metrics(0, 10);
+  Settle();
+  EXPECT_EQ(coordinator_.streams, streams + 1);
+  EXPECT_THAT(coordinator_.Seen("row"), SizeIs(1));
+}
+
 TEST_F(AgentFaultsTest, ACommitOfAnOldEpochEndsTheLease) {
   FakeTrainer& trainer = StartTraining(1);
   coordinator_.errors["CommitCheckpoint"].push_back(absl::AbortedError("epoch 1 is over"));

@@ -132,6 +132,8 @@ class FakeCoordinator : public CoordinatorClient {
 
   bool down = false;
   bool acknowledge = true;  // reports, as they come
+  std::string unreadable;   // a report whose description begins so ends the stream
+  int streams = 0;
   std::string store_id = "store";
   absl::Status registration = absl::OkStatus();
   // The next answers of a method that are not OK.
@@ -271,6 +273,7 @@ class FakeCoordinator : public CoordinatorClient {
       on_end(status);
     } else {
       stream_ = stream.get();
+      ++streams;
     }
     return stream;
   }
@@ -314,12 +317,15 @@ class FakeCoordinator : public CoordinatorClient {
     seen.push_back(entry);
     callback(response);
   }
-  void OnReport(const v1::StreamMetricsRequest& message) {
+  static std::string Describe(const v1::StreamMetricsRequest& message) {
     const std::string where = absl::StrCat(Name(message.lease()), "#", message.sequence());
-    if (message.has_row()) {
-      seen.push_back(absl::StrCat("row ", where, " step ", message.row().step()));
-    } else {
-      seen.push_back(absl::StrCat(message.has_log() ? "log " : "provenance ", where));
+    if (message.has_row()) return absl::StrCat("row ", where, " step ", message.row().step());
+    return absl::StrCat(message.has_log() ? "log " : "provenance ", where);
+  }
+  void OnReport(const v1::StreamMetricsRequest& message) {
+    seen.push_back(Describe(message));
+    if (!unreadable.empty() && seen.back().rfind(unreadable, 0) == 0) {
+      return BreakStream(absl::InvalidArgumentError("what is that"));
     }
     if (!acknowledge) return;
     v1::StreamMetricsResponse answer;

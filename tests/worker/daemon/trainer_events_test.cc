@@ -153,6 +153,8 @@ TEST_F(TrainerEventsTest, NumbersThatAreNotFiniteAreGarbage) {
   ExpectGarbage({Metrics(0, 5, R"({"val_loss":1e999})")}, "not a JSON object");
   ExpectGarbage({Metrics(0, 5, R"({"val_loss":null})")}, "val_loss");
   ExpectGarbage({Metrics(0, 5, "{}")}, "`values`");
+  ExpectGarbage({Metrics(0, 5, R"({"val loss":1})")}, "name of a metric");
+  ExpectGarbage({Metrics(0, 5, R"({"":1})")}, "name of a metric");
   ExpectGarbage({R"({"event":"progress","members":[],"steps_per_second":-1})"}, "steps_per_second");
 }
 
