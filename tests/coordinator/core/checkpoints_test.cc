@@ -1,0 +1,220 @@
+#include <gmock/gmock.h>
+
+#include <fstream>
+
+#include "tests/coordinator/core/harness.h"
+
+namespace coppice::core {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+class CheckpointsTest : public Harness {
+ protected:
+  void SetUp() override {
+    Harness::SetUp();
+    SubmitSmall(1);
+    worker_ = Register("w");
+    lease_ = TakeOne(worker_);
+  }
+  std::filesystem::path FileOf(const LeaseRef& lease, uint32_t step) {
+    return std::filesystem::path(options_.checkpoint_root) / CommitOf(worker_, lease, step).path;
+  }
+  void WriteCheckpoint(const LeaseRef& lease, uint32_t step) {
+    std::filesystem::create_directories(FileOf(lease, step).parent_path());
+    std::ofstream(FileOf(lease, step)) << "weights";
+  }
+  void WriteAndCommit(const LeaseRef& lease, uint32_t step) {
+    WriteCheckpoint(lease, step);
+    ASSERT_EQ(Commit(CommitOf(worker_, lease, step)), absl::OkStatus());
+  }
+  std::vector<uint32_t> Listed(JobId job = 1) {
+    std::vector<uint32_t> steps;
+    for (const Checkpoint& checkpoint : Details(job).checkpoints) steps.push_back(checkpoint.step);
+    return steps;
+  }
+  absl::StatusOr<std::optional<Checkpoint>> Reject(const CheckpointCommit& checkpoint) {
+    return Ask<std::optional<Checkpoint>>(
+        [&](auto done) { c_->RejectCheckpoint(checkpoint, "digest differs", done); });
+  }
+  std::string worker_;
+  LeaseRef lease_;
+};
+
+TEST_F(CheckpointsTest, ACommitMakesItCurrent) {
+  Report(worker_, lease_, 0, 20);
+  CheckpointCommit commit = CommitOf(worker_, lease_, 20);
+  ASSERT_EQ(Commit(commit), absl::OkStatus());
+  const JobDetails details = Details(1);
+  ASSERT_THAT(details.checkpoints, ::testing::SizeIs(1));
+  EXPECT_EQ(details.checkpoints[0].path, commit.path);
+  EXPECT_EQ(details.checkpoints[0].digest, commit.digest);
+  EXPECT_EQ(details.checkpoints[0].bytes, 7u);
+  EXPECT_EQ(details.checkpoints[0].epoch, lease_.epoch);
+  EXPECT_EQ(details.job.checkpoint_step, 20u);
+  EXPECT_EQ(details.events.back().type, "checkpoint");
+}
+
+TEST_F(CheckpointsTest, TheSameCommitAgainIsFineAnotherOneAtItsStepIsNot) {
+  Report(worker_, lease_, 0, 20);
+  CheckpointCommit commit = CommitOf(worker_, lease_, 20);
+  ASSERT_EQ(Commit(commit), absl::OkStatus());
+  EXPECT_EQ(Commit(commit), absl::OkStatus());
+  commit.digest = std::string(32, 'b');
+  EXPECT_TRUE(absl::IsFailedPrecondition(Commit(commit)));
+  EXPECT_THAT(Listed(), ElementsAre(20));
+}
+
+TEST_F(CheckpointsTest, ACommitFromAnotherEpochOrWorkerIsRefused) {
+  CheckpointCommit commit = CommitOf(worker_, {1, lease_.epoch + 1}, 0);
+  EXPECT_TRUE(absl::IsAborted(Commit(commit)));
+  EXPECT_TRUE(absl::IsAborted(Commit(CommitOf(Register("other"), lease_, 0))));
+  EXPECT_THAT(Listed(), IsEmpty());
+}
+
+TEST_F(CheckpointsTest, PathsDigestsAndStepsAreChecked) {
+  Report(worker_, lease_, 0, 20);
+  const auto broken = [&](const std::function<void(CheckpointCommit&)>& change) {
+    CheckpointCommit commit = CommitOf(worker_, lease_, 20);
+    change(commit);
+    return Commit(commit);
+  };
+  EXPECT_TRUE(absl::IsInvalidArgument(broken([](auto& c) { c.path = "/etc/passwd"; })));
+  EXPECT_TRUE(
+      absl::IsInvalidArgument(broken([](auto& c) { c.path = "small/1/epoch-1/../../2/x"; })));
+  EXPECT_TRUE(absl::IsInvalidArgument(broken([](auto& c) { c.path = "small/1/epoch-2/x"; })));
+  EXPECT_TRUE(absl::IsInvalidArgument(broken([](auto& c) { c.path = "small/1/epoch-11/x"; })));
+  EXPECT_TRUE(absl::IsInvalidArgument(broken([](auto& c) { c.path = "small/1/epoch-1"; })));
+  EXPECT_TRUE(absl::IsInvalidArgument(broken([](auto& c) { c.path = "other/1/epoch-1/x"; })));
+  EXPECT_TRUE(absl::IsInvalidArgument(broken([](auto& c) { c.digest = "abc"; })));
+  EXPECT_TRUE(absl::IsInvalidArgument(broken([](auto& c) { c.digest = std::string(32, 'A'); })));
+  EXPECT_TRUE(absl::IsInvalidArgument(broken([](auto& c) { c.step = 101; })));
+  EXPECT_EQ(broken([](auto&) {}), absl::OkStatus());
+}
+
+TEST_F(CheckpointsTest, ACheckpointAheadOfItsRowsIsRefused) {
+  Report(worker_, lease_, 0, 10);
+  EXPECT_TRUE(absl::IsFailedPrecondition(Commit(CommitOf(worker_, lease_, 20))));
+  EXPECT_EQ(Commit(CommitOf(worker_, lease_, 19)), absl::OkStatus());
+}
+
+TEST_F(CheckpointsTest, TheNewestTwoAreKeptAndTheFilesOfOthersGo) {
+  Report(worker_, lease_, 0, 100);
+  for (uint32_t step = 20; step <= 80; step += 20) WriteAndCommit(lease_, step);
+  EXPECT_THAT(Listed(), ElementsAre(80, 60));
+  Close();  // waits for the deletions
+  EXPECT_FALSE(std::filesystem::exists(FileOf(lease_, 20)));
+  EXPECT_FALSE(std::filesystem::exists(FileOf(lease_, 40)));
+  EXPECT_TRUE(std::filesystem::exists(FileOf(lease_, 60)));
+  EXPECT_TRUE(std::filesystem::exists(FileOf(lease_, 80)));
+}
+
+TEST_F(CheckpointsTest, MultiplesOfKeepEveryStay) {
+  GroupSpec group = Group("tense", 2);
+  group.keep = 1;
+  group.keep_every = 40;
+  ASSERT_TRUE(Submit(Spec("keeper", {group}, 1)).ok());
+  const LeaseRef lease = TakeOne(worker_);
+  Report(worker_, lease, 0, 100);
+  for (uint32_t step = 20; step <= 100; step += 20) {
+    ASSERT_EQ(Commit(CommitOf(worker_, lease, step, "keeper")), absl::OkStatus());
+  }
+  EXPECT_THAT(Listed(lease.job_id), ElementsAre(100, 80, 40));
+}
+
+TEST_F(CheckpointsTest, AFailedCommitRemovesNoFile) {
+  Report(worker_, lease_, 0, 100);
+  for (const uint32_t step : {20u, 40u}) WriteAndCommit(lease_, step);
+  WriteCheckpoint(lease_, 60);
+  faulty_->fail_commits = true;
+  EXPECT_TRUE(absl::IsResourceExhausted(Commit(CommitOf(worker_, lease_, 60))));
+  faulty_->fail_commits = false;
+  EXPECT_THAT(Listed(), ElementsAre(40, 20));
+  Close();
+  EXPECT_TRUE(std::filesystem::exists(FileOf(lease_, 20)));
+}
+
+TEST_F(CheckpointsTest, AFileThatACrashLeftBehindIsRemovedAtTheNextStart) {
+  Report(worker_, lease_, 0, 100);
+  for (const uint32_t step : {20u, 40u, 60u}) WriteAndCommit(lease_, step);
+  Close();
+  WriteCheckpoint(lease_, 20);  // as if the process had died between commit and deletion
+  Open();
+  Close();
+  EXPECT_FALSE(std::filesystem::exists(FileOf(lease_, 20)));
+  EXPECT_TRUE(std::filesystem::exists(FileOf(lease_, 40)));
+}
+
+TEST_F(CheckpointsTest, ALateResendOfAnOvertakenCommitChangesNothing) {
+  Report(worker_, lease_, 0, 100);
+  for (const uint32_t step : {20u, 40u, 60u}) WriteAndCommit(lease_, step);
+  EXPECT_EQ(Commit(CommitOf(worker_, lease_, 20)), absl::OkStatus());
+  EXPECT_THAT(Listed(), ElementsAre(60, 40));
+  EXPECT_EQ(GetJob(1).checkpoint_step, 60u);
+}
+
+TEST_F(CheckpointsTest, ARejectedCheckpointFallsBackToTheOneBefore) {
+  Report(worker_, lease_, 0, 50);
+  for (const uint32_t step : {20u, 40u})
+    ASSERT_EQ(Commit(CommitOf(worker_, lease_, step)), absl::OkStatus());
+  ASSERT_EQ(Release(End(worker_, lease_, 40)), absl::OkStatus());
+  const LeaseRef next = TakeOne(worker_);
+  CheckpointCommit bad = CommitOf(worker_, lease_, 40);
+  bad.lease = next;
+  const auto fallback = Reject(bad);
+  ASSERT_TRUE(fallback.ok()) << fallback.status();
+  ASSERT_TRUE(fallback->has_value());
+  EXPECT_EQ((*fallback)->step, 20u);
+  EXPECT_THAT(Steps(1), ElementsAre(10, 20));
+  EXPECT_THAT(Steps(1, true), ElementsAre(30, 40, 50));
+  EXPECT_EQ(GetJob(1).checkpoint_step, 20u);
+  EXPECT_EQ(Details(1).events.back().type, "checkpoint_rejected");
+  EXPECT_THAT(Details(1).events.back().message, HasSubstr("digest differs"));
+  // Sent again it answers the same; an unknown one is an error.
+  EXPECT_EQ((*Reject(bad))->step, 20u);
+  bad.step = 33;
+  EXPECT_TRUE(absl::IsNotFound(Reject(bad).status()));
+  // The attempt goes on from there, past the bad checkpoint's step.
+  RunToEnd(worker_, next, 20);
+  EXPECT_THAT(Steps(1), ElementsAre(10, 20, 30, 40, 50, 60, 70, 80, 90, 100));
+}
+
+TEST_F(CheckpointsTest, WithoutAnotherCheckpointTheJobStartsOver) {
+  Report(worker_, lease_, 0, 20);
+  ASSERT_EQ(Commit(CommitOf(worker_, lease_, 20)), absl::OkStatus());
+  ASSERT_EQ(Release(End(worker_, lease_, 20)), absl::OkStatus());
+  const LeaseRef next = TakeOne(worker_);
+  CheckpointCommit bad = CommitOf(worker_, lease_, 20);
+  bad.lease = next;
+  const auto fallback = Reject(bad);
+  ASSERT_TRUE(fallback.ok());
+  EXPECT_FALSE(fallback->has_value());
+  EXPECT_EQ(GetJob(1).step, 0u);
+  EXPECT_THAT(Steps(1), IsEmpty());
+  RunToEnd(worker_, next);
+  EXPECT_EQ(GetJob(1).state, JobState::kSucceeded);
+}
+
+TEST_F(CheckpointsTest, RejectingAnOlderCheckpointLeavesTheCurrentOneAndItsRows) {
+  Report(worker_, lease_, 0, 50);
+  for (const uint32_t step : {20u, 40u})
+    ASSERT_EQ(Commit(CommitOf(worker_, lease_, step)), absl::OkStatus());
+  const auto current = Reject(CommitOf(worker_, lease_, 20));
+  ASSERT_TRUE(current.ok());
+  EXPECT_EQ((*current)->step, 40u);
+  EXPECT_THAT(Steps(1), ElementsAre(10, 20, 30, 40, 50));
+  EXPECT_THAT(Listed(), ElementsAre(40));
+}
+
+TEST_F(CheckpointsTest, TheRootNamesTheStoreItBelongsTo) {
+  std::ifstream file(std::filesystem::path(options_.checkpoint_root) / ".coppice-store");
+  std::string id;
+  file >> id;
+  EXPECT_EQ(id, c_->server_info().store_id);
+  EXPECT_EQ(id.size(), 32u);
+}
+
+}  // namespace
+}  // namespace coppice::core

@@ -1,0 +1,323 @@
+#ifndef COPPICE_TESTS_COORDINATOR_CORE_HARNESS_H_
+#define COPPICE_TESTS_COORDINATOR_CORE_HARNESS_H_
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
+#include "common/base/ids.h"
+#include "coordinator/core/coordinator.h"
+#include "coordinator/core/store.h"
+#include "coordinator/store/sqlite_store.h"
+#include "tests/testing/fake_clock.h"
+
+namespace coppice::core {
+
+// How long a test waits for an answer before it fails; nothing waits that long when all is well.
+inline constexpr absl::Duration kPatience = absl::Seconds(30);
+
+// A Done that can be waited for.
+template <typename T>
+class Answer {
+ public:
+  std::function<void(absl::StatusOr<T>)> done() {
+    return [state = state_](absl::StatusOr<T> result) {
+      state->result = std::move(result);
+      state->notification.Notify();  // dies when called twice
+    };
+  }
+  bool ready() const { return state_->notification.HasBeenNotified(); }
+  absl::StatusOr<T> Wait() {
+    if (!state_->notification.WaitForNotificationWithTimeout(kPatience)) {
+      return absl::DeadlineExceededError("the coordinator did not answer");
+    }
+    return *state_->result;
+  }
+
+ private:
+  struct State {
+    absl::Notification notification;
+    std::optional<absl::StatusOr<T>> result;
+  };
+  std::shared_ptr<State> state_ = std::make_shared<State>();
+};
+
+// Fails commits on demand, as a full disk would: what the body wrote is rolled back.
+class FaultyStore : public Store {
+ public:
+  explicit FaultyStore(Store* inner) : inner_(*inner) {}
+  absl::Status RunInTransaction(absl::FunctionRef<absl::Status(WriteTransaction&)> body) override {
+    ++transactions;
+    if (gate != nullptr) gate->WaitForNotification();
+    return inner_.RunInTransaction([&](WriteTransaction& tx) -> absl::Status {
+      const absl::Status status = body(tx);
+      if (!status.ok()) return status;
+      return fail_commits ? absl::ResourceExhaustedError("disk full") : absl::OkStatus();
+    });
+  }
+  absl::Status Read(absl::FunctionRef<absl::Status(ReadTransaction&)> body) override {
+    return inner_.Read(body);
+  }
+  std::string store_id() const override { return inner_.store_id(); }
+
+  std::atomic<bool> fail_commits{false};
+  std::atomic<int> transactions{0};
+  absl::Notification* gate = nullptr;  // set before the coordinator opens: transactions wait for it
+
+ private:
+  Store& inner_;
+};
+
+// A coordinator on a real SQLite file and a clock that the test moves.
+class Harness : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    dir_ = std::filesystem::temp_directory_path() / absl::StrCat("coppice-core-", RandomId());
+    std::filesystem::create_directories(dir_);
+    options_.checkpoint_root = dir_ / "checkpoints";
+    Open();
+  }
+  void TearDown() override {
+    Close();
+    std::filesystem::remove_all(dir_);
+  }
+
+  void Open() {
+    auto store = store::OpenSqliteStore({dir_ / "coppice.db", 2, 0});
+    ASSERT_TRUE(store.ok()) << store.status();
+    store_ = *std::move(store);
+    faulty_ = std::make_unique<FaultyStore>(store_.get());
+    auto coordinator = Coordinator::Open(faulty_.get(), &clock_, options_);
+    ASSERT_TRUE(coordinator.ok()) << coordinator.status();
+    c_ = *std::move(coordinator);
+  }
+  void Close() {
+    c_.reset();
+    faulty_.reset();
+    store_.reset();
+  }
+  // As after a crash and a restart: only the file survives.
+  void Restart() {
+    Close();
+    Open();
+  }
+
+  // -- calls that wait
+
+  template <typename T>
+  static absl::StatusOr<T> Ask(const std::function<void(Coordinator::Done<T>)>& call) {
+    Answer<T> answer;
+    call(answer.done());
+    return answer.Wait();
+  }
+  static absl::Status Do(const std::function<void(Coordinator::DoneStatus)>& call) {
+    Answer<int> answer;
+    call([done = answer.done()](absl::Status status) {
+      if (status.ok()) {
+        done(0);
+      } else {
+        done(status);
+      }
+    });
+    return answer.Wait().status();
+  }
+
+  // Everything that was due or asked for before has been done.
+  std::vector<Worker> Workers() {
+    return *Ask<std::vector<Worker>>([&](auto done) { c_->ListWorkers(done); });
+  }
+  void Advance(absl::Duration by) {
+    Workers();
+    clock_.Advance(by);
+    Workers();
+  }
+
+  static GroupSpec Group(const std::string& task, uint32_t depth, double work = 1) {
+    GroupSpec group;
+    group.task = task;
+    group.depth = depth;
+    group.run_json = absl::StrCat("{\"task\":\"", task, "\",\"depth\":", depth, "}");
+    group.steps = 100;
+    group.report_every = 10;
+    group.checkpoint_every = 20;
+    group.work_per_step = work;
+    return group;
+  }
+  static SweepSpec Spec(const std::string& name, std::vector<GroupSpec> groups, uint32_t seeds) {
+    SweepSpec spec;
+    spec.name = name;
+    spec.spec_blob = "blob of " + name;
+    spec.groups = std::move(groups);
+    for (uint32_t seed = 0; seed < seeds; ++seed) spec.seeds.push_back(seed);
+    return spec;
+  }
+  absl::StatusOr<SubmitResult> Submit(const SweepSpec& spec) {
+    return Ask<SubmitResult>([&](auto done) { c_->SubmitSweep(spec, 0, done); });
+  }
+  // A sweep of one group; its job ids are 1.. in a fresh store.
+  void SubmitSmall(uint32_t seeds) {
+    ASSERT_TRUE(Submit(Spec("small", {Group("dyck", 2)}, seeds)).ok());
+  }
+
+  std::string Register(const std::string& name, const std::string& instance = "i1",
+                       std::vector<HeldLease> held = {}) {
+    WorkerInfo info;
+    info.name = name;
+    info.instance = instance;
+    info.slots = 1;
+    const auto result =
+        Ask<Registration>([&](auto done) { c_->Register(info, std::move(held), done); });
+    return result.ok() ? result->worker_id : result.status().ToString();
+  }
+  absl::StatusOr<LeaseGrant> Acquire(const std::string& worker_id, uint32_t width,
+                                     const std::string& request, uint32_t wait_ms = 0) {
+    return Ask<LeaseGrant>([&](auto done) {
+      c_->AcquireLeases({worker_id, request, 0, width, wait_ms}, {}, done);
+    });
+  }
+  // One lease, of whichever job comes first.
+  LeaseRef TakeOne(const std::string& worker_id, const std::string& request = RandomId()) {
+    const auto grant = Acquire(worker_id, 1, request);
+    if (!grant.ok() || grant->leases.size() != 1) {
+      ADD_FAILURE() << "no lease: " << grant.status();
+      return {};
+    }
+    return grant->leases[0].ref;
+  }
+  absl::StatusOr<HeartbeatResult> Beat(const std::string& worker_id, std::vector<HeldLease> held,
+                                       bool draining = false) {
+    return Ask<HeartbeatResult>([&](auto done) { c_->Heartbeat(worker_id, held, draining, done); });
+  }
+  static HeldLease Held(const LeaseRef& lease, uint32_t step = 0, double rate = 0) {
+    return {lease, step, rate, 0};
+  }
+
+  JobDetails Details(JobId id) {
+    auto details = Ask<JobDetails>([&](auto done) { c_->GetJob(id, done); });
+    EXPECT_TRUE(details.ok()) << details.status();
+    return details.ok() ? *std::move(details) : JobDetails();
+  }
+  Job GetJob(JobId id) { return Details(id).job; }
+  SweepSummary Summary(const std::string& name) {
+    auto details = Ask<SweepDetails>([&](auto done) { c_->GetSweep(name, done); });
+    EXPECT_TRUE(details.ok()) << details.status();
+    return details.ok() ? details->summary : SweepSummary();
+  }
+
+  // -- what a worker reports
+
+  static Record Row(const LeaseRef& lease, uint64_t sequence, uint32_t step, double value = 0.5) {
+    Record record{lease, sequence, MetricRow{step, {{"train_loss", value}}}, {}, {}};
+    return record;
+  }
+  absl::StatusOr<std::vector<RecordAck>> Append(const std::string& worker_id,
+                                                std::vector<Record> records) {
+    return Ask<std::vector<RecordAck>>(
+        [&](auto done) { c_->Append(worker_id, std::move(records), done); });
+  }
+  // Rows for every report step in (from, to], numbered from `sequence`. Returns the last number.
+  uint64_t Report(const std::string& worker_id, const LeaseRef& lease, uint32_t from, uint32_t to,
+                  uint64_t sequence = 1) {
+    std::vector<Record> records;
+    for (uint32_t step = from / 10 * 10 + 10; step <= to; step += 10) {
+      records.push_back(Row(lease, sequence++, step, step / 100.0));
+    }
+    const auto acks = Append(worker_id, std::move(records));
+    EXPECT_TRUE(acks.ok()) << acks.status();
+    if (acks.ok() && !acks->empty()) {
+      EXPECT_EQ((*acks)[0].sequence, sequence - 1) << (*acks)[0].error;
+    }
+    return sequence - 1;
+  }
+  static CheckpointCommit CommitOf(const std::string& worker_id, const LeaseRef& lease,
+                                   uint32_t step, const std::string& sweep = "small") {
+    CheckpointCommit commit;
+    commit.worker_id = worker_id;
+    commit.lease = lease;
+    commit.step = step;
+    commit.path = absl::StrCat(sweep, "/", lease.job_id, "/epoch-", lease.epoch, "/step-", step);
+    commit.digest = std::string(32, 'a');
+    commit.bytes = 7;
+    return commit;
+  }
+  absl::Status Commit(const CheckpointCommit& commit) {
+    return Do([&](auto done) { c_->CommitCheckpoint(commit, done); });
+  }
+  static AttemptEnd End(const std::string& worker_id, const LeaseRef& lease, uint32_t step,
+                        uint64_t last_sequence = 0) {
+    AttemptEnd end;
+    end.worker_id = worker_id;
+    end.lease = lease;
+    end.step = step;
+    end.last_sequence = last_sequence;
+    return end;
+  }
+  absl::Status Complete(const AttemptEnd& end) {
+    return Do([&](auto done) { c_->CompleteJob(end, done); });
+  }
+  absl::Status Fail(AttemptEnd end, const std::string& kind) {
+    end.kind = kind;
+    end.message = "it broke";
+    end.log_tail = "last words";
+    return Do([&](auto done) { c_->FailJob(end, done); });
+  }
+  absl::Status Release(const AttemptEnd& end) {
+    return Do([&](auto done) { c_->ReleaseLease(end, done); });
+  }
+  // From wherever the lease starts to SUCCEEDED.
+  void RunToEnd(const std::string& worker_id, const LeaseRef& lease, uint32_t from = 0) {
+    const uint64_t last = Report(worker_id, lease, from, 100);
+    EXPECT_EQ(Commit(CommitOf(worker_id, lease, 100)), absl::OkStatus());
+    EXPECT_EQ(Complete(End(worker_id, lease, 100, last)), absl::OkStatus());
+  }
+
+  JobFilter Whole(const std::string& sweep) {
+    JobFilter filter;
+    filter.sweep = sweep;
+    return filter;
+  }
+  std::vector<JobMetrics> Metrics(const JobFilter& filter, bool archived = false,
+                                  uint32_t limit = 0) {
+    std::vector<JobMetrics> rows;
+    MetricsCursor cursor;
+    for (;;) {
+      MetricsQuery query{filter, {}, 0, archived};
+      auto page = Ask<MetricsPage>([&](auto done) { c_->GetMetrics(query, cursor, limit, done); });
+      EXPECT_TRUE(page.ok()) << page.status();
+      if (!page.ok()) return rows;
+      rows.insert(rows.end(), page->rows.begin(), page->rows.end());
+      if (page->end) return rows;
+      cursor = page->next;
+    }
+  }
+  std::vector<uint32_t> Steps(JobId id, bool archived = false) {
+    JobFilter filter;
+    filter.job_ids = {id};
+    std::vector<uint32_t> steps;
+    for (const JobMetrics& row : Metrics(filter, archived)) {
+      if (row.archived == archived) steps.push_back(row.row.step);
+    }
+    return steps;
+  }
+
+  std::filesystem::path dir_;
+  CoordinatorOptions options_;
+  coppice::testing::FakeClock clock_;
+  std::unique_ptr<Store> store_;
+  std::unique_ptr<FaultyStore> faulty_;
+  std::unique_ptr<Coordinator> c_;
+};
+
+}  // namespace coppice::core
+
+#endif  // COPPICE_TESTS_COORDINATOR_CORE_HARNESS_H_

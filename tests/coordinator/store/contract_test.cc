@@ -1,0 +1,542 @@
+// What core::Store promises, on a file and in memory.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <functional>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
+#include "common/base/ids.h"
+#include "common/base/status_macros.h"
+#include "coordinator/core/lifecycle.h"
+#include "coordinator/store/sqlite_store.h"
+
+namespace coppice::store {
+namespace {
+
+using core::AttemptRow;
+using core::Checkpoint;
+using core::CheckpointState;
+using core::JobRow;
+using core::JobState;
+using core::ReadTransaction;
+using core::StateSet;
+using core::WriteTransaction;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+class StoreContract : public ::testing::TestWithParam<const char*> {
+ protected:
+  void SetUp() override {
+    dir_ = std::filesystem::temp_directory_path() / absl::StrCat("coppice-store-", RandomId());
+    OpenStore();
+  }
+  void TearDown() override {
+    store_.reset();
+    std::filesystem::remove_all(dir_);
+  }
+  void OpenStore(uint64_t max_bytes = 0) {
+    store_.reset();
+    const bool file = std::string(GetParam()) == "file";
+    auto store =
+        OpenSqliteStore({file ? std::string(dir_ / "coppice.db") : ":memory:", 2, max_bytes});
+    ASSERT_TRUE(store.ok()) << store.status();
+    store_ = *std::move(store);
+  }
+
+  absl::Status Write(const std::function<absl::Status(WriteTransaction&)>& body) {
+    return store_->RunInTransaction(body);
+  }
+  template <typename T>
+  T Read(const std::function<absl::StatusOr<T>(ReadTransaction&)>& body) {
+    absl::StatusOr<T> result = absl::UnknownError("not run");
+    const absl::Status status = store_->Read([&](ReadTransaction& read) {
+      result = body(read);
+      return result.status();
+    });
+    EXPECT_TRUE(status.ok()) << status;
+    return result.ok() ? *std::move(result) : T();
+  }
+
+  static core::GroupRow GroupOf(core::SweepId sweep) {
+    core::GroupRow group;
+    group.sweep_id = sweep;
+    group.spec = {"dyck", 2, "{}", 100, 10, 20, 2, 0, 1.5};
+    return group;
+  }
+  // One sweep, one group, jobs 1..n.
+  absl::Status Fill(WriteTransaction& tx, uint32_t jobs) {
+    core::SweepRow sweep;
+    sweep.name = "s";
+    sweep.priority = -3;
+    sweep.max_failures = 3;
+    sweep.created_ms = 1234;
+    sweep.steps_total = 100 * jobs;
+    COPPICE_ASSIGN_OR_RETURN(const core::SweepId id,
+                             tx.InsertSweep(sweep, std::string("spec\0blob", 9)));
+    COPPICE_ASSIGN_OR_RETURN(const core::GroupId group, tx.InsertGroup(GroupOf(id)));
+    std::vector<uint32_t> seeds;
+    for (uint32_t seed = 0; seed < jobs; ++seed) seeds.push_back(10 + seed);
+    return tx.InsertJobs(id, group, seeds).status();
+  }
+  void FillWith(uint32_t jobs) {
+    ASSERT_EQ(Write([&](WriteTransaction& tx) { return Fill(tx, jobs); }), absl::OkStatus());
+  }
+  JobRow Job(core::JobId id) {
+    return Read<JobRow>([&](ReadTransaction& read) { return read.GetJob(id); });
+  }
+  core::GroupRow OnlyGroup() {
+    return Read<std::vector<core::GroupRow>>(
+               [](ReadTransaction& read) { return read.ListGroups(1); })
+        .at(0);
+  }
+  absl::Status Update(core::JobId id, const std::function<void(JobRow&)>& change) {
+    return Write([&](WriteTransaction& tx) -> absl::Status {
+      COPPICE_ASSIGN_OR_RETURN(const JobRow before, tx.read().GetJob(id));
+      JobRow after = before;
+      change(after);
+      return tx.UpdateJob(before, after);
+    });
+  }
+  std::vector<core::StoredRow> Rows(core::MetricsScan scan) {
+    std::vector<core::StoredRow> rows;
+    const absl::Status status = store_->Read([&](ReadTransaction& read) {
+      return read.ScanMetrics(scan, [&](const core::StoredRow& row) {
+        rows.push_back(row);
+        return true;
+      });
+    });
+    EXPECT_TRUE(status.ok()) << status;
+    return rows;
+  }
+
+  std::filesystem::path dir_;
+  std::unique_ptr<core::Store> store_;
+};
+
+TEST_P(StoreContract, WhatIsPlannedComesBackAsItWas) {
+  FillWith(3);
+  const auto sweep = Read<std::optional<core::SweepRow>>(
+      [](ReadTransaction& read) { return read.FindSweep("s"); });
+  ASSERT_TRUE(sweep.has_value());
+  EXPECT_EQ(sweep->priority, -3);
+  EXPECT_EQ(sweep->max_failures, 3u);
+  EXPECT_EQ(sweep->created_ms, 1234);
+  EXPECT_EQ(sweep->unfinished, 3u);
+  EXPECT_EQ(sweep->steps_total, 300u);
+  EXPECT_FALSE(sweep->paused);
+  EXPECT_EQ(Read<std::string>([](ReadTransaction& read) { return read.GetSpecBlob(1); }),
+            std::string("spec\0blob", 9));
+  const core::GroupRow group = OnlyGroup();
+  EXPECT_EQ(group.spec.task, "dyck");
+  EXPECT_EQ(group.spec.depth, 2u);
+  EXPECT_EQ(group.spec.work_per_step, 1.5);
+  EXPECT_EQ(group.spec.keep, 2u);
+  EXPECT_EQ(group.first_job, 1u);
+  EXPECT_EQ(group.jobs, 3u);
+  EXPECT_EQ(group.counts.pending, 3u);
+  EXPECT_EQ(Job(3).seed, 12u);
+  EXPECT_EQ(Job(3).state, JobState::kPending);
+}
+
+TEST_P(StoreContract, IdsGoOnAcrossGroups) {
+  FillWith(3);
+  ASSERT_EQ(Write([&](WriteTransaction& tx) -> absl::Status {
+              COPPICE_ASSIGN_OR_RETURN(const core::GroupId group, tx.InsertGroup(GroupOf(1)));
+              COPPICE_ASSIGN_OR_RETURN(const core::JobId first, tx.InsertJobs(1, group, {5, 6}));
+              EXPECT_EQ(first, 4u);
+              return absl::OkStatus();
+            }),
+            absl::OkStatus());
+}
+
+TEST_P(StoreContract, MissingRowsAreNotFound) {
+  const absl::Status status = store_->Read([](ReadTransaction& read) {
+    EXPECT_TRUE(absl::IsNotFound(read.GetSweep(1).status()));
+    EXPECT_TRUE(absl::IsNotFound(read.GetSpecBlob(1).status()));
+    EXPECT_TRUE(absl::IsNotFound(read.GetJob(1).status()));
+    EXPECT_TRUE(absl::IsNotFound(read.GetAttempt(1, 1).status()));
+    EXPECT_FALSE(read.FindSweep("s")->has_value());
+    EXPECT_EQ(*read.NewestLogEpoch(1), 0u);
+    return absl::OkStatus();
+  });
+  EXPECT_TRUE(status.ok());
+}
+
+TEST_P(StoreContract, AFailedTransactionChangesNothing) {
+  const absl::Status status = Write([&](WriteTransaction& tx) -> absl::Status {
+    COPPICE_RETURN_IF_ERROR(Fill(tx, 3));
+    return absl::AbortedError("changed my mind");
+  });
+  EXPECT_TRUE(absl::IsAborted(status));
+  EXPECT_THAT(
+      Read<std::vector<core::SweepRow>>([](ReadTransaction& read) { return read.ListSweeps(); }),
+      IsEmpty());
+  FillWith(1);  // and the next one works
+  EXPECT_EQ(Job(1).seed, 10u);
+}
+
+TEST_P(StoreContract, AFailedSavepointUndoesItsOwnWritesAlone) {
+  FillWith(2);
+  ASSERT_EQ(Write([&](WriteTransaction& tx) -> absl::Status {
+              EXPECT_EQ(tx.Savepoint([&] {
+                return tx.InsertEvent(1, {1, 1, "kept", ""});
+              }),
+                        absl::OkStatus());
+              EXPECT_TRUE(absl::IsAborted(tx.Savepoint([&]() -> absl::Status {
+                COPPICE_RETURN_IF_ERROR(tx.InsertEvent(1, {2, 1, "lost", ""}));
+                COPPICE_RETURN_IF_ERROR(tx.InsertMetricRow(1, 1, {10, {{"lost_name", 1}}}));
+                return absl::AbortedError("no");
+              })));
+              return tx.Savepoint([&]() -> absl::Status {
+                // The name was interned in the savepoint that was undone: it must be interned
+                // again.
+                return tx.InsertMetricRow(1, 1, {10, {{"lost_name", 2}}});
+              });
+            }),
+            absl::OkStatus());
+  const auto events = Read<std::vector<core::JobEvent>>(
+      [](ReadTransaction& read) { return read.ListEvents(1, 10); });
+  ASSERT_THAT(events, SizeIs(1));
+  EXPECT_EQ(events[0].type, "kept");
+  core::MetricsScan scan;
+  scan.job_id = 1;
+  const auto rows = Rows(scan);
+  ASSERT_THAT(rows, SizeIs(1));
+  EXPECT_EQ(rows[0].row.values[0].name, "lost_name");
+  EXPECT_EQ(rows[0].row.values[0].value, 2);
+}
+
+TEST_P(StoreContract, UpdatingAJobKeepsEveryCounter) {
+  FillWith(3);
+  ASSERT_EQ(Update(1,
+                   [](JobRow& job) {
+                     job.state = JobState::kRunning;
+                     job.worker = "w";
+                     job.epoch = 1;
+                   }),
+            absl::OkStatus());
+  ASSERT_EQ(Update(1, [](JobRow& job) { job.step = 40; }), absl::OkStatus());
+  core::GroupRow group = OnlyGroup();
+  EXPECT_EQ(group.counts.pending, 2u);
+  EXPECT_EQ(group.counts.running, 1u);
+  EXPECT_EQ(group.steps_done, 40u);
+  EXPECT_EQ(group.open_steps, 40u);
+  ASSERT_EQ(Update(1,
+                   [](JobRow& job) {
+                     job.state = JobState::kSucceeded;
+                     job.worker = "";
+                     job.step = 100;
+                   }),
+            absl::OkStatus());
+  group = OnlyGroup();
+  EXPECT_EQ(group.counts.running, 0u);
+  EXPECT_EQ(group.counts.succeeded, 1u);
+  EXPECT_EQ(group.steps_done, 100u);
+  EXPECT_EQ(group.open_steps, 0u);
+  EXPECT_EQ(Read<core::SweepRow>([](ReadTransaction& read) { return read.GetSweep(1); }).unfinished,
+            2u);
+}
+
+TEST_P(StoreContract, EveryColumnOfAJobComesBack) {
+  FillWith(1);
+  JobRow want;
+  ASSERT_EQ(Update(1,
+                   [&](JobRow& job) {
+                     job = {1,   1,     1, 10, JobState::kRunning, 30, 40, 20, 7, 3, 2, 4, 99,
+                            "w", "why", 5, 6};
+                     want = job;
+                   }),
+            absl::OkStatus());
+  const JobRow got = Job(1);
+  EXPECT_EQ(std::tie(got.state, got.step, got.best_step, got.checkpoint_step, got.epoch,
+                     got.attempts, got.failures),
+            std::tie(want.state, want.step, want.best_step, want.checkpoint_step, want.epoch,
+                     want.attempts, want.failures));
+  EXPECT_EQ(std::tie(got.forgiven_epoch, got.not_before_ms, got.worker, got.reason, got.started_ms,
+                     got.finished_ms),
+            std::tie(want.forgiven_epoch, want.not_before_ms, want.worker, want.reason,
+                     want.started_ms, want.finished_ms));
+}
+
+TEST_P(StoreContract, AnUpdateFromAnotherStateOrEpochIsRefused) {
+  FillWith(1);
+  const JobRow pending = Job(1);
+  ASSERT_EQ(Update(1, [](JobRow& job) { job.epoch = 1; }), absl::OkStatus());
+  EXPECT_TRUE(absl::IsInternal(
+      Write([&](WriteTransaction& tx) { return tx.UpdateJob(pending, pending); })));
+}
+
+TEST_P(StoreContract, AStateOutsideItsRangeIsRefused) {
+  FillWith(1);
+  EXPECT_FALSE(Update(1, [](JobRow& job) { job.state = static_cast<JobState>(9); }).ok());
+  EXPECT_FALSE(Update(1, [](JobRow& job) { job.state = JobState::kRunning; }).ok())
+      << "RUNNING without a worker";
+  EXPECT_EQ(Job(1).state, JobState::kPending);
+}
+
+TEST_P(StoreContract, RowsWithoutTheirParentAreRefused) {
+  AttemptRow attempt;
+  attempt.job_id = 77;
+  attempt.epoch = 1;
+  attempt.worker = "w";
+  EXPECT_FALSE(Write([&](WriteTransaction& tx) { return tx.InsertAttempt(attempt); }).ok());
+}
+
+TEST_P(StoreContract, ScansTakeTheWantedStatesInOrderAndStopWhenTold) {
+  FillWith(6);
+  for (const core::JobId id : {2, 5}) {
+    ASSERT_EQ(Update(id, [](JobRow& job) { job.state = JobState::kCancelled; }), absl::OkStatus());
+  }
+  const auto scan = [&](StateSet states, size_t stop) {
+    std::vector<core::JobId> ids;
+    EXPECT_TRUE(store_
+                    ->Read([&](ReadTransaction& read) {
+                      return read.ScanJobs(2, 6, states, [&](const JobRow& job) {
+                        ids.push_back(job.id);
+                        return ids.size() < stop;
+                      });
+                    })
+                    .ok());
+    return ids;
+  };
+  EXPECT_THAT(scan(StateSet::All(), 99), ElementsAre(2, 3, 4, 5, 6));
+  EXPECT_THAT(scan(StateSet({JobState::kCancelled}), 99), ElementsAre(2, 5));
+  EXPECT_THAT(scan(StateSet({JobState::kPending}), 2), ElementsAre(3, 4));
+}
+
+TEST_P(StoreContract, AttemptsAreFoundByTheirRequestWhileTheyRun) {
+  FillWith(3);
+  AttemptRow attempt;
+  attempt.worker = "w";
+  attempt.request_id = "r";
+  attempt.epoch = 1;
+  attempt.granted_ms = 5;
+  attempt.start_step = attempt.row_step = 20;
+  for (const core::JobId job : {2, 1, 3}) {
+    attempt.job_id = job;
+    ASSERT_EQ(Write([&](WriteTransaction& tx) { return tx.InsertAttempt(attempt); }),
+              absl::OkStatus());
+  }
+  attempt = Read<AttemptRow>([](ReadTransaction& read) { return read.GetAttempt(2, 1); });
+  EXPECT_EQ(attempt.start_step, 20u);
+  attempt.outcome = "failed";
+  attempt.kind = "nan";
+  attempt.message = "m";
+  attempt.log_tail = "tail";
+  attempt.last_sequence = 9;
+  ASSERT_EQ(Write([&](WriteTransaction& tx) { return tx.UpdateAttempt(attempt); }),
+            absl::OkStatus());
+  const auto open = Read<std::vector<AttemptRow>>(
+      [](ReadTransaction& read) { return read.FindOpenAttempts("w", "r"); });
+  ASSERT_THAT(open, SizeIs(2));
+  EXPECT_EQ(open[0].job_id, 1u);
+  EXPECT_EQ(open[1].job_id, 3u);
+  const auto ended = Read<AttemptRow>([](ReadTransaction& read) { return read.GetAttempt(2, 1); });
+  EXPECT_EQ(ended.log_tail, "tail");
+  EXPECT_EQ(ended.last_sequence, 9u);
+  EXPECT_THAT(Read<std::vector<AttemptRow>>(
+                  [](ReadTransaction& read) { return read.FindOpenAttempts("x", "r"); }),
+              IsEmpty());
+}
+
+TEST_P(StoreContract, TheNewestEventsComeOldestFirst) {
+  FillWith(1);
+  for (int i = 1; i <= 5; ++i) {
+    ASSERT_EQ(Write([&](WriteTransaction& tx) {
+                return tx.InsertEvent(1, {i, 1, absl::StrCat("e", i), ""});
+              }),
+              absl::OkStatus());
+  }
+  const auto events = Read<std::vector<core::JobEvent>>(
+      [](ReadTransaction& read) { return read.ListEvents(1, 3); });
+  ASSERT_THAT(events, SizeIs(3));
+  EXPECT_EQ(events[0].type, "e3");
+  EXPECT_EQ(events[2].type, "e5");
+}
+
+TEST_P(StoreContract, CheckpointsAreListedByStateNewestFirst) {
+  FillWith(1);
+  ASSERT_EQ(Write([&](WriteTransaction& tx) -> absl::Status {
+              for (const auto& [epoch, step] :
+                   std::vector<std::pair<uint64_t, uint32_t>>{{1, 20}, {1, 40}, {2, 40}}) {
+                COPPICE_RETURN_IF_ERROR(tx.InsertCheckpoint(
+                    {1, epoch, step, absl::StrCat("p", epoch, step), "d", 8, 3}));
+              }
+              return tx.SetCheckpointState(1, 1, 20, CheckpointState::kDropped);
+            }),
+            absl::OkStatus());
+  const auto listed = Read<std::vector<Checkpoint>>(
+      [](ReadTransaction& read) { return read.ListCheckpoints(1, CheckpointState::kListed); });
+  ASSERT_THAT(listed, SizeIs(2));
+  EXPECT_EQ(listed[0].epoch, 2u);
+  EXPECT_EQ(listed[1].epoch, 1u);
+  EXPECT_EQ(listed[1].path, "p140");
+  const auto dropped = [&] {
+    return Read<std::vector<Checkpoint>>(
+        [](ReadTransaction& read) { return read.ListDroppedCheckpoints(10); });
+  };
+  ASSERT_THAT(dropped(), SizeIs(1));
+  EXPECT_EQ(dropped()[0].step, 20u);
+  ASSERT_EQ(Write([](WriteTransaction& tx) { return tx.DeleteDroppedCheckpoints(1); }),
+            absl::OkStatus());
+  EXPECT_THAT(dropped(), IsEmpty());
+  EXPECT_FALSE(Write([](WriteTransaction& tx) {
+                 return tx.SetCheckpointState(1, 1, 20, CheckpointState::kBad);
+               }).ok());
+}
+
+TEST_P(StoreContract, MetricsAreArchivedPastAStep) {
+  FillWith(2);
+  ASSERT_EQ(Write([&](WriteTransaction& tx) -> absl::Status {
+              for (uint32_t step = 10; step <= 30; step += 10) {
+                COPPICE_RETURN_IF_ERROR(
+                    tx.InsertMetricRow(1, 1, {step, {{"a", 1.0 * step}, {"b", 2.0 * step}}}));
+                COPPICE_RETURN_IF_ERROR(tx.InsertMetricRow(2, 1, {step, {{"a", 0}}}));
+              }
+              COPPICE_ASSIGN_OR_RETURN(const uint64_t archived, tx.ArchiveMetrics(1, 10));
+              EXPECT_EQ(archived, 4u);
+              return tx.InsertMetricRow(1, 2, {20, {{"a", -1}}});
+            }),
+            absl::OkStatus());
+  core::MetricsScan scan;
+  scan.job_id = 1;
+  EXPECT_THAT(Rows(scan), SizeIs(2));
+  scan.include_archived = true;
+  const auto all = Rows(scan);
+  ASSERT_THAT(all, SizeIs(4));
+  EXPECT_EQ(all[1].epoch, 1u);
+  EXPECT_TRUE(all[1].archived);
+  EXPECT_EQ(all[2].epoch, 2u);
+  EXPECT_FALSE(all[2].archived);
+  scan.after = true;
+  scan.after_step = 20;
+  scan.after_epoch = 1;
+  EXPECT_THAT(Rows(scan), SizeIs(2));
+  scan.names = {"b"};
+  ASSERT_THAT(Rows(scan), SizeIs(1));
+  EXPECT_EQ(Rows(scan)[0].row.step, 30u);
+  EXPECT_EQ(Read<uint64_t>([](ReadTransaction& read) { return read.CountMetricSteps(2, 20); }), 2u);
+  const auto latest = Read<std::vector<core::MetricValue>>(
+      [](ReadTransaction& read) { return read.LatestMetrics(1); });
+  ASSERT_THAT(latest, SizeIs(2));
+  EXPECT_EQ(latest[0].value, -1);
+  EXPECT_EQ(latest[1].value, 20);
+}
+
+TEST_P(StoreContract, AStepTakesOneRow) {
+  FillWith(1);
+  const auto insert = [](WriteTransaction& tx) {
+    return tx.InsertMetricRow(1, 1, {10, {{"a", 1}}});
+  };
+  ASSERT_EQ(Write(insert), absl::OkStatus());
+  EXPECT_FALSE(Write(insert).ok());
+}
+
+TEST_P(StoreContract, LogsAreReadFromAnOffsetAndTrimmedFromTheFront) {
+  FillWith(1);
+  ASSERT_EQ(Write([](WriteTransaction& tx) -> absl::Status {
+              COPPICE_RETURN_IF_ERROR(tx.AppendLog(1, 2, 0, "old\n"));
+              COPPICE_RETURN_IF_ERROR(tx.AppendLog(1, 3, 0, std::string("a\0b", 3)));
+              return tx.AppendLog(1, 3, 3, "second");
+            }),
+            absl::OkStatus());
+  const auto read_log = [&](uint64_t offset, uint64_t bytes) {
+    return Read<std::vector<core::LogChunk>>(
+        [&](ReadTransaction& read) { return read.ReadLog(1, 3, offset, bytes); });
+  };
+  EXPECT_EQ(Read<core::Epoch>([](ReadTransaction& read) { return read.NewestLogEpoch(1); }), 3u);
+  ASSERT_THAT(read_log(0, 100), SizeIs(2));
+  EXPECT_EQ(read_log(0, 100)[0].text, std::string("a\0b", 3));
+  EXPECT_THAT(read_log(0, 1), SizeIs(1));  // at least one
+  EXPECT_EQ(read_log(1, 100)[0].offset, 3u);
+  ASSERT_EQ(Write([](WriteTransaction& tx) { return tx.TrimLog(1, 3, 3); }), absl::OkStatus());
+  EXPECT_THAT(read_log(0, 100), SizeIs(1));
+}
+
+TEST_P(StoreContract, AWorkerIsKnownByItsName) {
+  core::WorkerRow worker;
+  worker.id = "id1";
+  worker.info = {"name", "instance", "host", "1.0", 2, 10, "cpu", true};
+  worker.draining = worker.preempt = true;
+  worker.registered_ms = 3;
+  worker.last_seen_ms = 4;
+  ASSERT_EQ(Write([&](WriteTransaction& tx) { return tx.PutWorker(worker); }), absl::OkStatus());
+  worker.id = "id2";
+  ASSERT_EQ(Write([&](WriteTransaction& tx) { return tx.PutWorker(worker); }), absl::OkStatus());
+  const auto workers =
+      Read<std::vector<core::WorkerRow>>([](ReadTransaction& read) { return read.ListWorkers(); });
+  ASSERT_THAT(workers, SizeIs(1));
+  EXPECT_EQ(workers[0].id, "id2");
+  EXPECT_EQ(workers[0].info.pack_width, 10u);
+  EXPECT_TRUE(workers[0].info.shared_checkpoints);
+  EXPECT_TRUE(workers[0].preempt);
+  EXPECT_EQ(workers[0].last_seen_ms, 4);
+}
+
+TEST_P(StoreContract, AFullDiskIsResourceExhaustedAndLosesOnlyWhatDidNotFit) {
+  OpenStore(256 << 10);
+  FillWith(1);
+  absl::Status status;
+  int written = 0;
+  while (status.ok() && written < 1000) {
+    status = Write([&](WriteTransaction& tx) {
+      return tx.Savepoint([&] {
+        return tx.AppendLog(1, 1, static_cast<uint64_t>(written) * 8192, std::string(8192, 'x'));
+      });
+    });
+    if (status.ok()) ++written;
+  }
+  EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
+  EXPECT_GT(written, 0);
+  const auto log = Read<std::vector<core::LogChunk>>(
+      [](ReadTransaction& read) { return read.ReadLog(1, 1, 0, 1 << 30); });
+  EXPECT_THAT(log, SizeIs(written));
+  ASSERT_EQ(Write([](WriteTransaction& tx) { return tx.TrimLog(1, 1, 1 << 30); }),
+            absl::OkStatus());
+  EXPECT_EQ(Write([](WriteTransaction& tx) { return tx.AppendLog(1, 2, 0, "room again"); }),
+            absl::OkStatus());
+}
+
+TEST_P(StoreContract, AReaderSeesOneSnapshotWhileTheWriterGoesOn) {
+  if (std::string(GetParam()) == "memory")
+    GTEST_SKIP() << "one connection: a reader excludes the writer";
+  FillWith(2);
+  absl::Notification reading;
+  absl::Notification written;
+  std::thread reader([&] {
+    const absl::Status status = store_->Read([&](ReadTransaction& read) -> absl::Status {
+      COPPICE_ASSIGN_OR_RETURN(const JobRow before, read.GetJob(1));
+      reading.Notify();
+      written.WaitForNotification();
+      COPPICE_ASSIGN_OR_RETURN(const JobRow after, read.GetJob(1));
+      EXPECT_EQ(before.state, after.state);
+      return absl::OkStatus();
+    });
+    EXPECT_TRUE(status.ok()) << status;
+  });
+  reading.WaitForNotification();
+  EXPECT_EQ(Update(1, [](JobRow& job) { job.state = JobState::kCancelled; }), absl::OkStatus());
+  written.Notify();
+  reader.join();
+  EXPECT_EQ(Job(1).state, JobState::kCancelled);
+}
+
+TEST_P(StoreContract, TheStoresNameAndContentSurviveReopening) {
+  FillWith(1);
+  const std::string id = store_->store_id();
+  EXPECT_EQ(id.size(), 32u);
+  if (std::string(GetParam()) == "memory") return;
+  OpenStore();
+  EXPECT_EQ(store_->store_id(), id);
+  EXPECT_EQ(Job(1).seed, 10u);
+}
+
+INSTANTIATE_TEST_SUITE_P(Stores, StoreContract, ::testing::Values("file", "memory"),
+                         [](const auto& info) { return std::string(info.param); });
+
+}  // namespace
+}  // namespace coppice::store

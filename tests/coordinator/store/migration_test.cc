@@ -1,0 +1,98 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/ids.h"
+#include "coordinator/store/schema.h"
+#include "coordinator/store/sqlite_store.h"
+
+namespace coppice::store {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+class MigrationTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::filesystem::create_directories(dir_);
+    Reopen();
+  }
+  void TearDown() override {
+    db_.reset();
+    std::filesystem::remove_all(dir_);
+  }
+  void Reopen() {
+    db_.reset();
+    db_ = *Database::Open(dir_ / "db", SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
+  }
+  int64_t Version() { return *db_->PragmaInt("user_version"); }
+
+  const std::filesystem::path dir_ =
+      std::filesystem::temp_directory_path() / absl::StrCat("coppice-migrate-", RandomId());
+  // Three versions of an imaginary schema; the third carries data over.
+  const std::vector<const char*> steps_ = {
+      "CREATE TABLE a (x INTEGER NOT NULL) STRICT; INSERT INTO a VALUES (1)",
+      "ALTER TABLE a ADD COLUMN y INTEGER NOT NULL DEFAULT 7",
+      "CREATE TABLE b (z INTEGER NOT NULL) STRICT; INSERT INTO b SELECT x + y FROM a",
+  };
+  std::unique_ptr<Database> db_;
+};
+
+TEST_F(MigrationTest, EveryEarlierVersionComesForwardWithItsData) {
+  for (size_t from = 0; from <= steps_.size(); ++from) {
+    db_.reset();
+    std::filesystem::remove(dir_ / "db");
+    Reopen();
+    if (from > 0) {
+      ASSERT_EQ(Migrate(*db_, {steps_.begin(), steps_.begin() + static_cast<long>(from)}),
+                absl::OkStatus());
+      ASSERT_EQ(Version(), static_cast<int64_t>(from));
+      Reopen();
+    }
+    ASSERT_EQ(Migrate(*db_, steps_), absl::OkStatus()) << "from version " << from;
+    EXPECT_EQ(Version(), 3);
+    Query query = db_->Prepare("SELECT z FROM b ORDER BY z");
+    ASSERT_TRUE(*query.Step());
+    EXPECT_EQ(query.Int(0), 8);
+    EXPECT_FALSE(*query.Step());
+  }
+}
+
+TEST_F(MigrationTest, AStepThatFailsLeavesTheVersionBeforeIt) {
+  const std::vector<const char*> broken = {steps_[0],
+                                           "CREATE TABLE c (x INTEGER) STRICT; CREATE NONSENSE"};
+  EXPECT_FALSE(Migrate(*db_, broken).ok());
+  EXPECT_EQ(Version(), 1);
+  EXPECT_FALSE(db_->in_transaction());
+  EXPECT_EQ(Migrate(*db_, steps_),
+            absl::OkStatus());  // nothing of the failed step stands in the way
+  EXPECT_EQ(Version(), 3);
+}
+
+TEST_F(MigrationTest, ANewerVersionIsRefusedNamingBoth) {
+  ASSERT_EQ(Migrate(*db_, steps_), absl::OkStatus());
+  const absl::Status status = Migrate(*db_, {steps_[0]});
+  EXPECT_TRUE(absl::IsFailedPrecondition(status));
+  EXPECT_THAT(std::string(status.message()), AllOf(HasSubstr("version 3"), HasSubstr("up to 1")));
+}
+
+TEST_F(MigrationTest, AnotherProgramsDatabaseIsRefusedAndLeftAlone) {
+  ASSERT_EQ(db_->Execute("CREATE TABLE theirs (x INTEGER)"), absl::OkStatus());
+  EXPECT_TRUE(absl::IsFailedPrecondition(Migrate(*db_, steps_)));
+  EXPECT_EQ(Version(), 0);
+  EXPECT_EQ(*db_->PragmaInt("application_id"), 0);
+}
+
+TEST_F(MigrationTest, TheShippedSchemaAppliesAndPassesSqlitesOwnChecks) {
+  ASSERT_EQ(Migrate(*db_, Migrations()), absl::OkStatus());
+  EXPECT_EQ(Version(), static_cast<int64_t>(Migrations().size()));
+  Query check = db_->Prepare("PRAGMA integrity_check");
+  ASSERT_TRUE(*check.Step());
+  EXPECT_EQ(check.Text(0), "ok");
+}
+
+}  // namespace
+}  // namespace coppice::store
