@@ -110,10 +110,14 @@ std::vector<std::string> GroupLines(const v1::SweepSpec& spec, const v1::Plan& p
 }  // namespace
 
 std::string PlanSentence(const v1::Plan& plan) {
-  return absl::StrCat(FormatCount(plan.jobs()), plan.jobs() == 1 ? " job in " : " jobs in ",
-                      FormatCount(plan.packs()), plan.packs() == 1 ? " pack" : " packs",
-                      " of up to ", plan.pack_width(), " seeds, ", FormatSteps(plan.steps_total()),
-                      " steps");
+  std::string text = absl::StrCat(FormatCount(plan.jobs()), plan.jobs() == 1 ? " job" : " jobs");
+  // A pack of one is a job.
+  if (plan.pack_width() > 1) {
+    absl::StrAppend(&text, " in ", FormatCount(plan.packs()),
+                    plan.packs() == 1 ? " pack" : " packs", " of up to ", plan.pack_width(),
+                    " seeds");
+  }
+  return absl::StrCat(text, ", ", FormatSteps(plan.steps_total()), " steps");
 }
 
 std::vector<std::string> PlanLines(const v1::SweepSpec& spec, const v1::Plan& plan,

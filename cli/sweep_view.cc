@@ -169,6 +169,10 @@ std::vector<std::string> ReasonLines(const SweepModel& model, const Terminal& te
   return lines;
 }
 
+std::string Rate(const v1::SweepSummary& summary) {
+  return FormatSteps(static_cast<uint64_t>(std::max(0.0, summary.seed_steps_per_second())));
+}
+
 }  // namespace
 
 std::string CountsText(const Terminal& terminal, const v1::JobCounts& counts) {
@@ -212,7 +216,7 @@ std::vector<std::string> SummaryLines(const v1::SweepSummary& summary, const Ter
   } else {
     absl::StrAppend(
         &bar, "  ",
-        FormatSteps(static_cast<uint64_t>(std::max(0.0, summary.seed_steps_per_second()))),
+        Rate(summary),
         " steps/s  ", summary.workers(), summary.workers() == 1 ? " worker" : " workers", "  ETA ",
         FormatDuration(summary.eta_seconds()));
   }
@@ -274,14 +278,16 @@ std::string ChangeLine(const SweepModel::Change& change) {
 
 std::string ProgressLine(const v1::SweepSummary& summary) {
   const v1::JobCounts& counts = summary.counts();
-  return absl::StrCat(
-      summary.name(), " ",
-      Percent(static_cast<double>(summary.steps_done()),
-              static_cast<double>(summary.steps_total())),
-      ": ", FormatCount(counts.succeeded() + counts.failed() + counts.cancelled()), " of ",
-      FormatCount(summary.jobs()), " jobs ended, ",
-      FormatSteps(static_cast<uint64_t>(std::max(0.0, summary.seed_steps_per_second()))),
-      " steps/s, ETA ", FormatDuration(summary.eta_seconds()));
+  std::string line =
+      absl::StrCat(summary.name(), " ",
+                   Percent(static_cast<double>(summary.steps_done()),
+                           static_cast<double>(summary.steps_total())),
+                   ": ", FormatCount(counts.succeeded() + counts.failed() + counts.cancelled()),
+                   " of ", FormatCount(summary.jobs()), " jobs ended");
+  if (counts.pending() + counts.running() == 0) return line;
+  absl::StrAppend(&line, ", ", Rate(summary), " steps/s, ETA ",
+                  FormatDuration(summary.eta_seconds()));
+  return line;
 }
 
 }  // namespace coppice::cli

@@ -19,6 +19,8 @@ constexpr absl::Duration kStartTimeout = absl::Minutes(2);
 constexpr absl::Duration kWorkerGrace = absl::Seconds(45);
 constexpr absl::Duration kCoordinatorGrace = absl::Seconds(20);
 constexpr size_t kTailLines = 12;
+// Few workers, and a person who watches: speed and steps arrive once a second.
+constexpr char kHeartbeat[] = "1s";
 constexpr char kPortFile[] = "coordinator.port";
 
 }  // namespace
@@ -39,12 +41,13 @@ std::string Daemons::LogPath(const std::string& name) const {
 absl::StatusOr<std::string> Daemons::StartCoordinator() {
   COPPICE_ASSIGN_OR_RETURN(const auto port_file, FileArrival::Of(paths_.run, kPortFile));
   COPPICE_ASSIGN_OR_RETURN(
-      coordinator_, Child::Start("coppice-coordinator",
-                                 {JoinPath(paths_.binaries, "coppice-coordinator"), "--data-dir",
-                                  JoinPath(paths_.run, "coordinator"), "--checkpoint-dir",
-                                  JoinPath(paths_.run, "checkpoints"), "--listen", "127.0.0.1:0",
-                                  "--port-file", JoinPath(paths_.run, kPortFile)},
-                                 LogPath("coordinator")));
+      coordinator_,
+      Child::Start("coppice-coordinator",
+                   {JoinPath(paths_.binaries, "coppice-coordinator"), "--data-dir",
+                    JoinPath(paths_.run, "coordinator"), "--checkpoint-dir",
+                    JoinPath(paths_.run, "checkpoints"), "--listen", "127.0.0.1:0", "--port-file",
+                    JoinPath(paths_.run, kPortFile), "--heartbeat", kHeartbeat},
+                   LogPath("coordinator")));
   const absl::Duration deadline = clock_->Monotonic() + kStartTimeout;
   for (;;) {
     const std::optional<std::string> address = port_file->Take();

@@ -60,7 +60,7 @@ absl::StatusOr<int> LocalRun::Run() {
   COPPICE_ASSIGN_OR_RETURN(address_, daemons_.StartCoordinator());
   COPPICE_ASSIGN_OR_RETURN(const std::unique_ptr<Client> client, Client::Create(address_));
   {
-    Session session(client.get(), file_.spec, options_.retry);
+    Session session(client.get(), file_.spec, options_.pack, options_.retry);
     const absl::Status followed = Follow(&session);
     follower_.Stop();
     COPPICE_RETURN_IF_ERROR(followed);
@@ -212,12 +212,18 @@ absl::StatusOr<int> RunLocal(const LocalOptions& options, Context* context) {
   COPPICE_RETURN_IF_ERROR(lock.status());
   COPPICE_ASSIGN_OR_RETURN(const auto signals, StopSignals::Block());
   Daemons daemons({dir, binaries}, signals.get(), Clock::Real());
+  const std::string again = absl::StrCat("coppice local ", options.spec, " --dir ", dir);
   absl::StatusOr<int> code = LocalRun(options, std::move(file), dir, context, &daemons).Run();
   const bool interrupted = absl::IsCancelled(code.status()) && daemons.interrupts() > 0;
   if (interrupted)
     context->out << "stopping: the workers write checkpoints (Ctrl-C again kills them)"
                  << std::endl;
   const bool clean = daemons.Stop(daemons.interrupts());
+  if (absl::IsInternal(code.status())) {
+    return absl::InternalError(absl::StrCat(std::string(code.status().message()),
+                                            "\nnothing checkpointed is lost: `", again,
+                                            "` continues"));
+  }
   if (!interrupted) return code;
   context->out << (clean ? "stopped; "
                          : "killed; everything since the last checkpoints is done again: ")

@@ -13,9 +13,10 @@ constexpr absl::Duration kPatience = absl::Seconds(30);
 
 }  // namespace
 
-Session::Session(Client* client, v1::SweepSpec spec, bool retry)
+Session::Session(Client* client, v1::SweepSpec spec, uint32_t pack_width, bool retry)
     : client_(client),
       spec_(std::move(spec)),
+      pack_width_(pack_width),
       retry_(retry),
       fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   thread_ = std::thread([this] { Run(); });
@@ -67,6 +68,7 @@ absl::StatusOr<v1::SubmitSweepResponse> Session::Submit() {
   COPPICE_RETURN_IF_ERROR(client_->CheckVersion());
   v1::SubmitSweepRequest request;
   *request.mutable_spec() = spec_;
+  request.set_pack_width(pack_width_);
   COPPICE_ASSIGN_OR_RETURN(v1::SubmitSweepResponse response, client_->Submit(request));
   if (retry_ && !response.created()) {
     v1::JobFilter filter;

@@ -27,9 +27,9 @@ class Session {
     std::optional<absl::Status> ended;
   };
 
-  // `client` must outlive it. With `retry`, failed and cancelled jobs of an earlier run go back in
-  // line.
-  Session(Client* client, v1::SweepSpec spec, bool retry);
+  // `client` must outlive it. `pack_width` is for the plan in the answer. With `retry`, failed and
+  // cancelled jobs of an earlier run go back in line.
+  Session(Client* client, v1::SweepSpec spec, uint32_t pack_width, bool retry);
   // Cancels the client's calls and waits for the thread.
   ~Session();
   Session(const Session&) = delete;
@@ -46,6 +46,7 @@ class Session {
 
   Client* const client_;
   const v1::SweepSpec spec_;
+  const uint32_t pack_width_;
   const bool retry_;
   const int fd_;
   absl::Mutex mutex_;

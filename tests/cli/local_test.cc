@@ -194,7 +194,7 @@ TEST_F(LocalTest, ASessionSubmitsFollowsAndCanBeStopped) {
   *update.mutable_summary() = coordinator.service().sweeps[0];
   coordinator.service().updates.push_back(update);
   const auto client = *Client::Create(coordinator.address());
-  Session session(client.get(), coordinator.service().spec, true);
+  Session session(client.get(), coordinator.service().spec, 2, true);
   bool submitted = false, news = false, ended = false;
   while (!ended) {
     pollfd waiting = {session.fd(), POLLIN, 0};
@@ -281,7 +281,8 @@ TEST_F(LocalCommandTest, ADeadWorkerEndsTheRunWithItsLog) {
   const CliResult result = Run();
   EXPECT_EQ(result.code, 1) << result.out;
   EXPECT_THAT(result.err, AllOf(HasSubstr("worker-1"), HasSubstr("exited with code 4"),
-                                HasSubstr("no memory left")));
+                                HasSubstr("no memory left"),
+                                HasSubstr("` continues")));
 }
 
 TEST_F(LocalCommandTest, ASignalStopsCleanlyAndSaysHowToContinue) {
