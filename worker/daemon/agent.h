@@ -122,9 +122,6 @@ class Agent {
   Timer linger_timer_;
 };
 
-// What is wrong with a grant, OK when nothing is.
-absl::Status CheckGrant(const v1::AcquireLeasesResponse& grant, uint32_t pack_width);
-
 }  // namespace coppice::worker
 
 #endif  // COPPICE_WORKER_DAEMON_AGENT_H_

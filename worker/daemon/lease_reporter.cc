@@ -3,10 +3,10 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <type_traits>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/files.h"
+#include "worker/daemon/report_calls.h"
 #include "worker/daemon/scratch.h"
 #include "worker/daemon/text.h"
 
@@ -19,12 +19,6 @@ constexpr size_t kMaxReasonBytes = 4096;
 
 bool IsStream(const SpoolRecord& record) {
   return std::holds_alternative<v1::StreamMetricsRequest>(record);
-}
-
-std::string NameOf(const SpoolRecord& record) {
-  static constexpr const char* kNames[] = {"a report", "a checkpoint's commit", "the completion",
-                                           "the failure's report", "the release"};
-  return kNames[record.index()];
 }
 
 }  // namespace
@@ -237,8 +231,7 @@ void LeaseReporter::OnAnswer(const v1::StreamMetricsResponse& answer) {
   if (finished_) return;
   if (answer.stale()) return Lost("the coordinator says that its lease is over");
   if (!answer.error().empty()) {
-    return Refused(
-        absl::StrCat("the coordinator refused report ", answer.sequence(), ": ", answer.error()));
+    return Refused(absl::StrCat("the coordinator refused a report: ", answer.error()));
   }
   if (answer.sequence() > last_sequence_) {
     spdlog::warn("{}: report {} was acknowledged, but {} is the last", ToString(key()),
@@ -264,36 +257,8 @@ void LeaseReporter::CallFront() {
   if (calling_) return;
   calling_ = true;
   call_ = session_->Call(absl::StrCat(NameOf(queue_.front()), " of ", ToString(key())),
-                         AttemptOf(queue_.front()),
+                         CallFor(queue_.front(), environment_->coordinator, config_.upload_root),
                          [this](absl::Status status) { OnAnswered(status); });
-}
-
-Session::Attempt LeaseReporter::AttemptOf(const SpoolRecord& record) const {
-  CoordinatorClient* client = environment_->coordinator;
-  const std::string upload_root = config_.upload_root;
-  return [client, record, upload_root](const std::string& worker_id,
-                                       std::function<void(absl::Status)> answer) {
-    const auto just_status = [answer](const auto& response) { answer(response.status()); };
-    std::visit(
-        [&](auto message) {
-          using Message = decltype(message);
-          message.set_worker_id(worker_id);
-          if constexpr (std::is_same_v<Message, v1::CommitCheckpointRequest>) {
-            if (upload_root.empty()) {
-              client->CommitCheckpoint(message, just_status);
-            } else {
-              client->UploadCheckpoint(message, JoinPath(upload_root, message.path()), just_status);
-            }
-          } else if constexpr (std::is_same_v<Message, v1::CompleteJobRequest>) {
-            client->CompleteJob(message, just_status);
-          } else if constexpr (std::is_same_v<Message, v1::FailJobRequest>) {
-            client->FailJob(message, just_status);
-          } else if constexpr (std::is_same_v<Message, v1::ReleaseLeaseRequest>) {
-            client->ReleaseLease(message, just_status);
-          }
-        },
-        record);
-  };
 }
 
 void LeaseReporter::OnAnswered(const absl::Status& status) {
@@ -312,11 +277,11 @@ void LeaseReporter::OnAnswered(const absl::Status& status) {
   }
   const std::string reason =
       absl::StrCat("the coordinator refused ", NameOf(record), ": ", status.message());
-  if (absl::IsFailedPrecondition(status) &&
-      std::holds_alternative<v1::CommitCheckpointRequest>(record)) {
-    // Training is none the worse for a checkpoint that does not count, such as one that a
-    // preemption put before the row of its step. If it was the last one, the completion will be
-    // refused.
+  const bool left_out = absl::IsFailedPrecondition(status) || absl::IsDataLoss(status);
+  if (left_out && std::holds_alternative<v1::CommitCheckpointRequest>(record)) {
+    // Training is none the worse for a checkpoint that does not count: one that a preemption put
+    // before the row of its step, or one that an earlier process had uploaded and removed. If it
+    // was the last one, the completion will be refused.
     spdlog::warn("{}: {}", ToString(key()), reason);
     return Advance();
   }

@@ -34,8 +34,10 @@ std::string ToString(const LeaseKey& key);
 //   `on_finished` comes.
 // Durability: what is sent is on disk before, so a daemon that starts again resends it. On a disk
 // that refuses the spool, reports go on from memory: what a crash then loses lies behind the last
-// commit, and the next attempt computes it again. Failure codes of the coordinator: ABORTED or
-// NOT_FOUND end the lease (`on_lost`), other refusals fail the attempt (`on_refused`).
+// commit, and the next attempt computes it again.
+// Failure codes of the coordinator: ABORTED or NOT_FOUND end the lease (`on_lost`);
+// FAILED_PRECONDITION or DATA_LOSS for a commit leaves the checkpoint out; other refusals fail the
+// attempt (`on_refused`).
 class LeaseReporter {
  public:
   struct Hooks {
@@ -103,7 +105,6 @@ class LeaseReporter {
   void OnFlushed(uint64_t generation, std::vector<SpoolRecord> records);
   void Advance();
   void CallFront();
-  Session::Attempt AttemptOf(const SpoolRecord& record) const;
   void OnAnswered(const absl::Status& status);
   void OnCommitted(const v1::CommitCheckpointRequest& commit);
   void Refused(const std::string& reason);

@@ -197,7 +197,10 @@ void Session::OnTried(CallId id, uint64_t registration, const absl::Status& stat
     return Try(id);
   }
   if (MayPass(status)) {
-    if (!call.said && connected_) {
+    // That the coordinator is away is said once, by the heartbeat, and a cancelled call was
+    // cancelled by us or by its end.
+    const bool away = absl::IsUnavailable(status) || absl::IsCancelled(status);
+    if (!call.said && !away) {
       call.said = true;
       spdlog::warn("{} failed ({}); trying again", call.what, Text(status));
     }

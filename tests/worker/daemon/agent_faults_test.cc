@@ -6,6 +6,7 @@
 #include <csignal>
 
 #include "tests/worker/daemon/agent_fixture.h"
+#include "worker/daemon/grant_check.h"
 
 namespace coppice::worker {
 namespace {
@@ -196,6 +197,23 @@ TEST_F(AgentFaultsTest, ACheckpointThatDoesNotCountIsLeftOutAndTrainingGoesOn) {
   EXPECT_THAT(coordinator_.Seen("commit"), ElementsAre("commit 1:1 step 20"));
   EXPECT_THAT(coordinator_.Seen("fail"), IsEmpty());
   EXPECT_THAT(trainer.signals, IsEmpty());
+}
+
+TEST_F(AgentFaultsTest, AnUploadedFileThatIsGoneAfterARestartFailsNobody) {
+  config_.pack.checkpoints = {root_ + "/scratch", false};
+  std::filesystem::create_directory(root_ + "/scratch");
+  FakeTrainer& trainer = StartTraining(1);
+  trainer.Checkpoint(0, 10);
+  trainer.Checkpoint(0, 20);
+  Settle();
+  EXPECT_THAT(coordinator_.Seen("upload"), SizeIs(2));
+  KillAgent();
+  coordinator_.errors["UploadCheckpoint"] = {absl::DataLossError("no such file"),
+                                             absl::DataLossError("no such file")};
+  StartAgent();
+  Pass(absl::Seconds(1));
+  EXPECT_THAT(coordinator_.Seen("fail"), IsEmpty());
+  EXPECT_THAT(coordinator_.Seen("release"), ElementsAre("release 1:1 step 20"));
 }
 
 TEST_F(AgentFaultsTest, ACompletionThatIsRefusedFailsTheAttempt) {
