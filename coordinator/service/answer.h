@@ -3,6 +3,7 @@
 #define COPPICE_COORDINATOR_SERVICE_ANSWER_H_
 
 #include <grpcpp/support/server_callback.h>
+#include <spdlog/spdlog.h>
 
 #include <functional>
 #include <type_traits>
@@ -13,6 +14,14 @@
 #include "common/rpc/status.h"
 
 namespace coppice::service {
+
+// What the caller gets. What is nobody's fault but ours is also logged.
+inline grpc::Status Outcome(const absl::Status& status) {
+  if (absl::IsInternal(status) || absl::IsUnknown(status) || absl::IsDataLoss(status)) {
+    spdlog::error("a call failed: {}", status.ToString());
+  }
+  return rpc::ToGrpc(status);
+}
 
 // The core's `done` for a call: encodes the value into the response (which lives until Finish) and
 // finishes; an error becomes the call's status. `encode` takes T and returns void or a Status.
@@ -27,13 +36,13 @@ std::function<void(absl::StatusOr<T>)> Answer(grpc::ServerUnaryReactor* reactor,
         status = encode(*std::move(result));
       }
     }
-    reactor->Finish(rpc::ToGrpc(status));
+    reactor->Finish(Outcome(status));
   };
 }
 
 // For calls whose answer is only a status.
 inline std::function<void(absl::Status)> Answer(grpc::ServerUnaryReactor* reactor) {
-  return [reactor](absl::Status status) { reactor->Finish(rpc::ToGrpc(status)); };
+  return [reactor](absl::Status status) { reactor->Finish(Outcome(status)); };
 }
 
 // Refuses a request that did not pass validation.

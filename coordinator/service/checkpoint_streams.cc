@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "coordinator/service/answer.h"
 #include "coordinator/service/convert.h"
 
 namespace coppice::service {
@@ -118,7 +119,7 @@ void UploadStream::End(absl::Status status) {
     self->upload_.reset();
     absl::MutexLock lock(&self->mutex_);
     self->finished_ = true;
-    self->Finish(rpc::ToGrpc(status));
+    self->Finish(Outcome(status));
   };
   if (!context_.io->Add(finish)) finish();
 }

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "common/rpc/status.h"
+#include "coordinator/service/answer.h"
 #include "coordinator/service/convert.h"
 
 namespace coppice::service {
@@ -70,7 +70,7 @@ void MetricsStream::Advance() {
     const bool idle = !appending_ && !writing_;
     if (idle && (stop_.has_value() || (half_closed_ && drained))) {
       finished_ = true;
-      Finish(rpc::ToGrpc(stop_.value_or(absl::OkStatus())));
+      Finish(Outcome(stop_.value_or(absl::OkStatus())));
       return;
     }
     if (stop_.has_value()) return;

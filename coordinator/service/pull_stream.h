@@ -8,7 +8,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
-#include "common/rpc/status.h"
+#include "coordinator/service/answer.h"
 #include "coordinator/service/live_streams.h"
 
 namespace coppice::service {
@@ -109,7 +109,7 @@ class PullStream : public OwnedStream<grpc::ServerWriteReactor<Response>> {
   void FinishLocked(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (state_ == State::kFinished) return;
     state_ = State::kFinished;
-    this->Finish(rpc::ToGrpc(status));
+    this->Finish(Outcome(status));
   }
 
   absl::Mutex mutex_;

@@ -1,13 +1,73 @@
 #include "coordinator/service/sweep_service.h"
 
+#include <memory>
 #include <utility>
 
 #include "common/rpc/channel.h"
+#include "common/spec/spec.h"
 #include "coordinator/service/answer.h"
 #include "coordinator/service/convert.h"
 #include "coordinator/service/sweep_streams.h"
 
 namespace coppice::service {
+namespace {
+
+// One submission. The core compares specs byte by byte; a spec that only looks different (a default
+// written out, a list in another order) is submitted once more as it is stored, so that it counts
+// as sent again. Owner: the callbacks it hands out.
+class Submission : public std::enable_shared_from_this<Submission> {
+ public:
+  Submission(core::Coordinator* core, grpc::ServerUnaryReactor* reactor,
+             const v1::SubmitSweepRequest* request, v1::SubmitSweepResponse* response,
+             uint32_t pack_width)
+      : core_(core),
+        reactor_(reactor),
+        request_(request),
+        response_(response),
+        pack_width_(pack_width) {}
+
+  void Submit(core::SweepSpec spec) {
+    core_->SubmitSweep(
+        std::move(spec), pack_width_,
+        [self = shared_from_this()](const absl::StatusOr<core::SubmitResult>& result) {
+          if (absl::IsAlreadyExists(result.status())) return self->Compare(result.status());
+          self->Finish(result);
+        });
+  }
+
+ private:
+  void Compare(const absl::Status& refused) {
+    core_->GetSweep(request_->spec().name(), [self = shared_from_this(), refused](
+                                                 const absl::StatusOr<core::SweepDetails>& stored) {
+      v1::SweepSpec spec;
+      if (!stored.ok() || !spec.ParseFromString(stored->spec_blob) ||
+          !spec::SameSweep(spec, self->request_->spec())) {
+        return self->Finish(refused);
+      }
+      absl::StatusOr<core::SweepSpec> same = SweepSpecFromProto(spec);
+      if (!same.ok()) return self->Finish(refused);
+      self->core_->SubmitSweep(
+          *std::move(same), self->pack_width_,
+          [self](const absl::StatusOr<core::SubmitResult>& result) { self->Finish(result); });
+    });
+  }
+
+  void Finish(const absl::StatusOr<core::SubmitResult>& result) {
+    Answer<core::SubmitResult>(reactor_, [this](const core::SubmitResult& submitted) {
+      return ToProto(submitted, response_);
+    })(result);
+  }
+
+  core::Coordinator* const core_;
+  grpc::ServerUnaryReactor* const reactor_;
+  const v1::SubmitSweepRequest* const
+      request_;  // live until the reactor finishes, as the response does
+  v1::SubmitSweepResponse* const response_;
+  const uint32_t pack_width_;
+};
+
+}  // namespace
+
 grpc::ServerUnaryReactor* SweepServiceImpl::SubmitSweep(Context* context,
                                                         const v1::SubmitSweepRequest* request,
                                                         v1::SubmitSweepResponse* response) {
@@ -22,11 +82,8 @@ grpc::ServerUnaryReactor* SweepServiceImpl::SubmitSweep(Context* context,
                        return ToProto(plan, response->mutable_plan());
                      }));
   } else {
-    core_->SubmitSweep(
-        *std::move(spec), *width,
-        Answer<core::SubmitResult>(reactor, [response](const core::SubmitResult& result) {
-          return ToProto(result, response);
-        }));
+    std::make_shared<Submission>(core_, reactor, request, response, *width)
+        ->Submit(*std::move(spec));
   }
   return reactor;
 }

@@ -1,4 +1,5 @@
 // The coordinator as its users start it: flags, refusals, signals, restarts.
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
@@ -21,6 +22,7 @@ namespace {
 using ::testing::AnyOf;
 using ::testing::HasSubstr;
 using ::testing::MatchesRegex;
+using ::testing::Not;
 using testing::RunProcess;
 using testing::RunResult;
 using testing::Subprocess;
@@ -306,6 +308,39 @@ TEST(CoordinatorBinary, SigtermEndsWaitingCallsAndStreamsAndExitsWithZero) {
 TEST(CoordinatorBinary, SigintDoesTheSame) {
   TempDir dir;
   EXPECT_EQ(Coordinator(dir.Join("data")).Terminate(SIGINT), 0);
+}
+
+TEST(CoordinatorBinary, ASecondSignalEndsItAtOnce) {
+  TempDir dir;
+  Coordinator coordinator(dir.Join("data"));
+  // Whoever holds this lock (SQLite's for writers to the WAL) makes commits wait for 10 s.
+  const int shm = ::open(dir.Join("data/coppice.db-shm").c_str(), O_RDWR | O_CLOEXEC);
+  ASSERT_GE(shm, 0);
+  struct flock lock = {};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  lock.l_start = 120;
+  lock.l_len = 1;
+  ASSERT_EQ(::fcntl(shm, F_SETLK, &lock), 0);
+  v1::RegisterRequest request;
+  request.set_name("node1");
+  request.set_instance("i");
+  request.set_protocol(rpc::kProtocolVersion);
+  request.set_slots(1);
+  request.set_pack_width(1);
+  v1::RegisterResponse response;
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(1));
+  EXPECT_EQ(coordinator.workers->Register(&context, request, &response).error_code(),
+            grpc::StatusCode::DEADLINE_EXCEEDED);
+  coordinator.process().Signal(SIGTERM);
+  for (int i = 0; i < 400 && coordinator.process().err().find("got signal") == std::string::npos;
+       ++i) {
+    EXPECT_FALSE(coordinator.process().Wait(absl::Milliseconds(20)).has_value());
+  }
+  EXPECT_EQ(coordinator.Terminate(), 1);
+  EXPECT_THAT(coordinator.process().err(), Not(HasSubstr("stopped")));
+  ::close(shm);
 }
 
 TEST(CoordinatorBinary, KilledAndStartedAgainItKnowsAllThatItAcknowledged) {

@@ -212,6 +212,11 @@ TEST_F(Full, ASweepGoesFromSubmissionThroughFailureAndResumeToItsEnd) {
   EXPECT_TRUE(submitted.created());
   CALL_OK(sweeps_, SubmitSweep, submit, &submitted);
   EXPECT_FALSE(submitted.created());
+  std::swap(*submit.mutable_spec()->mutable_seeds()->Mutable(0),
+            *submit.mutable_spec()->mutable_seeds()->Mutable(1));
+  submit.mutable_spec()->mutable_model()->set_heads(8);
+  CALL_OK(sweeps_, SubmitSweep, submit, &submitted);
+  EXPECT_FALSE(submitted.created()) << "another order and a default written out mean the same";
   submit.mutable_spec()->mutable_train()->set_steps(30);
   {
     CallContext context;

@@ -1,71 +1,19 @@
-// What arrives.
-#include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
-
+// What arrives from workers.
 #include <algorithm>
 #include <cmath>
 #include <utility>
 
-#include "absl/strings/ascii.h"
-#include "absl/strings/numbers.h"
-#include "absl/strings/str_cat.h"
 #include "common/base/files.h"
-#include "common/base/status_macros.h"
 #include "common/rpc/channel.h"
-#include "common/spec/spec.h"
-#include "coordinator/service/convert.h"
+#include "coordinator/service/checks.h"
 
 namespace coppice::service {
 namespace {
-
-absl::Status Bad(absl::string_view field, absl::string_view what) {
-  return absl::InvalidArgumentError(absl::StrCat(field, " ", what));
-}
-
-absl::Status CheckText(absl::string_view field, absl::string_view text, size_t max_bytes) {
-  if (text.size() <= max_bytes) return absl::OkStatus();
-  return Bad(field, absl::StrCat("holds ", text.size(), " bytes; at most ", max_bytes));
-}
-
-// A name that is printed, logged and typed: not empty, no control characters.
-absl::Status CheckName(absl::string_view field, absl::string_view text,
-                       size_t max_bytes = kMaxNameBytes) {
-  if (text.empty()) return Bad(field, "is missing");
-  COPPICE_RETURN_IF_ERROR(CheckText(field, text, max_bytes));
-  for (const char c : text) {
-    if (absl::ascii_iscntrl(static_cast<unsigned char>(c))) {
-      return Bad(field, "holds a control character");
-    }
-  }
-  return absl::OkStatus();
-}
-
-absl::Status CheckCount(absl::string_view field, size_t count, size_t most) {
-  if (count <= most) return absl::OkStatus();
-  return Bad(field, absl::StrCat("holds ", count, " entries; at most ", most));
-}
-
-absl::Status CheckRange(absl::string_view field, uint64_t value, uint64_t low, uint64_t high) {
-  if (value >= low && value <= high) return absl::OkStatus();
-  return Bad(field, absl::StrCat("is ", value, "; use ", low, " to ", high));
-}
 
 bool IsDigest(const std::string& digest) {
   return digest.size() == 32 && std::all_of(digest.begin(), digest.end(), [](char c) {
            return absl::ascii_isdigit(static_cast<unsigned char>(c)) || (c >= 'a' && c <= 'f');
          });
-}
-
-// Field order is fixed and specs hold no map, so equal messages give equal bytes.
-std::string Serialize(const v1::SweepSpec& spec) {
-  std::string blob;
-  {
-    google::protobuf::io::StringOutputStream stream(&blob);
-    google::protobuf::io::CodedOutputStream coded(&stream);
-    coded.SetSerializationDeterministic(true);
-    spec.SerializeToCodedStream(&coded);
-  }
-  return blob;
 }
 
 template <typename Request>
@@ -92,110 +40,6 @@ absl::StatusOr<core::AttemptEnd> NamedEnd(const Request& request) {
 }
 
 }  // namespace
-
-absl::StatusOr<core::SweepSpec> SweepSpecFromProto(const v1::SweepSpec& spec) {
-  COPPICE_RETURN_IF_ERROR(spec::ProblemsToStatus(spec::ValidateSweepSpec(spec)));
-  core::SweepSpec out;
-  out.name = spec.name();
-  out.spec_blob = Serialize(spec);
-  out.priority = spec::Priority(spec);
-  out.max_failures = spec::MaxFailures(spec);
-  for (const std::string& task : spec.tasks()) {
-    for (const uint32_t depth : spec.depths()) {
-      const v1::RunConfig run = spec::ResolveRun(spec, task, depth);
-      core::GroupSpec group;
-      group.task = task;
-      group.depth = depth;
-      group.run_json = spec::RunConfigToJson(run);
-      group.steps = run.train().steps();
-      group.report_every = run.report().every();
-      group.checkpoint_every = run.checkpoint().every();
-      group.keep = run.checkpoint().keep();
-      group.keep_every = run.checkpoint().keep_every();
-      group.work_per_step = spec::WorkPerStep(run);
-      out.groups.push_back(std::move(group));
-    }
-  }
-  out.seeds.assign(spec.seeds().begin(), spec.seeds().end());
-  return out;
-}
-
-absl::StatusOr<uint32_t> PlanPackWidth(uint32_t pack_width) {
-  if (pack_width == 0) return kDefaultPackWidth;
-  COPPICE_RETURN_IF_ERROR(CheckRange("pack_width", pack_width, 1, kMaxPackWidth));
-  return pack_width;
-}
-
-absl::StatusOr<std::string> SweepNameFromProto(const std::string& name) {
-  COPPICE_RETURN_IF_ERROR(CheckName("name", name));
-  return name;
-}
-
-absl::StatusOr<core::JobId> JobIdFromProto(uint64_t job_id) {
-  if (job_id == 0) return Bad("job_id", "is missing");
-  return job_id;
-}
-
-absl::StatusOr<core::JobFilter> FilterFromProto(const v1::JobFilter& filter) {
-  if (filter.sweep().empty() && filter.job_ids().empty()) {
-    return Bad("filter.sweep", "is missing; name a sweep or list job_ids");
-  }
-  COPPICE_RETURN_IF_ERROR(CheckText("filter.sweep", filter.sweep(), kMaxNameBytes));
-  COPPICE_RETURN_IF_ERROR(CheckCount("filter.job_ids", filter.job_ids_size(), kMaxFilterEntries));
-  COPPICE_RETURN_IF_ERROR(CheckCount("filter.tasks", filter.tasks_size(), 100));
-  COPPICE_RETURN_IF_ERROR(CheckCount("filter.depths", filter.depths_size(), 1000));
-  COPPICE_RETURN_IF_ERROR(CheckCount("filter.seeds", filter.seeds_size(), kMaxFilterEntries));
-  COPPICE_RETURN_IF_ERROR(CheckCount("filter.states", filter.states_size(), 16));
-  core::JobFilter out;
-  out.sweep = filter.sweep();
-  for (const uint64_t id : filter.job_ids()) {
-    COPPICE_RETURN_IF_ERROR(JobIdFromProto(id).status());
-    out.job_ids.push_back(id);
-  }
-  for (const std::string& task : filter.tasks()) {
-    COPPICE_RETURN_IF_ERROR(CheckName("filter.tasks", task));
-    out.tasks.push_back(task);
-  }
-  out.depths.assign(filter.depths().begin(), filter.depths().end());
-  out.seeds.assign(filter.seeds().begin(), filter.seeds().end());
-  for (const int state : filter.states()) {
-    if (state == v1::JOB_STATE_UNSPECIFIED || !v1::JobState_IsValid(state)) {
-      return Bad("filter.states", absl::StrCat("holds ", state, ", which is no job state"));
-    }
-    out.states.push_back(static_cast<core::JobState>(state));
-  }
-  return out;
-}
-
-absl::StatusOr<PageRequest> PageFromProto(const v1::ListJobsRequest& request) {
-  PageRequest out;
-  COPPICE_ASSIGN_OR_RETURN(out.filter, FilterFromProto(request.filter()));
-  COPPICE_RETURN_IF_ERROR(CheckRange("page_size", request.page_size(), 0, kMaxPageSize));
-  out.limit = request.page_size() == 0 ? kDefaultPageSize : request.page_size();
-  if (!request.page_token().empty() &&
-      (request.page_token().size() > 20 || !absl::SimpleAtoi(request.page_token(), &out.after))) {
-    return Bad("page_token", "is not one that an earlier answer gave");
-  }
-  return out;
-}
-
-absl::StatusOr<core::MetricsQuery> MetricsQueryFromProto(const v1::GetMetricsRequest& request) {
-  core::MetricsQuery query;
-  COPPICE_ASSIGN_OR_RETURN(query.filter, FilterFromProto(request.filter()));
-  COPPICE_RETURN_IF_ERROR(CheckCount("names", request.names_size(), 1000));
-  for (const std::string& name : request.names()) {
-    COPPICE_RETURN_IF_ERROR(CheckName("names", name));
-    query.names.push_back(name);
-  }
-  query.from_step = request.from_step();
-  query.include_archived = request.include_archived();
-  return query;
-}
-
-absl::StatusOr<std::string> WorkerNameFromProto(const std::string& name_or_id) {
-  COPPICE_RETURN_IF_ERROR(CheckName("worker", name_or_id));
-  return name_or_id;
-}
 
 absl::StatusOr<RegisterArguments> RegisterFromProto(const v1::RegisterRequest& request) {
   if (request.protocol() != rpc::kProtocolVersion) {

@@ -1,0 +1,49 @@
+// The small checks that request decoding is made of. Each is INVALID_ARGUMENT and names the field.
+#ifndef COPPICE_COORDINATOR_SERVICE_CHECKS_H_
+#define COPPICE_COORDINATOR_SERVICE_CHECKS_H_
+
+#include "absl/status/status.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "common/base/status_macros.h"
+#include "coordinator/service/convert.h"
+
+namespace coppice::service {
+
+inline absl::Status Bad(absl::string_view field, absl::string_view what) {
+  return absl::InvalidArgumentError(absl::StrCat(field, " ", what));
+}
+
+inline absl::Status CheckText(absl::string_view field, absl::string_view text, size_t max_bytes) {
+  if (text.size() <= max_bytes) return absl::OkStatus();
+  return Bad(field, absl::StrCat("holds ", text.size(), " bytes; at most ", max_bytes));
+}
+
+// A name that is printed, logged and typed: not empty, no control characters.
+inline absl::Status CheckName(absl::string_view field, absl::string_view text,
+                              size_t max_bytes = kMaxNameBytes) {
+  if (text.empty()) return Bad(field, "is missing");
+  COPPICE_RETURN_IF_ERROR(CheckText(field, text, max_bytes));
+  for (const char c : text) {
+    if (absl::ascii_iscntrl(static_cast<unsigned char>(c))) {
+      return Bad(field, "holds a control character");
+    }
+  }
+  return absl::OkStatus();
+}
+
+inline absl::Status CheckCount(absl::string_view field, size_t count, size_t most) {
+  if (count <= most) return absl::OkStatus();
+  return Bad(field, absl::StrCat("holds ", count, " entries; at most ", most));
+}
+
+inline absl::Status CheckRange(absl::string_view field, uint64_t value, uint64_t low,
+                               uint64_t high) {
+  if (value >= low && value <= high) return absl::OkStatus();
+  return Bad(field, absl::StrCat("is ", value, "; use ", low, " to ", high));
+}
+
+}  // namespace coppice::service
+
+#endif  // COPPICE_COORDINATOR_SERVICE_CHECKS_H_
