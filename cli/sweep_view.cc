@@ -214,11 +214,9 @@ std::vector<std::string> SummaryLines(const v1::SweepSummary& summary, const Ter
           FormatDuration(static_cast<double>(summary.finished_ms() - summary.created_ms()) / 1e3));
     }
   } else {
-    absl::StrAppend(
-        &bar, "  ",
-        Rate(summary),
-        " steps/s  ", summary.workers(), summary.workers() == 1 ? " worker" : " workers", "  ETA ",
-        FormatDuration(summary.eta_seconds()));
+    absl::StrAppend(&bar, "  ", Rate(summary), " steps/s  ", summary.workers(),
+                    summary.workers() == 1 ? " worker" : " workers", "  ETA ",
+                    FormatDuration(summary.eta_seconds()));
   }
   return {head, bar};
 }

@@ -29,6 +29,9 @@ absl::StatusOr<int> Cancel(const Options& options, Context* context) {
   COPPICE_ASSIGN_OR_RETURN(const v1::CancelJobsResponse response, client->CancelJobs(filter));
   if (context->json) {
     context->out << ToJson(response);
+  } else if (response.cancelled() == 0) {
+    context->out << "every job of " << filter.sweep()
+                 << " that matches has ended already; nothing changed\n";
   } else {
     context->out << "cancelled " << FormatCount(response.cancelled()) << Jobs(response.cancelled())
                  << " of " << filter.sweep() << "; `coppice retry` brings them back\n";
