@@ -4,15 +4,11 @@
 
 namespace coppice::trainer {
 
-int ListKernels(NamedKernels out[3]) {
+int ListKernels(NamedKernels out[2]) {
   int count = 0;
   out[count++] = {"baseline", &kBaselineKernels};
 #ifdef COPPICE_X86_KERNELS
   if (__builtin_cpu_supports("avx2")) out[count++] = {"avx2", &kAvx2Kernels};
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq")) {
-    out[count++] = {"avx512", &kAvx512Kernels};
-  }
 #endif
   return count;
 }
@@ -20,7 +16,7 @@ int ListKernels(NamedKernels out[3]) {
 template <>
 const Kernels<float>& GetKernels<float>() {
   static const Kernels<float>* const widest = [] {
-    NamedKernels all[3];
+    NamedKernels all[2];
     return all[ListKernels(all) - 1].kernels;
   }();
   return *widest;

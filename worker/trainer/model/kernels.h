@@ -127,7 +127,7 @@ struct NamedKernels {
   const char* name;
   const Kernels<float>* kernels;
 };
-int ListKernels(NamedKernels out[3]);
+int ListKernels(NamedKernels out[2]);
 
 // Elements of P for these sequences.
 int64_t AttentionWeightCount(const Rows& rows, int64_t heads);

@@ -9,7 +9,6 @@ extern const Kernels<float> kBaselineKernels;
 extern const Kernels<double> kDoubleKernels;
 #ifdef COPPICE_X86_KERNELS
 extern const Kernels<float> kAvx2Kernels;
-extern const Kernels<float> kAvx512Kernels;
 #endif
 
 }  // namespace coppice::trainer
