@@ -23,8 +23,8 @@ struct WorkerFlags {
   int slots = 1;
   int pack = 1;
   bool shared_checkpoints = true;  // false: checkpoints travel over gRPC
-  std::string trainer;             // empty: the real one
-  std::vector<std::string> extra;
+  std::string trainer = {};        // empty: the real one
+  std::vector<std::string> extra = {};
 };
 
 // Leases are short (2 s) so that tests of lost workers end soon. Not thread-safe.

@@ -71,6 +71,8 @@ TEST_F(LocalTest, RunsToTheEndAndASecondCallFindsItFinished) {
 TEST_F(LocalTest, CtrlCStopsCleanlyAndTheSameCommandContinues) {
   ASSERT_EQ(RunProcess(Command("calm"), {}, absl::Seconds(180)).code, 0);
   {
+    // A folder must be there to be watched.
+    std::filesystem::create_directory(dir_.Join("stopped"));
     Subprocess interrupted(Command("stopped"));
     ASSERT_TRUE(AwaitFile(dir_.Join("stopped/coordinator.port"), absl::Seconds(30))) << interrupted.err();
     const std::string address = testing::ReadAll(dir_.Join("stopped/coordinator.port"));
