@@ -32,15 +32,23 @@ absl::Status CheckCommit(const CheckpointCommit& commit, const AttemptRow& attem
   return absl::OkStatus();
 }
 
-// A job that falls back to this checkpoint must find every row up to it.
-absl::Status CheckRows(Transaction& tx, const CheckpointCommit& commit, const GroupSpec& spec) {
-  COPPICE_ASSIGN_OR_RETURN(const uint64_t rows,
-                           tx.read().CountMetricSteps(commit.lease.job_id, commit.step));
+// A job that falls back to this checkpoint must find every row up to it. The row of its own step
+// may be due: an evaluation that a preemption interrupted is done again after the resume. True: it
+// is.
+absl::StatusOr<bool> CheckRows(Transaction& tx, const CheckpointCommit& commit,
+                               const GroupSpec& spec) {
+  const JobId job = commit.lease.job_id;
+  COPPICE_ASSIGN_OR_RETURN(const uint64_t rows, tx.read().CountMetricSteps(job, commit.step));
   const uint64_t expected = ReportSteps(spec, commit.step);
-  if (rows == expected) return absl::OkStatus();
-  return absl::FailedPreconditionError(absl::StrCat("checkpoint of job ", commit.lease.job_id,
-                                                    " at step ", commit.step, ": ", rows, " of ",
-                                                    expected, " report rows up to it are durable"));
+  if (rows == expected) return false;
+  if (commit.step > 0) {
+    COPPICE_ASSIGN_OR_RETURN(const uint64_t before,
+                             tx.read().CountMetricSteps(job, commit.step - 1));
+    if (before == rows && before == ReportSteps(spec, commit.step - 1)) return true;
+  }
+  return absl::FailedPreconditionError(absl::StrCat("checkpoint of job ", job, " at step ",
+                                                    commit.step, ": ", rows, " of ", expected,
+                                                    " report rows up to it are durable"));
 }
 
 absl::Status DropOld(Transaction& tx, JobId job_id, const GroupSpec& spec) {
@@ -92,10 +100,11 @@ absl::Status CommitCheckpoint(Transaction& tx, const CheckpointCommit& commit) {
       commit.step < listed.front().step) {
     return absl::OkStatus();
   }
-  COPPICE_RETURN_IF_ERROR(CheckRows(tx, commit, group->spec));
+  COPPICE_ASSIGN_OR_RETURN(const bool row_due, CheckRows(tx, commit, group->spec));
 
   COPPICE_RETURN_IF_ERROR(tx.write().InsertCheckpoint(
-      {job.id, job.epoch, commit.step, commit.path, commit.digest, commit.bytes, tx.now_ms()}));
+      {job.id, job.epoch, commit.step, commit.path, commit.digest, commit.bytes, tx.now_ms()},
+      row_due));
   COPPICE_RETURN_IF_ERROR(DropOld(tx, job.id, group->spec));
   JobRow after = job;
   after.checkpoint_step = commit.step;
@@ -137,10 +146,11 @@ absl::StatusOr<std::optional<Checkpoint>> RejectCheckpoint(Transaction& tx,
   if (!was_current) return current;
   const uint32_t step = current.has_value() ? current->step : 0;
 
-  COPPICE_RETURN_IF_ERROR(tx.write().ArchiveMetrics(job.id, step).status());
+  COPPICE_ASSIGN_OR_RETURN(const uint32_t last_row, LastRowOf(tx.read(), current));
+  COPPICE_RETURN_IF_ERROR(tx.write().ArchiveMetrics(job.id, last_row).status());
   COPPICE_ASSIGN_OR_RETURN(AttemptRow attempt, tx.read().GetAttempt(job.id, job.epoch));
   attempt.start_step = step;
-  attempt.row_step = step;
+  attempt.row_step = last_row;
   COPPICE_RETURN_IF_ERROR(tx.write().UpdateAttempt(attempt));
   JobRow after = job;
   after.checkpoint_step = step;

@@ -7,7 +7,6 @@
 #include "absl/base/call_once.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/executor.h"
-#include "common/base/files.h"
 #include "common/base/ids.h"
 #include "common/base/status_macros.h"
 #include "coordinator/core/commands.h"
@@ -27,7 +26,6 @@ constexpr size_t kMaxExpiriesPerBatch = 256;
 constexpr absl::Duration kRetryPause = absl::Seconds(1);
 constexpr absl::Duration kTimerSlack = absl::Milliseconds(100);
 constexpr absl::Duration kMaxWait = absl::Minutes(10);
-constexpr char kStoreFile[] = ".coppice-store";
 
 // Purpose: wires the parts together: the writer runs commands, readers answer queries, the hub
 // tells watchers, one timer wakes the writer.
@@ -44,7 +42,6 @@ class CoordinatorImpl : public Coordinator {
   absl::Status Start() {
     std::vector<Checkpoint> dropped;
     COPPICE_RETURN_IF_ERROR(Recover(store_, clock_, memory_, dropped));
-    COPPICE_RETURN_IF_ERROR(MarkCheckpointRoot());
     remover_.Remove(std::move(dropped));
     started_ms_ = clock_.NowMillis();
     writer_ = std::make_shared<Writer>(
@@ -231,7 +228,6 @@ class CoordinatorImpl : public Coordinator {
   template <typename T>
   void Read(std::function<absl::StatusOr<T>(ReadTransaction&)> body, Done<T> done);
 
-  absl::Status MarkCheckpointRoot();
   std::vector<Command> PlanDue();
   void EndTurn();
   void SetTimer(absl::Duration now);
@@ -349,18 +345,6 @@ void CoordinatorImpl::AcquireLeases(AcquireRequest request, std::function<bool()
     if (!call->waits) call->done(*std::move(call->grant));
   };
   Submit(std::move(command));
-}
-
-// A worker that looks at the checkpoint root through its own mount tells by this file whether it
-// sees the same folder.
-absl::Status CoordinatorImpl::MarkCheckpointRoot() {
-  const std::string& root = memory_.options.checkpoint_root;
-  if (root.empty()) return absl::OkStatus();
-  COPPICE_RETURN_IF_ERROR(MakeDirectories(root));
-  const std::string path = JoinPath(root, kStoreFile);
-  const auto present = ReadFile(path);
-  if (present.ok() && *present == memory_.store_id) return absl::OkStatus();
-  return WriteFileAtomically(path, memory_.store_id);
 }
 
 std::vector<Command> CoordinatorImpl::PlanDue() {

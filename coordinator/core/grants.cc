@@ -13,15 +13,20 @@ namespace {
 constexpr size_t kMaxGrantsPerBatch = 128;
 constexpr uint32_t kMaxPackWidth = 4096;
 
-absl::StatusOr<Lease> MakeLease(Transaction& tx, const JobRow& job, const GroupInfo& group) {
+absl::StatusOr<std::optional<Checkpoint>> CurrentCheckpoint(Transaction& tx, JobId id) {
+  COPPICE_ASSIGN_OR_RETURN(auto checkpoints,
+                           tx.read().ListCheckpoints(id, CheckpointState::kListed));
+  if (checkpoints.empty()) return std::optional<Checkpoint>();
+  return std::optional<Checkpoint>(std::move(checkpoints.front()));
+}
+
+Lease MakeLease(const JobRow& job, const GroupInfo& group, std::optional<Checkpoint> resume) {
   Lease lease;
   lease.ref = {job.id, job.epoch};
   lease.seed = job.seed;
   lease.sweep = group.sweep->name;
   lease.checkpoint_dir = CheckpointDir(lease.sweep, lease.ref);
-  COPPICE_ASSIGN_OR_RETURN(const auto checkpoints,
-                           tx.read().ListCheckpoints(job.id, CheckpointState::kListed));
-  if (!checkpoints.empty()) lease.resume = checkpoints.front();
+  lease.resume = std::move(resume);
   return lease;
 }
 
@@ -29,6 +34,8 @@ absl::StatusOr<Lease> MakeLease(Transaction& tx, const JobRow& job, const GroupI
 absl::StatusOr<Lease> GrantJob(Transaction& tx, JobId id, const GroupInfo& group,
                                const AcquireRequest& request, const std::string& worker) {
   COPPICE_ASSIGN_OR_RETURN(const JobRow before, tx.read().GetJob(id));
+  COPPICE_ASSIGN_OR_RETURN(std::optional<Checkpoint> resume, CurrentCheckpoint(tx, id));
+  COPPICE_ASSIGN_OR_RETURN(const uint32_t last_row, LastRowOf(tx.read(), resume));
   JobRow job = before;
   job.epoch = before.epoch + 1;
   job.attempts = before.attempts + 1;
@@ -44,16 +51,15 @@ absl::StatusOr<Lease> GrantJob(Transaction& tx, JobId id, const GroupInfo& group
   attempt.request_id = request.request_id;
   attempt.granted_ms = tx.now_ms();
   attempt.start_step = job.step;
-  attempt.row_step = job.step;
+  attempt.row_step = last_row;
   COPPICE_RETURN_IF_ERROR(tx.write().InsertAttempt(attempt));
   if (before.attempts > 0) {
-    COPPICE_RETURN_IF_ERROR(tx.write().ArchiveMetrics(id, job.step).status());
+    COPPICE_RETURN_IF_ERROR(tx.write().ArchiveMetrics(id, last_row).status());
   }
   COPPICE_RETURN_IF_ERROR(
       tx.Move(before, JobTrigger::kGrant, job,
               absl::StrCat("leased to ", worker, " slot ", request.slot, " from step ", job.step)));
-  job.state = JobState::kRunning;
-  return MakeLease(tx, job, group);
+  return MakeLease(job, group, std::move(resume));
 }
 
 absl::Status Grant(Transaction& tx, const Scheduler::Pick& pick, const Waiter& waiter,
@@ -108,9 +114,9 @@ absl::StatusOr<std::optional<LeaseGrant>> BeginAcquire(Transaction& tx,
     COPPICE_ASSIGN_OR_RETURN(const JobRow job, tx.read().GetJob(attempt.job_id));
     const auto group = tx.memory().catalog.Group(job.group_id);
     if (group == nullptr || job.state != JobState::kRunning || job.epoch != attempt.epoch) continue;
-    COPPICE_ASSIGN_OR_RETURN(Lease lease, MakeLease(tx, job, *group));
+    COPPICE_ASSIGN_OR_RETURN(std::optional<Checkpoint> resume, CurrentCheckpoint(tx, job.id));
     grant.run_json = group->spec.run_json;
-    grant.leases.push_back(std::move(lease));
+    grant.leases.push_back(MakeLease(job, *group, std::move(resume)));
   }
   if (grant.leases.empty()) return std::optional<LeaseGrant>();
   return std::optional<LeaseGrant>(std::move(grant));

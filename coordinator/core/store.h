@@ -164,6 +164,7 @@ class ReadTransaction {
   virtual absl::StatusOr<std::vector<Checkpoint>> ListCheckpoints(JobId job_id,
                                                                   CheckpointState state) = 0;
   virtual absl::StatusOr<std::vector<Checkpoint>> ListDroppedCheckpoints(uint32_t limit) = 0;
+  virtual absl::StatusOr<bool> IsRowDue(const Checkpoint& checkpoint) = 0;
 
   // Rows in order of (step, epoch).
   virtual absl::Status ScanMetrics(const MetricsScan& scan,
@@ -214,7 +215,8 @@ class WriteTransaction {
   // Moves rows past `step` out of the visible series; how many values.
   virtual absl::StatusOr<uint64_t> ArchiveMetrics(JobId job_id, uint32_t step) = 0;
 
-  virtual absl::Status InsertCheckpoint(const Checkpoint& checkpoint) = 0;
+  // row_due: it was written before the row of its own step.
+  virtual absl::Status InsertCheckpoint(const Checkpoint& checkpoint, bool row_due) = 0;
   virtual absl::Status SetCheckpointState(JobId job_id, Epoch epoch, uint32_t step,
                                           CheckpointState state) = 0;
   virtual absl::Status DeleteDroppedCheckpoints(JobId job_id) = 0;

@@ -140,6 +140,13 @@ std::string CheckpointDir(const std::string& sweep, const LeaseRef& lease) {
   return absl::StrCat(sweep, "/", lease.job_id, "/epoch-", lease.epoch);
 }
 
+absl::StatusOr<uint32_t> LastRowOf(ReadTransaction& read,
+                                   const std::optional<Checkpoint>& checkpoint) {
+  if (!checkpoint.has_value() || checkpoint->step == 0) return 0;
+  COPPICE_ASSIGN_OR_RETURN(const bool due, read.IsRowDue(*checkpoint));
+  return due ? checkpoint->step - 1 : checkpoint->step;
+}
+
 std::string Head(const std::string& text, size_t bytes) {
   if (text.size() <= bytes) return text;
   while (bytes > 0 && IsContinuation(text[bytes])) --bytes;

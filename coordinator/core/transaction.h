@@ -3,6 +3,7 @@
 #define COPPICE_COORDINATOR_CORE_TRANSACTION_H_
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -86,6 +87,12 @@ absl::StatusOr<const WorkerEntry*> KnownWorker(const Transaction& tx, const std:
 
 // Where an attempt's checkpoints go, relative to the checkpoint root: <sweep>/<job>/epoch-<epoch>.
 std::string CheckpointDir(const std::string& sweep, const LeaseRef& lease);
+
+// The last step whose row belongs to the series that ends with this checkpoint (none: the start of
+// the job). Rows past it are archived when the job resumes from it, and the next one comes after
+// it.
+absl::StatusOr<uint32_t> LastRowOf(ReadTransaction& read,
+                                   const std::optional<Checkpoint>& checkpoint);
 
 // At most `bytes` from the start or the end, cut between UTF-8 characters.
 std::string Head(const std::string& text, size_t bytes);

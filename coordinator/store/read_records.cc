@@ -124,6 +124,18 @@ absl::StatusOr<std::vector<Checkpoint>> SqliteReads::ListDroppedCheckpoints(uint
   return Collect(query, &ReadCheckpoint);
 }
 
+absl::StatusOr<bool> SqliteReads::IsRowDue(const Checkpoint& checkpoint) {
+  Query query =
+      db_.Prepare("SELECT row_due FROM checkpoints WHERE job_id = ? AND step = ? AND epoch = ?");
+  query.Bind(checkpoint.job_id, checkpoint.step, checkpoint.epoch);
+  COPPICE_ASSIGN_OR_RETURN(const bool found, query.Step());
+  if (!found) {
+    return absl::NotFoundError(
+        absl::StrCat("job ", checkpoint.job_id, " has no checkpoint at step ", checkpoint.step));
+  }
+  return query.Int(0) != 0;
+}
+
 namespace {
 
 constexpr char kVisible[] =

@@ -32,6 +32,8 @@ class SqliteReads : public core::ReadTransaction {
       core::JobId job_id, core::CheckpointState state) override;
   absl::StatusOr<std::vector<core::Checkpoint>> ListDroppedCheckpoints(uint32_t limit) override;
 
+  absl::StatusOr<bool> IsRowDue(const core::Checkpoint& checkpoint) override;
+
   absl::Status ScanMetrics(const core::MetricsScan& scan,
                            absl::FunctionRef<bool(const core::StoredRow&)> visit) override;
   absl::StatusOr<std::vector<core::MetricValue>> LatestMetrics(core::JobId job_id) override;

@@ -105,6 +105,7 @@ CREATE TABLE checkpoints (
   digest TEXT NOT NULL,
   bytes INTEGER NOT NULL CHECK (bytes >= 0),
   committed_ms INTEGER NOT NULL,
+  row_due INTEGER NOT NULL CHECK (row_due IN (0, 1)),
   PRIMARY KEY (job_id, step, epoch)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX dropped_checkpoints ON checkpoints (job_id) WHERE state = 2;

@@ -199,13 +199,14 @@ absl::StatusOr<uint64_t> SqliteWrites::ArchiveMetrics(core::JobId job_id, uint32
   return static_cast<uint64_t>(db_.changes());
 }
 
-absl::Status SqliteWrites::InsertCheckpoint(const core::Checkpoint& checkpoint) {
+absl::Status SqliteWrites::InsertCheckpoint(const core::Checkpoint& checkpoint, bool row_due) {
   Query query = db_.Prepare(
-      "INSERT INTO checkpoints (job_id, step, epoch, state, path, digest, bytes, committed_ms) "
-      "VALUES (?, ?, ?, 1, ?, ?, ?, ?)");
+      "INSERT INTO checkpoints (job_id, step, epoch, state, path, digest, bytes, committed_ms, "
+      "row_due) "
+      "VALUES (?, ?, ?, 1, ?, ?, ?, ?, ?)");
   return query
       .Bind(checkpoint.job_id, checkpoint.step, checkpoint.epoch, checkpoint.path,
-            checkpoint.digest, checkpoint.bytes, checkpoint.committed_ms)
+            checkpoint.digest, checkpoint.bytes, checkpoint.committed_ms, row_due)
       .Run();
 }
 

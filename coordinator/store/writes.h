@@ -37,7 +37,7 @@ class SqliteWrites : public core::WriteTransaction {
                                const core::MetricRow& row) override;
   absl::StatusOr<uint64_t> ArchiveMetrics(core::JobId job_id, uint32_t step) override;
 
-  absl::Status InsertCheckpoint(const core::Checkpoint& checkpoint) override;
+  absl::Status InsertCheckpoint(const core::Checkpoint& checkpoint, bool row_due) override;
   absl::Status SetCheckpointState(core::JobId job_id, core::Epoch epoch, uint32_t step,
                                   core::CheckpointState state) override;
   absl::Status DeleteDroppedCheckpoints(core::JobId job_id) override;

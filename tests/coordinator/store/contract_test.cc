@@ -364,7 +364,7 @@ TEST_P(StoreContract, CheckpointsAreListedByStateNewestFirst) {
               for (const auto& [epoch, step] :
                    std::vector<std::pair<uint64_t, uint32_t>>{{1, 20}, {1, 40}, {2, 40}}) {
                 COPPICE_RETURN_IF_ERROR(tx.InsertCheckpoint(
-                    {1, epoch, step, absl::StrCat("p", epoch, step), "d", 8, 3}));
+                    {1, epoch, step, absl::StrCat("p", epoch, step), "d", 8, 3}, epoch == 2));
               }
               return tx.SetCheckpointState(1, 1, 20, CheckpointState::kDropped);
             }),
@@ -375,6 +375,8 @@ TEST_P(StoreContract, CheckpointsAreListedByStateNewestFirst) {
   EXPECT_EQ(listed[0].epoch, 2u);
   EXPECT_EQ(listed[1].epoch, 1u);
   EXPECT_EQ(listed[1].path, "p140");
+  EXPECT_TRUE(Read<bool>([&](ReadTransaction& read) { return read.IsRowDue(listed[0]); }));
+  EXPECT_FALSE(Read<bool>([&](ReadTransaction& read) { return read.IsRowDue(listed[1]); }));
   const auto dropped = [&] {
     return Read<std::vector<Checkpoint>>(
         [](ReadTransaction& read) { return read.ListDroppedCheckpoints(10); });
