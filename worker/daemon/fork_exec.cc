@@ -142,7 +142,8 @@ absl::StatusOr<ForkedProcess> ForkExec(const ProcessCommand& command) {
     const int reason = got == sizeof(child_error) ? child_error : errno;
     ::kill(pid, SIGKILL);
     ::waitpid(pid, nullptr, 0);
-    return ErrnoToStatus(reason, what);
+    if (got != 0) return ErrnoToStatus(reason, what);
+    return ErrnoToStatus(reason, absl::StrCat(what, ": pidfd_open (needs Linux 5.3)"));
   }
   ForkedProcess process;
   process.pid = pid;
