@@ -19,7 +19,7 @@ namespace coppice::service {
 // A context whose deadline turns a hang into a failure.
 class CallContext : public grpc::ClientContext {
  public:
-  explicit CallContext(std::chrono::seconds limit = std::chrono::seconds(30)) {
+  explicit CallContext(std::chrono::seconds limit = std::chrono::seconds(60)) {
     set_deadline(std::chrono::system_clock::now() + limit);
   }
 };
