@@ -27,8 +27,9 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> MakeChannel(const std::string& ad
   std::string host;
   int port = 0;
   if (!absl::StartsWith(address, "unix:") && (!SplitAddress(address, &host, &port) || port == 0)) {
-    return absl::InvalidArgumentError(absl::StrCat("coordinator address '", address,
-                                                   "' is not of the form host:port, for example 127.0.0.1:", kDefaultPort));
+    return absl::InvalidArgumentError(
+        absl::StrCat("coordinator address '", address,
+                     "' is not of the form host:port, for example 127.0.0.1:", kDefaultPort));
   }
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 20000);
@@ -36,7 +37,9 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> MakeChannel(const std::string& ad
   arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 200);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 200);
+  // How long one attempt to connect may take, whatever the name says: a loaded machine may need
+  // seconds to accept.
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 5000);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 5000);
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   // Proxies from the environment are meant for the web, not for a coordinator inside the cluster.
@@ -58,18 +61,20 @@ bool IsLoopback(const std::string& address) {
 
 absl::Status ExplainCallError(const absl::Status& status, const std::string& address) {
   if (absl::IsUnavailable(status)) {
-    return absl::UnavailableError(absl::StrCat("cannot reach the coordinator at ", address, " (", status.message(),
-                                               "); start one with `coppice-coordinator`, or name another with --coordinator "
-                                               "HOST:PORT or COPPICE_COORDINATOR"));
+    return absl::UnavailableError(
+        absl::StrCat("cannot reach the coordinator at ", address, " (", status.message(),
+                     "); start one with `coppice-coordinator`, or name another with --coordinator "
+                     "HOST:PORT or COPPICE_COORDINATOR"));
   }
   if (absl::IsDeadlineExceeded(status)) {
-    return absl::DeadlineExceededError(absl::StrCat("the coordinator at ", address, " did not answer in time (",
-                                                    status.message(), "); check its log and its load"));
+    return absl::DeadlineExceededError(absl::StrCat("the coordinator at ", address,
+                                                    " did not answer in time (", status.message(),
+                                                    "); check its log and its load"));
   }
   if (absl::IsUnimplemented(status)) {
-    return absl::UnimplementedError(absl::StrCat("what listens at ", address,
-                                                 " is not a Coppice coordinator, or one of another version (",
-                                                 status.message(), "); compare `coppice --version` on both machines"));
+    return absl::UnimplementedError(absl::StrCat(
+        "what listens at ", address, " is not a Coppice coordinator, or one of another version (",
+        status.message(), "); compare `coppice --version` on both machines"));
   }
   return status;
 }
