@@ -64,11 +64,14 @@ inline constexpr size_t kMaxMetricName = 128;
 
 absl::StatusOr<std::vector<RecordAck>> AppendRecords(Transaction& tx, const std::string& worker_id,
                                                      const std::vector<Record>& records);
+// Report steps up to and including `step`: the multiples of report_every, and the last step.
+uint64_t ReportSteps(const GroupSpec& spec, uint32_t step);
+
+// ---- ends of attempts (attempt_commands.cc)
+
 absl::Status CompleteJob(Transaction& tx, const AttemptEnd& end);
 absl::Status FailJob(Transaction& tx, const AttemptEnd& end);
 absl::Status ReleaseLease(Transaction& tx, const AttemptEnd& end);
-// Report steps up to and including `step`: the multiples of report_every, and the last step.
-uint64_t ReportSteps(const GroupSpec& spec, uint32_t step);
 // How long a job waits after its nth charged failure.
 absl::Duration FailureBackoff(uint32_t failures);
 

@@ -70,8 +70,8 @@ class Explainer {
     if (const bool workers = ExplainWorkers(); workers && !paused && !waits) ExplainPlace();
     if (row_.attempts > 0) {
       Say("It had ", row_.attempts, row_.attempts == 1 ? " attempt" : " attempts",
-          " and goes on from step ", row_.checkpoint_step, " of ", group_.spec.steps,
-          ". The last one ended: ", row_.reason, ".");
+          " and goes on from step ", row_.checkpoint_step, " of ", group_.spec.steps, ".",
+          row_.reason.empty() ? "" : absl::StrCat(" The last one ended: ", row_.reason, "."));
     }
     ExplainCharge();
   }

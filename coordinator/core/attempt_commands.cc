@@ -1,0 +1,145 @@
+// How attempts end, as their workers report it.
+#include <initializer_list>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status_macros.h"
+#include "coordinator/core/commands.h"
+
+namespace coppice::core {
+namespace {
+
+constexpr size_t kMaxMessage = 4 << 10;
+
+}  // namespace
+
+absl::Duration FailureBackoff(uint32_t failures) {
+  if (failures <= 1) return absl::Seconds(2);
+  return failures == 2 ? absl::Seconds(10) : absl::Seconds(60);
+}
+
+namespace {
+
+// A report of an attempt's end that was already taken, sent again because its answer was lost.
+bool EndedAs(Transaction& tx, const LeaseRef& lease,
+             std::initializer_list<absl::string_view> outcomes) {
+  const auto attempt = tx.read().GetAttempt(lease.job_id, lease.epoch);
+  if (!attempt.ok()) return false;
+  for (const absl::string_view outcome : outcomes) {
+    if (attempt->outcome == outcome) return true;
+  }
+  return false;
+}
+
+absl::Status CheckComplete(Transaction& tx, const JobRow& job, const GroupSpec& spec,
+                           uint64_t last_sequence) {
+  COPPICE_ASSIGN_OR_RETURN(const AttemptRow attempt, tx.read().GetAttempt(job.id, job.epoch));
+  const std::string what = absl::StrCat("job ", job.id, " is not complete: ");
+  if (attempt.last_sequence < last_sequence) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        what, "records are durable up to ", attempt.last_sequence, " of ", last_sequence));
+  }
+  COPPICE_ASSIGN_OR_RETURN(const auto checkpoints,
+                           tx.read().ListCheckpoints(job.id, CheckpointState::kListed));
+  if (checkpoints.empty() || checkpoints.front().step != spec.steps) {
+    return absl::FailedPreconditionError(absl::StrCat(what, "no checkpoint at step ", spec.steps));
+  }
+  COPPICE_ASSIGN_OR_RETURN(const uint64_t rows, tx.read().CountMetricSteps(job.id, spec.steps));
+  const uint64_t expected = ReportSteps(spec, spec.steps);
+  if (rows != expected) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(what, rows, " of ", expected, " report rows"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status CompleteJob(Transaction& tx, const AttemptEnd& end) {
+  auto job = CurrentLease(tx, end.worker_id, end.lease);
+  if (absl::IsAborted(job.status()) && EndedAs(tx, end.lease, {"succeeded"}))
+    return absl::OkStatus();
+  if (!job.ok()) return job.status();
+  const auto group = tx.memory().catalog.Group(job->group_id);
+  if (group == nullptr)
+    return absl::InternalError(absl::StrCat("job ", job->id, " is not in the catalog"));
+  COPPICE_RETURN_IF_ERROR(CheckComplete(tx, *job, group->spec, end.last_sequence));
+  JobRow after = *job;
+  after.step = group->spec.steps;
+  after.best_step = group->spec.steps;
+  after.reason.clear();
+  return tx.EndAttempt(
+      *job, JobTrigger::kComplete, std::move(after),
+      {"succeeded", absl::StrCat("reached step ", group->spec.steps), group->spec.steps, "", ""});
+}
+
+namespace {
+
+// Empty: another attempt may do better. A run is a function of its spec and seed: one that diverged
+// would diverge again, and data that cannot be made cannot be made by another worker. Of the rest,
+// a job that dies at one step wherever it runs is to blame itself; a full disk is its worker's.
+absl::StatusOr<std::string> WhyGiveUp(Transaction& tx, const JobRow& job, const AttemptEnd& end,
+                                      uint32_t max_failures) {
+  if (end.kind == "nan") return std::string("its loss is not finite, and would be again");
+  if (end.kind == "data") return std::string("its data cannot be had");
+  if (job.failures + 1 >= max_failures) {
+    return absl::StrCat("it failed ", job.failures + 1, " times without progress");
+  }
+  if (end.kind == "disk") return std::string();
+  COPPICE_ASSIGN_OR_RETURN(const std::vector<AttemptRow> attempts, tx.read().ListAttempts(job.id));
+  for (const AttemptRow& earlier : attempts) {
+    if (earlier.epoch > job.forgiven_epoch && earlier.outcome == "failed" &&
+        earlier.kind != "disk" && earlier.end_step == end.step && earlier.worker != job.worker) {
+      return absl::StrCat("quarantined: it failed at step ", end.step, " on ", earlier.worker,
+                          " and on ", job.worker);
+    }
+  }
+  return std::string();
+}
+
+absl::Status CheckEnd(const AttemptEnd& end, const GroupSpec& spec) {
+  if (end.step <= spec.steps) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("step ", end.step, " is past the last step ", spec.steps));
+}
+
+}  // namespace
+
+absl::Status FailJob(Transaction& tx, const AttemptEnd& end) {
+  if (end.kind.empty() || end.kind.size() > 64) {
+    return absl::InvalidArgumentError("the failure's kind must have 1 to 64 characters");
+  }
+  auto job = CurrentLease(tx, end.worker_id, end.lease);
+  if (absl::IsAborted(job.status()) && EndedAs(tx, end.lease, {"failed"})) return absl::OkStatus();
+  if (!job.ok()) return job.status();
+  const auto group = tx.memory().catalog.Group(job->group_id);
+  if (group == nullptr)
+    return absl::InternalError(absl::StrCat("job ", job->id, " is not in the catalog"));
+  COPPICE_RETURN_IF_ERROR(CheckEnd(end, group->spec));
+  COPPICE_ASSIGN_OR_RETURN(const std::string give_up,
+                           WhyGiveUp(tx, *job, end, group->sweep->max_failures));
+
+  const std::string what = absl::StrCat(end.kind, ": ", Head(end.message, kMaxMessage));
+  JobRow after = *job;
+  after.failures = job->failures + 1;
+  after.reason = give_up.empty() ? what : absl::StrCat(give_up, "; ", what);
+  if (give_up.empty()) {
+    after.not_before_ms = tx.now_ms() + absl::ToInt64Milliseconds(FailureBackoff(after.failures));
+  }
+  Ending ending{"failed", after.reason, end.step, end.kind, Tail(end.log_tail, kMaxLogTail)};
+  return tx.EndAttempt(*job, give_up.empty() ? JobTrigger::kFail : JobTrigger::kGiveUp,
+                       std::move(after), ending);
+}
+
+absl::Status ReleaseLease(Transaction& tx, const AttemptEnd& end) {
+  auto job = CurrentLease(tx, end.worker_id, end.lease);
+  if (absl::IsAborted(job.status()) && EndedAs(tx, end.lease, {"preempted", "released"}))
+    return absl::OkStatus();
+  if (!job.ok()) return job.status();
+  JobRow after = *job;
+  after.reason = absl::StrCat("preempted: ", Head(end.message, kMaxMessage));
+  return tx.EndAttempt(*job, JobTrigger::kRelease, std::move(after),
+                       {"preempted", Head(end.message, kMaxMessage), end.step, "", ""});
+}
+
+}  // namespace coppice::core

@@ -1,0 +1,145 @@
+#include "coordinator/core/engine.h"
+
+#include <algorithm>
+
+#include "coordinator/core/commands.h"
+#include "coordinator/core/recovery.h"
+#include "spdlog/spdlog.h"
+
+namespace coppice::core {
+namespace {
+
+constexpr size_t kMaxExpiriesPerBatch = 256;
+// After a turn that could not do what was due (a full disk), the next try waits as long.
+constexpr absl::Duration kRetryPause = absl::Seconds(1);
+constexpr absl::Duration kTimerSlack = absl::Milliseconds(100);
+
+}  // namespace
+
+Engine::Engine(Store* store, Clock* clock, CoordinatorOptions options)
+    : store_(*store),
+      clock_(*clock),
+      memory_(std::move(options)),
+      remover_(memory_.options.checkpoint_root),
+      readers_(std::max(1, memory_.options.reader_threads)),
+      hub_(std::make_shared<Hub>(store, clock, &memory_)) {}
+
+Engine::~Engine() { Shutdown(); }
+
+absl::Status Engine::Start() {
+  std::vector<Checkpoint> dropped;
+  COPPICE_RETURN_IF_ERROR(Recover(store_, clock_, memory_, dropped));
+  remover_.Remove(std::move(dropped));
+  started_ms_ = clock_.NowMillis();
+  Writer::Hooks hooks;
+  hooks.due = [this] { return PlanDue(); };
+  hooks.grants = [this] {
+    return PlanGrants(memory_, [this](auto reply) { writer_->Reply(std::move(reply)); });
+  };
+  hooks.committed = [this](const Effects& effects) {
+    hub_->Publish(effects);
+    remover_.Remove(effects.dropped);
+  };
+  hooks.end_turn = [this] { EndTurn(); };
+  hooks.closing = [this] { AnswerWaiters(memory_.waiters.TakeAll()); };
+  writer_ = std::make_shared<Writer>(&store_, &clock_, &memory_,
+                                     memory_.options.max_queued_commands, std::move(hooks));
+  writer_->Start();
+  return absl::OkStatus();
+}
+
+void Engine::Shutdown() {
+  absl::call_once(shutdown_once_, [this] {
+    if (writer_ != nullptr) writer_->Shutdown();
+    if (timer_ != 0) clock_.Cancel(timer_);
+    readers_.Shutdown();
+    hub_->Shutdown();
+    remover_.Shutdown();
+  });
+}
+
+void Engine::Submit(Command command) {
+  auto finish = command.finish;
+  const absl::Status status = writer_->Submit(std::move(command));
+  if (!status.ok()) writer_->Reply([finish = std::move(finish), status] { finish(status); });
+}
+
+void Engine::WriteStatus(std::function<absl::Status(Transaction&)> body,
+                         Coordinator::DoneStatus done) {
+  Submit({std::move(body), [done = std::move(done)](const absl::Status& status) { done(status); }});
+}
+
+void Engine::QueueRead(std::function<absl::Status(ReadTransaction&)> body,
+                       std::function<void(const absl::Status&)> done) {
+  absl::Status refused;
+  if (queued_reads_.fetch_add(1) >= memory_.options.max_queued_commands) {
+    refused = absl::ResourceExhaustedError("too many queries are waiting: try again later");
+  } else if (!readers_.Add([this, body = std::move(body), done] {
+               const absl::Status status = store_.Read(body);
+               queued_reads_.fetch_sub(1);
+               done(status);
+             })) {
+    refused = absl::UnavailableError("the coordinator is shutting down");
+  }
+  if (refused.ok()) return;
+  queued_reads_.fetch_sub(1);
+  writer_->Reply([done = std::move(done), refused] { done(refused); });
+}
+
+std::vector<Command> Engine::PlanDue() {
+  const absl::Duration now = clock_.Monotonic();
+  memory_.scheduler.Ripen(now);
+  const std::vector<LeaseRef> due = memory_.leases.Due(now, kMaxExpiriesPerBatch);
+  due_failed_ = !due.empty();  // until a later call in this turn finds it done
+  std::vector<Command> commands;
+  for (const LeaseRef& lease : due) {
+    commands.push_back({[lease](Transaction& tx) { return ExpireLease(tx, lease); },
+                        [lease](const absl::Status& status) {
+                          if (status.ok()) return;
+                          spdlog::error("cannot end the lease of job {}: {}", lease.job_id,
+                                        status.ToString());
+                        }});
+  }
+  return commands;
+}
+
+// Answers who has waited long enough and sets the one timer to what comes next.
+void Engine::EndTurn() {
+  absl::Duration now = clock_.Monotonic();
+  AnswerWaiters(memory_.waiters.TakeOverdue(now));
+  SetTimer(now);
+  // A timer counts from when it is set: if time leapt on meanwhile (a suspended machine, a test's
+  // clock), it is late.
+  while (clock_.Monotonic() - now > kTimerSlack) {
+    now = clock_.Monotonic();
+    timer_due_ = now;
+    SetTimer(now);
+  }
+}
+
+void Engine::SetTimer(absl::Duration now) {
+  absl::Duration next = absl::InfiniteDuration();
+  for (const auto& due : {memory_.leases.NextDeadline(), memory_.scheduler.NextRipe(),
+                          memory_.waiters.NextDeadline()}) {
+    if (due.has_value()) next = std::min(next, *due);
+  }
+  if (next <= now) next = now + (due_failed_ ? kRetryPause : absl::ZeroDuration());
+  if (timer_ != 0 && timer_due_ > now && timer_due_ <= next)
+    return;  // it wakes early enough; then it is set anew
+  if (timer_ != 0) clock_.Cancel(timer_);
+  timer_ = 0;
+  if (next == absl::InfiniteDuration()) return;
+  timer_due_ = next;
+  timer_ = clock_.Schedule(next - now, [weak = std::weak_ptr<Writer>(writer_)] {
+    const auto writer = weak.lock();
+    if (writer != nullptr) writer->Wake();
+  });
+}
+
+void Engine::AnswerWaiters(std::vector<Waiter> waiters) {
+  for (Waiter& waiter : waiters) {
+    writer_->Reply([done = std::move(waiter.done)] { done(LeaseGrant()); });
+  }
+}
+
+}  // namespace coppice::core

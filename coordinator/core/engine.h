@@ -1,0 +1,112 @@
+#ifndef COPPICE_COORDINATOR_CORE_ENGINE_H_
+#define COPPICE_COORDINATOR_CORE_ENGINE_H_
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "absl/base/call_once.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/base/clock.h"
+#include "common/base/executor.h"
+#include "common/base/status_macros.h"
+#include "coordinator/core/file_remover.h"
+#include "coordinator/core/hub.h"
+#include "coordinator/core/memory.h"
+#include "coordinator/core/writer.h"
+
+namespace coppice::core {
+
+// Purpose: the machinery behind Coordinator: the writer runs commands, reader threads answer
+// queries, the hub tells watchers, one timer wakes the writer for what is due by the clock. Owner:
+// the coordinator. Thread-safe, unless said otherwise. Every Done is called exactly once, on the
+// reply thread or a reader thread.
+// 1. Start recovers memory from the store and begins to work. 2. Shutdown refuses what comes,
+// finishes what is queued.
+class Engine {
+ public:
+  template <typename T>
+  using Done = Coordinator::Done<T>;
+
+  Engine(Store* store, Clock* clock, CoordinatorOptions options);
+  ~Engine();
+
+  absl::Status Start();
+  void Shutdown();
+
+  // Runs `body` on the writer thread, in a savepoint of its own; `done` after COMMIT.
+  template <typename T>
+  void Write(std::function<absl::StatusOr<T>(Transaction&)> body, Done<T> done);
+  void WriteStatus(std::function<absl::Status(Transaction&)> body, Coordinator::DoneStatus done);
+  void Submit(Command command);
+  // Runs `body` on a reader thread, on one snapshot.
+  template <typename T>
+  void Read(std::function<absl::StatusOr<T>(ReadTransaction&)> body, Done<T> done);
+  // Tells waiting requests that there is no work. Writer thread.
+  void AnswerWaiters(std::vector<Waiter> waiters);
+
+  // From other threads than the writer's: only the catalog, the leases and the options.
+  const Memory& memory() const { return memory_; }
+  Hub& hub() { return *hub_; }
+  int64_t started_ms() const { return started_ms_; }
+
+ private:
+  void QueueRead(std::function<absl::Status(ReadTransaction&)> body,
+                 std::function<void(const absl::Status&)> done);
+  std::vector<Command> PlanDue();
+  void EndTurn();
+  void SetTimer(absl::Duration now);
+
+  Store& store_;
+  Clock& clock_;
+  Memory memory_;
+  FileRemover remover_;
+  Executor readers_;
+  std::atomic<size_t> queued_reads_{0};
+  const std::shared_ptr<Hub> hub_;
+  std::shared_ptr<Writer> writer_;  // shared: a timer that fires late finds it gone
+  int64_t started_ms_ = 0;
+  absl::once_flag shutdown_once_;
+  // Writer thread only (and Shutdown, after it has ended).
+  Clock::TimerId timer_ = 0;
+  absl::Duration timer_due_ = absl::InfiniteDuration();
+  bool due_failed_ = false;  // the last turn could not do what was due
+};
+
+template <typename T>
+void Engine::Write(std::function<absl::StatusOr<T>(Transaction&)> body, Done<T> done) {
+  auto result = std::make_shared<std::optional<T>>();
+  Command command;
+  command.run = [body = std::move(body), result](Transaction& tx) -> absl::Status {
+    COPPICE_ASSIGN_OR_RETURN(*result, body(tx));
+    return absl::OkStatus();
+  };
+  command.finish = [done = std::move(done), result](const absl::Status& status) {
+    if (!status.ok()) return done(status);
+    done(**std::move(result));
+  };
+  Submit(std::move(command));
+}
+
+template <typename T>
+void Engine::Read(std::function<absl::StatusOr<T>(ReadTransaction&)> body, Done<T> done) {
+  auto result = std::make_shared<std::optional<T>>();
+  QueueRead(
+      [body = std::move(body), result](ReadTransaction& read) -> absl::Status {
+        COPPICE_ASSIGN_OR_RETURN(*result, body(read));
+        return absl::OkStatus();
+      },
+      [done = std::move(done), result](const absl::Status& status) {
+        if (!status.ok()) return done(status);
+        done(**std::move(result));
+      });
+}
+
+}  // namespace coppice::core
+
+#endif  // COPPICE_COORDINATOR_CORE_ENGINE_H_
