@@ -129,6 +129,8 @@ void YamlMessageReader::Read(const YAML::Node& node, Message* message) {
 void YamlMessageReader::ReadMap(const YAML::Node& node, const std::string& path, Message* message) {
   std::map<std::string, int> lines;
   for (const auto& entry : node) {
+    // More are neither shown nor worth the time.
+    if (mistakes_.size() >= kMaxMistakes) return;
     const YAML::Node& key = entry.first;
     if (!key.IsScalar()) {
       Add(key, path, "has a key that is no word; use the name of a setting");
