@@ -56,9 +56,7 @@ Agent::Agent(const Environment& environment, AgentConfig config, OnExit on_exit)
                    [this] { return Held(); }, [this] { return draining_ || stopping_; },
                    [this](const v1::RegisterResponse& response) { return OnRegistered(response); },
                    [this](const v1::HeartbeatResponse& response) { OnHeartbeat(response); },
-                   [this](const absl::Status& status) {
-                     Exit(1, environment_.coordinator->Explain(status));
-                   }}),
+                   [this](const absl::Status& status) { OnFatal(status); }}),
       pump_(&environment_, &session_),
       kill_timer_(&environment_),
       exit_timer_(&environment_),
@@ -329,24 +327,33 @@ bool Agent::Idle() const {
 }
 
 void Agent::Stop(const std::string& reason) {
-  environment_.main(callbacks_.Bind([this, reason] {
-    if (stopping_ || exited_) return;
-    stopping_ = true;
-    spdlog::info("stopping ({}): checkpointing and releasing {} leases", reason, entries_.size());
-    environment_.coordinator->CancelAcquires();
+  environment_.main(callbacks_.Bind([this, reason] { BeginStop(reason); }));
+}
+
+void Agent::OnFatal(const absl::Status& status) {
+  fatal_ = environment_.coordinator->Explain(status);
+  if (entries_.empty()) return Exit(1, fatal_);
+  spdlog::error("{}", fatal_);
+  BeginStop("the coordinator does not take this worker");
+}
+
+void Agent::BeginStop(const std::string& reason) {
+  if (stopping_ || exited_) return;
+  stopping_ = true;
+  spdlog::info("stopping ({}): checkpointing and releasing {} leases", reason, entries_.size());
+  environment_.coordinator->CancelAcquires();
+  for (const auto& slot : slots_) {
+    slot->pause.Stop();
+    if (slot->run) slot->run->Preempt(absl::StrCat("the worker stops: ", reason));
+  }
+  // The killed are released from their last checkpoint, which takes a moment too.
+  kill_timer_.Start(config_.grace - std::min(config_.grace / 4, absl::Seconds(3)), [this] {
     for (const auto& slot : slots_) {
-      slot->pause.Stop();
-      if (slot->run) slot->run->Preempt(absl::StrCat("the worker stops: ", reason));
+      if (slot->run) slot->run->Kill("the worker's grace period is over");
     }
-    // The killed are released from their last checkpoint, which takes a moment too.
-    kill_timer_.Start(config_.grace - std::min(config_.grace / 4, absl::Seconds(3)), [this] {
-      for (const auto& slot : slots_) {
-        if (slot->run) slot->run->Kill("the worker's grace period is over");
-      }
-    });
-    exit_timer_.Start(config_.grace, [this] { Exit(0, ""); });
-    MaybeExit();
-  }));
+  });
+  exit_timer_.Start(config_.grace, [this] { Exit(0, ""); });
+  MaybeExit();
 }
 
 void Agent::MaybeExit() {
@@ -370,7 +377,11 @@ void Agent::Exit(int code, const std::string& message) {
     spdlog::warn("reports of {} leases wait in {} for the next start of this worker",
                  entries_.size(), config_.spool_dir);
   }
-  on_exit_(code, message);
+  if (fatal_.empty()) {
+    on_exit_(code, message);
+  } else {
+    on_exit_(1, fatal_);
+  }
 }
 
 }  // namespace coppice::worker

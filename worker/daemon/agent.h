@@ -101,6 +101,10 @@ class Agent {
   LeaseReporter::Config ReporterConfig() const;
   std::vector<v1::HeldLease> Held() const;
   void Forget(const LeaseKey& key);
+  // The coordinator does not take this worker: checkpoints are saved and their reports spooled for
+  // a worker that it takes, then the exit.
+  void OnFatal(const absl::Status& status);
+  void BeginStop(const std::string& reason);
   void MaybeExit();
   void Exit(int code, const std::string& message);
   bool Idle() const;
@@ -117,6 +121,7 @@ class Agent {
   bool draining_ = false;
   bool stopping_ = false;
   bool exited_ = false;
+  std::string fatal_;  // why the exit is none that was asked for
   Timer kill_timer_;
   Timer exit_timer_;
   Timer linger_timer_;

@@ -14,8 +14,8 @@ namespace coppice::worker {
 // could not be removed.
 absl::Status RemoveScratch(const std::string& folder);
 
-// At start: removes every file below `root` but those under the folders in `keep` (relative to it),
-// whose attempts still have something to upload.
+// At start: removes every file and empty folder below `root` but those under the folders in `keep`
+// (relative to it), whose attempts still have something to upload.
 absl::Status CleanScratch(const std::string& root, const std::set<std::string>& keep);
 
 // Removes the oldest files of a folder until `keep` are left: old logs, old run specs. A file that

@@ -89,6 +89,7 @@ void Session::OnRegisterAnswer(absl::StatusOr<v1::RegisterResponse> answer) {
   if (status.ok()) status = hooks_.on_registered(*answer);
   if (!status.ok()) {
     stopped_ = true;
+    connected_ = false;
     hooks_.on_fatal(status);
     return;
   }

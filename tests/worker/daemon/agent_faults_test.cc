@@ -405,6 +405,21 @@ TEST_F(AgentFaultsTest, ARefusedRegistrationEndsTheWorkerWithTheReason) {
   EXPECT_THAT(exit_message_, HasSubstr("protocol 2"));
 }
 
+TEST_F(AgentFaultsTest, ARegistrationThatIsRefusedLaterSavesWhatTheTrainersHave) {
+  FakeTrainer& trainer = StartTraining(1);
+  coordinator_.registration = absl::FailedPreconditionError("protocol 2 is needed, this is 1");
+  coordinator_.errors["Heartbeat"].push_back(absl::NotFoundError(""));
+  Pass(absl::Seconds(1));
+  EXPECT_THAT(trainer.signals, ElementsAre(SIGTERM));
+  trainer.Checkpoint(0, 30);
+  trainer.End("preempted", 0, 30);
+  trainer.Exit(75);
+  Pass(absl::Seconds(5));
+  EXPECT_EQ(exit_code_, 1);
+  EXPECT_THAT(exit_message_, HasSubstr("protocol 2"));
+  EXPECT_THAT(Spools(), SizeIs(1));
+}
+
 TEST_F(AgentFaultsTest, ACheckpointFolderOfAnotherCoordinatorIsRefused) {
   coordinator_.store_id = "another";
   StartAgent();
@@ -446,7 +461,7 @@ TEST_F(AgentFaultsTest, WithoutASharedFolderCheckpointsComeAndGoOverTheNetwork) 
     return absl::OkStatus();
   };
   StartAgent();
-  EXPECT_FALSE(FileExists(root_ + "/scratch/old/left-over"));
+  EXPECT_FALSE(FileExists(root_ + "/scratch/old"));
   v1::AcquireLeasesResponse grant = MakeGrant(1);
   v1::Checkpoint* resume = grant.mutable_leases(0)->mutable_resume();
   resume->set_step(100);
