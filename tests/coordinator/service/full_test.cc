@@ -12,6 +12,7 @@
 #include "common/base/files.h"
 #include "common/base/ids.h"
 #include "common/rpc/status.h"
+#include "coordinator/service/checkpoint_files.h"
 #include "coordinator/store/sqlite_store.h"
 #include "tests/coordinator/service/served.h"
 
@@ -35,6 +36,8 @@ class Full : public ::testing::Test {
   Full() {
     root_ = dir_.Join("checkpoints");
     store_ = store::OpenSqliteStore({.path = dir_.Join("coppice.db")}).value();
+    const absl::Status claimed = ClaimCheckpointRoot(root_, store_->store_id());
+    EXPECT_TRUE(claimed.ok()) << claimed;
     core::CoordinatorOptions options;
     options.checkpoint_root = root_;
     core_ = core::Coordinator::Open(store_.get(), Clock::Real(), options).value();
