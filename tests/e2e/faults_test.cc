@@ -53,7 +53,8 @@ class FaultsTest : public ::testing::Test {
   int Attempts(const std::string& outcome) {
     int count = 0;
     for (const v1::Job& job : cluster_.Jobs("faults")) {
-      for (const v1::Attempt& attempt : cluster_.Job(job.id()).attempts()) count += attempt.outcome() == outcome;
+      const v1::GetJobResponse details = cluster_.Job(job.id());
+      for (const v1::Attempt& attempt : details.attempts()) count += attempt.outcome() == outcome;
     }
     return count;
   }
@@ -116,7 +117,8 @@ TEST_F(FaultsTest, KillOfATrainerIsChargedWithItsReasonAndTheJobGoesOn) {
   int killed = 0;
   for (const v1::Job& job : cluster_.Jobs("faults")) {
     EXPECT_EQ(job.state(), v1::SUCCEEDED);
-    for (const v1::Attempt& attempt : cluster_.Job(job.id()).attempts()) {
+    const v1::GetJobResponse details = cluster_.Job(job.id());
+    for (const v1::Attempt& attempt : details.attempts()) {
       if (attempt.outcome() != "failed") continue;
       ++killed;
       EXPECT_TRUE(absl::StrContains(attempt.message(), "SIGKILL")) << attempt.message();
@@ -149,7 +151,8 @@ TEST_F(FaultsTest, GarbageFromATrainerFailsTheAttemptAndTheDaemonLives) {
   EXPECT_TRUE(cluster_.worker("odd").Running());
   bool found = false;
   for (const v1::Job& job : cluster_.Jobs("faults")) {
-    for (const v1::Attempt& attempt : cluster_.Job(job.id()).attempts()) {
+    const v1::GetJobResponse details = cluster_.Job(job.id());
+    for (const v1::Attempt& attempt : details.attempts()) {
       found = found || (absl::StrContains(attempt.message(), "this is not an event") &&
                         absl::StrContains(attempt.message(), "about to go wrong"));
     }
