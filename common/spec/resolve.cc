@@ -78,7 +78,7 @@ v1::RunConfig ResolveRun(const v1::SweepSpec& spec, const std::string& task, uin
 double WorkPerStep(const v1::RunConfig& run) {
   const bool dyck = run.task() == "dyck";
   // Words of a mean example with its start token, and a vocabulary close enough for a measure.
-  const double tokens = dyck ? 14 : 27;
+  const double tokens = dyck ? 51 : 27;
   const double vocabulary = dyck ? 43 : 80;
   const double d = run.model().d_model();
   const double layer = 4 * d * d + 2 * d * run.model().d_ff() + 2 * d * tokens;

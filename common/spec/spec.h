@@ -32,7 +32,7 @@ absl::Status ProblemsToStatus(const std::vector<Problem>& problems);
 v1::RunConfig ResolveRun(const v1::SweepSpec& spec, const std::string& task, uint32_t depth);
 
 // Multiply-adds of one training step of one seed, the scheduler's measure of length: three times those of a forward pass over the
-// tokens of a mean batch (27 tokens a sentence for question and tense, 14 for dyck).
+// tokens of a mean batch (27 tokens a sentence for question and tense, 51 for dyck).
 double WorkPerStep(const v1::RunConfig& run);
 
 // The `run` object of the trainer's run spec (docs/trainer-protocol.md); field order and numbers are canonical, so equal runs give equal text.

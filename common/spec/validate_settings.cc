@@ -13,7 +13,8 @@ namespace {
 
 // Checkpoint names carry the step in nine digits.
 constexpr uint32_t kMaxSteps = 999'999'999;
-constexpr uint32_t kMaxExamples = 100'000'000;
+// What the trainer's generators accept for one split.
+constexpr uint32_t kMaxExamples = 20'000'000;
 constexpr uint32_t kAnyInteger = std::numeric_limits<uint32_t>::max();
 
 // Collects problems under one prefix, so that a range reads as one line.

@@ -77,6 +77,8 @@ TEST_F(LocalTest, CtrlCStopsCleanlyAndTheSameCommandContinues) {
     ASSERT_TRUE(AwaitFile(dir_.Join("stopped/coordinator.port"), absl::Seconds(30))) << interrupted.err();
     const std::string address = testing::ReadAll(dir_.Join("stopped/coordinator.port"));
     Cluster running(std::string(absl::StripAsciiWhitespace(address)));
+    // The port comes before the sweep; its first trainer makes this folder.
+    ASSERT_TRUE(AwaitFile(dir_.Join("stopped/checkpoints/small"), absl::Seconds(30))) << interrupted.err();
     ASSERT_TRUE(running.AwaitStep("small", 200)) << interrupted.err();
     interrupted.Signal(SIGINT);
     const auto status = interrupted.Wait(absl::Seconds(40));

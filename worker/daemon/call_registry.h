@@ -4,20 +4,20 @@
 #include <grpcpp/client_context.h>
 
 #include <algorithm>
-#include <chrono>
 #include <map>
 #include <memory>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "common/base/clock.h"
 
 namespace coppice::worker {
 
 // gRPC takes wall time for a deadline and makes it monotonic itself.
 inline void SetDeadline(grpc::ClientContext* context, absl::Duration timeout) {
-  context->set_deadline(std::chrono::system_clock::now() +
-                        absl::ToChronoNanoseconds(std::min(timeout, absl::Hours(24))));
+  context->set_deadline(
+      absl::ToChronoTime(Clock::Real()->Now() + std::min(timeout, absl::Hours(24))));
 }
 
 // The calls of one client that have not ended, so that they can be cancelled and waited for.
