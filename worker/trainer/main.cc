@@ -38,7 +38,7 @@ Provenance MakeProvenance(const PackSpec& spec, const std::string& device) {
         blas.name);
   }
   if (spec.run.train.precision != "float32" && device == "cpu") {
-    spdlog::warn("precision {} is for CUDA; on the CPU float32 runs", spec.run.train.precision);
+    spdlog::info("precision {} is for CUDA; on the CPU float32 runs", spec.run.train.precision);
   }
   provenance.build = BuildDescription();
   provenance.libtorch = LibTorchVersion();
