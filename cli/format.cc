@@ -33,9 +33,13 @@ std::string FormatExact(double value) {
 std::string FormatShort(double value) { return absl::StrFormat("%.4g", value); }
 
 std::string FormatCount(uint64_t value) {
-  std::string digits = absl::StrCat(value);
-  for (int at = static_cast<int>(digits.size()) - 3; at > 0; at -= 3) digits.insert(at, ",");
-  return digits;
+  const std::string digits = absl::StrCat(value);
+  std::string grouped;
+  for (size_t i = 0; i < digits.size(); ++i) {
+    if (i > 0 && (digits.size() - i) % 3 == 0) grouped.push_back(',');
+    grouped.push_back(digits[i]);
+  }
+  return grouped;
 }
 
 std::string FormatSteps(uint64_t steps) {
