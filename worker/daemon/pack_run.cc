@@ -137,7 +137,7 @@ void PackRun::Launch() {
 }
 
 void PackRun::OnStdout(const std::string& bytes) {
-  if (!garbage_) {
+  if (garbage_.empty()) {
     std::vector<TrainerEvent> events;
     const absl::Status status = reader_->Feed(bytes, &events);
     for (const TrainerEvent& event : events) Handle(event);
@@ -200,17 +200,10 @@ void PackRun::Handle(const TrainerEvent& event) {
 }
 
 void PackRun::OnGarbage(const absl::Status& what) {
-  garbage_ = true;
-  killed_ = true;
+  garbage_ = absl::StrCat("trainer's output: ", what.message());
   process_->Signal(SIGKILL);
   spdlog::error("{}: the trainer's output is not to be trusted: {}", name_,
                 std::string(what.message()));
-  log_.Flush();
-  for (Member& member : members_) {
-    if (member.reporter->ended()) continue;
-    member.reporter->Fail(member.step, "garbage",
-                          absl::StrCat("trainer's output: ", what.message()), log_.tail());
-  }
 }
 
 void PackRun::OnExit(const ProcessExit& exit) {
@@ -228,6 +221,9 @@ void PackRun::OnExit(const ProcessExit& exit) {
 }
 
 void PackRun::EndMember(Member* member, const ProcessExit& exit) {
+  // Told only now: what the trainer wrote to its log about it arrives on another pipe.
+  if (!garbage_.empty())
+    return member->reporter->Fail(member->step, "garbage", garbage_, log_.tail());
   if (stopping_ || killed_ || exit.code == kExitPreempted) {
     // Also where the trainer did not get to its checkpoint: the attempt was stopped, it did not
     // fail.

@@ -116,7 +116,7 @@ class PackRun {
   bool started_ = false;   // the trainer has said so
   bool stopping_ = false;  // SIGTERM was sent
   bool killed_ = false;    // SIGKILL was sent
-  bool garbage_ = false;
+  std::string garbage_;  // what was wrong with the output; empty: nothing
   Result result_;
   std::string stop_reason_;
 };

@@ -124,7 +124,7 @@ TEST(WorkPerStep, GrowsWithDepthWidthAndBatch) {
   run.mutable_train()->set_batch_size(8);
   run.mutable_model()->set_d_model(1024);
   EXPECT_GT(WorkPerStep(run), 1.9 * base);
-  EXPECT_LT(WorkPerStep(ResolveRun(Parse(kGrid), "dyck", 2)), base) << "dyck strings are shorter";
+  EXPECT_GT(WorkPerStep(ResolveRun(Parse(kGrid), "dyck", 2)), base) << "dyck strings are longer";
 }
 
 TEST(SameSweep, IgnoresOrderAndWrittenOutDefaults) {
