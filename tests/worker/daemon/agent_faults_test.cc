@@ -455,7 +455,7 @@ TEST_F(AgentFaultsTest, GrantsThatCannotBeRunAreInvalid) {
 TEST_F(AgentFaultsTest, WithoutASharedFolderCheckpointsComeAndGoOverTheNetwork) {
   config_.pack.checkpoints = {root_ + "/scratch", false};
   WriteFile("scratch/old/left-over", "x");
-  coordinator_.on_download = [this](const std::string& file) {
+  coordinator_.on_download = [](const std::string& file) {
     std::filesystem::create_directories(std::filesystem::path(file).parent_path());
     std::ofstream(file) << "content";
     return absl::OkStatus();
