@@ -16,6 +16,8 @@ namespace {
 
 // How long a member trains before its thread looks for one that stands further back.
 constexpr absl::Duration kQuantum = absl::Milliseconds(200);
+// The first report comes early, so that a short run shows its speed too; then they space out.
+constexpr absl::Duration kFirstProgressInterval = absl::Milliseconds(500);
 constexpr absl::Duration kProgressInterval = absl::Seconds(2);
 
 int64_t LongestSequence(const Dataset& dataset) {
@@ -183,14 +185,16 @@ Engine::Outcome Engine::Run() {
   }
   int64_t last_sequences = 0;
   absl::Duration last = context_.clock->Monotonic();
+  absl::Duration interval = kFirstProgressInterval;
   auto finished = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return working_threads_ == 0; };
   for (;;) {
     {
       absl::MutexLock lock(&mutex_);
-      if (mutex_.AwaitWithTimeout(absl::Condition(&finished), kProgressInterval)) break;
+      if (mutex_.AwaitWithTimeout(absl::Condition(&finished), interval)) break;
     }
     const absl::Duration now = context_.clock->Monotonic();
     ReportProgress(now - std::exchange(last, now), &last_sequences);
+    interval = std::min(interval * 2, kProgressInterval);
   }
   for (std::thread& thread : threads) thread.join();
   Outcome outcome;
