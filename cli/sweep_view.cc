@@ -283,6 +283,11 @@ std::string ProgressLine(const v1::SweepSummary& summary) {
                    ": ", FormatCount(counts.succeeded() + counts.failed() + counts.cancelled()),
                    " of ", FormatCount(summary.jobs()), " jobs ended");
   if (counts.pending() + counts.running() == 0) return line;
+  if (summary.seed_steps_per_second() <= 0) {
+    // Trainers that have just begun have not told their speed yet.
+    absl::StrAppend(&line, ", ", FormatCount(counts.running()), " running");
+    return line;
+  }
   absl::StrAppend(&line, ", ", Rate(summary), " steps/s, ETA ",
                   FormatDuration(summary.eta_seconds()));
   return line;
