@@ -4,6 +4,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
+#include "coordinator/store/collect.h"
 #include "coordinator/store/reads.h"
 
 namespace coppice::store {
@@ -58,16 +59,6 @@ Checkpoint ReadCheckpoint(const Query& query) {
   row.bytes = query.As<uint64_t>(5);
   row.committed_ms = query.Int(6);
   return row;
-}
-
-template <typename Row>
-absl::StatusOr<std::vector<Row>> Collect(Query& query, Row (*read)(const Query&)) {
-  std::vector<Row> rows;
-  for (;;) {
-    COPPICE_ASSIGN_OR_RETURN(const bool more, query.Step());
-    if (!more) return rows;
-    rows.push_back(read(query));
-  }
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
+#include "coordinator/store/collect.h"
 
 namespace coppice::store {
 namespace {
@@ -79,16 +80,6 @@ JobRow ReadJob(const Query& query) {
   row.started_ms = query.Int(15);
   row.finished_ms = query.Int(16);
   return row;
-}
-
-template <typename Row>
-absl::StatusOr<std::vector<Row>> Collect(Query& query, Row (*read)(const Query&)) {
-  std::vector<Row> rows;
-  for (;;) {
-    COPPICE_ASSIGN_OR_RETURN(const bool more, query.Step());
-    if (!more) return rows;
-    rows.push_back(read(query));
-  }
 }
 
 core::WorkerRow ReadWorker(const Query& query) {
