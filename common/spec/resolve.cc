@@ -56,7 +56,7 @@ v1::RunConfig PaperDefaults(const std::string& task) {
   report->set_every(3'000);
   report->set_decode_sentences(2'000);
   report->set_dyck_prefixes(5'000);
-  report->mutable_probes()->set_sentences(10'000);
+  report->mutable_probes()->set_sentences(dyck ? 500 : 10'000);
   report->mutable_probes()->set_every(1);
   v1::CheckpointSpec* checkpoint = run.mutable_checkpoint();
   checkpoint->set_every(15'000);

@@ -23,7 +23,7 @@ seeds: 0-1
 model: {d_model: 32, heads: 2, d_ff: 64}
 train: {steps: 400, learning_rate: 1e-3, warmup_steps: 50}
 data: {train: 2000, val: 100, test: 10, gen: 100}
-report: {every: 100, probes: {sentences: 0}}
+report: {every: 100, probes: {sentences: 20}}
 checkpoint: {every: 200}
 )";
 
@@ -101,7 +101,8 @@ TEST_F(CliTest, MetricsComeAsTableCsvAndJsonLines) {
   const std::vector<std::string> lines = absl::StrSplit(csv, '\n', absl::SkipEmpty());
   EXPECT_EQ(lines.size(), 1 + 4 * 4u) << csv;
   for (const char* name : {"train_loss", "val_loss", "id_accuracy", "gen_accuracy", "grad_norm", "learning_rate",
-                           "weight_norm", "sequences_per_second"}) {
+                           "weight_norm", "weight_norm_per_layer", "attention_sparsity", "t_score",
+                           "t_parseval", "right_branching_f1", "sequences_per_second"}) {
     EXPECT_TRUE(absl::StrContains(lines[0], name)) << lines[0];
   }
   for (const absl::string_view line : absl::StrSplit(Ok({"metrics", "words", "--jsonl"}), '\n', absl::SkipEmpty())) {

@@ -163,7 +163,7 @@ std::map<std::string, std::string> Cluster::Metrics(const std::string& sweep) {
     EXPECT_EQ(cells.size(), header.size()) << lines[i];
     if (cells.size() != header.size()) continue;
     for (size_t c = 5; c < cells.size(); ++c) {
-      if (header[c] == "sequences_per_second") continue;
+      if (header[c] == "sequences_per_second" || header[c] == "probe_seconds") continue;
       values[absl::StrCat(cells[1], "/", cells[2], "/", cells[3], " ", cells[4], " ", header[c])] = cells[c];
     }
   }

@@ -60,7 +60,7 @@ class Cluster {
   v1::GetSweepResponse Sweep(const std::string& name);
   std::vector<v1::Job> Jobs(const std::string& sweep);
   v1::GetJobResponse Job(uint64_t id);
-  // "task/depth/seed step name" -> value with every digit, without sequences_per_second (the only metric that measures time).
+  // "task/depth/seed step name" -> value with every digit, without those that measure time (sequences_per_second, probe_seconds).
   std::map<std::string, std::string> Metrics(const std::string& sweep);
 
  private:

@@ -21,7 +21,7 @@ seeds: 0-1
 model: {d_model: 32, heads: 2, d_ff: 64}
 train: {steps: 2000, batch_size: 8, learning_rate: 1e-3, warmup_steps: 100}
 data: {train: 2000, val: 100, test: 10, gen: 100}
-report: {every: 250, decode_sentences: 20, probes: {sentences: 0}}
+report: {every: 250, decode_sentences: 20, probes: {sentences: 20}}
 checkpoint: {every: 500}
 )";
 

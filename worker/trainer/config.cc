@@ -76,7 +76,7 @@ void ReadReport(StrictObject object, ReportConfig* report) {
   object.Int("dyck_prefixes", 1, kMaxCount, &report->dyck_prefixes);
   StrictObject probes = object.Object("probes");
   probes.Int("sentences", 0, kMaxCount, &report->probe_sentences);
-  probes.Int("every", 0, kMaxSteps, &report->probe_every);
+  probes.Int("every", 1, kMaxSteps, &report->probe_every);
   probes.Finish();
   object.Finish();
 }
@@ -105,6 +105,7 @@ void ReadRun(StrictObject object, RunConfig* run) {
     run->data.train = 200000;
     run->data.val = 20000;
     run->data.gen = 20000;
+    run->report.probe_sentences = 500;
     run->train.steps = 400000;
   }
   object.Int("depth", 1, 256, &run->depth);

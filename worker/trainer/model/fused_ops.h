@@ -11,6 +11,7 @@
 #include "worker/trainer/model/batch.h"
 #include "worker/trainer/model/dropout.h"
 #include "worker/trainer/model/parameters.h"
+#include "worker/trainer/model/prefix_tree.h"
 
 namespace coppice::trainer {
 
@@ -30,6 +31,14 @@ struct NormState {
   at::Tensor xhat;  // [K, R, d]
   at::Tensor rstd;  // [K, R]
   at::Tensor keep;  // [K, R, KeepStride(d)] bytes
+};
+
+// One row of states alone per word and, in another tensor, the same words in context: the cosine of
+// the sums over the first 1, 2, .. words goes to cosines[first_cosine ..].
+struct SpanChain {
+  absl::Span<const int32_t> context_rows;
+  absl::Span<const int32_t> alone_rows;  // as many
+  int64_t first_cosine = 0;
 };
 
 // Shapes as in transformer.h, K left out when it is 1. Not thread-safe: one per thread. The math is
@@ -71,6 +80,13 @@ class FusedOps {
   virtual void AttentionStep(int64_t heads, const at::Tensor& qkv, const at::Tensor& cache,
                              const std::vector<int64_t>& first_rows,
                              const std::vector<int32_t>& lengths, const at::Tensor& context) = 0;
+  // Attention along the tree's paths, the same tree for each of the K members of qkv [K, R, 3 d].
+  // `context` [K, R, d] may be undefined; entropy[k][r] (added to) may be null.
+  virtual void TreeAttention(const PrefixTree& tree, int64_t heads, const at::Tensor& qkv,
+                             const at::Tensor& context, double* const* entropy) = 0;
+  // cosines[k] for each chain: from context [K, C, d] and alone [K, R, d].
+  virtual void SpanCosines(const std::vector<SpanChain>& chains, const at::Tensor& context,
+                           const at::Tensor& alone, double* const* cosines) = 0;
   // loss[k] = mean over the member's rows; logits become their gradient.
   virtual void CrossEntropyGrad(const PackBatch& batch, const at::Tensor& bias,
                                 const at::Tensor& logits, const at::Tensor& dbias,

@@ -155,6 +155,39 @@ class CpuFusedOps : public FusedOps {
                             At(context, 0));
   }
 
+  void TreeAttention(const PrefixTree& tree, int64_t heads, const at::Tensor& qkv,
+                     const at::Tensor& context, double* const* entropy) override {
+    for (int64_t k = 0; k < PackWidth(qkv); ++k) {
+      TreeAttentionArgs<T> args;
+      args.rows = tree.rows();
+      args.longest = tree.longest();
+      args.heads = heads;
+      args.d_head = qkv.size(-1) / 3 / heads;
+      args.parents = tree.parents().data();
+      args.qkv = At(qkv, k);
+      args.context = At(context, k);
+      args.entropy = entropy == nullptr ? nullptr : entropy[k];
+      kernels_.tree_attention(args);
+    }
+  }
+
+  void SpanCosines(const std::vector<SpanChain>& chains, const at::Tensor& context,
+                   const at::Tensor& alone, double* const* cosines) override {
+    for (int64_t k = 0; k < PackWidth(alone); ++k) {
+      SpanCosineArgs<T> args;
+      args.d = alone.size(-1);
+      args.context = At(context, k);
+      args.alone = At(alone, k);
+      for (const SpanChain& chain : chains) {
+        args.length = static_cast<int64_t>(chain.alone_rows.size());
+        args.context_rows = chain.context_rows.data();
+        args.alone_rows = chain.alone_rows.data();
+        args.cosines = cosines[k] + chain.first_cosine;
+        kernels_.span_cosines(args);
+      }
+    }
+  }
+
   void CrossEntropyGrad(const PackBatch& batch, const at::Tensor& bias, const at::Tensor& logits,
                         const at::Tensor& dbias, double* loss) override {
     ForEach(batch, [&](int64_t k, const Rows& rows) {
@@ -177,6 +210,9 @@ class CpuFusedOps : public FusedOps {
     }
   }
 
+  static int64_t PackWidth(const at::Tensor& tensor) {
+    return tensor.dim() == 2 ? 1 : tensor.size(0);
+  }
   // Member k's part. Tensors of a single member have no leading dimension, and then k is 0.
   static T* At(const at::Tensor& tensor, int64_t k) {
     if (!tensor.defined()) return nullptr;

@@ -82,10 +82,11 @@ at::Tensor Transformer::EncodeNext(const Weights& weights, const std::vector<int
 
 void Transformer::FinishLayer(const LayerWeights& weights, const PackBatch& batch,
                               const at::Tensor& x, const at::Tensor& context, const at::Tensor& y) {
-  const int64_t rows = x.size(0);
-  const at::Tensor a = Take(Slot::kA, 0, 1, rows, layout_.shape().d_model);
-  const at::Tensor y1 = Take(Slot::kY1, 0, 1, rows, layout_.shape().d_model);
-  const at::Tensor h = Take(Slot::kH, 0, 1, rows, layout_.shape().d_ff);
+  const int64_t pack = static_cast<int64_t>(batch.members.size());
+  const int64_t rows = x.size(-2);
+  const at::Tensor a = Take(Slot::kA, 0, pack, rows, layout_.shape().d_model);
+  const at::Tensor y1 = Take(Slot::kY1, 0, pack, rows, layout_.shape().d_model);
+  const at::Tensor h = Take(Slot::kH, 0, pack, rows, layout_.shape().d_ff);
   Linear(a, context, weights.merge);
   ops_->ResidualNorm(batch, 0, x, a, at::Tensor(), weights.gamma1, weights.beta1, y1, NormState());
   Linear(h, y1, weights.linear1);

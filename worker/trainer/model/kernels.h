@@ -80,6 +80,34 @@ struct AttentionGradArgs {
   T* dqkv = nullptr;                   // [R, 3 d], overwritten
 };
 
+// Attention in a prefix tree: a row sees itself and its ancestors, root first. Row 0 is the root;
+// parents[0] is -1 and a parent stands before its children. No row has more than `longest` rows on
+// its path.
+template <typename T>
+struct TreeAttentionArgs {
+  int64_t rows = 0;  // R
+  int64_t longest = 0;
+  int64_t heads = 0;
+  int64_t d_head = 0;
+  const int32_t* parents = nullptr;  // [R]
+  const T* qkv = nullptr;            // [R, 3 d]
+  T* context = nullptr;              // [R, d]; null: only the entropy is wanted
+  double* entropy = nullptr;  // [R], in nats, of the heads' average weights; added to; may be null
+};
+
+// A span's words first..last, for last = first, first + 1, ..., as rows of two tensors: in context
+// and read on their own.
+template <typename T>
+struct SpanCosineArgs {
+  int64_t length = 0;
+  int64_t d = 0;
+  const T* context = nullptr;             // [.., d]
+  const T* alone = nullptr;               // [.., d]
+  const int32_t* context_rows = nullptr;  // [length]
+  const int32_t* alone_rows = nullptr;    // [length]
+  double* cosines = nullptr;              // [length]
+};
+
 struct AdamWArgs {
   double learning_rate = 0;
   double beta1 = 0, beta2 = 0, epsilon = 0, weight_decay = 0;
@@ -108,6 +136,9 @@ struct Kernels {
   // `cache` [.., 2 d] from row first_rows[r] on.
   void (*attention_step)(int64_t rows, int64_t heads, int64_t d_head, const T* qkv, const T* cache,
                          const int64_t* first_rows, const int32_t* lengths, T* context);
+  void (*tree_attention)(const TreeAttentionArgs<T>&);
+  // cosines[j] = cosine between the sums of rows 0..j of both sides; 0 when a sum is zero.
+  void (*span_cosines)(const SpanCosineArgs<T>&);
   // Sum over all rows of -log softmax(logits + bias)[target]. With dlogits = true logits become the
   // gradient of the mean over rows and dbias is overwritten.
   double (*cross_entropy)(int64_t rows, int64_t vocabulary, const T* bias, const int32_t* targets,

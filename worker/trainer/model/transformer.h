@@ -57,6 +57,20 @@ class Transformer {
   at::Tensor EncodeNext(const Weights& weights, const std::vector<int32_t>& tokens,
                         const std::vector<int32_t>& positions, const std::vector<int32_t>& slots,
                         KeyValueCache* cache);
+  // Inference without dropout over a prefix tree, the same for each of the pack's K members: final
+  // states [K, R, d]. entropy[k][r], when not null, becomes the entropy in nats of row r's attention
+  // (the heads' average, over the rows it sees), averaged over layers. Scratch memory, like Encode.
+  at::Tensor EncodeTree(const Weights& weights, const PrefixTree& tree,
+                        double* const* entropy = nullptr);
+  // The attention entropies alone, as the released code of Murty et al. computes them: every layer
+  // is given the embeddings instead of the states of the layer below.
+  void EmbeddingAttentionEntropy(const Weights& weights, const PrefixTree& tree,
+                                 double* const* entropy);
+  // See FusedOps.
+  void SpanCosines(const std::vector<SpanChain>& chains, const at::Tensor& context,
+                   const at::Tensor& alone, double* const* cosines) {
+    ops_->SpanCosines(chains, context, alone, cosines);
+  }
   // states · Woᵀ [R, V]; the output bias is not added.
   at::Tensor LogitsWithoutBias(const Weights& weights, const at::Tensor& states);
   KeyValueCache MakeCache(int64_t slots) const;
@@ -102,6 +116,11 @@ class Transformer {
   // layer's result y.
   void FinishLayer(const LayerWeights& weights, const PackBatch& batch, const at::Tensor& x,
                    const at::Tensor& context, const at::Tensor& y);
+  // The tree's embeddings [K, R, d], and the batch of single rows that stands for it in operations
+  // that treat rows by themselves; `rows` holds what the batch points to.
+  at::Tensor EmbedTree(const Weights& weights, const PrefixTree& tree, MemberBatch* rows,
+                       PackBatch* batch);
+  void AverageOverLayers(int64_t pack, int64_t rows, double* const* entropy) const;
   // A dense tensor [K, rows, width] (K left out when 1) in the scratch memory of (slot, layer).
   at::Tensor Take(Slot slot, int64_t layer, int64_t pack, int64_t rows, int64_t width);
   at::Tensor TakeBytes(Slot slot, int64_t layer, int64_t pack, int64_t rows, int64_t width);

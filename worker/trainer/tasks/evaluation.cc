@@ -1,13 +1,14 @@
 #include "worker/trainer/tasks/evaluation.h"
 
-#include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "worker/trainer/tasks/dyck.h"
 #include "worker/trainer/tasks/gold_parser.h"
 #include "worker/trainer/tasks/grammar.h"
 #include "worker/trainer/tasks/lexicon.h"
 #include "worker/trainer/tasks/random.h"
+#include "worker/trainer/tasks/sampling.h"
 #include "worker/trainer/tasks/streams.h"
 
 namespace coppice::trainer {
@@ -50,19 +51,12 @@ void AddClosingChoices(int32_t limit, Split* split) {
 
 void AddDecodes(const DatasetOptions& options, SplitName name, Split* split) {
   const Lexicon& lexicon = Lexicon::For(Task::kTense);
-  std::vector<int32_t> indices = ExamplesWith(*split, lexicon.Token("PRESENT"));
-  const size_t count = std::min(indices.size(), static_cast<size_t>(options.decode_sentences));
-  if (count < indices.size()) {
-    Random random(options.seed, StreamOf(Task::kTense, name, Purpose::kDecodeSample));
-    for (size_t i = 0; i < count; ++i) {
-      const auto left = static_cast<uint32_t>(indices.size() - i);
-      std::swap(indices[i], indices[i + random.Below(left)]);
-    }
-    indices.resize(count);
-    std::sort(indices.begin(), indices.end());
-  }
-  for (const int32_t i : indices) {
+  const std::vector<int32_t> present = ExamplesWith(*split, lexicon.Token("PRESENT"));
+  Random random(options.seed, StreamOf(Task::kTense, name, Purpose::kDecodeSample));
+  for (const int32_t index :
+       SampleIndices(present.size(), static_cast<size_t>(options.decode_sentences), random)) {
     // The output has the words of the sentence in the same places.
+    const int32_t i = present[index];
     const auto sentence = ParseSentence(lexicon, DeclarativePart(split->examples[i]));
     if (sentence.ok()) split->decodes.items.push_back({i, sentence->verb});
   }

@@ -15,7 +15,7 @@ enum class SplitName : int8_t { kTrain, kVal, kTest, kGen };
 // "train", "val", "test", "gen": file extensions and words in messages.
 absl::string_view ToString(SplitName name);
 
-enum class Purpose : int8_t { kExamples, kDecodeSample };
+enum class Purpose : int8_t { kExamples, kDecodeSample, kProbeSample };
 
 // Every use of randomness has a stream of its own, so that none depends on how much another one
 // drew.

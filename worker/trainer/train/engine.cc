@@ -7,6 +7,7 @@
 #include "ATen/ops/zeros.h"
 #include "absl/strings/str_cat.h"
 #include "c10/core/InferenceMode.h"
+#include "common/base/status_macros.h"
 #include "spdlog/spdlog.h"
 #include "worker/trainer/model/fused_ops.h"
 #include "worker/trainer/train/runtime.h"
@@ -51,19 +52,30 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Create(const EngineOptions& opti
                                                    " sentences, fewer than one batch of ",
                                                    options.spec.run.train.batch_size));
   }
-  return std::unique_ptr<Engine>(new Engine(options, dataset, events, clock, stop, max_length));
+  const RunConfig& run = options.spec.run;
+  Probes probes;
+  if (run.report.probe_sentences > 0) {
+    COPPICE_ASSIGN_OR_RETURN(probes.sample, DrawProbeSample(run.task, *dataset, run.data.seed,
+                                                            run.report.probe_sentences));
+    probes.plan = ProbePlan(probes.sample.sentences, dataset->vocabulary.sos());
+  }
+  return std::unique_ptr<Engine>(
+      new Engine(options, dataset, std::move(probes), events, clock, stop, max_length));
 }
 
-Engine::Engine(const EngineOptions& options, const Dataset* dataset, EventWriter* events,
-               Clock* clock, const std::atomic<bool>* stop, int64_t max_length)
+Engine::Engine(const EngineOptions& options, const Dataset* dataset, Probes probes,
+               EventWriter* events, Clock* clock, const std::atomic<bool>* stop,
+               int64_t max_length)
     : options_(options),
       max_length_(max_length),
       layout_(ShapeOf(options.spec.run, *dataset)),
       evaluation_(dataset),
+      probes_(std::move(probes)),
       context_{options.spec.run,
                options.spec.prune,
                dataset,
                &evaluation_,
+               &probes_,
                &layout_,
                events,
                clock,

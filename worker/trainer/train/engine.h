@@ -14,6 +14,7 @@
 #include "worker/trainer/config.h"
 #include "worker/trainer/events.h"
 #include "worker/trainer/model/parameters.h"
+#include "worker/trainer/probes/probes.h"
 #include "worker/trainer/train/evaluator.h"
 #include "worker/trainer/train/member.h"
 
@@ -36,6 +37,7 @@ class Engine {
   // The dataset, `events`, `clock` and `stop` must outlive the engine.
   // INVALID_ARGUMENT: the data do not fit the run (a sentence too long, fewer examples than a
   // batch).
+  // As for the probes' sample: DrawProbeSample.
   static absl::StatusOr<std::unique_ptr<Engine>> Create(const EngineOptions& options,
                                                         const Dataset* dataset, EventWriter* events,
                                                         Clock* clock,
@@ -56,8 +58,8 @@ class Engine {
   size_t size() const { return members_.size(); }
 
  private:
-  Engine(const EngineOptions& options, const Dataset* dataset, EventWriter* events, Clock* clock,
-         const std::atomic<bool>* stop, int64_t max_length);
+  Engine(const EngineOptions& options, const Dataset* dataset, Probes probes, EventWriter* events,
+         Clock* clock, const std::atomic<bool>* stop, int64_t max_length);
 
   absl::Status RestoreNewest(Member* member);
   void Work();
@@ -69,6 +71,7 @@ class Engine {
   const int64_t max_length_;
   const ParameterLayout layout_;
   const EvaluationPlan evaluation_;
+  const Probes probes_;
   MemberContext context_;
   at::Tensor parameters_, gradients_, adam_m_, adam_v_;  // [K, P]
   std::vector<std::unique_ptr<Member>> members_;

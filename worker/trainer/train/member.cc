@@ -131,6 +131,28 @@ bool Member::CheckpointDue() const {
   return progress_.step > 0 && checkpoint_step && checkpointed_step_ != progress_.step;
 }
 
+bool Member::ProbeDue() const {
+  if (context_->probes->plan.empty()) return false;
+  const RunConfig& run = context_->run;
+  return progress_.step / run.report.every % run.report.probe_every == 0 ||
+         progress_.step == run.train.steps;
+}
+
+bool Member::Measure(Transformer* model, MetricValues* values) {
+  if (!Evaluate(*context_->evaluation, weights_, model, *context_->stop, values)) return false;
+  if (ProbeDue()) {
+    const absl::Duration begin = context_->clock->Monotonic();
+    if (!MeasureProbes(*context_->probes, weights_, model, *context_->stop, values)) return false;
+    values->emplace_back("probe_seconds",
+                         absl::ToDoubleSeconds(context_->clock->Monotonic() - begin));
+  }
+  const double norm = std::sqrt(
+      GetKernels<float>().square_sum(context_->layout->row_size(), rows_.parameters));
+  values->emplace_back("weight_norm", norm);
+  values->emplace_back("weight_norm_per_layer", norm / static_cast<double>(context_->run.depth));
+  return true;
+}
+
 bool Member::Report(Transformer* model) {
   const absl::Duration trained = context_->clock->Monotonic() - interval_start_;
   const int64_t steps = progress_.step - interval_first_step_;
@@ -139,12 +161,9 @@ bool Member::Report(Transformer* model) {
     values.emplace_back("train_loss",
                         progress_.loss_sum / static_cast<double>(progress_.loss_steps));
   }
-  if (!Evaluate(*context_->evaluation, weights_, model, *context_->stop, &values)) return false;
-  const double square_sum =
-      GetKernels<float>().square_sum(context_->layout->row_size(), rows_.parameters);
   values.emplace_back("grad_norm", progress_.grad_norm);
   values.emplace_back("learning_rate", LearningRate(context_->run.train, progress_.step - 1));
-  values.emplace_back("weight_norm", std::sqrt(square_sum));
+  if (!Measure(model, &values)) return false;
   for (const auto& [name, value] : values) {
     if (std::isfinite(value)) continue;
     Fail(FailureKind::kNan, absl::StrCat(name, " is not finite"));

@@ -12,6 +12,7 @@
 #include "worker/trainer/config.h"
 #include "worker/trainer/events.h"
 #include "worker/trainer/model/transformer.h"
+#include "worker/trainer/probes/probes.h"
 #include "worker/trainer/train/evaluator.h"
 #include "worker/trainer/train/permutation.h"
 
@@ -23,6 +24,7 @@ struct MemberContext {
   bool prune = true;
   const Dataset* dataset = nullptr;
   const EvaluationPlan* evaluation = nullptr;
+  const Probes* probes = nullptr;  // its plan is empty when there are none
   const ParameterLayout* layout = nullptr;
   EventWriter* events = nullptr;
   Clock* clock = nullptr;
@@ -72,6 +74,9 @@ class Member {
   void TrainStep(Transformer* model);
   bool ReportDue() const;
   bool CheckpointDue() const;
+  bool ProbeDue() const;
+  // Appends what is measured of the model at this step; false when it was abandoned.
+  bool Measure(Transformer* model, MetricValues* values);
   // False when it was abandoned or the member failed.
   bool Report(Transformer* model);
   bool Checkpoint();

@@ -1,0 +1,42 @@
+// Many word sequences that are read one by one, laid out as a tree of their common beginnings, so
+// that no beginning is computed twice. Free of LibTorch.
+#ifndef COPPICE_WORKER_TRAINER_MODEL_PREFIX_TREE_H_
+#define COPPICE_WORKER_TRAINER_MODEL_PREFIX_TREE_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/types/span.h"
+
+namespace coppice::trainer {
+
+// Row 0 is SOS at position 0, every other row a word; a row attends to its ancestors and itself. A
+// causal model gives it the state it has in the sequence SOS, ancestors, word, because nothing
+// behind it can reach it.
+class PrefixTree {
+ public:
+  explicit PrefixTree(int32_t sos) : tokens_{sos}, positions_{0}, parents_{-1} {}
+
+  // Adds SOS words, the first word standing at `first_position` (SOS at 0, whatever lies between is
+  // unseen), and writes the words' rows to `rows`. Only the beginning shared with the call before
+  // is found again: sequences come sorted by (first_position, words).
+  void Add(int32_t first_position, absl::Span<const int32_t> words, std::vector<int32_t>* rows);
+
+  int64_t rows() const { return static_cast<int64_t>(tokens_.size()); }
+  const std::vector<int32_t>& tokens() const { return tokens_; }        // [R]
+  const std::vector<int32_t>& positions() const { return positions_; }  // [R]
+  const std::vector<int32_t>& parents() const { return parents_; }      // [R], -1 for row 0
+  // Rows on the longest path, SOS included.
+  int64_t longest() const { return longest_; }
+
+ private:
+  std::vector<int32_t> tokens_;
+  std::vector<int32_t> positions_;
+  std::vector<int32_t> parents_;
+  std::vector<int32_t> last_path_;  // rows of the sequence added last
+  int64_t longest_ = 1;
+};
+
+}  // namespace coppice::trainer
+
+#endif  // COPPICE_WORKER_TRAINER_MODEL_PREFIX_TREE_H_

@@ -1,0 +1,65 @@
+// How the probes' sentences are read: a pure function of the sentences, made once and shared. Free
+// of LibTorch.
+#ifndef COPPICE_WORKER_TRAINER_PROBES_PLAN_H_
+#define COPPICE_WORKER_TRAINER_PROBES_PLAN_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "worker/trainer/model/prefix_tree.h"
+
+namespace coppice::trainer {
+
+// The words of a sentence from `first` to its end, as rows of a batch's tree.
+struct ProbeChain {
+  int32_t sentence = 0;
+  int32_t first = 0;
+  std::vector<int32_t> rows;
+};
+
+struct ProbeBatch {
+  PrefixTree tree;
+  std::vector<ProbeChain> chains;
+};
+
+// The model is causal, so the states of words i..j that can see only SOS and the words from i on do
+// not depend on what follows j: one reading of each suffix serves all spans that begin where it
+// does, and the suffix from the first word is the sentence in context. Suffixes that begin with the
+// same words at the same position share those rows (PrefixTree). For 10,000 sentences of the
+// question task that is a tenth of the rows that one reading per span takes (bench/probes).
+//
+// Sentences are worked on in groups, because the states in context must be at hand while a group's
+// suffixes are read.
+class ProbePlan {
+ public:
+  ProbePlan() = default;
+  // Sentences have at least one word.
+  ProbePlan(const std::vector<std::vector<int32_t>>& sentences, int32_t sos);
+
+  struct Group {
+    std::vector<ProbeBatch> in_context;  // chains with first == 0, one for each sentence
+    std::vector<ProbeBatch> suffixes;    // chains with first > 0
+    int64_t context_rows = 0;            // C, over all batches in context
+  };
+
+  bool empty() const { return groups_.empty(); }
+  const std::vector<Group>& groups() const { return groups_; }
+  size_t sentences() const { return words_.size(); }
+  int64_t words(size_t sentence) const { return words_[sentence]; }
+  // Where the sentence's chart begins among the values of all charts.
+  int64_t first_value(size_t sentence) const { return first_value_[sentence]; }
+  int64_t values() const { return values_; }
+  // Rows of all trees: what a probe costs in words read.
+  int64_t rows() const;
+  int64_t longest_sentence() const;
+
+ private:
+  std::vector<Group> groups_;
+  std::vector<int64_t> words_;
+  std::vector<int64_t> first_value_;
+  int64_t values_ = 0;
+};
+
+}  // namespace coppice::trainer
+
+#endif  // COPPICE_WORKER_TRAINER_PROBES_PLAN_H_
