@@ -1,0 +1,101 @@
+// A model with the weights of a golden file.
+#ifndef COPPICE_TESTS_WORKER_TRAINER_GOLDEN_H_
+#define COPPICE_TESTS_WORKER_TRAINER_GOLDEN_H_
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "ATen/ops/zeros.h"
+#include "gtest/gtest.h"
+#include "nlohmann/json.hpp"
+#include "tests/testing/golden_files.h"
+#include "worker/trainer/model/transformer.h"
+
+namespace coppice::trainer {
+
+inline std::string GoldenName(const testing::TestParamInfo<std::string>& info) {
+  std::string name = std::filesystem::path(info.param).stem().string();
+  std::replace_if(
+      name.begin(), name.end(),
+      [](char c) { return std::isalnum(static_cast<unsigned char>(c)) == 0; }, '_');
+  return name;
+}
+
+// `relative` of the largest magnitude in the tensor.
+template <typename T>
+void ExpectNear(const std::string& what, const std::vector<double>& expected, const T* actual,
+                double relative) {
+  double largest = 0;
+  for (const double value : expected) largest = std::max(largest, std::abs(value));
+  for (size_t i = 0; i < expected.size(); ++i) {
+    ASSERT_NEAR(expected[i], actual[i], relative * std::max(1e-3, largest))
+        << what << " element " << i;
+  }
+}
+
+inline void ExpectClose(const std::string& what, double expected, double actual, double relative) {
+  EXPECT_NEAR(expected, actual, relative * std::max(1.0, std::abs(expected))) << what;
+}
+
+// The same model in each of `pack` rows of the flat buffers.
+template <typename T>
+class GoldenModel {
+ public:
+  static constexpr at::ScalarType kType = std::is_same_v<T, double> ? at::kDouble : at::kFloat;
+
+  GoldenModel(const std::string& file, int64_t pack)
+      : golden(nlohmann::json::parse(std::ifstream(file))), pack(pack), layout(Shape(golden)) {
+    for (at::Tensor* buffer : {&parameters, &gradients, &m, &v}) {
+      *buffer = at::zeros({pack, layout.row_size()}, at::dtype(kType));
+    }
+    EXPECT_EQ(golden["params"].size(), layout.parameters().size());
+    for (const Parameter& parameter : layout.parameters()) {
+      const std::vector<double> data = golden["params"][parameter.name]["data"];
+      EXPECT_EQ(golden["params"][parameter.name]["shape"].get<std::vector<int64_t>>(),
+                parameter.shape);
+      for (int64_t k = 0; k < pack; ++k)
+        std::copy(data.begin(), data.end(), Row(parameters, k) + parameter.offset);
+    }
+    model = std::make_unique<Transformer>(layout, LongestSequence(), kType, MakeCpuFusedOps(kType));
+    weights = Weights::View(parameters, layout);
+    gradient_views = Weights::View(gradients, layout);
+  }
+
+  T* Row(const at::Tensor& buffer, int64_t k) {
+    return buffer.data_ptr<T>() + k * layout.row_size();
+  }
+  int32_t sos() const { return golden["config"]["sos_id"]; }
+  int32_t eos() const { return golden["config"]["eos_id"]; }
+
+  const nlohmann::json golden;
+  const int64_t pack;
+  const ParameterLayout layout;
+  at::Tensor parameters, gradients, m, v;
+  Weights weights, gradient_views;
+  std::unique_ptr<Transformer> model;
+
+ private:
+  static ModelShape Shape(const nlohmann::json& golden) {
+    const nlohmann::json& config = golden["config"];
+    return {config["n_input_tokens"].get<int64_t>() + 2, config["d_model"], config["n_heads"],
+            config["d_ff"], config["n_layers"]};
+  }
+  // SOS included.
+  int64_t LongestSequence() const {
+    size_t longest = 0;
+    for (const auto& sequence : golden["batch"]["sequences"])
+      longest = std::max(longest, sequence.size());
+    for (const auto& sentence : golden["tree_projections"])
+      longest = std::max(longest, sentence["tokens"].size());
+    return static_cast<int64_t>(longest) + 1;
+  }
+};
+
+}  // namespace coppice::trainer
+
+#endif  // COPPICE_TESTS_WORKER_TRAINER_GOLDEN_H_
