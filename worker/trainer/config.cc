@@ -171,6 +171,20 @@ absl::StatusOr<RunConfig> ParseRunConfigText(absl::string_view text) {
   return run;
 }
 
+DatasetOptions DatasetOptionsOf(const RunConfig& run) {
+  DatasetOptions options;
+  options.task = run.task;
+  options.seed = run.data.seed;
+  options.train = static_cast<int32_t>(run.data.train);
+  options.val = static_cast<int32_t>(run.data.val);
+  options.test = static_cast<int32_t>(run.data.test);
+  options.gen = static_cast<int32_t>(run.data.gen);
+  options.directory = run.data.directory;
+  options.decode_sentences = static_cast<int32_t>(run.report.decode_sentences);
+  options.dyck_prefixes = static_cast<int32_t>(run.report.dyck_prefixes);
+  return options;
+}
+
 json ToJson(const RunConfig& run) {
   const TrainConfig& train = run.train;
   return json{

@@ -95,6 +95,9 @@ absl::StatusOr<PackSpec> ParsePackSpec(const nlohmann::json& document);
 absl::StatusOr<PackSpec> ParsePackSpecText(absl::string_view text);
 absl::StatusOr<RunConfig> ParseRunConfigText(absl::string_view text);
 
+// What of a run says which dataset it is trained and measured on.
+DatasetOptions DatasetOptionsOf(const RunConfig& run);
+
 // Every key written out; ParseRunConfigText reads it back.
 nlohmann::json ToJson(const RunConfig& run);
 

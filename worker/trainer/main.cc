@@ -5,12 +5,14 @@
 #include <exception>
 #include <iostream>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "common/base/clock.h"
 #include "common/base/files.h"
 #include "common/base/logging.h"
 #include "spdlog/spdlog.h"
+#include "worker/trainer/data_command.h"
 #include "worker/trainer/events.h"
 #include "worker/trainer/options.h"
 #include "worker/trainer/tasks/dataset.h"
@@ -50,20 +52,6 @@ Provenance MakeProvenance(const PackSpec& spec, const std::string& device) {
   return provenance;
 }
 
-DatasetOptions MakeDatasetOptions(const RunConfig& run) {
-  DatasetOptions options;
-  options.task = run.task;
-  options.seed = run.data.seed;
-  options.train = static_cast<int32_t>(run.data.train);
-  options.val = static_cast<int32_t>(run.data.val);
-  options.test = static_cast<int32_t>(run.data.test);
-  options.gen = static_cast<int32_t>(run.data.gen);
-  options.directory = run.data.directory;
-  options.decode_sentences = static_cast<int32_t>(run.report.decode_sentences);
-  options.dyck_prefixes = static_cast<int32_t>(run.report.dyck_prefixes);
-  return options;
-}
-
 // Every member fails for the same reason before anything started.
 int FailAll(const PackSpec& spec, EventWriter* events, const absl::Status& status) {
   for (const MemberSpec& member : spec.members) {
@@ -90,7 +78,7 @@ int Train(const Options& options) {
   EventWriter events(STDOUT_FILENO, [] { StopFlag().store(true); });
   EngineOptions engine_options{spec, MakeProvenance(spec, *device), options.by_hand};
 
-  const absl::StatusOr<Dataset> dataset = MakeDataset(MakeDatasetOptions(spec.run));
+  const absl::StatusOr<Dataset> dataset = MakeDataset(DatasetOptionsOf(spec.run));
   if (!dataset.ok()) return FailAll(spec, &events, dataset.status());
   absl::StatusOr<std::unique_ptr<Engine>> engine =
       Engine::Create(engine_options, &*dataset, &events, Clock::Real(), &StopFlag());
@@ -102,7 +90,18 @@ int Train(const Options& options) {
   return outcome.failed ? kFailed : kDone;
 }
 
+int Data(int argc, char** argv) {
+  const absl::StatusOr<std::optional<DataCommand>> command = ParseDataCommand(argc, argv);
+  if (!command.ok()) return Usage(command.status());
+  if (!command->has_value()) return kDone;
+  const absl::Status written = WriteData(**command);
+  if (written.ok()) return kDone;
+  std::cerr << "coppice-trainer: " << written.message() << "\n";
+  return absl::IsInvalidArgument(written) ? kUsage : kFailed;
+}
+
 int Main(int argc, char** argv) {
+  if (argc > 1 && std::string(argv[1]) == "data") return Data(argc - 1, argv + 1);
   absl::StatusOr<std::optional<Options>> options = ParseCommandLine(argc, argv);
   if (!options.ok()) return Usage(options.status());
   if (!options->has_value()) return kDone;

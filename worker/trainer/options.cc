@@ -112,7 +112,8 @@ absl::StatusOr<std::optional<Options>> ParseCommandLine(int argc, const char* co
 
   CLI::App app(
       "Trains a pack of transformer language models that differ only in seed.\n"
-      "Events go to stdout, one JSON object a line; see docs/trainer-protocol.md.",
+      "Events go to stdout, one JSON object a line; see docs/trainer-protocol.md.\n"
+      "`coppice-trainer data --help`: write a dataset's split as a text file instead.",
       "coppice-trainer");
   app.set_version_flag("--version", std::string("coppice-trainer " COPPICE_VERSION));
   auto* spec = app.add_option("--spec", spec_file, "read the run from this JSON file");

@@ -10,6 +10,18 @@
 namespace coppice::trainer {
 namespace {
 
+bool Probed(Task task, const Vocabulary& vocabulary, const Example& example) {
+  switch (task) {
+    case Task::kQuestion:
+      return vocabulary.Word(example.tokens[example.prefix - 1]) == "quest";
+    case Task::kTense:
+      return true;
+    case Task::kDyck:
+      return example.tokens.size() <= kLongestDyckProbe;
+  }
+  return false;
+}
+
 std::vector<int32_t> InputOf(Task task, const Example& example) {
   if (task == Task::kDyck) return example.tokens;
   const auto words = DeclarativePart(example);
@@ -22,8 +34,7 @@ absl::StatusOr<ProbeSample> DrawProbeSample(Task task, const Dataset& dataset, u
                                             int64_t count) {
   std::vector<const Example*> candidates;
   for (const Example& example : dataset.train.examples) {
-    if (task != Task::kDyck || example.tokens.size() <= kLongestDyckProbe)
-      candidates.push_back(&example);
+    if (Probed(task, dataset.vocabulary, example)) candidates.push_back(&example);
   }
   Random random(seed, StreamOf(task, SplitName::kTrain, Purpose::kProbeSample));
   ProbeSample sample;

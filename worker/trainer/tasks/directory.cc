@@ -138,13 +138,18 @@ std::string SplitPath(absl::string_view directory, Task task, absl::string_view 
   return JoinPath(directory, absl::StrCat(TaskName(task), ".", split));
 }
 
-absl::Status WriteSplit(absl::string_view directory, Task task, absl::string_view split_name,
-                        const Vocabulary& vocabulary, const Split& split) {
+std::string FormatSplit(Task task, const Vocabulary& vocabulary, const Split& split) {
   std::string content;
   for (const Example& example : split.examples) {
     absl::StrAppend(&content, FormatExample(task, vocabulary, example), "\n");
   }
-  return WriteFileAtomically(SplitPath(directory, task, split_name), content);
+  return content;
+}
+
+absl::Status WriteSplit(absl::string_view directory, Task task, absl::string_view split_name,
+                        const Vocabulary& vocabulary, const Split& split) {
+  return WriteFileAtomically(SplitPath(directory, task, split_name),
+                             FormatSplit(task, vocabulary, split));
 }
 
 absl::StatusOr<Dataset> ReadDirectory(absl::string_view directory, Task task) {

@@ -27,6 +27,9 @@ absl::StatusOr<Example> ParseExample(Task task, absl::string_view line);
 // `<directory>/<task>.<split>`; `split` is "train", "val", "test" or "gen".
 std::string SplitPath(absl::string_view directory, Task task, absl::string_view split);
 
+// A split's whole file.
+std::string FormatSplit(Task task, const Vocabulary& vocabulary, const Split& split);
+
 // Writes a split's file (atomically; the folder exists). Codes as in common/base/files.h.
 absl::Status WriteSplit(absl::string_view directory, Task task, absl::string_view split_name,
                         const Vocabulary& vocabulary, const Split& split);

@@ -54,7 +54,7 @@ std::string DigestOfAll(const DatasetOptions& options) {
 // Any change here changes every dataset: results of before and after are no longer comparable.
 TEST(Dataset, IsTheSameEverywhere) {
   EXPECT_EQ(DigestOfAll(Small(Task::kQuestion)), "0188114174fa229d1a0bd98234059c89");
-  EXPECT_EQ(DigestOfAll(Small(Task::kTense)), "f8423b91fdc5f59cd3587c21c8e8315c");
+  EXPECT_EQ(DigestOfAll(Small(Task::kTense)), "0405f7b86370d72f0d677dd1fc22eafe");
   EXPECT_EQ(DigestOfAll(Small(Task::kDyck)), "55e80d3142655fb9929f978980eb20ab");
 }
 
@@ -117,7 +117,9 @@ TEST(Evaluation, QuestionScoresTheFirstWordOfEveryQuestion) {
   EXPECT_EQ(dataset.gen.choices.items.size(), 400u);
 }
 
-TEST(Evaluation, TenseDecodesAFixedSampleOfThePresent) {
+// In-domain examples of both kinds: the published accuracies on val are multiples of 1/1000, that is
+// of all its 1,000 sentences.
+TEST(Evaluation, TenseDecodesAFixedSampleOfBothKindsOfExamples) {
   const Dataset dataset = MakeDataset(Small(Task::kTense)).value();
   const Oracle oracle(Task::kTense);
   EXPECT_TRUE(dataset.train.decodes.items.empty());
@@ -125,13 +127,15 @@ TEST(Evaluation, TenseDecodesAFixedSampleOfThePresent) {
     EXPECT_TRUE(split->choices.items.empty());
     ASSERT_EQ(split->decodes.items.size(), 50u);
     std::set<int32_t> examples;
+    std::set<std::string> kinds;
     for (const DecodeItem& item : split->decodes.items) {
       examples.insert(item.example);
       const Reading reading = oracle.Read(
           FormatExample(Task::kTense, dataset.vocabulary, split->examples[item.example]));
-      EXPECT_EQ(reading.task_word, "PRESENT");
+      kinds.insert(std::string(reading.task_word));
       EXPECT_EQ(item.main_verb, reading.main_verb) << reading.sentence;
     }
+    EXPECT_EQ(kinds.size(), split == &dataset.gen ? 1u : 2u);
     EXPECT_EQ(examples.size(), 50u);
     EXPECT_GT(*examples.rbegin(), 100) << "a sample of all, not the first ones";
   }

@@ -1,0 +1,83 @@
+#include "worker/trainer/data_command.h"
+
+#include <iostream>
+#include <map>
+
+#include "CLI/CLI.hpp"
+#include "absl/strings/str_cat.h"
+#include "common/base/files.h"
+#include "common/base/status_macros.h"
+#include "worker/trainer/tasks/directory.h"
+
+namespace coppice::trainer {
+namespace {
+
+using nlohmann::json;
+
+const Split* Find(const Dataset& dataset, const std::string& name) {
+  if (name == "train") return &dataset.train;
+  if (name == "val") return &dataset.val;
+  if (name == "test") return &dataset.test;
+  return name == "gen" ? &dataset.gen : nullptr;
+}
+
+absl::StatusOr<RunConfig> RunOf(const std::string& task, const json& data) {
+  // The depth plays no part; the run spec's reader checks the rest and knows each task's sizes.
+  const json run = {{"task", task}, {"depth", 1}, {"data", data}};
+  return ParseRunConfigText(run.dump());
+}
+
+}  // namespace
+
+absl::StatusOr<std::optional<DataCommand>> ParseDataCommand(int argc, const char* const* argv) {
+  DataCommand command;
+  std::string task;
+  std::map<std::string, uint64_t> numbers;
+  CLI::App app(
+      "Writes one split of a generated dataset as text, one example a line: `input . quest<TAB>output`\n"
+      "(question, tense) or brackets and END (dyck). A folder of such files, named TASK.train, TASK.val,\n"
+      "TASK.test and TASK.gen, can be trained on with data.directory or --data-dir.",
+      "coppice-trainer data");
+  app.add_option("--task", task, "question, tense or dyck")->required();
+  app.add_option("--split", command.split, "train, val, test or gen")
+      ->required()
+      ->check(CLI::IsMember({"train", "val", "test", "gen"}));
+  app.add_option("--out", command.out, "the file to write, or - for standard output")->required();
+  const struct {
+    const char* flag;
+    const char* key;
+    const char* help;
+  } kNumbers[] = {{"--seed", "seed", "seed of the dataset (0)"},
+                  {"--train-size", "train", "training sentences (100000; dyck 200000)"},
+                  {"--val-size", "val", "in-domain validation sentences (1000; dyck 20000)"},
+                  {"--test-size", "test", "in-domain test sentences (10000)"},
+                  {"--gen-size", "gen", "generalization sentences (10000; dyck 20000)"}};
+  for (const auto& [flag, key, help] : kNumbers) {
+    app.add_option_function<uint64_t>(
+        flag, [&numbers, key = std::string(key)](uint64_t value) { numbers[key] = value; }, help);
+  }
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& success) {
+    app.exit(success);
+    return std::optional<DataCommand>();
+  } catch (const CLI::ParseError& error) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("data: ", error.what(), " (see coppice-trainer data --help)"));
+  }
+  COPPICE_ASSIGN_OR_RETURN(command.run, RunOf(task, json(numbers)));
+  return std::optional<DataCommand>(std::move(command));
+}
+
+absl::Status WriteData(const DataCommand& command) {
+  COPPICE_ASSIGN_OR_RETURN(const Dataset dataset, MakeDataset(DatasetOptionsOf(command.run)));
+  const Split* split = Find(dataset, command.split);
+  if (split == nullptr) return absl::InvalidArgumentError("no split " + command.split);
+  const std::string text = FormatSplit(command.run.task, dataset.vocabulary, *split);
+  if (command.out != "-") return WriteFileAtomically(command.out, text);
+  std::cout << text << std::flush;
+  return std::cout.good() ? absl::OkStatus()
+                          : absl::UnavailableError("cannot write to standard output");
+}
+
+}  // namespace coppice::trainer
