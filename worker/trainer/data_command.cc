@@ -34,8 +34,10 @@ absl::StatusOr<std::optional<DataCommand>> ParseDataCommand(int argc, const char
   std::string task;
   std::map<std::string, uint64_t> numbers;
   CLI::App app(
-      "Writes one split of a generated dataset as text, one example a line: `input . quest<TAB>output`\n"
-      "(question, tense) or brackets and END (dyck). A folder of such files, named TASK.train, TASK.val,\n"
+      "Writes one split of a generated dataset as text, one example a line: `input . "
+      "quest<TAB>output`\n"
+      "(question, tense) or brackets and END (dyck). A folder of such files, named TASK.train, "
+      "TASK.val,\n"
       "TASK.test and TASK.gen, can be trained on with data.directory or --data-dir.",
       "coppice-trainer data");
   app.add_option("--task", task, "question, tense or dyck")->required();

@@ -2,6 +2,7 @@
 // every gradient, clipped AdamW steps; alone and as the same model in each row of a pack.
 // COPPICE_GOLDEN_DIR may name another folder; every *_lm.json in it is taken.
 #include "tests/worker/trainer/golden.h"
+
 #include "worker/trainer/model/kernels.h"
 #include "worker/trainer/train/optimizer.h"
 
@@ -25,8 +26,8 @@ class Golden : public GoldenModel<T> {
   }
 
   void CheckLogits(double tolerance) {
-    const at::Tensor logits = this->model->LogitsWithoutBias(
-        this->weights, this->model->Encode(this->weights, batch_));
+    const at::Tensor logits =
+        this->model->LogitsWithoutBias(this->weights, this->model->Encode(this->weights, batch_));
     const std::vector<double> expected = this->golden["batch"]["logits"]["data"];
     const std::vector<int64_t> shape = this->golden["batch"]["logits"]["shape"];
     const int64_t vocabulary = shape[2];
@@ -35,9 +36,8 @@ class Golden : public GoldenModel<T> {
         const auto first = expected.begin() + (static_cast<int64_t>(b) * shape[1] + t) * vocabulary;
         std::vector<T> actual(vocabulary);
         for (int64_t i = 0; i < vocabulary; ++i) {
-          actual[i] =
-              logits.data_ptr<T>()[(batch_.sequences[b].first_row + t) * vocabulary + i] +
-              this->weights.output_bias.template data_ptr<T>()[i];
+          actual[i] = logits.data_ptr<T>()[(batch_.sequences[b].first_row + t) * vocabulary + i] +
+                      this->weights.output_bias.template data_ptr<T>()[i];
         }
         ExpectNear("logits", {first, first + vocabulary}, actual.data(), tolerance);
       }
@@ -56,8 +56,7 @@ class Golden : public GoldenModel<T> {
       CheckRow(this->golden["batch"]["grads"], this->gradients, k, tolerance);
       ExpectClose("gradient norm", this->golden["batch"]["grad_norm"], Norm(this->gradients, k),
                   tolerance);
-      ExpectClose("weight norm", this->golden["weight_norm"], Norm(this->parameters, k),
-                  tolerance);
+      ExpectClose("weight norm", this->golden["weight_norm"], Norm(this->parameters, k), tolerance);
     }
   }
 
@@ -75,10 +74,10 @@ class Golden : public GoldenModel<T> {
     for (int64_t step = 0; step < adamw["steps"].get<int64_t>(); ++step) {
       CheckLoss(adamw["losses_before_each_step"][step], tolerance);
       for (int64_t k = 0; k < this->pack; ++k) {
-        ClippedAdamW<T>(train, step,
-                        {this->layout.row_size(), this->Row(this->gradients, k),
-                         this->Row(this->m, k), this->Row(this->v, k),
-                         this->Row(this->parameters, k)});
+        ClippedAdamW<T>(
+            train, step,
+            {this->layout.row_size(), this->Row(this->gradients, k), this->Row(this->m, k),
+             this->Row(this->v, k), this->Row(this->parameters, k)});
       }
     }
     for (int64_t k = 0; k < this->pack; ++k)

@@ -56,7 +56,8 @@ ProbePlan::ProbePlan(const std::vector<std::vector<int32_t>>& sentences, int32_t
       const auto words = absl::MakeConstSpan(sentences[s]);
       for (size_t first = 0; first < words.size(); ++first) {
         (first == 0 ? whole : rest)
-            .push_back({static_cast<int32_t>(s), static_cast<int32_t>(first), words.subspan(first)});
+            .push_back(
+                {static_cast<int32_t>(s), static_cast<int32_t>(first), words.subspan(first)});
       }
     }
     Group group;

@@ -55,8 +55,7 @@ class Reader {
           for (const int32_t row : chain.rows) readings_[k].entropy_sum += entropy[k][row];
         }
         std::vector<int32_t>& kept = context_rows_[chain.sentence];
-        for (const int32_t row : chain.rows)
-          kept.push_back(static_cast<int32_t>(first_row) + row);
+        for (const int32_t row : chain.rows) kept.push_back(static_cast<int32_t>(first_row) + row);
         FillWholeBeginnings(chain);
       }
       first_row += rows;
@@ -115,9 +114,9 @@ bool MeasureProbes(const Probes& probes, const Weights& weights, Transformer* mo
   BracketScore brackets;
   for (size_t s = 0; s < probes.plan.sentences(); ++s) {
     const int64_t words = probes.plan.words(s);
-    TreeProjection projection =
-        ProjectTree(words, absl::MakeConstSpan(reading.charts.data() + probes.plan.first_value(s),
-                                               SpanCount(words)));
+    TreeProjection projection = ProjectTree(
+        words,
+        absl::MakeConstSpan(reading.charts.data() + probes.plan.first_value(s), SpanCount(words)));
     score += projection.normalized_score;
     if (!probes.sample.has_gold()) continue;
     std::sort(projection.brackets.begin(), projection.brackets.end());

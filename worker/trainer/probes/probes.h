@@ -20,8 +20,8 @@ struct ProbeReadings {
   // between the sum of the final layer's states of words i..j read in context and the sum of the
   // same words' states when they can see only SOS and words i..j, at unchanged positions.
   std::vector<double> charts;
-  // Attention entropy of the sentences in context, SOS included: the heads' average weights, entropy
-  // of each row in nats, summed over rows, averaged over layers, summed over sentences.
+  // Attention entropy of the sentences in context, SOS included: the heads' average weights,
+  // entropy of each row in nats, summed over rows, averaged over layers, summed over sentences.
   double entropy_sum = 0;
 };
 

@@ -39,8 +39,7 @@ absl::StatusOr<ProbeSample> DrawProbeSample(Task task, const Dataset& dataset, u
   Random random(seed, StreamOf(task, SplitName::kTrain, Purpose::kProbeSample));
   ProbeSample sample;
   BracketScore right_branching;
-  for (const int32_t index :
-       SampleIndices(candidates.size(), static_cast<size_t>(count), random)) {
+  for (const int32_t index : SampleIndices(candidates.size(), static_cast<size_t>(count), random)) {
     sample.sentences.push_back(InputOf(task, *candidates[index]));
     if (task == Task::kDyck) continue;
     const std::vector<int32_t>& words = sample.sentences.back();

@@ -26,8 +26,8 @@ struct ProbeSample {
 // Up to `count` training inputs, drawn without replacement by the dataset's seed alone: question,
 // the declarative part, without its full stop, of inputs that ask for a question (docs/science.md
 // says how the published numbers tell that copies are not in their sample); tense, that part of any
-// input; dyck, whole strings. Fewer when there are fewer. INVALID_ARGUMENT when an input has no gold
-// parse.
+// input; dyck, whole strings. Fewer when there are fewer. INVALID_ARGUMENT when an input has no
+// gold parse.
 absl::StatusOr<ProbeSample> DrawProbeSample(Task task, const Dataset& dataset, uint64_t seed,
                                             int64_t count);
 

@@ -13,8 +13,8 @@ TreeProjection ProjectTree(int64_t words, absl::Span<const double> chart) {
     int split = span.first;  // the left part's last word
     double best = 0, sum = 0;
     for (int k = span.first; k < span.last; ++k) {
-      const double value = chart[SpanIndex(words, span.first, k)] +
-                           chart[SpanIndex(words, k + 1, span.last)];
+      const double value =
+          chart[SpanIndex(words, span.first, k)] + chart[SpanIndex(words, k + 1, span.last)];
       sum += value;
       if (k > span.first && value <= best) continue;
       best = value;

@@ -54,8 +54,8 @@ void AddDecodes(const DatasetOptions& options, SplitName name, Split* split) {
   Random random(options.seed, StreamOf(Task::kTense, name, Purpose::kDecodeSample));
   // PAST examples too: the published in-domain accuracies are multiples of 1/1000 of a val split of
   // 1,000 sentences.
-  for (const int32_t i : SampleIndices(
-           split->examples.size(), static_cast<size_t>(options.decode_sentences), random)) {
+  for (const int32_t i : SampleIndices(split->examples.size(),
+                                       static_cast<size_t>(options.decode_sentences), random)) {
     // The output has the words of the sentence in the same places.
     const auto sentence = ParseSentence(lexicon, DeclarativePart(split->examples[i]));
     if (sentence.ok()) split->decodes.items.push_back({i, sentence->verb});

@@ -146,8 +146,8 @@ bool Member::Measure(Transformer* model, MetricValues* values) {
     values->emplace_back("probe_seconds",
                          absl::ToDoubleSeconds(context_->clock->Monotonic() - begin));
   }
-  const double norm = std::sqrt(
-      GetKernels<float>().square_sum(context_->layout->row_size(), rows_.parameters));
+  const double norm =
+      std::sqrt(GetKernels<float>().square_sum(context_->layout->row_size(), rows_.parameters));
   values->emplace_back("weight_norm", norm);
   values->emplace_back("weight_norm_per_layer", norm / static_cast<double>(context_->run.depth));
   return true;

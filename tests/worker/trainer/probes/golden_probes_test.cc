@@ -36,9 +36,8 @@ class GoldenProbes : public GoldenModel<T> {
     ASSERT_TRUE(readings.has_value());
     ASSERT_EQ(readings->size(), static_cast<size_t>(this->pack));
     for (const ProbeReadings& reading : *readings) {
-      ExpectClose("entropy of the propagated states",
-                  this->golden["attention_entropy_propagated"], reading.entropy_sum / count,
-                  tolerance);
+      ExpectClose("entropy of the propagated states", this->golden["attention_entropy_propagated"],
+                  reading.entropy_sum / count, tolerance);
     }
     for (const double sum : EmbeddingEntropies(plan)) {
       ExpectClose("entropy as the released code reads it",
@@ -65,8 +64,7 @@ class GoldenProbes : public GoldenModel<T> {
   std::vector<double> EmbeddingEntropies(const ProbePlan& plan) {
     std::vector<double> sums(this->pack, 0.0);
     for (const ProbeBatch& batch : plan.groups()[0].in_context) {
-      std::vector<std::vector<double>> entropy(this->pack,
-                                               std::vector<double>(batch.tree.rows()));
+      std::vector<std::vector<double>> entropy(this->pack, std::vector<double>(batch.tree.rows()));
       std::vector<double*> rows;
       for (auto& member : entropy) rows.push_back(member.data());
       this->model->EmbeddingAttentionEntropy(this->weights, batch.tree, rows.data());

@@ -132,9 +132,9 @@ TEST(ProbeSample, HoldsTrainingInputsWithoutFullStopOutputOrRepetition) {
     inputs.insert({example.tokens.begin(), example.tokens.begin() + example.prefix - 2});
   }
   EXPECT_EQ(sample->sentences.size(), 500u);
-  EXPECT_EQ(std::set<std::vector<int32_t>>(sample->sentences.begin(), sample->sentences.end())
-                .size(),
-            500u);
+  EXPECT_EQ(
+      std::set<std::vector<int32_t>>(sample->sentences.begin(), sample->sentences.end()).size(),
+      500u);
   for (size_t s = 0; s < sample->sentences.size(); ++s) {
     EXPECT_TRUE(inputs.contains(sample->sentences[s]));
     EXPECT_EQ(sample->gold[s].size(), sample->sentences[s].size() - 1);

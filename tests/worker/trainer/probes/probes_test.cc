@@ -104,8 +104,7 @@ TEST_F(ProbesTest, AStopAbandonsThem) {
   MakeModel(dataset.vocabulary);
   const std::atomic<bool> stop{true};
   MetricValues values;
-  EXPECT_FALSE(
-      MeasureProbes(Draw(Task::kQuestion, dataset), weights_, &*model_, stop, &values));
+  EXPECT_FALSE(MeasureProbes(Draw(Task::kQuestion, dataset), weights_, &*model_, stop, &values));
 }
 
 TEST_F(ProbesTest, ANotANumberInTheWeightsShowsInTheMetrics) {
@@ -113,8 +112,7 @@ TEST_F(ProbesTest, ANotANumberInTheWeightsShowsInTheMetrics) {
   MakeModel(dataset.vocabulary);
   parameters_.data_ptr<float>()[layout_->layers()[1].linear1] = std::nanf("");
   MetricValues values;
-  ASSERT_TRUE(
-      MeasureProbes(Draw(Task::kQuestion, dataset), weights_, &*model_, kNoStop, &values));
+  ASSERT_TRUE(MeasureProbes(Draw(Task::kQuestion, dataset), weights_, &*model_, kNoStop, &values));
   for (const auto& [name, value] : values) {
     if (name == "t_score") {
       EXPECT_TRUE(std::isnan(value)) << value;
@@ -129,8 +127,7 @@ std::vector<MemberSpec> OneMember(const TestDirectory& directory) {
 TEST(ProbesInARun, AreReportedForEveryTaskThatHasThem) {
   for (const Task task : {Task::kQuestion, Task::kTense, Task::kDyck}) {
     TestDirectory directory;
-    const PackResult result =
-        RunPack(SmallDataset(task), {SmallRun(task), OneMember(directory)});
+    const PackResult result = RunPack(SmallDataset(task), {SmallRun(task), OneMember(directory)});
     for (const auto& [step, values] : result.Metrics(0)) {
       for (const char* name : {"attention_sparsity", "t_score", "weight_norm_per_layer"})
         EXPECT_TRUE(values.contains(name)) << TaskName(task) << " " << name;

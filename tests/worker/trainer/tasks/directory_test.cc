@@ -142,6 +142,14 @@ TEST_F(Directory, BadLinesAreRefusedWithWhatWasExpected) {
   }
 }
 
+TEST_F(Directory, ATestSplitMayBeMissing) {
+  Write(Task::kQuestion);
+  ASSERT_TRUE(RemoveFile(path_ + "/question.test").ok());
+  const auto dataset = Read(Task::kQuestion);
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  EXPECT_TRUE(dataset->test.examples.empty());
+}
+
 TEST_F(Directory, ErrorsNameFileAndLine) {
   Write(Task::kTense);
   const std::string file = path_ + "/tense.gen";
@@ -157,6 +165,10 @@ TEST_F(Directory, ErrorsNameFileAndLine) {
   const auto empty = Read(Task::kTense);
   EXPECT_EQ(empty.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(empty.status().message()), HasSubstr(file));
+
+  ASSERT_TRUE(RemoveFile(path_ + "/tense.test").ok());
+  EXPECT_THAT(std::string(Read(Task::kTense).status().message()), HasSubstr(file))
+      << "only the test split may be missing";
 
   ASSERT_TRUE(RemoveFile(file).ok());
   const auto missing = Read(Task::kTense);
