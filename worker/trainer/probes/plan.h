@@ -26,7 +26,8 @@ struct ProbeBatch {
 // not depend on what follows j: one reading of each suffix serves all spans that begin where it
 // does, and the suffix from the first word is the sentence in context. Suffixes that begin with the
 // same words at the same position share those rows (PrefixTree). For 10,000 sentences of the
-// question task that is a tenth of the rows that one reading per span takes (bench/probes).
+// question task that is less than a ninth of the rows that one reading per span takes (plan_test.cc
+// holds it to that).
 //
 // Sentences are worked on in groups, because the states in context must be at hand while a group's
 // suffixes are read.

@@ -71,6 +71,31 @@ TEST(ProbePlan, ReadsEverySuffixOfEverySentenceOnce) {
   EXPECT_LT(plan.rows(), static_cast<int64_t>(words)) << "nothing was shared";
 }
 
+TEST(ProbePlan, ReadsAFractionOfWhatOneReadingPerSpanWould) {
+  DatasetOptions options;
+  options.task = Task::kQuestion;
+  options.train = 30'000;
+  options.val = options.test = options.gen = 20;
+  const absl::StatusOr<Dataset> dataset = MakeDataset(options);
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  const auto sample = DrawProbeSample(Task::kQuestion, *dataset, 0, 10'000);
+  ASSERT_TRUE(sample.ok()) << sample.status();
+  int64_t per_span = 0, per_first_word = 0;  // SOS included
+  for (const auto& sentence : sample->sentences) {
+    const auto words = static_cast<int64_t>(sentence.size());
+    for (int64_t length = 1; length <= words; ++length) {
+      per_span += (words - length + 1) * (length + 1);
+      per_first_word += length + 1;
+    }
+  }
+  const ProbePlan plan(sample->sentences, kSos);
+  RecordProperty("per_span", std::to_string(per_span));
+  RecordProperty("per_first_word", std::to_string(per_first_word));
+  RecordProperty("rows", std::to_string(plan.rows()));
+  EXPECT_GT(per_span, 9 * plan.rows());
+  EXPECT_GT(per_first_word, 2 * plan.rows());
+}
+
 TEST(ProbePlan, LargeSamplesAreReadInGroupsThatKeepTheirOwnContext) {
   const std::vector<std::vector<int32_t>> sentences(10'001, {1, 2, 3});
   const ProbePlan plan(sentences, kSos);
