@@ -22,7 +22,7 @@ using nlohmann::ordered_json;
 constexpr uint64_t kMaxHeaderBytes = 16 << 20;
 constexpr size_t kLengthBytes = 8;  // what says how long the header is
 constexpr size_t kDigestDigits = 32;
-constexpr size_t kPieceBytes = 1 << 20;
+constexpr size_t kPieceBytes = 1 << 16;
 // Inside a JSON string a quote is escaped, so this text can only be the metadata key itself.
 constexpr absl::string_view kDigestKey = "\"digest\":\"";
 
