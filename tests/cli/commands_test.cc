@@ -276,6 +276,7 @@ TEST(WithoutCoordinator, EveryCommandSaysWhichAddressAndWhatToDo) {
                                              {"show", "1"},
                                              {"why", "1"},
                                              {"metrics", "a"},
+                                             {"export", "a", "--format", "csv"},
                                              {"logs", "1"},
                                              {"cancel", "a"},
                                              {"retry", "a"},
