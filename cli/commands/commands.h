@@ -28,6 +28,9 @@ void AddShow(CLI::App* app, Context* context, Action* action);
 void AddWhy(CLI::App* app, Context* context, Action* action);
 void AddMetrics(CLI::App* app, Context* context, Action* action);
 void AddExport(CLI::App* app, Context* context, Action* action);
+void AddCheckpoint(CLI::App* app, Context* context, Action* action);
+// Below `checkpoint`.
+void AddCheckpointVerify(CLI::App* app, Context* context, Action* action);
 void AddLogs(CLI::App* app, Context* context, Action* action);
 void AddCancel(CLI::App* app, Context* context, Action* action);
 void AddRetry(CLI::App* app, Context* context, Action* action);

@@ -45,6 +45,7 @@ std::string KindOf(const std::string& command) {
   if (command == "submit" || command == "local") return "file";
   if (command == "drain") return "workers";
   if (command == "completion") return "words bash";
+  if (command == "checkpoint") return "words list fetch verify";
   if (command == "list" || command == "workers") return "";
   return "sweeps";
 }

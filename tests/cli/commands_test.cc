@@ -277,6 +277,8 @@ TEST(WithoutCoordinator, EveryCommandSaysWhichAddressAndWhatToDo) {
                                              {"why", "1"},
                                              {"metrics", "a"},
                                              {"export", "a", "--format", "csv"},
+                                             {"checkpoint", "list", "a"},
+                                             {"checkpoint", "fetch", "1"},
                                              {"logs", "1"},
                                              {"cancel", "a"},
                                              {"retry", "a"},
