@@ -246,8 +246,8 @@ TEST_F(CommandsTest, WorkersShowThatTheyDrain) {
 
 TEST_F(CommandsTest, CompletionKnowsCommandsFlagsSweepsAndWorkers) {
   const std::string script = Ok({"completion", "bash"});
-  for (const char* part :
-       {"status", "--watch", "--coordinator", "complete -F _coppice coppice", "metrics) flags="}) {
+  for (const char* part : {"status", "--watch", "--coordinator", "complete -F _coppice coppice",
+                           "metrics) flags=", "words list fetch verify"}) {
     EXPECT_THAT(script, HasSubstr(part));
   }
   EXPECT_THAT(script, Not(HasSubstr("@")));
