@@ -243,4 +243,14 @@ absl::Status Client::GetLogs(const v1::GetLogsRequest& request,
                                address_);
 }
 
+absl::Status Client::FetchCheckpoint(
+    uint64_t job_id, std::optional<uint32_t> step,
+    const std::function<bool(const v1::FetchCheckpointResponse&)>& each) {
+  v1::FetchCheckpointRequest request;
+  request.set_job_id(job_id);
+  if (step.has_value()) request.set_step(*step);
+  return rpc::ExplainCallError(
+      calls_->Stream(&Calls::Stub::FetchCheckpoint, request, kTransfer, each), address_);
+}
+
 }  // namespace coppice::cli

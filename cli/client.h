@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -54,6 +55,10 @@ class Client {
                           const std::function<bool(const v1::GetMetricsResponse&)>& each);
   absl::Status GetLogs(const v1::GetLogsRequest& request,
                        const std::function<bool(const v1::GetLogsResponse&)>& each);
+  // One of a job's committed checkpoints, the current one where `step` is unset: its description,
+  // then its bytes.
+  absl::Status FetchCheckpoint(uint64_t job_id, std::optional<uint32_t> step,
+                               const std::function<bool(const v1::FetchCheckpointResponse&)>& each);
 
   // Ends every call that runs now or starts later with CANCELLED. From any thread.
   void CancelAll();

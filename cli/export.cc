@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include <memory>
+#include <ostream>
 #include <set>
 #include <vector>
 
@@ -173,6 +174,18 @@ absl::Status WriteToFile(const std::string& path,
   COPPICE_RETURN_IF_ERROR(
       write([&](absl::string_view text) { return file.Append(text.data(), text.size()); }));
   return file.Commit();
+}
+
+absl::Status WriteTo(const std::string& path, std::ostream& out,
+                     const std::function<absl::Status(const Sink&)>& write) {
+  if (!path.empty()) return WriteToFile(path, write);
+  COPPICE_RETURN_IF_ERROR(write([&](absl::string_view text) {
+    out.write(text.data(), static_cast<std::streamsize>(text.size()));
+    return out.good() ? absl::OkStatus()
+                      : absl::InternalError("cannot write to standard output; check the disk");
+  }));
+  out << std::flush;
+  return absl::OkStatus();
 }
 
 }  // namespace coppice::cli

@@ -3,6 +3,7 @@
 #define COPPICE_CLI_EXPORT_H_
 
 #include <functional>
+#include <iosfwd>
 #include <string>
 
 #include "absl/status/status.h"
@@ -35,6 +36,10 @@ absl::Status ExportJobsCsv(Client* client, const v1::JobFilter& filter, const Si
 // Runs `write` with a sink onto a file that appears whole or not at all.
 absl::Status WriteToFile(const std::string& path,
                          const std::function<absl::Status(const Sink&)>& write);
+
+// The same, or onto `out` where `path` is empty.
+absl::Status WriteTo(const std::string& path, std::ostream& out,
+                     const std::function<absl::Status(const Sink&)>& write);
 
 }  // namespace coppice::cli
 

@@ -4,6 +4,8 @@
 #define COPPICE_CLI_COMMANDS_COMMANDS_H_
 
 #include <functional>
+#include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "cli/context.h"
@@ -25,6 +27,10 @@ void AddJobs(CLI::App* app, Context* context, Action* action);
 void AddShow(CLI::App* app, Context* context, Action* action);
 void AddWhy(CLI::App* app, Context* context, Action* action);
 void AddMetrics(CLI::App* app, Context* context, Action* action);
+void AddExport(CLI::App* app, Context* context, Action* action);
+void AddCheckpoint(CLI::App* app, Context* context, Action* action);
+// Below `checkpoint`.
+void AddCheckpointVerify(CLI::App* app, Context* context, Action* action);
 void AddLogs(CLI::App* app, Context* context, Action* action);
 void AddCancel(CLI::App* app, Context* context, Action* action);
 void AddRetry(CLI::App* app, Context* context, Action* action);
@@ -38,6 +44,17 @@ void AddCompletion(CLI::App* root, Context* context, Action* action);
 // Flags that several commands share.
 void AddJsonFlag(CLI::App* command, Context* context);
 void AddFilterFlags(CLI::App* command, FilterFlags* flags);
+
+// Which rows: what `metrics` and `export` ask for alike.
+struct MetricsFlags {
+  std::string target;
+  FilterFlags filter;
+  std::vector<std::string> names;
+  uint32_t from_step = 0;
+};
+void AddMetricsFlags(CLI::App* command, MetricsFlags* flags);
+// Codes of ResolveTarget and ApplyFlags.
+absl::StatusOr<v1::GetMetricsRequest> MetricsRequest(const MetricsFlags& flags, Client* client);
 
 }  // namespace coppice::cli
 

@@ -31,6 +31,10 @@ _coppice() {
     COMPREPLY=($(compgen -W "$flags @GLOBAL@" -- "$cur"))
     return
   fi
+  if [[ $command == checkpoint && COMP_CWORD -gt i+1 ]]; then
+    kind=sweeps
+    [[ ${COMP_WORDS[i+1]} == verify ]] && kind=file
+  fi
   case $kind in
     file) compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")) ;;
     words*) COMPREPLY=($(compgen -W "${kind#words }" -- "$cur")) ;;
@@ -45,14 +49,23 @@ std::string KindOf(const std::string& command) {
   if (command == "submit" || command == "local") return "file";
   if (command == "drain") return "workers";
   if (command == "completion") return "words bash";
+  if (command == "checkpoint") return "words list fetch verify";
   if (command == "list" || command == "workers") return "";
   return "sweeps";
 }
 
-std::string FlagsOf(const CLI::App& app) {
-  std::vector<std::string> flags;
-  for (const CLI::Option* option : app.get_options()) {
-    for (const std::string& name : option->get_lnames()) flags.push_back("--" + name);
+// Also those of the commands below it.
+std::string FlagsOf(const CLI::App& app, bool below) {
+  std::set<std::string> flags;
+  std::vector<const CLI::App*> apps = {&app};
+  if (below) {
+    for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; }))
+      apps.push_back(command);
+  }
+  for (const CLI::App* each : apps) {
+    for (const CLI::Option* option : each->get_options()) {
+      for (const std::string& name : option->get_lnames()) flags.insert("--" + name);
+    }
   }
   return absl::StrJoin(flags, " ");
 }
@@ -64,11 +77,11 @@ std::string BashScript(const CLI::App& root) {
     if (command->get_group().empty()) continue;
     const std::string& name = command->get_name();
     commands.push_back(name);
-    absl::StrAppend(&cases, "    ", name, ") flags='", FlagsOf(*command), "' kind='", KindOf(name),
-                    "' ;;\n");
+    absl::StrAppend(&cases, "    ", name, ") flags='", FlagsOf(*command, true), "' kind='",
+                    KindOf(name), "' ;;\n");
   }
   return absl::StrReplaceAll(kScript, {{"@COMMANDS@", absl::StrJoin(commands, " ")},
-                                       {"@GLOBAL@", FlagsOf(root)},
+                                       {"@GLOBAL@", FlagsOf(root, false)},
                                        {"@CASES@", cases}});
 }
 

@@ -1,6 +1,8 @@
 #include <CLI/CLI.hpp>
 
+#include "absl/strings/str_split.h"
 #include "cli/commands/commands.h"
+#include "common/base/status_macros.h"
 
 namespace coppice::cli {
 
@@ -21,6 +23,27 @@ void AddFilterFlags(CLI::App* command, FilterFlags* flags) {
       ->add_option("--state", flags->states,
                    "Only these states: pending, running, succeeded, failed, cancelled")
       ->allow_extra_args(false);
+}
+
+void AddMetricsFlags(CLI::App* command, MetricsFlags* flags) {
+  command->add_option("SWEEP", flags->target, "SWEEP, SWEEP/TASK[/DEPTH[/SEED]] or a job number");
+  AddFilterFlags(command, &flags->filter);
+  command->add_option("--name", flags->names, "Only these metrics, e.g. id_accuracy,gen_accuracy")
+      ->allow_extra_args(false);
+  command->add_option("--from-step", flags->from_step, "Only rows of this step and later ones");
+}
+
+absl::StatusOr<v1::GetMetricsRequest> MetricsRequest(const MetricsFlags& flags, Client* client) {
+  v1::GetMetricsRequest request;
+  COPPICE_ASSIGN_OR_RETURN(*request.mutable_filter(), ResolveTarget(client, flags.target));
+  COPPICE_RETURN_IF_ERROR(ApplyFlags(flags.filter, request.mutable_filter()));
+  for (const std::string& text : flags.names) {
+    for (const absl::string_view name : absl::StrSplit(text, ',', absl::SkipEmpty())) {
+      request.add_names(std::string(name));
+    }
+  }
+  request.set_from_step(flags.from_step);
+  return request;
 }
 
 }  // namespace coppice::cli

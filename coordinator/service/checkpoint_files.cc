@@ -1,6 +1,7 @@
 #include "coordinator/service/checkpoint_files.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -103,6 +104,12 @@ absl::StatusOr<std::unique_ptr<CheckpointReader>> CheckpointReader::Open(const s
 }
 
 CheckpointReader::~CheckpointReader() { ::close(fd_); }
+
+absl::StatusOr<uint64_t> CheckpointReader::Size() const {
+  struct stat info;
+  if (::fstat(fd_, &info) != 0) return ErrnoToStatus(errno, absl::StrCat("cannot read ", path_));
+  return static_cast<uint64_t>(info.st_size);
+}
 
 absl::StatusOr<std::string> CheckpointReader::Read(size_t size) {
   std::string data(size, '\0');

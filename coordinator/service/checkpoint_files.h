@@ -73,7 +73,7 @@ class CheckpointUpload {
   bool created_ = false;
 };
 
-// Purpose: one download. Owner: its stream. Not thread-safe; both methods block on the disk.
+// Purpose: one download. Owner: its stream. Not thread-safe; every method blocks on the disk.
 class CheckpointReader {
  public:
   static absl::StatusOr<std::unique_ptr<CheckpointReader>> Open(const std::string& path);
@@ -81,6 +81,7 @@ class CheckpointReader {
   CheckpointReader(const CheckpointReader&) = delete;
   CheckpointReader& operator=(const CheckpointReader&) = delete;
 
+  absl::StatusOr<uint64_t> Size() const;
   // Up to `size` bytes; empty at the end of the file.
   absl::StatusOr<std::string> Read(size_t size);
 

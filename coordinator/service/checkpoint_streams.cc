@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/base/status_macros.h"
 #include "coordinator/service/answer.h"
 #include "coordinator/service/convert.h"
 
@@ -124,23 +126,55 @@ void UploadStream::End(absl::Status status) {
   if (!context_.io->Add(finish)) finish();
 }
 
-void DownloadStream::Start() {
-  limit_ = std::make_unique<StreamLimit>(context_.clock, kTransferLimit, weak_from_this());
-  PullStream::Start();
-}
-
-void DownloadStream::Release() {
+template <typename Response>
+void FileStream<Response>::Release() {
   limit_.reset();
   // Closing a file can take a while on a network filesystem; reactions must not wait for it.
   context_.io->Add([reader = std::shared_ptr<CheckpointReader>(std::move(reader_))] {});
 }
 
-void DownloadStream::Fetch() {
-  if (reader_ == nullptr) return Authorize();
-  if (!context_.io->Add([self = Self<DownloadStream>()] { self->ReadChunk(); })) End(Closing());
+template <typename Response>
+void FileStream<Response>::Fetch() {
+  if (reader_ == nullptr) return Locate();
+  OnDisk(&FileStream::ReadPiece);
 }
 
-void DownloadStream::Authorize() {
+template <typename Response>
+void FileStream<Response>::OnDisk(void (FileStream::*work)()) {
+  const bool queued =
+      context_.io->Add([self = this->template Self<FileStream>(), work] { (self.get()->*work)(); });
+  if (!queued) this->End(Closing());
+}
+
+template <typename Response>
+void FileStream<Response>::Send(const std::string& path) {
+  path_ = context_.files->PathOf(path);
+  OnDisk(&FileStream::Open);
+}
+
+template <typename Response>
+void FileStream<Response>::Open() {
+  auto reader = CheckpointReader::Open(path_);
+  if (reader.ok()) reader_ = *std::move(reader);
+  const absl::StatusOr<bool> message = Opened(reader.status(), reader_.get());
+  if (!message.ok()) return this->End(message.status());
+  if (*message) return this->Write();
+  ReadPiece();
+}
+
+template <typename Response>
+void FileStream<Response>::ReadPiece() {
+  absl::StatusOr<std::string> piece = reader_->Read(kCheckpointChunkBytes);
+  if (!piece.ok()) return this->End(piece.status());
+  if (piece->empty()) return this->End(Ended());
+  Fill(*std::move(piece));
+  this->Write();
+}
+
+template class FileStream<v1::DownloadCheckpointResponse>;
+template class FileStream<v1::FetchCheckpointResponse>;
+
+void DownloadStream::Locate() {
   context_.core->CheckLease(
       wanted_.worker_id, wanted_.lease, [self = Self<DownloadStream>()](absl::Status status) {
         if (!status.ok()) return self->End(std::move(status));
@@ -159,21 +193,66 @@ void DownloadStream::Find(const absl::StatusOr<core::JobDetails>& details) {
     return End(absl::NotFoundError(
         absl::StrCat("job ", wanted_.lease.job_id, " has no checkpoint at ", wanted_.path)));
   }
-  const bool queued = context_.io->Add([self = Self<DownloadStream>()] {
-    auto reader = CheckpointReader::Open(self->context_.files->PathOf(self->wanted_.path));
-    if (!reader.ok()) return self->End(reader.status());
-    self->reader_ = *std::move(reader);
-    self->ReadChunk();
-  });
-  if (!queued) End(Closing());
+  Send(wanted_.path);
 }
 
-void DownloadStream::ReadChunk() {
-  absl::StatusOr<std::string> data = reader_->Read(kCheckpointChunkBytes);
-  if (!data.ok()) return End(data.status());
-  if (data->empty()) return End(absl::OkStatus());
-  response_.set_data(*std::move(data));
-  Write();
+void FetchStream::Locate() {
+  context_.core->GetJob(job_,
+                        [self = Self<FetchStream>()](absl::StatusOr<core::JobDetails> details) {
+                          self->Find(details);
+                        });
+}
+
+void FetchStream::Find(const absl::StatusOr<core::JobDetails>& details) {
+  if (!details.ok()) return End(details.status());
+  const std::vector<core::Checkpoint>& all = details->checkpoints;
+  const auto found =
+      std::find_if(all.begin(), all.end(), [this](const core::Checkpoint& checkpoint) {
+        return !step_.has_value() || checkpoint.step == *step_;
+      });
+  if (found != all.end()) {
+    checkpoint_ = *found;
+    return Send(checkpoint_.path);
+  }
+  if (all.empty()) {
+    return End(absl::NotFoundError(absl::StrCat("job ", job_, " has no committed checkpoint yet")));
+  }
+  const std::string steps =
+      absl::StrJoin(all, ", ", [](std::string* out, const core::Checkpoint& checkpoint) {
+        absl::StrAppend(out, checkpoint.step);
+      });
+  End(absl::NotFoundError(absl::StrCat("job ", job_, " has no committed checkpoint of step ",
+                                       *step_, "; it has those of ", steps)));
+}
+
+absl::StatusOr<bool> FetchStream::Opened(const absl::Status& opened,
+                                         const CheckpointReader* reader) {
+  if (absl::IsNotFound(opened)) return Lost("is gone");
+  if (!opened.ok()) return opened;
+  COPPICE_ASSIGN_OR_RETURN(const uint64_t bytes, reader->Size());
+  if (bytes != checkpoint_.bytes)
+    return Lost(absl::StrCat("holds ", bytes, " bytes instead of ", checkpoint_.bytes));
+  ToProto(checkpoint_, response_.mutable_header());
+  return true;
+}
+
+void FetchStream::Fill(std::string piece) {
+  digest_.Update(piece.data(), piece.size());
+  bytes_ += piece.size();
+  response_.set_data(std::move(piece));
+}
+
+absl::Status FetchStream::Ended() {
+  if (bytes_ == checkpoint_.bytes && digest_.Hex() == checkpoint_.digest) return absl::OkStatus();
+  return Lost("is not what was committed: its digest does not fit");
+}
+
+absl::Status FetchStream::Lost(absl::string_view what) const {
+  return absl::DataLossError(
+      absl::StrCat("the checkpoint of step ", checkpoint_.step, " of job ", job_, " ", what, " (",
+                   checkpoint_.path,
+                   " in the coordinator's checkpoint root); ask for another step, or again if "
+                   "a newer one may have taken its place meanwhile"));
 }
 
 }  // namespace coppice::service

@@ -1,4 +1,5 @@
-// Checkpoints over the wire, for workers that do not share the coordinator's filesystem.
+// Checkpoints over the wire: for workers that do not share the coordinator's filesystem, and for
+// clients.
 #ifndef COPPICE_COORDINATOR_SERVICE_CHECKPOINT_STREAMS_H_
 #define COPPICE_COORDINATOR_SERVICE_CHECKPOINT_STREAMS_H_
 
@@ -10,6 +11,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "common/base/clock.h"
+#include "common/base/digest.h"
 #include "common/base/executor.h"
 #include "coordinator/core/coordinator.h"
 #include "coordinator/service/checkpoint_files.h"
@@ -71,26 +73,87 @@ class UploadStream final
   std::optional<absl::Status> stop_ ABSL_GUARDED_BY(mutex_);
 };
 
-// Purpose: sends one committed checkpoint of the leased job. Owner: itself. Failure codes: ABORTED
-// (stale epoch), NOT_FOUND (not a checkpoint of this job, or its file is gone).
-class DownloadStream final : public PullStream<v1::DownloadCheckpointResponse> {
+// Purpose: a checkpoint file as a server stream, in pieces: what DownloadStream and FetchStream
+// share. Owner: itself. Failure codes: those of files.h for a file that cannot be read.
+//   1. Locate finds out which file, and leads to exactly one of Send or End.
+//   2. Send opens it on the io threads; Opened may refuse it, or fill a message that goes first.
+//   3. Fill puts each piece into a message, Ended looks at the whole.
+template <typename Response>
+class FileStream : public PullStream<Response> {
  public:
-  DownloadStream(LiveStreams* live, const TransferContext& context, core::CheckpointCommit wanted)
-      : PullStream(live), context_(context), wanted_(std::move(wanted)) {}
-  void Start();
+  FileStream(LiveStreams* live, const TransferContext& context)
+      : PullStream<Response>(live), context_(context) {}
+  void Start() {
+    limit_ = std::make_unique<StreamLimit>(context_.clock, kTransferLimit, this->weak_from_this());
+    PullStream<Response>::Start();
+  }
 
- private:
-  void Fetch() override;
-  void Release() override;
-  void Authorize();
-  void Find(const absl::StatusOr<core::JobDetails>& details);
-  void ReadChunk();
+ protected:
+  virtual void Locate() = 0;
+  // `path` is relative to the checkpoint root.
+  void Send(const std::string& path);
+  // True: response_ is to be written before the first piece. An error ends the stream.
+  virtual absl::StatusOr<bool> Opened(const absl::Status& opened, const CheckpointReader* reader) {
+    if (!opened.ok()) return opened;
+    return false;
+  }
+  virtual void Fill(std::string piece) = 0;
+  virtual absl::Status Ended() { return absl::OkStatus(); }
 
   const TransferContext context_;
-  const core::CheckpointCommit wanted_;
+
+ private:
+  void Fetch() final;
+  void Release() final;
+  void OnDisk(void (FileStream::*work)());
+  void Open();
+  void ReadPiece();
+
   std::unique_ptr<StreamLimit> limit_;
   // Touched only between Fetch and its outcome.
+  std::string path_;
   std::unique_ptr<CheckpointReader> reader_;
+};
+
+// Purpose: sends one committed checkpoint of the leased job to its worker. Owner: itself. Failure
+// codes: ABORTED (stale epoch), NOT_FOUND (not a checkpoint of this job, or its file is gone).
+class DownloadStream final : public FileStream<v1::DownloadCheckpointResponse> {
+ public:
+  DownloadStream(LiveStreams* live, const TransferContext& context, core::CheckpointCommit wanted)
+      : FileStream(live, context), wanted_(std::move(wanted)) {}
+
+ private:
+  void Locate() override;
+  void Find(const absl::StatusOr<core::JobDetails>& details);
+  void Fill(std::string piece) override { response_.set_data(std::move(piece)); }
+
+  const core::CheckpointCommit wanted_;
+};
+
+// Purpose: sends a committed checkpoint to a client, its description first. The path comes from
+// the store. Owner: itself. Failure codes: NOT_FOUND (no such job, no checkpoint at this step),
+// DATA_LOSS (the file is gone, or its size or digest is not what was committed; the digest is known
+// only at the end).
+class FetchStream final : public FileStream<v1::FetchCheckpointResponse> {
+ public:
+  FetchStream(LiveStreams* live, const TransferContext& context, core::JobId job,
+              std::optional<uint32_t> step)
+      : FileStream(live, context), job_(job), step_(step) {}
+
+ private:
+  void Locate() override;
+  void Find(const absl::StatusOr<core::JobDetails>& details);
+  absl::StatusOr<bool> Opened(const absl::Status& opened, const CheckpointReader* reader) override;
+  void Fill(std::string piece) override;
+  absl::Status Ended() override;
+  absl::Status Lost(absl::string_view what) const;
+
+  const core::JobId job_;
+  const std::optional<uint32_t> step_;
+  // Touched by one step at a time.
+  core::Checkpoint checkpoint_;
+  Digest digest_;
+  uint64_t bytes_ = 0;
 };
 
 }  // namespace coppice::service

@@ -56,7 +56,7 @@ struct Server::Parts {
       : clock(clock),
         files(checkpoint_root),
         io(kTransferThreads),
-        sweeps(core, &live),
+        sweeps(TransferContext{core, &files, &io, clock}, &live),
         workers(TransferContext{core, &files, &io, clock}, &live) {}
 
   Clock* const clock;

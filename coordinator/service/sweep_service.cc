@@ -1,6 +1,7 @@
 #include "coordinator/service/sweep_service.h"
 
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "common/rpc/channel.h"
@@ -256,6 +257,15 @@ grpc::ServerWriteReactor<v1::GetLogsResponse>* SweepServiceImpl::GetLogs(
   const absl::StatusOr<core::JobId> id = JobIdFromProto(request->job_id());
   if (!id.ok()) return RefuseStream<v1::GetLogsResponse>(id.status());
   return Launch<LogStream>(live_, core_, *request);
+}
+
+grpc::ServerWriteReactor<v1::FetchCheckpointResponse>* SweepServiceImpl::FetchCheckpoint(
+    Context*, const v1::FetchCheckpointRequest* request) {
+  const absl::StatusOr<core::JobId> id = JobIdFromProto(request->job_id());
+  if (!id.ok()) return RefuseStream<v1::FetchCheckpointResponse>(id.status());
+  return Launch<FetchStream>(
+      live_, context_, *id,
+      request->has_step() ? std::make_optional(request->step()) : std::nullopt);
 }
 
 }  // namespace coppice::service

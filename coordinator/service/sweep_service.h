@@ -1,7 +1,7 @@
 #ifndef COPPICE_COORDINATOR_SERVICE_SWEEP_SERVICE_H_
 #define COPPICE_COORDINATOR_SERVICE_SWEEP_SERVICE_H_
 
-#include "coordinator/core/coordinator.h"
+#include "coordinator/service/checkpoint_streams.h"
 #include "coordinator/service/live_streams.h"
 #include "coppice/v1/coordinator.grpc.pb.h"
 
@@ -12,7 +12,8 @@ namespace coppice::service {
 // core::Coordinator, and INVALID_ARGUMENT from the decoding.
 class SweepServiceImpl final : public v1::SweepService::CallbackService {
  public:
-  SweepServiceImpl(core::Coordinator* core, LiveStreams* live) : core_(core), live_(live) {}
+  SweepServiceImpl(const TransferContext& context, LiveStreams* live)
+      : context_(context), core_(context.core), live_(live) {}
 
   using Context = grpc::CallbackServerContext;
   using Unary = grpc::ServerUnaryReactor;
@@ -36,8 +37,11 @@ class SweepServiceImpl final : public v1::SweepService::CallbackService {
       Context*, const v1::GetMetricsRequest*) override;
   grpc::ServerWriteReactor<v1::GetLogsResponse>* GetLogs(Context*,
                                                          const v1::GetLogsRequest*) override;
+  grpc::ServerWriteReactor<v1::FetchCheckpointResponse>* FetchCheckpoint(
+      Context*, const v1::FetchCheckpointRequest*) override;
 
  private:
+  const TransferContext context_;
   core::Coordinator* const core_;
   LiveStreams* const live_;
 };

@@ -246,8 +246,8 @@ TEST_F(CommandsTest, WorkersShowThatTheyDrain) {
 
 TEST_F(CommandsTest, CompletionKnowsCommandsFlagsSweepsAndWorkers) {
   const std::string script = Ok({"completion", "bash"});
-  for (const char* part :
-       {"status", "--watch", "--coordinator", "complete -F _coppice coppice", "metrics) flags="}) {
+  for (const char* part : {"status", "--watch", "--coordinator", "complete -F _coppice coppice",
+                           "metrics) flags=", "words list fetch verify"}) {
     EXPECT_THAT(script, HasSubstr(part));
   }
   EXPECT_THAT(script, Not(HasSubstr("@")));
@@ -276,6 +276,9 @@ TEST(WithoutCoordinator, EveryCommandSaysWhichAddressAndWhatToDo) {
                                              {"show", "1"},
                                              {"why", "1"},
                                              {"metrics", "a"},
+                                             {"export", "a", "--format", "csv"},
+                                             {"checkpoint", "list", "a"},
+                                             {"checkpoint", "fetch", "1"},
                                              {"logs", "1"},
                                              {"cancel", "a"},
                                              {"retry", "a"},

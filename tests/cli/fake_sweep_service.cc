@@ -74,6 +74,7 @@ FakeSweepService::FakeSweepService() {
         job.set_steps(300);
         job.set_state(kStates[id - 1]);
         job.set_epoch(1);
+        job.set_attempts(kStates[id - 1] == v1::PENDING ? 0 : 1);
         if (job.state() == v1::SUCCEEDED) {
           job.set_step(300);
           for (const auto& [name, value] :
@@ -291,6 +292,15 @@ grpc::Status FakeSweepService::GetLogs(grpc::ServerContext*, const v1::GetLogsRe
     writer->Write(response);
   }
   return grpc::Status::OK;
+}
+
+grpc::Status FakeSweepService::FetchCheckpoint(
+    grpc::ServerContext*, const v1::FetchCheckpointRequest* request,
+    grpc::ServerWriter<v1::FetchCheckpointResponse>* writer) {
+  absl::MutexLock lock(&mutex);
+  fetch = *request;
+  for (const v1::FetchCheckpointResponse& part : fetch_parts) writer->Write(part);
+  return fetch_status;
 }
 
 grpc::Status FakeSweepService::CancelJobs(grpc::ServerContext*,

@@ -32,12 +32,16 @@ class FakeSweepService final : public v1::SweepService::Service {
   std::vector<v1::WatchSweepResponse> updates;
   grpc::Status watch_status;
   int watch_breaks = 0;
+  // What FetchCheckpoint sends, then it ends with `fetch_status`.
+  std::vector<v1::FetchCheckpointResponse> fetch_parts;
+  grpc::Status fetch_status;
   bool stored = false;  // SubmitSweep without dry_run came
 
   // The newest request of each kind.
   v1::SubmitSweepRequest submit;
   v1::GetMetricsRequest get_metrics;
   v1::GetLogsRequest get_logs;
+  v1::FetchCheckpointRequest fetch;
   v1::CancelJobsRequest cancel;
   v1::RetryJobsRequest retry;
   v1::DrainWorkerRequest drain;
@@ -62,6 +66,8 @@ class FakeSweepService final : public v1::SweepService::Service {
                           grpc::ServerWriter<v1::GetMetricsResponse>*) override;
   grpc::Status GetLogs(grpc::ServerContext*, const v1::GetLogsRequest*,
                        grpc::ServerWriter<v1::GetLogsResponse>*) override;
+  grpc::Status FetchCheckpoint(grpc::ServerContext*, const v1::FetchCheckpointRequest*,
+                               grpc::ServerWriter<v1::FetchCheckpointResponse>*) override;
   grpc::Status CancelJobs(grpc::ServerContext*, const v1::CancelJobsRequest*,
                           v1::CancelJobsResponse*) override;
   grpc::Status PauseSweep(grpc::ServerContext*, const v1::PauseSweepRequest*,

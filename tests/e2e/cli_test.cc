@@ -110,6 +110,28 @@ TEST_F(CliTest, MetricsComeAsTableCsvAndJsonLines) {
   }
 }
 
+TEST_F(CliTest, ACheckpointThatWasFetchedIsTheOneThatWasCommitted) {
+  const std::string file = cluster_->Path("fetched.safetensors");
+  Ok({"checkpoint", "fetch", "words/question/2/1", "-o", file});
+  const nlohmann::json listed = Json({"checkpoint", "list", "words/question/2/1", "--json"})["checkpoints"];
+  ASSERT_EQ(listed.size(), 2u) << listed;
+  EXPECT_EQ(listed[0]["step"], 400);
+  EXPECT_EQ(listed[0]["current"], true);
+  const nlohmann::json checked = Json({"checkpoint", "verify", file, "--json"})["files"][0];
+  EXPECT_EQ(checked["digest"], listed[0]["digest"]);
+  EXPECT_EQ(checked["task"], "question");
+  EXPECT_EQ(checked["depth"], 2);
+  EXPECT_EQ(checked["seed"], "1");
+  EXPECT_EQ(checked["step"], 400);
+  Ok({"checkpoint", "fetch", "words/question/2/1", "--step", "200", "-o", file, "--force"});
+  EXPECT_EQ(Json({"checkpoint", "verify", file, "--json"})["files"][0]["digest"], listed[1]["digest"]);
+}
+
+TEST_F(CliTest, AnExportForTensorBoardHasARunAJob) {
+  const std::string text = Ok({"export", "words", "--format", "tensorboard", "-o", cluster_->Path("board")});
+  EXPECT_TRUE(absl::StrContains(text, "4 runs")) << text;
+}
+
 TEST_F(CliTest, LogsShowTheTrainersWords) { EXPECT_FALSE(Ok({"logs", "words/question/1/0"}).empty()); }
 
 TEST_F(CliTest, DryRunPlansAndStoresNothing) {

@@ -65,7 +65,7 @@ def module_of(path):
 
 
 def target_of(include):
-    return 'gen' if include.startswith('coppice/v1/') else module_of(include)
+    return 'gen' if include.startswith('coppice/') else module_of(include)
 
 
 def strip_comment(line):

@@ -717,5 +717,133 @@ TEST_F(Checkpoints, ADownloadForAStaleLeaseIsRefused) {
             grpc::StatusCode::ABORTED);
 }
 
+// ---- checkpoints for clients
+
+class Fetches : public Checkpoints {
+ protected:
+  // What a client got: the header, the bytes, how it ended.
+  struct Fetched {
+    absl::Status status;
+    int headers = 0;
+    v1::Checkpoint header;
+    std::string data;
+  };
+
+  Fetches() {
+    for (int i = 0; i < 3'000'000; ++i) content_.push_back(static_cast<char>(i * 7));
+    EXPECT_TRUE(MakeDirectories(dir_.Join("s/job-1/epoch-1")).ok());
+    Put(kPath, content_);
+    Put(kOlder, "older");
+    // The job's own: nothing else is to be had.
+    checkpoints_ = {Of(20, kPath, content_), Of(10, kOlder, "older")};
+    ON_CALL(core_, GetJob(1, _)).WillByDefault([this](auto, auto done) {
+      core::JobDetails details;
+      details.checkpoints = checkpoints_;
+      done(details);
+    });
+  }
+  void Put(const std::string& path, const std::string& content) {
+    ASSERT_TRUE(WriteFileAtomically(dir_.Join(path), content).ok());
+  }
+  static core::Checkpoint Of(uint32_t step, const std::string& path, const std::string& content) {
+    return {1, 1, step, path, DigestOf(content.data(), content.size()), content.size(), 123};
+  }
+  Fetched Fetch(std::optional<uint32_t> step, uint64_t job = 1) {
+    v1::FetchCheckpointRequest request;
+    request.set_job_id(job);
+    if (step.has_value()) request.set_step(*step);
+    CallContext context;
+    auto reader = served_.sweeps->FetchCheckpoint(&context, request);
+    Fetched fetched;
+    v1::FetchCheckpointResponse part;
+    while (reader->Read(&part)) {
+      if (part.has_header()) {
+        EXPECT_EQ(fetched.data, "") << "the header comes first";
+        ++fetched.headers;
+        fetched.header = part.header();
+      }
+      EXPECT_LE(part.data().size(), kCheckpointChunkBytes);
+      fetched.data += part.data();
+    }
+    fetched.status = rpc::FromGrpc(reader->Finish());
+    return fetched;
+  }
+
+  static constexpr char kOlder[] = "s/job-1/epoch-1/step-000000005.safetensors";
+  std::string content_;
+  std::vector<core::Checkpoint> checkpoints_;
+};
+
+TEST_F(Fetches, TheCurrentOneAndAnOlderOneComeWithTheirDescription) {
+  const Fetched current = Fetch(std::nullopt);
+  EXPECT_EQ(current.status, absl::OkStatus());
+  EXPECT_EQ(current.headers, 1);
+  EXPECT_EQ(current.header.step(), 20u);
+  EXPECT_EQ(current.header.bytes(), content_.size());
+  EXPECT_EQ(current.header.digest(), DigestOf(content_.data(), content_.size()));
+  EXPECT_EQ(current.header.committed_ms(), 123);
+  EXPECT_EQ(current.data, content_);
+  const Fetched older = Fetch(10);
+  EXPECT_EQ(older.status, absl::OkStatus());
+  EXPECT_EQ(older.data, "older");
+}
+
+TEST_F(Fetches, AStepThatIsNotThereIsNotFoundAndSaysWhatIs) {
+  const Fetched absent = Fetch(0);
+  EXPECT_TRUE(absl::IsNotFound(absent.status)) << "step 0 is a step, not the current one";
+  EXPECT_THAT(std::string(absent.status.message()), ::testing::HasSubstr("it has those of 20, 10"));
+  EXPECT_EQ(absent.headers, 0);
+  checkpoints_.clear();
+  EXPECT_THAT(std::string(Fetch(std::nullopt).status.message()),
+              ::testing::HasSubstr("no committed checkpoint yet"));
+  EXPECT_TRUE(absl::IsInvalidArgument(Fetch(std::nullopt, 0).status));
+}
+
+TEST_F(Fetches, AFileThatIsGoneOrIsNotWhatWasCommittedIsDataLoss) {
+  std::string flipped = content_;
+  flipped[1'500'000] ^= 1;
+  Put(kPath, flipped);
+  const Fetched bad = Fetch(std::nullopt);
+  EXPECT_TRUE(absl::IsDataLoss(bad.status)) << bad.status;
+  EXPECT_THAT(std::string(bad.status.message()), ::testing::HasSubstr("digest"));
+  Put(kPath, content_.substr(1));
+  const Fetched cut = Fetch(std::nullopt);
+  EXPECT_TRUE(absl::IsDataLoss(cut.status)) << cut.status;
+  EXPECT_EQ(cut.headers, 0) << "a size that does not fit is known before the first byte";
+  ASSERT_TRUE(RemoveFile(dir_.Join(kPath)).ok());
+  const Fetched gone = Fetch(std::nullopt);
+  EXPECT_TRUE(absl::IsDataLoss(gone.status)) << gone.status;
+  EXPECT_THAT(std::string(gone.status.message()), ::testing::HasSubstr("is gone"));
+  EXPECT_EQ(Fetch(10).status, absl::OkStatus()) << "the others are not touched by that";
+}
+
+TEST_F(Fetches, AClientThatTakesForEverOrGoesAwayHoldsNothing) {
+  v1::FetchCheckpointRequest request;
+  request.set_job_id(1);
+  {
+    CallContext context;
+    auto reader = served_.sweeps->FetchCheckpoint(&context, request);
+    v1::FetchCheckpointResponse part;
+    ASSERT_TRUE(reader->Read(&part));
+    context.TryCancel();
+    while (reader->Read(&part)) {
+    }
+    EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::CANCELLED);
+  }
+  absl::Notification asked;
+  core::Coordinator::Done<core::JobDetails> answer;
+  EXPECT_CALL(core_, GetJob).WillOnce([&](auto, auto done) {
+    answer = done;
+    asked.Notify();
+  });
+  CallContext context;
+  auto reader = served_.sweeps->FetchCheckpoint(&context, request);
+  ASSERT_TRUE(asked.WaitForNotificationWithTimeout(kPatience));
+  clock_.Advance(kTransferLimit);
+  answer(core::JobDetails{
+      .job = {}, .run_json = "", .attempts = {}, .events = {}, .checkpoints = checkpoints_});
+  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
+}
+
 }  // namespace
 }  // namespace coppice::service

@@ -13,14 +13,13 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
+#include "common/base/checkpoint_file.h"
 #include "common/base/files.h"
 #include "common/base/status_macros.h"
 
 namespace coppice::trainer {
 namespace {
 
-constexpr absl::string_view kFormat = "coppice-checkpoint";
-constexpr absl::string_view kVersion = "1";
 constexpr absl::string_view kPrefix = "step-";
 constexpr absl::string_view kSuffix = ".safetensors";
 
@@ -28,30 +27,12 @@ struct Section {
   absl::string_view prefix;
   float* MemberRows::*row;
 };
-constexpr Section kSections[] = {{"model.", &MemberRows::parameters},
-                                 {"adam_m.", &MemberRows::adam_m},
-                                 {"adam_v.", &MemberRows::adam_v}};
+constexpr Section kSections[] = {{kModelPrefix, &MemberRows::parameters},
+                                 {kAdamMPrefix, &MemberRows::adam_m},
+                                 {kAdamVPrefix, &MemberRows::adam_v}};
 
 absl::Status WithPath(const absl::Status& status, const std::string& path) {
   return absl::Status(status.code(), absl::StrCat(path, ": ", status.message()));
-}
-
-absl::StatusOr<std::string> Metadata(const SafetensorsFile& file, const std::string& key) {
-  const auto it = file.metadata().find(key);
-  if (it == file.metadata().end())
-    return absl::DataLossError(absl::StrCat("metadata has no ", key));
-  return it->second;
-}
-
-template <typename T>
-absl::StatusOr<T> MetadataInteger(const SafetensorsFile& file, const std::string& key) {
-  COPPICE_ASSIGN_OR_RETURN(const std::string text, Metadata(file, key));
-  T value = 0;
-  if (!absl::SimpleAtoi(text, &value)) {
-    return absl::DataLossError(
-        absl::StrCat("metadata ", key, " is not an integer: \"", text, "\""));
-  }
-  return value;
 }
 
 absl::Status ReadTensor(const SafetensorsFile& file, const std::string& name, DType dtype,
@@ -69,22 +50,13 @@ absl::Status ReadTensor(const SafetensorsFile& file, const std::string& name, DT
   return absl::OkStatus();
 }
 
-absl::Status CheckIdentity(const SafetensorsFile& file, const RunConfig& run, uint64_t seed) {
-  COPPICE_ASSIGN_OR_RETURN(const std::string format, Metadata(file, "format"));
-  COPPICE_ASSIGN_OR_RETURN(const std::string version, Metadata(file, "version"));
-  if (format != kFormat)
-    return absl::FailedPreconditionError(absl::StrCat("is no coppice checkpoint but ", format));
-  if (version != kVersion) {
-    return absl::FailedPreconditionError(absl::StrCat("has checkpoint version ", version,
-                                                      "; this trainer reads version ", kVersion));
-  }
-  COPPICE_ASSIGN_OR_RETURN(const uint64_t saved_seed, MetadataInteger<uint64_t>(file, "seed"));
-  if (saved_seed != seed) {
+absl::Status CheckIdentity(const CheckpointIdentity& identity, const RunConfig& run,
+                           uint64_t seed) {
+  if (identity.seed != seed) {
     return absl::FailedPreconditionError(
-        absl::StrCat("belongs to seed ", saved_seed, ", not to seed ", seed));
+        absl::StrCat("belongs to seed ", identity.seed, ", not to seed ", seed));
   }
-  COPPICE_ASSIGN_OR_RETURN(const std::string run_text, Metadata(file, "run"));
-  const absl::StatusOr<RunConfig> saved = ParseRunConfigText(run_text);
+  const absl::StatusOr<RunConfig> saved = ParseRunConfigText(identity.run);
   if (!saved.ok())
     return absl::DataLossError(absl::StrCat("its run is unreadable: ", saved.status().message()));
   const std::string difference = DescribeDifference(run, *saved);
@@ -93,9 +65,10 @@ absl::Status CheckIdentity(const SafetensorsFile& file, const RunConfig& run, ui
   return absl::OkStatus();
 }
 
-absl::StatusOr<MemberProgress> ReadProgress(const SafetensorsFile& file, const RunConfig& run) {
+absl::StatusOr<MemberProgress> ReadProgress(const SafetensorsFile& file, int64_t step,
+                                            const RunConfig& run) {
   MemberProgress progress;
-  COPPICE_ASSIGN_OR_RETURN(progress.step, MetadataInteger<int64_t>(file, "step"));
+  progress.step = step;
   COPPICE_RETURN_IF_ERROR(
       ReadTensor(file, "report.loss_sum", DType::kF64, {1}, &progress.loss_sum));
   COPPICE_RETURN_IF_ERROR(
@@ -104,7 +77,7 @@ absl::StatusOr<MemberProgress> ReadProgress(const SafetensorsFile& file, const R
       ReadTensor(file, "report.loss_steps", DType::kI64, {1}, &progress.loss_steps));
   COPPICE_RETURN_IF_ERROR(
       ReadTensor(file, "report.reported_step", DType::kI64, {1}, &progress.reported_step));
-  if (progress.step < 0 || progress.reported_step < 0 || progress.reported_step > progress.step ||
+  if (progress.reported_step < 0 || progress.reported_step > progress.step ||
       progress.loss_steps < 0 || progress.loss_steps > progress.step ||
       !std::isfinite(progress.loss_sum) || !std::isfinite(progress.grad_norm)) {
     return absl::DataLossError("its step and report counters contradict each other");
@@ -153,8 +126,8 @@ absl::StatusOr<SavedCheckpoint> SaveCheckpoint(const std::string& directory, con
     }
   }
   const std::map<std::string, std::string> metadata = {
-      {"format", std::string(kFormat)},
-      {"version", std::string(kVersion)},
+      {"format", std::string(kCheckpointFormat)},
+      {"version", std::string(kCheckpointVersion)},
       {"seed", absl::StrCat(seed)},
       {"step", absl::StrCat(progress.step)},
       {"run", ToJson(run).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)},
@@ -169,9 +142,11 @@ absl::StatusOr<MemberProgress> LoadCheckpoint(const std::string& path, const Run
                                               uint64_t seed, const ParameterLayout& layout,
                                               const MemberRows& rows) {
   COPPICE_ASSIGN_OR_RETURN(const SafetensorsFile file, SafetensorsFile::Read(path));
-  const absl::Status identity = CheckIdentity(file, run, seed);
-  if (!identity.ok()) return WithPath(identity, path);
-  absl::StatusOr<MemberProgress> progress = ReadProgress(file, run);
+  const absl::StatusOr<CheckpointIdentity> identity = ReadCheckpointIdentity(file.metadata());
+  if (!identity.ok()) return WithPath(identity.status(), path);
+  const absl::Status ours = CheckIdentity(*identity, run, seed);
+  if (!ours.ok()) return WithPath(ours, path);
+  absl::StatusOr<MemberProgress> progress = ReadProgress(file, identity->step, run);
   if (!progress.ok()) return WithPath(progress.status(), path);
   for (const Section& section : kSections) {
     float* row = rows.*section.row;

@@ -8,7 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "worker/trainer/checkpoint/safetensors.h"
+#include "common/base/safetensors.h"
 #include "worker/trainer/config.h"
 #include "worker/trainer/model/parameters.h"
 

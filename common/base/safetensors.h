@@ -1,8 +1,8 @@
 // Reading and writing safetensors files (https://github.com/huggingface/safetensors): 8 bytes of
 // header length, a JSON header, the tensors' bytes. Beyond the format, __metadata__.digest is the
 // XXH3-128 of the whole file with that field's 32 digits read as zeros.
-#ifndef COPPICE_WORKER_TRAINER_CHECKPOINT_SAFETENSORS_H_
-#define COPPICE_WORKER_TRAINER_CHECKPOINT_SAFETENSORS_H_
+#ifndef COPPICE_COMMON_BASE_SAFETENSORS_H_
+#define COPPICE_COMMON_BASE_SAFETENSORS_H_
 
 #include <cstdint>
 #include <map>
@@ -14,7 +14,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
-namespace coppice::trainer {
+namespace coppice {
 
 enum class DType { kF32, kF64, kI64 };
 absl::string_view DTypeName(DType dtype);
@@ -40,6 +40,14 @@ absl::StatusOr<WrittenFile> WriteSafetensors(const std::string& path,
                                              const std::vector<TensorToWrite>& tensors,
                                              const std::map<std::string, std::string>& metadata);
 
+// What the header says of one tensor.
+struct TensorInfo {
+  DType dtype = DType::kF32;
+  std::vector<int64_t> shape;
+  uint64_t offset = 0;  // behind the header
+  uint64_t bytes = 0;
+};
+
 struct TensorInFile {
   DType dtype = DType::kF32;
   std::vector<int64_t> shape;
@@ -61,14 +69,22 @@ class SafetensorsFile {
  private:
   SafetensorsFile() = default;
   absl::Status Parse();
-  absl::Status ParseHeader(absl::string_view header);
-  absl::Status CheckDigest(absl::string_view header) const;
 
   std::unique_ptr<const std::string> content_;  // its bytes stay where they are when this is moved
   std::map<std::string, std::string> metadata_;
   std::map<std::string, TensorInFile> tensors_;
 };
 
-}  // namespace coppice::trainer
+// A file that was checked as SafetensorsFile::Read does, and not kept.
+struct SafetensorsSummary {
+  std::map<std::string, std::string> metadata;
+  std::map<std::string, TensorInfo> tensors;
+  std::string digest;  // of the file as it lies on disk, not the one inside
+  uint64_t bytes = 0;
+};
+// Reads in pieces: needs memory for the header only. Codes as for Read.
+absl::StatusOr<SafetensorsSummary> InspectSafetensors(const std::string& path);
 
-#endif  // COPPICE_WORKER_TRAINER_CHECKPOINT_SAFETENSORS_H_
+}  // namespace coppice
+
+#endif  // COPPICE_COMMON_BASE_SAFETENSORS_H_

@@ -1,0 +1,240 @@
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <atomic>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <ostream>
+#include <thread>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "cli/checkpoint_fetch.h"
+#include "cli/commands/commands.h"
+#include "cli/format.h"
+#include "cli/json.h"
+#include "cli/local/waits.h"
+#include "cli/table.h"
+#include "common/base/status_macros.h"
+
+namespace coppice::cli {
+namespace {
+
+// ---- list
+
+struct ListOptions {
+  std::string target;
+  FilterFlags filter;
+};
+
+using EachJob = std::function<absl::Status(const v1::GetJobResponse&)>;
+
+// The jobs that ever ran, by id.
+absl::Status ForEachJob(Client* client, const v1::JobFilter& filter, const EachJob& each) {
+  absl::Status failure;
+  COPPICE_RETURN_IF_ERROR(client->ListJobs(filter, false, [&](const v1::ListJobsResponse& page) {
+    for (const v1::Job& job : page.jobs()) {
+      if (job.attempts() == 0) continue;
+      const absl::StatusOr<v1::GetJobResponse> details = client->GetJob(job.id());
+      failure = details.ok() ? each(*details) : details.status();
+      if (!failure.ok()) return false;
+    }
+    return true;
+  }));
+  return failure;
+}
+
+std::string JsonOf(const v1::Job& job, const v1::Checkpoint& checkpoint, bool current) {
+  auto json = nlohmann::ordered_json::parse(ToJson(checkpoint, false));
+  json["sweep"] = job.sweep();
+  json["task"] = job.task();
+  json["depth"] = job.depth();
+  json["seed"] = job.seed();
+  json["current"] = current;
+  return json.dump();
+}
+
+absl::Status PrintJson(Client* client, const v1::JobFilter& filter, std::ostream& out) {
+  bool first = true;
+  out << "{\"checkpoints\": [";
+  COPPICE_RETURN_IF_ERROR(ForEachJob(client, filter, [&](const v1::GetJobResponse& details) {
+    for (int i = 0; i < details.checkpoints_size(); ++i) {
+      out << (first ? "\n" : ",\n") << JsonOf(details.job(), details.checkpoints(i), i == 0);
+      first = false;
+    }
+    return absl::OkStatus();
+  }));
+  out << "\n]}\n";
+  return absl::OkStatus();
+}
+
+absl::StatusOr<int> List(const ListOptions& options, Context* context) {
+  COPPICE_ASSIGN_OR_RETURN(Client * client, context->Connect());
+  COPPICE_ASSIGN_OR_RETURN(v1::JobFilter filter, ResolveTarget(client, options.target));
+  COPPICE_RETURN_IF_ERROR(ApplyFlags(options.filter, &filter));
+  if (context->json) {
+    COPPICE_RETURN_IF_ERROR(PrintJson(client, filter, context->out));
+    return kExitDone;
+  }
+  Table table({{"job"},
+               {"step", Align::kRight},
+               {"epoch", Align::kRight},
+               {"bytes", Align::kRight},
+               {"digest"},
+               {"committed"},
+               {"current"}});
+  bool any = false;
+  COPPICE_RETURN_IF_ERROR(ForEachJob(client, filter, [&](const v1::GetJobResponse& details) {
+    for (int i = 0; i < details.checkpoints_size(); ++i) {
+      const v1::Checkpoint& checkpoint = details.checkpoints(i);
+      any = true;
+      table.AddRow({absl::StrCat(details.job().sweep(), "/", JobName(details.job())),
+                    absl::StrCat(checkpoint.step()), absl::StrCat(checkpoint.epoch()),
+                    absl::StrCat(checkpoint.bytes()), checkpoint.digest(),
+                    FormatTime(checkpoint.committed_ms()), i == 0 ? "current" : ""});
+    }
+    return absl::OkStatus();
+  }));
+  context->out << (any ? table.Render(context->terminal.width)
+                       : "no job that matches has a committed checkpoint yet\n");
+  return kExitDone;
+}
+
+// ---- fetch
+
+struct GetOptions {
+  std::string job;
+  std::optional<uint32_t> step;
+  std::string output;
+  bool force = false;
+};
+
+// Ends the client's calls when the user wants to stop, so that what came so far is taken away
+// before the process ends.
+class StopWatch {
+ public:
+  StopWatch(StopSignals* signals, Client* client)
+      : wake_(::eventfd(0, EFD_CLOEXEC)), thread_([this, signals, client] {
+          pollfd waiting[] = {{signals->fd(), POLLIN, 0}, {wake_, POLLIN, 0}};
+          while (::poll(waiting, 2, -1) < 0 && errno == EINTR) {
+          }
+          if (waiting[0].revents == 0) return;
+          stopped_ = true;
+          client->CancelAll();
+        }) {}
+  ~StopWatch() {
+    ::eventfd_write(wake_, 1);
+    thread_.join();
+    ::close(wake_);
+  }
+  StopWatch(const StopWatch&) = delete;
+  StopWatch& operator=(const StopWatch&) = delete;
+
+  bool stopped() const { return stopped_; }
+
+ private:
+  const int wake_;
+  std::atomic<bool> stopped_{false};
+  std::thread thread_;  // last: it uses the others
+};
+
+// "demo-question-2-0-step-300.safetensors", in the working folder.
+absl::StatusOr<std::string> DefaultName(const v1::Job& job, uint32_t step) {
+  const std::string name = absl::StrCat(job.sweep(), "-", job.task(), "-", job.depth(), "-",
+                                        job.seed(), "-step-", step, ".safetensors");
+  if (!absl::StrContains(name, '/')) return name;
+  return absl::InternalError(
+      absl::StrCat("'", name, "' cannot be a file's name; give one with -o"));
+}
+
+// A bar on a terminal, nothing in a pipe.
+class FetchProgress {
+ public:
+  explicit FetchProgress(Context* context)
+      : terminal_(context->terminal), block_(context->out, terminal_) {}
+
+  void Show(uint64_t bytes, uint64_t total) {
+    const int percent = total == 0 ? 100 : static_cast<int>(100.0 * bytes / total);
+    if (!terminal_.interactive || percent == shown_) return;
+    shown_ = percent;
+    block_.Draw({absl::StrCat(ProgressBar(terminal_, percent / 100.0, 32), " ", percent, "%  ",
+                              FormatBytes(bytes), " of ", FormatBytes(total))});
+  }
+  void Stop() {
+    if (terminal_.interactive) block_.Erase();
+  }
+
+ private:
+  const Terminal terminal_;
+  LiveBlock block_;
+  int shown_ = -1;
+};
+
+absl::StatusOr<int> FetchJob(const GetOptions& options, Client* client, Context* context) {
+  COPPICE_ASSIGN_OR_RETURN(const uint64_t id, ResolveJob(client, options.job));
+  COPPICE_ASSIGN_OR_RETURN(const v1::GetJobResponse details, client->GetJob(id));
+  FetchProgress progress(context);
+  FetchOptions fetch;
+  fetch.job_id = id;
+  fetch.step = options.step;
+  fetch.replace = options.force;
+  fetch.path = [&](const v1::Checkpoint& checkpoint) -> absl::StatusOr<std::string> {
+    if (!options.output.empty()) return options.output;
+    return DefaultName(details.job(), checkpoint.step());
+  };
+  fetch.progress = [&](uint64_t bytes, uint64_t total) { progress.Show(bytes, total); };
+  const absl::StatusOr<FetchedCheckpoint> fetched = FetchCheckpoint(client, fetch);
+  progress.Stop();
+  COPPICE_RETURN_IF_ERROR(fetched.status());
+  const v1::Checkpoint& checkpoint = fetched->checkpoint;
+  context->out << fetched->path << ": " << details.job().sweep() << "/" << JobName(details.job())
+               << " at step " << checkpoint.step() << ", " << FormatBytes(checkpoint.bytes())
+               << ", digest " << checkpoint.digest() << "\n";
+  return kExitDone;
+}
+
+absl::StatusOr<int> Fetch(const GetOptions& options, Context* context) {
+  // Before the client: its threads must inherit the mask.
+  COPPICE_ASSIGN_OR_RETURN(const auto signals, StopSignals::Block());
+  COPPICE_ASSIGN_OR_RETURN(Client * client, context->Connect());
+  StopWatch watch(signals.get(), client);
+  absl::StatusOr<int> code = FetchJob(options, client, context);
+  if (!code.ok() && watch.stopped()) return absl::CancelledError("stopped; no file was written");
+  return code;
+}
+
+void AddListCommand(CLI::App* app, Context* context, Action* action) {
+  CLI::App* command = app->add_subcommand("list", "List the committed checkpoints of jobs");
+  const auto options = std::make_shared<ListOptions>();
+  command->add_option("SWEEP|JOB", options->target,
+                      "SWEEP, SWEEP/TASK[/DEPTH[/SEED]] or a job number");
+  AddFilterFlags(command, &options->filter);
+  AddJsonFlag(command, context);
+  command->callback([=] { *action = [=] { return List(*options, context); }; });
+}
+
+void AddFetchCommand(CLI::App* app, Context* context, Action* action) {
+  CLI::App* command = app->add_subcommand(
+      "fetch", "Bring a committed checkpoint here, held against its size and digest");
+  const auto options = std::make_shared<GetOptions>();
+  command->add_option("JOB", options->job, "Its number, or SWEEP/TASK/DEPTH/SEED")->required();
+  command->add_option("--step", options->step, "Of this step instead of the current one");
+  command->add_option("-o,--output", options->output,
+                      "File to write [<sweep>-<task>-<depth>-<seed>-step-<n>.safetensors]");
+  command->add_flag("--force", options->force, "Replace a file that is there");
+  command->callback([=] { *action = [=] { return Fetch(*options, context); }; });
+}
+
+}  // namespace
+
+void AddCheckpoint(CLI::App* app, Context* context, Action* action) {
+  CLI::App* command = app->add_subcommand("checkpoint", "List, fetch and verify checkpoints");
+  command->require_subcommand(1);
+  AddListCommand(command, context, action);
+  AddFetchCommand(command, context, action);
+  AddCheckpointVerify(command, context, action);
+}
+
+}  // namespace coppice::cli

@@ -1,0 +1,72 @@
+#include "cli/export.h"
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <ostream>
+
+#include "absl/strings/str_cat.h"
+#include "cli/commands/commands.h"
+#include "cli/format.h"
+#include "cli/tensorboard.h"
+#include "common/base/status_macros.h"
+
+namespace coppice::cli {
+namespace {
+
+struct Options {
+  MetricsFlags metrics;
+  std::string format;
+  std::string output;
+};
+
+absl::StatusOr<int> ToTensorBoard(const Options& options, const v1::GetMetricsRequest& request,
+                                  Client* client, Context* context) {
+  const std::string directory = options.output.empty()
+                                    ? absl::StrCat(request.filter().sweep(), "-tensorboard")
+                                    : options.output;
+  COPPICE_ASSIGN_OR_RETURN(const TensorBoardExport done,
+                           ExportTensorBoard(client, request, directory));
+  if (done.runs == 0) {
+    return absl::NotFoundError(absl::StrCat("no job of ", request.filter().sweep(),
+                                            " that matches has reported a metric yet"));
+  }
+  context->out << FormatCount(done.points) << " values of " << FormatCount(done.runs)
+               << (done.runs == 1 ? " run in " : " runs in ") << directory
+               << "; look at them with `tensorboard --logdir " << directory << "`\n";
+  return kExitDone;
+}
+
+absl::StatusOr<int> Export(const Options& options, Context* context) {
+  COPPICE_ASSIGN_OR_RETURN(Client * client, context->Connect());
+  COPPICE_ASSIGN_OR_RETURN(const v1::GetMetricsRequest request,
+                           MetricsRequest(options.metrics, client));
+  if (options.format == "tensorboard") return ToTensorBoard(options, request, client, context);
+  const MetricsFormat format =
+      options.format == "csv" ? MetricsFormat::kCsv : MetricsFormat::kJsonLines;
+  COPPICE_RETURN_IF_ERROR(WriteTo(options.output, context->out, [&](const Sink& sink) {
+    return ExportMetrics(client, request, format, sink);
+  }));
+  return kExitDone;
+}
+
+}  // namespace
+
+void AddExport(CLI::App* app, Context* context, Action* action) {
+  CLI::App* command =
+      app->add_subcommand("export", "Write a sweep's metrics for other programs to read");
+  const auto options = std::make_shared<Options>();
+  AddMetricsFlags(command, &options->metrics);
+  command
+      ->add_option("--format", options->format,
+                   "csv: a row per job and step, a column per metric; jsonl: one JSON object "
+                   "(JobMetrics) a line; tensorboard: a folder with a run per job")
+      ->required()
+      ->check(CLI::IsMember({"csv", "jsonl", "tensorboard"}));
+  command->add_option(
+      "-o,--output", options->output,
+      "Write to this file instead of the standard output; it appears when complete. "
+      "tensorboard: to this folder [<sweep>-tensorboard]");
+  command->callback([=] { *action = [=] { return Export(*options, context); }; });
+}
+
+}  // namespace coppice::cli
