@@ -28,6 +28,7 @@ void AddCommands(CLI::App* app, Context* context, Action* action) {
   AddShow(app, context, action);
   AddWhy(app, context, action);
   AddMetrics(app, context, action);
+  AddReport(app, context, action);
   AddLogs(app, context, action);
   AddCancel(app, context, action);
   AddRetry(app, context, action);

@@ -25,6 +25,7 @@ void AddJobs(CLI::App* app, Context* context, Action* action);
 void AddShow(CLI::App* app, Context* context, Action* action);
 void AddWhy(CLI::App* app, Context* context, Action* action);
 void AddMetrics(CLI::App* app, Context* context, Action* action);
+void AddReport(CLI::App* app, Context* context, Action* action);
 void AddLogs(CLI::App* app, Context* context, Action* action);
 void AddCancel(CLI::App* app, Context* context, Action* action);
 void AddRetry(CLI::App* app, Context* context, Action* action);
