@@ -47,11 +47,11 @@ struct Dots {
   void Draw(const char* colour, double visible, Plot* plot, Panel* panel) const {
     if (!closed.empty())
       panel->layers.push_back(absl::StrCat(plot->AddData(closed),
-                                           " using 1:2 with points pt 7 ps 0.42*P lc rgb '",
+                                           " using 1:2 with points pt 7 ps 0.5*P lc rgb '",
                                            Faded(colour, visible), "'"));
     if (!open.empty())
       panel->layers.push_back(absl::StrCat(plot->AddData(open),
-                                           " using 1:2 with points pt 6 ps 0.42*P lw 0.7 lc rgb '",
+                                           " using 1:2 with points pt 6 ps 0.5*P lw 0.7 lc rgb '",
                                            colour, "'"));
   }
 };
@@ -127,9 +127,11 @@ void AddShare(const TaskResult& task, Figure* figure, bool first) {
   if (shown.size() > 1)
     panel.layers.push_back(absl::StrCat(data, " using 1:2 with lines lw 1.4", colour));
   panel.layers.push_back(
-      absl::StrCat(data, " using 1:2:3:4 with yerrorbars pt 7 ps 0 lw 0.9", colour));
+      absl::StrCat(data, " using 1:2:3:4 with yerrorbars pt 7 ps 0.01 lw 0.9", colour));
   // White first, so that no line shows through an open mark.
-  panel.layers.push_back(absl::StrCat(data, " using 1:2 with points pt 7 ps 0.6*P lc rgb 'white'"));
+  if (!dots.open.empty())
+    panel.layers.push_back(absl::StrCat(figure->plot.AddData(dots.open),
+                                        " using 1:2 with points pt 7 ps 0.6*P lc rgb 'white'"));
   for (const auto& [rows, type] : {std::pair(dots.closed, 7), std::pair(dots.open, 6)}) {
     if (rows.empty()) continue;
     panel.layers.push_back(absl::StrCat(figure->plot.AddData(rows), " using 1:2 with points pt ",
@@ -147,8 +149,8 @@ void AddOnset(const TaskResult& task, Figure* figure, bool first) {
   panel.y.high = last * 1.28;
   const bool running = std::any_of(shown.begin(), shown.end(),
                                    [](const DepthResult* depth) { return depth->provisional > 0; });
-  panel.y.marks.emplace_back(never, running ? "not so far" : "never");
-  if (first) panel.y_label = "step";
+  panel.y.marks.emplace_back(never, running ? "not yet" : "never");
+  if (first) panel.y_label = "onset (step)";
   panel.extras.push_back(
       absl::StrFormat("set object rectangle from graph 0, first %.9g to graph 1, graph 1 fc rgb "
                       "'#F4F4F4' fs solid noborder behind",

@@ -53,8 +53,10 @@ std::string CurveRows(const std::vector<const Curve*>& curves) {
   return rows;
 }
 
-const char* LineStyle(size_t points) {
-  return points <= kFewPoints ? "linespoints pt 7 ps 0.3*P" : "lines";
+const char* LineStyle(size_t points, bool bold) {
+  if (points == 1) return bold ? "points pt 7 ps 0.7*P" : "points pt 7 ps 0.35*P";
+  if (points > kFewPoints) return "lines";
+  return bold ? "linespoints pt 7 ps 0.5*P" : "linespoints pt 7 ps 0.25*P";
 }
 
 double Spread(size_t n, size_t count, double width) {

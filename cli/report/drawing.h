@@ -24,7 +24,7 @@ std::string MeanRows(const std::vector<MeanPoint>& mean);
 std::string CurveRows(const std::vector<const Curve*>& curves);
 
 // Curves with few points get markers, without which a single report would be invisible.
-const char* LineStyle(size_t points);
+const char* LineStyle(size_t points, bool bold);
 
 // The n-th of `count` positions side by side, centred on 0.
 double Spread(size_t n, size_t count, double width);
@@ -37,14 +37,13 @@ std::vector<MeanPoint> PublishedWithin(const PublishedCurve* curve, uint32_t las
 std::string PublishedCaption(const SweepSeries& series, const std::vector<const TaskResult*>& tasks,
                              const std::vector<Metric>& metrics);
 
-// How often "still running" must be said.
+// Whether some counted job has not ended, and what captions then say.
 bool AnyProvisional(const std::vector<TaskResult>& tasks);
 inline constexpr char kProvisional[] =
     " Open marks: jobs that have not ended, at their latest report.";
 
 // "1 seed", "10 seeds".
 std::string Seeds(size_t count);
-// "question", or "question, depth 6".
 std::string CsvRow(const std::vector<std::string>& cells);
 
 }  // namespace coppice::cli

@@ -108,10 +108,10 @@ void Dynamics::AddMean(const Role& role, const std::vector<MeanPoint>& mean) {
                                          role.colour, "' fs transparent solid 0.22 noborder"));
   } else if (spread) {
     bands_layers_.push_back(absl::StrCat(
-        data, " using 1:2:3:4 with yerrorbars ps 0 lw 0.9 lc rgb '", role.colour, "'"));
+        data, " using 1:2:3:4 with yerrorbars pt 7 ps 0.01 lw 0.9 lc rgb '", role.colour, "'"));
   }
   bands_ |= spread;
-  lines_.push_back(absl::StrCat(data, " using 1:2 with ", LineStyle(mean.size()),
+  lines_.push_back(absl::StrCat(data, " using 1:2 with ", LineStyle(mean.size(), true),
                                 " lw 1.6 lc rgb '", role.colour, "'"));
 }
 
@@ -127,8 +127,8 @@ void Dynamics::AddRightBranching() {
   const double mean = Summarize(values).mean;
   const std::string data = figure_.plot.AddData(
       absl::StrFormat("0 %.6g\n%d %.6g\n", mean, std::max(1u, task_.last_step), mean));
-  lines_.push_back(
-      absl::StrCat(data, " using 1:2 with lines lw 1.2 dt (1.5,2) lc rgb '", colour::kInk, "'"));
+  lines_.push_back(absl::StrCat(data, " using 1:2 with lines lw 1.2 dt (1.5*D,2*D) lc rgb '",
+                                colour::kInk, "'"));
 }
 
 void Dynamics::AddPublished(const Measure& measure) {
@@ -138,7 +138,7 @@ void Dynamics::AddPublished(const Measure& measure) {
   published_ = true;
   for (const MeanPoint& point : within) Widen(point.of.mean, point.of.mean);
   lines_.push_back(absl::StrCat(figure_.plot.AddData(MeanRows(within)),
-                                " using 1:2 with lines lw 1.1 dt (5,3) lc rgb '",
+                                " using 1:2 with lines lw 1.1 dt (5*D,3*D) lc rgb '",
                                 colour::kReference, "'"));
   AppendCsv("published", curve->depth, MetricName(measure.metric), within, &figure_.csv);
 }

@@ -94,18 +94,19 @@ Panel PanelOf(const TaskResult& task, const DepthResult& depth, Plot* plot, std:
     if (curves.size() > 1) {
       curves.resize(std::min(curves.size(), kMaxThinSeeds));
       thin.push_back(absl::StrCat(plot->AddData(CurveRows(curves)), " using 1:2 with ",
-                                  LineStyle(mean.size()), " lw 0.5 lc rgb '",
+                                  LineStyle(mean.size(), false), " lw 0.5 lc rgb '",
                                   Faded(line.colour, 0.45), "'"));
     }
     bold.push_back(absl::StrCat(plot->AddData(MeanRows(mean)), " using 1:2 with ",
-                                LineStyle(mean.size()), " lw 1.8 lc rgb '", line.colour, "'"));
+                                LineStyle(mean.size(), true), " lw 1.8 lc rgb '", line.colour,
+                                "'"));
     const PublishedCurve* curve = FindPublished(task.task, MetricName(line.metric));
     const std::vector<MeanPoint> within = PublishedWithin(curve, task.last_step);
     if (within.empty()) continue;
     *dashed = absl::StrCat("; published: depth ", curve->depth);
     published.push_back(absl::StrCat(plot->AddData(MeanRows(within)),
-                                     " using 1:2 with lines lw 1.1 dt (5,3) lc rgb '", line.dark,
-                                     "'"));
+                                     " using 1:2 with lines lw 1.1 dt (5*D,3*D) lc rgb '",
+                                     line.dark, "'"));
   }
   panel.subtitle += *dashed;
   for (const auto& layers : {thin, bold, published})

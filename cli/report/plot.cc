@@ -11,10 +11,11 @@ namespace {
 
 // Inches.
 constexpr double kLeft = 0.56;
-constexpr double kRight = 0.14;
+constexpr double kRight = 0.18;
 constexpr double kGap = 0.52;
 constexpr double kPanelHeight = 1.75;
-constexpr double kTitle = 0.40;
+constexpr double kTitle = 0.28;
+constexpr double kSubtitle = 0.14;
 constexpr double kAxis = 0.44;
 constexpr double kNotes = 0.13;
 constexpr double kLegendRow = 0.19;
@@ -23,7 +24,7 @@ constexpr double kSample = 0.24;
 constexpr char kFont[] = "Liberation Sans";
 
 // Wide enough for proportional text at 7.5 points, also in a fallback font.
-double TextWidth(absl::string_view text) { return static_cast<double>(text.size()) * 0.062; }
+double TextWidth(absl::string_view text) { return static_cast<double>(text.size()) * 0.057; }
 
 // Arguments: panels in a row.
 double WidthOf(size_t columns) { return columns == 1 ? 3.45 : columns == 2 ? 5.3 : 7.0; }
@@ -60,10 +61,16 @@ size_t Plot::columns() const {
 
 double Plot::width() const { return WidthOf(columns()); }
 
+double Plot::title_height() const {
+  bool subtitle = false;
+  for (const Panel& panel : panels_) subtitle |= !panel.subtitle.empty();
+  return kTitle + (subtitle ? kSubtitle : 0);
+}
+
 double Plot::row_height() const {
   bool notes = false;
   for (const Panel& panel : panels_) notes |= !panel.notes.empty();
-  return kTitle + kPanelHeight + kAxis + (notes ? kNotes : 0);
+  return title_height() + kPanelHeight + kAxis + (notes ? kNotes : 0);
 }
 
 int Plot::legend_rows() const {
@@ -117,10 +124,10 @@ std::string Plot::LegendText() const {
         line("lw 0.6");
         break;
       case LegendEntry::kDashed:
-        line("lw 1.2 dt (5,3)");
+        line("lw 1.2 dt (5*D,3*D)");
         break;
       case LegendEntry::kDotted:
-        line("lw 1.2 dt (1.5,2)");
+        line("lw 1.2 dt (1.5*D,2*D)");
         break;
       case LegendEntry::kBar:
         line("lw 2.2");
@@ -153,7 +160,7 @@ std::string Plot::PanelText(size_t index) const {
   const double panel_width = (w - kLeft - kRight - (count - 1) * kGap) / count;
   const double left = kLeft + static_cast<double>(index % columns()) * (panel_width + kGap);
   const double top = h - 0.06 - legend_rows() * kLegendRow -
-                     static_cast<double>(index / columns()) * row_height() - kTitle;
+                     static_cast<double>(index / columns()) * row_height() - title_height();
   const double bottom = top - kPanelHeight;
   std::string text = absl::StrFormat(
       "unset label\nunset arrow\nunset object\nset lmargin at screen %.5f\nset rmargin at screen "
@@ -166,10 +173,10 @@ std::string Plot::PanelText(size_t index) const {
                           y / h, style);
   };
   const std::string faint = absl::StrFormat("tc rgb '%s'", colour::kFaint);
-  label(panel.title, left, top + (panel.subtitle.empty() ? 0.12 : 0.26),
+  label(panel.title, left, top + (panel.subtitle.empty() ? 0.12 : 0.28),
         absl::StrFormat("left font '%s:Bold,8.5' tc rgb '%s'", kFont, colour::kInk));
   if (!panel.subtitle.empty())
-    label(panel.subtitle, left, top + 0.11, absl::StrFormat("left font '%s,7' %s", kFont, faint));
+    label(panel.subtitle, left, top + 0.12, absl::StrFormat("left font '%s,7' %s", kFont, faint));
   const double below = bottom - 0.16 - (panel.notes.empty() ? 0 : kNotes);
   label(panel.x_label, left + panel_width / 2, below - 0.14,
         absl::StrFormat("center font '%s,8' tc rgb '%s'", kFont, colour::kInk));
@@ -204,20 +211,20 @@ std::string Plot::Body() const {
 }
 
 std::string Plot::Script(const std::string& name) const {
-  // P makes points equally large; the font scales make 8 points 8 points (SVG counts 96 pixels an
-  // inch).
+  // P and D make points and dashes equally large; the font scales make 8 points 8 points (SVG
+  // counts 96 pixels an inch).
   const std::string body = Body();
   return absl::StrCat(
       absl::StrJoin(data_, ""),
       absl::StrFormat(
           "set terminal svg size %.0f,%.0f font '%s,8' fontscale 1.3333 linewidth 1.333 "
-          "noenhanced background rgb 'white'\nset output '%s.svg'\nP = 1.0\n",
+          "noenhanced background rgb 'white'\nset output '%s.svg'\nP = 1.0; D = 1.0\n",
           width() * 96, height() * 96, kFont, name),
       body,
-      absl::StrFormat(
-          "set terminal pdfcairo size %.4fin,%.4fin font '%s,8' fontscale 0.75 "
-          "linewidth 2 noenhanced background rgb 'white'\nset output '%s.pdf'\nP = 0.667\n",
-          width(), height(), kFont, name),
+      absl::StrFormat("set terminal pdfcairo size %.4fin,%.4fin font '%s,8' fontscale 0.75 "
+                      "linewidth 2 noenhanced background rgb 'white'\nset output '%s.pdf'\nP = "
+                      "0.667; D = 2.0\n",
+                      width(), height(), kFont, name),
       body);
 }
 

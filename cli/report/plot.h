@@ -91,6 +91,7 @@ class Plot {
   };
   std::vector<Placed> PlaceLegend() const;
   int legend_rows() const;
+  double title_height() const;
   double row_height() const;  // of a row of panels with its titles and axes
 
   std::vector<std::string> data_;

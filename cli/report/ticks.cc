@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 
 #include "absl/strings/ascii.h"
@@ -50,10 +51,10 @@ Ticks StepTicks(uint32_t last, int count) {
 
 Ticks ValueTicks(double low, double high, int count) {
   // One value, or values apart only by rounding.
-  const double least = std::max(1e-9, 1e-3 * std::max(std::fabs(low), std::fabs(high)));
-  if (!(high - low > least)) {
-    low -= least;
-    high += least;
+  const double size = std::max({1e-9, std::fabs(low), std::fabs(high)});
+  if (!(high - low > 1e-3 * size)) {
+    low -= 0.05 * size;
+    high += 0.05 * size;
   }
   const double step = RoundStep(high - low, count);
   Ticks ticks;
@@ -62,7 +63,9 @@ Ticks ValueTicks(double low, double high, int count) {
   const int64_t steps = std::llround((ticks.high - ticks.low) / step);
   for (int64_t i = 0; i <= steps; ++i) {
     const double value = (std::llround(ticks.low / step) + i) * step;
-    ticks.marks.emplace_back(value, absl::StrFormat("%.6g", value));
+    // With a true minus sign, which is as wide as a digit.
+    ticks.marks.emplace_back(
+        value, absl::StrFormat("%s%.6g", value < 0 ? "\u2212" : "", std::fabs(value)));
   }
   return ticks;
 }

@@ -158,7 +158,7 @@ TEST_F(ReportTest, ARunningSweepIsReportedAsItIsNow) {
             HasSubstr("question/2/2 at step"), HasSubstr("nan: the loss is not finite"),
             HasSubstr("1 job was cancelled"), HasSubstr("7 jobs are running; their latest reports"),
             HasSubstr("Not finished"), HasSubstr("d_model 128 (published 512)"),
-            HasSubstr("learning_rate 0.0005 (published 0.0001)")));
+            HasSubstr("learning_rate 5e-04 (published 1e-04)")));
   EXPECT_THAT(ReadAll(dir + "/figures/onset.csv"),
               AllOf(HasSubstr("question,2,3,running,"), Not(HasSubstr("failed"))));
 }
