@@ -33,7 +33,7 @@ Panel DepthPanel(const TaskResult& task, std::vector<const DepthResult*>* shown)
   const bool roomy = shown->size() <= 6;
   for (const DepthResult* depth : *shown)
     panel.notes.push_back(absl::StrCat(roomy ? "n=" : "", depth->gen.n));
-  if (!roomy) panel.notes_name = "n";
+  if (!roomy) panel.notes_name.push_back('n');
   panel.x = CategoryTicks(labels);
   return panel;
 }

@@ -45,7 +45,8 @@ td.n, th.n { text-align: right; white-space: nowrap; }
 td.w { white-space: nowrap; }
 td.t { overflow-wrap: anywhere; max-width: 24rem; }
 tr.best td { font-weight: 600; background: #f2f8f5; }
-tr.start td { border-top: 1px solid #999; }
+tr.start td { border-top: 2px solid #bbb; }
+p.soft { font-size: .87rem; }
 .soft { color: #707070; }
 .failed { color: #b03000; }
 pre { padding: .8rem 1rem; background: #f6f6f6; font: .76rem/1.45 "Liberation Mono", Menlo, Consolas, monospace;
