@@ -176,6 +176,13 @@ bool Dynamics::Add(const Measure& measure) {
   return true;
 }
 
+bool ProbesOff(const SweepSeries& series, const std::string& task) {
+  for (const v1::GroupSummary& group : series.sweep.groups()) {
+    if (group.task() == task && group.run().report().probes().sentences() == 0) return true;
+  }
+  return false;
+}
+
 // A task's name as a part of a file's name.
 std::string Plain(const std::string& task) {
   std::string plain;
@@ -201,9 +208,10 @@ std::optional<Figure> DynamicsFigure(const SweepSeries& series, const TaskResult
           MetricName(measure.metric == kWeightNormPerLayer ? kWeightNorm : measure.metric));
   }
   if (!absent.empty() && !dynamics.roles().empty()) {
-    missing->push_back(absl::StrCat(task.task, ": no job has reported ",
-                                    absl::StrJoin(absent, ", "),
-                                    " (the probes are off with report.probes.sentences: 0)."));
+    missing->push_back(absl::StrCat(
+        task.task, ": no job has reported ", absl::StrJoin(absent, ", "),
+        ProbesOff(series, task.task) ? "; the probes are off (report.probes.sentences is 0)."
+                                     : "."));
   }
   if (figure.plot.empty()) return std::nullopt;
   for (const Role& role : dynamics.roles()) {

@@ -169,8 +169,8 @@ TEST_F(ReportTest, WithoutProbesItSaysSo) {
   const std::string page = Report(synthetic, Dir("no-probes"));
   EXPECT_THAT(
       page,
-      AllOf(HasSubstr("question: no job has reported attention_sparsity, t_score, t_parseval"),
-            HasSubstr("dyck: no job has reported attention_sparsity, t_score (")));
+      AllOf(HasSubstr("question: no job has reported attention_sparsity, t_score, t_parseval; the probes are off"),
+            HasSubstr("dyck: no job has reported attention_sparsity, t_score; the probes")));
 }
 
 TEST_F(ReportTest, WithoutAccuraciesItHasTheRestAndSaysSo) {

@@ -107,6 +107,7 @@ v1::SweepSpec SpecOf(const Synthetic& synthetic) {
   for (uint32_t seed = 0; seed < synthetic.seeds; ++seed) spec.add_seeds(seed);
   spec.mutable_train()->set_steps(synthetic.steps);
   spec.mutable_report()->set_every(synthetic.every);
+  if (!synthetic.probes) spec.mutable_report()->mutable_probes()->set_sentences(0);
   if (synthetic.small_model) {
     spec.mutable_model()->set_d_model(128);
     spec.mutable_model()->set_heads(4);
