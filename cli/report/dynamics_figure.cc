@@ -220,6 +220,8 @@ std::optional<Figure> DynamicsFigure(const SweepSeries& series, const TaskResult
          absl::StrCat("depth ", role.depth->depth,
                       role.name.empty() ? "" : absl::StrCat(" (", role.name, ")"))});
   }
+  if (dynamics.bands())
+    figure.plot.AddLegend({LegendEntry::kBand, colour::kReference, "\u00b11 standard deviation"});
   if (dynamics.right_branching())
     figure.plot.AddLegend({LegendEntry::kDotted, colour::kInk, "right-branching trees"});
   if (dynamics.published()) {

@@ -39,6 +39,43 @@ std::string TicCommand(const char* axis, const Ticks& ticks) {
       ")\n", absl::StrFormat("set %srange [%.9g:%.9g]\n", axis, ticks.low, ticks.high));
 }
 
+// How a legend's line is drawn; null for what is none.
+const char* LineOf(LegendEntry::Kind kind) {
+  switch (kind) {
+    case LegendEntry::kLine:
+      return "lw 1.6";
+    case LegendEntry::kThinLine:
+      return "lw 0.6";
+    case LegendEntry::kDashed:
+      return "lw 1.2 dt (5*D,3*D)";
+    case LegendEntry::kDotted:
+      return "lw 1.2 dt (1.5*D,2*D)";
+    case LegendEntry::kBar:
+      return "lw 2.2";
+    default:
+      return nullptr;
+  }
+}
+
+// The sample before a legend's text, in parts of the screen; `half` is a band's half height.
+std::string SampleText(const LegendEntry& entry, double left, double right, double y, double half) {
+  const std::string colour = GnuplotText(entry.colour);
+  if (const char* line = LineOf(entry.kind); line != nullptr) {
+    return absl::StrFormat(
+        "set arrow from screen %.5f,%.5f to screen %.5f,%.5f nohead lc rgb %s %s\n", left, y, right,
+        y, colour, line);
+  }
+  if (entry.kind == LegendEntry::kBand) {
+    return absl::StrFormat(
+        "set object rectangle from screen %.5f,%.5f to screen %.5f,%.5f fc rgb %s "
+        "fs transparent solid 0.22 noborder\n",
+        left, y - half, right, y + half, colour);
+  }
+  return absl::StrFormat(
+      "set label '' at screen %.5f,%.5f point pt %d ps 0.45*P lw 0.7 lc rgb %s\n",
+      (left + right) / 2, y, entry.kind == LegendEntry::kDot ? 7 : 6, colour);
+}
+
 }  // namespace
 
 std::string Plot::AddData(const std::string& rows) {
@@ -104,48 +141,8 @@ std::string Plot::LegendText() const {
   const double w = width(), h = height();
   for (const Placed& at : PlaceLegend()) {
     const double y = 1 - (0.06 + kLegendRow * (at.row + 0.5)) / h;
-    const double left = at.left / w, right = (at.left + kSample) / w;
-    const std::string colour = GnuplotText(at.entry->colour);
-    const auto line = [&](const char* style) {
-      absl::StrAppendFormat(
-          &text, "set arrow from screen %.5f,%.5f to screen %.5f,%.5f nohead lc rgb %s %s\n", left,
-          y, right, y, colour, style);
-    };
-    const auto dot = [&](int type) {
-      absl::StrAppendFormat(
-          &text, "set label '' at screen %.5f,%.5f point pt %d ps 0.45*P lw 0.7 lc rgb %s\n",
-          (left + right) / 2, y, type, colour);
-    };
-    switch (at.entry->kind) {
-      case LegendEntry::kLine:
-        line("lw 1.6");
-        break;
-      case LegendEntry::kThinLine:
-        line("lw 0.6");
-        break;
-      case LegendEntry::kDashed:
-        line("lw 1.2 dt (5*D,3*D)");
-        break;
-      case LegendEntry::kDotted:
-        line("lw 1.2 dt (1.5*D,2*D)");
-        break;
-      case LegendEntry::kBar:
-        line("lw 2.2");
-        break;
-      case LegendEntry::kDot:
-        dot(7);
-        break;
-      case LegendEntry::kOpenDot:
-        dot(6);
-        break;
-      case LegendEntry::kBand:
-        absl::StrAppendFormat(
-            &text,
-            "set object rectangle from screen %.5f,%.5f to screen %.5f,%.5f fc rgb %s "
-            "fs transparent solid 0.25 noborder\n",
-            left, y - 0.045 / h, right, y + 0.045 / h, colour);
-        break;
-    }
+    const double right = (at.left + kSample) / w;
+    text += SampleText(*at.entry, at.left / w, right, y, 0.045 / h);
     absl::StrAppendFormat(&text,
                           "set label %s at screen %.5f,%.5f left font '%s,7.5' tc rgb '%s'\n",
                           GnuplotText(at.entry->text), right + 0.06 / w, y, kFont, colour::kInk);

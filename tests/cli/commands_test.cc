@@ -276,6 +276,7 @@ TEST(WithoutCoordinator, EveryCommandSaysWhichAddressAndWhatToDo) {
                                              {"show", "1"},
                                              {"why", "1"},
                                              {"metrics", "a"},
+                                             {"report", "a"},
                                              {"logs", "1"},
                                              {"cancel", "a"},
                                              {"retry", "a"},

@@ -203,7 +203,7 @@ TEST_F(ReportTest, OneSeedOneDepthOneReportIsDrawn) {
 }
 
 TEST_F(ReportTest, AnEarlierReportIsReplacedAndOtherFilesStay) {
-  const std::string dir = Dir("again");
+  const std::string dir = dir_.Join("again");
   Report(Small(), dir);
   std::ofstream(dir + "/notes.txt") << "mine";
   std::ofstream(dir + "/figures/mine.svg") << "<svg/>";
