@@ -257,13 +257,14 @@ std::optional<Figure> ShareFigure(const std::vector<TaskResult>& tasks,
   }
   for (const TaskResult& task : tasks) {
     for (const DepthResult& depth : task.depths) {
-      const std::string share =
-          depth.gen.n == 0
-              ? ""
-              : FormatExact(static_cast<double>(depth.above) / static_cast<double>(depth.gen.n));
-      figure.csv += CsvRow({task.task, absl::StrCat(depth.depth), absl::StrCat(depth.gen.n),
-                            absl::StrCat(depth.above), share, FormatExact(depth.share.low),
-                            FormatExact(depth.share.high), absl::StrCat(depth.provisional)});
+      const bool known = depth.gen.n > 0;
+      const double share =
+          static_cast<double>(depth.above) / static_cast<double>(std::max<size_t>(1, depth.gen.n));
+      figure.csv +=
+          CsvRow({task.task, absl::StrCat(depth.depth), absl::StrCat(depth.gen.n),
+                  absl::StrCat(depth.above), known ? FormatExact(share) : "",
+                  known ? FormatExact(depth.share.low) : "",
+                  known ? FormatExact(depth.share.high) : "", absl::StrCat(depth.provisional)});
     }
   }
   return figure;

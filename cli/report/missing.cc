@@ -45,18 +45,22 @@ std::string Reasons(const SweepSeries& series) {
   return list.empty() ? "" : absl::StrCat("<ul>\n", list, "</ul>\n");
 }
 
-// Counted jobs that never reported one of the accuracies.
-void AddAccuracies(const std::vector<TaskResult>& tasks, std::vector<std::string>* items) {
+// Counted jobs that never reported a metric. One that no job of the task has is told by the figure
+// that needs it, except for the accuracies, which several need.
+void AddMetrics(const std::vector<TaskResult>& tasks, std::vector<std::string>* items) {
   for (const TaskResult& task : tasks) {
-    for (const Metric metric : {kIdAccuracy, kGenAccuracy}) {
+    for (const Metric metric : {kIdAccuracy, kGenAccuracy, kWeightNorm, kAttentionSparsity, kTScore,
+                                kTParseval, kRightBranching}) {
       size_t without = 0, all = 0;
       for (const DepthResult& depth : task.depths) {
         all += depth.seeds.size();
         without += depth.seeds.size() - CurvesOf(depth, metric).size();
       }
-      if (without > 0)
-        items->push_back(absl::StrCat(task.task, ": ", without, " of ", Jobs(all),
-                                      " never reported ", MetricName(metric), "."));
+      const bool accuracy = metric == kIdAccuracy || metric == kGenAccuracy;
+      if (without == 0 || (without == all && !accuracy)) continue;
+      items->push_back(absl::StrCat(task.task, ": ", FormatCount(without), " of ", Jobs(all),
+                                    without == 1 ? " has" : " have", " not reported ",
+                                    MetricName(metric), "."));
     }
   }
 }
@@ -66,7 +70,7 @@ void AddAccuracies(const std::vector<TaskResult>& tasks, std::vector<std::string
 std::string MissingBox(const PageContent& content) {
   std::vector<std::string> items;
   AddStates(content.series.sweep.sweep().counts(), &items);
-  AddAccuracies(content.tasks, &items);
+  AddMetrics(content.tasks, &items);
   items.insert(items.end(), content.figures.missing.begin(), content.figures.missing.end());
   if (content.series.not_finite > 0) {
     items.push_back(absl::StrCat(FormatCount(content.series.not_finite),

@@ -32,7 +32,8 @@ a { color: #0072b2; }
 .missing li { margin: .15rem 0; overflow-wrap: anywhere; }
 figure { margin: 2.2rem 0 0; break-inside: avoid; }
 figure h3 { margin: 0 0 .5rem; font-size: 1rem; }
-figure img { display: block; width: 100%; height: auto; }
+/* Text of 8 points in a figure is as large as a caption; on paper a figure has its own size. */
+figure img { display: block; width: 100%; height: auto; max-width: calc(var(--inches) * 136px); }
 figcaption { margin-top: .5rem; color: #444; font-size: .87rem; max-width: 56rem; }
 .files { margin-top: .2rem; font-size: .8rem; }
 .files a { margin-right: .9rem; }
@@ -56,7 +57,8 @@ footer { margin-top: 3rem; color: #707070; font-size: .8rem; }
 @media print {
   body { padding: 0; max-width: none; font-size: 10pt; }
   a { color: inherit; text-decoration: none; }
-  .files, .nav { display: none; }
+  .files { display: none; }
+  figure img { max-width: calc(var(--inches) * 1in); }
   .missing { -webkit-print-color-adjust: exact; print-color-adjust: exact; }
   h2, h3 { break-after: avoid; }
   thead { display: table-header-group; }
@@ -66,9 +68,6 @@ footer { margin-top: 3rem; color: #707070; font-size: .8rem; }
   .own-page { break-before: page; }
 }
 )css";
-
-// Pixels of the page an inch of a figure gets: text of 8 points is as large as the page's captions.
-constexpr double kPixelsPerInch = 136;
 
 std::string Fact(const char* name, const std::string& value) {
   return absl::StrCat("<div><dt>", name, "</dt><dd>", EscapeHtml(value), "</dd></div>\n");
@@ -110,11 +109,11 @@ std::string FigureHtml(const Figure& figure, const std::string& svg, size_t numb
                     "</a>");
   }
   return absl::StrFormat(
-      "<figure id=\"%s\">\n<h3>Figure %d. %s</h3>\n<img style=\"max-width:%.0fpx\" alt=\"%s\" "
+      "<figure id=\"%s\">\n<h3>Figure %d. %s</h3>\n<img style=\"--inches:%.2f\" alt=\"%s\" "
       "src=\"data:image/svg+xml;base64,%s\">\n"
       "<figcaption>%s<div class=\"files\">%s</div></figcaption>\n</figure>\n",
-      figure.name, number, EscapeHtml(figure.title), figure.plot.width() * kPixelsPerInch,
-      EscapeHtml(figure.title), absl::Base64Escape(svg), EscapeHtml(figure.caption), files);
+      figure.name, number, EscapeHtml(figure.title), figure.plot.width(), EscapeHtml(figure.title),
+      absl::Base64Escape(svg), EscapeHtml(figure.caption), files);
 }
 
 }  // namespace

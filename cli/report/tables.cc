@@ -152,9 +152,9 @@ std::string SummaryCsv(const std::vector<TaskResult>& tasks) {
                                         task.best == i ? "true" : "false"};
       moments(depth.id, &cells);
       moments(depth.gen, &cells);
-      for (std::string& cell :
-           std::vector<std::string>{absl::StrCat(depth.above), FormatExact(depth.share.low),
-                                    FormatExact(depth.share.high)})
+      for (std::string& cell : std::vector<std::string>{
+               absl::StrCat(depth.above), depth.gen.n == 0 ? "" : FormatExact(depth.share.low),
+               depth.gen.n == 0 ? "" : FormatExact(depth.share.high)})
         cells.push_back(std::move(cell));
       moments(depth.early, &cells);
       csv += CsvRow(cells);

@@ -89,9 +89,10 @@ TEST(FiguresTest, EachHasItsNumbersAsCsv) {
   const std::vector<TaskResult> tasks = Analyze(series);
   const FigureSet set = MakeFigures(series, tasks);
   ASSERT_EQ(set.figures.size(), 5u);
-  EXPECT_THAT(set.figures[0].csv, AllOf(HasSubstr("\ntense,2,seed,0,9000,1,0.75,,0.9,\n"),
-                                        HasSubstr("\ntense,2,mean,,9000,1,0.75,0,0.9,0\n"),
-                                        HasSubstr("\ntense,4,published,,3000,20,0.20225,0.02787,0.0248,0.00951\n")));
+  EXPECT_THAT(set.figures[0].csv,
+              AllOf(HasSubstr("\ntense,2,seed,0,9000,1,0.75,,0.9,\n"),
+                    HasSubstr("\ntense,2,mean,,9000,1,0.75,0,0.9,0\n"),
+                    HasSubstr("\ntense,4,published,,3000,20,0.20225,0.02787,0.0248,0.00951\n")));
   EXPECT_EQ(set.figures[1].csv,
             "task,depth,seed,state,stopped_at_step,checkpoint_step,early_stopped_gen_accuracy,"
             "final_step,final_gen_accuracy\n"

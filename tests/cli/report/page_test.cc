@@ -72,10 +72,16 @@ TEST(PageTest, ACompleteSweepMissesNothing) {
   EXPECT_EQ(MissingBox({series, tasks, {}, {}, 0}), "");
   series.not_finite = 3;
   EXPECT_THAT(MissingBox({series, tasks, {}, {}, 0}), HasSubstr("3 reported values"));
+  series.jobs.push_back(series.jobs[0]);
+  series.jobs[1].curves[kTScore] = {{1'500, 0.1}};
+  const std::vector<TaskResult> partly = Analyze(series);
+  EXPECT_THAT(MissingBox({series, partly, {}, {}, 0}),
+              HasSubstr("dyck: 1 of 2 jobs has not reported t_score"));
+  series.jobs.pop_back();
   series.jobs[0].curves[kIdAccuracy].clear();
   const std::vector<TaskResult> without = Analyze(series);
   EXPECT_THAT(MissingBox({series, without, {}, {}, 0}),
-              HasSubstr("dyck: 1 of 1 job never reported id_accuracy"));
+              HasSubstr("dyck: 1 of 1 job has not reported id_accuracy"));
 }
 
 }  // namespace

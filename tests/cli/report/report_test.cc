@@ -168,9 +168,9 @@ TEST_F(ReportTest, WithoutProbesItSaysSo) {
   synthetic.probes = false;
   const std::string page = Report(synthetic, Dir("no-probes"));
   EXPECT_THAT(
-      page,
-      AllOf(HasSubstr("question: no job has reported attention_sparsity, t_score, t_parseval; the probes are off"),
-            HasSubstr("dyck: no job has reported attention_sparsity, t_score; the probes")));
+      page, AllOf(HasSubstr("question: no job has reported attention_sparsity, t_score, "
+                            "t_parseval; the probes are off"),
+                  HasSubstr("dyck: no job has reported attention_sparsity, t_score; the probes")));
 }
 
 TEST_F(ReportTest, WithoutAccuraciesItHasTheRestAndSaysSo) {
