@@ -30,6 +30,7 @@ void AddCommands(CLI::App* app, Context* context, Action* action) {
   AddMetrics(app, context, action);
   AddExport(app, context, action);
   AddCheckpoint(app, context, action);
+  AddReport(app, context, action);
   AddLogs(app, context, action);
   AddCancel(app, context, action);
   AddRetry(app, context, action);

@@ -1,15 +1,9 @@
 #include "cli/plan_view.h"
 
-#include <map>
-#include <nlohmann/json.hpp>
-#include <set>
-
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
-#include "absl/strings/str_replace.h"
 #include "cli/format.h"
+#include "cli/settings.h"
 #include "cli/table.h"
-#include "common/spec/spec.h"
 
 namespace coppice::cli {
 namespace {
@@ -18,70 +12,12 @@ namespace {
 // into a time a person can judge.
 constexpr double kCoreRate = 1e10;
 
-using Group = std::pair<std::string, uint32_t>;
-
-// "train.steps" -> value of every leaf of a run.
-std::map<std::string, std::string> Settings(const v1::RunConfig& run) {
-  std::map<std::string, std::string> settings;
-  const auto json = nlohmann::json::parse(spec::RunConfigToJson(run), nullptr, false);
-  if (json.is_discarded()) return settings;
-  const nlohmann::json leaves = json.flatten();
-  for (const auto& [pointer, value] : leaves.items()) {
-    const std::string path = absl::StrReplaceAll(pointer.substr(1), {{"/", "."}});
-    if (path == "task" || path == "depth") continue;
-    settings[path] = value.is_string()         ? value.get<std::string>()
-                     : value.is_number_float() ? FormatExact(value.get<double>())
-                                               : value.dump();
-    if (settings[path].empty()) settings[path] = "(none)";
-  }
-  return settings;
-}
-
-// Which of all groups these are, said by task or by depth where that says it.
-std::string Describe(const std::set<Group>& some, const std::vector<Group>& all) {
-  if (some.size() == all.size()) return "";
-  std::set<std::string> tasks;
-  std::set<uint32_t> depths;
-  for (const Group& group : some) {
-    tasks.insert(group.first);
-    depths.insert(group.second);
-  }
-  const auto covers = [&](const auto& matches) {
-    size_t count = 0;
-    for (const Group& group : all) count += matches(group) ? 1 : 0;
-    return count == some.size();
-  };
-  if (covers([&](const Group& group) { return tasks.contains(group.first); })) {
-    return absl::StrJoin(tasks, ", ");
-  }
-  if (covers([&](const Group& group) { return depths.contains(group.second); })) {
-    return absl::StrCat("depth ", absl::StrJoin(depths, ", "));
-  }
-  std::vector<std::string> names;
-  for (const Group& group : some) names.push_back(absl::StrCat(group.first, "/", group.second));
-  return absl::StrJoin(names, ", ");
-}
-
 std::vector<std::string> SettingLines(const v1::Plan& plan, const Terminal& terminal) {
-  std::vector<Group> all;
-  // setting -> value -> groups; a setting's values in the order the groups name them.
-  std::map<std::string, std::vector<std::pair<std::string, std::set<Group>>>> settings;
-  for (const v1::GroupSummary& group : plan.groups()) {
-    const Group key(group.task(), group.depth());
-    all.push_back(key);
-    for (const auto& [path, value] : Settings(group.run())) {
-      auto& values = settings[path];
-      size_t at = 0;
-      while (at < values.size() && values[at].first != value) ++at;
-      if (at == values.size()) values.emplace_back(value, std::set<Group>());
-      values[at].second.insert(key);
-    }
-  }
   Table table({{"setting"}, {"value", Align::kRight}, {"for"}});
-  for (const auto& [path, values] : settings) {
-    for (size_t i = 0; i < values.size(); ++i) {
-      table.AddRow({i == 0 ? path : "", values[i].first, Describe(values[i].second, all)});
-    }
+  std::string before;
+  for (const SettingRow& row : SettingRows(plan.groups())) {
+    table.AddRow({row.path == before ? "" : row.path, row.value, row.groups});
+    before = row.path;
   }
   return table.Lines(terminal.width, 2);
 }

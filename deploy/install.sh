@@ -7,6 +7,7 @@ set -euo pipefail
 runtime=(
   libopenblas0-openmp libtorch1.13 libgrpc++1.51 libprotobuf32 libabsl20220623 libsqlite3-0
   libyaml-cpp0.7 libspdlog1.10 libfmt9 ca-certificates
+  gnuplot-nox fonts-liberation  # the figures of `coppice report`
 )
 build=(
   g++ clang cmake ninja-build ccache git pkg-config

@@ -31,6 +31,7 @@ void AddExport(CLI::App* app, Context* context, Action* action);
 void AddCheckpoint(CLI::App* app, Context* context, Action* action);
 // Below `checkpoint`.
 void AddCheckpointVerify(CLI::App* app, Context* context, Action* action);
+void AddReport(CLI::App* app, Context* context, Action* action);
 void AddLogs(CLI::App* app, Context* context, Action* action);
 void AddCancel(CLI::App* app, Context* context, Action* action);
 void AddRetry(CLI::App* app, Context* context, Action* action);

@@ -31,6 +31,8 @@ void AddLocal(CLI::App* app, Context* context, Action* action) {
                     "Let the coordinator serve on after the end, until Ctrl-C");
   command->add_flag("--retry", options->retry,
                     "Give jobs that failed or were cancelled before another chance");
+  command->add_flag("--no-report", options->no_report,
+                    "Leave out the figures and tables that go to report/ in the run folder");
   command->add_option("--binaries", options->binaries, "Folder of the daemons [where coppice is]");
   command->callback([=] { *action = [=] { return RunLocal(*options, context); }; });
 }

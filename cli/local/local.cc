@@ -9,9 +9,11 @@
 #include "cli/client.h"
 #include "cli/export.h"
 #include "cli/follow.h"
+#include "cli/format.h"
 #include "cli/local/daemons.h"
 #include "cli/local/session.h"
 #include "cli/plan_view.h"
+#include "cli/report/report.h"
 #include "cli/spec_reader.h"
 #include "cli/sweep_view.h"
 #include "common/base/files.h"
@@ -42,6 +44,7 @@ class LocalRun {
   absl::Status Handle(Session::Event event);
   absl::Status Follow(Session* session);
   absl::StatusOr<int> Finish();
+  void Report(Client* client);
   void KeepRunning();
 
   const std::string& sweep() const { return file_.spec.name(); }
@@ -150,6 +153,7 @@ absl::StatusOr<int> LocalRun::Finish() {
   COPPICE_RETURN_IF_ERROR(WriteToFile(
       jobs, [&](const Sink& sink) { return ExportJobsCsv(client.get(), request.filter(), sink); }));
   context_.out << "\nmetrics: " << metrics << "\njobs:    " << jobs << "\n";
+  if (!options_.no_report) Report(client.get());
   const v1::JobCounts& counts = model.summary().counts();
   const bool all = counts.succeeded() == model.summary().jobs();
   if (!all)
@@ -157,6 +161,22 @@ absl::StatusOr<int> LocalRun::Finish() {
         << "run the command again with --retry to give failed and cancelled jobs another chance\n";
   context_.out << std::flush;
   return all ? kExitDone : kExitFailed;
+}
+
+void LocalRun::Report(Client* client) {
+  ReportOptions options;
+  options.dir = JoinPath(dir_, "report");
+  options.now_ms = Clock::Real()->NowMillis();
+  const absl::StatusOr<ReportFiles> files = WriteReport(client, sweep(), options);
+  if (files.ok()) {
+    context_.out << "report:  " << files->index << "\n";
+    return;
+  }
+  // What was trained is safe without it.
+  context_.err << "coppice: warning: no report was written: "
+               << Printable(std::string(files.status().message()))
+               << "; afterwards the same `coppice local` command writes it\n"
+               << std::flush;
 }
 
 void LocalRun::KeepRunning() {

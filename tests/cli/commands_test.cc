@@ -279,6 +279,7 @@ TEST(WithoutCoordinator, EveryCommandSaysWhichAddressAndWhatToDo) {
                                              {"export", "a", "--format", "csv"},
                                              {"checkpoint", "list", "a"},
                                              {"checkpoint", "fetch", "1"},
+                                             {"report", "a"},
                                              {"logs", "1"},
                                              {"cancel", "a"},
                                              {"retry", "a"},

@@ -223,7 +223,7 @@ grpc::Status FakeSweepService::GetJob(grpc::ServerContext*, const v1::GetJobRequ
   attempt->set_worker("node");
   attempt->set_outcome("failed");
   attempt->set_message("first line\nsecond line");
-  attempt->set_provenance(R"({"device":"cpu"})");
+  attempt->set_provenance(provenance);
   for (int i = 0; i < 30; ++i) {
     v1::JobEvent* event = response->add_events();
     event->set_type(absl::StrCat("event-", i));

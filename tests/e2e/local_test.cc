@@ -68,6 +68,23 @@ TEST_F(LocalTest, RunsToTheEndAndASecondCallFindsItFinished) {
   EXPECT_EQ(testing::ReadAll(dir_.Join("run/metrics.csv")), csv);
 }
 
+TEST_F(LocalTest, TheReportIsWrittenAndNeverFailsASweep) {
+  const RunResult first = RunProcess(Command("run"), {}, absl::Seconds(180));
+  ASSERT_EQ(first.code, 0) << first.err;
+  const std::string page = dir_.Join("run/report/index.html");
+  EXPECT_TRUE(absl::StrContains(first.out, page)) << first.out;
+  EXPECT_TRUE(absl::StrContains(testing::ReadAll(page), "Complete: every job succeeded."));
+  std::filesystem::remove_all(dir_.Join("run/report"));
+  std::vector<std::string> unwanted = Command("run");
+  unwanted.push_back("--no-report");
+  EXPECT_EQ(RunProcess(unwanted, {}, absl::Seconds(60)).code, 0);
+  EXPECT_FALSE(std::filesystem::exists(page));
+  const RunResult without = RunProcess(Command("run"), {{"PATH", "/nowhere"}}, absl::Seconds(60));
+  EXPECT_EQ(without.code, 0) << without.err;
+  EXPECT_TRUE(absl::StrContains(without.err, "apt install gnuplot-nox")) << without.err;
+  EXPECT_FALSE(std::filesystem::exists(page));
+}
+
 TEST_F(LocalTest, CtrlCStopsCleanlyAndTheSameCommandContinues) {
   ASSERT_EQ(RunProcess(Command("calm"), {}, absl::Seconds(180)).code, 0);
   {

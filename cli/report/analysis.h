@@ -1,0 +1,51 @@
+// From series to the statistics that figures and tables share.
+#ifndef COPPICE_CLI_REPORT_ANALYSIS_H_
+#define COPPICE_CLI_REPORT_ANALYSIS_H_
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/report/series.h"
+#include "cli/report/statistics.h"
+
+namespace coppice::cli {
+
+// One job that counts: it succeeded, or it is still to go on and has reported an accuracy.
+struct SeedResult {
+  const JobSeries* job = nullptr;
+  bool provisional = false;         // not at its end: its latest values stand in for the final ones
+  std::optional<double> final_id;   // last reported
+  std::optional<double> final_gen;  // last reported
+  std::optional<uint32_t> onset;    // first step from which gen_accuracy stays above kGeneralizes
+  std::optional<EarlyStop> stop;
+  std::optional<double> early_gen;  // gen_accuracy at the early-stopping checkpoint
+};
+
+struct DepthResult {
+  uint32_t depth = 0;
+  std::vector<SeedResult> seeds;  // those that count
+  size_t jobs = 0;                // all of them
+  size_t provisional = 0;         // of `seeds`
+  Moments id, gen, early;
+  size_t above = 0;  // of gen.n
+  Interval share = {0, 1};
+};
+
+struct TaskResult {
+  std::string task;
+  std::vector<DepthResult> depths;  // ascending
+  // The depth with the highest mean final gen_accuracy, of equals the shallowest; none without any.
+  std::optional<size_t> best;
+  uint32_t last_step = 0;  // that any counted job has reported
+};
+
+// In the order of `series`, which must outlive the result.
+std::vector<TaskResult> Analyze(const SweepSeries& series);
+
+// Curves of one metric over the counted seeds that have it.
+std::vector<const Curve*> CurvesOf(const DepthResult& depth, Metric metric);
+
+}  // namespace coppice::cli
+
+#endif  // COPPICE_CLI_REPORT_ANALYSIS_H_

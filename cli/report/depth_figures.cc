@@ -1,0 +1,295 @@
+// The figures with depth across: early stopping, the share that generalizes, the onset.
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "cli/format.h"
+#include "cli/report/drawing.h"
+#include "cli/report/figures.h"
+
+namespace coppice::cli {
+namespace {
+
+std::string Cell(const std::optional<double>& value) {
+  return value.has_value() ? FormatExact(*value) : "";
+}
+std::string Cell(const std::optional<uint32_t>& value) {
+  return value.has_value() ? absl::StrCat(*value) : "";
+}
+
+bool HasGen(const TaskResult& task) { return task.best.has_value(); }
+
+// A panel with the depths across that have values, `n` under each of them.
+Panel DepthPanel(const TaskResult& task, std::vector<const DepthResult*>* shown) {
+  Panel panel;
+  panel.title = task.task;
+  panel.x_label = "depth (layers)";
+  std::vector<std::string> labels;
+  for (const DepthResult& depth : task.depths) {
+    if (depth.gen.n == 0) continue;
+    shown->push_back(&depth);
+    labels.push_back(absl::StrCat(depth.depth));
+  }
+  const bool roomy = shown->size() <= 6;
+  for (const DepthResult* depth : *shown)
+    panel.notes.push_back(absl::StrCat(roomy ? "n=" : "", depth->gen.n));
+  if (!roomy) panel.notes_name.push_back('n');
+  panel.x = CategoryTicks(labels);
+  return panel;
+}
+
+// Appends dots at (x, y); open ones for jobs that have not ended.
+struct Dots {
+  std::string closed, open;
+  void Add(double x, double y, bool provisional) {
+    absl::StrAppendFormat(provisional ? &open : &closed, "%.4f %.6g\n", x, y);
+  }
+  void Draw(const char* colour, double visible, Plot* plot, Panel* panel) const {
+    if (!closed.empty())
+      panel->layers.push_back(absl::StrCat(plot->AddData(closed),
+                                           " using 1:2 with points pt 7 ps 0.5*P lc rgb '",
+                                           Faded(colour, visible), "'"));
+    if (!open.empty())
+      panel->layers.push_back(absl::StrCat(plot->AddData(open),
+                                           " using 1:2 with points pt 6 ps 0.5*P lw 0.7 lc rgb '",
+                                           colour, "'"));
+  }
+};
+
+void LegendForProvisional(const std::vector<TaskResult>& tasks, Figure* figure) {
+  if (!AnyProvisional(tasks)) return;
+  figure->plot.AddLegend({LegendEntry::kOpenDot, colour::kFaint, "not ended yet"});
+  figure->caption += kProvisional;
+}
+
+void SayNoGen(const TaskResult& task, const char* what, std::vector<std::string>* missing) {
+  missing->push_back(
+      absl::StrCat("No ", what, " of ", task.task,
+                   ": none of its jobs has reported gen_accuracy and still counts."));
+}
+
+std::string BarRows(const std::vector<std::pair<double, double>>& means, double half) {
+  std::string rows;
+  for (const auto& [x, y] : means)
+    absl::StrAppendFormat(&rows, "%.4f %.6g %.4f 0\n", x - half, y, 2 * half);
+  return rows;
+}
+
+void AddEarlyStopping(const TaskResult& task, Figure* figure, bool first) {
+  std::vector<const DepthResult*> shown;
+  Panel panel = DepthPanel(task, &shown);
+  panel.y = UnitTicks();
+  if (first) panel.y_label = "generalization accuracy";
+  Dots early, full;
+  std::vector<std::pair<double, double>> early_means, full_means;
+  for (size_t i = 0; i < shown.size(); ++i) {
+    const std::vector<SeedResult>& seeds = shown[i]->seeds;
+    const double x = static_cast<double>(i);
+    for (size_t k = 0; k < seeds.size(); ++k) {
+      const double spread = Spread(k, seeds.size(), 0.2);
+      if (seeds[k].early_gen.has_value())
+        early.Add(x - 0.19 + spread, *seeds[k].early_gen, seeds[k].provisional);
+      if (seeds[k].final_gen.has_value())
+        full.Add(x + 0.19 + spread, *seeds[k].final_gen, seeds[k].provisional);
+    }
+    if (shown[i]->early.n > 0) early_means.emplace_back(x - 0.19, shown[i]->early.mean);
+    full_means.emplace_back(x + 0.19, shown[i]->gen.mean);
+  }
+  early.Draw(colour::kEarlyStopped, 0.6, &figure->plot, &panel);
+  full.Draw(colour::kGeneralization, 0.45, &figure->plot, &panel);
+  const auto bars = [&](const std::vector<std::pair<double, double>>& means, const char* colour) {
+    if (means.empty()) return;
+    panel.layers.push_back(absl::StrCat(figure->plot.AddData(BarRows(means, 0.17)),
+                                        " using 1:2:3:4 with vectors nohead lw 2.2 lc rgb '",
+                                        colour, "'"));
+  };
+  bars(early_means, colour::kEarlyStopped);
+  bars(full_means, colour::kGeneralization);
+  figure->plot.AddPanel(std::move(panel));
+}
+
+void AddShare(const TaskResult& task, Figure* figure, bool first) {
+  std::vector<const DepthResult*> shown;
+  Panel panel = DepthPanel(task, &shown);
+  panel.y = UnitTicks();
+  if (first) panel.y_label = "share of seeds above 0.80";
+  std::string line;
+  Dots dots;
+  for (size_t i = 0; i < shown.size(); ++i) {
+    const DepthResult& depth = *shown[i];
+    const double share = static_cast<double>(depth.above) / static_cast<double>(depth.gen.n);
+    absl::StrAppendFormat(&line, "%d %.6g %.6g %.6g\n", i, share, depth.share.low,
+                          depth.share.high);
+    dots.Add(static_cast<double>(i), share, depth.provisional > 0);
+  }
+  const std::string data = figure->plot.AddData(line);
+  const std::string colour = absl::StrCat(" lc rgb '", colour::kGeneralization, "'");
+  if (shown.size() > 1)
+    panel.layers.push_back(absl::StrCat(data, " using 1:2 with lines lw 1.4", colour));
+  panel.layers.push_back(
+      absl::StrCat(data, " using 1:2:3:4 with yerrorbars pt 7 ps 0.01 lw 0.9", colour));
+  // White first, so that no line shows through an open mark.
+  if (!dots.open.empty())
+    panel.layers.push_back(absl::StrCat(figure->plot.AddData(dots.open),
+                                        " using 1:2 with points pt 7 ps 0.6*P lc rgb 'white'"));
+  for (const auto& [rows, type] : {std::pair(dots.closed, 7), std::pair(dots.open, 6)}) {
+    if (rows.empty()) continue;
+    panel.layers.push_back(absl::StrCat(figure->plot.AddData(rows), " using 1:2 with points pt ",
+                                        type, " ps 0.6*P lw 1", colour));
+  }
+  figure->plot.AddPanel(std::move(panel));
+}
+
+void AddOnset(const TaskResult& task, Figure* figure, bool first) {
+  std::vector<const DepthResult*> shown;
+  Panel panel = DepthPanel(task, &shown);
+  panel.y = StepTicks(task.last_step, 4);
+  const double last = std::max(1u, task.last_step);
+  const double never = last * 1.16;
+  panel.y.high = last * 1.28;
+  const bool running = std::any_of(shown.begin(), shown.end(),
+                                   [](const DepthResult* depth) { return depth->provisional > 0; });
+  panel.y.marks.emplace_back(never, running ? "not yet" : "never");
+  if (first) panel.y_label = "onset (step)";
+  panel.extras.push_back(
+      absl::StrFormat("set object rectangle from graph 0, first %.9g to graph 1, graph 1 fc rgb "
+                      "'#F4F4F4' fs solid noborder behind",
+                      last * 1.04));
+  Dots above, not_above;
+  for (size_t i = 0; i < shown.size(); ++i) {
+    const std::vector<SeedResult>& seeds = shown[i]->seeds;
+    size_t without = 0;
+    for (size_t k = 0; k < seeds.size(); ++k) {
+      const double x = static_cast<double>(i) + Spread(k, seeds.size(), 0.5);
+      if (seeds[k].onset.has_value())
+        above.Add(x, *seeds[k].onset, seeds[k].provisional);
+      else if (seeds[k].final_gen.has_value()) {
+        not_above.Add(x, never, seeds[k].provisional);
+        ++without;
+      }
+    }
+    if (without == 0) continue;
+    panel.extras.push_back(absl::StrFormat(
+        "set label %s at first %d,%.9g center font 'Liberation Sans,6.5' tc rgb '%s'",
+        GnuplotText(
+            absl::StrCat(without, shown.size() <= 6 ? absl::StrCat(" of ", shown[i]->gen.n) : "")),
+        i, last * 1.235, colour::kFaint));
+  }
+  above.Draw(colour::kGeneralization, 0.75, &figure->plot, &panel);
+  not_above.Draw(colour::kFaint, 0.75, &figure->plot, &panel);
+  figure->plot.AddPanel(std::move(panel));
+}
+
+// A panel for each task with accuracies; none when there is no such task.
+template <typename Add>
+bool AddPanels(const std::vector<TaskResult>& tasks, const char* what, Figure* figure,
+               std::vector<std::string>* missing, const Add& add) {
+  bool first = true;
+  for (const TaskResult& task : tasks) {
+    if (!HasGen(task)) {
+      SayNoGen(task, what, missing);
+      continue;
+    }
+    add(task, figure, first);
+    first = false;
+  }
+  return !first;
+}
+
+template <typename Row>
+void ForSeeds(const std::vector<TaskResult>& tasks, const Row& row) {
+  for (const TaskResult& task : tasks) {
+    for (const DepthResult& depth : task.depths) {
+      for (const SeedResult& seed : depth.seeds) row(task, depth, seed);
+    }
+  }
+}
+
+}  // namespace
+
+std::optional<Figure> EarlyStoppingFigure(const std::vector<TaskResult>& tasks,
+                                          std::vector<std::string>* missing) {
+  Figure figure;
+  figure.name = "early-stopping";
+  figure.title = "Early stopping against full training";
+  figure.caption = absl::StrCat(
+      "Generalization accuracy by depth if every seed is stopped on its in-domain accuracy (left) "
+      "and if it is trained to its end (right). "
+      "Dots: seeds; bars: means. Early stopping: training ends when in-domain accuracy has not "
+      "risen for ",
+      kPatience,
+      " reports in a row, and the earliest report with the best in-domain accuracy until then is "
+      "taken.");
+  figure.csv =
+      "task,depth,seed,state,stopped_at_step,checkpoint_step,early_stopped_gen_accuracy,final_step,"
+      "final_gen_accuracy\n";
+  if (!AddPanels(tasks, "early stopping", &figure, missing, AddEarlyStopping)) return std::nullopt;
+  figure.plot.AddLegend({LegendEntry::kBar, colour::kEarlyStopped, "early-stopped (mean)"});
+  figure.plot.AddLegend({LegendEntry::kBar, colour::kGeneralization, "trained to the end (mean)"});
+  figure.plot.AddLegend({LegendEntry::kDot, colour::kFaint, "one seed"});
+  LegendForProvisional(tasks, &figure);
+  ForSeeds(tasks, [&](const TaskResult& task, const DepthResult& depth, const SeedResult& seed) {
+    const Curve& gen = seed.job->curves[kGenAccuracy];
+    figure.csv += CsvRow(
+        {task.task, absl::StrCat(depth.depth), absl::StrCat(seed.job->job.seed()),
+         StateWord(seed.job->job.state()), seed.stop.has_value() ? Cell(seed.stop->stopped) : "",
+         seed.stop.has_value() ? absl::StrCat(seed.stop->checkpoint) : "", Cell(seed.early_gen),
+         gen.empty() ? "" : absl::StrCat(gen.back().step), Cell(seed.final_gen)});
+  });
+  return figure;
+}
+
+std::optional<Figure> ShareFigure(const std::vector<TaskResult>& tasks,
+                                  std::vector<std::string>* missing) {
+  Figure figure;
+  figure.name = "share-above-80";
+  figure.title = "Share of seeds that generalize, by depth";
+  figure.caption =
+      "Share of seeds whose final generalization accuracy is above 0.80, with the 95% score "
+      "interval of Wilson (1927); n: seeds at each depth.";
+  figure.csv = "task,depth,n,above,share,wilson_low,wilson_high,not_ended\n";
+  if (!AddPanels(tasks, "share above 0.80", &figure, missing, AddShare)) return std::nullopt;
+  if (AnyProvisional(tasks)) {
+    figure.plot.AddLegend({LegendEntry::kDot, colour::kGeneralization, "every seed at its end"});
+    figure.plot.AddLegend({LegendEntry::kOpenDot, colour::kGeneralization, "some not ended yet"});
+    figure.caption +=
+        " Open marks: depths with jobs that have not ended, which count with their latest report.";
+  }
+  for (const TaskResult& task : tasks) {
+    for (const DepthResult& depth : task.depths) {
+      const bool known = depth.gen.n > 0;
+      const double share =
+          static_cast<double>(depth.above) / static_cast<double>(std::max<size_t>(1, depth.gen.n));
+      figure.csv +=
+          CsvRow({task.task, absl::StrCat(depth.depth), absl::StrCat(depth.gen.n),
+                  absl::StrCat(depth.above), known ? FormatExact(share) : "",
+                  known ? FormatExact(depth.share.low) : "",
+                  known ? FormatExact(depth.share.high) : "", absl::StrCat(depth.provisional)});
+    }
+  }
+  return figure;
+}
+
+std::optional<Figure> OnsetFigure(const std::vector<TaskResult>& tasks,
+                                  std::vector<std::string>* missing) {
+  Figure figure;
+  figure.name = "onset";
+  figure.title = "When each seed starts to generalize";
+  figure.caption =
+      "First reported step from which a seed's generalization accuracy stays above 0.80 to its "
+      "last report, by depth. "
+      "Seeds that never do are in the shaded row at the top, with their count.";
+  figure.csv = "task,depth,seed,state,first_stays_above_step,last_step\n";
+  if (!AddPanels(tasks, "onset", &figure, missing, AddOnset)) return std::nullopt;
+  LegendForProvisional(tasks, &figure);
+  ForSeeds(tasks, [&](const TaskResult& task, const DepthResult& depth, const SeedResult& seed) {
+    const Curve& gen = seed.job->curves[kGenAccuracy];
+    if (gen.empty()) return;
+    figure.csv +=
+        CsvRow({task.task, absl::StrCat(depth.depth), absl::StrCat(seed.job->job.seed()),
+                StateWord(seed.job->job.state()), Cell(seed.onset), absl::StrCat(gen.back().step)});
+  });
+  return figure;
+}
+
+}  // namespace coppice::cli

@@ -1,0 +1,150 @@
+#include "cli/report/page.h"
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "cli/format.h"
+#include "cli/report/drawing.h"
+#include "cli/report/html.h"
+
+namespace coppice::cli {
+namespace {
+
+constexpr char kStyle[] = R"css(
+:root { color-scheme: light; }
+* { box-sizing: border-box; }
+body { margin: 0 auto; padding: 2.2rem 1.5rem 4rem; max-width: 1000px; background: #fff; color: #222;
+  font: 15px/1.5 "Liberation Sans", Arial, Helvetica, sans-serif; }
+h1 { font-size: 1.7rem; margin: 0 0 .2rem; overflow-wrap: anywhere; }
+h2 { font-size: 1.15rem; margin: 2.6rem 0 .7rem; padding-bottom: .25rem; border-bottom: 1px solid #ddd; }
+p { margin: .4rem 0; }
+a { color: #0072b2; }
+.lead { color: #555; margin: 0; }
+.facts { display: flex; flex-wrap: wrap; gap: .4rem 2.2rem; margin: 1.1rem 0 0; }
+.facts div { min-width: 5rem; }
+.facts dt, .facts dd { margin: 0; }
+.facts dt { color: #707070; font-size: .8rem; }
+.facts dd { font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
+.missing { margin: 1.4rem 0 0; padding: .8rem 1.1rem; background: #fff6e0; border-left: 4px solid #e69f00; }
+.missing h2 { margin: 0 0 .3rem; border: 0; padding: 0; font-size: 1.05rem; }
+.missing ul { margin: .3rem 0; padding-left: 1.2rem; }
+.missing li { margin: .15rem 0; overflow-wrap: anywhere; }
+figure { margin: 2.2rem 0 0; break-inside: avoid; }
+figure h3 { margin: 0 0 .5rem; font-size: 1rem; }
+/* Text of 8 points in a figure is as large as a caption; on paper a figure has its own size. */
+figure img { display: block; width: 100%; height: auto; max-width: calc(var(--inches) * 136px); }
+figcaption { margin-top: .5rem; color: #444; font-size: .87rem; max-width: 56rem; }
+.files { margin-top: .2rem; font-size: .8rem; }
+.files a { margin-right: .9rem; }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; font-size: .82rem; font-variant-numeric: tabular-nums; }
+th, td { padding: .22rem .75rem .22rem 0; text-align: left; vertical-align: top; }
+th { border-bottom: 1px solid #999; font-weight: 600; vertical-align: bottom; }
+td { border-bottom: 1px solid #eee; }
+td.n, th.n { text-align: right; white-space: nowrap; }
+td.w { white-space: nowrap; }
+td.t { overflow-wrap: anywhere; max-width: 24rem; }
+tr.best td { font-weight: 600; background: #f2f8f5; }
+tr.start td { border-top: 2px solid #bbb; }
+p.soft { font-size: .87rem; }
+.soft { color: #707070; }
+.failed { color: #b03000; }
+pre { padding: .8rem 1rem; background: #f6f6f6; font: .76rem/1.45 "Liberation Mono", Menlo, Consolas, monospace;
+  white-space: pre-wrap; overflow-wrap: anywhere; }
+footer { margin-top: 3rem; color: #707070; font-size: .8rem; }
+@page { margin: 15mm; }
+@media print {
+  body { padding: 0; max-width: none; font-size: 10pt; }
+  a { color: inherit; text-decoration: none; }
+  .files { display: none; }
+  figure img { max-width: calc(var(--inches) * 1in); }
+  .missing { -webkit-print-color-adjust: exact; print-color-adjust: exact; }
+  h2, h3 { break-after: avoid; }
+  thead { display: table-header-group; }
+  tr, .missing li { break-inside: avoid; }
+  .wide { overflow: visible; }
+  table { font-size: 8pt; }
+  .own-page { break-before: page; }
+}
+)css";
+
+std::string Fact(const char* name, const std::string& value) {
+  return absl::StrCat("<div><dt>", name, "</dt><dd>", EscapeHtml(value), "</dd></div>\n");
+}
+
+std::string StateSentence(const v1::SweepSummary& sweep) {
+  const v1::JobCounts& counts = sweep.counts();
+  if (counts.succeeded() == sweep.jobs()) return "Complete: every job succeeded.";
+  const uint64_t open = counts.pending() + counts.running();
+  if (open == 0) return "Ended; some jobs did not succeed.";
+  return absl::StrCat("Not finished: ", FormatCount(open), " of ", FormatCount(sweep.jobs()),
+                      " jobs are still to end.");
+}
+
+std::string Header(const PageContent& content) {
+  const v1::SweepSummary& sweep = content.series.sweep.sweep();
+  const v1::SweepSpec& spec = content.series.sweep.spec();
+  std::string text =
+      absl::StrCat("<header>\n<h1>", EscapeHtml(sweep.name()), "</h1>\n<p class=\"lead\">",
+                   StateSentence(sweep), "</p>\n<dl class=\"facts\">\n");
+  const v1::JobCounts& counts = sweep.counts();
+  text += Fact("jobs succeeded",
+               absl::StrCat(FormatCount(counts.succeeded()), " of ", FormatCount(sweep.jobs())));
+  text += Fact("tasks", absl::StrJoin(spec.tasks(), ", "));
+  text += Fact("depths", absl::StrJoin(spec.depths(), ", "));
+  text += Fact("seeds", FormatCount(static_cast<uint64_t>(spec.seeds_size())));
+  text += Fact("steps", absl::StrCat(FormatCount(sweep.steps_done()), " of ",
+                                     FormatCount(sweep.steps_total())));
+  text += Fact("submitted", FormatTime(sweep.created_ms()));
+  if (sweep.finished_ms() != 0) text += Fact("ended", FormatTime(sweep.finished_ms()));
+  return text + "</dl>\n</header>\n";
+}
+
+std::string FigureHtml(const Figure& figure, const std::string& svg, size_t number) {
+  std::string files;
+  for (const char* type : {"svg", "pdf", "csv", "gp"}) {
+    absl::StrAppend(&files, "<a href=\"figures/", figure.name, ".", type, "\">",
+                    absl::string_view(type) == "gp" ? "gnuplot" : absl::AsciiStrToUpper(type),
+                    "</a>");
+  }
+  return absl::StrFormat(
+      "<figure id=\"%s\">\n<h3>Figure %d. %s</h3>\n<img style=\"--inches:%.2f\" alt=\"%s\" "
+      "src=\"data:image/svg+xml;base64,%s\">\n"
+      "<figcaption>%s<div class=\"files\">%s</div></figcaption>\n</figure>\n",
+      figure.name, number, EscapeHtml(figure.title), figure.plot.width(), EscapeHtml(figure.title),
+      absl::Base64Escape(svg), EscapeHtml(figure.caption), files);
+}
+
+}  // namespace
+
+std::string MakePage(const PageContent& content) {
+  const std::string name = EscapeHtml(content.series.sweep.sweep().name());
+  std::string page = absl::StrCat(
+      "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n", kGenerator,
+      "\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>", name,
+      " - Coppice report</title>\n<style>", kStyle, "</style>\n</head>\n<body>\n");
+  page += Header(content);
+  page += MissingBox(content);
+  absl::StrAppend(&page, "<section>\n<h2>By task and depth</h2>\n", SummaryTable(content.tasks),
+                  "</section>\n");
+  if (!content.figures.figures.empty()) page += "<section>\n<h2 class=\"own-page\">Figures</h2>\n";
+  for (size_t i = 0; i < content.figures.figures.size(); ++i) {
+    page += FigureHtml(content.figures.figures[i], content.svgs[i], i + 1);
+  }
+  if (!content.figures.figures.empty()) page += "</section>\n";
+  absl::StrAppend(&page, "<section>\n<h2 class=\"own-page\">Jobs</h2>\n", JobTable(content.series),
+                  "</section>\n");
+  absl::StrAppend(&page, "<section>\n<h2 class=\"own-page\">Settings</h2>\n",
+                  SettingsSection(content.series.sweep), "</section>\n");
+  absl::StrAppend(&page, "<footer>Written by coppice ", COPPICE_VERSION, " at ",
+                  FormatTime(content.written_ms),
+                  " from what the coordinator held then. E. B. Wilson, Probable inference, the law "
+                  "of succession, and statistical "
+                  "inference, JASA 22 (1927) 209-212. S. Murty, P. Sharma, J. Andreas, C. D. "
+                  "Manning, Grokking of hierarchical "
+                  "structure in vanilla transformers, ACL 2023.</footer>\n</body>\n</html>\n");
+  return page;
+}
+
+}  // namespace coppice::cli

@@ -1,0 +1,39 @@
+// The report's page: one HTML file that loads nothing.
+#ifndef COPPICE_CLI_REPORT_PAGE_H_
+#define COPPICE_CLI_REPORT_PAGE_H_
+
+#include <string>
+#include <vector>
+
+#include "cli/report/analysis.h"
+#include "cli/report/figures.h"
+
+namespace coppice::cli {
+
+// In the head of every page: tells a report's folder from any other.
+inline constexpr char kGenerator[] = "<meta name=\"generator\" content=\"coppice report\">";
+
+struct PageContent {
+  const SweepSeries& series;
+  const std::vector<TaskResult>& tasks;
+  const FigureSet& figures;
+  const std::vector<std::string>& svgs;  // of each figure, as a document
+  int64_t written_ms;                    // Unix time
+};
+
+// Every text from elsewhere is escaped; figures are data URIs. Links lead to the files beside it.
+std::string MakePage(const PageContent& content);
+
+// The page's tables as CSV, every digit.
+std::string SummaryCsv(const std::vector<TaskResult>& tasks);
+std::string JobsCsv(const SweepSeries& series);
+
+// Parts of the page, as HTML.
+std::string MissingBox(const PageContent& content);  // empty: nothing is missing
+std::string SummaryTable(const std::vector<TaskResult>& tasks);
+std::string JobTable(const SweepSeries& series);  // and what the jobs ran on
+std::string SettingsSection(const v1::GetSweepResponse& sweep);
+
+}  // namespace coppice::cli
+
+#endif  // COPPICE_CLI_REPORT_PAGE_H_

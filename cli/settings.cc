@@ -1,0 +1,84 @@
+#include "cli/settings.h"
+
+#include <nlohmann/json.hpp>
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
+#include "cli/format.h"
+#include "common/spec/spec.h"
+
+namespace coppice::cli {
+namespace {
+
+using Group = std::pair<std::string, uint32_t>;
+
+// Which of all groups these are, said by task or by depth where that says it.
+std::string Describe(const std::set<Group>& some, const std::vector<Group>& all) {
+  if (some.size() == all.size()) return "";
+  std::set<std::string> tasks;
+  std::set<uint32_t> depths;
+  for (const Group& group : some) {
+    tasks.insert(group.first);
+    depths.insert(group.second);
+  }
+  const auto covers = [&](const auto& matches) {
+    size_t count = 0;
+    for (const Group& group : all) count += matches(group) ? 1 : 0;
+    return count == some.size();
+  };
+  if (covers([&](const Group& group) { return tasks.contains(group.first); })) {
+    return absl::StrJoin(tasks, ", ");
+  }
+  if (covers([&](const Group& group) { return depths.contains(group.second); })) {
+    return absl::StrCat("depth ", absl::StrJoin(depths, ", "));
+  }
+  std::vector<std::string> names;
+  for (const Group& group : some) names.push_back(absl::StrCat(group.first, "/", group.second));
+  return absl::StrJoin(names, ", ");
+}
+
+}  // namespace
+
+std::map<std::string, std::string> SettingsOf(const v1::RunConfig& run) {
+  std::map<std::string, std::string> settings;
+  const auto json = nlohmann::json::parse(spec::RunConfigToJson(run), nullptr, false);
+  if (json.is_discarded()) return settings;
+  const nlohmann::json leaves = json.flatten();
+  for (const auto& [pointer, value] : leaves.items()) {
+    const std::string path = absl::StrReplaceAll(pointer.substr(1), {{"/", "."}});
+    if (path == "task" || path == "depth") continue;
+    settings[path] = value.is_string()         ? value.get<std::string>()
+                     : value.is_number_float() ? FormatExact(value.get<double>())
+                                               : value.dump();
+    if (settings[path].empty()) settings[path] = "(none)";
+  }
+  return settings;
+}
+
+std::vector<SettingRow> SettingRows(
+    const google::protobuf::RepeatedPtrField<v1::GroupSummary>& groups) {
+  std::vector<Group> all;
+  // setting -> value -> groups; a setting's values in the order the groups name them.
+  std::map<std::string, std::vector<std::pair<std::string, std::set<Group>>>> settings;
+  for (const v1::GroupSummary& group : groups) {
+    const Group key(group.task(), group.depth());
+    all.push_back(key);
+    for (const auto& [path, value] : SettingsOf(group.run())) {
+      auto& values = settings[path];
+      size_t at = 0;
+      while (at < values.size() && values[at].first != value) ++at;
+      if (at == values.size()) values.emplace_back(value, std::set<Group>());
+      values[at].second.insert(key);
+    }
+  }
+  std::vector<SettingRow> rows;
+  for (const auto& [path, values] : settings) {
+    for (const auto& [value, some] : values) rows.push_back({path, value, Describe(some, all)});
+  }
+  return rows;
+}
+
+}  // namespace coppice::cli

@@ -1,0 +1,137 @@
+// Figures as scripts and tables, without gnuplot.
+#include "cli/report/figures.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "absl/strings/str_split.h"
+#include "cli/report/gnuplot.h"
+
+namespace coppice::cli {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+std::vector<std::string> Labels(const Ticks& ticks) {
+  std::vector<std::string> labels;
+  for (const auto& [value, label] : ticks.marks) labels.push_back(label);
+  return labels;
+}
+
+TEST(TicksTest, StepsAreRoundAndShort) {
+  EXPECT_THAT(Labels(StepTicks(300'000, 4)), ElementsAre("0", "100k", "200k", "300k"));
+  EXPECT_THAT(Labels(StepTicks(1'500, 4)), ElementsAre("0", "500", "1k", "1.5k"));
+  EXPECT_THAT(Labels(StepTicks(1, 4)), ElementsAre("0", "1"));
+  EXPECT_THAT(Labels(StepTicks(0, 4)), ElementsAre("0", "1"));
+}
+
+TEST(TicksTest, ARangeIsNeverEmpty) {
+  EXPECT_THAT(Labels(UnitTicks()), ElementsAre("0", "0.2", "0.4", "0.6", "0.8", "1"));
+  for (const double value : {0.0, 1.0, -3.5, 1e-12, 4e7}) {
+    const Ticks ticks = ValueTicks(value, value, 5);
+    EXPECT_LT(ticks.low, ticks.high) << value;
+    EXPECT_LE(ticks.low, value);
+    EXPECT_GE(ticks.high, value);
+    EXPECT_GE(ticks.marks.size(), 2u);
+    EXPECT_LE(ticks.marks.size(), 8u);
+  }
+  EXPECT_THAT(Labels(ValueTicks(-1, 1, 2)), ElementsAre("\u22121", "0", "1"));
+}
+
+TEST(GnuplotTest, TextCannotLeaveItsQuotes) {
+  EXPECT_EQ(GnuplotText("it's\n`id` \"$x\""), "'it''s `id` \"$x\"'");
+  EXPECT_EQ(GnuplotText(std::string("a\0b", 3)), "'a b'");
+}
+
+TEST(GnuplotTest, AFadedColourCarriesItsTransparencyFirst) {
+  EXPECT_EQ(Faded("#D55E00", 1), "#00D55E00");
+  EXPECT_EQ(Faded("#D55E00", 0.2), "#CCD55E00");
+}
+
+TEST(GnuplotTest, ATidySvgHasOneTitleAndNoExpressions) {
+  const std::string svg = TidySvg(
+      "<svg>\n<title>Gnuplot</title>\n\t<g id=\"p\" ><title>$data0 using 1:2</title>\n"
+      "<g fill=\"none\">\n</g>\n<g font-family=\"Liberation "
+      "Sans:Bold\">\n<text>x</text></g>\n</g></svg>\n",
+      "a < b");
+  EXPECT_THAT(svg, AllOf(HasSubstr("<title>a &lt; b</title>"), Not(HasSubstr("$data0")),
+                         Not(HasSubstr("fill=\"none\"")),
+                         HasSubstr("font-weight=\"bold\" font-family=\"Liberation Sans, Arial")));
+}
+
+// Two depths, a seed each, three reports.
+SweepSeries TwoDepths() {
+  SweepSeries series;
+  for (const uint32_t depth : {2u, 4u}) {
+    JobSeries& job = series.jobs.emplace_back();
+    job.job.set_task("tense");
+    job.job.set_depth(depth);
+    job.job.set_state(v1::SUCCEEDED);
+    for (const uint32_t step : {3'000u, 6'000u, 9'000u}) {
+      const double gen = step / 10'000.0 - 0.1 * (depth - 2);
+      job.curves[kIdAccuracy].push_back({step, 0.75});
+      job.curves[kGenAccuracy].push_back({step, gen});
+      job.curves[kTParseval].push_back({step, 0.5});
+      job.curves[kRightBranching].push_back({step, 0.25});
+      job.curves[kWeightNorm].push_back({step, 8});
+      job.curves[kWeightNormPerLayer].push_back({step, 8.0 / depth});
+    }
+  }
+  return series;
+}
+
+TEST(FiguresTest, EachHasItsNumbersAsCsv) {
+  const SweepSeries series = TwoDepths();
+  const std::vector<TaskResult> tasks = Analyze(series);
+  const FigureSet set = MakeFigures(series, tasks);
+  ASSERT_EQ(set.figures.size(), 5u);
+  EXPECT_THAT(set.figures[0].csv,
+              AllOf(HasSubstr("\ntense,2,seed,0,9000,1,0.75,,0.9,\n"),
+                    HasSubstr("\ntense,2,mean,,9000,1,0.75,0,0.9,0\n"),
+                    HasSubstr("\ntense,4,published,,3000,20,0.20225,0.02787,0.0248,0.00951\n")));
+  EXPECT_EQ(set.figures[1].csv,
+            "task,depth,seed,state,stopped_at_step,checkpoint_step,early_stopped_gen_accuracy,"
+            "final_step,final_gen_accuracy\n"
+            "tense,2,0,succeeded,,3000,0.3,9000,0.9\ntense,4,0,succeeded,,3000,0.09999999999999998,"
+            "9000,0.7\n");
+  EXPECT_THAT(set.figures[2].csv, HasSubstr("\ntense,2,1,1,1,0.20"));
+  EXPECT_EQ(set.figures[3].csv,
+            "task,depth,seed,state,first_stays_above_step,last_step\ntense,2,0,succeeded,9000,"
+            "9000\ntense,4,0,succeeded,,9000\n");
+  EXPECT_THAT(set.figures[4].csv,
+              AllOf(HasSubstr("\nshallowest and best,2,weight_norm,3000,1,8,0,8,8\n"),
+                    HasSubstr("\ndeepest,4,weight_norm_per_layer,3000,1,2,0,2,2\n"),
+                    HasSubstr("\ndeepest,4,right_branching_f1,9000,1,0.25,0,0.25,0.25\n")));
+  EXPECT_THAT(set.missing, ElementsAre(HasSubstr("attention_sparsity, t_score")));
+}
+
+TEST(FiguresTest, ADepthThatIsTwoThingsIsDrawnOnce) {
+  const SweepSeries series = TwoDepths();
+  const std::vector<TaskResult> tasks = Analyze(series);
+  std::vector<std::string> missing;
+  const auto figure = DynamicsFigure(series, tasks[0], &missing);
+  ASSERT_TRUE(figure.has_value());
+  const std::string script = figure->plot.Script("x");
+  EXPECT_THAT(script,
+              AllOf(HasSubstr("'depth 2 (shallowest and best)'"), HasSubstr("'depth 4 (deepest)'"),
+                    HasSubstr("'right-branching trees'")));
+}
+
+TEST(FiguresTest, EveryFigureIsKnownByItsName) {
+  const SweepSeries series = TwoDepths();
+  for (const Figure& figure : MakeFigures(series, Analyze(series)).figures)
+    EXPECT_TRUE(IsFigureName(figure.name)) << figure.name;
+  EXPECT_FALSE(IsFigureName("mine"));
+}
+
+TEST(FiguresTest, NoJobsMakeNoFigures) {
+  const SweepSeries series;
+  EXPECT_THAT(MakeFigures(series, Analyze(series)).figures, IsEmpty());
+}
+
+}  // namespace
+}  // namespace coppice::cli

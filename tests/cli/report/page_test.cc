@@ -1,0 +1,88 @@
+// The page's parts.
+#include "cli/report/page.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "absl/strings/str_cat.h"
+#include "cli/report/html.h"
+
+namespace coppice::cli {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+TEST(HtmlTest, NothingOfAHostileTextIsMarkup) {
+  EXPECT_EQ(EscapeHtml("<a href=\"x\" title='y'>&\x1b\x7f\n"),
+            "&lt;a href=&quot;x&quot; title=&#39;y&#39;&gt;&amp;  \n");
+}
+
+SweepSeries OneJob() {
+  SweepSeries series;
+  series.sweep.mutable_sweep()->set_jobs(1);
+  JobSeries& job = series.jobs.emplace_back();
+  job.job.set_id(7);
+  job.job.set_task("dyck");
+  job.job.set_depth(2);
+  job.job.set_steps(2'000);
+  job.job.set_step(1'500);
+  job.job.set_state(v1::FAILED);
+  job.job.set_reason("a, \"b\"");
+  job.curves[kGenAccuracy] = {{1'500, 0.8400000000000001}};
+  return series;
+}
+
+TEST(PageTest, TablesShowFourDigitsAndFilesEveryDigit) {
+  const SweepSeries series = OneJob();
+  EXPECT_THAT(JobTable(series), AllOf(HasSubstr("dyck/2/0"), HasSubstr("1,500 / 2,000"),
+                                      HasSubstr("title=\"0.8400000000000001\">0.8400<")));
+  EXPECT_THAT(
+      JobsCsv(series),
+      HasSubstr("\n7,dyck,2,0,failed,1500,2000,,0.8400000000000001,1500,0,0,\"a, \"\"b\"\"\",\n"));
+}
+
+TEST(PageTest, WhatJobsRanOnIsNamedOnce) {
+  SweepSeries series = OneJob();
+  series.jobs.push_back(series.jobs[0]);
+  series.jobs[0].provenance = series.jobs[1].provenance = R"({"device":"cuda","threads":2})";
+  const std::string table = JobTable(series);
+  EXPECT_EQ(table.find("cuda"), table.rfind("cuda"));
+  EXPECT_THAT(table, HasSubstr("<span class=\"soft\">threads</span> 2"));
+  series.jobs[1].provenance = "[not an object]";
+  EXPECT_THAT(JobTable(series), HasSubstr("<td>[not an object]</td>"));
+}
+
+TEST(PageTest, AtMostTwentyReasonsAreListed) {
+  SweepSeries series = OneJob();
+  for (int i = 1; i < 25; ++i) series.jobs.push_back(series.jobs[0]);
+  series.sweep.mutable_sweep()->mutable_counts()->set_failed(25);
+  const std::vector<TaskResult> tasks = Analyze(series);
+  const std::string box = MissingBox({series, tasks, {}, {}, 0});
+  EXPECT_THAT(box, AllOf(HasSubstr("25 jobs failed"), HasSubstr("and 5 more, in the job table")));
+}
+
+TEST(PageTest, ACompleteSweepMissesNothing) {
+  SweepSeries series = OneJob();
+  series.jobs[0].job.set_state(v1::SUCCEEDED);
+  series.jobs[0].curves[kIdAccuracy] = {{1'500, 1}};
+  series.sweep.mutable_sweep()->mutable_counts()->set_succeeded(1);
+  const std::vector<TaskResult> tasks = Analyze(series);
+  EXPECT_EQ(MissingBox({series, tasks, {}, {}, 0}), "");
+  series.not_finite = 3;
+  EXPECT_THAT(MissingBox({series, tasks, {}, {}, 0}), HasSubstr("3 reported values"));
+  series.jobs.push_back(series.jobs[0]);
+  series.jobs[1].curves[kTScore] = {{1'500, 0.1}};
+  const std::vector<TaskResult> partly = Analyze(series);
+  EXPECT_THAT(MissingBox({series, partly, {}, {}, 0}),
+              HasSubstr("dyck: 1 of 2 jobs has not reported t_score"));
+  series.jobs.pop_back();
+  series.jobs[0].curves[kIdAccuracy].clear();
+  const std::vector<TaskResult> without = Analyze(series);
+  EXPECT_THAT(MissingBox({series, without, {}, {}, 0}),
+              HasSubstr("dyck: 1 of 1 job has not reported id_accuracy"));
+}
+
+}  // namespace
+}  // namespace coppice::cli
