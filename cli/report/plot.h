@@ -40,7 +40,7 @@ struct Ticks {
 Ticks StepTicks(uint32_t last, int count);
 // Round numbers around [low, high], never an empty range.
 Ticks ValueTicks(double low, double high, int count);
-// 0, 0.2 ... 1.
+// 0, 0.2 ... 1, with a margin, so that the axis hides no mark at 0 or 1.
 Ticks UnitTicks();
 // One tick a label, at 0, 1, 2 ...
 Ticks CategoryTicks(const std::vector<std::string>& labels);

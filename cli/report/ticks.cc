@@ -70,7 +70,12 @@ Ticks ValueTicks(double low, double high, int count) {
   return ticks;
 }
 
-Ticks UnitTicks() { return ValueTicks(0, 1, 5); }
+Ticks UnitTicks() {
+  Ticks ticks = ValueTicks(0, 1, 5);
+  ticks.low = -0.02;
+  ticks.high = 1.02;
+  return ticks;
+}
 
 Ticks CategoryTicks(const std::vector<std::string>& labels) {
   Ticks ticks;
