@@ -4,9 +4,8 @@
 #   bench/fidelity.sh [--seeds 0-1] [--steps 6000] [--out DIR]
 # A second call with the same --out goes on where the first one stopped; a finished run is only printed again. About 40 minutes for two seeds on 2 cores.
 set -euo pipefail
-cd "$(dirname "$0")/.."
-
-seeds=0 steps=6000 out=build/fidelity
+root=$(cd "$(dirname "$0")/.." && pwd)
+seeds=0 steps=6000 out=$root/build/fidelity
 while [ $# -gt 0 ]; do
   case "$1" in
     --seeds | --steps | --out)
@@ -16,16 +15,24 @@ while [ $# -gt 0 ]; do
   esac
 done
 
+mkdir -p "$out"
+out=$(cd "$out" && pwd)
+cd "$root"
+if [ -e "$out/seeds" ] && [ "$(cat "$out/seeds")" != "$seeds" ]; then
+  echo "bench/fidelity.sh: $out holds seeds $(cat "$out/seeds"); choose another --out" >&2
+  exit 2
+fi
+echo "$seeds" >"$out/seeds"
 deploy/install.sh
 deploy/build.sh coppice-trainer
-mkdir -p "$out"
 # A copy, so that a build in the meantime does not change what runs.
 cp -u build/release/bin/coppice-trainer "$out/coppice-trainer"
 
 cores=$(nproc)
 threads=$((cores > 2 ? cores / 2 : 1))
 children=()
-trap 'kill "${children[@]}" 2>/dev/null; wait' INT TERM
+trap '[ ${#children[@]} -eq 0 ] || kill "${children[@]}" 2>/dev/null || true; wait' EXIT
+trap 'exit 75' INT TERM  # the trainers write a checkpoint; the same call goes on
 start() {  # TASK DEPTH
   "$out/coppice-trainer" --task "$1" --depth "$2" --seeds "$seeds" --steps "$steps" --report-every 3000 --checkpoint-every 1000 --threads "$threads" \
     --out "$out/$1" >>"$out/$1.jsonl" 2>>"$out/$1.log" &

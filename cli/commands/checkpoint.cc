@@ -11,6 +11,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "cli/checkpoint_fetch.h"
 #include "cli/commands/commands.h"
 #include "cli/format.h"
@@ -57,16 +58,14 @@ std::string JsonOf(const v1::Job& job, const v1::Checkpoint& checkpoint, bool cu
 }
 
 absl::Status PrintJson(Client* client, const v1::JobFilter& filter, std::ostream& out) {
-  bool first = true;
-  out << "{\"checkpoints\": [";
+  // Whole or not at all: an error midway must not leave half a document.
+  std::vector<std::string> objects;
   COPPICE_RETURN_IF_ERROR(ForEachJob(client, filter, [&](const v1::GetJobResponse& details) {
-    for (int i = 0; i < details.checkpoints_size(); ++i) {
-      out << (first ? "\n" : ",\n") << JsonOf(details.job(), details.checkpoints(i), i == 0);
-      first = false;
-    }
+    for (int i = 0; i < details.checkpoints_size(); ++i)
+      objects.push_back(JsonOf(details.job(), details.checkpoints(i), i == 0));
     return absl::OkStatus();
   }));
-  out << "\n]}\n";
+  out << "{\"checkpoints\": [\n" << absl::StrJoin(objects, ",\n") << "\n]}\n";
   return absl::OkStatus();
 }
 

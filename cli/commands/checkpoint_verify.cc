@@ -23,10 +23,10 @@ std::string JsonOf(const std::string& path, const absl::StatusOr<CheckpointSumma
   nlohmann::ordered_json json = {{"file", path}, {"ok", summary.ok()}};
   if (summary.ok()) {
     json["seed"] = absl::StrCat(summary->seed);
-    json["step"] = summary->step;
+    json["step"] = absl::StrCat(summary->step);
     json["task"] = summary->task;
     json["depth"] = summary->depth;
-    json["tensors"] = summary->tensors;
+    json["tensors"] = absl::StrCat(summary->tensors);
     json["parameters"] = absl::StrCat(summary->parameters);
     json["bytes"] = absl::StrCat(summary->bytes);
     json["digest"] = summary->digest;

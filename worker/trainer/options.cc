@@ -61,7 +61,7 @@ constexpr Flag kFlags[] = {
     {"--dyck-prefixes", "/run/report/dyck_prefixes", FlagType::kNumber,
      "dyck: closing brackets scored (5000)"},
     {"--probe-sentences", "/run/report/probes/sentences", FlagType::kNumber,
-     "sentences probed (10000)"},
+     "training inputs probed; 0: none (10000; dyck 500)"},
     {"--probe-every", "/run/report/probes/every", FlagType::kNumber, "reports between probes (1)"},
     {"--checkpoint-every", "/run/checkpoint/every", FlagType::kNumber,
      "steps between checkpoints (15000)"},

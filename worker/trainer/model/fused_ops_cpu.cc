@@ -3,6 +3,7 @@
 
 #include "worker/trainer/model/fused_ops.h"
 #include "worker/trainer/model/kernels.h"
+#include "worker/trainer/model/weights.h"
 
 namespace coppice::trainer {
 
@@ -210,9 +211,6 @@ class CpuFusedOps : public FusedOps {
     }
   }
 
-  static int64_t PackWidth(const at::Tensor& tensor) {
-    return tensor.dim() == 2 ? 1 : tensor.size(0);
-  }
   // Member k's part. Tensors of a single member have no leading dimension, and then k is 0.
   static T* At(const at::Tensor& tensor, int64_t k) {
     if (!tensor.defined()) return nullptr;

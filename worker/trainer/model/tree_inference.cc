@@ -5,20 +5,13 @@
 #include "worker/trainer/model/transformer.h"
 
 namespace coppice::trainer {
-namespace {
-
-int64_t PackWidth(const Weights& weights) {
-  return weights.embedding.dim() == 2 ? 1 : weights.embedding.size(0);
-}
-
-}  // namespace
 
 at::Tensor Transformer::EmbedTree(const Weights& weights, const PrefixTree& tree, MemberBatch* rows,
                                   PackBatch* batch) {
   rows->tokens = tree.tokens();
   for (int64_t r = 0; r < tree.rows(); ++r)
     rows->sequences.push_back({static_cast<int32_t>(r), 1, tree.positions()[r]});
-  const int64_t pack = PackWidth(weights);
+  const int64_t pack = PackWidth(weights.embedding);
   batch->members.assign(pack, rows);
   batch->dropout.assign(pack, Dropout());
   const at::Tensor x = Take(Slot::kX0, 0, pack, tree.rows(), layout_.shape().d_model);
@@ -37,7 +30,7 @@ at::Tensor Transformer::EncodeTree(const Weights& weights, const PrefixTree& tre
   MemberBatch single_rows;
   PackBatch batch;
   at::Tensor x = EmbedTree(weights, tree, &single_rows, &batch);
-  const int64_t pack = PackWidth(weights);
+  const int64_t pack = PackWidth(weights.embedding);
   const int64_t rows = tree.rows();
   const int64_t d = layout_.shape().d_model;
   for (int64_t k = 0; entropy != nullptr && k < pack; ++k) std::fill_n(entropy[k], rows, 0.0);
@@ -59,7 +52,7 @@ void Transformer::EmbeddingAttentionEntropy(const Weights& weights, const Prefix
   MemberBatch single_rows;
   PackBatch batch;
   const at::Tensor x = EmbedTree(weights, tree, &single_rows, &batch);
-  const int64_t pack = PackWidth(weights);
+  const int64_t pack = PackWidth(weights.embedding);
   for (int64_t k = 0; k < pack; ++k) std::fill_n(entropy[k], tree.rows(), 0.0);
   for (int64_t layer = 0; layer < layout_.shape().depth; ++layer) {
     const at::Tensor qkv = Take(Slot::kQkv, 0, pack, tree.rows(), 3 * layout_.shape().d_model);

@@ -9,6 +9,11 @@
 
 namespace coppice::trainer {
 
+// K of a tensor [K, m, n], whose leading dimension is there only when K > 1.
+inline int64_t PackWidth(const at::Tensor& matrix) {
+  return matrix.dim() == 2 ? 1 : matrix.size(0);
+}
+
 struct LayerWeights {
   at::Tensor qkv;                           // [K, 3 d, d]: q, then per head k and v
   at::Tensor merge;                         // [K, d, d]

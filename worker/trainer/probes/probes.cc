@@ -17,7 +17,7 @@ class Reader {
         weights_(weights),
         model_(model),
         stop_(stop),
-        pack_(weights.embedding.dim() == 2 ? 1 : weights.embedding.size(0)),
+        pack_(PackWidth(weights.embedding)),
         readings_(pack_) {
     for (ProbeReadings& reading : readings_) {
       reading.charts.resize(plan.values());
