@@ -222,7 +222,7 @@ void PosixLauncher::Poll() {
 
 void PosixLauncher::OnReadable(Child* child, Process::Pipe pipe) {
   int* fd = child->fd(pipe);
-  if (*fd < 0) return;
+  if (*fd < 0 || child->handed_out[static_cast<size_t>(pipe)]) return;
   std::string piece(kPieceBytes, '\0');
   const ssize_t got = ::read(*fd, piece.data(), piece.size());
   if (got < 0 && (errno == EINTR || (errno == EAGAIN && !child->exited))) return;
@@ -236,6 +236,8 @@ void PosixLauncher::OnReadable(Child* child, Process::Pipe pipe) {
     child->log_bytes += written > 0 ? static_cast<size_t>(written) : 0;
   }
   child->handed_out[static_cast<size_t>(pipe)] = true;
+  // What was logged before an event comes before it: the event may end the job, and with it its log.
+  if (pipe == Process::Pipe::kStdout) OnReadable(child, Process::Pipe::kStderr);
   const auto& callback =
       pipe == Process::Pipe::kStdout ? child->callbacks.on_stdout : child->callbacks.on_stderr;
   callback(std::move(piece));
@@ -248,7 +250,7 @@ void PosixLauncher::OnExited(const std::shared_ptr<Child>& child) {
   ::kill(-child->process.pid, SIGKILL);
   // Pipes that hold nothing and whose other end someone keeps open never become readable again.
   for (const Process::Pipe pipe : {Process::Pipe::kStdout, Process::Pipe::kStderr}) {
-    if (!child->handed_out[static_cast<size_t>(pipe)]) OnReadable(child.get(), pipe);
+    OnReadable(child.get(), pipe);
   }
 }
 

@@ -30,7 +30,8 @@ struct ProcessExit {
 // once.
 struct ProcessCallbacks {
   // Pieces as they were read, at most 64 KiB. The next piece of the same pipe comes after
-  // Process::ReadMore for it.
+  // Process::ReadMore for it. What the process wrote to stderr before a piece of stdout also comes
+  // before it, as far as a missing ReadMore does not hold it back.
   std::function<void(std::string)> on_stdout;
   std::function<void(std::string)> on_stderr;
   std::function<void(ProcessExit)> on_exit;

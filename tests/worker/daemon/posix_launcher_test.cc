@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
@@ -32,6 +33,7 @@ class Listener {
     callbacks.on_stdout = [this](const std::string& piece) {
       absl::MutexLock lock(&mutex_);
       out_ += piece;
+      if (!err_before_out_.has_value()) err_before_out_ = err_;
       if (process_ && !hold_back_) process_->ReadMore(Process::Pipe::kStdout);
     };
     callbacks.on_stderr = [this](const std::string& piece) {
@@ -82,6 +84,11 @@ class Listener {
     absl::MutexLock lock(&mutex_);
     return err_;
   }
+  // What had come from stderr when the first piece of stdout came.
+  std::string err_before_out() {
+    absl::MutexLock lock(&mutex_);
+    return err_before_out_.value_or("no output");
+  }
   int exits() {
     absl::MutexLock lock(&mutex_);
     return exits_;
@@ -92,6 +99,7 @@ class Listener {
   std::unique_ptr<Process> process_ ABSL_GUARDED_BY(mutex_);
   std::string out_ ABSL_GUARDED_BY(mutex_);
   std::string err_ ABSL_GUARDED_BY(mutex_);
+  std::optional<std::string> err_before_out_ ABSL_GUARDED_BY(mutex_);
   bool hold_back_ ABSL_GUARDED_BY(mutex_) = false;
   int exits_ ABSL_GUARDED_BY(mutex_) = 0;
   ProcessExit exit_ ABSL_GUARDED_BY(mutex_);
@@ -150,6 +158,16 @@ TEST_F(PosixLauncherTest, OutputAndExitCodeArrive) {
   EXPECT_EQ(listener.out(), "out\n");
   EXPECT_EQ(listener.err(), "err\n");
   EXPECT_EQ(*ReadFile(root_ + "/log"), "err\n");
+}
+
+// The other way round a job's last event would end its reports before its log has come.
+TEST_F(PosixLauncherTest, WhatWasLoggedBeforeAnEventComesBeforeIt) {
+  for (int i = 0; i < 100; ++i) {
+    Listener listener;
+    listener.Start(launcher_.get(), Script("echo log >&2; echo event"));
+    listener.AwaitExit();
+    ASSERT_EQ(listener.err_before_out(), "log\n") << "process " << i;
+  }
 }
 
 TEST_F(PosixLauncherTest, TheSignalOfACrashArrives) {
