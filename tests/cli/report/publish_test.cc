@@ -9,6 +9,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "cli/report/staging.h"
@@ -56,13 +57,13 @@ TEST_F(PublishTest, FilesAreMadeInsideAFolderThatIsThere) {
 }
 
 TEST_F(PublishTest, ANewFolderHasTheModeOfAnyOther) {
-  const mode_t mask = ::umask(027);
+  const mode_t mask = ::umask(002);
   Good(dir_.Join("new/report"));
   ::umask(mask);
   struct stat info;
   for (const char* name : {"new/report", "new/report/figures"}) {
     ASSERT_EQ(::stat(dir_.Join(name).c_str(), &info), 0);
-    EXPECT_EQ(info.st_mode & 0777, 0750u) << name;
+    EXPECT_EQ(info.st_mode & 0777, 0775u) << name;
   }
   EXPECT_THAT(Stagings(dir_.Join("new")), IsEmpty());
 }
@@ -216,6 +217,25 @@ TEST(StagingTest, ASweepTakesOnlyWhatIsItsOwn) {
   EXPECT_THAT(left, ::testing::UnorderedElementsAre(
                         fs::path(held->path()).filename().string(), ".coppice-report-notes",
                         ".coppice-report-0123456789abcdee", ".coppice-report-0123456789abcded"));
+}
+
+TEST(StagingTest, ASweepNeverTakesOneThatWasJustMade) {
+  coppice::testing::TempDir dir;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 6; ++i) {
+    threads.emplace_back([&] {
+      for (int round = 0; round < 200; ++round) {
+        const auto held = Staging::Make(dir.path());
+        ASSERT_TRUE(held.ok()) << held.status();
+        std::ofstream(held->path() + "/file") << "mine";
+        Staging::Sweep(dir.path());
+        ASSERT_EQ(ReadAll(held->path() + "/file"), "mine");
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  Staging::Sweep(dir.path());
+  EXPECT_TRUE(fs::is_empty(dir.path()));
 }
 
 }  // namespace
