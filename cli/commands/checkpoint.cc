@@ -1,13 +1,7 @@
-#include <poll.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
-
 #include <CLI/CLI.hpp>
-#include <atomic>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <ostream>
-#include <thread>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -17,6 +11,7 @@
 #include "cli/format.h"
 #include "cli/json.h"
 #include "cli/local/waits.h"
+#include "cli/stop_watch.h"
 #include "cli/table.h"
 #include "common/base/status_macros.h"
 
@@ -110,35 +105,6 @@ struct GetOptions {
   bool force = false;
 };
 
-// Ends the client's calls when the user wants to stop, so that what came so far is taken away
-// before the process ends.
-class StopWatch {
- public:
-  StopWatch(StopSignals* signals, Client* client)
-      : wake_(::eventfd(0, EFD_CLOEXEC)), thread_([this, signals, client] {
-          pollfd waiting[] = {{signals->fd(), POLLIN, 0}, {wake_, POLLIN, 0}};
-          while (::poll(waiting, 2, -1) < 0 && errno == EINTR) {
-          }
-          if (waiting[0].revents == 0) return;
-          stopped_ = true;
-          client->CancelAll();
-        }) {}
-  ~StopWatch() {
-    ::eventfd_write(wake_, 1);
-    thread_.join();
-    ::close(wake_);
-  }
-  StopWatch(const StopWatch&) = delete;
-  StopWatch& operator=(const StopWatch&) = delete;
-
-  bool stopped() const { return stopped_; }
-
- private:
-  const int wake_;
-  std::atomic<bool> stopped_{false};
-  std::thread thread_;  // last: it uses the others
-};
-
 // "demo-question-2-0-step-300.safetensors", in the working folder.
 absl::StatusOr<std::string> DefaultName(const v1::Job& job, uint32_t step) {
   const std::string name = absl::StrCat(job.sweep(), "-", job.task(), "-", job.depth(), "-",
@@ -200,7 +166,8 @@ absl::StatusOr<int> Fetch(const GetOptions& options, Context* context) {
   COPPICE_ASSIGN_OR_RETURN(Client * client, context->Connect());
   StopWatch watch(signals.get(), client);
   absl::StatusOr<int> code = FetchJob(options, client, context);
-  if (!code.ok() && watch.stopped()) return absl::CancelledError("stopped; no file was written");
+  if (!code.ok() && IsReadable(signals->fd()))
+    return absl::CancelledError("stopped; no file was written");
   return code;
 }
 

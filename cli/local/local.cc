@@ -13,6 +13,7 @@
 #include "cli/local/daemons.h"
 #include "cli/local/session.h"
 #include "cli/plan_view.h"
+#include "cli/report/gnuplot.h"
 #include "cli/report/report.h"
 #include "cli/spec_reader.h"
 #include "cli/sweep_view.h"
@@ -27,12 +28,13 @@ constexpr absl::Duration kForever = absl::Hours(1);
 class LocalRun {
  public:
   LocalRun(const LocalOptions& options, SpecFile file, std::string dir, Context* context,
-           Daemons* daemons)
+           Daemons* daemons, StopSignals* signals)
       : options_(options),
         file_(std::move(file)),
         dir_(std::move(dir)),
         context_(*context),
         daemons_(*daemons),
+        stop_fd_(signals->fd()),
         follower_(context->out, context->terminal, Clock::Real()) {}
 
   // Everything between the first daemon's start and the last one's end. Returns before the latter.
@@ -54,6 +56,7 @@ class LocalRun {
   const std::string dir_;
   Context& context_;
   Daemons& daemons_;
+  const int stop_fd_;
   SweepFollower follower_;
   std::string address_;
   std::optional<absl::Status> ended_;
@@ -167,15 +170,23 @@ void LocalRun::Report(Client* client) {
   ReportOptions options;
   options.dir = JoinPath(dir_, "report");
   options.now_ms = Clock::Real()->NowMillis();
+  options.stop_fd = stop_fd_;
   const absl::StatusOr<ReportFiles> files = WriteReport(client, sweep(), options);
   if (files.ok()) {
     context_.out << "report:  " << files->index << "\n";
+    if (!files->warnings.empty())
+      context_.err << "coppice: warning: " << options.gnuplot
+                   << " drew the figures, and wrote: " << Printable(files->warnings) << "\n";
     return;
   }
+  if (absl::IsCancelled(files.status())) daemons_.Wait(-1, absl::ZeroDuration());
+  // NOT_FOUND alone could also be a folder that went away.
+  const bool no_gnuplot =
+      absl::IsNotFound(files.status()) && absl::IsNotFound(FindGnuplot(options.gnuplot, stop_fd_));
   // What was trained is safe without it.
   context_.err << "coppice: warning: no report was written: "
                << Printable(std::string(files.status().message()))
-               << "; afterwards the same `coppice local` command writes it\n"
+               << (no_gnuplot ? "; afterwards the same `coppice local` command writes it\n" : "\n")
                << std::flush;
 }
 
@@ -233,7 +244,8 @@ absl::StatusOr<int> RunLocal(const LocalOptions& options, Context* context) {
   COPPICE_ASSIGN_OR_RETURN(const auto signals, StopSignals::Block());
   Daemons daemons({dir, binaries}, signals.get(), Clock::Real());
   const std::string again = absl::StrCat("coppice local ", options.spec, " --dir ", dir);
-  absl::StatusOr<int> code = LocalRun(options, std::move(file), dir, context, &daemons).Run();
+  absl::StatusOr<int> code =
+      LocalRun(options, std::move(file), dir, context, &daemons, signals.get()).Run();
   const bool interrupted = absl::IsCancelled(code.status()) && daemons.interrupts() > 0;
   if (interrupted)
     context->out << "stopping: the workers write checkpoints (Ctrl-C again kills them)"

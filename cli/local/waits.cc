@@ -1,5 +1,6 @@
 #include "cli/local/waits.h"
 
+#include <poll.h>
 #include <sys/inotify.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -11,6 +12,11 @@
 #include "common/base/status_macros.h"
 
 namespace coppice::cli {
+
+bool IsReadable(int fd) {
+  pollfd waiting = {fd, POLLIN, 0};
+  return TEMP_FAILURE_RETRY(::poll(&waiting, 1, 0)) > 0;
+}
 
 absl::StatusOr<std::unique_ptr<StopSignals>> StopSignals::Block() {
   sigset_t stops;

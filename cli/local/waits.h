@@ -12,6 +12,9 @@
 
 namespace coppice::cli {
 
+// Whether something could be read from `fd` now; false for -1. Does not wait.
+bool IsReadable(int fd);
+
 // SIGINT, SIGTERM and SIGHUP as something to read, SIGPIPE ignored, while it lives. Make it before
 // any thread starts, so that all inherit the mask.
 class StopSignals {

@@ -13,6 +13,11 @@ namespace {
 constexpr size_t kMaxPoints = 400;
 constexpr size_t kFewPoints = 12;
 
+bool IsProvisional(const TaskResult& task) {
+  return std::any_of(task.depths.begin(), task.depths.end(),
+                     [](const DepthResult& depth) { return depth.provisional > 0; });
+}
+
 // Calls `each` with the indices to draw of `count` points.
 template <typename Each>
 void ForDrawn(size_t count, const Each& each) {
@@ -107,12 +112,18 @@ std::string PublishedCaption(const SweepSeries& series, const std::vector<const 
 }
 
 bool AnyProvisional(const std::vector<TaskResult>& tasks) {
-  for (const TaskResult& task : tasks) {
-    for (const DepthResult& depth : task.depths) {
-      if (depth.provisional > 0) return true;
-    }
+  return std::any_of(tasks.begin(), tasks.end(), IsProvisional);
+}
+
+std::string ProvisionalCurves(const std::vector<const TaskResult*>& tasks) {
+  bool provisional = false, depths = false;
+  for (const TaskResult* task : tasks) {
+    provisional |= IsProvisional(*task);
+    depths |= IsProvisional(*task) && task->depths.size() > 1;
   }
-  return false;
+  if (!provisional) return "";
+  return absl::StrCat(" Jobs that have not ended are drawn up to their latest report",
+                      depths ? ", and another depth may yet be the best." : ".");
 }
 
 std::string Seeds(size_t count) {

@@ -37,10 +37,12 @@ std::vector<MeanPoint> PublishedWithin(const PublishedCurve* curve, uint32_t las
 std::string PublishedCaption(const SweepSeries& series, const std::vector<const TaskResult*>& tasks,
                              const std::vector<Metric>& metrics);
 
-// Whether some counted job has not ended, and what captions then say.
+// Whether some counted job has not ended, and what captions then say: of marks, and of curves
+// (empty when all have ended).
 bool AnyProvisional(const std::vector<TaskResult>& tasks);
 inline constexpr char kProvisional[] =
     " Open marks: jobs that have not ended, at their latest report.";
+std::string ProvisionalCurves(const std::vector<const TaskResult*>& tasks);
 
 // "1 seed", "10 seeds".
 std::string Seeds(size_t count);

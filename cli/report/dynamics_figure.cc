@@ -23,6 +23,12 @@ constexpr Measure kMeasures[] = {
     {kTScore, "tree score", "t_score: how tree-like the states compose", false},
     {kTParseval, "tree agreement", "t_parseval: F1 against the gold parses", true}};
 
+// The trainer draws dyck's probe sample from the strings of at most 80 brackets, as the cost grows
+// with the square of the length.
+constexpr char kDyckSample[] =
+    " This sweep's t_score is of strings of at most 80 brackets from its own training sets; the "
+    "published sample of strings may have other lengths.";
+
 struct Role {
   const DepthResult* depth;
   std::string name;  // "best", "shallowest and best"
@@ -230,14 +236,15 @@ std::optional<Figure> DynamicsFigure(const SweepSeries& series, const TaskResult
         {LegendEntry::kDashed, colour::kReference,
          curve == nullptr ? "published" : absl::StrCat("published (depth ", curve->depth, ")")});
   }
-  figure.caption =
-      absl::StrCat("Means over seeds",
-                   dynamics.bands() ? " and, shaded, one standard deviation to each side" : "",
-                   " at the depths in the legend.",
-                   dynamics.right_branching()
-                       ? " Dotted: F1 of purely right-branching trees on the same sentences."
-                       : "",
-                   PublishedCaption(series, {&task}, {kTScore, kTParseval}));
+  figure.caption = absl::StrCat(
+      "Means over seeds",
+      dynamics.bands() ? " and, shaded, one standard deviation to each side" : "",
+      " at the depths in the legend.",
+      dynamics.right_branching()
+          ? " Dotted: F1 of purely right-branching trees on the same sentences."
+          : "",
+      ProvisionalCurves({&task}), PublishedCaption(series, {&task}, {kTScore, kTParseval}),
+      dynamics.published() && task.task == "dyck" ? kDyckSample : "");
   return figure;
 }
 
@@ -259,7 +266,10 @@ bool IsFigureName(const std::string& name) {
   for (const char* known : {"grokking", "early-stopping", "share-above-80", "onset"}) {
     if (name == known) return true;
   }
-  return name.rfind("dynamics-", 0) == 0;
+  for (const char* task : {"question", "tense", "dyck"}) {
+    if (name == absl::StrCat("dynamics-", task)) return true;
+  }
+  return false;
 }
 
 }  // namespace coppice::cli

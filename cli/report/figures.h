@@ -28,7 +28,8 @@ struct FigureSet {
 // `series` gives the settings to compare with the published ones.
 FigureSet MakeFigures(const SweepSeries& series, const std::vector<TaskResult>& tasks);
 
-// "share-above-80", "dynamics-question" ...: what a report may have written as `name`.*.
+// "share-above-80", "dynamics-question" ...: what a report may have written as `name`.*, of the
+// tasks there are.
 bool IsFigureName(const std::string& name);
 
 // Each is none when there is nothing to draw, and then says so in `missing`.

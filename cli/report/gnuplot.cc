@@ -9,11 +9,13 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <filesystem>
 
-#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
 #include "cli/local/child.h"
 #include "cli/report/html.h"
 #include "common/base/files.h"
@@ -32,13 +34,40 @@ absl::Status NoGnuplot(const std::string& program) {
                    "gnuplot-nox`"));
 }
 
+// What gnuplot gets of this process's environment. Not among it: settings that change a figure
+// (GNUTERM, GNUPLOT_*, FIT_*), and the user's locale, which may be one that this machine lacks.
+std::vector<std::string> Environment() {
+  std::vector<std::string> kept = {"LC_ALL=C.UTF-8"};
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const absl::string_view text = *entry;
+    for (const char* name :
+         {"PATH=", "HOME=", "TMPDIR=", "LD_LIBRARY_PATH=", "FONTCONFIG", "XDG_"}) {
+      if (absl::StartsWith(text, name)) kept.emplace_back(text);
+    }
+  }
+  return kept;
+}
+
+std::vector<char*> Pointers(std::vector<std::string>* texts) {
+  std::vector<char*> pointers;
+  for (std::string& text : *texts) pointers.push_back(text.data());
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
+// A path, as one that holds in any folder; a name to look for in PATH stays.
+std::string Absolute(const std::string& program) {
+  std::error_code ignored;
+  return absl::StrContains(program, '/') ? std::filesystem::absolute(program, ignored).string()
+                                         : program;
+}
+
 // Starts `program` in `dir` with its output in `log`; the default signals, none blocked, whatever
-// this process does with them.
+// this process does with them, and a process group of its own, so that Ctrl-C reaches only this
+// one.
 absl::StatusOr<pid_t> Spawn(const std::string& program, std::vector<std::string> argv,
                             const std::string& dir, const std::string& log) {
-  std::vector<char*> pointers;
-  for (std::string& argument : argv) pointers.push_back(argument.data());
-  pointers.push_back(nullptr);
+  std::vector<std::string> variables = Environment();
   posix_spawn_file_actions_t actions;
   posix_spawnattr_t attributes;
   ::posix_spawn_file_actions_init(&actions);
@@ -53,10 +82,12 @@ absl::StatusOr<pid_t> Spawn(const std::string& program, std::vector<std::string>
   ::posix_spawnattr_setsigmask(&attributes, &signals);
   ::sigfillset(&signals);
   ::posix_spawnattr_setsigdefault(&attributes, &signals);
-  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+  ::posix_spawnattr_setpgroup(&attributes, 0);
+  ::posix_spawnattr_setflags(
+      &attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
   pid_t pid = -1;
-  const int error =
-      ::posix_spawnp(&pid, program.c_str(), &actions, &attributes, pointers.data(), environ);
+  const int error = ::posix_spawnp(&pid, Absolute(program).c_str(), &actions, &attributes,
+                                   Pointers(&argv).data(), Pointers(&variables).data());
   ::posix_spawn_file_actions_destroy(&actions);
   ::posix_spawnattr_destroy(&attributes);
   if (error == ENOENT) return NoGnuplot(program);
@@ -65,45 +96,51 @@ absl::StatusOr<pid_t> Spawn(const std::string& program, std::vector<std::string>
 }
 
 // The child's wait status.
-absl::StatusOr<int> Await(pid_t pid, const std::string& program) {
-  const int fd = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
+absl::StatusOr<int> Await(pid_t pid, const std::string& program, int stop_fd) {
+  pollfd waiting[] = {{static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)), POLLIN, 0},
+                      {stop_fd, POLLIN, 0}};
   bool ended = true;
-  if (fd >= 0) {
-    pollfd waiting = {fd, POLLIN, 0};
-    ended = TEMP_FAILURE_RETRY(::poll(&waiting, 1, kTimeoutMs)) != 0;
-    ::close(fd);
+  if (waiting[0].fd >= 0) {
+    TEMP_FAILURE_RETRY(::poll(waiting, 2, kTimeoutMs));
+    ended = waiting[0].revents != 0;
+    ::close(waiting[0].fd);
   }
-  if (!ended) ::kill(pid, SIGKILL);
+  if (!ended) ::kill(-pid, SIGKILL);
   int status = 0;
   TEMP_FAILURE_RETRY(::waitpid(pid, &status, 0));
-  if (!ended) {
-    return absl::DeadlineExceededError(
-        absl::StrCat(program, " took longer than ", kTimeoutMs / 1'000, " s and was killed"));
-  }
-  return status;
+  if (ended) return status;
+  if (waiting[1].revents != 0) return absl::CancelledError("stopped");
+  return absl::DeadlineExceededError(
+      absl::StrCat(program, " took longer than ", kTimeoutMs / 1'000, " s and was killed"));
+}
+
+std::string Describe(int status) {
+  return (WIFSIGNALED(status) ? ChildExit{128 + WTERMSIG(status), WTERMSIG(status)}
+                              : ChildExit{WEXITSTATUS(status), 0})
+      .Describe();
 }
 
 }  // namespace
 
-absl::Status RunGnuplot(const std::string& program, const std::string& dir,
-                        const std::string& script) {
+absl::StatusOr<std::string> RunGnuplot(const std::string& program, const std::string& dir,
+                                       const std::string& script, int stop_fd) {
   const std::string log = JoinPath(dir, "gnuplot.log");
   COPPICE_ASSIGN_OR_RETURN(const pid_t pid, Spawn(program, {program, "-d", script}, dir, log));
-  COPPICE_ASSIGN_OR_RETURN(const int status, Await(pid, program));
-  const std::string said = Tail(log, kLogLines);
+  COPPICE_ASSIGN_OR_RETURN(const int status, Await(pid, program, stop_fd));
+  std::string said = Tail(log, kLogLines);
   COPPICE_RETURN_IF_ERROR(RemoveFile(log));
-  if (status == 0 && absl::StripAsciiWhitespace(said).empty()) return absl::OkStatus();
-  const ChildExit exit = WIFSIGNALED(status) ? ChildExit{128 + WTERMSIG(status), WTERMSIG(status)}
-                                             : ChildExit{WEXITSTATUS(status), 0};
+  if (status == 0) return said;
   return absl::InternalError(
-      absl::StrCat(program, " on ", script, " ", exit.Describe(), ": ", said));
+      absl::StrCat(program, " on ", script, " ", Describe(status), ": ", said));
 }
 
-absl::Status FindGnuplot(const std::string& program) {
+absl::Status FindGnuplot(const std::string& program, int stop_fd) {
   COPPICE_ASSIGN_OR_RETURN(const pid_t pid,
                            Spawn(program, {program, "--version"}, "/", "/dev/null"));
-  COPPICE_ASSIGN_OR_RETURN(const int status, Await(pid, program));
-  return status == 0 ? absl::OkStatus() : NoGnuplot(program);
+  COPPICE_ASSIGN_OR_RETURN(const int status, Await(pid, program, stop_fd));
+  if (status == 0) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat("`", program, " --version` ", Describe(status),
+                                                    ", so it cannot draw the figures"));
 }
 
 std::string TidySvg(std::string svg, const std::string& title) {

@@ -157,7 +157,7 @@ std::optional<Figure> GrokkingFigure(const SweepSeries& series,
       several ? "; bold: the mean over seeds (drawn where at least half of them have reported), "
                 "thin: single seeds"
               : "",
-      many ? absl::StrCat(" (the first ", kMaxThinSeeds, ")") : "", ".",
+      many ? absl::StrCat(" (the first ", kMaxThinSeeds, ")") : "", ".", ProvisionalCurves(drawn),
       PublishedCaption(series, drawn, {kIdAccuracy, kGenAccuracy}));
   return figure;
 }

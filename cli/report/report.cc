@@ -1,7 +1,13 @@
 #include "cli/report/report.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
 #include "cli/format.h"
+#include "cli/local/waits.h"
 #include "cli/report/analysis.h"
 #include "cli/report/figures.h"
 #include "cli/report/gnuplot.h"
@@ -16,19 +22,53 @@ namespace {
 
 constexpr uint64_t kMaxJobs = 20'000;
 
-// Draws a figure into `dir`; its SVG.
-absl::StatusOr<std::string> Draw(const Figure& figure, const std::string& dir,
-                                 const std::string& gnuplot) {
-  const std::string script = absl::StrCat(figure.name, ".gp");
-  const std::string svg_path = JoinPath(dir, figure.name + ".svg");
-  COPPICE_RETURN_IF_ERROR(
-      WriteFileAtomically(JoinPath(dir, script), figure.plot.Script(figure.name)));
-  COPPICE_RETURN_IF_ERROR(WriteFileAtomically(JoinPath(dir, figure.name + ".csv"), figure.csv));
-  COPPICE_RETURN_IF_ERROR(RunGnuplot(gnuplot, dir, script));
-  COPPICE_ASSIGN_OR_RETURN(std::string svg, ReadFile(svg_path));
+// Draws figures into one folder. Owned by WriteReport; not thread-safe.
+class Drawer {
+ public:
+  Drawer(std::string dir, const ReportOptions& options) : dir_(std::move(dir)), options_(options) {}
+
+  // The figure's SVG.
+  absl::StatusOr<std::string> Draw(const Figure& figure);
+  // What gnuplot wrote although it drew, each line once.
+  std::string warnings() const { return absl::StrJoin(warnings_, "\n"); }
+
+ private:
+  absl::Status Run(const std::string& name);
+
+  const std::string dir_;
+  const ReportOptions& options_;
+  std::vector<std::string> warnings_;
+};
+
+absl::StatusOr<std::string> Drawer::Draw(const Figure& figure) {
+  const std::string base = JoinPath(dir_, figure.name);
+  COPPICE_RETURN_IF_ERROR(WriteFileAtomically(base + ".gp", figure.plot.Script(figure.name)));
+  COPPICE_RETURN_IF_ERROR(WriteFileAtomically(base + ".csv", figure.csv));
+  COPPICE_RETURN_IF_ERROR(Run(figure.name));
+  COPPICE_ASSIGN_OR_RETURN(std::string svg, ReadFile(base + ".svg"));
   svg = TidySvg(std::move(svg), figure.title);
-  COPPICE_RETURN_IF_ERROR(WriteFileAtomically(svg_path, svg));
+  COPPICE_RETURN_IF_ERROR(WriteFileAtomically(base + ".svg", svg));
   return svg;
+}
+
+absl::Status Drawer::Run(const std::string& name) {
+  COPPICE_ASSIGN_OR_RETURN(
+      const std::string said,
+      RunGnuplot(options_.gnuplot, dir_, absl::StrCat(name, ".gp"), options_.stop_fd));
+  for (const char* type : {".svg", ".pdf"}) {
+    if (FileSize(JoinPath(dir_, name + type)).value_or(0) > 0) continue;
+    return absl::InternalError(
+        absl::StrCat(options_.gnuplot, " drew no ", name, type, said.empty() ? "" : ": ", said));
+  }
+  for (const absl::string_view line : absl::StrSplit(said, '\n', absl::SkipWhitespace())) {
+    if (std::find(warnings_.begin(), warnings_.end(), line) == warnings_.end())
+      warnings_.emplace_back(line);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckStop(const ReportOptions& options) {
+  return IsReadable(options.stop_fd) ? absl::CancelledError("stopped") : absl::OkStatus();
 }
 
 absl::Status CheckSize(Client* client, const std::string& sweep) {
@@ -43,16 +83,16 @@ absl::Status CheckSize(Client* client, const std::string& sweep) {
 
 absl::StatusOr<ReportFiles> WriteReport(Client* client, const std::string& sweep,
                                         const ReportOptions& options) {
-  COPPICE_RETURN_IF_ERROR(FindGnuplot(options.gnuplot));
+  COPPICE_RETURN_IF_ERROR(FindGnuplot(options.gnuplot, options.stop_fd));
   COPPICE_RETURN_IF_ERROR(CheckSize(client, sweep));
   COPPICE_ASSIGN_OR_RETURN(ReportFolder folder, ReportFolder::Prepare(options.dir));
   COPPICE_ASSIGN_OR_RETURN(const SweepSeries series, CollectSeries(client, sweep));
   const std::vector<TaskResult> tasks = Analyze(series);
   const FigureSet figures = MakeFigures(series, tasks);
+  Drawer drawer(JoinPath(folder.path(), "figures"), options);
   std::vector<std::string> svgs;
   for (const Figure& figure : figures.figures) {
-    COPPICE_ASSIGN_OR_RETURN(svgs.emplace_back(),
-                             Draw(figure, JoinPath(folder.path(), "figures"), options.gnuplot));
+    COPPICE_ASSIGN_OR_RETURN(svgs.emplace_back(), drawer.Draw(figure));
   }
   const auto write = [&](const char* name, const std::string& text) {
     return WriteFileAtomically(JoinPath(folder.path(), name), text);
@@ -61,10 +101,11 @@ absl::StatusOr<ReportFiles> WriteReport(Client* client, const std::string& sweep
   COPPICE_RETURN_IF_ERROR(write("jobs.csv", JobsCsv(series)));
   COPPICE_RETURN_IF_ERROR(
       write("index.html", MakePage({series, tasks, figures, svgs, options.now_ms})));
+  COPPICE_RETURN_IF_ERROR(CheckStop(options));
   COPPICE_RETURN_IF_ERROR(folder.Publish());
   const v1::SweepSummary& summary = series.sweep.sweep();
   return ReportFiles{JoinPath(folder.destination(), "index.html"), figures.figures.size(),
-                     summary.counts().succeeded() == summary.jobs()};
+                     summary.counts().succeeded() == summary.jobs(), drawer.warnings()};
 }
 
 }  // namespace coppice::cli

@@ -1,8 +1,8 @@
 #include "cli/report/report_folder.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "cli/report/figures.h"
 #include "cli/report/page.h"
+#include "cli/report/replacement.h"
 #include "common/base/files.h"
 #include "common/base/status_macros.h"
 
@@ -20,24 +21,49 @@ namespace {
 
 namespace fs = std::filesystem;
 
+bool Exists(const std::string& path) {
+  std::error_code ignored;
+  return fs::exists(fs::symlink_status(path, ignored));
+}
+
 absl::Status CheckDestination(const std::string& dir) {
   std::error_code error;
-  if (!fs::exists(fs::symlink_status(dir, error))) return absl::OkStatus();
+  if (!Exists(dir)) return absl::OkStatus();
   if (!fs::is_directory(dir, error)) {
     return absl::FailedPreconditionError(
         absl::StrCat(dir, " is no folder; choose another one with -o"));
   }
   COPPICE_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListDirectory(dir));
-  if (names.empty()) return absl::OkStatus();
+  if (std::all_of(names.begin(), names.end(), Staging::IsName)) return absl::OkStatus();
   const absl::StatusOr<std::string> page = ReadFile(JoinPath(dir, "index.html"));
   if (page.ok() && absl::StrContains(page->substr(0, 1'000), kGenerator)) return absl::OkStatus();
   return absl::FailedPreconditionError(
       absl::StrCat(dir, " holds other files than a report; choose an empty or new folder with -o"));
 }
 
-absl::Status Rename(const std::string& from, const std::string& to) {
-  if (::rename(from.c_str(), to.c_str()) == 0) return absl::OkStatus();
-  return ErrnoToStatus(errno, absl::StrCat("cannot move ", from, " to ", to));
+absl::Status MakeFolder(const std::string& path) {
+  // Unlike MakeDirectories with all that the umask allows.
+  if (::mkdir(path.c_str(), 0777) == 0) return absl::OkStatus();
+  return ErrnoToStatus(errno, absl::StrCat("cannot make folder ", path));
+}
+
+// mkdir -p; the folders it made, the outermost first.
+absl::StatusOr<std::vector<std::string>> MakeParents(const fs::path& parent) {
+  std::vector<std::string> missing;
+  for (fs::path path = parent; !Exists(path.string()); path = path.parent_path())
+    missing.insert(missing.begin(), path.string());
+  COPPICE_RETURN_IF_ERROR(MakeDirectories(parent.string()));
+  return missing;
+}
+
+// What an earlier report may have left in figures/, and nobody else.
+bool IsFigureFile(const std::string& folder, const std::string& name) {
+  const fs::path path(name);
+  const std::string type = path.extension().string();
+  const bool known = type == ".svg" || type == ".pdf" || type == ".csv" || type == ".gp";
+  std::error_code ignored;
+  return known && IsFigureName(path.stem().string()) &&
+         fs::is_regular_file(fs::symlink_status(JoinPath(folder, name), ignored));
 }
 
 }  // namespace
@@ -48,60 +74,72 @@ absl::StatusOr<ReportFolder> ReportFolder::Prepare(const std::string& destinatio
   if (error) return ErrnoToStatus(error.value(), absl::StrCat("cannot use ", destination));
   while (absolute.size() > 1 && absolute.back() == '/') absolute.pop_back();
   COPPICE_RETURN_IF_ERROR(CheckDestination(absolute));
-  const fs::path whole(absolute);
-  COPPICE_RETURN_IF_ERROR(MakeDirectories(whole.parent_path().string()));
-  std::string pattern = JoinPath(whole.parent_path().string(),
-                                 absl::StrCat(".", whole.filename().string(), ".XXXXXX"));
-  if (::mkdtemp(pattern.data()) == nullptr)
-    return ErrnoToStatus(errno, absl::StrCat("cannot make ", pattern));
-  ReportFolder folder(absolute, pattern);
-  // As any other folder, not as mkdtemp's private one.
-  const mode_t mask = ::umask(0);
-  ::umask(mask);
-  ::chmod(pattern.c_str(), 0777 & ~mask);
-  COPPICE_RETURN_IF_ERROR(MakeDirectories(JoinPath(pattern, "figures")));
+  const std::string parent = fs::path(absolute).parent_path().string();
+  const std::string home = Exists(absolute) ? absolute : parent;
+  COPPICE_ASSIGN_OR_RETURN(std::vector<std::string> made, MakeParents(home));
+  // Both: a killed run may have come before the destination.
+  Staging::Sweep(parent);
+  Staging::Sweep(absolute);
+  COPPICE_ASSIGN_OR_RETURN(Staging staging, Staging::Make(home));
+  ReportFolder folder(absolute, std::move(made), std::move(staging));
+  COPPICE_RETURN_IF_ERROR(MakeFolder(folder.path_));
+  COPPICE_RETURN_IF_ERROR(MakeFolder(JoinPath(folder.path_, "figures")));
   return folder;
 }
 
-ReportFolder::ReportFolder(ReportFolder&& other) noexcept
-    : destination_(std::move(other.destination_)), path_(std::exchange(other.path_, "")) {}
+ReportFolder::ReportFolder(std::string destination, std::vector<std::string> made, Staging staging)
+    : destination_(std::move(destination)),
+      made_(std::move(made)),
+      staging_(std::move(staging)),
+      path_(JoinPath(staging_.path(), "report")) {}
 
 ReportFolder::~ReportFolder() {
-  std::error_code ignored;
-  if (!path_.empty()) fs::remove_all(path_, ignored);
+  { const Staging gone = std::move(staging_); }
+  // Those that something else has come into stay.
+  for (auto path = made_.rbegin(); path != made_.rend(); ++path) ::rmdir(path->c_str());
 }
 
 absl::Status ReportFolder::Publish() {
-  // A rename replaces an empty folder, and nothing else.
-  if (::rename(path_.c_str(), destination_.c_str()) == 0) {
-    path_.clear();
-    return SyncDirectory(fs::path(destination_).parent_path().string());
+  if (Exists(destination_)) {
+    // It may have come since Prepare.
+    COPPICE_RETURN_IF_ERROR(CheckDestination(destination_));
+    return MoveIntoDestination();
   }
-  COPPICE_RETURN_IF_ERROR(MakeDirectories(JoinPath(destination_, "figures")));
-  COPPICE_RETURN_IF_ERROR(MoveFiles("figures"));
-  COPPICE_RETURN_IF_ERROR(MoveFiles(""));
-  return SyncDirectory(destination_);
+  if (::rename(path_.c_str(), destination_.c_str()) != 0)
+    return ErrnoToStatus(errno, absl::StrCat("cannot move ", path_, " to ", destination_));
+  return SyncDirectory(fs::path(destination_).parent_path().string());
 }
 
-absl::Status ReportFolder::MoveFiles(const std::string& folder) {
-  const std::string from = folder.empty() ? path_ : JoinPath(path_, folder);
-  const std::string to = folder.empty() ? destination_ : JoinPath(destination_, folder);
-  COPPICE_ASSIGN_OR_RETURN(std::vector<std::string> names, ListDirectory(from));
-  // The page names the others, so it comes last.
-  std::stable_partition(names.begin(), names.end(),
-                        [](const std::string& name) { return name != "index.html"; });
-  if (folder == "figures") {
-    COPPICE_ASSIGN_OR_RETURN(const std::vector<std::string> old, ListDirectory(to));
-    for (const std::string& name : old) {
-      const bool stale = IsFigureName(fs::path(name).stem().string()) &&
-                         std::find(names.begin(), names.end(), name) == names.end();
-      if (stale) COPPICE_RETURN_IF_ERROR(RemoveFile(JoinPath(to, name)));
-    }
+absl::Status ReportFolder::MoveIntoDestination() {
+  const std::string old = JoinPath(staging_.path(), "old");
+  COPPICE_RETURN_IF_ERROR(MakeFolder(old));
+  Replacement replacement(old);
+  const std::string page = JoinPath(destination_, "index.html");
+  if (!Exists(page)) {
+    // By which the next run knows the folder, should this one be killed in here.
+    const std::string stub = JoinPath(staging_.path(), "index.html");
+    COPPICE_RETURN_IF_ERROR(WriteFileAtomically(
+        stub, absl::StrCat(kGenerator, "This report is not complete; write it again.\n")));
+    COPPICE_RETURN_IF_ERROR(replacement.Move(stub, page));
   }
-  for (const std::string& name : names) {
-    if (name == "figures") continue;
-    COPPICE_RETURN_IF_ERROR(Rename(JoinPath(from, name), JoinPath(to, name)));
+  const std::string from = JoinPath(path_, "figures");
+  const std::string to = JoinPath(destination_, "figures");
+  COPPICE_RETURN_IF_ERROR(replacement.MakeFolder(to));
+  COPPICE_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListDirectory(from));
+  COPPICE_ASSIGN_OR_RETURN(const std::vector<std::string> there, ListDirectory(to));
+  for (const std::string& name : names)
+    COPPICE_RETURN_IF_ERROR(replacement.Move(JoinPath(from, name), JoinPath(to, name)));
+  for (const std::string& name : there) {
+    const bool stale =
+        !std::binary_search(names.begin(), names.end(), name) && IsFigureFile(to, name);
+    if (stale) COPPICE_RETURN_IF_ERROR(replacement.Remove(JoinPath(to, name)));
   }
+  for (const char* name : {"summary.csv", "jobs.csv", "index.html"}) {
+    COPPICE_RETURN_IF_ERROR(replacement.Move(JoinPath(path_, name), JoinPath(destination_, name)));
+  }
+  COPPICE_RETURN_IF_ERROR(SyncDirectory(to));
+  COPPICE_RETURN_IF_ERROR(SyncDirectory(destination_));
+  replacement.Keep();
   return absl::OkStatus();
 }
 

@@ -2,36 +2,42 @@
 #define COPPICE_CLI_REPORT_REPORT_FOLDER_H_
 
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "cli/report/staging.h"
 
 namespace coppice::cli {
 
-// A report in the making, in a hidden folder beside its destination, which goes with this object
-// unless it was published. 1. Prepare. 2. files are written under path(). 3. Publish.
-// Not thread-safe.
+// A report in the making, in a hidden folder: inside the destination when that is there, which may
+// be a mount point, the working folder, or in a folder that the user may not write; otherwise
+// beside it. Unless it was published, the destination stays as it was. 1. Prepare. 2. files are
+// written under path(). 3. Publish. Not thread-safe.
 class ReportFolder {
  public:
-  // FAILED_PRECONDITION when `destination` is not empty and no report.
+  // Also removes what killed runs have left. FAILED_PRECONDITION when `destination` is no folder,
+  // or holds files and no report.
   static absl::StatusOr<ReportFolder> Prepare(const std::string& destination);
-  ReportFolder(ReportFolder&& other) noexcept;
+  ReportFolder(ReportFolder&& other) noexcept = default;
   ReportFolder& operator=(ReportFolder&&) = delete;
   ~ReportFolder();
 
   const std::string& path() const { return path_; }
   const std::string& destination() const { return destination_; }
-  // Where nothing was, the whole folder appears at once; over an earlier report, file by file with
-  // the page last, and figures it no longer has are removed.
+  // Where nothing was, the whole folder appears at once. A folder that was there stays in place and
+  // gets its files one by one, the page last; figures that the report no longer has are removed.
   absl::Status Publish();
 
  private:
-  ReportFolder(std::string destination, std::string path)
-      : destination_(std::move(destination)), path_(std::move(path)) {}
-  absl::Status MoveFiles(const std::string& folder);
+  ReportFolder(std::string destination, std::vector<std::string> made, Staging staging);
+  absl::Status MoveIntoDestination();
 
   std::string destination_;
-  std::string path_;  // empty: nothing to remove
+  std::vector<std::string> made_;  // parents of the destination, the outermost first
+  Staging staging_;
+  std::string path_;
 };
 
 }  // namespace coppice::cli

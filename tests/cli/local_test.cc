@@ -3,56 +3,22 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
-#include <sys/stat.h>
 
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
 #include "absl/strings/str_cat.h"
-#include "cli/local/daemons.h"
 #include "cli/local/session.h"
-#include "common/base/files.h"
 #include "tests/cli/fake_sweep_service.h"
+#include "tests/cli/local_fixture.h"
 #include "tests/testing/subprocess.h"
-#include "tests/testing/temp_dir.h"
 
 namespace coppice::cli {
 namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
-
-// $port_file of the daemon's arguments, in any shell script below.
-constexpr char kFindPort[] = R"(#!/bin/sh
-while [ $# -gt 0 ]; do [ "$1" = --port-file ] && port=$2; shift; done
-)";
-
-class LocalTest : public ::testing::Test {
- protected:
-  LocalTest() {
-    for (const char* name : {"bin", "run", "run/logs"})
-      std::filesystem::create_directory(dir_.Join(name));
-    WriteScript("coppice-worker", "#!/bin/sh\nexec sleep 600\n");
-  }
-  void WriteScript(const std::string& name, const std::string& text) {
-    const std::string path = dir_.Join("bin/" + name);
-    std::ofstream(path) << text;
-    ::chmod(path.c_str(), 0755);
-  }
-  // A coordinator that points to `address` and runs until it is told to stop.
-  void WriteCoordinator(const std::string& address) {
-    WriteScript("coppice-coordinator",
-                absl::StrCat(kFindPort, "echo ", address, " > $port.tmp; mv $port.tmp $port\n",
-                             "trap 'echo stopped >> ", dir_.Join("order"), "; exit 0' TERM\n",
-                             "while :; do sleep 600 & wait $!; done\n"));
-  }
-  Daemons::Paths Paths() { return {dir_.Join("run"), dir_.Join("bin")}; }
-  // Counts as many signals as the process was sent.
-  std::unique_ptr<StopSignals> Signals() { return *StopSignals::Block(); }
-
-  coppice::testing::TempDir dir_;
-};
 
 TEST_F(LocalTest, TheCoordinatorServesOnceItsPortFileIsThere) {
   WriteCoordinator("127.0.0.1:4242");
@@ -207,114 +173,6 @@ TEST_F(LocalTest, ASessionSubmitsFollowsAndCanBeStopped) {
   }
   EXPECT_TRUE(submitted && news);
   EXPECT_EQ(coordinator.service().retry.filter().sweep(), "demo");
-}
-
-// The whole command, with the fake service behind a script that plays coordinator.
-class LocalCommandTest : public LocalTest {
- protected:
-  CliResult Run(std::vector<std::string> more = {}) {
-    std::ofstream(dir_.Join("demo.yaml"))
-        << "name: demo\ntasks: [question, dyck]\ndepths: [1, 2]\nseeds: 0-1\n"
-           "train: {steps: "
-        << steps_ << "}\n";
-    WriteCoordinator(coordinator_.address());
-    std::vector<std::string> args = {"local",      dir_.Join("demo.yaml"),
-                                     "--dir",      dir_.Join("local"),
-                                     "--binaries", dir_.Join("bin")};
-    args.insert(args.end(), more.begin(), more.end());
-    return RunCommand("ignored:1", args);
-  }
-  void FinishJobs(v1::JobState state) {
-    FakeSweepService& service = coordinator_.service();
-    for (v1::Job& job : service.jobs) job.set_state(state);
-    v1::JobCounts* counts = service.sweeps[0].mutable_counts();
-    counts->Clear();
-    state == v1::SUCCEEDED ? counts->set_succeeded(8) : counts->set_failed(8);
-    v1::WatchSweepResponse update;
-    *update.mutable_summary() = service.sweeps[0];
-    service.updates.push_back(update);
-  }
-
-  // Before the server's threads start: a signal to the process must find no thread that takes it.
-  const std::unique_ptr<StopSignals> blocked_ = Signals();
-  std::string steps_ = "300";
-  FakeCoordinator coordinator_;
-};
-
-TEST_F(LocalCommandTest, EndsWithATableAndFilesWhenEveryJobSucceeded) {
-  FinishJobs(v1::SUCCEEDED);
-  const CliResult result = Run();
-  EXPECT_EQ(result.code, 0) << result.err;
-  EXPECT_THAT(result.out, AllOf(HasSubstr("found demo in"), HasSubstr("8 succeeded"),
-                                HasSubstr("metrics.csv")));
-  EXPECT_THAT(coppice::testing::ReadAll(dir_.Join("local/metrics.csv")),
-              HasSubstr("job_id,task,depth,seed,step,gen_accuracy"));
-  EXPECT_THAT(coppice::testing::ReadAll(dir_.Join("local/jobs.csv")),
-              AllOf(HasSubstr("job_id,task,depth,seed,state"),
-                    HasSubstr("2,question,1,1,SUCCEEDED,10,300,")));
-  EXPECT_EQ(coppice::testing::ReadAll(dir_.Join("order")), "stopped\n")
-      << "the coordinator was stopped in good order";
-}
-
-TEST_F(LocalCommandTest, FailedJobsAreItsFailure) {
-  FinishJobs(v1::FAILED);
-  const CliResult result = Run();
-  EXPECT_EQ(result.code, 1);
-  EXPECT_THAT(result.out, AllOf(HasSubstr("8 failed"), HasSubstr("nan: the loss is not finite"),
-                                HasSubstr("--retry")));
-}
-
-TEST_F(LocalCommandTest, AnotherSpecOfTheNameNamesTheFolder) {
-  steps_ = "301";
-  const CliResult result = Run();
-  EXPECT_EQ(result.code, 2);
-  EXPECT_THAT(result.err, AllOf(HasSubstr("demo.yaml:1:7: "), HasSubstr(dir_.Join("local")),
-                                HasSubstr("--dir")));
-}
-
-TEST_F(LocalCommandTest, ADeadWorkerEndsTheRunWithItsLog) {
-  WriteScript("coppice-worker", "#!/bin/sh\necho no memory left\nexit 4\n");
-  coordinator_.service().watch_status = {grpc::StatusCode::UNAVAILABLE, "busy"};
-  v1::WatchSweepResponse update;
-  *update.mutable_summary() = coordinator_.service().sweeps[0];
-  coordinator_.service().updates.push_back(update);
-  const CliResult result = Run();
-  EXPECT_EQ(result.code, 1) << result.out;
-  EXPECT_THAT(result.err, AllOf(HasSubstr("worker-1"), HasSubstr("exited with code 4"),
-                                HasSubstr("no memory left"),
-                                HasSubstr("` continues")));
-}
-
-TEST_F(LocalCommandTest, ASignalStopsCleanlyAndSaysHowToContinue) {
-  // The worker is what sends it, so that the run is surely under way.
-  WriteScript("coppice-worker",
-              absl::StrCat("#!/bin/sh\nkill -INT ", ::getpid(), "\nexec sleep 600\n"));
-  coordinator_.service().watch_status = {grpc::StatusCode::UNAVAILABLE, "busy"};
-  v1::WatchSweepResponse update;
-  *update.mutable_summary() = coordinator_.service().sweeps[0];
-  coordinator_.service().updates.push_back(update);
-  const CliResult result = Run();
-  EXPECT_EQ(result.code, 75) << result.err;
-  EXPECT_THAT(result.out, AllOf(HasSubstr("continuing demo"), HasSubstr("stopped; `coppice local "),
-                                HasSubstr("continues")));
-}
-
-TEST_F(LocalCommandTest, BadBeginningsAreRefused) {
-  EXPECT_EQ(Run({"--coordinator", "127.0.0.1:1"}).code, 2);
-  EXPECT_EQ(Run({"--workers", "0"}).code, 2);
-  std::filesystem::remove(dir_.Join("bin/coppice-worker"));
-  const CliResult result = Run();
-  EXPECT_EQ(result.code, 1);
-  EXPECT_THAT(result.err, HasSubstr("there is no coppice-worker in"));
-}
-
-TEST_F(LocalCommandTest, TwoRunsInOneFolderAreRefused) {
-  std::filesystem::create_directory(dir_.Join("local"));
-  const auto held = FileLock::Acquire(dir_.Join("local/local.lock"));
-  ASSERT_TRUE(held.ok());
-  const CliResult result = Run();
-  EXPECT_EQ(result.code, 1);
-  EXPECT_THAT(result.err, AllOf(HasSubstr("another `coppice local` runs in"), HasSubstr("--dir")));
 }
 
 }  // namespace

@@ -4,7 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "absl/strings/str_split.h"
+#include "absl/strings/match.h"
 #include "cli/report/gnuplot.h"
 
 namespace coppice::cli {
@@ -125,7 +125,46 @@ TEST(FiguresTest, EveryFigureIsKnownByItsName) {
   const SweepSeries series = TwoDepths();
   for (const Figure& figure : MakeFigures(series, Analyze(series)).figures)
     EXPECT_TRUE(IsFigureName(figure.name)) << figure.name;
-  EXPECT_FALSE(IsFigureName("mine"));
+  EXPECT_TRUE(IsFigureName("dynamics-dyck"));
+  for (const char* name : {"mine", "dynamics-talk", "dynamics-", "grokking2", "dynamics-dyck-old"})
+    EXPECT_FALSE(IsFigureName(name)) << name;
+}
+
+TEST(FiguresTest, CaptionsOfCurvesSayThatJobsHaveNotEnded) {
+  SweepSeries series = TwoDepths();
+  const auto captions = [&] {
+    std::vector<std::string> of_curves;
+    for (const Figure& figure : MakeFigures(series, Analyze(series)).figures) {
+      if (figure.name == "grokking" || figure.name == "dynamics-tense")
+        of_curves.push_back(figure.caption);
+    }
+    return of_curves;
+  };
+  EXPECT_THAT(captions(), ElementsAre(Not(HasSubstr("not ended")), Not(HasSubstr("not ended"))));
+  series.jobs[1].job.set_state(v1::RUNNING);
+  const auto says = HasSubstr(
+      "Jobs that have not ended are drawn up to their latest report, and another depth may yet be "
+      "the best.");
+  EXPECT_THAT(captions(), ElementsAre(says, says));
+  series.jobs.erase(series.jobs.begin());
+  const auto alone = HasSubstr("Jobs that have not ended are drawn up to their latest report.");
+  EXPECT_THAT(captions(), ElementsAre(alone, alone));
+}
+
+TEST(FiguresTest, DyckSaysThatThePublishedSampleMayBeAnother) {
+  for (const char* task : {"dyck", "question"}) {
+    SweepSeries series = TwoDepths();
+    for (JobSeries& job : series.jobs) {
+      job.job.set_task(task);
+      job.curves[kTScore] = {{3'000, 0.4}, {300'000, 0.5}};
+    }
+    std::vector<std::string> missing;
+    const auto figure = DynamicsFigure(series, Analyze(series)[0], &missing);
+    ASSERT_TRUE(figure.has_value());
+    EXPECT_THAT(figure->caption, HasSubstr("Dashed: the published means"));
+    EXPECT_EQ(absl::StrContains(figure->caption, "at most 80 brackets"),
+              std::string(task) == "dyck");
+  }
 }
 
 TEST(FiguresTest, NoJobsMakeNoFigures) {

@@ -1,0 +1,28 @@
+#ifndef COPPICE_CLI_STOP_WATCH_H_
+#define COPPICE_CLI_STOP_WATCH_H_
+
+#include <thread>
+
+#include "cli/client.h"
+#include "cli/local/waits.h"
+
+namespace coppice::cli {
+
+// Ends the client's calls when the user wants to stop, so that what a command has begun to write is
+// taken away before the process ends. Both arguments must outlive it. Leaves the signals to be
+// taken. Thread-safe.
+class StopWatch {
+ public:
+  StopWatch(StopSignals* signals, Client* client);
+  ~StopWatch();
+  StopWatch(const StopWatch&) = delete;
+  StopWatch& operator=(const StopWatch&) = delete;
+
+ private:
+  const int wake_;
+  std::thread thread_;
+};
+
+}  // namespace coppice::cli
+
+#endif  // COPPICE_CLI_STOP_WATCH_H_
