@@ -82,7 +82,10 @@ void Hub::Publish(const Effects& effects) {
     }
     for (const SweepId id : effects.touched) ScheduleSummary(id);
     for (const SweepId id : effects.finished) {
-      if (sweeps_.contains(id)) delivery_.Add([this, id] { DeliverSummary(id); });
+      const auto it = sweeps_.find(id);
+      if (it == sweeps_.end()) continue;
+      it->second.finishing = true;
+      delivery_.Add([this, id] { DeliverSummary(id, /*last=*/true); });
     }
   }
   if (logs_.empty()) return;
@@ -103,12 +106,13 @@ void Hub::ScheduleSummary(SweepId id) {
   it->second.scheduled = true;
   const absl::Duration wait = it->second.last_summary + kSummaryInterval - clock_.Monotonic();
   if (wait <= absl::ZeroDuration()) {
-    delivery_.Add([this, id] { DeliverSummary(id); });
+    delivery_.Add([this, id] { DeliverSummary(id, /*last=*/false); });
     return;
   }
   clock_.Schedule(wait, [weak = weak_from_this(), id] {
     const auto self = weak.lock();
-    if (self != nullptr) self->delivery_.Add([hub = self.get(), id] { hub->DeliverSummary(id); });
+    if (self == nullptr) return;
+    self->delivery_.Add([hub = self.get(), id] { hub->DeliverSummary(id, /*last=*/false); });
   });
 }
 
@@ -137,30 +141,39 @@ std::vector<std::shared_ptr<Hub::SweepEar>> Hub::EarsOf(SweepId id) {
 }
 
 void Hub::DeliverFirst(SweepId id, const std::shared_ptr<SweepEar>& ear) {
-  const auto change = ReadChange(id);
+  auto change = ReadChange(id);
   if (!change.ok()) {
     spdlog::warn("cannot read sweep {} for a watcher: {}", id, change.status().ToString());
     return;
+  }
+  {
+    // A sweep that finished since then: its last changes and its last summary are still queued.
+    absl::MutexLock lock(&mutex_);
+    const auto it = sweeps_.find(id);
+    if (it != sweeps_.end() && it->second.finishing) change->finished = false;
   }
   Call(*ear, *change);
   if (change->finished) End(*ear);
 }
 
-void Hub::DeliverSummary(SweepId id) {
+void Hub::DeliverSummary(SweepId id, bool last) {
   {
     absl::MutexLock lock(&mutex_);
     const auto it = sweeps_.find(id);
     if (it == sweeps_.end()) return;
     it->second.scheduled = false;
+    if (last) it->second.finishing = false;
     it->second.last_summary = clock_.Monotonic();
   }
   const auto ears = EarsOf(id);
   if (ears.empty()) return;
-  const auto change = ReadChange(id);
+  auto change = ReadChange(id);
   if (!change.ok()) {
     spdlog::warn("cannot read sweep {} for its watchers: {}", id, change.status().ToString());
     return;
   }
+  // The store may be ahead of what is queued; only behind the last change does a watch end.
+  if (!last) change->finished = false;
   for (const auto& ear : ears) {
     Call(*ear, *change);
     if (change->finished) End(*ear);

@@ -54,6 +54,7 @@ class Hub : public std::enable_shared_from_this<Hub> {
   struct Watched {
     std::vector<std::shared_ptr<SweepEar>> ears;
     bool scheduled = false;  // a summary is on its way
+    bool finishing = false;  // the last summary is on its way, behind the last changes
     absl::Duration last_summary = -absl::InfiniteDuration();
   };
 
@@ -61,7 +62,7 @@ class Hub : public std::enable_shared_from_this<Hub> {
   static bool Call(E& ear, const Args&... args);  // false: it has ended
   static bool HasEnded(SweepEar& ear);
   void ScheduleSummary(SweepId id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void DeliverSummary(SweepId id);
+  void DeliverSummary(SweepId id, bool last);
   void DeliverFirst(SweepId id, const std::shared_ptr<SweepEar>& ear);
   void DeliverJob(const JobRow& row);
   void DeliverLog(JobId id);

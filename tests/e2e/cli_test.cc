@@ -122,7 +122,7 @@ TEST_F(CliTest, ACheckpointThatWasFetchedIsTheOneThatWasCommitted) {
   EXPECT_EQ(checked["task"], "question");
   EXPECT_EQ(checked["depth"], 2);
   EXPECT_EQ(checked["seed"], "1");
-  EXPECT_EQ(checked["step"], 400);
+  EXPECT_EQ(checked["step"], "400");
   Ok({"checkpoint", "fetch", "words/question/2/1", "--step", "200", "-o", file, "--force"});
   EXPECT_EQ(Json({"checkpoint", "verify", file, "--json"})["files"][0]["digest"], listed[1]["digest"]);
 }

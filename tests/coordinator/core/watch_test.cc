@@ -77,6 +77,25 @@ TEST_F(WatchTest, JobsComeInCommitOrderAndTheLastCallIsTheFinalSummary) {
   EXPECT_GT(heard.back().summary->finished_ms, 0);
 }
 
+// A watcher whose callback is slow: the store says "finished" long before it has heard of the jobs.
+TEST_F(WatchTest, ASlowWatcherHearsEveryChangeBeforeTheEnd) {
+  SubmitSmall(1);
+  absl::Notification go;
+  const auto watch = c_->WatchSweep("small", [&, listen = ledger_.listener()](const auto& change) {
+    go.WaitForNotification();
+    listen(change);
+  });
+  ASSERT_TRUE(watch.ok());
+  const std::string worker = Register("w");
+  RunToEnd(worker, TakeOne(worker));
+  go.Notify();
+  const auto heard = ledger_.WaitUntil(
+      [](const auto& changes) { return !changes.empty() && changes.back().finished; });
+  size_t jobs = 0;
+  for (const SweepChange& change : heard) jobs += change.job.has_value() ? 1 : 0;
+  EXPECT_EQ(jobs, 4u);
+}
+
 TEST_F(WatchTest, AFinishedSweepIsToldAtOnce) {
   SubmitSmall(1);
   const std::string worker = Register("w");
@@ -89,8 +108,11 @@ TEST_F(WatchTest, AFinishedSweepIsToldAtOnce) {
 TEST_F(WatchTest, SummariesComeAtMostOnceASecond) {
   SubmitSmall(1);
   const auto watch = c_->WatchSweep("small", ledger_.listener());
+  ledger_.WaitFor(1);
   const std::string worker = Register("w");
   const LeaseRef lease = TakeOne(worker);
+  // Heard before more happens, or one summary would speak of all of it.
+  ledger_.WaitUntil([](const auto& changes) { return Ledger::Summaries(changes) >= 2; });
   for (uint64_t i = 1; i <= 5; ++i) {
     Append(worker, {Row(lease, i, static_cast<uint32_t>(10 * i))}).IgnoreError();
   }
@@ -131,6 +153,7 @@ TEST_F(WatchTest, ACallbackMayEndItsOwnSubscription) {
   }
   TakeOne(Register("w"));
   EXPECT_TRUE(ended.WaitForNotificationWithTimeout(kPatience));
+  absl::MutexLock lock(&mutex);  // the callback has let go of it
 }
 
 TEST_F(WatchTest, FollowersOfALogHearOfTextAndOfTheEnd) {
