@@ -2,7 +2,7 @@
 # Trains question at depth 6 and tense at depth 4 at the paper's width for 6,000 steps and prints, for each report step, our values beside the
 # published ones. Exit code 1 when a gated value lies outside the published range.
 #   bench/fidelity.sh [--seeds 0-1] [--steps 6000] [--out DIR]
-# A second call with the same --out goes on where the first one stopped; a finished run is only printed again. About 40 minutes for two seeds on 2 cores.
+# A second call with the same --out goes on where the first one stopped; a finished run is only printed again. About an hour for two seeds on 2 cores.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 seeds=0 steps=6000 out=$root/build/fidelity

@@ -53,20 +53,6 @@ def print_rows(task, depth, reports, published):
     return outside
 
 
-def probe_share(reports):
-    """Share of the run's time that its probes took: their seconds over those of probes and training steps (evaluation left out)."""
-    probes = steps = 0.0
-    last = 0
-    for step in sorted(reports):
-        for seed, seconds in reports[step].get('probe_seconds', {}).items():
-            speed = reports[step].get('sequences_per_second', {}).get(seed)
-            if speed:
-                probes += seconds
-                steps += (step - last) * 8 / speed
-        last = step
-    return probes / (probes + steps) if steps else 0.0
-
-
 def main():
     if len(sys.argv) < 3:
         print(__doc__, file=sys.stderr)
@@ -75,14 +61,10 @@ def main():
     print('| task, depth | step | metric | ours | each seed | published | range (seeds) | verdict |')
     print('|---|---|---|---|---|---|---|---|')
     outside = 0
-    shares = []
     for argument in sys.argv[2:]:
         key, path = argument.split('=', 1)
         task, depth = key.split(':')
-        reports = read_reports(path)
-        outside += print_rows(task, int(depth), reports, published)
-        shares.append(f'{task} {depth}: {100 * probe_share(reports):.1f}%')
-    print('Share of the time that the probes took: ' + ', '.join(shares))
+        outside += print_rows(task, int(depth), read_reports(path), published)
     if outside:
         print(f'{outside} gated rows lie outside the published range', file=sys.stderr)
     return 1 if outside else 0
