@@ -13,7 +13,7 @@ build=(
   g++ clang cmake ninja-build ccache git pkg-config
   libtorch-dev libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc libabsl-dev
   libsqlite3-dev libyaml-cpp-dev libcli11-dev libspdlog-dev nlohmann-json3-dev libxxhash-dev
-  librandom123-dev libgtest-dev libgmock-dev libbenchmark-dev python3
+  librandom123-dev libgtest-dev libgmock-dev libbenchmark-dev python3 python3-numpy
 )
 
 case "${1:-}" in
