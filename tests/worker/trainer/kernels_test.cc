@@ -1,5 +1,6 @@
 #include "worker/trainer/model/kernels.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -34,6 +35,33 @@ struct Workbench {
     return values;
   }
 };
+
+// What the probes' kernels compute on a tree of random parents, as bits.
+std::vector<float> RunTree(const Kernels<float>& kernels) {
+  constexpr int64_t kRows = 60, d = Workbench::kD;
+  PhiloxStream random({8, 9}, 10, 11);
+  std::vector<int32_t> parents = {-1}, depth = {1}, path(kRows);
+  for (int64_t r = 1; r < kRows; ++r) {
+    parents.push_back(static_cast<int32_t>(random.Below(static_cast<uint32_t>(r))));
+    depth.push_back(depth[parents.back()] + 1);
+    path[r] = static_cast<int32_t>(random.Below(kRows));
+  }
+  const std::vector<float> qkv = Workbench::Noise(kRows * 3 * d, 20);
+  std::vector<float> context(kRows * d);
+  std::vector<double> entropy(kRows), cosines(kRows);
+  kernels.tree_attention({kRows, *std::max_element(depth.begin(), depth.end()), Workbench::kHeads,
+                          d / Workbench::kHeads, parents.data(), qkv.data(), context.data(),
+                          entropy.data()});
+  kernels.span_cosines(
+      {kRows - 1, d, context.data(), qkv.data(), path.data(), parents.data() + 1, cosines.data()});
+  std::vector<float> all = context;
+  for (const std::vector<double>& values : {entropy, cosines}) {
+    const size_t begin = all.size();
+    all.resize(begin + 2 * values.size());
+    std::memcpy(all.data() + begin, values.data(), values.size() * sizeof(double));
+  }
+  return all;
+}
 
 // Everything a set of kernels computes on the workbench, back to back.
 std::vector<float> RunAll(const Kernels<float>& kernels) {
@@ -100,6 +128,7 @@ std::vector<float> RunAll(const Kernels<float>& kernels) {
                 p.data());
   all.push_back(static_cast<float>(kernels.square_sum(1001, p.data())));
   for (const auto& values : {m, second, p}) keep_result(values);
+  keep_result(RunTree(kernels));
   return all;
 }
 
