@@ -236,7 +236,8 @@ void PosixLauncher::OnReadable(Child* child, Process::Pipe pipe) {
     child->log_bytes += written > 0 ? static_cast<size_t>(written) : 0;
   }
   child->handed_out[static_cast<size_t>(pipe)] = true;
-  // What was logged before an event comes before it: the event may end the job, and with it its log.
+  // What was logged before an event comes before it: the event may end the job, and with it its
+  // log.
   if (pipe == Process::Pipe::kStdout) OnReadable(child, Process::Pipe::kStderr);
   const auto& callback =
       pipe == Process::Pipe::kStdout ? child->callbacks.on_stdout : child->callbacks.on_stderr;

@@ -56,7 +56,7 @@ struct ReportConfig {
   int64_t decode_sentences = 2000;
   int64_t dyck_prefixes = 5000;
   int64_t probe_sentences = 10000;  // 0: no probes
-  int64_t probe_every = 1;  // in reports
+  int64_t probe_every = 1;          // in reports
 };
 
 struct CheckpointConfig {

@@ -61,7 +61,8 @@ TEST_F(WatchTest, JobsComeInCommitOrderAndTheLastCallIsTheFinalSummary) {
   ASSERT_TRUE(watch.ok());
   const std::string worker = Register("w");
   RunToEnd(worker, TakeOne(worker));
-  const auto heard = ledger_.WaitUntil([](const auto& changes) { return !changes.empty() && changes.back().finished; });
+  const auto heard = ledger_.WaitUntil(
+      [](const auto& changes) { return !changes.empty() && changes.back().finished; });
   std::vector<JobState> states;
   std::vector<uint32_t> steps;
   for (const SweepChange& change : heard) {

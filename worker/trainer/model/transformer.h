@@ -58,8 +58,9 @@ class Transformer {
                         const std::vector<int32_t>& positions, const std::vector<int32_t>& slots,
                         KeyValueCache* cache);
   // Inference without dropout over a prefix tree, the same for each of the pack's K members: final
-  // states [K, R, d]. entropy[k][r], when not null, becomes the entropy in nats of row r's attention
-  // (the heads' average, over the rows it sees), averaged over layers. Scratch memory, like Encode.
+  // states [K, R, d]. entropy[k][r], when not null, becomes the entropy in nats of row r's
+  // attention (the heads' average, over the rows it sees), averaged over layers. Scratch memory,
+  // like Encode.
   at::Tensor EncodeTree(const Weights& weights, const PrefixTree& tree,
                         double* const* entropy = nullptr);
   // The attention entropies alone, as the released code of Murty et al. computes them: every layer

@@ -36,8 +36,8 @@ absl::Status WriteSplit(absl::string_view directory, Task task, absl::string_vie
 
 // The files of a task, without evaluation sets; `test` may be missing and is empty then. What the
 // lines hold together is taken as it is: frequencies, repetitions and overlaps are the writer's
-// affair. NOT_FOUND: names the missing file. INVALID_ARGUMENT: an empty file, or a line that ParseExample refuses; names file and line.
-// Otherwise as in common/base/files.h.
+// affair. NOT_FOUND: names the missing file. INVALID_ARGUMENT: an empty file, or a line that
+// ParseExample refuses; names file and line. Otherwise as in common/base/files.h.
 absl::StatusOr<Dataset> ReadDirectory(absl::string_view directory, Task task);
 
 }  // namespace coppice::trainer

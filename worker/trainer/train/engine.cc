@@ -64,8 +64,7 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Create(const EngineOptions& opti
 }
 
 Engine::Engine(const EngineOptions& options, const Dataset* dataset, Probes probes,
-               EventWriter* events, Clock* clock, const std::atomic<bool>* stop,
-               int64_t max_length)
+               EventWriter* events, Clock* clock, const std::atomic<bool>* stop, int64_t max_length)
     : options_(options),
       max_length_(max_length),
       layout_(ShapeOf(options.spec.run, *dataset)),

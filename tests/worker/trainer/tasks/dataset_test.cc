@@ -117,8 +117,8 @@ TEST(Evaluation, QuestionScoresTheFirstWordOfEveryQuestion) {
   EXPECT_EQ(dataset.gen.choices.items.size(), 400u);
 }
 
-// In-domain examples of both kinds: the published accuracies on val are multiples of 1/1000, that is
-// of all its 1,000 sentences.
+// In-domain examples of both kinds: the published accuracies on val are multiples of 1/1000, that
+// is of all its 1,000 sentences.
 TEST(Evaluation, TenseDecodesAFixedSampleOfBothKindsOfExamples) {
   const Dataset dataset = MakeDataset(Small(Task::kTense)).value();
   const Oracle oracle(Task::kTense);
