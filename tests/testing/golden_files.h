@@ -10,11 +10,15 @@
 
 namespace coppice::trainer {
 
-// Where golden numbers lie: COPPICE_GOLDEN_DIR, or the project's own folder.
+// Where golden numbers lie: COPPICE_GOLDEN_DIR, or the project's own folder. A relative path is
+// meant from where the user stands (PWD), not from the folder in which ctest runs a test.
 inline std::string GoldenDirectory() {
   const char* from_environment = std::getenv("COPPICE_GOLDEN_DIR");
-  return from_environment != nullptr && *from_environment != '\0' ? from_environment
-                                                                  : COPPICE_DEFAULT_GOLDEN_DIR;
+  if (from_environment == nullptr || *from_environment == '\0') return COPPICE_DEFAULT_GOLDEN_DIR;
+  const char* shell_folder = std::getenv("PWD");
+  const std::filesystem::path directory = from_environment;
+  if (directory.is_absolute() || shell_folder == nullptr) return from_environment;
+  return (std::filesystem::path(shell_folder) / directory).string();
 }
 
 // Its files whose names end so, sorted; none when there is no such folder.

@@ -90,7 +90,7 @@ class GoldenModel {
     size_t longest = 0;
     for (const auto& sequence : golden["batch"]["sequences"])
       longest = std::max(longest, sequence.size());
-    for (const auto& sentence : golden["tree_projections"])
+    for (const auto& sentence : golden.at("tree_projections"))
       longest = std::max(longest, sentence["tokens"].size());
     return static_cast<int64_t>(longest) + 1;
   }
