@@ -9,7 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/digest.h"
 #include "common/base/safetensors.h"
-#include "tests/cli/fake_sweep_service.h"
+#include "tests/cli/cli_fixture.h"
 #include "tests/testing/subprocess.h"
 #include "tests/testing/temp_dir.h"
 
@@ -22,17 +22,15 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-class CheckpointTest : public ::testing::Test {
+class CheckpointTest : public CliFixture {
  protected:
   CliResult Run(std::vector<std::string> args) {
     args.insert(args.begin(), "checkpoint");
-    return RunCommand(coordinator_.address(), std::move(args));
+    return CliFixture::Run(std::move(args));
   }
   std::string Ok(std::vector<std::string> args) {
-    const CliResult result = Run(std::move(args));
-    EXPECT_EQ(result.code, 0) << result.err;
-    EXPECT_THAT(result.err, IsEmpty());
-    return result.out;
+    args.insert(args.begin(), "checkpoint");
+    return CliFixture::Ok(std::move(args));
   }
   std::vector<std::string> Names() {
     std::vector<std::string> names;
@@ -41,9 +39,7 @@ class CheckpointTest : public ::testing::Test {
     std::sort(names.begin(), names.end());
     return names;
   }
-  FakeSweepService& service() { return coordinator_.service(); }
 
-  FakeCoordinator coordinator_;
   TempDir dir_;
 };
 

@@ -8,7 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
-#include "tests/cli/fake_sweep_service.h"
+#include "tests/cli/cli_fixture.h"
 #include "tests/testing/temp_dir.h"
 
 namespace coppice::cli {
@@ -19,18 +19,8 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 
-class CommandsTest : public ::testing::Test {
+class CommandsTest : public CliFixture {
  protected:
-  CliResult Run(std::vector<std::string> args) {
-    return RunCommand(coordinator_.address(), std::move(args));
-  }
-  // Stdout of a command that succeeds and complains of nothing.
-  std::string Ok(std::vector<std::string> args) {
-    const CliResult result = Run(std::move(args));
-    EXPECT_EQ(result.code, 0) << result.err;
-    EXPECT_THAT(result.err, IsEmpty());
-    return result.out;
-  }
   nlohmann::json Json(std::vector<std::string> args) {
     args.push_back("--json");
     const std::string text = Ok(std::move(args));
@@ -38,13 +28,10 @@ class CommandsTest : public ::testing::Test {
     EXPECT_FALSE(json.is_discarded()) << text;
     return json;
   }
-  FakeSweepService& service() { return coordinator_.service(); }
   void AddSweep(const std::string& name) {
     absl::MutexLock lock(&service().mutex);
     service().sweeps.emplace_back().set_name(name);
   }
-
-  FakeCoordinator coordinator_;
 };
 
 TEST_F(CommandsTest, StatusIsATablePerTaskWithTotals) {

@@ -13,7 +13,7 @@
 #include "absl/strings/str_split.h"
 #include "cli/tensorboard.h"
 #include "cli/tfrecord.h"
-#include "tests/cli/fake_sweep_service.h"
+#include "tests/cli/cli_fixture.h"
 #include "tests/testing/subprocess.h"
 #include "tests/testing/temp_dir.h"
 
@@ -47,7 +47,7 @@ TEST(TensorBoardTag, GroupsWhatIsCompared) {
   EXPECT_EQ(TensorBoardTag("_loss"), "_loss");
 }
 
-class ExportTest : public ::testing::Test {
+class ExportTest : public CliFixture {
  protected:
   ExportTest() {
     absl::MutexLock lock(&service().mutex);
@@ -63,15 +63,6 @@ class ExportTest : public ::testing::Test {
         added->set_value(value);
       }
     }
-  }
-  CliResult Run(std::vector<std::string> args) {
-    return RunCommand(coordinator_.address(), std::move(args));
-  }
-  std::string Ok(std::vector<std::string> args) {
-    const CliResult result = Run(std::move(args));
-    EXPECT_EQ(result.code, 0) << result.err;
-    EXPECT_THAT(result.err, IsEmpty());
-    return result.out;
   }
   // What an independent reader makes of the files, a JSON object each.
   static std::vector<nlohmann::json> Decode(const std::vector<std::string>& files) {
@@ -91,9 +82,7 @@ class ExportTest : public ::testing::Test {
     std::sort(files.begin(), files.end());
     return files;
   }
-  FakeSweepService& service() { return coordinator_.service(); }
 
-  FakeCoordinator coordinator_;
   TempDir dir_;
 };
 
