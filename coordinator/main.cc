@@ -14,6 +14,8 @@
 #include "common/base/files.h"
 #include "common/base/logging.h"
 #include "common/base/status_macros.h"
+#include "coordinator/commands/backup.h"
+#include "coordinator/commands/restore.h"
 #include "coordinator/core/coordinator.h"
 #include "coordinator/service/checkpoint_files.h"
 #include "coordinator/service/server.h"
@@ -159,13 +161,16 @@ int Fail(const absl::Status& status, int code) {
 }
 
 int Main(int argc, char** argv) {
-  const sigset_t signals = BlockSignals();
   CLI::App app(
       "The head of a Coppice installation: plans sweeps, grants leases, records what workers "
       "report.",
       "coppice-coordinator");
   Flags flags;
   AddFlags(&app, &flags);
+  commands::Action action;
+  commands::AddBackup(&app, &flags.data_dir, Clock::Real(), &action);
+  commands::AddRestore(&app, &flags.data_dir, Clock::Real(), &action);
+  app.require_subcommand(0, 1);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -173,6 +178,11 @@ int Main(int argc, char** argv) {
   }
   if (flags.data_dir.empty())
     return Fail(absl::InvalidArgumentError("--data-dir is empty"), kUsage);
+  if (action) {
+    const absl::Status status = action();
+    return status.ok() ? 0 : Fail(status, kFailed);
+  }
+  const sigset_t signals = BlockSignals();
   const absl::Status logging = InitLogging("coordinator", flags.log_level);
   if (!logging.ok()) return Fail(logging, kUsage);
   const absl::StatusOr<core::CoordinatorOptions> options = MakeCoreOptions(flags);
