@@ -27,14 +27,15 @@ absl::StatusOr<FactsByJob> ReadFacts(ReadTransaction& read, const std::vector<Fo
     const absl::StatusOr<JobRow> job = read.GetJob(found.job);
     if (absl::IsNotFound(job.status())) continue;
     if (!job.ok()) return job.status();
+    std::string& sweep = names[job->sweep_id];
+    if (sweep.empty()) {
+      COPPICE_ASSIGN_OR_RETURN(const SweepRow row, read.GetSweep(job->sweep_id));
+      sweep = row.name;
+    }
     JobFacts facts;
+    facts.sweep = sweep;
     if (job->state == JobState::kRunning) {
-      std::string& name = names[job->sweep_id];
-      if (name.empty()) {
-        COPPICE_ASSIGN_OR_RETURN(const SweepRow sweep, read.GetSweep(job->sweep_id));
-        name = sweep.name;
-      }
-      facts.current_dir = CheckpointDir(name, {job->id, job->epoch});
+      facts.current_dir = CheckpointDir(sweep, {job->id, job->epoch});
     }
     COPPICE_ASSIGN_OR_RETURN(const auto listed,
                              read.ListCheckpoints(job->id, CheckpointState::kListed));
@@ -166,7 +167,8 @@ void GarbageCollector::Remove(const CheckpointTree& tree, const FoundJob& job,
   }
   for (const FoundFile& folder : plan.folders) RemoveFolder(tree, folder.path, report);
   // A known job's own folder stays: its next attempt may be about to put its folder there.
-  if (facts == nullptr) RemoveFolder(tree, absl::StrCat(job.sweep, "/", job.job), report);
+  if (facts == nullptr || facts->sweep != job.sweep)
+    RemoveFolder(tree, absl::StrCat(job.sweep, "/", job.job), report);
 }
 
 void GarbageCollector::RemoveFolder(const CheckpointTree& tree, const std::string& path,

@@ -36,6 +36,7 @@ struct FoundJob {
 
 // What the store says of a job at one moment after the folder was looked at.
 struct JobFacts {
+  std::string sweep;                        // its name
   std::string current_dir;                  // of the attempt that runs; empty: none does
   absl::flat_hash_set<std::string> listed;  // paths of its committed checkpoints
 };

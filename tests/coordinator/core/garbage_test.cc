@@ -10,6 +10,7 @@
 #include "absl/strings/str_split.h"
 #include "coordinator/core/garbage_collector.h"
 #include "coordinator/core/garbage_plan.h"
+#include "coordinator/core/transaction.h"
 #include "tests/coordinator/core/harness.h"
 
 namespace coppice::core {
