@@ -14,7 +14,10 @@
 #include "common/base/files.h"
 #include "common/base/logging.h"
 #include "common/base/status_macros.h"
+#include "coordinator/commands/backup.h"
+#include "coordinator/commands/restore.h"
 #include "coordinator/core/coordinator.h"
+#include "coordinator/core/garbage_collector.h"
 #include "coordinator/service/checkpoint_files.h"
 #include "coordinator/service/server.h"
 #include "coordinator/store/sqlite_store.h"
@@ -35,6 +38,8 @@ struct Flags {
   std::string lease = "60s";
   std::string heartbeat = "10s";
   std::string log_level = "info";
+  std::string gc_every = "1h";
+  std::string gc_min_age = "1h";
   bool insecure = false;
 };
 
@@ -52,6 +57,12 @@ void AddFlags(CLI::App* app, Flags* flags) {
                   "A worker not heard of for so long loses its jobs, for example 60s or 2m")
       ->capture_default_str();
   app->add_option("--heartbeat", flags->heartbeat, "How often workers report")
+      ->capture_default_str();
+  app->add_option("--gc-every", flags->gc_every,
+                  "How often the checkpoint folder is searched for files that no job refers to")
+      ->capture_default_str();
+  app->add_option("--gc-min-age", flags->gc_min_age,
+                  "Such a file is removed when it was not changed for so long")
       ->capture_default_str();
   app->add_flag("--insecure", flags->insecure,
                 "Allow an address other than loopback without encryption and authentication");
@@ -86,6 +97,15 @@ absl::StatusOr<core::CoordinatorOptions> MakeCoreOptions(const Flags& flags) {
   options.checkpoint_root =
       root.front() == '/' || absolute == nullptr ? root : JoinPath(absolute, root);
   std::free(absolute);
+  return options;
+}
+
+absl::StatusOr<core::GarbageOptions> MakeGarbageOptions(const Flags& flags,
+                                                        const std::string& root) {
+  core::GarbageOptions options;
+  options.root = root;
+  COPPICE_ASSIGN_OR_RETURN(options.every, ParseTime("--gc-every", flags.gc_every));
+  COPPICE_ASSIGN_OR_RETURN(options.min_age, ParseTime("--gc-min-age", flags.gc_min_age));
   return options;
 }
 
@@ -126,13 +146,14 @@ absl::StatusOr<std::unique_ptr<core::Store>> OpenStore(const Flags& flags,
 }
 
 absl::Status Serve(const Flags& flags, const core::CoordinatorOptions& options,
-                   const sigset_t& signals) {
+                   const core::GarbageOptions& garbage, const sigset_t& signals) {
   Clock* const clock = Clock::Real();
   if (!flags.port_file.empty()) COPPICE_RETURN_IF_ERROR(RemoveFile(flags.port_file));
   COPPICE_ASSIGN_OR_RETURN(const std::unique_ptr<core::Store> store, OpenStore(flags, options));
   COPPICE_RETURN_IF_ERROR(service::ClaimCheckpointRoot(options.checkpoint_root, store->store_id()));
   COPPICE_ASSIGN_OR_RETURN(const std::unique_ptr<core::Coordinator> core,
                            core::Coordinator::Open(store.get(), clock, options));
+  core::GarbageCollector collector(store.get(), clock, garbage);
   COPPICE_ASSIGN_OR_RETURN(const std::unique_ptr<service::Server> server,
                            service::Server::Start(core.get(), clock,
                                                   {.listen = flags.listen,
@@ -141,12 +162,14 @@ absl::Status Serve(const Flags& flags, const core::CoordinatorOptions& options,
   if (!flags.port_file.empty()) {
     COPPICE_RETURN_IF_ERROR(WriteFileAtomically(flags.port_file, server->address()));
   }
+  collector.Start();
   spdlog::info("serving on {}; version {}, data in {}, checkpoints in {}, store {}",
                server->address(), COPPICE_VERSION, flags.data_dir, options.checkpoint_root,
                store->store_id());
   WaitForSignal(signals);
   if (!flags.port_file.empty()) RemoveFile(flags.port_file).IgnoreError();
   server->CloseStreams();
+  collector.Shutdown();
   core->Shutdown();
   server->Shutdown(kShutdownGrace);
   spdlog::info("stopped");
@@ -159,13 +182,16 @@ int Fail(const absl::Status& status, int code) {
 }
 
 int Main(int argc, char** argv) {
-  const sigset_t signals = BlockSignals();
   CLI::App app(
       "The head of a Coppice installation: plans sweeps, grants leases, records what workers "
       "report.",
       "coppice-coordinator");
   Flags flags;
   AddFlags(&app, &flags);
+  commands::Action action;
+  commands::AddBackup(&app, &flags.data_dir, Clock::Real(), &action);
+  commands::AddRestore(&app, &flags.data_dir, Clock::Real(), &action);
+  app.require_subcommand(0, 1);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -173,13 +199,21 @@ int Main(int argc, char** argv) {
   }
   if (flags.data_dir.empty())
     return Fail(absl::InvalidArgumentError("--data-dir is empty"), kUsage);
+  if (action) {
+    const absl::Status status = action();
+    return status.ok() ? 0 : Fail(status, kFailed);
+  }
+  const sigset_t signals = BlockSignals();
   const absl::Status logging = InitLogging("coordinator", flags.log_level);
   if (!logging.ok()) return Fail(logging, kUsage);
   const absl::StatusOr<core::CoordinatorOptions> options = MakeCoreOptions(flags);
   if (!options.ok()) return Fail(options.status(), kUsage);
+  const absl::StatusOr<core::GarbageOptions> garbage =
+      MakeGarbageOptions(flags, options->checkpoint_root);
+  if (!garbage.ok()) return Fail(garbage.status(), kUsage);
   const absl::Status address = service::Server::CheckAddress(flags.listen, flags.insecure);
   if (!address.ok()) return Fail(address, kUsage);
-  const absl::Status status = Serve(flags, *options, signals);
+  const absl::Status status = Serve(flags, *options, *garbage, signals);
   return status.ok() ? 0 : Fail(status, kFailed);
 }
 

@@ -129,7 +129,9 @@ absl::Status AtomicFile::Commit() {
   return SyncDirectory(DirectoryOf(path_));
 }
 
-absl::Status MakeDirectories(const std::string& path) {
+namespace {
+
+absl::Status MakeDirectoriesOnce(const std::string& path) {
   if (path.empty()) return absl::InvalidArgumentError("cannot create a folder with an empty name");
   struct stat info;
   if (::stat(path.c_str(), &info) == 0) {
@@ -137,11 +139,21 @@ absl::Status MakeDirectories(const std::string& path) {
     return absl::AlreadyExistsError(absl::StrCat(path, " exists and is not a folder"));
   }
   const std::string parent = DirectoryOf(path);
-  if (parent != path && parent != ".") COPPICE_RETURN_IF_ERROR(MakeDirectories(parent));
+  if (parent != path && parent != ".") COPPICE_RETURN_IF_ERROR(MakeDirectoriesOnce(parent));
   if (::mkdir(path.c_str(), 0755) != 0 && errno != EEXIST) {
     return ErrnoToStatus(errno, absl::StrCat("cannot create folder ", path));
   }
   return SyncDirectory(parent);
+}
+
+}  // namespace
+
+absl::Status MakeDirectories(const std::string& path) {
+  // Another process that removes empty folders may take a parent away before its child is there.
+  constexpr int kTries = 5;
+  absl::Status made = MakeDirectoriesOnce(path);
+  for (int i = 1; i < kTries && absl::IsNotFound(made); ++i) made = MakeDirectoriesOnce(path);
+  return made;
 }
 
 absl::Status SyncDirectory(const std::string& path) {

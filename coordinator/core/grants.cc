@@ -37,7 +37,7 @@ absl::StatusOr<Lease> GrantJob(Transaction& tx, JobId id, const GroupInfo& group
   COPPICE_ASSIGN_OR_RETURN(std::optional<Checkpoint> resume, CurrentCheckpoint(tx, id));
   COPPICE_ASSIGN_OR_RETURN(const uint32_t last_row, LastRowOf(tx.read(), resume));
   JobRow job = before;
-  job.epoch = before.epoch + 1;
+  job.epoch = std::max(before.epoch, tx.memory().epoch_floor) + 1;
   job.attempts = before.attempts + 1;
   job.worker = worker;
   job.step = before.checkpoint_step;

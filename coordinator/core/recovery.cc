@@ -65,6 +65,7 @@ absl::Status Recover(Store& store, Clock& clock, Memory& memory, std::vector<Che
   memory.store_id = store.store_id();
   const Clocks clocks{clock.NowMillis(), clock.Monotonic()};
   return store.Read([&](ReadTransaction& read) -> absl::Status {
+    COPPICE_ASSIGN_OR_RETURN(memory.epoch_floor, read.GetEpochFloor());
     COPPICE_ASSIGN_OR_RETURN(const auto sweeps, read.ListSweeps());
     for (const SweepRow& sweep : sweeps)
       COPPICE_RETURN_IF_ERROR(RecoverSweep(read, memory, sweep, clocks));

@@ -179,6 +179,10 @@ class ReadTransaction {
   virtual absl::StatusOr<Epoch> NewestLogEpoch(JobId job_id) = 0;  // 0: no attempt has a log
 
   virtual absl::StatusOr<std::vector<WorkerRow>> ListWorkers() = 0;  // by name
+
+  // Every epoch that is granted from now on lies above it. 0 unless the data was once restored from
+  // a backup: what was granted between the backup and the loss is not known.
+  virtual absl::StatusOr<Epoch> GetEpochFloor() = 0;
 };
 
 // Purpose: the writes of one transaction. Owner, threads: as above. After an error the caller gives
@@ -227,6 +231,8 @@ class WriteTransaction {
   virtual absl::Status TrimLog(JobId job_id, Epoch epoch, uint64_t offset) = 0;
 
   virtual absl::Status PutWorker(const WorkerRow& worker) = 0;  // keyed by name
+
+  virtual absl::Status SetEpochFloor(Epoch floor) = 0;
 };
 
 // Purpose: durable state behind transactions.

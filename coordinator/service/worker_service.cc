@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "coordinator/service/answer.h"
+#include "coordinator/service/commit_check.h"
 #include "coordinator/service/convert.h"
 #include "coordinator/service/metrics_stream.h"
 
@@ -79,7 +80,7 @@ grpc::ServerUnaryReactor* WorkerServiceImpl::CommitCheckpoint(
   Unary* reactor = context->DefaultReactor();
   absl::StatusOr<core::CheckpointCommit> commit = CommitFromProto(*request);
   if (!commit.ok()) return Refuse(reactor, commit.status());
-  core_->CommitCheckpoint(*std::move(commit), Answer(reactor));
+  CommitFromSharedFolder(context_, *std::move(commit), Answer(reactor));
   return reactor;
 }
 

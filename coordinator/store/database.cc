@@ -135,4 +135,19 @@ absl::StatusOr<int64_t> Database::PragmaInt(const std::string& name) {
   return value;
 }
 
+absl::Status Database::CopyInto(Database& target) {
+  sqlite3_backup* const backup = sqlite3_backup_init(target.db_, "main", db_, "main");
+  if (backup == nullptr) {
+    return SqliteStatus(sqlite3_extended_errcode(target.db_), "cannot begin a copy",
+                        sqlite3_errmsg(target.db_));
+  }
+  // All pages in one step hold one snapshot; with several, each commit in between would start the
+  // copy over.
+  const int step = sqlite3_backup_step(backup, -1);
+  const int finish = sqlite3_backup_finish(backup);
+  if (step == SQLITE_DONE && finish == SQLITE_OK) return absl::OkStatus();
+  const int code = finish != SQLITE_OK ? finish : step;
+  return SqliteStatus(code, "cannot copy", sqlite3_errstr(code));
+}
+
 }  // namespace coppice::store

@@ -101,6 +101,9 @@ class Database {
   // One or more statements without parameters.
   absl::Status Execute(const std::string& sql);
   absl::StatusOr<int64_t> PragmaInt(const std::string& name);
+  // Copies everything, as of one instant, over what `target` holds (SQLite's online backup). In WAL
+  // mode writers of this database go on meanwhile; its log cannot start over before the end.
+  absl::Status CopyInto(Database& target);
 
   int changes() const { return sqlite3_changes(db_); }
   int64_t last_insert_rowid() const { return sqlite3_last_insert_rowid(db_); }

@@ -165,4 +165,10 @@ absl::StatusOr<std::vector<core::WorkerRow>> SqliteReads::ListWorkers() {
   return Collect(query, &ReadWorker);
 }
 
+absl::StatusOr<core::Epoch> SqliteReads::GetEpochFloor() {
+  Query query = db_.Prepare("SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'epoch_floor'");
+  COPPICE_ASSIGN_OR_RETURN(const bool found, query.Step());
+  return found ? query.As<core::Epoch>(0) : 0;
+}
+
 }  // namespace coppice::store

@@ -44,6 +44,7 @@ class SqliteReads : public core::ReadTransaction {
   absl::StatusOr<core::Epoch> NewestLogEpoch(core::JobId job_id) override;
 
   absl::StatusOr<std::vector<core::WorkerRow>> ListWorkers() override;
+  absl::StatusOr<core::Epoch> GetEpochFloor() override;
 
  private:
   Database& db_;

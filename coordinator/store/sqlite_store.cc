@@ -1,7 +1,5 @@
 #include "coordinator/store/sqlite_store.h"
 
-#include <unistd.h>
-
 #include <optional>
 #include <utility>
 #include <vector>
@@ -13,6 +11,7 @@
 #include "common/base/ids.h"
 #include "common/base/status_macros.h"
 #include "coordinator/store/database.h"
+#include "coordinator/store/database_lock.h"
 #include "coordinator/store/reads.h"
 #include "coordinator/store/schema.h"
 #include "coordinator/store/writes.h"
@@ -129,35 +128,13 @@ absl::StatusOr<std::string> StoreId(Database& db) {
   return id;
 }
 
-std::string FolderOf(const std::string& path) {
-  const size_t slash = path.rfind('/');
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
-
-// FileLock creates its file, so it also finds out whether the folder can be written.
-absl::StatusOr<FileLock> LockFolder(const std::string& path) {
-  const std::string folder = FolderOf(path);
-  if (folder != ".") COPPICE_RETURN_IF_ERROR(MakeDirectories(folder));
-  auto lock = FileLock::Acquire(path + ".lock");
-  if (absl::IsFailedPrecondition(lock.status())) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "another process uses ", path, ": stop it first, or choose another data directory"));
-  }
-  if (!lock.ok()) return lock.status();
-  if (FileExists(path) && ::access(path.c_str(), W_OK) != 0) {
-    return absl::PermissionDeniedError(absl::StrCat("cannot write ", path));
-  }
-  return lock;
-}
-
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<core::Store>> OpenSqliteStore(SqliteOptions options) {
   const bool in_memory = options.path == kMemory;
   std::optional<FileLock> lock;
   if (!in_memory) {
-    COPPICE_ASSIGN_OR_RETURN(FileLock held, LockFolder(options.path));
+    COPPICE_ASSIGN_OR_RETURN(FileLock held, LockDatabase(options.path));
     lock.emplace(std::move(held));
   }
   const auto name_file = [&](const absl::Status& status) {

@@ -248,4 +248,10 @@ absl::Status SqliteWrites::PutWorker(const core::WorkerRow& worker) {
       .Run();
 }
 
+absl::Status SqliteWrites::SetEpochFloor(core::Epoch floor) {
+  return db_.Prepare("INSERT OR REPLACE INTO meta (key, value) VALUES ('epoch_floor', ?)")
+      .Bind(absl::StrCat(floor))
+      .Run();
+}
+
 }  // namespace coppice::store

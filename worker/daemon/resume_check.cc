@@ -104,8 +104,11 @@ void ResumeCheck::Reject(const std::string& reason) {
       session_->Call("a checkpoint's rejection", attempt, [this, response](absl::Status status) {
         if (absl::IsNotFound(status)) status = absl::AbortedError(status.message());
         if (!status.ok()) return Finish(status);
-        // A coordinator that names the same one again would keep us here for ever.
-        if (response->has_resume() && response->resume().step() >= resume_->step()) {
+        // A coordinator that names one again would keep us here for ever. Two attempts may each have
+        // one of the same step.
+        rejected_.insert(resume_->path());
+        if (response->has_resume() && (response->resume().step() > resume_->step() ||
+                                       rejected_.contains(response->resume().path()))) {
           return Finish(absl::InternalError("the coordinator names a rejected checkpoint again"));
         }
         resume_.reset();

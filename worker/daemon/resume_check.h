@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "absl/status/status.h"
@@ -53,6 +54,7 @@ class ResumeCheck {
   const Done done_;
   CallbackOwner callbacks_;
   std::optional<v1::Checkpoint> resume_;
+  std::set<std::string> rejected_;  // paths
   bool downloaded_ = false;  // the present one
   Session::CallId call_ = 0;
 };

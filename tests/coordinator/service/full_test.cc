@@ -142,6 +142,14 @@ class Full : public ::testing::Test {
     request.set_bytes(content.size());
     return request;
   }
+  // As a worker does that shares the folder.
+  v1::CommitCheckpointRequest Write(const v1::CommitCheckpointRequest& header,
+                                    const std::string& content) {
+    const std::string path = JoinPath(root_, header.path());
+    EXPECT_TRUE(MakeDirectories(path.substr(0, path.rfind('/'))).ok());
+    EXPECT_TRUE(WriteFileAtomically(path, content).ok());
+    return header;
+  }
   absl::Status Upload(const v1::CommitCheckpointRequest& header, const std::string& content) {
     CallContext context;
     v1::UploadCheckpointResponse response;
@@ -331,7 +339,7 @@ TEST_F(Full, ASweepGoesFromSubmissionThroughFailureAndResumeToItsEnd) {
   // The second commits a checkpoint on a shared filesystem, then diverges.
   EXPECT_EQ(Send(two.lease(), 1, {Row(10, 0.5)}).sequence(), 1u);
   v1::CommitCheckpointResponse committed;
-  CALL_OK(workers_, CommitCheckpoint, CheckpointOf(two, 10, "ten"), &committed);
+  CALL_OK(workers_, CommitCheckpoint, Write(CheckpointOf(two, 10, "ten"), "ten"), &committed);
   auto fail = Of<v1::FailJobRequest>(two.lease(), 15);
   fail.set_kind("nan");
   fail.set_message("the loss is not finite");
@@ -386,7 +394,7 @@ TEST_F(Full, ASweepGoesFromSubmissionThroughFailureAndResumeToItsEnd) {
   CALL_OK(workers_, RejectCheckpoint, reject, &resume);
   EXPECT_FALSE(resume.has_resume());
   EXPECT_EQ(Send(third.lease(), 1, {Row(10, 0.75), Row(20, 0.5)}).sequence(), 2u);
-  CALL_OK(workers_, CommitCheckpoint, CheckpointOf(third, 20, "twenty"), &committed);
+  CALL_OK(workers_, CommitCheckpoint, Write(CheckpointOf(third, 20, "twenty"), "twenty"), &committed);
   complete = Of<v1::CompleteJobRequest>(third.lease(), 20);
   complete.set_last_sequence(2);
   CALL_OK(workers_, CompleteJob, complete, &completed);

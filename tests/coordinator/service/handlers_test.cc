@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
 #include <future>
 #include <thread>
 
@@ -578,6 +580,8 @@ TEST_F(Handlers, CheckpointsAreCommittedAndRejected) {
   commit.set_path("small/8/step");
   commit.set_digest(kDigest);
   commit.set_bytes(99);
+  std::filesystem::create_directories(dir_.Join("small/8"));
+  std::ofstream(dir_.Join("small/8/step")) << std::string(99, 'x');
   v1::CommitCheckpointResponse committed;
   CallContext one, two;
   EXPECT_EQ(served_.workers->CommitCheckpoint(&one, commit, &committed).error_code(),

@@ -1,0 +1,149 @@
+#include "coordinator/core/checkpoint_tree.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "common/base/files.h"
+#include "common/base/status_macros.h"
+
+namespace coppice::core {
+namespace {
+
+constexpr int kFolder = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+
+std::pair<std::string, std::string> Split(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  if (slash == std::string::npos) return {"", path};
+  return {path.substr(0, slash), path.substr(slash + 1)};
+}
+
+FoundFile Describe(std::string path, const struct stat& info) {
+  return {std::move(path), absl::TimeFromTimespec(info.st_mtim),
+          static_cast<uint64_t>(info.st_size)};
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<CheckpointTree>> CheckpointTree::Open(const std::string& root,
+                                                                     const std::string& store_id) {
+  // Another filesystem may be mounted there by now, or none.
+  COPPICE_ASSIGN_OR_RETURN(const std::string owner, ReadFile(JoinPath(root, ".coppice-store")));
+  if (absl::StripAsciiWhitespace(owner) != store_id) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the checkpoint folder ", root, " is not this store's any more"));
+  }
+  const int fd = ::open(root.c_str(), kFolder);
+  if (fd < 0) return ErrnoToStatus(errno, absl::StrCat("cannot open ", root));
+  return std::unique_ptr<CheckpointTree>(new CheckpointTree(fd));
+}
+
+CheckpointTree::~CheckpointTree() { ::close(root_); }
+
+absl::StatusOr<int> CheckpointTree::OpenFolder(const std::string& path) const {
+  int fd = ::openat(root_, ".", kFolder);
+  if (fd >= 0 && !path.empty()) {
+    for (const std::string& part : absl::StrSplit(path, '/')) {
+      const int next = ::openat(fd, part.c_str(), kFolder | O_NOFOLLOW);
+      const int error = errno;
+      ::close(fd);
+      fd = next;
+      errno = error;
+      if (fd < 0) break;
+    }
+  }
+  if (fd < 0) return ErrnoToStatus(errno, absl::StrCat("cannot open folder ", path));
+  return fd;
+}
+
+absl::StatusOr<std::vector<std::string>> CheckpointTree::Names(const std::string& path) const {
+  COPPICE_ASSIGN_OR_RETURN(const int fd, OpenFolder(path));
+  DIR* const folder = ::fdopendir(fd);
+  if (folder == nullptr) {
+    const int error = errno;
+    ::close(fd);
+    return ErrnoToStatus(error, absl::StrCat("cannot list ", path));
+  }
+  const absl::Cleanup close = [folder] { ::closedir(folder); };
+  std::vector<std::string> names;
+  for (errno = 0; const dirent* entry = ::readdir(folder); errno = 0) {
+    if (entry->d_name[0] != '.') names.push_back(entry->d_name);
+  }
+  // Half a listing would be no danger, but it would look like the whole.
+  if (errno != 0) return ErrnoToStatus(errno, absl::StrCat("cannot list ", path));
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+absl::StatusOr<std::vector<std::string>> CheckpointTree::Sweeps() const {
+  COPPICE_ASSIGN_OR_RETURN(std::vector<std::string> names, Names(""));
+  const auto is_no_folder = [this](const std::string& name) {
+    struct stat info;
+    return ::fstatat(root_, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0 ||
+           !S_ISDIR(info.st_mode);
+  };
+  names.erase(std::remove_if(names.begin(), names.end(), is_no_folder), names.end());
+  return names;
+}
+
+absl::StatusOr<std::vector<JobId>> CheckpointTree::Jobs(const std::string& sweep) const {
+  COPPICE_ASSIGN_OR_RETURN(const std::vector<std::string> names, Names(sweep));
+  std::vector<JobId> jobs;
+  for (const std::string& name : names) {
+    if (const auto job = ParseJobFolder(name); job.has_value()) jobs.push_back(*job);
+  }
+  std::sort(jobs.begin(), jobs.end());
+  return jobs;
+}
+
+absl::StatusOr<FoundJob> CheckpointTree::Look(const std::string& sweep, JobId job) const {
+  FoundJob found{sweep, job, {}, {}};
+  const std::string base = absl::StrCat(sweep, "/", job);
+  COPPICE_ASSIGN_OR_RETURN(const std::vector<std::string> attempts, Names(base));
+  for (const std::string& attempt : attempts) {
+    if (!ParseEpochFolder(attempt).has_value()) continue;
+    const std::string path = absl::StrCat(base, "/", attempt);
+    const absl::StatusOr<int> fd = OpenFolder(path);
+    if (!fd.ok()) continue;  // no folder, a link, or gone meanwhile
+    const absl::Cleanup close = [&fd] { ::close(*fd); };
+    struct stat info;
+    if (::fstat(*fd, &info) != 0) continue;
+    found.folders.push_back(Describe(path, info));
+    COPPICE_ASSIGN_OR_RETURN(const std::vector<std::string> names, Names(path));
+    for (const std::string& name : names) {
+      if (::fstatat(*fd, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) continue;
+      if (S_ISREG(info.st_mode)) {
+        found.files.push_back(Describe(absl::StrCat(path, "/", name), info));
+      }
+    }
+  }
+  return found;
+}
+
+absl::Status CheckpointTree::RemoveFile(const std::string& path) const {
+  const auto [folder, name] = Split(path);
+  COPPICE_ASSIGN_OR_RETURN(const int fd, OpenFolder(folder));
+  const absl::Cleanup close = [fd = fd] { ::close(fd); };
+  if (::unlinkat(fd, name.c_str(), 0) == 0 || errno == ENOENT) return absl::OkStatus();
+  return ErrnoToStatus(errno, absl::StrCat("cannot remove ", path));
+}
+
+absl::StatusOr<bool> CheckpointTree::RemoveIfEmpty(const std::string& path) const {
+  const auto [folder, name] = Split(path);
+  COPPICE_ASSIGN_OR_RETURN(const int fd, OpenFolder(folder));
+  const absl::Cleanup close = [fd = fd] { ::close(fd); };
+  if (::unlinkat(fd, name.c_str(), AT_REMOVEDIR) == 0) return true;
+  if (errno == ENOTEMPTY || errno == EEXIST || errno == ENOENT) return false;
+  return ErrnoToStatus(errno, absl::StrCat("cannot remove folder ", path));
+}
+
+}  // namespace coppice::core

@@ -1,0 +1,33 @@
+#ifndef COPPICE_COORDINATOR_CORE_RESTORE_H_
+#define COPPICE_COORDINATOR_CORE_RESTORE_H_
+
+#include <cstdint>
+
+#include "absl/status/statusor.h"
+#include "common/base/clock.h"
+#include "coordinator/core/store.h"
+
+namespace coppice::core {
+
+struct RestoreSummary {
+  uint64_t sweeps = 0;
+  uint64_t jobs = 0;
+  uint64_t unfinished = 0;
+  uint64_t released = 0;  // were RUNNING when the backup was taken
+  Epoch epoch_floor = 0;
+};
+
+// Turns the data of a backup, made at `backup_ms` (0: not known), into data that a coordinator can
+// go on from, before the first coordinator opens it. Since the backup epochs were granted that it
+// does not know, and their workers may be alive: a job that got the same number again would take
+// their rows for its own. So (1) every epoch from now on lies above a floor that no coordinator has
+// reached: the wall time in milliseconds, since no job is granted a thousand times a second for
+// long; it holds for jobs submitted later, too, whose ids the lost data may have used. (2) Every
+// RUNNING job goes back to PENDING, with an event that says so. One transaction.
+// FAILED_PRECONDITION: the clock stands before the backup or before an earlier restore, so the
+// floor would prove nothing. Otherwise the codes of Store.
+absl::StatusOr<RestoreSummary> PrepareRestored(Store& store, Clock& clock, int64_t backup_ms);
+
+}  // namespace coppice::core
+
+#endif  // COPPICE_COORDINATOR_CORE_RESTORE_H_

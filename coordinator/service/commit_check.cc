@@ -1,0 +1,113 @@
+#include "coordinator/service/commit_check.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <iterator>
+#include <memory>
+#include <utility>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/str_cat.h"
+#include "common/base/files.h"
+
+namespace coppice::service {
+namespace {
+
+// How long after a failed look the next one comes.
+constexpr absl::Duration kPauses[] = {absl::Milliseconds(250), absl::Seconds(1), absl::Seconds(2)};
+
+// One commit on its way: look, look again, decide. Shared by the callbacks, one of which is out at
+// a time.
+class Check : public std::enable_shared_from_this<Check> {
+ public:
+  Check(const TransferContext& context, core::CheckpointCommit commit,
+        core::Coordinator::DoneStatus done)
+      : context_(context), commit_(std::move(commit)), done_(std::move(done)) {}
+
+  void Look() {
+    const bool queued = context_.io->Add([self = shared_from_this()] {
+      self->Looked(CheckCheckpointFile(self->context_.files->PathOf(self->commit_.path),
+                                       self->commit_.bytes));
+    });
+    if (!queued) done_(absl::UnavailableError("the coordinator is shutting down"));
+  }
+
+ private:
+  void Looked(absl::Status seen) {
+    if (seen.ok()) return context_.core->CommitCheckpoint(commit_, done_);
+    seen_ = std::move(seen);
+    // Who is not to commit, or need not, is told at once.
+    looks_ == 0 ? AskCore() : LookAgain();
+  }
+
+  void LookAgain() {
+    if (looks_ == std::size(kPauses)) return done_(Refusal());
+    context_.clock->Schedule(kPauses[looks_++], [self = shared_from_this()] { self->Look(); });
+  }
+
+  void AskCore() {
+    context_.core->CheckLease(commit_.worker_id, commit_.lease,
+                              [self = shared_from_this()](absl::Status current) {
+                                if (!current.ok()) return self->done_(std::move(current));
+                                self->FindOvertaker();
+                              });
+  }
+
+  void FindOvertaker() {
+    context_.core->GetJob(
+        commit_.lease.job_id,
+        [self = shared_from_this()](const absl::StatusOr<core::JobDetails>& details) {
+          if (!details.ok()) return self->done_(details.status());
+          const auto overtakes = [&](const core::Checkpoint& checkpoint) {
+            return checkpoint.epoch == self->commit_.lease.epoch &&
+                   checkpoint.step > self->commit_.step;
+          };
+          if (std::any_of(details->checkpoints.begin(), details->checkpoints.end(), overtakes)) {
+            return self->done_(absl::OkStatus());
+          }
+          self->LookAgain();
+        });
+  }
+
+  absl::Status Refusal() const {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the coordinator does not see the checkpoint of step ", commit_.step, " of job ",
+        commit_.lease.job_id, " as its worker does (", seen_.message(),
+        "): --checkpoint-dir of worker and coordinator must be the same folder of one filesystem; "
+        "without it on the worker, checkpoints travel over the connection"));
+  }
+
+  const TransferContext context_;
+  const core::CheckpointCommit commit_;
+  const core::Coordinator::DoneStatus done_;
+  size_t looks_ = 0;
+  absl::Status seen_;
+};
+
+}  // namespace
+
+absl::Status CheckCheckpointFile(const std::string& path, uint64_t bytes) {
+  // Opening, unlike stat, makes a network filesystem ask its server.
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+  if (fd < 0) return ErrnoToStatus(errno, absl::StrCat("cannot open ", path));
+  const absl::Cleanup close = [fd] { ::close(fd); };
+  struct stat info;
+  if (::fstat(fd, &info) != 0) return ErrnoToStatus(errno, absl::StrCat("cannot read ", path));
+  if (!S_ISREG(info.st_mode)) {
+    return absl::FailedPreconditionError(absl::StrCat(path, " is not a regular file"));
+  }
+  if (static_cast<uint64_t>(info.st_size) == bytes) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat(path, " has ", info.st_size, " bytes instead of ", bytes));
+}
+
+void CommitFromSharedFolder(const TransferContext& context, core::CheckpointCommit commit,
+                            core::Coordinator::DoneStatus done) {
+  std::make_shared<Check>(context, std::move(commit), std::move(done))->Look();
+}
+
+}  // namespace coppice::service

@@ -1,0 +1,32 @@
+#include "coordinator/store/database_lock.h"
+
+#include <unistd.h>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status_macros.h"
+
+namespace coppice::store {
+
+std::string FolderOf(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+// FileLock creates its file, so it also finds out whether the folder can be written.
+absl::StatusOr<FileLock> LockDatabase(const std::string& path) {
+  const std::string folder = FolderOf(path);
+  if (folder != ".") COPPICE_RETURN_IF_ERROR(MakeDirectories(folder));
+  auto lock = FileLock::Acquire(path + ".lock");
+  if (absl::IsFailedPrecondition(lock.status())) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "another process uses ", path, ": stop it first, or choose another data directory"));
+  }
+  if (!lock.ok()) return lock.status();
+  if (FileExists(path) && ::access(path.c_str(), W_OK) != 0) {
+    return absl::PermissionDeniedError(absl::StrCat("cannot write ", path));
+  }
+  return lock;
+}
+
+}  // namespace coppice::store
