@@ -13,6 +13,7 @@
 #include "common/base/clock.h"
 #include "common/base/files.h"
 #include "common/base/logging.h"
+#include "common/base/process.h"
 #include "common/base/status_macros.h"
 #include "coordinator/core/coordinator.h"
 #include "coordinator/service/checkpoint_files.h"
@@ -160,6 +161,7 @@ int Fail(const absl::Status& status, int code) {
 
 int Main(int argc, char** argv) {
   const sigset_t signals = BlockSignals();
+  SkipLockOrderChecks();
   CLI::App app(
       "The head of a Coppice installation: plans sweeps, grants leases, records what workers "
       "report.",
@@ -175,6 +177,7 @@ int Main(int argc, char** argv) {
     return Fail(absl::InvalidArgumentError("--data-dir is empty"), kUsage);
   const absl::Status logging = InitLogging("coordinator", flags.log_level);
   if (!logging.ok()) return Fail(logging, kUsage);
+  spdlog::debug("up to {} files may be open", RaiseFileLimit());
   const absl::StatusOr<core::CoordinatorOptions> options = MakeCoreOptions(flags);
   if (!options.ok()) return Fail(options.status(), kUsage);
   const absl::Status address = service::Server::CheckAddress(flags.listen, flags.insecure);

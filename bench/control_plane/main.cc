@@ -1,6 +1,5 @@
 // bench_control_plane: how much one coordinator bears, measured over real gRPC on a real database.
 #include <stdlib.h>
-#include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
@@ -11,6 +10,7 @@
 #include "bench/control_plane/bench.h"
 #include "bench/control_plane/machine.h"
 #include "common/base/logging.h"
+#include "common/base/process.h"
 
 namespace coppice::bench {
 namespace {
@@ -67,15 +67,8 @@ void MakeQuick(const CLI::App& app, Options* options) {
   unless_given("--rate", &options->rate, 400.0);
 }
 
-// A connection a worker needs as many files.
-void RaiseFileLimit() {
-  struct rlimit limit = {};
-  ::getrlimit(RLIMIT_NOFILE, &limit);
-  limit.rlim_cur = limit.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 int Main(int argc, char** argv) {
+  SkipLockOrderChecks();
   CLI::App app("Drives a real coordinator with simulated workers and prints what it bears.",
                "bench_control_plane");
   Options options;

@@ -101,6 +101,12 @@ class Database {
   // One or more statements without parameters.
   absl::Status Execute(const std::string& sql);
   absl::StatusOr<int64_t> PragmaInt(const std::string& name);
+  // Copies from the WAL into the file what no reader forbids (SQLITE_CHECKPOINT_PASSIVE). OK also
+  // when another connection does that now.
+  absl::Status Checkpoint();
+  // Each commit leaves in `frames` how many the WAL has; SQLite checkpoints no more by itself.
+  // Null: no more of that either. Not to be called inside a transaction.
+  void OnWalCommit(int* frames);
 
   int changes() const { return sqlite3_changes(db_); }
   int64_t last_insert_rowid() const { return sqlite3_last_insert_rowid(db_); }
