@@ -177,7 +177,8 @@ int Main(int argc, char** argv) {
     return Fail(absl::InvalidArgumentError("--data-dir is empty"), kUsage);
   const absl::Status logging = InitLogging("coordinator", flags.log_level);
   if (!logging.ok()) return Fail(logging, kUsage);
-  spdlog::debug("up to {} files may be open", RaiseFileLimit());
+  const uint64_t files = RaiseFileLimit();
+  spdlog::debug("up to {} files may be open", files);
   const absl::StatusOr<core::CoordinatorOptions> options = MakeCoreOptions(flags);
   if (!options.ok()) return Fail(options.status(), kUsage);
   const absl::Status address = service::Server::CheckAddress(flags.listen, flags.insecure);

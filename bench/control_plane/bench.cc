@@ -108,17 +108,20 @@ absl::Status Bench::RegisterAndHold() {
 }
 
 void Bench::Idle() {
-  StatusProbe probe(options_, process_.address());
+  fleet_->TakeHeartbeatLatencies();
+  const absl::Time start = absl::Now();
   const double client_cpu = OwnCpuSeconds(), server_cpu = CpuSecondsOf(process_.pid());
   absl::SleepFor(std::max(seconds(0.5), absl::Seconds(std::min(options_.heartbeat, 10.0))));
-  const double elapsed = std::max(options_.seconds / 2, std::min(options_.heartbeat, 10.0));
+  const double percent = 100 / absl::ToDoubleSeconds(absl::Now() - start);
   table_.Add("CPU with heartbeats alone: coordinator / client",
-             absl::StrCat(Number((CpuSecondsOf(process_.pid()) - server_cpu) / elapsed * 100), " / ",
-                          Number((OwnCpuSeconds() - client_cpu) / elapsed * 100), " % of a core"));
-  AddStatus("idle", probe.Stop());
-  Latencies beats = fleet_->TakeHeartbeatLatencies();
+             absl::StrCat(Number((CpuSecondsOf(process_.pid()) - server_cpu) * percent), " / ",
+                          Number((OwnCpuSeconds() - client_cpu) * percent), " % of a core"));
+  const Latencies beats = fleet_->TakeHeartbeatLatencies();
   table_.Add("heartbeat p50 / p99, idle",
              absl::StrCat(Number(beats.Quantile(0.5)), " / ", Number(beats.Quantile(0.99)), " ms"));
+  StatusProbe probe(options_, process_.address());
+  absl::SleepFor(seconds(0.5));
+  AddStatus("idle", probe.Stop());
   Say("idle");
 }
 

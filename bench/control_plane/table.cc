@@ -16,11 +16,12 @@ std::string Number(double value) {
   }
   std::string text = absl::StrFormat("%.0f", value);
   const size_t first = text[0] == '-' ? 1 : 0;
-  for (size_t at = text.size(); at > first + 3;) {
-    at -= 3;
-    text.insert(at, ",");
+  std::string grouped;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (i > first && (text.size() - i) % 3 == 0) grouped += ',';
+    grouped += text[i];
   }
-  return text;
+  return grouped;
 }
 
 void Table::Judge(std::string what, double figure, const std::string& target, const char* unit,
