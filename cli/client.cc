@@ -3,6 +3,7 @@
 #include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
 
+#include <algorithm>
 #include <set>
 
 #include "absl/base/thread_annotations.h"
@@ -22,6 +23,8 @@ constexpr absl::Duration kQuick = absl::Seconds(30);
 // Planning, cancelling or retrying millions of jobs is one transaction.
 constexpr absl::Duration kBulk = absl::Minutes(10);
 constexpr absl::Duration kTransfer = absl::Hours(6);
+// How long an overloaded coordinator is asked again.
+constexpr absl::Duration kBusyPatience = absl::Seconds(15);
 constexpr absl::Duration kFollowLog = absl::Hours(30 * 24);
 // A follower asks again after this long; a dead peer is noticed by keepalive much sooner.
 constexpr absl::Duration kFollow = absl::Hours(1);
@@ -42,12 +45,21 @@ class Client::Calls {
   absl::StatusOr<Response> Unary(grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
                                                               Response*),
                                  const Request& request, absl::Duration deadline) {
-    Response response;
-    const absl::Status status = Run(deadline, [&](grpc::ClientContext* context) {
-      return (stub_.get()->*method)(context, request, &response);
-    });
-    if (!status.ok()) return rpc::ExplainCallError(status, address_);
-    return response;
+    Clock* const clock = Clock::Real();
+    const absl::Duration give_up = clock->Monotonic() + std::min(deadline, kBusyPatience);
+    Backoff backoff(absl::Milliseconds(200), absl::Seconds(2));
+    for (;;) {
+      Response response;
+      const absl::Status status = Run(deadline, [&](grpc::ClientContext* context) {
+        return (stub_.get()->*method)(context, request, &response);
+      });
+      if (status.ok()) return response;
+      // RESOURCE_EXHAUSTED: it was not begun, and may be later.
+      if (!absl::IsResourceExhausted(status) || clock->Monotonic() > give_up ||
+          !Pause(backoff.Next())) {
+        return rpc::ExplainCallError(status, address_);
+      }
+    }
   }
 
   // The raw status of a server stream; OK also when `each` ended it.

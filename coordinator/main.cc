@@ -13,6 +13,7 @@
 #include "common/base/clock.h"
 #include "common/base/files.h"
 #include "common/base/logging.h"
+#include "common/base/process.h"
 #include "common/base/status_macros.h"
 #include "coordinator/commands/backup.h"
 #include "coordinator/commands/restore.h"
@@ -182,6 +183,7 @@ int Fail(const absl::Status& status, int code) {
 }
 
 int Main(int argc, char** argv) {
+  SkipLockOrderChecks();
   CLI::App app(
       "The head of a Coppice installation: plans sweeps, grants leases, records what workers "
       "report.",
@@ -206,6 +208,8 @@ int Main(int argc, char** argv) {
   const sigset_t signals = BlockSignals();
   const absl::Status logging = InitLogging("coordinator", flags.log_level);
   if (!logging.ok()) return Fail(logging, kUsage);
+  const uint64_t files = RaiseFileLimit();
+  spdlog::debug("up to {} files may be open", files);
   const absl::StatusOr<core::CoordinatorOptions> options = MakeCoreOptions(flags);
   if (!options.ok()) return Fail(options.status(), kUsage);
   const absl::StatusOr<core::GarbageOptions> garbage =

@@ -9,6 +9,7 @@
 #include "coordinator/core/commands.h"
 #include "coordinator/core/engine.h"
 #include "coordinator/core/queries.h"
+#include "coordinator/core/sizes.h"
 
 namespace coppice::core {
 namespace {
@@ -31,11 +32,12 @@ class CoordinatorImpl : public Coordinator {
   // -- clients
 
   void SubmitSweep(SweepSpec spec, uint32_t pack_width, Done<SubmitResult> done) override {
+    const size_t bytes = BytesOf(spec);
     engine_.Write<SubmitResult>(
         [spec = std::move(spec), pack_width](Transaction& tx) {
           return core::SubmitSweep(tx, spec, pack_width);
         },
-        std::move(done));
+        std::move(done), bytes);
   }
   void PlanSweep(SweepSpec spec, uint32_t pack_width, Done<Plan> done) override {
     engine_.Read<Plan>([spec = std::move(spec), pack_width](
@@ -125,27 +127,30 @@ class CoordinatorImpl : public Coordinator {
   // -- workers
 
   void Register(WorkerInfo info, std::vector<HeldLease> held, Done<Registration> done) override {
+    const size_t bytes = BytesOf(held);
     engine_.Write<Registration>([info = std::move(info), held = std::move(held), id = RandomId()](
                                     Transaction& tx) { return RegisterWorker(tx, info, held, id); },
-                                std::move(done));
+                                std::move(done), bytes);
   }
   void AcquireLeases(AcquireRequest request, std::function<bool()> cancelled,
                      Done<LeaseGrant> done) override;
   void Heartbeat(std::string worker_id, std::vector<HeldLease> held, bool draining,
                  Done<HeartbeatResult> done) override {
+    const size_t bytes = BytesOf(held);
     engine_.Write<HeartbeatResult>(
         [worker_id = std::move(worker_id), held = std::move(held), draining](Transaction& tx) {
           return TakeHeartbeat(tx, worker_id, held, draining);
         },
-        std::move(done));
+        std::move(done), bytes);
   }
   void Append(std::string worker_id, std::vector<Record> records,
               Done<std::vector<RecordAck>> done) override {
+    const size_t bytes = BytesOf(records);
     engine_.Write<std::vector<RecordAck>>(
         [worker_id = std::move(worker_id), records = std::move(records)](Transaction& tx) {
           return AppendRecords(tx, worker_id, records);
         },
-        std::move(done));
+        std::move(done), bytes);
   }
   void CommitCheckpoint(CheckpointCommit commit, DoneStatus done) override {
     engine_.WriteStatus([commit = std::move(commit)](
@@ -166,8 +171,9 @@ class CoordinatorImpl : public Coordinator {
         std::move(done));
   }
   void FailJob(AttemptEnd end, DoneStatus done) override {
+    const size_t bytes = BytesOf(end);
     engine_.WriteStatus([end = std::move(end)](Transaction& tx) { return core::FailJob(tx, end); },
-                        std::move(done));
+                        std::move(done), bytes);
   }
   void ReleaseLease(AttemptEnd end, DoneStatus done) override {
     engine_.WriteStatus(
@@ -193,6 +199,7 @@ class CoordinatorImpl : public Coordinator {
 // Each part is a command of its own, so that others get their turn in between.
 void CoordinatorImpl::WriteInParts(Part part, std::shared_ptr<const JobFilter> filter, JobId after,
                                    uint64_t changed, Done<uint64_t> done) {
+  const size_t bytes = BytesOf(*filter);
   engine_.Write<BulkPart>(
       [part, filter, after](Transaction& tx) { return part(tx, *filter, after); },
       [this, part, filter, changed, done = std::move(done)](absl::StatusOr<BulkPart> result) {
@@ -200,7 +207,8 @@ void CoordinatorImpl::WriteInParts(Part part, std::shared_ptr<const JobFilter> f
         const uint64_t so_far = changed + result->changed;
         if (result->next_after == 0) return done(so_far);
         WriteInParts(part, filter, result->next_after, so_far, done);
-      });
+      },
+      bytes);
 }
 
 void CoordinatorImpl::AcquireLeases(AcquireRequest request, std::function<bool()> cancelled,
@@ -215,6 +223,7 @@ void CoordinatorImpl::AcquireLeases(AcquireRequest request, std::function<bool()
   auto call = std::make_shared<Call>(
       Call{std::move(request), std::move(cancelled), std::move(done), {}, false});
   Command command;
+  command.ahead = true;
   command.run = [this, call](Transaction& tx) -> absl::Status {
     COPPICE_ASSIGN_OR_RETURN(call->grant, BeginAcquire(tx, call->request));
     if (call->grant.has_value()) return absl::OkStatus();

@@ -23,7 +23,13 @@ struct CoordinatorOptions {
   absl::Duration heartbeat_interval = absl::Seconds(10);
   std::string checkpoint_root;
   int reader_threads = 2;
-  size_t max_queued_commands = 100'000;
+  // Bounds on what may wait; past them a call is refused with RESOURCE_EXHAUSTED. Commands count from when they are taken until they are answered,
+  // their bytes as far as their size is the caller's to choose. Two seconds of work, and every worker of a large cluster that registers at once.
+  size_t max_queued_commands = 20'000;
+  size_t max_queued_bytes = 64 << 20;
+  size_t max_queued_reads = 2'000;
+  // Lease requests that wait for work; of one worker at most twice its slots.
+  size_t max_waiting_requests = 50'000;
 };
 
 // What a watcher hears, in commit order. `job` is set for a change of one job; otherwise `summary` is.
@@ -41,7 +47,7 @@ class Subscription {
 
 // Purpose: every decision about sweeps, jobs, leases, metrics and checkpoints.
 // Owner: main; it outlives the gRPC server. Thread-safe: every method may be called from any thread, returns at once, and calls `done` exactly once
-// on a thread of the core (never inline while a lock is held); `done` must not block.
+// on a thread of the core, or, when the call is refused because too much waits, before it returns (so do not hold a lock that `done` takes); `done` must not block.
 // Writes run on one writer thread, many to a transaction; `done(OK)` follows COMMIT (synchronous=FULL), so what it says is durable. Reads use their own
 // connections and see only committed state.
 // Failure codes: INVALID_ARGUMENT, NOT_FOUND (sweep, job, worker), ALREADY_EXISTS (another sweep with this name), ABORTED (stale epoch),

@@ -42,8 +42,7 @@ absl::Status Engine::Start() {
   };
   hooks.end_turn = [this] { EndTurn(); };
   hooks.closing = [this] { AnswerWaiters(memory_.waiters.TakeAll()); };
-  writer_ = std::make_shared<Writer>(&store_, &clock_, &memory_,
-                                     memory_.options.max_queued_commands, std::move(hooks));
+  writer_ = std::make_shared<Writer>(&store_, &clock_, &memory_, std::move(hooks));
   writer_->Start();
   return absl::OkStatus();
 }
@@ -61,29 +60,34 @@ void Engine::Shutdown() {
 void Engine::Submit(Command command) {
   auto finish = command.finish;
   const absl::Status status = writer_->Submit(std::move(command));
-  if (!status.ok()) writer_->Reply([finish = std::move(finish), status] { finish(status); });
+  // At once: a queue of refusals would have no bound.
+  if (!status.ok()) finish(status);
 }
 
 void Engine::WriteStatus(std::function<absl::Status(Transaction&)> body,
-                         Coordinator::DoneStatus done) {
-  Submit({std::move(body), [done = std::move(done)](const absl::Status& status) { done(status); }});
+                         Coordinator::DoneStatus done, size_t bytes) {
+  Command command;
+  command.run = std::move(body);
+  command.finish = [done = std::move(done)](const absl::Status& status) { done(status); };
+  command.bytes = bytes;
+  Submit(std::move(command));
 }
 
 void Engine::QueueRead(std::function<absl::Status(ReadTransaction&)> body,
                        std::function<void(const absl::Status&)> done) {
   absl::Status refused;
-  if (queued_reads_.fetch_add(1) >= memory_.options.max_queued_commands) {
+  if (queued_reads_.fetch_add(1) >= memory_.options.max_queued_reads) {
     refused = absl::ResourceExhaustedError("too many queries are waiting: try again later");
   } else if (!readers_.Add([this, body = std::move(body), done] {
                const absl::Status status = store_.Read(body);
-               queued_reads_.fetch_sub(1);
                done(status);
+               queued_reads_.fetch_sub(1);
              })) {
     refused = absl::UnavailableError("the coordinator is shutting down");
   }
   if (refused.ok()) return;
   queued_reads_.fetch_sub(1);
-  writer_->Reply([done = std::move(done), refused] { done(refused); });
+  done(refused);
 }
 
 std::vector<Command> Engine::PlanDue() {
@@ -93,12 +97,13 @@ std::vector<Command> Engine::PlanDue() {
   due_failed_ = !due.empty();  // until a later call in this turn finds it done
   std::vector<Command> commands;
   for (const LeaseRef& lease : due) {
-    commands.push_back({[lease](Transaction& tx) { return ExpireLease(tx, lease); },
-                        [lease](const absl::Status& status) {
-                          if (status.ok()) return;
-                          spdlog::error("cannot end the lease of job {}: {}", lease.job_id,
-                                        status.ToString());
-                        }});
+    Command command;
+    command.run = [lease](Transaction& tx) { return ExpireLease(tx, lease); };
+    command.finish = [lease](const absl::Status& status) {
+      if (status.ok()) return;
+      spdlog::error("cannot end the lease of job {}: {}", lease.job_id, status.ToString());
+    };
+    commands.push_back(std::move(command));
   }
   return commands;
 }

@@ -25,7 +25,7 @@ namespace coppice::core {
 // Purpose: the machinery behind Coordinator: the writer runs commands, reader threads answer
 // queries, the hub tells watchers, one timer wakes the writer for what is due by the clock. Owner:
 // the coordinator. Thread-safe, unless said otherwise. Every Done is called exactly once, on the
-// reply thread or a reader thread.
+// reply thread or a reader thread; when the call is refused, on the caller's.
 // 1. Start recovers memory from the store and begins to work. 2. Shutdown refuses what comes,
 // finishes what is queued.
 class Engine {
@@ -40,9 +40,11 @@ class Engine {
   void Shutdown();
 
   // Runs `body` on the writer thread, in a savepoint of its own; `done` after COMMIT.
+  // `bytes`: what the call holds, as far as its caller decides.
   template <typename T>
-  void Write(std::function<absl::StatusOr<T>(Transaction&)> body, Done<T> done);
-  void WriteStatus(std::function<absl::Status(Transaction&)> body, Coordinator::DoneStatus done);
+  void Write(std::function<absl::StatusOr<T>(Transaction&)> body, Done<T> done, size_t bytes = 0);
+  void WriteStatus(std::function<absl::Status(Transaction&)> body, Coordinator::DoneStatus done,
+                   size_t bytes = 0);
   void Submit(Command command);
   // Runs `body` on a reader thread, on one snapshot.
   template <typename T>
@@ -79,9 +81,11 @@ class Engine {
 };
 
 template <typename T>
-void Engine::Write(std::function<absl::StatusOr<T>(Transaction&)> body, Done<T> done) {
+void Engine::Write(std::function<absl::StatusOr<T>(Transaction&)> body, Done<T> done,
+                   size_t bytes) {
   auto result = std::make_shared<std::optional<T>>();
   Command command;
+  command.bytes = bytes;
   command.run = [body = std::move(body), result](Transaction& tx) -> absl::Status {
     COPPICE_ASSIGN_OR_RETURN(*result, body(tx));
     return absl::OkStatus();

@@ -9,8 +9,16 @@ namespace coppice::core {
 
 void FileRemover::Remove(std::vector<Checkpoint> checkpoints) {
   if (root_.empty() || checkpoints.empty()) return;
+  const size_t count = checkpoints.size();
+  if (pending_.fetch_add(count) + count > kMaxPending) {
+    pending_.fetch_sub(count);
+    spdlog::warn("{} old checkpoints are left where they are: {} others wait to be removed", count,
+                 kMaxPending);
+    return;
+  }
   executor_.Add([this, checkpoints = std::move(checkpoints)] {
     for (const Checkpoint& checkpoint : checkpoints) RemoveOne(checkpoint);
+    pending_.fetch_sub(checkpoints.size());
   });
 }
 

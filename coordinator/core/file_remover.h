@@ -1,6 +1,8 @@
 #ifndef COPPICE_COORDINATOR_CORE_FILE_REMOVER_H_
 #define COPPICE_COORDINATOR_CORE_FILE_REMOVER_H_
 
+#include <atomic>
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -10,10 +12,13 @@
 namespace coppice::core {
 
 // Purpose: deletes the files of checkpoints that retention dropped, after the commit that dropped
-// them. Best effort: what a crash leaves behind is found in the store at the next start. Owner: the
+// them. Best effort: what a crash leaves behind is found in the store at the next start, and when
+// kMaxPending files wait (a filesystem that hangs) more are left where they are. Owner: the
 // coordinator. Thread-safe; nothing blocks the caller.
 class FileRemover {
  public:
+  static constexpr size_t kMaxPending = 100'000;
+
   // An empty root: nothing is ever removed.
   explicit FileRemover(std::string root) : root_(std::move(root)) {}
 
@@ -24,6 +29,7 @@ class FileRemover {
   void RemoveOne(const Checkpoint& checkpoint);
 
   const std::string root_;
+  std::atomic<size_t> pending_{0};
   Executor executor_{1};
 };
 

@@ -93,6 +93,26 @@ Command GrantCommand(Waiter waiter, Scheduler::Pick pick) {
   return command;
 }
 
+// Room for one more that waits. A slot waits once; the second place is for a request whose caller
+// has gone away without a word.
+absl::Status CheckMayWait(const Transaction& tx, const WorkerEntry& worker,
+                          const AcquireRequest& request) {
+  const Waiters& waiters = tx.memory().waiters;
+  const std::string& name = worker.row.info.name;
+  if (waiters.Has(name, request.request_id)) return absl::OkStatus();
+  if (waiters.CountOf(name) >= 2 * std::max(1u, worker.row.info.slots)) {
+    return absl::ResourceExhaustedError(absl::StrCat("worker ", name, " has ",
+                                                     waiters.CountOf(name),
+                                                     " requests waiting for work already"));
+  }
+  if (waiters.size() >= tx.memory().options.max_waiting_requests) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("the coordinator is overloaded: ", waiters.size(),
+                     " requests wait for work; try again later"));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<std::optional<LeaseGrant>> BeginAcquire(Transaction& tx,
@@ -118,7 +138,10 @@ absl::StatusOr<std::optional<LeaseGrant>> BeginAcquire(Transaction& tx,
     grant.run_json = group->spec.run_json;
     grant.leases.push_back(MakeLease(job, *group, std::move(resume)));
   }
-  if (grant.leases.empty()) return std::optional<LeaseGrant>();
+  if (grant.leases.empty()) {
+    COPPICE_RETURN_IF_ERROR(CheckMayWait(tx, *worker, request));
+    return std::optional<LeaseGrant>();
+  }
   return std::optional<LeaseGrant>(std::move(grant));
 }
 
@@ -126,14 +149,13 @@ std::vector<Command> PlanGrants(Memory& memory,
                                 const std::function<void(std::function<void()>)>& reply) {
   std::vector<Command> commands;
   absl::flat_hash_set<JobId> taken;
-  auto& queue = memory.waiters.queue();
-  for (auto it = queue.begin(); it != queue.end() && commands.size() < kMaxGrantsPerBatch;) {
+  Waiters& waiters = memory.waiters;
+  for (auto it = waiters.begin(); it != waiters.end() && commands.size() < kMaxGrantsPerBatch;) {
     const WorkerEntry* worker = memory.workers.FindById(it->request.worker_id);
     if (worker == nullptr) {
-      reply([done = std::move(it->done)] {
+      reply([done = waiters.Take(it).done] {
         done(absl::NotFoundError("the worker was replaced: register again"));
       });
-      it = queue.erase(it);
       continue;
     }
     if (worker->draining()) {
@@ -144,13 +166,11 @@ std::vector<Command> PlanGrants(Memory& memory,
         memory.scheduler.Choose(it->request.pack_width, taken, memory.grants + commands.size());
     if (!pick.has_value()) break;  // what one cannot have, none can
     if (it->cancelled && it->cancelled()) {
-      reply([done = std::move(it->done)] { done(LeaseGrant()); });
-      it = queue.erase(it);
+      reply([done = waiters.Take(it).done] { done(LeaseGrant()); });
       continue;
     }
     taken.insert(pick->jobs.begin(), pick->jobs.end());
-    commands.push_back(GrantCommand(std::move(*it), *pick));
-    it = queue.erase(it);
+    commands.push_back(GrantCommand(waiters.Take(it), *pick));
   }
   return commands;
 }

@@ -72,12 +72,22 @@ std::unique_ptr<Subscription> Hub::WatchLog(JobId id, std::function<void()> on_c
   return std::make_unique<EarHandle<std::function<void()>>>(std::move(ear));
 }
 
+void Hub::Queue(std::function<void()> deliver) {
+  const bool queued = delivery_.Add([this, deliver = std::move(deliver)] {
+    deliver();
+    absl::MutexLock lock(&mutex_);
+    --pending_;
+  });
+  if (queued) ++pending_;
+}
+
 void Hub::Publish(const Effects& effects) {
-  absl::MutexLock lock(&mutex_);
+  const auto room = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return pending_ < kMaxPending; };
+  absl::MutexLock lock(&mutex_, absl::Condition(&room));
   if (!sweeps_.empty()) {
     for (const JobRow& row : effects.changed) {
       if (!sweeps_.contains(row.sweep_id)) continue;
-      delivery_.Add([this, row] { DeliverJob(row); });
+      Queue([this, row] { DeliverJob(row); });
       ScheduleSummary(row.sweep_id);
     }
     for (const SweepId id : effects.touched) ScheduleSummary(id);
@@ -90,11 +100,11 @@ void Hub::Publish(const Effects& effects) {
   }
   if (logs_.empty()) return;
   for (const JobId id : effects.logged) {
-    if (logs_.contains(id)) delivery_.Add([this, id] { DeliverLog(id); });
+    if (logs_.contains(id)) Queue([this, id] { DeliverLog(id); });
   }
   for (const JobRow& row : effects.changed) {
     if (!IsOpen(row.state) && logs_.contains(row.id))
-      delivery_.Add([this, id = row.id] { DeliverLog(id); });
+      Queue([this, id = row.id] { DeliverLog(id); });
   }
 }
 

@@ -24,6 +24,7 @@ namespace coppice::core {
 class Hub : public std::enable_shared_from_this<Hub> {
  public:
   static constexpr absl::Duration kSummaryInterval = absl::Seconds(1);
+  static constexpr size_t kMaxPending = 20'000;
 
   Hub(Store* store, Clock* clock, const Memory* memory)
       : store_(*store), clock_(*clock), memory_(*memory) {}
@@ -33,6 +34,7 @@ class Hub : public std::enable_shared_from_this<Hub> {
   std::unique_ptr<Subscription> WatchLog(JobId id, std::function<void()> on_change);
 
   // From the writer, after each commit.
+  // Waits while kMaxPending changes are still to be told, so that they do not pile up.
   void Publish(const Effects& effects);
   // Delivers what is queued, then nothing more.
   void Shutdown();
@@ -65,6 +67,8 @@ class Hub : public std::enable_shared_from_this<Hub> {
   void DeliverSummary(SweepId id, bool last);
   void DeliverFirst(SweepId id, const std::shared_ptr<SweepEar>& ear);
   void DeliverJob(const JobRow& row);
+  // Queues a delivery that counts against kMaxPending.
+  void Queue(std::function<void()> deliver) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void DeliverLog(JobId id);
   absl::StatusOr<SweepChange> ReadChange(SweepId id);
   std::vector<std::shared_ptr<SweepEar>> EarsOf(SweepId id);
@@ -74,6 +78,7 @@ class Hub : public std::enable_shared_from_this<Hub> {
   Clock& clock_;
   const Memory& memory_;  // catalog and leases only
   absl::Mutex mutex_;
+  size_t pending_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::flat_hash_map<SweepId, Watched> sweeps_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<JobId, std::vector<std::shared_ptr<LogEar>>> logs_ ABSL_GUARDED_BY(mutex_);
   Executor delivery_{1};

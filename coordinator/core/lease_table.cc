@@ -5,6 +5,32 @@
 
 namespace coppice::core {
 
+void LeaseTable::AddTo(Totals& totals, const LeaseEntry& entry) const {
+  ++totals.leases;
+  ++totals.workers[entry.worker];
+  totals.stats.workers = totals.workers.size();
+  totals.stats.steps_per_second += entry.steps_per_second;
+  totals.stats.work_per_second += entry.steps_per_second * entry.work_per_step;
+  if (entry.live_step <= entry.stored_step) return;
+  const uint64_t extra = entry.live_step - entry.stored_step;
+  totals.stats.extra_steps[entry.group_id] += extra;
+  totals.stats.extra_work += static_cast<double>(extra) * entry.work_per_step;
+}
+
+void LeaseTable::TakeFrom(Totals& totals, const LeaseEntry& entry) const {
+  --totals.leases;
+  const auto worker = totals.workers.find(entry.worker);
+  if (--worker->second == 0) totals.workers.erase(worker);
+  totals.stats.workers = totals.workers.size();
+  totals.stats.steps_per_second -= entry.steps_per_second;
+  totals.stats.work_per_second -= entry.steps_per_second * entry.work_per_step;
+  if (entry.live_step <= entry.stored_step) return;
+  const uint64_t extra = entry.live_step - entry.stored_step;
+  const auto group = totals.stats.extra_steps.find(entry.group_id);
+  if ((group->second -= extra) == 0) totals.stats.extra_steps.erase(group);
+  totals.stats.extra_work -= static_cast<double>(extra) * entry.work_per_step;
+}
+
 void LeaseTable::Add(LeaseEntry entry, absl::Duration now) {
   Remove({entry.ref.job_id, 0});
   absl::MutexLock lock(&mutex_);
@@ -14,7 +40,7 @@ void LeaseTable::Add(LeaseEntry entry, absl::Duration now) {
   const JobId job = entry.ref.job_id;
   deadlines_.insert({entry.deadline, job});
   by_worker_[entry.worker].insert(job);
-  by_sweep_[entry.sweep_id].insert(job);
+  AddTo(by_sweep_[entry.sweep_id], entry);
   leases_.insert_or_assign(job, std::move(entry));
 }
 
@@ -24,14 +50,13 @@ void LeaseTable::Remove(const LeaseRef& ref) {
   if (it == leases_.end() || (ref.epoch != 0 && it->second.ref.epoch != ref.epoch)) return;
   const LeaseEntry& entry = it->second;
   deadlines_.erase({entry.deadline, ref.job_id});
-  const auto drop = [&](auto& index, const auto& key) {
-    const auto found = index.find(key);
-    if (found == index.end()) return;
-    found->second.erase(ref.job_id);
-    if (found->second.empty()) index.erase(found);
-  };
-  drop(by_worker_, entry.worker);
-  drop(by_sweep_, entry.sweep_id);
+  const auto worker = by_worker_.find(entry.worker);
+  worker->second.erase(ref.job_id);
+  if (worker->second.empty()) by_worker_.erase(worker);
+  const auto sweep = by_sweep_.find(entry.sweep_id);
+  TakeFrom(sweep->second, entry);
+  // Sums of what was added and taken away are exact again.
+  if (sweep->second.leases == 0) by_sweep_.erase(sweep);
   leases_.erase(it);
 }
 
@@ -42,12 +67,15 @@ bool LeaseTable::Renew(const HeldLease& held, const std::string& worker, absl::D
     return false;
   LeaseEntry& entry = it->second;
   deadlines_.erase({entry.deadline, held.lease.job_id});
+  Totals& totals = by_sweep_.at(entry.sweep_id);
+  TakeFrom(totals, entry);
   entry.renewed_at = now;
   entry.deadline = now + term_;
   entry.missed = 0;
   entry.live_step = held.step;
   entry.steps_per_second =
       std::isfinite(held.steps_per_second) ? std::max(0.0, held.steps_per_second) : 0;
+  AddTo(totals, entry);
   deadlines_.insert({entry.deadline, held.lease.job_id});
   return true;
 }
@@ -62,7 +90,11 @@ int LeaseTable::Miss(const LeaseRef& ref) {
 void LeaseTable::SetStoredStep(const LeaseRef& ref, uint32_t step) {
   absl::MutexLock lock(&mutex_);
   const auto it = leases_.find(ref.job_id);
-  if (it != leases_.end() && it->second.ref == ref) it->second.stored_step = step;
+  if (it == leases_.end() || it->second.ref != ref) return;
+  Totals& totals = by_sweep_.at(it->second.sweep_id);
+  TakeFrom(totals, it->second);
+  it->second.stored_step = step;
+  AddTo(totals, it->second);
 }
 
 std::optional<LeaseEntry> LeaseTable::Find(JobId job) const {
@@ -105,23 +137,8 @@ std::optional<absl::Duration> LeaseTable::NextDeadline() const {
 
 LiveStats LeaseTable::Live(SweepId sweep) const {
   absl::MutexLock lock(&mutex_);
-  LiveStats live;
   const auto it = by_sweep_.find(sweep);
-  if (it == by_sweep_.end()) return live;
-  absl::flat_hash_set<std::string> workers;
-  for (const JobId job : it->second) {
-    const LeaseEntry& entry = leases_.at(job);
-    if (entry.live_step > entry.stored_step) {
-      const uint64_t extra = entry.live_step - entry.stored_step;
-      live.extra_steps[entry.group_id] += extra;
-      live.extra_work += static_cast<double>(extra) * entry.work_per_step;
-    }
-    live.steps_per_second += entry.steps_per_second;
-    live.work_per_second += entry.steps_per_second * entry.work_per_step;
-    workers.insert(entry.worker);
-  }
-  live.workers = workers.size();
-  return live;
+  return it == by_sweep_.end() ? LiveStats() : it->second.stats;
 }
 
 std::vector<SweepId> LeaseTable::SweepsOf(const std::string& worker) const {

@@ -71,7 +71,17 @@ class LeaseTable {
   absl::flat_hash_map<JobId, LeaseEntry> leases_ ABSL_GUARDED_BY(mutex_);
   std::set<std::pair<absl::Duration, JobId>> deadlines_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<std::string, std::set<JobId>> by_worker_ ABSL_GUARDED_BY(mutex_);
-  absl::flat_hash_map<SweepId, std::set<JobId>> by_sweep_ ABSL_GUARDED_BY(mutex_);
+  // What Live answers, kept up to date: a sweep may have a hundred thousand leases, and people ask
+  // once a second.
+  struct Totals {
+    LiveStats stats;
+    size_t leases = 0;
+    absl::flat_hash_map<std::string, size_t> workers;
+  };
+  void AddTo(Totals& totals, const LeaseEntry& entry) const;
+  void TakeFrom(Totals& totals, const LeaseEntry& entry) const;
+
+  absl::flat_hash_map<SweepId, Totals> by_sweep_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace coppice::core

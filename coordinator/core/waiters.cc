@@ -1,29 +1,43 @@
 #include "coordinator/core/waiters.h"
 
-#include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace coppice::core {
 
 std::optional<Waiter> Waiters::Add(Waiter waiter) {
-  for (Waiter& present : queue_) {
-    if (present.worker != waiter.worker || present.request.request_id != waiter.request.request_id)
-      continue;
-    return std::exchange(present, std::move(waiter));
+  waiter.number = next_number_++;
+  const std::pair<absl::Duration, uint64_t> place = {waiter.deadline, waiter.number};
+  const auto present = by_request_.find({waiter.worker, waiter.request.request_id});
+  if (present != by_request_.end()) {
+    const Queue::iterator it = present->second;
+    by_deadline_.erase({it->deadline, it->number});
+    by_deadline_.emplace(place, it);
+    return std::exchange(*it, std::move(waiter));
   }
   queue_.push_back(std::move(waiter));
+  const auto it = std::prev(queue_.end());
+  by_deadline_.emplace(place, it);
+  by_request_.emplace(std::make_pair(it->worker, it->request.request_id), it);
+  ++counts_[it->worker];
   return std::nullopt;
+}
+
+Waiter Waiters::Take(Queue::iterator& it) {
+  by_deadline_.erase({it->deadline, it->number});
+  by_request_.erase(std::make_pair(it->worker, it->request.request_id));
+  const auto count = counts_.find(it->worker);
+  if (--count->second == 0) counts_.erase(count);
+  Waiter taken = std::move(*it);
+  it = queue_.erase(it);
+  return taken;
 }
 
 std::vector<Waiter> Waiters::TakeOverdue(absl::Duration now) {
   std::vector<Waiter> overdue;
-  for (auto it = queue_.begin(); it != queue_.end();) {
-    if (it->deadline > now) {
-      ++it;
-      continue;
-    }
-    overdue.push_back(std::move(*it));
-    it = queue_.erase(it);
+  while (!by_deadline_.empty() && by_deadline_.begin()->first.first <= now) {
+    Queue::iterator it = by_deadline_.begin()->second;
+    overdue.push_back(Take(it));
   }
   return overdue;
 }
@@ -32,14 +46,20 @@ std::vector<Waiter> Waiters::TakeAll() {
   std::vector<Waiter> all(std::make_move_iterator(queue_.begin()),
                           std::make_move_iterator(queue_.end()));
   queue_.clear();
+  by_deadline_.clear();
+  by_request_.clear();
+  counts_.clear();
   return all;
 }
 
 std::optional<absl::Duration> Waiters::NextDeadline() const {
-  std::optional<absl::Duration> next;
-  for (const Waiter& waiter : queue_)
-    next = std::min(next.value_or(waiter.deadline), waiter.deadline);
-  return next;
+  if (by_deadline_.empty()) return std::nullopt;
+  return by_deadline_.begin()->first.first;
+}
+
+size_t Waiters::CountOf(const std::string& worker) const {
+  const auto it = counts_.find(worker);
+  return it == counts_.end() ? 0 : it->second;
 }
 
 }  // namespace coppice::core

@@ -7,12 +7,8 @@
 
 namespace coppice::core {
 
-Writer::Writer(Store* store, Clock* clock, Memory* memory, size_t max_queued, Hooks hooks)
-    : store_(*store),
-      clock_(*clock),
-      memory_(*memory),
-      max_queued_(max_queued),
-      hooks_(std::move(hooks)) {}
+Writer::Writer(Store* store, Clock* clock, Memory* memory, Hooks hooks)
+    : store_(*store), clock_(*clock), memory_(*memory), hooks_(std::move(hooks)) {}
 
 void Writer::Start() {
   thread_ = std::thread([this] { Run(); });
@@ -23,12 +19,26 @@ Writer::~Writer() { Shutdown(); }
 absl::Status Writer::Submit(Command command) {
   absl::MutexLock lock(&mutex_);
   if (closed_) return absl::UnavailableError("the coordinator is shutting down");
-  if (queue_.size() >= max_queued_) {
+  const CoordinatorOptions& limits = memory_.options;
+  // One that alone is larger than the bound still gets its turn, when nothing else waits.
+  const bool too_large =
+      open_.commands > 0 && open_.bytes + command.bytes > limits.max_queued_bytes;
+  if (open_.commands >= limits.max_queued_commands || too_large) {
     return absl::ResourceExhaustedError(
-        absl::StrCat("the coordinator has ", queue_.size(), " commands waiting: try again later"));
+        absl::StrCat("the coordinator is overloaded: ", open_.commands, " commands of ",
+                     open_.bytes, " bytes wait; try again later"));
   }
+  ++open_.commands;
+  open_.bytes += command.bytes;
+  command.counted = true;
   queue_.push_back(std::move(command));
   return absl::OkStatus();
+}
+
+void Writer::GiveBack(const Taken& taken) {
+  absl::MutexLock lock(&mutex_);
+  open_.commands -= taken.commands;
+  open_.bytes -= taken.bytes;
 }
 
 void Writer::Wake() {
@@ -70,9 +80,7 @@ void Writer::Run() {
     // A failing store would fail the same work at once again; it is tried again in a later turn.
     for (auto due = hooks_.due(); !due.empty() && RunBatch(std::move(due)); due = hooks_.due()) {
     }
-    if (!batch.empty()) {
-      RunBatch({std::make_move_iterator(batch.begin()), std::make_move_iterator(batch.end())});
-    }
+    if (!batch.empty()) RunCommands(std::move(batch));
     for (auto grants = hooks_.grants(); !grants.empty(); grants = hooks_.grants())
       RunBatch(std::move(grants));
     {
@@ -82,6 +90,20 @@ void Writer::Run() {
     hooks_.end_turn();
   }
   hooks_.closing();
+}
+
+void Writer::RunCommands(std::deque<Command> batch) {
+  std::vector<Command> ahead, rest;
+  for (Command& command : batch) (command.ahead ? ahead : rest).push_back(std::move(command));
+  std::vector<Command> commands;
+  if (!ahead.empty()) {
+    RunBatch(std::move(ahead));
+    // The grants come first: they were planned from what was committed.
+    commands = hooks_.grants();
+  }
+  commands.insert(commands.end(), std::make_move_iterator(rest.begin()),
+                  std::make_move_iterator(rest.end()));
+  if (!commands.empty()) RunBatch(std::move(commands));
 }
 
 bool Writer::RunBatch(std::vector<Command> commands) {
@@ -103,16 +125,24 @@ bool Writer::RunBatch(std::vector<Command> commands) {
     hooks_.committed(effects);
   }
   auto answers = std::make_shared<std::vector<std::function<void()>>>();
+  Taken taken;
   for (size_t i = 0; i < commands.size(); ++i) {
+    if (commands[i].counted) {
+      ++taken.commands;
+      taken.bytes += commands[i].bytes;
+    }
     if (!commands[i].finish) continue;
     // What a command found out in a batch that was lost may rest on another's lost writes: all get
     // the batch's error.
     answers->push_back([finish = std::move(commands[i].finish),
                         status = committed.ok() ? results[i] : committed] { finish(status); });
   }
-  if (!answers->empty()) {
-    Reply([answers] {
+  commands.clear();  // what they hold is gone before it is given back
+  if (!answers->empty() || taken.commands > 0) {
+    Reply([this, answers, taken] {
       for (const auto& answer : *answers) answer();
+      answers->clear();
+      GiveBack(taken);
     });
   }
   bool all = committed.ok();

@@ -20,13 +20,20 @@ struct Command {
   std::function<absl::Status(Transaction&)> run;
   // After COMMIT, or with the error; on the reply thread. May be empty.
   std::function<void(const absl::Status&)> finish;
+  // What it holds in memory beyond itself, as far as its caller decides.
+  size_t bytes = 0;
+  // It writes nothing but may lead to a grant: it runs ahead of its batch, so that the grant shares
+  // the batch's commit.
+  bool ahead = false;
+  bool counted = false;  // against the bounds; set by Submit
 };
 
 // Purpose: the one door to durable state. A thread takes whatever commands wait, runs them in one
 // transaction (group commit), and after COMMIT applies their effects to memory, in order, and
 // answers. When the commit fails, every command of the batch gets its error and memory stays as it
-// was. A turn of the thread: (1) what is due by the clock; (2) the waiting commands; (3) grants,
-// until there are none; (4) `end_turn`. Owner: the coordinator. Submit, Wake: any thread. Failure
+// was. A turn of the thread: (1) what is due by the clock; (2) of the waiting commands those that go
+// ahead; (3) grants and the other commands; (4) grants, until there are none; (5) `end_turn`.
+// Bounded: Submit counts every command until it is answered. Owner: the coordinator. Submit, Wake: any thread. Failure
 // codes of Submit: RESOURCE_EXHAUSTED (queue full), UNAVAILABLE (closed).
 class Writer {
  public:
@@ -40,7 +47,7 @@ class Writer {
   };
   static constexpr size_t kMaxBatch = 512;
 
-  Writer(Store* store, Clock* clock, Memory* memory, size_t max_queued, Hooks hooks);
+  Writer(Store* store, Clock* clock, Memory* memory, Hooks hooks);
   ~Writer();
 
   // Once, before anything else.
@@ -61,12 +68,20 @@ class Writer {
   Store& store_;
   Clock& clock_;
   Memory& memory_;
-  const size_t max_queued_;
+  // What a batch took from the bounds.
+  struct Taken {
+    size_t commands = 0;
+    size_t bytes = 0;
+  };
+  void GiveBack(const Taken& taken);
+  void RunCommands(std::deque<Command> batch);
+
   const Hooks hooks_;
   Executor replies_{1};
 
   absl::Mutex mutex_;
   std::deque<Command> queue_ ABSL_GUARDED_BY(mutex_);
+  Taken open_ ABSL_GUARDED_BY(mutex_);  // submitted and not yet answered
   bool woken_ ABSL_GUARDED_BY(mutex_) = true;  // the first turn grants what recovery found
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
   std::thread thread_;

@@ -28,6 +28,10 @@ absl::Status ClaimCheckpointRoot(const std::string& root, const std::string& sto
 
 absl::Status CheckpointFiles::Claim(const std::string& relative) {
   absl::MutexLock lock(&mutex_);
+  if (claimed_.size() >= max_transfers_) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "the coordinator is receiving ", claimed_.size(), " checkpoints already; try again later"));
+  }
   if (claimed_.insert(relative).second) return absl::OkStatus();
   return absl::ResourceExhaustedError(
       absl::StrCat("checkpoint ", relative, " is being uploaded already; try again later"));
@@ -36,6 +40,21 @@ absl::Status CheckpointFiles::Claim(const std::string& relative) {
 void CheckpointFiles::Unclaim(const std::string& relative) {
   absl::MutexLock lock(&mutex_);
   claimed_.erase(relative);
+}
+
+absl::Status CheckpointFiles::BeginRead() {
+  absl::MutexLock lock(&mutex_);
+  if (reading_ < max_transfers_) {
+    ++reading_;
+    return absl::OkStatus();
+  }
+  return absl::ResourceExhaustedError(absl::StrCat(
+      "the coordinator is sending ", reading_, " checkpoints already; try again later"));
+}
+
+void CheckpointFiles::EndRead() {
+  absl::MutexLock lock(&mutex_);
+  --reading_;
 }
 
 absl::StatusOr<std::unique_ptr<CheckpointUpload>> CheckpointUpload::Begin(

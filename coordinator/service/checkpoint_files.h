@@ -30,16 +30,26 @@ absl::Status ClaimCheckpointRoot(const std::string& root, const std::string& sto
 // do not see it. Owner: Server. Thread-safe. Every path has passed IsSafeRelativePath.
 class CheckpointFiles {
  public:
-  explicit CheckpointFiles(std::string root) : root_(std::move(root)) {}
+  // Each transfer holds a file and about a megabyte.
+  static constexpr size_t kMaxTransfers = 64;
+
+  explicit CheckpointFiles(std::string root, size_t max_transfers = kMaxTransfers)
+      : root_(std::move(root)), max_transfers_(max_transfers) {}
 
   std::string PathOf(const std::string& relative) const { return JoinPath(root_, relative); }
-  // One upload of a path at a time. RESOURCE_EXHAUSTED while another is in progress.
+  // One upload of a path at a time. RESOURCE_EXHAUSTED while another is in progress, or as many of
+  // other paths as may be.
   absl::Status Claim(const std::string& relative);
   void Unclaim(const std::string& relative);
+  // The same bound for files that are read. EndRead after each BeginRead that was OK.
+  absl::Status BeginRead();
+  void EndRead();
 
  private:
   const std::string root_;
+  const size_t max_transfers_;
   absl::Mutex mutex_;
+  size_t reading_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::flat_hash_set<std::string> claimed_ ABSL_GUARDED_BY(mutex_);
 };
 

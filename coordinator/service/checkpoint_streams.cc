@@ -129,6 +129,7 @@ void UploadStream::End(absl::Status status) {
 template <typename Response>
 void FileStream<Response>::Release() {
   limit_.reset();
+  if (counted_) context_.files->EndRead();
   // Closing a file can take a while on a network filesystem; reactions must not wait for it.
   context_.io->Add([reader = std::shared_ptr<CheckpointReader>(std::move(reader_))] {});
 }
@@ -154,6 +155,9 @@ void FileStream<Response>::Send(const std::string& path) {
 
 template <typename Response>
 void FileStream<Response>::Open() {
+  absl::Status room = context_.files->BeginRead();
+  if (!room.ok()) return this->End(std::move(room));
+  counted_ = true;
   auto reader = CheckpointReader::Open(path_);
   if (reader.ok()) reader_ = *std::move(reader);
   const absl::StatusOr<bool> message = Opened(reader.status(), reader_.get());

@@ -112,6 +112,7 @@ class FileStream : public PullStream<Response> {
   std::unique_ptr<StreamLimit> limit_;
   // Touched only between Fetch and its outcome.
   std::string path_;
+  bool counted_ = false;  // among the reads
   std::unique_ptr<CheckpointReader> reader_;
 };
 

@@ -16,6 +16,10 @@ absl::Status ShuttingDown() {
 absl::Status LiveStreams::Add(const std::shared_ptr<LiveStream>& stream) {
   absl::MutexLock lock(&mutex_);
   if (stopped_) return ShuttingDown();
+  if (streams_.size() >= max_streams_) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "the coordinator is overloaded: ", streams_.size(), " streams are open; try again later"));
+  }
   streams_.emplace(stream.get(), stream);
   return absl::OkStatus();
 }

@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "common/base/clock.h"
+#include "coordinator/service/byte_budget.h"
 
 namespace coppice::service {
 
@@ -26,7 +27,18 @@ class LiveStream : public std::enable_shared_from_this<LiveStream> {
 // connection. Owner: Server. Thread-safe. Nothing is durable.
 class LiveStreams {
  public:
-  // UNAVAILABLE after StopAll.
+  // A stream of reports of each worker of a large cluster, and watchers.
+  static constexpr size_t kMaxStreams = 30'000;
+
+  // Reports that were read and wait for their turn to be stored, over all streams.
+  static constexpr size_t kMaxReportBytes = 64 << 20;
+
+  explicit LiveStreams(size_t max_streams = kMaxStreams, size_t max_report_bytes = kMaxReportBytes)
+      : max_streams_(max_streams),
+        report_bytes_(std::make_shared<ByteBudget>(max_report_bytes)) {}
+  // Shared: a stream may outlive the server in a callback of the core.
+  std::shared_ptr<ByteBudget> report_bytes() const { return report_bytes_; }
+  // UNAVAILABLE after StopAll, RESOURCE_EXHAUSTED when there are as many as may be.
   absl::Status Add(const std::shared_ptr<LiveStream>& stream);
   void Remove(LiveStream* stream);
   // Stops all with UNAVAILABLE and refuses new ones.
@@ -34,6 +46,8 @@ class LiveStreams {
   size_t count() const;
 
  private:
+  const size_t max_streams_;
+  const std::shared_ptr<ByteBudget> report_bytes_;
   mutable absl::Mutex mutex_;
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
   absl::flat_hash_map<LiveStream*, std::weak_ptr<LiveStream>> streams_ ABSL_GUARDED_BY(mutex_);

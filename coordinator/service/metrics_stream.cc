@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "coordinator/service/answer.h"
 #include "coordinator/service/convert.h"
 
@@ -48,16 +49,21 @@ absl::Status MetricsStream::AcceptLocked() {
     worker_id_ = *std::move(worker_id);
   }
   const size_t bytes = request_.ByteSizeLong();
+  if (bytes > kMaxReportMessageBytes) {
+    return absl::InvalidArgumentError(absl::StrCat("a report of ", bytes, " bytes; at most ",
+                                                   kMaxReportMessageBytes));
+  }
   absl::StatusOr<core::Record> record = RecordFromProto(&request_);
   if (!record.ok()) return record.status();
   pending_.push_back(*std::move(record));
   pending_bytes_ += bytes;
+  budget_->Take(bytes);
   return absl::OkStatus();
 }
 
 bool MetricsStream::HasRoomLocked() const {
   return pending_.size() < kMaxPendingRecords && pending_bytes_ < kMaxPendingBytes &&
-         acks_.size() < kMaxPendingAcks;
+         acks_.size() < kMaxPendingAcks && (pending_.empty() || budget_->HasRoom());
 }
 
 void MetricsStream::Advance() {
@@ -82,7 +88,7 @@ void MetricsStream::Advance() {
     }
     if (!appending_ && !pending_.empty()) {
       batch = std::exchange(pending_, {});
-      pending_bytes_ = 0;
+      budget_->GiveBack(std::exchange(pending_bytes_, 0));
       worker_id = worker_id_;
       appending_ = true;
     }

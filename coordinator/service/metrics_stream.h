@@ -21,9 +21,12 @@ namespace coppice::service {
 inline constexpr size_t kMaxPendingRecords = 512;
 inline constexpr size_t kMaxPendingBytes = 2 << 20;
 inline constexpr size_t kMaxPendingAcks = 1024;
+// Far more than the largest report that the core would take.
+inline constexpr size_t kMaxReportMessageBytes = 1 << 20;
 
 // Purpose: a worker's records into the core, acknowledgements back. While one batch is being
-// committed the next is collected; an acknowledgement is sent when its batch is durable. Owner:
+// committed the next is collected; an acknowledgement is sent when its batch is durable. When all
+// streams together have read as much as they may, each reads on only when it holds nothing. Owner:
 // itself (OwnedStream). Thread-safe. Failure codes: INVALID_ARGUMENT (a message that cannot be
 // acknowledged; worker_id missing or changed), those of Append. A record with bad content gets an
 // acknowledgement with `error`, in its turn, and the stream goes on. The stream ends with OK after
@@ -32,7 +35,9 @@ class MetricsStream final
     : public OwnedStream<
           grpc::ServerBidiReactor<v1::StreamMetricsRequest, v1::StreamMetricsResponse>> {
  public:
-  MetricsStream(LiveStreams* live, core::Coordinator* core) : OwnedStream(live), core_(core) {}
+  MetricsStream(LiveStreams* live, core::Coordinator* core)
+      : OwnedStream(live), core_(core), budget_(live->report_bytes()) {}
+  ~MetricsStream() override { budget_->GiveBack(pending_bytes_); }
   void Start() { Advance(); }
   void Stop(absl::Status status) override;
   void OnReadDone(bool ok) override;
@@ -47,6 +52,7 @@ class MetricsStream final
   void OnAppended(const absl::StatusOr<std::vector<core::RecordAck>>& acks);
 
   core::Coordinator* const core_;
+  const std::shared_ptr<ByteBudget> budget_;
   v1::StreamMetricsRequest request_;    // being read into
   v1::StreamMetricsResponse response_;  // being written
 

@@ -21,6 +21,12 @@ namespace coppice::service {
 namespace {
 
 constexpr int kTransferThreads = 4;
+// Of one connection; a client's further calls wait on its own side. Each slot of a worker has one
+// waiting call, and one more that reports its end.
+constexpr int kMaxCallsPerConnection = 2048;
+// What the transport may hold: buffers of connections and calls. Past it, it refuses calls with
+// RESOURCE_EXHAUSTED and reads less from each connection.
+constexpr size_t kTransportBytes = 512 << 20;
 
 // gRPC's own log speaks of file descriptors; what matters of it comes back as a status.
 void LogFromGrpc(gpr_log_func_args* args) {
@@ -39,6 +45,8 @@ void EnablePluginsOnce() {
 void Configure(grpc::ServerBuilder* builder) {
   builder->SetMaxReceiveMessageSize(rpc::kMaxMessageBytes);
   builder->SetMaxSendMessageSize(rpc::kMaxMessageBytes);
+  builder->AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxCallsPerConnection);
+  builder->SetResourceQuota(grpc::ResourceQuota("coppice").Resize(kTransportBytes));
   // Two coordinators on one port would share its connections at random.
   builder->AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   // Clients ping every 20 s, also between calls; the server finds dead ones the same way.
@@ -52,9 +60,10 @@ void Configure(grpc::ServerBuilder* builder) {
 }  // namespace
 
 struct Server::Parts {
-  Parts(core::Coordinator* core, Clock* clock, const std::string& checkpoint_root)
+  Parts(core::Coordinator* core, Clock* clock, const ServerOptions& options)
       : clock(clock),
-        files(checkpoint_root),
+        live(options.max_streams, options.max_report_bytes),
+        files(options.checkpoint_root),
         io(kTransferThreads),
         sweeps(TransferContext{core, &files, &io, clock}, &live),
         workers(TransferContext{core, &files, &io, clock}, &live) {}
@@ -85,7 +94,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(core::Coordinator* core, C
   COPPICE_ASSIGN_OR_RETURN(const ListenAddress listen, ParseListenAddress(options.listen));
   COPPICE_RETURN_IF_ERROR(CheckCanListen(listen));
   EnablePluginsOnce();
-  auto parts = std::make_unique<Parts>(core, clock, options.checkpoint_root);
+  auto parts = std::make_unique<Parts>(core, clock, options);
   grpc::ServerBuilder builder;
   Configure(&builder);
   int port = 0;

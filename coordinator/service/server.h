@@ -8,6 +8,7 @@
 #include "absl/time/time.h"
 #include "common/base/clock.h"
 #include "coordinator/core/coordinator.h"
+#include "coordinator/service/live_streams.h"
 
 namespace coppice::service {
 
@@ -17,6 +18,10 @@ struct ServerOptions {
   // they are.
   bool insecure = false;
   std::string checkpoint_root;  // an existing folder
+  // Bounds on what clients may make it hold; past them it answers RESOURCE_EXHAUSTED, or reads on
+  // only later.
+  size_t max_streams = LiveStreams::kMaxStreams;
+  size_t max_report_bytes = LiveStreams::kMaxReportBytes;
 };
 
 // Purpose: both services, health and reflection on one address.

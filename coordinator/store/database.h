@@ -104,6 +104,12 @@ class Database {
   // Copies everything, as of one instant, over what `target` holds (SQLite's online backup). In WAL
   // mode writers of this database go on meanwhile; its log cannot start over before the end.
   absl::Status CopyInto(Database& target);
+  // Copies from the WAL into the file what no reader forbids (SQLITE_CHECKPOINT_PASSIVE). OK also
+  // when another connection does that now.
+  absl::Status Checkpoint();
+  // Each commit leaves in `frames` how many the WAL has; SQLite checkpoints no more by itself.
+  // Null: no more of that either. Not to be called inside a transaction.
+  void OnWalCommit(int* frames);
 
   int changes() const { return sqlite3_changes(db_); }
   int64_t last_insert_rowid() const { return sqlite3_last_insert_rowid(db_); }

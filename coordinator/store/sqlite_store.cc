@@ -10,6 +10,7 @@
 #include "common/base/files.h"
 #include "common/base/ids.h"
 #include "common/base/status_macros.h"
+#include "coordinator/store/checkpointer.h"
 #include "coordinator/store/database.h"
 #include "coordinator/store/database_lock.h"
 #include "coordinator/store/reads.h"
@@ -26,10 +27,12 @@ constexpr char kMemory[] = ":memory:";
 class SqliteStore : public core::Store {
  public:
   SqliteStore(std::optional<FileLock> lock, std::unique_ptr<Database> writer,
+              std::unique_ptr<Checkpointer> checkpointer,
               std::vector<std::unique_ptr<Database>> readers, std::string store_id)
       : lock_(std::move(lock)),
         store_id_(std::move(store_id)),
         writer_(std::move(writer)),
+        checkpointer_(std::move(checkpointer)),
         writes_(writer_.get()),
         readers_(std::move(readers)),
         shared_(readers_.empty()) {
@@ -49,6 +52,8 @@ class SqliteStore : public core::Store {
     if (!status.ok()) {
       writes_.ForgetNames();
       if (writer_->in_transaction()) writer_->Prepare("ROLLBACK").Run().IgnoreError();
+    } else if (checkpointer_ != nullptr) {
+      checkpointer_->Committed();
     }
     return status;
   }
@@ -90,6 +95,7 @@ class SqliteStore : public core::Store {
   const std::string store_id_;
   absl::Mutex writer_mutex_;  // uncontended but for a database in memory
   const std::unique_ptr<Database> writer_;
+  const std::unique_ptr<Checkpointer> checkpointer_;  // null in memory
   SqliteWrites writes_ ABSL_GUARDED_BY(writer_mutex_);
   const std::vector<std::unique_ptr<Database>> readers_;
   const bool shared_;
@@ -153,8 +159,13 @@ absl::StatusOr<std::unique_ptr<core::Store>> OpenSqliteStore(SqliteOptions optio
     COPPICE_RETURN_IF_ERROR(reader->Execute("PRAGMA query_only = ON"));
     readers.push_back(std::move(reader));
   }
-  return std::unique_ptr<core::Store>(
-      new SqliteStore(std::move(lock), std::move(writer), std::move(readers), std::move(store_id)));
+  std::unique_ptr<Checkpointer> checkpointer;
+  if (!in_memory) {
+    COPPICE_ASSIGN_OR_RETURN(checkpointer, Checkpointer::Open(options.path, writer.get()));
+  }
+  return std::unique_ptr<core::Store>(new SqliteStore(std::move(lock), std::move(writer),
+                                                      std::move(checkpointer), std::move(readers),
+                                                      std::move(store_id)));
 }
 
 }  // namespace coppice::store

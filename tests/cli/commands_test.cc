@@ -54,6 +54,17 @@ TEST_F(CommandsTest, StatusIsATablePerTaskWithTotals) {
             "failed question/1/1 at step 10: nan: the loss is not finite at step 10\n");
 }
 
+TEST_F(CommandsTest, AnOverloadedCoordinatorIsAskedAgain) {
+  const std::string calm = Ok({"status", "demo"});
+  {
+    absl::MutexLock lock(&service().mutex);
+    service().busy = 2;
+  }
+  EXPECT_EQ(Ok({"status", "demo"}), calm);
+  absl::MutexLock lock(&service().mutex);
+  EXPECT_EQ(service().busy, 0);
+}
+
 TEST_F(CommandsTest, TheOnlySweepNeedNotBeNamed) {
   EXPECT_EQ(Ok({"status"}), Ok({"status", "demo"}));
   AddSweep("second");

@@ -172,6 +172,10 @@ grpc::Status FakeSweepService::SubmitSweep(grpc::ServerContext*,
 grpc::Status FakeSweepService::GetSweep(grpc::ServerContext*, const v1::GetSweepRequest* request,
                                         v1::GetSweepResponse* response) {
   absl::MutexLock lock(&mutex);
+  if (busy > 0) {
+    --busy;
+    return {grpc::StatusCode::RESOURCE_EXHAUSTED, "the coordinator is overloaded"};
+  }
   for (const v1::SweepSummary& sweep : sweeps) {
     if (sweep.name() != request->name()) continue;
     *response->mutable_sweep() = sweep;

@@ -36,6 +36,7 @@ class FakeSweepService final : public v1::SweepService::Service {
   // What FetchCheckpoint sends, then it ends with `fetch_status`.
   std::vector<v1::FetchCheckpointResponse> fetch_parts;
   grpc::Status fetch_status;
+  int busy = 0;  // so many calls of GetSweep are refused with RESOURCE_EXHAUSTED
   bool stored = false;  // SubmitSweep without dry_run came
 
   // The newest request of each kind.

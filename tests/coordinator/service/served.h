@@ -26,8 +26,8 @@ class CallContext : public grpc::ClientContext {
 
 class Served {
  public:
-  Served(core::Coordinator* core, Clock* clock, const std::string& checkpoint_root) {
-    ServerOptions options;
+  Served(core::Coordinator* core, Clock* clock, const std::string& checkpoint_root,
+         ServerOptions options = {}) {
     options.listen = "127.0.0.1:0";
     options.checkpoint_root = checkpoint_root;
     absl::StatusOr<std::unique_ptr<Server>> started = Server::Start(core, clock, options);

@@ -341,6 +341,43 @@ TEST_F(AgentFaultsTest, ARequestForWorkIsResentUntilItIsAnswered) {
   EXPECT_NE(coordinator_.acquires[0].request_id(), coordinator_.acquires[3].request_id());
 }
 
+TEST_F(AgentFaultsTest, AnOverloadedCoordinatorIsAskedAgainLaterAndNoJobFailsForIt) {
+  const absl::Status overloaded = absl::ResourceExhaustedError("overloaded; try again later");
+  coordinator_.errors["AcquireLeases"] = {overloaded, overloaded};
+  coordinator_.errors["Heartbeat"] = {overloaded, overloaded, overloaded};
+  coordinator_.errors["CommitCheckpoint"] = {overloaded, overloaded, overloaded};
+  coordinator_.errors["CompleteJob"] = {overloaded, overloaded};
+  StartAgent();
+  Settle();
+  EXPECT_THAT(coordinator_.acquires, SizeIs(1)) << "asked again without a pause";
+  Pass(absl::Seconds(3));
+  ASSERT_EQ(coordinator_.waiting_polls(), 1u);
+  coordinator_.Grant(MakeGrant(1));
+  Settle();
+  FakeTrainer& trainer = launcher_.last();
+  trainer.Start({{0, 0}}, 1000);
+  trainer.Metrics(0, 500);
+  Settle();
+  // The stream is refused, too: what it had not acknowledged is sent again on the next.
+  coordinator_.acknowledge = false;
+  trainer.Metrics(0, 1000);
+  Settle();
+  coordinator_.BreakStream(overloaded);
+  coordinator_.acknowledge = true;
+  Settle();
+  EXPECT_FALSE(coordinator_.stream_open()) << "opened again without a pause";
+  trainer.Checkpoint(0, 1000);
+  trainer.End("done", 0, 1000);
+  trainer.Exit(0);
+  Pass(absl::Seconds(20));
+  EXPECT_THAT(coordinator_.Seen("complete"), SizeIs(1));
+  EXPECT_THAT(coordinator_.Seen("commit"), SizeIs(1));
+  EXPECT_THAT(coordinator_.failures, IsEmpty());
+  EXPECT_THAT(coordinator_.releases, IsEmpty());
+  EXPECT_THAT(coordinator_.registrations, SizeIs(1));
+  EXPECT_GE(coordinator_.heartbeats.size(), 2u);
+}
+
 TEST_F(AgentFaultsTest, WhatAKilledWorkerLeftIsResentAndReleasedByTheNext) {
   FakeTrainer& trainer = StartTraining(2);
   coordinator_.GoDown();

@@ -1,0 +1,268 @@
+#include "bench/control_plane/bench.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
+#include "absl/time/clock.h"
+#include "bench/control_plane/sweeps.h"
+#include "common/base/status_macros.h"
+#include "common/rpc/channel.h"
+
+namespace coppice::bench {
+namespace {
+
+constexpr double kMiB = 1 << 20;
+constexpr uint32_t kPack = 10;
+
+double MiB(uint64_t bytes) { return static_cast<double>(bytes) / kMiB; }
+
+// Asks for one job until it gets one.
+absl::Status AwaitFirstLease(CoordinatorProcess& process, const std::string& worker_id) {
+  const auto channel = *rpc::MakeChannel(process.address());
+  const auto stub = v1::WorkerService::NewStub(channel);
+  v1::AcquireLeasesRequest request;
+  request.set_worker_id(worker_id);
+  request.set_request_id("after-restart");
+  request.set_pack_width(1);
+  request.set_wait_ms(60'000);
+  const absl::Time deadline = absl::Now() + absl::Minutes(2);
+  while (absl::Now() < deadline) {
+    grpc::ClientContext context;
+    worker::SetDeadline(&context, absl::Minutes(2));
+    v1::AcquireLeasesResponse grant;
+    const absl::Status status = rpc::FromGrpc(stub->AcquireLeases(&context, request, &grant));
+    if (status.ok() && !grant.leases().empty()) return absl::OkStatus();
+    if (!status.ok() && !rpc::IsRetryable(status)) return status;
+    COPPICE_RETURN_IF_ERROR(process.CheckAlive());
+    absl::SleepFor(absl::Milliseconds(2));
+  }
+  return absl::DeadlineExceededError("no lease after the restart");
+}
+
+}  // namespace
+
+Bench::Bench(const Options& options, std::string folder)
+    : options_(options),
+      folder_(std::move(folder)),
+      process_(options.coordinator, folder_, options.heartbeat) {}
+
+void Bench::Say(const std::string& line) {
+  const Memory memory = MemoryOf(process_.pid());
+  std::printf("# %s; coordinator: %.0f MiB resident, CPU %.1f s\n", line.c_str(), MiB(memory.now),
+              CpuSecondsOf(process_.pid()));
+  std::fflush(stdout);
+}
+
+absl::Status Bench::Run() {
+  COPPICE_RETURN_IF_ERROR(process_.Start());
+  client_ = std::make_unique<Client>(process_.address());
+  COPPICE_RETURN_IF_ERROR(Submit());
+  COPPICE_RETURN_IF_ERROR(RegisterAndHold());
+  Idle();
+  COPPICE_RETURN_IF_ERROR(Capacity());
+  COPPICE_RETURN_IF_ERROR(HalfLoad());
+  COPPICE_RETURN_IF_ERROR(MetricRows());
+  COPPICE_RETURN_IF_ERROR(Overload());
+  COPPICE_RETURN_IF_ERROR(KillAndRestart());
+  table_.AtMost("resident memory at its peak", MiB(peak_), 1024, "MiB");
+  table_.Add("heartbeats answered / failed, leases lost",
+             absl::StrCat(Number(static_cast<double>(fleet_->heartbeats_answered())), " / ",
+                          fleet_->heartbeats_failed(), ", ", fleet_->leases_lost()));
+  table_.Add("CPU of the whole run: this client", Number(OwnCpuSeconds()) + " s");
+  fleet_->StopHeartbeats();
+  return absl::OkStatus();
+}
+
+absl::Status Bench::Submit() {
+  const v1::SweepSpec large = LargeSweep(options_);
+  const absl::Time start = absl::Now();
+  COPPICE_ASSIGN_OR_RETURN(const v1::SubmitSweepResponse answer, client_->Submit(large));
+  const double took = absl::ToDoubleSeconds(absl::Now() - start);
+  if (answer.plan().jobs() != options_.jobs / 10 * 10)
+    return absl::InternalError("the sweep has not as many jobs as asked for");
+  table_.AtMost(absl::StrCat("submit ", Number(static_cast<double>(answer.plan().jobs())), " jobs"),
+                took, 15, "s");
+  COPPICE_RETURN_IF_ERROR(client_->Submit(HeldSweep(options_)).status());
+  Say("submitted");
+  return absl::OkStatus();
+}
+
+absl::Status Bench::RegisterAndHold() {
+  fleet_ = std::make_unique<Fleet>(options_, process_.address());
+  cycles_ = std::make_unique<Cycles>(options_, fleet_.get());
+  rows_ = std::make_unique<Rows>(options_, fleet_.get());
+  absl::Time start = absl::Now();
+  COPPICE_RETURN_IF_ERROR(fleet_->RegisterAll());
+  table_.Add(absl::StrCat("connect and register ", options_.workers, " workers"),
+             Number(absl::ToDoubleSeconds(absl::Now() - start)) + " s");
+  start = absl::Now();
+  COPPICE_RETURN_IF_ERROR(fleet_->HoldJobs());
+  table_.Add(absl::StrCat("each leases a pack of ", options_.held),
+             Number(absl::ToDoubleSeconds(absl::Now() - start)) + " s");
+  fleet_->StartHeartbeats();
+  Say("registered");
+  return absl::OkStatus();
+}
+
+void Bench::Idle() {
+  fleet_->TakeHeartbeatLatencies();
+  const absl::Time start = absl::Now();
+  const double client_cpu = OwnCpuSeconds(), server_cpu = CpuSecondsOf(process_.pid());
+  absl::SleepFor(std::max(seconds(0.5), absl::Seconds(std::min(options_.heartbeat, 10.0))));
+  const double percent = 100 / absl::ToDoubleSeconds(absl::Now() - start);
+  table_.Add("CPU with heartbeats alone: coordinator / client",
+             absl::StrCat(Number((CpuSecondsOf(process_.pid()) - server_cpu) * percent), " / ",
+                          Number((OwnCpuSeconds() - client_cpu) * percent), " % of a core"));
+  const Latencies beats = fleet_->TakeHeartbeatLatencies();
+  table_.Add("heartbeat p50 / p99, idle",
+             absl::StrCat(Number(beats.Quantile(0.5)), " / ", Number(beats.Quantile(0.99)), " ms"));
+  StatusProbe probe(options_, process_.address());
+  absl::SleepFor(seconds(0.5));
+  AddStatus("idle", probe.Stop());
+  Say("idle");
+}
+
+void Bench::AddStatus(const char* when, StatusLatencies latencies) {
+  const auto add = [&](const char* what, const Latencies& one) {
+    if (one.size() == 0) return;
+    table_.AtMost(absl::StrCat(what, ", ", when, ", p95 of ", one.size()), one.Quantile(0.95), 100,
+                  "ms");
+  };
+  add("status: GetSweep", latencies.get_sweep);
+  add("status: ListJobs, first page", latencies.list_jobs);
+  add("status: `coppice status`", latencies.command);
+  if (latencies.list_workers.size() > 0)
+    table_.Add(absl::StrCat("ListWorkers, ", when, ", p95"),
+               Number(latencies.list_workers.Quantile(0.95)) + " ms");
+}
+
+void Bench::AddLoad(const char* name, uint32_t pack, const LoadResult& result) {
+  const double jobs = static_cast<double>(std::max<uint64_t>(1, result.completions));
+  table_.Add(absl::StrCat(name, ", packs of ", pack, ": CPU a job, coordinator / client"),
+             absl::StrCat(Number(result.server_cpu / jobs * 1e6), " / ",
+                          Number(result.client_cpu / jobs * 1e6), " us"));
+  Say(absl::StrCat(name, ", packs of ", pack, ": ", result.leases, " leases, ", result.completions,
+                   " completions, ", result.refused, " refused, ", result.failed, " failed; CPU ",
+                   Number(result.server_cpu / result.seconds * 100), " / ",
+                   Number(result.client_cpu / result.seconds * 100), " % of a core"));
+}
+
+absl::Status Bench::CheckPhase(const char* phase, const LoadResult& result) {
+  COPPICE_RETURN_IF_ERROR(process_.CheckAlive());
+  peak_ = std::max(peak_, MemoryOf(process_.pid()).peak);
+  if (result.completions > 0 && result.failed == 0) return absl::OkStatus();
+  return absl::InternalError(absl::StrCat(phase, ": ", result.completions, " completions, ",
+                                          result.failed, " calls failed"));
+}
+
+absl::Status Bench::Capacity() {
+  for (const uint32_t pack : {kPack, 1u}) {
+    const uint32_t concurrency = pack == kPack ? 64 : std::min(512u, options_.active);
+    const LoadResult result =
+        cycles_->ClosedLoop(process_.pid(), pack, concurrency, seconds());
+    COPPICE_RETURN_IF_ERROR(CheckPhase("the closed loop", result));
+    table_.AtLeast(absl::StrCat("durable leases + completions, packs of ", pack),
+                   result.per_second(), options_.rate, "/s");
+    AddLoad("closed loop", pack, result);
+    if (pack == kPack) capacity_ = result.per_second();
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Bench::HalfLoad() {
+  fleet_->TakeHeartbeatLatencies();
+  // Half the target, of which one half are leases; a request gets a pack.
+  const double leases = options_.rate / 2 / 2;
+  for (const uint32_t pack : {kPack, 1u}) {
+    StatusProbe probe(options_, process_.address());
+    const LoadResult result = cycles_->OpenLoop(process_.pid(), pack, leases / pack, seconds());
+    COPPICE_RETURN_IF_ERROR(CheckPhase("half load", result));
+    table_.Add(absl::StrCat("half load, packs of ", pack, ": offered / done"),
+               absl::StrCat(Number(leases * 2), " / ", Number(result.per_second()), " /s"));
+    table_.Add(absl::StrCat("lease p50, packs of ", pack, ", half load"),
+               Number(result.lease_latency.Quantile(0.5)) + " ms");
+    table_.AtMost(absl::StrCat("lease p99, packs of ", pack, ", half load, ",
+                               result.lease_latency.size(), " requests"),
+                  result.lease_latency.Quantile(0.99), 20, "ms");
+    AddLoad("half load", pack, result);
+    StatusLatencies status = probe.Stop();
+    if (pack == kPack) AddStatus("half load", std::move(status));
+  }
+  Latencies beats = fleet_->TakeHeartbeatLatencies();
+  table_.Add("heartbeat p50 / p99, half load",
+             absl::StrCat(Number(beats.Quantile(0.5)), " / ", Number(beats.Quantile(0.99)), " ms"));
+  return absl::OkStatus();
+}
+
+absl::Status Bench::MetricRows() {
+  const RowsResult result = rows_->Run(process_.pid(), seconds());
+  COPPICE_RETURN_IF_ERROR(process_.CheckAlive());
+  peak_ = std::max(peak_, MemoryOf(process_.pid()).peak);
+  if (result.rows == 0 || result.refused > 0)
+    return absl::InternalError(absl::StrCat("metric rows: ", result.refused, " refused"));
+  const double rows = static_cast<double>(result.rows);
+  table_.Add(absl::StrCat("durable metric rows of ", options_.values, " values, ", fleet_->size(),
+                          " streams"),
+             Number(rows / result.seconds) + " /s");
+  table_.Add("metric rows: CPU a row, coordinator / client",
+             absl::StrCat(Number(result.server_cpu / rows * 1e6), " / ",
+                          Number(result.client_cpu / rows * 1e6), " us"));
+  Say(absl::StrCat("metric rows: ", result.rows, ", p99 ", Number(result.latency.Quantile(0.99)),
+                   " ms"));
+  return absl::OkStatus();
+}
+
+absl::Status Bench::Overload() {
+  const double offered = capacity_ / 2 * options_.overload;  // leases a second
+  const LoadResult during =
+      cycles_->OpenLoop(process_.pid(), kPack, offered / kPack, seconds());
+  COPPICE_RETURN_IF_ERROR(process_.CheckAlive());
+  const Memory memory = MemoryOf(process_.pid());
+  peak_ = std::max(peak_, memory.peak);
+  Say(absl::StrCat("overload: ", during.leases, " leases, ", during.completions, " completions, ",
+                   during.refused, " refused, ", during.failed, " failed"));
+  const LoadResult after = cycles_->ClosedLoop(process_.pid(), kPack, 64, seconds(0.5));
+  COPPICE_RETURN_IF_ERROR(CheckPhase("after the overload", after));
+  table_.Add(absl::StrCat("overload: offered, times the closed loop"),
+             Number(static_cast<double>(during.offered) * kPack / during.seconds / (capacity_ / 2)));
+  table_.AtLeast("overload: done, of the closed loop's rate",
+                 during.per_second() / capacity_ * 100, 70, "%");
+  table_.Add("overload: refused (RESOURCE_EXHAUSTED)",
+             Number(static_cast<double>(during.refused)));
+  table_.Add("overload: resident memory", Number(MiB(memory.now)) + " MiB");
+  table_.AtLeast("after the overload: of the rate before", after.per_second() / capacity_ * 100, 80,
+                 "%");
+  return absl::OkStatus();
+}
+
+absl::Status Bench::KillAndRestart() {
+  // Under load, so that there is something to lose.
+  rows_->Start();
+  cycles_->StartEndless(kPack, 64);
+  absl::SleepFor(std::min(absl::Seconds(3), seconds(0.5)));
+  rows_->Stop();
+  cycles_->Abandon();
+  process_.Kill();
+  fleet_->CloseStreams();
+  if (!cycles_->WaitForNone(absl::Seconds(60)))
+    std::printf("# some calls were never answered\n");
+  const Acknowledged acknowledged{cycles_->completed(), cycles_->open_leases(), rows_->acked()};
+  const absl::Time start = absl::Now();
+  COPPICE_RETURN_IF_ERROR(process_.Exec());
+  COPPICE_RETURN_IF_ERROR(AwaitFirstLease(process_, fleet_->at(0).id()));
+  const double took = absl::ToDoubleSeconds(absl::Now() - start);
+  table_.AtMost("kill -9, exec, until the first lease", took, 3, "s");
+  Say("restarted");
+  const absl::Time check = absl::Now();
+  COPPICE_RETURN_IF_ERROR(CheckNothingLost(options_, client_.get(), acknowledged));
+  table_.Add("acknowledged completions that are SUCCEEDED after it",
+             absl::StrCat(Number(static_cast<double>(acknowledged.completed.size())), ", all"));
+  Say(absl::StrCat("checked in ", Number(absl::ToDoubleSeconds(absl::Now() - check)), " s"));
+  peak_ = std::max(peak_, MemoryOf(process_.pid()).peak);
+  return absl::OkStatus();
+}
+
+}  // namespace coppice::bench

@@ -1,0 +1,65 @@
+#include "bench/control_plane/checks.h"
+
+#include "absl/strings/str_cat.h"
+#include "bench/control_plane/sweeps.h"
+#include "common/base/status_macros.h"
+
+namespace coppice::bench {
+namespace {
+
+absl::Status CheckCounts(Client* client, const char* sweep, uint64_t jobs) {
+  COPPICE_ASSIGN_OR_RETURN(const v1::GetSweepResponse answer, client->GetSweep(sweep));
+  const v1::JobCounts& counts = answer.sweep().counts();
+  const uint64_t sum = counts.pending() + counts.running() + counts.succeeded() + counts.failed() +
+                       counts.cancelled();
+  if (sum == jobs && counts.failed() == 0 && counts.cancelled() == 0) return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat("sweep ", sweep, " has ", counts.ShortDebugString(),
+                                          ": together ", sum, " of ", jobs, " jobs"));
+}
+
+}  // namespace
+
+absl::Status CheckNothingLost(const Options& options, Client* client, const Acknowledged& before) {
+  absl::flat_hash_set<uint64_t> succeeded;
+  absl::flat_hash_map<uint64_t, uint64_t> running;
+  COPPICE_RETURN_IF_ERROR(client->EachJob(
+      kLarge, v1::SUCCEEDED, [&](const v1::Job& job) { succeeded.insert(job.id()); }));
+  COPPICE_RETURN_IF_ERROR(client->EachJob(
+      kLarge, v1::RUNNING, [&](const v1::Job& job) { running[job.id()] = job.epoch(); }));
+  for (const uint64_t job : before.completed) {
+    if (!succeeded.contains(job)) {
+      return absl::DataLossError(absl::StrCat(
+          "job ", job, " was acknowledged as complete and is not SUCCEEDED after the restart"));
+    }
+  }
+  for (const auto& [job, epoch] : before.leases) {
+    const auto it = running.find(job);
+    if (succeeded.contains(job) || (it != running.end() && it->second == epoch)) continue;
+    return absl::DataLossError(
+        absl::StrCat("the lease of job ", job, ", epoch ", epoch, " is gone after the restart"));
+  }
+  const uint64_t unknown = succeeded.size() - before.completed.size();
+  if (unknown > before.leases.size()) {
+    return absl::DataLossError(absl::StrCat(
+        unknown, " jobs have succeeded without an acknowledgement, ", before.leases.size(),
+        " were under way"));
+  }
+  uint64_t held = 0;
+  absl::Status rows;
+  COPPICE_RETURN_IF_ERROR(client->EachJob(kHeld, v1::RUNNING, [&](const v1::Job& job) {
+    ++held;
+    const auto it = before.row_steps.find(job.id());
+    if (it == before.row_steps.end() || job.step() >= it->second) return;
+    rows.Update(absl::DataLossError(absl::StrCat("job ", job.id(), " stands at step ", job.step(),
+                                                 ", acknowledged was ", it->second)));
+  }));
+  COPPICE_RETURN_IF_ERROR(rows);
+  if (held != uint64_t{options.workers} * options.held) {
+    return absl::DataLossError(absl::StrCat(held, " of ", options.workers * options.held,
+                                            " held leases are left after the restart"));
+  }
+  COPPICE_RETURN_IF_ERROR(CheckCounts(client, kLarge, options.jobs / 10 * 10));
+  return CheckCounts(client, kHeld, uint64_t{options.workers} * options.held);
+}
+
+}  // namespace coppice::bench

@@ -1,0 +1,64 @@
+// What a person's client asks while all this goes on.
+#ifndef COPPICE_BENCH_CONTROL_PLANE_CLIENT_H_
+#define COPPICE_BENCH_CONTROL_PLANE_CLIENT_H_
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "bench/control_plane/machine.h"
+#include "bench/control_plane/options.h"
+#include "coppice/v1/coordinator.grpc.pb.h"
+
+namespace coppice::bench {
+
+// Purpose: SweepService calls that wait for their answer. Owner: main. Thread-safe.
+class Client {
+ public:
+  explicit Client(const std::string& address);
+
+  absl::StatusOr<v1::SubmitSweepResponse> Submit(const v1::SweepSpec& spec);
+  absl::StatusOr<v1::GetSweepResponse> GetSweep(const std::string& name);
+  absl::Status FirstJobs(const std::string& sweep);
+  absl::Status ListWorkers();
+  // Every job of a sweep, page by page.
+  absl::Status EachJob(const std::string& sweep, v1::JobState state,
+                       const std::function<void(const v1::Job&)>& each);
+
+ private:
+  const std::unique_ptr<v1::SweepService::Stub> stub_;
+};
+
+struct StatusLatencies {
+  Latencies get_sweep;
+  Latencies list_jobs;  // the first 1,000
+  Latencies list_workers;
+  Latencies command;  // `coppice status`, from exec to exit
+  uint64_t failed = 0;
+};
+
+// Purpose: asks again and again on a thread of its own, from construction to Stop.
+class StatusProbe {
+ public:
+  StatusProbe(const Options& options, const std::string& address);
+  ~StatusProbe() { Stop(); }
+  StatusLatencies Stop();
+
+ private:
+  void Run();
+
+  const Options& options_;
+  const std::string address_;
+  Client client_;
+  std::atomic<bool> stopped_{false};
+  StatusLatencies latencies_;  // of the thread, until it has ended
+  std::thread thread_;
+};
+
+}  // namespace coppice::bench
+
+#endif  // COPPICE_BENCH_CONTROL_PLANE_CLIENT_H_

@@ -1,0 +1,233 @@
+#include "bench/control_plane/cycles.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "bench/control_plane/sweeps.h"
+
+namespace coppice::bench {
+namespace {
+
+constexpr absl::Duration kCallTimeout = absl::Seconds(15);
+constexpr uint32_t kWaitMs = 20'000;
+constexpr absl::Duration kDrainLimit = absl::Seconds(90);
+// More than that the bench itself could not hold; a request that finds no room counts as refused.
+constexpr int64_t kMaxRunning = 60'000;
+
+}  // namespace
+
+struct Cycles::Cycle {
+  SimulatedWorker* worker;
+  uint32_t pack;
+  std::string request_id;
+  absl::Duration due;
+  bool again;
+  Backoff backoff{absl::Milliseconds(200), absl::Seconds(5)};
+  std::atomic<int> jobs{0};
+};
+
+struct Cycles::Job {
+  std::shared_ptr<Cycle> cycle;
+  v1::Lease lease;
+  Backoff backoff{absl::Milliseconds(200), absl::Seconds(5)};
+};
+
+bool Cycles::TryAgain(const absl::Status& status, Backoff& backoff, std::function<void()> retry) {
+  {
+    absl::MutexLock lock(&mutex_);
+    ++(absl::IsResourceExhausted(status) ? result_.refused : result_.failed);
+  }
+  if (abandoned_ || !rpc::IsRetryable(status)) return false;
+  clock_->Schedule(backoff.Next(), std::move(retry));
+  return true;
+}
+
+void Cycles::Start(SimulatedWorker* worker, uint32_t pack, absl::Duration due, bool again) {
+  auto cycle = std::make_shared<Cycle>();
+  cycle->worker = worker;
+  cycle->pack = pack;
+  cycle->request_id = absl::StrCat("cycle-", ++next_request_);
+  cycle->due = due;
+  cycle->again = again;
+  ++running_;
+  Acquire(cycle);
+}
+
+void Cycles::Acquire(const std::shared_ptr<Cycle>& cycle) {
+  v1::AcquireLeasesRequest request;
+  request.set_worker_id(cycle->worker->id());
+  request.set_request_id(cycle->request_id);
+  request.set_slot(1);
+  request.set_pack_width(cycle->pack);
+  request.set_wait_ms(kWaitMs);
+  Call<v1::AcquireLeasesRequest, v1::AcquireLeasesResponse>(
+      cycle->worker->stub(), &Async::AcquireLeases, std::move(request),
+      absl::Milliseconds(kWaitMs) + kCallTimeout,
+      [this, cycle](const absl::Status& status, const v1::AcquireLeasesResponse& grant) {
+        if (status.ok()) return OnGrant(cycle, grant);
+        if (!TryAgain(status, cycle->backoff, [this, cycle] { Acquire(cycle); })) EndCycle(cycle);
+      });
+}
+
+void Cycles::OnGrant(const std::shared_ptr<Cycle>& cycle, const v1::AcquireLeasesResponse& grant) {
+  if (grant.leases().empty()) return EndCycle(cycle);
+  {
+    absl::MutexLock lock(&mutex_);
+    result_.lease_latency.Add(clock_->Monotonic() - cycle->due);
+    result_.leases += static_cast<uint64_t>(grant.leases_size());
+    for (const v1::Lease& lease : grant.leases())
+      open_leases_[lease.lease().job_id()] = lease.lease().epoch();
+  }
+  cycle->jobs = grant.leases_size();
+  for (const v1::Lease& lease : grant.leases())
+    Report(std::make_shared<Job>(Job{cycle, lease, Backoff(absl::Milliseconds(200), absl::Seconds(5))}));
+}
+
+void Cycles::Report(const std::shared_ptr<Job>& job) {
+  v1::StreamMetricsRequest report;
+  *report.mutable_lease() = job->lease.lease();
+  report.set_sequence(1);
+  FillRow(kShortSteps, options_.values, report.mutable_row());
+  job->cycle->worker->Report(std::move(report), [this, job](const v1::StreamMetricsResponse& ack) {
+    if (ack.stale() || !ack.error().empty()) {
+      absl::MutexLock lock(&mutex_);
+      ++result_.failed;
+      return EndJob(job);
+    }
+    Commit(job);
+  });
+}
+
+void Cycles::Commit(const std::shared_ptr<Job>& job) {
+  v1::CommitCheckpointRequest request;
+  request.set_worker_id(job->cycle->worker->id());
+  *request.mutable_lease() = job->lease.lease();
+  request.set_step(kShortSteps);
+  request.set_path(absl::StrCat(job->lease.checkpoint_dir(), "/step-", kShortSteps, ".safetensors"));
+  request.set_digest("0123456789abcdef0123456789abcdef");
+  request.set_bytes(1 << 20);
+  Call<v1::CommitCheckpointRequest, v1::CommitCheckpointResponse>(
+      job->cycle->worker->stub(), &Async::CommitCheckpoint, std::move(request), kCallTimeout,
+      [this, job](const absl::Status& status, const v1::CommitCheckpointResponse&) {
+        if (status.ok()) return Complete(job);
+        if (!TryAgain(status, job->backoff, [this, job] { Commit(job); })) EndJob(job);
+      });
+}
+
+void Cycles::Complete(const std::shared_ptr<Job>& job) {
+  v1::CompleteJobRequest request;
+  request.set_worker_id(job->cycle->worker->id());
+  *request.mutable_lease() = job->lease.lease();
+  request.set_step(kShortSteps);
+  request.set_last_sequence(1);
+  Call<v1::CompleteJobRequest, v1::CompleteJobResponse>(
+      job->cycle->worker->stub(), &Async::CompleteJob, std::move(request), kCallTimeout,
+      [this, job](const absl::Status& status, const v1::CompleteJobResponse&) {
+        if (status.ok()) {
+          absl::MutexLock lock(&mutex_);
+          ++result_.completions;
+          completed_.insert(job->lease.lease().job_id());
+          open_leases_.erase(job->lease.lease().job_id());
+        } else if (TryAgain(status, job->backoff, [this, job] { Complete(job); })) {
+          return;
+        }
+        EndJob(job);
+      });
+}
+
+void Cycles::EndJob(const std::shared_ptr<Job>& job) {
+  if (--job->cycle->jobs == 0) EndCycle(job->cycle);
+}
+
+void Cycles::EndCycle(const std::shared_ptr<Cycle>& cycle) {
+  if (cycle->again && open_ && !abandoned_)
+    Start(cycle->worker, cycle->pack, clock_->Monotonic(), true);
+  --running_;
+}
+
+bool Cycles::WaitForNone(absl::Duration limit) {
+  const absl::Duration end = clock_->Monotonic() + limit;
+  while (running_ > 0 && clock_->Monotonic() < end) absl::SleepFor(absl::Milliseconds(5));
+  return running_ == 0;
+}
+
+void Cycles::Reset() {
+  absl::MutexLock lock(&mutex_);
+  result_ = LoadResult();
+}
+
+LoadResult Cycles::Finish(absl::Duration began, double client_cpu, double server_cpu,
+                          pid_t server) {
+  absl::MutexLock lock(&mutex_);
+  LoadResult result = result_;
+  result.seconds = absl::ToDoubleSeconds(clock_->Monotonic() - began);
+  result.client_cpu = OwnCpuSeconds() - client_cpu;
+  result.server_cpu = CpuSecondsOf(server) - server_cpu;
+  return result;
+}
+
+void Cycles::StartEndless(uint32_t pack, uint32_t concurrency) {
+  open_ = true;
+  for (uint32_t i = 0; i < concurrency; ++i)
+    Start(&fleet_.at(i % options_.active), pack, clock_->Monotonic(), true);
+}
+
+LoadResult Cycles::ClosedLoop(pid_t server, uint32_t pack, uint32_t concurrency,
+                              absl::Duration duration) {
+  StartEndless(pack, concurrency);
+  // What the first requests find is not what the later ones find.
+  absl::SleepFor(std::min(absl::Seconds(2), duration / 4));
+  Reset();
+  const absl::Duration began = clock_->Monotonic();
+  const double client_cpu = OwnCpuSeconds();
+  const double server_cpu = CpuSecondsOf(server);
+  absl::SleepFor(duration);
+  LoadResult result = Finish(began, client_cpu, server_cpu, server);
+  result.offered = result.leases;
+  open_ = false;
+  WaitForNone(kDrainLimit);
+  return result;
+}
+
+LoadResult Cycles::OpenLoop(pid_t server, uint32_t pack, double requests_per_second,
+                            absl::Duration duration) {
+  Reset();
+  const absl::Duration began = clock_->Monotonic();
+  const double client_cpu = OwnCpuSeconds();
+  const double server_cpu = CpuSecondsOf(server);
+  const absl::Duration gap = absl::Seconds(1 / requests_per_second);
+  uint64_t offered = 0;
+  for (absl::Duration due = began; due < began + duration; due += gap) {
+    const absl::Duration wait = due - clock_->Monotonic();
+    if (wait > absl::ZeroDuration()) absl::SleepFor(wait);
+    ++offered;
+    if (running_ >= kMaxRunning) {
+      absl::MutexLock lock(&mutex_);
+      ++result_.refused;
+      continue;
+    }
+    Start(&fleet_.at(offered % options_.active), pack, due, false);
+  }
+  LoadResult result = Finish(began, client_cpu, server_cpu, server);
+  result.offered = offered;
+  WaitForNone(kDrainLimit);
+  // The slowest answers come behind the end; without them the quantiles would look better.
+  absl::MutexLock lock(&mutex_);
+  result.lease_latency = result_.lease_latency;
+  return result;
+}
+
+absl::flat_hash_set<uint64_t> Cycles::completed() const {
+  absl::MutexLock lock(&mutex_);
+  return completed_;
+}
+
+absl::flat_hash_map<uint64_t, uint64_t> Cycles::open_leases() const {
+  absl::MutexLock lock(&mutex_);
+  return open_leases_;
+}
+
+}  // namespace coppice::bench

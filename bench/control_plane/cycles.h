@@ -1,0 +1,88 @@
+#ifndef COPPICE_BENCH_CONTROL_PLANE_CYCLES_H_
+#define COPPICE_BENCH_CONTROL_PLANE_CYCLES_H_
+
+#include <atomic>
+#include <memory>
+#include <string>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "bench/control_plane/fleet.h"
+
+namespace coppice::bench {
+
+// What a phase under load did, as its callers were told.
+struct LoadResult {
+  double seconds = 0;
+  uint64_t leases = 0;       // granted
+  uint64_t completions = 0;  // accepted
+  uint64_t offered = 0;      // lease requests that were due
+  uint64_t refused = 0;      // answers RESOURCE_EXHAUSTED, all calls
+  uint64_t failed = 0;       // any other error
+  Latencies lease_latency;   // from when a request was due
+  double client_cpu = 0;     // seconds
+  double server_cpu = 0;
+  double per_second() const {
+    return seconds == 0 ? 0 : static_cast<double>(leases + completions) / seconds;
+  }
+};
+
+// Purpose: lease cycles as workers do them: AcquireLeases, then for each job of the pack a metric
+// row until it is acknowledged, CommitCheckpoint, CompleteJob. A refused call (RESOURCE_EXHAUSTED,
+// UNAVAILABLE) is tried again after a backoff with jitter, as a worker does. Counts what the
+// coordinator acknowledged, for the checks after a kill. Owner: main; phases run one at a time.
+class Cycles {
+ public:
+  Cycles(const Options& options, Fleet* fleet) : options_(options), fleet_(*fleet) {}
+
+  // `concurrency` cycles at a time, each followed by the next, for `duration`.
+  LoadResult ClosedLoop(pid_t server, uint32_t pack, uint32_t concurrency, absl::Duration duration);
+  // Lease requests at a fixed rate, whatever became of those before.
+  LoadResult OpenLoop(pid_t server, uint32_t pack, double requests_per_second,
+                      absl::Duration duration);
+  // No more retries; what is in flight is let go. For a coordinator that is about to be killed.
+  void Abandon() { abandoned_ = true; }
+  // Starts cycles for as long as Abandon is not called.
+  void StartEndless(uint32_t pack, uint32_t concurrency);
+  void Resume() { abandoned_ = false; }
+  bool WaitForNone(absl::Duration limit);
+
+  // Jobs whose completion was acknowledged; leases that were granted and whose completion was not.
+  absl::flat_hash_set<uint64_t> completed() const;
+  absl::flat_hash_map<uint64_t, uint64_t> open_leases() const;
+
+ private:
+  struct Cycle;
+  struct Job;
+  void Start(SimulatedWorker* worker, uint32_t pack, absl::Duration due, bool again);
+  void Acquire(const std::shared_ptr<Cycle>& cycle);
+  void OnGrant(const std::shared_ptr<Cycle>& cycle, const v1::AcquireLeasesResponse& grant);
+  void Report(const std::shared_ptr<Job>& job);
+  void Commit(const std::shared_ptr<Job>& job);
+  void Complete(const std::shared_ptr<Job>& job);
+  void EndJob(const std::shared_ptr<Job>& job);
+  void EndCycle(const std::shared_ptr<Cycle>& cycle);
+  // True: another try is on its way.
+  bool TryAgain(const absl::Status& status, Backoff& backoff, std::function<void()> retry);
+  void Reset();
+  LoadResult Finish(absl::Duration began, double client_cpu, double server_cpu, pid_t server);
+
+  const Options& options_;
+  Fleet& fleet_;
+  Clock* const clock_ = Clock::Real();
+  std::atomic<bool> abandoned_{false};
+  std::atomic<bool> open_{false};  // cycles are followed by others
+  std::atomic<int64_t> running_{0};
+  std::atomic<uint64_t> next_request_{0};
+  mutable absl::Mutex mutex_;
+  LoadResult result_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_set<uint64_t> completed_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<uint64_t, uint64_t> open_leases_ ABSL_GUARDED_BY(mutex_);  // job -> epoch
+};
+
+}  // namespace coppice::bench
+
+#endif  // COPPICE_BENCH_CONTROL_PLANE_CYCLES_H_

@@ -1,0 +1,287 @@
+#include "bench/control_plane/fleet.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "common/base/ids.h"
+#include "common/rpc/channel.h"
+#include "worker/daemon/grpc_report_stream.h"
+
+namespace coppice::bench {
+namespace {
+
+constexpr absl::Duration kCallTimeout = absl::Seconds(15);
+constexpr absl::Duration kFirstDelay = absl::Milliseconds(200);
+constexpr absl::Duration kLongestDelay = absl::Seconds(5);
+constexpr size_t kStartsInFlight = 256;
+constexpr absl::Duration kAllLimit = absl::Minutes(5);
+constexpr uint32_t kSlots = 8;
+
+}  // namespace
+
+SimulatedWorker::SimulatedWorker(std::string name, v1::WorkerService::Stub* stub,
+                                 worker::CallRegistry* calls)
+    : name_(std::move(name)),
+      instance_(RandomId()),
+      stub_(stub),
+      calls_(calls),
+      backoff_(kFirstDelay, kLongestDelay) {}
+
+std::string SimulatedWorker::id() const {
+  absl::MutexLock lock(&mutex_);
+  return id_;
+}
+
+void SimulatedWorker::SetId(const std::string& id) {
+  absl::MutexLock lock(&mutex_);
+  id_ = id;
+}
+
+v1::RegisterRequest SimulatedWorker::Registration() const {
+  v1::RegisterRequest request;
+  request.set_name(name_);
+  request.set_instance(instance_);
+  request.set_host("bench");
+  request.set_version(COPPICE_VERSION);
+  request.set_protocol(rpc::kProtocolVersion);
+  request.set_slots(kSlots);
+  request.set_pack_width(10);
+  request.set_device("simulated");
+  request.set_shared_checkpoints(true);
+  return request;
+}
+
+void SimulatedWorker::Report(v1::StreamMetricsRequest report, Acked acked) {
+  std::shared_ptr<worker::ReportStream> stream;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (closed_) return;
+    report.set_worker_id(id_);
+    unacked_[report.lease().job_id()].push_back({report, std::move(acked)});
+    if (stream_ == nullptr && stream_number_ == 0) {
+      OpenLocked();  // sends it, too
+    } else {
+      stream = stream_;  // null while it waits to be opened again
+    }
+  }
+  if (stream != nullptr) stream->Send(report);
+}
+
+void SimulatedWorker::OpenLocked() {
+  const uint64_t number = ++stream_number_;
+  stream_ = worker::OpenGrpcReportStream(
+      stub_, calls_,
+      [this, number](const v1::StreamMetricsResponse& answer) { OnAnswer(number, answer); },
+      [this, number](const absl::Status& status) { OnEnd(number, status); });
+  for (auto& [job, reports] : unacked_) {
+    for (Unacked& one : reports) {
+      one.report.set_worker_id(id_);
+      stream_->Send(one.report);
+    }
+  }
+}
+
+void SimulatedWorker::OnAnswer(uint64_t stream, const v1::StreamMetricsResponse& answer) {
+  std::vector<Acked> acked;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (stream != stream_number_ || closed_) return;
+    backoff_.Reset();
+    const auto it = unacked_.find(answer.lease().job_id());
+    if (it == unacked_.end()) return;
+    auto& reports = it->second;
+    const bool refused = answer.stale() || !answer.error().empty();
+    for (auto report = reports.begin(); report != reports.end();) {
+      const bool durable = report->report.lease().epoch() == answer.lease().epoch() &&
+                           report->report.sequence() <= answer.sequence();
+      if (!durable && !refused) {
+        ++report;
+        continue;
+      }
+      acked.push_back(std::move(report->acked));
+      report = reports.erase(report);
+    }
+    if (reports.empty()) unacked_.erase(it);
+  }
+  for (const Acked& callback : acked) callback(answer);
+}
+
+void SimulatedWorker::OnEnd(uint64_t stream, const absl::Status&) {
+  absl::MutexLock lock(&mutex_);
+  if (stream != stream_number_ || closed_) return;
+  stream_ = nullptr;
+  Clock::Real()->Schedule(backoff_.Next(), [this, stream] {
+    absl::MutexLock again(&mutex_);
+    if (stream == stream_number_ && !closed_) OpenLocked();
+  });
+}
+
+void SimulatedWorker::CloseStream() {
+  std::shared_ptr<worker::ReportStream> stream;
+  absl::MutexLock lock(&mutex_);
+  closed_ = true;
+  unacked_.clear();
+  stream.swap(stream_);
+}
+
+std::vector<v1::HeldLease> SimulatedWorker::held() const {
+  absl::MutexLock lock(&mutex_);
+  return held_;
+}
+
+void SimulatedWorker::Hold(const v1::AcquireLeasesResponse& grant) {
+  absl::MutexLock lock(&mutex_);
+  for (const v1::Lease& lease : grant.leases()) {
+    v1::HeldLease held;
+    *held.mutable_lease() = lease.lease();
+    held.set_steps_per_second(20);
+    held_.push_back(std::move(held));
+  }
+}
+
+void SimulatedWorker::SetStep(uint64_t job, uint32_t step) {
+  absl::MutexLock lock(&mutex_);
+  for (v1::HeldLease& held : held_) {
+    if (held.lease().job_id() == job) held.set_step(step);
+  }
+}
+
+Fleet::Fleet(const Options& options, const std::string& address)
+    : options_(options), clock_(Clock::Real()) {
+  const uint32_t connections = options.connections == 0 ? options.workers : options.connections;
+  for (uint32_t i = 0; i < connections; ++i) {
+    stubs_.push_back(v1::WorkerService::NewStub(*rpc::MakeChannel(address)));
+  }
+  for (uint32_t i = 0; i < options.workers; ++i) {
+    workers_.push_back(std::make_unique<SimulatedWorker>(absl::StrCat("worker-", i),
+                                                         stubs_[i % connections].get(), &calls_));
+    backoffs_.push_back(std::make_unique<Backoff>(kFirstDelay, kLongestDelay));
+  }
+}
+
+Fleet::~Fleet() {
+  StopHeartbeats();
+  CloseStreams();
+  calls_.CancelAll();
+  calls_.WaitForNone();
+}
+
+void Fleet::CloseStreams() {
+  for (const auto& worker : workers_) worker->CloseStream();
+}
+
+absl::Status Fleet::ForAll(
+    const std::function<void(SimulatedWorker&, std::function<void(absl::Status)>)>& start) {
+  struct State {
+    absl::Mutex mutex;
+    size_t in_flight ABSL_GUARDED_BY(mutex) = 0;
+    absl::Status first ABSL_GUARDED_BY(mutex);
+  };
+  const auto state = std::make_shared<State>();
+  for (const auto& worker : workers_) {
+    {
+      absl::MutexLock lock(&state->mutex);
+      const auto room = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(state->mutex) {
+        return state->in_flight < kStartsInFlight;
+      };
+      state->mutex.Await(absl::Condition(&room));
+      if (!state->first.ok()) return state->first;
+      ++state->in_flight;
+    }
+    start(*worker, [state](absl::Status status) {
+      absl::MutexLock lock(&state->mutex);
+      --state->in_flight;
+      state->first.Update(status);
+    });
+  }
+  absl::MutexLock lock(&state->mutex);
+  const auto none = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(state->mutex) {
+    return state->in_flight == 0;
+  };
+  if (!state->mutex.AwaitWithTimeout(absl::Condition(&none), kAllLimit))
+    return absl::DeadlineExceededError("the workers were not all answered");
+  return state->first;
+}
+
+absl::Status Fleet::RegisterAll() {
+  return ForAll([](SimulatedWorker& worker, std::function<void(absl::Status)> done) {
+    Call<v1::RegisterRequest, v1::RegisterResponse>(
+        worker.stub(), &Async::Register, worker.Registration(), kAllLimit,
+        [&worker, done = std::move(done)](absl::Status status, const v1::RegisterResponse& answer) {
+          if (status.ok()) worker.SetId(answer.worker_id());
+          done(std::move(status));
+        });
+  });
+}
+
+absl::Status Fleet::HoldJobs() {
+  return ForAll([this](SimulatedWorker& worker, std::function<void(absl::Status)> done) {
+    v1::AcquireLeasesRequest request;
+    request.set_worker_id(worker.id());
+    request.set_request_id("held");
+    request.set_pack_width(options_.held);
+    request.set_wait_ms(30'000);
+    Call<v1::AcquireLeasesRequest, v1::AcquireLeasesResponse>(
+        worker.stub(), &Async::AcquireLeases, std::move(request), kAllLimit,
+        [&worker, done = std::move(done)](absl::Status status,
+                                          const v1::AcquireLeasesResponse& grant) {
+          if (status.ok() && grant.leases().empty())
+            status = absl::InternalError("a worker was given no job to hold");
+          worker.Hold(grant);
+          done(std::move(status));
+        });
+  });
+}
+
+void Fleet::StartHeartbeats() {
+  beating_ = true;
+  const absl::Duration interval = absl::Seconds(options_.heartbeat);
+  for (size_t i = 0; i < workers_.size(); ++i) {
+    ++beats_pending_;
+    clock_->Schedule(interval * (static_cast<double>(i) / static_cast<double>(workers_.size())),
+                     [this, i] { Beat(i); });
+  }
+}
+
+void Fleet::Beat(size_t index) {
+  if (!beating_) {
+    --beats_pending_;
+    return;
+  }
+  SimulatedWorker& worker = *workers_[index];
+  v1::HeartbeatRequest request;
+  request.set_worker_id(worker.id());
+  for (v1::HeldLease& held : worker.held()) *request.add_held() = std::move(held);
+  const absl::Duration sent = clock_->Monotonic();
+  Call<v1::HeartbeatRequest, v1::HeartbeatResponse>(
+      worker.stub(), &Async::Heartbeat, std::move(request), kCallTimeout,
+      [this, index, sent](const absl::Status& status, const v1::HeartbeatResponse& answer) {
+        absl::Duration delay = absl::Seconds(options_.heartbeat);
+        if (status.ok()) {
+          ++beats_answered_;
+          backoffs_[index]->Reset();
+          for (const v1::Directive& directive : answer.directives())
+            if (directive.action() != v1::Directive::CONTINUE) ++leases_lost_;
+          absl::MutexLock lock(&mutex_);
+          beat_latencies_.Add(clock_->Monotonic() - sent);
+        } else {
+          ++beats_failed_;
+          delay = std::min(delay, backoffs_[index]->Next());
+        }
+        clock_->Schedule(delay, [this, index] { Beat(index); });
+      });
+}
+
+void Fleet::StopHeartbeats() {
+  beating_ = false;
+  while (beats_pending_ > 0) absl::SleepFor(absl::Milliseconds(20));
+}
+
+Latencies Fleet::TakeHeartbeatLatencies() {
+  absl::MutexLock lock(&mutex_);
+  return std::exchange(beat_latencies_, Latencies());
+}
+
+}  // namespace coppice::bench

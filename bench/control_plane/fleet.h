@@ -1,0 +1,114 @@
+#ifndef COPPICE_BENCH_CONTROL_PLANE_FLEET_H_
+#define COPPICE_BENCH_CONTROL_PLANE_FLEET_H_
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "bench/control_plane/calls.h"
+#include "bench/control_plane/machine.h"
+#include "bench/control_plane/options.h"
+#include "common/base/backoff.h"
+#include "common/base/clock.h"
+#include "worker/daemon/coordinator_client.h"
+
+namespace coppice::bench {
+
+// Purpose: one simulated worker: a connection, a registration, the jobs it holds, one stream of
+// reports that is opened again (and what it had not acknowledged sent again) when it breaks, as a
+// worker's does. Owner: Fleet. Thread-safe.
+class SimulatedWorker {
+ public:
+  using Acked = std::function<void(const v1::StreamMetricsResponse&)>;
+
+  SimulatedWorker(std::string name, v1::WorkerService::Stub* stub, worker::CallRegistry* calls);
+
+  const std::string& name() const { return name_; }
+  v1::WorkerService::Stub* stub() const { return stub_; }
+  std::string id() const;
+  void SetId(const std::string& id);
+  v1::RegisterRequest Registration() const;
+
+  // Sends a report; `acked` is called once, when this number of this lease is durable or refused.
+  void Report(v1::StreamMetricsRequest report, Acked acked);
+  // Drops what waits and the stream.
+  void CloseStream();
+
+  std::vector<v1::HeldLease> held() const;
+  void Hold(const v1::AcquireLeasesResponse& grant);
+  void SetStep(uint64_t job, uint32_t step);
+
+ private:
+  struct Unacked {
+    v1::StreamMetricsRequest report;
+    Acked acked;
+  };
+  void OpenLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void OnAnswer(uint64_t stream, const v1::StreamMetricsResponse& answer);
+  void OnEnd(uint64_t stream, const absl::Status& status);
+
+  const std::string name_;
+  const std::string instance_;
+  v1::WorkerService::Stub* const stub_;
+  worker::CallRegistry* const calls_;
+  mutable absl::Mutex mutex_;
+  std::string id_ ABSL_GUARDED_BY(mutex_);
+  std::vector<v1::HeldLease> held_ ABSL_GUARDED_BY(mutex_);
+  std::shared_ptr<worker::ReportStream> stream_ ABSL_GUARDED_BY(mutex_);
+  uint64_t stream_number_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool closed_ ABSL_GUARDED_BY(mutex_) = false;
+  Backoff backoff_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<uint64_t, std::vector<Unacked>> unacked_ ABSL_GUARDED_BY(mutex_);  // by job
+};
+
+// Purpose: all simulated workers, their connections and their heartbeats, evenly spread over the
+// interval, answered or not. Owner: main. Call from one thread.
+class Fleet {
+ public:
+  Fleet(const Options& options, const std::string& address);
+  ~Fleet();
+
+  absl::Status RegisterAll();
+  // Every worker leases one pack and keeps it.
+  absl::Status HoldJobs();
+  void StartHeartbeats();
+  void StopHeartbeats();
+  void CloseStreams();
+
+  size_t size() const { return workers_.size(); }
+  SimulatedWorker& at(size_t index) { return *workers_[index % workers_.size()]; }
+
+  uint64_t heartbeats_answered() const { return beats_answered_; }
+  uint64_t heartbeats_failed() const { return beats_failed_; }
+  // Directives other than CONTINUE: a lease the coordinator no longer knows.
+  uint64_t leases_lost() const { return leases_lost_; }
+  Latencies TakeHeartbeatLatencies();
+
+ private:
+  void Beat(size_t index);
+  absl::Status ForAll(const std::function<void(SimulatedWorker&, std::function<void(absl::Status)>)>& start);
+
+  const Options& options_;
+  Clock* const clock_;
+  worker::CallRegistry calls_;
+  std::vector<std::unique_ptr<v1::WorkerService::Stub>> stubs_;
+  std::vector<std::unique_ptr<SimulatedWorker>> workers_;
+  std::vector<std::unique_ptr<Backoff>> backoffs_;  // one a worker; used by its one beat in flight
+  std::atomic<bool> beating_{false};
+  std::atomic<uint64_t> beats_answered_{0};
+  std::atomic<uint64_t> beats_failed_{0};
+  std::atomic<uint64_t> leases_lost_{0};
+  std::atomic<int64_t> beats_pending_{0};  // scheduled or in flight
+  absl::Mutex mutex_;
+  Latencies beat_latencies_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace coppice::bench
+
+#endif  // COPPICE_BENCH_CONTROL_PLANE_FLEET_H_

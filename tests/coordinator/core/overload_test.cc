@@ -1,0 +1,193 @@
+// An overloaded coordinator refuses with RESOURCE_EXHAUSTED, holds no more than it was told to, and
+// takes work again once it has caught up.
+#include <gmock/gmock.h>
+
+#include "coordinator/core/waiters.h"
+#include "tests/coordinator/core/harness.h"
+
+namespace coppice::core {
+namespace {
+
+class OverloadTest : public Harness {
+ protected:
+  // Opens the coordinator with `options_` on a store whose transactions wait for `gate_`.
+  void OpenBehindGate() {
+    Close();
+    auto store = store::OpenSqliteStore({dir_ / "coppice.db", 2, 0});
+    ASSERT_TRUE(store.ok()) << store.status();
+    store_ = *std::move(store);
+    faulty_ = std::make_unique<FaultyStore>(store_.get());
+    faulty_->gate = &gate_;
+    c_ = *Coordinator::Open(faulty_.get(), &clock_, options_);
+  }
+  void Reopen() {
+    Close();
+    Open();
+  }
+  // Does not wait for the answer.
+  Answer<LeaseGrant> StartAcquire(const std::string& worker, const std::string& request) {
+    Answer<LeaseGrant> answer;
+    c_->AcquireLeases({worker, request, 0, 1, 60'000}, {}, answer.done());
+    return answer;
+  }
+  absl::Notification gate_;
+};
+
+TEST_F(OverloadTest, CommandsAreRefusedAtTheBoundOfTheirBytesAndTakenWhenTheyHaveDrained) {
+  options_.max_queued_bytes = 1 << 20;
+  OpenBehindGate();
+  const Record record{{1, 1}, 1, {}, std::string(64 << 10, 'l'), {}};
+  const std::vector<Record> four(4, record);
+  std::vector<Answer<std::vector<RecordAck>>> answers(100);
+  for (auto& answer : answers) c_->Append("nobody", four, answer.done());
+  // Refusals come at once, while the store hangs and nothing else is answered.
+  size_t refused = 0;
+  for (auto& answer : answers) refused += answer.ready() ? 1 : 0;
+  EXPECT_EQ(refused, 97u) << "three times 256 KiB and a little fit into 1 MiB";
+  EXPECT_TRUE(absl::IsResourceExhausted(answers.back().Wait().status()));
+  EXPECT_FALSE(answers.front().ready());
+  gate_.Notify();
+  EXPECT_TRUE(absl::IsNotFound(answers.front().Wait().status()));
+  Workers();  // behind the others: their bytes are given back
+  EXPECT_TRUE(absl::IsNotFound(Append("nobody", four).status()));
+}
+
+TEST_F(OverloadTest, CommandsCountUntilTheyAreAnsweredAndThenNoMore) {
+  options_.max_queued_commands = 10;
+  OpenBehindGate();
+  std::vector<Answer<std::vector<Worker>>> answers(30);
+  for (auto& answer : answers) c_->ListWorkers(answer.done());
+  size_t refused = 0;
+  for (auto& answer : answers) refused += answer.ready() ? 1 : 0;
+  // Also those that the writer has taken out of the queue already.
+  EXPECT_EQ(refused, 20u);
+  gate_.Notify();
+  for (size_t i = 0; i < 10; ++i) EXPECT_TRUE(answers[i].Wait().ok());
+  // Many times the bound, one after the other: what is answered is forgotten. The last answer of a
+  // batch is given a moment before the batch is.
+  for (int i = 0; i < 50; ++i) {
+    absl::Status status;
+    do {
+      status = Ask<std::vector<Worker>>([&](auto done) { c_->ListWorkers(done); }).status();
+    } while (absl::IsResourceExhausted(status));
+    EXPECT_TRUE(status.ok());
+  }
+}
+
+TEST_F(OverloadTest, OneCommandThatIsLargerThanTheBoundGetsItsTurn) {
+  options_.max_queued_bytes = 100;
+  Reopen();
+  EXPECT_TRUE(Submit(Spec("large", {Group("dyck", 2)}, 1000)).ok());
+}
+
+TEST_F(OverloadTest, QueriesAreRefusedAtTheirBoundAndTakenAfterwards) {
+  options_.max_queued_reads = 5;
+  options_.reader_threads = 1;
+  Reopen();
+  SubmitSmall(1);
+  absl::Notification entered, release;
+  // The reader is held by the answer of the first query.
+  c_->GetJob(1, [&](const absl::StatusOr<JobDetails>&) {
+    entered.Notify();
+    release.WaitForNotification();
+  });
+  ASSERT_TRUE(entered.WaitForNotificationWithTimeout(kPatience));
+  std::vector<Answer<JobDetails>> answers(20);
+  for (auto& answer : answers) c_->GetJob(1, answer.done());
+  size_t refused = 0;
+  for (auto& answer : answers) refused += answer.ready() ? 1 : 0;
+  EXPECT_EQ(refused, 16u);
+  EXPECT_TRUE(absl::IsResourceExhausted(answers.back().Wait().status()));
+  release.Notify();
+  for (size_t i = 0; i < 4; ++i) EXPECT_TRUE(answers[i].Wait().ok());
+  EXPECT_EQ(GetJob(1).id, 1u);
+}
+
+TEST_F(OverloadTest, RequestsThatWaitForWorkAreBoundedAndServedWhenThereIsSome) {
+  options_.max_waiting_requests = 3;
+  Reopen();
+  std::vector<Answer<LeaseGrant>> waiting;
+  for (int i = 0; i < 3; ++i) {
+    waiting.push_back(StartAcquire(Register(absl::StrCat("w", i)), "r"));
+    Workers();
+  }
+  const std::string late = Register("late");
+  const auto refused = Acquire(late, 1, "r", 60'000);
+  EXPECT_TRUE(absl::IsResourceExhausted(refused.status())) << refused.status();
+  SubmitSmall(4);
+  for (auto& answer : waiting) EXPECT_EQ(answer.Wait()->leases.size(), 1u);
+  EXPECT_EQ(Acquire(late, 1, "r")->leases.size(), 1u);
+}
+
+TEST_F(OverloadTest, AWorkerMayNotWaitWithMoreRequestsThanItsSlotsCanMean) {
+  const std::string worker = Register("w");  // one slot
+  auto first = StartAcquire(worker, "a");
+  Workers();
+  auto second = StartAcquire(worker, "b");
+  Workers();
+  EXPECT_TRUE(absl::IsResourceExhausted(Acquire(worker, 1, "c", 60'000).status()));
+  // Sent again it is the same request; the earlier caller hears that there is nothing.
+  auto again = StartAcquire(worker, "b");
+  Workers();
+  EXPECT_TRUE(second.Wait()->leases.empty());
+  Advance(absl::Seconds(61));
+  EXPECT_TRUE(first.Wait()->leases.empty());
+  EXPECT_TRUE(again.Wait()->leases.empty());
+  EXPECT_TRUE(Acquire(worker, 1, "c").ok());
+}
+
+TEST_F(OverloadTest, AGrantSharesTheCommitOfTheCommandsBesideIt) {
+  SubmitSmall(2);
+  const std::string worker = Register("w");
+  OpenBehindGate();
+  // The first transaction hangs at the gate; what comes meanwhile is one batch.
+  Answer<std::vector<Worker>> first;
+  c_->ListWorkers(first.done());
+  Answer<SweepSummary> paused;
+  auto lease = StartAcquire(worker, "r");
+  c_->SetPaused("small", true, paused.done());
+  gate_.Notify();
+  // Both hold: the request came first.
+  EXPECT_EQ(lease.Wait()->leases.size(), 1u);
+  EXPECT_TRUE(paused.Wait()->paused);
+  EXPECT_TRUE(first.Wait().ok());
+  EXPECT_LE(faulty_->transactions, 4);
+}
+
+Waiter MakeWaiter(const std::string& worker, const std::string& request, int deadline) {
+  Waiter waiter;
+  waiter.worker = worker;
+  waiter.request.request_id = request;
+  waiter.deadline = absl::Seconds(deadline);
+  return waiter;
+}
+
+TEST(Waiters, KeepTheirOrderTheirDeadlinesAndTheirCountsWhateverIsTakenOut) {
+  Waiters waiters;
+  EXPECT_FALSE(waiters.Add(MakeWaiter("a", "1", 30)).has_value());
+  EXPECT_FALSE(waiters.Add(MakeWaiter("a", "2", 10)).has_value());
+  EXPECT_FALSE(waiters.Add(MakeWaiter("b", "1", 20)).has_value());
+  EXPECT_EQ(waiters.NextDeadline(), absl::Seconds(10));
+  // Sent again with another deadline it keeps its place.
+  const auto replaced = waiters.Add(MakeWaiter("a", "1", 5));
+  ASSERT_TRUE(replaced.has_value());
+  EXPECT_EQ(replaced->deadline, absl::Seconds(30));
+  EXPECT_EQ(waiters.NextDeadline(), absl::Seconds(5));
+  EXPECT_EQ(waiters.size(), 3u);
+  EXPECT_EQ(waiters.CountOf("a"), 2u);
+  auto it = waiters.begin();
+  EXPECT_EQ(it->request.request_id, "1");
+  EXPECT_EQ(waiters.Take(it).deadline, absl::Seconds(5));
+  EXPECT_EQ(it->request.request_id, "2");
+  EXPECT_EQ(waiters.CountOf("a"), 1u);
+  EXPECT_FALSE(waiters.Has("a", "1"));
+  EXPECT_EQ(waiters.TakeOverdue(absl::Seconds(15)).size(), 1u);
+  EXPECT_EQ(waiters.CountOf("a"), 0u);
+  EXPECT_EQ(waiters.NextDeadline(), absl::Seconds(20));
+  EXPECT_EQ(waiters.TakeAll().size(), 1u);
+  EXPECT_EQ(waiters.size(), 0u);
+  EXPECT_FALSE(waiters.NextDeadline().has_value());
+}
+
+}  // namespace
+}  // namespace coppice::core
