@@ -47,6 +47,7 @@ class SqliteWrites : public core::WriteTransaction {
   absl::Status TrimLog(core::JobId job_id, core::Epoch epoch, uint64_t offset) override;
 
   absl::Status PutWorker(const core::WorkerRow& worker) override;
+  absl::Status DeleteWorker(const std::string& name) override;
 
  private:
   absl::Status CountChange(const core::JobRow& before, const core::JobRow& after);
