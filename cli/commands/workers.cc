@@ -13,6 +13,18 @@
 namespace coppice::cli {
 namespace {
 
+std::string StateOf(const v1::Worker& worker) {
+  return absl::StrCat(worker.connected() ? "connected" : "away",
+                      worker.draining() ? ", draining" : "",
+                      worker.suspect_until_ms() != 0 ? ", suspect" : "");
+}
+
+std::string EndOf(const v1::Worker& worker, int64_t now) {
+  if (worker.ends_ms() == 0) return "-";
+  if (worker.ends_ms() <= now) return "over";
+  return absl::StrCat("in ", FormatDuration(static_cast<double>(worker.ends_ms() - now) / 1e3));
+}
+
 absl::StatusOr<int> Workers(Context* context) {
   COPPICE_ASSIGN_OR_RETURN(Client * client, context->Connect());
   COPPICE_ASSIGN_OR_RETURN(const v1::ListWorkersResponse response, client->ListWorkers());
@@ -35,19 +47,25 @@ absl::StatusOr<int> Workers(Context* context) {
                {"device"},
                {"checkpoints"},
                {"last heard"},
+               {"ends"},
                {"version"}});
   for (const v1::Worker& worker : response.workers()) {
-    const std::string state = absl::StrCat(worker.connected() ? "connected" : "away",
-                                           worker.draining() ? ", draining" : "");
     const double ago = static_cast<double>(now - worker.last_seen_ms()) / 1e3;
     table.AddRow(
-        {worker.name(), worker.host(), state, absl::StrCat(worker.slots()),
+        {worker.name(), worker.host(), StateOf(worker), absl::StrCat(worker.slots()),
          absl::StrCat(worker.pack_width()), absl::StrCat(worker.running_jobs()), worker.device(),
          worker.shared_checkpoints() ? "shared" : "sent",
          worker.last_seen_ms() == 0 ? "-" : absl::StrCat(FormatDuration(ago < 0 ? 0 : ago), " ago"),
-         worker.version()});
+         EndOf(worker, now), worker.version()});
   }
   context->out << table.Render(context->terminal.width);
+  for (const v1::Worker& worker : response.workers()) {
+    if (worker.suspect_until_ms() == 0) continue;
+    const double left = static_cast<double>(worker.suspect_until_ms() - now) / 1e3;
+    context->out << worker.name() << ": " << worker.suspect_reason()
+                 << "\n  It gets no work for " << FormatDuration(left < 0 ? 0 : left)
+                 << " while another worker is connected; starting it anew clears it.\n";
+  }
   return kExitDone;
 }
 

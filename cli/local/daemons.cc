@@ -74,7 +74,9 @@ absl::Status Daemons::StartWorker(uint32_t index, const std::string& address, ui
           {JoinPath(paths_.binaries, "coppice-worker"), "--coordinator", address, "--name",
            absl::StrCat("local-", index), "--state-dir", JoinPath(paths_.run, name),
            "--checkpoint-dir", JoinPath(paths_.run, "checkpoints"), "--slots", absl::StrCat(slots),
-           "--pack", absl::StrCat(pack), "--threads", absl::StrCat(threads)},
+           "--pack", absl::StrCat(pack), "--threads", absl::StrCat(threads),
+           // Who ends this program ends its workers with it.
+           "--walltime", "inf"},
           LogPath(name)));
   workers_.push_back(std::move(worker));
   return absl::OkStatus();

@@ -1,10 +1,13 @@
 // How attempts end, as their workers report it.
+#include <algorithm>
 #include <initializer_list>
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
 #include "coordinator/core/commands.h"
+#include "coordinator/core/lost_attempts.h"
 
 namespace coppice::core {
 namespace {
@@ -14,8 +17,10 @@ constexpr size_t kMaxMessage = 4 << 10;
 }  // namespace
 
 absl::Duration FailureBackoff(uint32_t failures) {
-  if (failures <= 1) return absl::Seconds(2);
-  return failures == 2 ? absl::Seconds(10) : absl::Seconds(60);
+  // No jitter: jobs that failed in one pack come back together, and share one again.
+  constexpr absl::Duration kWaits[] = {absl::Seconds(2), absl::Seconds(2), absl::Seconds(10),
+                                       absl::Seconds(60), absl::Minutes(5)};
+  return kWaits[std::min<size_t>(failures, std::size(kWaits) - 1)];
 }
 
 namespace {
@@ -77,7 +82,8 @@ namespace {
 
 // Empty: another attempt may do better. A run is a function of its spec and seed: one that diverged
 // would diverge again, and data that cannot be made cannot be made by another worker. Of the rest,
-// a job that dies at one step wherever it runs is to blame itself; a full disk is its worker's.
+// a job that dies at one step wherever it runs is to blame itself; a full disk is its worker's, and
+// so may be a death before the first step on a worker that nothing has run on yet.
 absl::StatusOr<std::string> WhyGiveUp(Transaction& tx, const JobRow& job, const AttemptEnd& end,
                                       uint32_t max_failures) {
   if (end.kind == "nan") return std::string("its loss is not finite, and would be again");
@@ -86,15 +92,34 @@ absl::StatusOr<std::string> WhyGiveUp(Transaction& tx, const JobRow& job, const 
     return absl::StrCat("it failed ", job.failures + 1, " times without progress");
   }
   if (end.kind == "disk") return std::string();
+  const auto speaks_against_job = [&](const std::string& worker, uint32_t start, uint32_t step) {
+    return step > start || tx.memory().health.progressed_ms(worker) > 0;
+  };
   COPPICE_ASSIGN_OR_RETURN(const std::vector<AttemptRow> attempts, tx.read().ListAttempts(job.id));
+  const bool here =
+      !attempts.empty() && speaks_against_job(job.worker, attempts.back().start_step, end.step);
   for (const AttemptRow& earlier : attempts) {
-    if (earlier.epoch > job.forgiven_epoch && earlier.outcome == "failed" &&
-        earlier.kind != "disk" && earlier.end_step == end.step && earlier.worker != job.worker) {
-      return absl::StrCat("quarantined: it failed at step ", end.step, " on ", earlier.worker,
-                          " and on ", job.worker);
-    }
+    const bool counts = earlier.epoch > job.forgiven_epoch && earlier.outcome == "failed" &&
+                        earlier.kind != "disk";
+    if (!counts || earlier.end_step != end.step || earlier.worker == job.worker) continue;
+    if (!here && !speaks_against_job(earlier.worker, earlier.start_step, earlier.end_step)) continue;
+    return absl::StrCat("quarantined: it failed at step ", end.step, " on ", earlier.worker,
+                        " and on ", job.worker);
   }
   return std::string();
+}
+
+// Counts a failure against its worker, unless the worker has shown that it can run the job or the
+// failure is the job's own.
+absl::Status BlameWorker(Transaction& tx, const JobRow& job, const AttemptEnd& end,
+                         const std::string& what) {
+  if (end.kind == "nan" || end.kind == "data") return absl::OkStatus();
+  COPPICE_ASSIGN_OR_RETURN(const AttemptRow attempt, tx.read().GetAttempt(job.id, job.epoch));
+  if (std::max(attempt.row_step, job.checkpoint_step) > attempt.start_step) return absl::OkStatus();
+  tx.AfterCommit([worker = job.worker, now = tx.now(), now_ms = tx.now_ms(),
+                  failure = WorkerHealth::Failure{attempt.request_id, job.id, Head(what, 200)}](
+                     Memory& memory) { memory.health.OnFailure(worker, failure, now, now_ms); });
+  return absl::OkStatus();
 }
 
 absl::Status CheckEnd(const AttemptEnd& end, const GroupSpec& spec) {
@@ -120,6 +145,7 @@ absl::Status FailJob(Transaction& tx, const AttemptEnd& end) {
                            WhyGiveUp(tx, *job, end, group->sweep->max_failures));
 
   const std::string what = absl::StrCat(end.kind, ": ", Head(end.message, kMaxMessage));
+  COPPICE_RETURN_IF_ERROR(BlameWorker(tx, *job, end, what));
   JobRow after = *job;
   after.failures = job->failures + 1;
   after.reason = give_up.empty() ? what : absl::StrCat(give_up, "; ", what);
@@ -131,11 +157,54 @@ absl::Status FailJob(Transaction& tx, const AttemptEnd& end) {
                        std::move(after), ending);
 }
 
+absl::Status LoseAttempt(Transaction& tx, const JobRow& job, const std::string& message) {
+  COPPICE_ASSIGN_OR_RETURN(const LostInARow lost, CountLostInARow(tx.read(), job));
+  JobRow after = job;
+  after.reason = message;
+  Ending ending{"expired", message, job.step, "", ""};
+  const auto got_further = [&](const std::string& worker) {
+    return tx.memory().health.progressed_ms(worker) >= lost.since_ms;
+  };
+  if (lost.attempts >= kGiveUpAttempts && lost.workers.size() >= kGiveUpWorkers &&
+      std::any_of(lost.workers.begin(), lost.workers.end(), got_further)) {
+    after.reason = absl::StrCat("set aside: ", DescribeLost(lost, job.best_step),
+                                ", while other jobs got further there; the last: ", message);
+    return tx.EndAttempt(job, JobTrigger::kGiveUp, std::move(after), ending);
+  }
+  const absl::Duration wait = LostBackoff(lost.attempts);
+  if (wait > absl::ZeroDuration()) {
+    after.not_before_ms = tx.now_ms() + absl::ToInt64Milliseconds(wait);
+  }
+  return tx.EndAttempt(job, JobTrigger::kExpire, std::move(after), ending);
+}
+
+namespace {
+
+// A pack that its worker's memory did not hold: nobody's failure, and this worker gets narrower
+// ones from now on.
+absl::Status ReleaseTooWide(Transaction& tx, const JobRow& job, const AttemptEnd& end) {
+  const uint32_t half = std::max(end.out_of_memory_width / 2, 1u);
+  tx.AfterCommit([worker = job.worker, group = job.group_id,
+                  width = end.out_of_memory_width](Memory& memory) {
+    memory.health.OnTooWide(worker, group, width);
+  });
+  JobRow after = job;
+  after.reason = absl::StrCat(Head(end.message, kMaxMessage), "; ", job.worker,
+                              " gets packs of at most ", half, " of its kind from now on");
+  Ending ending{"released", after.reason, end.step, "", ""};
+  return tx.EndAttempt(job, JobTrigger::kRelease, std::move(after), ending);
+}
+
+}  // namespace
+
 absl::Status ReleaseLease(Transaction& tx, const AttemptEnd& end) {
   auto job = CurrentLease(tx, end.worker_id, end.lease);
-  if (absl::IsAborted(job.status()) && EndedAs(tx, end.lease, {"preempted", "released"}))
-    return absl::OkStatus();
+  const bool told = EndedAs(tx, end.lease, {"preempted", "released"}) ||
+                    (end.lost && EndedAs(tx, end.lease, {"expired"}));
+  if (absl::IsAborted(job.status()) && told) return absl::OkStatus();
   if (!job.ok()) return job.status();
+  if (end.lost) return LoseAttempt(tx, *job, Head(end.message, kMaxMessage));
+  if (end.out_of_memory_width > 0) return ReleaseTooWide(tx, *job, end);
   JobRow after = *job;
   after.reason = absl::StrCat("preempted: ", Head(end.message, kMaxMessage));
   return tx.EndAttempt(*job, JobTrigger::kRelease, std::move(after),

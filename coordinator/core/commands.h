@@ -42,6 +42,8 @@ absl::StatusOr<Worker> DrainWorker(Transaction& tx, const std::string& name_or_i
                                    bool undo);
 std::vector<Worker> ListWorkers(const Transaction& tx);
 absl::Status ExpireLease(Transaction& tx, const LeaseRef& lease);
+// Ends the running attempt of `job` as lost (lost_attempts.h).
+absl::Status LoseAttempt(Transaction& tx, const JobRow& job, const std::string& message);
 
 // ---- grants (grants.cc)
 
@@ -50,8 +52,9 @@ absl::Status ExpireLease(Transaction& tx, const LeaseRef& lease);
 absl::StatusOr<std::optional<LeaseGrant>> BeginAcquire(Transaction& tx,
                                                        const AcquireRequest& request);
 // Takes waiters out of memory.waiters and plans a grant for each as far as there is work. Waiters
-// whose callers or workers have gone are answered through `reply`.
-std::vector<Command> PlanGrants(Memory& memory,
+// whose callers or workers have gone are answered through `reply`. Suspect workers wait while
+// another one is connected.
+std::vector<Command> PlanGrants(Memory& memory, absl::Duration now,
                                 const std::function<void(std::function<void()>)>& reply);
 
 // ---- reports (report_commands.cc)

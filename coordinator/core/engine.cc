@@ -34,7 +34,7 @@ absl::Status Engine::Start() {
   Writer::Hooks hooks;
   hooks.due = [this] { return PlanDue(); };
   hooks.grants = [this] {
-    return PlanGrants(memory_, [this](auto reply) { writer_->Reply(std::move(reply)); });
+    return PlanGrants(memory_, clock_.Monotonic(), [this](auto reply) { writer_->Reply(std::move(reply)); });
   };
   hooks.committed = [this](const Effects& effects) {
     hub_->Publish(effects);
@@ -125,7 +125,7 @@ void Engine::EndTurn() {
 void Engine::SetTimer(absl::Duration now) {
   absl::Duration next = absl::InfiniteDuration();
   for (const auto& due : {memory_.leases.NextDeadline(), memory_.scheduler.NextRipe(),
-                          memory_.waiters.NextDeadline()}) {
+                          memory_.waiters.NextDeadline(), memory_.health.NextEnd(now)}) {
     if (due.has_value()) next = std::min(next, *due);
   }
   if (next <= now) next = now + (due_failed_ ? kRetryPause : absl::ZeroDuration());

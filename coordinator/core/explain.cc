@@ -5,6 +5,7 @@
 #include "absl/time/time.h"
 #include "common/base/status_macros.h"
 #include "coordinator/core/commands.h"
+#include "coordinator/core/lost_attempts.h"
 #include "coordinator/core/views.h"
 
 namespace coppice::core {
@@ -63,7 +64,8 @@ class Explainer {
           " is paused: `coppice resume` lets its jobs start again.");
     const bool waits = row_.not_before_ms > tx_.now_ms();
     if (waits) {
-      Say("It failed before and waits until ", At(row_.not_before_ms), " (",
+      Say(row_.failures > 0 ? "It failed before" : "Its workers vanished", " and it waits until ",
+          At(row_.not_before_ms), " (",
           absl::FormatDuration(absl::Milliseconds(row_.not_before_ms - tx_.now_ms())),
           " more) before it is tried again.");
     }
@@ -74,16 +76,21 @@ class Explainer {
           row_.reason.empty() ? "" : absl::StrCat(" The last one ended: ", row_.reason, "."));
     }
     ExplainCharge();
+    ExplainLost();
   }
 
   // True when some worker may take jobs.
   bool ExplainWorkers() {
     size_t connected = 0;
     size_t taking = 0;
+    size_t suspect = 0;
     for (const WorkerEntry* worker : tx_.memory().workers.All()) {
       if (!IsConnected(*worker, tx_.memory().options.lease, tx_.now())) continue;
       ++connected;
-      if (!worker->draining()) ++taking;
+      if (worker->draining()) continue;
+      ++taking;
+      const auto suspicion = tx_.memory().health.SuspicionOf(worker->row.info.name, tx_.now());
+      if (suspicion.has_value()) ++suspect;
     }
     if (connected == 0) {
       Say("No worker is connected: start coppice-worker on a machine that can reach this "
@@ -91,6 +98,12 @@ class Explainer {
     } else if (taking == 0) {
       Say("Every connected worker (", connected,
           ") is draining: `coppice drain --undo` lets one take jobs again, or start another.");
+    } else if (suspect == taking) {
+      Say("Every worker that takes jobs (", taking, ") has failed whatever it got: `coppice ",
+          "workers` says how. It is tried on them all the same.");
+    } else if (suspect > 0) {
+      Say(suspect, suspect == 1 ? " worker is" : " workers are",
+          " passed over because several jobs in a row failed there: `coppice workers` says how.");
     }
     return taking > 0;
   }
@@ -146,6 +159,15 @@ class Explainer {
     if (row_.failures == 0) return;
     Say("It has failed ", row_.failures, row_.failures == 1 ? " time" : " times",
         " without progress; ", group_.sweep->max_failures, " end it.");
+  }
+
+  void ExplainLost() {
+    const auto lost = CountLostInARow(tx_.read(), row_);
+    if (!lost.ok() || lost->attempts < 2) return;
+    Say("Note: ", DescribeLost(*lost, row_.best_step),
+        ". Machines that are taken away look like this, and so does a job that takes its machine ",
+        "down: if other jobs get on, look at the machines' memory and kernel logs. It is not ",
+        "charged for it.");
   }
 
   Transaction& tx_;

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
 #include "coordinator/core/commands.h"
+#include "coordinator/core/views.h"
 
 namespace coppice::core {
 namespace {
@@ -145,10 +146,27 @@ absl::StatusOr<std::optional<LeaseGrant>> BeginAcquire(Transaction& tx,
   return std::optional<LeaseGrant>(std::move(grant));
 }
 
-std::vector<Command> PlanGrants(Memory& memory,
+namespace {
+
+// Somebody better than a suspect worker may take the work, now or when a slot of it is free.
+bool AnyTrusted(const Memory& memory, absl::Duration now) {
+  for (const WorkerEntry* worker : memory.workers.All()) {
+    if (IsConnected(*worker, memory.options.lease, now) && !worker->draining() &&
+        !memory.health.SuspicionOf(worker->row.info.name, now).has_value()) {
+      return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
+std::vector<Command> PlanGrants(Memory& memory, absl::Duration now,
                                 const std::function<void(std::function<void()>)>& reply) {
   std::vector<Command> commands;
   absl::flat_hash_set<JobId> taken;
+  // Where every worker is suspect, the work itself may be to blame: it is tried, and charged.
+  const bool skip_suspects = memory.health.NextEnd(now).has_value() && AnyTrusted(memory, now);
   Waiters& waiters = memory.waiters;
   for (auto it = waiters.begin(); it != waiters.end() && commands.size() < kMaxGrantsPerBatch;) {
     const WorkerEntry* worker = memory.workers.FindById(it->request.worker_id);
@@ -158,19 +176,23 @@ std::vector<Command> PlanGrants(Memory& memory,
       });
       continue;
     }
-    if (worker->draining()) {
+    const std::string& name = worker->row.info.name;
+    if (worker->draining() ||
+        (skip_suspects && memory.health.SuspicionOf(name, now).has_value())) {
       ++it;
       continue;
     }
-    const auto pick =
+    auto pick =
         memory.scheduler.Choose(it->request.pack_width, taken, memory.grants + commands.size());
     if (!pick.has_value()) break;  // what one cannot have, none can
     if (it->cancelled && it->cancelled()) {
       reply([done = waiters.Take(it).done] { done(LeaseGrant()); });
       continue;
     }
+    const uint32_t width = memory.health.WidthFor(name, pick->group_id, it->request.pack_width);
+    if (pick->jobs.size() > width) pick->jobs.resize(width);
     taken.insert(pick->jobs.begin(), pick->jobs.end());
-    commands.push_back(GrantCommand(waiters.Take(it), *pick));
+    commands.push_back(GrantCommand(waiters.Take(it), *std::move(pick)));
   }
   return commands;
 }

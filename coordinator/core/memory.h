@@ -8,6 +8,7 @@
 #include "coordinator/core/lease_table.h"
 #include "coordinator/core/scheduler.h"
 #include "coordinator/core/waiters.h"
+#include "coordinator/core/worker_health.h"
 #include "coordinator/core/worker_table.h"
 
 namespace coppice::core {
@@ -24,8 +25,10 @@ struct Memory {
   LeaseTable leases;
   Scheduler scheduler;
   WorkerTable workers;
+  WorkerHealth health;
   Waiters waiters;
   uint64_t grants = 0;  // ever made, for the scheduler's turns
+  absl::Duration forget_at = absl::ZeroDuration();  // when workers long gone are looked for again
 };
 
 }  // namespace coppice::core

@@ -7,6 +7,7 @@
 #include "common/base/status_macros.h"
 #include "coordinator/core/commands.h"
 #include "coordinator/core/lifecycle.h"
+#include "coordinator/core/lost_attempts.h"
 
 namespace coppice::core {
 namespace {
@@ -35,7 +36,9 @@ void RecoverJob(Memory& memory, const JobRow& job, const GroupRow& group, const 
     // Wall time may have been set back while nothing ran; no wait is longer than the longest there
     // is.
     const absl::Duration wait = absl::Milliseconds(job.not_before_ms - clocks.now_ms);
-    eligible_at = clocks.now + std::min(wait, FailureBackoff(job.failures));
+    const absl::Duration longest =
+        job.failures > 0 ? FailureBackoff(job.failures) : kLongestLostBackoff;
+    eligible_at = clocks.now + std::min(wait, longest);
   }
   memory.scheduler.Add(job.group_id, job.id, job.checkpoint_step, eligible_at);
 }

@@ -87,6 +87,11 @@ class Appender {
       tx_.effects().logged.push_back(job_.id);
     }
     COPPICE_RETURN_IF_ERROR(tx_.write().UpdateAttempt(attempt_));
+    if (job_.best_step > before_.best_step) {
+      tx_.AfterCommit([worker = job_.worker, now_ms = tx_.now_ms()](Memory& memory) {
+        memory.health.OnProgress(worker, now_ms);
+      });
+    }
     return job_.step == before_.step ? absl::OkStatus() : tx_.UpdateRunning(before_, job_);
   }
 

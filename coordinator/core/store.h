@@ -231,8 +231,8 @@ class WriteTransaction {
   virtual absl::Status TrimLog(JobId job_id, Epoch epoch, uint64_t offset) = 0;
 
   virtual absl::Status PutWorker(const WorkerRow& worker) = 0;  // keyed by name
-
   virtual absl::Status SetEpochFloor(Epoch floor) = 0;
+  virtual absl::Status DeleteWorker(const std::string& name) = 0;
 };
 
 // Purpose: durable state behind transactions.

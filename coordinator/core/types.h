@@ -250,6 +250,7 @@ struct WorkerInfo {
   uint32_t pack_width = 0;
   std::string device;
   bool shared_checkpoints = false;
+  int64_t ends_ms = 0;  // when its walltime ends; 0: it does not, as far as anyone knows
 };
 
 struct Worker {
@@ -260,6 +261,8 @@ struct Worker {
   int64_t registered_ms = 0;
   int64_t last_seen_ms = 0;
   uint32_t running_jobs = 0;
+  int64_t suspect_until_ms = 0;  // 0: it is trusted
+  std::string suspect_reason;
 };
 
 struct Registration {
@@ -337,6 +340,8 @@ struct AttemptEnd {
   std::string kind;            // of a failure
   std::string message;         // of a failure or a release
   std::string log_tail;
+  bool lost = false;                 // a release: nobody saved anything
+  uint32_t out_of_memory_width = 0;  // a release: of the pack that was too wide; 0: another reason
 };
 
 struct ServerInfo {

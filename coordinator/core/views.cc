@@ -121,7 +121,8 @@ bool IsConnected(const WorkerEntry& entry, absl::Duration term, absl::Duration n
   return entry.heard && now - entry.heard_at <= term;
 }
 
-Worker MakeWorker(const WorkerEntry& entry, const LeaseTable& leases, absl::Duration now) {
+Worker MakeWorker(const WorkerEntry& entry, const Memory& memory, absl::Duration now) {
+  const LeaseTable& leases = memory.leases;
   Worker worker;
   worker.id = entry.row.id;
   worker.info = entry.row.info;
@@ -130,6 +131,10 @@ Worker MakeWorker(const WorkerEntry& entry, const LeaseTable& leases, absl::Dura
   worker.registered_ms = entry.row.registered_ms;
   worker.last_seen_ms = std::max(entry.row.last_seen_ms, entry.heard_ms);
   worker.running_jobs = static_cast<uint32_t>(leases.CountOfWorker(entry.row.info.name));
+  if (auto suspicion = memory.health.SuspicionOf(entry.row.info.name, now)) {
+    worker.suspect_until_ms = suspicion->until_ms;
+    worker.suspect_reason = std::move(suspicion->reason);
+  }
   return worker;
 }
 

@@ -9,6 +9,7 @@
 #include "absl/time/time.h"
 #include "coordinator/core/catalog.h"
 #include "coordinator/core/lease_table.h"
+#include "coordinator/core/memory.h"
 #include "coordinator/core/store.h"
 #include "coordinator/core/worker_table.h"
 
@@ -26,7 +27,7 @@ absl::StatusOr<SweepSummary> ReadSummary(ReadTransaction& read, SweepId id,
 Job MakeJob(const JobRow& row, const Catalog& catalog, const LeaseTable& leases);
 
 Attempt MakeAttempt(const AttemptRow& row);
-Worker MakeWorker(const WorkerEntry& entry, const LeaseTable& leases, absl::Duration now);
+Worker MakeWorker(const WorkerEntry& entry, const Memory& memory, absl::Duration now);
 bool IsConnected(const WorkerEntry& entry, absl::Duration term, absl::Duration now);
 
 }  // namespace coppice::core

@@ -15,6 +15,11 @@ namespace {
 // last_seen is stored so rarely because it is only of interest to people after a restart.
 constexpr absl::Duration kStoreLastSeen = absl::Minutes(1);
 constexpr int kMissesBeforeRelease = 2;
+// Machines of a cluster come and go under ever new names. One that somebody drained is kept: it
+// must not take work when it comes back.
+constexpr absl::Duration kForgetAfter = absl::Hours(7 * 24);
+constexpr absl::Duration kForgetEvery = absl::Hours(1);
+constexpr size_t kMaxForgotten = 1000;  // at once
 
 absl::Status CheckInfo(const WorkerInfo& info) {
   if (info.name.empty() || info.name.size() > 200) {
@@ -32,14 +37,40 @@ absl::Status CheckInfo(const WorkerInfo& info) {
   return absl::OkStatus();
 }
 
-// Gives up a lease of this worker without charge. Nothing happens when it ended meanwhile.
+// Ends a lease of this worker without charge; nothing happens when it ended meanwhile. `kExpire`:
+// the worker is gone.
 absl::Status EndLease(Transaction& tx, const LeaseRef& lease, JobTrigger trigger,
-                      const std::string& outcome, const std::string& message) {
+                      const std::string& message) {
   COPPICE_ASSIGN_OR_RETURN(const JobRow job, tx.read().GetJob(lease.job_id));
   if (job.state != JobState::kRunning || job.epoch != lease.epoch) return absl::OkStatus();
+  if (trigger == JobTrigger::kExpire) return LoseAttempt(tx, job, message);
   JobRow after = job;
   after.reason = message;
-  return tx.EndAttempt(job, trigger, std::move(after), {outcome, message, job.step, "", ""});
+  return tx.EndAttempt(job, trigger, std::move(after), {"released", message, job.step, "", ""});
+}
+
+absl::Status ForgetLongGone(Transaction& tx) {
+  const Memory& memory = tx.memory();
+  if (tx.now() < memory.forget_at) return absl::OkStatus();
+  const int64_t oldest = tx.now_ms() - absl::ToInt64Milliseconds(kForgetAfter);
+  std::vector<std::string> gone;
+  for (const WorkerEntry* worker : memory.workers.All()) {
+    const std::string& name = worker->row.info.name;
+    const bool seen = std::max(worker->row.last_seen_ms, worker->heard_ms) > oldest ||
+                      IsConnected(*worker, memory.options.lease, tx.now());
+    if (seen || worker->row.draining || memory.leases.CountOfWorker(name) > 0) continue;
+    COPPICE_RETURN_IF_ERROR(tx.write().DeleteWorker(name));
+    gone.push_back(name);
+    if (gone.size() == kMaxForgotten) break;
+  }
+  tx.AfterCommit([gone, next = tx.now() + kForgetEvery](Memory& changed) {
+    changed.forget_at = next;
+    for (const std::string& name : gone) {
+      changed.workers.Remove(name);
+      changed.health.Forget(name);
+    }
+  });
+  return absl::OkStatus();
 }
 
 bool Lists(const std::vector<HeldLease>& held, const LeaseRef& lease) {
@@ -53,6 +84,7 @@ absl::StatusOr<Registration> RegisterWorker(Transaction& tx, const WorkerInfo& i
                                             const std::vector<HeldLease>& held,
                                             const std::string& new_id) {
   COPPICE_RETURN_IF_ERROR(CheckInfo(info));
+  COPPICE_RETURN_IF_ERROR(ForgetLongGone(tx));
   const WorkerEntry* known = tx.memory().workers.FindByName(info.name);
   const bool same_process = known != nullptr && known->row.info.instance == info.instance;
   WorkerEntry entry;
@@ -71,11 +103,14 @@ absl::StatusOr<Registration> RegisterWorker(Transaction& tx, const WorkerInfo& i
     // The same process may have a grant on its way to it; its first heartbeat tells.
     if (Lists(held, lease.ref) || same_process) continue;
     COPPICE_RETURN_IF_ERROR(
-        EndLease(tx, lease.ref, JobTrigger::kExpire, "expired",
+        EndLease(tx, lease.ref, JobTrigger::kExpire,
                  absl::StrCat("worker ", info.name, " was restarted and no longer holds it")));
   }
-  tx.AfterCommit([entry, held, now = tx.now()](Memory& memory) {
+  const bool same_settings = known != nullptr && known->row.info.device == info.device &&
+                             known->row.info.pack_width == info.pack_width;
+  tx.AfterCommit([entry, held, same_process, same_settings, now = tx.now()](Memory& memory) {
     memory.workers.Put(entry);
+    if (!same_process) memory.health.OnNewProcess(entry.row.info.name, same_settings);
     for (const HeldLease& lease : held) memory.leases.Renew(lease, entry.row.info.name, now);
   });
   const CoordinatorOptions& options = tx.memory().options;
@@ -119,7 +154,7 @@ absl::Status MissLease(Transaction& tx, const WorkerEntry& worker, const LeaseEn
     tx.AfterCommit([ref = lease.ref](Memory& memory) { memory.leases.Miss(ref); });
     return absl::OkStatus();
   }
-  return EndLease(tx, lease.ref, JobTrigger::kRelease, "released",
+  return EndLease(tx, lease.ref, JobTrigger::kRelease,
                   absl::StrCat("worker ", lease.worker, " no longer holds it"));
 }
 
@@ -172,13 +207,13 @@ absl::StatusOr<Worker> DrainWorker(Transaction& tx, const std::string& name_or_i
   changed.row.preempt = !undo && preempt;
   COPPICE_RETURN_IF_ERROR(tx.write().PutWorker(changed.row));
   tx.AfterCommit([changed](Memory& memory) { memory.workers.Put(changed); });
-  return MakeWorker(changed, tx.memory().leases, tx.now());
+  return MakeWorker(changed, tx.memory(), tx.now());
 }
 
 std::vector<Worker> ListWorkers(const Transaction& tx) {
   std::vector<Worker> workers;
   for (const WorkerEntry* entry : tx.memory().workers.All()) {
-    workers.push_back(MakeWorker(*entry, tx.memory().leases, tx.now()));
+    workers.push_back(MakeWorker(*entry, tx.memory(), tx.now()));
   }
   return workers;
 }
@@ -187,7 +222,7 @@ absl::Status ExpireLease(Transaction& tx, const LeaseRef& lease) {
   const auto entry = tx.memory().leases.Find(lease.job_id);
   if (!entry.has_value() || entry->ref != lease) return absl::OkStatus();
   COPPICE_RETURN_IF_ERROR(EndLease(
-      tx, lease, JobTrigger::kExpire, "expired",
+      tx, lease, JobTrigger::kExpire,
       absl::StrCat(
           "worker ", entry->worker, " was not heard of for ",
           absl::FormatDuration(absl::Trunc(tx.now() - entry->renewed_at, absl::Seconds(1))))));

@@ -11,6 +11,13 @@ void WorkerTable::Put(WorkerEntry entry) {
   by_name_.insert_or_assign(name, std::move(entry));
 }
 
+void WorkerTable::Remove(const std::string& name) {
+  const auto it = by_name_.find(name);
+  if (it == by_name_.end()) return;
+  name_of_.erase(it->second.row.id);
+  by_name_.erase(it);
+}
+
 WorkerEntry* WorkerTable::Mutable(const std::string& id) {
   const auto it = name_of_.find(id);
   return it == name_of_.end() ? nullptr : &by_name_.at(it->second);

@@ -27,6 +27,7 @@ class WorkerTable {
  public:
   void Put(WorkerEntry entry);  // takes the place of another of the same name
   void Heard(const std::string& id, absl::Duration now, int64_t now_ms, bool leaving);
+  void Remove(const std::string& name);
   void Touch(const std::string& id, absl::Duration now, int64_t now_ms);
 
   const WorkerEntry* FindById(const std::string& id) const;

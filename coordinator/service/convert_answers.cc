@@ -226,6 +226,9 @@ void ToProto(const core::Worker& worker, v1::Worker* out) {
   out->set_running_jobs(worker.running_jobs);
   out->set_device(worker.info.device);
   out->set_shared_checkpoints(worker.info.shared_checkpoints);
+  out->set_ends_ms(worker.info.ends_ms);
+  out->set_suspect_until_ms(worker.suspect_until_ms);
+  out->set_suspect_reason(worker.suspect_reason);
 }
 
 void ToProto(const core::LeaseRef& lease, v1::LeaseRef* out) {

@@ -64,6 +64,8 @@ absl::StatusOr<RegisterArguments> RegisterFromProto(const v1::RegisterRequest& r
   out.info.pack_width = request.pack_width();
   out.info.device = request.device();
   out.info.shared_checkpoints = request.shared_checkpoints();
+  if (request.ends_ms() < 0) return Bad("ends_ms", "is before 1970");
+  out.info.ends_ms = request.ends_ms();
   COPPICE_ASSIGN_OR_RETURN(out.held, HeldFromProto(request.held()));
   return out;
 }
@@ -178,7 +180,14 @@ absl::StatusOr<core::AttemptEnd> EndFromProto(const v1::FailJobRequest& request)
 absl::StatusOr<core::AttemptEnd> EndFromProto(const v1::ReleaseLeaseRequest& request) {
   COPPICE_ASSIGN_OR_RETURN(core::AttemptEnd end, NamedEnd(request));
   COPPICE_RETURN_IF_ERROR(CheckText("reason", request.reason(), kMaxMessageTextBytes));
+  COPPICE_RETURN_IF_ERROR(
+      CheckRange("out_of_memory_width", request.out_of_memory_width(), 0, kMaxPackWidth));
+  if (request.lost() && request.out_of_memory_width() > 0) {
+    return Bad("out_of_memory_width", "cannot be known of a lease that was lost");
+  }
   end.message = request.reason();
+  end.lost = request.lost();
+  end.out_of_memory_width = request.out_of_memory_width();
   return end;
 }
 

@@ -97,6 +97,7 @@ core::WorkerRow ReadWorker(const Query& query) {
   row.preempt = query.Int(10) != 0;
   row.registered_ms = query.Int(11);
   row.last_seen_ms = query.Int(12);
+  row.info.ends_ms = query.Int(13);
   return row;
 }
 
@@ -161,7 +162,7 @@ absl::StatusOr<std::vector<core::WorkerRow>> SqliteReads::ListWorkers() {
   Query query = db_.Prepare(
       "SELECT name, id, instance, host, version, slots, pack_width, device, shared_checkpoints, "
       "draining, "
-      "preempt, registered_ms, last_seen_ms FROM workers ORDER BY name");
+      "preempt, registered_ms, last_seen_ms, ends_ms FROM workers ORDER BY name");
   return Collect(query, &ReadWorker);
 }
 

@@ -168,6 +168,11 @@ CREATE TABLE workers (
 ) STRICT, WITHOUT ROWID;
 )sql";
 
+// When a worker's walltime ends.
+constexpr char kWorkerEnds[] = R"sql(
+ALTER TABLE workers ADD COLUMN ends_ms INTEGER NOT NULL DEFAULT 0;
+)sql";
+
 absl::Status ApplyMigration(Database& db, size_t version, const char* sql) {
   COPPICE_RETURN_IF_ERROR(db.Execute("BEGIN IMMEDIATE"));
   absl::Status status = db.Execute(sql);
@@ -182,7 +187,7 @@ absl::Status ApplyMigration(Database& db, size_t version, const char* sql) {
 }  // namespace
 
 const std::vector<const char*>& Migrations() {
-  static const std::vector<const char*>* const migrations = new std::vector<const char*>{kVersion1};
+  static const std::vector<const char*>* const migrations = new std::vector<const char*>{kVersion1, kWorkerEnds};
   return *migrations;
 }
 

@@ -238,13 +238,13 @@ absl::Status SqliteWrites::PutWorker(const core::WorkerRow& worker) {
   Query query = db_.Prepare(
       "INSERT OR REPLACE INTO workers (name, id, instance, host, version, slots, pack_width, "
       "device, "
-      "shared_checkpoints, draining, preempt, registered_ms, last_seen_ms) "
-      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+      "shared_checkpoints, draining, preempt, registered_ms, last_seen_ms, ends_ms) "
+      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
   const core::WorkerInfo& info = worker.info;
   return query
       .Bind(info.name, worker.id, info.instance, info.host, info.version, info.slots,
             info.pack_width, info.device, info.shared_checkpoints, worker.draining, worker.preempt,
-            worker.registered_ms, worker.last_seen_ms)
+            worker.registered_ms, worker.last_seen_ms, info.ends_ms)
       .Run();
 }
 
@@ -252,6 +252,10 @@ absl::Status SqliteWrites::SetEpochFloor(core::Epoch floor) {
   return db_.Prepare("INSERT OR REPLACE INTO meta (key, value) VALUES ('epoch_floor', ?)")
       .Bind(absl::StrCat(floor))
       .Run();
+}
+
+absl::Status SqliteWrites::DeleteWorker(const std::string& name) {
+  return db_.Prepare("DELETE FROM workers WHERE name = ?").Bind(name).Run();
 }
 
 }  // namespace coppice::store

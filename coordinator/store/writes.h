@@ -48,6 +48,7 @@ class SqliteWrites : public core::WriteTransaction {
 
   absl::Status PutWorker(const core::WorkerRow& worker) override;
   absl::Status SetEpochFloor(core::Epoch floor) override;
+  absl::Status DeleteWorker(const std::string& name) override;
 
  private:
   absl::Status CountChange(const core::JobRow& before, const core::JobRow& after);

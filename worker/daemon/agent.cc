@@ -20,12 +20,16 @@ namespace {
 constexpr absl::Duration kPollWait = absl::Seconds(20);
 // How long a stopping worker with nothing left but reports waits for a coordinator that is away.
 constexpr absl::Duration kLinger = absl::Seconds(2);
+// What Leave gives the coordinator to take leases back.
+constexpr absl::Duration kLeaveWait = absl::Seconds(1);
+// Left of the walltime behind the grace period, for a machine that is slow to end.
+constexpr absl::Duration kWalltimeReserve = absl::Seconds(10);
 
 absl::Duration PollWait(const AgentConfig& config) {
   return std::clamp(config.idle_exit, absl::Milliseconds(100), kPollWait);
 }
 
-v1::RegisterRequest SelfOf(const AgentConfig& config) {
+v1::RegisterRequest SelfOf(const AgentConfig& config, Clock* clock) {
   v1::RegisterRequest self;
   self.set_name(config.name);
   self.set_instance(RandomId());
@@ -36,6 +40,9 @@ v1::RegisterRequest SelfOf(const AgentConfig& config) {
   self.set_pack_width(config.pack_width);
   self.set_device(config.device);
   self.set_shared_checkpoints(config.pack.checkpoints.shared);
+  if (config.walltime < absl::InfiniteDuration()) {
+    self.set_ends_ms(clock->NowMillis() + absl::ToInt64Milliseconds(config.walltime));
+  }
   return self;
 }
 
@@ -51,16 +58,18 @@ Agent::Agent(const Environment& environment, AgentConfig config, OnExit on_exit)
       config_(std::move(config)),
       on_exit_(std::move(on_exit)),
       callbacks_(environment_.main),
-      session_(&environment_, SelfOf(config_),
+      session_(&environment_, SelfOf(config_, environment_.clock),
                Session::Hooks{
-                   [this] { return Held(); }, [this] { return draining_ || stopping_; },
+                   [this] { return Held(); }, [this] { return TakesNoWork(); },
                    [this](const v1::RegisterResponse& response) { return OnRegistered(response); },
                    [this](const v1::HeartbeatResponse& response) { OnHeartbeat(response); },
                    [this](const absl::Status& status) { OnFatal(status); }}),
       pump_(&environment_, &session_),
       kill_timer_(&environment_),
       exit_timer_(&environment_),
-      linger_timer_(&environment_) {
+      linger_timer_(&environment_),
+      last_lease_timer_(&environment_),
+      walltime_timer_(&environment_) {
   for (uint32_t i = 0; i < config_.slots; ++i) {
     slots_.push_back(std::make_unique<Slot>(&environment_));
     slots_.back()->index = i;
@@ -73,9 +82,28 @@ void Agent::Start() {
   environment_.main(callbacks_.Bind([this] {
     Recover();
     if (exited_) return;
+    WatchWalltime();
     session_.Start();
     PollAll();
   }));
+}
+
+void Agent::WatchWalltime() {
+  if (config_.walltime == absl::InfiniteDuration()) return;
+  spdlog::info("the walltime ends in {}; no new work in its last {}",
+               absl::FormatDuration(config_.walltime),
+               absl::FormatDuration(config_.walltime_margin));
+  last_lease_timer_.Start(config_.walltime - config_.walltime_margin, [this] { OnLastLease(); });
+  walltime_timer_.Start(config_.walltime - config_.grace - kWalltimeReserve,
+                        [this] { BeginStop("its walltime ends"); });
+}
+
+void Agent::OnLastLease() {
+  closing_ = true;
+  spdlog::info("too little of the walltime is left for new work; what runs goes on for {}",
+               absl::FormatDuration(config_.walltime_margin - config_.grace - kWalltimeReserve));
+  environment_.coordinator->CancelAcquires();
+  MaybeExit();
 }
 
 void Agent::Recover() {
@@ -110,7 +138,7 @@ void Agent::RecoverFile(const std::string& file) {
                contents->records.size());
   auto reporter = std::make_shared<LeaseReporter>(&environment_, &session_, ReporterConfig(),
                                                   std::move(*contents), HooksFor(key));
-  reporter->Release("the worker was started again");
+  reporter->ReleaseLost("its worker ended without a word and was started again");
   entries_[key] = {reporter, nullptr};
   pump_.Add(std::move(reporter));
 }
@@ -163,9 +191,7 @@ void Agent::PollAll() {
 }
 
 void Agent::Poll(Slot* slot) {
-  if (stopping_ || draining_ || exited_ || slot->run || slot->polling || slot->pause.running()) {
-    return;
-  }
+  if (TakesNoWork() || exited_ || slot->run || slot->polling || slot->pause.running()) return;
   slot->polling = true;
   if (slot->request_id.empty()) slot->request_id = RandomId();
   const absl::Duration asked = environment_.clock->Monotonic();
@@ -177,7 +203,7 @@ void Agent::Poll(Slot* slot) {
   auto response = std::make_shared<std::optional<v1::AcquireLeasesResponse>>();
   const auto attempt = [this, request, response](const std::string& worker_id,
                                                  std::function<void(absl::Status)> answer) mutable {
-    if (stopping_ || draining_) return answer(absl::OkStatus());
+    if (TakesNoWork()) return answer(absl::OkStatus());
     request.set_worker_id(worker_id);
     environment_.coordinator->AcquireLeases(
         request, [response, answer](absl::StatusOr<v1::AcquireLeasesResponse> result) {
@@ -199,7 +225,7 @@ void Agent::OnPolled(Slot* slot, absl::Duration asked, absl::Status status,
     slot->pause.Start(slot->trouble.Next(), [this, slot] { Poll(slot); });
     return;
   }
-  // Given up because of a drain; the next poll may still learn what this one was granted.
+  // Given up because no more work is taken; after a drain the next poll may still learn what this one was granted.
   if (!response) return Poll(slot);
   slot->request_id.clear();
   if (response->leases().empty()) {
@@ -244,7 +270,7 @@ void Agent::Begin(Slot* slot, const v1::AcquireLeasesResponse& grant) {
     pump_.Add(reporter);
     reporters.push_back(std::move(reporter));
   }
-  if (!valid.ok() || stopping_ || draining_ || reporters.empty()) {
+  if (!valid.ok() || TakesNoWork() || reporters.empty()) {
     if (!valid.ok()) spdlog::error("{}", valid.ToString());
     for (const auto& reporter : reporters) {
       reporter->Release(valid.ok() ? "the worker takes no more work" : valid.message());
@@ -330,6 +356,10 @@ void Agent::Stop(const std::string& reason) {
   environment_.main(callbacks_.Bind([this, reason] { BeginStop(reason); }));
 }
 
+void Agent::Leave(const std::string& reason) {
+  environment_.main(callbacks_.Bind([this, reason] { BeginLeave(reason); }));
+}
+
 void Agent::OnFatal(const absl::Status& status) {
   fatal_ = environment_.coordinator->Explain(status);
   if (entries_.empty()) return Exit(1, fatal_);
@@ -356,8 +386,21 @@ void Agent::BeginStop(const std::string& reason) {
   MaybeExit();
 }
 
+void Agent::BeginLeave(const std::string& reason) {
+  if (exited_) return;
+  if (fatal_.empty()) {
+    fatal_ = absl::StrCat(reason, " again: left at once; what was not checkpointed is computed anew");
+  }
+  BeginStop(reason);
+  for (const auto& slot : slots_) {
+    if (slot->run) slot->run->Kill("the worker was told to leave at once");
+  }
+  exit_timer_.Start(kLeaveWait, [this] { Exit(1, ""); });
+}
+
 void Agent::MaybeExit() {
-  if (exited_ || (!stopping_ && !(draining_ && config_.exit_when_drained))) return;
+  if (exited_) return;
+  if (!stopping_ && !closing_ && !(draining_ && config_.exit_when_drained)) return;
   const bool running = std::any_of(slots_.begin(), slots_.end(),
                                    [](const auto& slot) { return slot->run != nullptr; });
   if (running) return;

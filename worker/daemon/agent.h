@@ -36,6 +36,10 @@ struct AgentConfig {
   // Exit when there was no work for so long; infinite: stay.
   absl::Duration idle_exit = absl::InfiniteDuration();
   bool exit_when_drained = false;
+  // From Start to when the machine is taken away (a cluster's walltime), and how long before that
+  // the last lease is taken.
+  absl::Duration walltime = absl::InfiniteDuration();
+  absl::Duration walltime_margin = absl::Seconds(85);
 };
 
 // Purpose: one worker. Takes leases for its slots, runs a pack in each, reports, obeys the
@@ -64,6 +68,8 @@ class Agent {
   // Checkpoints and releases everything, exits with 0 inside the grace period. Reports that the
   // coordinator has not taken by then stay in the spool.
   void Stop(const std::string& reason);
+  // Kills the trainers, releases what the coordinator takes back within a second, exits with 1.
+  void Leave(const std::string& reason);
 
  private:
   struct Slot {
@@ -88,6 +94,9 @@ class Agent {
   void OnHeartbeat(const v1::HeartbeatResponse& response);
   void Obey(const v1::Directive& directive);
   void SetDraining(bool draining);
+  bool TakesNoWork() const { return stopping_ || draining_ || closing_; }
+  void WatchWalltime();
+  void OnLastLease();
 
   void PollAll();
   void Poll(Slot* slot);
@@ -105,6 +114,7 @@ class Agent {
   // a worker that it takes, then the exit.
   void OnFatal(const absl::Status& status);
   void BeginStop(const std::string& reason);
+  void BeginLeave(const std::string& reason);
   void MaybeExit();
   void Exit(int code, const std::string& message);
   bool Idle() const;
@@ -119,12 +129,15 @@ class Agent {
   std::vector<std::unique_ptr<Slot>> slots_;
   absl::Duration busy_until_ = absl::ZeroDuration();  // monotonic; when the last lease here ended
   bool draining_ = false;
+  bool closing_ = false;  // too little of the walltime is left for another lease
   bool stopping_ = false;
   bool exited_ = false;
   std::string fatal_;  // why the exit is none that was asked for
   Timer kill_timer_;
   Timer exit_timer_;
   Timer linger_timer_;
+  Timer last_lease_timer_;
+  Timer walltime_timer_;
 };
 
 }  // namespace coppice::worker

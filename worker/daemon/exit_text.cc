@@ -13,7 +13,7 @@ std::string DescribeExit(const ProcessExit& exit) {
     const char* name = ::sigabbrev_np(exit.signal);
     std::string text = name == nullptr ? absl::StrCat("was killed by signal ", exit.signal)
                                        : absl::StrCat("was killed by SIG", name);
-    if (exit.signal == SIGKILL) text += " (often the kernel's answer to too little memory)";
+    if (exit.out_of_memory) text += " (by the kernel, for want of memory)";
     return text;
   }
   switch (exit.code) {

@@ -150,9 +150,20 @@ void LeaseReporter::Fail(uint32_t step, absl::string_view kind, absl::string_vie
   Add(std::move(end));
 }
 
-void LeaseReporter::Release(absl::string_view reason) {
-  if (ended_) return;
+void LeaseReporter::Release(absl::string_view reason, uint32_t out_of_memory_width) {
   v1::ReleaseLeaseRequest end;
+  end.set_out_of_memory_width(out_of_memory_width);
+  AddRelease(std::move(end), reason);
+}
+
+void LeaseReporter::ReleaseLost(absl::string_view reason) {
+  v1::ReleaseLeaseRequest end;
+  end.set_lost(true);
+  AddRelease(std::move(end), reason);
+}
+
+void LeaseReporter::AddRelease(v1::ReleaseLeaseRequest end, absl::string_view reason) {
+  if (ended_) return;
   *end.mutable_lease() = lease_.lease();
   end.set_step(checkpoint_step_);
   end.set_reason(Utf8Head(reason, kMaxReasonBytes));

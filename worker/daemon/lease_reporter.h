@@ -86,7 +86,10 @@ class LeaseReporter {
   void Complete(uint32_t step);
   void Fail(uint32_t step, absl::string_view kind, absl::string_view message,
             absl::string_view log_tail);
-  void Release(absl::string_view reason);
+  // `out_of_memory_width`: of a pack that was too wide for the device; 0: for any other reason.
+  void Release(absl::string_view reason, uint32_t out_of_memory_width = 0);
+  // The process that held the lease has gone, and saved nothing at its end.
+  void ReleaseLost(absl::string_view reason);
   // The lease is not ours any more: drops everything. `on_lost` is not called.
   void Abandon();
 
@@ -100,6 +103,7 @@ class LeaseReporter {
 
  private:
   void AddMessage(v1::StreamMetricsRequest message);
+  void AddRelease(v1::ReleaseLeaseRequest end, absl::string_view reason);
   void Add(SpoolRecord record);
   void Flush();
   void OnFlushed(uint64_t generation, std::vector<SpoolRecord> records);

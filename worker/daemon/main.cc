@@ -1,4 +1,5 @@
-// coppice-worker: wiring only. Exit codes: 0 stopped as asked, 1 failed, 2 usage.
+// coppice-worker: wiring only. Exit codes: 0 stopped as asked (everything is checkpointed and
+// released, or waits in the spool), 1 failed, or left at once after a second signal, 2 usage.
 #include <poll.h>
 #include <signal.h>
 #include <spdlog/spdlog.h>
@@ -13,11 +14,13 @@
 #include <string>
 #include <utility>
 
+#include "common/base/clock.h"
 #include "common/base/executor.h"
 #include "common/base/logging.h"
 #include "worker/daemon/agent.h"
 #include "worker/daemon/grpc_coordinator_client.h"
 #include "worker/daemon/posix_launcher.h"
+#include "worker/daemon/stop_requests.h"
 #include "worker/daemon/worker_options.h"
 
 namespace coppice::worker {
@@ -34,24 +37,47 @@ int ExitSignals() {
   ::signal(SIGPIPE, SIG_IGN);
   sigset_t set;
   ::sigemptyset(&set);
-  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) ::sigaddset(&set, signal);
+  // The last two are what Slurm's --signal is usually told to send ahead of the end.
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2}) ::sigaddset(&set, signal);
   ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
   return ::signalfd(-1, &set, SFD_CLOEXEC);
 }
 
-// Until the agent is done; the first signal stops it, the second ends everything at once.
+// Longer than an agent that is to leave takes by itself: it hangs then, in the disk for example.
+constexpr int kLeaveMillis = 3000;
+
+[[noreturn]] void EndNow(PosixLauncher* launcher) {
+  launcher->KillAll();
+  std::_Exit(1);
+}
+
+// Until the agent is done.
 void WaitForExit(int signals, int done, Agent* agent, PosixLauncher* launcher) {
   pollfd fds[] = {{signals, POLLIN, 0}, {done, POLLIN, 0}};
-  for (bool stopping = false; (fds[1].revents & POLLIN) == 0;) {
-    if (::poll(fds, 2, -1) < 0 || (fds[0].revents & POLLIN) == 0) continue;
+  StopRequests requests;
+  while ((fds[1].revents & POLLIN) == 0) {
+    const int ready = ::poll(fds, 2, requests.leaving() ? kLeaveMillis : -1);
+    if (ready == 0) EndNow(launcher);
     signalfd_siginfo info;
-    if (::read(signals, &info, sizeof(info)) != sizeof(info)) continue;
-    if (stopping) {
-      launcher->KillAll();
-      std::_Exit(1);
+    if (ready < 0 || (fds[0].revents & POLLIN) == 0 ||
+        ::read(signals, &info, sizeof(info)) != sizeof(info)) {
+      continue;
     }
-    stopping = true;
-    agent->Stop(std::string("SIG") + ::sigabbrev_np(static_cast<int>(info.ssi_signo)));
+    const std::string name =
+        std::string("SIG") + ::sigabbrev_np(static_cast<int>(info.ssi_signo));
+    switch (requests.OnSignal(Clock::Real()->Monotonic())) {
+      case StopRequests::Meaning::kStop:
+        agent->Stop(name);
+        break;
+      case StopRequests::Meaning::kSameAgain:
+        spdlog::info("{} right after the first signal is taken for the same request", name);
+        break;
+      case StopRequests::Meaning::kLeave:
+        agent->Leave(name);
+        break;
+      case StopRequests::Meaning::kEndNow:
+        EndNow(launcher);
+    }
   }
 }
 

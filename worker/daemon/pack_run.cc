@@ -14,6 +14,18 @@
 #include "worker/daemon/exit_text.h"
 
 namespace coppice::worker {
+namespace {
+
+constexpr char kOutOfMemory[] = "out_of_memory";
+
+// By which people and schedulers ask a process to end. This daemon asks by SIGTERM too, but a
+// trainer that is under way answers it with an exit code.
+bool IsRequestToStop(int signal) {
+  return signal == SIGTERM || signal == SIGINT || signal == SIGHUP || signal == SIGUSR1 ||
+         signal == SIGUSR2;
+}
+
+}  // namespace
 
 PackRun::PackRun(const Environment* environment, Session* session, const PackConfig* config,
                  std::string name, v1::RunConfig run,
@@ -118,6 +130,7 @@ void PackRun::Launch() {
       expected.push_back({member.seed(), member.step, member.checkpoint_dir});
     }
   }
+  width_ = static_cast<uint32_t>(expected.size());
   reader_ = std::make_unique<TrainerEventReader>(std::move(expected), run_.train().steps());
   ProcessCommand command;
   command.argv = {config_->trainer, "--spec", JoinPath(config_->runs_dir, name_ + ".json")};
@@ -187,6 +200,7 @@ void PackRun::Handle(const TrainerEvent& event) {
     Member* member = Find(failed->seed);
     log_.Flush();
     member->ended = true;
+    if (failed->kind == kOutOfMemory) return OutOfMemory(member, failed->step, failed->message);
     result_.troubled = result_.troubled || !started_;
     spdlog::warn("{}: seed {} failed at step {}: {}: {}", name_, failed->seed, failed->step,
                  failed->kind, failed->message);
@@ -230,11 +244,35 @@ void PackRun::EndMember(Member* member, const ProcessExit& exit) {
     const std::string reason = stop_reason_.empty() ? "the trainer was told to stop" : stop_reason_;
     return member->reporter->Release(reason);
   }
+  if (IsRequestToStop(exit.signal)) {
+    // It came before the trainer could answer it, from somebody who stops everything here.
+    result_.troubled = true;
+    return member->reporter->Release(absl::StrCat("the trainer ", DescribeExit(exit)));
+  }
+  if (exit.out_of_memory) {
+    return OutOfMemory(member, member->step, absl::StrCat("the trainer ", DescribeExit(exit)));
+  }
   result_.troubled = result_.troubled || !started_;
   const bool usage = exit.signal == 0 && exit.code == kExitUsage;
   member->reporter->Fail(
       member->step, usage ? "internal" : "crashed",
       absl::StrCat("the trainer ", DescribeExit(exit), " before seed ", member->seed(), " ended"),
+      log_.tail());
+}
+
+void PackRun::OutOfMemory(Member* member, uint32_t step, const std::string& message) {
+  // What is released takes a moment to be known: the slot must not be given a wide pack again.
+  result_.troubled = true;
+  spdlog::warn("{}: seed {}: out of memory in a pack of {}: {}", name_, member->seed(), width_,
+               message);
+  if (width_ > 1) {
+    return member->reporter->Release(
+        absl::StrCat("out of memory in a pack of ", width_, ": ", message), width_);
+  }
+  member->reporter->Fail(
+      step, kOutOfMemory,
+      absl::StrCat(message, "; one job alone does not fit this worker's memory: use a device with "
+                            "more of it, fewer slots, or a smaller model or batch"),
       log_.tail());
 }
 

@@ -43,7 +43,9 @@ struct PackConfig {
 //   way it exited.
 // Owned by the Agent; lives on its sequence. The reporters outlive it: what they hold may be sent
 // long after. The trainer stops all of its pack or none. So when some members are to stop, the
-// others are preempted with them, are released, and come back from their checkpoint.
+// others are preempted with them, are released, and come back from their checkpoint. A pack that
+// does not fit into memory is nobody's failure: its members are released with its width, and the
+// coordinator gives this worker narrower ones. Only a member that was alone fails.
 class PackRun {
  public:
   struct Result {
@@ -92,6 +94,7 @@ class PackRun {
   void Handle(const TrainerEvent& event);
   void OnGarbage(const absl::Status& what);
   void EndMember(Member* member, const ProcessExit& exit);
+  void OutOfMemory(Member* member, uint32_t step, const std::string& message);
   void Stop(const std::string& reason, absl::Duration grace);
   void Trouble(const std::string& reason);
   void ReleaseAll(const std::string& reason);
@@ -113,6 +116,7 @@ class PackRun {
   std::unique_ptr<TrainerEventReader> reader_;
   LogForwarder log_;
   Timer kill_timer_;
+  uint32_t width_ = 0;     // members that the trainer was started with
   bool started_ = false;   // the trainer has said so
   bool stopping_ = false;  // SIGTERM was sent
   bool killed_ = false;    // SIGKILL was sent

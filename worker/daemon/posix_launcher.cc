@@ -31,6 +31,7 @@ struct PosixLauncher::Child {
   ProcessCommand command;
   ProcessCallbacks callbacks;
   ForkedProcess process;
+  std::optional<uint64_t> oom_kills;  // when it was started
   int log_fd = -1;
   size_t log_bytes = 0;
   // By Pipe: the piece that was handed out is not dealt with yet.
@@ -125,16 +126,16 @@ class PosixLauncher::Handle : public Process {
   const std::weak_ptr<Child> child_;
 };
 
-absl::StatusOr<std::unique_ptr<PosixLauncher>> PosixLauncher::Create() {
+absl::StatusOr<std::unique_ptr<PosixLauncher>> PosixLauncher::Create(OomCounter oom_kills) {
   const int fd = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (fd < 0) return ErrnoToStatus(errno, "cannot create an eventfd");
-  std::unique_ptr<PosixLauncher> launcher(new PosixLauncher());
+  std::unique_ptr<PosixLauncher> launcher(new PosixLauncher(std::move(oom_kills)));
   launcher->inbox_ = std::make_shared<Inbox>(fd);
   launcher->thread_ = std::thread([raw = launcher.get()] { raw->Run(); });
   return launcher;
 }
 
-PosixLauncher::PosixLauncher() = default;
+PosixLauncher::PosixLauncher(OomCounter oom_kills) : oom_kills_(std::move(oom_kills)) {}
 
 PosixLauncher::~PosixLauncher() {
   KillAll();
@@ -172,6 +173,7 @@ void PosixLauncher::Run() {
 }
 
 void PosixLauncher::Spawn(const std::shared_ptr<Child>& child) {
+  child->oom_kills = oom_kills_();
   absl::StatusOr<ForkedProcess> process = ForkExec(child->command);
   if (!process.ok()) {
     ProcessExit exit;
@@ -275,6 +277,8 @@ void PosixLauncher::FinishIfDrained(const std::shared_ptr<Child>& child) {
   ProcessExit exit;
   if (WIFSIGNALED(status)) {
     exit.signal = WTERMSIG(status);
+    exit.out_of_memory = exit.signal == SIGKILL && child->oom_kills.has_value() &&
+                         oom_kills_().value_or(0) > *child->oom_kills;
   } else {
     exit.code = WEXITSTATUS(status);
   }

@@ -11,6 +11,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "worker/daemon/oom_kills.h"
 #include "worker/daemon/process_launcher.h"
 
 namespace coppice::worker {
@@ -23,14 +24,16 @@ namespace coppice::worker {
 //   exec;
 //   2. pieces of output to the callbacks, stderr also to the log file (its first kMaxLogBytes);
 //   3. when the process has exited: what is left in the pipes, SIGKILL to what is left of its
-//   group, reap, on_exit.
+//   group, reap, on_exit. A process that was killed while the kernel's count of kills for want of
+//   memory grew is taken for one of them: what killed it leaves no other trace.
 // Destruction kills every process with SIGKILL and gives no more callbacks. Needs Linux 5.3
 // (pidfd_open).
 class PosixLauncher : public ProcessLauncher {
  public:
   static constexpr size_t kMaxLogBytes = 64 << 20;
 
-  static absl::StatusOr<std::unique_ptr<PosixLauncher>> Create();
+  using OomCounter = std::function<std::optional<uint64_t>()>;
+  static absl::StatusOr<std::unique_ptr<PosixLauncher>> Create(OomCounter oom_kills = &OomKills);
   ~PosixLauncher() override;
 
   std::unique_ptr<Process> Start(ProcessCommand command, ProcessCallbacks callbacks) override;
@@ -43,7 +46,7 @@ class PosixLauncher : public ProcessLauncher {
   // What the handles share with the thread; outlives the launcher when a handle does.
   class Inbox;
 
-  PosixLauncher();
+  explicit PosixLauncher(OomCounter oom_kills);
   void Run();
   void Spawn(const std::shared_ptr<Child>& child);
   void Poll();
@@ -51,6 +54,7 @@ class PosixLauncher : public ProcessLauncher {
   void OnExited(const std::shared_ptr<Child>& child);
   void FinishIfDrained(const std::shared_ptr<Child>& child);
 
+  const OomCounter oom_kills_;
   std::shared_ptr<Inbox> inbox_;
   std::vector<std::shared_ptr<Child>> children_;  // of the thread
   std::thread thread_;

@@ -24,6 +24,8 @@ struct ProcessExit {
   absl::Status spawn;
   int code = 0;
   int signal = 0;  // 0: it exited by itself with `code`
+  // Killed, and the kernel has killed for want of memory while it ran.
+  bool out_of_memory = false;
 };
 
 // What a process says. Called on any thread, one call after the other, `on_exit` last and exactly

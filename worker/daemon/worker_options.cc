@@ -12,7 +12,9 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/clock.h"
 #include "common/base/ids.h"
 #include "common/base/status_macros.h"
 #include "worker/daemon/scratch.h"
@@ -22,16 +24,26 @@ namespace {
 
 constexpr size_t kKeptFiles = 500;  // logs and run specs of earlier packs
 constexpr size_t kSuffixLength = 4;
+constexpr absl::Duration kShortestGrace = absl::Seconds(1);
+constexpr absl::Duration kLongestGrace = absl::Hours(24);
+// Behind the grace period: a lease that is given back before its trainer is under way helps nobody.
+constexpr absl::Duration kUsefulWork = absl::Seconds(60);
 
 // Adds a flag that takes "90s", "5m", "1h30m".
 void AddDuration(CLI::App* app, const std::string& name, absl::Duration* value,
-                 const std::string& help) {
+                 const std::string& help, absl::Duration shortest = absl::ZeroDuration(),
+                 absl::Duration longest = absl::InfiniteDuration()) {
   app->add_option_function<std::string>(
          name,
-         [name, value](const std::string& text) {
+         [name, value, shortest, longest](const std::string& text) {
            if (!absl::ParseDuration(text, value) || *value <= absl::ZeroDuration()) {
              throw CLI::ValidationError(name,
                                         "'" + text + "' is not a duration, for example 90s or 5m");
+           }
+           if (*value < shortest || *value > longest) {
+             throw CLI::ValidationError(
+                 name, absl::StrCat("must be from ", absl::FormatDuration(shortest), " to ",
+                                    absl::FormatDuration(longest), ", not ", text));
            }
          },
          help)
@@ -131,7 +143,14 @@ std::optional<WorkerOptions> ParseWorkerOptions(int argc, const char* const* arg
       ->check(CLI::IsMember({"auto", "cpu", "cuda"}))
       ->capture_default_str();
   AddDuration(&app, "--grace", &options.grace,
-              "from SIGTERM to the exit, for checkpoints (default: 25s)");
+              "from SIGTERM to the exit, for checkpoints (default: 25s)", kShortestGrace,
+              kLongestGrace);
+  AddDuration(&app, "--walltime", &options.walltime,
+              "how long this machine is ours: the worker gives everything back before (default: "
+              "until SLURM_JOB_END_TIME where that is set, else for ever; inf: for ever)");
+  AddDuration(&app, "--walltime-margin", &options.walltime_margin,
+              "take no new work in so much of the walltime's end (default, and at least: the grace "
+              "period and a minute)");
   AddDuration(&app, "--idle-exit", &options.idle_exit,
               "exit when there was no work for so long (default: stay)");
   app.add_flag("--exit-when-drained", options.exit_when_drained,
@@ -145,10 +164,42 @@ std::optional<WorkerOptions> ParseWorkerOptions(int argc, const char* const* arg
     *exit_code = app.exit(error) == 0 ? 0 : 2;
     return std::nullopt;
   }
+  if (const char* end = std::getenv("SLURM_JOB_END_TIME")) options.slurm_job_end_time = end;
   return options;
 }
 
+absl::StatusOr<Walltime> WalltimeOf(const WorkerOptions& options, absl::Time now) {
+  Walltime walltime;
+  walltime.margin = std::max(options.grace + kUsefulWork, options.walltime_margin);
+  const bool by_flag = options.walltime > absl::ZeroDuration();
+  if (by_flag) {
+    walltime.total = options.walltime;
+  } else if (!options.slurm_job_end_time.empty()) {
+    int64_t end = 0;
+    if (!absl::SimpleAtoi(options.slurm_job_end_time, &end) || end <= 0) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("SLURM_JOB_END_TIME is '", options.slurm_job_end_time,
+                       "', not a time in Unix seconds; unset it, or give --walltime DURATION"));
+    }
+    walltime.total = absl::FromUnixSeconds(end) - now;
+  }
+  if (walltime.total > walltime.margin) return walltime;
+  const std::string margin =
+      absl::StrCat("no work is taken in the last ", absl::FormatDuration(walltime.margin),
+                   " (--grace and a minute, or --walltime-margin)");
+  if (by_flag) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--walltime ", absl::FormatDuration(walltime.total), " leaves no time for work: ", margin,
+        "; give more, or shorten --grace or --walltime-margin"));
+  }
+  return absl::FailedPreconditionError(absl::StrCat(
+      "the Slurm job ends in ", absl::FormatDuration(absl::Trunc(walltime.total, absl::Seconds(1))),
+      " (SLURM_JOB_END_TIME), and ", margin,
+      "; ask Slurm for more time, or give --walltime DURATION when the variable is wrong"));
+}
+
 absl::StatusOr<PreparedWorker> PrepareWorker(const WorkerOptions& options) {
+  COPPICE_ASSIGN_OR_RETURN(const Walltime walltime, WalltimeOf(options, Clock::Real()->Now()));
   COPPICE_ASSIGN_OR_RETURN(const std::string state, Absolute(options.state_dir));
   AgentConfig config;
   config.spool_dir = JoinPath(state, "spool");
@@ -189,6 +240,8 @@ absl::StatusOr<PreparedWorker> PrepareWorker(const WorkerOptions& options) {
   config.pack.stop_grace = std::min(config.pack.stop_grace, options.grace);
   config.grace = options.grace;
   config.idle_exit = options.idle_exit;
+  config.walltime = walltime.total;
+  config.walltime_margin = walltime.margin;
   config.exit_when_drained = options.exit_when_drained;
   return PreparedWorker{std::move(*lock), std::move(config)};
 }

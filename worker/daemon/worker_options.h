@@ -25,11 +25,15 @@ struct WorkerOptions {
   std::string device = "auto";
   absl::Duration grace = absl::Seconds(25);
   absl::Duration idle_exit = absl::InfiniteDuration();
+  // Zero: as SLURM_JOB_END_TIME says, without it there is no end.
+  absl::Duration walltime = absl::ZeroDuration();
+  absl::Duration walltime_margin = absl::ZeroDuration();
+  std::string slurm_job_end_time;  // Unix seconds; empty: not in a Slurm job
   bool exit_when_drained = false;
   std::string log_level = "info";
 };
 
-// Parses the command line (and COPPICE_COORDINATOR). Help, version and usage errors are printed,
+// Parses the command line (and COPPICE_COORDINATOR, SLURM_JOB_END_TIME). Help, version and usage errors are printed,
 // and *exit_code is set to what the program is to end with; then nothing is returned.
 std::optional<WorkerOptions> ParseWorkerOptions(int argc, const char* const* argv, int* exit_code);
 
@@ -42,6 +46,16 @@ struct PreparedWorker {
 // it should be. INVALID_ARGUMENT and FAILED_PRECONDITION say what to do; else the codes of
 // common/base/files.h.
 absl::StatusOr<PreparedWorker> PrepareWorker(const WorkerOptions& options);
+
+// How long the worker may run from `now` on, and in which last part of that it takes no new lease:
+// the grace period and a minute, or the margin that was asked for when that is longer. Infinite
+// without an end. INVALID_ARGUMENT (a flag or the variable is wrong) and FAILED_PRECONDITION (the
+// Slurm job is over too soon for any work) say what to do.
+struct Walltime {
+  absl::Duration total = absl::InfiniteDuration();
+  absl::Duration margin;
+};
+absl::StatusOr<Walltime> WalltimeOf(const WorkerOptions& options, absl::Time now);
 
 }  // namespace coppice::worker
 

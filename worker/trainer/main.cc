@@ -4,10 +4,13 @@
 
 #include <exception>
 #include <iostream>
+#include <memory>
+#include <new>
 #include <optional>
 #include <string>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "common/base/clock.h"
 #include "common/base/files.h"
 #include "common/base/logging.h"
@@ -53,11 +56,30 @@ Provenance MakeProvenance(const PackSpec& spec, const std::string& device) {
 }
 
 // Every member fails for the same reason before anything started.
-int FailAll(const PackSpec& spec, EventWriter* events, const absl::Status& status) {
-  for (const MemberSpec& member : spec.members) {
-    events->Failed(member.seed, 0, FailureKind::kData, status.message());
-  }
+int FailAll(const PackSpec& spec, EventWriter* events, FailureKind kind,
+            absl::string_view message) {
+  for (const MemberSpec& member : spec.members) events->Failed(member.seed, 0, kind, message);
   return kFailed;
+}
+
+// LibTorch reports a failed allocation as a plain error; the text is all there is to tell it by.
+bool IsOutOfMemory(const std::exception& error) {
+  const absl::string_view message = error.what();
+  return dynamic_cast<const std::bad_alloc*>(&error) != nullptr ||
+         absl::StrContains(message, "allocate memory") ||
+         absl::StrContains(message, "out of memory");
+}
+
+// The parameters and moments of the whole pack are laid out here: a pack that is too wide ends here
+// and not in a member's first step.
+absl::StatusOr<std::unique_ptr<Engine>> MakeEngine(const EngineOptions& options,
+                                                   const Dataset& dataset, EventWriter* events) {
+  try {
+    return Engine::Create(options, &dataset, events, Clock::Real(), &StopFlag());
+  } catch (const std::exception& error) {
+    if (!IsOutOfMemory(error)) throw;
+    return absl::ResourceExhaustedError("out of memory for the pack's parameters");
+  }
 }
 
 int Train(const Options& options) {
@@ -79,10 +101,15 @@ int Train(const Options& options) {
   EngineOptions engine_options{spec, MakeProvenance(spec, *device), options.by_hand};
 
   const absl::StatusOr<Dataset> dataset = MakeDataset(DatasetOptionsOf(spec.run));
-  if (!dataset.ok()) return FailAll(spec, &events, dataset.status());
-  absl::StatusOr<std::unique_ptr<Engine>> engine =
-      Engine::Create(engine_options, &*dataset, &events, Clock::Real(), &StopFlag());
-  if (!engine.ok()) return FailAll(spec, &events, engine.status());
+  if (!dataset.ok()) {
+    return FailAll(spec, &events, FailureKind::kData, dataset.status().message());
+  }
+  absl::StatusOr<std::unique_ptr<Engine>> engine = MakeEngine(engine_options, *dataset, &events);
+  if (!engine.ok()) {
+    const bool memory = absl::IsResourceExhausted(engine.status());
+    return FailAll(spec, &events, memory ? FailureKind::kOutOfMemory : FailureKind::kData,
+                   engine.status().message());
+  }
   const absl::Status restored = (*engine)->Restore();
   if (!restored.ok()) return Usage(restored);
   const Engine::Outcome outcome = (*engine)->Run();

@@ -20,6 +20,7 @@
 #include "common/base/digest.h"
 #include "common/base/files.h"
 #include "tests/worker/daemon/test_server.h"
+#include "worker/daemon/stop_requests.h"
 
 namespace coppice::worker {
 namespace {
@@ -174,6 +175,41 @@ TEST_F(DaemonProcessTest, SigtermCheckpointsReleasesAndExitsWithZero) {
   EXPECT_THAT(server_.Seen("fail"), IsEmpty());
 }
 
+TEST_F(DaemonProcessTest, SlurmsEarlySignalsTakeTheSamePath) {
+  for (const int signal : {SIGUSR1, SIGUSR2, SIGHUP, SIGINT}) {
+    SCOPED_TRACE(signal);
+    WriteTrainer(kPatient);
+    server_.Grant(Grant(static_cast<uint64_t>(signal)));
+    StartDaemon();
+    const std::string lease = absl::StrCat("1:", signal);
+    ASSERT_TRUE(server_.Await("row " + lease));
+    EXPECT_EQ(Kill(signal), 0) << DaemonLog();
+    EXPECT_THAT(server_.Seen("release " + lease), ElementsAre("release " + lease + " step 42"));
+    EXPECT_THAT(server_.Seen("fail"), IsEmpty());
+  }
+}
+
+// A cluster signals every process of a job, and its shell may forward what it gets.
+TEST_F(DaemonProcessTest, ARequestDeliveredTwiceStillCheckpoints) {
+  WriteTrainer(R"sh(
+stop() { sleep 0.5; checkpoint 42; say '{"event":"preempted","seed":0,"step":42}'; exit 75; }
+trap 'trap "" TERM; stop' TERM
+start; echo $$ > "$dir/pid"; metrics 10
+while :; do sleep 1000 & wait $!; done)sh");
+  server_.Grant(Grant());
+  StartDaemon();
+  ASSERT_TRUE(server_.Await("row 1:1"));
+  ::kill(TrainerPid(), SIGTERM);
+  ::kill(daemon_, SIGTERM);
+  while (!absl::StrContains(DaemonLog(), "stopping (SIGTERM)")) {
+    absl::SleepFor(absl::Milliseconds(10));
+  }
+  EXPECT_EQ(Kill(SIGTERM), 0) << DaemonLog();
+  EXPECT_THAT(DaemonLog(), HasSubstr("the same request"));
+  EXPECT_THAT(server_.Seen("release"), ElementsAre("release 1:1 step 42"));
+  EXPECT_THAT(server_.Seen("fail"), IsEmpty());
+}
+
 TEST_F(DaemonProcessTest, ASecondSignalEndsEverythingAtOnce) {
   WriteTrainer("trap '' TERM; start; echo $$ > $dir/pid; metrics 10; while :; do sleep 1; done");
   server_.Grant(Grant());
@@ -182,9 +218,23 @@ TEST_F(DaemonProcessTest, ASecondSignalEndsEverythingAtOnce) {
   ASSERT_TRUE(server_.Await("heartbeat held 1"));
   const pid_t trainer = TrainerPid();
   ::kill(daemon_, SIGINT);
-  absl::SleepFor(absl::Milliseconds(300));  // two signals at once would be one
+  absl::SleepFor(StopRequests::kSameRequest + absl::Milliseconds(200));
+  const absl::Time start = absl::Now();
   EXPECT_EQ(Kill(SIGINT), 1);
+  EXPECT_LT(absl::Now() - start, absl::Seconds(2));
   EXPECT_TRUE(BecomesGone(trainer));
+  EXPECT_THAT(DaemonLog(), HasSubstr("left at once"));
+  EXPECT_THAT(server_.Seen("release"), ElementsAre("release 1:1 step 0"));
+}
+
+TEST_F(DaemonProcessTest, AWalltimeThatEndsHandsEverythingBackAndExitsWithZero) {
+  WriteTrainer(kPatient);
+  server_.Grant(Grant());
+  StartDaemon({"--grace=1s", "--walltime=64s", "--walltime-margin=62s"});
+  ASSERT_TRUE(server_.Await("row 1:1"));
+  ASSERT_TRUE(server_.Await("heartbeat held 1 draining")) << DaemonLog();
+  EXPECT_THAT(server_.Seen("release"), IsEmpty());  // what runs goes on
+  EXPECT_EQ(Kill(SIGTERM), 0);
 }
 
 TEST_F(DaemonProcessTest, TheGracePeriodBoundsTheExit) {
@@ -284,6 +334,8 @@ TEST_F(DaemonProcessTest, WrongUseIsRefusedWithAReason) {
   EXPECT_THAT(DaemonLog(), HasSubstr("no trainer at /nonexistent"));
   EXPECT_EQ(Wait(Spawn({"--slots=0"})), 2);
   EXPECT_EQ(Wait(Spawn({"--grace=soon"})), 2);
+  EXPECT_EQ(Wait(Spawn({"--walltime=1m"})), 2);
+  EXPECT_THAT(DaemonLog(), HasSubstr("leaves no time for work"));
   EXPECT_EQ(Wait(Spawn({"--checkpoint-dir=" + root_})), 1);
   EXPECT_THAT(DaemonLog(), HasSubstr(".coppice-store"));
   std::ofstream(root_ + "/checkpoints/.coppice-store") << "another";

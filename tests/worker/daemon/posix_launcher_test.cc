@@ -176,6 +176,22 @@ TEST_F(PosixLauncherTest, TheSignalOfACrashArrives) {
   EXPECT_EQ(listener.AwaitExit().signal, SIGSEGV);
 }
 
+TEST_F(PosixLauncherTest, AKillIsTheKernelsForMemoryWhenItsCountHasGrown) {
+  std::atomic<uint64_t> kills = 5;
+  auto launcher = PosixLauncher::Create([&] { return std::optional<uint64_t>(kills.load()); });
+  ASSERT_TRUE(launcher.ok());
+  const auto run = [&](const char* script, uint64_t more) {
+    Listener listener;
+    listener.Start(launcher->get(), Script(script));
+    listener.AwaitOutput("up\n");
+    kills += more;
+    listener.Signal(SIGKILL);
+    return listener.AwaitExit();
+  };
+  EXPECT_TRUE(run("echo up; sleep 1000", 1).out_of_memory);
+  EXPECT_FALSE(run("echo up; sleep 1000", 0).out_of_memory);
+}
+
 TEST_F(PosixLauncherTest, AProgramThatIsNotThereIsReported) {
   Listener listener;
   ProcessCommand command;

@@ -108,7 +108,8 @@ class TestServer final : public v1::WorkerService::Service {
   grpc::Status Heartbeat(grpc::ServerContext*, const v1::HeartbeatRequest* request,
                          v1::HeartbeatResponse* response) override {
     absl::MutexLock lock(&mutex_);
-    seen_.push_back(absl::StrCat("heartbeat held ", request->held_size()));
+    seen_.push_back(absl::StrCat("heartbeat held ", request->held_size(),
+                                 request->draining() ? " draining" : ""));
     for (const v1::HeldLease& held : request->held()) {
       v1::Directive* directive = response->add_directives();
       *directive->mutable_lease() = held.lease();

@@ -100,6 +100,39 @@ TEST_F(ProcessTest, TerminatedAndResumedItEndsBitForBitTheSame) {
   EXPECT_EQ(actual.digests, expected.digests);
 }
 
+// A cluster signals every process of a job, and the daemon passes on what it gets itself.
+TEST_F(ProcessTest, ManyRequestsToStopAreOneAndTheCheckpointIsWritten) {
+  TrainerProcess process(Flags("out", {{"--steps", "1000000"}}), directory_ / "log");
+  ASSERT_TRUE(process.ReadUntil("start"));
+  for (const int signal : {SIGTERM, SIGTERM, SIGUSR1, SIGUSR2, SIGHUP, SIGINT, SIGTERM}) {
+    process.Signal(signal);
+  }
+  EXPECT_EQ(process.Wait(), 75) << Log();
+  EXPECT_EQ(process.Of("preempted").size(), 2u);
+  EXPECT_EQ(process.Of("checkpoint").back()["step"], process.Of("preempted").back()["step"]);
+}
+
+TEST_F(ProcessTest, EverySignalThatAsksForTheEndCheckpoints) {
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2}) {
+    TrainerProcess process(Flags("out", {{"--steps", "1000000"}}), directory_ / "log");
+    ASSERT_TRUE(process.ReadUntil("start"));
+    process.Signal(signal);
+    EXPECT_EQ(process.Wait(), 75) << signal << Log();
+  }
+}
+
+TEST_F(ProcessTest, APackThatDoesNotFitIntoMemorySaysSoForEveryMember) {
+  // 500 TB: more than a process can address, so nothing is ever touched.
+  TrainerProcess process(Flags("out", {{"--seeds", "0-9999"},
+                                       {"--depth", "64"},
+                                       {"--d-model", "4096"},
+                                       {"--d-ff", "16384"}}),
+                         directory_ / "log");
+  EXPECT_EQ(process.Wait(), 1);
+  ASSERT_EQ(process.Of("failed").size(), 10'000u);
+  EXPECT_EQ(process.Of("failed").front()["kind"], "out_of_memory");
+}
+
 TEST_F(ProcessTest, KilledAndResumedItEndsBitForBitTheSame) {
   const Result expected = Uninterrupted();
   Result actual;

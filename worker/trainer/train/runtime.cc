@@ -21,11 +21,13 @@ namespace {
 
 std::atomic<bool> stop_flag{false};
 static_assert(std::atomic<bool>::is_always_lock_free, "a signal handler sets it");
-std::atomic<int> signals_seen{0};
+std::atomic<int> interrupts{0};
+static_assert(std::atomic<int>::is_always_lock_free, "so does it count");
 
 extern "C" void OnStopSignal(int signal_number) {
   stop_flag.store(true, std::memory_order_relaxed);
-  if (signals_seen.fetch_add(1, std::memory_order_relaxed) > 0) _exit(128 + signal_number);
+  if (signal_number != SIGINT) return;
+  if (interrupts.fetch_add(1, std::memory_order_relaxed) > 0) _exit(128 + SIGINT);
 }
 
 }  // namespace
@@ -37,8 +39,10 @@ void InstallSignalHandlers() {
   action.sa_handler = OnStopSignal;
   action.sa_flags = SA_RESTART;
   sigemptyset(&action.sa_mask);
-  sigaction(SIGTERM, &action, nullptr);
-  sigaction(SIGINT, &action, nullptr);
+  for (const int signal : {SIGTERM, SIGINT, SIGUSR1, SIGUSR2}) sigaction(signal, &action, nullptr);
+  struct sigaction hangup = {};
+  sigaction(SIGHUP, nullptr, &hangup);
+  if (hangup.sa_handler != SIG_IGN) sigaction(SIGHUP, &action, nullptr);
   struct sigaction ignore = {};
   ignore.sa_handler = SIG_IGN;
   sigaction(SIGPIPE, &ignore, nullptr);

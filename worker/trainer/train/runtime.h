@@ -11,11 +11,13 @@
 
 namespace coppice::trainer {
 
-// True once SIGTERM or SIGINT came, or the reader of the events is gone: everybody stops at the
+// True once a signal asked for the end, or the reader of the events is gone: everybody stops at the
 // next step boundary.
 std::atomic<bool>& StopFlag();
-// SIGTERM and SIGINT set the flag; the second one ends the process at once with 128 + its number.
-// SIGPIPE is ignored.
+// SIGTERM, SIGINT, SIGHUP (unless it is ignored, as under nohup), SIGUSR1 and SIGUSR2 set the flag,
+// however many come: a cluster signals every process of a job, and the daemon, which gets the same
+// signal, asks once more. Only a second SIGINT, a person's Ctrl-C, ends the process at once with
+// 130. Who has no time left sends SIGKILL. SIGPIPE is ignored.
 void InstallSignalHandlers();
 
 // To be called first in every thread that computes: one intra-op thread (so that no sum is split by

@@ -1,0 +1,90 @@
+#include "coordinator/core/worker_health.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace coppice::core {
+namespace {
+
+// Of each worker's failed jobs; beyond it the suspicion has long been certain.
+constexpr size_t kMaxJobs = 1000;
+
+}  // namespace
+
+void WorkerHealth::OnFailure(const std::string& worker, const Failure& failure, absl::Duration now,
+                             int64_t now_ms) {
+  Entry& entry = workers_[worker];
+  if (entry.jobs.size() >= kMaxJobs || !entry.jobs.insert(failure.job_id).second) return;
+  if (failure.request_id == entry.last_request) return;
+  entry.last_request = failure.request_id;
+  if (++entry.failures < kFailures) return;
+  const uint32_t doublings = std::min(entry.failures - kFailures, 10u);
+  const absl::Duration rest = std::min(kFirstRest * (1u << doublings), kLongestRest);
+  suspects_.insert(worker);
+  entry.suspicion = {now + rest, now_ms + absl::ToInt64Milliseconds(rest),
+                     absl::StrCat(entry.failures, " packs of different jobs in a row failed on it ",
+                                  "before they had got anywhere; the last: ", failure.what)};
+}
+
+void WorkerHealth::OnProgress(const std::string& worker, int64_t now_ms) {
+  Entry& entry = workers_[worker];
+  entry.progressed_ms = now_ms;
+  entry.failures = 0;
+  entry.last_request.clear();
+  entry.jobs.clear();
+  entry.suspicion = {};
+  suspects_.erase(worker);
+}
+
+void WorkerHealth::OnNewProcess(const std::string& worker, bool same_settings) {
+  const auto it = workers_.find(worker);
+  if (it == workers_.end()) return;
+  Entry fresh;
+  fresh.progressed_ms = it->second.progressed_ms;
+  if (same_settings) fresh.widths = std::move(it->second.widths);
+  it->second = std::move(fresh);
+  suspects_.erase(worker);
+}
+
+void WorkerHealth::Forget(const std::string& worker) {
+  workers_.erase(worker);
+  suspects_.erase(worker);
+}
+
+std::optional<WorkerHealth::Suspicion> WorkerHealth::SuspicionOf(const std::string& worker,
+                                                                 absl::Duration now) const {
+  const auto it = workers_.find(worker);
+  if (it == workers_.end() || it->second.suspicion.until <= now) return std::nullopt;
+  return it->second.suspicion;
+}
+
+std::optional<absl::Duration> WorkerHealth::NextEnd(absl::Duration now) const {
+  std::optional<absl::Duration> next;
+  for (const std::string& name : suspects_) {
+    const absl::Duration until = workers_.at(name).suspicion.until;
+    if (until > now) next = std::min(next.value_or(until), until);
+  }
+  return next;
+}
+
+int64_t WorkerHealth::progressed_ms(const std::string& worker) const {
+  const auto it = workers_.find(worker);
+  return it == workers_.end() ? 0 : it->second.progressed_ms;
+}
+
+void WorkerHealth::OnTooWide(const std::string& worker, GroupId group, uint32_t width) {
+  const uint32_t half = std::max(width / 2, 1u);
+  const auto [it, added] = workers_[worker].widths.try_emplace(group, half);
+  if (!added) it->second = std::min(it->second, half);
+}
+
+uint32_t WorkerHealth::WidthFor(const std::string& worker, GroupId group, uint32_t asked) const {
+  const auto it = workers_.find(worker);
+  if (it == workers_.end()) return asked;
+  const auto width = it->second.widths.find(group);
+  return width == it->second.widths.end() ? asked : std::min(asked, width->second);
+}
+
+}  // namespace coppice::core

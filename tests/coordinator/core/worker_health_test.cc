@@ -1,0 +1,249 @@
+// Workers that fail whatever they get, packs that their memory does not hold, workers long gone.
+#include "coordinator/core/worker_health.h"
+
+#include <gmock/gmock.h>
+
+#include "absl/strings/str_join.h"
+#include "tests/coordinator/core/harness.h"
+
+namespace coppice::core {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+class WorkerHealthTest : public ::testing::Test {
+ protected:
+  void Fail(const std::string& request, JobId job) {
+    health_.OnFailure("w", {request, job, "it broke"}, now_, 1000);
+  }
+  bool Suspect() { return health_.SuspicionOf("w", now_).has_value(); }
+  absl::Duration Rest() { return health_.SuspicionOf("w", now_)->until - now_; }
+
+  WorkerHealth health_;
+  absl::Duration now_ = absl::Hours(5);
+};
+
+TEST_F(WorkerHealthTest, ThreePacksOfDifferentJobsInARowMakeASuspect) {
+  Fail("a", 1);
+  Fail("b", 2);
+  EXPECT_FALSE(Suspect());
+  Fail("c", 3);
+  ASSERT_TRUE(Suspect());
+  EXPECT_EQ(Rest(), absl::Minutes(1));
+  EXPECT_THAT(health_.SuspicionOf("w", now_)->reason, HasSubstr("it broke"));
+  EXPECT_EQ(health_.SuspicionOf("w", now_)->until_ms, 61'000);
+  EXPECT_EQ(health_.NextEnd(now_), now_ + absl::Minutes(1));
+}
+
+TEST_F(WorkerHealthTest, OnePackOfManyJobsCountsOnce) {
+  for (JobId job = 1; job <= 10; ++job) Fail("a", job);
+  EXPECT_FALSE(Suspect());
+}
+
+TEST_F(WorkerHealthTest, OneJobThatFailsAgainAndAgainIsNotItsWorkersFault) {
+  for (int i = 0; i < 10; ++i) Fail(absl::StrCat("r", i), 1);
+  EXPECT_FALSE(Suspect());
+}
+
+TEST_F(WorkerHealthTest, AfterItsRestOneMoreFailureMakesTheNextTwiceAsLongUpToABound) {
+  for (JobId job = 1; job <= 3; ++job) Fail(absl::StrCat("r", job), job);
+  absl::Duration expected = absl::Minutes(2);
+  for (JobId job = 4; job <= 20; ++job) {
+    now_ += Rest();
+    ASSERT_FALSE(Suspect());
+    Fail(absl::StrCat("r", job), job);
+    ASSERT_TRUE(Suspect());
+    EXPECT_EQ(Rest(), expected);
+    expected = std::min(expected * 2, WorkerHealth::kLongestRest);
+  }
+}
+
+TEST_F(WorkerHealthTest, ProgressOrANewProcessClearsIt) {
+  for (JobId job = 1; job <= 3; ++job) Fail(absl::StrCat("r", job), job);
+  health_.OnProgress("w", 2000);
+  EXPECT_FALSE(Suspect());
+  EXPECT_EQ(health_.NextEnd(now_), std::nullopt);
+  EXPECT_EQ(health_.progressed_ms("w"), 2000);
+  for (JobId job = 1; job <= 3; ++job) Fail(absl::StrCat("s", job), job);
+  ASSERT_TRUE(Suspect());
+  health_.OnNewProcess("w", true);
+  EXPECT_FALSE(Suspect());
+  EXPECT_EQ(health_.progressed_ms("w"), 2000);
+}
+
+TEST_F(WorkerHealthTest, APackThatWasTooWideIsHalvedForItsGroupAlone) {
+  health_.OnTooWide("w", 7, 10);
+  EXPECT_EQ(health_.WidthFor("w", 7, 10), 5u);
+  EXPECT_EQ(health_.WidthFor("w", 7, 3), 3u);
+  EXPECT_EQ(health_.WidthFor("w", 8, 10), 10u);
+  EXPECT_EQ(health_.WidthFor("x", 7, 10), 10u);
+  health_.OnTooWide("w", 7, 10);  // the pack's next member
+  EXPECT_EQ(health_.WidthFor("w", 7, 10), 5u);
+  health_.OnTooWide("w", 7, 5);
+  health_.OnTooWide("w", 7, 2);
+  health_.OnTooWide("w", 7, 1);
+  EXPECT_EQ(health_.WidthFor("w", 7, 10), 1u);
+  health_.OnNewProcess("w", true);
+  EXPECT_EQ(health_.WidthFor("w", 7, 10), 1u);
+  health_.OnNewProcess("w", false);
+  EXPECT_EQ(health_.WidthFor("w", 7, 10), 10u);
+}
+
+class FaultyWorkersTest : public Harness {
+ protected:
+  std::string Why(JobId id) {
+    const auto explanation = Ask<Explanation>([&](auto done) { c_->ExplainJob(id, done); });
+    return absl::StrJoin(explanation->reasons, "\n");
+  }
+  void FailAtOnce(const std::string& worker, int times) {
+    for (int i = 0; i < times; ++i) {
+      ASSERT_EQ(Fail(End(worker, TakeOne(worker), 0), "crashed"), absl::OkStatus());
+    }
+  }
+  Worker Named(const std::string& name) {
+    for (const Worker& worker : Workers()) {
+      if (worker.info.name == name) return worker;
+    }
+    ADD_FAILURE() << "no worker " << name;
+    return {};
+  }
+};
+
+TEST_F(FaultyWorkersTest, AWorkerThatFailsWhateverItGetsIsPassedOverWhileAnotherIsThere) {
+  SubmitSmall(10);
+  const std::string bad = Register("bad");
+  const std::string good = Register("good");
+  FailAtOnce(bad, 3);
+  const Worker suspect = Named("bad");
+  EXPECT_THAT(suspect.suspect_reason, AllOf(HasSubstr("3 packs"), HasSubstr("crashed: it broke")));
+  EXPECT_EQ(suspect.suspect_until_ms, clock_.NowMillis() + 60'000);
+  EXPECT_EQ(Named("good").suspect_until_ms, 0);
+  EXPECT_THAT(Acquire(bad, 1, "r1")->leases, IsEmpty());
+  EXPECT_THAT(Acquire(good, 1, "r2")->leases, SizeIs(1));
+  EXPECT_THAT(Why(10), HasSubstr("1 worker is passed over"));
+  Advance(absl::Seconds(61));
+  Beat(good, {}).IgnoreError();
+  EXPECT_EQ(Named("bad").suspect_until_ms, 0);
+  EXPECT_THAT(Acquire(bad, 1, "r3")->leases, SizeIs(1));
+}
+
+TEST_F(FaultyWorkersTest, ASuspectsWaitingRequestIsServedWhenItsRestIsOver) {
+  SubmitSmall(10);
+  const std::string bad = Register("bad");
+  const std::string good = Register("good");
+  FailAtOnce(bad, 3);
+  Answer<LeaseGrant> answer;
+  c_->AcquireLeases({bad, "r", 0, 1, 300'000}, {}, answer.done());
+  Advance(absl::Seconds(55));
+  Beat(good, {}).IgnoreError();
+  Workers();
+  EXPECT_FALSE(answer.ready());
+  clock_.Advance(absl::Seconds(6));
+  EXPECT_THAT(answer.Wait()->leases, SizeIs(1));
+}
+
+TEST_F(FaultyWorkersTest, WhereEveryWorkerIsSuspectTheWorkIsTriedAndEndsInFailure) {
+  SubmitSmall(4);
+  const std::string only = Register("only");
+  for (int round = 0; round < 3; ++round) {
+    FailAtOnce(only, 4);
+    if (round == 0) {
+      EXPECT_NE(Named("only").suspect_until_ms, 0);
+      EXPECT_THAT(Why(1), HasSubstr("tried on them all the same"));
+    }
+    Advance(absl::Seconds(11));
+  }
+  EXPECT_EQ(Summary("small").counts.failed, 4u);
+}
+
+TEST_F(FaultyWorkersTest, AJobsOwnFailureSaysNothingAboutItsWorker) {
+  SubmitSmall(10);
+  const std::string worker = Register("w");
+  Register("other");
+  for (int i = 0; i < 4; ++i) {
+    ASSERT_EQ(Fail(End(worker, TakeOne(worker), 0), "nan"), absl::OkStatus());
+  }
+  for (int i = 0; i < 4; ++i) {  // these had got somewhere
+    const LeaseRef lease = TakeOne(worker);
+    Report(worker, lease, 0, 10);
+    ASSERT_EQ(Fail(End(worker, lease, 15), "crashed"), absl::OkStatus());
+  }
+  EXPECT_EQ(Named("w").suspect_until_ms, 0);
+}
+
+TEST_F(FaultyWorkersTest, TwoBrokenWorkersDoNotQuarantineAJobThatNeverBegan) {
+  SubmitSmall(1);
+  const std::string a = Register("a");
+  ASSERT_EQ(Fail(End(a, TakeOne(a), 0), "crashed"), absl::OkStatus());
+  Advance(absl::Seconds(3));
+  const std::string b = Register("b");
+  ASSERT_EQ(Fail(End(b, TakeOne(b), 0), "crashed"), absl::OkStatus());
+  EXPECT_EQ(GetJob(1).state, JobState::kPending);
+}
+
+TEST_F(FaultyWorkersTest, OneOfThemThatHasRunAJobIsEvidenceEnough) {
+  SubmitSmall(2);
+  const std::string a = Register("a");
+  const auto both = Acquire(a, 2, "r");
+  ASSERT_THAT(both->leases, SizeIs(2));
+  Report(a, both->leases[1].ref, 0, 10);
+  ASSERT_EQ(Fail(End(a, both->leases[0].ref, 0), "crashed"), absl::OkStatus());
+  Advance(absl::Seconds(3));
+  const std::string b = Register("b");
+  ASSERT_EQ(Fail(End(b, TakeOne(b), 0), "crashed"), absl::OkStatus());
+  EXPECT_EQ(GetJob(1).state, JobState::kFailed);
+  EXPECT_THAT(GetJob(1).reason, HasSubstr("quarantined"));
+}
+
+TEST_F(FaultyWorkersTest, APackTooWideForTheMemoryIsReleasedUnchargedAndComesBackNarrower) {
+  SubmitSmall(8);
+  const std::string worker = Register("w");
+  auto grant = Acquire(worker, 8, "r0");
+  ASSERT_THAT(grant->leases, SizeIs(8));
+  for (const size_t expected : {4u, 2u, 1u}) {
+    for (const Lease& lease : grant->leases) {
+      AttemptEnd end = End(worker, lease.ref, 0);
+      end.out_of_memory_width = static_cast<uint32_t>(grant->leases.size());
+      end.message = "out of memory";
+      ASSERT_EQ(Release(end), absl::OkStatus());
+      ASSERT_EQ(Release(end), absl::OkStatus());  // sent again
+    }
+    grant = Acquire(worker, 8, RandomId());
+    EXPECT_THAT(grant->leases, SizeIs(expected));
+  }
+  const JobDetails details = Details(1);
+  EXPECT_EQ(details.job.failures, 0u);
+  EXPECT_EQ(details.attempts[0].outcome, "released");
+  EXPECT_THAT(details.attempts[0].message,
+              AllOf(HasSubstr("out of memory"), HasSubstr("w gets packs of at most 4")));
+  // Another machine has its own memory.
+  EXPECT_THAT(Acquire(Register("big"), 8, "big")->leases, SizeIs(7));
+}
+
+TEST_F(FaultyWorkersTest, WorkersLongGoneAreForgottenUnlessTheyHoldOrWereDrained) {
+  SubmitSmall(1);
+  const std::string holder = Register("holder");
+  const LeaseRef lease = TakeOne(holder);
+  Register("gone");
+  Register("drained");
+  ASSERT_TRUE(
+      Ask<Worker>([&](auto done) { c_->DrainWorker("drained", false, false, done); }).ok());
+  clock_.JumpWallTime(absl::Hours(8 * 24));
+  Advance(absl::Seconds(50));
+  ASSERT_TRUE(Beat(holder, {Held(lease)}).ok());
+  Advance(absl::Seconds(50));
+  ASSERT_TRUE(Beat(holder, {Held(lease)}).ok());
+  Advance(absl::Hours(1));
+  Register("new");
+  Restart();
+  std::vector<std::string> names;
+  for (const Worker& worker : Workers()) names.push_back(worker.info.name);
+  EXPECT_THAT(names, ElementsAre("drained", "holder", "new"));
+}
+
+}  // namespace
+}  // namespace coppice::core

@@ -1,0 +1,194 @@
+// The agent's end and what leads to it: the walltime, a second signal, trainers that others stopped
+// or that the memory does not hold.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <csignal>
+
+#include "tests/worker/daemon/agent_fixture.h"
+
+namespace coppice::worker {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+class AgentLifecycleTest : public AgentFixture {
+ protected:
+  void Walltime(absl::Duration total, absl::Duration margin) {
+    config_.walltime = total;
+    config_.walltime_margin = margin;
+  }
+  void Finish(FakeTrainer& trainer) {
+    trainer.Checkpoint(0, 1000);
+    trainer.End("done", 0, 1000);
+    trainer.Exit(0);
+    Settle();
+  }
+  void FailForMemory(FakeTrainer& trainer, int seed) {
+    trainer.Say(absl::StrCat(R"({"event":"failed","seed":)", seed,
+                             R"(,"step":0,"kind":"out_of_memory","message":"no memory"})"));
+  }
+};
+
+TEST_F(AgentLifecycleTest, TheCoordinatorIsToldWhenTheWalltimeEnds) {
+  Walltime(absl::Minutes(10), absl::Seconds(85));
+  StartAgent();
+  EXPECT_EQ(coordinator_.registrations[0].ends_ms(), clock_.NowMillis() + 600'000);
+}
+
+TEST_F(AgentLifecycleTest, WithoutAWalltimeThereIsNoEnd) {
+  StartAgent();
+  EXPECT_EQ(coordinator_.registrations[0].ends_ms(), 0);
+  Pass(absl::Minutes(5));
+  EXPECT_FALSE(exit_code_.has_value());
+}
+
+TEST_F(AgentLifecycleTest, NearTheEndOfTheWalltimeNoNewLeaseIsTakenAndAnIdleWorkerLeaves) {
+  Walltime(absl::Minutes(3), absl::Minutes(2));
+  FakeTrainer& trainer = StartTraining(1);
+  Pass(absl::Seconds(65));
+  EXPECT_THAT(trainer.signals, IsEmpty());  // what runs goes on
+  EXPECT_TRUE(coordinator_.heartbeats.back().draining());
+  Finish(trainer);
+  EXPECT_EQ(coordinator_.waiting_polls(), 0u);
+  EXPECT_EQ(exit_code_, 0);
+}
+
+TEST_F(AgentLifecycleTest, TheLastLeaseIsStillTakenBeforeTheMargin) {
+  Walltime(absl::Minutes(3), absl::Minutes(2));
+  StartAgent();
+  Pass(absl::Seconds(55));
+  coordinator_.Grant(MakeGrant(1));
+  Settle();
+  EXPECT_THAT(launcher_.trainers, SizeIs(1));
+}
+
+TEST_F(AgentLifecycleTest, AWorkerPreemptsItselfBeforeItsWalltimeEnds) {
+  Walltime(absl::Minutes(3), absl::Minutes(2));
+  FakeTrainer& trainer = StartTraining(1);
+  Pass(absl::Seconds(144));
+  EXPECT_THAT(trainer.signals, IsEmpty());
+  Pass(absl::Seconds(2));  // 35 seconds before the end: the grace period and a reserve
+  EXPECT_THAT(trainer.signals, ElementsAre(SIGTERM));
+  trainer.Checkpoint(0, 20);
+  trainer.End("preempted", 0, 20);
+  trainer.Exit(75);
+  Settle();
+  EXPECT_THAT(coordinator_.Seen("release"), ElementsAre("release 1:1 step 20"));
+  EXPECT_THAT(coordinator_.releases[0].reason(), HasSubstr("walltime"));
+  EXPECT_FALSE(coordinator_.releases[0].lost());
+  EXPECT_EQ(exit_code_, 0);
+}
+
+TEST_F(AgentLifecycleTest, LeavingAtOnceKillsTheTrainersAndStillGivesTheLeasesBack) {
+  FakeTrainer& trainer = StartTraining(1);
+  agent_->Stop("SIGTERM");
+  Settle();
+  agent_->Leave("SIGTERM");
+  Settle();
+  EXPECT_THAT(trainer.signals, ElementsAre(SIGTERM, SIGKILL));
+  trainer.Die(SIGKILL);
+  Settle();
+  EXPECT_THAT(coordinator_.Seen("release"), ElementsAre("release 1:1 step 0"));
+  EXPECT_EQ(exit_code_, 1);
+  EXPECT_THAT(exit_message_, HasSubstr("at once"));
+}
+
+TEST_F(AgentLifecycleTest, LeavingAtOnceWaitsForNobody) {
+  StartTraining(1);
+  coordinator_.GoDown();
+  agent_->Stop("SIGTERM");
+  Settle();
+  agent_->Leave("SIGTERM");
+  Pass(absl::Milliseconds(1100));
+  EXPECT_EQ(exit_code_, 1);
+}
+
+TEST_F(AgentLifecycleTest, ATrainerThatSomebodyElseStoppedIsNobodysFailure) {
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2}) {
+    FakeTrainer& trainer = StartTraining(1);
+    trainer.Die(signal);
+    Settle();
+    EXPECT_THAT(coordinator_.failures, IsEmpty()) << signal;
+    EXPECT_THAT(coordinator_.Seen("release"), ElementsAre("release 1:1 step 0")) << signal;
+    EXPECT_EQ(coordinator_.waiting_polls(), 0u);  // who stops one stops the others soon
+    KillAgent();
+    coordinator_.seen.clear();
+    launcher_.trainers.clear();
+  }
+}
+
+TEST_F(AgentLifecycleTest, APackTooWideForTheMemoryIsReleasedWithItsWidth) {
+  FakeTrainer& trainer = StartTraining(3);
+  for (int seed = 0; seed < 3; ++seed) FailForMemory(trainer, seed);
+  trainer.Exit(1);
+  Settle();
+  EXPECT_THAT(coordinator_.failures, IsEmpty());
+  ASSERT_THAT(coordinator_.releases, SizeIs(3));
+  for (const auto& release : coordinator_.releases) {
+    EXPECT_EQ(release.out_of_memory_width(), 3u);
+    EXPECT_THAT(release.reason(), HasSubstr("pack of 3"));
+  }
+  // The next pack is asked for when the coordinator knows.
+  EXPECT_EQ(coordinator_.waiting_polls(), 0u);
+  Pass(absl::Seconds(6));
+  EXPECT_EQ(coordinator_.waiting_polls(), 1u);
+}
+
+TEST_F(AgentLifecycleTest, APackThatTheKernelKilledForMemoryIsReleasedWithItsWidth) {
+  FakeTrainer& trainer = StartTraining(2);
+  ProcessExit exit;
+  exit.signal = SIGKILL;
+  exit.out_of_memory = true;
+  trainer.callbacks.on_exit(exit);
+  Settle();
+  EXPECT_THAT(coordinator_.failures, IsEmpty());
+  ASSERT_THAT(coordinator_.releases, SizeIs(2));
+  EXPECT_EQ(coordinator_.releases[1].out_of_memory_width(), 2u);
+}
+
+TEST_F(AgentLifecycleTest, AJobThatDoesNotFitAloneFailsAndSaysWhatHelps) {
+  FakeTrainer& trainer = StartTraining(1);
+  FailForMemory(trainer, 0);
+  trainer.Exit(1);
+  Settle();
+  EXPECT_THAT(coordinator_.releases, IsEmpty());
+  ASSERT_THAT(coordinator_.failures, SizeIs(1));
+  EXPECT_EQ(coordinator_.failures[0].kind(), "out_of_memory");
+  EXPECT_THAT(coordinator_.failures[0].message(), HasSubstr("more of it"));
+}
+
+TEST_F(AgentLifecycleTest, AKillThatNobodyExplainsIsACrash) {
+  FakeTrainer& trainer = StartTraining(2);
+  trainer.Die(SIGKILL);
+  Settle();
+  EXPECT_THAT(coordinator_.Seen("fail"), ElementsAre("fail 1:1 crashed", "fail 2:1 crashed"));
+}
+
+TEST_F(AgentLifecycleTest, AKilledPackOfAStoppingWorkerSaysNothingAboutMemory) {
+  FakeTrainer& trainer = StartTraining(2);
+  agent_->Stop("SIGTERM");
+  Pass(absl::Seconds(23));
+  ProcessExit exit;
+  exit.signal = SIGKILL;
+  exit.out_of_memory = true;
+  trainer.callbacks.on_exit(exit);
+  Settle();
+  ASSERT_THAT(coordinator_.releases, SizeIs(2));
+  EXPECT_EQ(coordinator_.releases[0].out_of_memory_width(), 0u);
+}
+
+TEST_F(AgentLifecycleTest, WhatAKilledWorkerHeldIsReleasedAsLost) {
+  StartTraining(1);
+  KillAgent();
+  StartAgent();
+  Pass(absl::Seconds(1));
+  ASSERT_THAT(coordinator_.releases, SizeIs(1));
+  EXPECT_TRUE(coordinator_.releases[0].lost());
+}
+
+}  // namespace
+}  // namespace coppice::worker

@@ -1,0 +1,122 @@
+// What the command line says about the worker's end, and what a signal means.
+#include "worker/daemon/worker_options.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "absl/strings/str_cat.h"
+#include "worker/daemon/oom_kills.h"
+#include "worker/daemon/stop_requests.h"
+
+namespace coppice::worker {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using Meaning = StopRequests::Meaning;
+
+// The exit code and what was printed; 0 and nothing when the flags are fine.
+std::pair<int, std::string> Refusal(std::vector<const char*> flags) {
+  flags.insert(flags.begin(), "coppice-worker");
+  int exit_code = 0;
+  ::testing::internal::CaptureStderr();
+  const auto options =
+      ParseWorkerOptions(static_cast<int>(flags.size()), flags.data(), &exit_code);
+  return {options ? 0 : exit_code, ::testing::internal::GetCapturedStderr()};
+}
+
+TEST(WorkerOptionsTest, DurationsThatMakeNoSenseAreRefusedWithTheReason) {
+  EXPECT_EQ(Refusal({"--grace", "60s", "--walltime", "4h", "--walltime-margin", "10m"}).first, 0);
+  EXPECT_EQ(Refusal({"--walltime", "inf"}).first, 0);
+  for (const char* flag : {"--grace", "--walltime", "--walltime-margin", "--idle-exit"}) {
+    for (const char* value : {"soon", "0s", "-5s", "4"}) {
+      const auto [code, text] = Refusal({flag, value});
+      EXPECT_EQ(code, 2) << flag << " " << value;
+      EXPECT_THAT(text, AllOf(HasSubstr(flag), HasSubstr("for example"))) << value;
+    }
+  }
+  EXPECT_THAT(Refusal({"--grace", "inf"}).second, HasSubstr("from 1s to 24h"));
+  EXPECT_THAT(Refusal({"--grace", "10ms"}).second, HasSubstr("from 1s to 24h"));
+}
+
+class WalltimeTest : public ::testing::Test {
+ protected:
+  absl::StatusOr<Walltime> Get() { return WalltimeOf(options_, now_); }
+  std::string Error() { return std::string(Get().status().message()); }
+  void SlurmEndsIn(absl::Duration left) {
+    options_.slurm_job_end_time = absl::StrCat(absl::ToUnixSeconds(now_ + left));
+  }
+
+  const absl::Time now_ = absl::FromUnixSeconds(1'750'000'000);
+  WorkerOptions options_;
+};
+
+TEST_F(WalltimeTest, TheMarginIsAtLeastTheGracePeriodAndAMinute) {
+  options_.walltime = absl::Hours(4);
+  EXPECT_EQ(Get()->total, absl::Hours(4));
+  EXPECT_EQ(Get()->margin, absl::Seconds(85));
+  options_.walltime_margin = absl::Seconds(10);
+  EXPECT_EQ(Get()->margin, absl::Seconds(85));
+  options_.walltime_margin = absl::Minutes(20);
+  EXPECT_EQ(Get()->margin, absl::Minutes(20));
+}
+
+TEST_F(WalltimeTest, SlurmsEndCountsUnlessTheFlagSaysOtherwise) {
+  EXPECT_EQ(Get()->total, absl::InfiniteDuration());
+  SlurmEndsIn(absl::Hours(2));
+  EXPECT_EQ(Get()->total, absl::Hours(2));
+  options_.walltime = absl::Hours(1);
+  EXPECT_EQ(Get()->total, absl::Hours(1));
+  options_.walltime = absl::InfiniteDuration();
+  EXPECT_EQ(Get()->total, absl::InfiniteDuration());
+}
+
+TEST_F(WalltimeTest, AnEndTooSoonForAnyWorkIsRefusedWithTheRemedy) {
+  options_.walltime = absl::Seconds(85);
+  EXPECT_TRUE(absl::IsInvalidArgument(Get().status()));
+  EXPECT_THAT(Error(), AllOf(HasSubstr("--walltime 1m25s"), HasSubstr("shorten --grace")));
+  options_.walltime = absl::ZeroDuration();
+  SlurmEndsIn(absl::Seconds(30));
+  EXPECT_TRUE(absl::IsFailedPrecondition(Get().status()));
+  EXPECT_THAT(Error(), AllOf(HasSubstr("ends in 30s"), HasSubstr("give --walltime")));
+  SlurmEndsIn(-absl::Hours(1));  // a shell that is left of an earlier job
+  EXPECT_TRUE(absl::IsFailedPrecondition(Get().status()));
+}
+
+TEST_F(WalltimeTest, AVariableThatIsNoTimeIsRefused) {
+  for (const char* text : {"tomorrow", "-1", "0", "1e9", "99999999999999999999"}) {
+    options_.slurm_job_end_time = text;
+    EXPECT_TRUE(absl::IsInvalidArgument(Get().status())) << text;
+    EXPECT_THAT(Error(), HasSubstr("SLURM_JOB_END_TIME"));
+  }
+}
+
+TEST(StopRequestsTest, OneRequestDeliveredSeveralTimesIsOne) {
+  StopRequests requests;
+  const absl::Duration start = absl::Hours(1);
+  EXPECT_EQ(requests.OnSignal(start), Meaning::kStop);
+  EXPECT_EQ(requests.OnSignal(start), Meaning::kSameAgain);
+  EXPECT_EQ(requests.OnSignal(start + absl::Milliseconds(1999)), Meaning::kSameAgain);
+}
+
+TEST(StopRequestsTest, ALaterSignalMeansItAndTheNextWaitsForNothing) {
+  StopRequests requests;
+  EXPECT_EQ(requests.OnSignal(absl::ZeroDuration()), Meaning::kStop);
+  EXPECT_FALSE(requests.leaving());
+  EXPECT_EQ(requests.OnSignal(absl::Seconds(2)), Meaning::kLeave);
+  EXPECT_TRUE(requests.leaving());
+  EXPECT_EQ(requests.OnSignal(absl::Seconds(2)), Meaning::kEndNow);
+}
+
+TEST(OomKillsTest, TheKernelsCountIsFoundWhateverStandsAroundIt) {
+  EXPECT_EQ(OomKillsOf("nr_free_pages 12\noom_kill 3\ndrop_pagecache 0\n"), 3u);
+  EXPECT_EQ(OomKillsOf("oom_kill 0"), 0u);
+  EXPECT_EQ(OomKillsOf("oom_kill_disable 1\n"), std::nullopt);
+  EXPECT_EQ(OomKillsOf("oom_kill many\n"), std::nullopt);
+  EXPECT_EQ(OomKillsOf(""), std::nullopt);
+}
+
+}  // namespace
+}  // namespace coppice::worker
