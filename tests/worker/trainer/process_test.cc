@@ -123,11 +123,10 @@ TEST_F(ProcessTest, EverySignalThatAsksForTheEndCheckpoints) {
 
 TEST_F(ProcessTest, APackThatDoesNotFitIntoMemorySaysSoForEveryMember) {
   // 500 TB: more than a process can address, so nothing is ever touched.
-  TrainerProcess process(Flags("out", {{"--seeds", "0-9999"},
-                                       {"--depth", "64"},
-                                       {"--d-model", "4096"},
-                                       {"--d-ff", "16384"}}),
-                         directory_ / "log");
+  TrainerProcess process(
+      Flags("out",
+            {{"--seeds", "0-9999"}, {"--depth", "64"}, {"--d-model", "4096"}, {"--d-ff", "16384"}}),
+      directory_ / "log");
   EXPECT_EQ(process.Wait(), 1);
   ASSERT_EQ(process.Of("failed").size(), 10'000u);
   EXPECT_EQ(process.Of("failed").front()["kind"], "out_of_memory");
