@@ -113,6 +113,7 @@ TEST_F(ProcessTest, ManyRequestsToStopAreOneAndTheCheckpointIsWritten) {
 }
 
 TEST_F(ProcessTest, EverySignalThatAsksForTheEndCheckpoints) {
+  ::signal(SIGHUP, SIG_DFL);  // where the tests run under nohup it would be left alone
   for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2}) {
     TrainerProcess process(Flags("out", {{"--steps", "1000000"}}), directory_ / "log");
     ASSERT_TRUE(process.ReadUntil("start"));
