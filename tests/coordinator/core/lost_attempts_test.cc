@@ -57,7 +57,7 @@ TEST_F(LostTest, AJobThatIsLostAgainAndAgainWaitsLongerAndIsNeverCharged) {
   SubmitSmall(1);
   for (int i = 0; i < 3; ++i) Lose(absl::StrCat("w", i));
   EXPECT_THAT(Why(1),
-              AllOf(HasSubstr("Its workers vanished, and it waits"), HasSubstr("(30s more)")));
+              AllOf(HasSubstr("Its workers vanished and it waits"), HasSubstr("(30s more)")));
   EXPECT_FALSE(Granted());
   Advance(absl::Seconds(31));
   EXPECT_TRUE(Granted());
