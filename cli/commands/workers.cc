@@ -62,8 +62,8 @@ absl::StatusOr<int> Workers(Context* context) {
   for (const v1::Worker& worker : response.workers()) {
     if (worker.suspect_until_ms() == 0) continue;
     const double left = static_cast<double>(worker.suspect_until_ms() - now) / 1e3;
-    context->out << worker.name() << ": " << worker.suspect_reason()
-                 << "\n  It gets no work for " << FormatDuration(left < 0 ? 0 : left)
+    context->out << worker.name() << ": " << worker.suspect_reason() << "\n  It gets no work for "
+                 << FormatDuration(left < 0 ? 0 : left)
                  << " while another worker is connected; starting it anew clears it.\n";
   }
   return kExitDone;

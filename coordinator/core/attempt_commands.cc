@@ -99,10 +99,11 @@ absl::StatusOr<std::string> WhyGiveUp(Transaction& tx, const JobRow& job, const 
   const bool here =
       !attempts.empty() && speaks_against_job(job.worker, attempts.back().start_step, end.step);
   for (const AttemptRow& earlier : attempts) {
-    const bool counts = earlier.epoch > job.forgiven_epoch && earlier.outcome == "failed" &&
-                        earlier.kind != "disk";
+    const bool counts =
+        earlier.epoch > job.forgiven_epoch && earlier.outcome == "failed" && earlier.kind != "disk";
     if (!counts || earlier.end_step != end.step || earlier.worker == job.worker) continue;
-    if (!here && !speaks_against_job(earlier.worker, earlier.start_step, earlier.end_step)) continue;
+    if (!here && !speaks_against_job(earlier.worker, earlier.start_step, earlier.end_step))
+      continue;
     return absl::StrCat("quarantined: it failed at step ", end.step, " on ", earlier.worker,
                         " and on ", job.worker);
   }
@@ -169,6 +170,7 @@ absl::Status LoseAttempt(Transaction& tx, const JobRow& job, const std::string& 
       std::any_of(lost.workers.begin(), lost.workers.end(), got_further)) {
     after.reason = absl::StrCat("set aside: ", DescribeLost(lost, job.best_step),
                                 ", while other jobs got further there; the last: ", message);
+    ending.message = after.reason;
     return tx.EndAttempt(job, JobTrigger::kGiveUp, std::move(after), ending);
   }
   const absl::Duration wait = LostBackoff(lost.attempts);
@@ -184,10 +186,8 @@ namespace {
 // ones from now on.
 absl::Status ReleaseTooWide(Transaction& tx, const JobRow& job, const AttemptEnd& end) {
   const uint32_t half = std::max(end.out_of_memory_width / 2, 1u);
-  tx.AfterCommit([worker = job.worker, group = job.group_id,
-                  width = end.out_of_memory_width](Memory& memory) {
-    memory.health.OnTooWide(worker, group, width);
-  });
+  tx.AfterCommit([worker = job.worker, group = job.group_id, width = end.out_of_memory_width](
+                     Memory& memory) { memory.health.OnTooWide(worker, group, width); });
   JobRow after = job;
   after.reason = absl::StrCat(Head(end.message, kMaxMessage), "; ", job.worker,
                               " gets packs of at most ", half, " of its kind from now on");

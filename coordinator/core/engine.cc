@@ -34,7 +34,8 @@ absl::Status Engine::Start() {
   Writer::Hooks hooks;
   hooks.due = [this] { return PlanDue(); };
   hooks.grants = [this] {
-    return PlanGrants(memory_, clock_.Monotonic(), [this](auto reply) { writer_->Reply(std::move(reply)); });
+    return PlanGrants(memory_, clock_.Monotonic(),
+                      [this](auto reply) { writer_->Reply(std::move(reply)); });
   };
   hooks.committed = [this](const Effects& effects) {
     hub_->Publish(effects);

@@ -177,8 +177,7 @@ std::vector<Command> PlanGrants(Memory& memory, absl::Duration now,
       continue;
     }
     const std::string& name = worker->row.info.name;
-    if (worker->draining() ||
-        (skip_suspects && memory.health.SuspicionOf(name, now).has_value())) {
+    if (worker->draining() || (skip_suspects && memory.health.SuspicionOf(name, now).has_value())) {
       ++it;
       continue;
     }

@@ -187,7 +187,8 @@ absl::Status ApplyMigration(Database& db, size_t version, const char* sql) {
 }  // namespace
 
 const std::vector<const char*>& Migrations() {
-  static const std::vector<const char*>* const migrations = new std::vector<const char*>{kVersion1, kWorkerEnds};
+  static const std::vector<const char*>* const migrations =
+      new std::vector<const char*>{kVersion1, kWorkerEnds};
   return *migrations;
 }
 

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "common/base/clock.h"
 #include "tests/cli/cli_fixture.h"
 #include "tests/testing/temp_dir.h"
 
@@ -240,6 +241,25 @@ TEST_F(CommandsTest, LogsAreTheBytesOfTheAttempt) {
 TEST_F(CommandsTest, WorkersShowThatTheyDrain) {
   EXPECT_THAT(Ok({"workers"}),
               AllOf(HasSubstr("node"), HasSubstr("connected, draining"), HasSubstr("cpu")));
+}
+
+TEST_F(CommandsTest, WorkersShowWhenTheyEndAndWhyOneIsPassedOver) {
+  EXPECT_THAT(Ok({"workers"}), Not(HasSubstr("gets no work")));
+  const int64_t now = Clock::Real()->NowMillis();
+  {
+    absl::MutexLock lock(&service().mutex);
+    service().workers[0].set_ends_ms(now + 2 * 3600'000 + 30'000);
+    service().workers[0].set_suspect_until_ms(now + 60'000);
+    service().workers[0].set_suspect_reason("3 packs of different jobs failed");
+  }
+  EXPECT_THAT(Ok({"workers"}), AllOf(HasSubstr("in 2h"), HasSubstr("connected, draining, suspect"),
+                                     HasSubstr("node: 3 packs of different jobs failed"),
+                                     HasSubstr("gets no work")));
+  {
+    absl::MutexLock lock(&service().mutex);
+    service().workers[0].set_ends_ms(now - 1);
+  }
+  EXPECT_THAT(Ok({"workers"}), HasSubstr(" over "));
 }
 
 TEST_F(CommandsTest, CompletionKnowsCommandsFlagsSweepsAndWorkers) {

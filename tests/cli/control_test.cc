@@ -157,6 +157,13 @@ TEST_F(ControlTest, RetryPauseResumeAndDrainSayWhatTheyDid) {
   EXPECT_EQ(service_.resumed, "demo");
 }
 
+TEST_F(ControlTest, ARetryThatFindsNothingSaysSo) {
+  service_.retryable = 0;
+  const auto result = Run({"retry", "demo/question"});
+  EXPECT_EQ(result.code, 0);
+  EXPECT_THAT(result.out, HasSubstr("no failed or cancelled job of demo matches"));
+}
+
 TEST_F(ControlTest, AnswersComeAsJsonToo) {
   for (const std::vector<std::string>& args :
        std::vector<std::vector<std::string>>{{"cancel", "demo", "--json"},

@@ -338,7 +338,7 @@ grpc::Status FakeSweepService::RetryJobs(grpc::ServerContext*, const v1::RetryJo
                                          v1::RetryJobsResponse* response) {
   absl::MutexLock lock(&mutex);
   retry = *request;
-  response->set_retried(1);
+  response->set_retried(retryable);
   return grpc::Status::OK;
 }
 

@@ -46,6 +46,7 @@ class FakeSweepService final : public v1::SweepService::Service {
   v1::FetchCheckpointRequest fetch;
   v1::CancelJobsRequest cancel;
   v1::RetryJobsRequest retry;
+  uint64_t retryable = 1;
   v1::DrainWorkerRequest drain;
   std::string paused, resumed;
   int list_jobs_calls = 0;

@@ -225,7 +225,8 @@ void Agent::OnPolled(Slot* slot, absl::Duration asked, absl::Status status,
     slot->pause.Start(slot->trouble.Next(), [this, slot] { Poll(slot); });
     return;
   }
-  // Given up because no more work is taken; after a drain the next poll may still learn what this one was granted.
+  // Given up because no more work is taken; after a drain the next poll may still learn what this
+  // one was granted.
   if (!response) return Poll(slot);
   slot->request_id.clear();
   if (response->leases().empty()) {
@@ -389,7 +390,8 @@ void Agent::BeginStop(const std::string& reason) {
 void Agent::BeginLeave(const std::string& reason) {
   if (exited_) return;
   if (fatal_.empty()) {
-    fatal_ = absl::StrCat(reason, " again: left at once; what was not checkpointed is computed anew");
+    fatal_ =
+        absl::StrCat(reason, " again: left at once; what was not checkpointed is computed anew");
   }
   BeginStop(reason);
   for (const auto& slot : slots_) {

@@ -38,7 +38,11 @@ int ExitSignals() {
   sigset_t set;
   ::sigemptyset(&set);
   // The last two are what Slurm's --signal is usually told to send ahead of the end.
-  for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2}) ::sigaddset(&set, signal);
+  for (const int signal : {SIGTERM, SIGINT, SIGUSR1, SIGUSR2}) ::sigaddset(&set, signal);
+  // Not under nohup: a signal that is ignored would come all the same once it is blocked.
+  struct sigaction hangup = {};
+  ::sigaction(SIGHUP, nullptr, &hangup);
+  if (hangup.sa_handler != SIG_IGN) ::sigaddset(&set, SIGHUP);
   ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
   return ::signalfd(-1, &set, SFD_CLOEXEC);
 }
@@ -63,8 +67,7 @@ void WaitForExit(int signals, int done, Agent* agent, PosixLauncher* launcher) {
         ::read(signals, &info, sizeof(info)) != sizeof(info)) {
       continue;
     }
-    const std::string name =
-        std::string("SIG") + ::sigabbrev_np(static_cast<int>(info.ssi_signo));
+    const std::string name = std::string("SIG") + ::sigabbrev_np(static_cast<int>(info.ssi_signo));
     switch (requests.OnSignal(Clock::Real()->Monotonic())) {
       case StopRequests::Meaning::kStop:
         agent->Stop(name);

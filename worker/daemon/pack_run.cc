@@ -271,8 +271,9 @@ void PackRun::OutOfMemory(Member* member, uint32_t step, const std::string& mess
   }
   member->reporter->Fail(
       step, kOutOfMemory,
-      absl::StrCat(message, "; one job alone does not fit this worker's memory: use a device with "
-                            "more of it, fewer slots, or a smaller model or batch"),
+      absl::StrCat(message,
+                   "; one job alone does not fit this worker's memory: use a device with "
+                   "more of it, fewer slots, or a smaller model or batch"),
       log_.tail());
 }
 

@@ -120,7 +120,7 @@ class PackRun {
   bool started_ = false;   // the trainer has said so
   bool stopping_ = false;  // SIGTERM was sent
   bool killed_ = false;    // SIGKILL was sent
-  std::string garbage_;  // what was wrong with the output; empty: nothing
+  std::string garbage_;    // what was wrong with the output; empty: nothing
   Result result_;
   std::string stop_reason_;
 };

@@ -33,8 +33,9 @@ struct WorkerOptions {
   std::string log_level = "info";
 };
 
-// Parses the command line (and COPPICE_COORDINATOR, SLURM_JOB_END_TIME). Help, version and usage errors are printed,
-// and *exit_code is set to what the program is to end with; then nothing is returned.
+// Parses the command line (and COPPICE_COORDINATOR, SLURM_JOB_END_TIME). Help, version and usage
+// errors are printed, and *exit_code is set to what the program is to end with; then nothing is
+// returned.
 std::optional<WorkerOptions> ParseWorkerOptions(int argc, const char* const* argv, int* exit_code);
 
 // What a worker needs from its disk before it starts.

@@ -1,9 +1,10 @@
 // Jobs whose workers vanish: never charged, never starved, and a job that takes its machines down
 // is seen.
+#include "coordinator/core/lost_attempts.h"
+
 #include <gmock/gmock.h>
 
 #include "absl/strings/str_join.h"
-#include "coordinator/core/lost_attempts.h"
 #include "tests/coordinator/core/harness.h"
 
 namespace coppice::core {
@@ -55,7 +56,8 @@ TEST_F(LostTest, AWorkerThatVanishesOnceOrTwiceCostsNoWait) {
 TEST_F(LostTest, AJobThatIsLostAgainAndAgainWaitsLongerAndIsNeverCharged) {
   SubmitSmall(1);
   for (int i = 0; i < 3; ++i) Lose(absl::StrCat("w", i));
-  EXPECT_THAT(Why(1), AllOf(HasSubstr("Its workers vanished, and it waits"), HasSubstr("(30s more)")));
+  EXPECT_THAT(Why(1),
+              AllOf(HasSubstr("Its workers vanished and it waits"), HasSubstr("(30s more)")));
   EXPECT_FALSE(Granted());
   Advance(absl::Seconds(31));
   EXPECT_TRUE(Granted());
@@ -158,7 +160,8 @@ TEST_F(LostTest, AJobThatTakesManyMachinesDownIsSetAsideWhereOthersGetOn) {
   const Job job = GetJob(1);
   EXPECT_EQ(job.state, JobState::kFailed);
   EXPECT_EQ(job.failures, 0u);
-  EXPECT_THAT(job.reason, AllOf(HasSubstr("set aside"), HasSubstr("20 workers (4 different ones)")));
+  EXPECT_THAT(job.reason,
+              AllOf(HasSubstr("set aside"), HasSubstr("20 workers (4 different ones)")));
   EXPECT_THAT(Why(1), HasSubstr("coppice retry"));
   // A retry forgives.
   ASSERT_TRUE(Ask<uint64_t>([&](auto done) { c_->RetryJobs(Whole("small"), done); }).ok());

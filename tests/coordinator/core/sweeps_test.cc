@@ -146,6 +146,37 @@ TEST_F(SweepsTest, ARetriedJobGoesOnFromItsCheckpointWithAClearRecord) {
   EXPECT_EQ(grant->leases[0].resume->step, 20u);
 }
 
+TEST_F(SweepsTest, ARetryBringsBackOnlyFailedAndCancelledJobsOfWhatItNames) {
+  ASSERT_TRUE(Submit(Spec("small", {Group("dyck", 2), Group("tense", 4)}, 3)).ok());
+  EXPECT_EQ(Retry(Whole("small")), 0u);  // nothing has ended
+  const std::string worker = Register("w");
+  const LeaseRef failed = TakeOne(worker);
+  ASSERT_EQ(Fail(End(worker, failed, 7), "nan"), absl::OkStatus());
+  const LeaseRef done = TakeOne(worker);
+  RunToEnd(worker, done);
+  const LeaseRef running = TakeOne(worker);
+  JobFilter last;
+  last.job_ids = {6};
+  EXPECT_EQ(Cancel(last), 1u);
+
+  JobFilter filter = Whole("small");
+  filter.states = {JobState::kRunning};
+  EXPECT_EQ(Retry(filter), 0u);
+  filter.states = {JobState::kCancelled};
+  filter.tasks = {"dyck"};
+  EXPECT_EQ(Retry(filter), 0u);
+  filter.tasks = {"tense"};
+  filter.depths = {4};
+  filter.seeds = {2};
+  EXPECT_EQ(Retry(filter), 1u);
+  EXPECT_EQ(GetJob(failed.job_id).state, JobState::kFailed);
+  EXPECT_EQ(Retry(Whole("small")), 1u);
+  EXPECT_EQ(GetJob(failed.job_id).state, JobState::kPending);
+  EXPECT_EQ(GetJob(done.job_id).state, JobState::kSucceeded);
+  EXPECT_EQ(GetJob(running.job_id).state, JobState::kRunning);
+  EXPECT_EQ(Retry(Whole("small")), 0u);
+}
+
 TEST_F(SweepsTest, APausedSweepGrantsNothingAndPreemptsWhatRuns) {
   SubmitSmall(2);
   const std::string worker = Register("w");

@@ -172,6 +172,26 @@ TEST(Register, BoundsAreChecked) {
   ExpectRefused(RegisterFromProto(in).status(), "steps_per_second");
   held->set_steps_per_second(2.5);
   EXPECT_EQ(RegisterFromProto(in).value().held[0].steps_per_second, 2.5);
+  in.set_ends_ms(-1);
+  ExpectRefused(RegisterFromProto(in).status(), "ends_ms");
+  in.set_ends_ms(1'750'000'000'000);
+  EXPECT_EQ(RegisterFromProto(in).value().info.ends_ms, 1'750'000'000'000);
+}
+
+TEST(Release, WhatItSaysAboutItsCauseIsCheckedAndPassedOn) {
+  v1::ReleaseLeaseRequest in;
+  in.set_worker_id("w");
+  in.mutable_lease()->set_job_id(1);
+  in.mutable_lease()->set_epoch(1);
+  EXPECT_FALSE(EndFromProto(in).value().lost);
+  in.set_lost(true);
+  EXPECT_TRUE(EndFromProto(in).value().lost);
+  in.set_out_of_memory_width(8);
+  ExpectRefused(EndFromProto(in).status(), "out_of_memory_width");
+  in.set_lost(false);
+  EXPECT_EQ(EndFromProto(in).value().out_of_memory_width, 8u);
+  in.set_out_of_memory_width(kMaxPackWidth + 1);
+  ExpectRefused(EndFromProto(in).status(), "out_of_memory_width");
 }
 
 TEST(Acquire, TheWaitIsCappedAndTheRestChecked) {

@@ -466,6 +466,7 @@ TEST_P(StoreContract, AWorkerIsKnownByItsName) {
   worker.draining = worker.preempt = true;
   worker.registered_ms = 3;
   worker.last_seen_ms = 4;
+  worker.info.ends_ms = 5;
   ASSERT_EQ(Write([&](WriteTransaction& tx) { return tx.PutWorker(worker); }), absl::OkStatus());
   worker.id = "id2";
   ASSERT_EQ(Write([&](WriteTransaction& tx) { return tx.PutWorker(worker); }), absl::OkStatus());
@@ -477,6 +478,14 @@ TEST_P(StoreContract, AWorkerIsKnownByItsName) {
   EXPECT_TRUE(workers[0].info.shared_checkpoints);
   EXPECT_TRUE(workers[0].preempt);
   EXPECT_EQ(workers[0].last_seen_ms, 4);
+  EXPECT_EQ(workers[0].info.ends_ms, 5);
+  for (int twice = 0; twice < 2; ++twice) {  // one that is not there is no error
+    ASSERT_EQ(Write([&](WriteTransaction& tx) { return tx.DeleteWorker("name"); }),
+              absl::OkStatus());
+    EXPECT_THAT(Read<std::vector<core::WorkerRow>>(
+                    [](ReadTransaction& read) { return read.ListWorkers(); }),
+                ::testing::IsEmpty());
+  }
 }
 
 TEST_P(StoreContract, AFullDiskIsResourceExhaustedAndLosesOnlyWhatDidNotFit) {

@@ -86,6 +86,20 @@ TEST_F(MigrationTest, AnotherProgramsDatabaseIsRefusedAndLeftAlone) {
   EXPECT_EQ(*db_->PragmaInt("application_id"), 0);
 }
 
+TEST_F(MigrationTest, AWorkerOfTheFirstShippedVersionIsKeptAndHasNoEnd) {
+  ASSERT_EQ(Migrate(*db_, {Migrations().begin(), Migrations().begin() + 1}), absl::OkStatus());
+  ASSERT_EQ(db_->Execute("INSERT INTO workers VALUES ('w', 'id', 'i', 'h', '1', 2, 3, 'cpu', 0, 1, "
+                         "0, 5, 6)"),
+            absl::OkStatus());
+  ASSERT_EQ(Migrate(*db_, Migrations()), absl::OkStatus());
+  Query query = db_->Prepare("SELECT name, draining, last_seen_ms, ends_ms FROM workers");
+  ASSERT_TRUE(*query.Step());
+  EXPECT_EQ(query.Text(0), "w");
+  EXPECT_EQ(query.Int(1), 1);
+  EXPECT_EQ(query.Int(2), 6);
+  EXPECT_EQ(query.Int(3), 0);
+}
+
 TEST_F(MigrationTest, TheShippedSchemaAppliesAndPassesSqlitesOwnChecks) {
   ASSERT_EQ(Migrate(*db_, Migrations()), absl::OkStatus());
   EXPECT_EQ(Version(), static_cast<int64_t>(Migrations().size()));

@@ -87,6 +87,8 @@ class DaemonProcessTest : public ::testing::Test {
     const pid_t pid = ::fork();
     if (pid == 0) {
       ::setenv("COPPICE_COORDINATOR", server_.address().c_str(), 1);
+    ::unsetenv("SLURM_JOB_END_TIME");
+    ::signal(SIGHUP, SIG_DFL);  // also where the tests run under nohup
       const int fd = ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
       ::dup2(fd, 2);
       ::execv(argv[0], argv.data());
@@ -179,9 +181,10 @@ TEST_F(DaemonProcessTest, SlurmsEarlySignalsTakeTheSamePath) {
   for (const int signal : {SIGUSR1, SIGUSR2, SIGHUP, SIGINT}) {
     SCOPED_TRACE(signal);
     WriteTrainer(kPatient);
-    server_.Grant(Grant(static_cast<uint64_t>(signal)));
+    const uint64_t epoch = 100 + static_cast<uint64_t>(signal);
+    server_.Grant(Grant(epoch));
     StartDaemon();
-    const std::string lease = absl::StrCat("1:", signal);
+    const std::string lease = absl::StrCat("1:", epoch);
     ASSERT_TRUE(server_.Await("row " + lease));
     EXPECT_EQ(Kill(signal), 0) << DaemonLog();
     EXPECT_THAT(server_.Seen("release " + lease), ElementsAre("release " + lease + " step 42"));
@@ -201,10 +204,7 @@ while :; do sleep 1000 & wait $!; done)sh");
   ASSERT_TRUE(server_.Await("row 1:1"));
   ::kill(TrainerPid(), SIGTERM);
   ::kill(daemon_, SIGTERM);
-  while (!absl::StrContains(DaemonLog(), "stopping (SIGTERM)")) {
-    absl::SleepFor(absl::Milliseconds(10));
-  }
-  EXPECT_EQ(Kill(SIGTERM), 0) << DaemonLog();
+  EXPECT_EQ(Kill(SIGUSR1), 0) << DaemonLog();  // another one: two of a kind may become one
   EXPECT_THAT(DaemonLog(), HasSubstr("the same request"));
   EXPECT_THAT(server_.Seen("release"), ElementsAre("release 1:1 step 42"));
   EXPECT_THAT(server_.Seen("fail"), IsEmpty());
@@ -221,7 +221,7 @@ TEST_F(DaemonProcessTest, ASecondSignalEndsEverythingAtOnce) {
   absl::SleepFor(StopRequests::kSameRequest + absl::Milliseconds(200));
   const absl::Time start = absl::Now();
   EXPECT_EQ(Kill(SIGINT), 1);
-  EXPECT_LT(absl::Now() - start, absl::Seconds(2));
+  EXPECT_LT(absl::Now() - start, absl::Seconds(10));  // of a grace period of 25
   EXPECT_TRUE(BecomesGone(trainer));
   EXPECT_THAT(DaemonLog(), HasSubstr("left at once"));
   EXPECT_THAT(server_.Seen("release"), ElementsAre("release 1:1 step 0"));

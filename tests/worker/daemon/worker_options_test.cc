@@ -22,8 +22,7 @@ std::pair<int, std::string> Refusal(std::vector<const char*> flags) {
   flags.insert(flags.begin(), "coppice-worker");
   int exit_code = 0;
   ::testing::internal::CaptureStderr();
-  const auto options =
-      ParseWorkerOptions(static_cast<int>(flags.size()), flags.data(), &exit_code);
+  const auto options = ParseWorkerOptions(static_cast<int>(flags.size()), flags.data(), &exit_code);
   return {options ? 0 : exit_code, ::testing::internal::GetCapturedStderr()};
 }
 

@@ -113,6 +113,7 @@ TEST_F(ProcessTest, ManyRequestsToStopAreOneAndTheCheckpointIsWritten) {
 }
 
 TEST_F(ProcessTest, EverySignalThatAsksForTheEndCheckpoints) {
+  ::signal(SIGHUP, SIG_DFL);  // where the tests run under nohup it would be left alone
   for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2}) {
     TrainerProcess process(Flags("out", {{"--steps", "1000000"}}), directory_ / "log");
     ASSERT_TRUE(process.ReadUntil("start"));
@@ -123,11 +124,10 @@ TEST_F(ProcessTest, EverySignalThatAsksForTheEndCheckpoints) {
 
 TEST_F(ProcessTest, APackThatDoesNotFitIntoMemorySaysSoForEveryMember) {
   // 500 TB: more than a process can address, so nothing is ever touched.
-  TrainerProcess process(Flags("out", {{"--seeds", "0-9999"},
-                                       {"--depth", "64"},
-                                       {"--d-model", "4096"},
-                                       {"--d-ff", "16384"}}),
-                         directory_ / "log");
+  TrainerProcess process(
+      Flags("out",
+            {{"--seeds", "0-9999"}, {"--depth", "64"}, {"--d-model", "4096"}, {"--d-ff", "16384"}}),
+      directory_ / "log");
   EXPECT_EQ(process.Wait(), 1);
   ASSERT_EQ(process.Of("failed").size(), 10'000u);
   EXPECT_EQ(process.Of("failed").front()["kind"], "out_of_memory");
