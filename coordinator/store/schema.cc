@@ -168,6 +168,17 @@ CREATE TABLE workers (
 ) STRICT, WITHOUT ROWID;
 )sql";
 
+// The spec of a large sweep lists 100,000 seeds, and the row beside it is rewritten with each job
+// that ends: they are kept apart.
+constexpr char kVersion2[] = R"sql(
+CREATE TABLE sweep_specs (
+  sweep_id INTEGER NOT NULL PRIMARY KEY REFERENCES sweeps (id),
+  spec BLOB NOT NULL
+) STRICT;
+INSERT INTO sweep_specs (sweep_id, spec) SELECT id, spec FROM sweeps ORDER BY id;
+ALTER TABLE sweeps DROP COLUMN spec;
+)sql";
+
 absl::Status ApplyMigration(Database& db, size_t version, const char* sql) {
   COPPICE_RETURN_IF_ERROR(db.Execute("BEGIN IMMEDIATE"));
   absl::Status status = db.Execute(sql);
@@ -182,7 +193,7 @@ absl::Status ApplyMigration(Database& db, size_t version, const char* sql) {
 }  // namespace
 
 const std::vector<const char*>& Migrations() {
-  static const std::vector<const char*>* const migrations = new std::vector<const char*>{kVersion1};
+  static const std::vector<const char*>* const migrations = new std::vector<const char*>{kVersion1, kVersion2};
   return *migrations;
 }
 
