@@ -161,8 +161,7 @@ absl::Status Bench::CheckPhase(const char* phase, const LoadResult& result) {
 absl::Status Bench::Capacity() {
   for (const uint32_t pack : {kPack, 1u}) {
     const uint32_t concurrency = pack == kPack ? 64 : std::min(512u, options_.active);
-    const LoadResult result =
-        cycles_->ClosedLoop(process_.pid(), pack, concurrency, seconds());
+    const LoadResult result = cycles_->ClosedLoop(process_.pid(), pack, concurrency, seconds());
     COPPICE_RETURN_IF_ERROR(CheckPhase("the closed loop", result));
     table_.AtLeast(absl::StrCat("durable leases + completions, packs of ", pack),
                    result.per_second(), options_.rate, "/s");
@@ -217,8 +216,7 @@ absl::Status Bench::MetricRows() {
 
 absl::Status Bench::Overload() {
   const double offered = capacity_ / 2 * options_.overload;  // leases a second
-  const LoadResult during =
-      cycles_->OpenLoop(process_.pid(), kPack, offered / kPack, seconds());
+  const LoadResult during = cycles_->OpenLoop(process_.pid(), kPack, offered / kPack, seconds());
   COPPICE_RETURN_IF_ERROR(process_.CheckAlive());
   const Memory memory = MemoryOf(process_.pid());
   peak_ = std::max(peak_, memory.peak);
@@ -226,12 +224,12 @@ absl::Status Bench::Overload() {
                    during.refused, " refused, ", during.failed, " failed"));
   const LoadResult after = cycles_->ClosedLoop(process_.pid(), kPack, 64, seconds(0.5));
   COPPICE_RETURN_IF_ERROR(CheckPhase("after the overload", after));
-  table_.Add(absl::StrCat("overload: offered, times the closed loop"),
-             Number(static_cast<double>(during.offered) * kPack / during.seconds / (capacity_ / 2)));
-  table_.AtLeast("overload: done, of the closed loop's rate",
-                 during.per_second() / capacity_ * 100, 70, "%");
-  table_.Add("overload: refused (RESOURCE_EXHAUSTED)",
-             Number(static_cast<double>(during.refused)));
+  table_.Add(
+      absl::StrCat("overload: offered, times the closed loop"),
+      Number(static_cast<double>(during.offered) * kPack / during.seconds / (capacity_ / 2)));
+  table_.AtLeast("overload: done, of the closed loop's rate", during.per_second() / capacity_ * 100,
+                 70, "%");
+  table_.Add("overload: refused (RESOURCE_EXHAUSTED)", Number(static_cast<double>(during.refused)));
   table_.Add("overload: resident memory", Number(MiB(memory.now)) + " MiB");
   table_.AtLeast("after the overload: of the rate before", after.per_second() / capacity_ * 100, 80,
                  "%");
@@ -247,8 +245,7 @@ absl::Status Bench::KillAndRestart() {
   cycles_->Abandon();
   process_.Kill();
   fleet_->CloseStreams();
-  if (!cycles_->WaitForNone(absl::Seconds(60)))
-    std::printf("# some calls were never answered\n");
+  if (!cycles_->WaitForNone(absl::Seconds(60))) std::printf("# some calls were never answered\n");
   const Acknowledged acknowledged{cycles_->completed(), cycles_->open_leases(), rows_->acked()};
   const absl::Time start = absl::Now();
   COPPICE_RETURN_IF_ERROR(process_.Exec());

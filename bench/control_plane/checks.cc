@@ -22,8 +22,8 @@ absl::Status CheckCounts(Client* client, const char* sweep, uint64_t jobs) {
 absl::Status CheckNothingLost(const Options& options, Client* client, const Acknowledged& before) {
   absl::flat_hash_set<uint64_t> succeeded;
   absl::flat_hash_map<uint64_t, uint64_t> running;
-  COPPICE_RETURN_IF_ERROR(client->EachJob(
-      kLarge, v1::SUCCEEDED, [&](const v1::Job& job) { succeeded.insert(job.id()); }));
+  COPPICE_RETURN_IF_ERROR(client->EachJob(kLarge, v1::SUCCEEDED,
+                                          [&](const v1::Job& job) { succeeded.insert(job.id()); }));
   COPPICE_RETURN_IF_ERROR(client->EachJob(
       kLarge, v1::RUNNING, [&](const v1::Job& job) { running[job.id()] = job.epoch(); }));
   for (const uint64_t job : before.completed) {
@@ -40,9 +40,9 @@ absl::Status CheckNothingLost(const Options& options, Client* client, const Ackn
   }
   const uint64_t unknown = succeeded.size() - before.completed.size();
   if (unknown > before.leases.size()) {
-    return absl::DataLossError(absl::StrCat(
-        unknown, " jobs have succeeded without an acknowledgement, ", before.leases.size(),
-        " were under way"));
+    return absl::DataLossError(absl::StrCat(unknown,
+                                            " jobs have succeeded without an acknowledgement, ",
+                                            before.leases.size(), " were under way"));
   }
   uint64_t held = 0;
   absl::Status rows;

@@ -98,9 +98,9 @@ void StatusProbe::Run() {
     if (round % 8 == 0) ask(&latencies_.list_workers, [this] { return client_.ListWorkers(); });
     if (round % 8 == 4 && !options_.coppice.empty()) {
       ask(&latencies_.command, [this]() -> absl::Status {
-        COPPICE_ASSIGN_OR_RETURN(
-            const int code,
-            RunCommand({options_.coppice, "--coordinator", address_, "status", kLarge}, "/dev/null"));
+        COPPICE_ASSIGN_OR_RETURN(const int code, RunCommand({options_.coppice, "--coordinator",
+                                                             address_, "status", kLarge},
+                                                            "/dev/null"));
         return code == 0 ? absl::OkStatus() : absl::InternalError("coppice status failed");
       });
     }

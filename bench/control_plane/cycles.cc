@@ -83,7 +83,8 @@ void Cycles::OnGrant(const std::shared_ptr<Cycle>& cycle, const v1::AcquireLease
   }
   cycle->jobs = grant.leases_size();
   for (const v1::Lease& lease : grant.leases())
-    Report(std::make_shared<Job>(Job{cycle, lease, Backoff(absl::Milliseconds(200), absl::Seconds(5))}));
+    Report(std::make_shared<Job>(
+        Job{cycle, lease, Backoff(absl::Milliseconds(200), absl::Seconds(5))}));
 }
 
 void Cycles::Report(const std::shared_ptr<Job>& job) {
@@ -106,7 +107,8 @@ void Cycles::Commit(const std::shared_ptr<Job>& job) {
   request.set_worker_id(job->cycle->worker->id());
   *request.mutable_lease() = job->lease.lease();
   request.set_step(kShortSteps);
-  request.set_path(absl::StrCat(job->lease.checkpoint_dir(), "/step-", kShortSteps, ".safetensors"));
+  request.set_path(
+      absl::StrCat(job->lease.checkpoint_dir(), "/step-", kShortSteps, ".safetensors"));
   request.set_digest("0123456789abcdef0123456789abcdef");
   request.set_bytes(1 << 20);
   Call<v1::CommitCheckpointRequest, v1::CommitCheckpointResponse>(

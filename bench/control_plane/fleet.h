@@ -92,7 +92,8 @@ class Fleet {
 
  private:
   void Beat(size_t index);
-  absl::Status ForAll(const std::function<void(SimulatedWorker&, std::function<void(absl::Status)>)>& start);
+  absl::Status ForAll(
+      const std::function<void(SimulatedWorker&, std::function<void(absl::Status)>)>& start);
 
   const Options& options_;
   Clock* const clock_;

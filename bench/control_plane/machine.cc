@@ -81,7 +81,8 @@ absl::StatusOr<absl::Duration> FsyncLatency(const std::string& folder) {
   std::vector<absl::Duration> times;
   for (int i = 0; i < 200; ++i) {
     const absl::Time start = absl::Now();
-    const bool written = ::write(file, page.data(), page.size()) == static_cast<ssize_t>(page.size());
+    const bool written =
+        ::write(file, page.data(), page.size()) == static_cast<ssize_t>(page.size());
     if (!written || ::fsync(file) != 0) break;
     times.push_back(absl::Now() - start);
   }

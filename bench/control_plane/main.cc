@@ -84,14 +84,17 @@ int Main(int argc, char** argv) {
   InitLogging("bench", "error").IgnoreError();
   std::string folder = absl::StrCat(options.data_dir, "/coppice-bench-XXXXXX");
   if (::mkdtemp(folder.data()) == nullptr) {
-    std::fprintf(stderr, "bench_control_plane: cannot make a folder in %s; name another with "
-                 "--data-dir\n", options.data_dir.c_str());
+    std::fprintf(stderr,
+                 "bench_control_plane: cannot make a folder in %s; name another with "
+                 "--data-dir\n",
+                 options.data_dir.c_str());
     return kFailed;
   }
   const auto fsync = FsyncLatency(folder);
-  std::printf("# %s\n# database on %s, fsync of 4 KiB: median %s\n", DescribeMachine().c_str(),
-              FilesystemOf(folder).c_str(),
-              fsync.ok() ? absl::FormatDuration(*fsync).c_str() : fsync.status().ToString().c_str());
+  std::printf(
+      "# %s\n# database on %s, fsync of 4 KiB: median %s\n", DescribeMachine().c_str(),
+      FilesystemOf(folder).c_str(),
+      fsync.ok() ? absl::FormatDuration(*fsync).c_str() : fsync.status().ToString().c_str());
   absl::Status status;
   {
     Bench bench(options, folder);
@@ -100,7 +103,8 @@ int Main(int argc, char** argv) {
     if (bench.table().missed() > 0)
       std::printf("%d targets missed%s\n", bench.table().missed(),
                   options.quick ? " (not judged: --quick)" : "");
-    if (status.ok() && !options.quick && bench.table().missed() > 0) status = absl::UnknownError("");
+    if (status.ok() && !options.quick && bench.table().missed() > 0)
+      status = absl::UnknownError("");
   }
   std::error_code ignored;
   std::filesystem::remove_all(folder, ignored);

@@ -27,25 +27,24 @@ void Rows::Send(Series* series) {
   report.set_sequence(series->step + 1);
   FillRow(series->step + 1, options_.values, report.mutable_row());
   const absl::Duration sent = Clock::Real()->Monotonic();
-  series->worker->Report(
-      std::move(report), [this, series, sent](const v1::StreamMetricsResponse& ack) {
-        const bool taken = !ack.stale() && ack.error().empty();
-        {
-          absl::MutexLock lock(&mutex_);
-          ++(taken ? result_.rows : result_.refused);
-          result_.latency.Add(Clock::Real()->Monotonic() - sent);
-          if (taken) ++series->step;
-        }
-        if (taken) series->worker->SetStep(series->lease.job_id(), series->step);
-        if (taken && open_) return Send(series);
-        --in_flight_;
-      });
+  series->worker->Report(std::move(report),
+                         [this, series, sent](const v1::StreamMetricsResponse& ack) {
+                           const bool taken = !ack.stale() && ack.error().empty();
+                           {
+                             absl::MutexLock lock(&mutex_);
+                             ++(taken ? result_.rows : result_.refused);
+                             result_.latency.Add(Clock::Real()->Monotonic() - sent);
+                             if (taken) ++series->step;
+                           }
+                           if (taken) series->worker->SetStep(series->lease.job_id(), series->step);
+                           if (taken && open_) return Send(series);
+                           --in_flight_;
+                         });
 }
 
 bool Rows::WaitForNone(absl::Duration limit) {
   const absl::Duration end = Clock::Real()->Monotonic() + limit;
-  while (in_flight_ > 0 && Clock::Real()->Monotonic() < end)
-    absl::SleepFor(absl::Milliseconds(5));
+  while (in_flight_ > 0 && Clock::Real()->Monotonic() < end) absl::SleepFor(absl::Milliseconds(5));
   return in_flight_ == 0;
 }
 

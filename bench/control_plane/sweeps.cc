@@ -7,11 +7,14 @@ namespace coppice::bench {
 namespace {
 
 // As long as real ones.
-constexpr std::array kNames = {
-    "train/loss",           "val/accuracy",          "test/accuracy",      "gen/accuracy",
-    "gen/first_word",       "weights/norm",          "attention/sparsity", "probe/tree_projection",
-    "probe/tree_parseval",  "train/learning_rate",   "train/tokens",       "val/loss",
-    "test/loss",            "gen/loss",              "train/clip_norm",    "probe/random_parseval"};
+constexpr std::array kNames = {"train/loss",          "val/accuracy",
+                               "test/accuracy",       "gen/accuracy",
+                               "gen/first_word",      "weights/norm",
+                               "attention/sparsity",  "probe/tree_projection",
+                               "probe/tree_parseval", "train/learning_rate",
+                               "train/tokens",        "val/loss",
+                               "test/loss",           "gen/loss",
+                               "train/clip_norm",     "probe/random_parseval"};
 
 }  // namespace
 

@@ -49,8 +49,8 @@ std::string Table::Render() const {
   }
   std::string text;
   const auto line = [&](const Row& row) {
-    absl::StrAppendFormat(&text, "| %-*s | %*s | %*s | %-4s |\n", what, row.what, figure, row.figure,
-                          target, row.target, row.verdict);
+    absl::StrAppendFormat(&text, "| %-*s | %*s | %*s | %-4s |\n", what, row.what, figure,
+                          row.figure, target, row.target, row.verdict);
   };
   line(head);
   absl::StrAppendFormat(&text, "|%s|%s:|%s:|%s|\n", std::string(what + 2, '-'),

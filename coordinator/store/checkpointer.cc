@@ -43,8 +43,7 @@ void Checkpointer::Committed() {
 
 void Checkpointer::Round() {
   const absl::Status status = own_->Checkpoint();
-  if (!status.ok())
-    spdlog::warn("cannot copy the database's log into it: {}", status.ToString());
+  if (!status.ok()) spdlog::warn("cannot copy the database's log into it: {}", status.ToString());
   busy_.store(false, std::memory_order_release);
 }
 

@@ -123,7 +123,7 @@ absl::StatusOr<std::optional<SweepRow>> SqliteReads::FindSweep(absl::string_view
 }
 
 absl::StatusOr<std::string> SqliteReads::GetSpecBlob(core::SweepId id) {
-  Query query = db_.Prepare("SELECT spec FROM sweeps WHERE id = ?");
+  Query query = db_.Prepare("SELECT spec FROM sweep_specs WHERE sweep_id = ?");
   COPPICE_ASSIGN_OR_RETURN(const bool found, query.Bind(id).Step());
   if (!found) return absl::NotFoundError(absl::StrCat("no sweep with id ", id));
   return query.Bytes(0);

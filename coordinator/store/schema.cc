@@ -173,6 +173,17 @@ constexpr char kWorkerEnds[] = R"sql(
 ALTER TABLE workers ADD COLUMN ends_ms INTEGER NOT NULL DEFAULT 0;
 )sql";
 
+// The spec of a large sweep lists 100,000 seeds, and the row beside it is rewritten with each job
+// that ends: they are kept apart.
+constexpr char kSweepSpecs[] = R"sql(
+CREATE TABLE sweep_specs (
+  sweep_id INTEGER NOT NULL PRIMARY KEY REFERENCES sweeps (id),
+  spec BLOB NOT NULL
+) STRICT;
+INSERT INTO sweep_specs (sweep_id, spec) SELECT id, spec FROM sweeps ORDER BY id;
+ALTER TABLE sweeps DROP COLUMN spec;
+)sql";
+
 absl::Status ApplyMigration(Database& db, size_t version, const char* sql) {
   COPPICE_RETURN_IF_ERROR(db.Execute("BEGIN IMMEDIATE"));
   absl::Status status = db.Execute(sql);
@@ -188,7 +199,7 @@ absl::Status ApplyMigration(Database& db, size_t version, const char* sql) {
 
 const std::vector<const char*>& Migrations() {
   static const std::vector<const char*>* const migrations =
-      new std::vector<const char*>{kVersion1, kWorkerEnds};
+      new std::vector<const char*>{kVersion1, kWorkerEnds, kSweepSpecs};
   return *migrations;
 }
 

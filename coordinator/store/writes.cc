@@ -48,13 +48,16 @@ absl::Status SqliteWrites::ExactlyOne(Query& query, absl::string_view what) {
 absl::StatusOr<core::SweepId> SqliteWrites::InsertSweep(const core::SweepRow& sweep,
                                                         absl::string_view spec_blob) {
   Query query = db_.Prepare(
-      "INSERT INTO sweeps (name, spec, priority, max_failures, paused, created_ms, finished_ms, "
+      "INSERT INTO sweeps (name, priority, max_failures, paused, created_ms, finished_ms, "
       "steps_total) "
-      "VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
-  query.Bind(sweep.name, Blob{spec_blob}, sweep.priority, sweep.max_failures, sweep.paused,
-             sweep.created_ms, sweep.finished_ms, sweep.steps_total);
+      "VALUES (?, ?, ?, ?, ?, ?, ?)");
+  query.Bind(sweep.name, sweep.priority, sweep.max_failures, sweep.paused, sweep.created_ms,
+             sweep.finished_ms, sweep.steps_total);
   COPPICE_RETURN_IF_ERROR(query.Run());
-  return static_cast<core::SweepId>(db_.last_insert_rowid());
+  const auto id = static_cast<core::SweepId>(db_.last_insert_rowid());
+  Query spec = db_.Prepare("INSERT INTO sweep_specs (sweep_id, spec) VALUES (?, ?)");
+  COPPICE_RETURN_IF_ERROR(spec.Bind(id, Blob{spec_blob}).Run());
+  return id;
 }
 
 absl::StatusOr<core::GroupId> SqliteWrites::InsertGroup(const core::GroupRow& group) {

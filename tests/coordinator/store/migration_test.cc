@@ -100,6 +100,22 @@ TEST_F(MigrationTest, AWorkerOfTheFirstShippedVersionIsKeptAndHasNoEnd) {
   EXPECT_EQ(query.Int(3), 0);
 }
 
+TEST_F(MigrationTest, TheFirstShippedVersionComesForwardWithItsSweeps) {
+  ASSERT_EQ(Migrate(*db_, {Migrations()[0]}), absl::OkStatus());
+  ASSERT_EQ(db_->Execute("INSERT INTO sweeps (id, name, spec, priority, max_failures, created_ms, "
+                         "unfinished, steps_total) VALUES (7, 's', x'0102', 1, 2, 3, 4, 5)"),
+            absl::OkStatus());
+  ASSERT_EQ(Migrate(*db_, Migrations()), absl::OkStatus());
+  Query query = db_->Prepare(
+      "SELECT s.name, s.unfinished, s.steps_total, x.spec FROM sweeps s "
+      "JOIN sweep_specs x ON x.sweep_id = s.id WHERE s.id = 7");
+  ASSERT_TRUE(*query.Step());
+  EXPECT_EQ(query.Text(0), "s");
+  EXPECT_EQ(query.Int(1), 4);
+  EXPECT_EQ(query.Int(2), 5);
+  EXPECT_EQ(query.Bytes(3), "\x01\x02");
+}
+
 TEST_F(MigrationTest, TheShippedSchemaAppliesAndPassesSqlitesOwnChecks) {
   ASSERT_EQ(Migrate(*db_, Migrations()), absl::OkStatus());
   EXPECT_EQ(Version(), static_cast<int64_t>(Migrations().size()));
