@@ -25,7 +25,8 @@ struct Command {
 // Purpose: the one door to durable state. A thread takes whatever commands wait, runs them in one
 // transaction (group commit), and after COMMIT applies their effects to memory, in order, and
 // answers. When the commit fails, every command of the batch gets its error and memory stays as it
-// was. A turn of the thread: (1) what is due by the clock; (2) the waiting commands; (3) grants,
+// was; the log says once that the store takes nothing, and what a person can do, and once that it
+// does again. A turn of the thread: (1) what is due by the clock; (2) the waiting commands; (3) grants,
 // until there are none; (4) `end_turn`. Owner: the coordinator. Submit, Wake: any thread. Failure
 // codes of Submit: RESOURCE_EXHAUSTED (queue full), UNAVAILABLE (closed).
 class Writer {
@@ -57,6 +58,7 @@ class Writer {
   void Run();
   std::deque<Command> TakeBatch();               // empty: woken, or nothing left and closed
   bool RunBatch(std::vector<Command> commands);  // true: all of it worked
+  void NoteStore(const absl::Status& committed, const Effects& effects);
 
   Store& store_;
   Clock& clock_;
