@@ -42,6 +42,7 @@ struct Flags {
   std::string gc_every = "1h";
   std::string gc_min_age = "1h";
   bool insecure = false;
+  bool accept_data_loss = false;
 };
 
 void AddFlags(CLI::App* app, Flags* flags) {
@@ -67,6 +68,8 @@ void AddFlags(CLI::App* app, Flags* flags) {
       ->capture_default_str();
   app->add_flag("--insecure", flags->insecure,
                 "Allow an address other than loopback without encryption and authentication");
+  app->add_flag("--accept-data-loss", flags->accept_data_loss,
+                "Start although the database's write-ahead log is damaged, with what can be read");
   app->add_option("--log-level", flags->log_level, "trace, debug, info, warn, error or off")
       ->capture_default_str();
   app->set_version_flag("--version", "coppice-coordinator " COPPICE_VERSION);
@@ -137,9 +140,14 @@ void WaitForSignal(const sigset_t& signals) {
 absl::StatusOr<std::unique_ptr<core::Store>> OpenStore(const Flags& flags,
                                                        const core::CoordinatorOptions& options) {
   auto store = store::OpenSqliteStore(
-      {.path = JoinPath(flags.data_dir, "coppice.db"), .readers = options.reader_threads});
+      {.path = JoinPath(flags.data_dir, "coppice.db"),
+       .readers = options.reader_threads,
+       .accept_data_loss = flags.accept_data_loss});
   // What the store refuses on purpose says what to do; what the system refuses does not.
-  if (store.ok() || absl::IsFailedPrecondition(store.status())) return store;
+  if (store.ok() || absl::IsFailedPrecondition(store.status()) ||
+      absl::IsDataLoss(store.status())) {
+    return store;
+  }
   return absl::Status(
       store.status().code(),
       absl::StrCat("cannot use the data directory ", flags.data_dir, ": ", store.status().message(),

@@ -28,6 +28,10 @@ class Explainer {
       : tx_(tx), row_(row), group_(group) {}
 
   std::vector<std::string> Explain() {
+    if (const std::string& trouble = tx_.memory().store_trouble; !trouble.empty()) {
+      Say("The coordinator takes no changes now: ", trouble,
+          ". Workers keep what they have to report and try again.");
+    }
     switch (row_.state) {
       case JobState::kPending:
         ExplainPending();

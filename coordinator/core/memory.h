@@ -1,6 +1,7 @@
 #ifndef COPPICE_COORDINATOR_CORE_MEMORY_H_
 #define COPPICE_COORDINATOR_CORE_MEMORY_H_
 
+#include <string>
 #include <utility>
 
 #include "coordinator/core/catalog.h"
@@ -29,6 +30,8 @@ struct Memory {
   Waiters waiters;
   uint64_t grants = 0;  // ever made, for the scheduler's turns
   absl::Duration forget_at = absl::ZeroDuration();  // when workers long gone are looked for again
+  // Why the store takes no changes at present; empty while it does. The writer's own.
+  std::string store_trouble;
 };
 
 }  // namespace coppice::core

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "spdlog/spdlog.h"
 
 namespace coppice::core {
 
@@ -120,6 +121,7 @@ bool Writer::RunBatch(std::vector<Command> commands) {
     }
     return absl::OkStatus();
   });
+  NoteStore(committed, effects);
   if (committed.ok()) {
     for (const auto& apply : effects.apply) apply(memory_);
     hooks_.committed(effects);
@@ -148,6 +150,29 @@ bool Writer::RunBatch(std::vector<Command> commands) {
   bool all = committed.ok();
   for (const absl::Status& result : results) all = all && result.ok();
   return all;
+}
+
+void Writer::NoteStore(const absl::Status& committed, const Effects& effects) {
+  std::string& trouble = memory_.store_trouble;
+  if (committed.ok() == trouble.empty()) return;
+  if (!committed.ok()) {
+    trouble = absl::IsResourceExhausted(committed)
+                  ? absl::StrCat("the disk of its database is full (", committed.message(),
+                                 "); free some space")
+                  : absl::StrCat("its database cannot be written (", committed.message(),
+                                 "); check the disk under --data-dir");
+    spdlog::error(
+        "{}. Nothing is lost: workers keep what they have to report and try again, but until then "
+        "no job starts or ends",
+        trouble);
+    return;
+  }
+  // What changes nothing, as a heartbeat, commits on a full disk too and gives no all-clear.
+  const bool wrote =
+      !effects.changed.empty() || !effects.touched.empty() || !effects.logged.empty();
+  if (!wrote) return;
+  trouble.clear();
+  spdlog::info("the database takes changes again; what workers kept meanwhile comes in now");
 }
 
 }  // namespace coppice::core

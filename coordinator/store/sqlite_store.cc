@@ -1,5 +1,7 @@
 #include "coordinator/store/sqlite_store.h"
 
+#include <spdlog/spdlog.h>
+
 #include <optional>
 #include <utility>
 #include <vector>
@@ -15,6 +17,7 @@
 #include "coordinator/store/database_lock.h"
 #include "coordinator/store/reads.h"
 #include "coordinator/store/schema.h"
+#include "coordinator/store/wal_check.h"
 #include "coordinator/store/writes.h"
 
 namespace coppice::store {
@@ -134,14 +137,50 @@ absl::StatusOr<std::string> StoreId(Database& db) {
   return id;
 }
 
+// What SQLite would pass over in silence: see wal_check.h. True: changes are lost, as accepted.
+absl::StatusOr<bool> CheckLog(const SqliteOptions& options) {
+  COPPICE_ASSIGN_OR_RETURN(const WalState log, CheckWal(options.path + "-wal"));
+  if (log.lost_commits < 2) return false;
+  if (options.accept_data_loss) {
+    spdlog::error("{}-wal is damaged behind {} transactions; going on without the {} behind them",
+                  options.path, log.commits, log.lost_commits);
+    return true;
+  }
+  return absl::FailedPreconditionError(absl::StrCat(
+      "the write-ahead log ", options.path, "-wal is damaged behind ", log.commits,
+      " transactions: ", log.lost_commits,
+      " that were acknowledged cannot be read any more. Check the disk; then restore a backup, or "
+      "start once with --accept-data-loss to go on with what can be read (a job computes again "
+      "what is missing; a sweep, a pause, a cancellation of that time has to be asked for again)"));
+}
+
+// Begins with an empty log, so that one that is found damaged later holds nothing of before. Where
+// there is no room for that the log stays as it is, and is as good.
+void EmptyLog(Database& db) {
+  const absl::Status emptied = db.Execute("PRAGMA wal_checkpoint(TRUNCATE)");
+  if (!emptied.ok()) spdlog::warn("the write-ahead log stays: {}", std::string(emptied.message()));
+}
+
+// Pages of a damaged log and of the database beside it may not belong together.
+absl::Status CheckPages(Database& db) {
+  Query check = db.Prepare("PRAGMA quick_check(1)");
+  COPPICE_ASSIGN_OR_RETURN(const bool row, check.Step());
+  if (row && check.Text(0) == "ok") return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat("what can be read of the database contradicts itself (",
+                                          row ? check.Text(0) : "no answer",
+                                          "): restore a backup"));
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<core::Store>> OpenSqliteStore(SqliteOptions options) {
   const bool in_memory = options.path == kMemory;
   std::optional<FileLock> lock;
+  bool damaged = false;
   if (!in_memory) {
     COPPICE_ASSIGN_OR_RETURN(FileLock held, LockDatabase(options.path));
     lock.emplace(std::move(held));
+    COPPICE_ASSIGN_OR_RETURN(damaged, CheckLog(options));
   }
   const auto name_file = [&](const absl::Status& status) {
     return absl::Status(status.code(), absl::StrCat(options.path, ": ", status.message()));
@@ -151,6 +190,10 @@ absl::StatusOr<std::unique_ptr<core::Store>> OpenSqliteStore(SqliteOptions optio
   if (auto status = Migrate(*writer, Migrations()); !status.ok()) return name_file(status);
   if (auto status = ConfigureWriter(*writer, options.max_bytes); !status.ok())
     return name_file(status);
+  if (damaged) {
+    if (auto status = CheckPages(*writer); !status.ok()) return name_file(status);
+  }
+  if (!in_memory) EmptyLog(*writer);
   COPPICE_ASSIGN_OR_RETURN(std::string store_id, StoreId(*writer));
   std::vector<std::unique_ptr<Database>> readers;
   for (int i = 0; !in_memory && i < std::max(1, options.readers); ++i) {

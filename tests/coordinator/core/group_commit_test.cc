@@ -5,7 +5,9 @@
 namespace coppice::core {
 namespace {
 
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::SizeIs;
 
 class GroupCommitTest : public Harness {
@@ -87,6 +89,23 @@ TEST_F(GroupCommitTest, ALeaseThatCouldNotBeEndedIsEndedWhenTheStoreWorksAgain) 
   faulty_->fail_commits = false;
   Advance(absl::Seconds(2));
   EXPECT_EQ(GetJob(1).state, JobState::kPending);
+}
+
+TEST_F(GroupCommitTest, WhyNamesAFullDiskUntilSomethingWasWrittenAgain) {
+  SubmitSmall(1);
+  const std::string worker = Register("w");
+  const auto first_reason = [&] {
+    return Ask<Explanation>([&](auto done) { c_->ExplainJob(1, done); })->reasons[0];
+  };
+  EXPECT_THAT(first_reason(), Not(HasSubstr("disk")));
+  faulty_->fail_commits = true;
+  EXPECT_FALSE(Submit(Spec("other", {Group("dyck", 2)}, 2)).ok());
+  faulty_->fail_commits = false;
+  // A question changes nothing, so its commit proves nothing.
+  EXPECT_THAT(first_reason(), HasSubstr("disk of its database is full"));
+  EXPECT_THAT(first_reason(), HasSubstr("free some space"));
+  TakeOne(worker);
+  EXPECT_THAT(first_reason(), Not(HasSubstr("disk")));
 }
 
 TEST_F(GroupCommitTest, AFullQueueRefusesMore) {
