@@ -1,15 +1,21 @@
 #!/usr/bin/env bash
-# Installs, builds once more with Clang's thread-safety analysis as errors, and runs every test.
-#   deploy/test.sh [arguments for ctest, e.g. -L parity or -R scheduler]
-# With arguments only those tests run and the Clang build is left out.
+# Installs, builds and runs every test: the release build, then the builds with sanitizers, then each fuzzer for a few seconds.
+#   deploy/test.sh               everything
+#   deploy/test.sh sanitizers    the sanitizers and fuzzers alone
+#   deploy/test.sh [arguments for ctest, e.g. -L parity or -R scheduler]     those tests of the release build alone
+# COPPICE_FUZZ_SECONDS sets how long each fuzzer runs (15).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 deploy/install.sh
-deploy/build.sh all
-if [ $# -gt 0 ]; then
-  exec ctest --test-dir build/release --output-on-failure "$@"
+if [ "${1:-}" != sanitizers ]; then
+  deploy/build.sh all
+  if [ $# -gt 0 ]; then
+    exec ctest --test-dir build/release --output-on-failure "$@"
+  fi
+  ctest --test-dir build/release --output-on-failure -j 2 -LE serial
+  ctest --test-dir build/release --output-on-failure -L serial
 fi
-cmake --preset clang-thread-safety --log-level=WARNING
-cmake --build --preset clang-thread-safety
-ctest --test-dir build/release --output-on-failure -j 2 -LE serial
-ctest --test-dir build/release --output-on-failure -L serial
+# Clang's build also holds every lock against its annotations (-Werror=thread-safety).
+tests/sanitizers.sh asan
+tests/sanitizers.sh tsan
+tests/fuzz/run.sh --seconds "${COPPICE_FUZZ_SECONDS:-15}"

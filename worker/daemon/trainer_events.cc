@@ -21,6 +21,7 @@ constexpr size_t kQuotedBytes = 200;
 constexpr size_t kMaxNameBytes = 100;
 constexpr size_t kMaxMessageBytes = 4096;
 constexpr size_t kMaxProvenanceBytes = 16 << 10;
+constexpr int kMaxDepth = 32;  // of nesting; the deepest event has 3
 constexpr std::array<absl::string_view, 6> kFailureKinds = {
     "nan", "checkpoint", "data", "out_of_memory", "disk", "internal"};
 
@@ -64,6 +65,27 @@ std::string Quote(absl::string_view line) {
   }
   if (line.size() > kQuotedBytes) quoted += "...";
   return quoted;
+}
+
+// The JSON library reads any depth, but writes by recursion: a line of brackets would overflow the
+// stack.
+bool IsNestedTooDeep(absl::string_view json) {
+  int depth = 0;
+  bool in_text = false;
+  for (size_t i = 0; i < json.size(); ++i) {
+    const char c = json[i];
+    if (in_text) {
+      if (c == '\\') ++i;
+      if (c == '"') in_text = false;
+    } else if (c == '"') {
+      in_text = true;
+    } else if (c == '[' || c == '{') {
+      if (++depth > kMaxDepth) return true;
+    } else if (c == ']' || c == '}') {
+      --depth;
+    }
+  }
+  return false;
 }
 
 bool IsMetricName(absl::string_view name) {
@@ -116,6 +138,7 @@ absl::Status TrainerEventReader::Feed(absl::string_view bytes, std::vector<Train
 
 absl::Status TrainerEventReader::ReadLine(absl::string_view line,
                                           std::vector<TrainerEvent>* events) {
+  if (IsNestedTooDeep(line)) return Wrong(absl::StrCat("nested deeper than ", kMaxDepth));
   const Json json = Json::parse(line.begin(), line.end(), nullptr, /*allow_exceptions=*/false);
   if (!json.is_object()) return Wrong("not a JSON object");
   COPPICE_ASSIGN_OR_RETURN(const std::string name, Text(json, "event", kMaxNameBytes));

@@ -91,6 +91,19 @@ TEST_F(TrainerEventsTest, PiecesOfAnySizeGiveTheSameEvents) {
   }
 }
 
+TEST_F(TrainerEventsTest, ALineOfBracketsIsGarbageAndNotWrittenOutByRecursion) {
+  const std::string deep = std::string(500'000, '[') + std::string(500'000, ']');
+  const absl::Status status = Feed(
+      {absl::StrCat(R"({"event":"start","protocol":1,"provenance":{"a":)", deep,
+                    R"(},"members":[{"seed":0,"step":0},{"seed":5,"step":100}],"steps":1000})")});
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("nested deeper"));
+  // Brackets in a text are none.
+  EXPECT_TRUE(
+      FeedStarted({absl::StrCat(R"({"event":"news","text":")", std::string(100, '['), R"(\"{{"})")})
+          .ok());
+}
+
 TEST_F(TrainerEventsTest, UnknownEventsAndKeysAreSkipped) {
   EXPECT_TRUE(FeedStarted({R"({"event":"news","x":[1]})",
                            R"({"event":"preempted","seed":0,"step":1,"mood":"good"})"})

@@ -1,0 +1,85 @@
+// What the fuzz targets share. Each *_fuzz.cc defines LLVMFuzzerTestOneInput for one reader and is
+// built twice: with libFuzzer (preset `asan`), and with corpus_test.cc, which runs the files of
+// tests/fuzz/corpus in every build.
+#ifndef COPPICE_TESTS_FUZZ_FUZZ_H_
+#define COPPICE_TESTS_FUZZ_FUZZ_H_
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
+
+namespace coppice::fuzz {
+
+// Ends the process, which is what a fuzzer calls a finding.
+[[noreturn]] inline void Fail(const char* file, int line, const char* condition,
+                              absl::string_view detail) {
+  std::fprintf(stderr, "%s:%d: does not hold: %s\n%.*s\n", file, line, condition,
+               static_cast<int>(detail.size()), detail.data());
+  std::abort();
+}
+
+#define FUZZ_CHECK(condition, detail) \
+  ((condition) ? void() : ::coppice::fuzz::Fail(__FILE__, __LINE__, #condition, (detail)))
+
+inline absl::string_view Text(const uint8_t* data, size_t size) {
+  return {reinterpret_cast<const char*>(data), size};
+}
+
+// Messages go to terminals, logs and over the wire: printable ASCII and line ends alone.
+inline void CheckMessage(const absl::Status& status, size_t longest) {
+  const absl::string_view message = status.message();
+  FUZZ_CHECK(!message.empty(), "an error that says nothing");
+  FUZZ_CHECK(message.size() <= longest, message);
+  FUZZ_CHECK(std::all_of(message.begin(), message.end(),
+                         [](char c) { return c == '\n' || (c >= ' ' && c <= '~'); }),
+             message);
+}
+
+// A file in memory, under a path that the readers can open.
+class MemoryFile {
+ public:
+  explicit MemoryFile(absl::string_view content)
+      : fd_(::memfd_create("fuzz", MFD_CLOEXEC)), path_("/proc/self/fd/" + std::to_string(fd_)) {
+    FUZZ_CHECK(fd_ >= 0, "memfd_create");
+    Set(content);
+  }
+  ~MemoryFile() { ::close(fd_); }
+  MemoryFile(const MemoryFile&) = delete;
+  MemoryFile& operator=(const MemoryFile&) = delete;
+
+  const std::string& path() const { return path_; }
+  void Set(absl::string_view content) {
+    FUZZ_CHECK(::ftruncate(fd_, 0) == 0, "ftruncate");
+    for (size_t done = 0; done < content.size();) {
+      const ssize_t written =
+          ::pwrite(fd_, content.data() + done, content.size() - done, static_cast<off_t>(done));
+      FUZZ_CHECK(written > 0, "pwrite");
+      done += static_cast<size_t>(written);
+    }
+  }
+
+ private:
+  const int fd_;
+  const std::string path_;
+};
+
+// Little-endian integers as the file formats here have them.
+template <typename Integer>
+void PutInteger(Integer value, std::string* out) {
+  for (size_t i = 0; i < sizeof(Integer); ++i) out->push_back(static_cast<char>(value >> (8 * i)));
+}
+
+}  // namespace coppice::fuzz
+
+#endif  // COPPICE_TESTS_FUZZ_FUZZ_H_

@@ -1,0 +1,92 @@
+// The spool's file. First byte even: the rest is the file as it lies on disk. Odd: the rest is a
+// list of records (type, length of two bytes, payload) that are given right lengths and checksums,
+// so that what stands inside them is reached too.
+#include <xxhash.h>
+
+#include "absl/strings/str_cat.h"
+#include "tests/fuzz/fuzz.h"
+#include "worker/daemon/spool.h"
+
+namespace coppice::worker {
+namespace {
+
+std::string Framed(absl::string_view rest) {
+  std::string file = "CPSPOOL1";
+  while (rest.size() >= 3) {
+    const size_t length = static_cast<uint8_t>(rest[1]) | static_cast<uint8_t>(rest[2]) << 8;
+    const absl::string_view payload = rest.substr(3, length);
+    const std::string body = absl::StrCat(rest.substr(0, 1), payload);
+    fuzz::PutInteger(static_cast<uint32_t>(body.size()), &file);
+    fuzz::PutInteger(static_cast<uint64_t>(XXH3_64bits(body.data(), body.size())), &file);
+    file += body;
+    rest.remove_prefix(3 + payload.size());
+  }
+  return absl::StrCat(file, rest);
+}
+
+std::string Print(const SpoolRecord& record) {
+  return std::visit(
+      [&](const auto& message) {
+        return absl::StrCat(record.index(), " ", SequenceOf(record), IsEnd(record) ? "e" : "-", " ",
+                            message.SerializeAsString());
+      },
+      record);
+}
+
+std::vector<std::string> Print(const SpoolContents& contents) {
+  std::vector<std::string> printed = {contents.lease.SerializeAsString()};
+  for (const SpoolRecord& record : contents.records) printed.push_back(Print(record));
+  return printed;
+}
+
+// The valid beginning, alone, reads as it did before, with nothing wrong.
+void CheckBeginning(absl::string_view file, const SpoolContents& contents) {
+  const fuzz::MemoryFile beginning(file.substr(0, contents.valid_bytes));
+  const auto again = Spool::Read(beginning.path());
+  FUZZ_CHECK(again.ok(), again.status().message());
+  FUZZ_CHECK(!again->torn && !again->corrupt, "the valid beginning is not valid");
+  FUZZ_CHECK(again->valid_bytes == contents.valid_bytes, "");
+  FUZZ_CHECK(Print(*again) == Print(contents), "");
+}
+
+// What a worker does that finds the file: goes on behind the valid beginning.
+void CheckContinue(const fuzz::MemoryFile& file, const SpoolContents& contents) {
+  v1::StreamMetricsRequest message;
+  message.set_sequence(77);
+  {
+    auto spool = Spool::Continue(file.path(), contents.valid_bytes);
+    FUZZ_CHECK(spool.ok(), spool.status().message());
+    FUZZ_CHECK((*spool)->Append(message).ok(), "append");
+    FUZZ_CHECK((*spool)->Sync().ok(), "sync");
+  }
+  const auto again = Spool::Read(file.path());
+  FUZZ_CHECK(again.ok(), again.status().message());
+  FUZZ_CHECK(!again->torn && !again->corrupt, "");
+  std::vector<std::string> expected = Print(contents);
+  expected.push_back(Print(message));
+  FUZZ_CHECK(Print(*again) == expected, "");
+}
+
+}  // namespace
+}  // namespace coppice::worker
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  using coppice::worker::Spool;
+  if (size == 0) return 0;
+  const absl::string_view rest = coppice::fuzz::Text(data + 1, size - 1);
+  const std::string bytes = data[0] % 2 == 0 ? std::string(rest) : coppice::worker::Framed(rest);
+  const coppice::fuzz::MemoryFile file(bytes);
+  const auto contents = Spool::Read(file.path());
+  if (!contents.ok()) {
+    FUZZ_CHECK(contents.status().code() == absl::StatusCode::kDataLoss,
+               contents.status().message());
+    return 0;
+  }
+  FUZZ_CHECK(contents->valid_bytes <= bytes.size(), "");
+  FUZZ_CHECK((contents->valid_bytes == bytes.size()) == (!contents->torn && !contents->corrupt),
+             "");
+  FUZZ_CHECK(!(contents->torn && contents->corrupt), "");
+  coppice::worker::CheckBeginning(bytes, *contents);
+  coppice::worker::CheckContinue(file, *contents);
+  return 0;
+}

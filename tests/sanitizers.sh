@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Builds with a sanitizer and runs every test that needs no LibTorch.
+#   tests/sanitizers.sh asan|tsan [arguments for ctest, e.g. -R service]
+# asan: AddressSanitizer and UBSan; tsan: ThreadSanitizer (docs of what it sees: tests/sanitizers/tsan_absl.cc).
+# Fails on a failed test and on any report, also one of a process that a test started and killed.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+kind=${1:-}
+case "$kind" in
+  asan | tsan) shift ;;
+  *) echo "usage: tests/sanitizers.sh asan|tsan [arguments for ctest]" >&2; exit 2 ;;
+esac
+
+cmake --preset "$kind" -DCOPPICE_WERROR="${COPPICE_WERROR:-OFF}" --log-level=WARNING
+cmake --build --preset "$kind"
+
+reports=$(mktemp -d)
+trap 'rm -rf "$reports"' EXIT
+# A program's own defaults are in tests/sanitizers/; what stands here comes on top.
+export ASAN_OPTIONS="log_path=$reports/asan:detect_stack_use_after_return=1:${ASAN_OPTIONS:-}"
+export UBSAN_OPTIONS="log_path=$reports/ubsan:print_stacktrace=1:${UBSAN_OPTIONS:-}"
+export TSAN_OPTIONS="log_path=$reports/tsan:${TSAN_OPTIONS:-}"
+status=0
+ctest --test-dir "build/$kind" --output-on-failure -j "$(nproc)" -LE serial "$@" || status=$?
+ctest --test-dir "build/$kind" --output-on-failure -L serial "$@" || status=$?
+
+shopt -s nullglob
+for report in "$reports"/*; do
+  echo "==== $(basename "$report")"
+  head -n 100 "$report"
+  status=1
+done
+[ "$status" -eq 0 ] && echo "sanitizers: $kind is clean"
+exit "$status"
