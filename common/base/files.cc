@@ -92,10 +92,17 @@ absl::Status WriteFileAtomically(const std::string& path, absl::string_view cont
 
 absl::StatusOr<AtomicFile> AtomicFile::Open(const std::string& path) {
   static std::atomic<uint64_t> counter{0};
-  const std::string temporary = absl::StrCat(path, ".tmp-", ::getpid(), "-", counter.fetch_add(1));
-  const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-  if (fd < 0) return ErrnoToStatus(errno, absl::StrCat("cannot create ", temporary));
-  return AtomicFile(path, temporary, fd);
+  // A process that was killed may have left such a name, and in a container the next one has its number: then another is tried.
+  constexpr int kTries = 1000;
+  int error = EEXIST;
+  std::string temporary;
+  for (int i = 0; i < kTries && error == EEXIST; ++i) {
+    temporary = absl::StrCat(path, ".tmp-", ::getpid(), "-", counter.fetch_add(1));
+    const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    if (fd >= 0) return AtomicFile(path, temporary, fd);
+    error = errno;
+  }
+  return ErrnoToStatus(error, absl::StrCat("cannot create ", temporary));
 }
 
 AtomicFile::AtomicFile(std::string path, std::string temporary, int fd)

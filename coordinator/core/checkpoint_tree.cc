@@ -13,6 +13,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
 #include "common/base/files.h"
 #include "common/base/status_macros.h"
 
@@ -52,8 +53,8 @@ CheckpointTree::~CheckpointTree() { ::close(root_); }
 absl::StatusOr<int> CheckpointTree::OpenFolder(const std::string& path) const {
   int fd = ::openat(root_, ".", kFolder);
   if (fd >= 0 && !path.empty()) {
-    for (const std::string& part : absl::StrSplit(path, '/')) {
-      const int next = ::openat(fd, part.c_str(), kFolder | O_NOFOLLOW);
+    for (const absl::string_view part : absl::StrSplit(path, '/')) {
+      const int next = ::openat(fd, std::string(part).c_str(), kFolder | O_NOFOLLOW);
       const int error = errno;
       ::close(fd);
       fd = next;

@@ -6,10 +6,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <fstream>
 #include <string>
+#include <thread>
 
+#include "absl/strings/str_cat.h"
 #include "tests/testing/temp_dir.h"
 
 namespace coppice {
@@ -108,6 +112,15 @@ TEST(AtomicFile, TwoWritersOfOneNameDoNotMix) {
   EXPECT_EQ(ReadFile(path).value(), "bb");
 }
 
+// In a container a process has the number of the one that was killed before it.
+TEST(AtomicFile, WritesBesideWhatAKilledProcessOfItsNumberLeft) {
+  TempDir dir;
+  const std::string path = dir.Join("file");
+  for (int i = 0; i < 100; ++i) std::ofstream(absl::StrCat(path, ".tmp-", ::getpid(), "-", i)) << "half";
+  ASSERT_EQ(WriteFileAtomically(path, "whole"), absl::OkStatus());
+  EXPECT_EQ(*ReadFile(path), "whole");
+}
+
 TEST(ReadFile, ReadsLargeAndEmptyFiles) {
   TempDir dir;
   const std::string large(300'000, 'z');
@@ -134,6 +147,24 @@ TEST(MakeDirectories, CreatesParentsAndIsIdempotent) {
   EXPECT_TRUE(MakeDirectories(dir.Join("a/b/c")).ok());
   EXPECT_TRUE(MakeDirectories(dir.Join("a/b/d/")).ok()) << "a trailing slash is common in flags";
   EXPECT_THAT(ListDirectory(dir.Join("a/b")).value(), ElementsAre("c", "d"));
+}
+
+TEST(MakeDirectories, WinsAgainstOneThatRemovesEmptyFolders) {
+  TempDir dir;
+  std::atomic<bool> stop{false};
+  std::atomic<int> removals{0};
+  std::thread remover([&] {
+    while (!stop) {
+      if (removals > 0 && ::rmdir(dir.Join("a").c_str()) == 0) --removals;
+    }
+  });
+  for (int i = 0; i < 100; ++i) {
+    removals = 3;
+    EXPECT_EQ(MakeDirectories(dir.Join("a/b")), absl::OkStatus());
+    ::rmdir(dir.Join("a/b").c_str());
+  }
+  stop = true;
+  remover.join();
 }
 
 TEST(MakeDirectories, RefusesAFileInTheWay) {

@@ -1,4 +1,5 @@
 // A database that is replaced by an older one of its own, while workers go on.
+#include "common/base/status_macros.h"
 #include "coordinator/core/restore.h"
 
 #include <gmock/gmock.h>

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -173,6 +174,20 @@ TEST_F(BackupTest, OfNothingOrOfSomethingElseSaysSo) {
   EXPECT_THAT(Out(), ElementsAre());
 }
 
+TEST_F(BackupTest, OnAFullDiskLeavesNothingAndSaysSo) {
+  const std::string small = dir_.Join("small");
+  fs::create_directory(small);
+  if (::mount("none", small.c_str(), "tmpfs", 0, "size=16k") != 0) {
+    GTEST_SKIP() << "cannot mount a small filesystem here";
+  }
+  const absl::Status status =
+      BackupDatabase({path_, JoinPath(small, "backup"), false, kNow}).status();
+  const std::vector<std::string> left = *ListDirectory(small);
+  ::umount(small.c_str());
+  EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
+  EXPECT_THAT(left, ElementsAre());
+}
+
 TEST_F(BackupTest, RemovesWhatAKilledBackupLeft) {
   const pid_t child = ::fork();
   if (child == 0) ::_exit(0);
@@ -258,7 +273,10 @@ TEST_F(BackupTest, ThatIsDamagedOrNewerReplacesNothing) {
     std::ofstream(target_, std::ios::binary) << content;
     const absl::Status status = Restore(/*force=*/true);
     EXPECT_FALSE(status.ok());
-    EXPECT_THAT(*ListDirectory(dir_.Join("data")), ElementsAre("coppice.db", "coppice.db.lock"));
+    for (const std::string& name : *ListDirectory(dir_.Join("data"))) {
+      EXPECT_THAT(name, ::testing::AnyOf("coppice.db", "coppice.db-shm", "coppice.db-wal",
+                                         "coppice.db.lock"));
+    }
     EXPECT_THAT(Workers(path_), SizeIs(2));
     return status;
   };
