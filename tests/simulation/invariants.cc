@@ -169,19 +169,16 @@ std::vector<JobRow> Invariants::Jobs() {
           jobs.push_back(job);
           return true;
         }).IgnoreError();
+    if (jobs.empty() || !groups_.empty()) return;
+    const auto groups = read.ListGroups(jobs.front().sweep_id);
+    for (const core::GroupRow& group : *groups) {
+      groups_[group.id] = {group.spec.task, group.spec.depth};
+    }
   });
   return jobs;
 }
 
-GridPoint Invariants::PointOf(const JobRow& job) {
-  if (groups_.empty()) {
-    Read([&](core::ReadTransaction& read) {
-      const auto groups = read.ListGroups(job.sweep_id);
-      for (const core::GroupRow& group : *groups) {
-        groups_[group.id] = {group.spec.task, group.spec.depth};
-      }
-    });
-  }
+GridPoint Invariants::PointOf(const JobRow& job) const {
   const auto& [task, depth] = groups_.at(job.group_id);
   return {task, depth, job.seed};
 }

@@ -45,7 +45,7 @@ class Invariants {
   void CheckEnd();
 
   std::vector<core::JobRow> Jobs();
-  GridPoint PointOf(const core::JobRow& job);
+  GridPoint PointOf(const core::JobRow& job) const;  // of one that Jobs gave
   std::vector<core::Checkpoint> Checkpoints(core::JobId job);  // listed, newest first
   // Of everything durable but times and random names.
   uint64_t StateDigest();

@@ -135,12 +135,14 @@ uint64_t Invariants::StateDigest() {
       for (const auto& row : RowsOf(read, job.id, true)) {
         absl::StrAppend(&text, row.epoch, " ", row.row.step, " ", row.archived, "\n");
       }
-      for (const auto& attempt : read.ListAttempts(job.id).value()) {
+      const auto attempts = read.ListAttempts(job.id);
+      for (const auto& attempt : *attempts) {
         absl::StrAppend(&text, attempt.worker, " ", attempt.outcome, " ", attempt.message, " ",
                         attempt.start_step, " ", attempt.end_step, " ", attempt.last_sequence,
                         "\n");
       }
-      for (const auto& event : read.ListEvents(job.id, 1'000'000).value()) {
+      const auto events = read.ListEvents(job.id, 1'000'000);
+      for (const auto& event : *events) {
         absl::StrAppend(&text, event.epoch, " ", event.type, " ", event.message, "\n");
       }
     });

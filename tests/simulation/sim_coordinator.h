@@ -47,8 +47,8 @@ class CoordinatorProcess {
   Life life_ = NewLife();
   const std::shared_ptr<testing::FakeClock> clock_;
   SimStore store_;
+  std::unique_ptr<SimService> service_;  // outlives what the core still holds of it
   std::unique_ptr<core::Coordinator> core_;
-  std::unique_ptr<SimService> service_;
 };
 
 }  // namespace coppice::simulation

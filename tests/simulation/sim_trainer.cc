@@ -75,8 +75,9 @@ absl::Status SimTrainer::ReadSpec() {
   checkpoint_every_ = run.at("checkpoint").at("every");
   for (const Json& entry : spec.at("members")) {
     Member member;
-    member.point = {run.at("task"), run.at("depth"), entry.at("seed")};
-    member.folder = entry.at("checkpoint_dir");
+    member.point = {run.at("task").get<std::string>(), run.at("depth").get<uint32_t>(),
+                    entry.at("seed").get<uint32_t>()};
+    member.folder = entry.at("checkpoint_dir").get<std::string>();
     member.lease = LeaseOf(member.folder);
     member.resume = entry.value("resume", "");
     member.state = StartState(member.point);

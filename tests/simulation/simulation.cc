@@ -166,7 +166,8 @@ void Simulation::StopWorkers() {
     if (seat.process->alive()) {
       world_.Violation(absl::StrCat(seat.worker, " does not stop"));
     }
-    for (const std::string& file : *ListDirectory(seat.machine->spool())) {
+    const auto left = ListDirectory(seat.machine->spool());
+    for (const std::string& file : *left) {
       world_.Violation(absl::StrCat(seat.worker, " leaves ", file, " in its spool"));
     }
   }
