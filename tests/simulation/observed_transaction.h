@@ -75,6 +75,7 @@ class ObservedReads : public core::ReadTransaction {
   absl::StatusOr<std::vector<core::WorkerRow>> ListWorkers() override {
     return inner_.ListWorkers();
   }
+  absl::StatusOr<core::Epoch> GetEpochFloor() override { return inner_.GetEpochFloor(); }
 
  private:
   core::ReadTransaction& inner_;
@@ -137,6 +138,8 @@ class ObservedTransaction : public core::WriteTransaction {
   absl::Status PutWorker(const core::WorkerRow& worker) override {
     return inner_.PutWorker(worker);
   }
+  absl::Status SetEpochFloor(core::Epoch floor) override { return inner_.SetEpochFloor(floor); }
+  absl::Status DeleteWorker(const std::string& name) override { return inner_.DeleteWorker(name); }
 
  private:
   core::WriteTransaction& inner_;

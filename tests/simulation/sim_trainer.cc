@@ -142,6 +142,7 @@ void SimTrainer::Advance(Member& member) {
     const auto diverges = host_.schedule->diverges.find(member.point);
     if (diverges != host_.schedule->diverges.end() && diverges->second <= member.step) {
       host_.world->Did(Fault::kDiverged);
+      host_.ledger->CausedFailure(member.lease);
       return Fail(member, "nan", "the loss is not finite");
     }
     member.evaluating = IsReportStep(member.step, report_every_, steps_);
@@ -209,17 +210,17 @@ bool SimTrainer::WriteCheckpoint(Member& member) {
   }
   if (full) {
     host_.world->Did(Fault::kCheckpointDiskFull);
-  } else if (!orphan_) {
+    host_.ledger->CausedFailure(member.lease);
+  } else if (!absl::IsNotFound(status)) {  // the folder of a lease that is over may be gone
     host_.world->Violation("a trainer cannot write a checkpoint: " + status.ToString());
   }
-  Fail(member, "disk", "the disk is full");
+  Fail(member, "disk", "the checkpoint cannot be written");
   return false;
 }
 
 void SimTrainer::Fail(Member& member, const std::string& kind, const std::string& message) {
   member.ended = true;
   any_failed_ = true;
-  host_.ledger->CausedFailure(member.lease);
   Say(absl::StrFormat(R"({"event":"failed","seed":%d,"step":%d,"kind":"%s","message":"%s"})",
                       std::get<2>(member.point), member.step, kind, message));
 }

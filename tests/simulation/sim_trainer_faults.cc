@@ -62,10 +62,8 @@ void SimTrainer::CrashInCheckpoint() {
 // The allocator says so, or the kernel kills.
 void SimTrainer::RunOutOfMemory() {
   host_.world->Did(Fault::kTrainerOutOfMemory);
-  if (random().Chance(0.5)) {
-    BlameAll();
-    return Exit(0, SIGKILL);
-  }
+  BlameAll();
+  if (random().Chance(0.5)) return Exit(0, SIGKILL);
   for (Member& member : members_) {
     if (!member.ended) Fail(member, "out_of_memory", "no memory left");
   }
