@@ -73,8 +73,12 @@ void Invariants::CheckAttempt(core::ReadTransaction& read, const LeaseKey& key,
     Broken(key.first, absl::StrCat("epoch ", key.second, " failed although nothing failed: ",
                                    attempt->message));
   }
-  const bool end_fits = promised.end.empty() || attempt->outcome == promised.end ||
-                        (promised.end == "preempted" && attempt->outcome == "released");
+  // A release that is sent again finds what took the lease back in whichever way.
+  const bool released = promised.end == "preempted" || promised.end == "released" ||
+                        promised.end == "expired";
+  const bool end_fits =
+      promised.end.empty() || attempt->outcome == promised.end ||
+      (released && (attempt->outcome == "released" || attempt->outcome == "preempted"));
   if (!end_fits) {
     Broken(key.first, absl::StrCat("epoch ", key.second, " was told that it ", promised.end,
                                    ", stored is ", attempt->outcome));

@@ -112,7 +112,11 @@ void SimClient::FailJob(const v1::FailJobRequest& request,
 void SimClient::ReleaseLease(const v1::ReleaseLeaseRequest& request,
                              Callback<v1::ReleaseLeaseResponse> callback) {
   Told(&SimService::ReleaseLease, request, std::move(callback),
-       [this, request] { ledger_.Ended(request.lease(), "preempted"); });
+       [this, request] {
+         ledger_.Ended(request.lease(), request.lost()                        ? "expired"
+                                        : request.out_of_memory_width() > 0 ? "released"
+                                                                            : "preempted");
+       });
 }
 
 void SimClient::UploadCheckpoint(const v1::CommitCheckpointRequest& header, const std::string& file,
