@@ -3,6 +3,7 @@
 
 #include <deque>
 #include <functional>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
@@ -16,7 +17,11 @@ namespace coppice {
 // Thread-safe. Shutdown (also by the destructor) refuses new work, runs what is queued, joins. Nothing is durable.
 class Executor {
  public:
-  explicit Executor(int threads = 1);
+  // Takes a closure to run later, never inline, and on one thread.
+  using Runner = std::function<void(std::function<void()>)>;
+
+  // With a runner there are no threads: it is called once for each closure that was added. So a simulation decides what runs when.
+  explicit Executor(int threads = 1, Runner runner = nullptr);
   ~Executor();
   Executor(const Executor&) = delete;
   Executor& operator=(const Executor&) = delete;
@@ -27,6 +32,10 @@ class Executor {
 
  private:
   void Run();
+  bool RunOne();  // false: nothing is queued
+
+  const Runner runner_;
+  const std::shared_ptr<char> alive_ = std::make_shared<char>();  // what the runner still holds finds the executor gone
 
   absl::Mutex mutex_;
   std::deque<std::function<void()>> queue_ ABSL_GUARDED_BY(mutex_);

@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/base/clock.h"
+#include "common/base/executor.h"
 #include "coordinator/core/types.h"
 
 namespace coppice::core {
@@ -30,6 +31,8 @@ struct CoordinatorOptions {
   size_t max_queued_reads = 2'000;
   // Lease requests that wait for work; of one worker at most twice its slots.
   size_t max_waiting_requests = 50'000;
+  // Runs what the core's threads would run, in place of them: for a simulation. Empty in production.
+  Executor::Runner runner;
 };
 
 // What a watcher hears, in commit order. `job` is set for a change of one job; otherwise `summary` is.

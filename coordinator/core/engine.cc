@@ -20,8 +20,8 @@ Engine::Engine(Store* store, Clock* clock, CoordinatorOptions options)
     : store_(*store),
       clock_(*clock),
       memory_(std::move(options)),
-      remover_(memory_.options.checkpoint_root),
-      readers_(std::max(1, memory_.options.reader_threads)),
+      remover_(memory_.options.checkpoint_root, memory_.options.runner),
+      readers_(std::max(1, memory_.options.reader_threads), memory_.options.runner),
       hub_(std::make_shared<Hub>(store, clock, &memory_)) {}
 
 Engine::~Engine() { Shutdown(); }

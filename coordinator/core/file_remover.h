@@ -20,7 +20,8 @@ class FileRemover {
   static constexpr size_t kMaxPending = 100'000;
 
   // An empty root: nothing is ever removed.
-  explicit FileRemover(std::string root) : root_(std::move(root)) {}
+  FileRemover(std::string root, Executor::Runner runner)
+      : root_(std::move(root)), executor_(1, std::move(runner)) {}
 
   void Remove(std::vector<Checkpoint> checkpoints);
   void Shutdown() { executor_.Shutdown(); }
@@ -30,7 +31,7 @@ class FileRemover {
 
   const std::string root_;
   std::atomic<size_t> pending_{0};
-  Executor executor_{1};
+  Executor executor_;
 };
 
 }  // namespace coppice::core

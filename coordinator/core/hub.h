@@ -27,7 +27,10 @@ class Hub : public std::enable_shared_from_this<Hub> {
   static constexpr size_t kMaxPending = 20'000;
 
   Hub(Store* store, Clock* clock, const Memory* memory)
-      : store_(*store), clock_(*clock), memory_(*memory) {}
+      : store_(*store),
+        clock_(*clock),
+        memory_(*memory),
+        delivery_(1, memory->options.runner) {}
 
   std::unique_ptr<Subscription> WatchSweep(SweepId id,
                                            std::function<void(const SweepChange&)> on_change);
@@ -81,7 +84,7 @@ class Hub : public std::enable_shared_from_this<Hub> {
   size_t pending_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::flat_hash_map<SweepId, Watched> sweeps_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<JobId, std::vector<std::shared_ptr<LogEar>>> logs_ ABSL_GUARDED_BY(mutex_);
-  Executor delivery_{1};
+  Executor delivery_;
 };
 
 }  // namespace coppice::core

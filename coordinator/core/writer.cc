@@ -9,11 +9,15 @@
 namespace coppice::core {
 
 Writer::Writer(Store* store, Clock* clock, Memory* memory, Hooks hooks)
-    : store_(*store), clock_(*clock), memory_(*memory), hooks_(std::move(hooks)) {}
+    : store_(*store),
+      clock_(*clock),
+      memory_(*memory),
+      hooks_(std::move(hooks)),
+      replies_(1, memory->options.runner),
+      turns_(1, memory->options.runner) {}
 
-void Writer::Start() {
-  thread_ = std::thread([this] { Run(); });
-}
+// The first turn grants what recovery found.
+void Writer::Start() { Wake(); }
 
 Writer::~Writer() { Shutdown(); }
 
@@ -33,6 +37,7 @@ absl::Status Writer::Submit(Command command) {
   open_.bytes += command.bytes;
   command.counted = true;
   queue_.push_back(std::move(command));
+  AskForTurn();
   return absl::OkStatus();
 }
 
@@ -45,6 +50,12 @@ void Writer::GiveBack(const Taken& taken) {
 void Writer::Wake() {
   absl::MutexLock lock(&mutex_);
   woken_ = true;
+  AskForTurn();
+}
+
+void Writer::AskForTurn() {
+  if (turn_asked_) return;
+  turn_asked_ = turns_.Add([this] { TakeTurns(); });
 }
 
 void Writer::Shutdown() {
@@ -52,7 +63,12 @@ void Writer::Shutdown() {
     absl::MutexLock lock(&mutex_);
     closed_ = true;
   }
-  if (thread_.joinable()) thread_.join();
+  turns_.Shutdown();
+  {
+    absl::MutexLock lock(&mutex_);
+    if (std::exchange(ended_, true)) return;
+  }
+  hooks_.closing();
   replies_.Shutdown();
 }
 
@@ -62,10 +78,6 @@ void Writer::Reply(std::function<void()> reply) {
 
 std::deque<Command> Writer::TakeBatch() {
   absl::MutexLock lock(&mutex_);
-  const auto ready = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return woken_ || closed_ || !queue_.empty();
-  };
-  mutex_.Await(absl::Condition(&ready));
   woken_ = false;
   std::deque<Command> batch;
   while (!queue_.empty() && batch.size() < kMaxBatch) {
@@ -75,8 +87,14 @@ std::deque<Command> Writer::TakeBatch() {
   return batch;
 }
 
-void Writer::Run() {
-  for (;;) {
+bool Writer::IsDone() {
+  absl::MutexLock lock(&mutex_);
+  turn_asked_ = woken_ || !queue_.empty();
+  return !turn_asked_;
+}
+
+void Writer::TakeTurns() {
+  do {
     std::deque<Command> batch = TakeBatch();
     // A failing store would fail the same work at once again; it is tried again in a later turn.
     for (auto due = hooks_.due(); !due.empty() && RunBatch(std::move(due)); due = hooks_.due()) {
@@ -84,13 +102,8 @@ void Writer::Run() {
     if (!batch.empty()) RunCommands(std::move(batch));
     for (auto grants = hooks_.grants(); !grants.empty(); grants = hooks_.grants())
       RunBatch(std::move(grants));
-    {
-      absl::MutexLock lock(&mutex_);
-      if (closed_ && queue_.empty()) break;
-    }
     hooks_.end_turn();
-  }
-  hooks_.closing();
+  } while (!IsDone());
 }
 
 void Writer::RunCommands(std::deque<Command> batch) {

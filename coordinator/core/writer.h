@@ -3,7 +3,6 @@
 
 #include <deque>
 #include <functional>
-#include <thread>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -32,10 +31,10 @@ struct Command {
 // transaction (group commit), and after COMMIT applies their effects to memory, in order, and
 // answers. When the commit fails, every command of the batch gets its error and memory stays as it
 // was; the log says once that the store takes nothing, and what a person can do, and once that it
-// does again. A turn of the thread: (1) what is due by the clock; (2) of the waiting commands those
-// that go ahead; (3) grants and the other commands; (4) grants, until there are none; (5)
-// `end_turn`. Bounded: Submit counts every command until it is answered. Owner: the coordinator.
-// Submit, Wake: any thread. Failure
+// does again. The thread is an Executor's, asked for a turn when there is something to do. A turn:
+// (1) what is due by the clock; (2) of the waiting commands those that go ahead; (3) grants and the
+// other commands; (4) grants, until there are none; (5) `end_turn`. Bounded: Submit counts every
+// command until it is answered. Owner: the coordinator. Submit, Wake: any thread. Failure
 // codes of Submit: RESOURCE_EXHAUSTED (queue full), UNAVAILABLE (closed).
 class Writer {
  public:
@@ -45,7 +44,7 @@ class Writer {
     std::function<std::vector<Command>()> grants;
     std::function<void(const Effects&)> committed;
     std::function<void()> end_turn;
-    std::function<void()> closing;  // once, when the queue has run dry after Shutdown began
+    std::function<void()> closing;  // once, when the thread has ended; on the one that shuts down
   };
   static constexpr size_t kMaxBatch = 512;
 
@@ -63,8 +62,10 @@ class Writer {
   void Reply(std::function<void()> reply);
 
  private:
-  void Run();
-  std::deque<Command> TakeBatch();               // empty: woken, or nothing left and closed
+  void AskForTurn() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void TakeTurns();
+  std::deque<Command> TakeBatch();  // empty: woken
+  bool IsDone();                    // nothing waits; the next to come asks for a turn
   bool RunBatch(std::vector<Command> commands);  // true: all of it worked
   void NoteStore(const absl::Status& committed, const Effects& effects);
 
@@ -80,14 +81,16 @@ class Writer {
   void RunCommands(std::deque<Command> batch);
 
   const Hooks hooks_;
-  Executor replies_{1};
 
   absl::Mutex mutex_;
   std::deque<Command> queue_ ABSL_GUARDED_BY(mutex_);
   Taken open_ ABSL_GUARDED_BY(mutex_);  // submitted and not yet answered
-  bool woken_ ABSL_GUARDED_BY(mutex_) = true;  // the first turn grants what recovery found
+  bool woken_ ABSL_GUARDED_BY(mutex_) = false;
+  bool turn_asked_ ABSL_GUARDED_BY(mutex_) = false;
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
-  std::thread thread_;
+  bool ended_ ABSL_GUARDED_BY(mutex_) = false;
+  Executor replies_;
+  Executor turns_;
 };
 
 }  // namespace coppice::core

@@ -52,6 +52,11 @@ class FakeClock : public Clock {
     absl::MutexLock lock(&mutex_);
     jump_ += by;
   }
+  // Until the next timer is due; infinite when there is none.
+  absl::Duration UntilNextTimer() {
+    absl::MutexLock lock(&mutex_);
+    return timers_.empty() ? absl::InfiniteDuration() : timers_.begin()->first.first - elapsed_;
+  }
   size_t pending_timers() {
     absl::MutexLock lock(&mutex_);
     return timers_.size();

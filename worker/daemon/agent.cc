@@ -49,8 +49,8 @@ v1::RegisterRequest SelfOf(const AgentConfig& config, Clock* clock) {
 }  // namespace
 
 Agent::Slot::Slot(const Environment* environment)
-    : empty(absl::Milliseconds(200), absl::Seconds(5)),
-      trouble(absl::Seconds(5), absl::Seconds(60)),
+    : empty(absl::Milliseconds(200), absl::Seconds(5), environment->entropy()),
+      trouble(absl::Seconds(5), absl::Seconds(60), environment->entropy()),
       pause(environment) {}
 
 Agent::Agent(const Environment& environment, AgentConfig config, OnExit on_exit)

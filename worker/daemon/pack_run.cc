@@ -109,9 +109,7 @@ std::string PackRun::SpecJson() const {
     if (member.reporter->ended()) continue;
     nlohmann::ordered_json entry = {{"seed", member.seed()},
                                     {"checkpoint_dir", member.checkpoint_dir}};
-    if (member.resume) {
-      entry["resume"] = JoinPath(config_->checkpoints.root, member.resume->path());
-    }
+    if (member.resume) entry["resume"] = member.check->file();
     members.push_back(std::move(entry));
   }
   // The run keeps the canonical text it has.

@@ -10,7 +10,7 @@ ReportPump::ReportPump(const Environment* environment, Session* session)
     : environment_(environment),
       session_(session),
       callbacks_(environment->main),
-      backoff_(absl::Milliseconds(200), absl::Seconds(5)),
+      backoff_(absl::Milliseconds(200), absl::Seconds(5), environment->entropy()),
       retry_(environment),
       stuck_(environment) {}
 

@@ -1,6 +1,7 @@
 #include "worker/daemon/resume_check.h"
 
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <memory>
 #include <utility>
@@ -13,13 +14,24 @@
 namespace coppice::worker {
 namespace {
 
+// Gives a file that may be removed any time a second name, where it is there and the filesystem can.
+absl::Status Keep(const std::string& file, const std::string& name) {
+  COPPICE_RETURN_IF_ERROR(MakeDirectories(name.substr(0, name.rfind('/'))));
+  if (::link(file.c_str(), name.c_str()) != 0) {
+    // Then there is nothing under that name, or what is there already; the digest tells.
+  }
+  return absl::OkStatus();
+}
+
 // NOT_FOUND and DATA_LOSS speak against the checkpoint, every other code against this machine.
-absl::Status VerifyFile(const CheckpointPlace& place, const v1::Checkpoint& checkpoint) {
+absl::Status VerifyFile(const CheckpointPlace& place, const v1::Checkpoint& checkpoint,
+                        const std::string& file) {
   if (place.shared && !FileExists(JoinPath(place.root, kStoreIdFile))) {
     return absl::UnavailableError(
         absl::StrCat("the checkpoint folder ", place.root, " is not there any more"));
   }
-  const std::string file = JoinPath(place.root, checkpoint.path());
+  const std::string left = JoinPath(place.root, checkpoint.path());
+  if (file != left) COPPICE_RETURN_IF_ERROR(Keep(left, file));
   COPPICE_ASSIGN_OR_RETURN(const std::string digest, DigestOfFile(file));
   if (digest == checkpoint.digest()) return absl::OkStatus();
   return absl::DataLossError(
@@ -34,12 +46,21 @@ ResumeCheck::ResumeCheck(const Environment* environment, Session* session,
       session_(session),
       place_(place),
       lease_(lease.lease()),
+      checkpoint_dir_(lease.checkpoint_dir()),
       done_(std::move(done)),
       callbacks_(environment->main) {
   if (lease.has_resume()) resume_ = lease.resume();
 }
 
 ResumeCheck::~ResumeCheck() { session_->Cancel(call_); }
+
+std::string ResumeCheck::file() const {
+  if (!resume_) return "";
+  if (place_.shared) return JoinPath(place_.root, resume_->path());
+  const std::string name =
+      absl::StrCat("resume-epoch-", resume_->epoch(), "-step-", resume_->step(), ".safetensors");
+  return JoinPath(JoinPath(place_.root, checkpoint_dir_), name);
+}
 
 void ResumeCheck::Check() {
   if (!resume_) {
@@ -48,9 +69,10 @@ void ResumeCheck::Check() {
   }
   if (!IsSafeRelativePath(resume_->path())) return Reject("its path is not a relative one");
   environment_->background(
-      [place = place_, checkpoint = *resume_, done = callbacks_.Bind([this](absl::Status status) {
-        OnChecked(status);
-      })] { done(VerifyFile(place, checkpoint)); });
+      [place = place_, checkpoint = *resume_, file = file(),
+       done = callbacks_.Bind([this](absl::Status status) { OnChecked(status); })] {
+        done(VerifyFile(place, checkpoint, file));
+      });
 }
 
 void ResumeCheck::OnChecked(const absl::Status& status) {
@@ -66,8 +88,7 @@ void ResumeCheck::Download() {
   *request.mutable_lease() = lease_;
   request.set_step(resume_->step());
   request.set_path(resume_->path());
-  const std::string file = JoinPath(place_.root, resume_->path());
-  const auto attempt = [environment = environment_, request, file, bytes = resume_->bytes()](
+  const auto attempt = [environment = environment_, request, file = file(), bytes = resume_->bytes()](
                            const std::string& worker_id,
                            std::function<void(absl::Status)> answer) mutable {
     request.set_worker_id(worker_id);

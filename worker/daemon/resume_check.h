@@ -24,7 +24,8 @@ inline constexpr char kStoreIdFile[] = ".coppice-store";
 
 // Purpose: finds the checkpoint that a member resumes from: fetches it where the folder is not
 // shared, holds it against its digest, rejects a bad one and goes on with the one the coordinator
-// names instead. Owned by a PackRun; lives on the agent's sequence. Destruction ends it without
+// names instead. In a scratch folder the lease gives the file a name of its own: the attempt that
+// left it there may end at any time and takes its folder along. Owned by a PackRun; lives on the agent's sequence. Destruction ends it without
 // `done`. Codes given to `done`: OK (`resume` is on disk and whole, or unset: from step 0); ABORTED
 // (the lease is over); anything else is this machine's trouble (a disk that cannot be read, a
 // folder that is gone), for which no checkpoint is to be given up.
@@ -39,6 +40,8 @@ class ResumeCheck {
   ResumeCheck& operator=(const ResumeCheck&) = delete;
 
   void Start() { Check(); }
+  // Where the checkpoint lies that `done` was given.
+  std::string file() const;
 
  private:
   void Check();
@@ -51,6 +54,7 @@ class ResumeCheck {
   Session* const session_;
   const CheckpointPlace place_;
   const v1::LeaseRef lease_;
+  const std::string checkpoint_dir_;  // of the lease, relative
   const Done done_;
   CallbackOwner callbacks_;
   std::optional<v1::Checkpoint> resume_;

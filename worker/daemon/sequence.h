@@ -3,8 +3,10 @@
 #ifndef COPPICE_WORKER_DAEMON_SEQUENCE_H_
 #define COPPICE_WORKER_DAEMON_SEQUENCE_H_
 
+#include <cstdint>
 #include <functional>
 #include <memory>
+#include <random>
 #include <utility>
 
 #include "absl/time/time.h"
@@ -27,6 +29,8 @@ struct Environment {
   TaskRunner main;
   // For what may block on a disk; in any order, several at once.
   TaskRunner background;
+  // Seeds what is random here: the jitter of waits.
+  std::function<uint64_t()> entropy = [] { return std::random_device{}(); };
 };
 
 // Turns callbacks into ones that any thread may call at any time: they run on the sequence, and not

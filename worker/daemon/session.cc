@@ -40,7 +40,7 @@ struct Session::PendingCall {
       : what(std::move(what)),
         attempt(std::move(attempt)),
         done(std::move(done)),
-        backoff(kFirstDelay, kLongestDelay),
+        backoff(kFirstDelay, kLongestDelay, environment->entropy()),
         timer(environment) {}
 
   const std::string what;
@@ -57,7 +57,7 @@ Session::Session(const Environment* environment, v1::RegisterRequest self, Hooks
       self_(std::move(self)),
       hooks_(std::move(hooks)),
       callbacks_(environment->main),
-      backoff_(kFirstDelay, kLongestDelay),
+      backoff_(kFirstDelay, kLongestDelay, environment->entropy()),
       timer_(environment) {}
 
 Session::~Session() = default;

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <functional>
+#include <memory>
 #include <numeric>
 #include <vector>
 
@@ -58,6 +60,23 @@ TEST(Executor, WorkMayAddWork) {
   Executor executor;
   executor.Add([&] { executor.Add([&] { done.Notify(); }); });
   EXPECT_TRUE(done.WaitForNotificationWithTimeout(absl::Seconds(30)));
+}
+
+TEST(Executor, WithARunnerNothingRunsBeforeTheRunnerSaysSo) {
+  std::vector<std::function<void()>> queue;
+  std::vector<int> ran;
+  auto executor = std::make_unique<Executor>(4, [&](std::function<void()> work) { queue.push_back(std::move(work)); });
+  for (int i = 0; i < 4; ++i) executor->Add([&ran, i] { ran.push_back(i); });
+  EXPECT_TRUE(ran.empty());
+  queue[0]();
+  queue[1]();
+  EXPECT_EQ(ran, (std::vector<int>{0, 1}));
+  executor->Shutdown();
+  EXPECT_EQ(ran, (std::vector<int>{0, 1, 2, 3})) << "Shutdown runs what is queued";
+  EXPECT_FALSE(executor->Add([] {}));
+  executor.reset();
+  queue[2]();  // what the runner still holds does nothing
+  EXPECT_EQ(ran.size(), 4u);
 }
 
 }  // namespace

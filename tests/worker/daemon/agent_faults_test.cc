@@ -489,6 +489,23 @@ TEST_F(AgentFaultsTest, GrantsThatCannotBeRunAreInvalid) {
   EXPECT_FALSE(CheckGrant(grant, 3).ok());
 }
 
+TEST_F(AgentFaultsTest, TheEndOfAnEarlierAttemptTakesNoCheckpointFromTheNext) {
+  config_.pack.checkpoints = {root_ + "/scratch", false};
+  StartAgent();
+  WriteFile("scratch/job-1/epoch-0/step-100", "content");
+  v1::AcquireLeasesResponse grant = MakeGrant(1);
+  v1::Checkpoint* resume = grant.mutable_leases(0)->mutable_resume();
+  resume->set_step(100);
+  resume->set_path("job-1/epoch-0/step-100");
+  resume->set_digest(DigestOf("content", 7));
+  coordinator_.Grant(grant);
+  Settle();
+  // Its reports are answered, and its folder goes.
+  std::filesystem::remove_all(root_ + "/scratch/job-1/epoch-0");
+  ASSERT_THAT(launcher_.trainers, SizeIs(1));
+  EXPECT_EQ(*ReadFile(Spec()["members"][0]["resume"].get<std::string>()), "content");
+}
+
 TEST_F(AgentFaultsTest, WithoutASharedFolderCheckpointsComeAndGoOverTheNetwork) {
   config_.pack.checkpoints = {root_ + "/scratch", false};
   WriteFile("scratch/old/left-over", "x");
@@ -508,7 +525,7 @@ TEST_F(AgentFaultsTest, WithoutASharedFolderCheckpointsComeAndGoOverTheNetwork) 
   Settle();
   EXPECT_THAT(coordinator_.Seen("download"), ElementsAre("download 1:1 job-1/epoch-0/step-100"));
   ASSERT_THAT(launcher_.trainers, SizeIs(1));
-  EXPECT_EQ(Spec()["members"][0]["resume"], root_ + "/scratch/job-1/epoch-0/step-100");
+  EXPECT_EQ(Spec()["members"][0]["resume"], root_ + "/scratch/job-1/epoch-1/resume-epoch-0-step-100.safetensors");
   FakeTrainer& trainer = launcher_.last();
   trainer.Start({{0, 100}}, 1000);
   for (const int step : {200, 300}) {

@@ -1,0 +1,106 @@
+// The processes of a schedule, and what a service manager does for them: whatever ends is started
+// again after a while.
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/files.h"
+#include "tests/simulation/simulation.h"
+
+namespace coppice::simulation {
+
+void Simulation::StartCoordinator() {
+  world_.Trace("the coordinator starts");
+  coordinators_.push_back(std::make_unique<CoordinatorProcess>(CoordinatorProcess::Setup{
+      &world_, &network_, store_.get(), &schedule_, options_.bug, root_,
+      [this](const Changes& changes) {
+        invariants_->OnCommitted(changes);
+        if (options_.bug != PlantedBug::kCurrentCheckpointRemoved) return;
+        for (const core::JobId job : changes.dropped) {
+          for (const core::Checkpoint& current : invariants_->Checkpoints(job)) {
+            RemoveFile(JoinPath(root_, current.path)).IgnoreError();
+            break;
+          }
+        }
+      }}));
+  if (healed_) coordinators_.back()->store().Heal();
+}
+
+Machine* Simulation::AddMachine(const WorkerShape& shape) {
+  const std::string name = absl::StrCat("m", machines_.size() + 1);
+  machines_.push_back(std::make_unique<Machine>(
+      name, shape, absl::StrCat(options_.folder, "/", name),
+      TrainerHost{&world_, &ledger_, &schedule_, &healed_, nullptr}));
+  return machines_.back().get();
+}
+
+void Simulation::AddWorker(const WorkerShape& shape) {
+  Seat seat;
+  seat.worker = absl::StrCat("w", seats_.size() + 1);
+  seat.machine = AddMachine(shape);
+  seat.process = StartWorker(seat.worker, seat.machine);
+  seats_.push_back(seat);
+}
+
+WorkerProcess* Simulation::StartWorker(const std::string& worker, Machine* machine) {
+  const std::string process = absl::StrCat(worker, "#", processes_.size() + 1);
+  world_.Trace(process, " starts on ", machine->name);
+  processes_.push_back(std::make_unique<WorkerProcess>(WorkerProcess::Setup{
+      &world_, &network_, &ledger_, machine, worker, process, options_.bug, root_,
+      store_->store_id(), [this, process](int code, const std::string& message) {
+        world_.Trace(process, " exits with ", code);
+        if (code != 0) world_.Violation(absl::StrCat(process, " gives up: ", message));
+      }}));
+  return processes_.back().get();
+}
+
+void Simulation::Supervise() {
+  const auto pause = [this] {
+    return healed_ ? absl::Seconds(1)
+                   : world_.random().Time(absl::Milliseconds(500),
+                                          world_.random().Chance(0.2) ? schedule_.lease * 2
+                                                                      : absl::Seconds(8));
+  };
+  if (!coordinators_.back()->alive() && !std::exchange(coordinator_starting_, true)) {
+    world_.At(pause(), [this] {
+      coordinator_starting_ = false;
+      StartCoordinator();
+    });
+  }
+  for (size_t i = 0; i < seats_.size() && !closing_; ++i) {
+    if (seats_[i].process->alive() || std::exchange(seats_[i].starting, true)) continue;
+    world_.At(pause(), [this, i] {
+      Seat& seat = seats_[i];
+      seat.starting = false;
+      if (!closing_ && !seat.process->alive()) {
+        seat.process = StartWorker(seat.worker, seat.machine);
+      }
+    });
+  }
+  world_.At(absl::Milliseconds(500), [this] { Supervise(); });
+}
+
+Simulation::Seat* Simulation::AnyLiveSeat() {
+  Seat* seat = &seats_[world_.random().Next() % seats_.size()];
+  return seat->process->alive() ? seat : nullptr;
+}
+
+// A second process under the same name on another machine. One of the two ends before long.
+void Simulation::StartTwin(Seat* seat) {
+  world_.Did(Fault::kTwins);
+  Machine* machine = AddMachine(seat->machine->shape);
+  WorkerProcess* twin = StartWorker(seat->worker, machine);
+  const size_t index = static_cast<size_t>(seat - seats_.data());
+  world_.At(world_.random().Time(absl::Seconds(5), absl::Seconds(40)), [this, index, twin, machine] {
+    Seat& now = seats_[index];
+    const bool twin_stays = world_.random().Chance(0.5) && twin->alive();
+    WorkerProcess* leaver = twin_stays ? now.process : twin;
+    world_.Trace(leaver->setup().process, " leaves the name to its twin");
+    if (twin_stays) {
+      now.process = twin;
+      now.machine = machine;
+    }
+    leaver->Kill();
+  });
+}
+
+}  // namespace coppice::simulation

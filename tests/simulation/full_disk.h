@@ -1,0 +1,34 @@
+#ifndef COPPICE_TESTS_SIMULATION_FULL_DISK_H_
+#define COPPICE_TESTS_SIMULATION_FULL_DISK_H_
+
+#include <signal.h>
+#include <sys/resource.h>
+
+namespace coppice::simulation {
+
+// While it lives no file of this process can grow, so that what writes real files fails as on a full
+// disk, in the middle of its work and with what it wrote before still there.
+class FullDisk {
+ public:
+  explicit FullDisk(bool full) : full_(full) {
+    if (!full_) return;
+    ::signal(SIGXFSZ, SIG_IGN);
+    ::getrlimit(RLIMIT_FSIZE, &before_);
+    rlimit none = before_;
+    none.rlim_cur = 0;
+    ::setrlimit(RLIMIT_FSIZE, &none);
+  }
+  ~FullDisk() {
+    if (full_) ::setrlimit(RLIMIT_FSIZE, &before_);
+  }
+  FullDisk(const FullDisk&) = delete;
+  FullDisk& operator=(const FullDisk&) = delete;
+
+ private:
+  const bool full_;
+  rlimit before_{};
+};
+
+}  // namespace coppice::simulation
+
+#endif  // COPPICE_TESTS_SIMULATION_FULL_DISK_H_

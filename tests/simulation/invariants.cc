@@ -1,0 +1,194 @@
+#include "tests/simulation/invariants.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/digest.h"
+#include "common/base/files.h"
+#include "coordinator/core/lifecycle.h"
+
+namespace coppice::simulation {
+
+using core::JobRow;
+using core::JobState;
+
+void Invariants::Read(const std::function<void(core::ReadTransaction&)>& body) {
+  const absl::Status status = store_.Read([&](core::ReadTransaction& read) {
+    body(read);
+    return absl::OkStatus();
+  });
+  if (!status.ok()) world_.Violation("the store cannot be read: " + status.ToString());
+}
+
+void Invariants::Broken(core::JobId job, const std::string& what) {
+  world_.Violation(absl::StrCat("job ", job, ": ", what));
+}
+
+void Invariants::OnCommitted(const Changes& changes) {
+  for (const auto& [before, after] : changes.jobs) CheckMove(before, after, changes);
+  Read([&](core::ReadTransaction& read) {
+    std::set<core::JobId> moved;
+    for (const auto& [before, after] : changes.jobs) {
+      if (before.state != after.state) moved.insert(after.id);
+    }
+    for (const core::JobId id : moved) {
+      const auto job = read.GetJob(id);
+      if (job.ok()) CheckOpenAttempts(read, *job);
+    }
+    for (const core::Checkpoint& checkpoint : changes.committed) {
+      uint32_t& last = committed_[{checkpoint.job_id, checkpoint.epoch}];
+      last = std::max(last, checkpoint.step);
+      CheckCommit(read, checkpoint);
+    }
+    for (const core::JobId id : changes.checkpoints) CheckCurrentFile(read, id);
+  });
+}
+
+void Invariants::CheckMove(const JobRow& before, const JobRow& after, const Changes& changes) {
+  if (before.state != after.state) {
+    world_.Trace("job ", after.id, " epoch ", after.epoch, " ", core::StateName(before.state),
+                 " -> ", core::StateName(after.state), " at step ", after.step, " failures ",
+                 after.failures, " ", after.state == JobState::kRunning ? after.worker : after.reason);
+  }
+  if (before.state != JobState::kRunning && after.state == JobState::kRunning) {
+    if (after.epoch <= before.epoch || !granted_.insert({after.id, after.epoch}).second) {
+      Broken(after.id, absl::StrCat("epoch ", after.epoch, " is granted after ", before.epoch));
+    }
+  } else if (after.epoch != before.epoch) {
+    Broken(after.id, "its epoch changes without a grant");
+  }
+  if (after.failures <= before.failures) return;
+  const bool failed = std::any_of(
+      changes.attempts.begin(), changes.attempts.end(), [&](const core::AttemptRow& attempt) {
+        return attempt.job_id == after.id && attempt.epoch == before.epoch &&
+               attempt.outcome == "failed";
+      });
+  if (!failed || after.failures > before.failures + 1) {
+    Broken(after.id, absl::StrCat("is charged ", after.failures - before.failures,
+                                  " failures where no attempt failed: ", after.reason));
+  }
+}
+
+void Invariants::CheckOpenAttempts(core::ReadTransaction& read, const JobRow& job) {
+  const auto attempts = read.ListAttempts(job.id);
+  if (!attempts.ok()) return Broken(job.id, attempts.status().ToString());
+  for (const core::AttemptRow& attempt : *attempts) {
+    const bool current = job.state == JobState::kRunning && attempt.epoch == job.epoch;
+    if (attempt.outcome.empty() != current) {
+      Broken(job.id, absl::StrCat("epoch ", attempt.epoch, " is ",
+                                  current ? "current and has ended" : "open and not current"));
+    }
+  }
+}
+
+Invariants::Rows Invariants::RowsOf(core::ReadTransaction& read, core::JobId job, bool archived) {
+  Rows rows;
+  core::MetricsScan scan;
+  scan.job_id = job;
+  scan.include_archived = archived;
+  const absl::Status status = read.ScanMetrics(scan, [&](const core::StoredRow& row) {
+    rows.push_back(row);
+    return true;
+  });
+  if (!status.ok()) Broken(job, status.ToString());
+  return rows;
+}
+
+void Invariants::CheckCommit(core::ReadTransaction& read, const core::Checkpoint& checkpoint) {
+  std::set<uint32_t> steps;
+  for (const core::StoredRow& row : RowsOf(read, checkpoint.job_id, false)) {
+    steps.insert(row.row.step);
+  }
+  for (uint32_t step = 1; step < checkpoint.step; ++step) {
+    if (IsReportStep(step, schedule_.spec.report().every(), schedule_.spec.train().steps()) &&
+        !steps.contains(step)) {
+      Broken(checkpoint.job_id, absl::StrCat("a checkpoint of step ", checkpoint.step,
+                                             " is committed without the row of step ", step));
+    }
+  }
+}
+
+void Invariants::CheckCurrentFile(core::ReadTransaction& read, core::JobId job) {
+  const auto listed = read.ListCheckpoints(job, core::CheckpointState::kListed);
+  if (!listed.ok()) return Broken(job, listed.status().ToString());
+  if (listed->empty() || ledger_.IsDamaged(listed->front().path)) return;
+  const core::Checkpoint& current = listed->front();
+  const auto digest = DigestOfFile(JoinPath(root_, current.path));
+  if (!digest.ok() || *digest != current.digest) {
+    Broken(job, absl::StrCat("the current checkpoint, of step ", current.step,
+                             ", is not there or not whole: ", digest.status().ToString()));
+  }
+}
+
+void Invariants::CheckSeries(core::ReadTransaction& read, const JobRow& job) {
+  const uint32_t every = schedule_.spec.report().every();
+  const uint32_t steps = schedule_.spec.train().steps();
+  const Rows rows = RowsOf(read, job.id, false);
+  const auto attempts = read.ListAttempts(job.id);
+  if (!attempts.ok()) return Broken(job.id, attempts.status().ToString());
+  uint64_t state = StartState(PointOf(job));
+  size_t next = 0;
+  for (uint32_t step = 1; step <= steps && next < rows.size(); ++step) {
+    state = NextState(state, step);
+    if (!IsReportStep(step, every, steps)) continue;
+    const core::StoredRow& row = rows[next++];
+    if (row.row.step != step) {
+      return Broken(job.id, absl::StrCat("its series has step ", row.row.step, " where ", step,
+                                         " comes next"));
+    }
+    if (row.row.values.size() != 1 || row.row.values[0].value != LossOf(state)) {
+      return Broken(job.id, absl::StrCat("its row of step ", step, " is not the undisturbed one"));
+    }
+    for (const core::AttemptRow& later : *attempts) {
+      if (later.epoch > row.epoch && step > later.start_step) {
+        Broken(job.id, absl::StrCat("the row of step ", step, " was written by epoch ", row.epoch,
+                                    " behind the start of epoch ", later.epoch));
+      }
+    }
+  }
+  if (next < rows.size()) Broken(job.id, "its series goes on behind its last report step");
+  if (job.state == JobState::kSucceeded && next < steps / every + (steps % every != 0 ? 1 : 0)) {
+    Broken(job.id, absl::StrCat("it has succeeded with ", next, " rows"));
+  }
+}
+
+void Invariants::CheckJobs() {
+  for (const JobRow& job : Jobs()) {
+    Read([&](core::ReadTransaction& read) {
+      CheckSeries(read, job);
+      CheckOpenAttempts(read, job);
+      CheckCurrentFile(read, job.id);
+    });
+  }
+}
+
+std::vector<JobRow> Invariants::Jobs() {
+  std::vector<JobRow> jobs;
+  Read([&](core::ReadTransaction& read) {
+    read.ScanJobs(1, 1'000'000, core::StateSet::All(), [&](const JobRow& job) {
+          jobs.push_back(job);
+          return true;
+        }).IgnoreError();
+    if (jobs.empty() || !groups_.empty()) return;
+    const auto groups = read.ListGroups(jobs.front().sweep_id);
+    for (const core::GroupRow& group : *groups) {
+      groups_[group.id] = {group.spec.task, group.spec.depth};
+    }
+  });
+  return jobs;
+}
+
+GridPoint Invariants::PointOf(const JobRow& job) const {
+  const auto& [task, depth] = groups_.at(job.group_id);
+  return {task, depth, job.seed};
+}
+
+std::vector<core::Checkpoint> Invariants::Checkpoints(core::JobId job) {
+  std::vector<core::Checkpoint> listed;
+  Read([&](core::ReadTransaction& read) {
+    listed = read.ListCheckpoints(job, core::CheckpointState::kListed).value_or(listed);
+  });
+  return listed;
+}
+
+}  // namespace coppice::simulation

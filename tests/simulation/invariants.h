@@ -1,0 +1,82 @@
+#ifndef COPPICE_TESTS_SIMULATION_INVARIANTS_H_
+#define COPPICE_TESTS_SIMULATION_INVARIANTS_H_
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "coordinator/core/store.h"
+#include "tests/simulation/ledger.h"
+#include "tests/simulation/schedule.h"
+#include "tests/simulation/sim_store.h"
+#include "tests/simulation/world.h"
+
+namespace coppice::simulation {
+
+// Purpose: holds the store against what must always be true, after each commit and at the end.
+// Reads the durable store itself, not through a coordinator. Owner: a Simulation.
+//
+// After each commit: a job is granted only epochs above all before; one attempt is open when it is
+// RUNNING and none otherwise; only a failed attempt raises `failures`, by one; a checkpoint is
+// committed only when every row up to it is visible (but for that of its own step); the current
+// checkpoint's file is there and whole.
+// At any time: what is visible of a job is the beginning of its trajectory, each report step once,
+// with the undisturbed run's values; no visible row was written by an epoch behind whose end it
+// lies.
+// At the end: every job has ended, once for each life; what was acknowledged is there.
+class Invariants {
+ public:
+  Invariants(World* world, const Ledger* ledger, core::Store* store, const Schedule* schedule,
+             std::string checkpoint_root)
+      : world_(*world),
+        ledger_(*ledger),
+        store_(*store),
+        schedule_(*schedule),
+        root_(std::move(checkpoint_root)) {}
+
+  void OnCommitted(const Changes& changes);
+  // Every job as it is now: series, current checkpoint.
+  void CheckJobs();
+  // Also that all have ended, and every promise of the ledger.
+  void CheckEnd();
+
+  std::vector<core::JobRow> Jobs();
+  GridPoint PointOf(const core::JobRow& job) const;  // of one that Jobs gave
+  std::vector<core::Checkpoint> Checkpoints(core::JobId job);  // listed, newest first
+  // Of everything durable but times and random names.
+  uint64_t StateDigest();
+
+ private:
+  using Rows = std::vector<core::StoredRow>;
+  void CheckMove(const core::JobRow& before, const core::JobRow& after, const Changes& changes);
+  void CheckOpenAttempts(core::ReadTransaction& read, const core::JobRow& job);
+  void CheckCommit(core::ReadTransaction& read, const core::Checkpoint& checkpoint);
+  void CheckCurrentFile(core::ReadTransaction& read, core::JobId job);
+  void CheckSeries(core::ReadTransaction& read, const core::JobRow& job);
+  void CheckEnded(core::ReadTransaction& read, const core::JobRow& job);
+  void CheckAttempt(core::ReadTransaction& read, const LeaseKey& key,
+                    const Ledger::Attempt& promised);
+  void CheckAcknowledged(core::ReadTransaction& read, const core::AttemptRow& attempt,
+                         const Ledger::Attempt& promised);
+  Rows RowsOf(core::ReadTransaction& read, core::JobId job, bool archived);
+  void Read(const std::function<void(core::ReadTransaction&)>& body);
+  void Broken(core::JobId job, const std::string& what);
+
+  World& world_;
+  const Ledger& ledger_;
+  core::Store& store_;
+  const Schedule& schedule_;
+  const std::string root_;
+  std::set<LeaseKey> granted_;
+  uint64_t retries_ = 0;  // stored, of all jobs
+  std::map<LeaseKey, uint32_t> committed_;  // the last checkpoint's step
+  std::map<core::GroupId, std::pair<std::string, uint32_t>> groups_;  // task, depth
+};
+
+}  // namespace coppice::simulation
+
+#endif  // COPPICE_TESTS_SIMULATION_INVARIANTS_H_

@@ -1,0 +1,159 @@
+// What must be true once everything has ended.
+#include <algorithm>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "coordinator/core/lifecycle.h"
+#include "tests/simulation/invariants.h"
+
+namespace coppice::simulation {
+
+using core::JobRow;
+using core::JobState;
+
+void Invariants::CheckEnd() {
+  CheckJobs();
+  retries_ = 0;
+  for (const JobRow& job : Jobs()) {
+    Read([&](core::ReadTransaction& read) { CheckEnded(read, job); });
+  }
+  if (retries_ < ledger_.retried()) {
+    world_.Violation("a retry was answered with OK and is not stored");
+  }
+  for (const auto& [key, promised] : ledger_.attempts()) {
+    Read([&, key = key, promised = &promised](core::ReadTransaction& read) {
+      CheckAttempt(read, key, *promised);
+    });
+  }
+}
+
+// One terminal event for each life: the first, and one more after each retry.
+void Invariants::CheckEnded(core::ReadTransaction& read, const JobRow& job) {
+  if (core::IsOpen(job.state)) {
+    return Broken(job.id, absl::StrCat("has not ended: ", core::StateName(job.state), " ",
+                                       job.reason));
+  }
+  const auto events = read.ListEvents(job.id, 1'000'000);
+  if (!events.ok()) return Broken(job.id, events.status().ToString());
+  int lives = 1;
+  int ends = 0;
+  int cancelled = 0;
+  for (const core::JobEvent& event : *events) {
+    if (event.type == "retried") ++lives;
+    if (event.type == "succeeded" || event.type == "failed" || event.type == "cancelled") ++ends;
+    cancelled += event.type == "cancelled" ? 1 : 0;
+    if (ends > lives) break;
+  }
+  const auto promised = ledger_.cancelled().find(job.id);
+  if (promised != ledger_.cancelled().end() && cancelled < promised->second) {
+    Broken(job.id, "its cancellation was answered with OK and is not stored");
+  }
+  retries_ += static_cast<uint64_t>(lives - 1);
+  if (ends != lives) {
+    Broken(job.id, absl::StrCat("has ended ", ends, " times in ", lives, " lives"));
+  }
+  const bool diverges = schedule_.diverges.contains(PointOf(job));
+  if (diverges && job.state == JobState::kSucceeded) {
+    Broken(job.id, "has succeeded although it diverges");
+  }
+}
+
+void Invariants::CheckAttempt(core::ReadTransaction& read, const LeaseKey& key,
+                              const Ledger::Attempt& promised) {
+  const auto attempt = read.GetAttempt(key.first, key.second);
+  const bool told = !promised.holder.empty() || promised.acknowledged > 0 ||
+                    !promised.end.empty() || !promised.committed.empty();
+  if (!attempt.ok()) {
+    if (told) {
+      Broken(key.first, absl::StrCat("epoch ", key.second, " was granted and is not stored"));
+    }
+    return;
+  }
+  if (attempt->outcome == "failed" && promised.failures_caused == 0) {
+    Broken(key.first, absl::StrCat("epoch ", key.second, " failed although nothing failed: ",
+                                   attempt->message));
+  }
+  // A release that is sent again finds what took the lease back in whichever way.
+  const bool released = promised.end == "preempted" || promised.end == "released" ||
+                        promised.end == "expired";
+  const bool end_fits =
+      promised.end.empty() || attempt->outcome == promised.end ||
+      (released && (attempt->outcome == "released" || attempt->outcome == "preempted"));
+  if (!end_fits) {
+    Broken(key.first, absl::StrCat("epoch ", key.second, " was told that it ", promised.end,
+                                   ", stored is ", attempt->outcome));
+  }
+  // One that was overtaken by a later one is answered with OK, too.
+  const auto committed = committed_.find(key);
+  if (!promised.committed.empty() &&
+      (committed == committed_.end() || committed->second < *promised.committed.rbegin())) {
+    Broken(key.first, absl::StrCat("the checkpoint of step ", *promised.committed.rbegin(),
+                                   " of epoch ", key.second, " was acknowledged and is not stored"));
+  }
+  CheckAcknowledged(read, *attempt, promised);
+}
+
+void Invariants::CheckAcknowledged(core::ReadTransaction& read, const core::AttemptRow& attempt,
+                                   const Ledger::Attempt& promised) {
+  if (attempt.last_sequence < promised.acknowledged) {
+    Broken(attempt.job_id, absl::StrCat("epoch ", attempt.epoch, ": acknowledged up to ",
+                                        promised.acknowledged, ", durable up to ",
+                                        attempt.last_sequence));
+  }
+  const Rows rows = RowsOf(read, attempt.job_id, true);
+  std::string log;
+  for (const auto& [sequence, message] : promised.sent) {
+    if (sequence > promised.acknowledged) break;
+    log += message.log();
+    if (message.has_provenance() && attempt.provenance != message.provenance()) {
+      Broken(attempt.job_id, "an acknowledged provenance is not stored");
+    }
+    if (!message.has_row()) continue;
+    const bool stored = std::any_of(rows.begin(), rows.end(), [&](const core::StoredRow& row) {
+      return row.epoch == attempt.epoch && row.row.step == message.row().step() &&
+             row.row.values[0].value == message.row().values(0).value();
+    });
+    if (!stored) {
+      Broken(attempt.job_id, absl::StrCat("the acknowledged row of step ", message.row().step(),
+                                          " of epoch ", attempt.epoch, " is missing"));
+    }
+  }
+  if (log.empty()) return;
+  const auto chunks = read.ReadLog(attempt.job_id, attempt.epoch, 0, 1 << 20);
+  std::string stored;
+  if (chunks.ok()) {
+    for (const core::LogChunk& chunk : *chunks) stored += chunk.text;
+  }
+  if (!absl::StartsWith(stored, log)) {
+    Broken(attempt.job_id, absl::StrCat("acknowledged log text of epoch ", attempt.epoch,
+                                        " is missing"));
+  }
+}
+
+uint64_t Invariants::StateDigest() {
+  std::string text;
+  for (const JobRow& job : Jobs()) {
+    absl::StrAppend(&text, job.id, " ", core::StateName(job.state), " ", job.step, " ", job.epoch,
+                    " ", job.failures, " ", job.attempts, " ", job.reason, "\n");
+    Read([&](core::ReadTransaction& read) {
+      for (const auto& row : RowsOf(read, job.id, true)) {
+        absl::StrAppend(&text, row.epoch, " ", row.row.step, " ", row.archived, "\n");
+      }
+      const auto attempts = read.ListAttempts(job.id);
+      for (const auto& attempt : *attempts) {
+        absl::StrAppend(&text, attempt.worker, " ", attempt.outcome, " ", attempt.message, " ",
+                        attempt.start_step, " ", attempt.end_step, " ", attempt.last_sequence,
+                        "\n");
+      }
+      const auto events = read.ListEvents(job.id, 1'000'000);
+      for (const auto& event : *events) {
+        absl::StrAppend(&text, event.epoch, " ", event.type, " ", event.message, "\n");
+      }
+    });
+  }
+  uint64_t digest = 0;
+  for (const char c : text) digest = Mix(digest ^ static_cast<uint8_t>(c));
+  return digest;
+}
+
+}  // namespace coppice::simulation

@@ -1,0 +1,68 @@
+#ifndef COPPICE_TESTS_SIMULATION_LEDGER_H_
+#define COPPICE_TESTS_SIMULATION_LEDGER_H_
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "coppice/v1/coordinator.pb.h"
+#include "tests/simulation/world.h"
+
+namespace coppice::simulation {
+
+using LeaseKey = std::pair<uint64_t, uint64_t>;  // job, epoch
+inline LeaseKey KeyOf(const v1::LeaseRef& lease) { return {lease.job_id(), lease.epoch()}; }
+
+// Purpose: what the coordinator has promised, written down on the workers' side of the network at
+// the moment that a worker learns of it; and what went wrong on purpose. The store is held against
+// it (invariants.h). Owner: a Simulation.
+class Ledger {
+ public:
+  explicit Ledger(World* world) : world_(*world) {}
+
+  struct Attempt {
+    std::string holder;  // the process that was granted the lease
+    std::map<uint64_t, v1::StreamMetricsRequest> sent;  // by number
+    uint64_t acknowledged = 0;
+    std::set<uint32_t> committed;  // steps of checkpoints
+    std::string end;               // outcome as the worker was told that it is stored
+    uint64_t failures_caused = 0;  // by the schedule
+  };
+
+  void Granted(const std::string& process, const v1::AcquireLeasesResponse& grant);
+  void Sent(const v1::StreamMetricsRequest& message);
+  void Acknowledged(const v1::StreamMetricsResponse& answer);
+  void Committed(const v1::CommitCheckpointRequest& request) {
+    attempts_[KeyOf(request.lease())].committed.insert(request.step());
+  }
+  void Ended(const v1::LeaseRef& lease, const std::string& outcome) {
+    attempts_[KeyOf(lease)].end = outcome;
+  }
+
+  // The trainer of this attempt was made to fail.
+  void CausedFailure(const LeaseKey& key) { ++attempts_[key].failures_caused; }
+  // A client was told so.
+  void Cancelled(uint64_t job) { ++cancelled_[job]; }
+  void Retried(uint64_t jobs) { retried_ += jobs; }
+  const std::map<uint64_t, int>& cancelled() const { return cancelled_; }
+  uint64_t retried() const { return retried_; }
+
+  // A checkpoint's file was damaged: that it is unreadable is not the system's fault.
+  void Damaged(const std::string& path) { damaged_.insert(path); }
+  bool IsDamaged(const std::string& path) const { return damaged_.contains(path); }
+
+  const std::map<LeaseKey, Attempt>& attempts() const { return attempts_; }
+
+ private:
+  World& world_;
+  std::map<LeaseKey, Attempt> attempts_;
+  std::set<std::string> damaged_;
+  std::map<uint64_t, int> cancelled_;  // by job
+  uint64_t retried_ = 0;
+};
+
+}  // namespace coppice::simulation
+
+#endif  // COPPICE_TESTS_SIMULATION_LEDGER_H_

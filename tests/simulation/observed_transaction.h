@@ -1,0 +1,153 @@
+#ifndef COPPICE_TESTS_SIMULATION_OBSERVED_TRANSACTION_H_
+#define COPPICE_TESTS_SIMULATION_OBSERVED_TRANSACTION_H_
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tests/simulation/sim_store.h"
+
+namespace coppice::simulation {
+
+// Purpose: passes reads on. One planted bug lives here: rows that are not there are counted. Owner:
+// an ObservedTransaction.
+class ObservedReads : public core::ReadTransaction {
+ public:
+  ObservedReads(core::ReadTransaction* inner, const Schedule* schedule, PlantedBug bug)
+      : inner_(*inner), schedule_(*schedule), bug_(bug) {}
+
+  absl::StatusOr<std::vector<core::SweepRow>> ListSweeps() override { return inner_.ListSweeps(); }
+  absl::StatusOr<core::SweepRow> GetSweep(core::SweepId id) override { return inner_.GetSweep(id); }
+  absl::StatusOr<std::optional<core::SweepRow>> FindSweep(absl::string_view name) override {
+    return inner_.FindSweep(name);
+  }
+  absl::StatusOr<std::string> GetSpecBlob(core::SweepId id) override {
+    return inner_.GetSpecBlob(id);
+  }
+  absl::StatusOr<std::vector<core::GroupRow>> ListGroups(core::SweepId id) override {
+    return inner_.ListGroups(id);
+  }
+  absl::StatusOr<core::JobRow> GetJob(core::JobId id) override { return inner_.GetJob(id); }
+  absl::Status ScanJobs(core::JobId first, core::JobId last, core::StateSet states,
+                        absl::FunctionRef<bool(const core::JobRow&)> visit) override {
+    return inner_.ScanJobs(first, last, states, visit);
+  }
+  absl::StatusOr<core::AttemptRow> GetAttempt(core::JobId job, core::Epoch epoch) override {
+    return inner_.GetAttempt(job, epoch);
+  }
+  absl::StatusOr<std::vector<core::AttemptRow>> ListAttempts(core::JobId job) override {
+    return inner_.ListAttempts(job);
+  }
+  absl::StatusOr<std::vector<core::AttemptRow>> FindOpenAttempts(
+      absl::string_view worker, absl::string_view request) override {
+    return inner_.FindOpenAttempts(worker, request);
+  }
+  absl::StatusOr<std::vector<core::JobEvent>> ListEvents(core::JobId job,
+                                                         uint32_t newest) override {
+    return inner_.ListEvents(job, newest);
+  }
+  absl::StatusOr<std::vector<core::Checkpoint>> ListCheckpoints(
+      core::JobId job, core::CheckpointState state) override {
+    return inner_.ListCheckpoints(job, state);
+  }
+  absl::StatusOr<std::vector<core::Checkpoint>> ListDroppedCheckpoints(uint32_t limit) override {
+    return inner_.ListDroppedCheckpoints(limit);
+  }
+  absl::StatusOr<bool> IsRowDue(const core::Checkpoint& checkpoint) override {
+    return inner_.IsRowDue(checkpoint);
+  }
+  absl::Status ScanMetrics(const core::MetricsScan& scan,
+                           absl::FunctionRef<bool(const core::StoredRow&)> visit) override {
+    return inner_.ScanMetrics(scan, visit);
+  }
+  absl::StatusOr<std::vector<core::MetricValue>> LatestMetrics(core::JobId job) override {
+    return inner_.LatestMetrics(job);
+  }
+  absl::StatusOr<uint64_t> CountMetricSteps(core::JobId job, uint32_t step) override;
+  absl::StatusOr<std::vector<core::LogChunk>> ReadLog(core::JobId job, core::Epoch epoch,
+                                                      uint64_t offset,
+                                                      uint64_t max_bytes) override {
+    return inner_.ReadLog(job, epoch, offset, max_bytes);
+  }
+  absl::StatusOr<core::Epoch> NewestLogEpoch(core::JobId job) override {
+    return inner_.NewestLogEpoch(job);
+  }
+  absl::StatusOr<std::vector<core::WorkerRow>> ListWorkers() override {
+    return inner_.ListWorkers();
+  }
+  absl::StatusOr<core::Epoch> GetEpochFloor() override { return inner_.GetEpochFloor(); }
+
+ private:
+  core::ReadTransaction& inner_;
+  const Schedule& schedule_;
+  const PlantedBug bug_;
+};
+
+// Purpose: passes writes on and writes down those that the invariants are about; what a savepoint
+// undoes is forgotten. Planted bugs that change a write live here. Owner: SimStore, for one
+// transaction.
+class ObservedTransaction : public core::WriteTransaction {
+ public:
+  ObservedTransaction(core::WriteTransaction* inner, const Schedule* schedule, PlantedBug bug)
+      : inner_(*inner), reads_(&inner->read(), schedule, bug), bug_(bug) {}
+  const Changes& changes() const { return changes_; }
+
+  core::ReadTransaction& read() override { return reads_; }
+  absl::Status Savepoint(absl::FunctionRef<absl::Status()> body) override;
+  absl::StatusOr<core::SweepId> InsertSweep(const core::SweepRow& sweep,
+                                            absl::string_view spec_blob) override {
+    return inner_.InsertSweep(sweep, spec_blob);
+  }
+  absl::StatusOr<core::GroupId> InsertGroup(const core::GroupRow& group) override {
+    return inner_.InsertGroup(group);
+  }
+  absl::StatusOr<core::JobId> InsertJobs(core::SweepId sweep, core::GroupId group,
+                                         const std::vector<uint32_t>& seeds) override {
+    return inner_.InsertJobs(sweep, group, seeds);
+  }
+  absl::Status SetSweepPaused(core::SweepId id, bool paused) override {
+    return inner_.SetSweepPaused(id, paused);
+  }
+  absl::Status SetSweepFinished(core::SweepId id, int64_t finished_ms) override {
+    return inner_.SetSweepFinished(id, finished_ms);
+  }
+  absl::Status UpdateJob(const core::JobRow& before, const core::JobRow& after) override;
+  absl::Status InsertAttempt(const core::AttemptRow& attempt) override;
+  absl::Status UpdateAttempt(const core::AttemptRow& attempt) override;
+  absl::Status InsertEvent(core::JobId job, const core::JobEvent& event) override {
+    return inner_.InsertEvent(job, event);
+  }
+  absl::Status InsertMetricRow(core::JobId job, core::Epoch epoch,
+                               const core::MetricRow& row) override {
+    return inner_.InsertMetricRow(job, epoch, row);
+  }
+  absl::StatusOr<uint64_t> ArchiveMetrics(core::JobId job, uint32_t step) override;
+  absl::Status InsertCheckpoint(const core::Checkpoint& checkpoint, bool row_due) override;
+  absl::Status SetCheckpointState(core::JobId job, core::Epoch epoch, uint32_t step,
+                                  core::CheckpointState state) override;
+  absl::Status DeleteDroppedCheckpoints(core::JobId job) override {
+    return inner_.DeleteDroppedCheckpoints(job);
+  }
+  absl::Status AppendLog(core::JobId job, core::Epoch epoch, uint64_t offset,
+                         absl::string_view text) override {
+    return inner_.AppendLog(job, epoch, offset, text);
+  }
+  absl::Status TrimLog(core::JobId job, core::Epoch epoch, uint64_t offset) override {
+    return inner_.TrimLog(job, epoch, offset);
+  }
+  absl::Status PutWorker(const core::WorkerRow& worker) override {
+    return inner_.PutWorker(worker);
+  }
+  absl::Status SetEpochFloor(core::Epoch floor) override { return inner_.SetEpochFloor(floor); }
+  absl::Status DeleteWorker(const std::string& name) override { return inner_.DeleteWorker(name); }
+
+ private:
+  core::WriteTransaction& inner_;
+  ObservedReads reads_;
+  const PlantedBug bug_;
+  Changes changes_;
+};
+
+}  // namespace coppice::simulation
+
+#endif  // COPPICE_TESTS_SIMULATION_OBSERVED_TRANSACTION_H_

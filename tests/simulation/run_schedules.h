@@ -1,0 +1,38 @@
+// Runs many schedules and says what came of them.
+#ifndef COPPICE_TESTS_SIMULATION_RUN_SCHEDULES_H_
+#define COPPICE_TESTS_SIMULATION_RUN_SCHEDULES_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "tests/simulation/simulation.h"
+
+namespace coppice::simulation {
+
+// One schedule, its files on a memory disk where there is one.
+Outcome RunSchedule(uint64_t seed, PlantedBug bug = PlantedBug::kNone, bool trace = false);
+
+struct Summary {
+  uint64_t schedules = 0;
+  uint64_t broken = 0;
+  std::string first_broken;  // the first few: seed, what was violated, how to see it again
+  uint64_t jobs = 0;
+  uint64_t attempts = 0;
+  uint64_t events = 0;
+  absl::Duration simulated;
+  FaultCounts faults;
+
+  // Faults and how often each was done, for docs/reliability.md.
+  std::string Table() const;
+};
+
+// The seeds from `first` on.
+Summary RunSchedules(uint64_t first, uint64_t count, bool trace);
+
+// The first of `count` seeds from 1 on whose schedule shows the bug; nothing: none does.
+std::optional<uint64_t> FirstSeedThatFinds(PlantedBug bug, uint64_t count, std::string* what);
+
+}  // namespace coppice::simulation
+
+#endif  // COPPICE_TESTS_SIMULATION_RUN_SCHEDULES_H_

@@ -1,0 +1,168 @@
+#include "tests/simulation/sim_client.h"
+
+#include <utility>
+
+#include "common/base/files.h"
+#include "common/base/status_macros.h"
+#include "tests/simulation/sim_stream.h"
+
+namespace coppice::simulation {
+namespace {
+
+constexpr absl::Duration kCallTimeout = absl::Seconds(15);
+constexpr absl::Duration kPollSlack = absl::Seconds(10);
+constexpr absl::Duration kTransferTimeout = absl::Minutes(2);
+
+absl::Status WriteDownloaded(const std::string& file, const std::string& content) {
+  COPPICE_RETURN_IF_ERROR(MakeDirectories(file.substr(0, file.rfind('/'))));
+  return WriteFileAtomically(file, content);
+}
+
+}  // namespace
+
+template <typename Request, typename Response>
+void SimClient::Told(void (SimService::*method)(const Request&, Reply<Response>),
+                     const Request& request, Callback<Response> callback,
+                     std::function<void()> on_ok) {
+  network_.Call<Response>(
+      place_.machine, kCallTimeout,
+      [method, request](SimService& service, Reply<Response> reply) {
+        (service.*method)(request, std::move(reply));
+      },
+      [callback = std::move(callback), on_ok = std::move(on_ok),
+       life = life_](absl::StatusOr<Response> result) {
+        if (life.expired()) return;
+        if (result.ok() && on_ok) on_ok();
+        callback(std::move(result));
+      });
+}
+
+void SimClient::Register(const v1::RegisterRequest& request,
+                         Callback<v1::RegisterResponse> callback) {
+  Told(&SimService::Register, request, std::move(callback), nullptr);
+}
+
+void SimClient::AcquireLeases(const v1::AcquireLeasesRequest& request,
+                              Callback<v1::AcquireLeasesResponse> callback) {
+  using Response = v1::AcquireLeasesResponse;
+  auto acquire = std::make_shared<Acquire>();
+  auto answer = std::make_shared<Callback<Response>>(
+      [this, callback = std::move(callback),
+       life = life_](absl::StatusOr<Response> result) {
+        if (life.expired()) return;
+        if (result.ok()) ledger_.Granted(place_.process, *result);
+        callback(std::move(result));
+      });
+  const auto once = [answer](absl::StatusOr<Response> result) {
+    const Callback<Response> call = std::exchange(*answer, nullptr);
+    if (call) call(std::move(result));
+  };
+  acquire->give_up = [once] { once(absl::CancelledError("given up")); };
+  acquires_.push_back(acquire);
+  network_.Call<Response>(
+      place_.machine, absl::Milliseconds(request.wait_ms()) + kPollSlack,
+      [request, acquire](SimService& service, Reply<Response> reply) {
+        service.AcquireLeases(
+            request, [acquire] { return acquire->cancelled; }, std::move(reply));
+      },
+      [once, acquire](absl::StatusOr<Response> result) { once(std::move(result)); });
+}
+
+void SimClient::CancelAcquires() {
+  World& world = network_.world();
+  for (const auto& weak : std::exchange(acquires_, {})) {
+    const auto acquire = weak.lock();
+    if (acquire == nullptr) continue;
+    // The server learns of it later, if it does.
+    if (!network_.IsCut(place_.machine)) {
+      world.At(network_.Delay(), [acquire] { acquire->cancelled = true; });
+    }
+    world.For(life_, absl::ZeroDuration(), acquire->give_up);
+  }
+}
+
+void SimClient::Heartbeat(const v1::HeartbeatRequest& request,
+                          Callback<v1::HeartbeatResponse> callback) {
+  Told(&SimService::Heartbeat, request, std::move(callback), nullptr);
+}
+
+void SimClient::CommitCheckpoint(const v1::CommitCheckpointRequest& request,
+                                 Callback<v1::CommitCheckpointResponse> callback) {
+  Told(&SimService::CommitCheckpoint, request, std::move(callback),
+       [this, request] { ledger_.Committed(request); });
+}
+
+void SimClient::RejectCheckpoint(const v1::RejectCheckpointRequest& request,
+                                 Callback<v1::RejectCheckpointResponse> callback) {
+  Told(&SimService::RejectCheckpoint, request, std::move(callback), nullptr);
+}
+
+void SimClient::CompleteJob(const v1::CompleteJobRequest& request,
+                            Callback<v1::CompleteJobResponse> callback) {
+  Told(&SimService::CompleteJob, request, std::move(callback),
+       [this, request] { ledger_.Ended(request.lease(), "succeeded"); });
+}
+
+void SimClient::FailJob(const v1::FailJobRequest& request,
+                        Callback<v1::FailJobResponse> callback) {
+  Told(&SimService::FailJob, request, std::move(callback),
+       [this, request] { ledger_.Ended(request.lease(), "failed"); });
+}
+
+void SimClient::ReleaseLease(const v1::ReleaseLeaseRequest& request,
+                             Callback<v1::ReleaseLeaseResponse> callback) {
+  Told(&SimService::ReleaseLease, request, std::move(callback),
+       [this, request] {
+         ledger_.Ended(request.lease(), request.lost()                        ? "expired"
+                                        : request.out_of_memory_width() > 0 ? "released"
+                                                                            : "preempted");
+       });
+}
+
+void SimClient::UploadCheckpoint(const v1::CommitCheckpointRequest& header, const std::string& file,
+                                 Callback<v1::UploadCheckpointResponse> callback) {
+  using Response = v1::UploadCheckpointResponse;
+  const auto content = ReadFile(file);
+  const bool whole = content.ok() && content->size() == header.bytes();
+  network_.Call<Response>(
+      place_.machine, kTransferTimeout,
+      [header, whole, content = content.value_or("")](SimService& service, Reply<Response> reply) {
+        if (!whole) return reply(absl::DataLossError("the local file cannot be read"));
+        service.UploadCheckpoint(header, content, std::move(reply));
+      },
+      [this, header, callback = std::move(callback),
+       life = life_](absl::StatusOr<Response> result) {
+        if (life.expired()) return;
+        if (result.ok()) ledger_.Committed(header);
+        callback(std::move(result));
+      });
+}
+
+void SimClient::DownloadCheckpoint(const v1::DownloadCheckpointRequest& request, uint64_t,
+                                   const std::string& file,
+                                   std::function<void(absl::Status)> callback) {
+  network_.Call<std::string>(
+      place_.machine, kTransferTimeout,
+      [request](SimService& service, Reply<std::string> reply) {
+        service.DownloadCheckpoint(request, std::move(reply));
+      },
+      [on_disk = place_.on_disk, file, callback = std::move(callback),
+       life = life_](const absl::StatusOr<std::string>& content) {
+        if (life.expired()) return;
+        if (!content.ok()) return callback(content.status());
+        const absl::Status written = on_disk([&] { return WriteDownloaded(file, *content); });
+        callback(written.ok() ? written : absl::FailedPreconditionError(written.message()));
+      });
+}
+
+std::unique_ptr<worker::ReportStream> SimClient::OpenReports(
+    std::function<void(v1::StreamMetricsResponse)> on_answer,
+    std::function<void(absl::Status)> on_end) {
+  auto stream = std::make_unique<SimStream>(
+      &network_, &ledger_, place_.machine, life_, std::move(on_answer), std::move(on_end));
+  stream->set_takes_sent_for_acknowledged(bug_ == PlantedBug::kSpoolDroppedBeforeAck ||
+                                          bug_ == PlantedBug::kCheckpointWithoutRows);
+  return stream;
+}
+
+}  // namespace coppice::simulation

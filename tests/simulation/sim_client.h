@@ -1,0 +1,75 @@
+#ifndef COPPICE_TESTS_SIMULATION_SIM_CLIENT_H_
+#define COPPICE_TESTS_SIMULATION_SIM_CLIENT_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tests/simulation/ledger.h"
+#include "tests/simulation/network.h"
+#include "tests/simulation/planted_bugs.h"
+#include "worker/daemon/coordinator_client.h"
+
+namespace coppice::simulation {
+
+// Purpose: the worker's view of WorkerService over the simulated network, with the deadlines of the
+// real client. Tells the ledger what the worker was told. Owner: a WorkerProcess.
+class SimClient : public worker::CoordinatorClient {
+ public:
+  struct Place {
+    std::string machine;  // whose line may be cut
+    std::string process;  // for the ledger
+    // Runs what writes to this machine's disk.
+    std::function<absl::Status(const std::function<absl::Status()>&)> on_disk;
+  };
+  SimClient(Network* network, Ledger* ledger, const LifeRef& life, Place place, PlantedBug bug)
+      : network_(*network), ledger_(*ledger), life_(life), place_(std::move(place)), bug_(bug) {}
+
+  void Register(const v1::RegisterRequest& request,
+                Callback<v1::RegisterResponse> callback) override;
+  void AcquireLeases(const v1::AcquireLeasesRequest& request,
+                     Callback<v1::AcquireLeasesResponse> callback) override;
+  void CancelAcquires() override;
+  void Heartbeat(const v1::HeartbeatRequest& request,
+                 Callback<v1::HeartbeatResponse> callback) override;
+  void CommitCheckpoint(const v1::CommitCheckpointRequest& request,
+                        Callback<v1::CommitCheckpointResponse> callback) override;
+  void RejectCheckpoint(const v1::RejectCheckpointRequest& request,
+                        Callback<v1::RejectCheckpointResponse> callback) override;
+  void CompleteJob(const v1::CompleteJobRequest& request,
+                   Callback<v1::CompleteJobResponse> callback) override;
+  void FailJob(const v1::FailJobRequest& request, Callback<v1::FailJobResponse> callback) override;
+  void ReleaseLease(const v1::ReleaseLeaseRequest& request,
+                    Callback<v1::ReleaseLeaseResponse> callback) override;
+  void UploadCheckpoint(const v1::CommitCheckpointRequest& header, const std::string& file,
+                        Callback<v1::UploadCheckpointResponse> callback) override;
+  void DownloadCheckpoint(const v1::DownloadCheckpointRequest& request, uint64_t bytes,
+                          const std::string& file,
+                          std::function<void(absl::Status)> callback) override;
+  std::unique_ptr<worker::ReportStream> OpenReports(
+      std::function<void(v1::StreamMetricsResponse)> on_answer,
+      std::function<void(absl::Status)> on_end) override;
+  std::string Explain(const absl::Status& status) const override { return status.ToString(); }
+
+ private:
+  struct Acquire {
+    bool cancelled = false;
+    std::function<void()> give_up;
+  };
+  // A call whose OK is written down before the worker hears of it.
+  template <typename Request, typename Response>
+  void Told(void (SimService::*method)(const Request&, Reply<Response>), const Request& request,
+            Callback<Response> callback, std::function<void()> on_ok);
+
+  Network& network_;
+  Ledger& ledger_;
+  const LifeRef life_;
+  const Place place_;
+  const PlantedBug bug_;
+  std::vector<std::weak_ptr<Acquire>> acquires_;
+};
+
+}  // namespace coppice::simulation
+
+#endif  // COPPICE_TESTS_SIMULATION_SIM_CLIENT_H_

@@ -1,0 +1,102 @@
+#ifndef COPPICE_TESTS_SIMULATION_SIM_SERVICE_H_
+#define COPPICE_TESTS_SIMULATION_SIM_SERVICE_H_
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "coordinator/core/coordinator.h"
+#include "coordinator/service/checkpoint_files.h"
+#include "coppice/v1/coordinator.pb.h"
+#include "tests/simulation/world.h"
+
+namespace coppice::simulation {
+
+template <typename Response>
+using Reply = std::function<void(absl::StatusOr<Response>)>;
+
+// Purpose: the server's end of a report stream, as service/metrics_stream.h has it: while one batch
+// is being committed the next is collected. Owner: who holds it; the service does not.
+class ServerStream : public std::enable_shared_from_this<ServerStream> {
+ public:
+  using OnAnswer = std::function<void(const v1::StreamMetricsResponse&)>;
+  // A planted bug: stores a record whose lease is over; false when it cannot.
+  using AcceptStale = std::function<bool(const core::Record&)>;
+  ServerStream(core::Coordinator* core, AcceptStale accept_stale, OnAnswer on_answer,
+               std::function<void(absl::Status)> on_end)
+      : core_(*core),
+        accept_stale_(std::move(accept_stale)),
+        on_answer_(std::move(on_answer)),
+        on_end_(std::move(on_end)) {}
+
+  void Receive(v1::StreamMetricsRequest message);
+  // The worker has gone.
+  void Stop() { ended_ = true; }
+
+ private:
+  void Append();
+  void OnAppended(const std::vector<core::Record>& batch,
+                  absl::StatusOr<std::vector<core::RecordAck>> acks);
+  void End(const absl::Status& status);
+
+  core::Coordinator& core_;
+  const AcceptStale accept_stale_;
+  const OnAnswer on_answer_;
+  const std::function<void(absl::Status)> on_end_;
+  std::string worker_id_;
+  std::vector<core::Record> pending_;
+  bool appending_ = false;
+  bool ended_ = false;
+};
+
+// Purpose: WorkerService without gRPC: each call goes through the same conversion in both
+// directions, and uploads through the same files, as in coordinator/service. Owner: a
+// CoordinatorProcess. One thread. `life` is that process's.
+class SimService {
+ public:
+  SimService(World* world, const LifeRef& life, core::Coordinator* core, std::string root)
+      : world_(*world), life_(life), core_(*core), files_(std::move(root)) {}
+
+  void Register(const v1::RegisterRequest& request, Reply<v1::RegisterResponse> reply);
+  void AcquireLeases(const v1::AcquireLeasesRequest& request, std::function<bool()> cancelled,
+                     Reply<v1::AcquireLeasesResponse> reply);
+  void Heartbeat(const v1::HeartbeatRequest& request, Reply<v1::HeartbeatResponse> reply);
+  void CommitCheckpoint(const v1::CommitCheckpointRequest& request,
+                        Reply<v1::CommitCheckpointResponse> reply);
+  void RejectCheckpoint(const v1::RejectCheckpointRequest& request,
+                        Reply<v1::RejectCheckpointResponse> reply);
+  void CompleteJob(const v1::CompleteJobRequest& request, Reply<v1::CompleteJobResponse> reply);
+  void FailJob(const v1::FailJobRequest& request, Reply<v1::FailJobResponse> reply);
+  void ReleaseLease(const v1::ReleaseLeaseRequest& request, Reply<v1::ReleaseLeaseResponse> reply);
+  void UploadCheckpoint(const v1::CommitCheckpointRequest& header, std::string content,
+                        Reply<v1::UploadCheckpointResponse> reply);
+  // Replies with the file's content.
+  void DownloadCheckpoint(const v1::DownloadCheckpointRequest& request, Reply<std::string> reply);
+  std::shared_ptr<ServerStream> OpenStream(ServerStream::OnAnswer on_answer,
+                                           std::function<void(absl::Status)> on_end) {
+    return std::make_shared<ServerStream>(&core_, accept_stale_, std::move(on_answer),
+                                          std::move(on_end));
+  }
+
+  core::Coordinator& core() { return core_; }
+  void set_disk_full(bool full) { disk_full_ = full; }
+  void set_accept_stale(ServerStream::AcceptStale accept) { accept_stale_ = std::move(accept); }
+
+ private:
+  void Store(const core::CheckpointCommit& commit, const std::string& content,
+             const Reply<v1::UploadCheckpointResponse>& reply);
+
+  World& world_;
+  const LifeRef life_;
+  core::Coordinator& core_;
+  service::CheckpointFiles files_;
+  bool disk_full_ = false;
+  ServerStream::AcceptStale accept_stale_;
+};
+
+}  // namespace coppice::simulation
+
+#endif  // COPPICE_TESTS_SIMULATION_SIM_SERVICE_H_

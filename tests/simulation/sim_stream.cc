@@ -1,0 +1,155 @@
+#include "tests/simulation/sim_stream.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace coppice::simulation {
+
+struct SimStream::State : InFlight, std::enable_shared_from_this<State> {
+  State(Network* network, Ledger* ledger, std::string machine, const LifeRef& life)
+      : network(*network), ledger(*ledger), machine(std::move(machine)), life(life) {}
+
+  World& world() { return network.world(); }
+  // When a message that leaves now arrives: behind those before it.
+  absl::Duration InOrder(absl::Duration& last) {
+    last = std::max(world().now() + network.Delay(), last + absl::Microseconds(1));
+    return last - world().now();
+  }
+  bool Fails() {
+    return network.IsCut(machine) || world().random().Chance(network.rates().stream_broken);
+  }
+
+  void ToServer(const v1::StreamMetricsRequest& message) {
+    if (up_dead) return;
+    if (network.IsCut(machine) && !broken) Break();
+    if (up_dead) return;
+    if (server == nullptr && network.server() != nullptr && !server_gone) {
+      // Weak: this end holds the other.
+      const auto to_self = [weak = weak_from_this()](auto method, const auto& what) {
+        const auto self = weak.lock();
+        if (self != nullptr) (self.get()->*method)(what);
+      };
+      server = network.server()->OpenStream(
+          [to_self](const v1::StreamMetricsResponse& answer) { to_self(&State::ToClient, answer); },
+          [to_self](const absl::Status& status) { to_self(&State::EndFromServer, status); });
+    }
+    if (server == nullptr) return Break();
+    server->Receive(message);
+  }
+
+  void ToClient(const v1::StreamMetricsResponse& answer) {
+    if (down_dead) return;
+    if (Fails()) return Break();
+    world().At(InOrder(last_down), [self = shared_from_this(), answer] {
+      if (self->down_dead || self->life.expired()) return;
+      self->ledger.Acknowledged(answer);
+      self->on_answer(answer);
+    });
+  }
+
+  void EndFromServer(const absl::Status& status) {
+    if (down_dead) return;
+    world().At(InOrder(last_down), [self = shared_from_this(), status] {
+      if (!self->down_dead) self->EndAtClient(status);
+    });
+  }
+
+  void EndAtClient(const absl::Status& status) {
+    down_dead = true;
+    if (ended || life.expired()) return;
+    ended = true;
+    on_end(status);
+  }
+
+  // The line is gone: answers are lost, each end notices some time.
+  void Break() {
+    if (std::exchange(broken, true)) return;
+    world().Did(Fault::kStreamBroken);
+    down_dead = true;
+    up_dead = world().random().Chance(0.5);
+    const auto self = shared_from_this();
+    world().At(world().random().Time(absl::ZeroDuration(), absl::Seconds(20)), [self] {
+      self->EndAtClient(absl::UnavailableError("the stream broke"));
+    });
+    StopServer(absl::Seconds(30));
+  }
+
+  void StopServer(absl::Duration within) {
+    world().At(world().random().Time(absl::ZeroDuration(), within), [self = shared_from_this()] {
+      self->up_dead = true;
+      if (self->server != nullptr) self->server->Stop();
+      self->server = nullptr;
+      self->server_gone = true;
+    });
+  }
+
+  void OnServerGone() override {
+    if (server == nullptr) return;
+    server->Stop();
+    server = nullptr;
+    server_gone = true;
+    up_dead = true;
+    down_dead = true;
+    world().At(world().random().Time(absl::ZeroDuration(), absl::Seconds(3)),
+               [self = shared_from_this()] {
+                 self->EndAtClient(absl::UnavailableError("the coordinator has gone"));
+               });
+  }
+
+  Network& network;
+  Ledger& ledger;
+  const std::string machine;
+  const LifeRef life;
+  OnAnswer on_answer;
+  OnEnd on_end;
+  std::shared_ptr<ServerStream> server;
+  absl::Duration last_up = absl::ZeroDuration();
+  absl::Duration last_down = absl::ZeroDuration();
+  bool broken = false;
+  bool up_dead = false;      // nothing more arrives at the server
+  bool down_dead = false;    // nothing more arrives at the worker
+  bool server_gone = false;
+  bool ended = false;
+  bool acknowledges_itself = false;
+};
+
+SimStream::SimStream(Network* network, Ledger* ledger, std::string machine, const LifeRef& life,
+                     OnAnswer on_answer, OnEnd on_end)
+    : state_(std::make_shared<State>(network, ledger, std::move(machine), life)) {
+  state_->on_answer = std::move(on_answer);
+  state_->on_end = std::move(on_end);
+  network->Watch(state_);
+}
+
+SimStream::~SimStream() {
+  state_->down_dead = true;
+  state_->ended = true;
+  state_->on_answer = nullptr;
+  state_->on_end = nullptr;
+  if (state_->world().random().Chance(0.5)) state_->up_dead = true;
+  state_->StopServer(absl::Seconds(10));
+}
+
+void SimStream::set_takes_sent_for_acknowledged(bool value) {
+  state_->acknowledges_itself = value;
+}
+
+void SimStream::Send(const v1::StreamMetricsRequest& message) {
+  state_->ledger.Sent(message);
+  if (state_->acknowledges_itself) {
+    v1::StreamMetricsResponse answer;
+    *answer.mutable_lease() = message.lease();
+    answer.set_sequence(message.sequence());
+    state_->world().At(absl::ZeroDuration(), [state = state_, answer] {
+      if (state->life.expired() || !state->on_answer) return;
+      state->ledger.Acknowledged(answer);
+      state->on_answer(answer);
+    });
+  }
+  if (state_->broken || state_->up_dead) return;
+  if (state_->Fails()) return state_->Break();
+  state_->world().At(state_->InOrder(state_->last_up),
+                     [state = state_, message] { state->ToServer(message); });
+}
+
+}  // namespace coppice::simulation

@@ -1,0 +1,37 @@
+#ifndef COPPICE_TESTS_SIMULATION_SIM_STREAM_H_
+#define COPPICE_TESTS_SIMULATION_SIM_STREAM_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "tests/simulation/ledger.h"
+#include "tests/simulation/network.h"
+#include "worker/daemon/coordinator_client.h"
+
+namespace coppice::simulation {
+
+// Purpose: the worker's end of a report stream. In both directions messages keep their order until
+// the stream breaks; then what is on its way to the server may still arrive, long after the worker
+// has opened another stream. Owner: the agent's pump; what is in flight outlives it.
+class SimStream : public worker::ReportStream {
+ public:
+  using OnAnswer = std::function<void(v1::StreamMetricsResponse)>;
+  using OnEnd = std::function<void(absl::Status)>;
+  SimStream(Network* network, Ledger* ledger, std::string machine, const LifeRef& life,
+            OnAnswer on_answer, OnEnd on_end);
+  ~SimStream() override;
+
+  void Send(const v1::StreamMetricsRequest& message) override;
+
+  // A planted bug: the worker is told that a message is durable as soon as it has sent it.
+  void set_takes_sent_for_acknowledged(bool value);
+
+ private:
+  struct State;
+  const std::shared_ptr<State> state_;
+};
+
+}  // namespace coppice::simulation
+
+#endif  // COPPICE_TESTS_SIMULATION_SIM_STREAM_H_

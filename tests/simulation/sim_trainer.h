@@ -1,0 +1,122 @@
+#ifndef COPPICE_TESTS_SIMULATION_SIM_TRAINER_H_
+#define COPPICE_TESTS_SIMULATION_SIM_TRAINER_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "tests/simulation/ledger.h"
+#include "tests/simulation/schedule.h"
+#include "tests/simulation/world.h"
+#include "worker/daemon/process_launcher.h"
+
+namespace coppice::simulation {
+
+// What trainers on one machine share. Outlives them.
+struct TrainerHost {
+  World* world = nullptr;
+  Ledger* ledger = nullptr;
+  const Schedule* schedule = nullptr;
+  const bool* healed = nullptr;     // nothing goes wrong any more
+  const bool* disk_full = nullptr;  // of the machine
+};
+
+// Purpose: a trainer as docs/trainer-protocol.md has it, without the training: a step advances a
+// chain that depends on seed and step alone, a checkpoint is a real file that holds the chain's
+// state. It fails as the schedule says. Owner: SimLauncher and who has the Process; events of a
+// process that has ended do not happen, but what it wrote into its pipe is still read.
+class SimTrainer : public std::enable_shared_from_this<SimTrainer> {
+ public:
+  SimTrainer(const TrainerHost& host, worker::ProcessCommand command,
+             worker::ProcessCallbacks callbacks)
+      : host_(host), command_(std::move(command)), callbacks_(std::move(callbacks)) {}
+
+  void Start();
+  void Signal(int signal);
+  void ReadMore();
+  // Its daemon has died; nobody reads it and it will be killed before long.
+  void Orphan();
+  bool alive() const { return life_ != nullptr; }
+
+ private:
+  struct Member {
+    GridPoint point;
+    LeaseKey lease;
+    std::string folder;
+    std::string resume;
+    uint32_t step = 0;
+    uint64_t state = 0;
+    uint32_t reported = 0;           // the last step whose row was printed
+    int64_t checkpoint_step = -1;    // of the newest file, also of the one resumed from
+    bool evaluating = false;
+    bool ended = false;
+  };
+
+  Random& random() { return host_.world->random(); }
+  void Begin();
+  absl::Status ReadSpec();
+  absl::Status Load(Member& member);
+  void Tick();
+  void ScheduleTick();
+  void Advance(Member& member);
+  void AfterStep(Member& member);
+  void Report(Member& member);
+  // False: it failed, and the member with it.
+  bool WriteCheckpoint(Member& member);
+  absl::Status WriteFile(const Member& member, const std::string& path);
+  bool CheckpointDue(const Member& member) const;
+  void Fail(Member& member, const std::string& kind, const std::string& message);
+  void PreemptAll();
+  bool AnyActive() const;
+
+  void Misbehave();
+  void Crash();
+  void CrashInCheckpoint();
+  void RunOutOfMemory();
+  void BlameAll();
+
+  void Say(const std::string& line);
+  void SayMembers(const std::string& event, const std::string& rest);
+  void Pump();
+  void Exit(int code, int signal);
+
+  const TrainerHost host_;
+  const worker::ProcessCommand command_;
+  const worker::ProcessCallbacks callbacks_;
+  Life life_ = NewLife();
+  std::vector<Member> members_;
+  std::string run_;
+  uint32_t steps_ = 0;
+  uint32_t report_every_ = 0;
+  uint32_t checkpoint_every_ = 0;
+  bool terminate_ = false;
+  bool orphan_ = false;
+  bool any_failed_ = false;
+  absl::Duration hangs_until_ = absl::ZeroDuration();
+  // The pipe: what was written and not read.
+  std::string written_;
+  bool handed_out_ = false;
+  bool exited_ = false;
+  worker::ProcessExit exit_;
+};
+
+// Purpose: starts SimTrainers. Owner: a Machine; it outlives the daemons that run there.
+class SimLauncher : public worker::ProcessLauncher {
+ public:
+  explicit SimLauncher(const TrainerHost& host) : host_(host) {}
+  std::unique_ptr<worker::Process> Start(worker::ProcessCommand command,
+                                         worker::ProcessCallbacks callbacks) override;
+  // The daemon has died.
+  void OrphanAll();
+
+ private:
+  const TrainerHost host_;
+  std::vector<std::shared_ptr<SimTrainer>> trainers_;
+};
+
+}  // namespace coppice::simulation
+
+#endif  // COPPICE_TESTS_SIMULATION_SIM_TRAINER_H_

@@ -1,0 +1,176 @@
+#include "tests/simulation/simulation.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/files.h"
+#include "coordinator/core/lifecycle.h"
+#include "coordinator/service/convert.h"
+#include "coordinator/store/sqlite_store.h"
+
+namespace coppice::simulation {
+namespace {
+
+// With nothing going wrong any more a sweep of a few jobs of a minute or so ends within this.
+constexpr absl::Duration kStarved = absl::Minutes(40);
+constexpr absl::Duration kCheckEvery = absl::Seconds(20);
+
+}  // namespace
+
+Simulation::Simulation(const Options& options)
+    : options_(options),
+      world_(options.seed, options.trace),
+      schedule_(DrawSchedule(world_.random())),
+      root_(options.folder + "/checkpoints"),
+      network_(&world_, schedule_.rates),
+      ledger_(&world_) {
+  std::filesystem::create_directories(root_);
+  auto store = store::OpenSqliteStore({":memory:", 1, 0});
+  if (!store.ok()) {
+    world_.Violation(store.status().ToString());
+    return;
+  }
+  store_ = *std::move(store);
+  WriteFileAtomically(JoinPath(root_, worker::kStoreIdFile), store_->store_id()).IgnoreError();
+  invariants_ =
+      std::make_unique<Invariants>(&world_, &ledger_, store_.get(), &schedule_, root_);
+}
+
+Simulation::~Simulation() {
+  // Agents first: they hold what a coordinator's answers would reach.
+  for (const auto& process : processes_) process->Kill();
+  std::error_code ignored;
+  std::filesystem::remove_all(options_.folder, ignored);
+}
+
+Outcome Simulation::Run() {
+  StartCoordinator();
+  Supervise();
+  Submit();
+  for (const WorkerShape& shape : schedule_.workers) AddWorker(shape);
+  for (const auto& [at, what] : schedule_.disturbances) {
+    world_.At(at, [this, what = what] { Disturb(what); });
+  }
+  while (world_.now() < schedule_.faults_end) {
+    world_.RunFor(kCheckEvery);
+    CheckNow();
+  }
+  Finish();
+  Outcome outcome;
+  outcome.violations = world_.violations();
+  outcome.trace_digest = world_.digest();
+  outcome.state_digest = invariants_->StateDigest();
+  outcome.events = world_.events();
+  outcome.duration = world_.now();
+  outcome.faults = world_.faults();
+  for (const core::JobRow& job : invariants_->Jobs()) {
+    ++outcome.jobs;
+    outcome.attempts += job.attempts;
+  }
+  return outcome;
+}
+
+void Simulation::CheckNow() { invariants_->CheckJobs(); }
+
+template <typename T>
+void Simulation::Insist(
+    const std::function<void(core::Coordinator&, core::Coordinator::Done<T>)>& command) {
+  for (int tries = 0; tries < 200; ++tries) {
+    const auto answer = std::make_shared<std::optional<absl::Status>>();
+    if (coordinators_.back()->alive()) {
+      command(coordinators_.back()->core(),
+              [answer](const absl::StatusOr<T>& result) { *answer = result.status(); });
+    }
+    world_.RunFor(absl::Milliseconds(500));
+    if (answer->has_value() && ((*answer)->ok() || absl::IsNotFound(**answer))) return;
+  }
+  world_.Violation("a client's command is never answered with OK");
+}
+
+void Simulation::Submit() {
+  const auto spec = service::SweepSpecFromProto(schedule_.spec);
+  if (!spec.ok()) return world_.Violation(spec.status().ToString());
+  world_.Trace("submitting ", schedule_.spec.ShortDebugString());
+  Insist<core::SubmitResult>(
+      [&](core::Coordinator& core, auto done) { core.SubmitSweep(*spec, 0, std::move(done)); });
+}
+
+void Simulation::Finish() {
+  world_.Trace("from now on nothing goes wrong");
+  healed_ = true;
+  network_.Heal();
+  coordinators_.back()->store().Heal();
+  if (coordinators_.back()->alive()) coordinators_.back()->service().set_disk_full(false);
+  for (const auto& machine : machines_) machine->disk_full = false;
+  Insist<core::SweepSummary>([&](core::Coordinator& core, auto done) {
+    core.SetPaused(schedule_.spec.name(), false, std::move(done));
+  });
+  for (const Seat& seat : seats_) {
+    Insist<core::Worker>([&](core::Coordinator& core, auto done) {
+      core.DrainWorker(seat.worker, false, /*undo=*/true, std::move(done));
+    });
+  }
+  if (!WaitForJobs()) return invariants_->CheckEnd();
+  RetryWhatFailed();
+  StopWorkers();
+  invariants_->CheckEnd();
+}
+
+bool Simulation::WaitForJobs() {
+  const absl::Duration until = world_.now() + kStarved;
+  for (;;) {
+    const std::vector<core::JobRow> jobs = invariants_->Jobs();
+    if (std::none_of(jobs.begin(), jobs.end(),
+                     [](const auto& job) { return core::IsOpen(job.state); })) {
+      return !jobs.empty();
+    }
+    if (world_.now() > until) return false;
+    world_.RunFor(absl::Seconds(5));
+  }
+}
+
+// What failed for good or was cancelled: tried once more, everything succeeds that can.
+void Simulation::RetryWhatFailed() {
+  const auto needs_retry = [this](const core::JobRow& job) {
+    return job.state != core::JobState::kSucceeded &&
+           !schedule_.diverges.contains(invariants_->PointOf(job));
+  };
+  core::JobFilter filter;
+  for (const core::JobRow& job : invariants_->Jobs()) {
+    if (needs_retry(job)) filter.job_ids.push_back(job.id);
+  }
+  if (filter.job_ids.empty()) return;
+  invariants_->CheckEnd();
+  world_.Trace("retrying ", filter.job_ids.size(), " jobs");
+  Insist<uint64_t>(
+      [&](core::Coordinator& core, auto done) { core.RetryJobs(filter, std::move(done)); });
+  WaitForJobs();
+  for (const core::JobRow& job : invariants_->Jobs()) {
+    if (!needs_retry(job)) continue;
+    world_.Violation(absl::StrCat("job ", job.id, " does not succeed where nothing goes wrong: ",
+                                  core::StateName(job.state), ", ", job.reason));
+  }
+}
+
+void Simulation::StopWorkers() {
+  closing_ = true;
+  world_.RunFor(schedule_.heartbeat * 2);
+  for (const Seat& seat : seats_) {
+    if (seat.process->alive()) seat.process->Stop("the sweep is done");
+  }
+  world_.RunFor(absl::Seconds(40));
+  for (const Seat& seat : seats_) {
+    if (seat.process->alive()) {
+      world_.Violation(absl::StrCat(seat.worker, " does not stop"));
+    }
+    const auto left = ListDirectory(seat.machine->spool());
+    for (const std::string& file : *left) {
+      world_.Violation(absl::StrCat(seat.worker, " leaves ", file, " in its spool"));
+    }
+  }
+}
+
+}  // namespace coppice::simulation

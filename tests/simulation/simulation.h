@@ -1,0 +1,107 @@
+#ifndef COPPICE_TESTS_SIMULATION_SIMULATION_H_
+#define COPPICE_TESTS_SIMULATION_SIMULATION_H_
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tests/simulation/invariants.h"
+#include "tests/simulation/sim_coordinator.h"
+#include "tests/simulation/sim_worker.h"
+
+namespace coppice::simulation {
+
+struct Options {
+  uint64_t seed = 1;
+  PlantedBug bug = PlantedBug::kNone;
+  bool trace = false;
+  std::string folder;  // a place for the files of this schedule, removed afterwards
+};
+
+struct Outcome {
+  std::vector<std::string> violations;  // empty: every invariant held
+  uint64_t trace_digest = 0;            // of everything that happened, in order
+  uint64_t state_digest = 0;            // of what is stored at the end
+  uint64_t events = 0;
+  absl::Duration duration;  // simulated
+  uint64_t jobs = 0;
+  uint64_t attempts = 0;
+  FaultCounts faults;
+};
+
+// Purpose: one schedule from its seed: a real coordinator core, real worker agents, a sweep; faults
+// for a while; then nothing goes wrong any more and the sweep has to end. Not thread-safe; everything
+// happens on the caller's thread.
+class Simulation {
+ public:
+  explicit Simulation(const Options& options);
+  ~Simulation();
+  Outcome Run();
+
+ private:
+  // A worker by name, wherever it runs now.
+  struct Seat {
+    std::string worker;
+    Machine* machine = nullptr;
+    WorkerProcess* process = nullptr;
+    bool starting = false;
+  };
+
+  // -- simulation.cc
+  void Submit();
+  void Finish();
+  // Until every job has ended; false: not within the bound.
+  bool WaitForJobs();
+  void RetryWhatFailed();
+  void StopWorkers();
+  // A client's command, until it is answered with OK.
+  template <typename T>
+  void Insist(const std::function<void(core::Coordinator&, core::Coordinator::Done<T>)>& command);
+  void CheckNow();
+
+  // -- fleet.cc: processes and who starts them again
+  void StartCoordinator();
+  void AddWorker(const WorkerShape& shape);
+  Machine* AddMachine(const WorkerShape& shape);
+  WorkerProcess* StartWorker(const std::string& worker, Machine* machine);
+  void Supervise();
+  void StartTwin(Seat* seat);
+  Seat* AnyLiveSeat();
+
+  // -- disturbances.cc
+  void Disturb(Disturbance what);
+  void CutOff();
+  void StopOrKill(Disturbance what);
+  void FillDatabaseDisk();
+  void FillWorkerDisk();
+  void DamageCheckpoint(int tries);
+  void MoveClock(bool wall);
+  void Command(Disturbance what);
+  void Pause();
+  void CancelOne();
+  void RetryAll();
+  void Drain();
+
+  const Options options_;
+  World world_;
+  const Schedule schedule_;
+  bool healed_ = false;
+  bool closing_ = false;  // workers that end are not started again
+  std::unique_ptr<core::Store> store_;
+  std::string root_;
+  Network network_;
+  Ledger ledger_;
+  std::unique_ptr<Invariants> invariants_;
+  std::vector<std::unique_ptr<CoordinatorProcess>> coordinators_;  // the last is the present one
+  bool coordinator_starting_ = false;
+  std::vector<std::unique_ptr<Machine>> machines_;
+  std::vector<std::unique_ptr<WorkerProcess>> processes_;
+  std::vector<Seat> seats_;
+};
+
+}  // namespace coppice::simulation
+
+#endif  // COPPICE_TESTS_SIMULATION_SIMULATION_H_

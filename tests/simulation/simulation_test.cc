@@ -1,0 +1,62 @@
+// simulation_test [--schedules N] [--seed S] [--trace]: N schedules from seed S on; --trace prints
+// what happens in each.
+#include <gtest/gtest.h>
+#include <spdlog/spdlog.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+
+#include "absl/strings/numbers.h"
+#include "tests/simulation/run_schedules.h"
+
+namespace coppice::simulation {
+namespace {
+
+uint64_t schedules = 100;
+uint64_t first_seed = 1;
+bool trace = false;
+
+TEST(Simulation, NothingIsLostWhateverFails) {
+  const Summary summary = RunSchedules(first_seed, schedules, trace);
+  std::printf("%s", summary.Table().c_str());
+  EXPECT_EQ(summary.broken, 0u) << summary.first_broken;
+}
+
+TEST(Simulation, ASeedAlwaysGivesTheSameRun) {
+  for (uint64_t seed = first_seed; seed < first_seed + 10; ++seed) {
+    const Outcome one = RunSchedule(seed);
+    const Outcome two = RunSchedule(seed);
+    EXPECT_EQ(one.trace_digest, two.trace_digest) << "seed " << seed;
+    EXPECT_EQ(one.state_digest, two.state_digest) << "seed " << seed;
+    EXPECT_EQ(one.events, two.events) << "seed " << seed;
+  }
+}
+
+TEST(Simulation, AnotherSeedGivesAnotherRun) {
+  EXPECT_NE(RunSchedule(1).trace_digest, RunSchedule(2).trace_digest);
+}
+
+bool ReadFlags(int argc, char** argv) {
+  for (int i = 1; i < argc; ++i) {
+    const std::string flag = argv[i];
+    uint64_t* number = flag == "--schedules" ? &schedules : flag == "--seed" ? &first_seed : nullptr;
+    if (flag == "--trace") {
+      trace = true;
+    } else if (number == nullptr || i + 1 == argc || !absl::SimpleAtoi(argv[++i], number)) {
+      std::fprintf(stderr, "usage: %s [--schedules N] [--seed S] [--trace]\n", argv[0]);
+      return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace
+}  // namespace coppice::simulation
+
+int main(int argc, char** argv) {
+  ::testing::InitGoogleTest(&argc, argv);
+  if (!coppice::simulation::ReadFlags(argc, argv)) return 2;
+  spdlog::set_level(spdlog::level::off);
+  return RUN_ALL_TESTS();
+}
