@@ -1,5 +1,6 @@
 #include "common/rpc/credentials.h"
 
+#include <grpcpp/security/credentials.h>
 #include <sys/stat.h>
 
 #include <algorithm>

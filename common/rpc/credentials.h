@@ -2,12 +2,14 @@
 #ifndef COPPICE_COMMON_RPC_CREDENTIALS_H_
 #define COPPICE_COMMON_RPC_CREDENTIALS_H_
 
-#include <grpcpp/security/credentials.h>
-
 #include <memory>
 #include <string>
 
 #include "absl/status/statusor.h"
+
+namespace grpc {
+class ChannelCredentials;
+}
 
 namespace coppice::rpc {
 
