@@ -187,8 +187,8 @@ absl::Status Serve(const Flags& flags, const core::CoordinatorOptions& options,
   collector.Start();
   spdlog::info("serving on {} ({}, {}); version {}, data in {}, checkpoints in {}, store {}",
                server->address(), security.server.tls() ? "TLS" : "no TLS",
-               security.tokens != nullptr ? "tokens" : "no tokens", COPPICE_VERSION, flags.data_dir, options.checkpoint_root,
-               store->store_id());
+               security.tokens != nullptr ? "tokens" : "no tokens", COPPICE_VERSION, flags.data_dir,
+               options.checkpoint_root, store->store_id());
   WaitForSignal(signals, security.tokens.get());
   if (!flags.port_file.empty()) RemoveFile(flags.port_file).IgnoreError();
   server->CloseStreams();

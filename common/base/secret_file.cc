@@ -56,8 +56,8 @@ absl::Status WriteDurably(int fd, const std::string& path, absl::string_view con
 template <typename Publish>
 absl::Status Write(const std::string& path, absl::string_view content, const Publish& publish) {
   const std::string temporary = absl::StrCat(path, ".tmp-", RandomId());
-  const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
-                        kOwnerOnly);
+  const int fd =
+      ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, kOwnerOnly);
   if (fd < 0) return ErrnoToStatus(errno, absl::StrCat("cannot create ", temporary));
   const absl::Cleanup remove = [&] { ::unlink(temporary.c_str()); };
   const absl::Status written = WriteDurably(fd, temporary, content);

@@ -28,13 +28,13 @@ constexpr size_t kMaxTokenBytes = 512;
 absl::StatusOr<std::string> CheckToken(absl::string_view text, absl::string_view where) {
   const absl::string_view token = absl::StripAsciiWhitespace(text);
   const bool good = !token.empty() && token.size() <= kMaxTokenBytes &&
-                    std::all_of(token.begin(), token.end(), [](unsigned char c) {
-                      return absl::ascii_isgraph(c);
-                    });
+                    std::all_of(token.begin(), token.end(),
+                                [](unsigned char c) { return absl::ascii_isgraph(c); });
   if (good) return std::string(token);
   return absl::InvalidArgumentError(
-      absl::StrCat(where, " holds no token; it should be one line as `coppice-coordinator token "
-                          "add` writes it"));
+      absl::StrCat(where,
+                   " holds no token; it should be one line as `coppice-coordinator token "
+                   "add` writes it"));
 }
 
 absl::StatusOr<std::string> ReadToken(const std::string& file) {
@@ -99,15 +99,16 @@ absl::Status CheckTogether(const Credentials& credentials) {
     return absl::InvalidArgumentError("--tls-cert and --tls-key go together; give both");
   }
   if (!credentials.tls_cert.empty() && credentials.tls_ca.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "--tls-cert needs --tls-ca FILE (or ", kCaVariable,
-        "), the authority of the coordinator's certificate (ca-cert.pem)"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("--tls-cert needs --tls-ca FILE (or ", kCaVariable,
+                     "), the authority of the coordinator's certificate (ca-cert.pem)"));
   }
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> Transport(
-    const std::string& address, const Credentials& credentials, bool with_token) {
+absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> Transport(const std::string& address,
+                                                                    const Credentials& credentials,
+                                                                    bool with_token) {
   if (!credentials.tls_ca.empty()) {
     grpc::SslCredentialsOptions ssl;
     COPPICE_ASSIGN_OR_RETURN(ssl.pem_root_certs, ReadPem(credentials.tls_ca, "CERTIFICATE"));

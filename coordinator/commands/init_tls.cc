@@ -160,9 +160,9 @@ absl::Status RenewClient(const std::string& dir, const security::KeyPair& author
 absl::Status Renew(const std::string& dir, const InitTlsOptions& options, Clock* clock) {
   const auto authority = ReadPair(dir, kAuthorityCertificate, kAuthorityKey);
   if (absl::IsNotFound(authority.status())) {
-    return absl::NotFoundError(absl::StrCat(
-        dir, " holds no authority to renew with (", authority.status().message(),
-        "); leave --renew out to make one"));
+    return absl::NotFoundError(absl::StrCat(dir, " holds no authority to renew with (",
+                                            authority.status().message(),
+                                            "); leave --renew out to make one"));
   }
   if (!authority.ok()) return authority.status();
   const security::Validity validity = ValidFor(options.days, clock);

@@ -10,8 +10,8 @@ inline constexpr char kServerCertificate[] = "server-cert.pem";
 inline constexpr char kServerKey[] = "server-key.pem";
 inline constexpr char kClientCertificate[] = "client-cert.pem";  // for mutual TLS
 inline constexpr char kClientKey[] = "client-key.pem";
-inline constexpr char kTokens[] = "tokens";        // hashes
-inline constexpr char kTokenSuffix[] = ".token";   // of a file that holds one token
+inline constexpr char kTokens[] = "tokens";       // hashes
+inline constexpr char kTokenSuffix[] = ".token";  // of a file that holds one token
 
 }  // namespace coppice::commands
 

@@ -58,9 +58,10 @@ absl::Status List(const Flags& flags) {
   COPPICE_ASSIGN_OR_RETURN(const security::TokenTable table, security::LoadTokens(tokens));
   std::printf("%-24s %-10s %s\n", "NAME", "ROLE", "CREATED");
   for (const security::TokenRecord& record : table.records()) {
-    std::printf("%-24s %-10s %s\n", record.name.c_str(),
-                std::string(security::RoleName(record.role)).c_str(),
-                absl::FormatTime("%Y-%m-%d %H:%M UTC", record.created, absl::UTCTimeZone()).c_str());
+    std::printf(
+        "%-24s %-10s %s\n", record.name.c_str(),
+        std::string(security::RoleName(record.role)).c_str(),
+        absl::FormatTime("%Y-%m-%d %H:%M UTC", record.created, absl::UTCTimeZone()).c_str());
   }
   return absl::OkStatus();
 }
@@ -120,8 +121,8 @@ void AddToken(CLI::App* app, Clock* clock, Action* action) {
   add->add_option("--out", flags->out,
                   "Where the token goes, a new file (default: NAME.token beside the token file)");
   command("list", "Names, roles and ages, nothing secret", [flags] { return List(*flags); });
-  CLI::App* const revoke = command("revoke", "Refuse a token from now on",
-                                   [flags] { return Revoke(*flags); });
+  CLI::App* const revoke =
+      command("revoke", "Refuse a token from now on", [flags] { return Revoke(*flags); });
   revoke->add_option("NAME", flags->name, "As `token list` shows it")->required();
 }
 

@@ -225,11 +225,10 @@ absl::StatusOr<KeyPair> MakeAuthority(const std::string& common_name, const Vali
 absl::Status CheckHost(absl::string_view host) {
   if (IsAddress(host)) return absl::OkStatus();
   // What this lets through cannot end one entry of the extension's text and begin another.
-  const bool good = !host.empty() && host.size() <= kMaxHostBytes && host.front() != '.' &&
-                    host.front() != '-' &&
-                    std::all_of(host.begin(), host.end(), [](unsigned char c) {
-                      return absl::ascii_isalnum(c) || c == '.' || c == '-';
-                    });
+  const bool good =
+      !host.empty() && host.size() <= kMaxHostBytes && host.front() != '.' && host.front() != '-' &&
+      std::all_of(host.begin(), host.end(),
+                  [](unsigned char c) { return absl::ascii_isalnum(c) || c == '.' || c == '-'; });
   if (good) return absl::OkStatus();
   return absl::InvalidArgumentError(
       "is neither a host name nor an address; write for example head.cluster.example, 10.0.0.7 or "

@@ -36,8 +36,8 @@ absl::StatusOr<TokenTable> LoadTokens(const std::string& path) {
   if (!text.ok()) return text.status();
   absl::StatusOr<TokenTable> table = TokenTable::Parse(*text);
   if (table.ok()) return table;
-  return absl::InvalidArgumentError(absl::StrCat("token file ", path, ": ",
-                                                 table.status().message()));
+  return absl::InvalidArgumentError(
+      absl::StrCat("token file ", path, ": ", table.status().message()));
 }
 
 absl::StatusOr<std::unique_ptr<TokenRegistry>> TokenRegistry::Open(std::string path, Clock* clock) {

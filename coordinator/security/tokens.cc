@@ -95,8 +95,8 @@ absl::StatusOr<TokenTable> TokenTable::Parse(absl::string_view text) {
     // The line itself may be a token that somebody put there by mistake: it is not repeated.
     absl::StatusOr<TokenRecord> record = ParseLine(line);
     if (!record.ok()) {
-      return absl::InvalidArgumentError(absl::StrCat("line ", number, " ",
-                                                     record.status().message()));
+      return absl::InvalidArgumentError(
+          absl::StrCat("line ", number, " ", record.status().message()));
     }
     for (const TokenRecord& other : table.records_) {
       if (other.name == record->name || other.sha256 == record->sha256) {

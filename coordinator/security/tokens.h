@@ -39,8 +39,7 @@ class TokenTable {
   static absl::StatusOr<TokenTable> Parse(absl::string_view text);
   std::string Serialize() const;
 
-  absl::Status Add(const std::string& name, Role role, absl::Time created,
-                   absl::string_view token);
+  absl::Status Add(const std::string& name, Role role, absl::Time created, absl::string_view token);
   absl::Status Remove(absl::string_view name);
 
   // The record of a presented token, or null. Compares with every hash in constant time, whatever

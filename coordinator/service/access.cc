@@ -88,8 +88,9 @@ absl::Span<const AccessRule> AccessRules() { return kRules; }
 absl::Status CheckAccess(security::Role role, absl::string_view path) {
   const AccessRule* const rule = Find(path);
   if (rule == nullptr) {
-    return absl::PermissionDeniedError("no role may call this method: the coordinator has none of "
-                                       "this name, or is of another version");
+    return absl::PermissionDeniedError(
+        "no role may call this method: the coordinator has none of "
+        "this name, or is of another version");
   }
   if (Allows(rule->access, role)) return absl::OkStatus();
   const absl::string_view method = path.substr(path.rfind('/') + 1);

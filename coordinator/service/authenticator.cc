@@ -44,8 +44,9 @@ absl::Status Authenticator::Check(const InputMetadata& metadata) const {
   const std::shared_ptr<const security::TokenTable> table = tokens_->table();
   const security::TokenRecord* const record = table->Find(value.substr(kScheme.size()));
   if (record == nullptr) {
-    return Unauthenticated("the token is not one that this coordinator accepts; it may have been "
-                           "revoked or cut off");
+    return Unauthenticated(
+        "the token is not one that this coordinator accepts; it may have been "
+        "revoked or cut off");
   }
   return CheckAccess(record->role, method);
 }
@@ -69,8 +70,9 @@ void Authenticator::LogRefusal(const absl::Status& status) {
     ++unlogged_;
     return;
   }
-  spdlog::warn("refused a call: {}{}", status.ToString(),
-               unlogged_ == 0 ? "" : absl::StrCat(" (and ", unlogged_, " more since the last line)"));
+  spdlog::warn(
+      "refused a call: {}{}", status.ToString(),
+      unlogged_ == 0 ? "" : absl::StrCat(" (and ", unlogged_, " more since the last line)"));
   logged_ = now;
   unlogged_ = 0;
 }

@@ -63,8 +63,9 @@ absl::Status CheckpointFiles::CheckNoLink(const std::string& relative) const {
     struct stat info;
     if (::lstat(PathOf(part).c_str(), &info) == 0 && S_ISLNK(info.st_mode)) {
       return absl::PermissionDeniedError(
-          absl::StrCat(part, " in the checkpoint root is a symbolic link; replace it by a folder "
-                             "or file of its own"));
+          absl::StrCat(part,
+                       " in the checkpoint root is a symbolic link; replace it by a folder "
+                       "or file of its own"));
     }
     if (slash == std::string::npos) return absl::OkStatus();
   }

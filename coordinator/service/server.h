@@ -44,8 +44,9 @@ struct ServerOptions {
 //   1. Start: the address is checked and bound.
 //   2. CloseStreams, then core::Coordinator::Shutdown, then Shutdown: streams end with UNAVAILABLE,
 //   waiting calls are answered, commits finish.
-// Failure codes (of Start): INVALID_ARGUMENT (the address), FAILED_PRECONDITION (see CheckAddress), ALREADY_EXISTS (port in use), PERMISSION_DENIED (a privileged port), UNAVAILABLE
-// (not an address of this machine). Each message says what to do.
+// Failure codes (of Start): INVALID_ARGUMENT (the address), FAILED_PRECONDITION (see CheckAddress),
+// ALREADY_EXISTS (port in use), PERMISSION_DENIED (a privileged port), UNAVAILABLE (not an address
+// of this machine). Each message says what to do.
 class Server {
  public:
   // What can be said about the address before anything is opened: INVALID_ARGUMENT;

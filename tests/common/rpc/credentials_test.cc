@@ -36,7 +36,8 @@ class CredentialFiles : public ::testing::Test {
 };
 
 TEST_F(CredentialFiles, ATokenNeverTravelsInPlainTextToAnotherMachine) {
-  for (const char* elsewhere : {"head:7070", "10.0.0.1:7070", "0.0.0.0:7070", "127.evil.example:1"}) {
+  for (const char* elsewhere :
+       {"head:7070", "10.0.0.1:7070", "0.0.0.0:7070", "127.evil.example:1"}) {
     ExpectRefused(elsewhere, {.token_file = token_}, absl::StatusCode::kFailedPrecondition,
                   "--tls-ca");
     ExpectRefused(elsewhere, {.token = "coppice_hidden"}, absl::StatusCode::kFailedPrecondition,

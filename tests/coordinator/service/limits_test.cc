@@ -87,8 +87,8 @@ TEST_F(Limits, NoPathFromTheWireLeavesTheCheckpointRoot) {
   EXPECT_CALL(core_, CommitCheckpoint).Times(0);
   EXPECT_CALL(core_, CheckLease).Times(0);
   for (const std::string& path :
-       {std::string("../evil"), std::string("s/../../evil"), std::string("s/.."),
-        dir_.Join("evil"), std::string("/etc/passwd"), std::string("./evil"), std::string("s//evil"),
+       {std::string("../evil"), std::string("s/../../evil"), std::string("s/.."), dir_.Join("evil"),
+        std::string("/etc/passwd"), std::string("./evil"), std::string("s//evil"),
         std::string("s\\..\\evil"), std::string("s/evil\0.safetensors", 19), std::string(""),
         std::string("s/"), std::string(1025, 'a')}) {
     CallContext context;
@@ -138,9 +138,9 @@ TEST_F(Limits, AMessageBeyondTheLimitIsRefused) {
 
 TEST_F(Limits, HeadersBeyondTheLimitAreRefused) {
   const auto channel = Channel(With(Role::kOperator));
-  EXPECT_FALSE(
-      Call(channel, "/coppice.v1.SweepService/ListSweeps", {{"x-large", std::string(64 << 10, 'x')}})
-          .ok());
+  EXPECT_FALSE(Call(channel, "/coppice.v1.SweepService/ListSweeps",
+                    {{"x-large", std::string(64 << 10, 'x')}})
+                   .ok());
   EXPECT_TRUE(Call(channel, "/coppice.v1.SweepService/ListSweeps").ok()) << "the rest goes on";
 }
 

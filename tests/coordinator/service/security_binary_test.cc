@@ -67,9 +67,17 @@ class Guarded : public ::testing::Test {
   std::string File(const std::string& name) { return tls_ + "/" + name; }
 
   void Serve(std::vector<std::string> more = {}) {
-    std::vector<std::string> command = {COPPICE_COORDINATOR_BINARY, "--data-dir", dir_.Join("data"),
-                                        "--listen", "0.0.0.0:0", "--port-file", dir_.Join("port"),
-                                        "--tls-dir", tls_, "--log-level", "trace"};
+    std::vector<std::string> command = {COPPICE_COORDINATOR_BINARY,
+                                        "--data-dir",
+                                        dir_.Join("data"),
+                                        "--listen",
+                                        "0.0.0.0:0",
+                                        "--port-file",
+                                        dir_.Join("port"),
+                                        "--tls-dir",
+                                        tls_,
+                                        "--log-level",
+                                        "trace"};
     command.insert(command.end(), more.begin(), more.end());
     coordinator_.emplace(command);
     for (int i = 0; i < 2000 && !FileExists(dir_.Join("port")) && coordinator_->Running(); ++i) {
@@ -185,7 +193,8 @@ TEST_F(Guarded, ARevokedTokenIsRefusedAndANewOneAcceptedWithoutARestart) {
   EXPECT_THAT(list.out, HasSubstr("alice"));
   EXPECT_THAT(list.out, Not(HasSubstr("viewer.token")));
   coordinator_->Signal(SIGHUP);
-  for (int i = 0; i < 400 && !absl::StrContains(coordinator_->err(), "read the tokens again"); ++i) {
+  for (int i = 0; i < 400 && !absl::StrContains(coordinator_->err(), "read the tokens again");
+       ++i) {
     coordinator_->Wait(kLook);
   }
   ExpectFailure(Cli({"list"}, As("viewer")), "revoked");

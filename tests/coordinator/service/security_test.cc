@@ -29,8 +29,7 @@ std::vector<std::string> AllMethods() {
   for (int s = 0; s < file->service_count(); ++s) {
     const google::protobuf::ServiceDescriptor* service = file->service(s);
     for (int m = 0; m < service->method_count(); ++m) {
-      paths.push_back(
-          absl::StrCat("/", service->full_name(), "/", service->method(m)->name()));
+      paths.push_back(absl::StrCat("/", service->full_name(), "/", service->method(m)->name()));
     }
   }
   return paths;
@@ -193,8 +192,8 @@ TEST_F(Intruder, AServerWhoseCertificateIsForAnotherHostGetsNoToken) {
   server_pair_ = Issue({"head.example", "10.0.0.7"}, valid_);
   Start();
   EXPECT_TRUE(absl::IsUnavailable(Try(Channel(With(Role::kViewer)), kListSweeps)));
-  EXPECT_TRUE(absl::IsUnavailable(
-      Try(Channel(With(Role::kViewer), "localhost:" + Port()), kListSweeps)));
+  EXPECT_TRUE(
+      absl::IsUnavailable(Try(Channel(With(Role::kViewer), "localhost:" + Port()), kListSweeps)));
 }
 
 TEST_F(Intruder, UnderMutualTlsOnlyACertificateOfTheAuthorityOpensTheDoor) {
@@ -211,10 +210,9 @@ TEST_F(Intruder, UnderMutualTlsOnlyACertificateOfTheAuthorityOpensTheDoor) {
   credentials.tls_key = Put("forged-key", forged.key);
   EXPECT_TRUE(absl::IsUnavailable(Try(Channel(credentials), kListSweeps))) << "another authority's";
 
-  const security::KeyPair old =
-      security::IssueClientCertificate(authority_, "me",
-                                       {valid_.from - absl::Hours(48), valid_.from})
-          .value();
+  const security::KeyPair old = security::IssueClientCertificate(
+                                    authority_, "me", {valid_.from - absl::Hours(48), valid_.from})
+                                    .value();
   credentials.tls_cert = Put("old-cert", old.certificate);
   credentials.tls_key = Put("old-key", old.key);
   EXPECT_TRUE(absl::IsUnavailable(Try(Channel(credentials), kListSweeps))) << "expired";
