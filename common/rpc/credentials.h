@@ -16,12 +16,12 @@ namespace coppice::rpc {
 // Files, as flags or the environment name them; empty ones are not used. Empty altogether: plain
 // text, and nobody is asked who they are.
 struct Credentials {
-  std::string tls_ca;      // the authority that signed the coordinator's certificate: speak TLS
-  std::string tls_cert;    // a client certificate, for mutual TLS
-  std::string tls_key;     // its key
-  std::string token_file;  // holds one token; read again when it changes, so that a token can be
-                           // replaced under a running worker
-  std::string token;       // the token itself, where no file can be; token_file goes first
+  std::string tls_ca{};      // the authority that signed the coordinator's certificate: speak TLS
+  std::string tls_cert{};    // a client certificate, for mutual TLS
+  std::string tls_key{};     // its key
+  std::string token_file{};  // holds one token; read again when it changes, so that a token can be
+                             // replaced under a running worker
+  std::string token{};       // the token itself, where no file can be; token_file goes first
 };
 
 // The environment variables behind the flags that AddCredentialFlags adds, and one for the token
