@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/string_view.h"
 #include "common/spec/spec.h"
 #include "coppice/v1/sweep.pb.h"
 
@@ -16,6 +17,9 @@ v1::RunConfig PaperDefaults(const std::string& task);
 
 // Whether an override covers the group.
 bool Applies(const v1::Where& where, const std::string& task, uint32_t depth);
+
+// A value for a message: in quotes, escaped, cut where it is long (a message may travel in an RPC's trailer).
+std::string Quoted(absl::string_view value);
 
 // Appends what is out of range in the settings that are set. `prefix` is empty or ends in a dot.
 void ValidateSettings(const v1::SweepSpec& spec, std::vector<Problem>* problems);

@@ -5,7 +5,6 @@
 #include "absl/algorithm/container.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/ascii.h"
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "common/spec/internal.h"
 #include "common/spec/spec.h"
@@ -59,9 +58,7 @@ void CheckList(const std::string& path, const List& list, const char* example, C
 }
 
 std::string CheckTask(const std::string& task) {
-  return IsTask(task)
-             ? ""
-             : absl::StrCat("is '", absl::Utf8SafeCEscape(task), "'; use question, tense or dyck");
+  return IsTask(task) ? "" : absl::StrCat("is ", Quoted(task), "; use question, tense or dyck");
 }
 
 std::string CheckDepth(uint32_t depth) {

@@ -1,9 +1,11 @@
 // The ranges of the single settings.
 #include <google/protobuf/stubs/common.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "common/spec/internal.h"
@@ -76,8 +78,8 @@ void CheckTrain(const v1::TrainSpec& t, Checker* check) {
   check->Number(t.has_clip_norm(), "train.clip_norm", t.clip_norm(), 0, kNoLimit, true);
   if (t.has_precision() && t.precision() != "float32" && t.precision() != "tf32" &&
       t.precision() != "bfloat16") {
-    check->Add("train.precision", absl::StrCat("is '", absl::Utf8SafeCEscape(t.precision()),
-                                               "'; use float32, tf32 or bfloat16"));
+    check->Add("train.precision", absl::StrCat("is ", Quoted(t.precision()),
+                                               "; use float32, tf32 or bfloat16"));
   }
 }
 
@@ -89,14 +91,18 @@ void CheckData(const v1::DataSpec& d, Checker* check) {
   const std::string& directory = d.directory();
   if (!directory.empty() && directory.front() != '/') {
     check->Add("data.directory",
-               absl::StrCat("is '", absl::Utf8SafeCEscape(directory),
-                            "'; use an absolute path, since workers run in folders of their own"));
+               absl::StrCat("is ", Quoted(directory),
+                            "; use an absolute path, since workers run in folders of their own"));
   }
-  if (directory.find('\0') != std::string::npos || directory.size() > 4'096 ||
+  // It is shown on the terminals of whoever looks at the sweep.
+  const bool has_control = std::any_of(directory.begin(), directory.end(), [](char c) {
+    return absl::ascii_iscntrl(static_cast<unsigned char>(c));
+  });
+  if (has_control || directory.size() > 4'096 ||
       !google::protobuf::internal::IsStructurallyValidUTF8(directory.data(),
                                                            static_cast<int>(directory.size()))) {
     check->Add("data.directory",
-               "is not a path; use one of at most 4096 bytes of UTF-8 without NUL");
+               "is not a path; use one of at most 4096 bytes of UTF-8 without control characters");
   }
 }
 
@@ -126,6 +132,15 @@ void CheckAll(const Settings& settings, Checker check) {
 }
 
 }  // namespace
+
+std::string Quoted(absl::string_view value) {
+  constexpr size_t kLongest = 60;
+  size_t end = std::min(value.size(), kLongest);
+  // Never inside a character of UTF-8.
+  while (end > 0 && end < value.size() && (static_cast<uint8_t>(value[end]) & 0xc0) == 0x80) --end;
+  return absl::StrCat("'", absl::Utf8SafeCEscape(value.substr(0, end)),
+                      end < value.size() ? "...'" : "'");
+}
 
 void ValidateSettings(const v1::SweepSpec& spec, std::vector<Problem>* problems) {
   CheckAll(spec, Checker("", problems));

@@ -49,7 +49,7 @@ seeds: [0, 3-7, 9]
 model: {d_model: 64, heads: 4, d_ff: 128, dropout: 0.0}
 train: {steps: 1000, batch_size: 8, learning_rate: 1e-4, warmup_steps: 10, lr_decay_steps: 2000000, beta1: 0.9,
         beta2: 0.999, epsilon: 1e-7, weight_decay: 0, clip_norm: 1.0, precision: float32}
-data: {seed: 1, train: 1000, val: 100, test: 100, gen: 100, directory: "it's \\u00e9/\\\\here"}
+data: {seed: 1, train: 1000, val: 100, test: 100, gen: 100, directory: "/it's \\u00e9/\\\\here"}
 report: {every: 100, decode_sentences: 10, dyck_prefixes: 20, probes: {sentences: 10, every: 2}}
 checkpoint: {every: 500, keep: 2, keep_every: 0}
 priority: -5

@@ -53,7 +53,7 @@ collect
 printf '%-16s %12s %10s %10s %8s\n' target executions coverage corpus 'peak MiB'
 for target in "${targets[@]}"; do
   log=$logs/$target.log
-  last=$(grep -aE '^#[0-9]+' "$log" | tail -n 1)
+  last=$(grep -aE '^#[0-9]+' "$log" | tail -n 1 || true)
   printf '%-16s %12s %10s %10s %8s\n' "$target" \
     "$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")" \
     "$(grep -oE 'cov: [0-9]+' <<<"$last" | cut -d' ' -f2)" \
