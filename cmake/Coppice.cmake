@@ -68,6 +68,14 @@ function(coppice_library name)
   target_link_libraries(${name} PUBLIC coppice_settings ${A_LIBS})
 endfunction()
 
+# Gives a target of the tests the precompiled headers of the wire where its folder asks for them (COPPICE_WIRE_HEADERS):
+# reading gRPC's is most of what such a file costs to compile. Not with Clang, so that a build notices a missing #include.
+function(coppice_wire_headers target)
+  if(COPPICE_WIRE_HEADERS AND CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+    target_precompile_headers(${target} REUSE_FROM coppice_test_wire)
+  endif()
+endfunction()
+
 # coppice_test(NAME SRCS a_test.cc ... LIBS x ... [LABELS l ...] [TIMEOUT s]): one GoogleTest binary.
 function(coppice_test name)
   cmake_parse_arguments(A "" "TIMEOUT" "SRCS;LIBS;LABELS" ${ARGN})
@@ -81,6 +89,7 @@ function(coppice_test name)
   target_link_libraries(${name} PRIVATE coppice_settings ${A_LIBS} GTest::gmock GTest::gtest_main)
   # g++ 12 sees overlapping or uninitialized memory where a literal is assigned to a std::string (GCC bug 105651).
   target_compile_options(${name} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict;-Wno-maybe-uninitialized>)
+  coppice_wire_headers(${name})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES LABELS "${A_LABELS}" TIMEOUT ${A_TIMEOUT})

@@ -1,0 +1,1 @@
+// The home of a precompiled header: wire_headers.h.
