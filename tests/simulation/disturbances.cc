@@ -106,8 +106,7 @@ void Simulation::DamageCheckpoint(int tries) {
     const uint64_t size = FileSize(file).value_or(0);
     if (size == 0) continue;
     world_.Did(Fault::kCheckpointDamaged);
-    world_.Trace("the checkpoint of job ", job.id, " at step ", listed.front().step,
-                 " is damaged");
+    world_.Trace("the checkpoint of job ", job.id, " at step ", listed.front().step, " is damaged");
     ledger_.Damaged(listed.front().path);
     const uint64_t at = world_.random().Uniform(0, size - 1);
     switch (world_.random().Uniform(0, 2)) {

@@ -45,7 +45,7 @@ class Invariants {
   void CheckEnd();
 
   std::vector<core::JobRow> Jobs();
-  GridPoint PointOf(const core::JobRow& job) const;  // of one that Jobs gave
+  GridPoint PointOf(const core::JobRow& job) const;            // of one that Jobs gave
   std::vector<core::Checkpoint> Checkpoints(core::JobId job);  // listed, newest first
   // Of everything durable but times and random names.
   uint64_t StateDigest();
@@ -72,8 +72,8 @@ class Invariants {
   const Schedule& schedule_;
   const std::string root_;
   std::set<LeaseKey> granted_;
-  uint64_t retries_ = 0;  // stored, of all jobs
-  std::map<LeaseKey, uint32_t> committed_;  // the last checkpoint's step
+  uint64_t retries_ = 0;                                              // stored, of all jobs
+  std::map<LeaseKey, uint32_t> committed_;                            // the last checkpoint's step
   std::map<core::GroupId, std::pair<std::string, uint32_t>> groups_;  // task, depth
 };
 

@@ -30,8 +30,8 @@ void Invariants::CheckEnd() {
 // One terminal event for each life: the first, and one more after each retry.
 void Invariants::CheckEnded(core::ReadTransaction& read, const JobRow& job) {
   if (core::IsOpen(job.state)) {
-    return Broken(job.id, absl::StrCat("has not ended: ", core::StateName(job.state), " ",
-                                       job.reason));
+    return Broken(job.id,
+                  absl::StrCat("has not ended: ", core::StateName(job.state), " ", job.reason));
   }
   const auto events = read.ListEvents(job.id, 1'000'000);
   if (!events.ok()) return Broken(job.id, events.status().ToString());
@@ -70,12 +70,12 @@ void Invariants::CheckAttempt(core::ReadTransaction& read, const LeaseKey& key,
     return;
   }
   if (attempt->outcome == "failed" && promised.failures_caused == 0) {
-    Broken(key.first, absl::StrCat("epoch ", key.second, " failed although nothing failed: ",
-                                   attempt->message));
+    Broken(key.first, absl::StrCat("epoch ", key.second,
+                                   " failed although nothing failed: ", attempt->message));
   }
   // A release that is sent again finds what took the lease back in whichever way.
-  const bool released = promised.end == "preempted" || promised.end == "released" ||
-                        promised.end == "expired";
+  const bool released =
+      promised.end == "preempted" || promised.end == "released" || promised.end == "expired";
   const bool end_fits =
       promised.end.empty() || attempt->outcome == promised.end ||
       (released && (attempt->outcome == "released" || attempt->outcome == "preempted"));
@@ -87,8 +87,9 @@ void Invariants::CheckAttempt(core::ReadTransaction& read, const LeaseKey& key,
   const auto committed = committed_.find(key);
   if (!promised.committed.empty() &&
       (committed == committed_.end() || committed->second < *promised.committed.rbegin())) {
-    Broken(key.first, absl::StrCat("the checkpoint of step ", *promised.committed.rbegin(),
-                                   " of epoch ", key.second, " was acknowledged and is not stored"));
+    Broken(key.first,
+           absl::StrCat("the checkpoint of step ", *promised.committed.rbegin(), " of epoch ",
+                        key.second, " was acknowledged and is not stored"));
   }
   CheckAcknowledged(read, *attempt, promised);
 }
@@ -96,9 +97,9 @@ void Invariants::CheckAttempt(core::ReadTransaction& read, const LeaseKey& key,
 void Invariants::CheckAcknowledged(core::ReadTransaction& read, const core::AttemptRow& attempt,
                                    const Ledger::Attempt& promised) {
   if (attempt.last_sequence < promised.acknowledged) {
-    Broken(attempt.job_id, absl::StrCat("epoch ", attempt.epoch, ": acknowledged up to ",
-                                        promised.acknowledged, ", durable up to ",
-                                        attempt.last_sequence));
+    Broken(attempt.job_id,
+           absl::StrCat("epoch ", attempt.epoch, ": acknowledged up to ", promised.acknowledged,
+                        ", durable up to ", attempt.last_sequence));
   }
   const Rows rows = RowsOf(read, attempt.job_id, true);
   std::string log;
@@ -125,8 +126,8 @@ void Invariants::CheckAcknowledged(core::ReadTransaction& read, const core::Atte
     for (const core::LogChunk& chunk : *chunks) stored += chunk.text;
   }
   if (!absl::StartsWith(stored, log)) {
-    Broken(attempt.job_id, absl::StrCat("acknowledged log text of epoch ", attempt.epoch,
-                                        " is missing"));
+    Broken(attempt.job_id,
+           absl::StrCat("acknowledged log text of epoch ", attempt.epoch, " is missing"));
   }
 }
 

@@ -23,7 +23,7 @@ class Ledger {
   explicit Ledger(World* world) : world_(*world) {}
 
   struct Attempt {
-    std::string holder;  // the process that was granted the lease
+    std::string holder;                                 // the process that was granted the lease
     std::map<uint64_t, v1::StreamMetricsRequest> sent;  // by number
     uint64_t acknowledged = 0;
     std::set<uint32_t> committed;  // steps of checkpoints

@@ -18,8 +18,10 @@ std::string PlaceForFiles() {
   static const std::string* const place = [] {
     const char* chosen = std::getenv("TMPDIR");
     const bool memory = ::access("/dev/shm", W_OK) == 0;
-    std::string pattern =
-        absl::StrCat(memory ? "/dev/shm" : chosen != nullptr ? chosen : "/tmp", "/coppice-sim-XXXXXX");
+    std::string pattern = absl::StrCat(memory              ? "/dev/shm"
+                                       : chosen != nullptr ? chosen
+                                                           : "/tmp",
+                                       "/coppice-sim-XXXXXX");
     if (::mkdtemp(pattern.data()) == nullptr) {
       std::perror(pattern.c_str());
       std::abort();

@@ -46,19 +46,30 @@ Rates DrawRates(Random& random) {
 }
 
 void DrawDisturbances(Random& random, Schedule& schedule) {
-  static constexpr Disturbance kAll[] = {
-      Disturbance::kPartition,       Disturbance::kPartition,     Disturbance::kCoordinatorCrash,
-      Disturbance::kCoordinatorCrash, Disturbance::kCoordinatorRestart, Disturbance::kDatabaseFull,
-      Disturbance::kWorkerCrash,     Disturbance::kWorkerCrash,   Disturbance::kWorkerStop,
-      Disturbance::kMachineLost,     Disturbance::kTwins,         Disturbance::kWorkerDiskFull,
-      Disturbance::kDamageCheckpoint, Disturbance::kWallClockJump, Disturbance::kMonotonicJump,
-      Disturbance::kPause,           Disturbance::kCancel,        Disturbance::kRetry,
-      Disturbance::kDrain};
+  static constexpr Disturbance kAll[] = {Disturbance::kPartition,
+                                         Disturbance::kPartition,
+                                         Disturbance::kCoordinatorCrash,
+                                         Disturbance::kCoordinatorCrash,
+                                         Disturbance::kCoordinatorRestart,
+                                         Disturbance::kDatabaseFull,
+                                         Disturbance::kWorkerCrash,
+                                         Disturbance::kWorkerCrash,
+                                         Disturbance::kWorkerStop,
+                                         Disturbance::kMachineLost,
+                                         Disturbance::kTwins,
+                                         Disturbance::kWorkerDiskFull,
+                                         Disturbance::kDamageCheckpoint,
+                                         Disturbance::kWallClockJump,
+                                         Disturbance::kMonotonicJump,
+                                         Disturbance::kPause,
+                                         Disturbance::kCancel,
+                                         Disturbance::kRetry,
+                                         Disturbance::kDrain};
   const uint64_t count = random.Uniform(2, 9);
   for (uint64_t i = 0; i < count; ++i) {
     const Disturbance what = kAll[random.Next() % std::size(kAll)];
-    schedule.disturbances.emplace_back(
-        random.Time(absl::Seconds(1), schedule.faults_end * 9 / 10), what);
+    schedule.disturbances.emplace_back(random.Time(absl::Seconds(1), schedule.faults_end * 9 / 10),
+                                       what);
   }
 }
 

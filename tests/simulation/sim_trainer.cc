@@ -176,21 +176,20 @@ absl::Status SimTrainer::WriteFile(const Member& member, const std::string& path
   const double nothing = 0;
   const auto state = static_cast<int64_t>(member.state);
   const int64_t reported = member.reported;
-  COPPICE_ASSIGN_OR_RETURN(
-      const WrittenFile file,
-      WriteSafetensors(path,
-                       {{"model.w", DType::kF32, {1}, &zero},
-                        {"adam_m.w", DType::kF32, {1}, &zero},
-                        {"adam_v.w", DType::kF32, {1}, &zero},
-                        {"report.loss_sum", DType::kF64, {1}, &nothing},
-                        {"report.grad_norm", DType::kF64, {1}, &nothing},
-                        {"report.loss_steps", DType::kI64, {1}, &state},
-                        {"report.reported_step", DType::kI64, {1}, &reported}},
-                       {{"format", std::string(kCheckpointFormat)},
-                        {"version", std::string(kCheckpointVersion)},
-                        {"seed", absl::StrCat(std::get<2>(member.point))},
-                        {"step", absl::StrCat(member.step)},
-                        {"run", run_}}));
+  COPPICE_ASSIGN_OR_RETURN(const WrittenFile file,
+                           WriteSafetensors(path,
+                                            {{"model.w", DType::kF32, {1}, &zero},
+                                             {"adam_m.w", DType::kF32, {1}, &zero},
+                                             {"adam_v.w", DType::kF32, {1}, &zero},
+                                             {"report.loss_sum", DType::kF64, {1}, &nothing},
+                                             {"report.grad_norm", DType::kF64, {1}, &nothing},
+                                             {"report.loss_steps", DType::kI64, {1}, &state},
+                                             {"report.reported_step", DType::kI64, {1}, &reported}},
+                                            {{"format", std::string(kCheckpointFormat)},
+                                             {"version", std::string(kCheckpointVersion)},
+                                             {"seed", absl::StrCat(std::get<2>(member.point))},
+                                             {"step", absl::StrCat(member.step)},
+                                             {"run", run_}}));
   Say(absl::StrFormat(
       R"({"event":"checkpoint","seed":%d,"step":%d,"path":"%s","digest":"%s","bytes":%d})",
       std::get<2>(member.point), member.step, path, file.digest, file.bytes));

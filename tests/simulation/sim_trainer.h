@@ -49,8 +49,8 @@ class SimTrainer : public std::enable_shared_from_this<SimTrainer> {
     std::string resume;
     uint32_t step = 0;
     uint64_t state = 0;
-    uint32_t reported = 0;           // the last step whose row was printed
-    int64_t checkpoint_step = -1;    // of the newest file, also of the one resumed from
+    uint32_t reported = 0;         // the last step whose row was printed
+    int64_t checkpoint_step = -1;  // of the newest file, also of the one resumed from
     bool evaluating = false;
     bool ended = false;
   };

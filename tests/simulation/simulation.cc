@@ -35,8 +35,7 @@ Simulation::Simulation(const Options& options)
   }
   store_ = *std::move(store);
   WriteFileAtomically(JoinPath(root_, worker::kStoreIdFile), store_->store_id()).IgnoreError();
-  invariants_ =
-      std::make_unique<Invariants>(&world_, &ledger_, store_.get(), &schedule_, root_);
+  invariants_ = std::make_unique<Invariants>(&world_, &ledger_, store_.get(), &schedule_, root_);
 }
 
 Simulation::~Simulation() {

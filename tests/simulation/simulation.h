@@ -33,8 +33,8 @@ struct Outcome {
 };
 
 // Purpose: one schedule from its seed: a real coordinator core, real worker agents, a sweep; faults
-// for a while; then nothing goes wrong any more and the sweep has to end. Not thread-safe; everything
-// happens on the caller's thread.
+// for a while; then nothing goes wrong any more and the sweep has to end. Not thread-safe;
+// everything happens on the caller's thread.
 class Simulation {
  public:
   explicit Simulation(const Options& options);
