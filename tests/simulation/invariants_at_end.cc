@@ -135,20 +135,20 @@ uint64_t Invariants::StateDigest() {
   std::string text;
   for (const JobRow& job : Jobs()) {
     absl::StrAppend(&text, job.id, " ", core::StateName(job.state), " ", job.step, " ", job.epoch,
-                    " ", job.failures, " ", job.attempts, " ", job.reason, "\n");
+                    " ", job.failures, " ", job.attempts, " ", WithoutPath(job.reason), "\n");
     Read([&](core::ReadTransaction& read) {
       for (const auto& row : RowsOf(read, job.id, true)) {
         absl::StrAppend(&text, row.epoch, " ", row.row.step, " ", row.archived, "\n");
       }
       const auto attempts = read.ListAttempts(job.id);
       for (const auto& attempt : *attempts) {
-        absl::StrAppend(&text, attempt.worker, " ", attempt.outcome, " ", attempt.message, " ",
-                        attempt.start_step, " ", attempt.end_step, " ", attempt.last_sequence,
-                        "\n");
+        absl::StrAppend(&text, attempt.worker, " ", attempt.outcome, " ",
+                        WithoutPath(attempt.message), " ", attempt.start_step, " ",
+                        attempt.end_step, " ", attempt.last_sequence, "\n");
       }
       const auto events = read.ListEvents(job.id, 1'000'000);
       for (const auto& event : *events) {
-        absl::StrAppend(&text, event.epoch, " ", event.type, " ", event.message, "\n");
+        absl::StrAppend(&text, event.epoch, " ", event.type, " ", WithoutPath(event.message), "\n");
       }
     });
   }

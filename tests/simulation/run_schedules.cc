@@ -52,9 +52,10 @@ Summary RunSchedules(uint64_t first, uint64_t count, bool trace) {
     summary.faults.Add(outcome.faults);
     if (outcome.violations.empty()) continue;
     if (++summary.broken > kShown) continue;
-    absl::StrAppend(&summary.first_broken, "seed ", seed, ":\n  ",
-                    absl::StrJoin(outcome.violations, "\n  "),
-                    "\n  see it with: simulation_test --schedules 1 --seed ", seed, " --trace\n");
+    absl::StrAppend(
+        &summary.first_broken, "seed ", seed, ":\n  ", absl::StrJoin(outcome.violations, "\n  "),
+        "\n  see it with: simulation_test --gtest_filter='*NothingIsLost*' --schedules 1 --seed ",
+        seed, " --trace\n");
   }
   return summary;
 }

@@ -41,7 +41,7 @@ Rates DrawRates(Random& random) {
   rates.stream_broken = Maybe(random, 0.4, {0.02, 0.1, 0.25});
   rates.commit_failed = Maybe(random, 0.25, {0.005, 0.03});
   rates.crash_at_commit = Maybe(random, 0.3, {0.002, 0.01});
-  rates.trainer = Maybe(random, 0.5, {0.002, 0.01, 0.03});
+  rates.trainer = Maybe(random, 0.5, {0.005, 0.015, 0.04});
   return rates;
 }
 

@@ -46,7 +46,7 @@ void SimTrainer::Start() {
 }
 
 void SimTrainer::Begin() {
-  if (!*host_.healed && random().Chance(host_.schedule->rates.trainer)) {
+  if (!*host_.healed && random().Chance(3 * host_.schedule->rates.trainer)) {
     host_.world->Did(Fault::kTrainerNotStarted);
     worker::ProcessExit exit;
     exit.spawn = absl::InternalError("cannot start the trainer");

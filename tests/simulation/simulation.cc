@@ -104,6 +104,7 @@ void Simulation::Finish() {
   coordinators_.back()->store().Heal();
   if (coordinators_.back()->alive()) coordinators_.back()->service().set_disk_full(false);
   for (const auto& machine : machines_) machine->disk_full = false;
+  ++last_command_;
   Insist<core::SweepSummary>([&](core::Coordinator& core, auto done) {
     core.SetPaused(schedule_.spec.name(), false, std::move(done));
   });

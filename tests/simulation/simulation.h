@@ -81,9 +81,11 @@ class Simulation {
   void MoveClock(bool wall);
   void Command(Disturbance what);
   void Pause();
+  void SetPaused(bool paused);
   void CancelOne();
   void RetryAll();
   void Drain();
+  void SetDraining(const std::string& worker, bool draining, bool preempt);
 
   const Options options_;
   World world_;
@@ -100,6 +102,7 @@ class Simulation {
   std::vector<std::unique_ptr<Machine>> machines_;
   std::vector<std::unique_ptr<WorkerProcess>> processes_;
   std::vector<Seat> seats_;
+  uint64_t last_command_ = 0;  // of a client, to pause or to drain
 };
 
 }  // namespace coppice::simulation
