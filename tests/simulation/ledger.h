@@ -52,6 +52,7 @@ class Ledger {
   // A checkpoint's file was damaged: that it is unreadable is not the system's fault.
   void Damaged(const std::string& path) { damaged_.insert(path); }
   bool IsDamaged(const std::string& path) const { return damaged_.contains(path); }
+  bool IsDamagedFile(const std::string& file) const;  // by its whole name
 
   const std::map<LeaseKey, Attempt>& attempts() const { return attempts_; }
 

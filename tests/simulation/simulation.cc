@@ -156,8 +156,14 @@ void Simulation::RetryWhatFailed() {
 }
 
 void Simulation::StopWorkers() {
+  // Who was killed last comes back too and sends what it had kept.
+  const auto all_live = [this] {
+    return std::all_of(seats_.begin(), seats_.end(),
+                       [](const Seat& seat) { return seat.process->alive(); });
+  };
+  while (!all_live()) world_.RunFor(absl::Seconds(1));
   closing_ = true;
-  world_.RunFor(schedule_.heartbeat * 2);
+  world_.RunFor(schedule_.heartbeat * 2 + absl::Seconds(10));
   for (const Seat& seat : seats_) {
     if (seat.process->alive()) seat.process->Stop("the sweep is done");
   }
