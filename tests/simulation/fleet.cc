@@ -87,11 +87,13 @@ Simulation::Seat* Simulation::AnyLiveSeat() {
 // A second process under the same name on another machine. One of the two ends before long.
 void Simulation::StartTwin(Seat* seat) {
   world_.Did(Fault::kTwins);
+  ++twins_;
   Machine* machine = AddMachine(seat->machine->shape);
   WorkerProcess* twin = StartWorker(seat->worker, machine);
   const size_t index = static_cast<size_t>(seat - seats_.data());
   world_.At(world_.random().Time(absl::Seconds(5), absl::Seconds(40)),
             [this, index, twin, machine] {
+              --twins_;
               Seat& now = seats_[index];
               const bool twin_stays = world_.random().Chance(0.5) && twin->alive();
               WorkerProcess* leaver = twin_stays ? now.process : twin;

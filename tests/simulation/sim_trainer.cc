@@ -54,9 +54,9 @@ void SimTrainer::Begin() {
     return callbacks_.on_exit(exit);
   }
   const absl::Status read = ReadSpec();
-  // Its machine may be gone; and a file that nobody runs is damaged, which one with a lease that is
-  // over may have found whole a moment ago. If that were charged, it would be seen at the end.
-  if (!read.ok() && (orphan_ || resumes_damaged_)) return Exit(1, 0);
+  // Its machine may be gone, or a lease is over and took its folder along, or the file of a job
+  // that nobody holds was damaged. If any of this were charged, it would be seen at the end.
+  if (!read.ok() && (orphan_ || lost_its_file_)) return Exit(1, 0);
   if (!read.ok()) {
     host_.world->Violation("a trainer cannot start: " + read.ToString());
     return Exit(1, 0);
@@ -92,7 +92,8 @@ absl::Status SimTrainer::ReadSpec() {
 
 absl::Status SimTrainer::Load(Member& member) {
   if (member.resume.empty()) return absl::OkStatus();
-  resumes_damaged_ = resumes_damaged_ || host_.ledger->IsDamagedFile(member.resume);
+  lost_its_file_ =
+      lost_its_file_ || host_.ledger->IsDamagedFile(member.resume) || !FileExists(member.folder);
   COPPICE_ASSIGN_OR_RETURN(const SafetensorsFile file, SafetensorsFile::Read(member.resume));
   COPPICE_ASSIGN_OR_RETURN(const CheckpointIdentity identity,
                            ReadCheckpointIdentity(file.metadata()));

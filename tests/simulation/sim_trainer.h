@@ -95,7 +95,7 @@ class SimTrainer : public std::enable_shared_from_this<SimTrainer> {
   bool terminate_ = false;
   bool orphan_ = false;
   bool any_failed_ = false;
-  bool resumes_damaged_ = false;
+  bool lost_its_file_ = false;
   absl::Duration hangs_until_ = absl::ZeroDuration();
   // The pipe: what was written and not read.
   std::string written_;

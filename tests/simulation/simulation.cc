@@ -156,10 +156,10 @@ void Simulation::RetryWhatFailed() {
 }
 
 void Simulation::StopWorkers() {
-  // Who was killed last comes back too and sends what it had kept.
+  // Who was killed last comes back too and sends what it had kept, and of twins one is left.
   const auto all_live = [this] {
-    return std::all_of(seats_.begin(), seats_.end(),
-                       [](const Seat& seat) { return seat.process->alive(); });
+    return twins_ == 0 && std::all_of(seats_.begin(), seats_.end(),
+                                      [](const Seat& seat) { return seat.process->alive(); });
   };
   while (!all_live()) world_.RunFor(absl::Seconds(1));
   closing_ = true;

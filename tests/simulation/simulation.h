@@ -102,6 +102,7 @@ class Simulation {
   std::vector<std::unique_ptr<Machine>> machines_;
   std::vector<std::unique_ptr<WorkerProcess>> processes_;
   std::vector<Seat> seats_;
+  int twins_ = 0;              // pairs of processes under one name
   uint64_t last_command_ = 0;  // of a client, to pause or to drain
 };
 
