@@ -110,9 +110,10 @@ void Invariants::CheckAcknowledged(core::ReadTransaction& read, const core::Atte
       Broken(attempt.job_id, "an acknowledged provenance is not stored");
     }
     if (!message.has_row()) continue;
+    const v1::MetricRow& sent = message.row();
     const bool stored = std::any_of(rows.begin(), rows.end(), [&](const core::StoredRow& row) {
-      return row.epoch == attempt.epoch && row.row.step == message.row().step() &&
-             row.row.values[0].value == message.row().values(0).value();
+      return row.epoch == attempt.epoch && row.row.step == sent.step() &&
+             row.row.values[0].value == sent.values(0).value();
     });
     if (!stored) {
       Broken(attempt.job_id, absl::StrCat("the acknowledged row of step ", message.row().step(),
