@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
@@ -180,7 +181,8 @@ absl::StatusOr<HeartbeatResult> TakeHeartbeat(Transaction& tx, const std::string
   }
   HeartbeatResult result;
   result.drain = worker->row.draining;
-  absl::flat_hash_map<JobId, LeaseEntry> missing = current;
+  // In order, so that the same calls always leave the same log.
+  std::map<JobId, LeaseEntry> missing(current.begin(), current.end());
   for (const HeldLease& lease : held) {
     result.directives.push_back(DirectiveFor(tx, *worker, lease, current));
     const auto it = missing.find(lease.lease.job_id);

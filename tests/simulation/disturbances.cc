@@ -106,8 +106,7 @@ void Simulation::DamageCheckpoint(int tries) {
     const uint64_t size = FileSize(file).value_or(0);
     if (size == 0) continue;
     world_.Did(Fault::kCheckpointDamaged);
-    world_.Trace("the checkpoint of job ", job.id, " at step ", listed.front().step,
-                 " is damaged");
+    world_.Trace("the checkpoint of job ", job.id, " at step ", listed.front().step, " is damaged");
     ledger_.Damaged(listed.front().path);
     const uint64_t at = world_.random().Uniform(0, size - 1);
     switch (world_.random().Uniform(0, 2)) {
@@ -162,12 +161,19 @@ void Simulation::Command(Disturbance what) {
 void Simulation::Pause() {
   world_.Did(Fault::kPaused);
   world_.Trace("the sweep is paused");
-  const std::string name = schedule_.spec.name();
-  coordinators_.back()->core().SetPaused(name, true, [](const auto&) {});
-  world_.At(world_.random().Time(absl::Seconds(2), absl::Seconds(30)), [this, name] {
-    if (healed_ || !coordinators_.back()->alive()) return;
-    coordinators_.back()->core().SetPaused(name, false, [](const auto&) {});
+  SetPaused(true);
+  world_.At(world_.random().Time(absl::Seconds(2), absl::Seconds(30)), [this] {
+    if (!healed_ && coordinators_.back()->alive()) SetPaused(false);
   });
+}
+
+// What a client is told has happened must be stored, unless another command came meanwhile.
+void Simulation::SetPaused(bool paused) {
+  coordinators_.back()->core().SetPaused(
+      schedule_.spec.name(), paused, [this, paused, number = ++last_command_](const auto& result) {
+        if (!result.ok() || number != last_command_ || invariants_->IsPaused() == paused) return;
+        world_.Violation("a pause, or its end, was answered with OK and is not stored");
+      });
 }
 
 void Simulation::CancelOne() {
@@ -196,11 +202,20 @@ void Simulation::Drain() {
   const bool preempt = world_.random().Chance(0.5);
   world_.Did(preempt ? Fault::kDrainedPreempting : Fault::kDrained);
   world_.Trace(worker, " is drained");
-  coordinators_.back()->core().DrainWorker(worker, preempt, false, [](const auto&) {});
+  SetDraining(worker, true, preempt);
   world_.At(world_.random().Time(absl::Seconds(3), absl::Seconds(30)), [this, worker] {
-    if (healed_ || !coordinators_.back()->alive()) return;
-    coordinators_.back()->core().DrainWorker(worker, false, true, [](const auto&) {});
+    if (!healed_ && coordinators_.back()->alive()) SetDraining(worker, false, false);
   });
+}
+
+void Simulation::SetDraining(const std::string& worker, bool draining, bool preempt) {
+  coordinators_.back()->core().DrainWorker(
+      worker, preempt, !draining,
+      [this, worker, draining, number = ++last_command_](const auto& result) {
+        if (!result.ok() || number != last_command_) return;
+        if (invariants_->IsDraining(worker) == draining) return;
+        world_.Violation("a drain, or its end, was answered with OK and is not stored");
+      });
 }
 
 }  // namespace coppice::simulation

@@ -27,9 +27,9 @@ void Simulation::StartCoordinator() {
 
 Machine* Simulation::AddMachine(const WorkerShape& shape) {
   const std::string name = absl::StrCat("m", machines_.size() + 1);
-  machines_.push_back(std::make_unique<Machine>(
-      name, shape, absl::StrCat(options_.folder, "/", name),
-      TrainerHost{&world_, &ledger_, &schedule_, &healed_, nullptr}));
+  machines_.push_back(
+      std::make_unique<Machine>(name, shape, absl::StrCat(options_.folder, "/", name),
+                                TrainerHost{&world_, &ledger_, &schedule_, &healed_, nullptr}));
   return machines_.back().get();
 }
 
@@ -56,9 +56,9 @@ WorkerProcess* Simulation::StartWorker(const std::string& worker, Machine* machi
 void Simulation::Supervise() {
   const auto pause = [this] {
     return healed_ ? absl::Seconds(1)
-                   : world_.random().Time(absl::Milliseconds(500),
-                                          world_.random().Chance(0.2) ? schedule_.lease * 2
-                                                                      : absl::Seconds(8));
+                   : world_.random().Time(absl::Milliseconds(500), world_.random().Chance(0.2)
+                                                                       ? schedule_.lease * 2
+                                                                       : absl::Seconds(8));
   };
   if (!coordinators_.back()->alive() && !std::exchange(coordinator_starting_, true)) {
     world_.At(pause(), [this] {
@@ -87,20 +87,23 @@ Simulation::Seat* Simulation::AnyLiveSeat() {
 // A second process under the same name on another machine. One of the two ends before long.
 void Simulation::StartTwin(Seat* seat) {
   world_.Did(Fault::kTwins);
+  ++twins_;
   Machine* machine = AddMachine(seat->machine->shape);
   WorkerProcess* twin = StartWorker(seat->worker, machine);
   const size_t index = static_cast<size_t>(seat - seats_.data());
-  world_.At(world_.random().Time(absl::Seconds(5), absl::Seconds(40)), [this, index, twin, machine] {
-    Seat& now = seats_[index];
-    const bool twin_stays = world_.random().Chance(0.5) && twin->alive();
-    WorkerProcess* leaver = twin_stays ? now.process : twin;
-    world_.Trace(leaver->setup().process, " leaves the name to its twin");
-    if (twin_stays) {
-      now.process = twin;
-      now.machine = machine;
-    }
-    leaver->Kill();
-  });
+  world_.At(world_.random().Time(absl::Seconds(5), absl::Seconds(40)),
+            [this, index, twin, machine] {
+              --twins_;
+              Seat& now = seats_[index];
+              const bool twin_stays = world_.random().Chance(0.5) && twin->alive();
+              WorkerProcess* leaver = twin_stays ? now.process : twin;
+              world_.Trace(leaver->setup().process, " leaves the name to its twin");
+              if (twin_stays) {
+                now.process = twin;
+                now.machine = machine;
+              }
+              leaver->Kill();
+            });
 }
 
 }  // namespace coppice::simulation

@@ -6,8 +6,8 @@
 
 namespace coppice::simulation {
 
-// While it lives no file of this process can grow, so that what writes real files fails as on a full
-// disk, in the middle of its work and with what it wrote before still there.
+// While it lives no file of this process can grow, so that what writes real files fails as on a
+// full disk, in the middle of its work and with what it wrote before still there.
 class FullDisk {
  public:
   explicit FullDisk(bool full) : full_(full) {

@@ -48,7 +48,8 @@ void Invariants::CheckMove(const JobRow& before, const JobRow& after, const Chan
   if (before.state != after.state) {
     world_.Trace("job ", after.id, " epoch ", after.epoch, " ", core::StateName(before.state),
                  " -> ", core::StateName(after.state), " at step ", after.step, " failures ",
-                 after.failures, " ", after.state == JobState::kRunning ? after.worker : after.reason);
+                 after.failures, " ",
+                 after.state == JobState::kRunning ? after.worker : WithoutPath(after.reason));
   }
   if (before.state != JobState::kRunning && after.state == JobState::kRunning) {
     if (after.epoch <= before.epoch || !granted_.insert({after.id, after.epoch}).second) {
@@ -165,10 +166,12 @@ void Invariants::CheckJobs() {
 std::vector<JobRow> Invariants::Jobs() {
   std::vector<JobRow> jobs;
   Read([&](core::ReadTransaction& read) {
-    read.ScanJobs(1, 1'000'000, core::StateSet::All(), [&](const JobRow& job) {
-          jobs.push_back(job);
-          return true;
-        }).IgnoreError();
+    read.ScanJobs(1, 1'000'000, core::StateSet::All(),
+                  [&](const JobRow& job) {
+                    jobs.push_back(job);
+                    return true;
+                  })
+        .IgnoreError();
     if (jobs.empty() || !groups_.empty()) return;
     const auto groups = read.ListGroups(jobs.front().sweep_id);
     for (const core::GroupRow& group : *groups) {
@@ -181,6 +184,27 @@ std::vector<JobRow> Invariants::Jobs() {
 GridPoint Invariants::PointOf(const JobRow& job) const {
   const auto& [task, depth] = groups_.at(job.group_id);
   return {task, depth, job.seed};
+}
+
+bool Invariants::IsPaused() {
+  bool paused = false;
+  Read([&](core::ReadTransaction& read) {
+    const auto sweep = read.FindSweep(schedule_.spec.name());
+    paused = sweep.ok() && sweep->has_value() && (*sweep)->paused;
+  });
+  return paused;
+}
+
+bool Invariants::IsDraining(const std::string& worker) {
+  bool draining = false;
+  Read([&](core::ReadTransaction& read) {
+    const auto workers = read.ListWorkers();
+    if (!workers.ok()) return;
+    for (const core::WorkerRow& row : *workers) {
+      if (row.info.name == worker) draining = row.draining;
+    }
+  });
+  return draining;
 }
 
 std::vector<core::Checkpoint> Invariants::Checkpoints(core::JobId job) {

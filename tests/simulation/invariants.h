@@ -45,8 +45,10 @@ class Invariants {
   void CheckEnd();
 
   std::vector<core::JobRow> Jobs();
-  GridPoint PointOf(const core::JobRow& job) const;  // of one that Jobs gave
+  GridPoint PointOf(const core::JobRow& job) const;            // of one that Jobs gave
   std::vector<core::Checkpoint> Checkpoints(core::JobId job);  // listed, newest first
+  bool IsPaused();
+  bool IsDraining(const std::string& worker);
   // Of everything durable but times and random names.
   uint64_t StateDigest();
 
@@ -65,6 +67,10 @@ class Invariants {
   Rows RowsOf(core::ReadTransaction& read, core::JobId job, bool archived);
   void Read(const std::function<void(core::ReadTransaction&)>& body);
   void Broken(core::JobId job, const std::string& what);
+  // A text for people without the name of a temporary file in it, which is another on each run.
+  static std::string WithoutPath(const std::string& text) {
+    return text.substr(0, text.find(" /"));
+  }
 
   World& world_;
   const Ledger& ledger_;
@@ -72,8 +78,8 @@ class Invariants {
   const Schedule& schedule_;
   const std::string root_;
   std::set<LeaseKey> granted_;
-  uint64_t retries_ = 0;  // stored, of all jobs
-  std::map<LeaseKey, uint32_t> committed_;  // the last checkpoint's step
+  uint64_t retries_ = 0;                                              // stored, of all jobs
+  std::map<LeaseKey, uint32_t> committed_;                            // the last checkpoint's step
   std::map<core::GroupId, std::pair<std::string, uint32_t>> groups_;  // task, depth
 };
 

@@ -30,8 +30,8 @@ void Invariants::CheckEnd() {
 // One terminal event for each life: the first, and one more after each retry.
 void Invariants::CheckEnded(core::ReadTransaction& read, const JobRow& job) {
   if (core::IsOpen(job.state)) {
-    return Broken(job.id, absl::StrCat("has not ended: ", core::StateName(job.state), " ",
-                                       job.reason));
+    return Broken(job.id,
+                  absl::StrCat("has not ended: ", core::StateName(job.state), " ", job.reason));
   }
   const auto events = read.ListEvents(job.id, 1'000'000);
   if (!events.ok()) return Broken(job.id, events.status().ToString());
@@ -70,12 +70,12 @@ void Invariants::CheckAttempt(core::ReadTransaction& read, const LeaseKey& key,
     return;
   }
   if (attempt->outcome == "failed" && promised.failures_caused == 0) {
-    Broken(key.first, absl::StrCat("epoch ", key.second, " failed although nothing failed: ",
-                                   attempt->message));
+    Broken(key.first, absl::StrCat("epoch ", key.second,
+                                   " failed although nothing failed: ", attempt->message));
   }
   // A release that is sent again finds what took the lease back in whichever way.
-  const bool released = promised.end == "preempted" || promised.end == "released" ||
-                        promised.end == "expired";
+  const bool released =
+      promised.end == "preempted" || promised.end == "released" || promised.end == "expired";
   const bool end_fits =
       promised.end.empty() || attempt->outcome == promised.end ||
       (released && (attempt->outcome == "released" || attempt->outcome == "preempted"));
@@ -87,8 +87,9 @@ void Invariants::CheckAttempt(core::ReadTransaction& read, const LeaseKey& key,
   const auto committed = committed_.find(key);
   if (!promised.committed.empty() &&
       (committed == committed_.end() || committed->second < *promised.committed.rbegin())) {
-    Broken(key.first, absl::StrCat("the checkpoint of step ", *promised.committed.rbegin(),
-                                   " of epoch ", key.second, " was acknowledged and is not stored"));
+    Broken(key.first,
+           absl::StrCat("the checkpoint of step ", *promised.committed.rbegin(), " of epoch ",
+                        key.second, " was acknowledged and is not stored"));
   }
   CheckAcknowledged(read, *attempt, promised);
 }
@@ -96,9 +97,9 @@ void Invariants::CheckAttempt(core::ReadTransaction& read, const LeaseKey& key,
 void Invariants::CheckAcknowledged(core::ReadTransaction& read, const core::AttemptRow& attempt,
                                    const Ledger::Attempt& promised) {
   if (attempt.last_sequence < promised.acknowledged) {
-    Broken(attempt.job_id, absl::StrCat("epoch ", attempt.epoch, ": acknowledged up to ",
-                                        promised.acknowledged, ", durable up to ",
-                                        attempt.last_sequence));
+    Broken(attempt.job_id,
+           absl::StrCat("epoch ", attempt.epoch, ": acknowledged up to ", promised.acknowledged,
+                        ", durable up to ", attempt.last_sequence));
   }
   const Rows rows = RowsOf(read, attempt.job_id, true);
   std::string log;
@@ -109,9 +110,10 @@ void Invariants::CheckAcknowledged(core::ReadTransaction& read, const core::Atte
       Broken(attempt.job_id, "an acknowledged provenance is not stored");
     }
     if (!message.has_row()) continue;
+    const v1::MetricRow& sent = message.row();
     const bool stored = std::any_of(rows.begin(), rows.end(), [&](const core::StoredRow& row) {
-      return row.epoch == attempt.epoch && row.row.step == message.row().step() &&
-             row.row.values[0].value == message.row().values(0).value();
+      return row.epoch == attempt.epoch && row.row.step == sent.step() &&
+             row.row.values[0].value == sent.values(0).value();
     });
     if (!stored) {
       Broken(attempt.job_id, absl::StrCat("the acknowledged row of step ", message.row().step(),
@@ -125,8 +127,8 @@ void Invariants::CheckAcknowledged(core::ReadTransaction& read, const core::Atte
     for (const core::LogChunk& chunk : *chunks) stored += chunk.text;
   }
   if (!absl::StartsWith(stored, log)) {
-    Broken(attempt.job_id, absl::StrCat("acknowledged log text of epoch ", attempt.epoch,
-                                        " is missing"));
+    Broken(attempt.job_id,
+           absl::StrCat("acknowledged log text of epoch ", attempt.epoch, " is missing"));
   }
 }
 
@@ -134,20 +136,20 @@ uint64_t Invariants::StateDigest() {
   std::string text;
   for (const JobRow& job : Jobs()) {
     absl::StrAppend(&text, job.id, " ", core::StateName(job.state), " ", job.step, " ", job.epoch,
-                    " ", job.failures, " ", job.attempts, " ", job.reason, "\n");
+                    " ", job.failures, " ", job.attempts, " ", WithoutPath(job.reason), "\n");
     Read([&](core::ReadTransaction& read) {
       for (const auto& row : RowsOf(read, job.id, true)) {
         absl::StrAppend(&text, row.epoch, " ", row.row.step, " ", row.archived, "\n");
       }
       const auto attempts = read.ListAttempts(job.id);
       for (const auto& attempt : *attempts) {
-        absl::StrAppend(&text, attempt.worker, " ", attempt.outcome, " ", attempt.message, " ",
-                        attempt.start_step, " ", attempt.end_step, " ", attempt.last_sequence,
-                        "\n");
+        absl::StrAppend(&text, attempt.worker, " ", attempt.outcome, " ",
+                        WithoutPath(attempt.message), " ", attempt.start_step, " ",
+                        attempt.end_step, " ", attempt.last_sequence, "\n");
       }
       const auto events = read.ListEvents(job.id, 1'000'000);
       for (const auto& event : *events) {
-        absl::StrAppend(&text, event.epoch, " ", event.type, " ", event.message, "\n");
+        absl::StrAppend(&text, event.epoch, " ", event.type, " ", WithoutPath(event.message), "\n");
       }
     });
   }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
 namespace coppice::simulation {
@@ -36,6 +37,11 @@ void Ledger::Sent(const v1::StreamMetricsRequest& message) {
                                   message.lease().job_id(), " epoch ", message.lease().epoch(),
                                   " was sent again with another content"));
   }
+}
+
+bool Ledger::IsDamagedFile(const std::string& file) const {
+  return std::any_of(damaged_.begin(), damaged_.end(),
+                     [&](const std::string& path) { return absl::EndsWith(file, "/" + path); });
 }
 
 void Ledger::Acknowledged(const v1::StreamMetricsResponse& answer) {

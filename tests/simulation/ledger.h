@@ -23,7 +23,7 @@ class Ledger {
   explicit Ledger(World* world) : world_(*world) {}
 
   struct Attempt {
-    std::string holder;  // the process that was granted the lease
+    std::string holder;                                 // the process that was granted the lease
     std::map<uint64_t, v1::StreamMetricsRequest> sent;  // by number
     uint64_t acknowledged = 0;
     std::set<uint32_t> committed;  // steps of checkpoints
@@ -52,6 +52,7 @@ class Ledger {
   // A checkpoint's file was damaged: that it is unreadable is not the system's fault.
   void Damaged(const std::string& path) { damaged_.insert(path); }
   bool IsDamaged(const std::string& path) const { return damaged_.contains(path); }
+  bool IsDamagedFile(const std::string& file) const;  // by its whole name
 
   const std::map<LeaseKey, Attempt>& attempts() const { return attempts_; }
 

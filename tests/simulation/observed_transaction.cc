@@ -18,8 +18,7 @@ absl::Status ObservedTransaction::Savepoint(absl::FunctionRef<absl::Status()> bo
   return status;
 }
 
-absl::Status ObservedTransaction::UpdateJob(const core::JobRow& before,
-                                            const core::JobRow& after) {
+absl::Status ObservedTransaction::UpdateJob(const core::JobRow& before, const core::JobRow& after) {
   core::JobRow written = after;
   if (bug_ == PlantedBug::kPreemptionCharged && before.state == core::JobState::kRunning &&
       after.state == core::JobState::kPending && !changes_.attempts.empty() &&

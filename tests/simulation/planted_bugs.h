@@ -1,5 +1,5 @@
-// Bugs that a schedule can be run with, to show that the simulation finds them. Each is planted from
-// outside, at a seam: in what decorates the store, or in the worker's client.
+// Bugs that a schedule can be run with, to show that the simulation finds them. Each is planted
+// from outside, at a seam: in what decorates the store, or in the worker's client.
 #ifndef COPPICE_TESTS_SIMULATION_PLANTED_BUGS_H_
 #define COPPICE_TESTS_SIMULATION_PLANTED_BUGS_H_
 

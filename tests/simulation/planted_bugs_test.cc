@@ -1,4 +1,5 @@
-// The simulation finds bugs: each of these is planted and must be seen within a number of schedules.
+// The simulation finds bugs: each of these is planted and must be seen within a number of
+// schedules.
 #include <gtest/gtest.h>
 #include <spdlog/spdlog.h>
 
@@ -31,9 +32,7 @@ TEST_F(PlantedBugs, AForgottenArchiveStepIsFound) {
   ExpectFound(PlantedBug::kArchiveForgotten, 100);
 }
 
-TEST_F(PlantedBugs, AChargedPreemptionIsFound) {
-  ExpectFound(PlantedBug::kPreemptionCharged, 100);
-}
+TEST_F(PlantedBugs, AChargedPreemptionIsFound) { ExpectFound(PlantedBug::kPreemptionCharged, 100); }
 
 TEST_F(PlantedBugs, ARecordDroppedBeforeItsAcknowledgementIsFound) {
   ExpectFound(PlantedBug::kSpoolDroppedBeforeAck, 100);

@@ -18,8 +18,10 @@ std::string PlaceForFiles() {
   static const std::string* const place = [] {
     const char* chosen = std::getenv("TMPDIR");
     const bool memory = ::access("/dev/shm", W_OK) == 0;
-    std::string pattern =
-        absl::StrCat(memory ? "/dev/shm" : chosen != nullptr ? chosen : "/tmp", "/coppice-sim-XXXXXX");
+    std::string pattern = absl::StrCat(memory              ? "/dev/shm"
+                                       : chosen != nullptr ? chosen
+                                                           : "/tmp",
+                                       "/coppice-sim-XXXXXX");
     if (::mkdtemp(pattern.data()) == nullptr) {
       std::perror(pattern.c_str());
       std::abort();
@@ -50,9 +52,10 @@ Summary RunSchedules(uint64_t first, uint64_t count, bool trace) {
     summary.faults.Add(outcome.faults);
     if (outcome.violations.empty()) continue;
     if (++summary.broken > kShown) continue;
-    absl::StrAppend(&summary.first_broken, "seed ", seed, ":\n  ",
-                    absl::StrJoin(outcome.violations, "\n  "),
-                    "\n  see it with: simulation_test --schedules 1 --seed ", seed, " --trace\n");
+    absl::StrAppend(
+        &summary.first_broken, "seed ", seed, ":\n  ", absl::StrJoin(outcome.violations, "\n  "),
+        "\n  see it with: simulation_test --gtest_filter='*NothingIsLost*' --schedules 1 --seed ",
+        seed, " --trace\n");
   }
   return summary;
 }

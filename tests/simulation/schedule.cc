@@ -41,24 +41,35 @@ Rates DrawRates(Random& random) {
   rates.stream_broken = Maybe(random, 0.4, {0.02, 0.1, 0.25});
   rates.commit_failed = Maybe(random, 0.25, {0.005, 0.03});
   rates.crash_at_commit = Maybe(random, 0.3, {0.002, 0.01});
-  rates.trainer = Maybe(random, 0.5, {0.002, 0.01, 0.03});
+  rates.trainer = Maybe(random, 0.5, {0.005, 0.015, 0.04});
   return rates;
 }
 
 void DrawDisturbances(Random& random, Schedule& schedule) {
-  static constexpr Disturbance kAll[] = {
-      Disturbance::kPartition,       Disturbance::kPartition,     Disturbance::kCoordinatorCrash,
-      Disturbance::kCoordinatorCrash, Disturbance::kCoordinatorRestart, Disturbance::kDatabaseFull,
-      Disturbance::kWorkerCrash,     Disturbance::kWorkerCrash,   Disturbance::kWorkerStop,
-      Disturbance::kMachineLost,     Disturbance::kTwins,         Disturbance::kWorkerDiskFull,
-      Disturbance::kDamageCheckpoint, Disturbance::kWallClockJump, Disturbance::kMonotonicJump,
-      Disturbance::kPause,           Disturbance::kCancel,        Disturbance::kRetry,
-      Disturbance::kDrain};
+  static constexpr Disturbance kAll[] = {Disturbance::kPartition,
+                                         Disturbance::kPartition,
+                                         Disturbance::kCoordinatorCrash,
+                                         Disturbance::kCoordinatorCrash,
+                                         Disturbance::kCoordinatorRestart,
+                                         Disturbance::kDatabaseFull,
+                                         Disturbance::kWorkerCrash,
+                                         Disturbance::kWorkerCrash,
+                                         Disturbance::kWorkerStop,
+                                         Disturbance::kMachineLost,
+                                         Disturbance::kTwins,
+                                         Disturbance::kWorkerDiskFull,
+                                         Disturbance::kDamageCheckpoint,
+                                         Disturbance::kWallClockJump,
+                                         Disturbance::kMonotonicJump,
+                                         Disturbance::kPause,
+                                         Disturbance::kCancel,
+                                         Disturbance::kRetry,
+                                         Disturbance::kDrain};
   const uint64_t count = random.Uniform(2, 9);
   for (uint64_t i = 0; i < count; ++i) {
     const Disturbance what = kAll[random.Next() % std::size(kAll)];
-    schedule.disturbances.emplace_back(
-        random.Time(absl::Seconds(1), schedule.faults_end * 9 / 10), what);
+    schedule.disturbances.emplace_back(random.Time(absl::Seconds(1), schedule.faults_end * 9 / 10),
+                                       what);
   }
 }
 

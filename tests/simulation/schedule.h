@@ -59,7 +59,7 @@ struct Schedule {
   std::vector<WorkerShape> workers;
   absl::Duration lease;
   absl::Duration heartbeat;
-  absl::Duration step_time;  // of a trainer
+  absl::Duration step_time;                // of a trainer
   std::map<GridPoint, uint32_t> diverges;  // at this step, whatever runs it
   Rates rates;
   absl::Duration faults_end;  // after that nothing goes wrong any more

@@ -47,8 +47,7 @@ void SimClient::AcquireLeases(const v1::AcquireLeasesRequest& request,
   using Response = v1::AcquireLeasesResponse;
   auto acquire = std::make_shared<Acquire>();
   auto answer = std::make_shared<Callback<Response>>(
-      [this, callback = std::move(callback),
-       life = life_](absl::StatusOr<Response> result) {
+      [this, callback = std::move(callback), life = life_](absl::StatusOr<Response> result) {
         if (life.expired()) return;
         if (result.ok()) ledger_.Granted(place_.process, *result);
         callback(std::move(result));
@@ -103,20 +102,18 @@ void SimClient::CompleteJob(const v1::CompleteJobRequest& request,
        [this, request] { ledger_.Ended(request.lease(), "succeeded"); });
 }
 
-void SimClient::FailJob(const v1::FailJobRequest& request,
-                        Callback<v1::FailJobResponse> callback) {
+void SimClient::FailJob(const v1::FailJobRequest& request, Callback<v1::FailJobResponse> callback) {
   Told(&SimService::FailJob, request, std::move(callback),
        [this, request] { ledger_.Ended(request.lease(), "failed"); });
 }
 
 void SimClient::ReleaseLease(const v1::ReleaseLeaseRequest& request,
                              Callback<v1::ReleaseLeaseResponse> callback) {
-  Told(&SimService::ReleaseLease, request, std::move(callback),
-       [this, request] {
-         ledger_.Ended(request.lease(), request.lost()                        ? "expired"
-                                        : request.out_of_memory_width() > 0 ? "released"
-                                                                            : "preempted");
-       });
+  Told(&SimService::ReleaseLease, request, std::move(callback), [this, request] {
+    ledger_.Ended(request.lease(), request.lost()                      ? "expired"
+                                   : request.out_of_memory_width() > 0 ? "released"
+                                                                       : "preempted");
+  });
 }
 
 void SimClient::UploadCheckpoint(const v1::CommitCheckpointRequest& header, const std::string& file,
@@ -158,8 +155,8 @@ void SimClient::DownloadCheckpoint(const v1::DownloadCheckpointRequest& request,
 std::unique_ptr<worker::ReportStream> SimClient::OpenReports(
     std::function<void(v1::StreamMetricsResponse)> on_answer,
     std::function<void(absl::Status)> on_end) {
-  auto stream = std::make_unique<SimStream>(
-      &network_, &ledger_, place_.machine, life_, std::move(on_answer), std::move(on_end));
+  auto stream = std::make_unique<SimStream>(&network_, &ledger_, place_.machine, life_,
+                                            std::move(on_answer), std::move(on_end));
   stream->set_takes_sent_for_acknowledged(bug_ == PlantedBug::kSpoolDroppedBeforeAck ||
                                           bug_ == PlantedBug::kCheckpointWithoutRows);
   return stream;

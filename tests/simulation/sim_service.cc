@@ -66,8 +66,7 @@ void ServerStream::End(const absl::Status& status) {
   on_end_(status);
 }
 
-void SimService::Register(const v1::RegisterRequest& request,
-                          Reply<v1::RegisterResponse> reply) {
+void SimService::Register(const v1::RegisterRequest& request, Reply<v1::RegisterResponse> reply) {
   auto arguments = service::RegisterFromProto(request);
   if (!arguments.ok()) return reply(arguments.status());
   core_.Register(std::move(arguments->info), std::move(arguments->held),

@@ -68,9 +68,8 @@ struct SimStream::State : InFlight, std::enable_shared_from_this<State> {
     down_dead = true;
     up_dead = world().random().Chance(0.5);
     const auto self = shared_from_this();
-    world().At(world().random().Time(absl::ZeroDuration(), absl::Seconds(20)), [self] {
-      self->EndAtClient(absl::UnavailableError("the stream broke"));
-    });
+    world().At(world().random().Time(absl::ZeroDuration(), absl::Seconds(20)),
+               [self] { self->EndAtClient(absl::UnavailableError("the stream broke")); });
     StopServer(absl::Seconds(30));
   }
 
@@ -106,8 +105,8 @@ struct SimStream::State : InFlight, std::enable_shared_from_this<State> {
   absl::Duration last_up = absl::ZeroDuration();
   absl::Duration last_down = absl::ZeroDuration();
   bool broken = false;
-  bool up_dead = false;      // nothing more arrives at the server
-  bool down_dead = false;    // nothing more arrives at the worker
+  bool up_dead = false;    // nothing more arrives at the server
+  bool down_dead = false;  // nothing more arrives at the worker
   bool server_gone = false;
   bool ended = false;
   bool acknowledges_itself = false;
@@ -130,9 +129,7 @@ SimStream::~SimStream() {
   state_->StopServer(absl::Seconds(10));
 }
 
-void SimStream::set_takes_sent_for_acknowledged(bool value) {
-  state_->acknowledges_itself = value;
-}
+void SimStream::set_takes_sent_for_acknowledged(bool value) { state_->acknowledges_itself = value; }
 
 void SimStream::Send(const v1::StreamMetricsRequest& message) {
   state_->ledger.Sent(message);

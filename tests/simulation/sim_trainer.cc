@@ -46,7 +46,7 @@ void SimTrainer::Start() {
 }
 
 void SimTrainer::Begin() {
-  if (!*host_.healed && random().Chance(host_.schedule->rates.trainer)) {
+  if (!*host_.healed && random().Chance(3 * host_.schedule->rates.trainer)) {
     host_.world->Did(Fault::kTrainerNotStarted);
     worker::ProcessExit exit;
     exit.spawn = absl::InternalError("cannot start the trainer");
@@ -54,6 +54,9 @@ void SimTrainer::Begin() {
     return callbacks_.on_exit(exit);
   }
   const absl::Status read = ReadSpec();
+  // Its machine may be gone, or a lease is over and took its folder along, or the file of a job
+  // that nobody holds was damaged. If any of this were charged, it would be seen at the end.
+  if (!read.ok() && (orphan_ || lost_its_file_)) return Exit(1, 0);
   if (!read.ok()) {
     host_.world->Violation("a trainer cannot start: " + read.ToString());
     return Exit(1, 0);
@@ -89,6 +92,8 @@ absl::Status SimTrainer::ReadSpec() {
 
 absl::Status SimTrainer::Load(Member& member) {
   if (member.resume.empty()) return absl::OkStatus();
+  lost_its_file_ =
+      lost_its_file_ || host_.ledger->IsDamagedFile(member.resume) || !FileExists(member.folder);
   COPPICE_ASSIGN_OR_RETURN(const SafetensorsFile file, SafetensorsFile::Read(member.resume));
   COPPICE_ASSIGN_OR_RETURN(const CheckpointIdentity identity,
                            ReadCheckpointIdentity(file.metadata()));
@@ -176,21 +181,20 @@ absl::Status SimTrainer::WriteFile(const Member& member, const std::string& path
   const double nothing = 0;
   const auto state = static_cast<int64_t>(member.state);
   const int64_t reported = member.reported;
-  COPPICE_ASSIGN_OR_RETURN(
-      const WrittenFile file,
-      WriteSafetensors(path,
-                       {{"model.w", DType::kF32, {1}, &zero},
-                        {"adam_m.w", DType::kF32, {1}, &zero},
-                        {"adam_v.w", DType::kF32, {1}, &zero},
-                        {"report.loss_sum", DType::kF64, {1}, &nothing},
-                        {"report.grad_norm", DType::kF64, {1}, &nothing},
-                        {"report.loss_steps", DType::kI64, {1}, &state},
-                        {"report.reported_step", DType::kI64, {1}, &reported}},
-                       {{"format", std::string(kCheckpointFormat)},
-                        {"version", std::string(kCheckpointVersion)},
-                        {"seed", absl::StrCat(std::get<2>(member.point))},
-                        {"step", absl::StrCat(member.step)},
-                        {"run", run_}}));
+  COPPICE_ASSIGN_OR_RETURN(const WrittenFile file,
+                           WriteSafetensors(path,
+                                            {{"model.w", DType::kF32, {1}, &zero},
+                                             {"adam_m.w", DType::kF32, {1}, &zero},
+                                             {"adam_v.w", DType::kF32, {1}, &zero},
+                                             {"report.loss_sum", DType::kF64, {1}, &nothing},
+                                             {"report.grad_norm", DType::kF64, {1}, &nothing},
+                                             {"report.loss_steps", DType::kI64, {1}, &state},
+                                             {"report.reported_step", DType::kI64, {1}, &reported}},
+                                            {{"format", std::string(kCheckpointFormat)},
+                                             {"version", std::string(kCheckpointVersion)},
+                                             {"seed", absl::StrCat(std::get<2>(member.point))},
+                                             {"step", absl::StrCat(member.step)},
+                                             {"run", run_}}));
   Say(absl::StrFormat(
       R"({"event":"checkpoint","seed":%d,"step":%d,"path":"%s","digest":"%s","bytes":%d})",
       std::get<2>(member.point), member.step, path, file.digest, file.bytes));

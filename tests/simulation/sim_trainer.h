@@ -49,8 +49,8 @@ class SimTrainer : public std::enable_shared_from_this<SimTrainer> {
     std::string resume;
     uint32_t step = 0;
     uint64_t state = 0;
-    uint32_t reported = 0;           // the last step whose row was printed
-    int64_t checkpoint_step = -1;    // of the newest file, also of the one resumed from
+    uint32_t reported = 0;         // the last step whose row was printed
+    int64_t checkpoint_step = -1;  // of the newest file, also of the one resumed from
     bool evaluating = false;
     bool ended = false;
   };
@@ -95,6 +95,7 @@ class SimTrainer : public std::enable_shared_from_this<SimTrainer> {
   bool terminate_ = false;
   bool orphan_ = false;
   bool any_failed_ = false;
+  bool lost_its_file_ = false;
   absl::Duration hangs_until_ = absl::ZeroDuration();
   // The pipe: what was written and not read.
   std::string written_;

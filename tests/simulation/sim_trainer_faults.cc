@@ -92,17 +92,16 @@ void SimTrainer::Pump() {
     return;
   }
   handed_out_ = true;
-  host_.world->At(random().Time(absl::ZeroDuration(), absl::Milliseconds(20)),
-                  [self = shared_from_this()] {
-                    // A reader gets what is there, which need not end with a line.
-                    const size_t size = self->written_.size();
-                    if (size == 0) return self->ReadMore();
-                    const size_t piece =
-                        self->random().Chance(0.2) ? self->random().Uniform(1, size) : size;
-                    std::string text = self->written_.substr(0, piece);
-                    self->written_.erase(0, piece);
-                    self->callbacks_.on_stdout(std::move(text));
-                  });
+  host_.world->At(
+      random().Time(absl::ZeroDuration(), absl::Milliseconds(20)), [self = shared_from_this()] {
+        // A reader gets what is there, which need not end with a line.
+        const size_t size = self->written_.size();
+        if (size == 0) return self->ReadMore();
+        const size_t piece = self->random().Chance(0.2) ? self->random().Uniform(1, size) : size;
+        std::string text = self->written_.substr(0, piece);
+        self->written_.erase(0, piece);
+        self->callbacks_.on_stdout(std::move(text));
+      });
 }
 
 void SimTrainer::ReadMore() {

@@ -141,9 +141,9 @@ void WorkerProcess::Tear(const std::function<void()>& work) {
 void WorkerProcess::Exited(int code, const std::string& message) {
   setup_.world->For(life_, absl::ZeroDuration(), [this, code, message] {
     life_.reset();
-    for (const auto& [id, work] : std::exchange(background_, {})) {
-      OnDisk([&] {
-        work();
+    for (const auto& left : std::exchange(background_, {})) {
+      OnDisk([&left] {
+        left.second();
         return absl::OkStatus();
       }).IgnoreError();
     }

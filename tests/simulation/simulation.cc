@@ -35,8 +35,7 @@ Simulation::Simulation(const Options& options)
   }
   store_ = *std::move(store);
   WriteFileAtomically(JoinPath(root_, worker::kStoreIdFile), store_->store_id()).IgnoreError();
-  invariants_ =
-      std::make_unique<Invariants>(&world_, &ledger_, store_.get(), &schedule_, root_);
+  invariants_ = std::make_unique<Invariants>(&world_, &ledger_, store_.get(), &schedule_, root_);
 }
 
 Simulation::~Simulation() {
@@ -105,6 +104,7 @@ void Simulation::Finish() {
   coordinators_.back()->store().Heal();
   if (coordinators_.back()->alive()) coordinators_.back()->service().set_disk_full(false);
   for (const auto& machine : machines_) machine->disk_full = false;
+  ++last_command_;
   Insist<core::SweepSummary>([&](core::Coordinator& core, auto done) {
     core.SetPaused(schedule_.spec.name(), false, std::move(done));
   });
@@ -156,8 +156,14 @@ void Simulation::RetryWhatFailed() {
 }
 
 void Simulation::StopWorkers() {
+  // Who was killed last comes back too and sends what it had kept, and of twins one is left.
+  const auto all_live = [this] {
+    return twins_ == 0 && std::all_of(seats_.begin(), seats_.end(),
+                                      [](const Seat& seat) { return seat.process->alive(); });
+  };
+  while (!all_live()) world_.RunFor(absl::Seconds(1));
   closing_ = true;
-  world_.RunFor(schedule_.heartbeat * 2);
+  world_.RunFor(schedule_.heartbeat * 2 + absl::Seconds(10));
   for (const Seat& seat : seats_) {
     if (seat.process->alive()) seat.process->Stop("the sweep is done");
   }

@@ -33,8 +33,8 @@ struct Outcome {
 };
 
 // Purpose: one schedule from its seed: a real coordinator core, real worker agents, a sweep; faults
-// for a while; then nothing goes wrong any more and the sweep has to end. Not thread-safe; everything
-// happens on the caller's thread.
+// for a while; then nothing goes wrong any more and the sweep has to end. Not thread-safe;
+// everything happens on the caller's thread.
 class Simulation {
  public:
   explicit Simulation(const Options& options);
@@ -81,9 +81,11 @@ class Simulation {
   void MoveClock(bool wall);
   void Command(Disturbance what);
   void Pause();
+  void SetPaused(bool paused);
   void CancelOne();
   void RetryAll();
   void Drain();
+  void SetDraining(const std::string& worker, bool draining, bool preempt);
 
   const Options options_;
   World world_;
@@ -100,6 +102,8 @@ class Simulation {
   std::vector<std::unique_ptr<Machine>> machines_;
   std::vector<std::unique_ptr<WorkerProcess>> processes_;
   std::vector<Seat> seats_;
+  int twins_ = 0;              // pairs of processes under one name
+  uint64_t last_command_ = 0;  // of a client, to pause or to drain
 };
 
 }  // namespace coppice::simulation

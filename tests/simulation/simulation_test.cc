@@ -40,7 +40,9 @@ TEST(Simulation, AnotherSeedGivesAnotherRun) {
 bool ReadFlags(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
     const std::string flag = argv[i];
-    uint64_t* number = flag == "--schedules" ? &schedules : flag == "--seed" ? &first_seed : nullptr;
+    uint64_t* number = flag == "--schedules" ? &schedules
+                       : flag == "--seed"    ? &first_seed
+                                             : nullptr;
     if (flag == "--trace") {
       trace = true;
     } else if (number == nullptr || i + 1 == argc || !absl::SimpleAtoi(argv[++i], number)) {

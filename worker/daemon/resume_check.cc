@@ -14,7 +14,8 @@
 namespace coppice::worker {
 namespace {
 
-// Gives a file that may be removed any time a second name, where it is there and the filesystem can.
+// Gives a file that may be removed any time a second name, where it is there and the filesystem
+// can.
 absl::Status Keep(const std::string& file, const std::string& name) {
   COPPICE_RETURN_IF_ERROR(MakeDirectories(name.substr(0, name.rfind('/'))));
   if (::link(file.c_str(), name.c_str()) != 0) {
@@ -68,11 +69,10 @@ void ResumeCheck::Check() {
     return;
   }
   if (!IsSafeRelativePath(resume_->path())) return Reject("its path is not a relative one");
-  environment_->background(
-      [place = place_, checkpoint = *resume_, file = file(),
-       done = callbacks_.Bind([this](absl::Status status) { OnChecked(status); })] {
-        done(VerifyFile(place, checkpoint, file));
-      });
+  environment_->background([place = place_, checkpoint = *resume_, file = file(),
+                            done = callbacks_.Bind([this](absl::Status status) {
+                              OnChecked(status);
+                            })] { done(VerifyFile(place, checkpoint, file)); });
 }
 
 void ResumeCheck::OnChecked(const absl::Status& status) {
@@ -88,12 +88,12 @@ void ResumeCheck::Download() {
   *request.mutable_lease() = lease_;
   request.set_step(resume_->step());
   request.set_path(resume_->path());
-  const auto attempt = [environment = environment_, request, file = file(), bytes = resume_->bytes()](
-                           const std::string& worker_id,
-                           std::function<void(absl::Status)> answer) mutable {
-    request.set_worker_id(worker_id);
-    environment->coordinator->DownloadCheckpoint(request, bytes, file, std::move(answer));
-  };
+  const auto attempt =
+      [environment = environment_, request, file = file(), bytes = resume_->bytes()](
+          const std::string& worker_id, std::function<void(absl::Status)> answer) mutable {
+        request.set_worker_id(worker_id);
+        environment->coordinator->DownloadCheckpoint(request, bytes, file, std::move(answer));
+      };
   call_ = session_->Call("a checkpoint's download", attempt, [this](absl::Status status) {
     if (absl::IsAborted(status)) return Finish(status);
     downloaded_ = true;
@@ -125,8 +125,8 @@ void ResumeCheck::Reject(const std::string& reason) {
       session_->Call("a checkpoint's rejection", attempt, [this, response](absl::Status status) {
         if (absl::IsNotFound(status)) status = absl::AbortedError(status.message());
         if (!status.ok()) return Finish(status);
-        // A coordinator that names one again would keep us here for ever. Two attempts may each have
-        // one of the same step.
+        // A coordinator that names one again would keep us here for ever. Two attempts may each
+        // have one of the same step.
         rejected_.insert(resume_->path());
         if (response->has_resume() && (response->resume().step() > resume_->step() ||
                                        rejected_.contains(response->resume().path()))) {

@@ -25,10 +25,11 @@ inline constexpr char kStoreIdFile[] = ".coppice-store";
 // Purpose: finds the checkpoint that a member resumes from: fetches it where the folder is not
 // shared, holds it against its digest, rejects a bad one and goes on with the one the coordinator
 // names instead. In a scratch folder the lease gives the file a name of its own: the attempt that
-// left it there may end at any time and takes its folder along. Owned by a PackRun; lives on the agent's sequence. Destruction ends it without
-// `done`. Codes given to `done`: OK (`resume` is on disk and whole, or unset: from step 0); ABORTED
-// (the lease is over); anything else is this machine's trouble (a disk that cannot be read, a
-// folder that is gone), for which no checkpoint is to be given up.
+// left it there may end at any time and takes its folder along. Owned by a PackRun; lives on the
+// agent's sequence. Destruction ends it without `done`. Codes given to `done`: OK (`resume` is on
+// disk and whole, or unset: from step 0); ABORTED (the lease is over); anything else is this
+// machine's trouble (a disk that cannot be read, a folder that is gone), for which no checkpoint is
+// to be given up.
 class ResumeCheck {
  public:
   using Done = std::function<void(absl::Status, std::optional<v1::Checkpoint> resume)>;
@@ -59,7 +60,7 @@ class ResumeCheck {
   CallbackOwner callbacks_;
   std::optional<v1::Checkpoint> resume_;
   std::set<std::string> rejected_;  // paths
-  bool downloaded_ = false;  // the present one
+  bool downloaded_ = false;         // the present one
   Session::CallId call_ = 0;
 };
 
