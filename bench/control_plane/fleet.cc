@@ -120,10 +120,18 @@ void SimulatedWorker::OnEnd(uint64_t stream, const absl::Status&) {
 
 void SimulatedWorker::CloseStream() {
   std::shared_ptr<worker::ReportStream> stream;
-  absl::MutexLock lock(&mutex_);
-  closed_ = true;
-  unacked_.clear();
-  stream.swap(stream_);
+  absl::flat_hash_map<uint64_t, std::vector<Unacked>> unacked;
+  {
+    absl::MutexLock lock(&mutex_);
+    closed_ = true;
+    unacked.swap(unacked_);
+    stream.swap(stream_);
+  }
+  v1::StreamMetricsResponse never;
+  never.set_error("the stream was closed");
+  for (const auto& [job, reports] : unacked) {
+    for (const Unacked& one : reports) one.acked(never);
+  }
 }
 
 std::vector<v1::HeldLease> SimulatedWorker::held() const {

@@ -37,7 +37,7 @@ class SimulatedWorker {
 
   // Sends a report; `acked` is called once, when this number of this lease is durable or refused.
   void Report(v1::StreamMetricsRequest report, Acked acked);
-  // Drops what waits and the stream.
+  // Drops the stream; what waits is answered with an error.
   void CloseStream();
 
   std::vector<v1::HeldLease> held() const;
