@@ -100,6 +100,7 @@ void Cycles::Acquire(const std::shared_ptr<Cycle>& cycle) {
 
 void Cycles::OnGrant(const std::shared_ptr<Cycle>& cycle, const v1::AcquireLeasesResponse& grant) {
   if (grant.leases().empty()) return EndCycle(cycle);
+  for (const v1::Lease& lease : grant.leases()) cycle->worker->Begin(lease.lease());
   {
     absl::MutexLock lock(&mutex_);
     result_.lease_latency.Add(clock_->Monotonic() - cycle->due);
@@ -160,6 +161,7 @@ void Cycles::Complete(const std::shared_ptr<Job>& job) {
       job->cycle->worker->stub(), &Async::CompleteJob, std::move(request), kCallTimeout,
       [this, job](const absl::Status& status, const v1::CompleteJobResponse&) {
         if (status.ok()) {
+          job->cycle->worker->End(job->lease.lease().job_id());
           RemoveCheckpoint(checkpoint_folder_, job->lease);
           absl::MutexLock lock(&mutex_);
           ++result_.completions;

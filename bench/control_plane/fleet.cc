@@ -149,6 +149,23 @@ void SimulatedWorker::Hold(const v1::AcquireLeasesResponse& grant) {
   }
 }
 
+void SimulatedWorker::Begin(const v1::LeaseRef& lease) {
+  absl::MutexLock lock(&mutex_);
+  running_[lease.job_id()] = lease;
+}
+
+void SimulatedWorker::End(uint64_t job) {
+  absl::MutexLock lock(&mutex_);
+  running_.erase(job);
+}
+
+std::vector<v1::HeldLease> SimulatedWorker::listed() const {
+  absl::MutexLock lock(&mutex_);
+  std::vector<v1::HeldLease> all = held_;
+  for (const auto& [job, lease] : running_) *all.emplace_back().mutable_lease() = lease;
+  return all;
+}
+
 void SimulatedWorker::SetStep(uint64_t job, uint32_t step) {
   absl::MutexLock lock(&mutex_);
   for (v1::HeldLease& held : held_) {
@@ -261,7 +278,7 @@ void Fleet::Beat(size_t index) {
   SimulatedWorker& worker = *workers_[index];
   v1::HeartbeatRequest request;
   request.set_worker_id(worker.id());
-  for (v1::HeldLease& held : worker.held()) *request.add_held() = std::move(held);
+  for (v1::HeldLease& held : worker.listed()) *request.add_held() = std::move(held);
   const absl::Duration sent = clock_->Monotonic();
   Call<v1::HeartbeatRequest, v1::HeartbeatResponse>(
       worker.stub(), &Async::Heartbeat, std::move(request), kCallTimeout,

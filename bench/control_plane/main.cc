@@ -75,6 +75,7 @@ std::string MakeFolder(const std::string& parent) {
 
 int Main(int argc, char** argv) {
   SkipLockOrderChecks();
+  ::setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);  // killed connections are meant
   CLI::App app("Drives a real coordinator with simulated workers and prints what it bears.",
                "bench_control_plane");
   Options options;
