@@ -44,10 +44,11 @@ absl::Status AwaitFirstLease(CoordinatorProcess& process, const std::string& wor
 
 }  // namespace
 
-Bench::Bench(const Options& options, std::string folder)
+Bench::Bench(const Options& options, std::string folder, std::string checkpoint_folder)
     : options_(options),
       folder_(std::move(folder)),
-      process_(options.coordinator, folder_, options.heartbeat) {}
+      checkpoint_folder_(std::move(checkpoint_folder)),
+      process_(options.coordinator, folder_, checkpoint_folder_, options.heartbeat) {}
 
 void Bench::Say(const std::string& line) {
   const Memory memory = MemoryOf(process_.pid());
@@ -92,7 +93,7 @@ absl::Status Bench::Submit() {
 
 absl::Status Bench::RegisterAndHold() {
   fleet_ = std::make_unique<Fleet>(options_, process_.address());
-  cycles_ = std::make_unique<Cycles>(options_, fleet_.get());
+  cycles_ = std::make_unique<Cycles>(options_, checkpoint_folder_, fleet_.get());
   rows_ = std::make_unique<Rows>(options_, fleet_.get());
   absl::Time start = absl::Now();
   COPPICE_RETURN_IF_ERROR(fleet_->RegisterAll());

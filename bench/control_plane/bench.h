@@ -19,7 +19,8 @@ namespace coppice::bench {
 // Owner: main.
 class Bench {
  public:
-  Bench(const Options& options, std::string folder);
+  // The database goes into `folder`, the checkpoints into the other.
+  Bench(const Options& options, std::string folder, std::string checkpoint_folder);
 
   absl::Status Run();
   const Table& table() const { return table_; }
@@ -41,6 +42,7 @@ class Bench {
 
   const Options& options_;
   const std::string folder_;
+  const std::string checkpoint_folder_;
   CoordinatorProcess process_;
   std::unique_ptr<Client> client_;
   std::unique_ptr<Fleet> fleet_;

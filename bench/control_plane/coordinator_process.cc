@@ -47,16 +47,17 @@ absl::StatusOr<pid_t> Spawn(std::vector<std::string> argv, const std::string& ou
 }  // namespace
 
 CoordinatorProcess::CoordinatorProcess(std::string binary, std::string folder,
-                                       double heartbeat_seconds)
+                                       std::string checkpoint_folder, double heartbeat_seconds)
     : binary_(std::move(binary)),
       folder_(std::move(folder)),
+      checkpoint_folder_(std::move(checkpoint_folder)),
       heartbeat_seconds_(heartbeat_seconds) {}
 
 CoordinatorProcess::~CoordinatorProcess() { Kill(); }
 
 absl::Status CoordinatorProcess::Exec() {
   COPPICE_ASSIGN_OR_RETURN(
-      pid_, Spawn({binary_, "--data-dir", folder_, "--listen", address_, "--port-file",
+      pid_, Spawn({binary_, "--data-dir", folder_, "--checkpoint-dir", checkpoint_folder_, "--listen", address_, "--port-file",
                    JoinPath(folder_, "port"), "--heartbeat", absl::StrCat(heartbeat_seconds_, "s"),
                    "--lease", absl::StrCat(heartbeat_seconds_ * 6, "s")},
                   JoinPath(folder_, "coordinator.log")));

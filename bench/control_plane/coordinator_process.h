@@ -16,7 +16,8 @@ namespace coppice::bench {
 // A start after a kill uses the same data and the same port.
 class CoordinatorProcess {
  public:
-  CoordinatorProcess(std::string binary, std::string folder, double heartbeat_seconds);
+  CoordinatorProcess(std::string binary, std::string folder, std::string checkpoint_folder,
+                     double heartbeat_seconds);
   ~CoordinatorProcess();  // kills it
   CoordinatorProcess(const CoordinatorProcess&) = delete;
   CoordinatorProcess& operator=(const CoordinatorProcess&) = delete;
@@ -36,6 +37,7 @@ class CoordinatorProcess {
  private:
   const std::string binary_;
   const std::string folder_;
+  const std::string checkpoint_folder_;
   const double heartbeat_seconds_;
   std::string address_ = "127.0.0.1:0";
   pid_t pid_ = -1;

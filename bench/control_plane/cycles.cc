@@ -1,12 +1,17 @@
 #include "bench/control_plane/cycles.h"
 
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "absl/strings/string_view.h"
 #include "bench/control_plane/sweeps.h"
+#include "common/base/files.h"
+#include "common/base/status_macros.h"
 
 namespace coppice::bench {
 namespace {
@@ -16,6 +21,27 @@ constexpr uint32_t kWaitMs = 20'000;
 constexpr absl::Duration kDrainLimit = absl::Seconds(90);
 // More than that the bench itself could not hold; a request that finds no room counts as refused.
 constexpr int64_t kMaxRunning = 60'000;
+constexpr absl::string_view kContent = "not a real checkpoint";
+
+// Where a job's checkpoint lies: its attempt's folder, as a worker makes it.
+std::string PathOf(const v1::Lease& lease) {
+  return absl::StrCat(lease.checkpoint_dir(), "/step-", kShortSteps, ".safetensors");
+}
+
+absl::Status WriteCheckpoint(const std::string& root, const v1::Lease& lease) {
+  COPPICE_RETURN_IF_ERROR(MakeDirectories(JoinPath(root, lease.checkpoint_dir())));
+  std::ofstream file(JoinPath(root, PathOf(lease)), std::ios::binary);
+  file << kContent;
+  file.close();
+  return file ? absl::OkStatus() : absl::InternalError("cannot write a checkpoint");
+}
+
+// A job that has succeeded needs its file no more; the folder is to stay small.
+void RemoveCheckpoint(const std::string& root, const v1::Lease& lease) {
+  std::error_code ignored;
+  const std::filesystem::path attempt = JoinPath(root, lease.checkpoint_dir());
+  std::filesystem::remove_all(attempt.parent_path(), ignored);
+}
 
 }  // namespace
 
@@ -74,6 +100,7 @@ void Cycles::Acquire(const std::shared_ptr<Cycle>& cycle) {
 
 void Cycles::OnGrant(const std::shared_ptr<Cycle>& cycle, const v1::AcquireLeasesResponse& grant) {
   if (grant.leases().empty()) return EndCycle(cycle);
+  for (const v1::Lease& lease : grant.leases()) cycle->worker->Begin(lease.lease());
   {
     absl::MutexLock lock(&mutex_);
     result_.lease_latency.Add(clock_->Monotonic() - cycle->due);
@@ -98,6 +125,12 @@ void Cycles::Report(const std::shared_ptr<Job>& job) {
       ++result_.failed;
       return EndJob(job);
     }
+    const absl::Status written = WriteCheckpoint(checkpoint_folder_, job->lease);
+    if (!written.ok()) {
+      absl::MutexLock lock(&mutex_);
+      ++result_.failed;
+      return EndJob(job);
+    }
     Commit(job);
   });
 }
@@ -107,10 +140,9 @@ void Cycles::Commit(const std::shared_ptr<Job>& job) {
   request.set_worker_id(job->cycle->worker->id());
   *request.mutable_lease() = job->lease.lease();
   request.set_step(kShortSteps);
-  request.set_path(
-      absl::StrCat(job->lease.checkpoint_dir(), "/step-", kShortSteps, ".safetensors"));
+  request.set_path(PathOf(job->lease));
   request.set_digest("0123456789abcdef0123456789abcdef");
-  request.set_bytes(1 << 20);
+  request.set_bytes(kContent.size());
   Call<v1::CommitCheckpointRequest, v1::CommitCheckpointResponse>(
       job->cycle->worker->stub(), &Async::CommitCheckpoint, std::move(request), kCallTimeout,
       [this, job](const absl::Status& status, const v1::CommitCheckpointResponse&) {
@@ -129,6 +161,8 @@ void Cycles::Complete(const std::shared_ptr<Job>& job) {
       job->cycle->worker->stub(), &Async::CompleteJob, std::move(request), kCallTimeout,
       [this, job](const absl::Status& status, const v1::CompleteJobResponse&) {
         if (status.ok()) {
+          job->cycle->worker->End(job->lease.lease().job_id());
+          RemoveCheckpoint(checkpoint_folder_, job->lease);
           absl::MutexLock lock(&mutex_);
           ++result_.completions;
           completed_.insert(job->lease.lease().job_id());

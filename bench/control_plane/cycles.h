@@ -4,6 +4,7 @@
 #include <atomic>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
@@ -31,12 +32,13 @@ struct LoadResult {
 };
 
 // Purpose: lease cycles as workers do them: AcquireLeases, then for each job of the pack a metric
-// row until it is acknowledged, CommitCheckpoint, CompleteJob. A refused call (RESOURCE_EXHAUSTED,
+// row until it is acknowledged, a (tiny) checkpoint file, CommitCheckpoint, CompleteJob. A refused call (RESOURCE_EXHAUSTED,
 // UNAVAILABLE) is tried again after a backoff with jitter, as a worker does. Counts what the
 // coordinator acknowledged, for the checks after a kill. Owner: main; phases run one at a time.
 class Cycles {
  public:
-  Cycles(const Options& options, Fleet* fleet) : options_(options), fleet_(*fleet) {}
+  Cycles(const Options& options, std::string checkpoint_folder, Fleet* fleet)
+      : options_(options), checkpoint_folder_(std::move(checkpoint_folder)), fleet_(*fleet) {}
 
   // `concurrency` cycles at a time, each followed by the next, for `duration`.
   LoadResult ClosedLoop(pid_t server, uint32_t pack, uint32_t concurrency, absl::Duration duration);
@@ -71,6 +73,7 @@ class Cycles {
   LoadResult Finish(absl::Duration began, double client_cpu, double server_cpu, pid_t server);
 
   const Options& options_;
+  const std::string checkpoint_folder_;
   Fleet& fleet_;
   Clock* const clock_ = Clock::Real();
   std::atomic<bool> abandoned_{false};

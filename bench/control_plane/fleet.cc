@@ -120,10 +120,18 @@ void SimulatedWorker::OnEnd(uint64_t stream, const absl::Status&) {
 
 void SimulatedWorker::CloseStream() {
   std::shared_ptr<worker::ReportStream> stream;
-  absl::MutexLock lock(&mutex_);
-  closed_ = true;
-  unacked_.clear();
-  stream.swap(stream_);
+  absl::flat_hash_map<uint64_t, std::vector<Unacked>> unacked;
+  {
+    absl::MutexLock lock(&mutex_);
+    closed_ = true;
+    unacked.swap(unacked_);
+    stream.swap(stream_);
+  }
+  v1::StreamMetricsResponse never;
+  never.set_error("the stream was closed");
+  for (const auto& [job, reports] : unacked) {
+    for (const Unacked& one : reports) one.acked(never);
+  }
 }
 
 std::vector<v1::HeldLease> SimulatedWorker::held() const {
@@ -139,6 +147,23 @@ void SimulatedWorker::Hold(const v1::AcquireLeasesResponse& grant) {
     held.set_steps_per_second(20);
     held_.push_back(std::move(held));
   }
+}
+
+void SimulatedWorker::Begin(const v1::LeaseRef& lease) {
+  absl::MutexLock lock(&mutex_);
+  running_[lease.job_id()] = lease;
+}
+
+void SimulatedWorker::End(uint64_t job) {
+  absl::MutexLock lock(&mutex_);
+  running_.erase(job);
+}
+
+std::vector<v1::HeldLease> SimulatedWorker::listed() const {
+  absl::MutexLock lock(&mutex_);
+  std::vector<v1::HeldLease> all = held_;
+  for (const auto& [job, lease] : running_) *all.emplace_back().mutable_lease() = lease;
+  return all;
 }
 
 void SimulatedWorker::SetStep(uint64_t job, uint32_t step) {
@@ -253,7 +278,7 @@ void Fleet::Beat(size_t index) {
   SimulatedWorker& worker = *workers_[index];
   v1::HeartbeatRequest request;
   request.set_worker_id(worker.id());
-  for (v1::HeldLease& held : worker.held()) *request.add_held() = std::move(held);
+  for (v1::HeldLease& held : worker.listed()) *request.add_held() = std::move(held);
   const absl::Duration sent = clock_->Monotonic();
   Call<v1::HeartbeatRequest, v1::HeartbeatResponse>(
       worker.stub(), &Async::Heartbeat, std::move(request), kCallTimeout,

@@ -37,12 +37,17 @@ class SimulatedWorker {
 
   // Sends a report; `acked` is called once, when this number of this lease is durable or refused.
   void Report(v1::StreamMetricsRequest report, Acked acked);
-  // Drops what waits and the stream.
+  // Drops the stream; what waits is answered with an error.
   void CloseStream();
 
   std::vector<v1::HeldLease> held() const;
+  // All that a heartbeat lists.
+  std::vector<v1::HeldLease> listed() const;
   void Hold(const v1::AcquireLeasesResponse& grant);
   void SetStep(uint64_t job, uint32_t step);
+  // A job that it takes and finishes: listed in its heartbeats meanwhile.
+  void Begin(const v1::LeaseRef& lease);
+  void End(uint64_t job);
 
  private:
   struct Unacked {
@@ -60,6 +65,7 @@ class SimulatedWorker {
   mutable absl::Mutex mutex_;
   std::string id_ ABSL_GUARDED_BY(mutex_);
   std::vector<v1::HeldLease> held_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<uint64_t, v1::LeaseRef> running_ ABSL_GUARDED_BY(mutex_);  // by job
   std::shared_ptr<worker::ReportStream> stream_ ABSL_GUARDED_BY(mutex_);
   uint64_t stream_number_ ABSL_GUARDED_BY(mutex_) = 0;
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;

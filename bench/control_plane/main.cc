@@ -67,8 +67,15 @@ void MakeQuick(const CLI::App& app, Options* options) {
   unless_given("--rate", &options->rate, 400.0);
 }
 
+// Empty: not possible.
+std::string MakeFolder(const std::string& parent) {
+  std::string folder = absl::StrCat(parent, "/coppice-bench-XXXXXX");
+  return ::mkdtemp(folder.data()) == nullptr ? "" : folder;
+}
+
 int Main(int argc, char** argv) {
   SkipLockOrderChecks();
+  ::setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);  // killed connections are meant
   CLI::App app("Drives a real coordinator with simulated workers and prints what it bears.",
                "bench_control_plane");
   Options options;
@@ -82,11 +89,13 @@ int Main(int argc, char** argv) {
   options.active = std::min(options.active, options.workers);
   RaiseFileLimit();
   InitLogging("bench", "error").IgnoreError();
-  std::string folder = absl::StrCat(options.data_dir, "/coppice-bench-XXXXXX");
-  if (::mkdtemp(folder.data()) == nullptr) {
+  const std::string folder = MakeFolder(options.data_dir);
+  // Checkpoints lie on another filesystem than the database, as on a cluster; memory will do.
+  std::string checkpoints = MakeFolder("/dev/shm");
+  if (checkpoints.empty()) checkpoints = folder + "/checkpoints";
+  if (folder.empty()) {
     std::fprintf(stderr,
-                 "bench_control_plane: cannot make a folder in %s; name another with "
-                 "--data-dir\n",
+                 "bench_control_plane: cannot make a folder in %s; name another with --data-dir\n",
                  options.data_dir.c_str());
     return kFailed;
   }
@@ -97,7 +106,7 @@ int Main(int argc, char** argv) {
       fsync.ok() ? absl::FormatDuration(*fsync).c_str() : fsync.status().ToString().c_str());
   absl::Status status;
   {
-    Bench bench(options, folder);
+    Bench bench(options, folder, checkpoints);
     status = bench.Run();
     std::printf("\n%s\n", bench.table().Render().c_str());
     if (bench.table().missed() > 0)
@@ -108,6 +117,7 @@ int Main(int argc, char** argv) {
   }
   std::error_code ignored;
   std::filesystem::remove_all(folder, ignored);
+  std::filesystem::remove_all(checkpoints, ignored);
   if (status.ok()) return 0;
   if (!status.message().empty())
     std::fprintf(stderr, "bench_control_plane: %s\n", std::string(status.message()).c_str());

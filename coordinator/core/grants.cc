@@ -12,6 +12,7 @@ namespace coppice::core {
 namespace {
 
 constexpr size_t kMaxGrantsPerBatch = 128;
+constexpr size_t kMaxGrantedJobsPerBatch = 512;  // the last pack may go past it
 constexpr uint32_t kMaxPackWidth = 4096;
 
 absl::StatusOr<std::optional<Checkpoint>> CurrentCheckpoint(Transaction& tx, JobId id) {
@@ -168,7 +169,8 @@ std::vector<Command> PlanGrants(Memory& memory, absl::Duration now,
   // Where every worker is suspect, the work itself may be to blame: it is tried, and charged.
   const bool skip_suspects = memory.health.NextEnd(now).has_value() && AnyTrusted(memory, now);
   Waiters& waiters = memory.waiters;
-  for (auto it = waiters.begin(); it != waiters.end() && commands.size() < kMaxGrantsPerBatch;) {
+  for (auto it = waiters.begin(); it != waiters.end() && commands.size() < kMaxGrantsPerBatch &&
+       taken.size() < kMaxGrantedJobsPerBatch;) {
     const WorkerEntry* worker = memory.workers.FindById(it->request.worker_id);
     if (worker == nullptr) {
       reply([done = waiters.Take(it).done] {

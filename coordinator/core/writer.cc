@@ -105,8 +105,12 @@ void Writer::TakeTurns() {
     for (auto due = hooks_.due(); !due.empty() && RunBatch(std::move(due)); due = hooks_.due()) {
     }
     if (!batch.empty()) RunCommands(std::move(batch));
-    for (auto grants = hooks_.grants(); !grants.empty(); grants = hooks_.grants())
+    // One batch a turn: however many ask for work, reports get their turn in between.
+    if (auto grants = hooks_.grants(); !grants.empty()) {
       RunBatch(std::move(grants));
+      absl::MutexLock lock(&mutex_);
+      woken_ = true;
+    }
     hooks_.end_turn();
   } while (!IsDone());
 }

@@ -34,7 +34,7 @@ struct Command {
 // was; the log says, at most once a minute, that the store takes nothing and what a person can do.
 // The thread is an Executor's, asked for a turn when there is something to do. A turn:
 // (1) what is due by the clock; (2) of the waiting commands those that go ahead; (3) grants and the
-// other commands; (4) grants, until there are none; (5) `end_turn`. Bounded: Submit counts every
+// other commands; (4) one more batch of grants, and another turn if there was one; (5) `end_turn`. Bounded: Submit counts every
 // command until it is answered. Owner: the coordinator. Submit, Wake: any thread. Failure
 // codes of Submit: RESOURCE_EXHAUSTED (queue full), UNAVAILABLE (closed).
 class Writer {
