@@ -16,8 +16,15 @@ constexpr char kFooter[] = R"(
 JOB is a job's number or SWEEP/TASK/DEPTH/SEED, for example demo/question/2/0.
 Every query takes --json: protobuf's JSON of the messages in proto/coppice/v1, under their own field names, with 64-bit integers as strings.
 Exit codes: 0 done, 1 failed, 2 wrong usage or a bad spec, 75 preempted and checkpointed.
-Environment: COPPICE_COORDINATOR (as --coordinator), NO_COLOR.
+Environment: COPPICE_COORDINATOR (as --coordinator), COPPICE_TLS_CA, COPPICE_TLS_CERT, COPPICE_TLS_KEY, COPPICE_TOKEN_FILE, COPPICE_TOKEN
+(docs/security.md), NO_COLOR.
 )";
+
+// A flag in front of the command whose value is a word of its own.
+bool TakesValue(const std::string& flag) {
+  return flag == "--coordinator" || flag == "--tls-ca" || flag == "--tls-cert" ||
+         flag == "--tls-key" || flag == "--token-file";
+}
 
 void AddCommands(CLI::App* app, Context* context, Action* action) {
   AddLocal(app, context, action);
@@ -50,7 +57,7 @@ std::string Explain(const CLI::App& app, const CLI::ParseError& error,
   }
   size_t at = 0;
   while (at < args.size() && !args[at].empty() && args[at][0] == '-')
-    at += args[at] == "--coordinator" ? 2 : 1;
+    at += TakesValue(args[at]) ? 2 : 1;
   if (at >= args.size()) {
     return absl::StrCat(args.empty() ? "no command" : error.what(),
                         "; `coppice --help` lists the commands");
@@ -78,6 +85,8 @@ int RunCli(const std::vector<std::string>& args, std::ostream& out, std::ostream
                                  ->envname("COPPICE_COORDINATOR")
                                  ->default_str("127.0.0.1:7070");
   context.coordinator = "127.0.0.1:7070";
+  rpc::AddCredentialFlags(&app, &context.credentials);
+  rpc::TakeTokenFromEnvironment(&context.credentials);
   app.require_subcommand(1);
   app.fallthrough();
   AddCommands(&app, &context, &action);

@@ -36,9 +36,10 @@ class Client::Calls {
  public:
   using Stub = v1::SweepService::Stub;
 
-  Calls(std::shared_ptr<grpc::Channel> channel, std::string address)
+  Calls(std::shared_ptr<grpc::Channel> channel, std::string address, bool tls)
       : channel_(std::move(channel)),
         address_(std::move(address)),
+        tls_(tls),
         stub_(v1::SweepService::NewStub(channel_)) {}
 
   template <typename Request, typename Response>
@@ -57,9 +58,13 @@ class Client::Calls {
       // RESOURCE_EXHAUSTED: it was not begun, and may be later.
       if (!absl::IsResourceExhausted(status) || clock->Monotonic() > give_up ||
           !Pause(backoff.Next())) {
-        return rpc::ExplainCallError(status, address_);
+        return Explain(status);
       }
     }
+  }
+
+  absl::Status Explain(const absl::Status& status) const {
+    return rpc::ExplainCallError(status, address_, tls_);
   }
 
   // The raw status of a server stream; OK also when `each` ended it.
@@ -111,16 +116,20 @@ class Client::Calls {
 
   const std::shared_ptr<grpc::Channel> channel_;
   const std::string address_;
+  const bool tls_;
   const std::unique_ptr<Stub> stub_;
   absl::Mutex mutex_;
   std::set<grpc::ClientContext*> running_ ABSL_GUARDED_BY(mutex_);
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
-absl::StatusOr<std::unique_ptr<Client>> Client::Create(const std::string& address) {
-  COPPICE_ASSIGN_OR_RETURN(std::shared_ptr<grpc::Channel> channel, rpc::MakeChannel(address));
+absl::StatusOr<std::unique_ptr<Client>> Client::Create(const std::string& address,
+                                                       const rpc::Credentials& credentials) {
+  COPPICE_ASSIGN_OR_RETURN(std::shared_ptr<grpc::Channel> channel,
+                           rpc::MakeChannel(address, credentials));
   return std::unique_ptr<Client>(
-      new Client(address, std::make_unique<Calls>(std::move(channel), address)));
+      new Client(address, std::make_unique<Calls>(std::move(channel), address,
+                                                  !credentials.tls_ca.empty())));
 }
 
 Client::Client(std::string address, std::unique_ptr<Calls> calls)
@@ -236,7 +245,7 @@ absl::Status Client::WatchSweep(const std::string& name, absl::Duration patience
     // answered is the user's to hear of at once.
     if (!rpc::IsRetryable(status) || clock->Monotonic() - heard > patience ||
         !calls_->Pause(backoff.Next())) {
-      return rpc::ExplainCallError(status, address_);
+      return calls_->Explain(status);
     }
     reconnected();
   }
@@ -244,15 +253,13 @@ absl::Status Client::WatchSweep(const std::string& name, absl::Duration patience
 
 absl::Status Client::GetMetrics(const v1::GetMetricsRequest& request,
                                 const std::function<bool(const v1::GetMetricsResponse&)>& each) {
-  return rpc::ExplainCallError(calls_->Stream(&Calls::Stub::GetMetrics, request, kTransfer, each),
-                               address_);
+  return calls_->Explain(calls_->Stream(&Calls::Stub::GetMetrics, request, kTransfer, each));
 }
 
 absl::Status Client::GetLogs(const v1::GetLogsRequest& request,
                              const std::function<bool(const v1::GetLogsResponse&)>& each) {
   const absl::Duration deadline = request.follow() ? kFollowLog : kTransfer;
-  return rpc::ExplainCallError(calls_->Stream(&Calls::Stub::GetLogs, request, deadline, each),
-                               address_);
+  return calls_->Explain(calls_->Stream(&Calls::Stub::GetLogs, request, deadline, each));
 }
 
 absl::Status Client::FetchCheckpoint(
@@ -261,8 +268,8 @@ absl::Status Client::FetchCheckpoint(
   v1::FetchCheckpointRequest request;
   request.set_job_id(job_id);
   if (step.has_value()) request.set_step(*step);
-  return rpc::ExplainCallError(
-      calls_->Stream(&Calls::Stub::FetchCheckpoint, request, kTransfer, each), address_);
+  return calls_->Explain(
+      calls_->Stream(&Calls::Stub::FetchCheckpoint, request, kTransfer, each));
 }
 
 }  // namespace coppice::cli

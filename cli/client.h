@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/rpc/credentials.h"
 #include "coppice/v1/coordinator.pb.h"
 
 namespace coppice::cli {
@@ -19,8 +20,9 @@ namespace coppice::cli {
 // returns false to end the stream early, which is OK.
 class Client {
  public:
-  // Does not connect yet. INVALID_ARGUMENT for an address of another form.
-  static absl::StatusOr<std::unique_ptr<Client>> Create(const std::string& address);
+  // Does not connect yet. The codes of rpc::MakeChannel.
+  static absl::StatusOr<std::unique_ptr<Client>> Create(const std::string& address,
+                                                        const rpc::Credentials& credentials = {});
   ~Client();
 
   const std::string& address() const { return address_; }

@@ -10,7 +10,7 @@ namespace coppice::cli {
 
 absl::StatusOr<Client*> Context::Connect() {
   if (client_ == nullptr) {
-    COPPICE_ASSIGN_OR_RETURN(client_, Client::Create(coordinator));
+    COPPICE_ASSIGN_OR_RETURN(client_, Client::Create(coordinator, credentials));
   }
   return client_.get();
 }

@@ -29,6 +29,7 @@ class Context {
   Terminal terminal;
   std::string coordinator;
   bool coordinator_given = false;  // as a flag
+  rpc::Credentials credentials;
   bool json = false;
 
   // The coordinator's client, made on first use. INVALID_ARGUMENT for a bad address.

@@ -18,7 +18,7 @@ _coppice() {
   local cur=${COMP_WORDS[COMP_CWORD]} command= i
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
-      --coordinator) ((i++)) ;;
+      --coordinator | --tls-ca | --tls-cert | --tls-key | --token-file) ((i++)) ;;
       -*) ;;
       *) command=${COMP_WORDS[i]}; break ;;
     esac

@@ -13,6 +13,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/files.h"
+#include "common/rpc/credentials.h"
 
 namespace coppice::cli {
 namespace {
@@ -21,7 +22,7 @@ constexpr size_t kTailBytes = 16 << 10;
 
 // In the child, between fork and exec: only calls that are safe there, since other threads of the
 // parent may hold locks. Returns the failure's errno.
-int Become(char** argv, int log_fd, pid_t parent) {
+int Become(char** argv, char** environment, int log_fd, pid_t parent) {
   ::setpgid(0, 0);
   ::prctl(PR_SET_PDEATHSIG, SIGTERM);
   // The parent may have died before prctl.
@@ -39,8 +40,24 @@ int Become(char** argv, int log_fd, pid_t parent) {
   constexpr unsigned kCloseOnExec = 4;  // CLOSE_RANGE_CLOEXEC
   ::syscall(SYS_close_range, 3u, ~0u, kCloseOnExec);
 #endif
-  ::execv(argv[0], argv);
+  ::execve(argv[0], argv, environment);
   return errno;
+}
+
+// The environment without credentials: those are for another coordinator, and this machine's own
+// one asks for none.
+std::vector<char*> PlainEnvironment() {
+  std::vector<char*> plain;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const absl::string_view variable(*entry);
+    const absl::string_view name = variable.substr(0, variable.find('='));
+    if (name != rpc::kCaVariable && name != rpc::kCertVariable && name != rpc::kKeyVariable &&
+        name != rpc::kTokenFileVariable && name != rpc::kTokenVariable) {
+      plain.push_back(*entry);
+    }
+  }
+  plain.push_back(nullptr);
+  return plain;
 }
 
 }  // namespace
@@ -56,6 +73,7 @@ absl::StatusOr<std::unique_ptr<Child>> Child::Start(std::string name, std::vecto
   std::vector<char*> pointers;
   for (std::string& argument : argv) pointers.push_back(argument.data());
   pointers.push_back(nullptr);
+  std::vector<char*> environment = PlainEnvironment();
   const int log_fd = ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
   if (log_fd < 0) return ErrnoToStatus(errno, absl::StrCat("cannot open ", log));
   // Stays empty and closes when exec succeeds; otherwise carries the errno.
@@ -68,7 +86,7 @@ absl::StatusOr<std::unique_ptr<Child>> Child::Start(std::string name, std::vecto
   const pid_t parent = ::getpid();
   const pid_t pid = ::fork();
   if (pid == 0) {
-    const int error = Become(pointers.data(), log_fd, parent);
+    const int error = Become(pointers.data(), environment.data(), log_fd, parent);
     if (::write(report[1], &error, sizeof(error)) < 0) ::_exit(126);
     ::_exit(127);
   }

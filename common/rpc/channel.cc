@@ -7,6 +7,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/status_macros.h"
 
 namespace coppice::rpc {
 namespace {
@@ -23,7 +24,8 @@ bool SplitAddress(const std::string& address, std::string* host, int* port) {
 
 }  // namespace
 
-absl::StatusOr<std::shared_ptr<grpc::Channel>> MakeChannel(const std::string& address) {
+absl::StatusOr<std::shared_ptr<grpc::Channel>> MakeChannel(const std::string& address,
+                                                           const Credentials& credentials) {
   std::string host;
   int port = 0;
   if (!absl::StartsWith(address, "unix:") && (!SplitAddress(address, &host, &port) || port == 0)) {
@@ -31,6 +33,8 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> MakeChannel(const std::string& ad
         absl::StrCat("coordinator address '", address,
                      "' is not of the form host:port, for example 127.0.0.1:", kDefaultPort));
   }
+  COPPICE_ASSIGN_OR_RETURN(const auto channel_credentials,
+                           MakeChannelCredentials(address, credentials));
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 20000);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10000);
@@ -46,7 +50,7 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> MakeChannel(const std::string& ad
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
   arguments.SetMaxSendMessageSize(kMaxMessageBytes);
-  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+  return grpc::CreateCustomChannel(address, channel_credentials, arguments);
 }
 
 bool IsLoopback(const std::string& address) {
@@ -59,12 +63,17 @@ bool IsLoopback(const std::string& address) {
   return host == "localhost" || host == "[::1]" || (numeric && absl::StartsWith(host, "127."));
 }
 
-absl::Status ExplainCallError(const absl::Status& status, const std::string& address) {
+absl::Status ExplainCallError(const absl::Status& status, const std::string& address, bool tls) {
   if (absl::IsUnavailable(status)) {
     return absl::UnavailableError(
         absl::StrCat("cannot reach the coordinator at ", address, " (", status.message(),
                      "); start one with `coppice-coordinator`, or name another with --coordinator "
-                     "HOST:PORT or COPPICE_COORDINATOR"));
+                     "HOST:PORT or COPPICE_COORDINATOR",
+                     tls ? "; if it runs, it may serve without TLS, or its certificate may be "
+                           "another authority's, expired or for another host name (--tls-ca FILE, "
+                           "COPPICE_TLS_CA)"
+                         : "; if it runs, it may serve TLS: give --tls-ca FILE or set "
+                           "COPPICE_TLS_CA"));
   }
   if (absl::IsDeadlineExceeded(status)) {
     return absl::DeadlineExceededError(absl::StrCat("the coordinator at ", address,
@@ -75,6 +84,10 @@ absl::Status ExplainCallError(const absl::Status& status, const std::string& add
     return absl::UnimplementedError(absl::StrCat(
         "what listens at ", address, " is not a Coppice coordinator, or one of another version (",
         status.message(), "); compare `coppice --version` on both machines"));
+  }
+  if (absl::IsUnauthenticated(status) || absl::IsPermissionDenied(status)) {
+    return absl::Status(status.code(), absl::StrCat("the coordinator at ", address,
+                                                    " refused: ", status.message()));
   }
   return status;
 }

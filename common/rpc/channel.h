@@ -8,6 +8,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "common/rpc/credentials.h"
 
 namespace coppice::rpc {
 
@@ -18,14 +19,18 @@ inline constexpr int kDefaultPort = 7070;
 inline constexpr int kMaxMessageBytes = 16 << 20;
 
 // A channel with keepalive (20 s) and the size limit above. The address is host:port or unix:/path.
-// INVALID_ARGUMENT for an address of another form, with an example.
-absl::StatusOr<std::shared_ptr<grpc::Channel>> MakeChannel(const std::string& address);
+// INVALID_ARGUMENT for an address of another form, with an example; the codes of
+// MakeChannelCredentials.
+absl::StatusOr<std::shared_ptr<grpc::Channel>> MakeChannel(const std::string& address,
+                                                           const Credentials& credentials = {});
 
 // True for 127.0.0.0/8, [::1], localhost and unix: addresses.
 bool IsLoopback(const std::string& address);
 
 // Adds which coordinator and what to do to the status of a failed call: "cannot reach the coordinator at HOST:PORT: ...; is it running? ...".
-absl::Status ExplainCallError(const absl::Status& status, const std::string& address);
+// `tls` is whether the channel speaks TLS.
+absl::Status ExplainCallError(const absl::Status& status, const std::string& address,
+                              bool tls = false);
 
 }  // namespace coppice::rpc
 

@@ -2,11 +2,33 @@
 
 #include <string>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+
 namespace coppice::rpc {
+namespace {
+
+// A message travels in a header, percent-encoded; a peer refuses headers of more than 8 KiB, and
+// would then show its own complaint in place of the message.
+constexpr size_t kMaxEncodedMessage = 6 << 10;
+
+std::string Shortened(absl::string_view message) {
+  size_t encoded = 0;
+  for (size_t i = 0; i < message.size(); ++i) {
+    encoded += absl::ascii_isprint(static_cast<unsigned char>(message[i])) ? 1 : 3;
+    if (encoded <= kMaxEncodedMessage) continue;
+    // Not in the middle of a character.
+    while (i > 0 && (message[i] & 0xC0) == 0x80) --i;
+    return absl::StrCat(message.substr(0, i), " ... (cut off)");
+  }
+  return std::string(message);
+}
+
+}  // namespace
 
 grpc::Status ToGrpc(const absl::Status& status) {
   if (status.ok()) return grpc::Status::OK;
-  return grpc::Status(static_cast<grpc::StatusCode>(status.code()), std::string(status.message()));
+  return grpc::Status(static_cast<grpc::StatusCode>(status.code()), Shortened(status.message()));
 }
 
 absl::Status FromGrpc(const grpc::Status& status) {

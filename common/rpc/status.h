@@ -1,4 +1,5 @@
-// The one conversion between absl::Status and grpc::Status. The codes are the same numbers; the message travels unchanged.
+// The one conversion between absl::Status and grpc::Status. The codes are the same numbers; the message travels unchanged, unless it is too long for a header: then its
+// end is cut off.
 #ifndef COPPICE_COMMON_RPC_STATUS_H_
 #define COPPICE_COMMON_RPC_STATUS_H_
 

@@ -84,7 +84,9 @@ struct ChildPlan {
 std::vector<std::string> MergedEnvironment(const ProcessCommand& command) {
   std::vector<std::string> merged;
   for (char** entry = environ; *entry != nullptr; ++entry) {
-    bool replaced = false;
+    // A trainer speaks to nobody: what it cannot know it cannot leak into a log or a core dump.
+    bool replaced = absl::StartsWith(*entry, "COPPICE_TOKEN=") ||
+                    absl::StartsWith(*entry, "COPPICE_TOKEN_FILE=");
     for (const auto& [name, value] : command.environment) {
       replaced = replaced || absl::StartsWith(*entry, absl::StrCat(name, "="));
     }

@@ -34,8 +34,9 @@ absl::Duration TransferTimeout(uint64_t bytes) {
 
 class GrpcCoordinatorClient : public CoordinatorClient {
  public:
-  GrpcCoordinatorClient(std::shared_ptr<grpc::Channel> channel, std::string address)
+  GrpcCoordinatorClient(std::shared_ptr<grpc::Channel> channel, std::string address, bool tls)
       : address_(std::move(address)),
+        tls_(tls),
         stub_(v1::WorkerService::NewStub(channel)),
         transfers_(kTransferThreads) {}
 
@@ -119,7 +120,7 @@ class GrpcCoordinatorClient : public CoordinatorClient {
   }
 
   std::string Explain(const absl::Status& status) const override {
-    return std::string(rpc::ExplainCallError(status, address_).message());
+    return std::string(rpc::ExplainCallError(status, address_, tls_).message());
   }
 
  private:
@@ -152,6 +153,7 @@ class GrpcCoordinatorClient : public CoordinatorClient {
   }
 
   const std::string address_;
+  const bool tls_;
   const std::unique_ptr<v1::WorkerService::Stub> stub_;
   CallRegistry calls_;
   Executor transfers_;
@@ -160,10 +162,11 @@ class GrpcCoordinatorClient : public CoordinatorClient {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<CoordinatorClient>> MakeGrpcCoordinatorClient(
-    const std::string& address) {
-  auto channel = rpc::MakeChannel(address);
+    const std::string& address, const rpc::Credentials& credentials) {
+  auto channel = rpc::MakeChannel(address, credentials);
   if (!channel.ok()) return channel.status();
-  return std::make_unique<GrpcCoordinatorClient>(std::move(*channel), address);
+  return std::make_unique<GrpcCoordinatorClient>(std::move(*channel), address,
+                                                 !credentials.tls_ca.empty());
 }
 
 }  // namespace coppice::worker

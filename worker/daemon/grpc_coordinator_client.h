@@ -5,16 +5,16 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "common/rpc/credentials.h"
 #include "worker/daemon/coordinator_client.h"
 
 namespace coppice::worker {
 
 // WorkerService over a gRPC channel, callback API; checkpoint files pass through two threads of its
 // own, because they block on disks. Owned by main, outlives the Agent. Thread-safe. Destruction
-// cancels what is in flight and waits for its callbacks. INVALID_ARGUMENT for an address that is
-// not host:port.
+// cancels what is in flight and waits for its callbacks. The codes of rpc::MakeChannel.
 absl::StatusOr<std::unique_ptr<CoordinatorClient>> MakeGrpcCoordinatorClient(
-    const std::string& address);
+    const std::string& address, const rpc::Credentials& credentials = {});
 
 }  // namespace coppice::worker
 

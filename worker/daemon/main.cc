@@ -85,7 +85,7 @@ void WaitForExit(int signals, int done, Agent* agent, PosixLauncher* launcher) {
 }
 
 int Run(const WorkerOptions& options, int signals) {
-  auto client = MakeGrpcCoordinatorClient(options.coordinator);
+  auto client = MakeGrpcCoordinatorClient(options.coordinator, options.credentials);
   if (!client.ok()) return Fail(2, client.status());
   auto prepared = PrepareWorker(options);
   if (!prepared.ok()) {

@@ -119,6 +119,8 @@ std::optional<WorkerOptions> ParseWorkerOptions(int argc, const char* const* arg
       ->type_name("HOST:PORT")
       ->envname("COPPICE_COORDINATOR")
       ->capture_default_str();
+  rpc::AddCredentialFlags(&app, &options.credentials);
+  rpc::TakeTokenFromEnvironment(&options.credentials);
   app.add_option("--name", options.name,
                  "unique among workers (default: the host's name and a suffix)");
   app.add_option("--slots", options.slots, "trainers at the same time")

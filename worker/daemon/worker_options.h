@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/base/files.h"
+#include "common/rpc/credentials.h"
 #include "worker/daemon/agent.h"
 
 namespace coppice::worker {
@@ -15,6 +16,7 @@ namespace coppice::worker {
 // The command line as it was given.
 struct WorkerOptions {
   std::string coordinator = "127.0.0.1:7070";
+  rpc::Credentials credentials;
   std::string name;  // empty: host name and a suffix that the state folder keeps
   uint32_t slots = 1;
   uint32_t pack = 1;
