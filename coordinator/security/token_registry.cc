@@ -1,0 +1,131 @@
+#include "coordinator/security/token_registry.h"
+
+#include <spdlog/spdlog.h>
+#include <sys/stat.h>
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
+#include "common/base/secret_file.h"
+#include "common/base/status_macros.h"
+
+namespace coppice::security {
+namespace {
+
+constexpr absl::Duration kLookEvery = absl::Seconds(2);
+
+// Differs when the file was replaced or written to.
+std::string StampOf(const std::string& path) {
+  struct stat info;
+  if (::stat(path.c_str(), &info) != 0) return "gone";
+  return absl::StrCat(info.st_dev, ".", info.st_ino, ".", info.st_size, ".", info.st_mode, ".",
+                      info.st_mtim.tv_sec, ".", info.st_mtim.tv_nsec);
+}
+
+}  // namespace
+
+absl::StatusOr<TokenTable> LoadTokens(const std::string& path) {
+  absl::StatusOr<std::string> text = ReadSecretFile(path);
+  if (absl::IsNotFound(text.status())) {
+    return absl::NotFoundError(absl::StrCat(
+        "there is no token file ", path,
+        "; make one with `coppice-coordinator init-tls --dir DIR` or `coppice-coordinator token "
+        "add`"));
+  }
+  if (!text.ok()) return text.status();
+  absl::StatusOr<TokenTable> table = TokenTable::Parse(*text);
+  if (table.ok()) return table;
+  return absl::InvalidArgumentError(
+      absl::StrCat("token file ", path, ": ", table.status().message()));
+}
+
+absl::StatusOr<std::unique_ptr<TokenRegistry>> TokenRegistry::Open(std::string path, Clock* clock) {
+  std::unique_ptr<TokenRegistry> registry(new TokenRegistry(std::move(path), clock));
+  std::string stamp = StampOf(registry->path_);
+  COPPICE_ASSIGN_OR_RETURN(TokenTable table, LoadTokens(registry->path_));
+  if (table.records().empty()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("token file ", registry->path_,
+                     " holds no token, so nobody could come in; add one with `coppice-coordinator "
+                     "token add`"));
+  }
+  {
+    absl::MutexLock lock(&registry->mutex_);
+    registry->table_ = std::make_shared<const TokenTable>(std::move(table));
+    registry->stamp_ = std::move(stamp);
+  }
+  registry->ScheduleLook();
+  return registry;
+}
+
+TokenRegistry::~TokenRegistry() {
+  {
+    absl::MutexLock lock(&mutex_);
+    closed_ = true;
+  }
+  reader_.Shutdown();
+  std::optional<Clock::TimerId> timer;
+  {
+    absl::MutexLock lock(&mutex_);
+    timer = timer_;
+  }
+  if (timer.has_value()) clock_->Cancel(*timer);
+}
+
+std::shared_ptr<const TokenTable> TokenRegistry::table() const {
+  absl::MutexLock lock(&mutex_);
+  return table_;
+}
+
+void TokenRegistry::OnRevoked(std::function<void()> callback) {
+  absl::MutexLock lock(&callback_mutex_);
+  on_revoked_ = std::move(callback);
+}
+
+void TokenRegistry::ScheduleLook() {
+  absl::MutexLock lock(&mutex_);
+  if (closed_) return;
+  timer_ = clock_->Schedule(kLookEvery, [this] {
+    reader_.Add([this] {
+      ReloadIfChanged();
+      ScheduleLook();
+    });
+  });
+}
+
+void TokenRegistry::ReloadIfChanged() {
+  {
+    const std::string stamp = StampOf(path_);
+    absl::MutexLock lock(&mutex_);
+    if (stamp == stamp_) return;
+  }
+  Reload();
+}
+
+void TokenRegistry::Settle() {
+  absl::Notification settled;
+  if (reader_.Add([&settled] { settled.Notify(); })) settled.WaitForNotification();
+}
+
+void TokenRegistry::Reload() {
+  std::string stamp = StampOf(path_);
+  absl::StatusOr<TokenTable> loaded = LoadTokens(path_);
+  bool revoked = false;
+  {
+    absl::MutexLock lock(&mutex_);
+    stamp_ = std::move(stamp);
+    if (!loaded.ok()) {
+      spdlog::error("the tokens stay as they were: {}", loaded.status().ToString());
+      return;
+    }
+    revoked = loaded->TakesAwayFrom(*table_);
+    spdlog::info("read the tokens again: {} accepted{}", loaded->records().size(),
+                 revoked ? ", some revoked; open streams end" : "");
+    table_ = std::make_shared<const TokenTable>(*std::move(loaded));
+  }
+  absl::MutexLock lock(&callback_mutex_);
+  if (revoked && on_revoked_) on_revoked_();
+}
+
+}  // namespace coppice::security

@@ -1,0 +1,58 @@
+// Bearer tokens and the roles they stand for.
+#ifndef COPPICE_COORDINATOR_SECURITY_TOKENS_H_
+#define COPPICE_COORDINATOR_SECURITY_TOKENS_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+
+namespace coppice::security {
+
+// viewer: reads. operator: reads and changes sweeps. worker: what workers call, nothing else.
+enum class Role { kViewer, kOperator, kWorker };
+
+absl::string_view RoleName(Role role);
+// INVALID_ARGUMENT, listing the roles.
+absl::StatusOr<Role> ParseRole(absl::string_view text);
+
+// A new token, `coppice_` and 256 random bits, so that a search for leaked secrets can find it.
+absl::StatusOr<std::string> NewToken();
+
+struct TokenRecord {
+  std::string name;  // letters, digits, '.', '_', '-'; unique in a table
+  Role role = Role::kViewer;
+  absl::Time created;
+  std::string sha256;  // of the token, hex. A token has 256 random bits: no salt, no slow hash
+};
+
+absl::Status CheckTokenName(absl::string_view name);
+
+// Purpose: who may come in; holds no token, only hashes. A value: immutable while shared.
+// Its file has one line a token, `NAME ROLE CREATED SHA256`, and comments after '#'. Failure codes:
+// INVALID_ARGUMENT names the line (never its content); ALREADY_EXISTS, NOT_FOUND by name.
+class TokenTable {
+ public:
+  static absl::StatusOr<TokenTable> Parse(absl::string_view text);
+  std::string Serialize() const;
+
+  absl::Status Add(const std::string& name, Role role, absl::Time created, absl::string_view token);
+  absl::Status Remove(absl::string_view name);
+
+  // The record of a presented token, or null. Compares with every hash in constant time, whatever
+  // matches.
+  const TokenRecord* Find(absl::string_view token) const;
+  const std::vector<TokenRecord>& records() const { return records_; }
+  // True when a token that `before` accepts is refused here, or has another role.
+  bool TakesAwayFrom(const TokenTable& before) const;
+
+ private:
+  std::vector<TokenRecord> records_;
+};
+
+}  // namespace coppice::security
+
+#endif  // COPPICE_COORDINATOR_SECURITY_TOKENS_H_
