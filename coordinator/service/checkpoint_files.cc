@@ -57,12 +57,27 @@ void CheckpointFiles::EndRead() {
   --reading_;
 }
 
+absl::Status CheckpointFiles::CheckNoLink(const std::string& relative) const {
+  for (size_t slash = relative.find('/');; slash = relative.find('/', slash + 1)) {
+    const std::string part = relative.substr(0, slash);
+    struct stat info;
+    if (::lstat(PathOf(part).c_str(), &info) == 0 && S_ISLNK(info.st_mode)) {
+      return absl::PermissionDeniedError(
+          absl::StrCat(part,
+                       " in the checkpoint root is a symbolic link; replace it by a folder "
+                       "or file of its own"));
+    }
+    if (slash == std::string::npos) return absl::OkStatus();
+  }
+}
+
 absl::StatusOr<std::unique_ptr<CheckpointUpload>> CheckpointUpload::Begin(
     CheckpointFiles* files, const core::CheckpointCommit& announced) {
   if (announced.bytes > kMaxCheckpointBytes) {
     return absl::InvalidArgumentError(
         absl::StrCat("a checkpoint of ", announced.bytes, " bytes; at most ", kMaxCheckpointBytes));
   }
+  COPPICE_RETURN_IF_ERROR(files->CheckNoLink(announced.path));
   COPPICE_RETURN_IF_ERROR(files->Claim(announced.path));
   const std::string path = files->PathOf(announced.path);
   std::unique_ptr<CheckpointUpload> upload(new CheckpointUpload(files, announced, path));

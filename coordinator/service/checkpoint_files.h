@@ -37,6 +37,10 @@ class CheckpointFiles {
       : root_(std::move(root)), max_transfers_(max_transfers) {}
 
   std::string PathOf(const std::string& relative) const { return JoinPath(root_, relative); }
+  // PERMISSION_DENIED when a part of the path, from the root on, is a symbolic link: what lies
+  // behind it is not ours to read or write. A part that is not there yet is fine. Against links
+  // that are put there by mistake or left behind; whoever may write to the root can race it.
+  absl::Status CheckNoLink(const std::string& relative) const;
   // One upload of a path at a time. RESOURCE_EXHAUSTED while another is in progress, or as many of
   // other paths as may be.
   absl::Status Claim(const std::string& relative);
@@ -57,7 +61,8 @@ class CheckpointFiles {
 // Destroyed before Store it leaves no file. Owner: the upload's stream. Not thread-safe; every
 // method blocks on the disk. Failure codes: those of files.h; INVALID_ARGUMENT (more or fewer bytes
 // than announced, another digest, too large), ALREADY_EXISTS (another file has this name: a
-// checkpoint is never overwritten), RESOURCE_EXHAUSTED (disk full, or the path is being uploaded).
+// checkpoint is never overwritten), RESOURCE_EXHAUSTED (disk full, or the path is being uploaded),
+// PERMISSION_DENIED (a symbolic link on the way).
 // Durability: after Store the file and its name survive a power failure.
 class CheckpointUpload {
  public:

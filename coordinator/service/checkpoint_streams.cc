@@ -149,16 +149,18 @@ void FileStream<Response>::OnDisk(void (FileStream::*work)()) {
 
 template <typename Response>
 void FileStream<Response>::Send(const std::string& path) {
-  path_ = context_.files->PathOf(path);
+  path_ = path;
   OnDisk(&FileStream::Open);
 }
 
 template <typename Response>
 void FileStream<Response>::Open() {
+  const absl::Status inside = context_.files->CheckNoLink(path_);
+  if (!inside.ok()) return this->End(inside);
   absl::Status room = context_.files->BeginRead();
   if (!room.ok()) return this->End(std::move(room));
   counted_ = true;
-  auto reader = CheckpointReader::Open(path_);
+  auto reader = CheckpointReader::Open(context_.files->PathOf(path_));
   if (reader.ok()) reader_ = *std::move(reader);
   const absl::StatusOr<bool> message = Opened(reader.status(), reader_.get());
   if (!message.ok()) return this->End(message.status());

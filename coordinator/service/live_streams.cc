@@ -1,7 +1,5 @@
 #include "coordinator/service/live_streams.h"
 
-#include <vector>
-
 #include "absl/strings/str_cat.h"
 
 namespace coppice::service {
@@ -34,11 +32,26 @@ void LiveStreams::StopAll() {
   {
     absl::MutexLock lock(&mutex_);
     stopped_ = true;
-    for (const auto& [key, weak] : streams_) {
-      if (std::shared_ptr<LiveStream> stream = weak.lock()) streams.push_back(std::move(stream));
-    }
+    streams = AllLocked();
   }
   for (const std::shared_ptr<LiveStream>& stream : streams) stream->Stop(ShuttingDown());
+}
+
+void LiveStreams::EndAll(const absl::Status& status) {
+  std::vector<std::shared_ptr<LiveStream>> streams;
+  {
+    absl::MutexLock lock(&mutex_);
+    streams = AllLocked();
+  }
+  for (const std::shared_ptr<LiveStream>& stream : streams) stream->Stop(status);
+}
+
+std::vector<std::shared_ptr<LiveStream>> LiveStreams::AllLocked() {
+  std::vector<std::shared_ptr<LiveStream>> streams;
+  for (const auto& [key, weak] : streams_) {
+    if (std::shared_ptr<LiveStream> stream = weak.lock()) streams.push_back(std::move(stream));
+  }
+  return streams;
 }
 
 size_t LiveStreams::count() const {

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
@@ -23,8 +24,8 @@ class LiveStream : public std::enable_shared_from_this<LiveStream> {
   virtual void Stop(absl::Status status) = 0;
 };
 
-// Purpose: finds every streaming call when the server wants to end, so that none ends as a broken
-// connection. Owner: Server. Thread-safe. Nothing is durable.
+// Purpose: finds every streaming call when the server wants to end it, so that none ends as a
+// broken connection. Owner: Server. Thread-safe. Nothing is durable.
 class LiveStreams {
  public:
   // A stream of reports of each worker of a large cluster, and watchers.
@@ -43,9 +44,13 @@ class LiveStreams {
   void Remove(LiveStream* stream);
   // Stops all with UNAVAILABLE and refuses new ones.
   void StopAll();
+  // Ends those there are with this status; new ones may come.
+  void EndAll(const absl::Status& status);
   size_t count() const;
 
  private:
+  std::vector<std::shared_ptr<LiveStream>> AllLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
   const size_t max_streams_;
   const std::shared_ptr<ByteBudget> report_bytes_;
   mutable absl::Mutex mutex_;

@@ -9,9 +9,11 @@
 #include <mutex>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
 #include "common/rpc/channel.h"
+#include "coordinator/service/authenticator.h"
 #include "coordinator/service/checkpoint_files.h"
 #include "coordinator/service/listen_address.h"
 #include "coordinator/service/sweep_service.h"
@@ -27,6 +29,15 @@ constexpr int kMaxCallsPerConnection = 2048;
 // What the transport may hold: buffers of connections and calls. Past it, it refuses calls with
 // RESOURCE_EXHAUSTED and reads less from each connection.
 constexpr size_t kTransportBytes = 512 << 20;
+
+// Bounds on what one connection may hold, whoever is at its other end.
+constexpr int kMaxMetadataBytes = 8 << 10;
+// From accept to a connection that speaks HTTP/2, TLS included.
+constexpr int kHandshakeTimeoutMs = 20'000;
+// Without any call; a worker always has one.
+constexpr int kIdleConnectionMs = 15 * 60'000;
+// Pings closer together than a client of ours sends them, in a row without data in between.
+constexpr int kMaxPingStrikes = 50;
 
 // gRPC's own log speaks of file descriptors; what matters of it comes back as a status.
 void LogFromGrpc(gpr_log_func_args* args) {
@@ -52,9 +63,37 @@ void Configure(grpc::ServerBuilder* builder) {
   // Clients ping every 20 s, also between calls; the server finds dead ones the same way.
   builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   builder->AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 5000);
-  builder->AddChannelArgument(GRPC_ARG_HTTP2_MAX_PING_STRIKES, 0);
+  builder->AddChannelArgument(GRPC_ARG_HTTP2_MAX_PING_STRIKES, kMaxPingStrikes);
   builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 20000);
   builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10000);
+  builder->AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kMaxMetadataBytes);
+  builder->AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, kHandshakeTimeoutMs);
+  builder->AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, kIdleConnectionMs);
+}
+
+std::shared_ptr<grpc::ServerCredentials> Credentials(const ServerOptions& options, Clock* clock) {
+  const ServerSecurity& security = options.security;
+  std::shared_ptr<grpc::ServerCredentials> credentials;
+  if (security.tls()) {
+    grpc::SslServerCredentialsOptions ssl(
+        security.client_authority.empty()
+            ? GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE
+            : GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
+    ssl.pem_key_cert_pairs.push_back({security.key, security.certificate});
+    ssl.pem_root_certs = security.client_authority;
+    credentials = grpc::SslServerCredentials(ssl);
+  } else if (security.tokens != nullptr) {
+    // Plain text, and only to peers on this machine: gRPC asks for tokens on such a connection, and
+    // drops any other.
+    credentials = grpc::experimental::LocalServerCredentials(
+        absl::StartsWith(options.listen, "unix:") ? UDS : LOCAL_TCP);
+  } else {
+    return grpc::InsecureServerCredentials();
+  }
+  if (security.tokens != nullptr) {
+    credentials->SetAuthMetadataProcessor(std::make_shared<Authenticator>(security.tokens, clock));
+  }
+  return credentials;
 }
 
 }  // namespace
@@ -75,22 +114,33 @@ struct Server::Parts {
   SweepServiceImpl sweeps;
   WorkerServiceImpl workers;
   std::string address;
+  security::TokenRegistry* tokens = nullptr;
   std::unique_ptr<grpc::Server> server;  // last: it stops before what it serves
 };
 
-absl::Status Server::CheckAddress(const std::string& listen, bool insecure) {
+absl::Status Server::CheckAddress(const std::string& listen, bool insecure,
+                                  const ServerSecurity& security) {
   COPPICE_RETURN_IF_ERROR(ParseListenAddress(listen).status());
-  if (insecure || rpc::IsLoopback(listen)) return absl::OkStatus();
+  if (rpc::IsLoopback(listen)) return absl::OkStatus();
+  const bool tokens = security.tokens != nullptr;
+  if (tokens && !security.tls()) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "refusing to ask for tokens on ", listen,
+        " without TLS: anybody on the way could read them; add --tls-dir DIR "
+        "(`coppice-coordinator init-tls --dir DIR` fills one), or listen on 127.0.0.1"));
+  }
+  if (insecure || (tokens && security.tls())) return absl::OkStatus();
   return absl::FailedPreconditionError(absl::StrCat(
-      "refusing to listen on ", listen,
-      ": whoever can reach this address could read and cancel every sweep; listen on 127.0.0.1 "
-      "(and reach it through an SSH tunnel), or accept that on a network you trust with "
+      "refusing to listen on ", listen, " without ", security.tls() ? "" : "TLS and ",
+      "tokens: whoever can reach this address could read and cancel every sweep; run "
+      "`coppice-coordinator init-tls --dir DIR` once and give --tls-dir DIR, or listen on "
+      "127.0.0.1 (and reach it through an SSH tunnel), or accept it on a network you trust with "
       "--insecure"));
 }
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(core::Coordinator* core, Clock* clock,
                                                       const ServerOptions& options) {
-  COPPICE_RETURN_IF_ERROR(CheckAddress(options.listen, options.insecure));
+  COPPICE_RETURN_IF_ERROR(CheckAddress(options.listen, options.insecure, options.security));
   COPPICE_ASSIGN_OR_RETURN(const ListenAddress listen, ParseListenAddress(options.listen));
   COPPICE_RETURN_IF_ERROR(CheckCanListen(listen));
   EnablePluginsOnce();
@@ -98,7 +148,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(core::Coordinator* core, C
   grpc::ServerBuilder builder;
   Configure(&builder);
   int port = 0;
-  builder.AddListeningPort(options.listen, grpc::InsecureServerCredentials(), &port);
+  builder.AddListeningPort(options.listen, Credentials(options, clock), &port);
   builder.RegisterService(&parts->sweeps);
   builder.RegisterService(&parts->workers);
   parts->server = builder.BuildAndStart();
@@ -109,12 +159,20 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(core::Coordinator* core, C
                                                "; choose another address with --listen HOST:PORT"));
   }
   parts->address = listen.host.empty() ? options.listen : absl::StrCat(listen.host, ":", port);
+  parts->tokens = options.security.tokens;
+  if (parts->tokens != nullptr) {
+    // Whose stream it is does not matter: the others come back with their tokens.
+    parts->tokens->OnRevoked([live = &parts->live] {
+      live->EndAll(absl::UnavailableError("the coordinator's tokens have changed; call again"));
+    });
+  }
   return std::unique_ptr<Server>(new Server(std::move(parts)));
 }
 
 Server::Server(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 
 Server::~Server() {
+  if (parts_->tokens != nullptr) parts_->tokens->OnRevoked(nullptr);
   CloseStreams();
   Shutdown(absl::ZeroDuration());
 }

@@ -8,9 +8,23 @@
 #include "absl/time/time.h"
 #include "common/base/clock.h"
 #include "coordinator/core/coordinator.h"
+#include "coordinator/security/token_registry.h"
 #include "coordinator/service/live_streams.h"
 
 namespace coppice::service {
+
+// How callers prove who they are, and the server to them. Empty: it is not asked.
+struct ServerSecurity {
+  // PEM; both or none. With them the server speaks TLS only.
+  std::string certificate;
+  std::string key;
+  // PEM of the authority whose clients may connect; empty: no client certificate is asked for.
+  std::string client_authority;
+  // Whose tokens are accepted; null: none is asked for. Outlives the server.
+  security::TokenRegistry* tokens = nullptr;
+
+  bool tls() const { return !certificate.empty(); }
+};
 
 struct ServerOptions {
   std::string listen = "127.0.0.1:7070";  // HOST:PORT, [V6]:PORT or unix:/path; port 0: a free one
@@ -22,6 +36,7 @@ struct ServerOptions {
   // only later.
   size_t max_streams = LiveStreams::kMaxStreams;
   size_t max_report_bytes = LiveStreams::kMaxReportBytes;
+  ServerSecurity security;
 };
 
 // Purpose: both services, health and reflection on one address.
@@ -29,14 +44,16 @@ struct ServerOptions {
 //   1. Start: the address is checked and bound.
 //   2. CloseStreams, then core::Coordinator::Shutdown, then Shutdown: streams end with UNAVAILABLE,
 //   waiting calls are answered, commits finish.
-// Failure codes (of Start): INVALID_ARGUMENT (the address), FAILED_PRECONDITION (not loopback and
-// not insecure), ALREADY_EXISTS (port in use), PERMISSION_DENIED (a privileged port), UNAVAILABLE
-// (not an address of this machine). Each message says what to do.
+// Failure codes (of Start): INVALID_ARGUMENT (the address), FAILED_PRECONDITION (see CheckAddress),
+// ALREADY_EXISTS (port in use), PERMISSION_DENIED (a privileged port), UNAVAILABLE (not an address
+// of this machine). Each message says what to do.
 class Server {
  public:
-  // What can be said about the address before anything is opened: INVALID_ARGUMENT,
-  // FAILED_PRECONDITION.
-  static absl::Status CheckAddress(const std::string& listen, bool insecure);
+  // What can be said about the address before anything is opened: INVALID_ARGUMENT;
+  // FAILED_PRECONDITION when others can reach it but TLS or tokens are missing and nobody said
+  // insecure, and, insecure or not, when tokens would be asked for without TLS.
+  static absl::Status CheckAddress(const std::string& listen, bool insecure,
+                                   const ServerSecurity& security = {});
   static absl::StatusOr<std::unique_ptr<Server>> Start(core::Coordinator* core, Clock* clock,
                                                        const ServerOptions& options);
   ~Server();

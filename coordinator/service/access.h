@@ -1,0 +1,32 @@
+// Who may call what: one row for each RPC this server answers.
+#ifndef COPPICE_COORDINATOR_SERVICE_ACCESS_H_
+#define COPPICE_COORDINATOR_SERVICE_ACCESS_H_
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "coordinator/security/tokens.h"
+
+namespace coppice::service {
+
+// kOpen: anybody, also without a token. kRead: viewer and operator. kChange: operator. kWork:
+// worker.
+enum class Access { kOpen, kRead, kChange, kWork };
+
+struct AccessRule {
+  absl::string_view path;  // "/package.Service/Method", as HTTP/2 carries it
+  Access access;
+};
+
+// Every rule. A test holds it against the services' descriptors.
+absl::Span<const AccessRule> AccessRules();
+
+// PERMISSION_DENIED, naming the role that is needed, unless `role` may call `path`. A method that
+// no rule names may be called by nobody.
+absl::Status CheckAccess(security::Role role, absl::string_view path);
+// May be called without a token.
+bool IsOpen(absl::string_view path);
+
+}  // namespace coppice::service
+
+#endif  // COPPICE_COORDINATOR_SERVICE_ACCESS_H_

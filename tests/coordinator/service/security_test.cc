@@ -1,0 +1,314 @@
+// Tries to get in: without a token, with a wrong one, with the wrong role, by every method there
+// is; with the wrong certificate; and to find a secret in what comes out.
+#include <gmock/gmock.h>
+#include <google/protobuf/descriptor.h>
+#include <spdlog/sinks/ostream_sink.h>
+#include <spdlog/spdlog.h>
+
+#include <sstream>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "coordinator/service/access.h"
+#include "tests/coordinator/service/secured.h"
+
+namespace coppice::service {
+namespace {
+
+using security::Role;
+using ::testing::AnyOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+constexpr char kHealth[] = "/grpc.health.v1.Health/Check";
+constexpr char kListSweeps[] = "/coppice.v1.SweepService/ListSweeps";
+
+// Every method of the services in coordinator.proto, from their descriptors.
+std::vector<std::string> AllMethods() {
+  std::vector<std::string> paths;
+  const google::protobuf::FileDescriptor* file = v1::GetSweepRequest::descriptor()->file();
+  for (int s = 0; s < file->service_count(); ++s) {
+    const google::protobuf::ServiceDescriptor* service = file->service(s);
+    for (int m = 0; m < service->method_count(); ++m) {
+      paths.push_back(absl::StrCat("/", service->full_name(), "/", service->method(m)->name()));
+    }
+  }
+  return paths;
+}
+
+bool MayCall(Role role, const std::string& path) {
+  if (absl::StrContains(path, "WorkerService")) return role == Role::kWorker;
+  for (const char* change : {"/SubmitSweep", "/CancelJobs", "/PauseSweep", "/ResumeSweep",
+                             "/RetryJobs", "/DrainWorker"}) {
+    if (absl::EndsWith(path, change)) return role == Role::kOperator;
+  }
+  return role == Role::kViewer || role == Role::kOperator;
+}
+
+TEST(Access, EveryMethodOfBothServicesHasItsRuleAndNoRuleIsLeftOver) {
+  const std::vector<std::string> methods = AllMethods();
+  EXPECT_GE(methods.size(), 28u);
+  std::vector<std::string> ruled;
+  for (const AccessRule& rule : AccessRules()) {
+    if (absl::StartsWith(rule.path, "/coppice.")) ruled.emplace_back(rule.path);
+  }
+  EXPECT_THAT(ruled, ::testing::UnorderedElementsAreArray(methods))
+      << "a new RPC needs a row in coordinator/service/access.cc";
+  for (const std::string& path : methods) {
+    EXPECT_FALSE(IsOpen(path));
+    for (const Role role : {Role::kViewer, Role::kOperator, Role::kWorker}) {
+      EXPECT_EQ(CheckAccess(role, path).ok(), MayCall(role, path))
+          << path << " as " << security::RoleName(role);
+    }
+  }
+}
+
+TEST(Access, AMethodWithoutARuleIsForNobody) {
+  for (const Role role : {Role::kViewer, Role::kOperator, Role::kWorker}) {
+    for (const char* path : {"/coppice.v1.SweepService/DropAllTables", "", "/", "x"}) {
+      EXPECT_TRUE(absl::IsPermissionDenied(CheckAccess(role, path)));
+      EXPECT_FALSE(IsOpen(path));
+    }
+  }
+}
+
+class Intruder : public Secured {
+ protected:
+  void SetUp() override {
+    previous_ = spdlog::default_logger();
+    auto logger = std::make_shared<spdlog::logger>(
+        "test", std::make_shared<spdlog::sinks::ostream_sink_mt>(log_));
+    logger->set_level(spdlog::level::trace);
+    spdlog::set_default_logger(logger);
+  }
+  void TearDown() override {
+    server_.reset();
+    spdlog::set_default_logger(previous_);
+    for (const auto& [role, token] : tokens_) {
+      EXPECT_THAT(log_.str(), Not(HasSubstr(token))) << "a secret in the log";
+      EXPECT_THAT(said_, Not(HasSubstr(token))) << "a secret in an error";
+    }
+  }
+  absl::Status Try(const std::shared_ptr<grpc::Channel>& channel, const std::string& path,
+                   const Headers& headers = {}, const std::string& message = "") {
+    absl::Status status = Call(channel, path, headers, message);
+    absl::StrAppend(&said_, status.message(), "\n");
+    return status;
+  }
+
+  std::ostringstream log_;
+  std::string said_;
+  std::shared_ptr<spdlog::logger> previous_;
+};
+
+TEST_F(Intruder, WithoutATokenNoMethodAnswers) {
+  Start();
+  const auto channel = Channel({.tls_ca = ca_});
+  for (const std::string& path : AllMethods()) {
+    const absl::Status status = Try(channel, path);
+    EXPECT_TRUE(absl::IsUnauthenticated(status)) << path << ": " << status;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("--token-file")) << path;
+  }
+  EXPECT_TRUE(absl::IsUnauthenticated(
+      Try(channel, "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")));
+  EXPECT_TRUE(absl::IsUnauthenticated(Try(channel, "/no.such.Service/Method")));
+  EXPECT_TRUE(Try(channel, kHealth).ok()) << "whether it serves is no secret";
+  EXPECT_THAT(log_.str(), HasSubstr("refused a call"));
+}
+
+TEST_F(Intruder, WithSomethingLikeATokenNoMethodAnswers) {
+  Start();
+  const auto channel = Channel({.tls_ca = ca_});
+  const std::string good = tokens_[Role::kOperator];
+  std::string flipped = good;
+  flipped.back() = flipped.back() == 'A' ? 'B' : 'A';
+  const std::vector<Headers> attempts = {
+      {{"authorization", "Bearer coppice_" + std::string(43, 'A')}},
+      {{"authorization", "Bearer " + good.substr(0, good.size() - 1)}},
+      {{"authorization", "Bearer " + flipped}},
+      {{"authorization", "Bearer  " + good}},
+      {{"authorization", "Bearer " + good + good}},
+      {{"authorization", "Bearer"}},
+      {{"authorization", "Bearer "}},
+      {{"authorization", good}},
+      {{"authorization", "Basic " + good}},
+      {{"authorization", "Bearer x"}, {"authorization", "Bearer " + good}},
+      {{"token", good}},
+      {{"authorization", "Bearer " + std::string(6000, 'x')}},
+  };
+  for (const Headers& headers : attempts) {
+    EXPECT_TRUE(absl::IsUnauthenticated(Try(channel, kListSweeps, headers)))
+        << headers.front().second;
+  }
+  for (const std::string& path : AllMethods()) {
+    EXPECT_TRUE(absl::IsUnauthenticated(Try(channel, path, attempts.front()))) << path;
+  }
+  EXPECT_TRUE(Try(channel, kListSweeps, {{"authorization", "Bearer " + good}}).ok())
+      << "otherwise all of the above proves nothing";
+}
+
+TEST_F(Intruder, AWrongRoleIsDeniedByEveryMethodAndToldWhichItNeeds) {
+  Start();
+  for (const Role role : {Role::kViewer, Role::kOperator, Role::kWorker}) {
+    const auto channel = Channel(With(role));
+    for (const std::string& path : AllMethods()) {
+      const absl::Status status = Try(channel, path);
+      if (MayCall(role, path)) {
+        // An empty request: most are refused for what they lack, by a handler.
+        EXPECT_TRUE(status.ok() || absl::IsInvalidArgument(status) ||
+                    absl::IsFailedPrecondition(status))
+            << path << ": " << status;
+      } else {
+        EXPECT_TRUE(absl::IsPermissionDenied(status)) << path << ": " << status;
+        EXPECT_THAT(std::string(status.message()),
+                    HasSubstr(absl::StrContains(path, "WorkerService") ? "worker" : "operator"));
+      }
+    }
+  }
+}
+
+TEST_F(Intruder, PlainTextToATlsPortGetsNothing) {
+  Start();
+  const auto channel = Channel({});
+  for (const char* path : {kListSweeps, kHealth}) {
+    EXPECT_TRUE(absl::IsUnavailable(Try(channel, path)));
+  }
+}
+
+TEST_F(Intruder, AServerOfAnotherAuthorityGetsNoToken) {
+  Start();
+  const security::KeyPair other = security::MakeAuthority("test authority", valid_).value();
+  rpc::Credentials credentials = With(Role::kViewer);
+  credentials.tls_ca = Put("other-ca", other.certificate);
+  EXPECT_TRUE(absl::IsUnavailable(Try(Channel(credentials), kListSweeps)));
+}
+
+TEST_F(Intruder, AServerWhoseCertificateHasExpiredGetsNoToken) {
+  server_pair_ = Issue({"127.0.0.1"}, {valid_.from - absl::Hours(48), valid_.from});
+  Start();
+  EXPECT_TRUE(absl::IsUnavailable(Try(Channel(With(Role::kViewer)), kListSweeps)));
+}
+
+TEST_F(Intruder, AServerWhoseCertificateIsForAnotherHostGetsNoToken) {
+  server_pair_ = Issue({"head.example", "10.0.0.7"}, valid_);
+  Start();
+  EXPECT_TRUE(absl::IsUnavailable(Try(Channel(With(Role::kViewer)), kListSweeps)));
+  EXPECT_TRUE(
+      absl::IsUnavailable(Try(Channel(With(Role::kViewer), "localhost:" + Port()), kListSweeps)));
+}
+
+TEST_F(Intruder, UnderMutualTlsOnlyACertificateOfTheAuthorityOpensTheDoor) {
+  ServerOptions options = Options();
+  options.security.client_authority = authority_.certificate;
+  Start(options);
+  rpc::Credentials credentials = With(Role::kViewer);
+  EXPECT_TRUE(absl::IsUnavailable(Try(Channel(credentials), kListSweeps))) << "no certificate";
+  EXPECT_TRUE(absl::IsUnavailable(Try(Channel(credentials), kHealth))) << "not even this";
+
+  const security::KeyPair other = security::MakeAuthority("other", valid_).value();
+  const security::KeyPair forged = security::IssueClientCertificate(other, "me", valid_).value();
+  credentials.tls_cert = Put("forged-cert", forged.certificate);
+  credentials.tls_key = Put("forged-key", forged.key);
+  EXPECT_TRUE(absl::IsUnavailable(Try(Channel(credentials), kListSweeps))) << "another authority's";
+
+  const security::KeyPair old = security::IssueClientCertificate(
+                                    authority_, "me", {valid_.from - absl::Hours(48), valid_.from})
+                                    .value();
+  credentials.tls_cert = Put("old-cert", old.certificate);
+  credentials.tls_key = Put("old-key", old.key);
+  EXPECT_TRUE(absl::IsUnavailable(Try(Channel(credentials), kListSweeps))) << "expired";
+
+  const security::KeyPair good = security::IssueClientCertificate(authority_, "me", valid_).value();
+  credentials.tls_cert = Put("good-cert", good.certificate);
+  credentials.tls_key = Put("good-key", good.key);
+  EXPECT_TRUE(Try(Channel(credentials), kListSweeps).ok());
+  credentials.token_file.clear();
+  EXPECT_TRUE(absl::IsUnauthenticated(Try(Channel(credentials), kListSweeps)))
+      << "a certificate is no token";
+}
+
+TEST_F(Intruder, TokensAreAskedForOnPlainLoopbackToo) {
+  ServerOptions options = Options();
+  options.security.certificate.clear();
+  options.security.key.clear();
+  Start(options);
+  EXPECT_TRUE(absl::IsUnauthenticated(Try(Channel({}), kListSweeps)));
+  const auto viewer = Channel({.token_file = token_files_[Role::kViewer]});
+  EXPECT_TRUE(Try(viewer, kListSweeps).ok());
+  EXPECT_TRUE(absl::IsPermissionDenied(Try(viewer, "/coppice.v1.SweepService/SubmitSweep")));
+}
+
+TEST_F(Intruder, NobodyServesTheNetworkUnprotectedByAccident) {
+  ServerOptions none, tls_only = Options(), tokens_only = Options();
+  none.listen = tls_only.listen = tokens_only.listen = "0.0.0.0:0";
+  tls_only.security.tokens = nullptr;
+  tokens_only.security.certificate.clear();
+  tokens_only.security.key.clear();
+  for (ServerOptions* options : {&none, &tls_only, &tokens_only}) {
+    const absl::Status status = Server::Start(&core_, &clock_, *options).status();
+    EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("--tls-dir"));
+  }
+  tokens_only.insecure = true;
+  EXPECT_TRUE(absl::IsFailedPrecondition(Server::Start(&core_, &clock_, tokens_only).status()))
+      << "tokens in plain text are refused whatever was said";
+}
+
+TEST_F(Intruder, ARevokedTokenEndsItsStreamsAndOpensNoMore) {
+  absl::Notification watched;
+  EXPECT_CALL(core_, WatchSweep).WillRepeatedly([&](auto, auto) {
+    if (!watched.HasBeenNotified()) watched.Notify();
+    class None : public core::Subscription {};
+    return absl::StatusOr<std::unique_ptr<core::Subscription>>(std::make_unique<None>());
+  });
+  Start();
+  const auto viewer = v1::SweepService::NewStub(Channel(With(Role::kViewer)));
+  v1::WatchSweepRequest request;
+  request.set_name("s");
+  CallContext context;
+  const auto reader = viewer->WatchSweep(&context, request);
+  watched.WaitForNotification();
+  ASSERT_TRUE(table_.Remove("viewer").ok());
+  WriteTable();
+  registry_->Reload();
+  v1::WatchSweepResponse event;
+  while (reader->Read(&event)) {
+  }
+  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_TRUE(absl::IsUnauthenticated(Try(Channel(With(Role::kViewer)), kListSweeps)));
+  EXPECT_TRUE(Try(Channel(With(Role::kOperator)), kListSweeps).ok()) << "the others stay";
+}
+
+TEST_F(Intruder, AClientTakesANewTokenFromItsFileWithoutARestart) {
+  Start();
+  const auto channel = Channel(With(Role::kViewer));
+  EXPECT_TRUE(Try(channel, kListSweeps).ok());
+  const std::string fresh = security::NewToken().value();
+  ASSERT_TRUE(table_.Remove("viewer").ok());
+  ASSERT_TRUE(table_.Add("viewer-2", Role::kViewer, clock_.Now(), fresh).ok());
+  WriteTable();
+  registry_->Reload();
+  EXPECT_TRUE(absl::IsUnauthenticated(Try(channel, kListSweeps)));
+  Put("viewer", fresh + "\n");
+  EXPECT_TRUE(Try(channel, kListSweeps).ok());
+}
+
+TEST_F(Intruder, GuessingDoesNotFillTheLog) {
+  Start();
+  const auto channel = Channel({.tls_ca = ca_});
+  for (int i = 0; i < 50; ++i) EXPECT_TRUE(absl::IsUnauthenticated(Try(channel, kListSweeps)));
+  const auto lines = [this] {
+    const std::string text = log_.str();
+    size_t count = 0;
+    for (size_t at = 0; (at = text.find("refused a call", at)) != std::string::npos; ++at) ++count;
+    return count;
+  };
+  EXPECT_EQ(lines(), 1u);
+  clock_.Advance(absl::Seconds(11));
+  EXPECT_TRUE(absl::IsUnauthenticated(Try(channel, kListSweeps)));
+  EXPECT_EQ(lines(), 2u);
+  EXPECT_THAT(log_.str(), HasSubstr("49 more"));
+}
+
+}  // namespace
+}  // namespace coppice::service
