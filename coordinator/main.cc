@@ -16,7 +16,10 @@
 #include "common/base/process.h"
 #include "common/base/status_macros.h"
 #include "coordinator/commands/backup.h"
+#include "coordinator/commands/init_tls.h"
 #include "coordinator/commands/restore.h"
+#include "coordinator/commands/security_flags.h"
+#include "coordinator/commands/token.h"
 #include "coordinator/core/coordinator.h"
 #include "coordinator/core/garbage_collector.h"
 #include "coordinator/service/checkpoint_files.h"
@@ -43,6 +46,7 @@ struct Flags {
   std::string gc_min_age = "1h";
   bool insecure = false;
   bool accept_data_loss = false;
+  commands::SecurityFlags security;
 };
 
 void AddFlags(CLI::App* app, Flags* flags) {
@@ -70,6 +74,7 @@ void AddFlags(CLI::App* app, Flags* flags) {
                 "Allow an address other than loopback without encryption and authentication");
   app->add_flag("--accept-data-loss", flags->accept_data_loss,
                 "Start although the database's write-ahead log is damaged, with what can be read");
+  commands::AddSecurityFlags(app, &flags->security);
   app->add_option("--log-level", flags->log_level, "trace, debug, info, warn, error or off")
       ->capture_default_str();
   app->set_version_flag("--version", "coppice-coordinator " COPPICE_VERSION);
@@ -113,20 +118,27 @@ absl::StatusOr<core::GarbageOptions> MakeGarbageOptions(const Flags& flags,
   return options;
 }
 
-// The signals that end the coordinator, blocked in every thread so that only sigwait sees them.
+// The signals that the coordinator reacts to, blocked in every thread so that only sigwait sees
+// them.
 sigset_t BlockSignals() {
   ::signal(SIGPIPE, SIG_IGN);
   sigset_t signals;
   ::sigemptyset(&signals);
   ::sigaddset(&signals, SIGTERM);
   ::sigaddset(&signals, SIGINT);
+  ::sigaddset(&signals, SIGHUP);
   ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   return signals;
 }
 
-void WaitForSignal(const sigset_t& signals) {
+// Until one that ends the coordinator. SIGHUP reads the tokens again where there are any;
+// otherwise it ends like the others, as when a terminal closes.
+void WaitForSignal(const sigset_t& signals, security::TokenRegistry* tokens) {
   int received = 0;
-  while (::sigwait(&signals, &received) != 0) {
+  for (;;) {
+    if (::sigwait(&signals, &received) != 0) continue;
+    if (received != SIGHUP || tokens == nullptr) break;
+    tokens->Reload();
   }
   spdlog::info("got signal {}, finishing what is queued; a second one ends at once", received);
   std::thread([signals] {
@@ -139,10 +151,9 @@ void WaitForSignal(const sigset_t& signals) {
 
 absl::StatusOr<std::unique_ptr<core::Store>> OpenStore(const Flags& flags,
                                                        const core::CoordinatorOptions& options) {
-  auto store = store::OpenSqliteStore(
-      {.path = JoinPath(flags.data_dir, "coppice.db"),
-       .readers = options.reader_threads,
-       .accept_data_loss = flags.accept_data_loss});
+  auto store = store::OpenSqliteStore({.path = JoinPath(flags.data_dir, "coppice.db"),
+                                       .readers = options.reader_threads,
+                                       .accept_data_loss = flags.accept_data_loss});
   // What the store refuses on purpose says what to do; what the system refuses does not.
   if (store.ok() || absl::IsFailedPrecondition(store.status()) ||
       absl::IsDataLoss(store.status())) {
@@ -155,7 +166,8 @@ absl::StatusOr<std::unique_ptr<core::Store>> OpenStore(const Flags& flags,
 }
 
 absl::Status Serve(const Flags& flags, const core::CoordinatorOptions& options,
-                   const core::GarbageOptions& garbage, const sigset_t& signals) {
+                   const core::GarbageOptions& garbage, const commands::LoadedSecurity& security,
+                   const sigset_t& signals) {
   Clock* const clock = Clock::Real();
   if (!flags.port_file.empty()) COPPICE_RETURN_IF_ERROR(RemoveFile(flags.port_file));
   COPPICE_ASSIGN_OR_RETURN(const std::unique_ptr<core::Store> store, OpenStore(flags, options));
@@ -167,15 +179,17 @@ absl::Status Serve(const Flags& flags, const core::CoordinatorOptions& options,
                            service::Server::Start(core.get(), clock,
                                                   {.listen = flags.listen,
                                                    .insecure = flags.insecure,
-                                                   .checkpoint_root = options.checkpoint_root}));
+                                                   .checkpoint_root = options.checkpoint_root,
+                                                   .security = security.server}));
   if (!flags.port_file.empty()) {
     COPPICE_RETURN_IF_ERROR(WriteFileAtomically(flags.port_file, server->address()));
   }
   collector.Start();
-  spdlog::info("serving on {}; version {}, data in {}, checkpoints in {}, store {}",
-               server->address(), COPPICE_VERSION, flags.data_dir, options.checkpoint_root,
-               store->store_id());
-  WaitForSignal(signals);
+  spdlog::info("serving on {} ({}, {}); version {}, data in {}, checkpoints in {}, store {}",
+               server->address(), security.server.tls() ? "TLS" : "no TLS",
+               security.tokens != nullptr ? "tokens" : "no tokens", COPPICE_VERSION, flags.data_dir,
+               options.checkpoint_root, store->store_id());
+  WaitForSignal(signals, security.tokens.get());
   if (!flags.port_file.empty()) RemoveFile(flags.port_file).IgnoreError();
   server->CloseStreams();
   collector.Shutdown();
@@ -192,6 +206,8 @@ int Fail(const absl::Status& status, int code) {
 
 int Main(int argc, char** argv) {
   SkipLockOrderChecks();
+  // Before any thread, the clock's too, so that all inherit it.
+  const sigset_t signals = BlockSignals();
   CLI::App app(
       "The head of a Coppice installation: plans sweeps, grants leases, records what workers "
       "report.",
@@ -201,6 +217,8 @@ int Main(int argc, char** argv) {
   commands::Action action;
   commands::AddBackup(&app, &flags.data_dir, Clock::Real(), &action);
   commands::AddRestore(&app, &flags.data_dir, Clock::Real(), &action);
+  commands::AddInitTls(&app, Clock::Real(), &action);
+  commands::AddToken(&app, Clock::Real(), &action);
   app.require_subcommand(0, 1);
   try {
     app.parse(argc, argv);
@@ -210,10 +228,11 @@ int Main(int argc, char** argv) {
   if (flags.data_dir.empty())
     return Fail(absl::InvalidArgumentError("--data-dir is empty"), kUsage);
   if (action) {
+    ::pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
     const absl::Status status = action();
-    return status.ok() ? 0 : Fail(status, kFailed);
+    if (status.ok()) return 0;
+    return Fail(status, absl::IsInvalidArgument(status) ? kUsage : kFailed);
   }
-  const sigset_t signals = BlockSignals();
   const absl::Status logging = InitLogging("coordinator", flags.log_level);
   if (!logging.ok()) return Fail(logging, kUsage);
   const uint64_t files = RaiseFileLimit();
@@ -223,9 +242,14 @@ int Main(int argc, char** argv) {
   const absl::StatusOr<core::GarbageOptions> garbage =
       MakeGarbageOptions(flags, options->checkpoint_root);
   if (!garbage.ok()) return Fail(garbage.status(), kUsage);
-  const absl::Status address = service::Server::CheckAddress(flags.listen, flags.insecure);
+  const auto security = commands::LoadSecurity(flags.security, Clock::Real());
+  if (!security.ok()) {
+    return Fail(security.status(), absl::IsInvalidArgument(security.status()) ? kUsage : kFailed);
+  }
+  const absl::Status address =
+      service::Server::CheckAddress(flags.listen, flags.insecure, security->server);
   if (!address.ok()) return Fail(address, kUsage);
-  const absl::Status status = Serve(flags, *options, *garbage, signals);
+  const absl::Status status = Serve(flags, *options, *garbage, *security, signals);
   return status.ok() ? 0 : Fail(status, kFailed);
 }
 

@@ -1,0 +1,129 @@
+#include "coordinator/commands/token.h"
+
+#include <cstdio>
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/files.h"
+#include "common/base/secret_file.h"
+#include "common/base/status_macros.h"
+#include "coordinator/commands/tls_files.h"
+#include "coordinator/security/token_registry.h"
+
+namespace coppice::commands {
+namespace {
+
+struct Flags {
+  std::string tokens;
+  std::string tls_dir;
+  std::string name;
+  std::string role;
+  std::string out;
+};
+
+// Two commands at once must not lose each other's change.
+absl::StatusOr<FileLock> LockTable(const std::string& tokens) {
+  absl::StatusOr<FileLock> lock = FileLock::Acquire(tokens + ".lock");
+  if (absl::IsFailedPrecondition(lock.status())) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("another command changes ", tokens, " right now; try again"));
+  }
+  return lock;
+}
+
+absl::StatusOr<std::string> TableFile(const Flags& flags) {
+  if (!flags.tokens.empty()) return flags.tokens;
+  if (!flags.tls_dir.empty()) return JoinPath(flags.tls_dir, kTokens);
+  return absl::InvalidArgumentError("name the token file by --tokens FILE or --tls-dir DIR");
+}
+
+absl::Status Add(const Flags& flags, Clock* clock) {
+  COPPICE_ASSIGN_OR_RETURN(const std::string tokens, TableFile(flags));
+  COPPICE_RETURN_IF_ERROR(security::CheckTokenName(flags.name));
+  COPPICE_ASSIGN_OR_RETURN(const security::Role role, security::ParseRole(flags.role));
+  std::string out = flags.out;
+  if (out.empty()) {
+    const size_t slash = tokens.rfind('/');
+    const std::string folder = slash == std::string::npos ? "" : tokens.substr(0, slash);
+    out = JoinPath(folder, absl::StrCat(flags.name, kTokenSuffix));
+  }
+  COPPICE_RETURN_IF_ERROR(AddTokenTo(tokens, flags.name, role, out, clock));
+  std::printf("Added %s (%s); its token is in %s, for --token-file or COPPICE_TOKEN_FILE.\n",
+              flags.name.c_str(), flags.role.c_str(), out.c_str());
+  return absl::OkStatus();
+}
+
+absl::Status List(const Flags& flags) {
+  COPPICE_ASSIGN_OR_RETURN(const std::string tokens, TableFile(flags));
+  COPPICE_ASSIGN_OR_RETURN(const security::TokenTable table, security::LoadTokens(tokens));
+  std::printf("%-24s %-10s %s\n", "NAME", "ROLE", "CREATED");
+  for (const security::TokenRecord& record : table.records()) {
+    std::printf(
+        "%-24s %-10s %s\n", record.name.c_str(),
+        std::string(security::RoleName(record.role)).c_str(),
+        absl::FormatTime("%Y-%m-%d %H:%M UTC", record.created, absl::UTCTimeZone()).c_str());
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Revoke(const Flags& flags) {
+  COPPICE_ASSIGN_OR_RETURN(const std::string tokens, TableFile(flags));
+  COPPICE_RETURN_IF_ERROR(RevokeTokenIn(tokens, flags.name));
+  std::printf("Revoked %s; a running coordinator notices within seconds, at once on SIGHUP.\n",
+              flags.name.c_str());
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status AddTokenTo(const std::string& tokens, const std::string& name, security::Role role,
+                        const std::string& out, Clock* clock) {
+  COPPICE_ASSIGN_OR_RETURN(const FileLock lock, LockTable(tokens));
+  absl::StatusOr<security::TokenTable> table = security::LoadTokens(tokens);
+  if (absl::IsNotFound(table.status())) table = security::TokenTable();
+  if (!table.ok()) return table.status();
+  COPPICE_ASSIGN_OR_RETURN(const std::string token, security::NewToken());
+  COPPICE_RETURN_IF_ERROR(table->Add(name, role, clock->Now(), token));
+  const absl::Status written = CreateSecretFile(out, token + "\n");
+  if (absl::IsAlreadyExists(written)) {
+    return absl::AlreadyExistsError(
+        absl::StrCat(out, " is there already; name another file by --out FILE"));
+  }
+  COPPICE_RETURN_IF_ERROR(written);
+  const absl::Status stored = ReplaceSecretFile(tokens, table->Serialize());
+  if (!stored.ok()) RemoveFile(out).IgnoreError();
+  return stored;
+}
+
+absl::Status RevokeTokenIn(const std::string& tokens, const std::string& name) {
+  COPPICE_ASSIGN_OR_RETURN(const FileLock lock, LockTable(tokens));
+  COPPICE_ASSIGN_OR_RETURN(security::TokenTable table, security::LoadTokens(tokens));
+  COPPICE_RETURN_IF_ERROR(table.Remove(name));
+  return ReplaceSecretFile(tokens, table.Serialize());
+}
+
+void AddToken(CLI::App* app, Clock* clock, Action* action) {
+  const auto flags = std::make_shared<Flags>();
+  CLI::App* const token = app->add_subcommand("token", "Add, list or revoke tokens");
+  token->require_subcommand(1);
+  const auto command = [&](const char* name, const char* help, std::function<absl::Status()> run) {
+    CLI::App* const sub = token->add_subcommand(name, help);
+    sub->add_option("--tokens", flags->tokens, "The coordinator's token file");
+    sub->add_option("--tls-dir", flags->tls_dir, "The folder that `init-tls` made, in its place");
+    sub->callback([action, run = std::move(run)] { *action = run; });
+    return sub;
+  };
+  CLI::App* const add =
+      command("add", "Make a token with a role", [flags, clock] { return Add(*flags, clock); });
+  add->add_option("NAME", flags->name, "Whose it is, for `token list` and `token revoke`")
+      ->required();
+  add->add_option("--role", flags->role, "viewer, operator or worker")->required();
+  add->add_option("--out", flags->out,
+                  "Where the token goes, a new file (default: NAME.token beside the token file)");
+  command("list", "Names, roles and ages, nothing secret", [flags] { return List(*flags); });
+  CLI::App* const revoke =
+      command("revoke", "Refuse a token from now on", [flags] { return Revoke(*flags); });
+  revoke->add_option("NAME", flags->name, "As `token list` shows it")->required();
+}
+
+}  // namespace coppice::commands
