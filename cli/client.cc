@@ -127,9 +127,8 @@ absl::StatusOr<std::unique_ptr<Client>> Client::Create(const std::string& addres
                                                        const rpc::Credentials& credentials) {
   COPPICE_ASSIGN_OR_RETURN(std::shared_ptr<grpc::Channel> channel,
                            rpc::MakeChannel(address, credentials));
-  return std::unique_ptr<Client>(
-      new Client(address, std::make_unique<Calls>(std::move(channel), address,
-                                                  !credentials.tls_ca.empty())));
+  return std::unique_ptr<Client>(new Client(
+      address, std::make_unique<Calls>(std::move(channel), address, !credentials.tls_ca.empty())));
 }
 
 Client::Client(std::string address, std::unique_ptr<Calls> calls)
@@ -268,8 +267,7 @@ absl::Status Client::FetchCheckpoint(
   v1::FetchCheckpointRequest request;
   request.set_job_id(job_id);
   if (step.has_value()) request.set_step(*step);
-  return calls_->Explain(
-      calls_->Stream(&Calls::Stub::FetchCheckpoint, request, kTransfer, each));
+  return calls_->Explain(calls_->Stream(&Calls::Stub::FetchCheckpoint, request, kTransfer, each));
 }
 
 }  // namespace coppice::cli

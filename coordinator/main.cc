@@ -118,7 +118,8 @@ absl::StatusOr<core::GarbageOptions> MakeGarbageOptions(const Flags& flags,
   return options;
 }
 
-// The signals that the coordinator reacts to, blocked in every thread so that only sigwait sees them.
+// The signals that the coordinator reacts to, blocked in every thread so that only sigwait sees
+// them.
 sigset_t BlockSignals() {
   ::signal(SIGPIPE, SIG_IGN);
   sigset_t signals;
@@ -150,10 +151,9 @@ void WaitForSignal(const sigset_t& signals, security::TokenRegistry* tokens) {
 
 absl::StatusOr<std::unique_ptr<core::Store>> OpenStore(const Flags& flags,
                                                        const core::CoordinatorOptions& options) {
-  auto store = store::OpenSqliteStore(
-      {.path = JoinPath(flags.data_dir, "coppice.db"),
-       .readers = options.reader_threads,
-       .accept_data_loss = flags.accept_data_loss});
+  auto store = store::OpenSqliteStore({.path = JoinPath(flags.data_dir, "coppice.db"),
+                                       .readers = options.reader_threads,
+                                       .accept_data_loss = flags.accept_data_loss});
   // What the store refuses on purpose says what to do; what the system refuses does not.
   if (store.ok() || absl::IsFailedPrecondition(store.status()) ||
       absl::IsDataLoss(store.status())) {

@@ -48,8 +48,8 @@ absl::Status CheckpointFiles::BeginRead() {
     ++reading_;
     return absl::OkStatus();
   }
-  return absl::ResourceExhaustedError(absl::StrCat(
-      "the coordinator is sending ", reading_, " checkpoints already; try again later"));
+  return absl::ResourceExhaustedError(absl::StrCat("the coordinator is sending ", reading_,
+                                                   " checkpoints already; try again later"));
 }
 
 void CheckpointFiles::EndRead() {

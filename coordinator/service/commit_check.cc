@@ -30,8 +30,12 @@ class Check : public std::enable_shared_from_this<Check> {
 
   void Look() {
     const bool queued = context_.io->Add([self = shared_from_this()] {
-      self->Looked(CheckCheckpointFile(self->context_.files->PathOf(self->commit_.path),
-                                       self->commit_.bytes));
+      const CheckpointFiles& files = *self->context_.files;
+      absl::Status seen = files.CheckNoLink(self->commit_.path);
+      if (seen.ok()) {
+        seen = CheckCheckpointFile(files.PathOf(self->commit_.path), self->commit_.bytes);
+      }
+      self->Looked(std::move(seen));
     });
     if (!queued) done_(absl::UnavailableError("the coordinator is shutting down"));
   }

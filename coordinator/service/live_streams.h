@@ -35,8 +35,7 @@ class LiveStreams {
   static constexpr size_t kMaxReportBytes = 64 << 20;
 
   explicit LiveStreams(size_t max_streams = kMaxStreams, size_t max_report_bytes = kMaxReportBytes)
-      : max_streams_(max_streams),
-        report_bytes_(std::make_shared<ByteBudget>(max_report_bytes)) {}
+      : max_streams_(max_streams), report_bytes_(std::make_shared<ByteBudget>(max_report_bytes)) {}
   // Shared: a stream may outlive the server in a callback of the core.
   std::shared_ptr<ByteBudget> report_bytes() const { return report_bytes_; }
   // UNAVAILABLE after StopAll, RESOURCE_EXHAUSTED when there are as many as may be.

@@ -31,7 +31,6 @@ constexpr int kMaxCallsPerConnection = 2048;
 constexpr size_t kTransportBytes = 512 << 20;
 
 // Bounds on what one connection may hold, whoever is at its other end.
-constexpr int kMaxStreamsPerConnection = 8192;
 constexpr int kMaxMetadataBytes = 8 << 10;
 // From accept to a connection that speaks HTTP/2, TLS included.
 constexpr int kHandshakeTimeoutMs = 20'000;
@@ -67,7 +66,6 @@ void Configure(grpc::ServerBuilder* builder) {
   builder->AddChannelArgument(GRPC_ARG_HTTP2_MAX_PING_STRIKES, kMaxPingStrikes);
   builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 20000);
   builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10000);
-  builder->AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxStreamsPerConnection);
   builder->AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kMaxMetadataBytes);
   builder->AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, kHandshakeTimeoutMs);
   builder->AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, kIdleConnectionMs);

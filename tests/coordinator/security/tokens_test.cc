@@ -65,7 +65,7 @@ TEST(TokenTable, ItsFileHoldsHashesAndReadsBackTheSame) {
 TEST(TokenTable, ABadLineIsNamedByItsNumberAndNotRepeated) {
   const std::string hash(64, 'a');
   for (const std::string& bad :
-       {std::string("alice"), "alice viewer 2026-01-01T00:00:00Z",
+       {std::string("alice"), std::string("alice viewer 2026-01-01T00:00:00Z"),
         absl::StrCat("alice root 2026-01-01T00:00:00Z ", hash),
         absl::StrCat("alice viewer yesterday ", hash),
         absl::StrCat("alice viewer 2026-01-01T00:00:00Z ", std::string(63, 'a')),

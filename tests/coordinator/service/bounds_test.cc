@@ -86,7 +86,7 @@ TEST_F(Bounds, AStreamTooManyIsRefusedAndOneThatEndsMakesRoom) {
     auto third = served_->workers->StreamMetrics(&context);
     third->Write(report);
     third->WritesDone();
-    while (third->Read(&ack)) {
+    while (third->Read(&ack)) {  // Finish waits for ever while an answer is unread
     }
     status = rpc::FromGrpc(third->Finish());
   } while (absl::IsResourceExhausted(status));

@@ -1,6 +1,7 @@
 // Tries to get in: without a token, with a wrong one, with the wrong role, by every method there
 // is; with the wrong certificate; and to find a secret in what comes out.
 #include <gmock/gmock.h>
+#include <google/protobuf/descriptor.h>
 #include <spdlog/sinks/ostream_sink.h>
 #include <spdlog/spdlog.h>
 
