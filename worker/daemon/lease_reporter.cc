@@ -245,9 +245,10 @@ void LeaseReporter::OnAnswer(const v1::StreamMetricsResponse& answer) {
     return Refused(absl::StrCat("the coordinator refused a report: ", answer.error()));
   }
   if (answer.sequence() > last_sequence_) {
-    spdlog::warn("{}: report {} was acknowledged, but {} is the last", ToString(key()),
-                 answer.sequence(), last_sequence_);
-    return;
+    // The spool was damaged behind records that an earlier process had sent: what is left of it is
+    // older than what the coordinator has.
+    spdlog::warn("{}: report {} was acknowledged, but {} is the last that is known here",
+                 ToString(key()), answer.sequence(), last_sequence_);
   }
   // A number below the front's is an old acknowledgement; one above what was sent comes from before
   // a reconnection. Commits keep their place.

@@ -400,6 +400,29 @@ TEST_F(AgentFaultsTest, WhatAKilledWorkerLeftIsResentAndReleasedByTheNext) {
   EXPECT_THAT(launcher_.trainers, SizeIs(1));
 }
 
+// Found by flipping a bit: what was lost of the spool had been sent, so the coordinator acknowledges
+// more than this process knows of. It waited for ever for the number it knew.
+TEST_F(AgentFaultsTest, ASpoolDamagedBeforeReportsThatWereTakenGivesItsLeaseBack) {
+  FakeTrainer& trainer = StartTraining(1);
+  trainer.Metrics(0, 100);
+  trainer.Metrics(0, 200);
+  Settle();
+  KillAgent();
+  const std::string spool = JoinPath(config_.spool_dir, Spools().at(0));
+  std::string bytes = *ReadFile(spool);
+  bytes[bytes.size() / 2] ^= 1;
+  ASSERT_TRUE(WriteFileAtomically(spool, bytes).ok());
+  coordinator_.acknowledge = false;
+  coordinator_.seen.clear();
+  StartAgent();
+  Pass(absl::Seconds(1));
+  ASSERT_THAT(coordinator_.Seen("provenance"), SizeIs(1));
+  coordinator_.Acknowledge(1, 3);
+  Pass(absl::Seconds(1));
+  EXPECT_THAT(coordinator_.Seen("release"), ElementsAre("release 1:1 step 0"));
+  EXPECT_THAT(Spools(), IsEmpty());
+}
+
 TEST_F(AgentFaultsTest, AnEndThatWasNotToldYetIsToldByTheNextWorkerAsItWas) {
   FakeTrainer& trainer = StartTraining(1);
   coordinator_.GoDown();
