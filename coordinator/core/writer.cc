@@ -7,6 +7,11 @@
 #include "spdlog/spdlog.h"
 
 namespace coppice::core {
+namespace {
+
+constexpr absl::Duration kSayAgain = absl::Minutes(1);
+
+}  // namespace
 
 Writer::Writer(Store* store, Clock* clock, Memory* memory, Hooks hooks)
     : store_(*store), clock_(*clock), memory_(*memory), hooks_(std::move(hooks)) {}
@@ -121,7 +126,7 @@ bool Writer::RunBatch(std::vector<Command> commands) {
     }
     return absl::OkStatus();
   });
-  NoteStore(committed, effects);
+  NoteStore(committed, effects, now);
   if (committed.ok()) {
     for (const auto& apply : effects.apply) apply(memory_);
     hooks_.committed(effects);
@@ -152,7 +157,7 @@ bool Writer::RunBatch(std::vector<Command> commands) {
   return all;
 }
 
-void Writer::NoteStore(const absl::Status& committed, const Effects& effects) {
+void Writer::NoteStore(const absl::Status& committed, const Effects& effects, absl::Duration now) {
   std::string& trouble = memory_.store_trouble;
   if (committed.ok() == trouble.empty()) return;
   if (!committed.ok()) {
@@ -161,6 +166,9 @@ void Writer::NoteStore(const absl::Status& committed, const Effects& effects) {
                                  "); free some space")
                   : absl::StrCat("its database cannot be written (", committed.message(),
                                  "); check the disk under --data-dir");
+    // Between two large changes that find no room a small one may find some.
+    if (said_trouble_at_.has_value() && now - *said_trouble_at_ < kSayAgain) return;
+    said_trouble_at_ = now;
     spdlog::error(
         "{}. Nothing is lost: workers keep what they have to report and try again, but until then "
         "no job starts or ends",
@@ -170,9 +178,7 @@ void Writer::NoteStore(const absl::Status& committed, const Effects& effects) {
   // What changes nothing, as a heartbeat, commits on a full disk too and gives no all-clear.
   const bool wrote =
       !effects.changed.empty() || !effects.touched.empty() || !effects.logged.empty();
-  if (!wrote) return;
-  trouble.clear();
-  spdlog::info("the database takes changes again; what workers kept meanwhile comes in now");
+  if (wrote) trouble.clear();
 }
 
 }  // namespace coppice::core

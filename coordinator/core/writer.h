@@ -3,6 +3,7 @@
 
 #include <deque>
 #include <functional>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -31,11 +32,11 @@ struct Command {
 // Purpose: the one door to durable state. A thread takes whatever commands wait, runs them in one
 // transaction (group commit), and after COMMIT applies their effects to memory, in order, and
 // answers. When the commit fails, every command of the batch gets its error and memory stays as it
-// was; the log says once that the store takes nothing, and what a person can do, and once that it
-// does again. A turn of the thread: (1) what is due by the clock; (2) of the waiting commands those
-// that go ahead; (3) grants and the other commands; (4) grants, until there are none; (5)
-// `end_turn`. Bounded: Submit counts every command until it is answered. Owner: the coordinator.
-// Submit, Wake: any thread. Failure
+// was; the log says, at most once a minute, that the store takes nothing and what a person can do.
+// A turn of the thread: (1) what is due by the clock; (2) of the waiting commands those that go
+// ahead; (3) grants and the other commands; (4) grants, until there are none; (5) `end_turn`.
+// Bounded: Submit counts every command until it is answered. Owner: the coordinator. Submit, Wake:
+// any thread. Failure
 // codes of Submit: RESOURCE_EXHAUSTED (queue full), UNAVAILABLE (closed).
 class Writer {
  public:
@@ -66,7 +67,7 @@ class Writer {
   void Run();
   std::deque<Command> TakeBatch();               // empty: woken, or nothing left and closed
   bool RunBatch(std::vector<Command> commands);  // true: all of it worked
-  void NoteStore(const absl::Status& committed, const Effects& effects);
+  void NoteStore(const absl::Status& committed, const Effects& effects, absl::Duration now);
 
   Store& store_;
   Clock& clock_;
@@ -81,6 +82,7 @@ class Writer {
 
   const Hooks hooks_;
   Executor replies_{1};
+  std::optional<absl::Duration> said_trouble_at_;  // of the writer thread
 
   absl::Mutex mutex_;
   std::deque<Command> queue_ ABSL_GUARDED_BY(mutex_);
