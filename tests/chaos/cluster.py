@@ -104,7 +104,7 @@ class Cluster:
             self.binary('coppice-coordinator'), '--data-dir', self.database.path, '--checkpoint-dir', self.checkpoints.path, '--listen',
             f'127.0.0.1:{self.port}', '--port-file', port_file, '--lease', f'{LEASE_SECONDS:.0f}s', '--heartbeat', '300ms']
         self.coordinator.start()
-        wait_for(lambda: os.path.exists(port_file), 60, 'coordinator')
+        wait_for(lambda: os.path.exists(port_file), 300, 'coordinator')
         self.workers = [Worker(self, index, flags) for index, flags in enumerate(layout)]
         for worker in self.workers:
             worker.start()
@@ -121,18 +121,18 @@ class Cluster:
         for daemon in self.daemons:
             daemon.tick(now)
 
-    def cli(self, args, timeout=30):
+    def cli(self, args, timeout=120):
         return subprocess.run([self.binary('coppice'), '--coordinator', f'127.0.0.1:{self.port}'] + args, capture_output=True, text=True,
                               timeout=timeout, check=False)
 
-    def cli_text(self, args, timeout=30):
+    def cli_text(self, args, timeout=120):
         """Standard output of a command that succeeds; ChildProcessError with what it said otherwise."""
         result = self.cli(args, timeout)
         if result.returncode != 0:
             raise ChildProcessError(f'coppice {" ".join(args)}: {result.stderr.strip()}')
         return result.stdout
 
-    def cli_json(self, args, timeout=30):
+    def cli_json(self, args, timeout=120):
         return json.loads(self.cli_text(args, timeout))
 
     def submit(self, spec):

@@ -11,6 +11,7 @@ import os
 import random
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -89,11 +90,15 @@ class Soak:
         with open(os.path.join(self.cluster.folder, 'schedule.json'), 'w', encoding='utf-8') as file:
             json.dump({'seed': self.args.seed, 'round': number, 'steps': steps}, file, indent=1)
         chaos = Chaos(self.cluster, name, self.say)
+        left = steps
         try:
             left = chaos.run(steps)
+            violations, lost, book = self._judge(chaos, name)
+        except (OSError, ValueError, KeyError, subprocess.SubprocessError) as error:
+            # Of this round, not of the rounds to come.
+            violations, lost, book = chaos.violations + [f'the round broke off: {error!r}'], len(self.undisturbed.cells), None
         finally:
             chaos.stop()
-        violations, lost, book = self._judge(chaos, name)
         self.rounds.append(report.Round(number, chaos.struck, self.undisturbed.rows, lost, time.monotonic() - began,
                                         book.attempts if book else 0, violations))
         for violation in violations[:40]:
@@ -103,18 +108,16 @@ class Soak:
         return left
 
     def _judge(self, chaos, name):
-        violations = list(chaos.violations)
-        try:
-            book = verdict.Book(self.cluster, name)
-            book.check_charges(chaos.trainer_kills, 'checkpoint-disk-full' in chaos.struck, chaos.damaged_checkpoints,
-                               chaos.commits_lost)
-            differences, lost = verdict.compare(verdict.read_results(self.cluster, name), self.undisturbed)
-        except (ChildProcessError, OSError, ValueError) as error:
-            return violations + [f'the results cannot be had: {error}'], len(self.undisturbed.cells), None
-        violations += book.violations + differences
+        """(violations, values that are missing or differ, the book)"""
+        book = verdict.Book(self.cluster, name)
+        book.check_charges(chaos.trainer_kills, 'checkpoint-disk-full' in chaos.struck, chaos.damaged_checkpoints, chaos.commits_lost)
+        differences, lost = verdict.compare(verdict.read_results(self.cluster, name), self.undisturbed)
+        violations = chaos.violations + book.violations + differences
         coordinator = self.cluster.coordinator
-        coordinator.process.terminate()
-        if coordinator.process.wait(timeout=60) != 0:
+        if not coordinator.idle():
+            return violations + ['the coordinator is not there at the end'], lost, book
+        coordinator.terminate(time.monotonic())
+        if coordinator.process.wait(timeout=120) != 0:
             violations.append(f'the coordinator ended with {coordinator.process.returncode}')
         violations += verdict.check_database(os.path.join(self.cluster.database.path, 'coppice.db'))
         return violations, lost, book
@@ -135,8 +138,8 @@ class Soak:
         cluster.stop(keep_at)
 
 
-def names_of_faults(say):
-    names = set(faults.FAULTS)
+def names_of_faults(args, say):
+    names = set(faults.FAULTS) - set(args.without.split(','))
     if not disks.can_mount():
         say('SKIPPED ' + ', '.join(sorted(faults.NEEDS_SMALL_DISK)) + ': a disk of its own size needs root or unprivileged user namespaces')
         names -= faults.NEEDS_SMALL_DISK
@@ -144,7 +147,7 @@ def names_of_faults(say):
 
 
 def soak(args, runner):
-    names = names_of_faults(runner.say)
+    names = names_of_faults(args, runner.say)
     runner.run_undisturbed()
     deadline = time.monotonic() + 60 * args.minutes
     number = 0
@@ -158,7 +161,7 @@ def soak(args, runner):
 
 
 def each_once(args, runner):
-    left = random_schedule(random.Random(args.seed), names_of_faults(runner.say), len(faults.FAULTS))
+    left = random_schedule(random.Random(args.seed), names_of_faults(args, runner.say), len(faults.FAULTS))
     runner.run_undisturbed()
     for number in range(1, args.rounds + 1):
         left = runner.run_round(number, left)
@@ -176,6 +179,7 @@ def parse(argv):
     parser.add_argument('--bin', default=os.path.join(root, 'build', 'release', 'bin'), help='folder of the programs [build/release/bin]')
     parser.add_argument('--out', default=os.path.join(root, 'build', 'chaos'), help='where failed rounds are kept [build/chaos]')
     parser.add_argument('--faults', type=int, default=12, help='in a round [12]')
+    parser.add_argument('--without', default='', help='faults to leave out, with commas between them')
     parser.add_argument('--round', type=int, help='only this round of the seed')
     parser.add_argument('--each-once', action='store_true', help='rounds until every fault has struck once')
     parser.add_argument('--rounds', type=int, default=6, help='at most, with --each-once [6]')
