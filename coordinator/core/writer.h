@@ -4,6 +4,7 @@
 #include <deque>
 #include <functional>
 #include <optional>
+#include <thread>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -32,10 +33,10 @@ struct Command {
 // transaction (group commit), and after COMMIT applies their effects to memory, in order, and
 // answers. When the commit fails, every command of the batch gets its error and memory stays as it
 // was; the log says, at most once a minute, that the store takes nothing and what a person can do.
-// The thread is an Executor's, asked for a turn when there is something to do. A turn:
-// (1) what is due by the clock; (2) of the waiting commands those that go ahead; (3) grants and the
-// other commands; (4) one more batch of grants, and another turn if there was one; (5) `end_turn`. Bounded: Submit counts every
-// command until it is answered. Owner: the coordinator. Submit, Wake: any thread. Failure
+// A turn of the thread: (1) what is due by the clock; (2) of the waiting commands those that go
+// ahead; (3) grants and the other commands; (4) grants, until there are none; (5) `end_turn`.
+// Bounded: Submit counts every command until it is answered. Owner: the coordinator. Submit, Wake:
+// any thread. Failure
 // codes of Submit: RESOURCE_EXHAUSTED (queue full), UNAVAILABLE (closed).
 class Writer {
  public:
@@ -82,6 +83,7 @@ class Writer {
   void RunCommands(std::deque<Command> batch);
 
   const Hooks hooks_;
+  Executor replies_{1};
   std::optional<absl::Duration> said_trouble_at_;  // of the writer thread
 
   absl::Mutex mutex_;
