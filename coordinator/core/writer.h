@@ -4,7 +4,6 @@
 #include <deque>
 #include <functional>
 #include <optional>
-#include <thread>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -83,7 +82,6 @@ class Writer {
   void RunCommands(std::deque<Command> batch);
 
   const Hooks hooks_;
-  Executor replies_{1};
   std::optional<absl::Duration> said_trouble_at_;  // of the writer thread
 
   absl::Mutex mutex_;
