@@ -228,8 +228,10 @@ absl::Status Bench::Overload() {
   table_.Add(
       absl::StrCat("overload: offered, times the closed loop"),
       Number(static_cast<double>(during.offered) * kPack / during.seconds / (capacity_ / 2)));
-  table_.AtLeast("overload: done, of the closed loop's rate", during.per_second() / capacity_ * 100,
-                 70, "%");
+  // Only what ends counts: leases alone are no use to anybody.
+  table_.AtLeast("overload: completions, of the closed loop's rate",
+                 static_cast<double>(during.completions) * 2 / during.seconds / capacity_ * 100, 70,
+                 "%");
   table_.Add("overload: refused (RESOURCE_EXHAUSTED)", Number(static_cast<double>(during.refused)));
   table_.Add("overload: resident memory", Number(MiB(memory.now)) + " MiB");
   table_.AtLeast("after the overload: of the rate before", after.per_second() / capacity_ * 100, 80,

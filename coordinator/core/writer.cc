@@ -106,13 +106,23 @@ void Writer::TakeTurns() {
     }
     if (!batch.empty()) RunCommands(std::move(batch));
     // One batch a turn: however many ask for work, reports get their turn in between.
-    if (auto grants = hooks_.grants(); !grants.empty()) {
-      RunBatch(std::move(grants));
-      absl::MutexLock lock(&mutex_);
-      woken_ = true;
+    if (MayGrant()) {
+      if (auto grants = hooks_.grants(); !grants.empty()) {
+        RunBatch(std::move(grants));
+        absl::MutexLock lock(&mutex_);
+        woken_ = true;
+      }
     }
     hooks_.end_turn();
   } while (!IsDone());
+}
+
+bool Writer::MayGrant() {
+  absl::MutexLock lock(&mutex_);
+  const bool backlog = queue_.size() >= kMaxBatch;
+  if (backlog && ++turns_without_grants_ < kLongestWithoutGrants) return false;
+  turns_without_grants_ = 0;
+  return true;
 }
 
 void Writer::RunCommands(std::deque<Command> batch) {
@@ -122,7 +132,7 @@ void Writer::RunCommands(std::deque<Command> batch) {
   if (!ahead.empty()) {
     RunBatch(std::move(ahead));
     // The grants come first: they were planned from what was committed.
-    commands = hooks_.grants();
+    if (MayGrant()) commands = hooks_.grants();
   }
   commands.insert(commands.end(), std::make_move_iterator(rest.begin()),
                   std::make_move_iterator(rest.end()));

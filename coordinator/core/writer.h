@@ -48,6 +48,7 @@ class Writer {
     std::function<void()> closing;  // once, when the thread has ended; on the one that shuts down
   };
   static constexpr size_t kMaxBatch = 512;
+  static constexpr int kLongestWithoutGrants = 16;
 
   Writer(Store* store, Clock* clock, Memory* memory, Hooks hooks);
   ~Writer();
@@ -80,6 +81,9 @@ class Writer {
   };
   void GiveBack(const Taken& taken);
   void RunCommands(std::deque<Command> batch);
+  // Not while more than a batch of other commands waits, but every so often: work that was begun
+  // ends before more is begun, or under overload much would be begun and little ended.
+  bool MayGrant();
 
   const Hooks hooks_;
   std::optional<absl::Duration> said_trouble_at_;  // of the writer thread
@@ -87,6 +91,7 @@ class Writer {
   absl::Mutex mutex_;
   std::deque<Command> queue_ ABSL_GUARDED_BY(mutex_);
   Taken open_ ABSL_GUARDED_BY(mutex_);  // submitted and not yet answered
+  int turns_without_grants_ ABSL_GUARDED_BY(mutex_) = 0;
   bool woken_ ABSL_GUARDED_BY(mutex_) = false;
   bool turn_asked_ ABSL_GUARDED_BY(mutex_) = false;
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
