@@ -278,7 +278,7 @@ TEST_F(BackupTest, ThatIsDamagedOrNewerReplacesNothing) {
                                          "coppice.db.lock"));
     }
     EXPECT_THAT(Workers(path_), SizeIs(2));
-    return status;
+    return std::string(status.message());
   };
   refused(whole.substr(0, whole.size() / 2));
   refused(whole.substr(0, whole.size() - 4096));
@@ -289,7 +289,7 @@ TEST_F(BackupTest, ThatIsDamagedOrNewerReplacesNothing) {
   refused(holes);
   std::string newer = whole;
   newer[63] = 99;  // user_version, big-endian, at 60
-  EXPECT_THAT(std::string(refused(newer).message()), HasSubstr("version 99"));
+  EXPECT_THAT(refused(newer), HasSubstr("version 99"));
   fs::remove(target_);
   EXPECT_TRUE(absl::IsNotFound(Restore(/*force=*/true)));
 }
