@@ -54,6 +54,7 @@ LeaseReporter::LeaseReporter(const Environment* environment, Session* session, c
       step_(lease_.resume().step()),
       checkpoint_step_(lease_.resume().step()),
       spool_path_(JoinPath(config.spool_dir, SpoolFileName(lease_.lease()))),
+      damaged_(contents.torn || contents.corrupt),
       queue_(std::make_move_iterator(contents.records.begin()),
              std::make_move_iterator(contents.records.end())) {
   for (const SpoolRecord& record : queue_) {
@@ -245,8 +246,8 @@ void LeaseReporter::OnAnswer(const v1::StreamMetricsResponse& answer) {
     return Refused(absl::StrCat("the coordinator refused a report: ", answer.error()));
   }
   if (answer.sequence() > last_sequence_) {
-    // The spool was damaged behind records that an earlier process had sent: what is left of it is
-    // older than what the coordinator has.
+    // Behind a damaged spool: records that it lost were sent by an earlier process, so what is left
+    // is older than what the coordinator has. From any other one it makes no sense.
     spdlog::warn("{}: report {} was acknowledged, but {} is the last that is known here",
                  ToString(key()), answer.sequence(), last_sequence_);
   }
