@@ -259,15 +259,19 @@ class CheckpointStores : public ::testing::TestWithParam<std::string> {
       trainer->Row(step);
       if (step % 20 == 0) trainer->Checkpoint(step, Content(step));
     }
-    if (to >= 20) ASSERT_TRUE(UntilCommitted(to / 20 * 20));
+    if (to >= 20) {
+      ASSERT_TRUE(UntilCommitted(to / 20 * 20));
+    }
   }
   std::vector<uint32_t> Listed() {
     std::vector<uint32_t> steps;
-    for (const v1::Checkpoint& checkpoint : Job().checkpoints()) steps.push_back(checkpoint.step());
+    const v1::GetJobResponse job = Job();
+    for (const v1::Checkpoint& checkpoint : job.checkpoints()) steps.push_back(checkpoint.step());
     return steps;
   }
   std::string FileOf(uint32_t step) {
-    for (const v1::Checkpoint& checkpoint : Job().checkpoints()) {
+    const v1::GetJobResponse job = Job();
+    for (const v1::Checkpoint& checkpoint : job.checkpoints()) {
       if (checkpoint.step() == step) return JoinPath(root_, checkpoint.path());
     }
     ADD_FAILURE() << "no checkpoint of step " << step;
