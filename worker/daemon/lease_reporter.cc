@@ -250,6 +250,7 @@ void LeaseReporter::OnAnswer(const v1::StreamMetricsResponse& answer) {
     // is older than what the coordinator has. From any other one it makes no sense.
     spdlog::warn("{}: report {} was acknowledged, but {} is the last that is known here",
                  ToString(key()), answer.sequence(), last_sequence_);
+    if (!damaged_) return;
   }
   // A number below the front's is an old acknowledgement; one above what was sent comes from before
   // a reconnection. Commits keep their place.

@@ -273,7 +273,9 @@ TEST_F(BackupTest, ThatIsDamagedOrNewerReplacesNothing) {
     std::ofstream(target_, std::ios::binary) << content;
     const absl::Status status = Restore(/*force=*/true);
     EXPECT_FALSE(status.ok());
-    for (const std::string& name : *ListDirectory(dir_.Join("data"))) {
+    const auto names = ListDirectory(dir_.Join("data"));
+    EXPECT_TRUE(names.ok()) << names.status();
+    for (const std::string& name : names.value_or(std::vector<std::string>())) {
       EXPECT_THAT(name, ::testing::AnyOf("coppice.db", "coppice.db-shm", "coppice.db-wal",
                                          "coppice.db.lock"));
     }

@@ -59,6 +59,8 @@ TEST(TextTest, ExitsAreDescribedByCodeOrSignal) {
   exit.signal = 11;
   EXPECT_EQ(DescribeExit(exit), "was killed by SIGSEGV");
   exit.signal = 9;
+  EXPECT_EQ(DescribeExit(exit), "was killed by SIGKILL");
+  exit.out_of_memory = true;
   EXPECT_NE(DescribeExit(exit).find("memory"), std::string::npos);
 }
 
