@@ -259,7 +259,7 @@ TEST_F(CommandsTest, WorkersShowWhenTheyEndAndWhyOneIsPassedOver) {
     absl::MutexLock lock(&service().mutex);
     service().workers[0].set_ends_ms(now - 1);
   }
-  EXPECT_THAT(Ok({"workers"}), HasSubstr(" over "));
+  EXPECT_THAT(Ok({"workers"}), HasSubstr(" over"));
 }
 
 TEST_F(CommandsTest, CompletionKnowsCommandsFlagsSweepsAndWorkers) {
