@@ -203,9 +203,7 @@ void Writer::NoteStore(const absl::Status& committed, const Effects& effects, ab
     return;
   }
   // What changes nothing, as a heartbeat, commits on a full disk too and gives no all-clear.
-  const bool wrote =
-      !effects.changed.empty() || !effects.touched.empty() || !effects.logged.empty();
-  if (wrote) trouble.clear();
+  if (!effects.changed.empty() || !effects.logged.empty()) trouble.clear();
 }
 
 }  // namespace coppice::core
