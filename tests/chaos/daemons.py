@@ -41,10 +41,12 @@ class Daemon:
         self.frozen = False
         self.starts = 0
         self.leaving_since = None  # it was told to leave by SIGTERM
-        self.exits = []  # (exit code or minus signal, 'killed', 'terminated' or 'by itself', when)
+        self.exits = []  # (exit code or minus signal, 'killed', 'terminated', 'early' or 'by itself', when)
         self._ended_by = 'by itself'
+        self._log_at_start = 0
 
     def start(self):
+        self._log_at_start = self.log_size()
         with open(self.log, 'ab') as out:
             self.process = subprocess.Popen(['setpriv', '--pdeathsig', 'KILL', '--'] + self.argv + self.next_arguments,
                                             stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
@@ -75,7 +77,7 @@ class Daemon:
 
     def terminate(self, now):
         self.leaving_since = now
-        self._ended_by = 'terminated'
+        self._ended_by = 'terminated' if self.log_size() > self._log_at_start else 'early'
         self.process.terminate()
 
     def _note_end(self, now):

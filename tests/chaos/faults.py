@@ -357,7 +357,7 @@ def flip_spool(chaos, rng):
 def tear_wal(chaos, rng):
     """What a crash can do to SQLite's log: something behind the last commit."""
     coordinator = chaos.cluster.coordinator
-    if not coordinator.idle():
+    if not coordinator.idle() or chaos.cluster.database.full:
         return None
     coordinator.kill()
     if not os.path.exists(chaos.cluster.wal):
@@ -368,7 +368,7 @@ def tear_wal(chaos, rng):
 def crash_with_log(chaos, newest):
     """Kills the coordinator; its log, if that holds much more than the newest so many commits and none of them anywhere else."""
     coordinator, path = chaos.cluster.coordinator, chaos.cluster.wal
-    if not coordinator.idle() or not os.path.exists(path) or len(Wal(path).commits) < newest + 40:
+    if not coordinator.idle() or chaos.cluster.database.full or not os.path.exists(path) or len(Wal(path).commits) < newest + 40:
         return None
     coordinator.kill()
     log = Wal(path)
@@ -393,11 +393,7 @@ def flip_wal(chaos, rng):
     log = crash_with_log(chaos, newest)
     if log is None:
         return None
-    coordinator, since = chaos.cluster.coordinator, chaos.cluster.coordinator.log_size()
     what = log.flip(chaos.cluster.wal, rng, newest)
     chaos.commits_lost = True
-
-    def accept():
-        coordinator.next_arguments = ['--accept-data-loss']
-    chaos.until(lambda: coordinator.log_says('start once with --accept-data-loss', since), then=accept)
+    chaos.accept_data_loss()
     return f'the coordinator killed, in its write-ahead log {what}'

@@ -228,12 +228,17 @@ class DaemonTest(unittest.TestCase):
             self.assertTrue(daemon.idle())
             daemon.terminate(time.monotonic())
             daemon.process.wait()
+            daemon.argv = ['sh', '-c', 'echo here; exec sleep 600']
+            daemon.tick(time.monotonic())
+            wait_for(lambda: daemon.log_says('here'), 60, 'word of the program')
+            daemon.terminate(time.monotonic())
+            daemon.process.wait()
             daemon.argv = ['false']
             daemon.tick(time.monotonic())
             daemon.process.wait()
             daemon.hold(time.monotonic() + 600)
             daemon.tick(time.monotonic())
-            self.assertEqual([(code, cause) for code, cause, _ in daemon.exits], [(-9, 'killed'), (-15, 'terminated'), (1, 'by itself')])
+            self.assertEqual([(code, cause) for code, cause, _ in daemon.exits], [(-9, 'killed'), (-15, 'early'), (-15, 'terminated'), (1, 'by itself')])
             self.assertFalse(daemon.alive())
 
 

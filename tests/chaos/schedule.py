@@ -35,6 +35,7 @@ class Chaos:
         self._due = []    # (when, what to do)
         self._until = []  # (condition, then, not before, not after)
         self._database_full = False
+        self._refusals_since = None  # where the coordinator's log is searched for a refusal that a person answers
         self._watcher = Watcher(cluster, sweep)
 
     # What faults use.
@@ -79,6 +80,18 @@ class Chaos:
                 daemon.frozen = False
         self.later(seconds, thaw)
 
+    def accept_data_loss(self):
+        """From now on a person reads the coordinator's refusals and starts it again as they say: more than once, for the start that accepts
+        the loss may be struck itself."""
+        since = self._refusals_since = self.cluster.coordinator.log_size()
+        self.until(lambda: self._refusals_since != since)
+
+    def _answer_refusal(self):
+        coordinator = self.cluster.coordinator
+        if self._refusals_since is not None and coordinator.log_says('start once with --accept-data-loss', self._refusals_since):
+            self._refusals_since = coordinator.log_size()
+            coordinator.next_arguments = ['--accept-data-loss']
+
     def note_database_full(self):
         self._database_full = True
 
@@ -121,6 +134,7 @@ class Chaos:
 
     def _tick(self):
         now = self.now()
+        self._answer_refusal()
         self.cluster.tick()
         due = [entry for entry in self._due if entry[0] <= now]
         self._due = [entry for entry in self._due if entry[0] > now]
@@ -160,6 +174,7 @@ class Chaos:
 
     def _check_exits(self, daemon):
         for code, cause, _ in daemon.exits:
-            fine = {'killed': code == -9, 'terminated': code == 0}.get(cause, code == 1 and (self._database_full or self.commits_lost))
+            # 'early': before the program had said a word, so perhaps before it could mind the signal.
+            fine = {'killed': code == -9, 'terminated': code == 0, 'early': code in (0, -signal.SIGTERM)}.get(cause, code == 1 and (self._database_full or self.commits_lost))
             if not fine:
                 self.violations.append(f'{daemon.name} ended {cause} with {code}')
