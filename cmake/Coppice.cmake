@@ -47,6 +47,11 @@ if(COPPICE_SANITIZE MATCHES thread)
   target_link_libraries(coppice_settings INTERFACE $<LINK_LIBRARY:WHOLE_ARCHIVE,coppice_tsan>)
 endif()
 
+if(CMAKE_CXX_COMPILER_ID MATCHES Clang)
+  # Precompiled headers without a time stamp: ccache may keep what was compiled with them.
+  add_compile_options("SHELL:-Xclang -fno-pch-timestamp")
+endif()
+
 if(COPPICE_FUZZ)
   if(NOT CMAKE_CXX_COMPILER_ID MATCHES Clang)
     message(FATAL_ERROR "COPPICE_FUZZ needs Clang: cmake --preset asan")
@@ -66,16 +71,25 @@ function(coppice_library name)
   cmake_parse_arguments(A "" "" "SRCS;LIBS" ${ARGN})
   add_library(${name} STATIC ${A_SRCS})
   target_link_libraries(${name} PUBLIC coppice_settings ${A_LIBS})
+  # Where nothing is shipped: in the other builds each file names all that it includes.
+  if(COPPICE_SANITIZE AND coppice_rpc IN_LIST A_LIBS AND NOT COPPICE_WIRE_HEADERS)
+    coppice_reuse_headers(${name} coppice_rpc)
+  endif()
 endfunction()
 
-# Gives a target of the tests the precompiled headers of the wire where its folder asks for them (COPPICE_WIRE_HEADERS):
-# reading gRPC's is most of what such a file costs to compile. Not with Clang, so that a build notices a missing #include.
+# Lets a target read the precompiled headers of `owner`: reading gRPC's is most of what a file of the wire costs to compile.
+function(coppice_reuse_headers target owner)
+  target_precompile_headers(${target} REUSE_FROM ${owner})
+  # g++ 12 warns of inlined library code there as if it were ours (GCC bug 105651).
+  target_compile_options(${target} PRIVATE
+    $<$<CXX_COMPILER_ID:GNU>:-Wno-array-bounds;-Wno-stringop-overflow;-Wno-restrict>)
+endfunction()
+
+# Gives a target of the tests the precompiled headers of the wire where its folder asks for them (COPPICE_WIRE_HEADERS).
 function(coppice_wire_headers target)
-  if(COPPICE_WIRE_HEADERS AND CMAKE_CXX_COMPILER_ID STREQUAL GNU)
-    target_precompile_headers(${target} REUSE_FROM coppice_test_wire)
-    # GoogleTest's settings are part of them. g++ 12 warns of inlined library code there as if it were ours (GCC bug 105651).
-    target_link_libraries(${target} PRIVATE GTest::gmock)
-    target_compile_options(${target} PRIVATE -Wno-array-bounds -Wno-stringop-overflow -Wno-restrict)
+  if(COPPICE_WIRE_HEADERS)
+    coppice_reuse_headers(${target} coppice_test_wire)
+    target_link_libraries(${target} PRIVATE GTest::gmock)  # its settings are part of them
   endif()
 endfunction()
 

@@ -54,7 +54,7 @@ LeaseReporter::LeaseReporter(const Environment* environment, Session* session, c
       step_(lease_.resume().step()),
       checkpoint_step_(lease_.resume().step()),
       spool_path_(JoinPath(config.spool_dir, SpoolFileName(lease_.lease()))),
-      damaged_(contents.torn || contents.corrupt),
+      taken_up_(true),
       queue_(std::make_move_iterator(contents.records.begin()),
              std::make_move_iterator(contents.records.end())) {
   for (const SpoolRecord& record : queue_) {
@@ -246,11 +246,12 @@ void LeaseReporter::OnAnswer(const v1::StreamMetricsResponse& answer) {
     return Refused(absl::StrCat("the coordinator refused a report: ", answer.error()));
   }
   if (answer.sequence() > last_sequence_) {
-    // Behind a damaged spool: records that it lost were sent by an earlier process, so what is left
-    // is older than what the coordinator has. From any other one it makes no sense.
+    // An earlier process may have sent records that its spool has not got: they were lost with a
+    // damaged end of it, or a full disk never took them. What the spool holds is then older than
+    // what the coordinator has. From a lease of this process it makes no sense.
     spdlog::warn("{}: report {} was acknowledged, but {} is the last that is known here",
                  ToString(key()), answer.sequence(), last_sequence_);
-    if (!damaged_) return;
+    if (!taken_up_) return;
   }
   // A number below the front's is an old acknowledgement; one above what was sent comes from before
   // a reconnection. Commits keep their place.

@@ -138,7 +138,7 @@ class LeaseReporter {
   bool flushing_ = false;
   uint64_t generation_ = 0;  // of the records; a flush of an earlier one is void
   std::vector<SpoolRecord> backlog_;
-  bool damaged_ = false;  // the spool had lost records when it was taken up
+  bool taken_up_ = false;  // from the spool of an earlier process
   std::deque<SpoolRecord> queue_;
   uint64_t sent_ =
       0;  // stream messages at the front of the queue that were sent and not acknowledged

@@ -423,6 +423,28 @@ TEST_F(AgentFaultsTest, ASpoolDamagedBeforeReportsThatWereTakenGivesItsLeaseBack
   EXPECT_THAT(Spools(), IsEmpty());
 }
 
+// The simulation found this one: a full disk took no more of the spool, what it holds is whole, and
+// what came later was reported from memory.
+TEST_F(AgentFaultsTest, ASpoolThatEndsBeforeReportsThatWereTakenGivesItsLeaseBack) {
+  FakeTrainer& trainer = StartTraining(1);
+  trainer.Metrics(0, 100);
+  Settle();
+  const std::string spool = JoinPath(config_.spool_dir, Spools().at(0));
+  const auto until_then = std::filesystem::file_size(spool);
+  trainer.Metrics(0, 200);
+  Settle();
+  KillAgent();
+  ASSERT_GT(std::filesystem::file_size(spool), until_then);
+  std::filesystem::resize_file(spool, until_then);
+  coordinator_.acknowledge = false;
+  StartAgent();
+  Pass(absl::Seconds(1));
+  coordinator_.Acknowledge(1, 3);
+  Pass(absl::Seconds(1));
+  EXPECT_THAT(coordinator_.Seen("release"), ElementsAre("release 1:1 step 0"));
+  EXPECT_THAT(Spools(), IsEmpty());
+}
+
 TEST_F(AgentFaultsTest, AnEndThatWasNotToldYetIsToldByTheNextWorkerAsItWas) {
   FakeTrainer& trainer = StartTraining(1);
   coordinator_.GoDown();
