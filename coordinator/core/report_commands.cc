@@ -49,12 +49,17 @@ class Appender {
       : tx_(tx), before_(job), job_(std::move(job)), attempt_(std::move(attempt)), spec_(spec) {}
 
   uint64_t sequence() const { return attempt_.last_sequence; }
+  const JobRow& job() const { return job_; }
+  // Set when records before one that came are missing.
+  const std::string& gap() const { return gap_; }
 
-  // Stores the record or says in `error` why not (then nothing after it may be stored).
+  // Stores the record, or says in `error` why not, or finds a gap (then nothing after it may be
+  // stored).
   absl::Status Add(const Record& record, std::string& error) {
     if (record.sequence <= attempt_.last_sequence) return absl::OkStatus();  // sent again
     if (record.sequence != attempt_.last_sequence + 1) {
-      error = absl::StrCat("record ", record.sequence, " came before ", attempt_.last_sequence + 1);
+      gap_ = absl::StrCat("the coordinator's disk has lost reports that it had taken: record ",
+                          record.sequence, " came before ", attempt_.last_sequence + 1);
       return absl::OkStatus();
     }
     if (int{record.row.has_value()} + int{record.log.has_value()} +
@@ -123,6 +128,7 @@ class Appender {
   JobRow job_;
   AttemptRow attempt_;
   const GroupSpec& spec_;
+  std::string gap_;
   bool changed_ = false;
   bool logged_ = false;
 };
@@ -146,10 +152,16 @@ absl::StatusOr<RecordAck> AppendToLease(Transaction& tx, const std::string& work
   Appender appender(tx, *std::move(job), std::move(attempt), group->spec);
   for (const Record* record : records) {
     COPPICE_RETURN_IF_ERROR(appender.Add(*record, ack.error));
-    if (!ack.error.empty()) break;
+    if (!ack.error.empty() || !appender.gap().empty()) break;
   }
   COPPICE_RETURN_IF_ERROR(appender.Finish());
   ack.sequence = appender.sequence();
+  if (!appender.gap().empty()) {
+    // A worker drops a record when it was acknowledged, and sends in order. So this database has
+    // lost what it had said to be durable, which is no fault of the job.
+    COPPICE_RETURN_IF_ERROR(LoseAttempt(tx, appender.job(), appender.gap()));
+    ack.stale = true;
+  }
   return ack;
 }
 

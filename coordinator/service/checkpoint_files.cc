@@ -116,8 +116,10 @@ absl::Status CheckpointUpload::Store() {
   if (FileExists(path_)) {
     // An upload whose answer was lost comes again: the file stays as it is, maybe it is committed.
     COPPICE_ASSIGN_OR_RETURN(const std::string existing, DigestOfFile(path_));
-    file_.reset();
-    if (existing == digest) return absl::OkStatus();
+    if (existing == digest) {
+      file_.reset();
+      return absl::OkStatus();
+    }
     return absl::AlreadyExistsError(
         absl::StrCat("another file has the name ", announced_.path, " in the checkpoint root"));
   }
@@ -125,6 +127,9 @@ absl::Status CheckpointUpload::Store() {
   created_ = true;
   return absl::OkStatus();
 }
+
+// Withdraw leaves it: the core may know it by this name.
+absl::Status CheckpointUpload::Replace() { return file_->Commit(); }
 
 void CheckpointUpload::Withdraw() {
   // A file that stays behind costs space, nothing else: no job refers to it.

@@ -57,13 +57,14 @@ class CheckpointFiles {
   absl::flat_hash_set<std::string> claimed_ ABSL_GUARDED_BY(mutex_);
 };
 
-// Purpose: one upload. Begin, Append..., Store, and Withdraw when the core then refuses it.
+// Purpose: one upload. Begin, Append..., Store, and Withdraw when the core then refuses it. Replace
+// after an ALREADY_EXISTS of Store, where what has the name is not what the core knows by it.
 // Destroyed before Store it leaves no file. Owner: the upload's stream. Not thread-safe; every
 // method blocks on the disk. Failure codes: those of files.h; INVALID_ARGUMENT (more or fewer bytes
-// than announced, another digest, too large), ALREADY_EXISTS (another file has this name: a
-// checkpoint is never overwritten), RESOURCE_EXHAUSTED (disk full, or the path is being uploaded),
+// than announced, another digest, too large), ALREADY_EXISTS (another file has this name),
+// RESOURCE_EXHAUSTED (disk full, or the path is being uploaded),
 // PERMISSION_DENIED (a symbolic link on the way).
-// Durability: after Store the file and its name survive a power failure.
+// Durability: after Store or Replace the file and its name survive a power failure.
 class CheckpointUpload {
  public:
   static absl::StatusOr<std::unique_ptr<CheckpointUpload>> Begin(
@@ -72,6 +73,7 @@ class CheckpointUpload {
 
   absl::Status Append(absl::string_view data);
   absl::Status Store();
+  absl::Status Replace();
   // Removes the file when this upload put it there.
   void Withdraw();
 

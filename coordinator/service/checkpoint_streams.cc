@@ -99,7 +99,29 @@ void UploadStream::ReadNext(absl::Status status) {
   End(std::move(status));
 }
 
+// Another file has the name. A committed checkpoint is never overwritten; but one that is damaged,
+// or that nobody committed, is mended by the upload that comes again.
+void UploadStream::ReplaceIfDamaged(const absl::Status& exists) {
+  context_.core->GetJob(
+      announced_.lease.job_id,
+      [self = Self<UploadStream>(), exists](const absl::StatusOr<core::JobDetails>& details) {
+        if (!details.ok()) return self->End(details.status());
+        const auto is_another = [&](const core::Checkpoint& known) {
+          return known.path == self->announced_.path && known.digest != self->announced_.digest;
+        };
+        if (std::any_of(details->checkpoints.begin(), details->checkpoints.end(), is_another)) {
+          return self->End(exists);
+        }
+        UploadStream* const stream = self.get();
+        self->OnDisk([stream] { return stream->upload_->Replace(); }, &UploadStream::CommitStored);
+      });
+}
+
 void UploadStream::Commit(absl::Status status) {
+  absl::IsAlreadyExists(status) ? ReplaceIfDamaged(status) : CommitStored(std::move(status));
+}
+
+void UploadStream::CommitStored(absl::Status status) {
   if (!status.ok()) return End(std::move(status));
   context_.core->CommitCheckpoint(announced_,
                                   [self = Self<UploadStream>()](absl::Status committed) {

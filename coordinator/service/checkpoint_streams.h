@@ -56,6 +56,8 @@ class UploadStream final
   void OnDisk(std::function<absl::Status()> work, void (UploadStream::*then)(absl::Status));
   void ReadNext(absl::Status status);
   void Commit(absl::Status status);
+  void ReplaceIfDamaged(const absl::Status& exists);
+  void CommitStored(absl::Status status);
   // Only by who holds busy_: exactly once.
   void End(absl::Status status);
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/digest.h"
 #include "common/base/files.h"
@@ -57,6 +58,10 @@ void Invariants::CheckMove(const JobRow& before, const JobRow& after, const Chan
     }
   } else if (after.epoch != before.epoch) {
     Broken(after.id, "its epoch changes without a grant");
+  }
+  // A gap in an attempt's reports; no disk here forgets what was synced.
+  if (before.state != after.state && absl::StrContains(after.reason, "has lost reports")) {
+    Broken(after.id, after.reason);
   }
   if (after.failures <= before.failures) return;
   const bool failed = std::any_of(

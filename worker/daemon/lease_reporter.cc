@@ -292,11 +292,12 @@ void LeaseReporter::OnAnswered(const absl::Status& status) {
   }
   const std::string reason =
       absl::StrCat("the coordinator refused ", NameOf(record), ": ", status.message());
-  const bool left_out = absl::IsFailedPrecondition(status) || absl::IsDataLoss(status);
+  const bool left_out = absl::IsFailedPrecondition(status) || absl::IsDataLoss(status) ||
+                        absl::IsAlreadyExists(status);
   if (left_out && std::holds_alternative<v1::CommitCheckpointRequest>(record)) {
     // Training is none the worse for a checkpoint that does not count: one that a preemption put
-    // before the row of its step, or one that an earlier process had uploaded and removed. If it
-    // was the last one, the completion will be refused.
+    // before the row of its step, one that an earlier process had uploaded and removed, one whose
+    // name another has. If it was the last one, the completion will be refused.
     spdlog::warn("{}: {}", ToString(key()), reason);
     return Advance();
   }

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <filesystem>
 #include <thread>
 
 #include "absl/synchronization/notification.h"
@@ -527,6 +528,13 @@ class Checkpoints : public Streams {
     writer->WritesDone();
     return rpc::FromGrpc(writer->Finish());
   }
+  core::JobDetails JobWith(const v1::UploadCheckpointRequest& header) {
+    core::JobDetails details;
+    details.checkpoints.resize(1);
+    details.checkpoints[0].path = header.header().path();
+    details.checkpoints[0].digest = header.header().digest();
+    return details;
+  }
   void AllowLease() {
     ON_CALL(core_, CheckLease).WillByDefault([](auto, auto, auto done) { done(absl::OkStatus()); });
   }
@@ -629,8 +637,33 @@ TEST_F(Checkpoints, AResentUploadKeepsTheFileThatMayBeCommitted) {
   ExpectCommits(absl::AbortedError("stale"));
   EXPECT_TRUE(absl::IsAborted(Upload(Header(content), content)));
   EXPECT_EQ(ReadFile(dir_.Join(kPath)).value(), content);
-  const std::string other(1000, 'd');
+  EXPECT_THAT(Files(), ElementsAre(kPath));
+}
+
+TEST_F(Checkpoints, ACommittedCheckpointIsNeverOverwrittenByAnother) {
+  AllowLease();
+  const std::string content(1000, 'c'), other(1000, 'd');
+  ExpectCommits(absl::OkStatus());
+  EXPECT_TRUE(Upload(Header(content), content).ok());
+  EXPECT_CALL(core_, GetJob(1, _)).WillOnce([&](auto, auto done) {
+    done(JobWith(Header(content)));
+  });
   EXPECT_TRUE(absl::IsAlreadyExists(Upload(Header(other), other)));
+  EXPECT_EQ(ReadFile(dir_.Join(kPath)).value(), content);
+  EXPECT_THAT(Files(), ElementsAre(kPath));
+}
+
+// Found by cutting a file between its commit and the answer that was lost.
+TEST_F(Checkpoints, ADamagedFileIsMendedByTheUploadThatComesAgain) {
+  AllowLease();
+  const std::string content(1000, 'c');
+  ExpectCommits(absl::OkStatus());
+  EXPECT_TRUE(Upload(Header(content), content).ok());
+  EXPECT_CALL(core_, GetJob(1, _)).WillOnce([&](auto, auto done) {
+    done(JobWith(Header(content)));
+  });
+  std::filesystem::resize_file(dir_.Join(kPath), 300);
+  EXPECT_TRUE(Upload(Header(content), content).ok());
   EXPECT_EQ(ReadFile(dir_.Join(kPath)).value(), content);
   EXPECT_THAT(Files(), ElementsAre(kPath));
 }

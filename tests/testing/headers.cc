@@ -1,0 +1,1 @@
+// The home of precompiled headers: wire_headers.h and those of every test.

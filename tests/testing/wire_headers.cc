@@ -1,1 +1,0 @@
-// The home of a precompiled header: wire_headers.h.
