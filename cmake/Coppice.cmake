@@ -36,7 +36,7 @@ set(COPPICE_COMMON_HEADERS <algorithm> <functional> <map> <memory> <optional> <s
 
 if(COPPICE_SANITIZE)
   # Asserts stay on, lines in reports; with optimization a file takes twice as long to compile.
-  add_compile_options(-O0 -g1 -fsanitize=${COPPICE_SANITIZE} -fno-omit-frame-pointer)
+  add_compile_options(-O0 -g1 -pthread -fsanitize=${COPPICE_SANITIZE} -fno-omit-frame-pointer)
   add_link_options(-fsanitize=${COPPICE_SANITIZE})
   if(COPPICE_SANITIZE MATCHES undefined)
     add_compile_options(-fno-sanitize-recover=undefined)
