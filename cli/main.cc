@@ -5,8 +5,10 @@
 #include <vector>
 
 #include "cli/app.h"
+#include "common/rpc/credentials.h"
 
 int main(int argc, char** argv) {
+  coppice::rpc::KeepTlsUntilTheEnd();
   std::ios::sync_with_stdio(false);
   const std::vector<std::string> args(argv + 1, argv + argc);
   return coppice::cli::RunCli(args, std::cout, std::cerr,

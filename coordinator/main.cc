@@ -15,6 +15,7 @@
 #include "common/base/logging.h"
 #include "common/base/process.h"
 #include "common/base/status_macros.h"
+#include "common/rpc/credentials.h"
 #include "coordinator/commands/backup.h"
 #include "coordinator/commands/init_tls.h"
 #include "coordinator/commands/restore.h"
@@ -256,4 +257,7 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace coppice
 
-int main(int argc, char** argv) { return coppice::Main(argc, argv); }
+int main(int argc, char** argv) {
+  coppice::rpc::KeepTlsUntilTheEnd();
+  return coppice::Main(argc, argv);
+}

@@ -19,6 +19,7 @@ trap 'rm -rf "$reports"' EXIT
 # A program's own defaults are in tests/sanitizers/; what stands here comes on top.
 export ASAN_OPTIONS="log_path=$reports/asan:detect_stack_use_after_return=1:${ASAN_OPTIONS:-}"
 export UBSAN_OPTIONS="log_path=$reports/ubsan:print_stacktrace=1:${UBSAN_OPTIONS:-}"
+export LSAN_OPTIONS="suppressions=$PWD/tests/sanitizers/lsan.supp:print_suppressions=0:${LSAN_OPTIONS:-}"
 export TSAN_OPTIONS="log_path=$reports/tsan:${TSAN_OPTIONS:-}"
 status=0
 ctest --test-dir "build/$kind" --output-on-failure -j "$(nproc)" -LE serial "$@" || status=$?

@@ -128,7 +128,7 @@ absl::Status CheckpointUpload::Store() {
   return absl::OkStatus();
 }
 
-// Withdraw leaves it: the core may know it by this name.
+// Withdraw leaves it: the core knows it by this name.
 absl::Status CheckpointUpload::Replace() { return file_->Commit(); }
 
 void CheckpointUpload::Withdraw() {

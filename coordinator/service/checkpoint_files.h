@@ -58,7 +58,7 @@ class CheckpointFiles {
 };
 
 // Purpose: one upload. Begin, Append..., Store, and Withdraw when the core then refuses it. Replace
-// after an ALREADY_EXISTS of Store, where what has the name is not what the core knows by it.
+// after an ALREADY_EXISTS of Store, only where the core knows the announced bytes by this name.
 // Destroyed before Store it leaves no file. Owner: the upload's stream. Not thread-safe; every
 // method blocks on the disk. Failure codes: those of files.h; INVALID_ARGUMENT (more or fewer bytes
 // than announced, another digest, too large), ALREADY_EXISTS (another file has this name),

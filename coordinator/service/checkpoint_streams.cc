@@ -99,17 +99,17 @@ void UploadStream::ReadNext(absl::Status status) {
   End(std::move(status));
 }
 
-// Another file has the name. A committed checkpoint is never overwritten; but one that is damaged,
-// or that nobody committed, is mended by the upload that comes again.
+// Another file has the name. Nothing is overwritten but a damaged checkpoint, by the bytes that were
+// committed: it is mended by the upload that comes again.
 void UploadStream::ReplaceIfDamaged(const absl::Status& exists) {
   context_.core->GetJob(
       announced_.lease.job_id,
       [self = Self<UploadStream>(), exists](const absl::StatusOr<core::JobDetails>& details) {
         if (!details.ok()) return self->End(details.status());
-        const auto is_another = [&](const core::Checkpoint& known) {
-          return known.path == self->announced_.path && known.digest != self->announced_.digest;
+        const auto is_this = [&](const core::Checkpoint& known) {
+          return known.path == self->announced_.path && known.digest == self->announced_.digest;
         };
-        if (std::any_of(details->checkpoints.begin(), details->checkpoints.end(), is_another)) {
+        if (std::none_of(details->checkpoints.begin(), details->checkpoints.end(), is_this)) {
           return self->End(exists);
         }
         UploadStream* const stream = self.get();

@@ -17,6 +17,7 @@
 #include "common/base/clock.h"
 #include "common/base/executor.h"
 #include "common/base/logging.h"
+#include "common/rpc/credentials.h"
 #include "worker/daemon/agent.h"
 #include "worker/daemon/grpc_coordinator_client.h"
 #include "worker/daemon/posix_launcher.h"
@@ -133,6 +134,7 @@ int Run(const WorkerOptions& options, int signals) {
 }  // namespace coppice::worker
 
 int main(int argc, char** argv) {
+  coppice::rpc::KeepTlsUntilTheEnd();
   int exit_code = 0;
   const auto options = coppice::worker::ParseWorkerOptions(argc, argv, &exit_code);
   if (!options) return exit_code;

@@ -91,8 +91,10 @@ TEST_F(RestoreTest, ASweepThatWentOnBehindTheBackupEndsWithOneSeriesPerJobAndNoR
   EXPECT_EQ(Details(1).attempts[0].outcome, "released");
 
   // The old worker is told to stop all it holds, whether the backup knows of it or not.
-  for (const Directive& directive :
-       Beat(worker, {Held(two), Held(two_again), Held(three), Held(four)})->directives) {
+  const auto beat = Beat(worker, {Held(two), Held(two_again), Held(three), Held(four)});
+  ASSERT_TRUE(beat.ok()) << beat.status();
+  EXPECT_EQ(beat->directives.size(), 4u);
+  for (const Directive& directive : beat->directives) {
     EXPECT_EQ(directive.action, DirectiveAction::kStop) << directive.lease.job_id;
   }
   // The lost jobs come again, also the other sweep, whose job has the number that the lost one had.

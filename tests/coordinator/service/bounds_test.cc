@@ -106,11 +106,14 @@ TEST_F(Bounds, AllStreamsTogetherReadNoFurtherThanTheirBudgetAndLoseNothing) {
   ON_CALL(core_, Append).WillByDefault([&](auto, const auto& records, auto done) {
     const std::vector<core::RecordAck> acks = {
         {records.back().lease, records.back().sequence, false, ""}};
-    absl::MutexLock lock(&mutex);
     if (records.front().sequence > 1) {
-      largest = std::max(largest, records.size());
-      return done(acks);
+      {
+        absl::MutexLock lock(&mutex);
+        largest = std::max(largest, records.size());
+      }
+      return done(acks);  // which may bring the stream's next batch at once
     }
+    absl::MutexLock lock(&mutex);
     ++begun;
     answering.emplace_back([&release, acks, done] {
       release.WaitForNotification();
