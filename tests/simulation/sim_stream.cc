@@ -33,7 +33,10 @@ struct SimStream::State : InFlight, std::enable_shared_from_this<State> {
           [to_self](const v1::StreamMetricsResponse& answer) { to_self(&State::ToClient, answer); },
           [to_self](const absl::Status& status) { to_self(&State::EndFromServer, status); });
     }
-    if (server == nullptr) return Break();
+    if (server == nullptr) {
+      up_dead = true;  // what follows a message that is lost is lost with it
+      return Break();
+    }
     server->Receive(message);
   }
 
@@ -66,7 +69,8 @@ struct SimStream::State : InFlight, std::enable_shared_from_this<State> {
     if (std::exchange(broken, true)) return;
     world().Did(Fault::kStreamBroken);
     down_dead = true;
-    up_dead = world().random().Chance(0.5);
+    const bool both_ways = world().random().Chance(0.5);
+    up_dead = up_dead || both_ways;
     const auto self = shared_from_this();
     world().At(world().random().Time(absl::ZeroDuration(), absl::Seconds(20)),
                [self] { self->EndAtClient(absl::UnavailableError("the stream broke")); });

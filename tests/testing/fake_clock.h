@@ -57,6 +57,12 @@ class FakeClock : public Clock {
     absl::MutexLock lock(&mutex_);
     return timers_.empty() ? absl::InfiniteDuration() : timers_.begin()->first.first - elapsed_;
   }
+  // Whether `count` timers wait, now or before `patience` (of real time) is over.
+  bool AwaitTimers(size_t count, absl::Duration patience) {
+    absl::MutexLock lock(&mutex_);
+    const auto wait = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return timers_.size() == count; };
+    return mutex_.AwaitWithTimeout(absl::Condition(&wait), patience);
+  }
   size_t pending_timers() {
     absl::MutexLock lock(&mutex_);
     return timers_.size();

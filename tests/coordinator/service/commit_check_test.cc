@@ -7,7 +7,6 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
-#include <thread>
 
 #include "absl/synchronization/notification.h"
 #include "tests/coordinator/service/mock_coordinator.h"
@@ -86,8 +85,7 @@ class CommitCheck : public ::testing::Test {
   }
   // The look that failed has set the timer of the next.
   void NextLookAfter(absl::Duration pause) {
-    for (int i = 0; i < 30'000'000 && clock_.pending_timers() == 0; ++i) std::this_thread::yield();
-    ASSERT_EQ(clock_.pending_timers(), 1u);
+    ASSERT_TRUE(clock_.AwaitTimers(1, absl::Seconds(30)));
     clock_.Advance(pause);
   }
   static core::Checkpoint At(core::Epoch epoch, uint32_t step) {
