@@ -224,7 +224,7 @@ absl::Status Bench::Overload() {
   Say(absl::StrCat("overload: ", during.leases, " leases, ", during.completions, " completions, ",
                    during.refused, " refused, ", during.failed, " failed"));
   const LoadResult after = cycles_->ClosedLoop(process_.pid(), kPack, 64, seconds(0.5));
-  COPPICE_RETURN_IF_ERROR(CheckPhase("after the overload", after));
+  COPPICE_RETURN_IF_ERROR(process_.CheckAlive());
   table_.Add(
       absl::StrCat("overload: offered, times the closed loop"),
       Number(static_cast<double>(during.offered) * kPack / during.seconds / (capacity_ / 2)));

@@ -120,18 +120,13 @@ void Cycles::Report(const std::shared_ptr<Job>& job) {
   report.set_sequence(1);
   FillRow(kShortSteps, options_.values, report.mutable_row());
   job->cycle->worker->Report(std::move(report), [this, job](const v1::StreamMetricsResponse& ack) {
-    if (ack.stale() || !ack.error().empty()) {
+    const bool taken = !ack.stale() && ack.error().empty();
+    if (taken && WriteCheckpoint(checkpoint_folder_, job->lease).ok()) return Commit(job);
+    {
       absl::MutexLock lock(&mutex_);
       ++result_.failed;
-      return EndJob(job);
     }
-    const absl::Status written = WriteCheckpoint(checkpoint_folder_, job->lease);
-    if (!written.ok()) {
-      absl::MutexLock lock(&mutex_);
-      ++result_.failed;
-      return EndJob(job);
-    }
-    Commit(job);
+    EndJob(job);
   });
 }
 
@@ -188,6 +183,12 @@ bool Cycles::WaitForNone(absl::Duration limit) {
   const absl::Duration end = clock_->Monotonic() + limit;
   while (running_ > 0 && clock_->Monotonic() < end) absl::SleepFor(absl::Milliseconds(5));
   return running_ == 0;
+}
+
+Cycles::~Cycles() {
+  Abandon();
+  fleet_.CloseStreams();
+  WaitForNone(absl::InfiniteDuration());
 }
 
 void Cycles::Reset() {

@@ -39,6 +39,8 @@ class Cycles {
  public:
   Cycles(const Options& options, std::string checkpoint_folder, Fleet* fleet)
       : options_(options), checkpoint_folder_(std::move(checkpoint_folder)), fleet_(*fleet) {}
+  // Closes the fleet's streams and waits for what is in flight: its answers come here.
+  ~Cycles();
 
   // `concurrency` cycles at a time, each followed by the next, for `duration`.
   LoadResult ClosedLoop(pid_t server, uint32_t pack, uint32_t concurrency, absl::Duration duration);

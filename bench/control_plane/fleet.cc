@@ -19,6 +19,12 @@ constexpr size_t kStartsInFlight = 256;
 constexpr absl::Duration kAllLimit = absl::Minutes(5);
 constexpr uint32_t kSlots = 8;
 
+v1::StreamMetricsResponse NeverAcknowledged() {
+  v1::StreamMetricsResponse answer;
+  answer.set_error("the stream was closed");
+  return answer;
+}
+
 }  // namespace
 
 SimulatedWorker::SimulatedWorker(std::string name, v1::WorkerService::Stub* stub,
@@ -55,17 +61,19 @@ v1::RegisterRequest SimulatedWorker::Registration() const {
 
 void SimulatedWorker::Report(v1::StreamMetricsRequest report, Acked acked) {
   std::shared_ptr<worker::ReportStream> stream;
-  {
-    absl::MutexLock lock(&mutex_);
-    if (closed_) return;
-    report.set_worker_id(id_);
-    unacked_[report.lease().job_id()].push_back({report, std::move(acked)});
-    if (stream_ == nullptr && stream_number_ == 0) {
-      OpenLocked();  // sends it, too
-    } else {
-      stream = stream_;  // null while it waits to be opened again
-    }
+  absl::ReleasableMutexLock lock(&mutex_);
+  if (closed_) {
+    lock.Release();
+    return acked(NeverAcknowledged());
   }
+  report.set_worker_id(id_);
+  unacked_[report.lease().job_id()].push_back({report, std::move(acked)});
+  if (stream_ == nullptr && stream_number_ == 0) {
+    OpenLocked();  // sends it, too
+  } else {
+    stream = stream_;  // null while it waits to be opened again
+  }
+  lock.Release();
   if (stream != nullptr) stream->Send(report);
 }
 
@@ -127,10 +135,8 @@ void SimulatedWorker::CloseStream() {
     unacked.swap(unacked_);
     stream.swap(stream_);
   }
-  v1::StreamMetricsResponse never;
-  never.set_error("the stream was closed");
   for (const auto& [job, reports] : unacked) {
-    for (const Unacked& one : reports) one.acked(never);
+    for (const Unacked& one : reports) one.acked(NeverAcknowledged());
   }
 }
 

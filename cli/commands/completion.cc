@@ -106,8 +106,7 @@ void PrintNames(const std::string& kind, Context* context) {
 void AddCompletion(CLI::App* root, Context* context, Action* action) {
   CLI::App* command = root->add_subcommand(
       "completion", "Print a completion script: source <(coppice completion bash)");
-  const auto shell = std::make_shared<std::string>();
-  command->add_option("SHELL", *shell, "bash")->required()->check(CLI::IsMember({"bash"}));
+  command->add_option("SHELL")->description("bash")->required()->check(CLI::IsMember({"bash"}));
   command->callback([=] {
     *action = [=]() -> absl::StatusOr<int> {
       context->out << BashScript(*root);
