@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "cli/app.h"
-#include "common/rpc/credentials.h"
+#include "common/rpc/tls_at_exit.h"
 
 int main(int argc, char** argv) {
   coppice::rpc::KeepTlsUntilTheEnd();

@@ -15,7 +15,7 @@
 #include "common/base/logging.h"
 #include "common/base/process.h"
 #include "common/base/status_macros.h"
-#include "common/rpc/credentials.h"
+#include "common/rpc/tls_at_exit.h"
 #include "coordinator/commands/backup.h"
 #include "coordinator/commands/init_tls.h"
 #include "coordinator/commands/restore.h"

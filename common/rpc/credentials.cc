@@ -1,7 +1,6 @@
 #include "common/rpc/credentials.h"
 
 #include <grpcpp/security/credentials.h>
-#include <openssl/crypto.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -132,8 +131,6 @@ absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> Transport(const std::s
 }
 
 }  // namespace
-
-void KeepTlsUntilTheEnd() { OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, nullptr); }
 
 void TakeTokenFromEnvironment(Credentials* credentials) {
   const char* const token = std::getenv(kTokenVariable);

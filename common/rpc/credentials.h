@@ -52,10 +52,6 @@ void AddCredentialFlags(App* app, Credentials* credentials) {
       ->envname(kKeyVariable);
 }
 
-// Keeps OpenSSL from tearing itself down in exit(), where threads of gRPC may still be shaking hands:
-// a process that ends then would crash. For the first line of a main.
-void KeepTlsUntilTheEnd();
-
 // Fills `token` from COPPICE_TOKEN.
 void TakeTokenFromEnvironment(Credentials* credentials);
 

@@ -17,7 +17,7 @@
 #include "common/base/clock.h"
 #include "common/base/executor.h"
 #include "common/base/logging.h"
-#include "common/rpc/credentials.h"
+#include "common/rpc/tls_at_exit.h"
 #include "worker/daemon/agent.h"
 #include "worker/daemon/grpc_coordinator_client.h"
 #include "worker/daemon/posix_launcher.h"
