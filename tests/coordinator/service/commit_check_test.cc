@@ -112,6 +112,7 @@ TEST_F(CommitCheck, AFileThatANetworkFilesystemShowsLateIsCommitted) {
   const auto answer = Start();
   NextLookAfter(absl::Milliseconds(250));
   NextLookAfter(absl::Seconds(1));
+  ASSERT_TRUE(clock_.AwaitTimers(1, absl::Seconds(30)));  // that look is over
   std::ofstream(dir_.Join("step")) << "weights";
   ExpectCommit();
   NextLookAfter(absl::Seconds(2));
