@@ -64,6 +64,8 @@ inline constexpr size_t kMaxRecordText = 64 << 10;  // of one log or provenance 
 inline constexpr size_t kMaxLogTail = 16 << 10;     // of a failure
 inline constexpr size_t kMaxValuesPerRow = 1000;
 inline constexpr size_t kMaxMetricName = 128;
+// Begins the reason of an attempt that ended because reports before one that came are missing.
+inline constexpr char kReportsMissing[] = "the coordinator's disk has lost reports that it had taken";
 
 absl::StatusOr<std::vector<RecordAck>> AppendRecords(Transaction& tx, const std::string& worker_id,
                                                      const std::vector<Record>& records);

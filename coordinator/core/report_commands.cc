@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
 #include "coordinator/core/commands.h"
+#include "spdlog/spdlog.h"
 
 namespace coppice::core {
 namespace {
@@ -58,8 +59,8 @@ class Appender {
   absl::Status Add(const Record& record, std::string& error) {
     if (record.sequence <= attempt_.last_sequence) return absl::OkStatus();  // sent again
     if (record.sequence != attempt_.last_sequence + 1) {
-      gap_ = absl::StrCat("the coordinator's disk has lost reports that it had taken: record ",
-                          record.sequence, " came before ", attempt_.last_sequence + 1);
+      gap_ = absl::StrCat(kReportsMissing, ": record ", record.sequence, " came before ",
+                          attempt_.last_sequence + 1);
       return absl::OkStatus();
     }
     if (int{record.row.has_value()} + int{record.log.has_value()} +
@@ -160,6 +161,10 @@ absl::StatusOr<RecordAck> AppendToLease(Transaction& tx, const std::string& work
     // A worker drops a record when it was acknowledged, and sends in order. So this database has
     // lost what it had said to be durable, which is no fault of the job.
     COPPICE_RETURN_IF_ERROR(LoseAttempt(tx, appender.job(), appender.gap()));
+    tx.AfterCommit([job = lease.job_id, what = appender.gap()](Memory&) {
+      spdlog::error("job {}: {}; it goes on from its checkpoint. Check the disk under --data-dir",
+                    job, what);
+    });
     ack.stale = true;
   }
   return ack;

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/digest.h"
 #include "common/base/files.h"
+#include "coordinator/core/commands.h"
 #include "coordinator/core/lifecycle.h"
 
 namespace coppice::simulation {
@@ -60,7 +61,7 @@ void Invariants::CheckMove(const JobRow& before, const JobRow& after, const Chan
     Broken(after.id, "its epoch changes without a grant");
   }
   // A gap in an attempt's reports; no disk here forgets what was synced.
-  if (before.state != after.state && absl::StrContains(after.reason, "has lost reports")) {
+  if (before.state != after.state && absl::StartsWith(after.reason, core::kReportsMissing)) {
     Broken(after.id, after.reason);
   }
   if (after.failures <= before.failures) return;

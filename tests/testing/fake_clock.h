@@ -1,6 +1,7 @@
 #ifndef COPPICE_TESTS_TESTING_FAKE_CLOCK_H_
 #define COPPICE_TESTS_TESTING_FAKE_CLOCK_H_
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <utility>

@@ -2,15 +2,18 @@
 
 #include <limits>
 
+#include "coordinator/core/commands.h"
 #include "tests/coordinator/core/harness.h"
 
 namespace coppice::core {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
+using ::testing::StartsWith;
 
 class ReportsTest : public Harness {
  protected:
@@ -67,7 +70,7 @@ TEST_F(ReportsTest, AGapEndsTheAttemptAsLostAndChargesNobody) {
   const Job job = GetJob(1);
   EXPECT_EQ(job.state, JobState::kPending);
   EXPECT_EQ(job.failures, 0u);
-  EXPECT_THAT(job.reason, HasSubstr("record 3 came before 2"));
+  EXPECT_THAT(job.reason, AllOf(StartsWith(kReportsMissing), HasSubstr("record 3 came before 2")));
   EXPECT_TRUE(AppendOne(Row(lease_, 2, 20)).stale);
 }
 

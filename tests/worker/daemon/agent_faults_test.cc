@@ -190,11 +190,12 @@ TEST_F(AgentFaultsTest, AMessageThatTheCoordinatorCannotReadFailsItsAttemptAndNo
 
 TEST_F(AgentFaultsTest, ACheckpointThatDoesNotCountIsLeftOutAndTrainingGoesOn) {
   FakeTrainer& trainer = StartTraining(1);
-  coordinator_.errors["CommitCheckpoint"].push_back(absl::FailedPreconditionError("a row lacks"));
-  trainer.Checkpoint(0, 10);
-  trainer.Checkpoint(0, 20);
+  coordinator_.errors["CommitCheckpoint"] = {absl::FailedPreconditionError("a row lacks"),
+                                             absl::DataLossError("it is gone"),
+                                             absl::AlreadyExistsError("another has its name")};
+  for (const int step : {10, 20, 30, 40}) trainer.Checkpoint(0, step);
   Settle();
-  EXPECT_THAT(coordinator_.Seen("commit"), ElementsAre("commit 1:1 step 20"));
+  EXPECT_THAT(coordinator_.Seen("commit"), ElementsAre("commit 1:1 step 40"));
   EXPECT_THAT(coordinator_.Seen("fail"), IsEmpty());
   EXPECT_THAT(trainer.signals, IsEmpty());
 }
