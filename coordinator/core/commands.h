@@ -51,10 +51,11 @@ absl::Status LoseAttempt(Transaction& tx, const JobRow& job, const std::string& 
 // has to wait.
 absl::StatusOr<std::optional<LeaseGrant>> BeginAcquire(Transaction& tx,
                                                        const AcquireRequest& request);
-// Takes waiters out of memory.waiters and plans a grant for each as far as there is work. Waiters
-// whose callers or workers have gone are answered through `reply`. Suspect workers wait while
-// another one is connected.
-std::vector<Command> PlanGrants(Memory& memory, absl::Duration now,
+// Takes waiters out of memory.waiters and plans a grant for each as far as there is work, until the
+// grants have `jobs_left` jobs (the last one may have more), which is lowered. Waiters whose callers
+// or workers have gone are answered through `reply`. Suspect workers wait while another one is
+// connected.
+std::vector<Command> PlanGrants(Memory& memory, absl::Duration now, size_t& jobs_left,
                                 const std::function<void(std::function<void()>)>& reply);
 
 // ---- reports (report_commands.cc)

@@ -33,8 +33,8 @@ absl::Status Engine::Start() {
   started_ms_ = clock_.NowMillis();
   Writer::Hooks hooks;
   hooks.due = [this] { return PlanDue(); };
-  hooks.grants = [this] {
-    return PlanGrants(memory_, clock_.Monotonic(),
+  hooks.grants = [this](size_t& jobs_left) {
+    return PlanGrants(memory_, clock_.Monotonic(), jobs_left,
                       [this](auto reply) { writer_->Reply(std::move(reply)); });
   };
   hooks.committed = [this](const Effects& effects) {

@@ -12,7 +12,6 @@ namespace coppice::core {
 namespace {
 
 constexpr size_t kMaxGrantsPerBatch = 128;
-constexpr size_t kMaxGrantedJobsPerBatch = 512;  // the last pack may go past it
 constexpr uint32_t kMaxPackWidth = 4096;
 
 absl::StatusOr<std::optional<Checkpoint>> CurrentCheckpoint(Transaction& tx, JobId id) {
@@ -162,15 +161,15 @@ bool AnyTrusted(const Memory& memory, absl::Duration now) {
 
 }  // namespace
 
-std::vector<Command> PlanGrants(Memory& memory, absl::Duration now,
+std::vector<Command> PlanGrants(Memory& memory, absl::Duration now, size_t& jobs_left,
                                 const std::function<void(std::function<void()>)>& reply) {
   std::vector<Command> commands;
   absl::flat_hash_set<JobId> taken;
   // Where every worker is suspect, the work itself may be to blame: it is tried, and charged.
   const bool skip_suspects = memory.health.NextEnd(now).has_value() && AnyTrusted(memory, now);
   Waiters& waiters = memory.waiters;
-  for (auto it = waiters.begin(); it != waiters.end() && commands.size() < kMaxGrantsPerBatch &&
-       taken.size() < kMaxGrantedJobsPerBatch;) {
+  for (auto it = waiters.begin();
+       it != waiters.end() && commands.size() < kMaxGrantsPerBatch && jobs_left > 0;) {
     const WorkerEntry* worker = memory.workers.FindById(it->request.worker_id);
     if (worker == nullptr) {
       reply([done = waiters.Take(it).done] {
@@ -193,6 +192,7 @@ std::vector<Command> PlanGrants(Memory& memory, absl::Duration now,
     const uint32_t width = memory.health.WidthFor(name, pick->group_id, it->request.pack_width);
     if (pick->jobs.size() > width) pick->jobs.resize(width);
     taken.insert(pick->jobs.begin(), pick->jobs.end());
+    jobs_left -= std::min(jobs_left, pick->jobs.size());
     commands.push_back(GrantCommand(waiters.Take(it), *std::move(pick)));
   }
   return commands;

@@ -1,5 +1,6 @@
 #include "coordinator/core/writer.h"
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -101,28 +102,33 @@ bool Writer::IsDone() {
 void Writer::TakeTurns() {
   do {
     std::deque<Command> batch = TakeBatch();
+    const auto others = std::count_if(batch.begin(), batch.end(),
+                                      [](const Command& command) { return !command.ahead; });
+    const size_t room = jobs_left_ = RoomForGrants(static_cast<size_t>(others));
     // A failing store would fail the same work at once again; it is tried again in a later turn.
     for (auto due = hooks_.due(); !due.empty() && RunBatch(std::move(due)); due = hooks_.due()) {
     }
     if (!batch.empty()) RunCommands(std::move(batch));
     // One batch a turn: however many ask for work, reports get their turn in between.
-    if (MayGrant()) {
-      if (auto grants = hooks_.grants(); !grants.empty()) {
-        RunBatch(std::move(grants));
-        absl::MutexLock lock(&mutex_);
-        woken_ = true;
-      }
+    if (auto grants = PlanGrants(); !grants.empty()) RunBatch(std::move(grants));
+    if (jobs_left_ != room) {  // there may be more to grant
+      absl::MutexLock lock(&mutex_);
+      woken_ = true;
     }
     hooks_.end_turn();
   } while (!IsDone());
 }
 
-bool Writer::MayGrant() {
+size_t Writer::RoomForGrants(size_t others) {
   absl::MutexLock lock(&mutex_);
   const bool backlog = queue_.size() >= kMaxBatch;
-  if (backlog && ++turns_without_grants_ < kLongestWithoutGrants) return false;
+  if (backlog && ++turns_without_grants_ < kLongestWithoutGrants) return 0;
   turns_without_grants_ = 0;
-  return true;
+  return others == 0 ? kMostJobsATurn : std::clamp(others / 2, kFewestJobsATurn, kMostJobsATurn);
+}
+
+std::vector<Command> Writer::PlanGrants() {
+  return jobs_left_ == 0 ? std::vector<Command>() : hooks_.grants(jobs_left_);
 }
 
 void Writer::RunCommands(std::deque<Command> batch) {
@@ -132,7 +138,7 @@ void Writer::RunCommands(std::deque<Command> batch) {
   if (!ahead.empty()) {
     RunBatch(std::move(ahead));
     // The grants come first: they were planned from what was committed.
-    if (MayGrant()) commands = hooks_.grants();
+    commands = PlanGrants();
   }
   commands.insert(commands.end(), std::make_move_iterator(rest.begin()),
                   std::make_move_iterator(rest.end()));

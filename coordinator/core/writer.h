@@ -42,13 +42,16 @@ class Writer {
   // All on the writer thread.
   struct Hooks {
     std::function<std::vector<Command>()> due;
-    std::function<std::vector<Command>()> grants;
+    // Grants of together about `jobs_left` jobs (the last pack may go past it), which it lowers.
+    std::function<std::vector<Command>(size_t& jobs_left)> grants;
     std::function<void(const Effects&)> committed;
     std::function<void()> end_turn;
     std::function<void()> closing;  // once, when the thread has ended; on the one that shuts down
   };
   static constexpr size_t kMaxBatch = 512;
   static constexpr int kLongestWithoutGrants = 16;
+  static constexpr size_t kMostJobsATurn = 512;
+  static constexpr size_t kFewestJobsATurn = 128;
 
   Writer(Store* store, Clock* clock, Memory* memory, Hooks hooks);
   ~Writer();
@@ -81,12 +84,17 @@ class Writer {
   };
   void GiveBack(const Taken& taken);
   void RunCommands(std::deque<Command> batch);
-  // Not while more than a batch of other commands waits, but every so often: work that was begun
-  // ends before more is begun, or under overload much would be begun and little ended.
-  bool MayGrant();
+  // Of how many jobs this turn may grant leases, beside `others` commands that are no requests for
+  // work. Work that was begun is to end before more is begun, or under overload much would be begun
+  // and little ended: half as many as the others (a job's end takes three commands and more), and
+  // none while more than a batch of commands waits, but every so often.
+  size_t RoomForGrants(size_t others);
+  std::vector<Command> PlanGrants();
 
   const Hooks hooks_;
-  std::optional<absl::Duration> said_trouble_at_;  // of the writer thread
+  // Of the writer thread.
+  std::optional<absl::Duration> said_trouble_at_;
+  size_t jobs_left_ = 0;  // that this turn may still grant
 
   absl::Mutex mutex_;
   std::deque<Command> queue_ ABSL_GUARDED_BY(mutex_);

@@ -154,6 +154,36 @@ TEST_F(OverloadTest, AGrantSharesTheCommitOfTheCommandsBesideIt) {
   EXPECT_LE(faulty_->transactions, 4);
 }
 
+// What was begun ends before more is begun, however many ask for work.
+TEST_F(OverloadTest, ATurnGrantsHalfAsManyJobsAsItTakesReports) {
+  constexpr uint32_t kWidth = 50;
+  constexpr size_t kRequests = 10, kReports = 400;
+  SubmitSmall(kRequests * kWidth);
+  std::vector<std::string> workers;
+  for (size_t i = 0; i < kRequests; ++i) workers.push_back(Register(absl::StrCat("w", i)));
+  OpenBehindGate();
+  // The first transaction hangs at the gate; what comes meanwhile is one batch.
+  Answer<std::vector<Worker>> first;
+  c_->ListWorkers(first.done());
+  size_t granted = 0;  // of the thread that answers
+  std::vector<Answer<LeaseGrant>> leases(kRequests);
+  for (size_t i = 0; i < kRequests; ++i) {
+    c_->AcquireLeases({workers[i], "r", 0, kWidth, 60'000}, {},
+                      [&granted, done = leases[i].done()](absl::StatusOr<LeaseGrant> grant) {
+                        if (grant.ok()) granted += grant->leases.size();
+                        done(std::move(grant));
+                      });
+  }
+  const Record record{{1, 1}, 1, {}, std::string("text"), {}};
+  Answer<size_t> beside_reports;
+  for (size_t i = 1; i < kReports; ++i) c_->Append("nobody", {record}, [](const auto&) {});
+  c_->Append("nobody", {record},
+             [&granted, done = beside_reports.done()](const auto&) { done(granted); });
+  gate_.Notify();
+  EXPECT_EQ(*beside_reports.Wait(), kReports / 2);
+  for (auto& lease : leases) EXPECT_EQ(lease.Wait()->leases.size(), kWidth);
+}
+
 Waiter MakeWaiter(const std::string& worker, const std::string& request, int deadline) {
   Waiter waiter;
   waiter.worker = worker;
