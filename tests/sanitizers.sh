@@ -11,7 +11,7 @@ case "$kind" in
   *) echo "usage: tests/sanitizers.sh asan|tsan [arguments for ctest]" >&2; exit 2 ;;
 esac
 
-cmake --preset "$kind" -DCOPPICE_WERROR="${COPPICE_WERROR:-OFF}" --log-level=WARNING
+cmake --preset "$kind" ${COPPICE_WERROR:+-DCOPPICE_WERROR="$COPPICE_WERROR"} --log-level=WARNING
 cmake --build --preset "$kind"
 
 reports=$(mktemp -d)

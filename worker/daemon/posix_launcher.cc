@@ -138,7 +138,7 @@ absl::StatusOr<std::unique_ptr<PosixLauncher>> PosixLauncher::Create(OomCounter 
 PosixLauncher::PosixLauncher(OomCounter oom_kills) : oom_kills_(std::move(oom_kills)) {}
 
 PosixLauncher::~PosixLauncher() {
-  KillAll();
+  // The thread kills what runs; not before, or it would find and tell the end of it.
   inbox_->Close();
   thread_.join();
 }

@@ -58,7 +58,10 @@ class FaultyStore : public Store {
   explicit FaultyStore(Store* inner) : inner_(*inner) {}
   absl::Status RunInTransaction(absl::FunctionRef<absl::Status(WriteTransaction&)> body) override {
     ++transactions;
-    if (gate != nullptr) gate->WaitForNotification();
+    if (gate != nullptr) {
+      if (!at_gate.HasBeenNotified()) at_gate.Notify();
+      gate->WaitForNotification();
+    }
     return inner_.RunInTransaction([&](WriteTransaction& tx) -> absl::Status {
       const absl::Status status = body(tx);
       if (!status.ok()) return status;
@@ -73,6 +76,7 @@ class FaultyStore : public Store {
   std::atomic<bool> fail_commits{false};
   std::atomic<int> transactions{0};
   absl::Notification* gate = nullptr;  // set before the coordinator opens: transactions wait for it
+  absl::Notification at_gate;          // the first one has come to it
 
  private:
   Store& inner_;

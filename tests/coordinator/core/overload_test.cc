@@ -143,6 +143,7 @@ TEST_F(OverloadTest, AGrantSharesTheCommitOfTheCommandsBesideIt) {
   // The first transaction hangs at the gate; what comes meanwhile is one batch.
   Answer<std::vector<Worker>> first;
   c_->ListWorkers(first.done());
+  ASSERT_TRUE(faulty_->at_gate.WaitForNotificationWithTimeout(kPatience));
   Answer<SweepSummary> paused;
   auto lease = StartAcquire(worker, "r");
   c_->SetPaused("small", true, paused.done());
@@ -165,6 +166,7 @@ TEST_F(OverloadTest, ATurnGrantsHalfAsManyJobsAsItTakesReports) {
   // The first transaction hangs at the gate; what comes meanwhile is one batch.
   Answer<std::vector<Worker>> first;
   c_->ListWorkers(first.done());
+  ASSERT_TRUE(faulty_->at_gate.WaitForNotificationWithTimeout(kPatience));
   size_t granted = 0;  // of the thread that answers
   std::vector<Answer<LeaseGrant>> leases(kRequests);
   for (size_t i = 0; i < kRequests; ++i) {
