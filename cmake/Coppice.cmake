@@ -43,7 +43,7 @@ if(COPPICE_SANITIZE)
   endif()
 endif()
 if(COPPICE_SANITIZE MATCHES thread)
-  # In every program of the build, whether it calls them or not: what makes Abseil's and gRPC's locking visible to the tool.
+  # In every program of the build, whether it calls them or not: what makes Abseil's locks visible to the tool. (gRPC's part: proto/.)
   set(dir ${CMAKE_SOURCE_DIR}/tests/sanitizers)
   add_library(coppice_tsan STATIC ${dir}/tsan_absl.cc ${dir}/tsan_options.cc)
   target_compile_options(coppice_tsan PRIVATE -Wall -Wextra -fno-sanitize=thread)

@@ -240,14 +240,19 @@ TEST_F(Handlers, ADryRunOnlyPlans) {
 }
 
 TEST_F(Handlers, EveryErrorCodeOfTheCoreReachesTheClientWithItsMessage) {
-  for (int code = 1; code <= 16; ++code) {
-    const absl::Status error(static_cast<absl::StatusCode>(code), "the reason");
-    EXPECT_CALL(core_, GetSweep("s", _)).WillOnce([&](auto, auto done) { done(error); });
+  const auto error_of = [](int code) {
+    return absl::Status(static_cast<absl::StatusCode>(code), "the reason");
+  };
+  std::atomic<int> code = 1;
+  EXPECT_CALL(core_, GetSweep("s", _)).Times(16).WillRepeatedly([&](auto, auto done) {
+    done(error_of(code));
+  });
+  for (; code <= 16; ++code) {
     v1::GetSweepRequest request;
     request.set_name("s");
     v1::GetSweepResponse response;
     CallContext context;
-    EXPECT_EQ(rpc::FromGrpc(served_.sweeps->GetSweep(&context, request, &response)), error);
+    EXPECT_EQ(rpc::FromGrpc(served_.sweeps->GetSweep(&context, request, &response)), error_of(code));
   }
 }
 

@@ -167,6 +167,7 @@ class Machine {
     main_.Shutdown();
     background_.Shutdown();
     agent_.reset();
+    client_.reset();  // waits for its calls, which end on the executors
   }
   std::shared_ptr<PlayedTrainer> Trainer() { return launcher_.Next(); }
   // As SIGTERM would: the trainer is told, and says how far it got.
