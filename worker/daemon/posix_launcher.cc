@@ -78,7 +78,10 @@ class PosixLauncher::Inbox {
     }
     absl::MutexLock lock(&mutex_);
     work->swap(work_);
-    return !closed_ || !work->empty();
+    if (!closed_) return true;
+    // The last of the work: the end is to be found behind it, not waited for.
+    if (!work->empty()) Wake();
+    return !work->empty();
   }
 
   // The groups alive now. A pid leaves the list before it is reaped, so that none here names

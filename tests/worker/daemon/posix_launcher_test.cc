@@ -286,6 +286,18 @@ TEST_F(PosixLauncherTest, DestructionKillsWhatRuns) {
   EXPECT_EQ(listener.exits(), 0);
 }
 
+TEST_F(PosixLauncherTest, DestructionDoesNotWaitForWhatWasAskedForJustBefore) {
+  const absl::Time start = absl::Now();
+  for (int i = 0; i < 50; ++i) {
+    Listener listener;
+    auto launcher = PosixLauncher::Create().value();
+    listener.Start(launcher.get(), Script("sleep 60"));
+    launcher.reset();
+    EXPECT_EQ(listener.exits(), 0);
+  }
+  EXPECT_LT(absl::Now() - start, absl::Seconds(50));
+}
+
 TEST_F(PosixLauncherTest, ManyProcessesAtOnceEndEachWithItsOwnCode) {
   std::vector<Listener> listeners(20);
   for (size_t i = 0; i < listeners.size(); ++i) {
