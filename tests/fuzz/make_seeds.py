@@ -85,10 +85,12 @@ def trainer_events():
         start,
         {'event': 'progress', 'members': [{'seed': 0, 'step': 9}, {'seed': 5, 'step': 109}], 'steps_per_second': 1.5},
         {'event': 'metrics', 'seed': 0, 'step': 10, 'values': {'val_loss': 0.25, 'id_accuracy': 1, 'x': -1e-30}},
+        {'event': 'metrics', 'seed': 0, 'step': 510, 'values': {'val_loss': 0.125}},
         {'event': 'checkpoint', 'seed': 0, 'step': 500, 'path': '/c/zero/step-500.safetensors', 'digest': digest, 'bytes': 9},
         {'event': 'later', 'anything': [1, {'a': None}]},
         {'event': 'failed', 'seed': 5, 'step': 200, 'kind': 'nan', 'message': 'loss is nan\u0007 \u00e9'},
-        {'event': 'checkpoint', 'seed': 0, 'step': 1000, 'path': 'step-1000.safetensors', 'digest': digest, 'bytes': 9},
+        {'event': 'checkpoint', 'seed': 0, 'step': 1000, 'path': 'step-1000.safetensors', 'digest': digest, 'bytes': 9,
+         'stall_ms': 12.5, 'write_ms': 800},
         {'event': 'done', 'seed': 0, 'step': 1000},
         {'event': 'done', 'seed': 7, 'step': 1000},
     ]

@@ -70,7 +70,10 @@ class Checker {
     Member("checkpoint", event.seed, event.step);
     FUZZ_CHECK(IsSafeRelativePath(event.file), event.file);
     FUZZ_CHECK(event.digest.size() == 32 && event.bytes > 0, event.digest);
-    absl::StrAppend(&text, event.file, event.digest, event.bytes);
+    FUZZ_CHECK(std::isfinite(event.stall_ms) && event.stall_ms >= 0, "stall");
+    FUZZ_CHECK(std::isfinite(event.write_ms) && event.write_ms >= 0, "write");
+    absl::StrAppend(&text, event.file, event.digest, event.bytes, " ", event.stall_ms, " ",
+                    event.write_ms);
   }
   void operator()(const TrainerDone& event) {
     FUZZ_CHECK(event.step == kSteps, "done before the end");

@@ -169,18 +169,18 @@ bool SimTrainer::CheckpointDue(const Member& member) const {
 }
 
 void SimTrainer::AfterStep(Member& member) {
-  if (CheckpointDue(member) && !WriteCheckpoint(member)) return;
+  if (CheckpointDue(member) && !Checkpoint(member)) return;
   if (member.step < steps_) return;
   member.ended = true;
   Say(absl::StrFormat(R"({"event":"done","seed":%d,"step":%d})", std::get<2>(member.point),
                       member.step));
 }
 
-absl::Status SimTrainer::WriteFile(const Member& member, const std::string& path) {
+absl::Status SimTrainer::WriteFile(const Member& state, const std::string& path) {
   const float zero = 0;
   const double nothing = 0;
-  const auto state = static_cast<int64_t>(member.state);
-  const int64_t reported = member.reported;
+  const auto chain = static_cast<int64_t>(state.state);
+  const int64_t reported = state.reported;
   COPPICE_ASSIGN_OR_RETURN(const WrittenFile file,
                            WriteSafetensors(path,
                                             {{"model.w", DType::kF32, {1}, &zero},
@@ -188,31 +188,57 @@ absl::Status SimTrainer::WriteFile(const Member& member, const std::string& path
                                              {"adam_v.w", DType::kF32, {1}, &zero},
                                              {"report.loss_sum", DType::kF64, {1}, &nothing},
                                              {"report.grad_norm", DType::kF64, {1}, &nothing},
-                                             {"report.loss_steps", DType::kI64, {1}, &state},
+                                             {"report.loss_steps", DType::kI64, {1}, &chain},
                                              {"report.reported_step", DType::kI64, {1}, &reported}},
                                             {{"format", std::string(kCheckpointFormat)},
                                              {"version", std::string(kCheckpointVersion)},
-                                             {"seed", absl::StrCat(std::get<2>(member.point))},
-                                             {"step", absl::StrCat(member.step)},
+                                             {"seed", absl::StrCat(std::get<2>(state.point))},
+                                             {"step", absl::StrCat(state.step)},
                                              {"run", run_}}));
   Say(absl::StrFormat(
       R"({"event":"checkpoint","seed":%d,"step":%d,"path":"%s","digest":"%s","bytes":%d})",
-      std::get<2>(member.point), member.step, path, file.digest, file.bytes));
+      std::get<2>(state.point), state.step, path, file.digest, file.bytes));
   return absl::OkStatus();
 }
 
-bool SimTrainer::WriteCheckpoint(Member& member) {
-  const bool full = *host_.disk_full;
-  absl::Status status;
-  {
-    const FullDisk disk(full);
-    status = WriteFile(member, FileOf(member.folder, member.step));
+bool SimTrainer::Checkpoint(Member& member) {
+  if (!FinishSnapshot(member)) return false;
+  if (member.step == steps_) return WriteCheckpoint(member, member);
+  member.checkpoint_step = member.step;
+  member.snapshot = std::make_shared<const Member>(member);
+  const auto index = static_cast<size_t>(&member - members_.data());
+  host_.world->For(life_, random().Time(absl::ZeroDuration(), 3 * host_.schedule->step_time),
+                   [this, index, step = member.step] { WriteSnapshot(index, step); });
+  return true;
+}
+
+void SimTrainer::WriteSnapshot(size_t index, uint32_t step) {
+  Member& member = members_[index];
+  if (member.snapshot == nullptr || member.snapshot->step != step) return;
+  if (hangs_until_ > host_.world->now()) {
+    return host_.world->For(life_, hangs_until_ - host_.world->now(),
+                            [this, index, step] { WriteSnapshot(index, step); });
   }
+  FinishSnapshot(member);
+}
+
+bool SimTrainer::FinishSnapshot(Member& member) {
+  const auto snapshot = std::exchange(member.snapshot, nullptr);
+  return snapshot == nullptr || WriteCheckpoint(member, *snapshot);
+}
+
+absl::Status SimTrainer::TryWrite(const Member& state) {
+  const FullDisk disk(*host_.disk_full);
+  return WriteFile(state, FileOf(state.folder, state.step));
+}
+
+bool SimTrainer::WriteCheckpoint(Member& member, const Member& state) {
+  const absl::Status status = TryWrite(state);
   if (status.ok()) {
-    member.checkpoint_step = member.step;
+    member.checkpoint_step = state.step;
     return true;
   }
-  if (full) {
+  if (*host_.disk_full) {
     host_.world->Did(Fault::kCheckpointDiskFull);
     host_.ledger->CausedFailure(member.lease);
   } else if (!absl::IsNotFound(status)) {  // the folder of a lease that is over may be gone
@@ -223,6 +249,10 @@ bool SimTrainer::WriteCheckpoint(Member& member) {
 }
 
 void SimTrainer::Fail(Member& member, const std::string& kind, const std::string& message) {
+  // What it tells comes before the last word; one that cannot be written is not what failed it.
+  if (const auto snapshot = std::exchange(member.snapshot, nullptr)) {
+    TryWrite(*snapshot).IgnoreError();
+  }
   member.ended = true;
   any_failed_ = true;
   Say(absl::StrFormat(R"({"event":"failed","seed":%d,"step":%d,"kind":"%s","message":"%s"})",
@@ -232,7 +262,12 @@ void SimTrainer::Fail(Member& member, const std::string& kind, const std::string
 void SimTrainer::PreemptAll() {
   for (Member& member : members_) {
     if (member.ended) continue;
-    if (member.checkpoint_step != member.step && !WriteCheckpoint(member)) continue;
+    if (member.snapshot != nullptr && random().Chance(0.5)) {  // nobody has begun to write it
+      member.snapshot = nullptr;
+      member.checkpoint_step = -1;
+    }
+    if (!FinishSnapshot(member)) continue;
+    if (member.checkpoint_step != member.step && !WriteCheckpoint(member, member)) continue;
     member.ended = true;
     Say(absl::StrFormat(R"({"event":"preempted","seed":%d,"step":%d})", std::get<2>(member.point),
                         member.step));

@@ -26,8 +26,9 @@ struct TrainerHost {
 
 // Purpose: a trainer as docs/trainer-protocol.md has it, without the training: a step advances a
 // chain that depends on seed and step alone, a checkpoint is a real file that holds the chain's
-// state. It fails as the schedule says. Owner: SimLauncher and who has the Process; events of a
-// process that has ended do not happen, but what it wrote into its pipe is still read.
+// state. On the way it writes a snapshot beside later steps. It fails as the schedule says. Owner:
+// SimLauncher and who has the Process; events of a process that has ended do not happen, but what
+// it wrote into its pipe is still read.
 class SimTrainer : public std::enable_shared_from_this<SimTrainer> {
  public:
   SimTrainer(const TrainerHost& host, worker::ProcessCommand command,
@@ -53,6 +54,7 @@ class SimTrainer : public std::enable_shared_from_this<SimTrainer> {
     int64_t checkpoint_step = -1;  // of the newest file, also of the one resumed from
     bool evaluating = false;
     bool ended = false;
+    std::shared_ptr<const Member> snapshot;  // that is not written yet
   };
 
   Random& random() { return host_.world->random(); }
@@ -65,8 +67,12 @@ class SimTrainer : public std::enable_shared_from_this<SimTrainer> {
   void AfterStep(Member& member);
   void Report(Member& member);
   // False: it failed, and the member with it.
-  bool WriteCheckpoint(Member& member);
-  absl::Status WriteFile(const Member& member, const std::string& path);
+  bool Checkpoint(Member& member);
+  bool FinishSnapshot(Member& member);
+  bool WriteCheckpoint(Member& member, const Member& state);
+  void WriteSnapshot(size_t index, uint32_t step);
+  absl::Status TryWrite(const Member& state);
+  absl::Status WriteFile(const Member& state, const std::string& path);
   bool CheckpointDue(const Member& member) const;
   void Fail(Member& member, const std::string& kind, const std::string& message);
   void PreemptAll();

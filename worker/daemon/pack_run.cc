@@ -186,6 +186,10 @@ void PackRun::Handle(const TrainerEvent& event) {
   } else if (const auto* checkpoint = std::get_if<TrainerCheckpoint>(&event)) {
     Member* member = Find(checkpoint->seed);
     member->step = std::max(member->step, checkpoint->step);
+    spdlog::debug(
+        "{}: seed {}: checkpoint of step {}: written in {:.0f} ms, training stood still for {:.0f} "
+        "ms",
+        name_, checkpoint->seed, checkpoint->step, checkpoint->write_ms, checkpoint->stall_ms);
     member->reporter->Commit(checkpoint->step,
                              JoinPath(member->reporter->lease().checkpoint_dir(), checkpoint->file),
                              checkpoint->digest, checkpoint->bytes);

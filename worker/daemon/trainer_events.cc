@@ -52,6 +52,16 @@ bool IsFiniteNumber(const Json& json) {
   return json.is_number() && std::isfinite(json.get<double>());
 }
 
+// 0 where it is missing: of what came to the protocol later.
+absl::StatusOr<double> OptionalMilliseconds(const Json& json, const char* key) {
+  const auto it = json.find(key);
+  if (it == json.end()) return 0;
+  if (!IsFiniteNumber(*it) || it->get<double>() < 0) {
+    return Wrong(absl::StrCat("`", key, "` is not a finite number from 0"));
+  }
+  return it->get<double>();
+}
+
 // What a broken program printed may hold anything; a message about it goes to terminals and over
 // the wire.
 std::string Quote(absl::string_view line) {
@@ -263,6 +273,8 @@ absl::Status TrainerEventReader::ReadCheckpoint(const Json& json, TrainerCheckpo
   if (!IsDigest(event->digest)) return Wrong("`digest` is not 32 hex digits");
   COPPICE_ASSIGN_OR_RETURN(event->bytes, Unsigned(json, "bytes", uint64_t{1} << 50));
   if (event->bytes == 0) return Wrong("`bytes` is 0");
+  COPPICE_ASSIGN_OR_RETURN(event->stall_ms, OptionalMilliseconds(json, "stall_ms"));
+  COPPICE_ASSIGN_OR_RETURN(event->write_ms, OptionalMilliseconds(json, "write_ms"));
   member->checkpoint_step = event->step;
   return absl::OkStatus();
 }

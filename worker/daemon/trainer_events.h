@@ -33,6 +33,10 @@ struct TrainerCheckpoint {
   std::string file;  // relative to the member's checkpoint folder
   std::string digest;
   uint64_t bytes = 0;
+  // How long training stood still for it and how long it took to write; 0 where the trainer does
+  // not say.
+  double stall_ms = 0;
+  double write_ms = 0;
 };
 struct TrainerDone {
   uint32_t seed = 0;

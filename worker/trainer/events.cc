@@ -22,6 +22,11 @@ ordered_json MembersJson(const std::vector<MemberStep>& members) {
   return list;
 }
 
+// To the microsecond: more digits say nothing.
+double Milliseconds(absl::Duration duration) {
+  return static_cast<double>(absl::ToInt64Microseconds(duration)) / 1000;
+}
+
 // 0, or the errno of the write that failed.
 int WriteWhole(int fd, const char* data, size_t size) {
   while (size > 0) {
@@ -91,14 +96,15 @@ void EventWriter::Metrics(uint64_t seed, int64_t step, const MetricValues& value
   Write({{"event", "metrics"}, {"seed", seed}, {"step", step}, {"values", std::move(object)}});
 }
 
-void EventWriter::Checkpoint(uint64_t seed, int64_t step, const std::string& path,
-                             const std::string& digest, uint64_t bytes) {
+void EventWriter::Checkpoint(uint64_t seed, int64_t step, const CheckpointInfo& info) {
   Write({{"event", "checkpoint"},
          {"seed", seed},
          {"step", step},
-         {"path", path},
-         {"digest", digest},
-         {"bytes", bytes}});
+         {"path", info.path},
+         {"digest", info.digest},
+         {"bytes", info.bytes},
+         {"stall_ms", Milliseconds(info.stall)},
+         {"write_ms", Milliseconds(info.write)}});
 }
 
 void EventWriter::Done(uint64_t seed, int64_t step) {

@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 #include "nlohmann/json_fwd.hpp"
 
 namespace coppice::trainer {
@@ -29,6 +30,14 @@ struct Provenance {
 struct MemberStep {
   uint64_t seed = 0;
   int64_t step = 0;
+};
+
+struct CheckpointInfo {
+  std::string path;
+  std::string digest;
+  uint64_t bytes = 0;
+  absl::Duration stall;  // how long training stood still for it
+  absl::Duration write;  // until it was durable
 };
 
 // `kind` of a failed event.
@@ -50,8 +59,7 @@ class EventWriter {
                 double sequences_per_second);
   // Every value must be finite.
   void Metrics(uint64_t seed, int64_t step, const MetricValues& values);
-  void Checkpoint(uint64_t seed, int64_t step, const std::string& path, const std::string& digest,
-                  uint64_t bytes);
+  void Checkpoint(uint64_t seed, int64_t step, const CheckpointInfo& info);
   void Done(uint64_t seed, int64_t step);
   void Failed(uint64_t seed, int64_t step, FailureKind kind, absl::string_view message);
   void Preempted(uint64_t seed, int64_t step);

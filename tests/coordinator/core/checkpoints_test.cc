@@ -101,6 +101,18 @@ TEST_F(CheckpointsTest, ACheckpointAheadOfItsRowsIsRefused) {
   EXPECT_EQ(Commit(CommitOf(worker_, lease_, 19)), absl::OkStatus());
 }
 
+// It is written while training goes on.
+TEST_F(CheckpointsTest, ACheckpointMayComeBehindTheRowsOfLaterStepsWhichItThenTakesBack) {
+  Report(worker_, lease_, 0, 40);
+  ASSERT_EQ(Commit(CommitOf(worker_, lease_, 20)), absl::OkStatus());
+  EXPECT_THAT(Steps(1), ElementsAre(10, 20, 30, 40));
+  ASSERT_EQ(Fail(End(worker_, lease_, 43), "crashed"), absl::OkStatus());
+  Advance(absl::Seconds(3));
+  TakeOne(worker_);
+  EXPECT_THAT(Steps(1), ElementsAre(10, 20));
+  EXPECT_THAT(Steps(1, true), ElementsAre(30, 40));
+}
+
 // A preemption that interrupts an evaluation leaves a checkpoint at a report step without its row.
 TEST_F(CheckpointsTest, ARowThatWasInterruptedComesFromTheNextAttempt) {
   Report(worker_, lease_, 0, 10);

@@ -178,6 +178,37 @@ TEST_F(TrainerEventsTest, CheckpointsOutsideOfTheFolderOrWithoutDigestAreGarbage
   ExpectGarbage({Checkpoint(0, 5, "a", "0123456789ABCDEF0123456789ABCDEF")}, "32 hex digits");
 }
 
+// They came to the protocol later: a trainer that leaves them out is still understood.
+TEST_F(TrainerEventsTest, ACheckpointsTimesMayBeMissingButNotBeNonsense) {
+  const auto with = [](const std::string& more) {
+    std::string line = Checkpoint(0, 5, "a");
+    line.insert(line.size() - 1, more);
+    return line;
+  };
+  ASSERT_TRUE(FeedStarted({with(R"(,"stall_ms":12.5,"write_ms":800)")}).ok());
+  EXPECT_EQ(std::get<TrainerCheckpoint>(events_[1]).stall_ms, 12.5);
+  EXPECT_EQ(std::get<TrainerCheckpoint>(events_[1]).write_ms, 800.0);
+  ASSERT_TRUE(FeedStarted({with("")}).ok());
+  EXPECT_EQ(std::get<TrainerCheckpoint>(events_[1]).stall_ms, 0.0);
+  ExpectGarbage({with(R"(,"stall_ms":-1)")}, "`stall_ms`");
+  ExpectGarbage({with(R"(,"stall_ms":"1")")}, "`stall_ms`");
+  ExpectGarbage({with(R"(,"write_ms":null)")}, "`write_ms`");
+}
+
+// It is written beside later steps, whose rows do not wait for it.
+TEST_F(TrainerEventsTest, ACheckpointMayComeBehindTheRowsOfLaterSteps) {
+  ASSERT_TRUE(
+      FeedStarted({Metrics(0, 10, R"({"a":1})"), Metrics(0, 20, R"({"a":1})"),
+                   Checkpoint(0, 10, "a"), Metrics(0, 30, R"({"a":1})"), Checkpoint(0, 20, "b")})
+          .ok());
+  EXPECT_THAT(events_, SizeIs(6));
+}
+
+TEST_F(TrainerEventsTest, ACheckpointOfAMemberThatHasEndedIsGarbage) {
+  ExpectGarbage({R"({"event":"preempted","seed":0,"step":20})", Checkpoint(0, 10, "a")},
+                "has ended");
+}
+
 TEST_F(TrainerEventsTest, AnEndThatTheStepsDoNotBearOutIsGarbage) {
   ExpectGarbage({R"({"event":"done","seed":0,"step":1000})"}, "`done`");
   ExpectGarbage({Checkpoint(0, 1000, "a"), R"({"event":"done","seed":0,"step":999})"}, "`done`");

@@ -26,7 +26,8 @@ TEST(EventsTest, EveryEventIsOneLineOfJsonWithTheFieldsOfTheProtocol) {
   events.Start({"b", "l", "o", "cpu", "float32", 1, 2}, {{4, 10}, {5, 0}}, 99, 1234);
   events.Progress({{4, 11}}, 1.5, 24);
   events.Metrics(4, 20, {{"train_loss", 0.1}, {"val_loss", 2}});
-  events.Checkpoint(4, 20, "/a \"b\"\n\xff", "0123", 77);
+  events.Checkpoint(
+      4, 20, {"/a \"b\"\n\xff", "0123", 77, absl::Microseconds(1250), absl::Milliseconds(40)});
   events.Done(4, 20);
   events.Failed(5, 3, FailureKind::kNan, "loss\nis nan");
   events.Preempted(5, 3);
@@ -45,6 +46,8 @@ TEST(EventsTest, EveryEventIsOneLineOfJsonWithTheFieldsOfTheProtocol) {
   EXPECT_EQ(lines[1]["steps_per_second"], 1.5);
   EXPECT_EQ(lines[2]["values"], json::parse(R"({"train_loss": 0.1, "val_loss": 2.0})"));
   EXPECT_EQ(lines[3]["bytes"], 77);
+  EXPECT_EQ(lines[3]["stall_ms"], 1.25);
+  EXPECT_EQ(lines[3]["write_ms"], 40.0);
   EXPECT_EQ(lines[4], json::parse(R"({"event": "done", "seed": 4, "step": 20})"));
   EXPECT_EQ(lines[5]["kind"], "nan");
   EXPECT_EQ(lines[5]["message"], "loss\nis nan");

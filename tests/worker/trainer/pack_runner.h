@@ -110,6 +110,7 @@ struct PackRun {
   bool prune = true;
   std::function<void(Engine&)> before_run = nullptr;  // after Restore
   std::function<void(int, std::atomic<bool>*)> on_clock = nullptr;
+  SaveFunction save = SaveCheckpoint;
 };
 
 inline PackResult RunPack(const Dataset& dataset, const PackRun& pack) {
@@ -127,6 +128,7 @@ inline PackResult RunPack(const Dataset& dataset, const PackRun& pack) {
   options.spec.threads = pack.threads;
   options.spec.prune = pack.prune;
   options.resume_newest = pack.resume_newest;
+  options.save = pack.save;
   PackResult result;
   absl::StatusOr<std::unique_ptr<Engine>> engine =
       Engine::Create(options, &dataset, &events, &clock, &stop);

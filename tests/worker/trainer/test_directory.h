@@ -13,7 +13,7 @@ namespace coppice::trainer {
 class TestDirectory {
  public:
   TestDirectory() {
-    std::string pattern = testing::TempDir() + "coppice-trainer-XXXXXX";
+    std::string pattern = ::testing::TempDir() + "coppice-trainer-XXXXXX";
     path_ = mkdtemp(pattern.data());
   }
   ~TestDirectory() { std::filesystem::remove_all(path_); }

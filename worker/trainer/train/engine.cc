@@ -34,6 +34,9 @@ ModelShape ShapeOf(const RunConfig& run, const Dataset& dataset) {
   return {dataset.vocabulary.size(), run.model.d_model, run.model.heads, run.model.d_ff, run.depth};
 }
 
+// The last step's is written when there is nothing left to do beside it.
+bool CheckpointsOnTheWay(const RunConfig& run) { return run.checkpoint.every < run.train.steps; }
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Engine>> Engine::Create(const EngineOptions& options,
@@ -70,24 +73,23 @@ Engine::Engine(const EngineOptions& options, const Dataset* dataset, Probes prob
       layout_(ShapeOf(options.spec.run, *dataset)),
       evaluation_(dataset),
       probes_(std::move(probes)),
-      context_{options.spec.run,
-               options.spec.prune,
-               dataset,
-               &evaluation_,
-               &probes_,
-               &layout_,
-               events,
-               clock,
-               stop} {
+      checkpoint_context_{&options_.spec.run,  &layout_,    options.spec.prune, events, clock, stop,
+                          &checkpoint_thread_, options.save},
+      context_{options.spec.run,    dataset, &evaluation_, &probes_, &layout_, events, clock, stop,
+               &checkpoint_context_},
+      checkpoint_thread_(CheckpointsOnTheWay(options.spec.run) ? 1 : 0) {
   const int64_t pack = static_cast<int64_t>(options.spec.members.size());
   for (at::Tensor* buffer : {&parameters_, &gradients_, &adam_m_, &adam_v_}) {
     *buffer = at::zeros({pack, layout_.row_size()}, at::kFloat);
   }
+  const bool snapshots = CheckpointsOnTheWay(options.spec.run);
+  snapshots_ = at::zeros({snapshots ? pack : 0, 3, layout_.row_size()}, at::kFloat);
   for (int64_t k = 0; k < pack; ++k) {
     auto row = [k](const at::Tensor& buffer) { return buffer.narrow(0, k, 1); };
+    float* snapshot = snapshots ? snapshots_[k].data_ptr<float>() : nullptr;
     members_.push_back(std::make_unique<Member>(&context_, options.spec.members[k],
                                                 row(parameters_), row(gradients_), row(adam_m_),
-                                                row(adam_v_)));
+                                                row(adam_v_), snapshot));
   }
 }
 

@@ -11,6 +11,8 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "common/base/clock.h"
+#include "common/base/executor.h"
+#include "worker/trainer/checkpoint/member_checkpoints.h"
 #include "worker/trainer/config.h"
 #include "worker/trainer/events.h"
 #include "worker/trainer/model/parameters.h"
@@ -25,11 +27,14 @@ struct EngineOptions {
   Provenance provenance;
   // By hand: each member goes on from the newest readable checkpoint of its folder.
   bool resume_newest = false;
+  SaveFunction save = SaveCheckpoint;
 };
 
 // The CPU engine. Parameters, gradients and both Adam moments are four flat buffers [K, P]; a
 // member works on its own row as a pack of one, on one thread at a time, so its bits depend on
 // neither pack-mates nor thread count. Threads pick the member that stands at the smallest step.
+// Where checkpoints are written on the way, a fifth buffer [K, 3, P] holds a snapshot of each
+// member, and one more thread writes them.
 //
 // Life: 1. Create. 2. Restore. 3. Run. Not thread-safe; Run uses its own threads.
 class Engine {
@@ -72,9 +77,12 @@ class Engine {
   const ParameterLayout layout_;
   const EvaluationPlan evaluation_;
   const Probes probes_;
-  MemberContext context_;
+  const CheckpointContext checkpoint_context_;
+  const MemberContext context_;
   at::Tensor parameters_, gradients_, adam_m_, adam_v_;  // [K, P]
+  at::Tensor snapshots_;                                 // [K, 3, P], or [0, 3, P]
   std::vector<std::unique_ptr<Member>> members_;
+  Executor checkpoint_thread_;  // behind the members: it ends before them
 
   absl::Mutex mutex_;
   std::vector<Member*> ready_ ABSL_GUARDED_BY(mutex_);

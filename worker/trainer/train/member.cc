@@ -7,7 +7,6 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "c10/util/Exception.h"
-#include "spdlog/spdlog.h"
 #include "worker/trainer/model/kernels.h"
 #include "worker/trainer/train/optimizer.h"
 #include "worker/trainer/train/schedule.h"
@@ -15,7 +14,8 @@
 namespace coppice::trainer {
 
 Member::Member(const MemberContext* context, MemberSpec spec, const at::Tensor& parameters,
-               const at::Tensor& gradients, const at::Tensor& adam_m, const at::Tensor& adam_v)
+               const at::Tensor& gradients, const at::Tensor& adam_m, const at::Tensor& adam_v,
+               float* snapshot)
     : context_(context),
       spec_(std::move(spec)),
       rows_{parameters.data_ptr<float>(), adam_m.data_ptr<float>(), adam_v.data_ptr<float>()},
@@ -24,7 +24,8 @@ Member::Member(const MemberContext* context, MemberSpec spec, const at::Tensor& 
       gradients_(Weights::View(gradients, *context->layout)),
       parameters_(parameters),
       order_(spec_.seed, static_cast<int32_t>(context->dataset->train.examples.size()),
-             static_cast<int32_t>(context->run.train.batch_size)) {}
+             static_cast<int32_t>(context->run.train.batch_size)),
+      checkpoints_(context->checkpoints, spec_.seed, spec_.checkpoint_dir, snapshot) {}
 
 void Member::Initialize() { InitializeParameters(*context_->layout, spec_.seed, rows_.parameters); }
 
@@ -41,6 +42,7 @@ absl::Status Member::Restore(const std::string& path) {
 
 void Member::Fail(FailureKind kind, absl::string_view message) {
   state_ = MemberState::kFailed;
+  checkpoints_.Finish();  // what it tells comes before the member's last word
   context_->events->Failed(spec_.seed, progress_.step, kind, message);
 }
 
@@ -81,7 +83,7 @@ MemberState Member::AdvanceOrThrow(Transformer* model, absl::Duration quantum) {
 }
 
 bool Member::Settle(Transformer* model) {
-  if (state_ != MemberState::kRunning) return false;
+  if (state_ != MemberState::kRunning || !Survived(checkpoints_.failure())) return false;
   if (ReportDue() && !Report(model)) {
     if (state_ == MemberState::kRunning) Preempt();
     return false;
@@ -189,26 +191,26 @@ bool Member::Report(Transformer* model) {
 }
 
 bool Member::Checkpoint() {
-  const absl::StatusOr<SavedCheckpoint> saved = SaveCheckpoint(
-      spec_.checkpoint_dir, context_->run, spec_.seed, *context_->layout, progress_, rows_);
-  if (!saved.ok()) {
-    Fail(FailureKind::kDisk, saved.status().message());
-    return false;
-  }
-  checkpointed_step_ = progress_.step;
-  context_->events->Checkpoint(spec_.seed, progress_.step, saved->path, saved->file.digest,
-                               saved->file.bytes);
-  if (context_->prune) {
-    const absl::Status pruned = PruneCheckpoints(spec_.checkpoint_dir, context_->run.checkpoint);
-    if (!pruned.ok()) spdlog::warn("old checkpoints stay: {}", std::string(pruned.message()));
-  }
-  return true;
+  const bool last = progress_.step == context_->run.train.steps;
+  const bool survived = Survived(last ? checkpoints_.Write(progress_, rows_)
+                                      : checkpoints_.Snapshot(progress_, rows_));
+  if (survived) checkpointed_step_ = progress_.step;
+  return survived;
 }
 
 void Member::Preempt() {
-  if (checkpointed_step_ != progress_.step && !Checkpoint()) return;
+  // There is little time left: what is written is the state of now, and not also an older one that
+  // waits behind those of pack-mates.
+  if (checkpoints_.Supersede()) checkpointed_step_ = -1;
+  const bool written = checkpointed_step_ == progress_.step;
+  if (!Survived(written ? checkpoints_.Finish() : checkpoints_.Write(progress_, rows_))) return;
   state_ = MemberState::kPreempted;
   context_->events->Preempted(spec_.seed, progress_.step);
+}
+
+bool Member::Survived(const std::optional<CheckpointFailure>& failure) {
+  if (failure.has_value()) Fail(failure->kind, failure->message);
+  return !failure.has_value();
 }
 
 }  // namespace coppice::trainer

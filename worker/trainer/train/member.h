@@ -3,12 +3,14 @@
 
 #include <atomic>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "common/base/clock.h"
 #include "worker/trainer/checkpoint/checkpoint.h"
+#include "worker/trainer/checkpoint/member_checkpoints.h"
 #include "worker/trainer/config.h"
 #include "worker/trainer/events.h"
 #include "worker/trainer/model/transformer.h"
@@ -21,7 +23,6 @@ namespace coppice::trainer {
 // What the members of a pack share. Everything outlives them.
 struct MemberContext {
   RunConfig run;
-  bool prune = true;
   const Dataset* dataset = nullptr;
   const EvaluationPlan* evaluation = nullptr;
   const Probes* probes = nullptr;  // its plan is empty when there are none
@@ -29,6 +30,7 @@ struct MemberContext {
   EventWriter* events = nullptr;
   Clock* clock = nullptr;
   const std::atomic<bool>* stop = nullptr;
+  const CheckpointContext* checkpoints = nullptr;
 };
 
 enum class MemberState { kRunning, kDone, kFailed, kPreempted };
@@ -38,14 +40,17 @@ enum class MemberState { kRunning, kDone, kFailed, kPreempted };
 //
 // Life: 1. Restore or Initialize. 2. Advance until it no longer returns kRunning. At a step
 // boundary come, in this order: the report (metrics), the checkpoint, then the end (done),
-// preemption or the next step. A failure ends the member before its parameters are touched again;
-// nothing of it reaches another member.
+// preemption or the next step. Of a checkpoint on the way only a snapshot is taken here; it is
+// written beside the next steps, and should that fail, the member ends at the next step boundary.
+// The end comes when none is being written. A failure ends the member before its parameters are
+// touched again; nothing of it reaches another member.
 class Member {
  public:
   // `parameters`, `gradients`, `adam_m`, `adam_v`: this member's rows [1, P] of the flat buffers,
-  // float32.
+  // float32. `snapshot`: as MemberCheckpoints has it.
   Member(const MemberContext* context, MemberSpec spec, const at::Tensor& parameters,
-         const at::Tensor& gradients, const at::Tensor& adam_m, const at::Tensor& adam_v);
+         const at::Tensor& gradients, const at::Tensor& adam_m, const at::Tensor& adam_v,
+         float* snapshot);
 
   void Initialize();
   // Codes of LoadCheckpoint.
@@ -81,6 +86,8 @@ class Member {
   bool Report(Transformer* model);
   bool Checkpoint();
   void Preempt();
+  // False: there is one, and the member has failed of it.
+  bool Survived(const std::optional<CheckpointFailure>& failure);
 
   const MemberContext* context_;
   const MemberSpec spec_;
@@ -93,7 +100,8 @@ class Member {
   MemberBatch batch_;
   MemberProgress progress_;
   MemberState state_ = MemberState::kRunning;
-  int64_t checkpointed_step_ = -1;  // the step of the newest file that holds exactly this state
+  MemberCheckpoints checkpoints_;
+  int64_t checkpointed_step_ = -1;  // of the newest file or snapshot that holds exactly this state
   int64_t first_step_ = 0;
   int64_t interval_first_step_ = 0;
   absl::Duration interval_start_ = absl::ZeroDuration();
