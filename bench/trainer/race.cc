@@ -99,16 +99,17 @@ absl::StatusOr<double> Measure(Process process, int processes) {
 }
 
 // The faster of one seed that has all cores and as many seeds as cores.
-absl::StatusOr<double> MeasureBaseline(Process process, int cores, Spread* faster) {
-  process.threads = cores;
-  COPPICE_ASSIGN_OR_RETURN(const double alone, Measure(process, 1));
-  *faster = {1, cores};
-  if (cores == 1) return alone;
+absl::StatusOr<double> MeasureBaseline(Process process, const RaceOptions& options,
+                                       Spread* faster) {
   process.threads = 1;
-  COPPICE_ASSIGN_OR_RETURN(const double together, Measure(process, cores));
-  if (together < alone) return alone;
-  *faster = {cores, 1};
-  return together;
+  COPPICE_ASSIGN_OR_RETURN(const double together, Measure(process, options.cores));
+  *faster = {options.cores, 1};
+  if (options.brief || options.cores == 1) return together;
+  process.threads = options.cores;
+  COPPICE_ASSIGN_OR_RETURN(const double alone, Measure(process, 1));
+  if (alone <= together) return together;
+  *faster = {1, options.cores};
+  return alone;
 }
 
 }  // namespace
@@ -130,7 +131,7 @@ absl::StatusOr<Figures> Race(int configuration, double flops, const RaceOptions&
     process.cpu_time = options.cpu_time;
     process.contestant = Contestant::kEager;
     COPPICE_ASSIGN_OR_RETURN(eager.emplace_back(),
-                             MeasureBaseline(process, options.cores, &figures.eager_spread));
+                             MeasureBaseline(process, options, &figures.eager_spread));
     process.contestant = Contestant::kOurs;
     process.threads = options.cores;
     COPPICE_ASSIGN_OR_RETURN(ours.emplace_back(), Measure(process, 1));
@@ -138,10 +139,10 @@ absl::StatusOr<Figures> Race(int configuration, double flops, const RaceOptions&
     std::fprintf(stderr, "%s, round %d of %d: eager %.4g, ours %.4g steps/s",
                  Configurations()[configuration].name.c_str(), round, options.rounds, eager.back(),
                  ours.back());
-    if (!options.only_eager) {
+    if (!options.brief) {
       process.contestant = Contestant::kTuned;
       COPPICE_ASSIGN_OR_RETURN(tuned.emplace_back(),
-                               MeasureBaseline(process, options.cores, &figures.tuned_spread));
+                               MeasureBaseline(process, options, &figures.tuned_spread));
       process.contestant = Contestant::kGemm;
       process.threads = 1;
       COPPICE_ASSIGN_OR_RETURN(gemm.emplace_back(), Measure(process, options.cores));
