@@ -4,11 +4,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <functional>
 #include <memory>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "ATen/ops/empty.h"
 #include "ATen/ops/mm.h"
@@ -16,6 +18,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "bench/trainer/baseline.h"
+#include "bench/trainer/products.h"
 #include "bench/trainer/workload.h"
 #include "c10/core/InferenceMode.h"
 #include "common/base/clock.h"
@@ -106,6 +109,21 @@ absl::Status RaceGemm(const Process& process, int in, int out) {
       process, 2 * kSize * kSize * kSize, [&](int64_t) { at::mm_out(c, a, b); }, in, out);
 }
 
+absl::Status RaceProducts(const Process& process, int in, int out) {
+  constexpr int64_t kBatches = 500;
+  trainer::PrepareComputeThread();
+  SetComputeThreads(process.threads);
+  const c10::InferenceMode no_autograd;
+  const trainer::RunConfig run = RunOf(Configurations()[process.configuration]);
+  COPPICE_ASSIGN_OR_RETURN(const trainer::Dataset dataset, MakeData(run));
+  const std::vector<int64_t> lengths = SequenceLengths(run, dataset, process.seed, kBatches);
+  std::vector<int64_t> rows(kBatches);
+  for (size_t i = 0; i < lengths.size(); ++i) rows[i * kBatches / lengths.size()] += lengths[i];
+  Products products(ShapeOf(run, dataset), *std::max_element(rows.begin(), rows.end()));
+  return RaceSteps(
+      process, 1, [&](int64_t step) { products.Step(rows[step % kBatches]); }, in, out);
+}
+
 int64_t StepsOf(trainer::Engine& engine) {
   int64_t steps = 0;
   for (size_t i = 0; i < engine.size(); ++i) steps += engine.member(i).step();
@@ -157,6 +175,8 @@ absl::Status RunContestant(const Process& process, int in, int out) {
       return RaceBaseline(process, in, out);
     case Contestant::kOurs:
       return RaceOurs(process, in, out);
+    case Contestant::kProducts:
+      return RaceProducts(process, in, out);
     case Contestant::kGemm:
       return RaceGemm(process, in, out);
   }

@@ -13,14 +13,16 @@ enum class Contestant {
   kEager,
   kTuned,
   kOurs,
-  kGemm  // products of large matrices alone: what the machine's cores can do
+  kProducts,  // the matrix products of ours alone: what is left if all else were free
+  kGemm       // products of large matrices alone: what the machine's cores can do
 };
 
 struct Process {
   Contestant contestant = Contestant::kEager;
   int configuration = 0;  // index into Configurations()
   uint64_t seed = 0;
-  // eager, tuned, gemm: threads of one operator. ours: threads of the engine, one seed each.
+  // eager, tuned, gemm, products: threads of one operator. ours: threads of the engine, one seed
+  // each.
   int threads = 1;
   double seconds = 1;
   // Rates by the CPU time that the process uses, divided by its threads, instead of by the clock on

@@ -66,10 +66,11 @@ absl::StatusOr<std::map<int, Figures>> RaceAll(const RaceOptions& options, bool 
 absl::Status PrintSpeeds(const Options& options) {
   COPPICE_ASSIGN_OR_RETURN(const auto figures, RaceAll(options.race, /*small=*/false));
   std::printf(
-      "\nSeed-steps a second%s on %d cores (batch 8, float32, question task). (2x1): two seeds at "
-      "a "
-      "time, one thread each, was\nthe faster way for that baseline; (1x2): one seed with two "
-      "threads. Ours: one seed a core.\n\n%s\n",
+      "\nSeed-steps a second%s on %d cores (batch 8, float32, question task). (2x1): two seeds at\n"
+      "a time with one thread each was the faster way for that baseline; (1x2): one seed with two\n"
+      "threads. Ours: one seed a core. Products alone: the matrix products of ours and nothing "
+      "else,\n"
+      "what this BLAS would allow.\n\n%s\n",
       options.race.cpu_time ? " of CPU time" : "", options.race.cores, SpeedTable(figures).c_str());
   const int missed = MissedTargets(figures);
   if (missed == 0) return absl::OkStatus();

@@ -123,7 +123,7 @@ double Median(std::vector<double> values) {
 
 absl::StatusOr<Figures> Race(int configuration, double flops, const RaceOptions& options) {
   Figures figures;
-  std::vector<double> eager, tuned, ours, gemm, over_eager, over_tuned, share;
+  std::vector<double> eager, tuned, ours, products, gemm, over_eager, over_tuned, share;
   for (int round = 1; round <= options.rounds; ++round) {
     Process process;
     process.configuration = configuration;
@@ -136,20 +136,22 @@ absl::StatusOr<Figures> Race(int configuration, double flops, const RaceOptions&
     process.threads = options.cores;
     COPPICE_ASSIGN_OR_RETURN(ours.emplace_back(), Measure(process, 1));
     over_eager.push_back(ours.back() / eager.back());
-    std::fprintf(stderr, "%s, round %d of %d: eager %.4g, ours %.4g steps/s",
+    std::fprintf(stderr, "%s, round %d of %d: eager %.4g, ours %.4g",
                  Configurations()[configuration].name.c_str(), round, options.rounds, eager.back(),
                  ours.back());
     if (!options.brief) {
       process.contestant = Contestant::kTuned;
       COPPICE_ASSIGN_OR_RETURN(tuned.emplace_back(),
                                MeasureBaseline(process, options, &figures.tuned_spread));
-      process.contestant = Contestant::kGemm;
       process.threads = 1;
+      process.contestant = Contestant::kProducts;
+      COPPICE_ASSIGN_OR_RETURN(products.emplace_back(), Measure(process, options.cores));
+      process.contestant = Contestant::kGemm;
       COPPICE_ASSIGN_OR_RETURN(gemm.emplace_back(), Measure(process, options.cores));
       over_tuned.push_back(ours.back() / tuned.back());
       share.push_back(ours.back() * flops / gemm.back());
-      std::fprintf(stderr, ", tuned %.4g steps/s, sgemm %.4g GFLOP/s", tuned.back(),
-                   gemm.back() / 1e9);
+      std::fprintf(stderr, ", tuned %.4g, products alone %.4g steps/s, sgemm %.4g GFLOP/s",
+                   tuned.back(), products.back(), gemm.back() / 1e9);
     }
     std::fprintf(stderr, "\n");
   }
@@ -158,6 +160,7 @@ absl::StatusOr<Figures> Race(int configuration, double flops, const RaceOptions&
   figures.ours = Median(ours);
   figures.over_eager = Median(over_eager);
   figures.over_tuned = Median(over_tuned);
+  figures.products = Median(products);
   figures.gemm = Median(gemm);
   figures.gemm_share = Median(share);
   return figures;
