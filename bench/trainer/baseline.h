@@ -18,7 +18,8 @@ enum class BaselineKind {
   kEager,
   // What a careful user changes: one product for q, k and v; parameters, moments and gradients in
   // flat buffers that clipping and AdamW pass over with a few whole-buffer operations; nothing
-  // waits for a number; gradients set to none; denormals flushed.
+  // waits for a number; gradients set to none; denormals flushed. Knows no
+  // weight decay.
   kTuned
 };
 

@@ -11,9 +11,9 @@
 namespace coppice::bench {
 namespace {
 
-class SameModelTest : public ::testing::TestWithParam<BaselineKind> {};
+class BaselineTest : public ::testing::TestWithParam<BaselineKind> {};
 
-TEST_P(SameModelTest, LossGradientsAndUpdatesAgree) {
+TEST_P(BaselineTest, LossGradientsAndUpdatesAgree) {
   for (const Configuration& configuration : Configurations()) {
     if (!configuration.small) continue;
     const trainer::RunConfig run = RunOf(configuration);
@@ -24,11 +24,22 @@ TEST_P(SameModelTest, LossGradientsAndUpdatesAgree) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Baselines, SameModelTest,
+INSTANTIATE_TEST_SUITE_P(Baselines, BaselineTest,
                          ::testing::Values(BaselineKind::kEager, BaselineKind::kTuned),
                          [](const ::testing::TestParamInfo<BaselineKind>& kind) {
                            return kind.param == BaselineKind::kEager ? "Eager" : "Tuned";
                          });
+
+// A negative control: the tuned baseline's optimizer has no weight decay, which a run may have.
+TEST(SameModelTest, AnotherOptimizerIsFound) {
+  trainer::RunConfig run = RunOf(Configurations()[0]);
+  run.train.weight_decay = 10;
+  const absl::StatusOr<trainer::Dataset> dataset = MakeData(run);
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  EXPECT_TRUE(CheckSameModel(BaselineKind::kEager, run, *dataset).ok());
+  EXPECT_EQ(CheckSameModel(BaselineKind::kTuned, run, *dataset).code(),
+            absl::StatusCode::kFailedPrecondition);
+}
 
 TEST(CompareTest, OneElementOfOneParameterIsFoundAndNamed) {
   const trainer::ParameterLayout layout({11, 8, 2, 16, 2});
