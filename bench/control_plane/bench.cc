@@ -8,6 +8,7 @@
 #include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
 #include "bench/control_plane/sweeps.h"
+#include "bench/report/markdown.h"
 #include "common/base/status_macros.h"
 #include "common/rpc/channel.h"
 

@@ -13,8 +13,6 @@
 
 namespace coppice::bench {
 
-// "2 cores, AMD EPYC, load 0.4, version 0.1.0 (commit abc)".
-std::string DescribeMachine();
 // "ext4".
 std::string FilesystemOf(const std::string& folder);
 // The median of 200 appends of 4 KiB, each followed by fsync.

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "bench/control_plane/bench.h"
 #include "bench/control_plane/machine.h"
+#include "bench/report/machine.h"
 #include "common/base/logging.h"
 #include "common/base/process.h"
 

@@ -27,9 +27,6 @@ class Table {
   int missed_ = 0;
 };
 
-// "1,234,567", "12.3", "0.45": three digits that count.
-std::string Number(double value);
-
 }  // namespace coppice::bench
 
 #endif  // COPPICE_BENCH_CONTROL_PLANE_TABLE_H_

@@ -1,0 +1,46 @@
+// What every contestant of the trainer's bench trains: the same models, data, order and settings.
+#ifndef COPPICE_BENCH_TRAINER_WORKLOAD_H_
+#define COPPICE_BENCH_TRAINER_WORKLOAD_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "worker/trainer/config.h"
+#include "worker/trainer/model/parameters.h"
+#include "worker/trainer/tasks/dataset.h"
+
+namespace coppice::bench {
+
+struct Configuration {
+  std::string name;  // "d=64, depth 2"
+  int64_t d_model = 0;
+  int64_t heads = 0;
+  int64_t d_ff = 0;
+  int64_t depth = 0;
+  double target = 0;   // seed-steps a second over those of the eager baseline
+  bool small = false;  // cheap enough for the regression guard
+};
+const std::vector<Configuration>& Configurations();
+
+// The paper's settings on the question task with the configuration's model; nothing is reported,
+// probed or checkpointed within any time that is measured.
+trainer::RunConfig RunOf(const Configuration& configuration);
+
+// 20,000 training sentences. Batches are drawn from them, and their lengths do not depend on how
+// many there are.
+absl::StatusOr<trainer::Dataset> MakeData(const trainer::RunConfig& run);
+
+trainer::ModelShape ShapeOf(const trainer::RunConfig& run, const trainer::Dataset& dataset);
+
+// Of the longest sentence that is trained on, SOS included.
+int64_t LongestSequence(const trainer::Dataset& dataset);
+
+// The lengths, SOS included, of each sequence that the seed's first `steps` steps train on.
+std::vector<int64_t> SequenceLengths(const trainer::RunConfig& run, const trainer::Dataset& dataset,
+                                     uint64_t seed, int64_t steps);
+
+}  // namespace coppice::bench
+
+#endif  // COPPICE_BENCH_TRAINER_WORKLOAD_H_
