@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Installs, builds and runs every test: the release build's, all that need no LibTorch again under AddressSanitizer and UBSan, those of code
-# with threads of its own under ThreadSanitizer, then each fuzzer for some seconds.
+# Installs, builds and runs every test: the release build's, those that need no LibTorch again under AddressSanitizer and UBSan, each fuzzer
+# for some seconds, and what has threads of its own and no gRPC under ThreadSanitizer.
 #   deploy/test.sh                 all of that: what continuous integration runs
 #   deploy/test.sh release         the release build's alone
-#   deploy/test.sh sanitizers      what is not the release build's, with every test under ThreadSanitizer
+#   deploy/test.sh sanitizers      what is not the release build's, and nothing left out: every test that needs no LibTorch under either sanitizer
 #   deploy/test.sh [arguments for ctest, e.g. -L parity or -R scheduler]     those tests of the release build
 # COPPICE_FUZZ_SECONDS sets how long each fuzzer runs (15).
 set -euo pipefail
@@ -20,20 +20,19 @@ test_release() {
 
 # Clang's build also holds every lock against its annotations (-Werror=thread-safety).
 test_asan() {
-  tests/sanitizers.sh asan
+  tests/sanitizers.sh asan "$@"
   tests/fuzz/run.sh --seconds "${COPPICE_FUZZ_SECONDS:-15}"
 }
 
-# Where the locks are; no gRPC, whose headers would take most of the time.
-threads="base_files_test base_time_test base_logging_test tsan_control_test core_units_test core_behaviour_test core_durability_test
-  store_contract_test store_open_test security_tokens_test worker_spool_test worker_agent_test worker_agent_faults_test worker_agent_lifecycle_test"
+# gRPC's headers would take most of the time.
+threads="base_files_test base_time_test base_logging_test tsan_control_test core_units_test core_durability_test store_contract_test store_open_test"
 
 deploy/install.sh
 case "${1:-}" in
   "")
     test_release
-    test_asan
-    tests/sanitizers.sh tsan --targets "$(xargs <<<"$threads")"
+    test_asan -E '^simulation_'  # on one thread, and ten times as slow there
+    tests/sanitizers.sh tsan --targets "$threads"
     ;;
   release) test_release ;;
   sanitizers)
