@@ -147,7 +147,8 @@ void Bench::AddLoad(const char* name, uint32_t pack, const LoadResult& result) {
              absl::StrCat(Number(result.server_cpu / jobs * 1e6), " / ",
                           Number(result.client_cpu / jobs * 1e6), " us"));
   Say(absl::StrCat(name, ", packs of ", pack, ": ", result.leases, " leases, ", result.completions,
-                   " completions, ", result.refused, " refused, ", result.failed, " failed; CPU ",
+                   " completions, ", result.refused, " refused, ", result.failed, " failed, ", result.lost,
+                   " leases lost; CPU ",
                    Number(result.server_cpu / result.seconds * 100), " / ",
                    Number(result.client_cpu / result.seconds * 100), " % of a core"));
 }
@@ -223,9 +224,13 @@ absl::Status Bench::Overload() {
   const Memory memory = MemoryOf(process_.pid());
   peak_ = std::max(peak_, memory.peak);
   Say(absl::StrCat("overload: ", during.leases, " leases, ", during.completions, " completions, ",
-                   during.refused, " refused, ", during.failed, " failed"));
+                   during.refused, " refused, ", during.failed, " failed, ", during.lost,
+                   " leases lost; heartbeats ", fleet_->heartbeats_answered(), " answered, ",
+                   fleet_->heartbeats_failed(), " failed, leases of theirs lost ",
+                   fleet_->leases_lost()));
   const LoadResult after = cycles_->ClosedLoop(process_.pid(), kPack, 64, seconds(0.5));
   COPPICE_RETURN_IF_ERROR(process_.CheckAlive());
+  AddLoad("after the overload", kPack, after);
   table_.Add(
       absl::StrCat("overload: offered, times the closed loop"),
       Number(static_cast<double>(during.offered) * kPack / during.seconds / (capacity_ / 2)));
@@ -258,9 +263,11 @@ absl::Status Bench::KillAndRestart() {
   table_.AtMost("kill -9, exec, until the first lease", took, 3, "s");
   Say("restarted");
   const absl::Time check = absl::Now();
-  COPPICE_RETURN_IF_ERROR(CheckNothingLost(options_, client_.get(), acknowledged));
+  COPPICE_ASSIGN_OR_RETURN(const uint64_t ended,
+                           CheckNothingLost(options_, client_.get(), acknowledged));
   table_.Add("acknowledged completions that are SUCCEEDED after it",
              absl::StrCat(Number(static_cast<double>(acknowledged.completed.size())), ", all"));
+  table_.Add("leases that do not stand after it", Number(static_cast<double>(ended)));
   Say(absl::StrCat("checked in ", Number(absl::ToDoubleSeconds(absl::Now() - check)), " s"));
   peak_ = std::max(peak_, MemoryOf(process_.pid()).peak);
   return absl::OkStatus();

@@ -122,6 +122,7 @@ void Cycles::Report(const std::shared_ptr<Job>& job) {
   job->cycle->worker->Report(std::move(report), [this, job](const v1::StreamMetricsResponse& ack) {
     const bool taken = !ack.stale() && ack.error().empty();
     if (taken && WriteCheckpoint(checkpoint_folder_, job->lease).ok()) return Commit(job);
+    if (ack.stale()) return Lose(job);
     {
       absl::MutexLock lock(&mutex_);
       ++result_.failed;
@@ -142,6 +143,7 @@ void Cycles::Commit(const std::shared_ptr<Job>& job) {
       job->cycle->worker->stub(), &Async::CommitCheckpoint, std::move(request), kCallTimeout,
       [this, job](const absl::Status& status, const v1::CommitCheckpointResponse&) {
         if (status.ok()) return Complete(job);
+        if (absl::IsAborted(status)) return Lose(job);
         if (!TryAgain(status, job->backoff, [this, job] { Commit(job); })) EndJob(job);
       });
 }
@@ -156,17 +158,32 @@ void Cycles::Complete(const std::shared_ptr<Job>& job) {
       job->cycle->worker->stub(), &Async::CompleteJob, std::move(request), kCallTimeout,
       [this, job](const absl::Status& status, const v1::CompleteJobResponse&) {
         if (status.ok()) {
-          job->cycle->worker->End(job->lease.lease().job_id());
+          job->cycle->worker->End(job->lease.lease());
           RemoveCheckpoint(checkpoint_folder_, job->lease);
           absl::MutexLock lock(&mutex_);
           ++result_.completions;
           completed_.insert(job->lease.lease().job_id());
           open_leases_.erase(job->lease.lease().job_id());
+        } else if (absl::IsAborted(status)) {
+          return Lose(job);
         } else if (TryAgain(status, job->backoff, [this, job] { Complete(job); })) {
           return;
         }
         EndJob(job);
       });
+}
+
+// The coordinator has ended this lease, as a worker's that it has not heard of in time.
+void Cycles::Lose(const std::shared_ptr<Job>& job) {
+  const v1::LeaseRef& lease = job->lease.lease();
+  job->cycle->worker->End(lease);
+  {
+    absl::MutexLock lock(&mutex_);
+    ++result_.lost;
+    const auto open = open_leases_.find(lease.job_id());
+    if (open != open_leases_.end() && open->second == lease.epoch()) open_leases_.erase(open);
+  }
+  EndJob(job);
 }
 
 void Cycles::EndJob(const std::shared_ptr<Job>& job) {

@@ -23,6 +23,7 @@ struct LoadResult {
   uint64_t offered = 0;      // lease requests that were due
   uint64_t refused = 0;      // answers RESOURCE_EXHAUSTED, all calls
   uint64_t failed = 0;       // any other error
+  uint64_t lost = 0;         // leases that ended before their job's completion
   Latencies lease_latency;   // from when a request was due
   double client_cpu = 0;     // seconds
   double server_cpu = 0;
@@ -67,6 +68,7 @@ class Cycles {
   void Report(const std::shared_ptr<Job>& job);
   void Commit(const std::shared_ptr<Job>& job);
   void Complete(const std::shared_ptr<Job>& job);
+  void Lose(const std::shared_ptr<Job>& job);
   void EndJob(const std::shared_ptr<Job>& job);
   void EndCycle(const std::shared_ptr<Cycle>& cycle);
   // True: another try is on its way.

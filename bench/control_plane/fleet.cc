@@ -35,6 +35,16 @@ SimulatedWorker::SimulatedWorker(std::string name, v1::WorkerService::Stub* stub
       calls_(calls),
       backoff_(kFirstDelay, kLongestDelay) {}
 
+SimulatedWorker::~SimulatedWorker() {
+  CloseStream();
+  Clock::TimerId reopen = 0;
+  {
+    absl::MutexLock lock(&mutex_);
+    reopen = reopen_;
+  }
+  Clock::Real()->Cancel(reopen);
+}
+
 std::string SimulatedWorker::id() const {
   absl::MutexLock lock(&mutex_);
   return id_;
@@ -120,7 +130,7 @@ void SimulatedWorker::OnEnd(uint64_t stream, const absl::Status&) {
   absl::MutexLock lock(&mutex_);
   if (stream != stream_number_ || closed_) return;
   stream_ = nullptr;
-  Clock::Real()->Schedule(backoff_.Next(), [this, stream] {
+  reopen_ = Clock::Real()->Schedule(backoff_.Next(), [this, stream] {
     absl::MutexLock again(&mutex_);
     if (stream == stream_number_ && !closed_) OpenLocked();
   });
@@ -160,9 +170,10 @@ void SimulatedWorker::Begin(const v1::LeaseRef& lease) {
   running_[lease.job_id()] = lease;
 }
 
-void SimulatedWorker::End(uint64_t job) {
+void SimulatedWorker::End(const v1::LeaseRef& lease) {
   absl::MutexLock lock(&mutex_);
-  running_.erase(job);
+  const auto it = running_.find(lease.job_id());
+  if (it != running_.end() && it->second.epoch() == lease.epoch()) running_.erase(it);
 }
 
 std::vector<v1::HeldLease> SimulatedWorker::listed() const {

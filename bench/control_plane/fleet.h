@@ -28,6 +28,8 @@ class SimulatedWorker {
   using Acked = std::function<void(const v1::StreamMetricsResponse&)>;
 
   SimulatedWorker(std::string name, v1::WorkerService::Stub* stub, worker::CallRegistry* calls);
+  // Its calls have ended.
+  ~SimulatedWorker();
 
   const std::string& name() const { return name_; }
   v1::WorkerService::Stub* stub() const { return stub_; }
@@ -47,7 +49,7 @@ class SimulatedWorker {
   void SetStep(uint64_t job, uint32_t step);
   // A job that it takes and finishes: listed in its heartbeats meanwhile.
   void Begin(const v1::LeaseRef& lease);
-  void End(uint64_t job);
+  void End(const v1::LeaseRef& lease);
 
  private:
   struct Unacked {
@@ -68,6 +70,7 @@ class SimulatedWorker {
   absl::flat_hash_map<uint64_t, v1::LeaseRef> running_ ABSL_GUARDED_BY(mutex_);  // by job
   std::shared_ptr<worker::ReportStream> stream_ ABSL_GUARDED_BY(mutex_);
   uint64_t stream_number_ ABSL_GUARDED_BY(mutex_) = 0;
+  Clock::TimerId reopen_ ABSL_GUARDED_BY(mutex_) = 0;
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
   Backoff backoff_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<uint64_t, std::vector<Unacked>> unacked_ ABSL_GUARDED_BY(mutex_);  // by job

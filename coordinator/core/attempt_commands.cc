@@ -36,18 +36,25 @@ bool EndedAs(Transaction& tx, const LeaseRef& lease,
   return false;
 }
 
+// DATA_LOSS where this database lacks what the worker has an acknowledgement of, which is no fault of
+// the job.
 absl::Status CheckComplete(Transaction& tx, const JobRow& job, const GroupSpec& spec,
-                           uint64_t last_sequence) {
+                           const AttemptEnd& end) {
   COPPICE_ASSIGN_OR_RETURN(const AttemptRow attempt, tx.read().GetAttempt(job.id, job.epoch));
   const std::string what = absl::StrCat("job ", job.id, " is not complete: ");
-  if (attempt.last_sequence < last_sequence) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        what, "records are durable up to ", attempt.last_sequence, " of ", last_sequence));
+  const auto lost = [](const std::string& lack) {
+    return absl::DataLossError(absl::StrCat(kReportsMissing, ": ", lack));
+  };
+  if (attempt.last_sequence < end.last_sequence) {
+    return lost(absl::StrCat("records are there up to ", attempt.last_sequence, " of ",
+                             end.last_sequence));
   }
   COPPICE_ASSIGN_OR_RETURN(const auto checkpoints,
                            tx.read().ListCheckpoints(job.id, CheckpointState::kListed));
   if (checkpoints.empty() || checkpoints.front().step != spec.steps) {
-    return absl::FailedPreconditionError(absl::StrCat(what, "no checkpoint at step ", spec.steps));
+    const std::string lack = absl::StrCat("no checkpoint at step ", spec.steps);
+    return end.checkpoint_step == spec.steps ? lost(lack)
+                                             : absl::FailedPreconditionError(what + lack);
   }
   COPPICE_ASSIGN_OR_RETURN(const uint64_t rows, tx.read().CountMetricSteps(job.id, spec.steps));
   const uint64_t expected = ReportSteps(spec, spec.steps);
@@ -68,10 +75,11 @@ absl::Status CompleteJob(Transaction& tx, const AttemptEnd& end) {
   const auto group = tx.memory().catalog.Group(job->group_id);
   if (group == nullptr)
     return absl::InternalError(absl::StrCat("job ", job->id, " is not in the catalog"));
-  COPPICE_RETURN_IF_ERROR(CheckComplete(tx, *job, group->spec, end.last_sequence));
+  COPPICE_RETURN_IF_ERROR(CheckComplete(tx, *job, group->spec, end));
   JobRow after = *job;
   after.step = group->spec.steps;
   after.best_step = group->spec.steps;
+  after.failures = 0;  // there is no further than this
   after.reason.clear();
   return tx.EndAttempt(
       *job, JobTrigger::kComplete, std::move(after),

@@ -336,9 +336,10 @@ struct AttemptEnd {
   std::string worker_id;
   LeaseRef lease;
   uint32_t step = 0;
-  uint64_t last_sequence = 0;  // of a completion
-  std::string kind;            // of a failure
-  std::string message;         // of a failure or a release
+  uint64_t last_sequence = 0;    // of a completion: all that was acknowledged
+  uint32_t checkpoint_step = 0;  // of a completion: likewise; 0: none
+  std::string kind;              // of a failure
+  std::string message;           // of a failure or a release
   std::string log_tail;
   bool lost = false;                 // a release: nobody saved anything
   uint32_t out_of_memory_width = 0;  // a release: of the pack that was too wide; 0: another reason

@@ -163,6 +163,7 @@ absl::StatusOr<core::CheckpointCommit> CheckpointFromProto(
 absl::StatusOr<core::AttemptEnd> EndFromProto(const v1::CompleteJobRequest& request) {
   COPPICE_ASSIGN_OR_RETURN(core::AttemptEnd end, NamedEnd(request));
   end.last_sequence = request.last_sequence();
+  end.checkpoint_step = request.checkpoint_step();
   return end;
 }
 

@@ -64,7 +64,7 @@ class FakeCluster:
 class BookTest(unittest.TestCase):
     def violations(self, trainer_kills=0, disk_was_full=False, **job):
         book = verdict.Book(FakeCluster(**job), 'sweep')
-        book.check_charges(trainer_kills, disk_was_full, 0, False)
+        book.check_charges(trainer_kills, disk_was_full, 0)
         return book.violations
 
     def test_a_job_that_succeeded_once_is_fine(self):

@@ -110,7 +110,7 @@ class Soak:
     def _judge(self, chaos, name):
         """(violations, values that are missing or differ, the book)"""
         book = verdict.Book(self.cluster, name)
-        book.check_charges(chaos.trainer_kills, 'checkpoint-disk-full' in chaos.struck, chaos.damaged_checkpoints, chaos.commits_lost)
+        book.check_charges(chaos.trainer_kills, 'checkpoint-disk-full' in chaos.struck, chaos.damaged_checkpoints)
         differences, lost = verdict.compare(verdict.read_results(self.cluster, name), self.undisturbed)
         violations = chaos.violations + book.violations + differences
         coordinator = self.cluster.coordinator

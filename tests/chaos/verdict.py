@@ -79,13 +79,11 @@ class Book:
                 kind = attempt['message'].split(':')[0]
                 self.charged.setdefault(kind, []).append(f'{name}: {attempt["message"].splitlines()[0]}')
 
-    def check_charges(self, trainer_kills, disk_was_full, checkpoints_damaged, commits_lost):
+    def check_charges(self, trainer_kills, disk_was_full, checkpoints_damaged):
         """A charge is for what a fault did to a trainer, never for a preemption or a lost worker."""
         allowed = {'checkpoint': checkpoints_damaged}
         if disk_was_full:
             allowed['disk'] = 1 << 30
-        if commits_lost:
-            allowed['internal'] = 1 << 30  # reports that do not fit what the coordinator still knows
         unexplained = []
         for kind, messages in self.charged.items():
             if kind == 'crashed':

@@ -271,6 +271,9 @@ void LeaseReporter::OnAnswer(const v1::StreamMetricsResponse& answer) {
 void LeaseReporter::CallFront() {
   if (calling_) return;
   calling_ = true;
+  if (auto* complete = std::get_if<v1::CompleteJobRequest>(&queue_.front())) {
+    complete->set_checkpoint_step(committed_step_);
+  }
   call_ = session_->Call(absl::StrCat(NameOf(queue_.front()), " of ", ToString(key())),
                          CallFor(queue_.front(), environment_->coordinator, config_.upload_root),
                          [this](absl::Status status) { OnAnswered(status); });
@@ -301,6 +304,13 @@ void LeaseReporter::OnAnswered(const absl::Status& status) {
     spdlog::warn("{}: {}", ToString(key()), reason);
     return Advance();
   }
+  if (std::holds_alternative<v1::CompleteJobRequest>(record) && absl::IsDataLoss(status)) {
+    // Acknowledged and gone: the coordinator's disk failed it. The next attempt computes it again.
+    spdlog::error("{}: {}", ToString(key()), reason);
+    DropAll();
+    ended_ = false;
+    return ReleaseLost(status.message());
+  }
   if (std::holds_alternative<v1::FailJobRequest>(record) ||
       std::holds_alternative<v1::ReleaseLeaseRequest>(record)) {
     // There is nothing weaker to say; the lease runs out by itself.
@@ -312,6 +322,7 @@ void LeaseReporter::OnAnswered(const absl::Status& status) {
 
 void LeaseReporter::OnCommitted(const v1::CommitCheckpointRequest& commit) {
   spdlog::debug("{}: checkpoint of step {} is committed", ToString(key()), commit.step());
+  committed_step_ = commit.step();
   if (config_.upload_root.empty()) return;
   const std::string superseded =
       std::exchange(uploaded_, JoinPath(config_.upload_root, commit.path()));

@@ -36,8 +36,8 @@ std::string ToString(const LeaseKey& key);
 // that refuses the spool, reports go on from memory: what a crash then loses lies behind the last
 // commit, and the next attempt computes it again.
 // Failure codes of the coordinator: ABORTED or NOT_FOUND end the lease (`on_lost`);
-// FAILED_PRECONDITION or DATA_LOSS for a commit leaves the checkpoint out; other refusals fail the
-// attempt (`on_refused`).
+// FAILED_PRECONDITION or DATA_LOSS for a commit leaves the checkpoint out; DATA_LOSS for the
+// completion gives the lease back uncharged; other refusals fail the attempt (`on_refused`).
 class LeaseReporter {
  public:
   struct Hooks {
@@ -127,6 +127,7 @@ class LeaseReporter {
   uint32_t step_ = 0;
   double steps_per_second_ = 0;
   uint32_t checkpoint_step_ = 0;
+  uint32_t committed_step_ = 0;  // of the last commit that was acknowledged here
   uint64_t last_sequence_ = 0;
   bool ended_ = false;
   bool finished_ = false;

@@ -167,8 +167,6 @@ TEST_F(ReportsTest, CompletionNeedsEveryRecordRowAndTheLastCheckpoint) {
   EXPECT_TRUE(
       absl::IsFailedPrecondition(Complete(End(worker_, lease_, 100, last))));  // no checkpoint
   ASSERT_EQ(Commit(CommitOf(worker_, lease_, 100)), absl::OkStatus());
-  EXPECT_TRUE(absl::IsFailedPrecondition(
-      Complete(End(worker_, lease_, 100, last + 1))));  // a record is on its way
   EXPECT_EQ(Complete(End(worker_, lease_, 100, last)), absl::OkStatus());
   EXPECT_EQ(Complete(End(worker_, lease_, 100, last)), absl::OkStatus());  // sent again
   const JobDetails details = Details(1);
@@ -177,6 +175,36 @@ TEST_F(ReportsTest, CompletionNeedsEveryRecordRowAndTheLastCheckpoint) {
   EXPECT_EQ(details.attempts[0].outcome, "succeeded");
   EXPECT_GT(details.job.finished_ms, 0);
   EXPECT_TRUE(absl::IsAborted(Complete(End(worker_, {1, lease_.epoch + 1}, 100, last))));
+}
+
+// The worker completes once all is acknowledged. Found as the test above was: the job was charged.
+TEST_F(ReportsTest, ACompletionTellsWhatWasLostFromWhatNeverCame) {
+  const uint64_t last = Report(worker_, lease_, 0, 100);
+  AttemptEnd end = End(worker_, lease_, 100, last + 1);
+  const absl::Status no_record = Complete(end);
+  EXPECT_TRUE(absl::IsDataLoss(no_record)) << no_record;
+  EXPECT_THAT(std::string(no_record.message()), StartsWith(kReportsMissing));
+  end.last_sequence = last;
+  EXPECT_TRUE(absl::IsFailedPrecondition(Complete(end)));
+  end.checkpoint_step = 50;
+  EXPECT_TRUE(absl::IsFailedPrecondition(Complete(end)));
+  end.checkpoint_step = 100;
+  const absl::Status no_checkpoint = Complete(end);
+  EXPECT_TRUE(absl::IsDataLoss(no_checkpoint)) << no_checkpoint;
+  EXPECT_THAT(std::string(no_checkpoint.message()), StartsWith(kReportsMissing));
+  EXPECT_EQ(GetJob(1).state, JobState::kRunning);
+}
+
+// It may have nothing left to do but to say so.
+TEST_F(ReportsTest, SuccessForgivesWhatWasChargedBefore) {
+  Report(worker_, lease_, 0, 100);
+  ASSERT_EQ(Commit(CommitOf(worker_, lease_, 100)), absl::OkStatus());
+  ASSERT_EQ(Fail(End(worker_, lease_, 100), "crashed"), absl::OkStatus());
+  EXPECT_EQ(GetJob(1).failures, 1u);
+  clock_.Advance(FailureBackoff(1));
+  EXPECT_EQ(Complete(End(worker_, TakeOne(worker_), 100)), absl::OkStatus());
+  EXPECT_EQ(GetJob(1).state, JobState::kSucceeded);
+  EXPECT_EQ(GetJob(1).failures, 0u);
 }
 
 TEST_F(ReportsTest, ASkippedRowIsFoundAtTheCheckpoint) {

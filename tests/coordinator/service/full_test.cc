@@ -328,7 +328,7 @@ TEST_F(Full, ASweepGoesFromSubmissionThroughFailureAndResumeToItsEnd) {
   {
     CallContext context;
     EXPECT_EQ(workers_->CompleteJob(&context, complete, &completed).error_code(),
-              grpc::StatusCode::FAILED_PRECONDITION)
+              grpc::StatusCode::DATA_LOSS)
         << "a record is missing";
   }
   complete.set_last_sequence(4);

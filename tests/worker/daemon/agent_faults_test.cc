@@ -228,6 +228,33 @@ TEST_F(AgentFaultsTest, ACompletionThatIsRefusedFailsTheAttempt) {
   EXPECT_THAT(Spools(), IsEmpty());
 }
 
+TEST_F(AgentFaultsTest, ACompletionThatTheCoordinatorsDiskLostGoesBackUncharged) {
+  FakeTrainer& trainer = StartTraining(1);
+  coordinator_.errors["CompleteJob"].push_back(absl::DataLossError("the disk has lost a row"));
+  trainer.Checkpoint(0, 1000);
+  trainer.End("done", 0, 1000);
+  trainer.Exit(0);
+  Settle();
+  EXPECT_THAT(coordinator_.Seen("fail"), IsEmpty());
+  ASSERT_THAT(coordinator_.releases, SizeIs(1));
+  EXPECT_TRUE(coordinator_.releases[0].lost());
+  EXPECT_EQ(coordinator_.releases[0].reason(), "the disk has lost a row");
+  EXPECT_THAT(Spools(), IsEmpty());
+}
+
+TEST_F(AgentFaultsTest, ACompletionNamesTheLastAcknowledgedCheckpoint) {
+  FakeTrainer& trainer = StartTraining(1);
+  trainer.Checkpoint(0, 900);
+  Settle();
+  coordinator_.errors["CommitCheckpoint"].push_back(absl::FailedPreconditionError("a row lacks"));
+  trainer.Checkpoint(0, 1000);
+  trainer.End("done", 0, 1000);
+  trainer.Exit(0);
+  Settle();
+  ASSERT_THAT(coordinator_.completions, SizeIs(1));
+  EXPECT_EQ(coordinator_.completions[0].checkpoint_step(), 900u);
+}
+
 TEST_F(AgentFaultsTest, AfterANewRegistrationReportsGoOverANewStream) {
   FakeTrainer& trainer = StartTraining(1);
   coordinator_.errors["Heartbeat"].push_back(absl::NotFoundError(""));

@@ -126,6 +126,7 @@ class FakeCoordinator : public CoordinatorClient {
   std::vector<v1::HeartbeatRequest> heartbeats;
   std::vector<v1::AcquireLeasesRequest> acquires;
   std::vector<v1::FailJobRequest> failures;
+  std::vector<v1::CompleteJobRequest> completions;
   std::vector<v1::ReleaseLeaseRequest> releases;
   std::vector<v1::RejectCheckpointRequest> rejections;
   std::vector<std::string> uploads;
@@ -238,6 +239,7 @@ class FakeCoordinator : public CoordinatorClient {
   }
   void CompleteJob(const v1::CompleteJobRequest& request,
                    Callback<v1::CompleteJobResponse> callback) override {
+    completions.push_back(request);
     Take("CompleteJob",
          absl::StrCat("complete ", Name(request.lease()), " last ", request.last_sequence()),
          v1::CompleteJobResponse(), callback);
