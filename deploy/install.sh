@@ -5,13 +5,13 @@
 set -euo pipefail
 
 runtime=(
-  libopenblas0-openmp libtorch1.13 libgrpc++1.51 libprotobuf32 libabsl20220623 libsqlite3-0
+  libopenblas0-openmp libtorch1.13 libdnnl2 libgrpc++1.51 libprotobuf32 libabsl20220623 libsqlite3-0
   libssl3 libyaml-cpp0.7 libspdlog1.10 libfmt9 ca-certificates
   gnuplot-nox fonts-liberation  # the figures of `coppice report`
 )
 build=(
   g++ clang libclang-rt-dev llvm cmake ninja-build ccache git pkg-config
-  libtorch-dev libgrpc++-dev libssl-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc libabsl-dev
+  libtorch-dev libdnnl-dev libgrpc++-dev libssl-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc libabsl-dev
   libsqlite3-dev libyaml-cpp-dev libcli11-dev libspdlog-dev nlohmann-json3-dev libxxhash-dev
   librandom123-dev libgtest-dev libgmock-dev libbenchmark-dev python3 python3-numpy
 )

@@ -1,24 +1,23 @@
 // Matrix products of [R, n] activations with [m, n] weights, for one member (2-d) or a stack (3-d,
-// leading K).
+// leading K). Members of a stack are computed one by one, so that a member's sums do not depend on
+// its pack. float32 goes to oneDNN where it was there at build time, which is faster than OpenBLAS
+// at these sizes (docs/performance.md); everything else goes through ATen.
 #ifndef COPPICE_WORKER_TRAINER_MODEL_MATMUL_H_
 #define COPPICE_WORKER_TRAINER_MODEL_MATMUL_H_
 
+#include <string>
+
 #include "ATen/core/Tensor.h"
-#include "ATen/ops/addmm.h"
-#include "ATen/ops/baddbmm.h"
-#include "ATen/ops/bmm.h"
-#include "ATen/ops/mm.h"
 
 namespace coppice::trainer {
 
-inline void Product(const at::Tensor& out, const at::Tensor& a, const at::Tensor& b) {
-  at::Tensor result = out;
-  if (out.dim() == 2) {
-    at::mm_out(result, a, b);
-  } else {
-    at::bmm_out(result, a, b);
-  }
-}
+// out = a · b, or out += a · b. Shapes [R, k], [k, n] and [R, n], or the same with a leading K. `out`
+// must not share memory with the others.
+void Product(const at::Tensor& out, const at::Tensor& a, const at::Tensor& b);
+void AddProduct(const at::Tensor& out, const at::Tensor& a, const at::Tensor& b);
+
+// What computes them, e.g. "oneDNN 2.6.3"; empty: ATen, and so the BLAS behind it.
+std::string ProductLibrary();
 
 // out [R, m] = x [R, n] · wᵀ
 inline void Linear(const at::Tensor& out, const at::Tensor& x, const at::Tensor& w) {
@@ -32,12 +31,7 @@ inline void LinearInputGrad(const at::Tensor& dx, const at::Tensor& dy, const at
 
 // dx += dy · w
 inline void AddLinearInputGrad(const at::Tensor& dx, const at::Tensor& dy, const at::Tensor& w) {
-  at::Tensor result = dx;
-  if (dx.dim() == 2) {
-    at::addmm_out(result, dx, dy, w);
-  } else {
-    at::baddbmm_out(result, dx, dy, w);
-  }
+  AddProduct(dx, dy, w);
 }
 
 // dw [m, n] = dyᵀ · x

@@ -6,6 +6,7 @@
 #include <climits>
 #include <csignal>
 #include <cstdlib>
+#include <utility>
 
 #include "ATen/Context.h"
 #include "ATen/Parallel.h"
@@ -15,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "torch/version.h"
+#include "worker/trainer/model/matmul.h"
 
 namespace coppice::trainer {
 namespace {
@@ -68,6 +70,7 @@ absl::StatusOr<std::string> SelectDevice(absl::string_view device) {
 }
 
 BlasInfo DetectBlas() {
+  if (std::string library = ProductLibrary(); !library.empty()) return {std::move(library), false};
   void* symbol = dlsym(RTLD_DEFAULT, "sgemm_");
   Dl_info info = {};
   if (symbol == nullptr || dladdr(symbol, &info) == 0 || info.dli_fname == nullptr) {

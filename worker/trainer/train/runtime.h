@@ -28,8 +28,8 @@ void PrepareComputeThread();
 // has none.
 absl::StatusOr<std::string> SelectDevice(absl::string_view device);
 
-// The BLAS that matrix products really go to, e.g. "openblas (libblas.so.3)". `reference` is true
-// for the unoptimized one, under which training is 25 to 45 times slower.
+// The library that matrix products really go to, e.g. "oneDNN 2.6.3" or "openblas (libblas.so.3)".
+// `reference` is true for the unoptimized BLAS, under which training is 25 to 45 times slower.
 struct BlasInfo {
   std::string name;
   bool reference = false;
