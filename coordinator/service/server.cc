@@ -38,6 +38,15 @@ constexpr int kHandshakeTimeoutMs = 20'000;
 constexpr int kIdleConnectionMs = 15 * 60'000;
 // Pings closer together than a client of ours sends them, in a row without data in between.
 constexpr int kMaxPingStrikes = 50;
+// When a silent peer is asked whether it is still there; data that is not confirmed ends a connection
+// much sooner. Not shorter: gRPC counts this time from when it last looked at the clock, which in the
+// middle of accepting thousands of connections, or after the process stood still, is long ago. A
+// connection whose time is up while it is being made is worked on by two threads at once, and the
+// process dies (tests/chaos/connection_storm.py).
+constexpr int kKeepaliveMs = 10 * 60'000;
+constexpr int kKeepaliveTimeoutMs = 10'000;
+// What a stream may send before it is read.
+constexpr int kStreamWindowBytes = 512 << 10;
 
 // gRPC's own log speaks of file descriptors; what matters of it comes back as a status.
 void LogFromGrpc(gpr_log_func_args* args) {
@@ -60,12 +69,15 @@ void Configure(grpc::ServerBuilder* builder) {
   builder->SetResourceQuota(grpc::ResourceQuota("coppice").Resize(kTransportBytes));
   // Two coordinators on one port would share its connections at random.
   builder->AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-  // Clients ping every 20 s, also between calls; the server finds dead ones the same way.
+  // Clients ping every 20 s, also between calls.
   builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   builder->AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 5000);
   builder->AddChannelArgument(GRPC_ARG_HTTP2_MAX_PING_STRIKES, kMaxPingStrikes);
-  builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 20000);
-  builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10000);
+  builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
+  builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
+  rpc::FixWindows(kStreamWindowBytes, [&](const char* name, int value) {
+    builder->AddChannelArgument(name, value);
+  });
   builder->AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kMaxMetadataBytes);
   builder->AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, kHandshakeTimeoutMs);
   builder->AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, kIdleConnectionMs);
