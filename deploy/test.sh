@@ -25,7 +25,7 @@ test_asan() {
 }
 
 # gRPC's headers would take most of the time.
-threads="base_files_test base_time_test base_logging_test tsan_control_test core_units_test core_durability_test store_contract_test store_open_test"
+threads="base_files_test base_time_test base_logging_test tsan_control_test core_units_test core_durability_test service_acceptor_test store_contract_test store_open_test"
 
 deploy/install.sh
 case "${1:-}" in

@@ -2,12 +2,14 @@
 
 #include <netdb.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
 #include <memory>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
@@ -38,21 +40,58 @@ absl::Status BindError(int error, const ListenAddress& address) {
   }
 }
 
-absl::Status TryBind(const addrinfo& info, const ListenAddress& address) {
-  const int fd = ::socket(info.ai_family, info.ai_socktype | SOCK_CLOEXEC, info.ai_protocol);
-  if (fd < 0) {
+constexpr int kBacklog = 4096;  // the kernel takes the smaller of it and net.core.somaxconn
+
+// Accepted connections inherit these.
+void SetOptions(int fd, int family, absl::Duration silence) {
+  const auto set = [fd](int level, int name, int value) {
+    ::setsockopt(fd, level, name, &value, sizeof(value));
+  };
+  // A connection that lingers from an earlier coordinator is no obstacle, a listener is.
+  set(SOL_SOCKET, SO_REUSEADDR, 1);
+  set(IPPROTO_TCP, TCP_NODELAY, 1);
+  set(IPPROTO_TCP, TCP_USER_TIMEOUT, static_cast<int>(absl::ToInt64Milliseconds(silence)));
+  if (family == AF_INET6) set(IPPROTO_IPV6, IPV6_V6ONLY, 0);
+}
+
+// The port that a socket is bound to.
+int PortOf(int fd) {
+  sockaddr_storage storage = {};
+  socklen_t length = sizeof(storage);
+  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &length) != 0) return 0;
+  return ntohs(storage.ss_family == AF_INET6 ? reinterpret_cast<sockaddr_in6&>(storage).sin6_port
+                                             : reinterpret_cast<sockaddr_in&>(storage).sin_port);
+}
+
+void SetPort(sockaddr* address, int port) {
+  const auto network = htons(static_cast<uint16_t>(port));
+  if (address->sa_family == AF_INET6) {
+    reinterpret_cast<sockaddr_in6*>(address)->sin6_port = network;
+  } else {
+    reinterpret_cast<sockaddr_in*>(address)->sin_port = network;
+  }
+}
+
+absl::Status ListenOn(const addrinfo& info, const ListenAddress& address, absl::Duration silence,
+                      ListeningSockets* out) {
+  Socket socket(
+      ::socket(info.ai_family, info.ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, info.ai_protocol));
+  if (socket.fd() < 0) {
     // A host name may stand for an IPv6 address on a machine without IPv6.
     if (errno == EAFNOSUPPORT) return absl::OkStatus();
     return BindError(errno, address);
   }
-  const int on = 1;
-  // As gRPC does: a connection that lingers from an earlier coordinator is no obstacle, a listener
-  // is.
-  ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-  const int bound = ::bind(fd, info.ai_addr, info.ai_addrlen);
-  const int error = errno;
-  ::close(fd);
-  return bound == 0 ? absl::OkStatus() : BindError(error, address);
+  SetOptions(socket.fd(), info.ai_family, silence);
+  if (out->port != 0) SetPort(info.ai_addr, out->port);
+  if (::bind(socket.fd(), info.ai_addr, info.ai_addrlen) != 0 ||
+      ::listen(socket.fd(), kBacklog) != 0) {
+    // [::] has taken 0.0.0.0 along where one name stands for both.
+    if (errno == EADDRINUSE && address.port == 0 && !out->all.empty()) return absl::OkStatus();
+    return BindError(errno, address);
+  }
+  if (out->port == 0) out->port = PortOf(socket.fd());
+  out->all.push_back(std::move(socket));
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -79,8 +118,7 @@ absl::StatusOr<ListenAddress> ParseListenAddress(const std::string& address) {
   return out;
 }
 
-absl::Status CheckCanListen(const ListenAddress& address) {
-  if (address.host.empty()) return absl::OkStatus();
+absl::StatusOr<ListeningSockets> Listen(const ListenAddress& address, absl::Duration silence) {
   std::string host = address.host;
   if (absl::StartsWith(host, "[")) host = host.substr(1, host.size() - 2);
   addrinfo hints = {};
@@ -95,10 +133,13 @@ absl::Status CheckCanListen(const ListenAddress& address) {
                      "; give an address or name of this machine with --listen HOST:PORT"));
   }
   const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owned(found, ::freeaddrinfo);
+  ListeningSockets out;
+  out.port = address.port;
   for (const addrinfo* one = found; one != nullptr; one = one->ai_next) {
-    COPPICE_RETURN_IF_ERROR(TryBind(*one, address));
+    COPPICE_RETURN_IF_ERROR(ListenOn(*one, address, silence, &out));
   }
-  return absl::OkStatus();
+  if (out.all.empty()) return BindError(EADDRNOTAVAIL, address);
+  return out;
 }
 
 }  // namespace coppice::service

@@ -1,10 +1,15 @@
 #ifndef COPPICE_COORDINATOR_SERVICE_LISTEN_ADDRESS_H_
 #define COPPICE_COORDINATOR_SERVICE_LISTEN_ADDRESS_H_
 
+#include <unistd.h>
+
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 
 namespace coppice::service {
 
@@ -16,10 +21,33 @@ struct ListenAddress {
 // INVALID_ARGUMENT with an example for anything but HOST:PORT, [V6]:PORT and unix:/path.
 absl::StatusOr<ListenAddress> ParseListenAddress(const std::string& address);
 
-// Tries to bind, so that a refusal can say why and what to do: ALREADY_EXISTS (in use),
-// PERMISSION_DENIED, UNAVAILABLE (no such address here), INVALID_ARGUMENT (unknown host name).
-// Every address that the host name stands for must be free.
-absl::Status CheckCanListen(const ListenAddress& address);
+// A descriptor that is closed with its owner.
+class Socket {
+ public:
+  explicit Socket(int fd) : fd_(fd) {}
+  Socket(Socket&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  Socket& operator=(Socket&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
+  ~Socket() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  int fd() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+struct ListeningSockets {
+  std::vector<Socket> all;  // one for each address of the host name; non-blocking
+  int port = 0;             // the same for all
+};
+
+// Listens on HOST:PORT. Connections whose peer confirms no data for `silence` end. ALREADY_EXISTS (in
+// use), PERMISSION_DENIED, UNAVAILABLE (no such address here), INVALID_ARGUMENT (unknown host name);
+// each says what to do. Every address that the host name stands for must be free.
+absl::StatusOr<ListeningSockets> Listen(const ListenAddress& address, absl::Duration silence);
 
 }  // namespace coppice::service
 

@@ -7,12 +7,14 @@
 #include <spdlog/spdlog.h>
 
 #include <mutex>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
 #include "common/rpc/channel.h"
+#include "coordinator/service/acceptor.h"
 #include "coordinator/service/authenticator.h"
 #include "coordinator/service/checkpoint_files.h"
 #include "coordinator/service/listen_address.h"
@@ -67,8 +69,6 @@ void Configure(grpc::ServerBuilder* builder) {
   builder->SetMaxSendMessageSize(rpc::kMaxMessageBytes);
   builder->AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxCallsPerConnection);
   builder->SetResourceQuota(grpc::ResourceQuota("coppice").Resize(kTransportBytes));
-  // Two coordinators on one port would share its connections at random.
-  builder->AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   // Clients ping every 20 s, also between calls.
   builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   builder->AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 5000);
@@ -127,7 +127,9 @@ struct Server::Parts {
   WorkerServiceImpl workers;
   std::string address;
   security::TokenRegistry* tokens = nullptr;
-  std::unique_ptr<grpc::Server> server;  // last: it stops before what it serves
+  std::unique_ptr<grpc::Server> server;  // it stops before what it serves
+  std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> connections;  // null: unix:
+  std::unique_ptr<Acceptor> acceptor;  // last: nothing is handed to a server that has gone
 };
 
 absl::Status Server::CheckAddress(const std::string& listen, bool insecure,
@@ -154,23 +156,39 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(core::Coordinator* core, C
                                                       const ServerOptions& options) {
   COPPICE_RETURN_IF_ERROR(CheckAddress(options.listen, options.insecure, options.security));
   COPPICE_ASSIGN_OR_RETURN(const ListenAddress listen, ParseListenAddress(options.listen));
-  COPPICE_RETURN_IF_ERROR(CheckCanListen(listen));
+  std::optional<ListeningSockets> sockets;
+  if (!listen.host.empty()) {
+    COPPICE_ASSIGN_OR_RETURN(sockets, Listen(listen, absl::Milliseconds(kKeepaliveTimeoutMs)));
+  }
   EnablePluginsOnce();
   auto parts = std::make_unique<Parts>(core, clock, options);
   grpc::ServerBuilder builder;
   Configure(&builder);
-  int port = 0;
-  builder.AddListeningPort(options.listen, Credentials(options, clock), &port);
+  int bound = 1;
+  if (sockets.has_value()) {
+    parts->connections = builder.experimental().AddExternalConnectionAcceptor(
+        grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD,
+        Credentials(options, clock));
+  } else {
+    builder.AddListeningPort(options.listen, Credentials(options, clock), &bound);
+  }
   builder.RegisterService(&parts->sweeps);
   builder.RegisterService(&parts->workers);
   parts->server = builder.BuildAndStart();
-  if (parts->server == nullptr || port == 0) {
-    // Taken in the instant since the check, or a reason that only the transport knows.
-    COPPICE_RETURN_IF_ERROR(CheckCanListen(listen));
+  if (parts->server == nullptr || bound == 0) {
     return absl::UnavailableError(absl::StrCat("cannot listen on ", options.listen,
                                                "; choose another address with --listen HOST:PORT"));
   }
-  parts->address = listen.host.empty() ? options.listen : absl::StrCat(listen.host, ":", port);
+  parts->address = options.listen;
+  if (sockets.has_value()) {
+    parts->address = absl::StrCat(listen.host, ":", sockets->port);
+    parts->acceptor = std::make_unique<Acceptor>(
+        *std::move(sockets), [connections = parts->connections.get()](int fd) {
+          grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
+          connection.fd = fd;
+          connections->HandleNewConnection(&connection);
+        });
+  }
   parts->tokens = options.security.tokens;
   if (parts->tokens != nullptr) {
     // Whose stream it is does not matter: the others come back with their tokens.
@@ -197,6 +215,7 @@ void Server::CloseStreams() {
 }
 
 void Server::Shutdown(absl::Duration grace) {
+  if (parts_->acceptor != nullptr) parts_->acceptor->Stop();
   parts_->server->Shutdown(absl::ToChronoTime(parts_->clock->Now() + grace));
   parts_->server->Wait();
   parts_->io.Shutdown();

@@ -90,11 +90,11 @@ def main():
         print(f'round {number}: alive after {made.value} connections', flush=True)
     for client in clients:
         client.terminate()
-    status = subprocess.run([os.path.join(options.bin, 'coppice'), '--coordinator', '%s:%d' % address, 'status'], timeout=60, check=False)
+    status = subprocess.run([os.path.join(options.bin, 'coppice'), '--coordinator', '%s:%d' % address, 'workers'], timeout=60, check=False)
     daemon.process.terminate()
     ended = daemon.process.wait(timeout=60)
     if status.returncode != 0 or ended != 0:
-        sys.exit(f'coppice status ended with {status.returncode}, the coordinator with {ended}')
+        sys.exit(f'coppice workers ended with {status.returncode}, the coordinator with {ended}')
     print('the coordinator answers, and ended in order')
 
 

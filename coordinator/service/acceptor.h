@@ -1,0 +1,52 @@
+#ifndef COPPICE_COORDINATOR_SERVICE_ACCEPTOR_H_
+#define COPPICE_COORDINATOR_SERVICE_ACCEPTOR_H_
+
+#include <functional>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "coordinator/service/listen_address.h"
+
+namespace coppice::service {
+
+// Purpose: takes connections from listening sockets, one at a time, on a thread of its own, and hands
+// each over. gRPC could do that itself, but 1.51 stops listening for good when the process has once
+// run out of file descriptors, and looks at the clock once for as many connections as happen to wait.
+// Here a connection that would leave too few descriptors for files is closed at once (the log says so,
+// at most once a minute), and where there are none at all the others wait in the kernel's queue. Owner:
+// Server. Nothing is handed over any more once Stop has returned.
+class Acceptor {
+ public:
+  // Takes ownership of the descriptor: non-blocking, connected.
+  using Handler = std::function<void(int fd)>;
+
+  // `most`: descriptors with higher numbers are not for connections; 0: by the process's limit.
+  Acceptor(ListeningSockets sockets, Handler handler, int most = 0);
+  ~Acceptor();
+  Acceptor(const Acceptor&) = delete;
+  Acceptor& operator=(const Acceptor&) = delete;
+
+  // Closes the listening sockets. Idempotent.
+  void Stop();
+
+ private:
+  void Run();
+  // Accepts what waits, at most so many that the other sockets get their turn. False: there are no
+  // descriptors left.
+  bool AcceptFrom(int listening);
+  void Complain(const char* why);
+
+  ListeningSockets sockets_;
+  const Handler handler_;
+  const int most_;
+  Socket stop_;  // an eventfd
+  std::thread thread_;
+  // Of the thread.
+  absl::Time complained_ = absl::InfinitePast();
+};
+
+}  // namespace coppice::service
+
+#endif  // COPPICE_COORDINATOR_SERVICE_ACCEPTOR_H_
