@@ -77,8 +77,9 @@ absl::Status Grant(Transaction& tx, const Scheduler::Pick& pick, const Waiter& w
   return absl::OkStatus();
 }
 
-Command GrantCommand(Waiter waiter, Scheduler::Pick pick) {
+Command GrantCommand(Waiter waiter, Scheduler::Pick pick, bool unmeasured) {
   auto grant = std::make_shared<LeaseGrant>();
+  grant->unmeasured = unmeasured;
   auto shared = std::make_shared<Waiter>(std::move(waiter));
   Command command;
   command.run = [shared, grant, pick = std::move(pick)](Transaction& tx) {
@@ -102,9 +103,8 @@ absl::Status CheckMayWait(const Transaction& tx, const WorkerEntry& worker,
   const std::string& name = worker.row.info.name;
   if (waiters.Has(name, request.request_id)) return absl::OkStatus();
   if (waiters.CountOf(name) >= 2 * std::max(1u, worker.row.info.slots)) {
-    return absl::ResourceExhaustedError(absl::StrCat("worker ", name, " has ",
-                                                     waiters.CountOf(name),
-                                                     " requests waiting for work already"));
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "worker ", name, " has ", waiters.CountOf(name), " requests waiting for work already"));
   }
   if (waiters.size() >= tx.memory().options.max_waiting_requests) {
     return absl::ResourceExhaustedError(
@@ -138,6 +138,8 @@ absl::StatusOr<std::optional<LeaseGrant>> BeginAcquire(Transaction& tx,
     COPPICE_ASSIGN_OR_RETURN(std::optional<Checkpoint> resume, CurrentCheckpoint(tx, job.id));
     grant.run_json = group->spec.run_json;
     grant.leases.push_back(MakeLease(job, *group, std::move(resume)));
+    grant.unmeasured = request.measures && attempts.size() == 1 &&
+                       !tx.memory().health.KnowsWidth(worker->row.info.name, job.group_id);
   }
   if (grant.leases.empty()) {
     COPPICE_RETURN_IF_ERROR(CheckMayWait(tx, *worker, request));
@@ -157,6 +159,22 @@ bool AnyTrusted(const Memory& memory, absl::Duration now) {
     }
   }
   return false;
+}
+
+// How many jobs of the group the request gets at most, and whether that is one for want of a told
+// width. Who measures wants packs for their speed: it takes no more than its share of what is left,
+// so that few jobs do not end up in one pack while other slots stand idle.
+struct Width {
+  uint32_t jobs = 1;
+  bool unmeasured = false;
+};
+Width WidthOf(const Memory& memory, const AcquireRequest& request, const std::string& worker,
+              GroupId group, size_t left) {
+  if (request.measures && !memory.health.KnowsWidth(worker, group)) return {1, true};
+  const uint32_t width = memory.health.WidthFor(worker, group, request.pack_width);
+  if (!request.measures) return {width, false};
+  const size_t share = (left + memory.waiters.size() - 1) / memory.waiters.size();
+  return {static_cast<uint32_t>(std::clamp<size_t>(share, 1, width)), false};
 }
 
 }  // namespace
@@ -189,11 +207,14 @@ std::vector<Command> PlanGrants(Memory& memory, absl::Duration now, size_t& jobs
       reply([done = waiters.Take(it).done] { done(LeaseGrant()); });
       continue;
     }
-    const uint32_t width = memory.health.WidthFor(name, pick->group_id, it->request.pack_width);
-    if (pick->jobs.size() > width) pick->jobs.resize(width);
+    const size_t ready = memory.scheduler.ready();
+    const Width width =
+        WidthOf(memory, it->request, name, pick->group_id, ready - std::min(ready, taken.size()));
+    const bool unmeasured = width.unmeasured && pick->jobs.size() > 1;
+    if (pick->jobs.size() > width.jobs) pick->jobs.resize(width.jobs);
     taken.insert(pick->jobs.begin(), pick->jobs.end());
     jobs_left -= std::min(jobs_left, pick->jobs.size());
-    commands.push_back(GrantCommand(waiters.Take(it), *std::move(pick)));
+    commands.push_back(GrantCommand(waiters.Take(it), *std::move(pick), unmeasured));
   }
   return commands;
 }
