@@ -161,20 +161,23 @@ bool AnyTrusted(const Memory& memory, absl::Duration now) {
   return false;
 }
 
-// How many jobs of the group the request gets at most, and whether that is one for want of a told
-// width. Who measures wants packs for their speed: it takes no more than its share of what is left,
-// so that few jobs do not end up in one pack while other slots stand idle.
-struct Width {
-  uint32_t jobs = 1;
-  bool unmeasured = false;
-};
-Width WidthOf(const Memory& memory, const AcquireRequest& request, const std::string& worker,
-              GroupId group, size_t left) {
-  if (request.measures && !memory.health.KnowsWidth(worker, group)) return {1, true};
-  const uint32_t width = memory.health.WidthFor(worker, group, request.pack_width);
-  if (!request.measures) return {width, false};
+// The worker has still to say how many jobs of the group it wants at a time.
+bool Unmeasured(const Memory& memory, const AcquireRequest& request, const std::string& worker,
+                GroupId group) {
+  return request.measures && !memory.health.KnowsWidth(worker, group);
+}
+
+// How many jobs of the group the request is to be offered. Who measures wants packs for their
+// speed: it takes no more than its share of the `left` ones, so that few jobs do not end up in one
+// pack while other slots stand idle.
+size_t WidthOf(const Memory& memory, const AcquireRequest& request, const std::string& worker,
+               GroupId group, size_t left) {
+  // One to measure with, and whether there is another to make a pack with.
+  if (Unmeasured(memory, request, worker, group)) return 2;
+  const size_t width = memory.health.WidthFor(worker, group, request.pack_width);
+  if (!request.measures) return width;
   const size_t share = (left + memory.waiters.size() - 1) / memory.waiters.size();
-  return {static_cast<uint32_t>(std::clamp<size_t>(share, 1, width)), false};
+  return std::clamp<size_t>(share, 1, width);
 }
 
 }  // namespace
@@ -200,18 +203,19 @@ std::vector<Command> PlanGrants(Memory& memory, absl::Duration now, size_t& jobs
       ++it;
       continue;
     }
-    auto pick =
-        memory.scheduler.Choose(it->request.pack_width, taken, memory.grants + commands.size());
+    const size_t ready = memory.scheduler.ready();
+    const size_t left = ready - std::min(ready, taken.size());
+    auto pick = memory.scheduler.Choose(
+        [&](GroupId group) { return WidthOf(memory, it->request, name, group, left); }, taken,
+        memory.grants + commands.size());
     if (!pick.has_value()) break;  // what one cannot have, none can
     if (it->cancelled && it->cancelled()) {
       reply([done = waiters.Take(it).done] { done(LeaseGrant()); });
       continue;
     }
-    const size_t ready = memory.scheduler.ready();
-    const Width width =
-        WidthOf(memory, it->request, name, pick->group_id, ready - std::min(ready, taken.size()));
-    const bool unmeasured = width.unmeasured && pick->jobs.size() > 1;
-    if (pick->jobs.size() > width.jobs) pick->jobs.resize(width.jobs);
+    const bool unmeasured =
+        pick->jobs.size() > 1 && Unmeasured(memory, it->request, name, pick->group_id);
+    if (unmeasured) pick->jobs.resize(1);
     taken.insert(pick->jobs.begin(), pick->jobs.end());
     jobs_left -= std::min(jobs_left, pick->jobs.size());
     commands.push_back(GrantCommand(waiters.Take(it), *std::move(pick), unmeasured));

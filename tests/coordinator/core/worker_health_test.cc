@@ -303,6 +303,27 @@ TEST_F(MeasuringWorkersTest, OfAnUnknownGroupItGetsOneJobAndAfterItsWordAPack) {
   EXPECT_THAT(AskMeasuring(Register("x"), "r3")->leases, SizeIs(1));
 }
 
+TEST_F(MeasuringWorkersTest, StartedJobsThatFillItsPackComeBeforeManyNewOnes) {
+  SubmitSmall(8);
+  const std::string before = Register("before");
+  const auto started = Acquire(before, 2, "r0");
+  for (const Lease& lease : started->leases) {
+    Report(before, lease.ref, 0, 20);
+    ASSERT_EQ(Commit(CommitOf(before, lease.ref, 20)), absl::OkStatus());
+    ASSERT_EQ(Release(End(before, lease.ref, 20)), absl::OkStatus());
+  }
+  const std::string worker = Register("w");
+  const auto first = AskMeasuring(worker, "r1");
+  ASSERT_THAT(first->leases, SizeIs(1));
+  ASSERT_EQ(Release(Tell(worker, first->leases[0], 2)), absl::OkStatus());
+  const auto pack = AskMeasuring(worker, "r2");
+  ASSERT_THAT(pack->leases, SizeIs(2));
+  for (const Lease& lease : pack->leases) {
+    ASSERT_TRUE(lease.resume.has_value());
+    EXPECT_EQ(lease.resume->step, 20u);
+  }
+}
+
 TEST_F(MeasuringWorkersTest, TheLastJobOfAGroupNeedsNoMeasurement) {
   SubmitSmall(1);
   const auto grant = AskMeasuring(Register("w"), "r1");
