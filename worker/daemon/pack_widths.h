@@ -24,7 +24,7 @@ struct PackWidthsConfig {
   uint32_t threads = 1;  // of each trainer
   std::string device = "auto";
   uint32_t widest = 32;
-  std::string machine;    // what the cache tells machines apart by
+  std::string machine;    // what the cache tells devices apart by
   std::string runs_dir;   // the spec of what is measured; absolute, as is the next
   std::string cache_dir;  // what was measured
   // For the trainer to measure in, once it has data.

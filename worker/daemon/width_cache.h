@@ -16,7 +16,7 @@ namespace coppice::worker {
 // Everything that a measurement depends on.
 struct WidthKey {
   std::string trainer;  // which build of the program: TrainerIdentity
-  std::string machine;  // its processor and GPUs
+  std::string machine;  // the device that was asked for, the processor and the GPUs there are
   uint32_t threads = 1;
   uint32_t widest = 1;
   std::string kind;  // of run: KindOf

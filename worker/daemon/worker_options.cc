@@ -89,7 +89,7 @@ void MeasureWidths(const WorkerOptions& options, const std::string& state, Agent
   measure.threads = config->pack.threads;
   measure.device = options.device;
   measure.widest = config->pack_width;
-  measure.machine = machine.name;
+  measure.machine = absl::StrCat(options.device, " on ", machine.name);
   measure.runs_dir = config->pack.runs_dir;
   measure.cache_dir = JoinPath(state, kWidthsFolder);
   config->measure = std::move(measure);

@@ -73,6 +73,7 @@ TEST(WorkerOptionsTest, WhereOneJobAtATimeIsTheOnlyChoiceNothingIsMeasured) {
   ASSERT_TRUE(several.measure.has_value());
   EXPECT_EQ(several.measure->widest, 4u);
   EXPECT_EQ(several.measure->threads, 4u);
+  EXPECT_THAT(several.measure->machine, HasSubstr("cpu on "));
   EXPECT_THAT(several.measure->cache_dir, HasSubstr(state + "/widths"));
   options.pack = 9;
   EXPECT_EQ(prepare().pack_width, 9u);
