@@ -199,10 +199,9 @@ absl::StatusOr<std::optional<MeasureCommand>> ParseMeasureCommand(int argc,
   double seconds = absl::ToDoubleSeconds(command.limit);
   CLI::App app(
       "Trains packs of 1, 2, 4 and so on seeds of a run for a moment each and says how fast they "
-      "were\n"
-      "and what memory they took, one JSON object a line. Writes no file. On a CPU no pack has "
-      "more\n"
-      "seeds than --threads.",
+      "were\nand what memory they took, one JSON object a line. Writes no file. On a CPU no pack "
+      "has "
+      "more\nseeds than --threads.",
       "coppice-trainer measure");
   RunFlags run(&app);
   app.add_option("--max-width", command.max_width, "the widest pack (32)")

@@ -20,12 +20,14 @@ using nlohmann::json;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-TEST(CandidateWidthsTest, DoublesUpToTheWidestAndOnACpuToItsThreads) {
+TEST(CandidateWidthsTest, DoublesUpToTheWidestAndOnACpuHalvesFromItsThreads) {
   EXPECT_THAT(CandidateWidths(32, 1, "cuda"), ElementsAre(1, 2, 4, 8, 16, 32));
   EXPECT_THAT(CandidateWidths(10, 1, "cuda"), ElementsAre(1, 2, 4, 8, 10));
-  EXPECT_THAT(CandidateWidths(32, 6, "cpu"), ElementsAre(1, 2, 4, 6));
+  EXPECT_THAT(CandidateWidths(32, 6, "cpu"), ElementsAre(1, 6, 3));
+  EXPECT_THAT(CandidateWidths(4, 16, "cpu"), ElementsAre(1, 4, 2));
   EXPECT_THAT(CandidateWidths(32, 1, "cpu"), ElementsAre(1));
   EXPECT_THAT(CandidateWidths(1, 8, "cpu"), ElementsAre(1));
+  EXPECT_THAT(CandidateWidths(1, 8, "cuda"), ElementsAre(1));
 }
 
 TEST(MeasuredRunTest, TrainsTheSameModelAndNeverEndsReportsOrSaves) {

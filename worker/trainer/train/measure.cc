@@ -151,7 +151,7 @@ class Meter {
 
   absl::Status Run() {
     const absl::Duration begin = clock_.Monotonic();
-    COPPICE_ASSIGN_OR_RETURN(const std::vector<int64_t> measured, WidenWhileItGains());
+    COPPICE_ASSIGN_OR_RETURN(const std::vector<int64_t> measured, FirstLook());
     // What else the machine does makes a measurement slower, never faster.
     if (measured.size() < 2 || clock_.Monotonic() - begin > options_.limit / 2) {
       return absl::OkStatus();
@@ -167,18 +167,32 @@ class Meter {
     return stop_.load(std::memory_order_relaxed) || clock_.Monotonic() >= deadline_;
   }
 
-  absl::StatusOr<std::vector<int64_t>> WidenWhileItGains() {
+  // Those that gave a result.
+  absl::StatusOr<std::vector<int64_t>> FirstLook() {
+    const std::vector<int64_t>& widths = options_.widths;
+    const bool widening = std::is_sorted(widths.begin(), widths.end());
+    const int64_t widest = *std::max_element(widths.begin(), widths.end());
     std::vector<int64_t> measured;
+    int64_t too_wide = widest + 1;
     int flat = 0;
     double best = 0;
-    for (const int64_t width : options_.widths) {
-      if (Over() || !Fits(width)) break;
-      COPPICE_ASSIGN_OR_RETURN(const double rate, Measure(width));
-      if (rate == 0) break;
+    for (const int64_t width : widths) {
+      if (Over()) break;
+      if (width >= too_wide) continue;
+      double rate = 0;
+      if (Fits(width)) {
+        COPPICE_ASSIGN_OR_RETURN(rate, Measure(width));
+      }
+      if (rate == 0) {
+        too_wide = width;
+        continue;
+      }
       measured.push_back(width);
-      if (rate < kClearlyWorse * best) break;
+      // With more members than cores are free the widest one may be slow where narrower ones are
+      // not.
+      if (rate < kClearlyWorse * best && (widening || width < widest)) break;
       flat = rate < kGain * best ? flat + 1 : 0;
-      if (flat == 2) break;
+      if (widening && flat == 2) break;
       best = std::max(best, rate);
     }
     return measured;
@@ -268,10 +282,13 @@ class Meter {
 }  // namespace
 
 std::vector<int64_t> CandidateWidths(int64_t widest, int64_t threads, absl::string_view device) {
-  if (device == "cpu") widest = std::min(widest, threads);
-  std::vector<int64_t> widths;
-  for (int64_t width = 1; width < widest; width *= 2) widths.push_back(width);
-  widths.push_back(widest);
+  std::vector<int64_t> widths = {1};
+  if (device == "cpu") {
+    for (int64_t width = std::min(widest, threads); width > 1; width /= 2) widths.push_back(width);
+    return widths;
+  }
+  for (int64_t width = 2; width < widest; width *= 2) widths.push_back(width);
+  if (widest > 1) widths.push_back(widest);
   return widths;
 }
 

@@ -17,8 +17,10 @@
 
 namespace coppice::trainer {
 
-// 1, 2, 4 and so on up to `widest`, which comes last. On a CPU a thread trains one member at a
-// time, so a pack wider than the threads only waits for them: none is tried.
+// In the order in which they are measured. On a GPU 1, 2, 4 and so on up to `widest`: a step is
+// short and how far packs go on gaining is open. On a CPU 1, then as many as there are threads,
+// then half of that and so on: a thread trains one member at a time, so that a wider pack only
+// waits for them and the widest is most likely best, while a step may be too long for many looks.
 std::vector<int64_t> CandidateWidths(int64_t widest, int64_t threads, absl::string_view device);
 
 // The run as it is measured: the same model on batches of the same lengths with the same buffers,
@@ -33,11 +35,12 @@ struct MeasureOptions {
   absl::Duration limit;  // for all widths together; a step that has begun is finished
 };
 
-// Trains packs of each width with the trainer's own engine, narrow ones first, and writes a width
-// event for each; when that took less than half of the limit, all of it once more. Ends early when
-// wider packs gain nothing, when one does not fit into memory (which is a result, and written),
-// when the limit is reached (a width without a whole pack step by then is left out), or when `stop`
-// is set. Codes of Engine::Create; INTERNAL when a step fails for another reason than memory.
+// Trains packs of each width with the trainer's own engine, and writes a width event for each; when
+// that took less than half of the limit, all of it once more. Leaves out the rest when wider packs
+// gain nothing, or narrower ones are clearly slower; those that are as wide as one that does not
+// fit into memory (which is a result, and written); and what the limit or `stop` leaves no time for
+// (a width without a whole pack step is left out). Codes of Engine::Create; INTERNAL when a step
+// fails for another reason than memory.
 absl::Status MeasureWidths(const MeasureOptions& options, const Dataset& dataset,
                            EventWriter* events, Clock* clock, const std::atomic<bool>* stop);
 
