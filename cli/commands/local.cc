@@ -2,10 +2,18 @@
 
 #include <CLI/CLI.hpp>
 #include <memory>
+#include <string>
 
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
 #include "cli/commands/commands.h"
 
 namespace coppice::cli {
+namespace {
+
+constexpr uint32_t kWidestPack = 4096;
+
+}  // namespace
 
 void AddLocal(CLI::App* app, Context* context, Action* action) {
   CLI::App* command = app->add_subcommand(
@@ -21,9 +29,21 @@ void AddLocal(CLI::App* app, Context* context, Action* action) {
       ->add_option("--slots", options->slots,
                    "Packs each worker trains at a time [cores / workers / threads]")
       ->check(CLI::Range(1u, 1024u));
-  command->add_option("--pack", options->pack, "Seeds trained as one model")
-      ->check(CLI::Range(1u, 4096u))
-      ->capture_default_str();
+  command
+      ->add_option_function<std::string>(
+          "--pack",
+          [options](const std::string& text) {
+            options->pack = 0;
+            if (text == "auto") return;
+            if (!absl::SimpleAtoi(text, &options->pack) || options->pack < 1 ||
+                options->pack > kWidestPack) {
+              throw CLI::ValidationError("--pack", absl::StrCat("must be auto or from 1 to ",
+                                                                kWidestPack, ", not ", text));
+            }
+          },
+          "Seeds trained as one model; auto: as many as train fastest here, measured")
+      ->type_name("auto|N")
+      ->default_str("auto");
   command->add_option("--threads", options->threads, "CPU threads of each trainer")
       ->check(CLI::Range(1u, 1024u))
       ->capture_default_str();

@@ -74,7 +74,7 @@ absl::Status Daemons::StartWorker(uint32_t index, const std::string& address, ui
           {JoinPath(paths_.binaries, "coppice-worker"), "--coordinator", address, "--name",
            absl::StrCat("local-", index), "--state-dir", JoinPath(paths_.run, name),
            "--checkpoint-dir", JoinPath(paths_.run, "checkpoints"), "--slots", absl::StrCat(slots),
-           "--pack", absl::StrCat(pack), "--threads", absl::StrCat(threads),
+           "--pack", pack > 0 ? absl::StrCat(pack) : "auto", "--threads", absl::StrCat(threads),
            // Who ends this program ends its workers with it.
            "--walltime", "inf"},
           LogPath(name)));

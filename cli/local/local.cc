@@ -1,5 +1,6 @@
 #include "cli/local/local.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <optional>
 #include <ostream>
@@ -66,7 +67,8 @@ absl::StatusOr<int> LocalRun::Run() {
   COPPICE_ASSIGN_OR_RETURN(address_, daemons_.StartCoordinator());
   COPPICE_ASSIGN_OR_RETURN(const std::unique_ptr<Client> client, Client::Create(address_));
   {
-    Session session(client.get(), file_.spec, options_.pack, options_.retry);
+    // What will be measured is not known yet: the plan counts jobs then.
+    Session session(client.get(), file_.spec, std::max(options_.pack, 1u), options_.retry);
     const absl::Status followed = Follow(&session);
     follower_.Stop();
     COPPICE_RETURN_IF_ERROR(followed);

@@ -13,7 +13,7 @@ struct LocalOptions {
   std::string dir;  // empty: ./coppice-<sweep>
   uint32_t workers = 1;
   uint32_t slots = 0;  // of each worker; 0: the machine's cores over workers and threads
-  uint32_t pack = 1;
+  uint32_t pack = 0;   // 0: each worker measures
   uint32_t threads = 1;
   bool keep_running = false;
   bool retry = false;

@@ -36,8 +36,8 @@ bool EndedAs(Transaction& tx, const LeaseRef& lease,
   return false;
 }
 
-// DATA_LOSS where this database lacks what the worker has an acknowledgement of, which is no fault of
-// the job.
+// DATA_LOSS where this database lacks what the worker has an acknowledgement of, which is no fault
+// of the job.
 absl::Status CheckComplete(Transaction& tx, const JobRow& job, const GroupSpec& spec,
                            const AttemptEnd& end) {
   COPPICE_ASSIGN_OR_RETURN(const AttemptRow attempt, tx.read().GetAttempt(job.id, job.epoch));
@@ -46,8 +46,8 @@ absl::Status CheckComplete(Transaction& tx, const JobRow& job, const GroupSpec& 
     return absl::DataLossError(absl::StrCat(kReportsMissing, ": ", lack));
   };
   if (attempt.last_sequence < end.last_sequence) {
-    return lost(absl::StrCat("records are there up to ", attempt.last_sequence, " of ",
-                             end.last_sequence));
+    return lost(
+        absl::StrCat("records are there up to ", attempt.last_sequence, " of ", end.last_sequence));
   }
   COPPICE_ASSIGN_OR_RETURN(const auto checkpoints,
                            tx.read().ListCheckpoints(job.id, CheckpointState::kListed));
@@ -190,17 +190,28 @@ absl::Status LoseAttempt(Transaction& tx, const JobRow& job, const std::string& 
 
 namespace {
 
-// A pack that its worker's memory did not hold: nobody's failure, and this worker gets narrower
-// ones from now on.
-absl::Status ReleaseTooWide(Transaction& tx, const JobRow& job, const AttemptEnd& end) {
-  const uint32_t half = std::max(end.out_of_memory_width / 2, 1u);
-  tx.AfterCommit([worker = job.worker, group = job.group_id, width = end.out_of_memory_width](
-                     Memory& memory) { memory.health.OnTooWide(worker, group, width); });
+// A pack of another width than its worker should have: nobody's failure, and the worker gets others
+// from now on.
+absl::Status ReleaseForWidth(Transaction& tx, const JobRow& job, const AttemptEnd& end,
+                             absl::string_view now_gets) {
   JobRow after = job;
-  after.reason = absl::StrCat(Head(end.message, kMaxMessage), "; ", job.worker,
-                              " gets packs of at most ", half, " of its kind from now on");
+  after.reason = absl::StrCat(Head(end.message, kMaxMessage), "; ", job.worker, " gets packs of ",
+                              now_gets, " of its kind from now on");
   Ending ending{"released", after.reason, end.step, "", ""};
   return tx.EndAttempt(job, JobTrigger::kRelease, std::move(after), ending);
+}
+
+absl::Status ReleaseTooWide(Transaction& tx, const JobRow& job, const AttemptEnd& end) {
+  tx.AfterCommit([worker = job.worker, group = job.group_id, width = end.out_of_memory_width](
+                     Memory& memory) { memory.health.OnTooWide(worker, group, width); });
+  return ReleaseForWidth(tx, job, end,
+                         absl::StrCat("at most ", std::max(end.out_of_memory_width / 2, 1u)));
+}
+
+absl::Status ReleaseMeasured(Transaction& tx, const JobRow& job, const AttemptEnd& end) {
+  tx.AfterCommit([worker = job.worker, group = job.group_id, width = end.best_width](
+                     Memory& memory) { memory.health.OnMeasured(worker, group, width); });
+  return ReleaseForWidth(tx, job, end, absl::StrCat(end.best_width));
 }
 
 }  // namespace
@@ -213,6 +224,7 @@ absl::Status ReleaseLease(Transaction& tx, const AttemptEnd& end) {
   if (!job.ok()) return job.status();
   if (end.lost) return LoseAttempt(tx, *job, Head(end.message, kMaxMessage));
   if (end.out_of_memory_width > 0) return ReleaseTooWide(tx, *job, end);
+  if (end.best_width > 0) return ReleaseMeasured(tx, *job, end);
   JobRow after = *job;
   after.reason = absl::StrCat("preempted: ", Head(end.message, kMaxMessage));
   return tx.EndAttempt(*job, JobTrigger::kRelease, std::move(after),

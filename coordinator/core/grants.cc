@@ -77,8 +77,9 @@ absl::Status Grant(Transaction& tx, const Scheduler::Pick& pick, const Waiter& w
   return absl::OkStatus();
 }
 
-Command GrantCommand(Waiter waiter, Scheduler::Pick pick) {
+Command GrantCommand(Waiter waiter, Scheduler::Pick pick, bool unmeasured) {
   auto grant = std::make_shared<LeaseGrant>();
+  grant->unmeasured = unmeasured;
   auto shared = std::make_shared<Waiter>(std::move(waiter));
   Command command;
   command.run = [shared, grant, pick = std::move(pick)](Transaction& tx) {
@@ -102,9 +103,8 @@ absl::Status CheckMayWait(const Transaction& tx, const WorkerEntry& worker,
   const std::string& name = worker.row.info.name;
   if (waiters.Has(name, request.request_id)) return absl::OkStatus();
   if (waiters.CountOf(name) >= 2 * std::max(1u, worker.row.info.slots)) {
-    return absl::ResourceExhaustedError(absl::StrCat("worker ", name, " has ",
-                                                     waiters.CountOf(name),
-                                                     " requests waiting for work already"));
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "worker ", name, " has ", waiters.CountOf(name), " requests waiting for work already"));
   }
   if (waiters.size() >= tx.memory().options.max_waiting_requests) {
     return absl::ResourceExhaustedError(
@@ -138,6 +138,8 @@ absl::StatusOr<std::optional<LeaseGrant>> BeginAcquire(Transaction& tx,
     COPPICE_ASSIGN_OR_RETURN(std::optional<Checkpoint> resume, CurrentCheckpoint(tx, job.id));
     grant.run_json = group->spec.run_json;
     grant.leases.push_back(MakeLease(job, *group, std::move(resume)));
+    grant.unmeasured = request.measures && attempts.size() == 1 &&
+                       !tx.memory().health.KnowsWidth(worker->row.info.name, job.group_id);
   }
   if (grant.leases.empty()) {
     COPPICE_RETURN_IF_ERROR(CheckMayWait(tx, *worker, request));
@@ -157,6 +159,25 @@ bool AnyTrusted(const Memory& memory, absl::Duration now) {
     }
   }
   return false;
+}
+
+// The worker has still to say how many jobs of the group it wants at a time.
+bool Unmeasured(const Memory& memory, const AcquireRequest& request, const std::string& worker,
+                GroupId group) {
+  return request.measures && !memory.health.KnowsWidth(worker, group);
+}
+
+// How many jobs of the group the request is to be offered. Who measures wants packs for their
+// speed: it takes no more than its share of the `left` ones, so that few jobs do not end up in one
+// pack while other slots stand idle.
+size_t WidthOf(const Memory& memory, const AcquireRequest& request, const std::string& worker,
+               GroupId group, size_t left) {
+  // One to measure with, and whether there is another to make a pack with.
+  if (Unmeasured(memory, request, worker, group)) return 2;
+  const size_t width = memory.health.WidthFor(worker, group, request.pack_width);
+  if (!request.measures) return width;
+  const size_t share = (left + memory.waiters.size() - 1) / memory.waiters.size();
+  return std::clamp<size_t>(share, 1, width);
 }
 
 }  // namespace
@@ -182,18 +203,22 @@ std::vector<Command> PlanGrants(Memory& memory, absl::Duration now, size_t& jobs
       ++it;
       continue;
     }
-    auto pick =
-        memory.scheduler.Choose(it->request.pack_width, taken, memory.grants + commands.size());
+    const size_t ready = memory.scheduler.ready();
+    const size_t left = ready - std::min(ready, taken.size());
+    auto pick = memory.scheduler.Choose(
+        [&](GroupId group) { return WidthOf(memory, it->request, name, group, left); }, taken,
+        memory.grants + commands.size());
     if (!pick.has_value()) break;  // what one cannot have, none can
     if (it->cancelled && it->cancelled()) {
       reply([done = waiters.Take(it).done] { done(LeaseGrant()); });
       continue;
     }
-    const uint32_t width = memory.health.WidthFor(name, pick->group_id, it->request.pack_width);
-    if (pick->jobs.size() > width) pick->jobs.resize(width);
+    const bool unmeasured =
+        pick->jobs.size() > 1 && Unmeasured(memory, it->request, name, pick->group_id);
+    if (unmeasured) pick->jobs.resize(1);
     taken.insert(pick->jobs.begin(), pick->jobs.end());
     jobs_left -= std::min(jobs_left, pick->jobs.size());
-    commands.push_back(GrantCommand(waiters.Take(it), *std::move(pick)));
+    commands.push_back(GrantCommand(waiters.Take(it), *std::move(pick), unmeasured));
   }
   return commands;
 }

@@ -148,13 +148,14 @@ const Scheduler::Entry* Scheduler::OldestSweep(const absl::flat_hash_set<JobId>&
   return oldest;
 }
 
-std::optional<Scheduler::Pick> Scheduler::Choose(uint32_t width,
+std::optional<Scheduler::Pick> Scheduler::Choose(absl::FunctionRef<size_t(GroupId)> width_of,
                                                  const absl::flat_hash_set<JobId>& taken,
                                                  uint64_t turn) const {
   const Entry* entry =
       turn % kOldestSweepTurn == kOldestSweepTurn - 1 ? OldestSweep(taken) : Best(taken);
   if (entry == nullptr) return std::nullopt;
   Pick pick{entry->group.id, {}};
+  const size_t width = width_of(entry->group.id);
   // From the most advanced step down; only a fuller pack displaces one further on.
   for (auto it = entry->by_step.rbegin(); it != entry->by_step.rend() && pick.jobs.size() < width;
        ++it) {

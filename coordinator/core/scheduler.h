@@ -13,6 +13,7 @@
 #include "absl/container/btree_set.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
+#include "absl/functional/function_ref.h"
 #include "absl/time/time.h"
 #include "coordinator/core/types.h"
 
@@ -66,10 +67,10 @@ class Scheduler {
   // When Ripen has something to do next.
   std::optional<absl::Duration> NextRipe() const;
 
-  // Up to `width` jobs of one group at one resume step, none of them in `taken`; empty when there
-  // are none. Changes nothing. `turn` counts grants.
-  std::optional<Pick> Choose(uint32_t width, const absl::flat_hash_set<JobId>& taken,
-                             uint64_t turn) const;
+  // Jobs of one group at one resume step, up to the width that the request has for this group, none
+  // of them in `taken`; empty when there are none. Changes nothing. `turn` counts grants.
+  std::optional<Pick> Choose(absl::FunctionRef<size_t(GroupId)> width_of,
+                             const absl::flat_hash_set<JobId>& taken, uint64_t turn) const;
 
   // How many jobs may be granted now; how many of them come before this one, and how many of those
   // by priority. An estimate: packs may overtake.

@@ -278,6 +278,7 @@ struct AcquireRequest {
   uint32_t slot = 0;
   uint32_t pack_width = 1;
   uint32_t wait_ms = 0;
+  bool measures = false;  // of a group whose best width the worker has not told it gets one job
 };
 
 struct Lease {
@@ -291,6 +292,7 @@ struct Lease {
 struct LeaseGrant {
   std::vector<Lease> leases;  // empty: no work within wait_ms
   std::string run_json;
+  bool unmeasured = false;  // one job, for want of a told width; there may be more
 };
 
 enum class DirectiveAction { kContinue, kPreempt, kStop };
@@ -343,6 +345,7 @@ struct AttemptEnd {
   std::string log_tail;
   bool lost = false;                 // a release: nobody saved anything
   uint32_t out_of_memory_width = 0;  // a release: of the pack that was too wide; 0: another reason
+  uint32_t best_width = 0;           // a release: what the worker's packs of the group should have
 };
 
 struct ServerInfo {

@@ -80,11 +80,25 @@ void WorkerHealth::OnTooWide(const std::string& worker, GroupId group, uint32_t 
   if (!added) it->second = std::min(it->second, half);
 }
 
+void WorkerHealth::OnMeasured(const std::string& worker, GroupId group, uint32_t width) {
+  workers_[worker].measured[group] = std::max(width, 1u);
+}
+
+bool WorkerHealth::KnowsWidth(const std::string& worker, GroupId group) const {
+  const auto it = workers_.find(worker);
+  return it != workers_.end() &&
+         (it->second.widths.contains(group) || it->second.measured.contains(group));
+}
+
 uint32_t WorkerHealth::WidthFor(const std::string& worker, GroupId group, uint32_t asked) const {
   const auto it = workers_.find(worker);
   if (it == workers_.end()) return asked;
-  const auto width = it->second.widths.find(group);
-  return width == it->second.widths.end() ? asked : std::min(asked, width->second);
+  uint32_t width = asked;
+  for (const auto* told : {&it->second.widths, &it->second.measured}) {
+    const auto limit = told->find(group);
+    if (limit != told->end()) width = std::min(width, limit->second);
+  }
+  return width;
 }
 
 }  // namespace coppice::core

@@ -21,8 +21,9 @@ namespace coppice::core {
 //   2. With kFailures in a row the worker is suspect: while another worker is connected it gets
 //   nothing, for a minute, then for twice as long after each further failure, up to half an hour.
 //   3. Progress of any job on it, or a new process of its name, clears it.
-// It also keeps how wide a pack of a group the worker's memory holds: half of what did not fit,
-// until a process with other settings takes the name. Owner: the writer thread, the only one to
+// It also keeps how wide a pack of a group a worker gets. What its memory holds: half of what did
+// not fit, until a process with other settings takes the name. What it has measured to be best:
+// until any other process does, which then knows its own. Owner: the writer thread, the only one to
 // touch it; changed after commits. No failure codes. Durability: none; a coordinator that starts
 // anew trusts everybody and learns again.
 class WorkerHealth {
@@ -58,6 +59,10 @@ class WorkerHealth {
 
   // A pack of `width` jobs of the group was too wide.
   void OnTooWide(const std::string& worker, GroupId group, uint32_t width);
+  // Packs of `width` jobs of the group are best on it.
+  void OnMeasured(const std::string& worker, GroupId group, uint32_t width);
+  // One of the two has been told.
+  bool KnowsWidth(const std::string& worker, GroupId group) const;
   // What of `asked` it gets.
   uint32_t WidthFor(const std::string& worker, GroupId group, uint32_t asked) const;
 
@@ -68,7 +73,8 @@ class WorkerHealth {
     std::set<JobId> jobs;
     Suspicion suspicion;  // not suspect: its end is past
     int64_t progressed_ms = 0;
-    std::map<GroupId, uint32_t> widths;
+    std::map<GroupId, uint32_t> widths;    // that fit
+    std::map<GroupId, uint32_t> measured;  // that are best
   };
   absl::flat_hash_map<std::string, Entry> workers_;
   std::set<std::string> suspects_;  // those with a suspicion, over or not

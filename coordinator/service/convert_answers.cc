@@ -246,6 +246,7 @@ absl::Status ToProto(const core::LeaseGrant& grant, v1::AcquireLeasesResponse* o
     added->set_checkpoint_dir(lease.checkpoint_dir);
     added->set_sweep(lease.sweep);
   }
+  out->set_unmeasured(grant.unmeasured);
   return RunToProto(grant.run_json, out->mutable_run());
 }
 

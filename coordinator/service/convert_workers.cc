@@ -109,6 +109,7 @@ absl::StatusOr<core::AcquireRequest> AcquireFromProto(const v1::AcquireLeasesReq
   out.request_id = request.request_id();
   out.slot = request.slot();
   out.pack_width = request.pack_width();
+  out.measures = request.measures();
   out.wait_ms = std::min(request.wait_ms(), kMaxWaitMs);
   return out;
 }
@@ -186,9 +187,14 @@ absl::StatusOr<core::AttemptEnd> EndFromProto(const v1::ReleaseLeaseRequest& req
   if (request.lost() && request.out_of_memory_width() > 0) {
     return Bad("out_of_memory_width", "cannot be known of a lease that was lost");
   }
+  COPPICE_RETURN_IF_ERROR(CheckRange("best_width", request.best_width(), 0, kMaxPackWidth));
+  if (request.best_width() > 0 && (request.lost() || request.out_of_memory_width() > 0)) {
+    return Bad("best_width", "is told by a worker that still has the lease and the memory for it");
+  }
   end.message = request.reason();
   end.lost = request.lost();
   end.out_of_memory_width = request.out_of_memory_width();
+  end.best_width = request.best_width();
   return end;
 }
 

@@ -78,6 +78,16 @@ TEST_F(LocalCommandTest, EndsWithATableAndFilesWhenEveryJobSucceeded) {
       << "the coordinator was stopped in good order";
 }
 
+TEST_F(LocalCommandTest, APackIsANumberOrMeasured) {
+  for (const char* value : {"0", "4097", "wide"}) {
+    const CliResult refused = Run({"--pack", value});
+    EXPECT_EQ(refused.code, 2) << value;
+    EXPECT_THAT(refused.err, HasSubstr("must be auto or from 1 to 4096"));
+  }
+  FinishJobs(v1::SUCCEEDED);
+  EXPECT_EQ(Run({"--pack", "auto"}).code, 0);
+}
+
 TEST_F(LocalCommandTest, TheRemedyForAMissingReportFitsItsCause) {
   FinishJobs(v1::SUCCEEDED);
   const std::string later = "afterwards the same `coppice local` command writes it";

@@ -68,6 +68,22 @@ TEST_F(LocalTest, RunsToTheEndAndASecondCallFindsItFinished) {
   EXPECT_EQ(testing::ReadAll(dir_.Join("run/metrics.csv")), csv);
 }
 
+TEST_F(LocalTest, APackWidthThatIsMeasuredChangesNoResult) {
+  const auto run = [&](const std::string& name, const std::vector<std::string>& flags) {
+    std::vector<std::string> command = Command(name);
+    command.insert(command.end(), flags.begin(), flags.end());
+    command.push_back("--no-report");
+    const RunResult result = RunProcess(command, {}, absl::Seconds(180));
+    EXPECT_EQ(result.code, 0) << result.err;
+    return StableColumns(testing::ReadAll(dir_.Join(name + "/metrics.csv")));
+  };
+  const auto measured = run("measured", {"--threads", "2", "--slots", "1"});
+  const std::string log = testing::ReadAll(dir_.Join("measured/logs/worker-1.log"));
+  EXPECT_TRUE(absl::StrContains(log, "are best (1: ")) << log;
+  EXPECT_FALSE(absl::StrContains(log, "Z warning")) << log;
+  EXPECT_EQ(measured, run("alone", {"--pack", "1"}));
+}
+
 TEST_F(LocalTest, TheReportIsWrittenAndNeverFailsASweep) {
   const RunResult first = RunProcess(Command("run"), {}, absl::Seconds(180));
   ASSERT_EQ(first.code, 0) << first.err;

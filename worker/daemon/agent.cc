@@ -70,6 +70,7 @@ Agent::Agent(const Environment& environment, AgentConfig config, OnExit on_exit)
       linger_timer_(&environment_),
       last_lease_timer_(&environment_),
       walltime_timer_(&environment_) {
+  if (config_.measure) widths_ = std::make_unique<PackWidths>(&environment_, *config_.measure);
   for (uint32_t i = 0; i < config_.slots; ++i) {
     slots_.push_back(std::make_unique<Slot>(&environment_));
     slots_.back()->index = i;
@@ -192,6 +193,8 @@ void Agent::PollAll() {
 
 void Agent::Poll(Slot* slot) {
   if (TakesNoWork() || exited_ || slot->run || slot->polling || slot->pause.running()) return;
+  if (slot->told && entries_.count(*slot->told) > 0) return;
+  slot->told.reset();
   slot->polling = true;
   if (slot->request_id.empty()) slot->request_id = RandomId();
   const absl::Duration asked = environment_.clock->Monotonic();
@@ -199,6 +202,7 @@ void Agent::Poll(Slot* slot) {
   request.set_request_id(slot->request_id);
   request.set_slot(slot->index);
   request.set_pack_width(config_.pack_width);
+  request.set_measures(widths_ != nullptr);
   request.set_wait_ms(static_cast<uint32_t>(absl::ToInt64Milliseconds(PollWait(config_))));
   auto response = std::make_shared<std::optional<v1::AcquireLeasesResponse>>();
   const auto attempt = [this, request, response](const std::string& worker_id,
@@ -287,7 +291,7 @@ void Agent::Begin(Slot* slot, const v1::AcquireLeasesResponse& grant) {
                grant.run().depth(), reporters.size());
   slot->run = std::make_unique<PackRun>(
       &environment_, &session_, &config_.pack, name, grant.run(), reporters,
-      [this, slot](PackRun::Result result) {
+      PackRun::Packing{widths_.get(), grant.unmeasured()}, [this, slot](PackRun::Result result) {
         environment_.main(callbacks_.Bind([this, slot, result] { OnPackFinished(slot, result); }));
       });
   for (const auto& reporter : reporters) entries_[reporter->key()].run = slot->run.get();
@@ -299,6 +303,7 @@ void Agent::OnPackFinished(Slot* slot, PackRun::Result result) {
     if (entry.run == slot->run.get()) entry.run = nullptr;
   }
   slot->run.reset();
+  slot->told = result.told;
   busy_until_ = environment_.clock->Monotonic();
   MaybeExit();
   if (result.troubled) {
@@ -346,6 +351,9 @@ void Agent::Forget(const LeaseKey& key) {
   pump_.Remove(key);
   busy_until_ = environment_.clock->Monotonic();
   MaybeExit();
+  for (const auto& slot : slots_) {
+    if (slot->told == key) Poll(slot.get());
+  }
 }
 
 bool Agent::Idle() const {

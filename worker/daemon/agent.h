@@ -15,6 +15,7 @@
 #include "coppice/v1/coordinator.pb.h"
 #include "worker/daemon/lease_reporter.h"
 #include "worker/daemon/pack_run.h"
+#include "worker/daemon/pack_widths.h"
 #include "worker/daemon/report_pump.h"
 #include "worker/daemon/sequence.h"
 #include "worker/daemon/session.h"
@@ -27,6 +28,8 @@ struct AgentConfig {
   std::string device;  // for people; what the trainer is told is in `pack`
   uint32_t slots = 1;
   uint32_t pack_width = 1;
+  // Set: packs have the width that is measured to be best, up to pack_width.
+  std::optional<PackWidthsConfig> measure;
   PackConfig pack;
   std::string spool_dir;  // absolute
   // Shared checkpoints: the store that the folder belongs to.
@@ -47,7 +50,8 @@ struct AgentConfig {
 // from any thread; everything else happens on the environment's main sequence. The owner ends that
 // sequence before it destroys the agent. Life of a lease here:
 //   1. granted to a slot's long poll, presented in every heartbeat from then on;
-//   2. a PackRun trains it, its LeaseReporter spools and reports;
+//   2. a PackRun measures how wide packs of its kind should be where that is unknown, and trains
+//   it, its LeaseReporter spools and reports;
 //   3. the process is gone: the slot is free for other work, the reporter goes on until its end is
 //   answered;
 //   4. the end is answered, or the coordinator says that the lease is over: forgotten.
@@ -77,6 +81,8 @@ class Agent {
     uint32_t index = 0;
     std::unique_ptr<PackRun> run;
     bool polling = false;
+    // Not asked before the coordinator has heard of this lease's end and the width it tells.
+    std::optional<LeaseKey> told;
     std::string request_id;  // resent until it is answered
     Backoff empty;           // empty answers that came too soon
     Backoff trouble;
@@ -126,6 +132,7 @@ class Agent {
   Session session_;
   ReportPump pump_;
   std::map<LeaseKey, Entry> entries_;
+  std::unique_ptr<PackWidths> widths_;  // null: none is measured
   std::vector<std::unique_ptr<Slot>> slots_;
   absl::Duration busy_until_ = absl::ZeroDuration();  // monotonic; when the last lease here ended
   bool draining_ = false;

@@ -157,6 +157,12 @@ void LeaseReporter::Release(absl::string_view reason, uint32_t out_of_memory_wid
   AddRelease(std::move(end), reason);
 }
 
+void LeaseReporter::ReleaseForWidth(absl::string_view reason, uint32_t best_width) {
+  v1::ReleaseLeaseRequest end;
+  end.set_best_width(best_width);
+  AddRelease(std::move(end), reason);
+}
+
 void LeaseReporter::ReleaseLost(absl::string_view reason) {
   v1::ReleaseLeaseRequest end;
   end.set_lost(true);

@@ -12,6 +12,7 @@
 #include "common/base/status_macros.h"
 #include "common/spec/spec.h"
 #include "worker/daemon/exit_text.h"
+#include "worker/daemon/thread_settings.h"
 
 namespace coppice::worker {
 namespace {
@@ -29,13 +30,14 @@ bool IsRequestToStop(int signal) {
 
 PackRun::PackRun(const Environment* environment, Session* session, const PackConfig* config,
                  std::string name, v1::RunConfig run,
-                 std::vector<std::shared_ptr<LeaseReporter>> reporters,
+                 std::vector<std::shared_ptr<LeaseReporter>> reporters, Packing packing,
                  std::function<void(Result)> on_finished)
     : environment_(environment),
       session_(session),
       config_(config),
       name_(std::move(name)),
       run_(std::move(run)),
+      packing_(packing),
       on_finished_(std::move(on_finished)),
       callbacks_(environment->main),
       members_(reporters.size()),
@@ -52,11 +54,39 @@ PackRun::PackRun(const Environment* environment, Session* session, const PackCon
 }
 
 PackRun::~PackRun() {
+  if (question_) packing_.widths->Cancel(*question_);
   if (process_ && phase_ == Phase::kRunning) process_->Signal(SIGKILL);
 }
 
 void PackRun::Start() {
+  // A job that is alone, and no other waits for it, needs no width.
+  if (packing_.widths == nullptr || (members_.size() == 1 && !packing_.unmeasured)) return Check();
+  phase_ = Phase::kMeasuring;
+  question_ = packing_.widths->Find(run_, [this](uint32_t width) {
+    question_.reset();
+    OnWidth(width);
+  });
+}
+
+void PackRun::OnWidth(uint32_t width) {
+  constexpr absl::string_view kReason = "packs of its kind have another width on this worker";
+  if (packing_.unmeasured && width > members_.size()) {
+    for (Member& member : members_) member.reporter->ReleaseForWidth(kReason, width);
+    result_.told = members_.front().reporter->key();
+    spdlog::info("{}: given back, to ask for a pack of {}", name_, width);
+    return Finish();
+  }
+  for (size_t i = width; i < members_.size(); ++i) {
+    members_[i].ended = true;
+    members_[i].reporter->ReleaseForWidth(kReason, width);
+  }
+  Check();
+}
+
+void PackRun::Check() {
+  phase_ = Phase::kChecking;
   for (Member& member : members_) {
+    if (member.reporter->ended()) continue;
     member.check = std::make_unique<ResumeCheck>(
         environment_, session_, config_->checkpoints, member.reporter->lease(),
         [this, &member](absl::Status status, std::optional<v1::Checkpoint> resume) {
@@ -132,12 +162,7 @@ void PackRun::Launch() {
   reader_ = std::make_unique<TrainerEventReader>(std::move(expected), run_.train().steps());
   ProcessCommand command;
   command.argv = {config_->trainer, "--spec", JoinPath(config_->runs_dir, name_ + ".json")};
-  // One place sets the number of threads; a library that takes one per core by itself would take
-  // those of the other slots.
-  const std::string threads = absl::StrCat(config_->threads);
-  command.environment = {{"OMP_NUM_THREADS", threads},
-                         {"OPENBLAS_NUM_THREADS", threads},
-                         {"MKL_NUM_THREADS", threads}};
+  command.environment = ThreadSettings(config_->threads);
   command.log_path = JoinPath(config_->logs_dir, name_ + ".log");
   ProcessCallbacks callbacks;
   callbacks.on_stdout = callbacks_.Bind([this](const std::string& bytes) { OnStdout(bytes); });
@@ -329,6 +354,7 @@ void PackRun::ReleaseAll(const std::string& reason) {
 
 void PackRun::Finish() {
   phase_ = Phase::kFinished;
+  if (question_) packing_.widths->Cancel(*std::exchange(question_, std::nullopt));
   kill_timer_.Stop();
   on_finished_(result_);
 }

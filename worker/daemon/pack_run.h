@@ -13,6 +13,7 @@
 #include "coppice/v1/coordinator.pb.h"
 #include "worker/daemon/lease_reporter.h"
 #include "worker/daemon/log_forwarder.h"
+#include "worker/daemon/pack_widths.h"
 #include "worker/daemon/process_launcher.h"
 #include "worker/daemon/resume_check.h"
 #include "worker/daemon/sequence.h"
@@ -36,10 +37,12 @@ struct PackConfig {
 };
 
 // Purpose: one trainer process and the leases it works on, from the grant to the process's end:
-//   1. check: every member's checkpoint to resume from is there and whole;
-//   2. start: the run spec is written, the trainer started;
-//   3. run: its events become reports;
-//   4. end: the process has exited; every member that has not told its own end gets one from the
+//   1. measure, where widths are: what a pack of this kind should have is found out. Members beyond
+//   it are released, or all of them when there should be more and the coordinator waits to hear;
+//   2. check: every member's checkpoint to resume from is there and whole;
+//   3. start: the run spec is written, the trainer started;
+//   4. run: its events become reports;
+//   5. end: the process has exited; every member that has not told its own end gets one from the
 //   way it exited.
 // Owned by the Agent; lives on its sequence. The reporters outlive it: what they hold may be sent
 // long after. The trainer stops all of its pack or none. So when some members are to stop, the
@@ -52,11 +55,19 @@ class PackRun {
     // The pack ended by a fault of this machine, or before the trainer got going: the slot should
     // wait before it takes more work.
     bool troubled = false;
+    // Released untrained, with the width that the next grant should have: the slot should ask again
+    // when the coordinator has heard of this one.
+    std::optional<LeaseKey> told;
+  };
+  // How the width of the pack is decided.
+  struct Packing {
+    PackWidths* widths = nullptr;  // null: as it was granted
+    bool unmeasured = false;       // the coordinator would grant more, but for want of a width
   };
   // `on_finished` comes once, when no process is left.
   PackRun(const Environment* environment, Session* session, const PackConfig* config,
           std::string name, v1::RunConfig run,
-          std::vector<std::shared_ptr<LeaseReporter>> reporters,
+          std::vector<std::shared_ptr<LeaseReporter>> reporters, Packing packing,
           std::function<void(Result)> on_finished);
   ~PackRun();
   PackRun(const PackRun&) = delete;
@@ -71,7 +82,7 @@ class PackRun {
   void Kill(const std::string& reason);
 
  private:
-  enum class Phase { kChecking, kStarting, kRunning, kFinished };
+  enum class Phase { kMeasuring, kChecking, kStarting, kRunning, kFinished };
   struct Member {
     std::shared_ptr<LeaseReporter> reporter;
     std::string checkpoint_dir;  // absolute
@@ -84,6 +95,8 @@ class PackRun {
     uint32_t seed() const { return reporter->lease().seed(); }
   };
 
+  void OnWidth(uint32_t width);
+  void Check();
   void OnChecked(Member* member, absl::Status status, std::optional<v1::Checkpoint> resume);
   void WriteSpec();
   std::string SpecJson() const;
@@ -107,11 +120,13 @@ class PackRun {
   const PackConfig* const config_;
   const std::string name_;
   const v1::RunConfig run_;
+  const Packing packing_;
   const std::function<void(Result)> on_finished_;
   CallbackOwner callbacks_;
 
   std::vector<Member> members_;
   Phase phase_ = Phase::kChecking;
+  std::optional<PackWidths::Id> question_;  // in kMeasuring
   std::unique_ptr<Process> process_;
   std::unique_ptr<TrainerEventReader> reader_;
   LogForwarder log_;

@@ -1,5 +1,6 @@
 #include "worker/daemon/worker_options.h"
 
+#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -17,6 +18,7 @@
 #include "common/base/clock.h"
 #include "common/base/ids.h"
 #include "common/base/status_macros.h"
+#include "worker/daemon/machine.h"
 #include "worker/daemon/scratch.h"
 
 namespace coppice::worker {
@@ -24,6 +26,10 @@ namespace {
 
 constexpr size_t kKeptFiles = 500;  // logs and run specs of earlier packs
 constexpr size_t kSuffixLength = 4;
+constexpr char kWidthsFolder[] = "widths";
+constexpr uint32_t kWidestPack = 4096;
+// Beyond it a GPU is busy with the smallest model.
+constexpr uint32_t kWidestMeasured = 32;
 constexpr absl::Duration kShortestGrace = absl::Seconds(1);
 constexpr absl::Duration kLongestGrace = absl::Hours(24);
 // Behind the grace period: a lease that is given back before its trainer is under way helps nobody.
@@ -48,6 +54,45 @@ void AddDuration(CLI::App* app, const std::string& name, absl::Duration* value,
          },
          help)
       ->type_name("DURATION");
+}
+
+// Adds --pack: "auto" or a number.
+void AddPack(CLI::App* app, uint32_t* value) {
+  app->add_option_function<std::string>(
+         "--pack",
+         [value](const std::string& text) {
+           *value = 0;
+           if (text == "auto") return;
+           if (!absl::SimpleAtoi(text, value) || *value < 1 || *value > kWidestPack) {
+             throw CLI::ValidationError(
+                 "--pack", absl::StrCat("must be auto or from 1 to ", kWidestPack, ", not ", text));
+           }
+         },
+         "jobs that differ only in seed which one trainer takes at most; auto: as many as train "
+         "fastest here, measured for a few seconds when a task, depth or model is new")
+      ->type_name("auto|N")
+      ->default_str("auto");
+}
+
+// What is measured where --pack is auto; nothing where one job at a time is the only choice.
+void MeasureWidths(const WorkerOptions& options, const std::string& state, AgentConfig* config) {
+  const Machine machine = DescribeMachine();
+  const bool gpu = machine.gpu && options.device != "cpu";
+  // On a CPU a trainer's thread trains one job at a time.
+  config->pack_width = gpu ? kWidestMeasured : std::min(config->pack.threads, kWidestPack);
+  if (config->pack_width == 1) {
+    spdlog::info("packs have one job: a thread of a CPU trains one at a time");
+    return;
+  }
+  PackWidthsConfig measure;
+  measure.trainer = config->pack.trainer;
+  measure.threads = config->pack.threads;
+  measure.device = options.device;
+  measure.widest = config->pack_width;
+  measure.machine = absl::StrCat(options.device, " on ", machine.name);
+  measure.runs_dir = config->pack.runs_dir;
+  measure.cache_dir = JoinPath(state, kWidthsFolder);
+  config->measure = std::move(measure);
 }
 
 // A suffix that stays with the state folder, so that a worker that starts again takes its own
@@ -126,12 +171,10 @@ std::optional<WorkerOptions> ParseWorkerOptions(int argc, const char* const* arg
   app.add_option("--slots", options.slots, "trainers at the same time")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
-  app.add_option("--pack", options.pack, "jobs that one trainer takes at most")
-      ->check(CLI::Range(1, 4096))
-      ->capture_default_str();
+  AddPack(&app, &options.pack);
   app.add_option("--threads", options.threads, "threads of each trainer (default: cores / slots)")
       ->check(CLI::Range(1, 1024));
-  app.add_option("--state-dir", options.state_dir, "spool, run specs, logs")
+  app.add_option("--state-dir", options.state_dir, "spool, run specs, logs, measured pack widths")
       ->type_name("DIR")
       ->capture_default_str();
   app.add_option("--checkpoint-dir", options.checkpoint_dir,
@@ -208,8 +251,9 @@ absl::StatusOr<PreparedWorker> PrepareWorker(const WorkerOptions& options) {
   config.pack.runs_dir = JoinPath(state, "runs");
   config.pack.logs_dir = JoinPath(state, "logs");
   const std::string scratch = JoinPath(state, "scratch");
+  const std::string widths = JoinPath(state, kWidthsFolder);
   for (const std::string& folder :
-       {config.spool_dir, config.pack.runs_dir, config.pack.logs_dir, scratch}) {
+       {config.spool_dir, config.pack.runs_dir, config.pack.logs_dir, scratch, widths}) {
     COPPICE_RETURN_IF_ERROR(MakeDirectories(folder));
   }
   auto lock = FileLock::Acquire(JoinPath(state, "lock"));
@@ -221,6 +265,7 @@ absl::StatusOr<PreparedWorker> PrepareWorker(const WorkerOptions& options) {
   COPPICE_RETURN_IF_ERROR(lock.status());
   KeepNewest(config.pack.runs_dir, kKeptFiles);
   KeepNewest(config.pack.logs_dir, kKeptFiles);
+  KeepNewest(widths, kKeptFiles);
 
   COPPICE_ASSIGN_OR_RETURN(config.pack.trainer, FindTrainer(options.trainer));
   config.pack.checkpoints = {scratch, false};
@@ -244,6 +289,7 @@ absl::StatusOr<PreparedWorker> PrepareWorker(const WorkerOptions& options) {
   config.idle_exit = options.idle_exit;
   config.walltime = walltime.total;
   config.walltime_margin = walltime.margin;
+  if (options.pack == 0) MeasureWidths(options, state, &config);
   config.exit_when_drained = options.exit_when_drained;
   return PreparedWorker{std::move(*lock), std::move(config)};
 }

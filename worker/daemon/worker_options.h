@@ -19,7 +19,7 @@ struct WorkerOptions {
   rpc::Credentials credentials;
   std::string name;  // empty: host name and a suffix that the state folder keeps
   uint32_t slots = 1;
-  uint32_t pack = 1;
+  uint32_t pack = 0;     // 0: measured
   uint32_t threads = 0;  // 0: cores / slots
   std::string state_dir = "coppice-worker";
   std::string checkpoint_dir;  // empty: over the network

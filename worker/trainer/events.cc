@@ -22,6 +22,12 @@ ordered_json MembersJson(const std::vector<MemberStep>& members) {
   return list;
 }
 
+ordered_json ProvenanceJson(const Provenance& provenance) {
+  return {{"build", provenance.build},         {"libtorch", provenance.libtorch},
+          {"blas", provenance.blas},           {"device", provenance.device},
+          {"precision", provenance.precision}, {"threads", provenance.threads}};
+}
+
 // To the microsecond: more digits say nothing.
 double Milliseconds(absl::Duration duration) {
   return static_cast<double>(absl::ToInt64Microseconds(duration)) / 1000;
@@ -64,19 +70,38 @@ absl::string_view FailureKindName(FailureKind kind) {
 EventWriter::EventWriter(int fd, std::function<void()> on_closed)
     : fd_(fd), on_closed_(std::move(on_closed)) {}
 
+void EventWriter::Measure(const Provenance& provenance, const std::vector<int64_t>& widths) {
+  Write({{"event", "measure"},
+         {"protocol", kProtocol},
+         {"version", COPPICE_VERSION},
+         {"provenance", ProvenanceJson(provenance)},
+         {"widths", widths}});
+}
+
+void EventWriter::Width(int64_t width, double steps_per_second, double seed_steps_per_second,
+                        int64_t peak_bytes) {
+  Write({{"event", "width"},
+         {"width", width},
+         {"steps_per_second", steps_per_second},
+         {"seed_steps_per_second", seed_steps_per_second},
+         {"peak_bytes", peak_bytes}});
+}
+
+void EventWriter::WidthOutOfMemory(int64_t width, absl::string_view message) {
+  Write({{"event", "width"},
+         {"width", width},
+         {"failed", std::string(FailureKindName(FailureKind::kOutOfMemory))},
+         {"message", std::string(message)}});
+}
+
 void EventWriter::Start(const Provenance& provenance, const std::vector<MemberStep>& members,
                         int64_t steps, int64_t parameters) {
+  ordered_json described = ProvenanceJson(provenance);
+  described["pack_width"] = provenance.pack_width;
   Write({{"event", "start"},
          {"protocol", kProtocol},
          {"version", COPPICE_VERSION},
-         {"provenance",
-          {{"build", provenance.build},
-           {"libtorch", provenance.libtorch},
-           {"blas", provenance.blas},
-           {"device", provenance.device},
-           {"precision", provenance.precision},
-           {"threads", provenance.threads},
-           {"pack_width", provenance.pack_width}}},
+         {"provenance", std::move(described)},
          {"members", MembersJson(members)},
          {"steps", steps},
          {"parameters", parameters}});

@@ -64,6 +64,12 @@ class EventWriter {
   void Failed(uint64_t seed, int64_t step, FailureKind kind, absl::string_view message);
   void Preempted(uint64_t seed, int64_t step);
 
+  // Of a measurement: what will be measured, and what was.
+  void Measure(const Provenance& provenance, const std::vector<int64_t>& widths);
+  void Width(int64_t width, double steps_per_second, double seed_steps_per_second,
+             int64_t peak_bytes);
+  void WidthOutOfMemory(int64_t width, absl::string_view message);
+
  private:
   void Write(const nlohmann::ordered_json& event) ABSL_LOCKS_EXCLUDED(mutex_);
 

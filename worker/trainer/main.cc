@@ -5,12 +5,10 @@
 #include <exception>
 #include <iostream>
 #include <memory>
-#include <new>
 #include <optional>
 #include <string>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "common/base/clock.h"
 #include "common/base/files.h"
 #include "common/base/logging.h"
@@ -20,6 +18,7 @@
 #include "worker/trainer/options.h"
 #include "worker/trainer/tasks/dataset.h"
 #include "worker/trainer/train/engine.h"
+#include "worker/trainer/train/measure.h"
 #include "worker/trainer/train/runtime.h"
 
 namespace coppice::trainer {
@@ -60,14 +59,6 @@ int FailAll(const PackSpec& spec, EventWriter* events, FailureKind kind,
             absl::string_view message) {
   for (const MemberSpec& member : spec.members) events->Failed(member.seed, 0, kind, message);
   return kFailed;
-}
-
-// LibTorch reports a failed allocation as a plain error; the text is all there is to tell it by.
-bool IsOutOfMemory(const std::exception& error) {
-  const absl::string_view message = error.what();
-  return dynamic_cast<const std::bad_alloc*>(&error) != nullptr ||
-         absl::StrContains(message, "allocate memory") ||
-         absl::StrContains(message, "out of memory");
 }
 
 // The parameters and moments of the whole pack are laid out here: a pack that is too wide ends here
@@ -117,6 +108,35 @@ int Train(const Options& options) {
   return outcome.failed ? kFailed : kDone;
 }
 
+int Measure(int argc, char** argv) {
+  absl::StatusOr<std::optional<MeasureCommand>> parsed = ParseMeasureCommand(argc, argv);
+  if (!parsed.ok()) return Usage(parsed.status());
+  if (!parsed->has_value()) return kDone;
+  const MeasureCommand& command = **parsed;
+  const absl::Status logging = InitLogging("coppice-trainer", command.log_level);
+  if (!logging.ok()) return Usage(logging);
+  const absl::StatusOr<std::string> device = SelectDevice(command.spec.device);
+  if (!device.ok()) return Usage(device.status());
+  InstallSignalHandlers();
+  PrepareComputeThread();
+  EventWriter events(STDOUT_FILENO, [] { StopFlag().store(true); });
+  const int64_t threads = command.spec.threads;
+  const MeasureOptions options{MeasuredRun(command.spec.run),
+                               CandidateWidths(command.max_width, threads, *device), threads,
+                               command.limit};
+  const absl::StatusOr<Dataset> dataset = MakeDataset(DatasetOptionsOf(options.run));
+  absl::Status measured = dataset.status();
+  if (measured.ok()) {
+    events.Measure(MakeProvenance(command.spec, *device), options.widths);
+    measured = MeasureWidths(options, *dataset, &events, Clock::Real(), &StopFlag());
+  }
+  if (!measured.ok()) {
+    std::cerr << "coppice-trainer: measure: " << measured.message() << "\n";
+    return kFailed;
+  }
+  return StopFlag().load() ? kPreempted : kDone;
+}
+
 int Data(int argc, char** argv) {
   const absl::StatusOr<std::optional<DataCommand>> command = ParseDataCommand(argc, argv);
   if (!command.ok()) return Usage(command.status());
@@ -129,6 +149,7 @@ int Data(int argc, char** argv) {
 
 int Main(int argc, char** argv) {
   if (argc > 1 && std::string(argv[1]) == "data") return Data(argc - 1, argv + 1);
+  if (argc > 1 && std::string(argv[1]) == "measure") return Measure(argc - 1, argv + 1);
   absl::StatusOr<std::optional<Options>> options = ParseCommandLine(argc, argv);
   if (!options.ok()) return Usage(options.status());
   if (!options->has_value()) return kDone;

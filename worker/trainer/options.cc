@@ -83,10 +83,53 @@ absl::StatusOr<json> FlagValue(const Flag& flag, const std::string& text) {
   return value;
 }
 
-absl::StatusOr<PackSpec> SpecFromFlags(const std::map<const Flag*, std::string>& values,
-                                       const std::string& seeds, const std::string& out) {
+// The flags that describe a run: a spec file, or one flag for each setting.
+class RunFlags {
+ public:
+  explicit RunFlags(CLI::App* app) {
+    spec_ = app->add_option("--spec", spec_file_, "read the run from this JSON file");
+    for (const Flag& flag : kFlags) {
+      by_hand_.push_back(app->add_option_function<std::string>(
+          flag.name, [this, &flag](const std::string& text) { values_[&flag] = text; }, flag.help));
+    }
+  }
+  RunFlags(const RunFlags&) = delete;
+  RunFlags& operator=(const RunFlags&) = delete;
+
+  // Another one that says what a spec file would.
+  void AddByHand(CLI::Option* option) { by_hand_.push_back(option); }
+  bool has_file() const { return spec_->count() > 0; }
+  // `seeds` and `out` are for a run by hand. Codes of ParseCommandLine.
+  absl::StatusOr<PackSpec> Spec(const std::string& seeds, const std::string& out) const {
+    return has_file() ? FromFile() : FromFlags(seeds, out);
+  }
+
+ private:
+  absl::StatusOr<PackSpec> FromFile() const;
+  absl::StatusOr<PackSpec> FromFlags(const std::string& seeds, const std::string& out) const;
+
+  std::string spec_file_;
+  std::map<const Flag*, std::string> values_;
+  CLI::Option* spec_ = nullptr;
+  std::vector<CLI::Option*> by_hand_;
+};
+
+absl::StatusOr<PackSpec> RunFlags::FromFile() const {
+  for (const CLI::Option* option : by_hand_) {
+    if (option->count() == 0) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat(option->get_name(), " cannot be given beside --spec"));
+  }
+  COPPICE_ASSIGN_OR_RETURN(const std::string text, ReadFile(spec_file_));
+  absl::StatusOr<PackSpec> parsed = ParsePackSpecText(text);
+  if (parsed.ok()) return parsed;
+  return absl::InvalidArgumentError(absl::StrCat(spec_file_, ": ", parsed.status().message()));
+}
+
+absl::StatusOr<PackSpec> RunFlags::FromFlags(const std::string& seeds,
+                                             const std::string& out) const {
   json document = {{"run", json::object()}, {"members", json::array()}};
-  for (const auto& [flag, text] : values) {
+  for (const auto& [flag, text] : values_) {
     COPPICE_ASSIGN_OR_RETURN(document[json::json_pointer(flag->pointer)], FlagValue(*flag, text));
   }
   for (const char* required : {"task", "depth"}) {
@@ -101,62 +144,76 @@ absl::StatusOr<PackSpec> SpecFromFlags(const std::map<const Flag*, std::string>&
   return ParsePackSpec(document);
 }
 
+void AddLogLevel(CLI::App* app, std::string* level) {
+  *level = "info";
+  app->add_option("--log-level", *level,
+                  "trace, debug, info, warn, error or off, for stderr (info)")
+      ->default_str("info");
+}
+
+// False when the command line asked for text, which was printed.
+absl::StatusOr<bool> Parse(CLI::App* app, int argc, const char* const* argv) {
+  try {
+    app->parse(argc, argv);
+  } catch (const CLI::Success& success) {
+    app->exit(success);
+    return false;
+  } catch (const CLI::ParseError& error) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(error.what(), " (see ", app->get_name(), " --help)"));
+  }
+  return true;
+}
+
 }  // namespace
 
 absl::StatusOr<std::optional<Options>> ParseCommandLine(int argc, const char* const* argv) {
   Options options;
-  std::string spec_file;
   std::string seeds = "0";
   std::string out = "coppice-run";
-  std::map<const Flag*, std::string> values;
-
   CLI::App app(
       "Trains a pack of transformer language models that differ only in seed.\n"
       "Events go to stdout, one JSON object a line; see docs/trainer-protocol.md.\n"
-      "`coppice-trainer data --help`: write a dataset's split as a text file instead.",
+      "`coppice-trainer data --help`: write a dataset's split as a text file instead.\n"
+      "`coppice-trainer measure --help`: see how fast packs of several widths train here.",
       "coppice-trainer");
   app.set_version_flag("--version", std::string("coppice-trainer " COPPICE_VERSION));
-  auto* spec = app.add_option("--spec", spec_file, "read the run from this JSON file");
-  std::vector<CLI::Option*> by_hand;
-  by_hand.push_back(
-      app.add_option("--seeds", seeds, "a range or a list, such as 0-9 or 0,2,5 (0)"));
-  by_hand.push_back(app.add_option(
+  RunFlags run(&app);
+  run.AddByHand(app.add_option("--seeds", seeds, "a range or a list, such as 0-9 or 0,2,5 (0)"));
+  run.AddByHand(app.add_option(
       "--out", out, "folder for checkpoints; resumed from when it holds some (coppice-run)"));
-  for (const Flag& flag : kFlags) {
-    by_hand.push_back(app.add_option_function<std::string>(
-        flag.name, [&values, &flag](const std::string& text) { values[&flag] = text; }, flag.help));
+  AddLogLevel(&app, &options.log_level);
+  COPPICE_ASSIGN_OR_RETURN(const bool parsed, Parse(&app, argc, argv));
+  if (!parsed) return std::optional<Options>();
+  if (!run.has_file()) {
+    options.by_hand = true;
+    options.out = out;
   }
-  app.add_option("--log-level", options.log_level,
-                 "trace, debug, info, warn, error or off, for stderr (info)")
-      ->default_str("info");
-  options.log_level = "info";
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::Success& success) {
-    app.exit(success);
-    return std::optional<Options>();
-  } catch (const CLI::ParseError& error) {
-    return absl::InvalidArgumentError(absl::StrCat(error.what(), " (see --help)"));
-  }
-
-  if (spec->count() > 0) {
-    for (const CLI::Option* option : by_hand) {
-      if (option->count() > 0) {
-        return absl::InvalidArgumentError(
-            absl::StrCat(option->get_name(), " cannot be given beside --spec"));
-      }
-    }
-    COPPICE_ASSIGN_OR_RETURN(const std::string text, ReadFile(spec_file));
-    absl::StatusOr<PackSpec> parsed = ParsePackSpecText(text);
-    if (!parsed.ok())
-      return absl::InvalidArgumentError(absl::StrCat(spec_file, ": ", parsed.status().message()));
-    options.spec = *std::move(parsed);
-    return std::optional<Options>(std::move(options));
-  }
-  options.by_hand = true;
-  options.out = out;
-  COPPICE_ASSIGN_OR_RETURN(options.spec, SpecFromFlags(values, seeds, out));
+  COPPICE_ASSIGN_OR_RETURN(options.spec, run.Spec(seeds, out));
   return std::optional<Options>(std::move(options));
+}
+
+absl::StatusOr<std::optional<MeasureCommand>> ParseMeasureCommand(int argc,
+                                                                  const char* const* argv) {
+  MeasureCommand command;
+  double seconds = absl::ToDoubleSeconds(command.limit);
+  CLI::App app(
+      "Trains packs of 1, 2, 4 and so on seeds of a run for a moment each and says how fast they "
+      "were\nand what memory they took, one JSON object a line. Writes no file. On a CPU no pack "
+      "has "
+      "more\nseeds than --threads.",
+      "coppice-trainer measure");
+  RunFlags run(&app);
+  app.add_option("--max-width", command.max_width, "the widest pack (32)")
+      ->check(CLI::Range(1, 4096));
+  app.add_option("--seconds", seconds, "for all of them together, once there are data (10)")
+      ->check(CLI::Range(0.1, 3600.0));
+  AddLogLevel(&app, &command.log_level);
+  COPPICE_ASSIGN_OR_RETURN(const bool parsed, Parse(&app, argc, argv));
+  if (!parsed) return std::optional<MeasureCommand>();
+  command.limit = absl::Seconds(seconds);
+  COPPICE_ASSIGN_OR_RETURN(command.spec, run.Spec("0", "unused"));
+  return std::optional<MeasureCommand>(std::move(command));
 }
 
 }  // namespace coppice::trainer

@@ -2,10 +2,12 @@
 #ifndef COPPICE_WORKER_TRAINER_OPTIONS_H_
 #define COPPICE_WORKER_TRAINER_OPTIONS_H_
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "worker/trainer/config.h"
 
 namespace coppice::trainer {
@@ -20,6 +22,18 @@ struct Options {
 // nullopt when the command line asked for text (--help, --version), which was printed.
 // INVALID_ARGUMENT names the flag or key; NOT_FOUND and others for a spec file that cannot be read.
 absl::StatusOr<std::optional<Options>> ParseCommandLine(int argc, const char* const* argv);
+
+// `coppice-trainer measure`: how fast packs of several widths of a run train here.
+struct MeasureCommand {
+  PackSpec spec;  // its members play no part
+  int64_t max_width = 32;
+  absl::Duration limit = absl::Seconds(10);
+  std::string log_level;
+};
+
+// From the arguments behind `measure`; otherwise as ParseCommandLine.
+absl::StatusOr<std::optional<MeasureCommand>> ParseMeasureCommand(int argc,
+                                                                  const char* const* argv);
 
 }  // namespace coppice::trainer
 

@@ -14,6 +14,10 @@ using ::testing::IsEmpty;
 
 constexpr absl::Duration kNow = absl::ZeroDuration();
 
+auto Always(size_t width) {
+  return [width](GroupId) { return width; };
+}
+
 class SchedulerTest : public ::testing::Test {
  protected:
   void AddGroup(GroupId id, SweepId sweep, int32_t priority, double work, uint32_t steps = 100) {
@@ -24,7 +28,7 @@ class SchedulerTest : public ::testing::Test {
   }
   std::vector<JobId> Choose(uint32_t width, const absl::flat_hash_set<JobId>& taken = {},
                             uint64_t turn = 0) {
-    const auto pick = scheduler_.Choose(width, taken, turn);
+    const auto pick = scheduler_.Choose(Always(width), taken, turn);
     return pick.has_value() ? pick->jobs : std::vector<JobId>();
   }
   Scheduler scheduler_;
@@ -126,7 +130,7 @@ TEST_F(SchedulerTest, AnOldSweepIsServedWhileLongerOnesKeepArriving) {
     AddGroup(next, next, 0, 100);  // one new, longer sweep for every grant
     AddJobs(next, next, 1);
     ++next;
-    const auto pick = scheduler_.Choose(1, {}, turn);
+    const auto pick = scheduler_.Choose(Always(1), {}, turn);
     ASSERT_TRUE(pick.has_value());
     if (pick->jobs[0] == 1) break;
     scheduler_.Remove(pick->group_id, pick->jobs[0], 0);
@@ -183,7 +187,7 @@ TEST_F(SchedulerTest, AgreesWithASearchThroughAllJobsOnRandomSequences) {
       const auto& [priority, work] = groups[known.group];
       best = std::max(best, {priority, work * (100 - known.step)});
     }
-    const auto pick = scheduler_.Choose(1 + random() % 4, {}, 0);
+    const auto pick = scheduler_.Choose(Always(1 + random() % 4), {}, 0);
     ASSERT_TRUE(pick.has_value());
     std::pair<int32_t, double> got{-1, -1};
     for (const auto& [id, known] : jobs) {

@@ -93,6 +93,26 @@ TEST_F(WorkerHealthTest, APackThatWasTooWideIsHalvedForItsGroupAlone) {
   EXPECT_EQ(health_.WidthFor("w", 7, 10), 10u);
 }
 
+TEST_F(WorkerHealthTest, AWidthThatWasMeasuredHoldsUntilAnotherProcessTakesTheName) {
+  EXPECT_FALSE(health_.KnowsWidth("w", 7));
+  health_.OnMeasured("w", 7, 4);
+  EXPECT_TRUE(health_.KnowsWidth("w", 7));
+  EXPECT_FALSE(health_.KnowsWidth("w", 8));
+  EXPECT_FALSE(health_.KnowsWidth("x", 7));
+  EXPECT_EQ(health_.WidthFor("w", 7, 32), 4u);
+  health_.OnMeasured("w", 7, 8);
+  EXPECT_EQ(health_.WidthFor("w", 7, 32), 8u);
+  health_.OnTooWide("w", 7, 8);  // the memory has the last word
+  EXPECT_EQ(health_.WidthFor("w", 7, 32), 4u);
+  health_.OnMeasured("w", 7, 2);
+  EXPECT_EQ(health_.WidthFor("w", 7, 32), 2u);
+  health_.OnNewProcess("w", true);
+  EXPECT_EQ(health_.WidthFor("w", 7, 32), 4u);
+  EXPECT_TRUE(health_.KnowsWidth("w", 7));
+  health_.OnNewProcess("w", false);
+  EXPECT_FALSE(health_.KnowsWidth("w", 7));
+}
+
 class FaultyWorkersTest : public Harness {
  protected:
   std::string Why(JobId id) {
@@ -242,6 +262,92 @@ TEST_F(FaultyWorkersTest, WorkersLongGoneAreForgottenUnlessTheyHoldOrWereDrained
   std::vector<std::string> names;
   for (const Worker& worker : Workers()) names.push_back(worker.info.name);
   EXPECT_THAT(names, ElementsAre("drained", "holder", "new"));
+}
+
+class MeasuringWorkersTest : public Harness {
+ protected:
+  absl::StatusOr<LeaseGrant> AskMeasuring(const std::string& worker, const std::string& request) {
+    return Ask<LeaseGrant>([&](auto done) {
+      c_->AcquireLeases({worker, request, 0, 32, 0, true}, {}, done);
+    });
+  }
+  void SetPaused(bool paused) {
+    Ask<SweepSummary>([&](auto done) { c_->SetPaused("small", paused, done); }).IgnoreError();
+  }
+  AttemptEnd Tell(const std::string& worker, const Lease& lease, uint32_t width) {
+    AttemptEnd end = End(worker, lease.ref, 0);
+    end.best_width = width;
+    end.message = "measured";
+    return end;
+  }
+};
+
+TEST_F(MeasuringWorkersTest, OfAnUnknownGroupItGetsOneJobAndAfterItsWordAPack) {
+  SubmitSmall(8);
+  const std::string worker = Register("w");
+  const auto first = AskMeasuring(worker, "r1");
+  ASSERT_THAT(first->leases, SizeIs(1));
+  EXPECT_TRUE(first->unmeasured);
+  EXPECT_TRUE(AskMeasuring(worker, "r1")->unmeasured);  // its answer was lost
+  const AttemptEnd told = Tell(worker, first->leases[0], 4);
+  ASSERT_EQ(Release(told), absl::OkStatus());
+  ASSERT_EQ(Release(told), absl::OkStatus());  // sent again
+  const Job job = GetJob(first->leases[0].ref.job_id);
+  EXPECT_EQ(job.state, JobState::kPending);
+  EXPECT_EQ(job.failures, 0u);
+  EXPECT_THAT(job.reason, HasSubstr("measured; w gets packs of 4 of its kind from now on"));
+  const auto pack = AskMeasuring(worker, "r2");
+  EXPECT_THAT(pack->leases, SizeIs(4));
+  EXPECT_FALSE(pack->unmeasured);
+  // Another worker has other memory and other cores.
+  EXPECT_THAT(AskMeasuring(Register("x"), "r3")->leases, SizeIs(1));
+}
+
+TEST_F(MeasuringWorkersTest, StartedJobsThatFillItsPackComeBeforeManyNewOnes) {
+  SubmitSmall(8);
+  const std::string before = Register("before");
+  const auto started = Acquire(before, 2, "r0");
+  for (const Lease& lease : started->leases) {
+    Report(before, lease.ref, 0, 20);
+    ASSERT_EQ(Commit(CommitOf(before, lease.ref, 20)), absl::OkStatus());
+    ASSERT_EQ(Release(End(before, lease.ref, 20)), absl::OkStatus());
+  }
+  const std::string worker = Register("w");
+  const auto first = AskMeasuring(worker, "r1");
+  ASSERT_THAT(first->leases, SizeIs(1));
+  ASSERT_EQ(Release(Tell(worker, first->leases[0], 2)), absl::OkStatus());
+  const auto pack = AskMeasuring(worker, "r2");
+  ASSERT_THAT(pack->leases, SizeIs(2));
+  for (const Lease& lease : pack->leases) {
+    ASSERT_TRUE(lease.resume.has_value());
+    EXPECT_EQ(lease.resume->step, 20u);
+  }
+}
+
+TEST_F(MeasuringWorkersTest, TheLastJobOfAGroupNeedsNoMeasurement) {
+  SubmitSmall(1);
+  const auto grant = AskMeasuring(Register("w"), "r1");
+  ASSERT_THAT(grant->leases, SizeIs(1));
+  EXPECT_FALSE(grant->unmeasured);
+}
+
+TEST_F(MeasuringWorkersTest, FewJobsAreSharedOutAmongTheSlotsThatWait) {
+  const std::string a = Register("a");
+  const std::string b = Register("b");
+  SubmitSmall(2);
+  for (const std::string& worker : {a, b}) {
+    const auto grant = AskMeasuring(worker, RandomId());
+    ASSERT_THAT(grant->leases, SizeIs(1));
+    ASSERT_EQ(Release(Tell(worker, grant->leases[0], 32)), absl::OkStatus());
+  }
+  SetPaused(true);
+  Answer<LeaseGrant> first, second;
+  c_->AcquireLeases({a, "r1", 0, 32, 60'000, true}, {}, first.done());
+  c_->AcquireLeases({b, "r2", 0, 32, 60'000, true}, {}, second.done());
+  Workers();  // both wait
+  SetPaused(false);
+  EXPECT_THAT(first.Wait()->leases, SizeIs(1));
+  EXPECT_THAT(second.Wait()->leases, SizeIs(1));
 }
 
 }  // namespace

@@ -190,8 +190,14 @@ TEST(Release, WhatItSaysAboutItsCauseIsCheckedAndPassedOn) {
   ExpectRefused(EndFromProto(in).status(), "out_of_memory_width");
   in.set_lost(false);
   EXPECT_EQ(EndFromProto(in).value().out_of_memory_width, 8u);
+  in.set_best_width(4);
+  ExpectRefused(EndFromProto(in).status(), "best_width");
   in.set_out_of_memory_width(kMaxPackWidth + 1);
   ExpectRefused(EndFromProto(in).status(), "out_of_memory_width");
+  in.set_out_of_memory_width(0);
+  EXPECT_EQ(EndFromProto(in).value().best_width, 4u);
+  in.set_best_width(kMaxPackWidth + 1);
+  ExpectRefused(EndFromProto(in).status(), "best_width");
 }
 
 TEST(Acquire, TheWaitIsCappedAndTheRestChecked) {
@@ -204,6 +210,9 @@ TEST(Acquire, TheWaitIsCappedAndTheRestChecked) {
   in.set_pack_width(1);
   in.set_wait_ms(4'000'000'000u);
   EXPECT_EQ(AcquireFromProto(in).value().wait_ms, kMaxWaitMs);
+  EXPECT_FALSE(AcquireFromProto(in).value().measures);
+  in.set_measures(true);
+  EXPECT_TRUE(AcquireFromProto(in).value().measures);
   in.set_slot(kMaxSlots);
   ExpectRefused(AcquireFromProto(in).status(), "slot");
 }

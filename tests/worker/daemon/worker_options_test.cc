@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <filesystem>
 
 #include "absl/strings/str_cat.h"
 #include "worker/daemon/oom_kills.h"
@@ -38,6 +39,46 @@ TEST(WorkerOptionsTest, DurationsThatMakeNoSenseAreRefusedWithTheReason) {
   }
   EXPECT_THAT(Refusal({"--grace", "inf"}).second, HasSubstr("from 1s to 24h"));
   EXPECT_THAT(Refusal({"--grace", "10ms"}).second, HasSubstr("from 1s to 24h"));
+}
+
+TEST(WorkerOptionsTest, ThePackIsMeasuredUnlessANumberIsGiven) {
+  const auto pack = [](std::vector<const char*> flags) {
+    flags.insert(flags.begin(), "coppice-worker");
+    int exit_code = 0;
+    return ParseWorkerOptions(static_cast<int>(flags.size()), flags.data(), &exit_code)->pack;
+  };
+  EXPECT_EQ(pack({}), 0u);
+  EXPECT_EQ(pack({"--pack", "auto"}), 0u);
+  EXPECT_EQ(pack({"--pack", "7"}), 7u);
+  for (const char* value : {"0", "-1", "4097", "wide", ""}) {
+    const auto [code, text] = Refusal({"--pack", value});
+    EXPECT_EQ(code, 2) << value;
+    EXPECT_THAT(text, AllOf(HasSubstr("--pack"), HasSubstr("must be auto or from 1 to 4096")));
+  }
+}
+
+TEST(WorkerOptionsTest, WhereOneJobAtATimeIsTheOnlyChoiceNothingIsMeasured) {
+  std::string state = ::testing::TempDir() + "coppice-options-XXXXXX";
+  WorkerOptions options;
+  options.state_dir = ::mkdtemp(state.data());
+  options.trainer = "/bin/true";
+  options.device = "cpu";
+  options.threads = 1;
+  const auto prepare = [&] { return PrepareWorker(options)->config; };
+  EXPECT_EQ(prepare().pack_width, 1u);
+  EXPECT_FALSE(prepare().measure.has_value());
+  options.threads = 4;
+  const AgentConfig several = prepare();
+  EXPECT_EQ(several.pack_width, 4u);
+  ASSERT_TRUE(several.measure.has_value());
+  EXPECT_EQ(several.measure->widest, 4u);
+  EXPECT_EQ(several.measure->threads, 4u);
+  EXPECT_THAT(several.measure->machine, HasSubstr("cpu on "));
+  EXPECT_THAT(several.measure->cache_dir, HasSubstr(state + "/widths"));
+  options.pack = 9;
+  EXPECT_EQ(prepare().pack_width, 9u);
+  EXPECT_FALSE(prepare().measure.has_value());
+  std::filesystem::remove_all(state);
 }
 
 class WalltimeTest : public ::testing::Test {

@@ -6,6 +6,7 @@
 #include <climits>
 #include <csignal>
 #include <cstdlib>
+#include <new>
 #include <utility>
 
 #include "ATen/Context.h"
@@ -88,6 +89,13 @@ BlasInfo DetectBlas() {
   // A LibTorch that carries its BLAS inside itself resolves the symbol in its own library.
   if (absl::StrContains(lower, "torch")) return {absl::StrCat("bundled (", base, ")"), false};
   return {absl::StrCat("reference (", base, ")"), true};
+}
+
+bool IsOutOfMemory(const std::exception& error) {
+  const absl::string_view message = error.what();
+  return dynamic_cast<const std::bad_alloc*>(&error) != nullptr ||
+         absl::StrContains(message, "allocate memory") ||
+         absl::StrContains(message, "out of memory");
 }
 
 std::string LibTorchVersion() { return TORCH_VERSION; }

@@ -4,6 +4,7 @@
 #define COPPICE_WORKER_TRAINER_TRAIN_RUNTIME_H_
 
 #include <atomic>
+#include <exception>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -35,6 +36,10 @@ struct BlasInfo {
   bool reference = false;
 };
 BlasInfo DetectBlas();
+
+// Of what an operator threw. LibTorch reports a failed allocation as a plain error; the text is all
+// there is to tell it by.
+bool IsOutOfMemory(const std::exception& error);
 
 std::string LibTorchVersion();
 std::string BuildDescription();

@@ -1,0 +1,23 @@
+#ifndef COPPICE_WORKER_DAEMON_THREAD_SETTINGS_H_
+#define COPPICE_WORKER_DAEMON_THREAD_SETTINGS_H_
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+
+namespace coppice::worker {
+
+// The environment in which a trainer has so many threads. One place sets their number; a library
+// that takes one per core by itself would take those of the other slots.
+inline std::vector<std::pair<std::string, std::string>> ThreadSettings(uint32_t threads) {
+  const std::string number = absl::StrCat(threads);
+  return {
+      {"OMP_NUM_THREADS", number}, {"OPENBLAS_NUM_THREADS", number}, {"MKL_NUM_THREADS", number}};
+}
+
+}  // namespace coppice::worker
+
+#endif  // COPPICE_WORKER_DAEMON_THREAD_SETTINGS_H_
