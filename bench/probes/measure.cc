@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <functional>
+#include <limits>
 #include <vector>
 
 #include "absl/time/time.h"
@@ -34,16 +35,21 @@ double CpuSeconds(const std::function<void()>& work) {
   return absl::ToDoubleSeconds(CpuTime() - begin);
 }
 
-// The first `count` sentences of a sample.
+// Sentences of a sample, in its order, as long as their rows stay within a limit.
 struct Part {
-  Part(const trainer::ProbeSample& sample, int64_t count, int32_t sos) {
-    const auto size = std::min<size_t>(sample.sentences.size(), static_cast<size_t>(count));
-    probes.sample = sample;
-    probes.sample.sentences.resize(size);
-    if (sample.has_gold()) probes.sample.gold.resize(size);
+  Part(const trainer::ProbeSample& sample, int64_t (*rows_of)(int64_t words), int64_t limit,
+       int32_t sos) {
+    probes.sample.right_branching_f1 = sample.right_branching_f1;
+    for (size_t s = 0; s < sample.sentences.size(); ++s) {
+      const int64_t more = rows_of(static_cast<int64_t>(sample.sentences[s].size()));
+      if (more > limit) continue;
+      limit -= more;
+      probes.sample.sentences.push_back(sample.sentences[s]);
+      if (sample.has_gold()) probes.sample.gold.push_back(sample.gold[s]);
+    }
     probes.plan = trainer::ProbePlan(probes.sample.sentences, sos);
     rows = probes.plan.rows();
-    per_span_rows = RowsPerSpan(probes.sample.sentences);
+    per_span_rows = Sum(RowsPerSpan, probes.sample.sentences);
   }
 
   trainer::Probes probes;
@@ -58,11 +64,11 @@ class Bench {
       : effort_(effort),
         sos_(dataset.vocabulary.sos()),
         evaluation_(&dataset),
-        whole_(sample, static_cast<int64_t>(sample.sentences.size()), sos_),
-        probed_(sample, effort.sentences, sos_),
-        quarter_probed_(sample, std::max<int64_t>(1, effort.sentences / 4), sos_),
-        spanned_(sample, effort.per_span_sentences, sos_),
-        quarter_spanned_(sample, std::max<int64_t>(1, effort.per_span_sentences / 4), sos_),
+        whole_(sample, RowsPerFirstWord, std::numeric_limits<int64_t>::max(), sos_),
+        probed_(sample, RowsPerFirstWord, effort.per_word_rows, sos_),
+        quarter_probed_(sample, RowsPerFirstWord, effort.per_word_rows / 4, sos_),
+        spanned_(sample, RowsPerSpan, effort.per_span_rows, sos_),
+        quarter_spanned_(sample, RowsPerSpan, effort.per_span_rows / 4, sos_),
         seed_(run, dataset, /*seed=*/0) {
     for (int64_t i = 0; i < kWarmUpSteps; ++i) seed_.Step(step_++);
     Probe(quarter_probed_);

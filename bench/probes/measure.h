@@ -10,11 +10,11 @@
 namespace coppice::bench {
 
 struct Effort {
-  int rounds = 3;                   // each measures everything once, so that all meet the same load
-  double seconds = 3;               // of training steps
-  int64_t sentences = 1000;         // probed; the rest of the sample is inferred from its rows
-  int64_t per_span_sentences = 40;  // read span by span; likewise
-  int64_t evaluation_part = 10;     // a tenth of the evaluation's sentences
+  int rounds = 3;                 // each measures everything once, so that all meet the same load
+  double seconds = 3;             // of training steps
+  int64_t per_word_rows = 25000;  // RowsPerFirstWord of what is probed; about 450 questions
+  int64_t per_span_rows = 5000;   // read by one pass per span; about 25 questions
+  int64_t evaluation_part = 20;   // a twentieth of the evaluation's sentences
 };
 
 // CPU seconds of one thread at one report, of all sentences.
@@ -26,8 +26,8 @@ struct Costs {
   // Rows of the model that the probes read, and that one pass per span does.
   int64_t rows = 0;
   int64_t per_span_rows = 0;
-  // What a row costs in a quarter of the sentences that were measured, over what it costs in all of
-  // them: 1 where the cost is proportional to the rows.
+  // What a row costs in a quarter of what was measured, over what it costs in all of
+  // it: 1 where the cost is proportional to the rows.
   double probe_scaling = 0;
   double per_span_scaling = 0;
 

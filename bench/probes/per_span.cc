@@ -148,14 +148,19 @@ template trainer::ProbeReadings ReadPerSpan<double>(const std::vector<std::vecto
                                                     int32_t, const trainer::Weights&,
                                                     trainer::Transformer*);
 
-int64_t RowsPerSpan(const std::vector<std::vector<int32_t>>& sentences) {
-  int64_t rows = 0;
-  for (const std::vector<int32_t>& sentence : sentences) {
-    const auto words = static_cast<int64_t>(sentence.size());
-    rows += words;
-    for (int64_t length = 1; length <= words; ++length) rows += (words - length + 1) * length;
-  }
+int64_t RowsPerSpan(int64_t words) {
+  int64_t rows = words;
+  for (int64_t length = 1; length <= words; ++length) rows += (words - length + 1) * length;
   return rows;
+}
+
+int64_t RowsPerFirstWord(int64_t words) { return words * (words + 1) / 2; }
+
+int64_t Sum(int64_t (*rows)(int64_t words), const std::vector<std::vector<int32_t>>& sentences) {
+  int64_t sum = 0;
+  for (const std::vector<int32_t>& sentence : sentences)
+    sum += rows(static_cast<int64_t>(sentence.size()));
+  return sum;
 }
 
 }  // namespace coppice::bench

@@ -19,8 +19,11 @@ template <typename T>
 trainer::ProbeReadings ReadPerSpan(const std::vector<std::vector<int32_t>>& sentences, int32_t sos,
                                    const trainer::Weights& weights, trainer::Transformer* model);
 
-// Words that ReadPerSpan reads, those in context included and SOS not.
-int64_t RowsPerSpan(const std::vector<std::vector<int32_t>>& sentences);
+// Words that ReadPerSpan reads of a sentence, those in context included and SOS not.
+int64_t RowsPerSpan(int64_t words);
+// Words of one pass for each first word: what the probes read where nothing is shared.
+int64_t RowsPerFirstWord(int64_t words);
+int64_t Sum(int64_t (*rows)(int64_t words), const std::vector<std::vector<int32_t>>& sentences);
 
 }  // namespace coppice::bench
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "bench/probes/per_span.h"
@@ -36,16 +38,16 @@ absl::Status CompareNumbers(absl::string_view what, double ours, double theirs, 
 
 template <typename T>
 absl::Status Check(const trainer::RunConfig& run, const trainer::Dataset& dataset,
-                   const trainer::ProbeSample& sample, double tolerance) {
+                   const std::vector<std::vector<int32_t>>& sentences, double tolerance) {
   const c10::InferenceMode no_autograd;
   OneSeed<T> seed(run, dataset, /*seed=*/0);
   for (int64_t step = 0; step < kSteps; ++step) seed.Step(step);
   const int32_t sos = dataset.vocabulary.sos();
-  const trainer::ProbePlan plan(sample.sentences, sos);
+  const trainer::ProbePlan plan(sentences, sos);
   const std::atomic<bool> no_stop{false};
   const auto ours = trainer::ReadProbes(plan, seed.weights(), &seed.model(), no_stop);
   const trainer::ProbeReadings theirs =
-      ReadPerSpan<T>(sample.sentences, sos, seed.weights(), &seed.model());
+      ReadPerSpan<T>(sentences, sos, seed.weights(), &seed.model());
   return CompareReadings(plan, ours->front(), theirs, tolerance);
 }
 
@@ -67,13 +69,22 @@ absl::Status CompareReadings(const trainer::ProbePlan& plan, const trainer::Prob
 }
 
 absl::Status CheckSameScores(const trainer::RunConfig& run, const trainer::Dataset& dataset,
-                             int64_t sentences) {
+                             int64_t rows) {
   trainer::RunConfig moving = run;
   moving.train.warmup_steps = 1;  // so that the steps move the weights
-  COPPICE_ASSIGN_OR_RETURN(const trainer::ProbeSample sample,
-                           trainer::DrawProbeSample(run.task, dataset, run.data.seed, sentences));
-  COPPICE_RETURN_IF_ERROR(Check<double>(moving, dataset, sample, 1e-9));
-  return Check<float>(moving, dataset, sample, 1e-4);
+  COPPICE_ASSIGN_OR_RETURN(
+      trainer::ProbeSample sample,
+      trainer::DrawProbeSample(run.task, dataset, run.data.seed, run.report.probe_sentences));
+  std::vector<std::vector<int32_t>> sentences;
+  for (std::vector<int32_t>& sentence : sample.sentences) {
+    const int64_t more = RowsPerSpan(static_cast<int64_t>(sentence.size()));
+    if (more > rows) continue;
+    rows -= more;
+    sentences.push_back(std::move(sentence));
+  }
+  if (sentences.empty()) return absl::InvalidArgumentError("no sentence has as few rows");
+  COPPICE_RETURN_IF_ERROR(Check<double>(moving, dataset, sentences, 1e-9));
+  return Check<float>(moving, dataset, sentences, 1e-4);
 }
 
 }  // namespace coppice::bench

@@ -17,11 +17,11 @@ namespace coppice::bench {
 absl::Status CompareReadings(const trainer::ProbePlan& plan, const trainer::ProbeReadings& ours,
                              const trainer::ProbeReadings& theirs, double tolerance);
 
-// Reads `sentences` of the run's sample both ways, with initial weights after a few training steps:
-// within 1e-9 in float64, 1e-4 in float32. FAILED_PRECONDITION: they differ. Codes of
-// DrawProbeSample.
+// Reads sentences of the run's sample, as many as one pass per span reads in `rows`, both ways,
+// with initial weights after a few training steps: within 1e-9 in float64, 1e-4 in float32.
+// FAILED_PRECONDITION: they differ. Codes of DrawProbeSample.
 absl::Status CheckSameScores(const trainer::RunConfig& run, const trainer::Dataset& dataset,
-                             int64_t sentences);
+                             int64_t rows);
 
 }  // namespace coppice::bench
 

@@ -14,6 +14,7 @@ namespace coppice::bench {
 namespace {
 
 constexpr int64_t kSentences = 40;
+constexpr int64_t kRows = 10000;
 
 trainer::Dataset Make(const trainer::RunConfig& run) {
   absl::StatusOr<trainer::Dataset> dataset = MakeData(run);
@@ -25,7 +26,7 @@ class SameScoresTest : public testing::TestWithParam<trainer::Task> {};
 
 TEST_P(SameScoresTest, OnePassPerSpanGivesTheProbesScores) {
   const trainer::RunConfig run = TinyRun(GetParam());
-  const absl::Status same = CheckSameScores(run, Make(run), kSentences);
+  const absl::Status same = CheckSameScores(run, Make(run), kRows);
   EXPECT_TRUE(same.ok()) << same;
 }
 
@@ -74,8 +75,9 @@ TEST(CompareReadingsTest, ADifferenceInEntropyOrANotANumberIsFound) {
 }
 
 TEST(PerSpanTest, RowsAreThoseOfEverySpanAndOfTheSentence) {
-  EXPECT_EQ(RowsPerSpan({{1, 2, 3}}), 3 + 3 * 1 + 2 * 2 + 1 * 3);
-  EXPECT_EQ(RowsPerSpan({{1}, {1, 2}}), (1 + 1) + (2 + 2 + 2));
+  EXPECT_EQ(RowsPerSpan(3), 3 + 3 * 1 + 2 * 2 + 1 * 3);
+  EXPECT_EQ(RowsPerFirstWord(3), 3 + 2 + 1);
+  EXPECT_EQ(Sum(RowsPerSpan, {{1}, {1, 2}}), (1 + 1) + (2 + 2 + 2));
 }
 
 TEST(MeasureTest, TheShareIsThatOfTheTimeBetweenTwoReports) {
@@ -93,8 +95,8 @@ TEST(MeasureTest, ATinyRunIsMeasuredToItsEnd) {
   Effort effort;
   effort.rounds = 2;
   effort.seconds = 0.01;
-  effort.sentences = 30;
-  effort.per_span_sentences = 10;
+  effort.per_word_rows = 1500;
+  effort.per_span_rows = 1500;
   effort.evaluation_part = 2;
   const absl::StatusOr<Measured> measured = MeasureCosts(run, effort);
   ASSERT_TRUE(measured.ok()) << measured.status();
