@@ -2,17 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <type_traits>
 #include <vector>
 
-#include "ATen/ops/zeros.h"
 #include "absl/strings/str_cat.h"
-#include "bench/trainer/workload.h"
-#include "c10/core/InferenceMode.h"
+#include "bench/trainer/one_seed.h"
 #include "common/base/status_macros.h"
-#include "worker/trainer/model/transformer.h"
-#include "worker/trainer/train/optimizer.h"
-#include "worker/trainer/train/permutation.h"
 
 namespace coppice::bench {
 namespace {
@@ -21,66 +15,6 @@ constexpr uint64_t kSeed = 0;
 constexpr double kTolerance = 1e-6;
 constexpr double kUpdateTolerance = 1e-2;
 constexpr int64_t kUpdates = 3;
-
-// The trainer's model and optimizer for one seed, put together as train/member.cc does it.
-template <typename T>
-class Ours {
- public:
-  static constexpr at::ScalarType kType = std::is_same_v<T, double> ? at::kDouble : at::kFloat;
-
-  Ours(const trainer::RunConfig& run, const trainer::Dataset& dataset)
-      : run_(run),
-        dataset_(dataset),
-        layout_(ShapeOf(run, dataset)),
-        model_(layout_, LongestSequence(dataset), kType, trainer::MakeCpuFusedOps(kType)),
-        order_(kSeed, static_cast<int32_t>(dataset.train.examples.size()),
-               static_cast<int32_t>(run.train.batch_size)) {
-    for (at::Tensor* row : {&parameters_, &gradients_, &m_, &v_})
-      *row = at::zeros({1, layout_.row_size()}, kType);
-    std::vector<float> initial(layout_.row_size());
-    trainer::InitializeParameters(layout_, kSeed, initial.data());
-    std::copy(initial.begin(), initial.end(), parameters_.data_ptr<T>());
-  }
-
-  double LossAndGradients(int64_t step) {
-    const c10::InferenceMode no_autograd;
-    trainer::MemberBatch batch;
-    const int32_t* indices = order_.Batch(step);
-    for (int64_t i = 0; i < run_.train.batch_size; ++i) {
-      const std::vector<int32_t>& words = dataset_.train.examples[indices[i]].tokens;
-      batch.Append(words.data(), static_cast<int32_t>(words.size()), dataset_.vocabulary.sos(),
-                   dataset_.vocabulary.eos());
-    }
-    double loss = 0;
-    model_.LossAndGradients(trainer::Weights::View(parameters_, layout_),
-                            trainer::Weights::View(gradients_, layout_),
-                            {{&batch}, {trainer::Dropout()}}, &loss);
-    return loss;
-  }
-
-  void Step(int64_t step) {
-    LossAndGradients(step);
-    trainer::ClippedAdamW<T>(run_.train, step,
-                             {layout_.row_size(), gradients_.data_ptr<T>(), m_.data_ptr<T>(),
-                              v_.data_ptr<T>(), parameters_.data_ptr<T>()});
-  }
-
-  const trainer::ParameterLayout& layout() const { return layout_; }
-  absl::Span<const T> parameters() const { return Row(parameters_); }
-  absl::Span<const T> gradients() const { return Row(gradients_); }
-
- private:
-  absl::Span<const T> Row(const at::Tensor& row) const {
-    return {row.data_ptr<T>(), static_cast<size_t>(layout_.row_size())};
-  }
-
-  const trainer::RunConfig& run_;
-  const trainer::Dataset& dataset_;
-  const trainer::ParameterLayout layout_;
-  trainer::Transformer model_;
-  trainer::BatchOrder order_;
-  at::Tensor parameters_, gradients_, m_, v_;
-};
 
 }  // namespace
 
@@ -106,7 +40,7 @@ namespace {
 
 absl::Status CheckGradients(BaselineKind kind, const trainer::RunConfig& run,
                             const trainer::Dataset& dataset) {
-  Ours<double> ours(run, dataset);
+  OneSeed<double> ours(run, dataset, kSeed);
   Baseline theirs(kind, run, &dataset, kSeed);
   std::vector<double> gradients(ours.layout().row_size());
   const double our_loss = ours.LossAndGradients(0);
@@ -124,7 +58,7 @@ absl::Status CheckGradients(BaselineKind kind, const trainer::RunConfig& run,
 
 absl::Status CheckUpdates(BaselineKind kind, const trainer::RunConfig& run,
                           const trainer::Dataset& dataset) {
-  Ours<float> ours(run, dataset);
+  OneSeed<float> ours(run, dataset, kSeed);
   Baseline theirs(kind, run, &dataset, kSeed);
   const std::vector<float> initial(ours.parameters().begin(), ours.parameters().end());
   for (int64_t step = 0; step < kUpdates; ++step) {

@@ -41,8 +41,10 @@ trainer::ModelShape ShapeOf(const trainer::RunConfig& run, const trainer::Datase
 
 int64_t LongestSequence(const trainer::Dataset& dataset) {
   size_t longest = 0;
-  for (const trainer::Example& example : dataset.train.examples)
-    longest = std::max(longest, example.tokens.size());
+  for (const trainer::Split* split : {&dataset.train, &dataset.val, &dataset.test, &dataset.gen}) {
+    for (const trainer::Example& example : split->examples)
+      longest = std::max(longest, example.tokens.size());
+  }
   return static_cast<int64_t>(longest) + 1;
 }
 

@@ -34,7 +34,7 @@ absl::StatusOr<trainer::Dataset> MakeData(const trainer::RunConfig& run);
 
 trainer::ModelShape ShapeOf(const trainer::RunConfig& run, const trainer::Dataset& dataset);
 
-// Of the longest sentence that is trained on, SOS included.
+// Of the longest sentence of all splits, SOS included.
 int64_t LongestSequence(const trainer::Dataset& dataset);
 
 // The lengths, SOS included, of each sequence that the seed's first `steps` steps train on.

@@ -1,7 +1,6 @@
 #include "worker/trainer/data_command.h"
 
 #include <iostream>
-#include <map>
 
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
@@ -32,7 +31,7 @@ absl::StatusOr<RunConfig> RunOf(const std::string& task, const json& data) {
 absl::StatusOr<std::optional<DataCommand>> ParseDataCommand(int argc, const char* const* argv) {
   DataCommand command;
   std::string task;
-  std::map<std::string, uint64_t> numbers;
+  json numbers = json::object();
   CLI::App app(
       "Writes one split of a generated dataset as text, one example a line: `input . "
       "quest<TAB>output`\n"
@@ -49,14 +48,16 @@ absl::StatusOr<std::optional<DataCommand>> ParseDataCommand(int argc, const char
     const char* flag;
     const char* key;
     const char* help;
-  } kNumbers[] = {{"--seed", "seed", "seed of the dataset (0)"},
-                  {"--train-size", "train", "training sentences (100000; dyck 200000)"},
-                  {"--val-size", "val", "in-domain validation sentences (1000; dyck 20000)"},
-                  {"--test-size", "test", "in-domain test sentences (10000)"},
-                  {"--gen-size", "gen", "generalization sentences (10000; dyck 20000)"}};
-  for (const auto& [flag, key, help] : kNumbers) {
-    app.add_option_function<uint64_t>(
-        flag, [&numbers, key = std::string(key)](uint64_t value) { numbers[key] = value; }, help);
+  } kSizes[] = {{"--train-size", "train", "training sentences (100000; dyck 200000)"},
+                {"--val-size", "val", "in-domain validation sentences (1000; dyck 20000)"},
+                {"--test-size", "test", "in-domain test sentences (10000)"},
+                {"--gen-size", "gen", "generalization sentences (10000; dyck 20000)"}};
+  app.add_option_function<uint64_t>(
+      "--seed", [&numbers](uint64_t value) { numbers["seed"] = value; }, "seed of the dataset (0)");
+  // Signed, so that every CLI11 leaves it to the run spec's reader to refuse a negative size.
+  for (const auto& [flag, key, help] : kSizes) {
+    app.add_option_function<int64_t>(
+        flag, [&numbers, key = std::string(key)](int64_t value) { numbers[key] = value; }, help);
   }
   try {
     app.parse(argc, argv);
@@ -67,7 +68,7 @@ absl::StatusOr<std::optional<DataCommand>> ParseDataCommand(int argc, const char
     return absl::InvalidArgumentError(
         absl::StrCat("data: ", error.what(), " (see coppice-trainer data --help)"));
   }
-  COPPICE_ASSIGN_OR_RETURN(command.run, RunOf(task, json(numbers)));
+  COPPICE_ASSIGN_OR_RETURN(command.run, RunOf(task, numbers));
   return std::optional<DataCommand>(std::move(command));
 }
 

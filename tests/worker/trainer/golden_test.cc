@@ -104,13 +104,15 @@ class GoldenTest : public testing::TestWithParam<std::string> {};
 
 TEST_P(GoldenTest, LogitsLossAndEveryGradientInFloat64) {
   Golden<double> golden(GetParam());
-  golden.CheckLogits(1e-9);
-  golden.CheckGradients(1e-9);
+  golden.CheckLogits(kFloat64Tolerance);
+  golden.CheckGradients(kFloat64Tolerance);
 }
-TEST_P(GoldenTest, ClippedAdamWStepsInFloat64) { Golden<double>(GetParam()).CheckUpdates(1e-9); }
+TEST_P(GoldenTest, ClippedAdamWStepsInFloat64) {
+  Golden<double>(GetParam()).CheckUpdates(kFloat64Tolerance);
+}
 TEST_P(GoldenTest, EveryRowOfAPackInFloat64) {
-  Golden<double>(GetParam(), 3).CheckGradients(1e-9);
-  Golden<double>(GetParam(), 3).CheckUpdates(1e-9);
+  Golden<double>(GetParam(), 3).CheckGradients(kFloat64Tolerance);
+  Golden<double>(GetParam(), 3).CheckUpdates(kFloat64Tolerance);
 }
 TEST_P(GoldenTest, LogitsLossAndEveryGradientInFloat32) {
   Golden<float> golden(GetParam());

@@ -101,6 +101,8 @@ class Transformer {
     kKeep2,
     kY,
     kLogits,
+    kDistinctX,
+    kDistinctQkv,
     kDx,
     kDa,
     kDh,
@@ -117,10 +119,14 @@ class Transformer {
   // layer's result y.
   void FinishLayer(const LayerWeights& weights, const PackBatch& batch, const at::Tensor& x,
                    const at::Tensor& context, const at::Tensor& y);
-  // The tree's embeddings [K, R, d], and the batch of single rows that stands for it in operations
-  // that treat rows by themselves; `rows` holds what the batch points to.
-  at::Tensor EmbedTree(const Weights& weights, const PrefixTree& tree, MemberBatch* rows,
-                       PackBatch* batch);
+  // Embeddings [K, R, d] of words that stand by themselves, and the batch of single rows that
+  // stands for them in operations that treat rows by themselves; `rows` holds what the batch points
+  // to.
+  at::Tensor EmbedRows(const Weights& weights, Slot slot, const std::vector<int32_t>& tokens,
+                       const std::vector<int32_t>& positions, MemberBatch* rows, PackBatch* batch);
+  // The first layer's q, k and v [K, R, 3 d]. They depend on a word and its position alone, of
+  // which a tree has few: each is computed once and copied to its rows.
+  void FirstProjections(const Weights& weights, const PrefixTree& tree, const at::Tensor& qkv);
   void AverageOverLayers(int64_t pack, int64_t rows, double* const* entropy) const;
   // A dense tensor [K, rows, width] (K left out when 1) in the scratch memory of (slot, layer).
   at::Tensor Take(Slot slot, int64_t layer, int64_t pack, int64_t rows, int64_t width);

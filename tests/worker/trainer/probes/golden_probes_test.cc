@@ -97,15 +97,15 @@ class GoldenProbes : public GoldenModel<T> {
 class GoldenProbesTest : public testing::TestWithParam<std::string> {};
 
 TEST_P(GoldenProbesTest, BothAttentionEntropiesInFloat64) {
-  GoldenProbes<double>(GetParam()).CheckEntropies(1e-9);
+  GoldenProbes<double>(GetParam()).CheckEntropies(kFloat64Tolerance);
 }
 TEST_P(GoldenProbesTest, EveryChartValueTreeAndScoreInFloat64) {
-  GoldenProbes<double>(GetParam()).CheckTrees(1e-9);
+  GoldenProbes<double>(GetParam()).CheckTrees(kFloat64Tolerance);
 }
 TEST_P(GoldenProbesTest, EveryRowOfAPackInFloat64) {
   GoldenProbes<double> golden(GetParam(), 3);
-  golden.CheckEntropies(1e-9);
-  golden.CheckTrees(1e-9);
+  golden.CheckEntropies(kFloat64Tolerance);
+  golden.CheckTrees(kFloat64Tolerance);
 }
 TEST_P(GoldenProbesTest, AllOfItInFloat32) {
   GoldenProbes<float> golden(GetParam());
