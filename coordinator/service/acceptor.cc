@@ -12,8 +12,6 @@
 #include <cstring>
 #include <utility>
 
-#include "absl/time/clock.h"
-
 namespace coppice::service {
 namespace {
 
@@ -34,8 +32,9 @@ int MostForConnections() {
 
 }  // namespace
 
-Acceptor::Acceptor(ListeningSockets sockets, Handler handler, int most)
+Acceptor::Acceptor(ListeningSockets sockets, Clock* clock, Handler handler, int most)
     : sockets_(std::move(sockets)),
+      clock_(clock),
       handler_(std::move(handler)),
       most_(most > 0 ? most : MostForConnections()),
       stop_(::eventfd(0, EFD_CLOEXEC)),
@@ -94,7 +93,7 @@ bool Acceptor::AcceptFrom(int listening) {
 }
 
 void Acceptor::Complain(const char* why) {
-  const absl::Time now = absl::Now();
+  const absl::Duration now = clock_->Monotonic();
   if (now - complained_ < kComplainAgain) return;
   complained_ = now;
   spdlog::error(

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "common/base/clock.h"
 #include "coordinator/service/listen_address.h"
 
 namespace coppice::service {
@@ -23,7 +24,7 @@ class Acceptor {
   using Handler = std::function<void(int fd)>;
 
   // `most`: descriptors with higher numbers are not for connections; 0: by the process's limit.
-  Acceptor(ListeningSockets sockets, Handler handler, int most = 0);
+  Acceptor(ListeningSockets sockets, Clock* clock, Handler handler, int most = 0);
   ~Acceptor();
   Acceptor(const Acceptor&) = delete;
   Acceptor& operator=(const Acceptor&) = delete;
@@ -39,12 +40,13 @@ class Acceptor {
   void Complain(const char* why);
 
   ListeningSockets sockets_;
+  Clock* const clock_;
   const Handler handler_;
   const int most_;
   Socket stop_;  // an eventfd
   std::thread thread_;
   // Of the thread.
-  absl::Time complained_ = absl::InfinitePast();
+  absl::Duration complained_ = -absl::InfiniteDuration();
 };
 
 }  // namespace coppice::service

@@ -183,7 +183,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(core::Coordinator* core, C
   if (sockets.has_value()) {
     parts->address = absl::StrCat(listen.host, ":", sockets->port);
     parts->acceptor = std::make_unique<Acceptor>(
-        *std::move(sockets), [connections = parts->connections.get()](int fd) {
+        *std::move(sockets), clock, [connections = parts->connections.get()](int fd) {
           grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
           connection.fd = fd;
           connections->HandleNewConnection(&connection);

@@ -56,6 +56,8 @@ TEST(RealClock, CancelPreventsATimerAndSaysSo) {
   EXPECT_FALSE(ran);
 }
 
+TEST(RealClock, CancelOfNoTimerReturns) { EXPECT_FALSE(Clock::Real()->Cancel(0)); }
+
 TEST(RealClock, CancelWaitsForACallbackThatRuns) {
   Clock* const clock = Clock::Real();
   absl::Notification started, proceed;

@@ -48,7 +48,7 @@ class AcceptorTest : public testing::Test {
     port_ = sockets->port;
     ASSERT_GT(port_, 0);
     acceptor_.emplace(
-        *std::move(sockets),
+        *std::move(sockets), Clock::Real(),
         [this](int fd) {
           absl::MutexLock lock(&mutex_);
           taken_.emplace_back(fd);
