@@ -32,7 +32,7 @@ absl::Status Engine::Start() {
   remover_.Remove(std::move(dropped));
   started_ms_ = clock_.NowMillis();
   Writer::Hooks hooks;
-  hooks.due = [this] { return PlanDue(); };
+  hooks.due = [this](bool behind) { return PlanDue(behind); };
   hooks.grants = [this](size_t& jobs_left) {
     return PlanGrants(memory_, clock_.Monotonic(), jobs_left,
                       [this](auto reply) { writer_->Reply(std::move(reply)); });
@@ -91,10 +91,13 @@ void Engine::QueueRead(std::function<absl::Status(ReadTransaction&)> body,
   done(refused);
 }
 
-std::vector<Command> Engine::PlanDue() {
+std::vector<Command> Engine::PlanDue(bool behind) {
   const absl::Duration now = clock_.Monotonic();
   memory_.scheduler.Ripen(now);
-  const std::vector<LeaseRef> due = memory_.leases.Due(now, kMaxExpiriesPerBatch);
+  // The heartbeat that renews a lease may be among what waits. A worker that is really gone is found
+  // out a term later.
+  const absl::Duration grace = behind ? memory_.options.lease : absl::ZeroDuration();
+  const std::vector<LeaseRef> due = memory_.leases.Due(now - grace, kMaxExpiriesPerBatch);
   due_failed_ = !due.empty();  // until a later call in this turn finds it done
   std::vector<Command> commands;
   for (const LeaseRef& lease : due) {

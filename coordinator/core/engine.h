@@ -60,7 +60,7 @@ class Engine {
  private:
   void QueueRead(std::function<absl::Status(ReadTransaction&)> body,
                  std::function<void(const absl::Status&)> done);
-  std::vector<Command> PlanDue();
+  std::vector<Command> PlanDue(bool behind);
   void EndTurn();
   void SetTimer(absl::Duration now);
 

@@ -105,8 +105,12 @@ void Writer::TakeTurns() {
     const auto others = std::count_if(batch.begin(), batch.end(),
                                       [](const Command& command) { return !command.ahead; });
     const size_t room = jobs_left_ = RoomForGrants(static_cast<size_t>(others));
+    // What was left behind by a full batch is in this one.
+    const bool full = batch.size() == kMaxBatch;
+    const bool behind = std::exchange(was_full_, full) || full;
     // A failing store would fail the same work at once again; it is tried again in a later turn.
-    for (auto due = hooks_.due(); !due.empty() && RunBatch(std::move(due)); due = hooks_.due()) {
+    for (auto due = hooks_.due(behind); !due.empty() && RunBatch(std::move(due));
+         due = hooks_.due(behind)) {
     }
     if (!batch.empty()) RunCommands(std::move(batch));
     // One batch a turn: however many ask for work, reports get their turn in between.

@@ -41,7 +41,9 @@ class Writer {
  public:
   // All on the writer thread.
   struct Hooks {
-    std::function<std::vector<Command>()> due;
+    // `behind`: commands have waited for longer than a turn, and some may say that what seems due is
+    // not.
+    std::function<std::vector<Command>(bool behind)> due;
     // Grants of together about `jobs_left` jobs (the last pack may go past it), which it lowers.
     std::function<std::vector<Command>(size_t& jobs_left)> grants;
     std::function<void(const Effects&)> committed;
@@ -95,6 +97,7 @@ class Writer {
   // Of the writer thread.
   std::optional<absl::Duration> said_trouble_at_;
   size_t jobs_left_ = 0;  // that this turn may still grant
+  bool was_full_ = false;  // the batch of the turn before
 
   absl::Mutex mutex_;
   std::deque<Command> queue_ ABSL_GUARDED_BY(mutex_);

@@ -186,6 +186,33 @@ TEST_F(OverloadTest, ATurnGrantsHalfAsManyJobsAsItTakesReports) {
   for (auto& lease : leases) EXPECT_EQ(lease.Wait()->leases.size(), kWidth);
 }
 
+// An overloaded coordinator must not take a worker for dead whose heartbeats it has not read yet:
+// every job of it would begin again elsewhere.
+TEST_F(OverloadTest, ALeaseWhoseRenewalWaitsDoesNotExpire) {
+  SubmitSmall(1);
+  const std::string worker = Register("w");
+  const LeaseRef lease = TakeOne(worker);
+  OpenBehindGate();
+  Answer<std::vector<Worker>> first;
+  c_->ListWorkers(first.done());
+  ASSERT_TRUE(faulty_->at_gate.WaitForNotificationWithTimeout(kPatience));
+  const Record record{{1, 1}, 1, {}, std::string("text"), {}};
+  for (int i = 0; i < 1200; ++i) c_->Append("nobody", {record}, [](const auto&) {});
+  Answer<HeartbeatResult> beat;
+  c_->Heartbeat(worker, {{lease, 0, 0, 0}}, false, beat.done());
+  clock_.Advance(options_.lease + absl::Seconds(1));
+  gate_.Notify();
+  const auto answer = beat.Wait();
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  ASSERT_EQ(answer->directives.size(), 1u);
+  EXPECT_EQ(answer->directives[0].action, DirectiveAction::kContinue);
+  EXPECT_EQ(GetJob(lease.job_id).state, JobState::kRunning);
+  // Of one that really is gone the lease ends.
+  clock_.Advance(options_.lease + absl::Seconds(1));
+  Workers();
+  EXPECT_EQ(GetJob(lease.job_id).state, JobState::kPending);
+}
+
 Waiter MakeWaiter(const std::string& worker, const std::string& request, int deadline) {
   Waiter waiter;
   waiter.worker = worker;
