@@ -382,7 +382,7 @@ def lose_commits(chaos, rng):
     log = crash_with_log(chaos, newest)
     if log is None:
         return None
-    chaos.commits_lost = True
+    chaos.on_commits_lost()
     return f'the coordinator killed, {log.cut(chaos.cluster.wal, newest)}'
 
 
@@ -394,6 +394,6 @@ def flip_wal(chaos, rng):
     if log is None:
         return None
     what = log.flip(chaos.cluster.wal, rng, newest)
-    chaos.commits_lost = True
+    chaos.on_commits_lost()
     chaos.accept_data_loss()
     return f'the coordinator killed, in its write-ahead log {what}'

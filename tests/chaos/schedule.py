@@ -172,6 +172,11 @@ class Chaos:
         names = [worker.worker_name for worker in self.cluster.workers]
         return self.command(['resume', self.sweep]) and all(self.command(['drain', name, '--undo']) for name in names)
 
+    def on_commits_lost(self):
+        """At once, not at the end: in a sweep that is paused again the next faults would wait for a target."""
+        self.commits_lost = True
+        self.until(self._ask_again, at_most=60)
+
     def _check_exits(self, daemon):
         for code, cause, _ in daemon.exits:
             # 'early': before the program had said a word, so perhaps before it could mind the signal.
