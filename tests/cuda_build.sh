@@ -13,7 +13,7 @@ make_tree main,contrib,non-free "${trainer_packages[@]}" libtorch-dev nvidia-cud
 inside bash -euc 'cd /src
   cmake --preset trainer -DCOPPICE_WERROR=ON -DCOPPICE_CUDA=ON --log-level=WARNING
   cmake --build --preset trainer --target coppice_trainer_cuda coppice-trainer trainer_kernels_test \
-    trainer_cuda_mask_test trainer_cuda_operations_test trainer_cuda_update_test
+    trainer_cuda_mask_test trainer_cuda_operations_test trainer_cuda_update_test trainer_cuda_step_test
   echo "cuda_build: nvcc $(nvcc --version | sed -n "s/.*release //p"), LibTorch $(dpkg-query -W -f "\${Version}" libtorch-dev), code for" \
     $(cuobjdump --list-elf build/trainer/worker/trainer/libcoppice_trainer_cuda.a | grep -o "sm_[0-9a-z]*" | sort -u)
   ctest --test-dir build/trainer --output-on-failure "$@"' build "${rest[@]}"
