@@ -8,25 +8,9 @@
 #include <cstdint>
 
 #include "Random123/philox.h"
+#include "worker/trainer/random_key.h"
 
 namespace coppice::trainer {
-
-// What a stream is for. The number is part of the key: changing one changes every run.
-enum class RandomRole : uint64_t { kInit = 1, kOrder = 2, kDropout = 3 };
-
-struct PhiloxKey {
-  uint32_t low = 0;
-  uint32_t high = 0;
-};
-
-// SplitMix64's finalizer: a bijection, so two seeds never share a key within a role.
-inline PhiloxKey MakePhiloxKey(uint64_t seed, RandomRole role) {
-  uint64_t z = seed + static_cast<uint64_t>(role) * 0x9E3779B97F4A7C15u;
-  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-  z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-  z ^= z >> 31;
-  return {static_cast<uint32_t>(z), static_cast<uint32_t>(z >> 32)};
-}
 
 inline std::array<uint32_t, 4> Philox(PhiloxKey key, std::array<uint32_t, 4> counter) {
   const r123::Philox4x32::ctr_type in = {{counter[0], counter[1], counter[2], counter[3]}};

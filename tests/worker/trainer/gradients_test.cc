@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "worker/trainer/model/dropout_bits.h"
 #include "worker/trainer/model/transformer.h"
 
 namespace coppice::trainer {

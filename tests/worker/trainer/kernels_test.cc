@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "worker/trainer/model/dropout_bits.h"
 
 namespace coppice::trainer {
 namespace {

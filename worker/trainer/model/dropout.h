@@ -1,11 +1,13 @@
-// Dropout masks as a pure function of (seed, step, site, coordinates): see DropoutBits.
+// Dropout masks as a pure function of (seed, step, site, coordinates): see dropout_bits.h. Free of
+// Random123, whose headers not every CUDA compiler reads.
 #ifndef COPPICE_WORKER_TRAINER_MODEL_DROPOUT_H_
 #define COPPICE_WORKER_TRAINER_MODEL_DROPOUT_H_
 
 #include <cmath>
 #include <cstdint>
 
-#include "worker/trainer/random.h"
+#include "worker/trainer/host_device.h"
+#include "worker/trainer/random_key.h"
 
 namespace coppice::trainer {
 
@@ -18,7 +20,7 @@ enum class DropoutSite : uint32_t {
   kFeedForwardResidual = 4
 };
 
-inline uint32_t SiteNumber(DropoutSite site, int64_t layer) {
+COPPICE_HOST_DEVICE inline uint32_t SiteNumber(DropoutSite site, int64_t layer) {
   return static_cast<uint32_t>(layer) * 8 + static_cast<uint32_t>(site);
 }
 
@@ -44,19 +46,8 @@ struct Dropout {
 
 // A row of a mask: sequence `b` of the batch, head `h` (0 where there is none), position `t`. See
 // the bounds in config.h.
-inline uint32_t MaskRow(int64_t b, int64_t h, int64_t t) {
+COPPICE_HOST_DEVICE inline uint32_t MaskRow(int64_t b, int64_t h, int64_t t) {
   return static_cast<uint32_t>(b) << 20 | static_cast<uint32_t>(h) << 12 | static_cast<uint32_t>(t);
-}
-
-// The definition, element by element; the kernels compute 64 elements at a time and are tested
-// against it. Element e of a row belongs to group g = e / 64; the group is 8 Philox blocks with
-// counters (8 g + j, row, step, site), j = e % 8, and the element takes 16-bit number (e % 64) / 8
-// of its block (number n is the low or high half of word n / 2).
-inline uint32_t DropoutBits(const Dropout& dropout, uint32_t site, uint32_t row, uint32_t element) {
-  const std::array<uint32_t, 4> block =
-      Philox(dropout.key, {element / 64 * 8 + element % 8, row, dropout.step, site});
-  const uint32_t number = element % 64 / 8;
-  return (block[number / 2] >> (16 * (number % 2))) & 0xffff;
 }
 
 }  // namespace coppice::trainer

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 
+#include "worker/trainer/host_device.h"
 #include "worker/trainer/model/batch.h"
 #include "worker/trainer/model/dropout.h"
 
@@ -23,7 +24,7 @@ struct Rows {
 };
 
 // Masks are written 64 elements at a time, so their rows have this stride.
-inline int64_t KeepStride(int64_t d) { return (d + 63) / 64 * 64; }
+COPPICE_HOST_DEVICE inline int64_t KeepStride(int64_t d) { return (d + 63) / 64 * 64; }
 
 // y = LN(x + drop(a + bias)); eps 1e-5. `bias`, and for inference `xhat`, `rstd`, `keep`, may be
 // null. `keep` is written only with active dropout.

@@ -1,24 +1,24 @@
 #ifndef COPPICE_WORKER_TRAINER_TRAIN_SCHEDULE_H_
 #define COPPICE_WORKER_TRAINER_TRAIN_SCHEDULE_H_
 
-#include <algorithm>
 #include <cstdint>
 
 #include "worker/trainer/config.h"
+#include "worker/trainer/train/learning_rate.h"
 
 namespace coppice::trainer {
 
-// The learning rate of the update that takes a member from `step` to step + 1: linear from 0 to its
-// peak over warmup_steps, then linear to 0 at lr_decay_steps. (The very first update therefore has
-// rate 0, as in the released code.)
+inline Schedule ScheduleOf(const TrainConfig& train) {
+  return {train.learning_rate, train.warmup_steps, train.lr_decay_steps};
+}
+
+inline UpdateSettings UpdateSettingsOf(const TrainConfig& train) {
+  return {ScheduleOf(train), train.beta1,        train.beta2,
+          train.epsilon,     train.weight_decay, train.clip_norm};
+}
+
 inline double LearningRate(const TrainConfig& train, int64_t step) {
-  if (step < train.warmup_steps) {
-    return train.learning_rate * static_cast<double>(step) /
-           static_cast<double>(train.warmup_steps);
-  }
-  const double left = static_cast<double>(train.lr_decay_steps - step) /
-                      static_cast<double>(train.lr_decay_steps - train.warmup_steps);
-  return train.learning_rate * std::max(0.0, left);
+  return LearningRateAt(ScheduleOf(train), step);
 }
 
 }  // namespace coppice::trainer

@@ -1,0 +1,72 @@
+// A team of host threads, for tests: what a warp's lanes do side by side, with more and with fewer
+// lanes than an operation has elements. A missing Sync or a lane that takes another's element shows
+// as a wrong number, or as a race under ThreadSanitizer.
+#ifndef COPPICE_TESTS_WORKER_TRAINER_CUDA_THREAD_TEAM_H_
+#define COPPICE_TESTS_WORKER_TRAINER_CUDA_THREAD_TEAM_H_
+
+#include <algorithm>
+#include <barrier>
+#include <thread>
+#include <vector>
+
+#include "worker/trainer/cuda/team.h"
+
+namespace coppice::trainer {
+
+class ThreadTeam {
+ public:
+  struct Shared {
+    explicit Shared(int64_t lanes) : slots(lanes), barrier(lanes) {}
+    std::vector<double> slots;  // a float fits too
+    std::barrier<> barrier;
+  };
+
+  ThreadTeam(Shared* shared, int64_t lane) : shared_(shared), lane_(lane) {}
+
+  int64_t lane() const { return lane_; }
+  int64_t size() const { return static_cast<int64_t>(shared_->slots.size()); }
+  void Sync() const { shared_->barrier.arrive_and_wait(); }
+
+  template <typename T>
+  T Sum(T value) const {
+    return Combine(value, [](T a, T b) { return a + b; });
+  }
+  template <typename T>
+  T Max(T value) const {
+    return Combine(value, [](T a, T b) { return std::max(a, b); });
+  }
+
+ private:
+  template <typename T, typename F>
+  T Combine(T value, F&& f) const {
+    shared_->slots[lane_] = static_cast<double>(value);
+    Sync();
+    T all = static_cast<T>(shared_->slots[0]);
+    for (size_t l = 1; l < shared_->slots.size(); ++l)
+      all = f(all, static_cast<T>(shared_->slots[l]));
+    Sync();  // nobody writes a slot that another has still to read
+    return all;
+  }
+
+  Shared* shared_;
+  int64_t lane_;
+};
+
+// The operation with as many lanes for an item as it asks for: one, or `lanes` in a warp's place.
+template <typename Operation>
+void RunWithLanes(const Operation& operation, int64_t lanes) {
+  if (lanes == 1 || Operation::kTeam == TeamKind::kThread) return RunOnHost(operation);
+  ThreadTeam::Shared shared(lanes);
+  std::vector<std::thread> threads;
+  for (int64_t lane = 0; lane < lanes; ++lane) {
+    threads.emplace_back([&operation, &shared, lane] {
+      for (int64_t item = 0; item < operation.items(); ++item)
+        operation(ThreadTeam(&shared, lane), item);
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
+}  // namespace coppice::trainer
+
+#endif  // COPPICE_TESTS_WORKER_TRAINER_CUDA_THREAD_TEAM_H_

@@ -1,0 +1,94 @@
+#include <cuda_runtime.h>
+
+#include <stdexcept>
+#include <string>
+
+#include "worker/trainer/cuda/attention.h"
+#include "worker/trainer/cuda/columns.h"
+#include "worker/trainer/cuda/launch.h"
+#include "worker/trainer/cuda/loss.h"
+#include "worker/trainer/cuda/rows.h"
+#include "worker/trainer/cuda/update.h"
+
+namespace coppice::trainer {
+namespace {
+
+constexpr int kWarpLanes = 32;
+constexpr int kThreads = 256;  // of a block
+
+// The 32 lanes of a warp. An exchange by exclusive-or adds the same pairs in every lane, so all
+// have the same bits.
+struct Warp {
+  __device__ int64_t lane() const { return threadIdx.x % kWarpLanes; }
+  __device__ int64_t size() const { return kWarpLanes; }
+  template <typename T>
+  __device__ T Sum(T value) const {
+    for (int offset = kWarpLanes / 2; offset > 0; offset /= 2)
+      value += __shfl_xor_sync(0xffffffffu, value, offset);
+    return value;
+  }
+  template <typename T>
+  __device__ T Max(T value) const {
+    for (int offset = kWarpLanes / 2; offset > 0; offset /= 2) {
+      const T other = __shfl_xor_sync(0xffffffffu, value, offset);
+      value = other > value ? other : value;
+    }
+    return value;
+  }
+  __device__ void Sync() const { __syncwarp(); }
+};
+
+template <typename Operation>
+__global__ void __launch_bounds__(kThreads) RunByThread(const Operation operation, int64_t items) {
+  const int64_t item = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
+  if (item < items) operation(OneLane(), item);
+}
+
+// A warp has one item, so its lanes stay together.
+template <typename Operation>
+__global__ void __launch_bounds__(kThreads) RunByWarp(const Operation operation, int64_t items) {
+  const int64_t item = (static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x) / kWarpLanes;
+  if (item < items) operation(Warp(), item);
+}
+
+}  // namespace
+
+template <typename Operation>
+void Launch(const Operation& operation, CUstream_st* stream) {
+  const int64_t items = operation.items();
+  if (items == 0) return;
+  constexpr bool kByWarp = Operation::kTeam == TeamKind::kWarp;
+  constexpr int64_t kItems = kByWarp ? kThreads / kWarpLanes : kThreads;
+  const dim3 blocks(static_cast<unsigned>((items + kItems - 1) / kItems));
+  if constexpr (kByWarp) {
+    RunByWarp<<<blocks, kThreads, 0, stream>>>(operation, items);
+  } else {
+    RunByThread<<<blocks, kThreads, 0, stream>>>(operation, items);
+  }
+  const cudaError_t error = cudaGetLastError();
+  if (error != cudaSuccess)
+    throw std::runtime_error(std::string("CUDA refused a launch: ") + cudaGetErrorString(error));
+}
+
+#define COPPICE_LAUNCH_BOTH(Operation)                                \
+  template void Launch(const Operation<float>&, CUstream_st* stream); \
+  template void Launch(const Operation<double>&, CUstream_st* stream);
+
+COPPICE_LAUNCH_BOTH(EmbedRow)
+COPPICE_LAUNCH_BOTH(ResidualNormRow)
+COPPICE_LAUNCH_BOTH(ResidualNormGradRow)
+COPPICE_LAUNCH_BOTH(ReluRow)
+COPPICE_LAUNCH_BOTH(ReluGradRow)
+COPPICE_LAUNCH_BOTH(SumColumn)
+COPPICE_LAUNCH_BOTH(NormGradColumn)
+COPPICE_LAUNCH_BOTH(EmbedGradElement)
+COPPICE_LAUNCH_BOTH(AttentionRow)
+COPPICE_LAUNCH_BOTH(AttentionScoreGradRow)
+COPPICE_LAUNCH_BOTH(AttentionKeyGradRow)
+COPPICE_LAUNCH_BOTH(CrossEntropyRow)
+COPPICE_LAUNCH_BOTH(SquareSumChunk)
+COPPICE_LAUNCH_BOTH(AdamWElement)
+template void Launch(const MeanLoss&, CUstream_st* stream);
+template void Launch(const PrepareUpdate&, CUstream_st* stream);
+
+}  // namespace coppice::trainer

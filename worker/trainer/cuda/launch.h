@@ -1,0 +1,19 @@
+// Runs the operations of this folder on the device. The one header of the folder whose functions
+// exist only in a build with CUDA (COPPICE_CUDA).
+#ifndef COPPICE_WORKER_TRAINER_CUDA_LAUNCH_H_
+#define COPPICE_WORKER_TRAINER_CUDA_LAUNCH_H_
+
+struct CUstream_st;
+
+namespace coppice::trainer {
+
+// Enqueues the operation, for each of its items, on a stream of the current device; what it points
+// to must be that device's memory. Nothing is waited for, so it may be captured into a graph.
+// Defined for every operation of this folder, in float and in double. Throws std::runtime_error
+// when the launch is refused; what goes wrong later is reported by whoever synchronizes.
+template <typename Operation>
+void Launch(const Operation& operation, CUstream_st* stream);
+
+}  // namespace coppice::trainer
+
+#endif  // COPPICE_WORKER_TRAINER_CUDA_LAUNCH_H_

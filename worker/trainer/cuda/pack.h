@@ -1,0 +1,85 @@
+// A pack's batches as the device sees them: fixed shapes that a captured graph can be replayed
+// with, and everything that differs between steps in memory.
+#ifndef COPPICE_WORKER_TRAINER_CUDA_PACK_H_
+#define COPPICE_WORKER_TRAINER_CUDA_PACK_H_
+
+#include <cstdint>
+
+#include "worker/trainer/cuda/team.h"
+#include "worker/trainer/model/batch.h"
+#include "worker/trainer/model/dropout.h"
+
+namespace coppice::trainer {
+
+// Where a row of a batch stands. A row beyond the batch's own has length 0; it is written as zeros.
+struct RowPlace {
+  int32_t sequence = 0;
+  int32_t index = 0;     // in its sequence, whose first row is this row - index
+  int32_t length = 0;    // of its sequence
+  int32_t position = 0;  // in the table of positions
+  int64_t weights = 0;   // first attention weight of its sequence: [heads, length, length]
+};
+
+// What a member's batch consists of. Written by the host before each step.
+struct DeviceBatch {
+  int64_t rows = 0;                     // R of the shapes below, the same for all members
+  const int64_t* row_counts = nullptr;  // [K] a member's own rows, at most R
+  const RowPlace* places = nullptr;     // [K, R]
+  const int32_t* tokens = nullptr;      // [K, R]
+  const int32_t* targets = nullptr;     // [K, R]
+};
+
+// What AdamW multiplies with in one step.
+struct UpdateFactors {
+  double clip = 1;
+  double rate = 0;   // learning rate over the first moment's bias correction
+  double root2 = 1;  // 1 / sqrt(the second moment's bias correction)
+  double decay = 1;  // 1 - learning rate * weight decay
+};
+
+// A member's state beside its flat rows. The device goes from step to step by itself: it counts
+// `step` up after each update and the next masks follow from it.
+struct DeviceMember {
+  Dropout dropout;
+  int64_t step = 0;  // updates made; dropout.step is its low half
+  double loss = 0;   // mean over the rows of the last batch
+  double norm = 0;   // of the last gradient, before clipping
+  UpdateFactors factors;
+  // 1 from the first norm that is not finite on: neither weights nor moments nor step change any
+  // more, whatever is replayed until the host has seen it.
+  int32_t stopped = 0;
+};
+
+// The pack as each operation gets it, by value.
+struct DevicePack {
+  int64_t members = 0;  // K
+  DeviceBatch batch;
+  DeviceMember* state = nullptr;  // [K]
+};
+
+// An item of an operation that treats each row of each member by itself.
+struct RowItem {
+  int64_t member = 0;
+  int64_t row = 0;  // of the member
+};
+
+COPPICE_HOST_DEVICE inline RowItem RowItemOf(const DevicePack& pack, int64_t item) {
+  return {item / pack.batch.rows, item % pack.batch.rows};
+}
+
+COPPICE_HOST_DEVICE inline RowPlace PlaceOf(const DevicePack& pack, int64_t item) {
+  return pack.batch.places[item];
+}
+
+COPPICE_HOST_DEVICE inline uint32_t MaskRowOf(const RowPlace& place, int64_t head) {
+  return MaskRow(place.sequence, head, place.index);
+}
+
+// Lays out one member's batch: places, tokens and targets of `rows` rows each, at least as many as
+// the batch has.
+void LayOut(const MemberBatch& batch, int64_t heads, int64_t rows, RowPlace* places,
+            int32_t* tokens, int32_t* targets);
+
+}  // namespace coppice::trainer
+
+#endif  // COPPICE_WORKER_TRAINER_CUDA_PACK_H_
