@@ -44,9 +44,8 @@ class Acceptor {
   const Handler handler_;
   const int most_;
   Socket stop_;  // an eventfd
-  std::thread thread_;
-  // Of the thread.
-  absl::Duration complained_ = -absl::InfiniteDuration();
+  absl::Duration complained_ = -absl::InfiniteDuration();  // of the thread
+  std::thread thread_;                                     // last: it uses everything above
 };
 
 }  // namespace coppice::service

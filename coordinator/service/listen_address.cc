@@ -85,8 +85,6 @@ absl::Status ListenOn(const addrinfo& info, const ListenAddress& address, absl::
   if (out->port != 0) SetPort(info.ai_addr, out->port);
   if (::bind(socket.fd(), info.ai_addr, info.ai_addrlen) != 0 ||
       ::listen(socket.fd(), kBacklog) != 0) {
-    // [::] has taken 0.0.0.0 along where one name stands for both.
-    if (errno == EADDRINUSE && address.port == 0 && !out->all.empty()) return absl::OkStatus();
     return BindError(errno, address);
   }
   if (out->port == 0) out->port = PortOf(socket.fd());
