@@ -5,6 +5,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/time/clock.h"
 #include "bench/control_plane/checks.h"
 #include "bench/control_plane/client.h"
 #include "bench/control_plane/coordinator_process.h"
@@ -49,6 +50,8 @@ class Bench {
   std::unique_ptr<Cycles> cycles_;
   std::unique_ptr<Rows> rows_;
   Table table_;
+  Latencies beats_;  // of heartbeats, of each phase that was reported
+  const absl::Time began_ = absl::Now();
   double capacity_ = 0;  // leases and completions a second, packs of 10
   uint64_t peak_ = 0;    // resident bytes of the coordinator, over its lives
 };

@@ -36,7 +36,7 @@ void Call(v1::WorkerService::Stub* stub, Method<Request, Response> method, Reque
   (stub->async()->*method)(&state->context, &state->request, &state->response,
                            [state](const grpc::Status& status) {
                              const std::unique_ptr<State> owned(state);
-                             owned->done(rpc::FromGrpc(status), owned->response);
+                             owned->done(rpc::FromGrpc(status, owned->context), owned->response);
                            });
 }
 

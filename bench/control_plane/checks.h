@@ -19,10 +19,10 @@ struct Acknowledged {
   absl::flat_hash_map<uint64_t, uint32_t> row_steps;  // of held jobs: the last durable row's step
 };
 
-// Every acknowledged completion is SUCCEEDED, no grant is forgotten, every acknowledged row is there,
-// and the counts of both sweeps add up. DATA_LOSS that says what is missing. Returns how many leases
-// do not stand any more without their worker's having been told: the coordinator ended them because
-// it had not heard of the worker in time.
+// Every acknowledged completion is SUCCEEDED, no grant is forgotten, every acknowledged row is
+// there, and the counts of both sweeps add up. DATA_LOSS that says what is missing. Returns how
+// many leases do not stand any more without their worker's having been told: the coordinator ended
+// them because it had not heard of the worker in time.
 absl::StatusOr<uint64_t> CheckNothingLost(const Options& options, Client* client,
                                           const Acknowledged& before);
 

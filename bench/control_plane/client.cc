@@ -77,8 +77,10 @@ absl::Status Client::EachJob(const std::string& sweep, v1::JobState state,
   }
 }
 
-StatusProbe::StatusProbe(const Options& options, const std::string& address)
-    : options_(options), address_(address), client_(address), thread_([this] { Run(); }) {}
+StatusProbe::StatusProbe(const Options& options, const std::string& address, What what)
+    : options_(options), address_(address), what_(what), client_(address), thread_([this] {
+        Run();
+      }) {}
 
 StatusLatencies StatusProbe::Stop() {
   stopped_ = true;
@@ -93,10 +95,12 @@ void StatusProbe::Run() {
     latencies->Add(absl::Now() - start);
   };
   for (int round = 0; !stopped_; ++round) {
-    ask(&latencies_.get_sweep, [this] { return client_.GetSweep(kLarge).status(); });
-    ask(&latencies_.list_jobs, [this] { return client_.FirstJobs(kLarge); });
-    if (round % 8 == 0) ask(&latencies_.list_workers, [this] { return client_.ListWorkers(); });
-    if (round % 8 == 4 && !options_.coppice.empty()) {
+    if (what_ == kAll) {
+      ask(&latencies_.get_sweep, [this] { return client_.GetSweep(kLarge).status(); });
+      ask(&latencies_.list_jobs, [this] { return client_.FirstJobs(kLarge); });
+      if (round % 8 == 0) ask(&latencies_.list_workers, [this] { return client_.ListWorkers(); });
+    }
+    if ((round % 8 == 4 || what_ == kCommandAlone) && !options_.coppice.empty()) {
       ask(&latencies_.command, [this]() -> absl::Status {
         COPPICE_ASSIGN_OR_RETURN(const int code, RunCommand({options_.coppice, "--coordinator",
                                                              address_, "status", kLarge},

@@ -44,7 +44,10 @@ struct StatusLatencies {
 // Purpose: asks again and again on a thread of its own, from construction to Stop.
 class StatusProbe {
  public:
-  StatusProbe(const Options& options, const std::string& address);
+  // `coppice` is a process of its own: what it waits for is not this one's doing.
+  enum What { kAll, kCommandAlone };
+
+  StatusProbe(const Options& options, const std::string& address, What what = kAll);
   ~StatusProbe() { Stop(); }
   StatusLatencies Stop();
 
@@ -53,6 +56,7 @@ class StatusProbe {
 
   const Options& options_;
   const std::string address_;
+  const What what_;
   Client client_;
   std::atomic<bool> stopped_{false};
   StatusLatencies latencies_;  // of the thread, until it has ended

@@ -7,10 +7,11 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/clock.h"
 #include "bench/control_plane/sweeps.h"
 #include "common/base/files.h"
+#include "common/base/retry_after.h"
 #include "common/base/status_macros.h"
 
 namespace coppice::bench {
@@ -67,7 +68,7 @@ bool Cycles::TryAgain(const absl::Status& status, Backoff& backoff, std::functio
     ++(absl::IsResourceExhausted(status) ? result_.refused : result_.failed);
   }
   if (abandoned_ || !rpc::IsRetryable(status)) return false;
-  clock_->Schedule(backoff.Next(), std::move(retry));
+  clock_->Schedule(std::max(backoff.Next(), RetryAfter(status)), std::move(retry));
   return true;
 }
 
@@ -162,6 +163,7 @@ void Cycles::Complete(const std::shared_ptr<Job>& job) {
           RemoveCheckpoint(checkpoint_folder_, job->lease);
           absl::MutexLock lock(&mutex_);
           ++result_.completions;
+          last_completion_ = clock_->Monotonic();
           completed_.insert(job->lease.lease().job_id());
           open_leases_.erase(job->lease.lease().job_id());
         } else if (absl::IsAborted(status)) {
@@ -200,6 +202,12 @@ bool Cycles::WaitForNone(absl::Duration limit) {
   const absl::Duration end = clock_->Monotonic() + limit;
   while (running_ > 0 && clock_->Monotonic() < end) absl::SleepFor(absl::Milliseconds(5));
   return running_ == 0;
+}
+
+double Cycles::Drain() {
+  const absl::Duration began = clock_->Monotonic();
+  WaitForNone(kDrainLimit);
+  return absl::ToDoubleSeconds(clock_->Monotonic() - began);
 }
 
 Cycles::~Cycles() {
@@ -242,7 +250,7 @@ LoadResult Cycles::ClosedLoop(pid_t server, uint32_t pack, uint32_t concurrency,
   LoadResult result = Finish(began, client_cpu, server_cpu, server);
   result.offered = result.leases;
   open_ = false;
-  WaitForNone(kDrainLimit);
+  result.drain_seconds = Drain();
   return result;
 }
 
@@ -267,10 +275,12 @@ LoadResult Cycles::OpenLoop(pid_t server, uint32_t pack, double requests_per_sec
   }
   LoadResult result = Finish(began, client_cpu, server_cpu, server);
   result.offered = offered;
-  WaitForNone(kDrainLimit);
+  result.drain_seconds = Drain();
   // The slowest answers come behind the end; without them the quantiles would look better.
   absl::MutexLock lock(&mutex_);
   result.lease_latency = result_.lease_latency;
+  result.in_all = result_.completions;
+  result.until_last = absl::ToDoubleSeconds(last_completion_ - began);
   return result;
 }
 

@@ -25,6 +25,9 @@ struct LoadResult {
   uint64_t failed = 0;       // any other error
   uint64_t lost = 0;         // leases that ended before their job's completion
   Latencies lease_latency;   // from when a request was due
+  double drain_seconds = 0;  // until what was begun had ended
+  uint64_t in_all = 0;       // completions up to then
+  double until_last = 0;     // seconds from the start to the last of them
   double client_cpu = 0;     // seconds
   double server_cpu = 0;
   double per_second() const {
@@ -33,9 +36,10 @@ struct LoadResult {
 };
 
 // Purpose: lease cycles as workers do them: AcquireLeases, then for each job of the pack a metric
-// row until it is acknowledged, a (tiny) checkpoint file, CommitCheckpoint, CompleteJob. A refused call (RESOURCE_EXHAUSTED,
-// UNAVAILABLE) is tried again after a backoff with jitter, as a worker does. Counts what the
-// coordinator acknowledged, for the checks after a kill. Owner: main; phases run one at a time.
+// row until it is acknowledged, a (tiny) checkpoint file, CommitCheckpoint, CompleteJob. A refused
+// call (RESOURCE_EXHAUSTED, UNAVAILABLE) is tried again after a backoff with jitter, as a worker
+// does. Counts what the coordinator acknowledged, for the checks after a kill. Owner: main; phases
+// run one at a time.
 class Cycles {
  public:
   Cycles(const Options& options, std::string checkpoint_folder, Fleet* fleet)
@@ -60,6 +64,7 @@ class Cycles {
   absl::flat_hash_map<uint64_t, uint64_t> open_leases() const;
 
  private:
+  double Drain();  // seconds
   struct Cycle;
   struct Job;
   void Start(SimulatedWorker* worker, uint32_t pack, absl::Duration due, bool again);
@@ -86,6 +91,7 @@ class Cycles {
   std::atomic<uint64_t> next_request_{0};
   mutable absl::Mutex mutex_;
   LoadResult result_ ABSL_GUARDED_BY(mutex_);
+  absl::Duration last_completion_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_set<uint64_t> completed_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<uint64_t, uint64_t> open_leases_ ABSL_GUARDED_BY(mutex_);  // job -> epoch
 };

@@ -1,9 +1,13 @@
 #include "common/rpc/status.h"
 
 #include <string>
+#include <utility>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "common/base/retry_after.h"
 
 namespace coppice::rpc {
 namespace {
@@ -11,6 +15,8 @@ namespace {
 // A message travels in a header, percent-encoded; a peer refuses headers of more than 8 KiB, and
 // would then show its own complaint in place of the message.
 constexpr size_t kMaxEncodedMessage = 6 << 10;
+
+constexpr char kPushback[] = "grpc-retry-pushback-ms";
 
 std::string Shortened(absl::string_view message) {
   size_t encoded = 0;
@@ -36,8 +42,29 @@ absl::Status FromGrpc(const grpc::Status& status) {
   return absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
 }
 
+void SendRetryAfter(const absl::Status& status, grpc::ServerContextBase* context) {
+  const absl::Duration delay = RetryAfter(status);
+  if (delay <= absl::ZeroDuration()) return;
+  context->AddTrailingMetadata(kPushback, absl::StrCat(absl::ToInt64Milliseconds(delay)));
+}
+
+absl::Status FromGrpc(const grpc::Status& status, const grpc::ClientContext& context) {
+  absl::Status converted = FromGrpc(status);
+  if (converted.ok()) return converted;
+  const auto& trailing = context.GetServerTrailingMetadata();
+  const auto it = trailing.find(kPushback);
+  int64_t ms = 0;
+  // A peer's number: what is none, or negative, is no wish.
+  if (it == trailing.end() ||
+      !absl::SimpleAtoi(absl::string_view(it->second.data(), it->second.size()), &ms) || ms <= 0) {
+    return converted;
+  }
+  return WithRetryAfter(std::move(converted), absl::Milliseconds(ms));
+}
+
 bool IsRetryable(const absl::Status& status) {
-  return absl::IsUnavailable(status) || absl::IsResourceExhausted(status) || absl::IsDeadlineExceeded(status);
+  return absl::IsUnavailable(status) || absl::IsResourceExhausted(status) ||
+         absl::IsDeadlineExceeded(status);
 }
 
 }  // namespace coppice::rpc

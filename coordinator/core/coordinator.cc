@@ -5,10 +5,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/ids.h"
+#include "common/base/retry_after.h"
 #include "common/base/status_macros.h"
 #include "coordinator/core/commands.h"
 #include "coordinator/core/engine.h"
 #include "coordinator/core/queries.h"
+#include "coordinator/core/refusal_pacer.h"
 #include "coordinator/core/sizes.h"
 
 namespace coppice::core {
@@ -193,6 +195,7 @@ class CoordinatorImpl : public Coordinator {
   void WriteInParts(Part part, std::shared_ptr<const JobFilter> filter, JobId after,
                     uint64_t changed, Done<uint64_t> done);
 
+  RefusalPacer refused_;  // requests for work
   Engine engine_;
 };
 
@@ -238,9 +241,14 @@ void CoordinatorImpl::AcquireLeases(AcquireRequest request, std::function<bool()
     });
     return absl::OkStatus();
   };
-  command.finish = [call](const absl::Status& status) {
-    if (!status.ok()) return call->done(status);
-    if (!call->waits) call->done(*std::move(call->grant));
+  command.finish = [this, call](const absl::Status& status) {
+    if (absl::IsResourceExhausted(status)) {
+      call->done(WithRetryAfter(status, refused_.Next(engine_.Now())));
+    } else if (!status.ok()) {
+      call->done(status);
+    } else if (!call->waits) {
+      call->done(*std::move(call->grant));
+    }
   };
   engine_.Submit(std::move(command));
 }

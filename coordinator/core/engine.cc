@@ -1,6 +1,7 @@
 #include "coordinator/core/engine.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "coordinator/core/commands.h"
 #include "coordinator/core/recovery.h"
@@ -12,6 +13,7 @@ namespace {
 constexpr size_t kMaxExpiriesPerBatch = 256;
 // After a turn that could not do what was due (a full disk), the next try waits as long.
 constexpr absl::Duration kRetryPause = absl::Seconds(1);
+constexpr absl::Duration kSayBehindAgain = absl::Minutes(1);
 constexpr absl::Duration kTimerSlack = absl::Milliseconds(100);
 
 }  // namespace
@@ -33,10 +35,7 @@ absl::Status Engine::Start() {
   started_ms_ = clock_.NowMillis();
   Writer::Hooks hooks;
   hooks.due = [this](bool behind) { return PlanDue(behind); };
-  hooks.grants = [this](size_t& jobs_left) {
-    return PlanGrants(memory_, clock_.Monotonic(), jobs_left,
-                      [this](auto reply) { writer_->Reply(std::move(reply)); });
-  };
+  hooks.grants = [this](size_t& jobs_left) { return PlanGrantsWithin(jobs_left); };
   hooks.committed = [this](const Effects& effects) {
     hub_->Publish(effects);
     remover_.Remove(effects.dropped);
@@ -94,9 +93,10 @@ void Engine::QueueRead(std::function<absl::Status(ReadTransaction&)> body,
 std::vector<Command> Engine::PlanDue(bool behind) {
   const absl::Duration now = clock_.Monotonic();
   memory_.scheduler.Ripen(now);
-  // The heartbeat that renews a lease may be among what waits. A worker that is really gone is found
-  // out a term later.
-  const absl::Duration grace = behind ? memory_.options.lease : absl::ZeroDuration();
+  SayIfBehind(now);
+  // The heartbeat that renews a lease may be among what waits, here or where nobody sees it. A
+  // worker that is really gone is found out a term later.
+  const absl::Duration grace = behind ? memory_.options.lease : GraceOfLeases();
   const std::vector<LeaseRef> due = memory_.leases.Due(now - grace, kMaxExpiriesPerBatch);
   due_failed_ = !due.empty();  // until a later call in this turn finds it done
   std::vector<Command> commands;
@@ -110,6 +110,31 @@ std::vector<Command> Engine::PlanDue(bool behind) {
     commands.push_back(std::move(command));
   }
   return commands;
+}
+
+void Engine::SayIfBehind(absl::Duration now) {
+  if (!memory_.admission.behind() || now < say_behind_at_) return;
+  say_behind_at_ = now + kSayBehindAgain;
+  spdlog::warn(
+      "heartbeats of most workers come late: this machine, theirs or the network cannot keep up. "
+      "Until they come in time again work is given out more slowly, and a worker that is not heard "
+      "of keeps its leases for twice as long");
+}
+
+absl::Duration Engine::GraceOfLeases() const {
+  return memory_.admission.behind() ? memory_.options.lease : absl::ZeroDuration();
+}
+
+std::vector<Command> Engine::PlanGrantsWithin(size_t& jobs_left) {
+  const absl::Duration now = clock_.Monotonic();
+  const LeaseTable& leases = memory_.leases;
+  const size_t room =
+      std::min(jobs_left, memory_.admission.Room(now, leases.begun(), leases.ended()));
+  size_t left = room;
+  auto grants =
+      PlanGrants(memory_, now, left, [this](auto reply) { writer_->Reply(std::move(reply)); });
+  jobs_left -= room - left;
+  return grants;
 }
 
 // Answers who has waited long enough and sets the one timer to what comes next.
@@ -128,8 +153,11 @@ void Engine::EndTurn() {
 
 void Engine::SetTimer(absl::Duration now) {
   absl::Duration next = absl::InfiniteDuration();
-  for (const auto& due : {memory_.leases.NextDeadline(), memory_.scheduler.NextRipe(),
-                          memory_.waiters.NextDeadline(), memory_.health.NextEnd(now)}) {
+  // The heartbeat that ends the grace makes a turn of its own.
+  std::optional<absl::Duration> lease_end = memory_.leases.NextDeadline();
+  if (lease_end.has_value()) *lease_end += GraceOfLeases();
+  for (const auto& due : {lease_end, memory_.scheduler.NextRipe(), memory_.waiters.NextDeadline(),
+                          memory_.health.NextEnd(now)}) {
     if (due.has_value()) next = std::min(next, *due);
   }
   if (next <= now) next = now + (due_failed_ ? kRetryPause : absl::ZeroDuration());

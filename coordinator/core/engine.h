@@ -55,12 +55,17 @@ class Engine {
   // From other threads than the writer's: only the catalog, the leases and the options.
   const Memory& memory() const { return memory_; }
   Hub& hub() { return *hub_; }
+  absl::Duration Now() const { return clock_.Monotonic(); }
   int64_t started_ms() const { return started_ms_; }
 
  private:
   void QueueRead(std::function<absl::Status(ReadTransaction&)> body,
                  std::function<void(const absl::Status&)> done);
   std::vector<Command> PlanDue(bool behind);
+  void SayIfBehind(absl::Duration now);
+  // For how long a lease may be overdue before it ends.
+  absl::Duration GraceOfLeases() const;
+  std::vector<Command> PlanGrantsWithin(size_t& jobs_left);
   void EndTurn();
   void SetTimer(absl::Duration now);
 
@@ -77,6 +82,7 @@ class Engine {
   // Writer thread only (and Shutdown, after it has ended).
   Clock::TimerId timer_ = 0;
   absl::Duration timer_due_ = absl::InfiniteDuration();
+  absl::Duration say_behind_at_ = -absl::InfiniteDuration();
   bool due_failed_ = false;  // the last turn could not do what was due
 };
 

@@ -34,6 +34,7 @@ void LeaseTable::TakeFrom(Totals& totals, const LeaseEntry& entry) const {
 void LeaseTable::Add(LeaseEntry entry, absl::Duration now) {
   Remove({entry.ref.job_id, 0});
   absl::MutexLock lock(&mutex_);
+  ++begun_;
   entry.granted_at = now;
   entry.renewed_at = now;
   entry.deadline = now + term_;
@@ -48,6 +49,7 @@ void LeaseTable::Remove(const LeaseRef& ref) {
   absl::MutexLock lock(&mutex_);
   const auto it = leases_.find(ref.job_id);
   if (it == leases_.end() || (ref.epoch != 0 && it->second.ref.epoch != ref.epoch)) return;
+  ++ended_;
   const LeaseEntry& entry = it->second;
   deadlines_.erase({entry.deadline, ref.job_id});
   const auto worker = by_worker_.find(entry.worker);
@@ -58,6 +60,16 @@ void LeaseTable::Remove(const LeaseRef& ref) {
   // Sums of what was added and taken away are exact again.
   if (sweep->second.leases == 0) by_sweep_.erase(sweep);
   leases_.erase(it);
+}
+
+uint64_t LeaseTable::begun() const {
+  absl::MutexLock lock(&mutex_);
+  return begun_;
+}
+
+uint64_t LeaseTable::ended() const {
+  absl::MutexLock lock(&mutex_);
+  return ended_;
 }
 
 bool LeaseTable::Renew(const HeldLease& held, const std::string& worker, absl::Duration now) {

@@ -63,11 +63,16 @@ class LeaseTable {
   std::vector<LeaseRef> Due(absl::Duration now, size_t limit) const;
   std::optional<absl::Duration> NextDeadline() const;
   LiveStats Live(SweepId sweep) const;
+  // How many ever did.
+  uint64_t begun() const;
+  uint64_t ended() const;
   std::vector<SweepId> SweepsOf(const std::string& worker) const;
 
  private:
   const absl::Duration term_;
   mutable absl::Mutex mutex_;
+  uint64_t begun_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t ended_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::flat_hash_map<JobId, LeaseEntry> leases_ ABSL_GUARDED_BY(mutex_);
   std::set<std::pair<absl::Duration, JobId>> deadlines_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<std::string, std::set<JobId>> by_worker_ ABSL_GUARDED_BY(mutex_);

@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "coordinator/core/admission.h"
 #include "coordinator/core/catalog.h"
 #include "coordinator/core/coordinator.h"
 #include "coordinator/core/lease_table.h"
@@ -17,7 +18,8 @@ namespace coppice::core {
 // What the core holds in memory. It mirrors committed state, so it changes only after a commit; all
 // but `catalog`, `leases` and `options` belongs to the writer thread.
 struct Memory {
-  explicit Memory(CoordinatorOptions o) : options(std::move(o)), leases(options.lease) {}
+  explicit Memory(CoordinatorOptions o)
+      : options(std::move(o)), leases(options.lease), admission(options.heartbeat_interval) {}
 
   const CoordinatorOptions options;
   std::string store_id;
@@ -28,6 +30,7 @@ struct Memory {
   WorkerTable workers;
   WorkerHealth health;
   Waiters waiters;
+  Admission admission;
   uint64_t grants = 0;  // ever made, for the scheduler's turns
   absl::Duration forget_at = absl::ZeroDuration();  // when workers long gone are looked for again
   // Why the store takes no changes at present; empty while it does. The writer's own.

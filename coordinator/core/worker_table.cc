@@ -31,12 +31,16 @@ void WorkerTable::Touch(const std::string& id, absl::Duration now, int64_t now_m
   entry->heard_ms = now_ms;
 }
 
-void WorkerTable::Heard(const std::string& id, absl::Duration now, int64_t now_ms, bool leaving) {
+std::optional<absl::Duration> WorkerTable::Heard(const std::string& id, absl::Duration now,
+                                                 int64_t now_ms, bool leaving) {
   Touch(id, now, now_ms);
   WorkerEntry* entry = Mutable(id);
-  if (entry == nullptr) return;
+  if (entry == nullptr) return std::nullopt;
   entry->leaving = leaving;
   entry->fresh = false;
+  const std::optional<absl::Duration> before = std::exchange(entry->beat_at, now);
+  if (!before.has_value()) return std::nullopt;
+  return now - *before;
 }
 
 const WorkerEntry* WorkerTable::FindById(const std::string& id) const {

@@ -2,6 +2,7 @@
 #define COPPICE_COORDINATOR_CORE_WORKER_TABLE_H_
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,7 @@ struct WorkerEntry {
   bool heard = false;    // since this coordinator started
   absl::Duration heard_at;
   int64_t heard_ms = 0;
+  std::optional<absl::Duration> beat_at;  // its last heartbeat, or its registration
   bool draining() const { return row.draining || leaving; }
 };
 
@@ -26,7 +28,10 @@ struct WorkerEntry {
 class WorkerTable {
  public:
   void Put(WorkerEntry entry);  // takes the place of another of the same name
-  void Heard(const std::string& id, absl::Duration now, int64_t now_ms, bool leaving);
+  // A heartbeat; returns for how long there had been none of this worker, nullopt if that is not
+  // known.
+  std::optional<absl::Duration> Heard(const std::string& id, absl::Duration now, int64_t now_ms,
+                                      bool leaving);
   void Remove(const std::string& name);
   void Touch(const std::string& id, absl::Duration now, int64_t now_ms);
 

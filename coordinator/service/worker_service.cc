@@ -47,16 +47,20 @@ grpc::ServerUnaryReactor* WorkerServiceImpl::Register(Context* context,
   return reactor;
 }
 
-grpc::ServerUnaryReactor* WorkerServiceImpl::AcquireLeases(Context*,
+grpc::ServerUnaryReactor* WorkerServiceImpl::AcquireLeases(Context* context,
                                                            const v1::AcquireLeasesRequest* request,
                                                            v1::AcquireLeasesResponse* response) {
   auto* reactor = new AcquireReactor;
   absl::StatusOr<core::AcquireRequest> acquire = AcquireFromProto(*request);
   if (!acquire.ok()) return Refuse(reactor, acquire.status());
-  core_->AcquireLeases(*std::move(acquire), reactor->cancelled(),
-                       Answer<core::LeaseGrant>(reactor, [response](const core::LeaseGrant& grant) {
-                         return ToProto(grant, response);
-                       }));
+  auto answer = Answer<core::LeaseGrant>(
+      reactor, [response](const core::LeaseGrant& grant) { return ToProto(grant, response); });
+  core_->AcquireLeases(
+      *std::move(acquire), reactor->cancelled(),
+      [context, answer = std::move(answer)](absl::StatusOr<core::LeaseGrant> grant) {
+        if (!grant.ok()) rpc::SendRetryAfter(grant.status(), context);
+        answer(std::move(grant));
+      });
   return reactor;
 }
 

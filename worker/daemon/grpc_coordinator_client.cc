@@ -141,7 +141,7 @@ class GrpcCoordinatorClient : public CoordinatorClient {
           if (status.ok()) {
             callback(std::move(state->response));
           } else {
-            callback(rpc::FromGrpc(status));
+            callback(rpc::FromGrpc(status, *context));
           }
           calls_.End(context.get());
         });

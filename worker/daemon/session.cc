@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/base/retry_after.h"
+
 namespace coppice::worker {
 namespace {
 
@@ -205,7 +207,7 @@ void Session::OnTried(CallId id, uint64_t registration, const absl::Status& stat
       call.said = true;
       spdlog::warn("{} failed ({}); trying again", call.what, Text(status));
     }
-    call.timer.Start(call.backoff.Next(), [this, id] { Try(id); });
+    call.timer.Start(std::max(call.backoff.Next(), RetryAfter(status)), [this, id] { Try(id); });
     return;
   }
   const std::function<void(absl::Status)> done = std::move(it->second->done);

@@ -2,6 +2,8 @@
 // takes work again once it has caught up.
 #include <gmock/gmock.h>
 
+#include "common/base/retry_after.h"
+#include "coordinator/core/refusal_pacer.h"
 #include "coordinator/core/waiters.h"
 #include "tests/coordinator/core/harness.h"
 
@@ -114,6 +116,7 @@ TEST_F(OverloadTest, RequestsThatWaitForWorkAreBoundedAndServedWhenThereIsSome) 
   const std::string late = Register("late");
   const auto refused = Acquire(late, 1, "r", 60'000);
   EXPECT_TRUE(absl::IsResourceExhausted(refused.status())) << refused.status();
+  EXPECT_GT(RetryAfter(refused.status()), absl::ZeroDuration());
   SubmitSmall(4);
   for (auto& answer : waiting) EXPECT_EQ(answer.Wait()->leases.size(), 1u);
   EXPECT_EQ(Acquire(late, 1, "r")->leases.size(), 1u);
@@ -211,6 +214,75 @@ TEST_F(OverloadTest, ALeaseWhoseRenewalWaitsDoesNotExpire) {
   clock_.Advance(options_.lease + absl::Seconds(1));
   Workers();
   EXPECT_EQ(GetJob(lease.job_id).state, JobState::kPending);
+}
+
+// Workers that send their heartbeats late, as all do whose calls wait somewhere.
+class LateHeartbeatsTest : public OverloadTest {
+ protected:
+  void SetUp() override {
+    OverloadTest::SetUp();
+    SubmitSmall(kJobs);
+    for (size_t i = 0; i < kWorkers; ++i) workers_.push_back(Register(absl::StrCat("w", i)));
+  }
+  void Beat(size_t i, std::vector<HeldLease> held = {}) {
+    Answer<HeartbeatResult> beat;
+    c_->Heartbeat(workers_[i], std::move(held), false, beat.done());
+    ASSERT_TRUE(beat.Wait().ok());
+  }
+  // The first one holds `held`.
+  void AllAreLate(const std::vector<HeldLease>& held = {}) {
+    clock_.Advance(options_.heartbeat_interval + absl::Seconds(3));
+    Beat(0, held);
+    for (size_t i = 1; i < kWorkers; ++i) Beat(i);
+  }
+  static constexpr size_t kWorkers = 64;
+  static constexpr size_t kJobs = 400;
+  std::vector<std::string> workers_;
+};
+
+TEST_F(LateHeartbeatsTest, NoMoreWorkIsBegunThanEndsBesideALittle) {
+  AllAreLate();
+  // From here on it counts; and nothing ends.
+  EXPECT_TRUE(Acquire(workers_[0], 1, "first", 0)->leases.empty());
+  auto waits = StartAcquire(workers_[1], "second");
+  Workers();
+  EXPECT_FALSE(waits.ready());
+  clock_.Advance(absl::Seconds(1));
+  Beat(2);
+  ASSERT_TRUE(waits.Wait().ok());
+  EXPECT_EQ(waits.Wait()->leases.size(), 1u);
+  // In time again: whatever they ask for.
+  for (int round = 0; round < 2; ++round) {
+    clock_.Advance(options_.heartbeat_interval);
+    for (size_t i = 0; i < kWorkers; ++i) Beat(i);
+  }
+  EXPECT_EQ(Acquire(workers_[0], 300, "third", 0)->leases.size(), 300u);
+}
+
+TEST_F(LateHeartbeatsTest, ALeaseOutlivesOneMissingTermButNotTwo) {
+  const LeaseRef lease = TakeOne(workers_[0]);
+  AllAreLate({{lease, 0, 0, 0}});
+  clock_.Advance(options_.lease + absl::Milliseconds(1));
+  Workers();
+  EXPECT_EQ(GetJob(lease.job_id).state, JobState::kRunning);
+  clock_.Advance(options_.lease);
+  Workers();
+  EXPECT_EQ(GetJob(lease.job_id).state, JobState::kPending);
+}
+
+TEST(RefusalPacer, SpreadsThoseWhoComeAgain) {
+  RefusalPacer pacer;
+  const absl::Duration start = absl::Seconds(1000);
+  EXPECT_EQ(pacer.Next(start), RefusalPacer::kShortest);
+  for (int i = 1; i < 1000; ++i) {
+    EXPECT_EQ(pacer.Next(start), RefusalPacer::kShortest + i * RefusalPacer::kInterval);
+  }
+  // A second later half of them have come; the next one stands behind the others.
+  EXPECT_EQ(pacer.Next(start + absl::Seconds(1)),
+            RefusalPacer::kShortest + 1000 * RefusalPacer::kInterval - absl::Seconds(1));
+  for (int i = 0; i < 100'000; ++i) pacer.Next(start);
+  EXPECT_EQ(pacer.Next(start), RefusalPacer::kLongest);
+  EXPECT_EQ(pacer.Next(start + absl::Hours(1)), RefusalPacer::kShortest) << "that is over";
 }
 
 Waiter MakeWaiter(const std::string& worker, const std::string& request, int deadline) {

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "absl/synchronization/notification.h"
+#include "common/base/retry_after.h"
 #include "common/rpc/status.h"
 #include "coordinator/service/convert.h"
 #include "tests/coordinator/service/mock_coordinator.h"
@@ -253,7 +254,8 @@ TEST_F(Handlers, EveryErrorCodeOfTheCoreReachesTheClientWithItsMessage) {
     request.set_name("s");
     v1::GetSweepResponse response;
     CallContext context;
-    EXPECT_EQ(rpc::FromGrpc(served_.sweeps->GetSweep(&context, request, &response)), error_of(code));
+    EXPECT_EQ(rpc::FromGrpc(served_.sweeps->GetSweep(&context, request, &response)),
+              error_of(code));
   }
 }
 
@@ -511,6 +513,22 @@ TEST_F(Handlers, NoWorkIsAnEmptyAnswer) {
   ASSERT_TRUE(served_.workers->AcquireLeases(&context, Acquire(), &response).ok());
   EXPECT_EQ(response.leases_size(), 0);
   EXPECT_FALSE(response.has_run());
+}
+
+TEST_F(Handlers, ARefusedRequestForWorkSaysWhenToComeAgain) {
+  const absl::Status full = absl::ResourceExhaustedError("too many");
+  EXPECT_CALL(core_, AcquireLeases)
+      .WillOnce(
+          [&](auto, auto, auto done) { done(WithRetryAfter(full, absl::Milliseconds(12'345))); })
+      .WillOnce([&](auto, auto, auto done) { done(full); });
+  for (const absl::Duration expected : {absl::Milliseconds(12'345), absl::ZeroDuration()}) {
+    v1::AcquireLeasesResponse response;
+    CallContext context;
+    const grpc::Status answer = served_.workers->AcquireLeases(&context, Acquire(), &response);
+    const absl::Status status = rpc::FromGrpc(answer, context);
+    EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
+    EXPECT_EQ(RetryAfter(status), expected);
+  }
 }
 
 TEST_F(Handlers, TheCoreLearnsThatACallerWhoWaitsForWorkHasGone) {

@@ -5,6 +5,7 @@
 
 #include <csignal>
 
+#include "common/base/retry_after.h"
 #include "tests/worker/daemon/agent_fixture.h"
 #include "worker/daemon/grant_check.h"
 
@@ -406,6 +407,17 @@ TEST_F(AgentFaultsTest, AnOverloadedCoordinatorIsAskedAgainLaterAndNoJobFailsFor
   EXPECT_GE(coordinator_.heartbeats.size(), 2u);
 }
 
+TEST_F(AgentFaultsTest, WhoIsToldWhenToAskAgainAsksThen) {
+  coordinator_.errors["AcquireLeases"] = {
+      WithRetryAfter(absl::ResourceExhaustedError("overloaded"), absl::Seconds(20))};
+  StartAgent();
+  Pass(absl::Seconds(19));
+  EXPECT_THAT(coordinator_.acquires, SizeIs(1));
+  EXPECT_GE(coordinator_.heartbeats.size(), 1u) << "that is another matter";
+  Pass(absl::Seconds(2));
+  EXPECT_THAT(coordinator_.acquires, SizeIs(2));
+}
+
 TEST_F(AgentFaultsTest, WhatAKilledWorkerLeftIsResentAndReleasedByTheNext) {
   FakeTrainer& trainer = StartTraining(2);
   coordinator_.GoDown();
@@ -428,8 +440,8 @@ TEST_F(AgentFaultsTest, WhatAKilledWorkerLeftIsResentAndReleasedByTheNext) {
   EXPECT_THAT(launcher_.trainers, SizeIs(1));
 }
 
-// Found by flipping a bit: what was lost of the spool had been sent, so the coordinator acknowledges
-// more than this process knows of. It waited for ever for the number it knew.
+// Found by flipping a bit: what was lost of the spool had been sent, so the coordinator
+// acknowledges more than this process knows of. It waited for ever for the number it knew.
 TEST_F(AgentFaultsTest, ASpoolDamagedBeforeReportsThatWereTakenGivesItsLeaseBack) {
   FakeTrainer& trainer = StartTraining(1);
   trainer.Metrics(0, 100);
@@ -598,7 +610,8 @@ TEST_F(AgentFaultsTest, WithoutASharedFolderCheckpointsComeAndGoOverTheNetwork) 
   Settle();
   EXPECT_THAT(coordinator_.Seen("download"), ElementsAre("download 1:1 job-1/epoch-0/step-100"));
   ASSERT_THAT(launcher_.trainers, SizeIs(1));
-  EXPECT_EQ(Spec()["members"][0]["resume"], root_ + "/scratch/job-1/epoch-1/resume-epoch-0-step-100.safetensors");
+  EXPECT_EQ(Spec()["members"][0]["resume"],
+            root_ + "/scratch/job-1/epoch-1/resume-epoch-0-step-100.safetensors");
   FakeTrainer& trainer = launcher_.last();
   trainer.Start({{0, 100}}, 1000);
   for (const int step : {200, 300}) {
