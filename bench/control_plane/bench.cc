@@ -1,7 +1,10 @@
 #include "bench/control_plane/bench.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
+#include <filesystem>
+#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -9,6 +12,7 @@
 #include "absl/time/clock.h"
 #include "bench/control_plane/sweeps.h"
 #include "bench/report/markdown.h"
+#include "common/base/files.h"
 #include "common/base/status_macros.h"
 #include "common/rpc/channel.h"
 
@@ -74,6 +78,7 @@ absl::Status Bench::Run() {
   Idle();
   COPPICE_RETURN_IF_ERROR(Capacity());
   COPPICE_RETURN_IF_ERROR(HalfLoad());
+  COPPICE_RETURN_IF_ERROR(Backup());
   COPPICE_RETURN_IF_ERROR(MetricRows());
   COPPICE_RETURN_IF_ERROR(Overload());
   COPPICE_RETURN_IF_ERROR(KillAndRestart());
@@ -206,6 +211,42 @@ absl::Status Bench::HalfLoad() {
   return absl::OkStatus();
 }
 
+// Backups one after the other, while half the target is asked for: what they cost those who wait.
+absl::Status Bench::Backup() {
+  const std::string target = JoinPath(folder_, "backup");
+  std::atomic<bool> over{false};
+  Latencies took;
+  absl::Status status;
+  std::thread backups([&] {
+    while (status.ok() && !over) {
+      const absl::Time start = absl::Now();
+      const auto code =
+          RunCommand({options_.coordinator, "backup", target, "--force", "--data-dir", folder_},
+                     JoinPath(folder_, "backup.log"));
+      took.Add(absl::Now() - start);
+      if (!code.ok() || *code != 0) status = absl::InternalError("the backup failed");
+    }
+  });
+  const LoadResult result =
+      cycles_->OpenLoop(process_.pid(), kPack, options_.rate / 2 / 2 / kPack, seconds());
+  over = true;
+  backups.join();
+  COPPICE_RETURN_IF_ERROR(status);
+  COPPICE_RETURN_IF_ERROR(CheckPhase("backups at half load", result));
+  std::error_code ignored;
+  const auto bytes = std::filesystem::file_size(target, ignored);
+  std::filesystem::remove(target, ignored);
+  table_.Add(
+      absl::StrCat("backup of ", Number(MiB(bytes)), " MiB at half load, longest of ", took.size()),
+      Number(took.Quantile(1) / 1000) + " s");
+  table_.Add("lease p50 / p99 / longest, packs of 10, half load, beside backups",
+             absl::StrCat(Number(result.lease_latency.Quantile(0.5)), " / ",
+                          Number(result.lease_latency.Quantile(0.99)), " / ",
+                          Number(result.lease_latency.Quantile(1)), " ms"));
+  AddLoad("half load beside backups", kPack, result);
+  return absl::OkStatus();
+}
+
 absl::Status Bench::MetricRows() {
   const RowsResult result = rows_->Run(process_.pid(), seconds());
   COPPICE_RETURN_IF_ERROR(process_.CheckAlive());
@@ -227,39 +268,49 @@ absl::Status Bench::MetricRows() {
 absl::Status Bench::Overload() {
   const double offered = capacity_ / 2 * options_.overload;  // leases a second
   StatusProbe probe(options_, process_.address(), StatusProbe::kCommandAlone);
-  const LoadResult during = cycles_->OpenLoop(process_.pid(), kPack, offered / kPack, seconds());
+  fleet_->TakeHeartbeatLatencies();
+  const uint64_t failed = fleet_->heartbeats_failed(), lost = fleet_->leases_lost();
+  COPPICE_ASSIGN_OR_RETURN(
+      overload_, bench::Overload(options_, process_.address(), process_.pid(), offered / kPack,
+                                 folder_, checkpoint_folder_));
+  const Latencies beats = fleet_->TakeHeartbeatLatencies();
   COPPICE_RETURN_IF_ERROR(process_.CheckAlive());
   const Memory memory = MemoryOf(process_.pid());
   peak_ = std::max(peak_, memory.peak);
   const StatusLatencies status = probe.Stop();
+  AddOverload(overload_.load);
+  table_.Add("overload: heartbeat p50 / p99 of the other workers",
+             absl::StrCat(Number(beats.Quantile(0.5)), " / ", Number(beats.Quantile(0.99)), " ms"));
+  table_.AtMost("overload: heartbeats of theirs that failed",
+                static_cast<double>(fleet_->heartbeats_failed() - failed), 0, "");
+  table_.AtMost("overload: leases of theirs that were lost",
+                static_cast<double>(fleet_->leases_lost() - lost), 0, "");
   if (status.command.size() > 0)
-    table_.AtMost(absl::StrCat("overload: `coppice status` meanwhile, p95 of ",
-                               status.command.size(), ", ", status.failed, " failed"),
+    table_.AtMost(absl::StrCat("overload: `coppice status`, p95 of ", status.command.size(), ", ",
+                               status.failed, " failed"),
                   status.command.Quantile(0.95), 1000, "ms");
-  Say(absl::StrCat("overload: ", during.leases, " leases, ", during.completions, " completions, ",
-                   during.refused, " refused, ", during.failed, " failed, ", during.lost,
-                   " leases lost, the last ended ", Number(during.drain_seconds),
-                   " s later; heartbeats ", fleet_->heartbeats_answered(), " answered, ",
-                   fleet_->heartbeats_failed(), " failed, leases of theirs lost ",
-                   fleet_->leases_lost()));
+  table_.Add("overload: resident memory", Number(MiB(memory.now)) + " MiB");
   const LoadResult after = cycles_->ClosedLoop(process_.pid(), kPack, 64, seconds(0.5));
   COPPICE_RETURN_IF_ERROR(process_.CheckAlive());
   AddLoad("after the overload", kPack, after);
-  table_.Add(
-      absl::StrCat("overload: offered, times the closed loop"),
-      Number(static_cast<double>(during.offered) * kPack / during.seconds / (capacity_ / 2)));
-  // Only what ends counts: leases alone are no use to anybody. What was begun may end later: where
-  // it waits meanwhile, here or there, is another matter.
-  table_.AtLeast("overload: completions until all ended that began, of the closed loop's rate",
-                 static_cast<double>(during.in_all) * 2 / during.until_last / capacity_ * 100, 70,
-                 "%");
-  table_.Add("overload: the last one ended, seconds after the last request",
-             Number(during.until_last - during.seconds));
-  table_.Add("overload: refused (RESOURCE_EXHAUSTED)", Number(static_cast<double>(during.refused)));
-  table_.Add("overload: resident memory", Number(MiB(memory.now)) + " MiB");
   table_.AtLeast("after the overload: of the rate before", after.per_second() / capacity_ * 100, 80,
                  "%");
   return absl::OkStatus();
+}
+
+void Bench::AddOverload(const LoadResult& during) {
+  AddLoad("overload", kPack, during);
+  table_.Add(
+      absl::StrCat("overload: offered, times the closed loop"),
+      Number(static_cast<double>(during.offered) * kPack / during.seconds / (capacity_ / 2)));
+  // Only what ends counts: leases alone are no use to anybody. What was begun may end later, since
+  // it waits, here or in the client, for its turn.
+  table_.AtLeast("overload: completions until all ended that began, of the closed loop's rate",
+                 static_cast<double>(during.in_all) * 2 / during.until_last / capacity_ * 100, 70,
+                 "%");
+  table_.Add("overload: the last one ended, after the last request",
+             Number(during.until_last - during.seconds) + " s");
+  table_.Add("overload: refused (RESOURCE_EXHAUSTED)", Number(static_cast<double>(during.refused)));
 }
 
 absl::Status Bench::KillAndRestart() {
@@ -272,7 +323,9 @@ absl::Status Bench::KillAndRestart() {
   process_.Kill();
   fleet_->CloseStreams();
   if (!cycles_->WaitForNone(absl::Seconds(60))) std::printf("# some calls were never answered\n");
-  const Acknowledged acknowledged{cycles_->completed(), cycles_->open_leases(), rows_->acked()};
+  Acknowledged acknowledged{cycles_->completed(), cycles_->open_leases(), rows_->acked()};
+  acknowledged.completed.merge(overload_.acknowledged.completed);
+  acknowledged.leases.merge(overload_.acknowledged.leases);
   const absl::Time start = absl::Now();
   COPPICE_RETURN_IF_ERROR(process_.Exec());
   COPPICE_RETURN_IF_ERROR(AwaitFirstLease(process_, fleet_->at(0).id()));

@@ -11,6 +11,7 @@
 #include "bench/control_plane/coordinator_process.h"
 #include "bench/control_plane/cycles.h"
 #include "bench/control_plane/fleet.h"
+#include "bench/control_plane/overload.h"
 #include "bench/control_plane/rows.h"
 #include "bench/control_plane/table.h"
 
@@ -32,8 +33,10 @@ class Bench {
   void Idle();
   absl::Status Capacity();
   absl::Status HalfLoad();
+  absl::Status Backup();
   absl::Status MetricRows();
   absl::Status Overload();
+  void AddOverload(const LoadResult& during);
   absl::Status KillAndRestart();
   absl::Status CheckPhase(const char* phase, const LoadResult& result);
   void AddLoad(const char* name, uint32_t pack, const LoadResult& result);
@@ -50,6 +53,7 @@ class Bench {
   std::unique_ptr<Cycles> cycles_;
   std::unique_ptr<Rows> rows_;
   Table table_;
+  OverloadResult overload_;
   Latencies beats_;  // of heartbeats, of each phase that was reported
   const absl::Time began_ = absl::Now();
   double capacity_ = 0;  // leases and completions a second, packs of 10

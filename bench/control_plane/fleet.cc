@@ -190,14 +190,14 @@ void SimulatedWorker::SetStep(uint64_t job, uint32_t step) {
   }
 }
 
-Fleet::Fleet(const Options& options, const std::string& address)
+Fleet::Fleet(const Options& options, const std::string& address, const std::string& name)
     : options_(options), clock_(Clock::Real()) {
   const uint32_t connections = options.connections == 0 ? options.workers : options.connections;
   for (uint32_t i = 0; i < connections; ++i) {
     stubs_.push_back(v1::WorkerService::NewStub(*rpc::MakeChannel(address)));
   }
   for (uint32_t i = 0; i < options.workers; ++i) {
-    workers_.push_back(std::make_unique<SimulatedWorker>(absl::StrCat("worker-", i),
+    workers_.push_back(std::make_unique<SimulatedWorker>(absl::StrCat(name, "-", i),
                                                          stubs_[i % connections].get(), &calls_));
     backoffs_.push_back(std::make_unique<Backoff>(kFirstDelay, kLongestDelay));
   }

@@ -80,7 +80,8 @@ class SimulatedWorker {
 // interval, answered or not. Owner: main. Call from one thread.
 class Fleet {
  public:
-  Fleet(const Options& options, const std::string& address);
+  // The workers are called `name`-0, `name`-1, ..
+  Fleet(const Options& options, const std::string& address, const std::string& name = "worker");
   ~Fleet();
 
   absl::Status RegisterAll();

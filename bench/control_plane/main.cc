@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "bench/control_plane/bench.h"
 #include "bench/control_plane/machine.h"
+#include "bench/control_plane/overload.h"
 #include "bench/report/machine.h"
 #include "common/base/logging.h"
 #include "common/base/process.h"
@@ -51,6 +52,8 @@ void AddFlags(CLI::App* app, Options* options) {
       ->capture_default_str();
   app->add_option("--overload", options->overload, "Offered load over what the closed loop reached")
       ->capture_default_str();
+  app->add_option("--overload-of", options->overload_of)->group("");
+  app->add_option("--overload-checkpoints", options->overload_checkpoints)->group("");
   app->add_flag("--quick", options->quick,
                 "Small: a check that nothing is lost; times are printed, not judged");
 }
@@ -74,6 +77,13 @@ std::string MakeFolder(const std::string& parent) {
   return ::mkdtemp(folder.data()) == nullptr ? "" : folder;
 }
 
+int Ended(const absl::Status& status) {
+  if (status.ok()) return 0;
+  if (!status.message().empty())
+    std::fprintf(stderr, "bench_control_plane: %s\n", std::string(status.message()).c_str());
+  return kFailed;
+}
+
 int Main(int argc, char** argv) {
   SkipLockOrderChecks();
   ::setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);  // killed connections are meant
@@ -90,6 +100,7 @@ int Main(int argc, char** argv) {
   options.active = std::min(options.active, options.workers);
   RaiseFileLimit();
   InitLogging("bench", "error").IgnoreError();
+  if (!options.overload_of.empty()) return Ended(OverloadMain(options));
   const std::string folder = MakeFolder(options.data_dir);
   // Checkpoints lie on another filesystem than the database, as on a cluster; memory will do.
   std::string checkpoints = MakeFolder("/dev/shm");
@@ -119,10 +130,7 @@ int Main(int argc, char** argv) {
   std::error_code ignored;
   std::filesystem::remove_all(folder, ignored);
   std::filesystem::remove_all(checkpoints, ignored);
-  if (status.ok()) return 0;
-  if (!status.message().empty())
-    std::fprintf(stderr, "bench_control_plane: %s\n", std::string(status.message()).c_str());
-  return kFailed;
+  return Ended(status);
 }
 
 }  // namespace

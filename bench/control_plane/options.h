@@ -21,7 +21,11 @@ struct Options {
   double heartbeat = 10;     // seconds
   double rate = 5'000;       // leases and completions a second that are the target
   double overload = 4;       // offered load over what the closed loop reached
-  bool quick = false;        // small, and judged by correctness alone
+  // Of the process that the bench starts to overload the coordinator: its address, and where the
+  // checkpoints go. `overload` is the rate then.
+  std::string overload_of;
+  std::string overload_checkpoints;
+  bool quick = false;  // small, and judged by correctness alone
 };
 
 }  // namespace coppice::bench

@@ -109,7 +109,7 @@ TEST_F(AcceptorTest, ConnectionsPastTheLimitAreClosedAndLaterOnesTakenAgain) {
   Start(clients.back().fd() + 1 + 2 + static_cast<int>(kRoom));
   for (const Socket& client : clients) Connect(client, port_);
   EXPECT_EQ(WaitForTaken(kRoom), kRoom);
-  for (size_t i = kRoom; i < kClients; ++i) EXPECT_TRUE(EndsSoon(clients[i])) << i;
+  for (size_t i = kRoom; i < kClients; ++i) ASSERT_TRUE(EndsSoon(clients[i])) << i;
   EXPECT_EQ(WaitForTaken(kRoom), kRoom);
   CloseTaken();
   Connect(clients.emplace_back(NewClient()), port_);
