@@ -36,7 +36,7 @@ class Bench {
   absl::Status Backup();
   absl::Status MetricRows();
   absl::Status Overload();
-  void AddOverload(const LoadResult& during);
+  void AddOverload(const LoadResult& during, double rate);
   absl::Status KillAndRestart();
   absl::Status CheckPhase(const char* phase, const LoadResult& result);
   void AddLoad(const char* name, uint32_t pack, const LoadResult& result);
@@ -56,8 +56,7 @@ class Bench {
   OverloadResult overload_;
   Latencies beats_;  // of heartbeats, of each phase that was reported
   const absl::Time began_ = absl::Now();
-  double capacity_ = 0;  // leases and completions a second, packs of 10
-  uint64_t peak_ = 0;    // resident bytes of the coordinator, over its lives
+  uint64_t peak_ = 0;  // resident bytes of the coordinator, over its lives
 };
 
 }  // namespace coppice::bench
