@@ -11,10 +11,10 @@ constexpr absl::Duration kLeastDelay = absl::Seconds(1);
 }  // namespace
 
 Admission::Admission(absl::Duration heartbeat_interval)
-    : late_(heartbeat_interval + std::max(kLeastDelay, heartbeat_interval / 10)) {}
+    : late_(std::max(kLeastDelay, heartbeat_interval / 10)) {}
 
-void Admission::NoteHeartbeat(absl::Duration since_last) {
-  late_share_ += kWeight * ((since_last > late_ ? 1 : 0) - late_share_);
+void Admission::NoteHeartbeat(absl::Duration late_by) {
+  late_share_ += kWeight * ((late_by > late_ ? 1 : 0) - late_share_);
 }
 
 size_t Admission::Room(absl::Duration now, uint64_t granted, uint64_t ended) {

@@ -21,8 +21,8 @@ class Admission {
 
   explicit Admission(absl::Duration heartbeat_interval);
 
-  // A heartbeat came, that long after what came from its worker before.
-  void NoteHeartbeat(absl::Duration since_last);
+  // A heartbeat came, that much later than its worker's interval after the one before.
+  void NoteHeartbeat(absl::Duration late_by);
   // Of the last 32 or so heartbeats most came late.
   bool behind() const { return late_share_ > 0.5; }
 
@@ -30,7 +30,7 @@ class Admission {
   size_t Room(absl::Duration now, uint64_t granted, uint64_t ended);
 
  private:
-  const absl::Duration late_;  // a heartbeat is when it comes as long after its worker's last one
+  const absl::Duration late_;  // a heartbeat is when it comes by more than that too late
   double late_share_ = 0;      // a moving average
   // Of the time since most are late; what is counted from there.
   bool limited_ = false;

@@ -98,6 +98,7 @@ absl::StatusOr<Registration> RegisterWorker(Transaction& tx, const WorkerInfo& i
   entry.heard = true;
   entry.heard_at = tx.now();
   entry.beat_at = tx.now();
+  entry.interval = tx.memory().options.heartbeat_interval;
   entry.heard_ms = tx.now_ms();
   COPPICE_RETURN_IF_ERROR(tx.write().PutWorker(entry.row));
 
@@ -193,8 +194,9 @@ absl::StatusOr<HeartbeatResult> TakeHeartbeat(Transaction& tx, const std::string
   for (const auto& [job, lease] : current) tx.effects().touched.push_back(lease.sweep_id);
   tx.AfterCommit([worker_id, name = worker->row.info.name, held, draining, now = tx.now(),
                   now_ms = tx.now_ms()](Memory& memory) {
-    const auto since_last = memory.workers.Heard(worker_id, now, now_ms, draining);
-    if (since_last.has_value()) memory.admission.NoteHeartbeat(*since_last);
+    const auto late_by =
+        memory.workers.Heard(worker_id, now, now_ms, draining, memory.options.heartbeat_interval);
+    if (late_by.has_value()) memory.admission.NoteHeartbeat(*late_by);
     for (const HeldLease& lease : held) memory.leases.Renew(lease, name, now);
   });
   return result;

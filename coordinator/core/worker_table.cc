@@ -1,5 +1,6 @@
 #include "coordinator/core/worker_table.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace coppice::core {
@@ -32,7 +33,8 @@ void WorkerTable::Touch(const std::string& id, absl::Duration now, int64_t now_m
 }
 
 std::optional<absl::Duration> WorkerTable::Heard(const std::string& id, absl::Duration now,
-                                                 int64_t now_ms, bool leaving) {
+                                                 int64_t now_ms, bool leaving,
+                                                 absl::Duration shortest) {
   Touch(id, now, now_ms);
   WorkerEntry* entry = Mutable(id);
   if (entry == nullptr) return std::nullopt;
@@ -40,7 +42,10 @@ std::optional<absl::Duration> WorkerTable::Heard(const std::string& id, absl::Du
   entry->fresh = false;
   const std::optional<absl::Duration> before = std::exchange(entry->beat_at, now);
   if (!before.has_value()) return std::nullopt;
-  return now - *before;
+  const absl::Duration passed = now - *before;
+  // A failed one is followed sooner.
+  entry->interval = std::min(entry->interval, std::max(passed, shortest));
+  return passed - entry->interval;
 }
 
 const WorkerEntry* WorkerTable::FindById(const std::string& id) const {

@@ -20,6 +20,9 @@ struct WorkerEntry {
   absl::Duration heard_at;
   int64_t heard_ms = 0;
   std::optional<absl::Duration> beat_at;  // its last heartbeat, or its registration
+  // Between two heartbeats of it. One that registered with an earlier coordinator may have been
+  // told another interval than this one tells; then it is what is seen.
+  absl::Duration interval = absl::InfiniteDuration();
   bool draining() const { return row.draining || leaving; }
 };
 
@@ -28,10 +31,10 @@ struct WorkerEntry {
 class WorkerTable {
  public:
   void Put(WorkerEntry entry);  // takes the place of another of the same name
-  // A heartbeat; returns for how long there had been none of this worker, nullopt if that is not
-  // known.
+  // A heartbeat; returns how much more than its interval has passed since this worker's last one,
+  // nullopt if that is not known. `shortest`: what workers are told now.
   std::optional<absl::Duration> Heard(const std::string& id, absl::Duration now, int64_t now_ms,
-                                      bool leaving);
+                                      bool leaving, absl::Duration shortest);
   void Remove(const std::string& name);
   void Touch(const std::string& id, absl::Duration now, int64_t now_ms);
 

@@ -6,11 +6,11 @@ namespace coppice::core {
 namespace {
 
 constexpr absl::Duration kInterval = absl::Seconds(10);
-const absl::Duration kOnTime = kInterval + absl::Milliseconds(50);
-const absl::Duration kLate = kInterval + absl::Seconds(3);
+constexpr absl::Duration kOnTime = absl::Milliseconds(50);
+constexpr absl::Duration kLate = absl::Seconds(3);
 
-void Note(Admission& admission, absl::Duration since_last, int times) {
-  for (int i = 0; i < times; ++i) admission.NoteHeartbeat(since_last);
+void Note(Admission& admission, absl::Duration late_by, int times) {
+  for (int i = 0; i < times; ++i) admission.NoteHeartbeat(late_by);
 }
 
 TEST(Admission, HasNoLimitWhileMostHeartbeatsComeInTime) {

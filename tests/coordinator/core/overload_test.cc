@@ -259,6 +259,22 @@ TEST_F(LateHeartbeatsTest, NoMoreWorkIsBegunThanEndsBesideALittle) {
   EXPECT_EQ(Acquire(workers_[0], 300, "third", 0)->leases.size(), 300u);
 }
 
+// The coordinator was started again with a shorter interval; workers keep the one they were told.
+TEST_F(LateHeartbeatsTest, WorkersThatWereToldALongerIntervalAreNotLate) {
+  const absl::Duration told = options_.heartbeat_interval;
+  options_.heartbeat_interval = told / 5;
+  Reopen();
+  for (int round = 0; round < 4; ++round) {
+    clock_.Advance(told);
+    for (size_t i = 0; i < kWorkers; ++i) Beat(i);
+  }
+  EXPECT_EQ(Acquire(workers_[0], 1, "first", 0)->leases.size(), 1u);
+  // They may be late all the same.
+  clock_.Advance(told + absl::Seconds(3));
+  for (size_t i = 0; i < kWorkers; ++i) Beat(i);
+  EXPECT_TRUE(Acquire(workers_[0], 1, "second", 0)->leases.empty());
+}
+
 TEST_F(LateHeartbeatsTest, ALeaseOutlivesOneMissingTermButNotTwo) {
   const LeaseRef lease = TakeOne(workers_[0]);
   AllAreLate({{lease, 0, 0, 0}});
