@@ -8,8 +8,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
+#include "bench/control_plane/first_lease.h"
 #include "bench/control_plane/sweeps.h"
 #include "bench/report/markdown.h"
 #include "common/base/files.h"
@@ -23,29 +23,6 @@ constexpr double kMiB = 1 << 20;
 constexpr uint32_t kPack = 10;
 
 double MiB(uint64_t bytes) { return static_cast<double>(bytes) / kMiB; }
-
-// Asks for one job until it gets one.
-absl::Status AwaitFirstLease(CoordinatorProcess& process, const std::string& worker_id) {
-  const auto channel = *rpc::MakeChannel(process.address());
-  const auto stub = v1::WorkerService::NewStub(channel);
-  v1::AcquireLeasesRequest request;
-  request.set_worker_id(worker_id);
-  request.set_request_id("after-restart");
-  request.set_pack_width(1);
-  request.set_wait_ms(60'000);
-  const absl::Time deadline = absl::Now() + absl::Minutes(2);
-  while (absl::Now() < deadline) {
-    grpc::ClientContext context;
-    worker::SetDeadline(&context, absl::Minutes(2));
-    v1::AcquireLeasesResponse grant;
-    const absl::Status status = rpc::FromGrpc(stub->AcquireLeases(&context, request, &grant));
-    if (status.ok() && !grant.leases().empty()) return absl::OkStatus();
-    if (!status.ok() && !rpc::IsRetryable(status)) return status;
-    COPPICE_RETURN_IF_ERROR(process.CheckAlive());
-    absl::SleepFor(absl::Milliseconds(2));
-  }
-  return absl::DeadlineExceededError("no lease after the restart");
-}
 
 }  // namespace
 
@@ -333,8 +310,9 @@ absl::Status Bench::KillAndRestart() {
   acknowledged.leases.merge(overload_.acknowledged.leases);
   const absl::Time start = absl::Now();
   COPPICE_RETURN_IF_ERROR(process_.Exec());
-  COPPICE_RETURN_IF_ERROR(AwaitFirstLease(process_, fleet_->at(0).id()));
-  const double took = absl::ToDoubleSeconds(absl::Now() - start);
+  COPPICE_ASSIGN_OR_RETURN(const absl::Time granted, AwaitFirstLease(process_.address(), *fleet_));
+  COPPICE_RETURN_IF_ERROR(process_.CheckAlive());
+  const double took = absl::ToDoubleSeconds(granted - start);
   table_.AtMost("kill -9, exec, until the first lease", took, 3, "s");
   Say("restarted");
   const absl::Time check = absl::Now();
