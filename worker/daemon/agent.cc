@@ -332,8 +332,7 @@ LeaseReporter::Hooks Agent::HooksFor(const LeaseKey& key) {
 }
 
 LeaseReporter::Config Agent::ReporterConfig() const {
-  const CheckpointPlace& place = config_.pack.checkpoints;
-  return {config_.spool_dir, place.shared ? "" : place.root};
+  return {config_.spool_dir, config_.pack.checkpoints};
 }
 
 std::vector<v1::HeldLease> Agent::Held() const {

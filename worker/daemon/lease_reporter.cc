@@ -281,7 +281,7 @@ void LeaseReporter::CallFront() {
     complete->set_checkpoint_step(committed_step_);
   }
   call_ = session_->Call(absl::StrCat(NameOf(queue_.front()), " of ", ToString(key())),
-                         CallFor(queue_.front(), environment_->coordinator, config_.upload_root),
+                         CallFor(queue_.front(), environment_->coordinator, config_.upload_root()),
                          [this](absl::Status status) { OnAnswered(status); });
 }
 
@@ -308,14 +308,16 @@ void LeaseReporter::OnAnswered(const absl::Status& status) {
     // before the row of its step, one that an earlier process had uploaded and removed, one whose
     // name another has. If it was the last one, the completion will be refused.
     spdlog::warn("{}: {}", ToString(key()), reason);
+    left_out_ = std::get<v1::CommitCheckpointRequest>(record);
     return Advance();
   }
-  if (std::holds_alternative<v1::CompleteJobRequest>(record) && absl::IsDataLoss(status)) {
+  if (const auto* completion = std::get_if<v1::CompleteJobRequest>(&record)) {
     // Acknowledged and gone: the coordinator's disk failed it. The next attempt computes it again.
-    spdlog::error("{}: {}", ToString(key()), reason);
-    DropAll();
-    ended_ = false;
-    return ReleaseLost(status.message());
+    if (absl::IsDataLoss(status)) return RefusedUncharged(std::string(status.message()));
+    if (absl::IsFailedPrecondition(status) && left_out_.has_value() &&
+        left_out_->step() == completion->step()) {
+      return LookAtFile(*left_out_, reason);
+    }
   }
   if (std::holds_alternative<v1::FailJobRequest>(record) ||
       std::holds_alternative<v1::ReleaseLeaseRequest>(record)) {
@@ -329,14 +331,37 @@ void LeaseReporter::OnAnswered(const absl::Status& status) {
 void LeaseReporter::OnCommitted(const v1::CommitCheckpointRequest& commit) {
   spdlog::debug("{}: checkpoint of step {} is committed", ToString(key()), commit.step());
   committed_step_ = commit.step();
-  if (config_.upload_root.empty()) return;
+  if (config_.checkpoints.shared) return;
   const std::string superseded =
-      std::exchange(uploaded_, JoinPath(config_.upload_root, commit.path()));
+      std::exchange(uploaded_, JoinPath(config_.upload_root(), commit.path()));
   if (superseded.empty()) return;
   environment_->background([superseded] {
     const absl::Status removed = RemoveFile(superseded);
     if (!removed.ok()) spdlog::warn("{}", removed.ToString());
   });
+}
+
+// Where the file is as it was written, the coordinator does not see what this worker sees: a
+// setting is wrong, every attempt would end like this one, and it is charged. A file that was
+// damaged between writing and committing (a crash of this machine, its disk) speaks against
+// neither.
+void LeaseReporter::LookAtFile(const v1::CommitCheckpointRequest& last, const std::string& reason) {
+  environment_->background(
+      [place = config_.checkpoints, file = JoinPath(config_.checkpoints.root, last.path()),
+       digest = last.digest(), done = callbacks_.Bind([this, reason](const absl::Status& status) {
+         if (finished_) return;
+         const bool damaged = absl::IsNotFound(status) || absl::IsDataLoss(status);
+         if (!damaged) return Refused(reason);
+         RefusedUncharged(absl::StrCat("its last checkpoint was damaged before it was committed: ",
+                                       status.message()));
+       })] { done(VerifyCheckpoint(place, file, digest)); });
+}
+
+void LeaseReporter::RefusedUncharged(const std::string& reason) {
+  spdlog::error("{}: {}", ToString(key()), reason);
+  DropAll();
+  ended_ = false;
+  ReleaseLost(reason);
 }
 
 void LeaseReporter::Refused(const std::string& reason) {
@@ -378,10 +403,10 @@ void LeaseReporter::Finish() {
   if (flushing_) return;
   // The folder's name came over the wire or from a file.
   const bool has_scratch =
-      !config_.upload_root.empty() && IsSafeRelativePath(lease_.checkpoint_dir());
+      !config_.checkpoints.shared && IsSafeRelativePath(lease_.checkpoint_dir());
   environment_->background(
       [path = spool_path_,
-       scratch = has_scratch ? JoinPath(config_.upload_root, lease_.checkpoint_dir()) : "",
+       scratch = has_scratch ? JoinPath(config_.upload_root(), lease_.checkpoint_dir()) : "",
        done = callbacks_.Bind([this] { hooks_.on_finished(); })] {
         absl::Status removed = RemoveFile(path);
         if (removed.ok() && !scratch.empty()) removed = RemoveScratch(scratch);

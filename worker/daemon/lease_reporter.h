@@ -5,6 +5,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "coppice/v1/coordinator.pb.h"
+#include "worker/daemon/checkpoint_place.h"
 #include "worker/daemon/sequence.h"
 #include "worker/daemon/session.h"
 #include "worker/daemon/spool.h"
@@ -37,7 +39,8 @@ std::string ToString(const LeaseKey& key);
 // commit, and the next attempt computes it again.
 // Failure codes of the coordinator: ABORTED or NOT_FOUND end the lease (`on_lost`);
 // FAILED_PRECONDITION or DATA_LOSS for a commit leaves the checkpoint out; DATA_LOSS for the
-// completion gives the lease back uncharged; other refusals fail the attempt (`on_refused`).
+// completion, or FAILED_PRECONDITION where the last checkpoint was left out and its file is
+// damaged, gives the lease back uncharged; other refusals fail the attempt (`on_refused`).
 class LeaseReporter {
  public:
   struct Hooks {
@@ -52,9 +55,9 @@ class LeaseReporter {
   };
   struct Config {
     std::string spool_dir;
-    // Where the files of commits lie when they have to be uploaded; empty: the coordinator sees
-    // them itself.
-    std::string upload_root;
+    CheckpointPlace checkpoints;  // where the files of commits lie
+    // Where they are uploaded from; empty: the coordinator sees them itself.
+    std::string upload_root() const { return checkpoints.shared ? "" : checkpoints.root; }
   };
 
   LeaseReporter(const Environment* environment, Session* session, const Config& config,
@@ -113,7 +116,10 @@ class LeaseReporter {
   void CallFront();
   void OnAnswered(const absl::Status& status);
   void OnCommitted(const v1::CommitCheckpointRequest& commit);
+  // The completion was refused; `last` is the last checkpoint and was left out.
+  void LookAtFile(const v1::CommitCheckpointRequest& last, const std::string& reason);
   void Refused(const std::string& reason);
+  void RefusedUncharged(const std::string& reason);
   void Lost(const std::string& reason);
   void DropAll();
   void Finish();
@@ -130,6 +136,7 @@ class LeaseReporter {
   double steps_per_second_ = 0;
   uint32_t checkpoint_step_ = 0;
   uint32_t committed_step_ = 0;  // of the last commit that was acknowledged here
+  std::optional<v1::CommitCheckpointRequest> left_out_;  // the last commit that was refused
   uint64_t last_sequence_ = 0;
   bool ended_ = false;
   bool finished_ = false;

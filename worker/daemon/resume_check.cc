@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "common/base/digest.h"
 #include "common/base/files.h"
 #include "common/base/status_macros.h"
 
@@ -24,19 +23,13 @@ absl::Status Keep(const std::string& file, const std::string& name) {
   return absl::OkStatus();
 }
 
-// NOT_FOUND and DATA_LOSS speak against the checkpoint, every other code against this machine.
+// Codes as of VerifyCheckpoint.
 absl::Status VerifyFile(const CheckpointPlace& place, const v1::Checkpoint& checkpoint,
                         const std::string& file) {
-  if (place.shared && !FileExists(JoinPath(place.root, kStoreIdFile))) {
-    return absl::UnavailableError(
-        absl::StrCat("the checkpoint folder ", place.root, " is not there any more"));
-  }
+  COPPICE_RETURN_IF_ERROR(CheckThere(place));
   const std::string left = JoinPath(place.root, checkpoint.path());
   if (file != left) COPPICE_RETURN_IF_ERROR(Keep(left, file));
-  COPPICE_ASSIGN_OR_RETURN(const std::string digest, DigestOfFile(file));
-  if (digest == checkpoint.digest()) return absl::OkStatus();
-  return absl::DataLossError(
-      absl::StrCat(file, " has digest ", digest, " instead of ", checkpoint.digest()));
+  return VerifyCheckpoint(place, file, checkpoint.digest());
 }
 
 }  // namespace

@@ -8,19 +8,11 @@
 
 #include "absl/status/status.h"
 #include "coppice/v1/coordinator.pb.h"
+#include "worker/daemon/checkpoint_place.h"
 #include "worker/daemon/sequence.h"
 #include "worker/daemon/session.h"
 
 namespace coppice::worker {
-
-// Where checkpoints lie on this machine.
-struct CheckpointPlace {
-  std::string root;     // absolute
-  bool shared = false;  // the coordinator's own folder; otherwise a scratch folder, and files
-                        // travel over the wire
-};
-// The file in the checkpoint root that names the coordinator's store.
-inline constexpr char kStoreIdFile[] = ".coppice-store";
 
 // Purpose: finds the checkpoint that a member resumes from: fetches it where the folder is not
 // shared, holds it against its digest, rejects a bad one and goes on with the one the coordinator

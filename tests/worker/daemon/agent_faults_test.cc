@@ -243,6 +243,30 @@ TEST_F(AgentFaultsTest, ACompletionThatTheCoordinatorsDiskLostGoesBackUncharged)
   EXPECT_THAT(Spools(), IsEmpty());
 }
 
+// As after a crash of the machine: the trainer wrote it, and it is not what it wrote.
+TEST_F(AgentFaultsTest, ACompletionWhoseCheckpointWasDamagedBeforeItsCommitGoesBackUncharged) {
+  FakeTrainer& trainer = StartTraining(3);
+  const std::string whole =
+      WriteCheckpoint("job-1/epoch-1/step-1000.safetensors", 1000, "whole").digest();
+  WriteCheckpoint("job-2/epoch-1/step-1000.safetensors", 1000, "who");  // the third is gone
+  coordinator_.errors["CommitCheckpoint"].assign(3, absl::FailedPreconditionError("other bytes"));
+  coordinator_.errors["CompleteJob"].assign(3, absl::FailedPreconditionError("no checkpoint"));
+  for (int seed = 0; seed < 3; ++seed) {
+    trainer.Checkpoint(seed, 1000, whole);
+    trainer.End("done", seed, 1000);
+  }
+  trainer.Exit(0);
+  Settle();
+  // With the file in order it is the setting that is wrong: another attempt would end the same way.
+  EXPECT_THAT(coordinator_.Seen("fail"), ElementsAre("fail 1:1 internal"));
+  ASSERT_THAT(coordinator_.releases, SizeIs(2));
+  for (const v1::ReleaseLeaseRequest& release : coordinator_.releases) {
+    EXPECT_TRUE(release.lost());
+    EXPECT_THAT(release.reason(), HasSubstr("damaged before it was committed"));
+  }
+  EXPECT_THAT(Spools(), IsEmpty());
+}
+
 TEST_F(AgentFaultsTest, ACompletionNamesTheLastAcknowledgedCheckpoint) {
   FakeTrainer& trainer = StartTraining(1);
   trainer.Checkpoint(0, 900);

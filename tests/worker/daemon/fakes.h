@@ -73,10 +73,11 @@ struct FakeTrainer {
     Say(absl::StrCat(R"({"event":"metrics","seed":)", seed, R"(,"step":)", step,
                      R"(,"values":{"val_loss":0.5}})"));
   }
-  void Checkpoint(int seed, int step) {
+  void Checkpoint(int seed, int step,
+                  const std::string& digest = "0123456789abcdef0123456789abcdef") {
     Say(absl::StrCat(R"({"event":"checkpoint","seed":)", seed, R"(,"step":)", step,
-                     R"(,"path":"step-)", step,
-                     R"(.safetensors","digest":"0123456789abcdef0123456789abcdef","bytes":7})"));
+                     R"(,"path":"step-)", step, R"(.safetensors","digest":")", digest,
+                     R"(","bytes":7})"));
   }
   void End(const std::string& event, int seed, int step) {
     Say(absl::StrCat(R"({"event":")", event, R"(","seed":)", seed, R"(,"step":)", step, "}"));

@@ -1,0 +1,24 @@
+#include "worker/daemon/checkpoint_place.h"
+
+#include "absl/strings/str_cat.h"
+#include "common/base/digest.h"
+#include "common/base/files.h"
+#include "common/base/status_macros.h"
+
+namespace coppice::worker {
+
+absl::Status CheckThere(const CheckpointPlace& place) {
+  if (!place.shared || FileExists(JoinPath(place.root, kStoreIdFile))) return absl::OkStatus();
+  return absl::UnavailableError(
+      absl::StrCat("the checkpoint folder ", place.root, " is not there any more"));
+}
+
+absl::Status VerifyCheckpoint(const CheckpointPlace& place, const std::string& file,
+                              const std::string& digest) {
+  COPPICE_RETURN_IF_ERROR(CheckThere(place));
+  COPPICE_ASSIGN_OR_RETURN(const std::string found, DigestOfFile(file));
+  if (found == digest) return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat(file, " has digest ", found, " instead of ", digest));
+}
+
+}  // namespace coppice::worker
