@@ -29,7 +29,7 @@ run_one() {
   local target=$1 options=()
   [ -f "tests/fuzz/dictionaries/$target.dict" ] && options+=("-dict=tests/fuzz/dictionaries/$target.dict")
   mkdir -p "build/fuzzing/corpus/$target"
-  "build/asan/bin/fuzz_$target" "${options[@]}" -max_total_time="$seconds" -max_len=16384 -timeout=10 -rss_limit_mb=1024 \
+  "build/asan/bin/fuzz_$target" "${options[@]}" -max_total_time="$seconds" -max_len=16384 -timeout=25 -rss_limit_mb=1024 \
     -malloc_limit_mb=512 -print_final_stats=1 -artifact_prefix="build/fuzzing/findings/$target-" \
     "build/fuzzing/corpus/$target" "tests/fuzz/corpus/$target" >"$logs/$target.log" 2>&1
 }

@@ -1,5 +1,6 @@
 #include "worker/trainer/config.h"
 
+#include <algorithm>
 #include <limits>
 #include <set>
 #include <utility>
@@ -19,7 +20,7 @@ constexpr int64_t kMaxSteps =
     std::numeric_limits<int32_t>::max();  // the dropout counter has 32 bits for it
 constexpr int64_t kMaxCount = 100'000'000;
 constexpr double kHuge = 1e30;
-constexpr uint64_t kMaxSeedsInRange = 1'000'000;
+constexpr uint64_t kMaxSeeds = 1'000'000;
 
 void ReadModel(StrictObject object, ModelConfig* model) {
   object.Int("d_model", 2, 65536, &model->d_model);
@@ -251,23 +252,29 @@ absl::StatusOr<std::vector<uint64_t>> ParseSeeds(absl::string_view text) {
   const absl::Status malformed = absl::InvalidArgumentError(
       absl::StrCat("seeds must be a range or a list such as 0-9 or 0,2,5, not \"", text, "\""));
   std::vector<uint64_t> seeds;
-  std::set<uint64_t> seen;
   for (const absl::string_view part : absl::StrSplit(text, ',')) {
     const std::vector<absl::string_view> ends = absl::StrSplit(part, '-');
     uint64_t first = 0;
     uint64_t last = 0;
     if (ends.size() > 2 || !absl::SimpleAtoi(ends.front(), &first) ||
-        !absl::SimpleAtoi(ends.back(), &last) || last < first || last - first >= kMaxSeedsInRange) {
+        !absl::SimpleAtoi(ends.back(), &last) || last < first) {
       return malformed;
     }
+    if (last - first >= kMaxSeeds - seeds.size()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("at most ", kMaxSeeds, " seeds can be given, not \"", text, "\""));
+    }
     for (uint64_t seed = first;; ++seed) {
-      if (!seen.insert(seed).second) {
-        return absl::InvalidArgumentError(
-            absl::StrCat("seed ", seed, " is given twice in \"", text, "\""));
-      }
       seeds.push_back(seed);
       if (seed == last) break;
     }
+  }
+  std::vector<uint64_t> sorted = seeds;
+  std::sort(sorted.begin(), sorted.end());
+  const auto twice = std::adjacent_find(sorted.begin(), sorted.end());
+  if (twice != sorted.end()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("seed ", *twice, " is given twice in \"", text, "\""));
   }
   return seeds;
 }

@@ -106,7 +106,7 @@ nlohmann::json ToJson(const RunConfig& run);
 // and checkpoint.* may differ.
 std::string DescribeDifference(const RunConfig& wanted, const RunConfig& saved);
 
-// "0-9", "0,2,5" or a mix; each seed once. INVALID_ARGUMENT otherwise.
+// "0-9", "0,2,5" or a mix; each seed once, at most a million. INVALID_ARGUMENT otherwise.
 absl::StatusOr<std::vector<uint64_t>> ParseSeeds(absl::string_view text);
 
 }  // namespace coppice::trainer

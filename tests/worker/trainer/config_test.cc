@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "worker/trainer/strict_json.h"
@@ -138,6 +139,16 @@ TEST(ConfigTest, SeedsAreRangesAndLists) {
             (std::vector<uint64_t>{7, 2, 3, 18446744073709551615u}));
   for (const char* bad : {"", "a", "3-1", "1-2-3", "-1", "1,,2", "1,1", "0-99999999999"}) {
     EXPECT_FALSE(ParseSeeds(bad).ok()) << bad;
+  }
+  EXPECT_EQ(ParseSeeds("5-9,0-5").status().message(), "seed 5 is given twice in \"5-9,0-5\"");
+}
+
+// A million in all, however many ranges they come in: a short text must not fill the memory.
+TEST(ConfigTest, SeedsAreBoundedInAll) {
+  EXPECT_EQ(ParseSeeds("0-999999")->size(), 1'000'000u);
+  for (const char* many : {"0-1000000", "0-999999,1000000", "0-599999,600000-1199999"}) {
+    EXPECT_EQ(ParseSeeds(many).status().message(),
+              absl::StrCat("at most 1000000 seeds can be given, not \"", many, "\""));
   }
 }
 
