@@ -159,7 +159,8 @@ struct NamedKernels {
   const char* name;
   const Kernels<float>* kernels;
 };
-int ListKernels(NamedKernels out[2]);
+constexpr int kKernelVariants = 3;  // at most
+int ListKernels(NamedKernels out[kKernelVariants]);
 
 // Elements of P for these sequences.
 int64_t AttentionWeightCount(const Rows& rows, int64_t heads);

@@ -166,6 +166,15 @@ void ReluGrad(const Rows& rows, const Dropout& dropout, int64_t f, const T* h, T
   }
 }
 
+// x[i] = e^(x[i] - largest) for fewer than kLanes elements.
+template <typename T>
+inline void ExpOfFew(T* x, int64_t n, T largest) {
+  Vector<T> lanes = Vector<T>{} + largest;
+  __builtin_memcpy(&lanes, x, static_cast<size_t>(n) * sizeof(T));
+  lanes = ExpOf(lanes - largest);
+  __builtin_memcpy(x, &lanes, static_cast<size_t>(n) * sizeof(T));
+}
+
 template <typename T>
 double CrossEntropy(int64_t rows, int64_t vocabulary, const T* bias, const int32_t* targets,
                     T* logits, bool gradient, T* dbias) {
@@ -175,10 +184,12 @@ double CrossEntropy(int64_t rows, int64_t vocabulary, const T* bias, const int32
   for (int64_t r = 0; r < rows; ++r) {
     T* row = logits + r * vocabulary;
     for (int64_t i = 0; i < vocabulary; ++i) row[i] += bias[i];
+    const int64_t whole = vocabulary / kLanes * kLanes;
     T largest = row[0];
     for (int64_t i = 1; i < vocabulary; ++i) largest = row[i] > largest ? row[i] : largest;
     const T target = row[targets[r]] - largest;
-    for (int64_t i = 0; i < vocabulary; ++i) row[i] = ExpOf(row[i] - largest);
+    for (int64_t i = 0; i < whole; i += kLanes) Store(row + i, ExpOf(Load(row + i) - largest));
+    if (whole < vocabulary) ExpOfFew(row + whole, vocabulary - whole, largest);
     const T sum = SumOf(row, vocabulary);
     loss += std::log(static_cast<double>(sum)) - static_cast<double>(target);
     if (!gradient) continue;
