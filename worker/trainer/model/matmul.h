@@ -23,7 +23,8 @@ void Product(const at::Tensor& out, const at::Tensor& a, const at::Tensor& b,
 void AddProduct(const at::Tensor& out, const at::Tensor& a, const at::Tensor& b,
                 Turned turned = Turned::kNone);
 
-// What computes them, e.g. "oneDNN 2.6.3"; empty: ATen, and so the BLAS behind it.
+// The library that computes what products.h does not, e.g. "oneDNN 2.6.3"; empty: ATen, and so the
+// BLAS behind it.
 std::string ProductLibrary();
 
 // out [R, m] = x [R, n] · wᵀ
