@@ -134,7 +134,7 @@ std::vector<float> RunAll(const Kernels<float>& kernels) {
 }
 
 TEST(KernelsTest, EveryInstructionSetGivesTheSameBits) {
-  NamedKernels all[2];
+  NamedKernels all[kKernelVariants];
   const int count = ListKernels(all);
   const std::vector<float> expected = RunAll(*all[0].kernels);
   for (int i = 1; i < count; ++i) {
@@ -199,7 +199,7 @@ TEST(KernelsTest, SoftmaxIsAccurateOverItsWholeRange) {
 
 TEST(KernelsTest, NaNIsNeverSwallowed) {
   const float nan = std::numeric_limits<float>::quiet_NaN();
-  NamedKernels all[2];
+  NamedKernels all[kKernelVariants];
   for (int i = 0, count = ListKernels(all); i < count; ++i) {
     const Kernels<float>& kernels = *all[i].kernels;
     const Sequence sequence{0, 1, 0};

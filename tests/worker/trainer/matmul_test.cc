@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "ATen/ATen.h"
+#include "worker/trainer/model/products.h"
 #include "worker/trainer/train/runtime.h"
 
 namespace coppice::trainer {
@@ -17,7 +18,8 @@ struct Shape {
 };
 // Those of a small model, and ones with a side of one.
 const Shape kShapes[] = {{187, 64, 192}, {216, 128, 128}, {37, 96, 21}, {64, 216, 256},
-                         {1, 64, 64},    {5, 1, 7},       {9, 33, 1},   {1, 1, 1}};
+                         {1, 64, 64},    {5, 1, 7},       {9, 33, 1},   {1, 1, 1},
+                         {23, 300, 47},  {3, 130, 80}};
 
 class MatmulTest : public testing::Test {
  protected:
@@ -30,7 +32,8 @@ class MatmulTest : public testing::Test {
   static double ErrorOf(const at::Tensor& got, const at::Tensor& a, const at::Tensor& b,
                         const at::Tensor& before) {
     const at::Tensor exact = at::matmul(a.to(at::kDouble), b.to(at::kDouble)) + before;
-    const at::Tensor scale = at::matmul(a.to(at::kDouble).abs(), b.to(at::kDouble).abs()) + before.abs();
+    const at::Tensor scale =
+        at::matmul(a.to(at::kDouble).abs(), b.to(at::kDouble).abs()) + before.abs();
     return ((got.to(at::kDouble) - exact).abs() / scale.clamp_min(1e-30)).max().item<double>();
   }
 };
@@ -76,6 +79,19 @@ TEST_F(MatmulTest, PartsOfLargerBuffersAreReadAndWrittenAlone) {
   EXPECT_TRUE(at::equal(buffer, at::full({30, 80}, 5.0f)));
 }
 
+// What reads a sentence beside others or alone must get the same states.
+TEST_F(MatmulTest, ASmallModelsRowHasTheSameBitsInEveryBatch) {
+  if (GetProductKernel() == nullptr) GTEST_SKIP() << "this machine has no kernel of its own";
+  const at::Tensor x = at::randn({187, 128}), w = at::randn({384, 128});
+  const at::Tensor all = at::empty({187, 384});
+  Linear(all, x, w);
+  for (const int64_t count : {1, 2, 5, 6, 7, 100}) {
+    const at::Tensor some = at::empty({count, 384});
+    Linear(some, x.narrow(0, 40, count), w);
+    EXPECT_TRUE(at::equal(some, all.narrow(0, 40, count))) << count;
+  }
+}
+
 // What a job's trajectory rests on: neither its place in a pack nor where its memory lies matters.
 TEST_F(MatmulTest, AMemberOfAStackGetsTheSameBitsAsAlone) {
   const int64_t rows = 187, inner = 64, columns = 192, members = 5;
@@ -83,7 +99,8 @@ TEST_F(MatmulTest, AMemberOfAStackGetsTheSameBitsAsAlone) {
   const at::Tensor parameters = at::randn({members, odd});
   const at::Tensor w = parameters.narrow(1, 5, columns * inner).unflatten(1, {columns, inner});
   const at::Tensor x = at::randn({members, rows, inner});
-  const at::Tensor y = at::empty({members, rows, columns}), dw = at::empty({members, columns, inner});
+  const at::Tensor y = at::empty({members, rows, columns}),
+                   dw = at::empty({members, columns, inner});
   const at::Tensor dx = at::randn({members, rows, inner}), dx_before = dx.clone();
   Linear(y, x, w);
   LinearWeightGrad(dw, y, x);

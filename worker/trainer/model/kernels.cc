@@ -4,11 +4,21 @@
 
 namespace coppice::trainer {
 
-int ListKernels(NamedKernels out[2]) {
+#ifdef COPPICE_X86_KERNELS
+bool HasAvx512() {
+  // All that kernels_avx512.cc and products_avx512.cc are compiled for.
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+         __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+}
+#endif
+
+int ListKernels(NamedKernels out[kKernelVariants]) {
   int count = 0;
   out[count++] = {"baseline", &kBaselineKernels};
 #ifdef COPPICE_X86_KERNELS
   if (__builtin_cpu_supports("avx2")) out[count++] = {"avx2", &kAvx2Kernels};
+  if (HasAvx512()) out[count++] = {"avx512", &kAvx512Kernels};
 #endif
   return count;
 }
@@ -16,7 +26,7 @@ int ListKernels(NamedKernels out[2]) {
 template <>
 const Kernels<float>& GetKernels<float>() {
   static const Kernels<float>* const widest = [] {
-    NamedKernels all[2];
+    NamedKernels all[kKernelVariants];
     return all[ListKernels(all) - 1].kernels;
   }();
   return *widest;
@@ -25,6 +35,15 @@ const Kernels<float>& GetKernels<float>() {
 template <>
 const Kernels<double>& GetKernels<double>() {
   return kDoubleKernels;
+}
+
+ProductKernel GetProductKernel() {
+#ifdef COPPICE_X86_KERNELS
+  static const bool has = HasAvx512();
+  return has ? kAvx512Product : nullptr;
+#else
+  return nullptr;
+#endif
 }
 
 int64_t AttentionWeightCount(const Rows& rows, int64_t heads) {

@@ -3,8 +3,9 @@
 //
 // Results are the same bits on every x86-64 machine: the loops are compiled for three instruction
 // sets (kernels_*.cc) with the same explicit order of every sum and without contraction to fused
-// multiply-add, and the widest set the machine has is picked at run time. (The matrix products come
-// from the BLAS, which picks its own kernels by machine.)
+// multiply-add, and the widest set the machine has is picked at run time. (That does not hold of
+// the matrix products: products.h exists for one instruction set, and oneDNN and the BLAS pick
+// their own kernels by machine.)
 #ifndef COPPICE_WORKER_TRAINER_MODEL_KERNELS_H_
 #define COPPICE_WORKER_TRAINER_MODEL_KERNELS_H_
 
@@ -159,7 +160,8 @@ struct NamedKernels {
   const char* name;
   const Kernels<float>* kernels;
 };
-int ListKernels(NamedKernels out[2]);
+constexpr int kKernelVariants = 3;  // at most
+int ListKernels(NamedKernels out[kKernelVariants]);
 
 // Elements of P for these sequences.
 int64_t AttentionWeightCount(const Rows& rows, int64_t heads);

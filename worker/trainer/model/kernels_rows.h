@@ -70,15 +70,18 @@ void ResidualNorm(const Rows& rows, const Dropout& dropout, uint32_t site,
                   const ResidualNormArgs<T>& args) {
   const int64_t d = args.d;
   const T scale = static_cast<T>(dropout.scale);
+  const T* __restrict bias = args.bias;
+  const T* __restrict gamma = args.gamma;
+  const T* __restrict beta = args.beta;
   for (int64_t b = 0; b < rows.sequence_count; ++b) {
     for (int64_t t = 0; t < rows.sequences[b].length; ++t) {
       const int64_t row = rows.sequences[b].first_row + t;
-      const T* x = args.x + row * d;
-      const T* a = args.a + row * d;
+      const T* __restrict x = args.x + row * d;
+      const T* __restrict a = args.a + row * d;
       T* y = args.y + row * d;
       T* z = args.xhat != nullptr ? args.xhat + row * d : y;
-      if (args.bias != nullptr) {
-        for (int64_t i = 0; i < d; ++i) z[i] = a[i] + args.bias[i];
+      if (bias != nullptr) {
+        for (int64_t i = 0; i < d; ++i) z[i] = a[i] + bias[i];
       } else {
         for (int64_t i = 0; i < d; ++i) z[i] = a[i];
       }
@@ -91,7 +94,7 @@ void ResidualNorm(const Rows& rows, const Dropout& dropout, uint32_t site,
       for (int64_t i = 0; i < d; ++i) z[i] += x[i];
       const T rstd = NormalizeRow(z, d);
       if (args.rstd != nullptr) args.rstd[row] = rstd;
-      for (int64_t i = 0; i < d; ++i) y[i] = z[i] * args.gamma[i] + args.beta[i];
+      for (int64_t i = 0; i < d; ++i) y[i] = z[i] * gamma[i] + beta[i];
     }
   }
 }
@@ -102,30 +105,34 @@ void ResidualNormGrad(const Rows& rows, const Dropout& dropout,
   const int64_t d = args.d;
   const T scale = static_cast<T>(dropout.scale);
   const T inverse = T(1) / static_cast<T>(d);
-  Zero(args.dgamma, d);
-  Zero(args.dbeta, d);
-  if (args.dbias != nullptr) Zero(args.dbias, d);
+  const T* __restrict gamma = args.gamma;
+  T* __restrict dgamma = args.dgamma;
+  T* __restrict dbeta = args.dbeta;
+  T* __restrict dbias = args.dbias;
+  Zero(dgamma, d);
+  Zero(dbeta, d);
+  if (dbias != nullptr) Zero(dbias, d);
   for (int64_t row = 0; row < rows.rows; ++row) {
     T* __restrict dy = args.dy + row * d;
     T* __restrict da = args.da + row * d;
     const T* __restrict xhat = args.xhat + row * d;
     for (int64_t i = 0; i < d; ++i) {
-      args.dgamma[i] += dy[i] * xhat[i];
-      args.dbeta[i] += dy[i];
-      da[i] = dy[i] * args.gamma[i];
+      dgamma[i] += dy[i] * xhat[i];
+      dbeta[i] += dy[i];
+      da[i] = dy[i] * gamma[i];
     }
     const T mean = SumOf<T>(da, d) * inverse;
     const T projection = DotOf<T>(da, xhat, d) * inverse;
     const T rstd = args.rstd[row];
     for (int64_t i = 0; i < d; ++i) dy[i] = rstd * (da[i] - mean - xhat[i] * projection);
     if (dropout.active()) {
-      const uint8_t* keep = args.keep + row * KeepStride(d);
+      const uint8_t* __restrict keep = args.keep + row * KeepStride(d);
       for (int64_t i = 0; i < d; ++i) da[i] = keep[i] ? dy[i] * scale : T(0);
     } else {
       for (int64_t i = 0; i < d; ++i) da[i] = dy[i];
     }
-    if (args.dbias != nullptr) {
-      for (int64_t i = 0; i < d; ++i) args.dbias[i] += da[i];
+    if (dbias != nullptr) {
+      for (int64_t i = 0; i < d; ++i) dbias[i] += da[i];
     }
   }
 }
@@ -166,6 +173,15 @@ void ReluGrad(const Rows& rows, const Dropout& dropout, int64_t f, const T* h, T
   }
 }
 
+// x[i] = e^(x[i] - largest) for fewer than kLanes elements.
+template <typename T>
+inline void ExpOfFew(T* x, int64_t n, T largest) {
+  Vector<T> lanes = Vector<T>{} + largest;
+  __builtin_memcpy(&lanes, x, static_cast<size_t>(n) * sizeof(T));
+  lanes = ExpOf(lanes - largest);
+  __builtin_memcpy(x, &lanes, static_cast<size_t>(n) * sizeof(T));
+}
+
 template <typename T>
 double CrossEntropy(int64_t rows, int64_t vocabulary, const T* bias, const int32_t* targets,
                     T* logits, bool gradient, T* dbias) {
@@ -175,10 +191,12 @@ double CrossEntropy(int64_t rows, int64_t vocabulary, const T* bias, const int32
   for (int64_t r = 0; r < rows; ++r) {
     T* row = logits + r * vocabulary;
     for (int64_t i = 0; i < vocabulary; ++i) row[i] += bias[i];
+    const int64_t whole = vocabulary / kLanes * kLanes;
     T largest = row[0];
     for (int64_t i = 1; i < vocabulary; ++i) largest = row[i] > largest ? row[i] : largest;
     const T target = row[targets[r]] - largest;
-    for (int64_t i = 0; i < vocabulary; ++i) row[i] = ExpOf(row[i] - largest);
+    for (int64_t i = 0; i < whole; i += kLanes) Store(row + i, ExpOf(Load(row + i) - largest));
+    if (whole < vocabulary) ExpOfFew(row + whole, vocabulary - whole, largest);
     const T sum = SumOf(row, vocabulary);
     loss += std::log(static_cast<double>(sum)) - static_cast<double>(target);
     if (!gradient) continue;
@@ -190,11 +208,16 @@ double CrossEntropy(int64_t rows, int64_t vocabulary, const T* bias, const int32
   return loss;
 }
 
+// How many elements ahead of their use the passes over whole buffers ask for them. These lie in the
+// third-level cache or beyond, and what the processor asks for by itself ends at each page.
+constexpr int64_t kAhead = 512;
+
 template <typename T>
 double SquareSum(int64_t count, const T* x) {
   double lanes[16] = {};
   int64_t i = 0;
   for (; i + 16 <= count; i += 16) {
+    __builtin_prefetch(x + i + kAhead);
     for (int l = 0; l < 16; ++l)
       lanes[l] += static_cast<double>(x[i + l]) * static_cast<double>(x[i + l]);
   }
@@ -216,14 +239,25 @@ void AdamW(const AdamWArgs& args, int64_t count, const T* __restrict gradient, T
   const T root2 = static_cast<T>(1 / std::sqrt(correction2));
   const T epsilon = static_cast<T>(args.epsilon);
   const T decay = static_cast<T>(1 - args.learning_rate * args.weight_decay);
-  for (int64_t i = 0; i < count; ++i) {
-    const T g = gradient[i] * clip;
-    const T mean = beta1 * m[i] + rest1 * g;
-    const T square = beta2 * v[i] + rest2 * (g * g);
-    m[i] = mean;
-    v[i] = square;
-    parameters[i] = parameters[i] * decay - rate * mean / (SqrtOf(square) * root2 + epsilon);
+  const auto update = [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const T g = gradient[i] * clip;
+      const T mean = beta1 * m[i] + rest1 * g;
+      const T square = beta2 * v[i] + rest2 * (g * g);
+      m[i] = mean;
+      v[i] = square;
+      parameters[i] = parameters[i] * decay - rate * mean / (SqrtOf(square) * root2 + epsilon);
+    }
+  };
+  int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    __builtin_prefetch(gradient + i + kAhead);
+    __builtin_prefetch(m + i + kAhead, 1);
+    __builtin_prefetch(v + i + kAhead, 1);
+    __builtin_prefetch(parameters + i + kAhead, 1);
+    update(i, i + kLanes);
   }
+  update(i, count);
 }
 
 }  // namespace

@@ -25,7 +25,7 @@ void TreeAttention(const TreeAttentionArgs<T>& args) {
   const int64_t dh = args.d_head;
   const int64_t d = args.heads * dh;
   const T factor = static_cast<T>(1 / std::sqrt(static_cast<double>(dh)));
-  T* scores = scratch.Get(args.longest);
+  T* scores = scratch.Get(RoundUpToLanes(args.longest));
   double* mean = mean_scratch.Get(args.longest);
   int32_t* path = path_scratch.Get(args.longest);
   for (int64_t r = 0; r < args.rows; ++r) {
@@ -37,7 +37,7 @@ void TreeAttention(const TreeAttentionArgs<T>& args) {
       const T* key = args.qkv + d + h * 2 * dh;
       // Root first, as the words are read: the order of every sum is that of a pass without a tree.
       for (int64_t j = 0; j < n; ++j) scores[j] = DotOf(query, key + path[n - 1 - j] * 3 * d, dh);
-      SoftmaxRow(scores, n, factor, scores);
+      SoftmaxRow(scores, n, factor);
       for (int64_t j = 0; j < n; ++j) mean[j] += static_cast<double>(scores[j]);
       if (args.context == nullptr) continue;
       T* context = args.context + r * d + h * dh;

@@ -2,6 +2,7 @@
 #define COPPICE_WORKER_TRAINER_MODEL_KERNELS_VARIANTS_H_
 
 #include "worker/trainer/model/kernels.h"
+#include "worker/trainer/model/products.h"
 
 namespace coppice::trainer {
 
@@ -9,6 +10,10 @@ extern const Kernels<float> kBaselineKernels;
 extern const Kernels<double> kDoubleKernels;
 #ifdef COPPICE_X86_KERNELS
 extern const Kernels<float> kAvx2Kernels;
+extern const Kernels<float> kAvx512Kernels;
+extern const ProductKernel kAvx512Product;
+
+bool HasAvx512();
 #endif
 
 }  // namespace coppice::trainer

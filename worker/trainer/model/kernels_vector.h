@@ -18,13 +18,13 @@
 namespace coppice::trainer {
 namespace {
 
-constexpr int kLanes = 8;
+constexpr int kLanes = 16;
 
 // Salmon et al. 2011, table 2.
 constexpr uint32_t kPhiloxMultiplier0 = 0xD2511F53, kPhiloxMultiplier1 = 0xCD9E8D57;
 constexpr uint32_t kPhiloxWeyl0 = 0x9E3779B9, kPhiloxWeyl1 = 0xBB67AE85;
 
-// Eight lanes, whatever the machine's registers hold: lane l of every sum is the same sum
+// Sixteen lanes, whatever the machine's registers hold: lane l of every sum is the same sum
 // everywhere.
 template <typename T>
 struct VectorOf {
@@ -46,9 +46,57 @@ inline void Store(T* to, Vector<T> value) {
   *reinterpret_cast<typename VectorOf<T>::unaligned*>(to) = value;
 }
 
+// Integers as wide as T, one a lane: what comparisons give.
+template <typename T>
+struct MaskOf;
+template <>
+struct MaskOf<float> {
+  typedef int32_t type __attribute__((vector_size(kLanes * sizeof(int32_t))));
+};
+template <>
+struct MaskOf<double> {
+  typedef int64_t type __attribute__((vector_size(kLanes * sizeof(int64_t))));
+};
+template <typename T>
+using Mask = typename MaskOf<T>::type;
+
+// The lanes whose number is less than n.
+template <typename T>
+inline Mask<T> LanesBelow(int64_t n) {
+  const Mask<T> numbers = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  using Number = decltype(+numbers[0]);
+  return numbers < (Mask<T>{} + static_cast<Number>(n));
+}
+
+// Lane l of the result is lane l + by of v, modulo the lanes.
+template <int by, typename V>
+inline V Rotate(V v) {
+  return __builtin_shufflevector(v, v, by, by + 1, by + 2, by + 3, by + 4, by + 5, by + 6, by + 7,
+                                 by + 8, by + 9, by + 10, by + 11, by + 12, by + 13, by + 14,
+                                 by + 15);
+}
+
 template <typename T>
 inline T AddLanes(Vector<T> v) {
-  return ((v[0] + v[4]) + (v[2] + v[6])) + ((v[1] + v[5]) + (v[3] + v[7]));
+  v += Rotate<8>(v);
+  v += Rotate<4>(v);
+  v += Rotate<2>(v);
+  v += Rotate<1>(v);
+  return v[0];
+}
+
+template <typename V>
+inline V Larger(V a, V b) {
+  return b > a ? b : a;
+}
+
+template <typename T>
+inline T LargestLane(Vector<T> v) {
+  v = Larger(v, Rotate<8>(v));
+  v = Larger(v, Rotate<4>(v));
+  v = Larger(v, Rotate<2>(v));
+  v = Larger(v, Rotate<1>(v));
+  return v[0];
 }
 
 template <typename T>
@@ -71,64 +119,113 @@ inline T DotOf(const T* x, const T* y, int64_t n) {
   return total;
 }
 
-// out[c] = sum over r of weights[r * weight_stride] * rows[r * stride + c]. Every product of the
-// attention has this form, with the short dimension in registers.
-template <typename T>
-inline void WeightedSum(T* out, int64_t width, const T* weights, int64_t weight_stride,
-                        int64_t count, const T* rows, int64_t stride) {
+// out[i * out_stride + c] = sum over r of weights[i * down + r * right] * rows[r * stride + c], for
+// kOut rows i at once: their sums do not wait for each other.
+template <int kOut, typename T>
+inline void WeightedSumsOf(T* out, int64_t out_stride, int64_t width, const T* weights,
+                           int64_t down, int64_t right, int64_t count, const T* rows,
+                           int64_t stride) {
   int64_t c = 0;
-  for (; c + 2 * kLanes <= width; c += 2 * kLanes) {
-    Vector<T> low = {};
-    Vector<T> high = {};
-    for (int64_t r = 0; r < count; ++r) {
-      const T weight = weights[r * weight_stride];
-      low += weight * Load(rows + r * stride + c);
-      high += weight * Load(rows + r * stride + c + kLanes);
-    }
-    Store(out + c, low);
-    Store(out + c + kLanes, high);
-  }
   for (; c + kLanes <= width; c += kLanes) {
-    Vector<T> sum = {};
-    for (int64_t r = 0; r < count; ++r)
-      sum += weights[r * weight_stride] * Load(rows + r * stride + c);
-    Store(out + c, sum);
+    Vector<T> sums[kOut] = {};
+    for (int64_t r = 0; r < count; ++r) {
+      const Vector<T> row = Load(rows + r * stride + c);
+      for (int i = 0; i < kOut; ++i) sums[i] += weights[i * down + r * right] * row;
+    }
+    for (int i = 0; i < kOut; ++i) Store(out + i * out_stride + c, sums[i]);
   }
   for (; c < width; ++c) {
-    T sum = 0;
-    for (int64_t r = 0; r < count; ++r) sum += weights[r * weight_stride] * rows[r * stride + c];
-    out[c] = sum;
+    for (int i = 0; i < kOut; ++i) {
+      T sum = 0;
+      for (int64_t r = 0; r < count; ++r) {
+        sum += weights[i * down + r * right] * rows[r * stride + c];
+      }
+      out[i * out_stride + c] = sum;
+    }
   }
 }
 
-// e^x for x <= 0, about one ulp: x = n ln 2 + r, |r| <= ln 2 / 2, Taylor to r^7. NaN stays NaN.
-// Written out because the C library's version differs between machines.
-inline float ExpOf(float x) {
+// The same for n rows, 1 to kAtOnce. Every product of the attention has this form, with the short
+// dimension in registers.
+constexpr int64_t kAtOnce = 4;
+template <typename T>
+inline void WeightedSums(int64_t n, T* out, int64_t out_stride, int64_t width, const T* weights,
+                         int64_t down, int64_t right, int64_t count, const T* rows,
+                         int64_t stride) {
+  const auto sums = n == 1   ? WeightedSumsOf<1, T>
+                    : n == 2 ? WeightedSumsOf<2, T>
+                    : n == 3 ? WeightedSumsOf<3, T>
+                             : WeightedSumsOf<kAtOnce, T>;
+  sums(out, out_stride, width, weights, down, right, count, rows, stride);
+}
+
+// e^x for x <= 0 in each lane, about one ulp: x = n ln 2 + r, |r| <= ln 2 / 2, Taylor to r^7. NaN
+// stays NaN. Written out because the C library's version differs between machines.
+inline Vector<float> ExpOf(Vector<float> x) {
   constexpr float kRound = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer
-  const float clamped = x < -87.0f ? -87.0f : x;
-  const float shifted = clamped * 1.44269504f + kRound;
-  const float n = shifted - kRound;
-  const float r = (clamped - n * 0.693359375f) + n * 2.12194440e-4f;  // ln 2 in two parts
-  float p = 1.0f / 5040;
-  p = p * r + 1.0f / 720;
+  const Vector<float> lowest = Vector<float>{} - 87.0f;
+  const Vector<float> clamped = x < lowest ? lowest : x;
+  const Vector<float> shifted = clamped * 1.44269504f + kRound;
+  const Vector<float> n = shifted - kRound;
+  const Vector<float> r = (clamped - n * 0.693359375f) + n * 2.12194440e-4f;  // ln 2 in two parts
+  Vector<float> p = r * (1.0f / 5040) + 1.0f / 720;
   p = p * r + 1.0f / 120;
   p = p * r + 1.0f / 24;
   p = p * r + 1.0f / 6;
   p = p * r + 0.5f;
   p = p * r + 1.0f;
   p = p * r + 1.0f;
-  uint32_t bits;
-  std::memcpy(&bits, &shifted, sizeof(bits));
-  const uint32_t exponent = (bits - 0x4B400000u + 127u) << 23;
-  float power;
-  std::memcpy(&power, &exponent, sizeof(power));
-  return p * power;
+  // n + 127 in the place of the exponent; the rest shifts out.
+  const Mask<float> power = (reinterpret_cast<Mask<float>>(shifted) - 0x4B400000 + 127) << 23;
+  return p * reinterpret_cast<Vector<float>>(power);
 }
-inline double ExpOf(double x) { return __builtin_exp(x); }
+inline Vector<double> ExpOf(Vector<double> x) {
+  for (int l = 0; l < kLanes; ++l) x[l] = __builtin_exp(x[l]);
+  return x;
+}
+
+inline int64_t RoundUpToLanes(int64_t n) { return (n + kLanes - 1) / kLanes * kLanes; }
 
 // keep[e] = 1 where element 64 * group + e of the mask row stays: DropoutBits, 64 elements at a
 // time.
-#ifdef __AVX2__
+#if defined(__AVX512BW__)
+// Each word lies in a 64-bit lane of its own, because the multiplication reads only the low halves;
+// what gathers in the high halves is never read.
+inline void KeepGroup(const Dropout& dropout, uint32_t site, uint32_t row, int64_t group,
+                      uint8_t* keep) {
+  const __m512i multiplier0 = _mm512_set1_epi64(kPhiloxMultiplier0);
+  const __m512i multiplier1 = _mm512_set1_epi64(kPhiloxMultiplier1);
+  __m512i c[4] = {
+      _mm512_add_epi64(_mm512_set1_epi64(group * 8), _mm512_set_epi64(7, 6, 5, 4, 3, 2, 1, 0)),
+      _mm512_set1_epi64(row), _mm512_set1_epi64(dropout.step), _mm512_set1_epi64(site)};
+  __m512i key0 = _mm512_set1_epi64(dropout.key.low), key1 = _mm512_set1_epi64(dropout.key.high);
+  for (int round = 0; round < 10; ++round) {
+    const __m512i product0 = _mm512_mul_epu32(c[0], multiplier0);
+    const __m512i product1 = _mm512_mul_epu32(c[2], multiplier1);
+    c[0] = _mm512_xor_si512(_mm512_srli_epi64(product1, 32), _mm512_xor_si512(c[1], key0));
+    c[2] = _mm512_xor_si512(_mm512_srli_epi64(product0, 32), _mm512_xor_si512(c[3], key1));
+    c[1] = product1;
+    c[3] = product0;
+    key0 = _mm512_add_epi32(key0, _mm512_set1_epi64(kPhiloxWeyl0));
+    key1 = _mm512_add_epi32(key1, _mm512_set1_epi64(kPhiloxWeyl1));
+  }
+  // Of each word the low numbers of blocks 0 to 7, then the high ones; two words a register.
+  const __m512i order =
+      _mm512_set_epi16(15 * 2 + 1, 14 * 2 + 1, 13 * 2 + 1, 12 * 2 + 1, 11 * 2 + 1, 10 * 2 + 1,
+                       9 * 2 + 1, 8 * 2 + 1, 15 * 2, 14 * 2, 13 * 2, 12 * 2, 11 * 2, 10 * 2, 9 * 2,
+                       8 * 2, 7 * 2 + 1, 6 * 2 + 1, 5 * 2 + 1, 4 * 2 + 1, 3 * 2 + 1, 2 * 2 + 1,
+                       1 * 2 + 1, 1, 7 * 2, 6 * 2, 5 * 2, 4 * 2, 3 * 2, 2 * 2, 1 * 2, 0);
+  const __m512i threshold = _mm512_set1_epi16(static_cast<int16_t>(dropout.threshold));
+  uint64_t kept = 0;
+  for (int w = 0; w < 4; w += 2) {
+    const __m512i words = _mm512_inserti64x4(_mm512_castsi256_si512(_mm512_cvtepi64_epi32(c[w])),
+                                             _mm512_cvtepi64_epi32(c[w + 1]), 1);
+    const __m512i numbers = _mm512_permutexvar_epi16(order, words);
+    kept |= static_cast<uint64_t>(_mm512_cmpge_epu16_mask(numbers, threshold)) << (16 * w);
+  }
+  _mm512_storeu_si512(keep, _mm512_maskz_set1_epi8(kept, 1));
+}
+#elif defined(__AVX2__)
 // 0xffff for each 16-bit number of the eight blocks' word that is at least the threshold: first the
 // low numbers of blocks 0 to 7, then the high ones. `first` and `second` hold the word of blocks 0
 // to 3 and 4 to 7 in 64-bit lanes.

@@ -11,6 +11,7 @@
 #include "ATen/ops/bmm.h"
 #include "ATen/ops/mm.h"
 #include "absl/strings/str_cat.h"
+#include "worker/trainer/model/products.h"
 #ifdef COPPICE_ONEDNN
 #include <dnnl.h>
 #endif
@@ -18,83 +19,122 @@
 namespace coppice::trainer {
 namespace {
 
-void ProductByAten(const at::Tensor& out, const at::Tensor& a, const at::Tensor& b, bool add) {
+// Weights of more elements than this go to oneDNN, which keeps larger blocks in the second-level
+// cache: at d = 512 it is the faster one.
+constexpr int64_t kSmallWeights = 1 << 17;
+
+void ProductByAten(const at::Tensor& out, const at::Tensor& a, const at::Tensor& b, Turned turned,
+                   bool add) {
   at::Tensor result = out;
+  const at::Tensor left = turned == Turned::kA ? a.transpose(-2, -1) : a;
+  const at::Tensor right = turned == Turned::kB ? b.transpose(-2, -1) : b;
   if (out.dim() == 2) {
-    add ? at::addmm_out(result, out, a, b) : at::mm_out(result, a, b);
+    add ? at::addmm_out(result, out, left, right) : at::mm_out(result, left, right);
   } else {
-    add ? at::baddbmm_out(result, out, a, b) : at::bmm_out(result, a, b);
+    add ? at::baddbmm_out(result, out, left, right) : at::bmm_out(result, left, right);
   }
+}
+
+// The tensor's matrix, of a stack the first one. Nothing: not one of float32 in CPU memory whose
+// rows or columns lie one after the other.
+std::optional<MatrixView> ViewOf(const at::Tensor& t, bool turned) {
+  if (t.scalar_type() != at::kFloat || !t.is_cpu()) return std::nullopt;
+  const int64_t last = t.dim() - 1;
+  MatrixView view{t.data_ptr<float>(), t.size(last - 1), t.size(last), t.stride(last - 1),
+                  t.stride(last)};
+  // Of a matrix of one row or column one stride says nothing.
+  if (view.columns == 1) view.right = 1;
+  if (view.rows == 1) view.down = view.right == 1 ? view.columns : 1;
+  const bool by_rows = view.right == 1 && (view.down >= view.columns || view.columns == 1);
+  const bool by_columns = view.down == 1 && view.right >= view.rows;
+  if (!by_rows && !by_columns) return std::nullopt;
+  return turned ? view.Transposed() : view;
 }
 
 #ifdef COPPICE_ONEDNN
 // A matrix of a BLAS: rows lie one after the other ('N'), or columns do ('T').
-struct Operand {
+struct Layout {
   char transposed;
   int64_t leading;
 };
 
-std::optional<Operand> OperandOf(const at::Tensor& t) {
-  const int64_t rows = t.size(-2), columns = t.size(-1);
-  const int64_t down = t.stride(-2), right = t.stride(-1);
-  // Of a matrix of one row or column one stride says nothing.
-  if ((right == 1 || columns == 1) && (down >= columns || rows == 1)) {
-    return Operand{'N', std::max<int64_t>({down, columns, 1})};
+Layout LayoutOf(const MatrixView& view) {
+  if (view.right == 1) return {'N', std::max(view.down, view.columns)};
+  return {'T', std::max(view.right, view.rows)};
+}
+
+void ProductByOneDnn(const MatrixView& out, const MatrixView& a, const MatrixView& b, bool add) {
+  const Layout left = LayoutOf(a), right = LayoutOf(b);
+  const dnnl_status_t status =
+      dnnl_sgemm(left.transposed, right.transposed, out.rows, out.columns, a.columns, 1.0f, a.data,
+                 left.leading, b.data, right.leading, add ? 1.0f : 0.0f, out.data,
+                 std::max(out.down, out.columns));
+  if (status == dnnl_out_of_memory) throw std::bad_alloc();
+  if (status != dnnl_success) {
+    throw std::runtime_error(absl::StrCat("oneDNN refused a matrix product: status ", status));
   }
-  if ((down == 1 || rows == 1) && (right >= rows || columns == 1)) {
-    return Operand{'T', std::max<int64_t>({right, rows, 1})};
-  }
-  return std::nullopt;
+}
+constexpr ProductKernel kLibraryProduct = ProductByOneDnn;
+#else
+constexpr ProductKernel kLibraryProduct = nullptr;
+#endif
+
+// Null: ATen's. A matter of the weights' shape alone, so that a word's results do not depend on
+// how many others are in its batch.
+ProductKernel KernelFor(const MatrixView& out, const MatrixView& a, const MatrixView& b) {
+  static const ProductKernel small = GetProductKernel();
+  const int64_t weights = a.right == 1 ? b.rows * b.columns : out.rows * out.columns;
+  return small != nullptr && weights <= kSmallWeights ? small : kLibraryProduct;
 }
 
 // False: not a product for it.
-bool ProductByOneDnn(const at::Tensor& out, const at::Tensor& a, const at::Tensor& b, bool add) {
-  const auto fits = [](const at::Tensor& t) {
-    return t.scalar_type() == at::kFloat && t.is_cpu() && (t.dim() == 2 || t.dim() == 3);
-  };
-  if (!fits(out) || !fits(a) || !fits(b) || out.numel() == 0 || a.size(-1) == 0) return false;
-  const auto c_layout = OperandOf(out), a_layout = OperandOf(a), b_layout = OperandOf(b);
-  if (!c_layout || c_layout->transposed != 'N' || !a_layout || !b_layout) return false;
+bool ProductInPlace(const at::Tensor& out, const at::Tensor& a, const at::Tensor& b, Turned turned,
+                    bool add) {
+  if (out.numel() == 0 || a.numel() == 0) return false;
+  auto to = ViewOf(out, false);
+  auto left = ViewOf(a, turned == Turned::kA), right = ViewOf(b, turned == Turned::kB);
+  if (!to || to->right != 1 || !left || !right) return false;
+  const ProductKernel kernel = KernelFor(*to, *left, *right);
+  if (kernel == nullptr) return false;
   const int64_t members = out.dim() == 3 ? out.size(0) : 1;
-  const auto member = [](const at::Tensor& t, int64_t k) {
-    return t.data_ptr<float>() + (t.dim() == 3 ? k * t.stride(0) : 0);
-  };
   for (int64_t k = 0; k < members; ++k) {
-    const dnnl_status_t status = dnnl_sgemm(
-        a_layout->transposed, b_layout->transposed, out.size(-2), out.size(-1), a.size(-1), 1.0f,
-        member(a, k), a_layout->leading, member(b, k), b_layout->leading, add ? 1.0f : 0.0f,
-        member(out, k), c_layout->leading);
-    if (status == dnnl_out_of_memory) throw std::bad_alloc();
-    if (status != dnnl_success) {
-      throw std::runtime_error(absl::StrCat("oneDNN refused a matrix product: status ", status));
-    }
+    kernel(*to, *left, *right, add);
+    if (members == 1) break;
+    to->data += out.stride(0);
+    left->data += a.stride(0);
+    right->data += b.stride(0);
   }
   return true;
 }
-#else
-bool ProductByOneDnn(const at::Tensor&, const at::Tensor&, const at::Tensor&, bool) { return false; }
-#endif
 
-void CheckShapes(const at::Tensor& out, const at::Tensor& a, const at::Tensor& b) {
-  const bool fit = out.dim() == a.dim() && out.dim() == b.dim() && a.size(-2) == out.size(-2) &&
-                   b.size(-1) == out.size(-1) && a.size(-1) == b.size(-2) &&
-                   (out.dim() != 3 || (a.size(0) == out.size(0) && b.size(0) == out.size(0)));
+void CheckShapes(const at::Tensor& out, const at::Tensor& a, const at::Tensor& b, Turned turned) {
+  const int64_t dim = out.dim();
+  bool fit = (dim == 2 || dim == 3) && a.dim() == dim && b.dim() == dim;
+  if (fit) {
+    const int64_t a_rows = dim - (turned == Turned::kA ? 1 : 2);
+    const int64_t b_rows = dim - (turned == Turned::kB ? 1 : 2);
+    const int64_t a_columns = 2 * dim - 3 - a_rows, b_columns = 2 * dim - 3 - b_rows;
+    fit = a.size(a_rows) == out.size(dim - 2) && b.size(b_columns) == out.size(dim - 1) &&
+          a.size(a_columns) == b.size(b_rows) &&
+          (dim != 3 || (a.size(0) == out.size(0) && b.size(0) == out.size(0)));
+  }
   if (!fit) throw std::invalid_argument("matrices of these shapes have no product");
 }
 
-void Compute(const at::Tensor& out, const at::Tensor& a, const at::Tensor& b, bool add) {
-  CheckShapes(out, a, b);
-  if (!ProductByOneDnn(out, a, b, add)) ProductByAten(out, a, b, add);
+void Compute(const at::Tensor& out, const at::Tensor& a, const at::Tensor& b, Turned turned,
+             bool add) {
+  CheckShapes(out, a, b, turned);
+  if (!ProductInPlace(out, a, b, turned, add)) ProductByAten(out, a, b, turned, add);
 }
 
 }  // namespace
 
-void Product(const at::Tensor& out, const at::Tensor& a, const at::Tensor& b) {
-  Compute(out, a, b, false);
+void Product(const at::Tensor& out, const at::Tensor& a, const at::Tensor& b, Turned turned) {
+  Compute(out, a, b, turned, false);
 }
 
-void AddProduct(const at::Tensor& out, const at::Tensor& a, const at::Tensor& b) {
-  Compute(out, a, b, true);
+void AddProduct(const at::Tensor& out, const at::Tensor& a, const at::Tensor& b, Turned turned) {
+  Compute(out, a, b, turned, true);
 }
 
 std::string ProductLibrary() {

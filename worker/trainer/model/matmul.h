@@ -1,7 +1,8 @@
 // Matrix products of [R, n] activations with [m, n] weights, for one member (2-d) or a stack (3-d,
 // leading K). Members of a stack are computed one by one, so that a member's sums do not depend on
-// its pack. float32 goes to oneDNN where it was there at build time, which is faster than OpenBLAS
-// at these sizes (docs/performance.md); everything else goes through ATen.
+// its pack. float32 goes to products.h where the machine has AVX-512 and weights are small, else to
+// oneDNN where it was there at build time; each is the fastest there (docs/performance.md).
+// Everything else goes through ATen.
 #ifndef COPPICE_WORKER_TRAINER_MODEL_MATMUL_H_
 #define COPPICE_WORKER_TRAINER_MODEL_MATMUL_H_
 
@@ -11,17 +12,24 @@
 
 namespace coppice::trainer {
 
-// out = a · b, or out += a · b. Shapes [R, k], [k, n] and [R, n], or the same with a leading K. `out`
-// must not share memory with the others.
-void Product(const at::Tensor& out, const at::Tensor& a, const at::Tensor& b);
-void AddProduct(const at::Tensor& out, const at::Tensor& a, const at::Tensor& b);
+// Which of the two factors is given transposed. (A view of it would do too, but costs LibTorch's
+// dispatch.)
+enum class Turned { kNone, kA, kB };
 
-// What computes them, e.g. "oneDNN 2.6.3"; empty: ATen, and so the BLAS behind it.
+// out = a · b, or out += a · b. Shapes [R, k], [k, n] and [R, n], or the same with a leading K.
+// `out` must not share memory with the others.
+void Product(const at::Tensor& out, const at::Tensor& a, const at::Tensor& b,
+             Turned turned = Turned::kNone);
+void AddProduct(const at::Tensor& out, const at::Tensor& a, const at::Tensor& b,
+                Turned turned = Turned::kNone);
+
+// The library that computes what products.h does not, e.g. "oneDNN 2.6.3"; empty: ATen, and so the
+// BLAS behind it.
 std::string ProductLibrary();
 
 // out [R, m] = x [R, n] · wᵀ
 inline void Linear(const at::Tensor& out, const at::Tensor& x, const at::Tensor& w) {
-  Product(out, x, w.transpose(-2, -1));
+  Product(out, x, w, Turned::kB);
 }
 
 // dx [R, n] = dy [R, m] · w
@@ -36,7 +44,7 @@ inline void AddLinearInputGrad(const at::Tensor& dx, const at::Tensor& dy, const
 
 // dw [m, n] = dyᵀ · x
 inline void LinearWeightGrad(const at::Tensor& dw, const at::Tensor& dy, const at::Tensor& x) {
-  Product(dw, dy.transpose(-2, -1), x);
+  Product(dw, dy, x, Turned::kA);
 }
 
 }  // namespace coppice::trainer
