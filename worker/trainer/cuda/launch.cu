@@ -7,7 +7,9 @@
 #include "worker/trainer/cuda/columns.h"
 #include "worker/trainer/cuda/launch.h"
 #include "worker/trainer/cuda/loss.h"
+#include "worker/trainer/cuda/paths.h"
 #include "worker/trainer/cuda/rows.h"
+#include "worker/trainer/cuda/spans.h"
 #include "worker/trainer/cuda/update.h"
 
 namespace coppice::trainer {
@@ -88,6 +90,9 @@ COPPICE_LAUNCH_BOTH(AttentionKeyGradRow)
 COPPICE_LAUNCH_BOTH(CrossEntropyRow)
 COPPICE_LAUNCH_BOTH(SquareSumChunk)
 COPPICE_LAUNCH_BOTH(AdamWElement)
+COPPICE_LAUNCH_BOTH(PathAttentionRow)
+COPPICE_LAUNCH_BOTH(PathEntropyRow)
+COPPICE_LAUNCH_BOTH(SpanCosineChain)
 template void Launch(const MeanLoss&, CUstream_st* stream);
 template void Launch(const PrepareUpdate&, CUstream_st* stream);
 
