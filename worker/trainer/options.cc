@@ -70,7 +70,7 @@ constexpr Flag kFlags[] = {
      "also keep those at multiples of it (0: none)"},
     {"--threads", "/threads", FlagType::kNumber,
      "compute threads, at most one for each member (1)"},
-    {"--device", "/device", FlagType::kText, "auto, cpu or cuda (auto)"},
+    {"--device", "/device", FlagType::kText, "auto, cpu, cuda or cuda:N (auto)"},
 };
 
 absl::StatusOr<json> FlagValue(const Flag& flag, const std::string& text) {

@@ -55,6 +55,39 @@ __global__ void __launch_bounds__(kThreads) RunByWarp(const Operation operation,
 
 }  // namespace
 
+CudaDevices FindCudaDevices() {
+  CudaDevices devices;
+  const cudaError_t error = cudaGetDeviceCount(&devices.count);
+  if (error != cudaSuccess) {
+    devices.count = 0;
+    devices.error = cudaGetErrorString(error);
+    cudaGetLastError();  // so that nobody meets it later
+  } else if (devices.count == 0) {
+    devices.error = "there is none";
+  }
+  return devices;
+}
+
+CudaDevice DescribeCudaDevice(int index) {
+  CudaDevice device;
+  cudaDeviceProp properties;
+  cudaError_t error = cudaGetDeviceProperties(&properties, index);
+  if (error == cudaSuccess) {
+    device.name = properties.name;
+    device.major = properties.major;
+    device.minor = properties.minor;
+    error = cudaSetDevice(index);
+  }
+  // One kernel stands for all: they are compiled for the same devices.
+  cudaFuncAttributes attributes;
+  if (error == cudaSuccess) error = cudaFuncGetAttributes(&attributes, RunByWarp<PrepareUpdate>);
+  if (error != cudaSuccess) {
+    device.error = cudaGetErrorString(error);
+    cudaGetLastError();
+  }
+  return device;
+}
+
 template <typename Operation>
 void Launch(const Operation& operation, CUstream_st* stream) {
   const int64_t items = operation.items();

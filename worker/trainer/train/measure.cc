@@ -79,6 +79,7 @@ class Pack {
     engine.spec.run = options.run;
     engine.spec.threads = options.threads;
     engine.spec.prune = false;
+    engine.accelerator = options.accelerator;
     for (int64_t seed = 0; seed < width; ++seed) {
       engine.spec.members.push_back({static_cast<uint64_t>(seed), "", ""});
     }
@@ -147,6 +148,7 @@ class Meter {
         events_(*events),
         clock_(*clock),
         stop_(*stop),
+        memory_(options.accelerator != nullptr ? options.accelerator->memory() : HostMemory()),
         deadline_(clock->Monotonic() + options.limit) {}
 
   absl::Status Run() {
@@ -198,10 +200,10 @@ class Meter {
     return measured;
   }
 
-  // As far as the widths before tell. The kernel would not refuse the memory, but kill for it, and
-  // perhaps somebody else.
+  // As far as the widths before tell. A host's kernel would not refuse the memory, but kill for it,
+  // and perhaps somebody else.
   bool Fits(int64_t width) {
-    const std::optional<int64_t> available = AvailableBytes();
+    const std::optional<int64_t> available = memory_.AvailableBytes();
     const double needed = bytes_per_member_ * static_cast<double>(width);
     if (!available.has_value() || needed <= kUsableShare * static_cast<double>(*available)) {
       return true;
@@ -214,8 +216,8 @@ class Meter {
 
   // Seed-steps a second, of which a width event tells; 0: this width gave no result.
   absl::StatusOr<double> Measure(int64_t width) {
-    ResetPeakResidentBytes();
-    const int64_t before = ResidentBytes();
+    memory_.ResetPeak();
+    const int64_t before = memory_.HeldBytes();
     absl::StatusOr<std::unique_ptr<Pack>> pack = Pack::Start(options_, width, &dataset_, &clock_);
     if (absl::IsResourceExhausted(pack.status())) {
       events_.WidthOutOfMemory(width, pack.status().message());
@@ -231,7 +233,7 @@ class Meter {
       return 0;
     }
     if (rate == 0) return 0;
-    const int64_t peak = PeakResidentBytes();
+    const int64_t peak = memory_.PeakBytes();
     bytes_per_member_ =
         static_cast<double>(std::max<int64_t>(peak - before, 0)) / static_cast<double>(width);
     events_.Width(width, rate / static_cast<double>(width), rate, peak);
@@ -275,6 +277,7 @@ class Meter {
   EventWriter& events_;
   Clock& clock_;
   const std::atomic<bool>& stop_;
+  MemoryMeter& memory_;
   const absl::Duration deadline_;
   double bytes_per_member_ = 0;  // of the widest pack so far
 };
