@@ -147,8 +147,11 @@ absl::StatusOr<std::shared_ptr<Accelerator>> MakeCudaAccelerator(int index, bool
                      ", or use --device cpu"));
   }
   at::globalContext().setAllowTF32CuBLAS(tf32);
-  return std::shared_ptr<Accelerator>(
-      std::make_shared<CudaAccelerator>(static_cast<c10::DeviceIndex>(index), device.name));
+  auto accelerator =
+      std::make_shared<CudaAccelerator>(static_cast<c10::DeviceIndex>(index), device.name);
+  // The first tensor makes the device's context and LibTorch's allocator, which may be asked now.
+  at::empty({1}, at::TensorOptions(at::kByte).device(accelerator->device()));
+  return std::shared_ptr<Accelerator>(std::move(accelerator));
 }
 
 }  // namespace coppice::trainer

@@ -29,6 +29,9 @@ constexpr double kLearningRate = 1e-6;
 
 constexpr absl::Duration kLook = absl::Milliseconds(1);
 constexpr absl::Duration kWarmUp = absl::Milliseconds(100);
+// On an accelerator each bucket's step is captured when it comes up first, which takes longer than
+// many steps.
+constexpr absl::Duration kCaptureWarmUp = absl::Milliseconds(600);
 constexpr absl::Duration kWindow = absl::Milliseconds(400);
 constexpr int64_t kPackSteps = 2;  // measured at least, unless time is up
 // From so many on it does not matter where in a pack step the window ends.
@@ -243,7 +246,8 @@ class Meter {
   // False when time was up before, or training ended.
   bool WarmUp(Pack& pack) {
     const absl::Duration begin = clock_.Monotonic();
-    while (!pack.EachHasStepped() || clock_.Monotonic() - begin < kWarmUp) {
+    const absl::Duration least = options_.accelerator != nullptr ? kCaptureWarmUp : kWarmUp;
+    while (!pack.EachHasStepped() || clock_.Monotonic() - begin < least) {
       if (Over() || !pack.Wait(kLook)) return false;
     }
     return true;

@@ -164,8 +164,7 @@ class Operations {
     Keep("parameters", rows.parameters);
     Keep("first moments", rows.adam_m);
     Keep("second moments", rows.adam_v);
-    // The losses are in the members' states, which no tensor shows; the sum of two reads of them
-    // is: a second update of the same gradients, whose rate depends on the step that was counted.
+    // The first update has rate 0; the second one's rate is that of the step that was counted.
     ops_->Update(settings, rows, batch_.placed->state);
     Keep("parameters of the next step", rows.parameters);
   }
