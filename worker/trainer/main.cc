@@ -41,7 +41,7 @@ Provenance MakeProvenance(const PackSpec& spec, const std::string& device) {
         "libopenblas0 (Debian: apt install libopenblas0-openmp).",
         blas.name);
   }
-  if (spec.run.train.precision != "float32" && device == "cpu") {
+  if (spec.run.train.precision == "bfloat16" && device == "cpu") {
     spdlog::info("precision {} is for CUDA; on the CPU float32 runs", spec.run.train.precision);
   }
   provenance.build = BuildDescription();
