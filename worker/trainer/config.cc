@@ -8,6 +8,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "common/base/status_macros.h"
 #include "worker/trainer/strict_json.h"
 
@@ -122,6 +123,12 @@ void ReadRun(StrictObject object, RunConfig* run) {
   object.Finish();
 }
 
+bool IsDevice(absl::string_view device) {
+  if (device == "auto" || device == "cpu" || device == "cuda") return true;
+  int index = 0;
+  return absl::ConsumePrefix(&device, "cuda:") && absl::SimpleAtoi(device, &index) && index >= 0;
+}
+
 }  // namespace
 
 absl::StatusOr<PackSpec> ParsePackSpec(const json& document) {
@@ -150,8 +157,9 @@ absl::StatusOr<PackSpec> ParsePackSpec(const json& document) {
   top.String("device", &spec.device);
   top.Bool("prune", &spec.prune);
   if (spec.members.empty()) top.Fail("members", "must not be empty");
-  if (spec.device != "auto" && spec.device != "cpu" && spec.device != "cuda") {
-    top.Fail("device", absl::StrCat("must be auto, cpu or cuda, not \"", spec.device, "\""));
+  if (!IsDevice(spec.device)) {
+    top.Fail("device", absl::StrCat("must be auto, cpu or cuda (cuda:1 for the second), not \"",
+                                    spec.device, "\""));
   }
   top.Finish();
   if (!status.ok()) return status;

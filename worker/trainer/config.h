@@ -85,7 +85,7 @@ struct PackSpec {
   RunConfig run;
   std::vector<MemberSpec> members;
   int64_t threads = 1;
-  std::string device = "auto";
+  std::string device = "auto";  // or cpu, cuda, cuda:N
   bool prune = true;
 };
 

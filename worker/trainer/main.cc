@@ -41,7 +41,7 @@ Provenance MakeProvenance(const PackSpec& spec, const std::string& device) {
         "libopenblas0 (Debian: apt install libopenblas0-openmp).",
         blas.name);
   }
-  if (spec.run.train.precision != "float32" && device == "cpu") {
+  if (spec.run.train.precision == "bfloat16" && device == "cpu") {
     spdlog::info("precision {} is for CUDA; on the CPU float32 runs", spec.run.train.precision);
   }
   provenance.build = BuildDescription();
@@ -75,7 +75,7 @@ absl::StatusOr<std::unique_ptr<Engine>> MakeEngine(const EngineOptions& options,
 
 int Train(const Options& options) {
   const PackSpec& spec = options.spec;
-  const absl::StatusOr<std::string> device = SelectDevice(spec.device);
+  const absl::StatusOr<SelectedDevice> device = SelectDevice(spec.device, spec.run.train.precision);
   if (!device.ok()) return Usage(device.status());
   std::optional<FileLock>
       lock;  // two trainers in one folder would take turns overwriting each other's files
@@ -89,7 +89,8 @@ int Train(const Options& options) {
   InstallSignalHandlers();
   PrepareComputeThread();
   EventWriter events(STDOUT_FILENO, [] { StopFlag().store(true); });
-  EngineOptions engine_options{spec, MakeProvenance(spec, *device), options.by_hand};
+  EngineOptions engine_options{spec, MakeProvenance(spec, device->name), options.by_hand};
+  engine_options.accelerator = device->accelerator;
 
   const absl::StatusOr<Dataset> dataset = MakeDataset(DatasetOptionsOf(spec.run));
   if (!dataset.ok()) {
@@ -115,19 +116,20 @@ int Measure(int argc, char** argv) {
   const MeasureCommand& command = **parsed;
   const absl::Status logging = InitLogging("coppice-trainer", command.log_level);
   if (!logging.ok()) return Usage(logging);
-  const absl::StatusOr<std::string> device = SelectDevice(command.spec.device);
+  const absl::StatusOr<SelectedDevice> device =
+      SelectDevice(command.spec.device, command.spec.run.train.precision);
   if (!device.ok()) return Usage(device.status());
   InstallSignalHandlers();
   PrepareComputeThread();
   EventWriter events(STDOUT_FILENO, [] { StopFlag().store(true); });
   const int64_t threads = command.spec.threads;
   const MeasureOptions options{MeasuredRun(command.spec.run),
-                               CandidateWidths(command.max_width, threads, *device), threads,
-                               command.limit};
+                               CandidateWidths(command.max_width, threads, device->name), threads,
+                               command.limit, device->accelerator};
   const absl::StatusOr<Dataset> dataset = MakeDataset(DatasetOptionsOf(options.run));
   absl::Status measured = dataset.status();
   if (measured.ok()) {
-    events.Measure(MakeProvenance(command.spec, *device), options.widths);
+    events.Measure(MakeProvenance(command.spec, device->name), options.widths);
     measured = MeasureWidths(options, *dataset, &events, Clock::Real(), &StopFlag());
   }
   if (!measured.ok()) {

@@ -44,7 +44,8 @@ constexpr Flag kFlags[] = {
     {"--epsilon", "/run/train/epsilon", FlagType::kNumber, "Adam (1e-7)"},
     {"--weight-decay", "/run/train/weight_decay", FlagType::kNumber, "decoupled weight decay (0)"},
     {"--clip-norm", "/run/train/clip_norm", FlagType::kNumber, "largest gradient norm (1.0)"},
-    {"--precision", "/run/train/precision", FlagType::kText, "float32, tf32 or bfloat16 (float32)"},
+    {"--precision", "/run/train/precision", FlagType::kText,
+     "of products on a GPU: tf32 or float32 (tf32)"},
     {"--data-seed", "/run/data/seed", FlagType::kNumber, "seed of the generated dataset (0)"},
     {"--train-size", "/run/data/train", FlagType::kNumber,
      "training sentences (100000; dyck 200000)"},
@@ -70,7 +71,7 @@ constexpr Flag kFlags[] = {
      "also keep those at multiples of it (0: none)"},
     {"--threads", "/threads", FlagType::kNumber,
      "compute threads, at most one for each member (1)"},
-    {"--device", "/device", FlagType::kText, "auto, cpu or cuda (auto)"},
+    {"--device", "/device", FlagType::kText, "auto, cpu, cuda or cuda:N (auto)"},
 };
 
 absl::StatusOr<json> FlagValue(const Flag& flag, const std::string& text) {
@@ -128,7 +129,8 @@ absl::StatusOr<PackSpec> RunFlags::FromFile() const {
 
 absl::StatusOr<PackSpec> RunFlags::FromFlags(const std::string& seeds,
                                              const std::string& out) const {
-  json document = {{"run", json::object()}, {"members", json::array()}};
+  // As in a sweep, products on a GPU go through TF32 unless it is said otherwise.
+  json document = {{"run", {{"train", {{"precision", "tf32"}}}}}, {"members", json::array()}};
   for (const auto& [flag, text] : values_) {
     COPPICE_ASSIGN_OR_RETURN(document[json::json_pointer(flag->pointer)], FlagValue(*flag, text));
   }

@@ -81,6 +81,8 @@ TEST(ConfigTest, AWrongTypeOrRangeIsNamed) {
   EXPECT_THAT(ErrorAt("/run/task", "parity"),
               HasSubstr("run.task must be question, tense or dyck"));
   EXPECT_THAT(ErrorAt("/device", "tpu"), HasSubstr("device must be auto, cpu or cuda"));
+  for (const char* device : {"cuda:", "cuda:one", "cuda:-1", "CUDA"})
+    EXPECT_THAT(ErrorAt("/device", device), HasSubstr("device must be auto, cpu or cuda"));
   EXPECT_THAT(ErrorAt("/threads", 0), HasSubstr("threads must be from 1"));
   EXPECT_THAT(ErrorAt("/prune", "yes"), HasSubstr("prune must be true or false"));
   EXPECT_THAT(ErrorAt("/members", json::array()), HasSubstr("members must not be empty"));

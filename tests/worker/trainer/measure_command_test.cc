@@ -1,8 +1,13 @@
 // `coppice-trainer measure` as its callers meet it, and what it decides before it measures.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <atomic>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -47,6 +52,35 @@ TEST(MeasuredRunTest, TrainsTheSameModelAndNeverEndsReportsOrSaves) {
   EXPECT_EQ(MeasuredRun(run).checkpoint.every, MeasuredRun(run).train.steps);
   run.data.directory = "/data";
   EXPECT_EQ(MeasuredRun(run).data.train, run.data.train);
+}
+
+TEST(MeasureWidthsTest, PacksThatAreTrainedAsOneAreMeasuredTheSameWay) {
+  TestDirectory directory;
+  const std::string path = directory / "events";
+  RunConfig run;
+  run.depth = 1;
+  run.model = {8, 2, 16, 0.1};
+  run.train.batch_size = 2;
+  run.data.train = 50;
+  const MeasureOptions options{
+      MeasuredRun(run), {1, 3}, 1, absl::Seconds(20), MakeHostAccelerator()};
+  const absl::StatusOr<Dataset> dataset = MakeDataset(DatasetOptionsOf(options.run));
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  const int fd = ::open(path.c_str(), O_CREAT | O_WRONLY | O_APPEND, 0600);
+  EventWriter events(fd, nullptr);
+  const std::atomic<bool> stop{false};
+  const absl::Status status = MeasureWidths(options, *dataset, &events, Clock::Real(), &stop);
+  ::close(fd);
+  ASSERT_TRUE(status.ok()) << status;
+  std::ifstream in(path);
+  std::set<int64_t> widths;
+  for (std::string line; std::getline(in, line);) {
+    const json event = json::parse(line);
+    widths.insert(event["width"].get<int64_t>());
+    EXPECT_GT(event["seed_steps_per_second"].get<double>(), 0) << event;
+    EXPECT_GT(event["peak_bytes"].get<int64_t>(), 0) << event;
+  }
+  EXPECT_THAT(widths, ElementsAre(1, 3));
 }
 
 TEST(HostMemoryTest, TheKernelsLinesAreRead) {

@@ -203,7 +203,7 @@ TEST_F(ProcessTest, BadUsageExitsWithTwoNamesTheMistakeAndStartsNothing) {
       {{"--task", "question", "--depth", "2", "--d-modle", "4"}, "--d-modle"},
       {{"--task", "question", "--depth", "2", "--seeds", "5-2"}, "seeds must be a range or a list"},
       {{"--task", "question", "--depth", "2", "--device", "cuda", "--out", directory_ / "o"},
-       "built without CUDA"},
+       "device cuda was asked for"},
       {{"--spec", directory_ / "none.json"}, "none.json"},
       {{"--spec", directory_ / "spec.json"}, "run.depth is missing"},
       {{"--spec", directory_ / "spec.json", "--depth", "2"}, "cannot be given beside --spec"},

@@ -51,6 +51,24 @@ COPPICE_HOST_DEVICE inline void WeightedRows(const Team& team, T* out, int64_t w
   }
 }
 
+// out[j] = softmax over j < n of score(j). A lane writes, and may read back, only its own.
+template <typename T, typename Team, typename F>
+COPPICE_HOST_DEVICE inline void SoftmaxOfScores(const Team& team, int64_t n, T* out, F score) {
+  T largest = -INFINITY;
+  for (int64_t j = team.lane(); j < n; j += team.size()) {
+    out[j] = score(j);
+    largest = out[j] > largest ? out[j] : largest;
+  }
+  largest = team.Max(largest);
+  T sum = 0;
+  for (int64_t j = team.lane(); j < n; j += team.size()) {
+    out[j] = exp(out[j] - largest);
+    sum += out[j];
+  }
+  const T inverse = T(1) / team.Sum(sum);
+  for (int64_t j = team.lane(); j < n; j += team.size()) out[j] *= inverse;
+}
+
 template <typename T>
 struct AttentionRow {
   static constexpr TeamKind kTeam = TeamKind::kWarp;
@@ -72,7 +90,10 @@ struct AttentionRow {
     const T* base = qkv + (row - place.index) * 3 * d;  // the sequence's first row
     const T* query = qkv + row * 3 * d + shape.QueryOf(item);
     const int64_t key = shape.KeyOf(item), at = shape.WeightsOf(place, item);
-    SoftmaxOfScores(team, place.index + 1, query, base + key, weights + at);
+    const T factor = static_cast<T>(1 / sqrt(static_cast<double>(dh)));
+    SoftmaxOfScores(team, place.index + 1, weights + at, [&](int64_t j) {
+      return DotByLane(query, base + key + j * 3 * d, dh) * factor;
+    });
     const Dropout dropout = shape.pack.state[RowItemOf(shape.pack, row).member].dropout;
     const T scale = static_cast<T>(dropout.scale);
     const uint32_t mask_row = MaskRowOf(place, shape.HeadOf(item));
@@ -80,27 +101,6 @@ struct AttentionRow {
       dropped[at + j] = Keeps(dropout, site, mask_row, j) ? weights[at + j] * scale : T(0);
     team.Sync();
     WeightedRows(team, out, dh, dropped + at, 1, place.index + 1, base + key + dh, 3 * d);
-  }
-
- private:
-  // A lane reads back only what it wrote.
-  template <typename Team>
-  COPPICE_HOST_DEVICE void SoftmaxOfScores(const Team& team, int64_t visible, const T* query,
-                                           const T* keys, T* out) const {
-    const T factor = static_cast<T>(1 / sqrt(static_cast<double>(shape.d_head)));
-    T largest = -INFINITY;
-    for (int64_t j = team.lane(); j < visible; j += team.size()) {
-      out[j] = DotByLane(query, keys + j * 3 * shape.d(), shape.d_head) * factor;
-      largest = out[j] > largest ? out[j] : largest;
-    }
-    largest = team.Max(largest);
-    T sum = 0;
-    for (int64_t j = team.lane(); j < visible; j += team.size()) {
-      out[j] = exp(out[j] - largest);
-      sum += out[j];
-    }
-    const T inverse = T(1) / team.Sum(sum);
-    for (int64_t j = team.lane(); j < visible; j += team.size()) out[j] *= inverse;
   }
 };
 

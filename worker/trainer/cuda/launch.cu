@@ -7,7 +7,9 @@
 #include "worker/trainer/cuda/columns.h"
 #include "worker/trainer/cuda/launch.h"
 #include "worker/trainer/cuda/loss.h"
+#include "worker/trainer/cuda/paths.h"
 #include "worker/trainer/cuda/rows.h"
+#include "worker/trainer/cuda/spans.h"
 #include "worker/trainer/cuda/update.h"
 
 namespace coppice::trainer {
@@ -53,6 +55,39 @@ __global__ void __launch_bounds__(kThreads) RunByWarp(const Operation operation,
 
 }  // namespace
 
+CudaDevices FindCudaDevices() {
+  CudaDevices devices;
+  const cudaError_t error = cudaGetDeviceCount(&devices.count);
+  if (error != cudaSuccess) {
+    devices.count = 0;
+    devices.error = cudaGetErrorString(error);
+    cudaGetLastError();  // so that nobody meets it later
+  } else if (devices.count == 0) {
+    devices.error = "there is none";
+  }
+  return devices;
+}
+
+CudaDevice DescribeCudaDevice(int index) {
+  CudaDevice device;
+  cudaDeviceProp properties;
+  cudaError_t error = cudaGetDeviceProperties(&properties, index);
+  if (error == cudaSuccess) {
+    device.name = properties.name;
+    device.major = properties.major;
+    device.minor = properties.minor;
+    error = cudaSetDevice(index);
+  }
+  // One kernel stands for all: they are compiled for the same devices.
+  cudaFuncAttributes attributes;
+  if (error == cudaSuccess) error = cudaFuncGetAttributes(&attributes, RunByWarp<PrepareUpdate>);
+  if (error != cudaSuccess) {
+    device.error = cudaGetErrorString(error);
+    cudaGetLastError();
+  }
+  return device;
+}
+
 template <typename Operation>
 void Launch(const Operation& operation, CUstream_st* stream) {
   const int64_t items = operation.items();
@@ -88,6 +123,9 @@ COPPICE_LAUNCH_BOTH(AttentionKeyGradRow)
 COPPICE_LAUNCH_BOTH(CrossEntropyRow)
 COPPICE_LAUNCH_BOTH(SquareSumChunk)
 COPPICE_LAUNCH_BOTH(AdamWElement)
+COPPICE_LAUNCH_BOTH(PathAttentionRow)
+COPPICE_LAUNCH_BOTH(PathEntropyRow)
+COPPICE_LAUNCH_BOTH(SpanCosineChain)
 template void Launch(const MeanLoss&, CUstream_st* stream);
 template void Launch(const PrepareUpdate&, CUstream_st* stream);
 

@@ -3,9 +3,27 @@
 #ifndef COPPICE_WORKER_TRAINER_CUDA_LAUNCH_H_
 #define COPPICE_WORKER_TRAINER_CUDA_LAUNCH_H_
 
+#include <string>
+
 struct CUstream_st;
 
 namespace coppice::trainer {
+
+// The devices this process may see; `error` says why there are none.
+struct CudaDevices {
+  int count = 0;
+  std::string error;
+};
+CudaDevices FindCudaDevices();
+
+// `error` says why this build's kernels do not run on it; empty: they do. Makes it the calling
+// thread's device.
+struct CudaDevice {
+  std::string name;
+  int major = 0, minor = 0;  // compute capability
+  std::string error;
+};
+CudaDevice DescribeCudaDevice(int index);
 
 // Enqueues the operation, for each of its items, on a stream of the current device; what it points
 // to must be that device's memory. Nothing is waited for, so it may be captured into a graph.

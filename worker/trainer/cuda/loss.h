@@ -53,7 +53,7 @@ struct CrossEntropyRow {
   }
 };
 
-// The member's mean, rows added in their order.
+// The mean of each member that has not stopped, rows added in their order.
 struct MeanLoss {
   static constexpr TeamKind kTeam = TeamKind::kThread;
   DevicePack pack;
@@ -63,10 +63,11 @@ struct MeanLoss {
 
   template <typename Team>
   COPPICE_HOST_DEVICE void operator()(const Team&, int64_t k) const {
+    if (pack.state[k].stopped != 0) return;  // what it stopped at stays
     const int64_t rows = pack.batch.row_counts[k];
     double sum = 0;
     for (int64_t r = 0; r < rows; ++r) sum += losses[k * pack.batch.rows + r];
-    pack.state[k].loss = sum / static_cast<double>(rows);
+    pack.state[k].loss = rows == 0 ? 0 : sum / static_cast<double>(rows);
   }
 };
 

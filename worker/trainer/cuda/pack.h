@@ -4,6 +4,7 @@
 #define COPPICE_WORKER_TRAINER_CUDA_PACK_H_
 
 #include <cstdint>
+#include <vector>
 
 #include "worker/trainer/cuda/team.h"
 #include "worker/trainer/model/batch.h"
@@ -41,18 +42,21 @@ struct UpdateFactors {
 // `step` up after each update and the next masks follow from it.
 struct DeviceMember {
   Dropout dropout;
-  int64_t step = 0;  // updates made; dropout.step is its low half
-  double loss = 0;   // mean over the rows of the last batch
-  double norm = 0;   // of the last gradient, before clipping
+  int64_t step = 0;        // updates made; dropout.step is its low half
+  double loss = 0;         // mean over the rows of the last batch
+  double norm = 0;         // of the last gradient, before clipping
+  double loss_sum = 0;     // over the updates since the host last set it
+  int64_t loss_steps = 0;  // how many those were
   UpdateFactors factors;
-  // 1 from the first norm that is not finite on: neither weights nor moments nor step change any
-  // more, whatever is replayed until the host has seen it.
+  // 1 from the first loss or norm that is not finite on, and of a member that has ended: neither
+  // weights nor moments nor step change any more, whatever is replayed until the host has seen it.
   int32_t stopped = 0;
 };
 
 // The pack as each operation gets it, by value.
 struct DevicePack {
-  int64_t members = 0;  // K
+  int64_t members = 0;            // K
+  int64_t attention_weights = 0;  // room for one member's
   DeviceBatch batch;
   DeviceMember* state = nullptr;  // [K]
 };
@@ -75,10 +79,17 @@ COPPICE_HOST_DEVICE inline uint32_t MaskRowOf(const RowPlace& place, int64_t hea
   return MaskRow(place.sequence, head, place.index);
 }
 
-// Lays out one member's batch: places, tokens and targets of `rows` rows each, at least as many as
-// the batch has.
-void LayOut(const MemberBatch& batch, int64_t heads, int64_t rows, RowPlace* places,
-            int32_t* tokens, int32_t* targets);
+// Bytes of what the host writes of a pack's batches before a step: the arrays of DeviceBatch, one
+// behind the other, so that they go to the device in one copy.
+int64_t BatchBytes(int64_t members, int64_t rows);
+
+// The arrays at `base`, BatchBytes long and aligned to 8.
+DeviceBatch BatchAt(void* base, int64_t members, int64_t rows);
+
+// Writes the members' batches to `base` in host memory. `rows` is at least as many as the largest
+// has; what lies behind a member's own is empty.
+void LayOut(const std::vector<const MemberBatch*>& members, int64_t heads, int64_t rows,
+            void* base);
 
 }  // namespace coppice::trainer
 

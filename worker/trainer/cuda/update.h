@@ -67,7 +67,7 @@ struct PrepareUpdate {
   COPPICE_HOST_DEVICE void Prepare(double norm, DeviceMember* member) const {
     if (member->stopped != 0) return;
     member->norm = norm;
-    if (!(norm < INFINITY)) {  // NaN too
+    if (!(norm < INFINITY && member->loss < INFINITY)) {  // NaN too
       member->stopped = 1;
       return;
     }
@@ -75,6 +75,8 @@ struct PrepareUpdate {
     const double clip = settings.clip_norm / (norm + 1e-6);
     const double updates = static_cast<double>(++member->step);
     member->dropout.step = static_cast<uint32_t>(member->step);
+    member->loss_sum += member->loss;
+    ++member->loss_steps;
     member->factors.clip = clip < 1 ? clip : 1;
     member->factors.rate = rate / (1 - pow(settings.beta1, updates));
     member->factors.root2 = 1 / sqrt(1 - pow(settings.beta2, updates));

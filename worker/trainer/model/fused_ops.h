@@ -15,12 +15,18 @@
 
 namespace coppice::trainer {
 
+struct DevicePack;  // cuda/pack.h
+
 // The batches of K members, stacked: R is the largest of their row counts. Rows of a member past
 // its own are zero in every activation and gradient.
 struct PackBatch {
   std::vector<const MemberBatch*> members;  // K
   std::vector<Dropout> dropout;             // K
+  // The batches in an accelerator's memory, and then all that is read of them: R may be larger, and
+  // the members above left out.
+  std::shared_ptr<const DevicePack> placed = nullptr;
 
+  int64_t width() const;  // K
   int64_t rows() const;
   // Elements of one member's attention weights, the largest of all members.
   int64_t attention_weights(int64_t heads) const;
@@ -41,11 +47,18 @@ struct SpanChain {
   int64_t first_cosine = 0;
 };
 
+// A word for each row of each member: words[k][r].
+using Words = std::vector<std::vector<int32_t>>;
+
 // Shapes as in transformer.h, K left out when it is 1. Not thread-safe: one per thread. The math is
 // that of kernels.h, where each op is described.
 class FusedOps {
  public:
   virtual ~FusedOps() = default;
+
+  // To be called for a batch of the members' before the others see it: where it is not read in
+  // place, it is brought to where it is.
+  virtual void Place(int64_t heads, PackBatch* batch) = 0;
 
   virtual void Embed(const PackBatch& batch, const at::Tensor& table, const at::Tensor& positions,
                      const at::Tensor& x, const at::Tensor& keep) = 0;
@@ -72,8 +85,8 @@ class FusedOps {
   virtual void AttentionGrad(const PackBatch& batch, int64_t heads, const at::Tensor& qkv,
                              const at::Tensor& weights, const at::Tensor& dropped,
                              const at::Tensor& dcontext, const at::Tensor& dqkv) = 0;
-  // For decoding, one member: copies the key and value part of qkv row i to row cache_rows[i] of
-  // `cache` [.., 2 d].
+  // For decoding: copies the key and value part of row i of qkv [K, S, 3 d] to row cache_rows[i] of
+  // `cache` [K, .., 2 d].
   virtual void StoreKeysValues(const at::Tensor& qkv, const std::vector<int64_t>& cache_rows,
                                const at::Tensor& cache) = 0;
   // Row i of qkv attends to lengths[i] rows of `cache` from row first_rows[i] on.
@@ -87,7 +100,19 @@ class FusedOps {
   // cosines[k] for each chain: from context [K, C, d] and alone [K, R, d].
   virtual void SpanCosines(const std::vector<SpanChain>& chains, const at::Tensor& context,
                            const at::Tensor& alone, double* const* cosines) = 0;
-  // loss[k] = mean over the member's rows; logits become their gradient.
+  // For evaluation: of the rows `rows` of states [K, R, d] each, the candidate with the largest
+  // logit, in float64; the first of equals.
+  virtual Words BestCandidates(const at::Tensor& states, const std::vector<int64_t>& rows,
+                               const std::vector<int32_t>& candidates, const at::Tensor& output,
+                               const at::Tensor& bias) = 0;
+  // The word with the largest logit of each row of logits [K, R, V], to which `bias` is still to be
+  // added; the first of equals.
+  virtual Words MostProbable(const at::Tensor& logits, const at::Tensor& bias) = 0;
+  // sums[k] = sum over the member's rows of -log softmax(logits + bias)[target]; logits are lost.
+  virtual void CrossEntropySums(const PackBatch& batch, const at::Tensor& bias,
+                                const at::Tensor& logits, double* sums) = 0;
+  // loss[k] = mean over the member's rows; logits become their gradient. On an accelerator the
+  // losses stay in its memory (DeviceMember), and `loss` may be null.
   virtual void CrossEntropyGrad(const PackBatch& batch, const at::Tensor& bias,
                                 const at::Tensor& logits, const at::Tensor& dbias,
                                 double* loss) = 0;

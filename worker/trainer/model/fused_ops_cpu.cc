@@ -1,19 +1,26 @@
 #include <algorithm>
 #include <cstring>
 
+#include "worker/trainer/cuda/pack.h"
 #include "worker/trainer/model/fused_ops.h"
 #include "worker/trainer/model/kernels.h"
 #include "worker/trainer/model/weights.h"
 
 namespace coppice::trainer {
 
+int64_t PackBatch::width() const {
+  return placed == nullptr ? static_cast<int64_t>(members.size()) : placed->members;
+}
+
 int64_t PackBatch::rows() const {
+  if (placed != nullptr) return placed->batch.rows;
   int64_t rows = 0;
   for (const MemberBatch* member : members) rows = std::max(rows, member->rows());
   return rows;
 }
 
 int64_t PackBatch::attention_weights(int64_t heads) const {
+  if (placed != nullptr) return placed->attention_weights;
   int64_t count = 0;
   for (const MemberBatch* member : members) {
     count = std::max(count, AttentionWeightCount(
@@ -29,6 +36,8 @@ namespace {
 template <typename T>
 class CpuFusedOps : public FusedOps {
  public:
+  void Place(int64_t, PackBatch*) override {}  // read where they are
+
   void Embed(const PackBatch& batch, const at::Tensor& table, const at::Tensor& positions,
              const at::Tensor& x, const at::Tensor& keep) override {
     const int64_t d = x.size(-1);
@@ -141,19 +150,23 @@ class CpuFusedOps : public FusedOps {
                        const at::Tensor& cache) override {
     const int64_t width = cache.size(-1);  // 2 d
     const int64_t stride = qkv.size(-1);   // 3 d
-    for (size_t i = 0; i < cache_rows.size(); ++i) {
-      std::memcpy(At(cache, 0) + cache_rows[i] * width,
-                  At(qkv, 0) + static_cast<int64_t>(i) * stride + stride - width,
-                  static_cast<size_t>(width) * sizeof(T));
+    for (int64_t k = 0; k < PackWidth(qkv); ++k) {
+      for (size_t i = 0; i < cache_rows.size(); ++i) {
+        std::memcpy(At(cache, k) + cache_rows[i] * width,
+                    At(qkv, k) + static_cast<int64_t>(i) * stride + stride - width,
+                    static_cast<size_t>(width) * sizeof(T));
+      }
     }
   }
 
   void AttentionStep(int64_t heads, const at::Tensor& qkv, const at::Tensor& cache,
                      const std::vector<int64_t>& first_rows, const std::vector<int32_t>& lengths,
                      const at::Tensor& context) override {
-    kernels_.attention_step(static_cast<int64_t>(lengths.size()), heads, context.size(-1) / heads,
-                            At(qkv, 0), At(cache, 0), first_rows.data(), lengths.data(),
-                            At(context, 0));
+    for (int64_t k = 0; k < PackWidth(qkv); ++k) {
+      kernels_.attention_step(static_cast<int64_t>(lengths.size()), heads, context.size(-1) / heads,
+                              At(qkv, k), At(cache, k), first_rows.data(), lengths.data(),
+                              At(context, k));
+    }
   }
 
   void TreeAttention(const PrefixTree& tree, int64_t heads, const at::Tensor& qkv,
@@ -189,6 +202,46 @@ class CpuFusedOps : public FusedOps {
     }
   }
 
+  Words BestCandidates(const at::Tensor& states, const std::vector<int64_t>& rows,
+                       const std::vector<int32_t>& candidates, const at::Tensor& output,
+                       const at::Tensor& bias) override {
+    const int64_t d = states.size(-1);
+    Words best(PackWidth(states));
+    for (int64_t k = 0; k < PackWidth(states); ++k) {
+      for (const int64_t row : rows) {
+        best[k].push_back(
+            BestCandidate(candidates, At(states, k) + row * d, At(output, k), At(bias, k), d));
+      }
+    }
+    return best;
+  }
+
+  Words MostProbable(const at::Tensor& logits, const at::Tensor& bias) override {
+    const int64_t vocabulary = logits.size(-1);
+    Words best(PackWidth(logits));
+    for (int64_t k = 0; k < PackWidth(logits); ++k) {
+      const T* biases = At(bias, k);
+      for (int64_t r = 0; r < logits.size(-2); ++r) {
+        const T* row = At(logits, k) + r * vocabulary;
+        int32_t word = 0;
+        for (int32_t i = 1; i < vocabulary; ++i) {
+          if (row[i] + biases[i] > row[word] + biases[word]) word = i;
+        }
+        best[k].push_back(word);
+      }
+    }
+    return best;
+  }
+
+  void CrossEntropySums(const PackBatch& batch, const at::Tensor& bias, const at::Tensor& logits,
+                        double* sums) override {
+    ForEach(batch, [&](int64_t k, const Rows& rows) {
+      sums[k] =
+          kernels_.cross_entropy(rows.rows, logits.size(-1), At(bias, k),
+                                 batch.members[k]->targets.data(), At(logits, k), false, nullptr);
+    });
+  }
+
   void CrossEntropyGrad(const PackBatch& batch, const at::Tensor& bias, const at::Tensor& logits,
                         const at::Tensor& dbias, double* loss) override {
     ForEach(batch, [&](int64_t k, const Rows& rows) {
@@ -201,6 +254,23 @@ class CpuFusedOps : public FusedOps {
   }
 
  private:
+  static int32_t BestCandidate(const std::vector<int32_t>& candidates, const T* state,
+                               const T* output, const T* bias, int64_t d) {
+    int32_t best = -1;
+    double best_logit = 0;
+    for (const int32_t candidate : candidates) {
+      double logit = static_cast<double>(bias[candidate]);
+      const T* row = output + candidate * d;
+      for (int64_t i = 0; i < d; ++i)
+        logit += static_cast<double>(state[i]) * static_cast<double>(row[i]);
+      if (best < 0 || logit > best_logit) {
+        best = candidate;
+        best_logit = logit;
+      }
+    }
+    return best;
+  }
+
   template <typename F>
   static void ForEach(const PackBatch& batch, F&& f) {
     for (size_t k = 0; k < batch.members.size(); ++k) {

@@ -54,14 +54,15 @@ at::Tensor SinusoidalPositions(int64_t positions, int64_t d_model, at::ScalarTyp
 }
 
 Transformer::Transformer(const ParameterLayout& layout, int64_t max_length, at::ScalarType dtype,
-                         std::unique_ptr<FusedOps> ops)
+                         std::unique_ptr<FusedOps> ops, at::Device device)
     : layout_(layout),
       max_length_(max_length),
       dtype_(dtype),
+      device_(device),
       ops_(std::move(ops)),
       scratch_(static_cast<size_t>(Slot::kCount) * layout.shape().depth),
       states_(layout.shape().depth) {
-  positions_ = SinusoidalPositions(max_length, layout.shape().d_model, dtype);
+  positions_ = SinusoidalPositions(max_length, layout.shape().d_model, dtype).to(device);
 }
 
 at::Tensor Transformer::TakeAs(Slot slot, int64_t layer, int64_t pack, int64_t rows, int64_t width,
@@ -70,7 +71,7 @@ at::Tensor Transformer::TakeAs(Slot slot, int64_t layer, int64_t pack, int64_t r
   const int64_t count = pack * rows * width;
   // A quarter more than asked, so that a slightly longer batch does not allocate again.
   if (!buffer.defined() || buffer.numel() < count)
-    buffer = at::empty({count + count / 4}, at::dtype(dtype));
+    buffer = at::empty({count + count / 4}, at::dtype(dtype).device(device_));
   if (pack == 1) return at::as_strided(buffer, {rows, width}, {width, 1});
   return at::as_strided(buffer, {pack, rows, width}, {rows * width, width, 1});
 }
@@ -86,7 +87,7 @@ at::Tensor Transformer::TakeBytes(Slot slot, int64_t layer, int64_t pack, int64_
 
 void Transformer::LossAndGradients(const Weights& weights, const Weights& gradients,
                                    const PackBatch& batch, double* loss) {
-  const int64_t pack = static_cast<int64_t>(batch.members.size());
+  const int64_t pack = batch.width();
   const int64_t rows = batch.rows();
   Forward(weights, batch);
   const at::Tensor& states = states_.back().y;
@@ -103,7 +104,7 @@ void Transformer::LossAndGradients(const Weights& weights, const Weights& gradie
 }
 
 void Transformer::Forward(const Weights& weights, const PackBatch& batch) {
-  const int64_t pack = static_cast<int64_t>(batch.members.size());
+  const int64_t pack = batch.width();
   const int64_t d = layout_.shape().d_model;
   x0_ = Take(Slot::kX0, 0, pack, batch.rows(), d);
   keep0_ = TakeBytes(Slot::kKeep0, 0, pack, batch.rows(), KeepStride(d));
@@ -115,7 +116,7 @@ void Transformer::Forward(const Weights& weights, const PackBatch& batch) {
 void Transformer::ForwardLayer(const Weights& all, const PackBatch& batch, int64_t layer) {
   const LayerWeights& weights = all.layers[layer];
   LayerState& state = states_[layer];
-  const int64_t pack = static_cast<int64_t>(batch.members.size());
+  const int64_t pack = batch.width();
   const int64_t rows = batch.rows();
   const int64_t d = layout_.shape().d_model;
   const int64_t heads = layout_.shape().heads;
@@ -153,7 +154,7 @@ void Transformer::BackwardLayer(const Weights& all_weights, const Weights& all_g
   const LayerWeights& weights = all_weights.layers[layer];
   const LayerWeights& gradients = all_gradients.layers[layer];
   const LayerState& state = states_[layer];
-  const int64_t pack = static_cast<int64_t>(batch.members.size());
+  const int64_t pack = batch.width();
   const int64_t rows = batch.rows();
   const int64_t d = layout_.shape().d_model;
   const at::Tensor& x = layer == 0 ? x0_ : states_[layer - 1].y;

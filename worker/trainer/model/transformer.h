@@ -15,10 +15,10 @@
 namespace coppice::trainer {
 
 // Keys and values of earlier positions, for decoding one word at a time. Slot s of layer l holds
-// its rows [k, v per head] at layers[l][s * capacity + t]. Made by Transformer::MakeCache.
+// its rows [k, v per head] at row s * capacity + t. Made by Transformer::MakeCache.
 struct KeyValueCache {
   int64_t capacity = 0;            // positions a slot can hold
-  std::vector<at::Tensor> layers;  // [slots * capacity, 2 d] each
+  std::vector<at::Tensor> layers;  // [K, slots * capacity, 2 d] each
 };
 
 // The sinusoidal position table [positions, d_model], on the CPU: sine in even columns, cosine in
@@ -35,26 +35,27 @@ at::Tensor SinusoidalPositions(int64_t positions, int64_t d_model, at::ScalarTyp
 class Transformer {
  public:
   // Sequences (SOS included) may be up to `max_length` long. dtype: float32, or float64 for
-  // comparisons.
+  // comparisons. `device` is where weights, results and scratch memory lie, and what `ops` is for.
   Transformer(const ParameterLayout& layout, int64_t max_length, at::ScalarType dtype,
-              std::unique_ptr<FusedOps> ops);
+              std::unique_ptr<FusedOps> ops, at::Device device = at::kCPU);
 
   const ParameterLayout& layout() const { return layout_; }
   int64_t max_length() const { return max_length_; }
 
-  // loss[k] = member k's mean cross-entropy over its rows, and every gradient of it (overwritten,
-  // gaps of the flat row untouched).
+  // loss[k] = member k's mean cross-entropy over its rows (see FusedOps::CrossEntropyGrad), and
+  // every gradient of it (overwritten, gaps of the flat row untouched).
   void LossAndGradients(const Weights& weights, const Weights& gradients, const PackBatch& batch,
                         double* loss);
 
-  // Inference, one member (K = 1), no dropout. The results are scratch memory, valid until the next
-  // call. The final layer's states [R, d]. With `cache`, sequence b's keys and values are also kept
-  // in slot b.
+  // Inference without dropout, the same batch for each of the K members. The results are scratch
+  // memory, valid until the next call. The final layer's states [K, R, d]. With `cache`, sequence
+  // b's keys and values are also kept in slot b.
   at::Tensor Encode(const Weights& weights, const MemberBatch& batch,
                     KeyValueCache* cache = nullptr);
-  // Final states [S, d] of one more word per slot: word tokens[i] at position positions[i] of slot
-  // slots[i], whose earlier positions are in the cache; its own keys and values join them.
-  at::Tensor EncodeNext(const Weights& weights, const std::vector<int32_t>& tokens,
+  // Final states [K, S, d] of one more word per slot: member k's word tokens[k][i] at position
+  // positions[i] of slot slots[i], whose earlier positions are in the cache; its own keys and
+  // values join them.
+  at::Tensor EncodeNext(const Weights& weights, const std::vector<std::vector<int32_t>>& tokens,
                         const std::vector<int32_t>& positions, const std::vector<int32_t>& slots,
                         KeyValueCache* cache);
   // Inference without dropout over a prefix tree, the same for each of the pack's K members: final
@@ -72,9 +73,18 @@ class Transformer {
                    const at::Tensor& alone, double* const* cosines) {
     ops_->SpanCosines(chains, context, alone, cosines);
   }
-  // states · Woᵀ [R, V]; the output bias is not added.
+  // states · Woᵀ [K, R, V]; the output bias is not added.
   at::Tensor LogitsWithoutBias(const Weights& weights, const at::Tensor& states);
-  KeyValueCache MakeCache(int64_t slots) const;
+  // What is read from final states [K, R, d]; see FusedOps.
+  Words BestCandidates(const Weights& weights, const at::Tensor& states,
+                       const std::vector<int64_t>& rows, const std::vector<int32_t>& candidates) {
+    return ops_->BestCandidates(states, rows, candidates, weights.output, weights.output_bias);
+  }
+  Words MostProbable(const Weights& weights, const at::Tensor& states);
+  // sums[k]: of the cross-entropy of the batch's rows, whose states these are.
+  void CrossEntropySums(const Weights& weights, const MemberBatch& batch, const at::Tensor& states,
+                        double* sums);
+  KeyValueCache MakeCache(const Weights& weights, int64_t slots) const;
 
  private:
   // What the backward pass of a layer needs.
@@ -119,6 +129,8 @@ class Transformer {
   // layer's result y.
   void FinishLayer(const LayerWeights& weights, const PackBatch& batch, const at::Tensor& x,
                    const at::Tensor& context, const at::Tensor& y);
+  // The same batch for each of the pack's members, without dropout.
+  PackBatch SameForAll(const Weights& weights, const MemberBatch& member);
   // Embeddings [K, R, d] of words that stand by themselves, and the batch of single rows that
   // stands for them in operations that treat rows by themselves; `rows` holds what the batch points
   // to.
@@ -137,6 +149,7 @@ class Transformer {
   const ParameterLayout layout_;
   const int64_t max_length_;
   const at::ScalarType dtype_;
+  const at::Device device_;
   const std::unique_ptr<FusedOps> ops_;
   at::Tensor positions_;  // [max_length, d]
   std::vector<at::Tensor> scratch_;

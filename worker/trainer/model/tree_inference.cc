@@ -41,10 +41,8 @@ at::Tensor Transformer::EmbedRows(const Weights& weights, Slot slot,
   rows->tokens = tokens;
   for (size_t r = 0; r < tokens.size(); ++r)
     rows->sequences.push_back({static_cast<int32_t>(r), 1, positions[r]});
-  const int64_t pack = PackWidth(weights.embedding);
-  batch->members.assign(pack, rows);
-  batch->dropout.assign(pack, Dropout());
-  const at::Tensor x = Take(slot, 0, pack, rows->rows(), layout_.shape().d_model);
+  *batch = SameForAll(weights, *rows);
+  const at::Tensor x = Take(slot, 0, batch->width(), rows->rows(), layout_.shape().d_model);
   ops_->Embed(*batch, weights.embedding, positions_, x, at::Tensor());
   return x;
 }
@@ -59,7 +57,8 @@ void Transformer::FirstProjections(const Weights& weights, const PrefixTree& tre
   const at::Tensor projected = Take(Slot::kDistinctQkv, 0, PackWidth(weights.embedding),
                                     distinct.rows(), 3 * layout_.shape().d_model);
   Linear(projected, x, weights.layers[0].qkv);
-  const at::Tensor index = at::from_blob(distinct.of_row.data(), {tree.rows()}, at::kLong);
+  const at::Tensor index =
+      at::from_blob(distinct.of_row.data(), {tree.rows()}, at::kLong).to(device_);
   at::Tensor gathered = qkv;
   at::index_select_out(gathered, projected, -2, index);
 }

@@ -96,19 +96,7 @@ class Reader {
   std::vector<std::vector<int32_t>> context_rows_;  // by sentence
 };
 
-}  // namespace
-
-std::optional<std::vector<ProbeReadings>> ReadProbes(const ProbePlan& plan, const Weights& weights,
-                                                     Transformer* model,
-                                                     const std::atomic<bool>& stop) {
-  return Reader(plan, weights, model, stop).Read();
-}
-
-bool MeasureProbes(const Probes& probes, const Weights& weights, Transformer* model,
-                   const std::atomic<bool>& stop, MetricValues* values) {
-  const auto readings = ReadProbes(probes.plan, weights, model, stop);
-  if (!readings.has_value()) return false;
-  const ProbeReadings& reading = readings->front();
+void AppendValues(const Probes& probes, const ProbeReadings& reading, MetricValues* values) {
   const auto sentences = static_cast<double>(probes.plan.sentences());
   double score = 0;
   BracketScore brackets;
@@ -128,6 +116,30 @@ bool MeasureProbes(const Probes& probes, const Weights& weights, Transformer* mo
     values->emplace_back("t_parseval", brackets.F1());
     values->emplace_back("right_branching_f1", probes.sample.right_branching_f1);
   }
+}
+
+}  // namespace
+
+std::optional<std::vector<ProbeReadings>> ReadProbes(const ProbePlan& plan, const Weights& weights,
+                                                     Transformer* model,
+                                                     const std::atomic<bool>& stop) {
+  return Reader(plan, weights, model, stop).Read();
+}
+
+bool MeasureProbesOfPack(const Probes& probes, const Weights& weights, Transformer* model,
+                         const std::atomic<bool>& stop, std::vector<MetricValues>* values) {
+  const auto readings = ReadProbes(probes.plan, weights, model, stop);
+  if (!readings.has_value()) return false;
+  values->resize(readings->size());
+  for (size_t k = 0; k < readings->size(); ++k) AppendValues(probes, (*readings)[k], &(*values)[k]);
+  return true;
+}
+
+bool MeasureProbes(const Probes& probes, const Weights& weights, Transformer* model,
+                   const std::atomic<bool>& stop, MetricValues* values) {
+  std::vector<MetricValues> pack(1);
+  if (!MeasureProbesOfPack(probes, weights, model, stop, &pack)) return false;
+  values->insert(values->end(), pack[0].begin(), pack[0].end());
   return true;
 }
 

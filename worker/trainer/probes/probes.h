@@ -36,9 +36,13 @@ struct Probes {
   ProbePlan plan;
 };
 
-// Appends, for a single member (K = 1), attention_sparsity (minus the mean entropy of a sentence),
-// t_score and, where the sample has gold parses, t_parseval (corpus F1 of all brackets) and
-// right_branching_f1. Returns false, with `values` unusable, when `stop` became true.
+// Appends, for each member k of the weights' pack to values[k], attention_sparsity (minus the mean
+// entropy of a sentence), t_score and, where the sample has gold parses, t_parseval (corpus F1 of
+// all brackets) and right_branching_f1. Returns false, with `values` unusable, when `stop` became
+// true.
+bool MeasureProbesOfPack(const Probes& probes, const Weights& weights, Transformer* model,
+                         const std::atomic<bool>& stop, std::vector<MetricValues>* values);
+// The same for a single member (K = 1).
 bool MeasureProbes(const Probes& probes, const Weights& weights, Transformer* model,
                    const std::atomic<bool>& stop, MetricValues* values);
 

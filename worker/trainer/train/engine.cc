@@ -80,17 +80,22 @@ Engine::Engine(const EngineOptions& options, const Dataset* dataset, Probes prob
       checkpoint_thread_(CheckpointsOnTheWay(options.spec.run) ? 1 : 0) {
   const int64_t pack = static_cast<int64_t>(options.spec.members.size());
   for (at::Tensor* buffer : {&parameters_, &gradients_, &adam_m_, &adam_v_}) {
+    if (options.accelerator != nullptr && buffer == &gradients_) continue;  // not read by the host
     *buffer = at::zeros({pack, layout_.row_size()}, at::kFloat);
   }
   const bool snapshots = CheckpointsOnTheWay(options.spec.run);
   snapshots_ = at::zeros({snapshots ? pack : 0, 3, layout_.row_size()}, at::kFloat);
   for (int64_t k = 0; k < pack; ++k) {
-    auto row = [k](const at::Tensor& buffer) { return buffer.narrow(0, k, 1); };
+    auto row = [k](const at::Tensor& buffer) {
+      return buffer.defined() ? buffer.narrow(0, k, 1) : buffer;
+    };
     float* snapshot = snapshots ? snapshots_[k].data_ptr<float>() : nullptr;
     members_.push_back(std::make_unique<Member>(&context_, options.spec.members[k],
                                                 row(parameters_), row(gradients_), row(adam_m_),
                                                 row(adam_v_), snapshot));
   }
+  if (options.accelerator != nullptr)
+    stacked_ = std::make_unique<StackedTraining>(&context_, options.accelerator, max_length_);
 }
 
 absl::Status Engine::RestoreNewest(Member* member) {
@@ -167,6 +172,18 @@ void Engine::Work() {
   --working_threads_;
 }
 
+void Engine::WorkStacked() {
+  PrepareComputeThread();
+  std::vector<Member*> members;
+  {
+    absl::MutexLock lock(&mutex_);
+    members.swap(ready_);
+  }
+  stacked_->Run(std::move(members));
+  absl::MutexLock lock(&mutex_);
+  --working_threads_;
+}
+
 int64_t Engine::TotalSequences() const {
   int64_t total = 0;
   for (const std::unique_ptr<Member>& member : members_) total += member->sequences();
@@ -192,9 +209,12 @@ Engine::Outcome Engine::Run() {
     for (const std::unique_ptr<Member>& member : members_) {
       if (member->state() == MemberState::kRunning) ready_.push_back(member.get());
     }
-    working_threads_ = static_cast<int>(
-        std::min<int64_t>(options_.spec.threads, static_cast<int64_t>(ready_.size())));
-    for (int i = 0; i < working_threads_; ++i) threads.emplace_back([this] { Work(); });
+    working_threads_ = stacked_ != nullptr
+                           ? 1
+                           : static_cast<int>(std::min<int64_t>(
+                                 options_.spec.threads, static_cast<int64_t>(ready_.size())));
+    for (int i = 0; i < working_threads_; ++i)
+      threads.emplace_back([this] { stacked_ != nullptr ? WorkStacked() : Work(); });
   }
   int64_t last_sequences = 0;
   absl::Duration last = context_.clock->Monotonic();

@@ -14,6 +14,8 @@
 #include "common/base/executor.h"
 #include "worker/trainer/checkpoint/member_checkpoints.h"
 #include "worker/trainer/config.h"
+#include "worker/trainer/cuda/accelerator.h"
+#include "worker/trainer/cuda/stacked_training.h"
 #include "worker/trainer/events.h"
 #include "worker/trainer/model/parameters.h"
 #include "worker/trainer/probes/probes.h"
@@ -28,13 +30,16 @@ struct EngineOptions {
   // By hand: each member goes on from the newest readable checkpoint of its folder.
   bool resume_newest = false;
   SaveFunction save = SaveCheckpoint;
+  // Null: the CPU, a member at a time. Otherwise the pack is trained there as one.
+  std::shared_ptr<Accelerator> accelerator = nullptr;
 };
 
-// The CPU engine. Parameters, gradients and both Adam moments are four flat buffers [K, P]; a
-// member works on its own row as a pack of one, on one thread at a time, so its bits depend on
-// neither pack-mates nor thread count. Threads pick the member that stands at the smallest step.
-// Where checkpoints are written on the way, a fifth buffer [K, 3, P] holds a snapshot of each
-// member, and one more thread writes them.
+// Parameters, gradients and both Adam moments are four flat buffers [K, P]. On the CPU a member
+// works on its own row as a pack of one, on one thread at a time, so its bits depend on neither
+// pack-mates nor thread count. Threads pick the member that stands at the smallest step. On an
+// accelerator one thread trains the pack (cuda/stacked_training.h), and the buffers in host memory
+// are what members start from and are saved from. Where checkpoints are written on the way, a fifth
+// buffer [K, 3, P] holds a snapshot of each member, and one more thread writes them.
 //
 // Life: 1. Create. 2. Restore. 3. Run. Not thread-safe; Run uses its own threads.
 class Engine {
@@ -68,6 +73,7 @@ class Engine {
 
   absl::Status RestoreNewest(Member* member);
   void Work();
+  void WorkStacked();
   Member* TakeMember() ABSL_LOCKS_EXCLUDED(mutex_);
   void ReportProgress(absl::Duration interval, int64_t* last_sequences);
   int64_t TotalSequences() const;
@@ -82,7 +88,8 @@ class Engine {
   at::Tensor parameters_, gradients_, adam_m_, adam_v_;  // [K, P]
   at::Tensor snapshots_;                                 // [K, 3, P], or [0, 3, P]
   std::vector<std::unique_ptr<Member>> members_;
-  Executor checkpoint_thread_;  // behind the members: it ends before them
+  std::unique_ptr<StackedTraining> stacked_;  // null on the CPU
+  Executor checkpoint_thread_;                // behind the members: it ends before them
 
   absl::Mutex mutex_;
   std::vector<Member*> ready_ ABSL_GUARDED_BY(mutex_);

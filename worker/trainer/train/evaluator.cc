@@ -5,7 +5,6 @@
 
 #include "ATen/ops/from_blob.h"
 #include "ATen/ops/index_select.h"
-#include "worker/trainer/model/kernels.h"
 
 namespace coppice::trainer {
 namespace {
@@ -22,65 +21,41 @@ struct Score {
   int64_t items = 0;
 };
 
-// The candidate with the largest logit; the first of equals.
-int32_t BestCandidate(const std::vector<int32_t>& candidates, const float* state,
-                      const float* output, const float* bias, int64_t d) {
-  int32_t best = -1;
-  double best_logit = 0;
-  for (const int32_t candidate : candidates) {
-    double logit = bias[candidate];
-    const float* row = output + candidate * d;
-    for (int64_t i = 0; i < d; ++i)
-      logit += static_cast<double>(state[i]) * static_cast<double>(row[i]);
-    if (best < 0 || logit > best_logit) {
-      best = candidate;
-      best_logit = logit;
-    }
-  }
-  return best;
-}
+// Scores of each of the pack's members, for whom the same sentences are read side by side.
+using Scores = std::vector<Score>;
 
 void ReadBatch(const EvaluationPlan::SplitPlan& plan, const EvaluationPlan::ReadingBatch& readings,
                const Vocabulary& vocabulary, const Weights& weights, Transformer* model,
-               Score* score) {
+               Scores* scores) {
   MemberBatch batch;
+  std::vector<int64_t> rows;
+  std::vector<int32_t> answers;
   for (const auto& reading : readings.readings) {
     batch.Append(reading.example->tokens.data(), reading.words, vocabulary.sos(),
                  plan.loss ? vocabulary.eos() : -1);
-  }
-  const at::Tensor states = model->Encode(weights, batch);
-  const int64_t d = states.size(1);
-  for (size_t b = 0; b < readings.readings.size(); ++b) {
-    for (const ChoiceItem& item : readings.readings[b].choices) {
+    for (const ChoiceItem& item : reading.choices) {
       // Having read tokens[0 .. position), the model's last row is that of SOS plus `position`
       // words.
-      const float* state =
-          states.data_ptr<float>() + (batch.sequences[b].first_row + item.position) * d;
-      const int32_t best =
-          BestCandidate(plan.split->choices.candidates, state, weights.output.data_ptr<float>(),
-                        weights.output_bias.data_ptr<float>(), d);
-      score->correct += best == item.answer ? 1 : 0;
-      ++score->items;
+      rows.push_back(batch.sequences.back().first_row + item.position);
+      answers.push_back(item.answer);
+    }
+  }
+  const at::Tensor states = model->Encode(weights, batch);
+  if (!rows.empty()) {
+    const Words best = model->BestCandidates(weights, states, rows, plan.split->choices.candidates);
+    for (size_t k = 0; k < scores->size(); ++k) {
+      for (size_t i = 0; i < answers.size(); ++i)
+        (*scores)[k].correct += best[k][i] == answers[i] ? 1 : 0;
+      (*scores)[k].items += static_cast<int64_t>(answers.size());
     }
   }
   if (!plan.loss) return;
-  const at::Tensor logits = model->LogitsWithoutBias(weights, states);
-  score->loss_sum += GetKernels<float>().cross_entropy(
-      batch.rows(), logits.size(1), weights.output_bias.data_ptr<float>(), batch.targets.data(),
-      logits.data_ptr<float>(), false, nullptr);
-  score->loss_rows += batch.rows();
-}
-
-std::vector<int32_t> MostProbable(const at::Tensor& logits, const float* bias) {
-  const int64_t vocabulary = logits.size(1);
-  std::vector<int32_t> best(logits.size(0));
-  for (size_t r = 0; r < best.size(); ++r) {
-    const float* row = logits.data_ptr<float>() + static_cast<int64_t>(r) * vocabulary;
-    for (int64_t i = 1; i < vocabulary; ++i) {
-      if (row[i] + bias[i] > row[best[r]] + bias[best[r]]) best[r] = static_cast<int32_t>(i);
-    }
+  std::vector<double> sums(scores->size());
+  model->CrossEntropySums(weights, batch, states, sums.data());
+  for (size_t k = 0; k < scores->size(); ++k) {
+    (*scores)[k].loss_sum += sums[k];
+    (*scores)[k].loss_rows += batch.rows();
   }
-  return best;
 }
 
 enum class Verdict { kGoOn, kRight, kWrong };
@@ -97,10 +72,11 @@ Verdict Judge(const EvaluationPlan::Decoding& decoding, const std::vector<int8_t
   return Verdict::kGoOn;
 }
 
-// Greedy decoding of all sentences side by side; a sentence leaves as soon as it is wrong or done.
+// Greedy decoding of all sentences side by side; a sentence leaves as soon as it is wrong or done
+// for every member. Until then the words of members that are through with it are not looked at.
 void DecodeBatch(const std::vector<int8_t>& part_of_speech,
                  const EvaluationPlan::DecodingBatch& decodings, const Vocabulary& vocabulary,
-                 const Weights& weights, Transformer* model, KeyValueCache* cache, Score* score) {
+                 const Weights& weights, Transformer* model, KeyValueCache* cache, Scores* scores) {
   MemberBatch batch;
   std::vector<int64_t> last_rows;
   std::vector<int32_t> slots;
@@ -110,20 +86,30 @@ void DecodeBatch(const std::vector<int8_t>& part_of_speech,
     last_rows.push_back(batch.rows() - 1);
     slots.push_back(static_cast<int32_t>(i));
   }
-  score->items += static_cast<int64_t>(slots.size());
+  for (Score& score : *scores) score.items += static_cast<int64_t>(slots.size());
+  std::vector<std::vector<bool>> open(scores->size(), std::vector<bool>(slots.size(), true));
+  const at::Tensor encoded = model->Encode(weights, batch, cache);
   const at::Tensor index =
-      at::from_blob(last_rows.data(), {static_cast<int64_t>(last_rows.size())}, at::kLong);
-  at::Tensor states = at::index_select(model->Encode(weights, batch, cache), 0, index);
+      at::from_blob(last_rows.data(), {static_cast<int64_t>(last_rows.size())}, at::kLong)
+          .to(encoded.device());
+  at::Tensor states = at::index_select(encoded, -2, index);
   for (int32_t output = 0; !slots.empty(); ++output) {
-    const std::vector<int32_t> words = MostProbable(model->LogitsWithoutBias(weights, states),
-                                                    weights.output_bias.data_ptr<float>());
-    std::vector<int32_t> next_words, next_positions, next_slots;
+    const Words words = model->MostProbable(weights, states);
+    Words next_words(scores->size());
+    std::vector<int32_t> next_positions, next_slots;
     for (size_t i = 0; i < slots.size(); ++i) {
       const auto& decoding = decodings.decodings[slots[i]];
-      const Verdict verdict = Judge(decoding, part_of_speech, vocabulary.eos(), output, words[i]);
-      score->correct += verdict == Verdict::kRight ? 1 : 0;
-      if (verdict != Verdict::kGoOn) continue;
-      next_words.push_back(words[i]);
+      bool goes_on = false;
+      for (size_t k = 0; k < scores->size(); ++k) {
+        if (!open[k][slots[i]]) continue;
+        const Verdict verdict =
+            Judge(decoding, part_of_speech, vocabulary.eos(), output, words[k][i]);
+        (*scores)[k].correct += verdict == Verdict::kRight ? 1 : 0;
+        open[k][slots[i]] = verdict == Verdict::kGoOn;
+        goes_on |= verdict == Verdict::kGoOn;
+      }
+      if (!goes_on) continue;
+      for (size_t k = 0; k < scores->size(); ++k) next_words[k].push_back(words[k][i]);
       next_positions.push_back(decoding.example->prefix + 1 + output);
       next_slots.push_back(slots[i]);
     }
@@ -135,19 +121,32 @@ void DecodeBatch(const std::vector<int8_t>& part_of_speech,
 
 bool MeasureSplit(const EvaluationPlan::SplitPlan& plan, const Vocabulary& vocabulary,
                   const Weights& weights, Transformer* model, const std::atomic<bool>& stop,
-                  Score* score) {
+                  Scores* scores) {
   for (const auto& batch : plan.readings) {
     if (stop.load(std::memory_order_relaxed)) return false;
-    ReadBatch(plan, batch, vocabulary, weights, model, score);
+    ReadBatch(plan, batch, vocabulary, weights, model, scores);
   }
   if (plan.decodings.empty()) return true;
-  KeyValueCache cache = model->MakeCache(static_cast<int64_t>(kBatchDecodings));
+  KeyValueCache cache = model->MakeCache(weights, static_cast<int64_t>(kBatchDecodings));
   for (const auto& batch : plan.decodings) {
     if (stop.load(std::memory_order_relaxed)) return false;
     DecodeBatch(plan.split->decodes.part_of_speech, batch, vocabulary, weights, model, &cache,
-                score);
+                scores);
   }
   return true;
+}
+
+void AppendValues(const Score& val, const Score& gen, MetricValues* values) {
+  if (val.loss_rows > 0)
+    values->emplace_back("val_loss", val.loss_sum / static_cast<double>(val.loss_rows));
+  if (val.items > 0) {
+    values->emplace_back("id_accuracy",
+                         static_cast<double>(val.correct) / static_cast<double>(val.items));
+  }
+  if (gen.items > 0) {
+    values->emplace_back("gen_accuracy",
+                         static_cast<double>(gen.correct) / static_cast<double>(gen.items));
+  }
 }
 
 }  // namespace
@@ -200,23 +199,23 @@ EvaluationPlan::SplitPlan EvaluationPlan::Plan(const Split& split, bool loss) co
   return plan;
 }
 
-bool Evaluate(const EvaluationPlan& plan, const Weights& weights, Transformer* model,
-              const std::atomic<bool>& stop, MetricValues* values) {
-  Score val;
-  Score gen;
+bool EvaluatePack(const EvaluationPlan& plan, const Weights& weights, Transformer* model,
+                  const std::atomic<bool>& stop, std::vector<MetricValues>* values) {
+  Scores val(PackWidth(weights.embedding));
+  Scores gen(val.size());
   const Vocabulary& vocabulary = plan.dataset().vocabulary;
   if (!MeasureSplit(plan.val(), vocabulary, weights, model, stop, &val)) return false;
   if (!MeasureSplit(plan.gen(), vocabulary, weights, model, stop, &gen)) return false;
-  if (val.loss_rows > 0)
-    values->emplace_back("val_loss", val.loss_sum / static_cast<double>(val.loss_rows));
-  if (val.items > 0) {
-    values->emplace_back("id_accuracy",
-                         static_cast<double>(val.correct) / static_cast<double>(val.items));
-  }
-  if (gen.items > 0) {
-    values->emplace_back("gen_accuracy",
-                         static_cast<double>(gen.correct) / static_cast<double>(gen.items));
-  }
+  values->resize(val.size());
+  for (size_t k = 0; k < val.size(); ++k) AppendValues(val[k], gen[k], &(*values)[k]);
+  return true;
+}
+
+bool Evaluate(const EvaluationPlan& plan, const Weights& weights, Transformer* model,
+              const std::atomic<bool>& stop, MetricValues* values) {
+  std::vector<MetricValues> pack(1);
+  if (!EvaluatePack(plan, weights, model, stop, &pack)) return false;
+  values->insert(values->end(), pack[0].begin(), pack[0].end());
   return true;
 }
 

@@ -55,9 +55,13 @@ class EvaluationPlan {
 };
 
 // Appends val_loss, id_accuracy and gen_accuracy (an accuracy only where its split has items) to
-// `values`. float32, no dropout, the same bits at any thread count. Returns false, with `values`
-// unusable, when `stop` became true: it is polled between batches. Further measurements of a report
-// (probes) are functions of this form, called one after the other.
+// values[k] of each member k of the weights' pack. float32, no dropout, the same bits at any thread
+// count. Returns false, with `values` unusable, when `stop` became true: it is polled between
+// batches. Further measurements of a report (probes) are functions of this form, called one after
+// the other.
+bool EvaluatePack(const EvaluationPlan& plan, const Weights& weights, Transformer* model,
+                  const std::atomic<bool>& stop, std::vector<MetricValues>* values);
+// The same for a single member (K = 1).
 bool Evaluate(const EvaluationPlan& plan, const Weights& weights, Transformer* model,
               const std::atomic<bool>& stop, MetricValues* values);
 

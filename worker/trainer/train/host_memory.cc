@@ -84,4 +84,16 @@ std::optional<int64_t> AvailableBytes() {
   return std::min(*machine, *groups);
 }
 
+MemoryMeter& HostMemory() {
+  class Meter : public MemoryMeter {
+   public:
+    int64_t HeldBytes() const override { return ResidentBytes(); }
+    int64_t PeakBytes() const override { return PeakResidentBytes(); }
+    void ResetPeak() override { ResetPeakResidentBytes(); }
+    std::optional<int64_t> AvailableBytes() const override { return trainer::AvailableBytes(); }
+  };
+  static Meter meter;
+  return meter;
+}
+
 }  // namespace coppice::trainer

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "absl/strings/string_view.h"
+#include "worker/trainer/train/memory_meter.h"
 
 namespace coppice::trainer {
 
@@ -22,6 +23,8 @@ void ResetPeakResidentBytes();
 // What the machine has left, or less where a control group this process is in allows less; nullopt
 // where the kernel does not say.
 std::optional<int64_t> AvailableBytes();
+// The three above and ResidentBytes as a meter.
+MemoryMeter& HostMemory();
 // Of the control group whose path `membership` (a /proc/self/cgroup) names below `root`, and of all
 // above it: the least that is left of a limit; nullopt without one.
 std::optional<int64_t> LeftOfGroups(const std::string& root, absl::string_view membership);

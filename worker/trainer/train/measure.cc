@@ -29,6 +29,9 @@ constexpr double kLearningRate = 1e-6;
 
 constexpr absl::Duration kLook = absl::Milliseconds(1);
 constexpr absl::Duration kWarmUp = absl::Milliseconds(100);
+// On an accelerator each bucket's step is captured when it comes up first, which takes longer than
+// many steps.
+constexpr absl::Duration kCaptureWarmUp = absl::Milliseconds(600);
 constexpr absl::Duration kWindow = absl::Milliseconds(400);
 constexpr int64_t kPackSteps = 2;  // measured at least, unless time is up
 // From so many on it does not matter where in a pack step the window ends.
@@ -79,6 +82,7 @@ class Pack {
     engine.spec.run = options.run;
     engine.spec.threads = options.threads;
     engine.spec.prune = false;
+    engine.accelerator = options.accelerator;
     for (int64_t seed = 0; seed < width; ++seed) {
       engine.spec.members.push_back({static_cast<uint64_t>(seed), "", ""});
     }
@@ -147,6 +151,7 @@ class Meter {
         events_(*events),
         clock_(*clock),
         stop_(*stop),
+        memory_(options.accelerator != nullptr ? options.accelerator->memory() : HostMemory()),
         deadline_(clock->Monotonic() + options.limit) {}
 
   absl::Status Run() {
@@ -198,10 +203,10 @@ class Meter {
     return measured;
   }
 
-  // As far as the widths before tell. The kernel would not refuse the memory, but kill for it, and
-  // perhaps somebody else.
+  // As far as the widths before tell. A host's kernel would not refuse the memory, but kill for it,
+  // and perhaps somebody else.
   bool Fits(int64_t width) {
-    const std::optional<int64_t> available = AvailableBytes();
+    const std::optional<int64_t> available = memory_.AvailableBytes();
     const double needed = bytes_per_member_ * static_cast<double>(width);
     if (!available.has_value() || needed <= kUsableShare * static_cast<double>(*available)) {
       return true;
@@ -214,8 +219,8 @@ class Meter {
 
   // Seed-steps a second, of which a width event tells; 0: this width gave no result.
   absl::StatusOr<double> Measure(int64_t width) {
-    ResetPeakResidentBytes();
-    const int64_t before = ResidentBytes();
+    memory_.ResetPeak();
+    const int64_t before = memory_.HeldBytes();
     absl::StatusOr<std::unique_ptr<Pack>> pack = Pack::Start(options_, width, &dataset_, &clock_);
     if (absl::IsResourceExhausted(pack.status())) {
       events_.WidthOutOfMemory(width, pack.status().message());
@@ -231,7 +236,7 @@ class Meter {
       return 0;
     }
     if (rate == 0) return 0;
-    const int64_t peak = PeakResidentBytes();
+    const int64_t peak = memory_.PeakBytes();
     bytes_per_member_ =
         static_cast<double>(std::max<int64_t>(peak - before, 0)) / static_cast<double>(width);
     events_.Width(width, rate / static_cast<double>(width), rate, peak);
@@ -241,7 +246,8 @@ class Meter {
   // False when time was up before, or training ended.
   bool WarmUp(Pack& pack) {
     const absl::Duration begin = clock_.Monotonic();
-    while (!pack.EachHasStepped() || clock_.Monotonic() - begin < kWarmUp) {
+    const absl::Duration least = options_.accelerator != nullptr ? kCaptureWarmUp : kWarmUp;
+    while (!pack.EachHasStepped() || clock_.Monotonic() - begin < least) {
       if (Over() || !pack.Wait(kLook)) return false;
     }
     return true;
@@ -275,6 +281,7 @@ class Meter {
   EventWriter& events_;
   Clock& clock_;
   const std::atomic<bool>& stop_;
+  MemoryMeter& memory_;
   const absl::Duration deadline_;
   double bytes_per_member_ = 0;  // of the widest pack so far
 };

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include "absl/time/time.h"
 #include "common/base/clock.h"
 #include "worker/trainer/config.h"
+#include "worker/trainer/cuda/accelerator.h"
 #include "worker/trainer/events.h"
 #include "worker/trainer/tasks/dataset.h"
 
@@ -33,6 +35,7 @@ struct MeasureOptions {
   std::vector<int64_t> widths;
   int64_t threads = 1;
   absl::Duration limit;  // for all widths together; a step that has begun is finished
+  std::shared_ptr<Accelerator> accelerator = nullptr;  // as in EngineOptions
 };
 
 // Trains packs of each width with the trainer's own engine, and writes a width event for each; when

@@ -1,17 +1,32 @@
 #include "worker/trainer/train/member.h"
 
+#include <algorithm>
 #include <cmath>
 #include <new>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "c10/util/Exception.h"
 #include "worker/trainer/model/kernels.h"
 #include "worker/trainer/train/optimizer.h"
+#include "worker/trainer/train/runtime.h"
 #include "worker/trainer/train/schedule.h"
+#include "worker/trainer/train/training_batch.h"
 
 namespace coppice::trainer {
+namespace {
+
+FailureKind KindOf(const std::exception& error) {
+  return IsOutOfMemory(error) ? FailureKind::kOutOfMemory : FailureKind::kInternal;
+}
+
+}  // namespace
+
+void AppendWeightNorm(double square_sum, int64_t depth, MetricValues* values) {
+  const double norm = std::sqrt(square_sum);
+  values->emplace_back("weight_norm", norm);
+  values->emplace_back("weight_norm_per_layer", norm / static_cast<double>(depth));
+}
 
 Member::Member(const MemberContext* context, MemberSpec spec, const at::Tensor& parameters,
                const at::Tensor& gradients, const at::Tensor& adam_m, const at::Tensor& adam_v,
@@ -19,9 +34,9 @@ Member::Member(const MemberContext* context, MemberSpec spec, const at::Tensor& 
     : context_(context),
       spec_(std::move(spec)),
       rows_{parameters.data_ptr<float>(), adam_m.data_ptr<float>(), adam_v.data_ptr<float>()},
-      gradient_row_(gradients.data_ptr<float>()),
+      gradient_row_(gradients.defined() ? gradients.data_ptr<float>() : nullptr),
       weights_(Weights::View(parameters, *context->layout)),
-      gradients_(Weights::View(gradients, *context->layout)),
+      gradients_(gradients.defined() ? Weights::View(gradients, *context->layout) : Weights()),
       parameters_(parameters),
       order_(spec_.seed, static_cast<int32_t>(context->dataset->train.examples.size()),
              static_cast<int32_t>(context->run.train.batch_size)),
@@ -49,19 +64,45 @@ void Member::Fail(FailureKind kind, absl::string_view message) {
 MemberState Member::Advance(Transformer* model, absl::Duration quantum) {
   try {
     return AdvanceOrThrow(model, quantum);
+  } catch (const std::exception&) {
+    FailOfException();
+  }
+  return state_;
+}
+
+void Member::FailOfException() {
+  try {
+    throw;
   } catch (const std::bad_alloc&) {
     Fail(FailureKind::kOutOfMemory, "out of memory");
   } catch (const c10::Error& error) {
-    // LibTorch reports a failed allocation as a plain error; the text is all there is to tell it
-    // by.
-    const std::string message = error.what_without_backtrace();
-    const bool memory = absl::StrContains(message, "allocate memory") ||
-                        absl::StrContains(message, "out of memory");
-    Fail(memory ? FailureKind::kOutOfMemory : FailureKind::kInternal, message);
+    Fail(KindOf(error), error.what_without_backtrace());
   } catch (const std::exception& error) {
-    Fail(FailureKind::kInternal, error.what());
+    Fail(KindOf(error), error.what());
   }
-  return state_;
+}
+
+void Member::Begin(std::function<void()> fetch_rows) {
+  fetch_rows_ = std::move(fetch_rows);
+  interval_start_ = context_->clock->Monotonic();
+}
+
+void Member::SetProgress(const MemberProgress& progress) {
+  progress_ = progress;
+  PublishStep(progress.step);
+}
+
+bool Member::Settle(const MeasureFunction& measure, absl::Duration trained_until) {
+  if (!SettleBoundary(measure, trained_until)) return false;
+  if (context_->stop->load(std::memory_order_relaxed)) Preempt();
+  return state_ == MemberState::kRunning;
+}
+
+int64_t Member::StepsToBoundary() const {
+  const int64_t step = progress_.step;
+  const auto to_next = [step](int64_t every) { return every - step % every; };
+  return std::min({to_next(context_->run.report.every), to_next(context_->run.checkpoint.every),
+                   std::max<int64_t>(context_->run.train.steps - step, 1)});
 }
 
 MemberState Member::AdvanceOrThrow(Transformer* model, absl::Duration quantum) {
@@ -70,7 +111,10 @@ MemberState Member::AdvanceOrThrow(Transformer* model, absl::Duration quantum) {
     started_ = true;
     interval_start_ = begin;
   }
-  while (Settle(model)) {
+  const MeasureFunction measure = [this, model](MetricValues* values) {
+    return Measure(model, values);
+  };
+  while (SettleBoundary(measure, std::nullopt)) {
     if (context_->stop->load(std::memory_order_relaxed)) {
       Preempt();
     } else if (context_->clock->Monotonic() - begin >= quantum) {
@@ -82,9 +126,10 @@ MemberState Member::AdvanceOrThrow(Transformer* model, absl::Duration quantum) {
   return state_;
 }
 
-bool Member::Settle(Transformer* model) {
+bool Member::SettleBoundary(const MeasureFunction& measure,
+                            std::optional<absl::Duration> trained_until) {
   if (state_ != MemberState::kRunning || !Survived(checkpoints_.failure())) return false;
-  if (ReportDue() && !Report(model)) {
+  if (ReportDue() && !Report(measure, trained_until)) {
     if (state_ == MemberState::kRunning) Preempt();
     return false;
   }
@@ -96,15 +141,8 @@ bool Member::Settle(Transformer* model) {
 }
 
 void Member::TrainStep(Transformer* model) {
-  const Split& train = context_->dataset->train;
-  const Vocabulary& vocabulary = context_->dataset->vocabulary;
-  const int32_t* indices = order_.Batch(progress_.step);
-  batch_.Clear();
-  for (int64_t i = 0; i < context_->run.train.batch_size; ++i) {
-    const Example& example = train.examples[indices[i]];
-    batch_.Append(example.tokens.data(), static_cast<int32_t>(example.tokens.size()),
-                  vocabulary.sos(), vocabulary.eos());
-  }
+  FillBatch(*context_->dataset, order_.Batch(progress_.step), context_->run.train.batch_size,
+            &batch_);
   const PackBatch pack{{&batch_},
                        {Dropout::For(spec_.seed, progress_.step, context_->run.model.dropout)}};
   double loss = 0;
@@ -148,15 +186,14 @@ bool Member::Measure(Transformer* model, MetricValues* values) {
     values->emplace_back("probe_seconds",
                          absl::ToDoubleSeconds(context_->clock->Monotonic() - begin));
   }
-  const double norm =
-      std::sqrt(GetKernels<float>().square_sum(context_->layout->row_size(), rows_.parameters));
-  values->emplace_back("weight_norm", norm);
-  values->emplace_back("weight_norm_per_layer", norm / static_cast<double>(context_->run.depth));
+  AppendWeightNorm(GetKernels<float>().square_sum(context_->layout->row_size(), rows_.parameters),
+                   context_->run.depth, values);
   return true;
 }
 
-bool Member::Report(Transformer* model) {
-  const absl::Duration trained = context_->clock->Monotonic() - interval_start_;
+bool Member::Report(const MeasureFunction& measure, std::optional<absl::Duration> trained_until) {
+  if (!trained_until.has_value()) trained_until = context_->clock->Monotonic();
+  const absl::Duration trained = *trained_until - interval_start_;
   const int64_t steps = progress_.step - interval_first_step_;
   MetricValues values;
   if (progress_.loss_steps > 0) {
@@ -165,7 +202,7 @@ bool Member::Report(Transformer* model) {
   }
   values.emplace_back("grad_norm", progress_.grad_norm);
   values.emplace_back("learning_rate", LearningRate(context_->run.train, progress_.step - 1));
-  if (!Measure(model, &values)) return false;
+  if (!measure(&values)) return false;
   for (const auto& [name, value] : values) {
     if (std::isfinite(value)) continue;
     Fail(FailureKind::kNan, absl::StrCat(name, " is not finite"));
@@ -191,6 +228,7 @@ bool Member::Report(Transformer* model) {
 }
 
 bool Member::Checkpoint() {
+  fetch_rows_();
   const bool last = progress_.step == context_->run.train.steps;
   const bool survived = Survived(last ? checkpoints_.Write(progress_, rows_)
                                       : checkpoints_.Snapshot(progress_, rows_));
@@ -203,6 +241,7 @@ void Member::Preempt() {
   // waits behind those of pack-mates.
   if (checkpoints_.Supersede()) checkpointed_step_ = -1;
   const bool written = checkpointed_step_ == progress_.step;
+  if (!written) fetch_rows_();
   if (!Survived(written ? checkpoints_.Finish() : checkpoints_.Write(progress_, rows_))) return;
   state_ = MemberState::kPreempted;
   context_->events->Preempted(spec_.seed, progress_.step);

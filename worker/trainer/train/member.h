@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -35,6 +36,12 @@ struct MemberContext {
 
 enum class MemberState { kRunning, kDone, kFailed, kPreempted };
 
+// Appends what is measured of a member's model at a report step; false when that was abandoned.
+using MeasureFunction = std::function<bool(MetricValues*)>;
+
+// The norm of a member's weights, of whose squares this is the sum.
+void AppendWeightNorm(double square_sum, int64_t depth, MetricValues* values);
+
 // One seed's training: a trajectory that is a function of the run and the seed alone. Owned by the
 // engine; one thread at a time calls it, step() and sequences() may be read by others.
 //
@@ -47,7 +54,8 @@ enum class MemberState { kRunning, kDone, kFailed, kPreempted };
 class Member {
  public:
   // `parameters`, `gradients`, `adam_m`, `adam_v`: this member's rows [1, P] of the flat buffers,
-  // float32. `snapshot`: as MemberCheckpoints has it.
+  // float32; of a member that is never advanced the gradients may be undefined. `snapshot`: as
+  // MemberCheckpoints has it.
   Member(const MemberContext* context, MemberSpec spec, const at::Tensor& parameters,
          const at::Tensor& gradients, const at::Tensor& adam_m, const at::Tensor& adam_v,
          float* snapshot);
@@ -61,6 +69,24 @@ class Member {
   MemberState Advance(Transformer* model, absl::Duration quantum);
   // Ends the member from outside, with a failed event.
   void Fail(FailureKind kind, absl::string_view message);
+  // The same with what the exception says that is being handled.
+  void FailOfException();
+
+  // Where a pack is trained as one, in other memory, the calls are these instead of Advance: Begin;
+  // then, at each step boundary at which something may be due, SetProgress and Settle.
+  // `fetch_rows` brings rows() up to date; it is called before they are saved.
+  void Begin(std::function<void()> fetch_rows);
+  void SetProgress(const MemberProgress& progress);
+  // Does what is due at this boundary, the preemption included; false when the member is not
+  // running any more. `trained_until`: when the last step ended.
+  bool Settle(const MeasureFunction& measure, absl::Duration trained_until);
+  // Steps until something is due, or the end; at least 1.
+  int64_t StepsToBoundary() const;
+  bool ReportDue() const;
+  bool ProbeDue() const;
+  const MemberProgress& progress() const { return progress_; }
+  // For progress reports between boundaries.
+  void PublishStep(int64_t step) { published_step_.store(step, std::memory_order_relaxed); }
 
   const MemberSpec& spec() const { return spec_; }
   MemberState state() const { return state_; }
@@ -74,16 +100,14 @@ class Member {
 
  private:
   MemberState AdvanceOrThrow(Transformer* model, absl::Duration quantum);
-  // What is due at the current step boundary; false when the member is not running any more.
-  bool Settle(Transformer* model);
+  // What is due at the current step boundary; false when the member is not running any more. The
+  // time of `trained_until`, or of now, is that of the last step's end.
+  bool SettleBoundary(const MeasureFunction& measure, std::optional<absl::Duration> trained_until);
   void TrainStep(Transformer* model);
-  bool ReportDue() const;
   bool CheckpointDue() const;
-  bool ProbeDue() const;
-  // Appends what is measured of the model at this step; false when it was abandoned.
   bool Measure(Transformer* model, MetricValues* values);
   // False when it was abandoned or the member failed.
-  bool Report(Transformer* model);
+  bool Report(const MeasureFunction& measure, std::optional<absl::Duration> trained_until);
   bool Checkpoint();
   void Preempt();
   // False: there is one, and the member has failed of it.
@@ -92,7 +116,7 @@ class Member {
   const MemberContext* context_;
   const MemberSpec spec_;
   const MemberRows rows_;
-  float* const gradient_row_;
+  float* const gradient_row_;  // null: see the constructor
   const Weights weights_;
   const Weights gradients_;
   const at::Tensor parameters_;
@@ -101,6 +125,7 @@ class Member {
   MemberProgress progress_;
   MemberState state_ = MemberState::kRunning;
   MemberCheckpoints checkpoints_;
+  std::function<void()> fetch_rows_ = [] {};
   int64_t checkpointed_step_ = -1;  // of the newest file or snapshot that holds exactly this state
   int64_t first_step_ = 0;
   int64_t interval_first_step_ = 0;

@@ -14,8 +14,11 @@
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "absl/synchronization/mutex.h"
+#include "spdlog/spdlog.h"
 #include "torch/version.h"
 #include "worker/trainer/model/matmul.h"
 
@@ -62,12 +65,27 @@ void PrepareComputeThread() {
   at::globalContext().setFlushDenormal(true);
 }
 
-absl::StatusOr<std::string> SelectDevice(absl::string_view device) {
-  if (device != "cuda") return std::string("cpu");
-  return absl::FailedPreconditionError(
-      "device cuda was asked for, but this trainer was built without CUDA; use --device cpu or "
-      "auto, or a trainer "
-      "built against a CUDA LibTorch");
+absl::StatusOr<SelectedDevice> SelectDevice(absl::string_view device, absl::string_view precision) {
+  if (device == "cpu") return SelectedDevice{"cpu", nullptr};
+  int index = 0;
+  absl::string_view number = device;
+  if (absl::ConsumePrefix(&number, "cuda:") && !absl::SimpleAtoi(number, &index)) {
+    return absl::InvalidArgumentError(absl::StrCat("there is no device ", device));
+  }
+  absl::StatusOr<std::shared_ptr<Accelerator>> accelerator =
+      MakeCudaAccelerator(index, precision != "float32");
+  if (!accelerator.ok() && device == "auto") {
+    // A device that is there and not used is not what anybody wants.
+    if (absl::IsFailedPrecondition(accelerator.status()))
+      spdlog::warn("the CPU is used: {}", std::string(accelerator.status().message()));
+    return SelectedDevice{"cpu", nullptr};
+  }
+  if (!accelerator.ok()) return accelerator.status();
+  if (precision == "bfloat16") {
+    return absl::UnimplementedError(
+        "precision bfloat16 is not implemented on CUDA; use tf32 or float32, or --device cpu");
+  }
+  return SelectedDevice{(*accelerator)->description(), *std::move(accelerator)};
 }
 
 BlasInfo DetectBlas() {

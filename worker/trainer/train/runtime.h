@@ -5,10 +5,12 @@
 
 #include <atomic>
 #include <exception>
+#include <memory>
 #include <string>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "worker/trainer/cuda/accelerator.h"
 
 namespace coppice::trainer {
 
@@ -25,9 +27,17 @@ void InstallSignalHandlers();
 // thread count), denormals flushed to zero.
 void PrepareComputeThread();
 
-// What `device` stands for here: "cpu". FAILED_PRECONDITION for "cuda" when this build or machine
-// has none.
-absl::StatusOr<std::string> SelectDevice(absl::string_view device);
+// Where a pack is trained.
+struct SelectedDevice {
+  std::string name;                          // "cpu", or the accelerator's description
+  std::shared_ptr<Accelerator> accelerator;  // null: the CPU, a member at a time
+};
+
+// What `device` stands for here: "cpu", "cuda" (the first that is visible) or "cuda:N", or "auto":
+// a CUDA device where there is one, else the CPU. `precision` is that of a run (config.h). Fails,
+// naming the remedy, when a CUDA device is asked for that cannot be had (see MakeCudaAccelerator)
+// or the precision is one that CUDA training does not have.
+absl::StatusOr<SelectedDevice> SelectDevice(absl::string_view device, absl::string_view precision);
 
 // The library that matrix products really go to, e.g. "oneDNN 2.6.3" or "openblas (libblas.so.3)".
 // `reference` is true for the unoptimized BLAS, under which training is 25 to 45 times slower.

@@ -17,9 +17,8 @@ class PackBench {
 
   // Sequence lengths of each member; `rows` at least the sum of any.
   PackBench(const std::vector<std::vector<int32_t>>& lengths, int64_t rows, double dropout)
-      : places_(lengths.size() * rows), tokens_(places_.size()), targets_(places_.size()) {
-    pack_.members = static_cast<int64_t>(lengths.size());
-    pack_.batch.rows = rows;
+      : block_(BatchBytes(static_cast<int64_t>(lengths.size()), rows) / sizeof(int64_t) + 1) {
+    const auto members = static_cast<int64_t>(lengths.size());
     for (size_t k = 0; k < lengths.size(); ++k) {
       PhiloxStream random({1, 2}, k, 4);
       MemberBatch& batch = batches_.emplace_back();
@@ -28,23 +27,20 @@ class PackBench {
         for (int32_t& word : words) word = static_cast<int32_t>(random.Below(kVocabulary));
         batch.Append(words.data(), length - 1, kVocabulary - 1, 0);
       }
-      LayOut(batch, kHeads, rows, &places_[k * rows], &tokens_[k * rows], &targets_[k * rows]);
-      counts_.push_back(batch.rows());
       DeviceMember& member = members_.emplace_back();
       member.step = 100 + static_cast<int64_t>(k);
       member.dropout = Dropout::For(40 + k, member.step, dropout);
     }
-    pack_.batch.row_counts = counts_.data();
-    pack_.batch.places = places_.data();
-    pack_.batch.tokens = tokens_.data();
-    pack_.batch.targets = targets_.data();
-    pack_.state = members_.data();
+    std::vector<const MemberBatch*> stacked;
+    for (const MemberBatch& batch : batches_) stacked.push_back(&batch);
+    LayOut(stacked, kHeads, rows, block_.data());
+    pack_ = {members, WeightCount(), BatchAt(block_.data(), members, rows), members_.data()};
   }
   PackBench(const PackBench&) = delete;
   PackBench& operator=(const PackBench&) = delete;
 
   const DevicePack& pack() const { return pack_; }
-  int64_t members() const { return pack_.members; }
+  int64_t members() const { return static_cast<int64_t>(batches_.size()); }
   int64_t rows() const { return pack_.batch.rows; }
   const MemberBatch& batch(int64_t k) const { return batches_[k]; }
   const DeviceMember& member(int64_t k) const { return members_[k]; }
@@ -61,9 +57,7 @@ class PackBench {
 
  private:
   std::vector<MemberBatch> batches_;
-  std::vector<RowPlace> places_;
-  std::vector<int32_t> tokens_, targets_;
-  std::vector<int64_t> counts_;
+  std::vector<int64_t> block_;
   std::vector<DeviceMember> members_;
   DevicePack pack_;
 };

@@ -1,5 +1,6 @@
-// Whole training steps of a stacked pack through the device's operations, run on the host, against
-// the CPU trainer's model and optimizer, member by member: the same trajectory up to rounding.
+// Whole training steps of a stacked pack through the product's stacked operations, run on the host,
+// against the CPU trainer's model and optimizer, member by member: the same trajectory up to
+// rounding.
 #include <ATen/ATen.h>
 
 #include <cmath>
@@ -9,8 +10,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
-#include "tests/worker/trainer/cuda/operation_ops.h"
-#include "worker/trainer/cuda/update.h"
+#include "worker/trainer/cuda/stacked_ops.h"
 #include "worker/trainer/model/transformer.h"
 #include "worker/trainer/random.h"
 #include "worker/trainer/train/optimizer.h"
@@ -51,7 +51,7 @@ MemberBatch BatchOf(int64_t member, int64_t step) {
 template <typename T>
 class Pack {
  public:
-  Pack() : layout_(kShape), chunks_(SquareChunks(layout_.row_size())) {
+  Pack() : layout_(kShape) {
     for (at::Tensor* buffer : {&parameters, &gradients, &m, &v})
       *buffer = at::zeros({kMembers, layout_.row_size()}, kType<T>);
     for (int64_t k = 0; k < kMembers; ++k) {
@@ -66,20 +66,27 @@ class Pack {
 
   // One step of all members by the operations; losses of the step.
   std::vector<double> StepStacked(int64_t step) {
-    if (model_ == nullptr) model_ = Model(std::make_unique<OperationOps<T>>(&state));
-    PackBatch pack;
+    if (model_ == nullptr) {
+      auto ops = MakeHostStackedOps(kType<T>);
+      ops_ = ops.get();
+      model_ = Model(std::move(ops));
+    }
     std::vector<MemberBatch> batches;
+    std::vector<const MemberBatch*> members;
+    PackBatch pack;
     for (int64_t k = 0; k < kMembers; ++k) batches.push_back(BatchOf(k, step));
-    for (const MemberBatch& batch : batches) pack.members.push_back(&batch);
-    std::vector<double> loss(kMembers), sums(kMembers * chunks_);
+    for (const MemberBatch& batch : batches) members.push_back(&batch);
+    const int64_t rows = PackBatch{members, {}}.rows() + 3;
+    std::vector<int64_t> block(BatchBytes(kMembers, rows) / sizeof(int64_t) + 1);
+    LayOut(members, kShape.heads, rows, block.data());
+    pack.placed = std::make_shared<DevicePack>(DevicePack{kMembers, kShape.heads * rows * kLongest,
+                                                          BatchAt(block.data(), kMembers, rows),
+                                                          state.data()});
     model_->LossAndGradients(Weights::View(parameters, layout_), Weights::View(gradients, layout_),
-                             pack, loss.data());
-    const UpdateSettings settings = UpdateSettingsOf(SomeTraining());
-    const int64_t size = layout_.row_size();
-    RunOnHost(SquareSumChunk<T>{kMembers, size, chunks_, gradients.data_ptr<T>(), sums.data()});
-    RunOnHost(PrepareUpdate{settings, kMembers, chunks_, sums.data(), state.data()});
-    RunOnHost(AdamWElement<T>{settings, kMembers, size, state.data(), gradients.data_ptr<T>(),
-                              m.data_ptr<T>(), v.data_ptr<T>(), parameters.data_ptr<T>()});
+                             pack, nullptr);
+    ops_->Update(UpdateSettingsOf(SomeTraining()), {parameters, gradients, m, v}, state.data());
+    std::vector<double> loss;
+    for (const DeviceMember& member : state) loss.push_back(member.loss);
     return loss;
   }
 
@@ -111,8 +118,8 @@ class Pack {
   }
 
   const ParameterLayout layout_;
-  const int64_t chunks_;
   std::unique_ptr<Transformer> model_;
+  StackedOps* ops_ = nullptr;  // the model's
 };
 
 double Difference(const at::Tensor& a, const at::Tensor& b) {

@@ -1,0 +1,122 @@
+#!/usr/bin/env bash
+# Builds the trainer with CUDA on a machine with a GPU and little else, runs on the GPU the tests that compare it with the CPU, and measures its speed:
+# what no check without a GPU can tell. It takes nvcc, cmake, ninja, g++ and PyTorch from the machine, and the few other libraries from a folder that
+# was collected where there is a network; it needs neither a package manager nor a network itself.
+#   tests/gpu_check.sh --collect DIR    on Debian 12: downloads those libraries (3 MB) and unpacks them to DIR
+#   tests/gpu_check.sh [--deps DIR] [--out DIR] [--seconds S] [--max-width N] [--build-only]
+#     --deps DIR     what --collect has made (default: gpu-deps in the project's folder)
+#     --out DIR      where figures.txt and the logs go (default: build/gpu/check)
+#     --seconds S    for the packs of all widths of one model (default: 20)
+#     --max-width N  the widest pack (default: 64)
+#     --build-only   stops before what needs a GPU: shows that all of it builds on a machine without one
+# LibTorch is that of `python3 -c "import torch"`, or the one in CMAKE_PREFIX_PATH. Exit code 0: built, all tests passed, figures written.
+set -euo pipefail
+root=$(cd "$(dirname "$0")/.." && pwd)
+packages=(
+  libabsl-dev libabsl20220623 libspdlog-dev libspdlog1.10 libfmt-dev libfmt9 nlohmann-json3-dev libxxhash-dev libxxhash0
+  librandom123-dev libcli11-dev libgtest-dev libgmock-dev
+)
+
+fail() { echo "gpu_check: $*" >&2; exit 1; }
+
+collect() {
+  local dir=$1 debs
+  command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || fail "--collect needs apt-get: run it on Debian 12"
+  mkdir -p "$dir"
+  dir=$(cd "$dir" && pwd)
+  debs=$(mktemp -d)
+  trap 'rm -rf "$debs"' EXIT
+  (cd "$debs" && apt-get download -q "${packages[@]}") || fail "cannot download; is there a network? (apt-get update first)"
+  for deb in "$debs"/*.deb; do dpkg-deb -x "$deb" "$dir"; done
+  rm -rf "$dir/usr/share/doc" "$dir/usr/src"
+  echo "gpu_check: $dir holds ${#packages[@]} packages, $(du -sh "$dir" | cut -f1)"
+}
+
+deps=$root/gpu-deps out=$root/build/gpu/check seconds=20 max_width=64 build_only=
+while [ $# -gt 0 ]; do
+  case $1 in
+    -h | --help) sed -n '2,/^set /{/^set /d;s/^# \?//p}' "$0"; exit 0 ;;
+    --build-only) build_only=yes; shift; continue ;;
+    --collect | --deps | --out | --seconds | --max-width) [ $# -gt 1 ] || { echo "gpu_check: $1 needs a value" >&2; exit 2; } ;;
+    *) echo "gpu_check: unknown argument $1 (see --help)" >&2; exit 2 ;;
+  esac
+  case $1 in
+    --collect) collect "$2"; exit ;;
+    --deps) deps=$2 ;;
+    --out) out=$2 ;;
+    --seconds) seconds=$2 ;;
+    --max-width) max_width=$2 ;;
+  esac
+  shift 2
+done
+
+[ -d "$deps/usr/include/absl" ] || fail "$deps does not hold the libraries: tests/gpu_check.sh --collect DIR on Debian 12 makes such a folder, --deps DIR names it"
+deps=$(cd "$deps" && pwd)
+for dir in /usr/local/cuda/bin; do [ ! -d "$dir" ] || PATH=$PATH:$dir; done
+for tool in nvcc cmake ninja g++; do command -v $tool >/dev/null || fail "$tool is not on the PATH"; done
+architecture=90
+if [ -z "$build_only" ]; then
+  command -v nvidia-smi >/dev/null || fail "no GPU: there is no nvidia-smi here (--build-only builds without one)"
+  gpu=$(nvidia-smi --query-gpu=name,driver_version,compute_cap --format=csv,noheader 2>&1 | head -1) ||
+    fail "no GPU: nvidia-smi says: $gpu"
+  case $gpu in *,*,*) ;; *) fail "no GPU: nvidia-smi says: $gpu" ;; esac
+  architecture=$(echo "${gpu##*,}" | tr -d ' .')
+fi
+torch=${CMAKE_PREFIX_PATH:-$(python3 -c 'import torch; print(torch.utils.cmake_prefix_path)')} || fail "python3 has no torch, and CMAKE_PREFIX_PATH names no LibTorch"
+
+mkdir -p "$out"
+out=$(cd "$out" && pwd)
+build=$root/build/gpu
+libraries=$deps/usr/lib/x86_64-linux-gnu
+echo "gpu_check: building for sm_$architecture with $(nvcc --version | sed -n 's/.*release //p'), LibTorch in $torch"
+env -u CMAKE_PREFIX_PATH cmake -S "$root" -B "$build" -G Ninja --log-level=WARNING -DCMAKE_BUILD_TYPE=Release \
+  -DCOPPICE_TRAINER_ONLY=ON -DCOPPICE_CUDA=ON -DCMAKE_CUDA_ARCHITECTURES="$architecture" -DCMAKE_PREFIX_PATH="$deps/usr;$torch" \
+  -DCMAKE_CXX_FLAGS="-isystem $deps/usr/include" -DCMAKE_EXE_LINKER_FLAGS="-L$libraries -Wl,-rpath,$libraries" >"$out/configure.log" 2>&1 ||
+  { tail -20 "$out/configure.log" >&2; fail "cmake failed: $out/configure.log"; }
+grep -q cuda_accelerator.cc "$build/build.ninja" || fail "the LibTorch in $torch has no CUDA"
+tests=(trainer_cuda_device_test trainer_cuda_pack_trainer_test trainer_cuda_engine_test)
+cmake --build "$build" --target coppice-trainer "${tests[@]}" >"$out/build.log" 2>&1 ||
+  { grep -A5 -E 'error|FAILED' "$out/build.log" | head -40 >&2; fail "the build failed: $out/build.log"; }
+echo "gpu_check: built"
+[ -z "$build_only" ] || exit 0
+
+failed=
+for test in "${tests[@]}"; do
+  if COPPICE_REQUIRE_CUDA=1 "$build/tests/$test" >"$out/$test.log" 2>&1; then
+    echo "gpu_check: $test: $(grep -c '^\[       OK' "$out/$test.log") passed"
+  else
+    failed="$failed $test"
+    grep -E -B8 '^\[  FAILED' "$out/$test.log" | head -60
+  fi
+done
+
+# The models of bench/run.sh. A width that was measured twice counts with the faster one: what else the machine does makes it slower, never faster.
+measure() {
+  local name=$1
+  shift
+  "$build/bin/coppice-trainer" measure --device cuda --task question --batch-size 8 --max-width "$max_width" --seconds "$seconds" "$@" >"$out/measure.jsonl" || return
+  python3 - "$name" "$out/measure.jsonl" <<'PYTHON'
+import json, sys
+best = {}
+for line in open(sys.argv[2]):
+    event = json.loads(line)
+    if event["event"] == "width" and event.get("seed_steps_per_second", 0) > best.get(event["width"], {}).get("seed_steps_per_second", 0):
+        best[event["width"]] = event
+if not best:
+    sys.exit(f"gpu_check: nothing was measured of {sys.argv[1]}")
+for width, event in sorted(best.items()):
+    print(f"| {sys.argv[1]} | {width} | {event['steps_per_second']:.1f} | {event['seed_steps_per_second']:.0f} | {event['peak_bytes'] / 1e9:.2f} |")
+PYTHON
+}
+figures() {
+  echo "$gpu, $(nvcc --version | sed -n 's/.*release //p'), $(cd "$root" && git rev-parse --short HEAD 2>/dev/null || echo 'no git')"
+  printf '\n| model | pack | pack steps/s | seed-steps/s | GB |\n|---|---:|---:|---:|---:|\n'
+  measure "d=64, depth 2" --depth 2 --d-model 64 --heads 4 --d-ff 256 &&
+    measure "d=128, depth 4" --depth 4 --d-model 128 --heads 4 --d-ff 512 &&
+    measure "d=512, depth 6" --depth 6 --d-model 512 --heads 8 --d-ff 2048 &&
+    measure "d=512, depth 6, float32" --depth 6 --d-model 512 --heads 8 --d-ff 2048 --precision float32
+}
+figures | tee "$out/figures.txt"
+[ "${PIPESTATUS[0]}" -eq 0 ] || fail "the measurement failed"
+[ -z "$failed" ] || fail "these tests failed:$failed; their logs are in $out"
+echo "gpu_check: $out/figures.txt"

@@ -1,0 +1,157 @@
+// A CUDA device as an accelerator: LibTorch's stream, graphs, events and allocator. The one file
+// that needs a LibTorch with CUDA.
+#include <ATen/Context.h>
+#include <ATen/cuda/CUDAEvent.h>
+#include <ATen/cuda/CUDAGraph.h>
+#include <c10/cuda/CUDACachingAllocator.h>
+#include <c10/cuda/CUDAFunctions.h>
+#include <c10/cuda/CUDAStream.h>
+#include <cuda_runtime_api.h>
+
+#include <map>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "worker/trainer/cuda/accelerator.h"
+#include "worker/trainer/cuda/inference_ops.h"
+#include "worker/trainer/cuda/launch.h"
+
+namespace coppice::trainer {
+namespace {
+
+namespace allocator = c10::cuda::CUDACachingAllocator;
+
+constexpr size_t kAllPools = 0;  // of the allocator's statistics
+
+struct StreamRunner {
+  template <typename Operation>
+  void operator()(const Operation& operation) const {
+    Launch(operation, c10::cuda::getCurrentCUDAStream().stream());
+  }
+};
+
+// Captured with LibTorch's own calls, so that its allocator knows of the capture. All of a step's
+// memory is there before; a graph's own pool stays empty.
+class CudaGraphs : public StepGraphs {
+ public:
+  void Run(int64_t bucket, const std::function<void()>& warm_up,
+           const std::function<void()>& step) override {
+    std::unique_ptr<at::cuda::CUDAGraph>& graph = graphs_[bucket];
+    if (graph == nullptr) {
+      warm_up();
+      // A capture knows no other work of the device.
+      c10::cuda::getCurrentCUDAStream().synchronize();
+      auto captured = std::make_unique<at::cuda::CUDAGraph>();
+      captured->capture_begin();
+      step();
+      captured->capture_end();
+      graph = std::move(captured);
+    }
+    graph->replay();
+  }
+
+ private:
+  std::map<int64_t, std::unique_ptr<at::cuda::CUDAGraph>> graphs_;
+};
+
+class CudaMark : public WorkMark {
+ public:
+  void Set() override { event_.record(); }
+  void Await() override { event_.synchronize(); }
+
+ private:
+  at::cuda::CUDAEvent event_;
+};
+
+// What LibTorch's allocator holds of the device; the driver's own part is not counted.
+class CudaMemory : public MemoryMeter {
+ public:
+  explicit CudaMemory(c10::DeviceIndex index) : index_(index) {}
+
+  int64_t HeldBytes() const override {
+    return allocator::getDeviceStats(index_).reserved_bytes[kAllPools].current;
+  }
+  int64_t PeakBytes() const override {
+    return allocator::getDeviceStats(index_).reserved_bytes[kAllPools].peak;
+  }
+  void ResetPeak() override {
+    allocator::emptyCache();
+    allocator::resetPeakStats(index_);
+  }
+  std::optional<int64_t> AvailableBytes() const override {
+    const c10::DeviceIndex before = c10::cuda::current_device();
+    c10::cuda::set_device(index_);
+    size_t free = 0, total = 0;
+    const cudaError_t error = cudaMemGetInfo(&free, &total);
+    c10::cuda::set_device(before);
+    if (error != cudaSuccess) return std::nullopt;
+    return static_cast<int64_t>(free);
+  }
+
+ private:
+  const c10::DeviceIndex index_;
+};
+
+class CudaAccelerator : public Accelerator {
+ public:
+  CudaAccelerator(c10::DeviceIndex index, std::string name)
+      : index_(index),
+        name_(std::move(name)),
+        stream_(c10::cuda::getStreamFromPool(/*isHighPriority=*/false, index)),
+        memory_(index) {}
+
+  at::Device device() const override { return {at::kCUDA, index_}; }
+  std::string description() const override {
+    return absl::StrCat("cuda:", static_cast<int>(index_), " (", name_, ")");
+  }
+  void Enter() const override {
+    c10::cuda::set_device(index_);
+    c10::cuda::setCurrentCUDAStream(stream_);
+  }
+  std::unique_ptr<StackedOps> MakeOps(at::ScalarType dtype) const override {
+    if (dtype == at::kDouble)
+      return std::make_unique<OperationOps<double, StreamRunner>>(device(), StreamRunner());
+    return std::make_unique<OperationOps<float, StreamRunner>>(device(), StreamRunner());
+  }
+  std::unique_ptr<StepGraphs> MakeGraphs() const override { return std::make_unique<CudaGraphs>(); }
+  std::unique_ptr<WorkMark> MakeMark() const override { return std::make_unique<CudaMark>(); }
+  MemoryMeter& memory() override { return memory_; }
+
+ private:
+  const c10::DeviceIndex index_;
+  const std::string name_;
+  const c10::cuda::CUDAStream stream_;
+  CudaMemory memory_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::shared_ptr<Accelerator>> MakeCudaAccelerator(int index, bool tf32) {
+  const CudaDevices devices = FindCudaDevices();
+  if (devices.count == 0) {
+    return absl::NotFoundError(absl::StrCat(
+        "device cuda was asked for, but no CUDA device is visible here (", devices.error,
+        "); look at nvidia-smi and CUDA_VISIBLE_DEVICES, or use --device cpu"));
+  }
+  if (index < 0 || index >= devices.count) {
+    return absl::NotFoundError(absl::StrCat(
+        "device cuda:", index,
+        " was asked for, but the last one that is visible here is cuda:", devices.count - 1));
+  }
+  const CudaDevice device = DescribeCudaDevice(index);
+  if (!device.error.empty()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("cuda:", index, " (", device.name, ", compute capability ", device.major, ".",
+                     device.minor, ") cannot run this trainer's kernels (", device.error,
+                     "); build it with -DCMAKE_CUDA_ARCHITECTURES=", device.major, device.minor,
+                     ", or use --device cpu"));
+  }
+  at::globalContext().setAllowTF32CuBLAS(tf32);
+  auto accelerator =
+      std::make_shared<CudaAccelerator>(static_cast<c10::DeviceIndex>(index), device.name);
+  // The first tensor makes the device's context and LibTorch's allocator, which may be asked now.
+  at::empty({1}, at::TensorOptions(at::kByte).device(accelerator->device()));
+  return std::shared_ptr<Accelerator>(std::move(accelerator));
+}
+
+}  // namespace coppice::trainer
