@@ -11,6 +11,7 @@ namespace coppice::core {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::AnyOf;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
@@ -56,8 +57,9 @@ TEST_F(LostTest, AWorkerThatVanishesOnceOrTwiceCostsNoWait) {
 TEST_F(LostTest, AJobThatIsLostAgainAndAgainWaitsLongerAndIsNeverCharged) {
   SubmitSmall(1);
   for (int i = 0; i < 3; ++i) Lose(absl::StrCat("w", i));
-  EXPECT_THAT(Why(1),
-              AllOf(HasSubstr("Its workers vanished and it waits"), HasSubstr("(30s more)")));
+  // The lease ends at its term or, if the writer is slow, a second later, as far as Lose goes on.
+  EXPECT_THAT(Why(1), AllOf(HasSubstr("Its workers vanished and it waits"),
+                            AnyOf(HasSubstr("(30s more)"), HasSubstr("(29s more)"))));
   EXPECT_FALSE(Granted());
   Advance(absl::Seconds(31));
   EXPECT_TRUE(Granted());

@@ -92,6 +92,18 @@ TEST_F(MatmulTest, ASmallModelsRowHasTheSameBitsInEveryBatch) {
   }
 }
 
+// A bucket's rows behind those of the batch are zeros.
+TEST_F(MatmulTest, RowsOfZerosChangeNoBitOfASmallModelsWeightGradient) {
+  if (GetProductKernel() == nullptr) GTEST_SKIP() << "this machine has no kernel of its own";
+  for (const int64_t rows : {30, 128, 150, 187}) {
+    const at::Tensor dy = at::randn({rows, 96}), x = at::randn({rows, 64});
+    const at::Tensor exact = at::empty({96, 64}), padded = at::empty({96, 64});
+    LinearWeightGrad(exact, dy, x);
+    LinearWeightGrad(padded, at::cat({dy, at::zeros({70, 96})}), at::cat({x, at::zeros({70, 64})}));
+    EXPECT_TRUE(at::equal(exact, padded)) << rows;
+  }
+}
+
 // What a job's trajectory rests on: neither its place in a pack nor where its memory lies matters.
 TEST_F(MatmulTest, AMemberOfAStackGetsTheSameBitsAsAlone) {
   const int64_t rows = 187, inner = 64, columns = 192, members = 5;

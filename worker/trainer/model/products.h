@@ -17,8 +17,8 @@ struct MatrixView {
 };
 
 // out = a · b, or out += a · b, with out.right = 1; `out` shares no memory with the others. An
-// element's sum has an order that depends on the inner dimension alone: what else is in `a` and `b`
-// does not change it.
+// element's sum has an order of its own: neither what else is in `a` and `b` changes it, nor zeros
+// behind the last of its terms.
 using ProductKernel = void (*)(const MatrixView& out, const MatrixView& a, const MatrixView& b,
                                bool add);
 

@@ -171,13 +171,11 @@ void PackAndMultiply(const MatrixView& out, const MatrixView& a, const MatrixVie
 
 void Multiply(const MatrixView& out, const MatrixView& a, const MatrixView& b, bool add) {
   alignas(64) float panel[kPanelDepth * kTileVectors * kWide];
-  const int64_t blocks = (a.columns + kPanelDepth - 1) / kPanelDepth;
-  const int64_t depth = (a.columns + blocks - 1) / blocks;
   for (int64_t j = 0; j < out.columns; j += kTileVectors * kWide) {
     const int64_t width = Least(kTileVectors * kWide, out.columns - j);
     const MatrixView to{out.data + j, out.rows, width, out.down, 1};
-    for (int64_t p = 0; p < a.columns; p += depth) {
-      const int64_t k = Least(depth, a.columns - p);
+    for (int64_t p = 0; p < a.columns; p += kPanelDepth) {
+      const int64_t k = Least(kPanelDepth, a.columns - p);
       const MatrixView left{a.data + p * a.right, a.rows, k, a.down, a.right};
       const MatrixView right{b.data + p * b.down + j * b.right, k, width, b.down, b.right};
       const bool more = add || p > 0;

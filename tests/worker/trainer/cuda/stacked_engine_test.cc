@@ -48,16 +48,18 @@ class StackedEngineTest : public AcceleratorTest {
     return RunPack(Questions(), PackOf(directory, seeds));
   }
 
-  // On a device sums have other orders, and a choice between two words that are as good as equal
-  // may fall the other way: what counts choices is not compared there.
+  // Sums have other orders, and a choice between two words or parses that are as good as equal may
+  // fall the other way: of what counts choices a few may differ on the host, and on a device, whose
+  // products are rounded, it is not compared.
   void ExpectNear(const nlohmann::json& actual, const nlohmann::json& expected) const {
     const double tolerance = on_host() ? 1e-4 : 2e-3;
     ASSERT_EQ(actual.size(), expected.size()) << actual << expected;
     for (const auto& [name, value] : expected.items()) {
       ASSERT_TRUE(actual.contains(name)) << name;
-      if (!on_host() && (absl::EndsWith(name, "accuracy") || name == "t_parseval")) continue;
+      const bool counts = absl::EndsWith(name, "accuracy") || name == "t_parseval";
+      if (!on_host() && counts) continue;
       EXPECT_NEAR(actual[name].get<double>(), value.get<double>(),
-                  tolerance * std::max(1.0, std::abs(value.get<double>())))
+                  counts ? 0.02 : tolerance * std::max(1.0, std::abs(value.get<double>())))
           << name;
     }
   }
