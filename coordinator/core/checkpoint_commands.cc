@@ -100,6 +100,12 @@ absl::Status CommitCheckpoint(Transaction& tx, const CheckpointCommit& commit) {
       commit.step < listed.front().step) {
     return absl::OkStatus();
   }
+  // A row that was acknowledged and is gone would be taken for one that is due. But the trainer has
+  // reported it, and who resumes from here would not do so again.
+  if (attempt.last_sequence < commit.last_sequence) {
+    return absl::DataLossError(absl::StrCat(kReportsMissing, ": records are there up to ",
+                                            attempt.last_sequence, " of ", commit.last_sequence));
+  }
   COPPICE_ASSIGN_OR_RETURN(const bool row_due, CheckRows(tx, commit, group->spec));
 
   COPPICE_RETURN_IF_ERROR(tx.write().InsertCheckpoint(

@@ -331,6 +331,7 @@ struct CheckpointCommit {
   std::string path;
   std::string digest;
   uint64_t bytes = 0;
+  uint64_t last_sequence = 0;  // records of the attempt that came before and were acknowledged
 };
 
 // The end of an attempt as its worker reports it.

@@ -147,6 +147,7 @@ absl::StatusOr<core::CheckpointCommit> CommitFromProto(const v1::CommitCheckpoin
   if (request.bytes() == 0) return Bad("bytes", "is missing");
   commit.digest = request.digest();
   commit.bytes = request.bytes();
+  commit.last_sequence = request.last_sequence();
   return commit;
 }
 

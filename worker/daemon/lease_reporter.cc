@@ -124,6 +124,7 @@ void LeaseReporter::Commit(uint32_t step, const std::string& path, const std::st
   commit.set_path(path);
   commit.set_digest(digest);
   commit.set_bytes(bytes);
+  commit.set_last_sequence(last_sequence_);
   checkpoint_step_ = step;
   Add(std::move(commit));
 }

@@ -136,6 +136,20 @@ TEST_F(CheckpointsTest, ARowThatWasInterruptedComesFromTheNextAttempt) {
   EXPECT_THAT(Steps(1), ElementsAre(10, 20, 30, 40, 50, 60, 70, 80, 90, 100));
 }
 
+// The store lost a row that it had acknowledged (its disk did): the trainer that goes on from a
+// checkpoint behind it does not report it again, and the job would want it for ever.
+TEST_F(CheckpointsTest, ACheckpointBehindAnAcknowledgedRowThatIsLostIsRefused) {
+  const uint64_t last = Report(worker_, lease_, 0, 10);
+  CheckpointCommit commit = CommitOf(worker_, lease_, 20);
+  commit.last_sequence = last + 1;
+  const absl::Status refused = Commit(commit);
+  EXPECT_TRUE(absl::IsDataLoss(refused)) << refused;
+  EXPECT_EQ(GetJob(1).checkpoint_step, 0u);
+  // The row of that step that is due, for comparison, is not missing.
+  commit.last_sequence = last;
+  EXPECT_EQ(Commit(commit), absl::OkStatus());
+}
+
 TEST_F(CheckpointsTest, ARowThatTheCheckpointHasIsNotTakenTwice) {
   Report(worker_, lease_, 0, 20);
   ASSERT_EQ(Commit(CommitOf(worker_, lease_, 20)), absl::OkStatus());

@@ -267,6 +267,17 @@ TEST_F(AgentFaultsTest, ACompletionWhoseCheckpointWasDamagedBeforeItsCommitGoesB
   EXPECT_THAT(Spools(), IsEmpty());
 }
 
+TEST_F(AgentFaultsTest, ACommitNamesTheReportsBeforeIt) {
+  FakeTrainer& trainer = StartTraining(1);
+  trainer.Checkpoint(0, 5);
+  trainer.Metrics(0, 10);
+  trainer.Metrics(0, 20);
+  trainer.Checkpoint(0, 20);
+  Settle();
+  ASSERT_THAT(coordinator_.commits, SizeIs(2));
+  EXPECT_EQ(coordinator_.commits[1].last_sequence() - coordinator_.commits[0].last_sequence(), 2u);
+}
+
 TEST_F(AgentFaultsTest, ACompletionNamesTheLastAcknowledgedCheckpoint) {
   FakeTrainer& trainer = StartTraining(1);
   trainer.Checkpoint(0, 900);

@@ -127,6 +127,7 @@ class FakeCoordinator : public CoordinatorClient {
   std::vector<v1::HeartbeatRequest> heartbeats;
   std::vector<v1::AcquireLeasesRequest> acquires;
   std::vector<v1::FailJobRequest> failures;
+  std::vector<v1::CommitCheckpointRequest> commits;
   std::vector<v1::CompleteJobRequest> completions;
   std::vector<v1::ReleaseLeaseRequest> releases;
   std::vector<v1::RejectCheckpointRequest> rejections;
@@ -228,6 +229,7 @@ class FakeCoordinator : public CoordinatorClient {
   }
   void CommitCheckpoint(const v1::CommitCheckpointRequest& request,
                         Callback<v1::CommitCheckpointResponse> callback) override {
+    commits.push_back(request);
     Take("CommitCheckpoint",
          absl::StrCat("commit ", Name(request.lease()), " step ", request.step()),
          v1::CommitCheckpointResponse(), callback);
