@@ -51,7 +51,7 @@ class Appender {
 
   uint64_t sequence() const { return attempt_.last_sequence; }
   const JobRow& job() const { return job_; }
-  // Set when records before one that came are missing.
+  // Set when what was acknowledged before a record is missing.
   const std::string& gap() const { return gap_; }
 
   // Stores the record, or says in `error` why not, or finds a gap (then nothing after it may be
@@ -61,6 +61,12 @@ class Appender {
     if (record.sequence != attempt_.last_sequence + 1) {
       gap_ = absl::StrCat(kReportsMissing, ": record ", record.sequence, " came before ",
                           attempt_.last_sequence + 1);
+      return absl::OkStatus();
+    }
+    if (record.start_step.has_value() && *record.start_step != attempt_.start_step) {
+      // The worker was told so when it rejected a checkpoint, or this would be another attempt.
+      gap_ = absl::StrCat(kReportsMissing, ": the trainer started at step ", *record.start_step,
+                          ", the attempt at step ", attempt_.start_step);
       return absl::OkStatus();
     }
     if (int{record.row.has_value()} + int{record.log.has_value()} +

@@ -315,6 +315,7 @@ struct Record {
   std::optional<MetricRow> row;
   std::optional<std::string> log;
   std::optional<std::string> provenance;
+  std::optional<uint32_t> start_step = std::nullopt;  // with provenance: where the trainer started
 };
 
 struct RecordAck {

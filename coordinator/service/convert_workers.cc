@@ -134,6 +134,7 @@ absl::StatusOr<core::Record> RecordFromProto(v1::StreamMetricsRequest* request) 
       break;
     case v1::StreamMetricsRequest::kProvenance:
       record.provenance = std::move(*request->mutable_provenance());
+      if (request->has_start_step()) record.start_step = request->start_step();
       break;
     case v1::StreamMetricsRequest::PAYLOAD_NOT_SET:
       return Bad("payload", "is missing; send a row, log or provenance");

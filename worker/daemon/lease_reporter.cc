@@ -102,9 +102,10 @@ void LeaseReporter::Log(const std::string& text) {
   }
 }
 
-void LeaseReporter::Provenance(const std::string& json) {
+void LeaseReporter::Provenance(const std::string& json, uint32_t start_step) {
   v1::StreamMetricsRequest message;
   message.set_provenance(ToValidUtf8(json));
+  message.set_start_step(start_step);
   AddMessage(std::move(message));
 }
 

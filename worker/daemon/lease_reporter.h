@@ -84,7 +84,7 @@ class LeaseReporter {
   // After the end these are ignored.
   void Row(v1::MetricRow row);
   void Log(const std::string& text);
-  void Provenance(const std::string& json);
+  void Provenance(const std::string& json, uint32_t start_step);
   void Commit(uint32_t step, const std::string& path, const std::string& digest, uint64_t bytes);
   void Complete(uint32_t step);
   void Fail(uint32_t step, absl::string_view kind, absl::string_view message,

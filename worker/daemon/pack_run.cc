@@ -190,7 +190,9 @@ void PackRun::OnStderr(const std::string& bytes) {
 void PackRun::Handle(const TrainerEvent& event) {
   if (const auto* start = std::get_if<TrainerStart>(&event)) {
     started_ = true;
-    for (Member& member : members_) member.reporter->Provenance(start->provenance);
+    for (const auto& [seed, step] : start->members) {
+      Find(seed)->reporter->Provenance(start->provenance, step);
+    }
   } else if (const auto* progress = std::get_if<TrainerProgress>(&event)) {
     for (const auto& [seed, step] : progress->members) {
       Member* member = Find(seed);

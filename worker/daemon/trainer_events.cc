@@ -209,6 +209,7 @@ absl::Status TrainerEventReader::ReadStart(const Json& json, TrainerStart* event
   }
   event->provenance = provenance->dump();
   if (event->provenance.size() > kMaxProvenanceBytes) return Wrong("`provenance` is too large");
+  event->members = std::move(members);
   started_ = true;
   return absl::OkStatus();
 }

@@ -16,7 +16,8 @@
 namespace coppice::worker {
 
 struct TrainerStart {
-  std::string provenance;  // JSON object
+  std::string provenance;                              // JSON object
+  std::vector<std::pair<uint32_t, uint32_t>> members;  // seed, step
 };
 struct TrainerProgress {
   std::vector<std::pair<uint32_t, uint32_t>> members;  // seed, step

@@ -2,6 +2,7 @@
 
 #include <fstream>
 
+#include "coordinator/core/commands.h"
 #include "tests/coordinator/core/harness.h"
 
 namespace coppice::core {
@@ -263,6 +264,46 @@ TEST_F(CheckpointsTest, WithoutAnotherCheckpointTheJobStartsOver) {
   EXPECT_THAT(Steps(1), IsEmpty());
   RunToEnd(worker_, next);
   EXPECT_EQ(GetJob(1).state, JobState::kSucceeded);
+}
+
+// Found by taking the last acknowledged commit away from the database. A trainer that the worker
+// started at an earlier step reports steps that this attempt cannot have, which nobody is to blame
+// for.
+TEST_F(CheckpointsTest, ARejectionThatTheDatabaseHasLostEndsTheAttemptUncharged) {
+  Report(worker_, lease_, 0, 50);
+  for (const uint32_t step : {20u, 40u})
+    ASSERT_EQ(Commit(CommitOf(worker_, lease_, step)), absl::OkStatus());
+  ASSERT_EQ(Release(End(worker_, lease_, 40)), absl::OkStatus());
+  const auto start = [](const LeaseRef& lease, uint32_t step) {
+    return Record{lease, 1, {}, {}, "{}", step};
+  };
+  const LeaseRef next = TakeOne(worker_);
+  const RecordAck early = AppendOne(worker_, start(next, 20));
+  EXPECT_TRUE(early.stale);
+  EXPECT_EQ(early.error, "");
+  const Job job = GetJob(1);
+  EXPECT_EQ(job.state, JobState::kPending);
+  EXPECT_EQ(job.failures, 0u);
+  EXPECT_THAT(job.reason, ::testing::StartsWith(kReportsMissing));
+  EXPECT_THAT(job.reason, HasSubstr("started at step 20, the attempt at step 40"));
+  EXPECT_THAT(Steps(1), ElementsAre(10, 20, 30, 40));
+  // The next one starts where it was told to.
+  const LeaseRef third = TakeOne(worker_);
+  const RecordAck right = AppendOne(worker_, start(third, 40));
+  EXPECT_FALSE(right.stale);
+  EXPECT_EQ(right.sequence, 1u);
+}
+
+// The other way round: what a rejection has moved is what a start is compared with.
+TEST_F(CheckpointsTest, ATrainerMayStartWhereARejectionLeads) {
+  Report(worker_, lease_, 0, 50);
+  for (const uint32_t step : {20u, 40u})
+    ASSERT_EQ(Commit(CommitOf(worker_, lease_, step)), absl::OkStatus());
+  ASSERT_EQ(Release(End(worker_, lease_, 40)), absl::OkStatus());
+  CheckpointCommit bad = CommitOf(worker_, lease_, 40);
+  bad.lease = TakeOne(worker_);
+  ASSERT_TRUE(Reject(bad).ok());
+  EXPECT_FALSE(AppendOne(worker_, {bad.lease, 1, {}, {}, "{}", 20}).stale);
 }
 
 TEST_F(CheckpointsTest, RejectingAnOlderCheckpointLeavesTheCurrentOneAndItsRows) {

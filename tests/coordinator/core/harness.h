@@ -229,6 +229,11 @@ class Harness : public ::testing::Test {
     return Ask<std::vector<RecordAck>>(
         [&](auto done) { c_->Append(worker_id, std::move(records), done); });
   }
+  RecordAck AppendOne(const std::string& worker_id, Record record) {
+    const auto acks = Append(worker_id, {std::move(record)});
+    EXPECT_TRUE(acks.ok()) << acks.status();
+    return acks.ok() && acks->size() == 1 ? (*acks)[0] : RecordAck();
+  }
   // Rows for every report step in (from, to], numbered from `sequence`. Returns the last number.
   uint64_t Report(const std::string& worker_id, const LeaseRef& lease, uint32_t from, uint32_t to,
                   uint64_t sequence = 1) {

@@ -23,11 +23,7 @@ class ReportsTest : public Harness {
     worker_ = Register("w");
     lease_ = TakeOne(worker_);
   }
-  RecordAck AppendOne(Record record) {
-    const auto acks = Append(worker_, {std::move(record)});
-    EXPECT_TRUE(acks.ok()) << acks.status();
-    return acks.ok() && acks->size() == 1 ? (*acks)[0] : RecordAck();
-  }
+  RecordAck AppendOne(Record record) { return Harness::AppendOne(worker_, std::move(record)); }
   Record Log(uint64_t sequence, std::string text) {
     return {lease_, sequence, {}, std::move(text), {}};
   }

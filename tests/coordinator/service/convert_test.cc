@@ -241,6 +241,15 @@ TEST(Record, ARowKeepsItsValues) {
   EXPECT_FALSE(record.log.has_value());
 }
 
+TEST(Record, AStartSaysWhere) {
+  v1::StreamMetricsRequest in = Row(1);
+  in.set_provenance("{}");
+  EXPECT_FALSE(RecordFromProto(&in)->start_step.has_value());  // an older worker's
+  in.set_provenance("{}");
+  in.set_start_step(0);
+  EXPECT_EQ(RecordFromProto(&in)->start_step, 0u);
+}
+
 TEST(Record, WhatCannotBeAcknowledgedIsRefused) {
   v1::StreamMetricsRequest no_lease = Row(1);
   no_lease.clear_lease();

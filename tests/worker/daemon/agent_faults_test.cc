@@ -108,6 +108,7 @@ TEST_F(AgentFaultsTest, AFlippedByteInACheckpointIsRejectedAndTheOneBeforeIsUsed
   launcher_.last().Start({{0, 100}}, 1000);
   Settle();
   EXPECT_THAT(launcher_.last().signals, IsEmpty());
+  EXPECT_THAT(coordinator_.start_steps, ElementsAre(100u));
 }
 
 TEST_F(AgentFaultsTest, WithNoCheckpointLeftTheJobStartsAtStepZero) {

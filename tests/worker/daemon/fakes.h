@@ -131,6 +131,7 @@ class FakeCoordinator : public CoordinatorClient {
   std::vector<v1::CompleteJobRequest> completions;
   std::vector<v1::ReleaseLeaseRequest> releases;
   std::vector<v1::RejectCheckpointRequest> rejections;
+  std::vector<uint32_t> start_steps;  // where trainers started, as reports say
   std::vector<std::string> uploads;
 
   bool down = false;
@@ -329,6 +330,7 @@ class FakeCoordinator : public CoordinatorClient {
   }
   void OnReport(const v1::StreamMetricsRequest& message) {
     seen.push_back(Describe(message));
+    if (message.has_start_step()) start_steps.push_back(message.start_step());
     if (!unreadable.empty() && seen.back().rfind(unreadable, 0) == 0) {
       return BreakStream(absl::InvalidArgumentError("what is that"));
     }
