@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "ATen/ATen.h"
-#include "worker/trainer/model/products.h"
 #include "worker/trainer/train/runtime.h"
 
 namespace coppice::trainer {
@@ -77,31 +76,6 @@ TEST_F(MatmulTest, PartsOfLargerBuffersAreReadAndWrittenAlone) {
   EXPECT_LT(ErrorOf(out, a, weights.t(), at::zeros({1}, at::kDouble)), 1e-6);
   out.fill_(5.0f);
   EXPECT_TRUE(at::equal(buffer, at::full({30, 80}, 5.0f)));
-}
-
-// What reads a sentence beside others or alone must get the same states.
-TEST_F(MatmulTest, ASmallModelsRowHasTheSameBitsInEveryBatch) {
-  if (GetProductKernel() == nullptr) GTEST_SKIP() << "this machine has no kernel of its own";
-  const at::Tensor x = at::randn({187, 128}), w = at::randn({384, 128});
-  const at::Tensor all = at::empty({187, 384});
-  Linear(all, x, w);
-  for (const int64_t count : {1, 2, 5, 6, 7, 100}) {
-    const at::Tensor some = at::empty({count, 384});
-    Linear(some, x.narrow(0, 40, count), w);
-    EXPECT_TRUE(at::equal(some, all.narrow(0, 40, count))) << count;
-  }
-}
-
-// A bucket's rows behind those of the batch are zeros.
-TEST_F(MatmulTest, RowsOfZerosChangeNoBitOfASmallModelsWeightGradient) {
-  if (GetProductKernel() == nullptr) GTEST_SKIP() << "this machine has no kernel of its own";
-  for (const int64_t rows : {30, 128, 150, 187}) {
-    const at::Tensor dy = at::randn({rows, 96}), x = at::randn({rows, 64});
-    const at::Tensor exact = at::empty({96, 64}), padded = at::empty({96, 64});
-    LinearWeightGrad(exact, dy, x);
-    LinearWeightGrad(padded, at::cat({dy, at::zeros({70, 96})}), at::cat({x, at::zeros({70, 64})}));
-    EXPECT_TRUE(at::equal(exact, padded)) << rows;
-  }
 }
 
 // What a job's trajectory rests on: neither its place in a pack nor where its memory lies matters.

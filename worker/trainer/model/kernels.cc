@@ -37,15 +37,6 @@ const Kernels<double>& GetKernels<double>() {
   return kDoubleKernels;
 }
 
-ProductKernel GetProductKernel() {
-#ifdef COPPICE_X86_KERNELS
-  static const bool has = HasAvx512();
-  return has ? kAvx512Product : nullptr;
-#else
-  return nullptr;
-#endif
-}
-
 int64_t AttentionWeightCount(const Rows& rows, int64_t heads) {
   int64_t count = 0;
   for (int64_t b = 0; b < rows.sequence_count; ++b) {

@@ -12,6 +12,7 @@ extern const Kernels<double> kDoubleKernels;
 extern const Kernels<float> kAvx2Kernels;
 extern const Kernels<float> kAvx512Kernels;
 extern const ProductKernel kAvx512Product;
+extern const ProductKernel kAmxProduct;
 
 bool HasAvx512();
 #endif

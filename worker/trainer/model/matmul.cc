@@ -19,10 +19,6 @@
 namespace coppice::trainer {
 namespace {
 
-// Weights of more elements than this go to oneDNN, which keeps larger blocks in the second-level
-// cache: at d = 512 it is the faster one.
-constexpr int64_t kSmallWeights = 1 << 17;
-
 void ProductByAten(const at::Tensor& out, const at::Tensor& a, const at::Tensor& b, Turned turned,
                    bool add) {
   at::Tensor result = out;
@@ -79,12 +75,20 @@ constexpr ProductKernel kLibraryProduct = ProductByOneDnn;
 constexpr ProductKernel kLibraryProduct = nullptr;
 #endif
 
+const NamedProduct& FastestProduct() {
+  static const NamedProduct fastest = [] {
+    NamedProduct all[kProductVariants];
+    return ListProducts(all) > 0 ? all[0] : NamedProduct();
+  }();
+  return fastest;
+}
+
 // Null: ATen's. A matter of the weights' shape alone, so that a word's results do not depend on
 // how many others are in its batch.
 ProductKernel KernelFor(const MatrixView& out, const MatrixView& a, const MatrixView& b) {
-  static const ProductKernel small = GetProductKernel();
+  const NamedProduct& own = FastestProduct();
   const int64_t weights = a.right == 1 ? b.rows * b.columns : out.rows * out.columns;
-  return small != nullptr && weights <= kSmallWeights ? small : kLibraryProduct;
+  return weights <= own.most_weights ? own.multiply : kLibraryProduct;
 }
 
 // False: not a product for it.
@@ -138,9 +142,12 @@ void AddProduct(const at::Tensor& out, const at::Tensor& a, const at::Tensor& b,
 }
 
 std::string ProductLibrary() {
+  const NamedProduct& own = FastestProduct();
+  if (own.most_weights == kAnyWeights) return own.name;
 #ifdef COPPICE_ONEDNN
   const dnnl_version_t* version = dnnl_version();
-  return absl::StrCat("oneDNN ", version->major, ".", version->minor, ".", version->patch);
+  return absl::StrCat(own.name, own.multiply != nullptr ? ", " : "", "oneDNN ", version->major, ".",
+                      version->minor, ".", version->patch);
 #else
   return "";
 #endif

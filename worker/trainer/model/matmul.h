@@ -1,7 +1,7 @@
 // Matrix products of [R, n] activations with [m, n] weights, for one member (2-d) or a stack (3-d,
 // leading K). Members of a stack are computed one by one, so that a member's sums do not depend on
-// its pack. float32 goes to products.h where the machine has AVX-512 and weights are small, else to
-// oneDNN where it was there at build time; each is the fastest there (docs/performance.md).
+// its pack. float32 goes to products.h where the machine has AMX, or AVX-512 and weights are small,
+// else to oneDNN where it was there at build time; each is the fastest there (docs/performance.md).
 // Everything else goes through ATen.
 #ifndef COPPICE_WORKER_TRAINER_MODEL_MATMUL_H_
 #define COPPICE_WORKER_TRAINER_MODEL_MATMUL_H_
@@ -23,8 +23,8 @@ void Product(const at::Tensor& out, const at::Tensor& a, const at::Tensor& b,
 void AddProduct(const at::Tensor& out, const at::Tensor& a, const at::Tensor& b,
                 Turned turned = Turned::kNone);
 
-// The library that computes what products.h does not, e.g. "oneDNN 2.6.3"; empty: ATen, and so the
-// BLAS behind it.
+// What computes products of float32, e.g. "AMX" or "AVX-512, oneDNN 2.6.3"; empty: ATen, and so the
+// BLAS behind it, at least some of them.
 std::string ProductLibrary();
 
 // out [R, m] = x [R, n] · wᵀ

@@ -1,9 +1,9 @@
-// A matrix product of float32 for machines with AVX-512, for matrices as small as a model's of d =
-// 128: oneDNN spends there a tenth of its time outside of its inner loop. Free of LibTorch.
+// Matrix products of float32 for machines with AVX-512 and for those with AMX. Free of LibTorch.
 #ifndef COPPICE_WORKER_TRAINER_MODEL_PRODUCTS_H_
 #define COPPICE_WORKER_TRAINER_MODEL_PRODUCTS_H_
 
 #include <cstdint>
+#include <limits>
 
 namespace coppice::trainer {
 
@@ -22,8 +22,19 @@ struct MatrixView {
 using ProductKernel = void (*)(const MatrixView& out, const MatrixView& a, const MatrixView& b,
                                bool add);
 
-// Null where the machine has none.
-ProductKernel GetProductKernel();
+inline constexpr int64_t kAnyWeights = std::numeric_limits<int64_t>::max();
+
+struct NamedProduct {
+  const char* name = "";  // e.g. "AMX"
+  ProductKernel multiply = nullptr;
+  // Weights of more elements than this go to oneDNN, which is faster with them.
+  int64_t most_weights = 0;
+};
+inline constexpr int kProductVariants = 2;
+
+// Those that this machine can run, the fastest first; returns how many. COPPICE_AMX=off in the
+// environment leaves AMX out, for the bits of a machine without it.
+int ListProducts(NamedProduct out[kProductVariants]);
 
 }  // namespace coppice::trainer
 

@@ -1,0 +1,48 @@
+#include "worker/trainer/model/products.h"
+
+#ifdef COPPICE_X86_KERNELS
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
+#include <cstdlib>
+#include <string_view>
+
+#include "worker/trainer/model/kernels_variants.h"
+
+namespace coppice::trainer {
+
+#ifdef COPPICE_X86_KERNELS
+namespace {
+
+// Asks the operating system for the tiles' registers: a process gets them on request alone.
+bool HasAmx() {
+  constexpr unsigned kTiles = 1u << 24, kBfloat16 = 1u << 22;
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0) return false;
+  if ((edx & kTiles) == 0 || (edx & kBfloat16) == 0) return false;
+  constexpr long kRequest = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, Linux 5.16
+  return ::syscall(SYS_arch_prctl, kRequest, kTileData) == 0;
+}
+
+bool AmxIsOff() {
+  const char* setting = std::getenv("COPPICE_AMX");
+  return setting != nullptr && std::string_view(setting) == "off";
+}
+
+}  // namespace
+#endif
+
+int ListProducts(NamedProduct out[kProductVariants]) {
+  int count = 0;
+#ifdef COPPICE_X86_KERNELS
+  if (!HasAvx512()) return 0;
+  if (!AmxIsOff() && HasAmx()) out[count++] = {"AMX", kAmxProduct, kAnyWeights};
+  // oneDNN keeps larger blocks in the second-level cache: at d = 512 it is the faster one.
+  out[count++] = {"AVX-512", kAvx512Product, int64_t{1} << 17};
+#endif
+  return count;
+}
+
+}  // namespace coppice::trainer
