@@ -149,6 +149,22 @@ TEST_F(ProductsTest, NoneIsLessExactThanFloat32) {
   }
 }
 
+// What is left out of a product has no sign of its own: over many products it cancels.
+TEST_F(ProductsTest, ErrorsOfSingleTermsHaveNoBias) {
+  for (const NamedProduct& product : Products()) {
+    Matrix a(200, 1, false, 1), b(1, 200, false, 2), out(200, 200, false, 3);
+    product.multiply(out.view(), a.view(), b.view(), false);
+    double sum = 0;
+    for (int64_t i = 0; i < 200; ++i) {
+      for (int64_t j = 0; j < 200; ++j) {
+        const double exact = static_cast<double>(a.at(i, 0)) * b.at(0, j);
+        sum += (out.at(i, j) - exact) / exact;
+      }
+    }
+    EXPECT_LT(std::abs(sum / (200 * 200)), std::ldexp(1.0, -27)) << product.name;
+  }
+}
+
 // Twelve bits take two parts, and their sums fit into float32.
 TEST_F(ProductsTest, WholeNumbersAreExact) {
   for (const NamedProduct& product : Products()) {
