@@ -100,6 +100,7 @@ class Cluster:
         self.wal = os.path.join(self.database.path, 'coppice.db-wal')
         self.coordinator = Daemon('coordinator', os.path.join(folder, 'coordinator.log'))
         port_file = os.path.join(folder, 'port')
+        self.coordinator.refusal = 'start once with --accept-data-loss'
         self.coordinator.argv = [
             self.binary('coppice-coordinator'), '--data-dir', self.database.path, '--checkpoint-dir', self.checkpoints.path, '--listen',
             f'127.0.0.1:{self.port}', '--port-file', port_file, '--lease', f'{LEASE_SECONDS:.0f}s', '--heartbeat', '300ms']

@@ -36,6 +36,7 @@ class Daemon:
         self.log = log
         self.argv = []
         self.next_arguments = []  # for the next start alone
+        self.refusal = None  # what it says when it ends because a person has to decide something
         self.process = None
         self.held_until = 0.0
         self.frozen = False
@@ -81,6 +82,8 @@ class Daemon:
         self.process.terminate()
 
     def _note_end(self, now):
+        if self._ended_by == 'terminated' and self.refusal and self.log_says(self.refusal, self._log_at_start):
+            self._ended_by = 'by itself'  # the signal came when it was on its way out
         self.exits.append((self.process.returncode, self._ended_by, now))
         self.process = None
         self.leaving_since = None

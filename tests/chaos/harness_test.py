@@ -241,6 +241,19 @@ class DaemonTest(unittest.TestCase):
             self.assertEqual([(code, cause) for code, cause, _ in daemon.exits], [(-9, 'killed'), (-15, 'early'), (-15, 'terminated'), (1, 'by itself')])
             self.assertFalse(daemon.alive())
 
+    def test_a_signal_to_a_program_that_refuses_to_run_did_not_end_it(self):
+        with tempfile.TemporaryDirectory() as folder:
+            daemon = Daemon('refuser', os.path.join(folder, 'log'))
+            daemon.refusal = 'decide first'
+            daemon.argv = ['sh', '-c', 'echo "you must decide first"; exit 1']
+            daemon.tick(time.monotonic())
+            wait_for(lambda: daemon.log_says('decide first'), 60, 'word of the program')
+            daemon.terminate(time.monotonic())
+            daemon.process.wait()
+            daemon.hold(time.monotonic() + 600)
+            daemon.tick(time.monotonic())
+            self.assertEqual([cause for _, cause, _ in daemon.exits], ['by itself'])
+
 
 class ScheduleTest(unittest.TestCase):
     def test_a_seed_is_a_schedule(self):

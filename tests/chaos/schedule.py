@@ -88,7 +88,7 @@ class Chaos:
 
     def _answer_refusal(self):
         coordinator = self.cluster.coordinator
-        if self._refusals_since is not None and coordinator.log_says('start once with --accept-data-loss', self._refusals_since):
+        if self._refusals_since is not None and coordinator.log_says(coordinator.refusal, self._refusals_since):
             self._refusals_since = coordinator.log_size()
             coordinator.next_arguments = ['--accept-data-loss']
 

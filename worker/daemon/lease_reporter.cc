@@ -171,6 +171,23 @@ void LeaseReporter::ReleaseLost(absl::string_view reason) {
   AddRelease(std::move(end), reason);
 }
 
+void LeaseReporter::FailResume(const std::string& file, const std::string& digest, uint32_t step,
+                               const std::string& message, const std::string& log_tail) {
+  if (ended_) return;
+  ended_ = true;
+  auto done = callbacks_.Bind([this, step, message, log_tail](const absl::Status& status) {
+    if (finished_) return;
+    ended_ = false;
+    if (!absl::IsNotFound(status) && !absl::IsDataLoss(status))
+      return Fail(step, "checkpoint", message, log_tail);
+    ReleaseLost(absl::StrCat("the checkpoint it resumes from was damaged after it was checked: ",
+                             status.message()));
+  });
+  environment_->background([place = config_.checkpoints, file, digest, done = std::move(done)] {
+    done(VerifyCheckpoint(place, file, digest));
+  });
+}
+
 void LeaseReporter::AddRelease(v1::ReleaseLeaseRequest end, absl::string_view reason) {
   if (ended_) return;
   *end.mutable_lease() = lease_.lease();

@@ -18,6 +18,7 @@ namespace coppice::worker {
 namespace {
 
 constexpr char kOutOfMemory[] = "out_of_memory";
+constexpr char kUnreadableCheckpoint[] = "checkpoint";
 
 // By which people and schedulers ask a process to end. This daemon asks by SIGTERM too, but a
 // trainer that is under way answers it with an exit code.
@@ -230,9 +231,13 @@ void PackRun::Handle(const TrainerEvent& event) {
     log_.Flush();
     member->ended = true;
     if (failed->kind == kOutOfMemory) return OutOfMemory(member, failed->step, failed->message);
-    result_.troubled = result_.troubled || !started_;
     spdlog::warn("{}: seed {} failed at step {}: {}: {}", name_, failed->seed, failed->step,
                  failed->kind, failed->message);
+    if (failed->kind == kUnreadableCheckpoint && member->resume) {
+      return member->reporter->FailResume(member->check->file(), member->resume->digest(),
+                                          failed->step, failed->message, log_.tail());
+    }
+    result_.troubled = result_.troubled || !started_;
     member->reporter->Fail(failed->step, failed->kind, failed->message, log_.tail());
   } else if (const auto* preempted = std::get_if<TrainerPreempted>(&event)) {
     Member* member = Find(preempted->seed);

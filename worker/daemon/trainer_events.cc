@@ -322,6 +322,8 @@ absl::Status TrainerEventReader::ReadSeedAndStep(const Json& json, uint32_t* see
   const auto it = members_.find(*seed);
   if (it == members_.end()) return Wrong(absl::StrCat("seed ", *seed, " is not in this pack"));
   if (it->second.ended) return Wrong(absl::StrCat("seed ", *seed, " has ended"));
+  // Who has not started stands at its checkpoint, read or not.
+  if (!started_) *step = std::max(*step, it->second.start_step);
   if (*step < it->second.start_step) {
     return Wrong(absl::StrCat("step ", *step, " of seed ", *seed, " lies before its start at ",
                               it->second.start_step));

@@ -123,6 +123,35 @@ TEST_F(AgentFaultsTest, WithNoCheckpointLeftTheJobStartsAtStepZero) {
   EXPECT_FALSE(Spec()["members"][0].contains("resume"));
 }
 
+// Found by damaging files all the time: between the worker's check and the trainer's reading there is
+// time too.
+TEST_F(AgentFaultsTest, AResumeFileThatIsDamagedAfterItsCheckIsNotCharged) {
+  for (const bool damaged : {true, false}) {
+    coordinator_.seen.clear();
+    StartAgent();
+    v1::AcquireLeasesResponse grant = MakeGrant(1);
+    *grant.mutable_leases(0)->mutable_resume() = WriteCheckpoint("c", 200, "whole");
+    coordinator_.Grant(grant);
+    Settle();
+    if (damaged) WriteFile("checkpoints/c", "whol");
+    launcher_.last().Say(
+        R"({"event":"failed","seed":0,"step":0,"kind":"checkpoint","message":"cannot read it"})");
+    launcher_.last().Exit(1);
+    Settle();
+    if (damaged) {
+      EXPECT_THAT(coordinator_.Seen("release"), ElementsAre("release 1:1 step 200"));
+      ASSERT_THAT(coordinator_.releases, SizeIs(1));
+      EXPECT_TRUE(coordinator_.releases[0].lost());
+      EXPECT_THAT(coordinator_.releases[0].reason(), HasSubstr("damaged after it was checked"));
+      EXPECT_THAT(coordinator_.Seen("fail"), IsEmpty());
+    } else {
+      EXPECT_THAT(coordinator_.Seen("fail"), ElementsAre("fail 1:1 checkpoint"));
+      EXPECT_THAT(coordinator_.Seen("release"), IsEmpty());
+    }
+    KillAgent();
+  }
+}
+
 TEST_F(AgentFaultsTest, AFolderThatIsGoneGivesNoCheckpointUp) {
   StartAgent();
   v1::AcquireLeasesResponse grant = MakeGrant(1);

@@ -119,6 +119,15 @@ TEST_F(TrainerEventsTest, AFailureMayComeBeforeTheStart) {
           .ok());
 }
 
+// What fails before it has read its checkpoint knows of no step.
+TEST_F(TrainerEventsTest, AFailureBeforeTheStartIsAtTheStepOfTheCheckpoint) {
+  EXPECT_TRUE(Feed({R"({"event":"failed","seed":5,"step":0,"kind":"data","message":"m"})"}).ok());
+  ASSERT_THAT(events_, SizeIs(1));
+  EXPECT_EQ(std::get<TrainerFailed>(events_[0]).step, 100u);
+  ExpectGarbage({R"({"event":"failed","seed":5,"step":0,"kind":"data","message":"m"})"},
+                "before its start");
+}
+
 TEST_F(TrainerEventsTest, AMemberThatWasAtItsLastStepIsDoneWithoutAnotherCheckpoint) {
   TrainerEventReader reader({{0, 1000, "/c"}}, 1000);
   std::vector<TrainerEvent> events;

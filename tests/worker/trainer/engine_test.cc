@@ -196,11 +196,23 @@ TEST(EngineTest, AnUnreadableResumeFileFailsItsMemberAlone) {
   pack.members[1].resume = directory / "missing.safetensors";
   const PackResult result = RunPack(Questions(), pack);
   ASSERT_TRUE(result.status.ok());
-  EXPECT_EQ(result.events.at(0)["event"], "start");
-  EXPECT_EQ(result.events.at(0)["members"].size(), 1u);
-  ASSERT_EQ(result.Of("failed", 1).size(), 1u);
-  EXPECT_EQ(result.Of("failed", 1)[0]["kind"], "checkpoint");
+  // In this order the worker's reader knows who is missing from the start.
+  EXPECT_EQ(result.events.at(0)["event"], "failed");
+  EXPECT_EQ(result.events.at(0)["seed"], 1);
+  EXPECT_EQ(result.events.at(0)["kind"], "checkpoint");
+  EXPECT_EQ(result.events.at(1)["event"], "start");
+  EXPECT_EQ(result.events.at(1)["members"].size(), 1u);
+  EXPECT_EQ(result.Of("failed", 1).size(), 1u);
   EXPECT_EQ(result.Of("done", 0).size(), 1u);
+}
+
+TEST(EngineTest, WhereNobodyCanStartThereIsNoStart) {
+  TestDirectory directory;
+  PackRun pack{SmallRun(Task::kQuestion), Members(directory, {0})};
+  pack.members[0].resume = directory / "missing.safetensors";
+  const PackResult result = RunPack(Questions(), pack);
+  ASSERT_THAT(result.events.size(), 1u);
+  EXPECT_EQ(result.events[0]["event"], "failed");
 }
 
 TEST(EngineTest, ByHandADamagedNewestCheckpointIsSkippedForTheOneBefore) {

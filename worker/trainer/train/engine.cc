@@ -136,10 +136,11 @@ absl::Status Engine::Restore() {
     }
     if (restored.ok()) started.push_back({member->spec().seed, member->step()});
   }
-  context_.events->Start(options_.provenance, started, context_.run.train.steps,
-                         layout_.parameter_count());
   for (const auto& [member, status] : unreadable)
     member->Fail(FailureKind::kCheckpoint, status.message());
+  if (started.empty()) return absl::OkStatus();
+  context_.events->Start(options_.provenance, started, context_.run.train.steps,
+                         layout_.parameter_count());
   return absl::OkStatus();
 }
 
