@@ -13,7 +13,7 @@ namespace coppice::bench {
 // A file of the form {"machine": "2 cores, AMD EPYC", "version": "0.1.0", "ours_over_eager":
 // {"d=64, depth 2": 6.5}}.
 struct Recorded {
-  std::string machine;  // MachineName()
+  std::string machine;  // its name, and what computes products there
   std::string version;
   std::map<std::string, double> over_eager;  // by a configuration's name
 };

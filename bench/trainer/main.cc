@@ -12,6 +12,7 @@
 #include <string>
 #include <thread>
 
+#include "absl/strings/str_cat.h"
 #include "bench/report/machine.h"
 #include "bench/trainer/contestant.h"
 #include "bench/trainer/flops.h"
@@ -22,6 +23,7 @@
 #include "bench/trainer/workload.h"
 #include "common/base/logging.h"
 #include "common/base/status_macros.h"
+#include "worker/trainer/train/runtime.h"
 
 namespace coppice::bench {
 namespace {
@@ -78,9 +80,14 @@ absl::Status PrintSpeeds(const Options& options) {
   return options.quick ? absl::OkStatus() : absl::UnknownError("");
 }
 
+// What a recorded ratio holds for: CPUs of one name may differ in what computes products.
+std::string GuardedMachine() {
+  return absl::StrCat(MachineName(), ", ", trainer::DetectBlas().name);
+}
+
 absl::Status Record(const Options& options) {
   COPPICE_ASSIGN_OR_RETURN(const auto figures, RaceAll(options.race, /*small=*/true));
-  Recorded recorded{MachineName(), COPPICE_VERSION, {}};
+  Recorded recorded{GuardedMachine(), COPPICE_VERSION, {}};
   for (const auto& [index, row] : figures)
     recorded.over_eager[Configurations()[index].name] = row.over_eager;
   return WriteRecorded(options.record, recorded);
@@ -89,7 +96,7 @@ absl::Status Record(const Options& options) {
 // One slow run may be the machine's: what falls below is measured once more.
 absl::Status Guard(const Options& options) {
   COPPICE_ASSIGN_OR_RETURN(const Recorded recorded, ReadRecorded(options.guard));
-  const std::string machine = MachineName();
+  const std::string machine = GuardedMachine();
   COPPICE_ASSIGN_OR_RETURN(const auto figures, RaceAll(options.race, /*small=*/true));
   for (const auto& [index, row] : figures) {
     const std::string& name = Configurations()[index].name;

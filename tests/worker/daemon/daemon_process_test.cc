@@ -220,7 +220,7 @@ TEST_F(DaemonProcessTest, ASecondSignalEndsEverythingAtOnce) {
   ::kill(daemon_, SIGINT);
   absl::SleepFor(StopRequests::kSameRequest + absl::Milliseconds(200));
   const absl::Time start = absl::Now();
-  EXPECT_EQ(Kill(SIGINT), 1);
+  EXPECT_EQ(Kill(SIGINT), 1) << DaemonLog();
   EXPECT_LT(absl::Now() - start, absl::Seconds(10));  // of a grace period of 25
   EXPECT_TRUE(BecomesGone(trainer));
   EXPECT_THAT(DaemonLog(), HasSubstr("left at once"));
