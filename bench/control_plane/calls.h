@@ -35,8 +35,13 @@ void Call(v1::WorkerService::Stub* stub, Method<Request, Response> method, Reque
   worker::SetDeadline(&state->context, timeout);
   (stub->async()->*method)(&state->context, &state->request, &state->response,
                            [state](const grpc::Status& status) {
-                             const std::unique_ptr<State> owned(state);
-                             owned->done(rpc::FromGrpc(status, owned->context), owned->response);
+                             std::unique_ptr<State> owned(state);
+                             const absl::Status result = rpc::FromGrpc(status, owned->context);
+                             const Response response = std::move(owned->response);
+                             Done done = std::move(owned->done);
+                             // The context keeps the channel, and who is told may end that.
+                             owned.reset();
+                             done(result, response);
                            });
 }
 

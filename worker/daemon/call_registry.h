@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <optional>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
@@ -26,28 +28,31 @@ class CallRegistry {
  public:
   enum class Kind { kAcquire, kOther };
 
-  // A context for a new call; already cancelled once CancelAll was called.
+  // A context for a new call; already cancelled once CancelAll was called. The call has ended when
+  // nobody keeps the context any more, and not when it is answered: a context holds the channel,
+  // whose end waits for gRPC's threads, so that none of these may be the last to let go of it.
   std::shared_ptr<grpc::ClientContext> Begin(Kind kind) {
-    auto context = std::make_shared<grpc::ClientContext>();
     absl::MutexLock lock(&mutex_);
+    const uint64_t id = ++last_id_;
+    const std::shared_ptr<grpc::ClientContext> context(
+        new grpc::ClientContext, [this, id](grpc::ClientContext* ended) {
+          delete ended;
+          absl::MutexLock lock(&mutex_);
+          calls_.erase(id);
+        });
     if (closed_) context->TryCancel();
-    calls_.emplace(context.get(), Call{context, kind});
+    calls_.emplace(id, Call{context, kind});
     return context;
   }
-  void End(grpc::ClientContext* context) {
-    absl::MutexLock lock(&mutex_);
-    calls_.erase(context);
-  }
   void Cancel(Kind kind) {
-    absl::MutexLock lock(&mutex_);
-    for (const auto& [key, call] : calls_) {
-      if (call.kind == kind) call.context->TryCancel();
-    }
+    for (const auto& context : Contexts(kind)) context->TryCancel();
   }
   void CancelAll() {
-    absl::MutexLock lock(&mutex_);
-    closed_ = true;
-    for (const auto& [key, call] : calls_) call.context->TryCancel();
+    {
+      absl::MutexLock lock(&mutex_);
+      closed_ = true;
+    }
+    for (const auto& context : Contexts(std::nullopt)) context->TryCancel();
   }
   void WaitForNone() {
     const auto none = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return calls_.empty(); };
@@ -56,11 +61,25 @@ class CallRegistry {
 
  private:
   struct Call {
-    std::shared_ptr<grpc::ClientContext> context;
+    std::weak_ptr<grpc::ClientContext> context;
     Kind kind;
   };
+
+  // Of all kinds without one. The last reference to a context must not go while mutex_ is held.
+  std::vector<std::shared_ptr<grpc::ClientContext>> Contexts(std::optional<Kind> kind) {
+    std::vector<std::shared_ptr<grpc::ClientContext>> contexts;
+    absl::MutexLock lock(&mutex_);
+    for (const auto& [id, call] : calls_) {
+      if (kind.value_or(call.kind) != call.kind) continue;
+      contexts.push_back(call.context.lock());
+    }
+    contexts.erase(std::remove(contexts.begin(), contexts.end(), nullptr), contexts.end());
+    return contexts;
+  }
+
   absl::Mutex mutex_;
-  std::map<grpc::ClientContext*, Call> calls_ ABSL_GUARDED_BY(mutex_);
+  uint64_t last_id_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::map<uint64_t, Call> calls_ ABSL_GUARDED_BY(mutex_);
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
 };
 

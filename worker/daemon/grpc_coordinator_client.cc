@@ -94,12 +94,9 @@ class GrpcCoordinatorClient : public CoordinatorClient {
     const auto work = [this, context, header, file, callback] {
       // Counted from here: a transfer may wait for another one.
       SetDeadline(context.get(), TransferTimeout(header.bytes()));
-      auto result = SendCheckpointFile(stub_.get(), context.get(), header, file);
-      callback(std::move(result));
-      calls_.End(context.get());
+      callback(SendCheckpointFile(stub_.get(), context.get(), header, file));
     };
-    if (!transfers_.Add(work))
-      Refuse(context.get(), [&](absl::Status s) { callback(std::move(s)); });
+    if (!transfers_.Add(work)) callback(Refusal());
   }
   void DownloadCheckpoint(const v1::DownloadCheckpointRequest& request, uint64_t bytes,
                           const std::string& file,
@@ -108,9 +105,8 @@ class GrpcCoordinatorClient : public CoordinatorClient {
     const auto work = [this, context, request, bytes, file, callback] {
       SetDeadline(context.get(), TransferTimeout(bytes));
       callback(ReceiveCheckpointFile(stub_.get(), context.get(), request, file));
-      calls_.End(context.get());
     };
-    if (!transfers_.Add(work)) Refuse(context.get(), callback);
+    if (!transfers_.Add(work)) callback(Refusal());
   }
 
   std::unique_ptr<ReportStream> OpenReports(
@@ -137,20 +133,16 @@ class GrpcCoordinatorClient : public CoordinatorClient {
     SetDeadline(context.get(), timeout);
     (stub_->async()->*method)(
         context.get(), &state->request, &state->response,
-        [this, state, context, callback = std::move(callback)](const grpc::Status& status) {
+        [state, context, callback = std::move(callback)](const grpc::Status& status) {
           if (status.ok()) {
             callback(std::move(state->response));
           } else {
             callback(rpc::FromGrpc(status, *context));
           }
-          calls_.End(context.get());
         });
   }
 
-  void Refuse(grpc::ClientContext* context, const std::function<void(absl::Status)>& callback) {
-    callback(absl::CancelledError("the worker is stopping"));
-    calls_.End(context);
-  }
+  static absl::Status Refusal() { return absl::CancelledError("the worker is stopping"); }
 
   const std::string address_;
   const bool tls_;

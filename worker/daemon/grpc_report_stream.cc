@@ -20,10 +20,9 @@ class Reactor
  public:
   Reactor(CallRegistry* calls, std::function<void(v1::StreamMetricsResponse)> on_answer,
           std::function<void(absl::Status)> on_end)
-      : calls_(calls),
-        context_(calls->Begin(CallRegistry::Kind::kOther)),
-        on_answer_(std::move(on_answer)),
-        on_end_(std::move(on_end)) {
+      : on_answer_(std::move(on_answer)),
+        on_end_(std::move(on_end)),
+        context_(calls->Begin(CallRegistry::Kind::kOther)) {
     SetDeadline(context_.get(), kLifetime);
   }
 
@@ -31,8 +30,8 @@ class Reactor
     {
       absl::MutexLock lock(&mutex_);
       self_ = std::move(self);
+      stub->async()->StreamMetrics(context_.get(), this);
     }
-    stub->async()->StreamMetrics(context_.get(), this);
     // Writes start outside of reactions.
     AddHold();
     StartRead(&answer_);
@@ -45,8 +44,8 @@ class Reactor
     if (waiting_.size() == 1) StartWrite(&waiting_.front());
   }
   void Cancel() {
-    context_->TryCancel();
     absl::MutexLock lock(&mutex_);
+    if (context_ != nullptr) context_->TryCancel();
     Break();
   }
 
@@ -68,11 +67,10 @@ class Reactor
     on_end_(status.ok() ? absl::UnavailableError("the coordinator closed the stream")
                         : rpc::FromGrpc(status));
     std::shared_ptr<Reactor> self;
-    {
-      absl::MutexLock lock(&mutex_);
-      self.swap(self_);
-    }
-    calls_->End(context_.get());
+    std::shared_ptr<grpc::ClientContext> context;
+    absl::MutexLock lock(&mutex_);
+    self.swap(self_);
+    context.swap(context_);
   }
 
  private:
@@ -82,13 +80,12 @@ class Reactor
     RemoveHold();
   }
 
-  CallRegistry* const calls_;
-  const std::shared_ptr<grpc::ClientContext> context_;
   const std::function<void(v1::StreamMetricsResponse)> on_answer_;
   const std::function<void(absl::Status)> on_end_;
   v1::StreamMetricsResponse answer_;  // of the read in flight
 
   absl::Mutex mutex_;
+  std::shared_ptr<grpc::ClientContext> context_ ABSL_GUARDED_BY(mutex_);  // until OnDone
   // The front is being written while the list is not empty.
   std::deque<v1::StreamMetricsRequest> waiting_ ABSL_GUARDED_BY(mutex_);
   bool broken_ ABSL_GUARDED_BY(mutex_) = false;
