@@ -259,7 +259,7 @@ TEST_F(Handlers, EveryErrorCodeOfTheCoreReachesTheClientWithItsMessage) {
   }
 }
 
-TEST_F(Handlers, GetSweepAndListSweeps) {
+TEST_F(Handlers, GetSweepReturnsSummarySpecAndGroups) {
   EXPECT_CALL(core_, GetSweep("small", _)).WillOnce([](auto, auto done) {
     done(core::SweepDetails{Summary(), Spec().SerializeAsString(), {Group()}});
   });
@@ -271,13 +271,15 @@ TEST_F(Handlers, GetSweepAndListSweeps) {
   ExpectSummary(response.sweep());
   EXPECT_EQ(response.spec().name(), "small");
   EXPECT_EQ(response.groups_size(), 1);
+}
 
+TEST_F(Handlers, ListSweepsReturnsThemAll) {
   EXPECT_CALL(core_, ListSweeps).WillOnce([](auto done) {
     done(std::vector<core::SweepSummary>{Summary(), {}});
   });
   v1::ListSweepsResponse list;
-  CallContext again;
-  ASSERT_TRUE(served_.sweeps->ListSweeps(&again, {}, &list).ok());
+  CallContext context;
+  ASSERT_TRUE(served_.sweeps->ListSweeps(&context, {}, &list).ok());
   ASSERT_EQ(list.sweeps_size(), 2);
   ExpectSummary(list.sweeps(0));
 }
@@ -588,7 +590,7 @@ TEST_F(Handlers, HeartbeatAnswersEachLease) {
   EXPECT_TRUE(response.drain());
 }
 
-TEST_F(Handlers, CheckpointsAreCommittedAndRejected) {
+TEST_F(Handlers, ACommitCarriesTheCheckpointAndItsRefusal) {
   EXPECT_CALL(core_, CommitCheckpoint)
       .WillOnce([](const core::CheckpointCommit& commit, auto done) {
         EXPECT_EQ(commit.worker_id, "w");
@@ -607,10 +609,12 @@ TEST_F(Handlers, CheckpointsAreCommittedAndRejected) {
   std::filesystem::create_directories(dir_.Join("small/8"));
   std::ofstream(dir_.Join("small/8/step")) << std::string(99, 'x');
   v1::CommitCheckpointResponse committed;
-  CallContext one, two;
-  EXPECT_EQ(served_.workers->CommitCheckpoint(&one, commit, &committed).error_code(),
+  CallContext context;
+  EXPECT_EQ(served_.workers->CommitCheckpoint(&context, commit, &committed).error_code(),
             grpc::StatusCode::ABORTED);
+}
 
+TEST_F(Handlers, ARejectionAnswersWithTheCheckpointBefore) {
   EXPECT_CALL(core_, RejectCheckpoint(_, "flipped byte", _))
       .WillOnce([](const core::CheckpointCommit& bad, auto, auto done) {
         EXPECT_EQ(bad.path, "small/8/step");
@@ -622,7 +626,8 @@ TEST_F(Handlers, CheckpointsAreCommittedAndRejected) {
   reject.set_path("small/8/step");
   reject.set_reason("flipped byte");
   v1::RejectCheckpointResponse resume;
-  ASSERT_TRUE(served_.workers->RejectCheckpoint(&two, reject, &resume).ok());
+  CallContext context;
+  ASSERT_TRUE(served_.workers->RejectCheckpoint(&context, reject, &resume).ok());
   ExpectCheckpoint(resume.resume());
 }
 
@@ -633,6 +638,18 @@ TEST_F(Handlers, TheThreeEndsOfAnAttempt) {
     EXPECT_EQ(end.last_sequence, 12u);
     done(absl::FailedPreconditionError("a row is missing"));
   });
+  EXPECT_CALL(core_, FailJob).WillOnce([](const core::AttemptEnd& end, auto done) {
+    EXPECT_EQ(end.kind, "nan");
+    EXPECT_EQ(end.message, "loss");
+    EXPECT_EQ(end.log_tail, "tail");
+    done(absl::OkStatus());
+  });
+  EXPECT_CALL(core_, ReleaseLease).WillOnce([](const core::AttemptEnd& end, auto done) {
+    EXPECT_EQ(end.step, 20u);
+    EXPECT_EQ(end.message, "SIGTERM");
+    done(absl::OkStatus());
+  });
+
   auto complete = OfLease<v1::CompleteJobRequest>();
   complete.set_step(40);
   complete.set_last_sequence(12);
@@ -641,12 +658,6 @@ TEST_F(Handlers, TheThreeEndsOfAnAttempt) {
   EXPECT_EQ(served_.workers->CompleteJob(&one, complete, &completed).error_code(),
             grpc::StatusCode::FAILED_PRECONDITION);
 
-  EXPECT_CALL(core_, FailJob).WillOnce([](const core::AttemptEnd& end, auto done) {
-    EXPECT_EQ(end.kind, "nan");
-    EXPECT_EQ(end.message, "loss");
-    EXPECT_EQ(end.log_tail, "tail");
-    done(absl::OkStatus());
-  });
   auto fail = OfLease<v1::FailJobRequest>();
   fail.set_kind("nan");
   fail.set_message("loss");
@@ -654,11 +665,6 @@ TEST_F(Handlers, TheThreeEndsOfAnAttempt) {
   v1::FailJobResponse failed;
   EXPECT_TRUE(served_.workers->FailJob(&two, fail, &failed).ok());
 
-  EXPECT_CALL(core_, ReleaseLease).WillOnce([](const core::AttemptEnd& end, auto done) {
-    EXPECT_EQ(end.step, 20u);
-    EXPECT_EQ(end.message, "SIGTERM");
-    done(absl::OkStatus());
-  });
   auto release = OfLease<v1::ReleaseLeaseRequest>();
   release.set_step(20);
   release.set_reason("SIGTERM");
