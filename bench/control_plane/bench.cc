@@ -60,7 +60,7 @@ absl::Status Bench::Run() {
   COPPICE_RETURN_IF_ERROR(Overload());
   COPPICE_RETURN_IF_ERROR(KillAndRestart());
   table_.AtMost("resident memory at its peak", MiB(peak_), 1024, "MiB");
-  table_.Add("heartbeats answered / failed, leases lost",
+  table_.Add("heartbeats answered / failed, leases that an answer ended or found ended",
              absl::StrCat(Number(static_cast<double>(fleet_->heartbeats_answered())), " / ",
                           fleet_->heartbeats_failed(), ", ", fleet_->leases_lost()));
   table_.Add("CPU of the whole run: this client", Number(OwnCpuSeconds()) + " s");

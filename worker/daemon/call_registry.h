@@ -4,9 +4,11 @@
 #include <grpcpp/client_context.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -71,9 +73,8 @@ class CallRegistry {
     absl::MutexLock lock(&mutex_);
     for (const auto& [id, call] : calls_) {
       if (kind.value_or(call.kind) != call.kind) continue;
-      contexts.push_back(call.context.lock());
+      if (auto context = call.context.lock()) contexts.push_back(std::move(context));
     }
-    contexts.erase(std::remove(contexts.begin(), contexts.end(), nullptr), contexts.end());
     return contexts;
   }
 
