@@ -16,6 +16,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "common/base/regular_file.h"
 #include "common/base/status_macros.h"
 
 namespace coppice {
@@ -63,25 +64,9 @@ absl::Status ErrnoToStatus(int error_number, absl::string_view what) {
 }
 
 absl::StatusOr<std::string> ReadFile(const std::string& path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return ErrnoToStatus(errno, absl::StrCat("cannot open ", path));
-  std::string content;
-  struct stat info;
-  if (::fstat(fd, &info) == 0 && info.st_size > 0) content.reserve(static_cast<size_t>(info.st_size));
-  char buffer[1 << 16];
-  for (;;) {
-    const ssize_t count = ::read(fd, buffer, sizeof(buffer));
-    if (count < 0) {
-      if (errno == EINTR) continue;
-      const int error = errno;
-      ::close(fd);
-      return ErrnoToStatus(error, absl::StrCat("cannot read ", path));
-    }
-    if (count == 0) break;
-    content.append(buffer, static_cast<size_t>(count));
-  }
-  ::close(fd);
-  return content;
+  // What is read whole through here is small; the bound keeps a wrong name from taking the memory.
+  constexpr uint64_t kMaxBytes = uint64_t{256} << 20;
+  return ReadRegularFile(path, kMaxBytes);
 }
 
 absl::Status WriteFileAtomically(const std::string& path, absl::string_view content) {

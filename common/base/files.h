@@ -16,6 +16,8 @@ namespace coppice {
 // ALREADY_EXISTS, otherwise INTERNAL. Messages name the path and the system's reason.
 absl::Status ErrnoToStatus(int error_number, absl::string_view what);
 
+// A small file; INVALID_ARGUMENT for what is no regular file or holds over 256 MiB. For a file that others name, ReadRegularFile
+// (regular_file.h) takes a limit that fits.
 absl::StatusOr<std::string> ReadFile(const std::string& path);
 
 // Writes to a temporary name in the same folder, fsyncs it, renames it over `path`, fsyncs the folder. After OK the content is durable; after an error the

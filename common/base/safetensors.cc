@@ -1,8 +1,6 @@
 #include "common/base/safetensors.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <fstream>
 #include <limits>
 #include <optional>
 #include <utility>
@@ -10,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/digest.h"
 #include "common/base/files.h"
+#include "common/base/regular_file.h"
 #include "common/base/status_macros.h"
 #include "nlohmann/json.hpp"
 
@@ -20,6 +19,7 @@ using nlohmann::json;
 using nlohmann::ordered_json;
 
 constexpr uint64_t kMaxHeaderBytes = 16 << 20;
+constexpr uint64_t kMaxFileBytes = uint64_t{64} << 30;
 constexpr size_t kLengthBytes = 8;  // what says how long the header is
 constexpr size_t kDigestDigits = 32;
 constexpr size_t kPieceBytes = 1 << 16;
@@ -173,18 +173,22 @@ absl::Status ParseHeader(absl::string_view header, uint64_t data_bytes,
 }
 
 // Up to `size` bytes; fewer only at the end of the file.
-absl::StatusOr<std::string> ReadUpTo(std::ifstream* in, size_t size) {
+absl::StatusOr<std::string> ReadUpTo(RegularFile* in, size_t size) {
   std::string data(size, '\0');
-  in->read(data.data(), static_cast<std::streamsize>(size));
-  if (in->bad()) return absl::InternalError("cannot be read; is it a file, and its disk well?");
-  data.resize(static_cast<size_t>(in->gcount()));
+  size_t got = 0;
+  while (got < size) {
+    COPPICE_ASSIGN_OR_RETURN(const size_t count, in->Read(data.data() + got, size - got));
+    if (count == 0) break;
+    got += count;
+  }
+  data.resize(got);
   return data;
 }
 
-absl::StatusOr<SafetensorsSummary> Inspect(std::ifstream* in, uint64_t file_bytes) {
+absl::StatusOr<SafetensorsSummary> Inspect(RegularFile* in) {
   SafetensorsSummary summary;
   COPPICE_ASSIGN_OR_RETURN(std::string head, ReadUpTo(in, kLengthBytes));
-  COPPICE_ASSIGN_OR_RETURN(const uint64_t header_bytes, HeaderBytes(head, file_bytes));
+  COPPICE_ASSIGN_OR_RETURN(const uint64_t header_bytes, HeaderBytes(head, in->size()));
   COPPICE_ASSIGN_OR_RETURN(const std::string header, ReadUpTo(in, header_bytes));
   head += header;
   InnerDigest inner;
@@ -267,7 +271,7 @@ absl::StatusOr<WrittenFile> WriteSafetensors(const std::string& path,
 
 absl::StatusOr<SafetensorsFile> SafetensorsFile::Read(const std::string& path) {
   SafetensorsFile file;
-  COPPICE_ASSIGN_OR_RETURN(std::string content, ReadFile(path));
+  COPPICE_ASSIGN_OR_RETURN(std::string content, ReadRegularFile(path, kMaxFileBytes));
   file.content_ = std::make_unique<const std::string>(std::move(content));
   const absl::Status status = file.Parse();
   if (!status.ok()) return WithPath(status, path);
@@ -292,10 +296,11 @@ absl::Status SafetensorsFile::Parse() {
 }
 
 absl::StatusOr<SafetensorsSummary> InspectSafetensors(const std::string& path) {
-  COPPICE_ASSIGN_OR_RETURN(const uint64_t bytes, FileSize(path));
-  std::ifstream in(path, std::ios::binary);
-  if (!in) return ErrnoToStatus(errno, absl::StrCat("cannot open ", path));
-  absl::StatusOr<SafetensorsSummary> summary = Inspect(&in, bytes);
+  COPPICE_ASSIGN_OR_RETURN(RegularFile in, RegularFile::Open(path));
+  if (in.size() > kMaxFileBytes) {
+    return Damaged(absl::StrCat(path, " has ", in.size(), " bytes, too many for a checkpoint"));
+  }
+  absl::StatusOr<SafetensorsSummary> summary = Inspect(&in);
   if (!summary.ok()) return WithPath(summary.status(), path);
   return summary;
 }

@@ -3,6 +3,8 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <fstream>
 
@@ -162,6 +164,20 @@ TEST_F(CheckpointFileTest, AnotherProgramsSafetensorsAndALaterVersionAreNamedAsS
   const std::string foreign = R"({"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})";
   EXPECT_THAT(std::string(Inspect(Length(foreign.size()) + foreign + "1234").message()),
               HasSubstr("the header holds no digest"));
+}
+
+TEST_F(CheckpointFileTest, APipeADeviceAndASparseGiantEndAtOnceWithTheirName) {
+  const std::string pipe = dir_.Join("pipe");
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  const std::string sparse = dir_.Join("sparse");
+  ASSERT_TRUE(WriteFileAtomically(sparse, "x").ok());
+  ASSERT_EQ(::truncate(sparse.c_str(), off_t{200} << 30), 0);
+  for (const std::string& path : {pipe, std::string("/dev/zero"), sparse}) {
+    const absl::Status inspected = InspectCheckpoint(path).status();
+    EXPECT_FALSE(inspected.ok());
+    EXPECT_THAT(std::string(inspected.message()), ::testing::HasSubstr(path));
+    EXPECT_FALSE(SafetensorsFile::Read(path).ok());
+  }
 }
 
 TEST_F(CheckpointFileTest, WhatIsNoFileIsAnErrorOfTheMachineNotOfTheCheckpoint) {
