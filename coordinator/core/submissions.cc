@@ -1,0 +1,123 @@
+#include "coordinator/core/submissions.h"
+
+#include <utility>
+#include <vector>
+
+#include "coordinator/core/planner.h"
+#include "coordinator/core/sizes.h"
+#include "spdlog/spdlog.h"
+
+namespace coppice::core {
+
+void Submissions::Submit(SweepSpec spec, uint32_t pack_width, Done<SubmitResult> done) {
+  // Here, not on the writer: a million seeds take a while to compare.
+  if (const absl::Status status = CheckSpec(spec); !status.ok()) return done(status);
+  auto run = std::make_shared<Run>();
+  run->bytes = BytesOf(spec);
+  run->submission.plan = MakePlan(spec, pack_width);
+  run->submission.spec = std::make_shared<const SweepSpec>(std::move(spec));
+  run->done = std::move(done);
+  if (!TakeTurn(run->submission.spec->name, [this, run] { Begin(run); })) {
+    run->done(absl::ResourceExhaustedError(
+        "too many submissions of this name are waiting: try again later"));
+  }
+}
+
+bool Submissions::TakeTurn(const std::string& name, std::function<void()> work) {
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto [turn, first] = turns_.try_emplace(name);
+    if (!first) {
+      if (turn->second.size() >= kMostWaiting) return false;
+      turn->second.push_back(std::move(work));
+      return true;
+    }
+  }
+  work();
+  return true;
+}
+
+void Submissions::NextTurn(const std::string& name) {
+  std::function<void()> next;
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto turn = turns_.find(name);
+    if (turn->second.empty()) {
+      turns_.erase(turn);
+      return;
+    }
+    next = std::move(turn->second.front());
+    turn->second.pop_front();
+  }
+  next();
+}
+
+void Submissions::Begin(const std::shared_ptr<Run>& run) {
+  engine_.WritePart<SubmitStep>(
+      [run](Transaction& tx) { return BeginSubmit(tx, run->submission); },
+      [this, run](absl::StatusOr<SubmitStep> step) { OnStep(run, std::move(step)); }, run->bytes,
+      /*goes_on=*/false);
+}
+
+void Submissions::Continue(const std::shared_ptr<Run>& run) {
+  engine_.WritePart<SubmitStep>(
+      [run](Transaction& tx) { return ContinueSubmit(tx, run->submission, run->inserted); },
+      [this, run](absl::StatusOr<SubmitStep> step) { OnStep(run, std::move(step)); }, run->bytes,
+      /*goes_on=*/true);
+}
+
+void Submissions::OnStep(const std::shared_ptr<Run>& run, absl::StatusOr<SubmitStep> step) {
+  if (!step.ok()) {
+    const SweepId begun = run->submission.sweep.id;
+    if (begun == 0) return End(run, step.status());
+    return TakeBack(begun, [this, run, status = step.status()](const absl::Status& taken_back) {
+      if (!taken_back.ok()) {
+        spdlog::warn("what was stored of the sweep {} is taken back at the next start: {}",
+                     run->submission.spec->name, taken_back.ToString());
+      }
+      End(run, status);
+    });
+  }
+  if (step->result.has_value()) return End(run, *std::move(step->result));
+  if (step->leftover != 0) {
+    return TakeBack(step->leftover, [this, run](const absl::Status& taken_back) {
+      if (!taken_back.ok()) return End(run, taken_back);
+      Begin(run);
+    });
+  }
+  if (step->begun.has_value()) run->submission = *std::move(step->begun);
+  run->inserted = step->inserted;
+  Continue(run);
+}
+
+void Submissions::End(const std::shared_ptr<Run>& run, absl::StatusOr<SubmitResult> result) {
+  run->done(std::move(result));
+  NextTurn(run->submission.spec->name);
+}
+
+void Submissions::TakeBack(SweepId id, std::function<void(absl::Status)> then) {
+  engine_.WritePart<bool>([id](Transaction& tx) { return TakeBackSubmit(tx, id); },
+                          [this, id, then = std::move(then)](absl::StatusOr<bool> gone) {
+                            if (!gone.ok()) return then(gone.status());
+                            if (*gone) return then(absl::OkStatus());
+                            TakeBack(id, then);
+                          },
+                          /*bytes=*/0, /*goes_on=*/true);
+}
+
+void Submissions::TakeBackLeftovers() {
+  engine_.Write<std::vector<SweepRow>>(
+      [](Transaction& tx) { return tx.read().ListIncompleteSweeps(); },
+      [this](const absl::StatusOr<std::vector<SweepRow>>& sweeps) {
+        if (!sweeps.ok()) return;  // the next start tries again
+        for (const SweepRow& sweep : *sweeps) {
+          TakeTurn(sweep.name, [this, sweep] {
+            spdlog::info("the submission of the sweep {} was cut short: taking it back",
+                         sweep.name);
+            TakeBack(sweep.id, [this, name = sweep.name](const absl::Status&) { NextTurn(name); });
+          });
+        }
+      });
+}
+
+}  // namespace coppice::core
