@@ -3,6 +3,7 @@
 #ifndef COPPICE_COORDINATOR_CORE_COMMANDS_H_
 #define COPPICE_COORDINATOR_CORE_COMMANDS_H_
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -15,10 +16,36 @@
 
 namespace coppice::core {
 
+// ---- submissions (submit_commands.cc)
+
+// A sweep on its way into the store. Its jobs are stored in parts, group after group; until the last
+// one is there it is invisible and nothing of it is granted.
+struct Submission {
+  std::shared_ptr<const SweepSpec> spec;  // checked (planner.h)
+  Plan plan;
+  SweepRow sweep;
+  std::vector<GroupRow> groups;
+
+  uint64_t jobs() const { return plan.jobs; }
+  // So few that it shares a batch with other commands.
+  bool small() const { return jobs() <= 100; }
+};
+// What a step of a submission came to: one of the first three, and for a step that stored jobs, how
+// many there are now.
+struct SubmitStep {
+  std::optional<SubmitResult> result;  // it is done
+  std::optional<Submission> begun;     // the first step: with its ids
+  SweepId leftover = 0;                // one that broke off has to be taken back first
+  uint64_t inserted = 0;
+};
+absl::StatusOr<SubmitStep> BeginSubmit(Transaction& tx, const Submission& submission);
+absl::StatusOr<SubmitStep> ContinueSubmit(Transaction& tx, const Submission& submission,
+                                          uint64_t inserted);
+// Deletes a part of a submission that has broken off; true: nothing of it is left.
+absl::StatusOr<bool> TakeBackSubmit(Transaction& tx, SweepId id);
+
 // ---- sweeps (sweep_commands.cc)
 
-absl::StatusOr<SubmitResult> SubmitSweep(Transaction& tx, const SweepSpec& spec,
-                                         uint32_t pack_width);
 absl::StatusOr<SweepSummary> SetSweepPaused(Transaction& tx, const std::string& name, bool paused);
 
 // A part of a bulk change: a sweep may have millions of jobs, and leases must be renewed meanwhile.
@@ -27,6 +54,7 @@ struct BulkPart {
   JobId next_after = 0;  // 0: that was the last part
 };
 inline constexpr uint32_t kBulkPart = 2000;
+inline constexpr uint64_t kBulkLooks = 50'000;  // jobs that a part looks at, also when few change
 absl::StatusOr<BulkPart> CancelPart(Transaction& tx, const JobFilter& filter, JobId after);
 absl::StatusOr<BulkPart> RetryPart(Transaction& tx, const JobFilter& filter, JobId after);
 

@@ -12,6 +12,7 @@
 #include "coordinator/core/queries.h"
 #include "coordinator/core/refusal_pacer.h"
 #include "coordinator/core/sizes.h"
+#include "coordinator/core/submissions.h"
 
 namespace coppice::core {
 namespace {
@@ -22,9 +23,15 @@ constexpr absl::Duration kMaxWait = absl::Minutes(10);
 class CoordinatorImpl : public Coordinator {
  public:
   CoordinatorImpl(Store* store, Clock* clock, CoordinatorOptions options)
-      : engine_(store, clock, std::move(options)) {}
+      : engine_(store, clock, std::move(options)), submissions_(&engine_) {}
+  // The engine's threads end before what they call is gone.
+  ~CoordinatorImpl() override { engine_.Shutdown(); }
 
-  absl::Status Start() { return engine_.Start(); }
+  absl::Status Start() {
+    COPPICE_RETURN_IF_ERROR(engine_.Start());
+    submissions_.TakeBackLeftovers();
+    return absl::OkStatus();
+  }
   void Shutdown() override { engine_.Shutdown(); }
   ServerInfo server_info() const override {
     return {engine_.memory().store_id, engine_.started_ms(),
@@ -33,82 +40,79 @@ class CoordinatorImpl : public Coordinator {
 
   // -- clients
 
-  void SubmitSweep(SweepSpec spec, uint32_t pack_width, Done<SubmitResult> done) override {
-    const size_t bytes = BytesOf(spec);
-    engine_.Write<SubmitResult>(
-        [spec = std::move(spec), pack_width](Transaction& tx) {
-          return core::SubmitSweep(tx, spec, pack_width);
-        },
-        std::move(done), bytes);
+  void SubmitSweep(Caller, SweepSpec spec, uint32_t pack_width, Done<SubmitResult> done) override {
+    submissions_.Submit(std::move(spec), pack_width, std::move(done));
   }
-  void PlanSweep(SweepSpec spec, uint32_t pack_width, Done<Plan> done) override {
-    engine_.Read<Plan>([spec = std::move(spec), pack_width](
+  void PlanSweep(Caller caller, SweepSpec spec, uint32_t pack_width, Done<Plan> done) override {
+    engine_.Read<Plan>(caller, [spec = std::move(spec), pack_width](
                            ReadTransaction& read) { return QueryPlan(read, spec, pack_width); },
                        std::move(done));
   }
-  void GetSweep(std::string name, Done<SweepDetails> done) override {
-    engine_.Read<SweepDetails>(
+  void GetSweep(Caller caller, std::string name, Done<SweepDetails> done) override {
+    engine_.Read<SweepDetails>(caller, 
         [this, name = std::move(name)](ReadTransaction& read) {
           return QuerySweep(read, engine_.memory(), name);
         },
         std::move(done));
   }
-  void ListSweeps(Done<std::vector<SweepSummary>> done) override {
-    engine_.Read<std::vector<SweepSummary>>(
+  void ListSweeps(Caller caller, Done<std::vector<SweepSummary>> done) override {
+    engine_.Read<std::vector<SweepSummary>>(caller, 
         [this](ReadTransaction& read) { return QuerySweeps(read, engine_.memory()); },
         std::move(done));
   }
-  void ListJobs(JobFilter filter, JobId after, uint32_t limit, bool with_latest,
+  void ListJobs(Caller caller, JobFilter filter, JobId after, uint32_t limit, bool with_latest,
                 Done<JobPage> done) override {
-    engine_.Read<JobPage>(
-        [this, filter = std::move(filter), after, limit, with_latest](ReadTransaction& read) {
-          return QueryJobs(read, engine_.memory(), filter, after, limit, with_latest);
+    auto lister = std::make_shared<JobLister>(std::move(filter), after, limit, with_latest);
+    engine_.ReadInSlices<JobPage>(
+        caller,
+        [this, lister](ReadTransaction& read, JobPage& page) {
+          return lister->Next(read, engine_.memory(), page);
         },
         std::move(done));
   }
-  void GetJob(JobId id, Done<JobDetails> done) override {
-    engine_.Read<JobDetails>(
+  void GetJob(Caller caller, JobId id, Done<JobDetails> done) override {
+    engine_.Read<JobDetails>(caller, 
         [this, id](ReadTransaction& read) { return QueryJob(read, engine_.memory(), id); },
         std::move(done));
   }
-  void ExplainJob(JobId id, Done<Explanation> done) override {
+  void ExplainJob(Caller, JobId id, Done<Explanation> done) override {
     engine_.Write<Explanation>([id](Transaction& tx) { return core::ExplainJob(tx, id); },
                                std::move(done));
   }
-  void GetMetrics(MetricsQuery query, MetricsCursor after, uint32_t limit,
+  void GetMetrics(Caller caller, MetricsQuery query, MetricsCursor after, uint32_t limit,
                   Done<MetricsPage> done) override {
-    engine_.Read<MetricsPage>(
+    engine_.Read<MetricsPage>(caller, 
         [this, query = std::move(query), after, limit](ReadTransaction& read) {
           return QueryMetrics(read, engine_.memory(), query, after, limit);
         },
         std::move(done));
   }
-  void GetLog(JobId id, Epoch epoch, uint64_t after, Done<LogPage> done) override {
-    engine_.Read<LogPage>(
+  void GetLog(Caller caller, JobId id, Epoch epoch, uint64_t after, Done<LogPage> done) override {
+    engine_.Read<LogPage>(caller, 
         [id, epoch, after](ReadTransaction& read) { return QueryLog(read, id, epoch, after); },
         std::move(done));
   }
-  void CancelJobs(JobFilter filter, Done<uint64_t> done) override {
+  void CancelJobs(Caller, JobFilter filter, Done<uint64_t> done) override {
     WriteInParts(&CancelPart, std::make_shared<const JobFilter>(std::move(filter)), 0, 0,
                  std::move(done));
   }
-  void RetryJobs(JobFilter filter, Done<uint64_t> done) override {
+  void RetryJobs(Caller, JobFilter filter, Done<uint64_t> done) override {
     WriteInParts(&RetryPart, std::make_shared<const JobFilter>(std::move(filter)), 0, 0,
                  std::move(done));
   }
-  void SetPaused(std::string name, bool paused, Done<SweepSummary> done) override {
+  void SetPaused(Caller, std::string name, bool paused, Done<SweepSummary> done) override {
     engine_.Write<SweepSummary>([name = std::move(name), paused](
                                     Transaction& tx) { return SetSweepPaused(tx, name, paused); },
                                 std::move(done));
   }
-  void ListWorkers(Done<std::vector<Worker>> done) override {
+  void ListWorkers(Caller, Done<std::vector<Worker>> done) override {
     engine_.Write<std::vector<Worker>>(
         [](Transaction& tx) -> absl::StatusOr<std::vector<Worker>> {
           return core::ListWorkers(tx);
         },
         std::move(done));
   }
-  void DrainWorker(std::string name_or_id, bool preempt, bool undo, Done<Worker> done) override {
+  void DrainWorker(Caller, std::string name_or_id, bool preempt, bool undo, Done<Worker> done) override {
     engine_.Write<Worker>(
         [name_or_id = std::move(name_or_id), preempt, undo](Transaction& tx) {
           return core::DrainWorker(tx, name_or_id, preempt, undo);
@@ -197,13 +201,14 @@ class CoordinatorImpl : public Coordinator {
 
   RefusalPacer refused_;  // requests for work
   Engine engine_;
+  Submissions submissions_;
 };
 
 // Each part is a command of its own, so that others get their turn in between.
 void CoordinatorImpl::WriteInParts(Part part, std::shared_ptr<const JobFilter> filter, JobId after,
                                    uint64_t changed, Done<uint64_t> done) {
   const size_t bytes = BytesOf(*filter);
-  engine_.Write<BulkPart>(
+  engine_.WritePart<BulkPart>(
       [part, filter, after](Transaction& tx) { return part(tx, *filter, after); },
       [this, part, filter, changed, done = std::move(done)](absl::StatusOr<BulkPart> result) {
         if (!result.ok()) return done(result.status());
@@ -211,7 +216,7 @@ void CoordinatorImpl::WriteInParts(Part part, std::shared_ptr<const JobFilter> f
         if (result->next_after == 0) return done(so_far);
         WriteInParts(part, filter, result->next_after, so_far, done);
       },
-      bytes);
+      bytes, /*goes_on=*/after != 0);
 }
 
 void CoordinatorImpl::AcquireLeases(AcquireRequest request, std::function<bool()> cancelled,

@@ -13,6 +13,7 @@
 #include "absl/time/time.h"
 #include "common/base/clock.h"
 #include "common/base/executor.h"
+#include "coordinator/core/caller.h"
 #include "coordinator/core/types.h"
 
 namespace coppice::core {
@@ -31,6 +32,8 @@ struct CoordinatorOptions {
   size_t max_queued_reads = 2'000;
   // Lease requests that wait for work; of one worker at most twice its slots.
   size_t max_waiting_requests = 50'000;
+  // Jobs that a submission stores in one transaction, beside which others get their turn.
+  uint64_t jobs_a_part = 10'000;
   // Runs what the core's threads would run, in place of them: for a simulation. Empty in production.
   Executor::Runner runner;
 };
@@ -70,23 +73,23 @@ class Coordinator {
   virtual void Shutdown() = 0;
   virtual ServerInfo server_info() const = 0;
 
-  // -- clients
-  virtual void SubmitSweep(SweepSpec spec, uint32_t pack_width, Done<SubmitResult> done) = 0;
+  // -- clients. A query ends with CANCELLED when its caller has gone; a change that has begun goes on.
+  virtual void SubmitSweep(Caller caller, SweepSpec spec, uint32_t pack_width, Done<SubmitResult> done) = 0;
   // Checks that the name is free (ALREADY_EXISTS otherwise); stores nothing.
-  virtual void PlanSweep(SweepSpec spec, uint32_t pack_width, Done<Plan> done) = 0;
-  virtual void GetSweep(std::string name, Done<SweepDetails> done) = 0;
-  virtual void ListSweeps(Done<std::vector<SweepSummary>> done) = 0;
-  virtual void ListJobs(JobFilter filter, JobId after, uint32_t limit, bool with_latest, Done<JobPage> done) = 0;
-  virtual void GetJob(JobId id, Done<JobDetails> done) = 0;
-  virtual void ExplainJob(JobId id, Done<Explanation> done) = 0;
-  virtual void GetMetrics(MetricsQuery query, MetricsCursor after, uint32_t limit, Done<MetricsPage> done) = 0;
+  virtual void PlanSweep(Caller caller, SweepSpec spec, uint32_t pack_width, Done<Plan> done) = 0;
+  virtual void GetSweep(Caller caller, std::string name, Done<SweepDetails> done) = 0;
+  virtual void ListSweeps(Caller caller, Done<std::vector<SweepSummary>> done) = 0;
+  virtual void ListJobs(Caller caller, JobFilter filter, JobId after, uint32_t limit, bool with_latest, Done<JobPage> done) = 0;
+  virtual void GetJob(Caller caller, JobId id, Done<JobDetails> done) = 0;
+  virtual void ExplainJob(Caller caller, JobId id, Done<Explanation> done) = 0;
+  virtual void GetMetrics(Caller caller, MetricsQuery query, MetricsCursor after, uint32_t limit, Done<MetricsPage> done) = 0;
   // Text after position `after` (0: the start). Epoch 0: the newest attempt that has a log.
-  virtual void GetLog(JobId id, Epoch epoch, uint64_t after, Done<LogPage> done) = 0;
-  virtual void CancelJobs(JobFilter filter, Done<uint64_t> done) = 0;
-  virtual void RetryJobs(JobFilter filter, Done<uint64_t> done) = 0;
-  virtual void SetPaused(std::string name, bool paused, Done<SweepSummary> done) = 0;
-  virtual void ListWorkers(Done<std::vector<Worker>> done) = 0;
-  virtual void DrainWorker(std::string name_or_id, bool preempt, bool undo, Done<Worker> done) = 0;
+  virtual void GetLog(Caller caller, JobId id, Epoch epoch, uint64_t after, Done<LogPage> done) = 0;
+  virtual void CancelJobs(Caller caller, JobFilter filter, Done<uint64_t> done) = 0;
+  virtual void RetryJobs(Caller caller, JobFilter filter, Done<uint64_t> done) = 0;
+  virtual void SetPaused(Caller caller, std::string name, bool paused, Done<SweepSummary> done) = 0;
+  virtual void ListWorkers(Caller caller, Done<std::vector<Worker>> done) = 0;
+  virtual void DrainWorker(Caller caller, std::string name_or_id, bool preempt, bool undo, Done<Worker> done) = 0;
 
   // Calls back with the summary as of now, then with every later change; summaries at most once a second. NOT_FOUND for an unknown sweep.
   virtual absl::StatusOr<std::unique_ptr<Subscription>> WatchSweep(std::string name,

@@ -23,7 +23,8 @@ Engine::Engine(Store* store, Clock* clock, CoordinatorOptions options)
       clock_(*clock),
       memory_(std::move(options)),
       remover_(memory_.options.checkpoint_root, memory_.options.runner),
-      readers_(std::max(1, memory_.options.reader_threads), memory_.options.runner),
+      readers_(std::max(1, memory_.options.reader_threads), memory_.options.max_queued_reads,
+               memory_.options.runner),
       hub_(std::make_shared<Hub>(store, clock, &memory_)) {}
 
 Engine::~Engine() { Shutdown(); }
@@ -73,21 +74,25 @@ void Engine::WriteStatus(std::function<absl::Status(Transaction&)> body,
   Submit(std::move(command));
 }
 
-void Engine::QueueRead(std::function<absl::Status(ReadTransaction&)> body,
+void Engine::QueueRead(const Caller& caller,
+                       std::function<absl::StatusOr<bool>(ReadTransaction&)> slice,
                        std::function<void(const absl::Status&)> done) {
-  absl::Status refused;
-  if (queued_reads_.fetch_add(1) >= memory_.options.max_queued_reads) {
-    refused = absl::ResourceExhaustedError("too many queries are waiting: try again later");
-  } else if (!readers_.Add([this, body = std::move(body), done] {
-               const absl::Status status = store_.Read(body);
-               done(status);
-               queued_reads_.fetch_sub(1);
-             })) {
-    refused = absl::UnavailableError("the coordinator is shutting down");
-  }
-  if (refused.ok()) return;
-  queued_reads_.fetch_sub(1);
-  done(refused);
+  auto run = [this, gone = caller.gone, slice = std::move(slice), done] {
+    bool ended = false;
+    absl::Status status = absl::CancelledError("the call was cancelled");
+    if (!gone || !gone()) {
+      status = store_.Read([&](ReadTransaction& read) -> absl::Status {
+        if (gone) read.StopWhen(gone);
+        COPPICE_ASSIGN_OR_RETURN(ended, slice(read));
+        return absl::OkStatus();
+      });
+    }
+    ended = ended || !status.ok();
+    if (ended) done(status);
+    return ended;
+  };
+  const absl::Status taken = readers_.Add(caller.peer, std::move(run));
+  if (!taken.ok()) done(taken);
 }
 
 std::vector<Command> Engine::PlanDue(bool behind) {

@@ -1,7 +1,6 @@
 #ifndef COPPICE_COORDINATOR_CORE_ENGINE_H_
 #define COPPICE_COORDINATOR_CORE_ENGINE_H_
 
-#include <atomic>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -15,9 +14,11 @@
 #include "common/base/clock.h"
 #include "common/base/executor.h"
 #include "common/base/status_macros.h"
+#include "coordinator/core/caller.h"
 #include "coordinator/core/file_remover.h"
 #include "coordinator/core/hub.h"
 #include "coordinator/core/memory.h"
+#include "coordinator/core/read_queue.h"
 #include "coordinator/core/writer.h"
 
 namespace coppice::core {
@@ -46,9 +47,20 @@ class Engine {
   void WriteStatus(std::function<absl::Status(Transaction&)> body, Coordinator::DoneStatus done,
                    size_t bytes = 0);
   void Submit(Command command);
-  // Runs `body` on a reader thread, on one snapshot.
+  // The same for a part of a change to many jobs: of those the writer takes one a turn, whosever it
+  // is. `goes_on`: the call was taken with an earlier part and is not refused.
   template <typename T>
-  void Read(std::function<absl::StatusOr<T>(ReadTransaction&)> body, Done<T> done);
+  void WritePart(std::function<absl::StatusOr<T>(Transaction&)> body, Done<T> done, size_t bytes,
+                 bool goes_on);
+  // Runs `body` on a reader thread, on one snapshot. CANCELLED when the caller has gone.
+  template <typename T>
+  void Read(const Caller& caller, std::function<absl::StatusOr<T>(ReadTransaction&)> body,
+            Done<T> done);
+  // For what may take long: runs `slice` until it returns true, each time on a new snapshot, with
+  // the queries of others in between. The answer grows in its second argument.
+  template <typename T>
+  void ReadInSlices(const Caller& caller,
+                    std::function<absl::StatusOr<bool>(ReadTransaction&, T&)> slice, Done<T> done);
   // Tells waiting requests that there is no work. Writer thread.
   void AnswerWaiters(std::vector<Waiter> waiters);
 
@@ -59,8 +71,11 @@ class Engine {
   int64_t started_ms() const { return started_ms_; }
 
  private:
-  void QueueRead(std::function<absl::Status(ReadTransaction&)> body,
+  void QueueRead(const Caller& caller, std::function<absl::StatusOr<bool>(ReadTransaction&)> slice,
                  std::function<void(const absl::Status&)> done);
+  template <typename T>
+  static Command CommandOf(std::function<absl::StatusOr<T>(Transaction&)> body, Done<T> done,
+                           size_t bytes);
   std::vector<Command> PlanDue(bool behind);
   void SayIfBehind(absl::Duration now);
   // For how long a lease may be overdue before it ends.
@@ -73,8 +88,7 @@ class Engine {
   Clock& clock_;
   Memory memory_;
   FileRemover remover_;
-  Executor readers_;
-  std::atomic<size_t> queued_reads_{0};
+  ReadQueue readers_;
   const std::shared_ptr<Hub> hub_;
   std::shared_ptr<Writer> writer_;  // shared: a timer that fires late finds it gone
   int64_t started_ms_ = 0;
@@ -87,8 +101,8 @@ class Engine {
 };
 
 template <typename T>
-void Engine::Write(std::function<absl::StatusOr<T>(Transaction&)> body, Done<T> done,
-                   size_t bytes) {
+Command Engine::CommandOf(std::function<absl::StatusOr<T>(Transaction&)> body, Done<T> done,
+                          size_t bytes) {
   auto result = std::make_shared<std::optional<T>>();
   Command command;
   command.bytes = bytes;
@@ -100,21 +114,48 @@ void Engine::Write(std::function<absl::StatusOr<T>(Transaction&)> body, Done<T> 
     if (!status.ok()) return done(status);
     done(**std::move(result));
   };
+  return command;
+}
+
+template <typename T>
+void Engine::Write(std::function<absl::StatusOr<T>(Transaction&)> body, Done<T> done,
+                   size_t bytes) {
+  Submit(CommandOf<T>(std::move(body), std::move(done), bytes));
+}
+
+template <typename T>
+void Engine::WritePart(std::function<absl::StatusOr<T>(Transaction&)> body, Done<T> done,
+                       size_t bytes, bool goes_on) {
+  Command command = CommandOf<T>(std::move(body), std::move(done), bytes);
+  command.bulk = true;
+  command.goes_on = goes_on;
   Submit(std::move(command));
 }
 
 template <typename T>
-void Engine::Read(std::function<absl::StatusOr<T>(ReadTransaction&)> body, Done<T> done) {
-  auto result = std::make_shared<std::optional<T>>();
+void Engine::ReadInSlices(const Caller& caller,
+                          std::function<absl::StatusOr<bool>(ReadTransaction&, T&)> slice,
+                          Done<T> done) {
+  auto result = std::make_shared<T>();
   QueueRead(
-      [body = std::move(body), result](ReadTransaction& read) -> absl::Status {
-        COPPICE_ASSIGN_OR_RETURN(*result, body(read));
-        return absl::OkStatus();
-      },
+      caller,
+      [slice = std::move(slice), result](ReadTransaction& read) { return slice(read, *result); },
       [done = std::move(done), result](const absl::Status& status) {
         if (!status.ok()) return done(status);
-        done(**std::move(result));
+        done(std::move(*result));
       });
+}
+
+template <typename T>
+void Engine::Read(const Caller& caller, std::function<absl::StatusOr<T>(ReadTransaction&)> body,
+                  Done<T> done) {
+  ReadInSlices<T>(
+      caller,
+      [body = std::move(body)](ReadTransaction& read, T& result) -> absl::StatusOr<bool> {
+        COPPICE_ASSIGN_OR_RETURN(result, body(read));
+        return true;
+      },
+      std::move(done));
 }
 
 }  // namespace coppice::core

@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <memory>
-#include <set>
+#include <utility>
+#include <vector>
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
@@ -50,46 +51,135 @@ bool HasAny(const JobCounts& counts, StateSet states) {
          (counts.cancelled > 0 && states.Has(JobState::kCancelled));
 }
 
-absl::Status VisitIds(ReadTransaction& read, const Catalog& catalog, const Criteria& criteria,
-                      JobId after, Visit visit) {
-  const std::set<JobId> ids(criteria.filter.job_ids.begin(), criteria.filter.job_ids.end());
-  for (auto it = ids.upper_bound(after); it != ids.end(); ++it) {
-    COPPICE_ASSIGN_OR_RETURN(const JobRow job, read.GetJob(*it));
-    const auto group = catalog.Group(job.group_id);
-    if (group == nullptr || !criteria.FitsGroup(*group) || !criteria.FitsJob(job)) continue;
-    if (!visit(job, *group)) break;
+// One walk over the jobs of a filter.
+class Walk {
+ public:
+  Walk(ReadTransaction& read, const Catalog& catalog, const Criteria& criteria, JobId after,
+       uint64_t most, Visit visit)
+      : read_(read),
+        catalog_(catalog),
+        criteria_(criteria),
+        seeds_(criteria.filter.seeds),
+        after_(after),
+        left_(std::max<uint64_t>(1, most)),
+        visit_(visit) {
+    std::sort(seeds_.begin(), seeds_.end());
   }
-  return absl::OkStatus();
-}
+
+  absl::StatusOr<JobId> OverIds() {
+    std::vector<JobId> ids = criteria_.filter.job_ids;
+    std::sort(ids.begin(), ids.end());
+    ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+    for (auto it = std::upper_bound(ids.begin(), ids.end(), after_); it != ids.end(); ++it) {
+      if (left_ == 0) return *it - 1;
+      COPPICE_ASSIGN_OR_RETURN(const JobRow job, Look(*it));
+      const auto group = catalog_.Group(job.group_id);
+      if (group == nullptr || !criteria_.FitsGroup(*group)) continue;
+      if (!Visited(job, *group)) break;
+    }
+    return 0;
+  }
+
+  absl::StatusOr<JobId> OverGroups(const std::vector<GroupRow>& rows) {
+    for (const GroupRow& row : rows) {
+      const auto group = catalog_.Group(row.id);
+      const JobId last = row.first_job + row.jobs - 1;
+      if (group == nullptr || last <= after_ || !criteria_.FitsGroup(*group)) continue;
+      if (!HasAny(row.counts, criteria_.states)) continue;
+      const JobId from = std::max(row.first_job, after_ + 1);
+      if (left_ == 0) return from - 1;
+      // A search looks at some twenty jobs of a million where the seeds have gaps.
+      const bool search = !seeds_.empty() && row.seeds_ascend &&
+                          seeds_.size() < std::max<uint64_t>(2, row.jobs / 8);
+      COPPICE_ASSIGN_OR_RETURN(const JobId next_after,
+                               search ? Search(*group, from, last) : Scan(*group, from, last));
+      if (ended_) return 0;
+      if (next_after != 0) return next_after;
+    }
+    return 0;
+  }
+
+ private:
+  // 0: the group is done.
+  absl::StatusOr<JobId> Scan(const GroupInfo& group, JobId from, JobId last) {
+    const JobId until = std::min(last, from + left_ - 1);
+    COPPICE_RETURN_IF_ERROR(read_.ScanJobs(from, until, criteria_.states,
+                                           [&](const JobRow& job) { return Visited(job, group); }));
+    left_ -= until - from + 1;
+    return until == last ? 0 : until;
+  }
+
+  absl::StatusOr<JobId> Search(const GroupInfo& group, JobId from, JobId last) {
+    COPPICE_ASSIGN_OR_RETURN(const JobRow first, Look(from));
+    for (auto it = std::lower_bound(seeds_.begin(), seeds_.end(), first.seed);
+         it != seeds_.end() && from <= last; ++it) {
+      if (left_ == 0 && from > first.id) return from - 1;
+      // Seeds are mostly a range; gaps before the wanted one put it further to the front.
+      const JobId at = std::max(from, std::min<JobId>(last, first.id + (*it - first.seed)));
+      COPPICE_ASSIGN_OR_RETURN(JobRow job, Look(at));
+      if (job.seed != *it) {
+        COPPICE_ASSIGN_OR_RETURN(job, Bisect(*it, from, at));
+      }
+      from = job.seed >= *it ? job.id : job.id + 1;
+      if (job.seed != *it) continue;
+      ++from;
+      if (!Visited(job, group)) return 0;
+    }
+    return 0;
+  }
+
+  // The first job from `low` on whose seed is not below `seed`, or the one at `high`.
+  absl::StatusOr<JobRow> Bisect(uint32_t seed, JobId low, JobId high) {
+    while (low < high) {
+      const JobId middle = low + (high - low) / 2;
+      COPPICE_ASSIGN_OR_RETURN(const JobRow job, Look(middle));
+      if (job.seed < seed) {
+        low = middle + 1;
+      } else {
+        high = middle;
+      }
+    }
+    return Look(low);
+  }
+
+  absl::StatusOr<JobRow> Look(JobId id) {
+    if (left_ > 0) --left_;
+    return read_.GetJob(id);
+  }
+
+  bool Visited(const JobRow& job, const GroupInfo& group) {
+    if (criteria_.FitsJob(job) && !visit_(job, group)) ended_ = true;
+    return !ended_;
+  }
+
+  ReadTransaction& read_;
+  const Catalog& catalog_;
+  const Criteria& criteria_;
+  std::vector<uint32_t> seeds_;  // ascending
+  const JobId after_;
+  uint64_t left_;  // jobs that may still be looked at
+  const Visit visit_;
+  bool ended_ = false;
+};
 
 }  // namespace
 
-absl::Status ForEachJob(ReadTransaction& read, const Catalog& catalog, const JobFilter& filter,
-                        StateSet also, JobId after, Visit visit) {
-  Criteria criteria{filter, Both(filter.states, also), {filter.seeds.begin(), filter.seeds.end()}};
+absl::StatusOr<JobId> WalkJobs(ReadTransaction& read, const Catalog& catalog,
+                               const JobFilter& filter, StateSet also, JobId after, uint64_t most,
+                               Visit visit) {
+  const Criteria criteria{
+      filter, Both(filter.states, also), {filter.seeds.begin(), filter.seeds.end()}};
   std::shared_ptr<const SweepInfo> sweep;
   if (!filter.sweep.empty()) {
     sweep = catalog.FindSweep(filter.sweep);
     if (sweep == nullptr)
       return absl::NotFoundError(absl::StrCat("no sweep named '", filter.sweep, "'"));
   }
-  if (!filter.job_ids.empty()) return VisitIds(read, catalog, criteria, after, visit);
+  Walk walk(read, catalog, criteria, after, most, visit);
+  if (!filter.job_ids.empty()) return walk.OverIds();
   if (sweep == nullptr) return absl::InvalidArgumentError("name a sweep or job ids");
   COPPICE_ASSIGN_OR_RETURN(const std::vector<GroupRow> rows, read.ListGroups(sweep->id));
-  bool go_on = true;
-  for (const GroupRow& row : rows) {
-    const auto group = catalog.Group(row.id);
-    const JobId last = row.first_job + row.jobs - 1;
-    if (group == nullptr || last <= after || !criteria.FitsGroup(*group)) continue;
-    if (!HasAny(row.counts, criteria.states)) continue;
-    COPPICE_RETURN_IF_ERROR(read.ScanJobs(std::max(row.first_job, after + 1), last, criteria.states,
-                                          [&](const JobRow& job) {
-                                            if (criteria.FitsJob(job)) go_on = visit(job, *group);
-                                            return go_on;
-                                          }));
-    if (!go_on) break;
-  }
-  return absl::OkStatus();
+  return walk.OverGroups(rows);
 }
 
 }  // namespace coppice::core

@@ -3,6 +3,7 @@
 
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "coordinator/core/admission.h"
 #include "coordinator/core/catalog.h"
@@ -31,6 +32,8 @@ struct Memory {
   WorkerHealth health;
   Waiters waiters;
   Admission admission;
+  // Submissions that the last process did not bring to their end; fixed from recovery on.
+  std::vector<SweepRow> cut_short;
   uint64_t grants = 0;  // ever made, for the scheduler's turns
   absl::Duration forget_at = absl::ZeroDuration();  // when workers long gone are looked for again
   // Why the store takes no changes at present; empty while it does. The writer's own.

@@ -16,9 +16,10 @@ namespace {
 
 constexpr uint32_t kMaxEvents = 1000;
 constexpr uint64_t kLogPageBytes = 256 << 10;
-// A page of metrics ends after so many jobs even when they have no rows, so that no reader is held
-// for long.
-constexpr uint32_t kMaxJobsPerMetricsPage = 20'000;
+// So much is looked at in one go, then it is the next caller's turn.
+constexpr uint64_t kJobsASlice = 50'000;
+constexpr size_t kLatestASlice = 200;
+constexpr uint64_t kReportsAPage = 20'000;
 
 uint32_t Limit(uint32_t limit, uint32_t otherwise) {
   return limit == 0 ? otherwise : std::min(limit, kMaxPage);
@@ -58,26 +59,32 @@ absl::StatusOr<std::vector<SweepSummary>> QuerySweeps(ReadTransaction& read, con
   return summaries;
 }
 
-absl::StatusOr<JobPage> QueryJobs(ReadTransaction& read, const Memory& memory,
-                                  const JobFilter& filter, JobId after, uint32_t limit,
-                                  bool with_latest) {
-  JobPage page;
-  const size_t size = Limit(limit, 1000);
-  COPPICE_RETURN_IF_ERROR(ForEachJob(read, memory.catalog, filter, StateSet::All(), after,
-                                     [&](const JobRow& row, const GroupInfo&) {
-                                       if (page.jobs.size() == size) {
-                                         page.next_after = page.jobs.back().id;
-                                         return false;
-                                       }
-                                       page.jobs.push_back(
-                                           MakeJob(row, memory.catalog, memory.leases));
-                                       return true;
-                                     }));
-  if (!with_latest) return page;
-  for (Job& job : page.jobs) {
+JobLister::JobLister(JobFilter filter, JobId after, uint32_t limit, bool with_latest)
+    : filter_(std::move(filter)),
+      limit_(Limit(limit, 1000)),
+      with_latest_(with_latest),
+      after_(after) {}
+
+absl::StatusOr<bool> JobLister::Next(ReadTransaction& read, const Memory& memory, JobPage& page) {
+  if (!listed_) {
+    COPPICE_ASSIGN_OR_RETURN(
+        after_, WalkJobs(read, memory.catalog, filter_, StateSet::All(), after_, kJobsASlice,
+                         [&](const JobRow& row, const GroupInfo&) {
+                           if (page.jobs.size() == limit_) {
+                             page.next_after = page.jobs.back().id;
+                             return false;
+                           }
+                           page.jobs.push_back(MakeJob(row, memory.catalog, memory.leases));
+                           return true;
+                         }));
+    listed_ = after_ == 0;
+    return listed_ && (!with_latest_ || page.jobs.empty());
+  }
+  for (size_t i = 0; i < kLatestASlice && completed_ < page.jobs.size(); ++i, ++completed_) {
+    Job& job = page.jobs[completed_];
     COPPICE_ASSIGN_OR_RETURN(job.latest, read.LatestMetrics(job.id));
   }
-  return page;
+  return completed_ == page.jobs.size();
 }
 
 absl::StatusOr<JobDetails> QueryJob(ReadTransaction& read, const Memory& memory, JobId id) {
@@ -107,11 +114,9 @@ class MetricsPager {
 
   // False: the page is full, or something failed.
   bool Visit(const JobRow& job, const GroupInfo& group) {
-    if (jobs_++ == kMaxJobsPerMetricsPage) {
-      return Stop({job.id - 1, std::numeric_limits<uint32_t>::max(),
-                   std::numeric_limits<Epoch>::max(), true});
-    }
     if (job.best_step == 0) return true;  // it never reported a row
+    if (reports_ >= kReportsAPage) return Stop(Before(job.id));
+    reports_ += 1 + job.best_step / std::max(1u, group.spec.report_every);
     MetricsScan scan;
     scan.job_id = job.id;
     scan.from_step = query_.from_step;
@@ -126,13 +131,19 @@ class MetricsPager {
     return status_.ok() && !stopped_;
   }
 
-  absl::StatusOr<MetricsPage> Finish() {
+  // `next_after`: the walk has looked at its share of jobs; 0: it is at its end.
+  absl::StatusOr<MetricsPage> Finish(JobId next_after) {
     if (!status_.ok()) return status_;
+    if (next_after != 0) Stop(Before(next_after + 1));
     page_.end = !stopped_;
     return std::move(page_);
   }
 
  private:
+  static MetricsCursor Before(JobId id) {
+    return {id - 1, std::numeric_limits<uint32_t>::max(), std::numeric_limits<Epoch>::max(), true};
+  }
+
   bool Add(const JobRow& job, const GroupInfo& group, const StoredRow& row) {
     if (page_.rows.size() >= limit_) {
       const JobMetrics& last = page_.rows.back();
@@ -156,7 +167,7 @@ class MetricsPager {
   const MetricsQuery& query_;
   const MetricsCursor& after_;
   const size_t limit_;
-  uint32_t jobs_ = 0;
+  uint64_t reports_ = 0;  // of the jobs that were looked at, about
   bool stopped_ = false;
   absl::Status status_;
   MetricsPage page_;
@@ -169,10 +180,11 @@ absl::StatusOr<MetricsPage> QueryMetrics(ReadTransaction& read, const Memory& me
                                          uint32_t limit) {
   MetricsPager pager(read, query, after, Limit(limit, 1000));
   const JobId behind = after.begun && after.job_id > 0 ? after.job_id - 1 : 0;
-  COPPICE_RETURN_IF_ERROR(ForEachJob(
-      read, memory.catalog, query.filter, StateSet::All(), behind,
-      [&](const JobRow& job, const GroupInfo& group) { return pager.Visit(job, group); }));
-  return pager.Finish();
+  COPPICE_ASSIGN_OR_RETURN(
+      const JobId next_after,
+      WalkJobs(read, memory.catalog, query.filter, StateSet::All(), behind, kJobsASlice,
+               [&](const JobRow& job, const GroupInfo& group) { return pager.Visit(job, group); }));
+  return pager.Finish(next_after);
 }
 
 absl::StatusOr<LogPage> QueryLog(ReadTransaction& read, JobId id, Epoch epoch, uint64_t after) {

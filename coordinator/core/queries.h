@@ -18,10 +18,23 @@ absl::StatusOr<Plan> QueryPlan(ReadTransaction& read, const SweepSpec& spec, uin
 absl::StatusOr<SweepDetails> QuerySweep(ReadTransaction& read, const Memory& memory,
                                         const std::string& name);
 absl::StatusOr<std::vector<SweepSummary>> QuerySweeps(ReadTransaction& read, const Memory& memory);
-absl::StatusOr<JobPage> QueryJobs(ReadTransaction& read, const Memory& memory,
-                                  const JobFilter& filter, JobId after, uint32_t limit,
-                                  bool with_latest);
+// Lists jobs slice by slice, each some hundredths of a second long, however many jobs do not fit.
+class JobLister {
+ public:
+  JobLister(JobFilter filter, JobId after, uint32_t limit, bool with_latest);
+  // True: `page` is complete.
+  absl::StatusOr<bool> Next(ReadTransaction& read, const Memory& memory, JobPage& page);
+
+ private:
+  const JobFilter filter_;
+  const size_t limit_;
+  const bool with_latest_;
+  JobId after_;
+  bool listed_ = false;
+  size_t completed_ = 0;  // jobs whose latest metrics are there
+};
 absl::StatusOr<JobDetails> QueryJob(ReadTransaction& read, const Memory& memory, JobId id);
+// A page ends early, with few rows or none, where it took much looking to find them.
 absl::StatusOr<MetricsPage> QueryMetrics(ReadTransaction& read, const Memory& memory,
                                          const MetricsQuery& query, const MetricsCursor& after,
                                          uint32_t limit);

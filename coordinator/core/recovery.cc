@@ -72,6 +72,7 @@ absl::Status Recover(Store& store, Clock& clock, Memory& memory, std::vector<Che
     COPPICE_ASSIGN_OR_RETURN(const auto sweeps, read.ListSweeps());
     for (const SweepRow& sweep : sweeps)
       COPPICE_RETURN_IF_ERROR(RecoverSweep(read, memory, sweep, clocks));
+    COPPICE_ASSIGN_OR_RETURN(memory.cut_short, read.ListIncompleteSweeps());
     COPPICE_ASSIGN_OR_RETURN(const auto workers, read.ListWorkers());
     for (const WorkerRow& row : workers) {
       WorkerEntry entry;

@@ -17,6 +17,20 @@ std::vector<JobId> FreeJobs(const absl::btree_set<JobId>& jobs, size_t width,
   return free;
 }
 
+// How many jobs of the set come before `job`; of a large set with gaps, about.
+uint64_t CountBefore(const absl::btree_set<JobId>& jobs, JobId job) {
+  constexpr uint64_t kCounted = 10'000;
+  if (jobs.empty() || job <= *jobs.begin()) return 0;
+  const JobId first = *jobs.begin();
+  const JobId last = *jobs.rbegin();
+  if (job > last) return jobs.size();
+  if (jobs.size() <= kCounted) {
+    return static_cast<uint64_t>(std::distance(jobs.begin(), jobs.lower_bound(job)));
+  }
+  const double share = static_cast<double>(job - first) / static_cast<double>(last - first + 1);
+  return static_cast<uint64_t>(share * static_cast<double>(jobs.size()) + 0.5);
+}
+
 }  // namespace
 
 Scheduler::Key Scheduler::KeyOf(const Group& group, uint32_t resume_step) {
@@ -73,6 +87,14 @@ void Scheduler::Remove(GroupId group, JobId job, uint32_t resume_step) {
   if (!moves) return;
   entry.by_step.erase(step);
   Index(entry);
+}
+
+void Scheduler::RemoveGroup(GroupId group) {
+  const auto it = groups_.find(group);
+  if (it == groups_.end()) return;
+  Unindex(it->second);
+  ready_ -= it->second.jobs;
+  groups_.erase(it);
 }
 
 void Scheduler::SetPaused(SweepId sweep, bool paused) {
@@ -183,9 +205,7 @@ Scheduler::Ahead Scheduler::CountAhead(GroupId group, JobId job, uint32_t resume
   }
   for (const auto& [step, jobs] : own.by_step) {
     if (step > resume_step) ahead.by_work += jobs.size();
-    if (step == resume_step) {
-      ahead.by_work += static_cast<uint64_t>(std::distance(jobs.begin(), jobs.lower_bound(job)));
-    }
+    if (step == resume_step) ahead.by_work += CountBefore(jobs, job);
   }
   return ahead;
 }

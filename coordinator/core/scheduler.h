@@ -57,6 +57,8 @@ class Scheduler {
   void AddGroup(const Group& group);
   // The group is known. `eligible_at` (monotonic): not picked before; zero: at once.
   void Add(GroupId group, JobId job, uint32_t resume_step, absl::Duration eligible_at);
+  // With all its jobs; no effect when it is not there. None of them may wait to become eligible.
+  void RemoveGroup(GroupId group);
   // With the resume step it was added with; no effect when it is not there.
   void Remove(GroupId group, JobId job, uint32_t resume_step);
   void SetPaused(SweepId sweep, bool paused);

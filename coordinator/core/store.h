@@ -3,6 +3,7 @@
 #define COPPICE_COORDINATOR_CORE_STORE_H_
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "coordinator/core/types.h"
 
 namespace coppice::core {
@@ -27,6 +29,9 @@ struct SweepRow {
   int64_t finished_ms = 0;
   uint64_t unfinished = 0;  // jobs PENDING or RUNNING; the store keeps it as it updates jobs
   uint64_t steps_total = 0;
+  // Jobs that its submission has still to insert. Until they are there the sweep is not submitted:
+  // only ListIncompleteSweeps and GetSweep know of it.
+  uint64_t jobs_missing = 0;
 };
 
 // A group's jobs have the ids first_job, first_job + 1, ... in the order of the seeds.
@@ -36,6 +41,7 @@ struct GroupRow {
   GroupSpec spec;
   JobId first_job = 0;
   uint64_t jobs = 0;
+  bool seeds_ascend = true;  // seeds rise with the ids: one can be searched for
   // Kept by the store as it updates jobs.
   JobCounts counts;
   uint64_t steps_done = 0;  // over all jobs
@@ -141,7 +147,12 @@ class ReadTransaction {
  public:
   virtual ~ReadTransaction() = default;
 
-  virtual absl::StatusOr<std::vector<SweepRow>> ListSweeps() = 0;  // by id
+  // From now on a read of this transaction fails with CANCELLED soon after `stop` has become true,
+  // also in the middle of a long scan. It is called often, on the reading thread.
+  virtual void StopWhen(std::function<bool()> stop) = 0;
+
+  virtual absl::StatusOr<std::vector<SweepRow>> ListSweeps() = 0;            // by id
+  virtual absl::StatusOr<std::vector<SweepRow>> ListIncompleteSweeps() = 0;  // by id
   virtual absl::StatusOr<SweepRow> GetSweep(SweepId id) = 0;
   virtual absl::StatusOr<std::optional<SweepRow>> FindSweep(absl::string_view name) = 0;
   virtual absl::StatusOr<std::string> GetSpecBlob(SweepId id) = 0;
@@ -201,10 +212,15 @@ class WriteTransaction {
   virtual absl::StatusOr<SweepId> InsertSweep(const SweepRow& sweep,
                                               absl::string_view spec_blob) = 0;
   virtual absl::StatusOr<GroupId> InsertGroup(const GroupRow& group) = 0;
-  // One PENDING job for each seed, with consecutive ids; sets the group's first_job, jobs and
-  // counts. Returns first_job.
-  virtual absl::StatusOr<JobId> InsertJobs(SweepId sweep_id, GroupId group_id,
-                                           const std::vector<uint32_t>& seeds) = 0;
+  // Reserves `count` consecutive ids for the jobs of a new group, all PENDING: sets its first_job,
+  // jobs and counts, and the sweep's unfinished and jobs_missing. Returns first_job.
+  virtual absl::StatusOr<JobId> ReserveJobs(SweepId sweep_id, GroupId group_id, uint64_t count) = 0;
+  // One PENDING job for each seed, from id `first` on, all of them reserved for the group.
+  virtual absl::Status InsertJobs(SweepId sweep_id, GroupId group_id, JobId first,
+                                  absl::Span<const uint32_t> seeds) = 0;
+  // Takes an incomplete sweep back: at most `limit` of its jobs; once there are none, the rest of it.
+  // Returns how many jobs were deleted; less than `limit`: all is gone.
+  virtual absl::StatusOr<uint64_t> DeleteIncompleteSweep(SweepId id, uint64_t limit) = 0;
   virtual absl::Status SetSweepPaused(SweepId id, bool paused) = 0;
   virtual absl::Status SetSweepFinished(SweepId id, int64_t finished_ms) = 0;
   // Replaces `before` (as read in this transaction) and keeps the group's and the sweep's counters.

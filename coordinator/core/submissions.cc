@@ -53,10 +53,13 @@ void Submissions::NextTurn(const std::string& name) {
 }
 
 void Submissions::Begin(const std::shared_ptr<Run>& run) {
-  engine_.WritePart<SubmitStep>(
-      [run](Transaction& tx) { return BeginSubmit(tx, run->submission); },
-      [this, run](absl::StatusOr<SubmitStep> step) { OnStep(run, std::move(step)); }, run->bytes,
-      /*goes_on=*/false);
+  const auto begin = [run](Transaction& tx) { return BeginSubmit(tx, run->submission); };
+  const auto then = [this, run](absl::StatusOr<SubmitStep> step) { OnStep(run, std::move(step)); };
+  if (run->submission.small()) {
+    engine_.Write<SubmitStep>(begin, then, run->bytes);
+  } else {
+    engine_.WritePart<SubmitStep>(begin, then, run->bytes, /*goes_on=*/false);
+  }
 }
 
 void Submissions::Continue(const std::shared_ptr<Run>& run) {
@@ -106,18 +109,12 @@ void Submissions::TakeBack(SweepId id, std::function<void(absl::Status)> then) {
 }
 
 void Submissions::TakeBackLeftovers() {
-  engine_.Write<std::vector<SweepRow>>(
-      [](Transaction& tx) { return tx.read().ListIncompleteSweeps(); },
-      [this](const absl::StatusOr<std::vector<SweepRow>>& sweeps) {
-        if (!sweeps.ok()) return;  // the next start tries again
-        for (const SweepRow& sweep : *sweeps) {
-          TakeTurn(sweep.name, [this, sweep] {
-            spdlog::info("the submission of the sweep {} was cut short: taking it back",
-                         sweep.name);
-            TakeBack(sweep.id, [this, name = sweep.name](const absl::Status&) { NextTurn(name); });
-          });
-        }
-      });
+  for (const SweepRow& sweep : engine_.memory().cut_short) {
+    TakeTurn(sweep.name, [this, &sweep] {
+      spdlog::info("the submission of the sweep {} was cut short: taking it back", sweep.name);
+      TakeBack(sweep.id, [this, &sweep](const absl::Status&) { NextTurn(sweep.name); });
+    });
+  }
 }
 
 }  // namespace coppice::core

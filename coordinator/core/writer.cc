@@ -34,7 +34,7 @@ absl::Status Writer::Submit(Command command) {
   // One that alone is larger than the bound still gets its turn, when nothing else waits.
   const bool too_large =
       open_.commands > 0 && open_.bytes + command.bytes > limits.max_queued_bytes;
-  if (open_.commands >= limits.max_queued_commands || too_large) {
+  if (!command.goes_on && (open_.commands >= limits.max_queued_commands || too_large)) {
     return absl::ResourceExhaustedError(
         absl::StrCat("the coordinator is overloaded: ", open_.commands, " commands of ",
                      open_.bytes, " bytes wait; try again later"));
@@ -42,7 +42,7 @@ absl::Status Writer::Submit(Command command) {
   ++open_.commands;
   open_.bytes += command.bytes;
   command.counted = true;
-  queue_.push_back(std::move(command));
+  (command.bulk ? bulk_ : queue_).push_back(std::move(command));
   AskForTurn();
   return absl::OkStatus();
 }
@@ -90,12 +90,16 @@ std::deque<Command> Writer::TakeBatch() {
     batch.push_back(std::move(queue_.front()));
     queue_.pop_front();
   }
+  if (!bulk_.empty()) {
+    batch.push_back(std::move(bulk_.front()));
+    bulk_.pop_front();
+  }
   return batch;
 }
 
 bool Writer::IsDone() {
   absl::MutexLock lock(&mutex_);
-  turn_asked_ = woken_ || !queue_.empty();
+  turn_asked_ = woken_ || !queue_.empty() || !bulk_.empty();
   return !turn_asked_;
 }
 
@@ -106,7 +110,7 @@ void Writer::TakeTurns() {
                                       [](const Command& command) { return !command.ahead; });
     const size_t room = jobs_left_ = RoomForGrants(static_cast<size_t>(others));
     // What was left behind by a full batch is in this one.
-    const bool full = batch.size() == kMaxBatch;
+    const bool full = batch.size() >= kMaxBatch;
     const bool behind = std::exchange(was_full_, full) || full;
     // A failing store would fail the same work at once again; it is tried again in a later turn.
     for (auto due = hooks_.due(behind); !due.empty() && RunBatch(std::move(due));

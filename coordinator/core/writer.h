@@ -25,6 +25,11 @@ struct Command {
   // It writes nothing but may lead to a grant: it runs ahead of its batch, so that the grant shares
   // the batch's commit.
   bool ahead = false;
+  // A part of a change to many jobs. A turn takes one, so that neither many such changes nor a large
+  // one hold up what else waits.
+  bool bulk = false;
+  // It continues a call that was taken, so the bounds do not refuse it.
+  bool goes_on = false;
   bool counted = false;  // against the bounds; set by Submit
 };
 
@@ -101,6 +106,7 @@ class Writer {
 
   absl::Mutex mutex_;
   std::deque<Command> queue_ ABSL_GUARDED_BY(mutex_);
+  std::deque<Command> bulk_ ABSL_GUARDED_BY(mutex_);
   Taken open_ ABSL_GUARDED_BY(mutex_);  // submitted and not yet answered
   int turns_without_grants_ ABSL_GUARDED_BY(mutex_) = 0;
   bool woken_ ABSL_GUARDED_BY(mutex_) = false;

@@ -103,7 +103,7 @@ void UploadStream::ReadNext(absl::Status status) {
 // committed: it is mended by the upload that comes again.
 void UploadStream::ReplaceIfDamaged(const absl::Status& exists) {
   context_.core->GetJob(
-      announced_.lease.job_id,
+      {}, announced_.lease.job_id,
       [self = Self<UploadStream>(), exists](const absl::StatusOr<core::JobDetails>& details) {
         if (!details.ok()) return self->End(details.status());
         const auto is_this = [&](const core::Checkpoint& known) {
@@ -207,7 +207,7 @@ void DownloadStream::Locate() {
       wanted_.worker_id, wanted_.lease, [self = Self<DownloadStream>()](absl::Status status) {
         if (!status.ok()) return self->End(std::move(status));
         self->context_.core->GetJob(
-            self->wanted_.lease.job_id,
+            {}, self->wanted_.lease.job_id,
             [self](absl::StatusOr<core::JobDetails> details) { self->Find(details); });
       });
 }
@@ -225,7 +225,7 @@ void DownloadStream::Find(const absl::StatusOr<core::JobDetails>& details) {
 }
 
 void FetchStream::Locate() {
-  context_.core->GetJob(job_,
+  context_.core->GetJob({}, job_,
                         [self = Self<FetchStream>()](absl::StatusOr<core::JobDetails> details) {
                           self->Find(details);
                         });

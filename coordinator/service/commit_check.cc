@@ -63,7 +63,7 @@ class Check : public std::enable_shared_from_this<Check> {
 
   void FindOvertaker() {
     context_.core->GetJob(
-        commit_.lease.job_id,
+        {}, commit_.lease.job_id,
         [self = shared_from_this()](const absl::StatusOr<core::JobDetails>& details) {
           if (!details.ok()) return self->done_(details.status());
           const auto overtakes = [&](const core::Checkpoint& checkpoint) {

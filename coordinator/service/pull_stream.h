@@ -4,10 +4,12 @@
 #include <grpcpp/support/server_callback.h>
 
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "coordinator/core/caller.h"
 #include "coordinator/service/answer.h"
 #include "coordinator/service/live_streams.h"
 
@@ -53,6 +55,15 @@ class PullStream : public OwnedStream<grpc::ServerWriteReactor<Response>> {
 
  protected:
   virtual void Fetch() = 0;
+
+  // The client at `peer`, for what Fetch asks of the core: gone when the stream was stopped.
+  core::Caller CallerAt(const std::string& peer) {
+    return {peer, [self = this->template Self<PullStream>()] { return self->IsStopped(); }};
+  }
+  bool IsStopped() {
+    absl::MutexLock lock(&mutex_);
+    return stop_.has_value();
+  }
 
   void Write() {
     absl::MutexLock lock(&mutex_);

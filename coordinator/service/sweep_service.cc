@@ -7,6 +7,7 @@
 #include "common/rpc/channel.h"
 #include "common/spec/spec.h"
 #include "coordinator/service/answer.h"
+#include "coordinator/service/caller_of.h"
 #include "coordinator/service/convert.h"
 #include "coordinator/service/sweep_streams.h"
 
@@ -18,10 +19,11 @@ namespace {
 // as sent again. Owner: the callbacks it hands out.
 class Submission : public std::enable_shared_from_this<Submission> {
  public:
-  Submission(core::Coordinator* core, grpc::ServerUnaryReactor* reactor,
+  Submission(core::Coordinator* core, core::Caller caller, grpc::ServerUnaryReactor* reactor,
              const v1::SubmitSweepRequest* request, v1::SubmitSweepResponse* response,
              uint32_t pack_width)
       : core_(core),
+        caller_(std::move(caller)),
         reactor_(reactor),
         request_(request),
         response_(response),
@@ -29,7 +31,7 @@ class Submission : public std::enable_shared_from_this<Submission> {
 
   void Submit(core::SweepSpec spec) {
     core_->SubmitSweep(
-        std::move(spec), pack_width_,
+        caller_, std::move(spec), pack_width_,
         [self = shared_from_this()](const absl::StatusOr<core::SubmitResult>& result) {
           if (absl::IsAlreadyExists(result.status())) return self->Compare(result.status());
           self->Finish(result);
@@ -38,7 +40,7 @@ class Submission : public std::enable_shared_from_this<Submission> {
 
  private:
   void Compare(const absl::Status& refused) {
-    core_->GetSweep(request_->spec().name(), [self = shared_from_this(), refused](
+    core_->GetSweep(caller_, request_->spec().name(), [self = shared_from_this(), refused](
                                                  const absl::StatusOr<core::SweepDetails>& stored) {
       v1::SweepSpec spec;
       if (!stored.ok() || !spec.ParseFromString(stored->spec_blob) ||
@@ -48,7 +50,7 @@ class Submission : public std::enable_shared_from_this<Submission> {
       absl::StatusOr<core::SweepSpec> same = SweepSpecFromProto(spec);
       if (!same.ok()) return self->Finish(refused);
       self->core_->SubmitSweep(
-          *std::move(same), self->pack_width_,
+          self->caller_, *std::move(same), self->pack_width_,
           [self](const absl::StatusOr<core::SubmitResult>& result) { self->Finish(result); });
     });
   }
@@ -60,6 +62,7 @@ class Submission : public std::enable_shared_from_this<Submission> {
   }
 
   core::Coordinator* const core_;
+  const core::Caller caller_;
   grpc::ServerUnaryReactor* const reactor_;
   const v1::SubmitSweepRequest* const
       request_;  // live until the reactor finishes, as the response does
@@ -78,12 +81,12 @@ grpc::ServerUnaryReactor* SweepServiceImpl::SubmitSweep(Context* context,
   const absl::StatusOr<uint32_t> width = PlanPackWidth(request->pack_width());
   if (!width.ok()) return Refuse(reactor, width.status());
   if (request->dry_run()) {
-    core_->PlanSweep(*std::move(spec), *width,
+    core_->PlanSweep(CallerOf(context), *std::move(spec), *width,
                      Answer<core::Plan>(reactor, [response](const core::Plan& plan) {
                        return ToProto(plan, response->mutable_plan());
                      }));
   } else {
-    std::make_shared<Submission>(core_, reactor, request, response, *width)
+    std::make_shared<Submission>(core_, CallerOf(context), reactor, request, response, *width)
         ->Submit(*std::move(spec));
   }
   return reactor;
@@ -95,7 +98,7 @@ grpc::ServerUnaryReactor* SweepServiceImpl::GetSweep(Context* context,
   Unary* reactor = context->DefaultReactor();
   absl::StatusOr<std::string> name = SweepNameFromProto(request->name());
   if (!name.ok()) return Refuse(reactor, name.status());
-  core_->GetSweep(*std::move(name),
+  core_->GetSweep(CallerOf(context), *std::move(name),
                   Answer<core::SweepDetails>(reactor, [response](const core::SweepDetails& sweep) {
                     return ToProto(sweep, response);
                   }));
@@ -106,7 +109,7 @@ grpc::ServerUnaryReactor* SweepServiceImpl::ListSweeps(Context* context,
                                                        const v1::ListSweepsRequest*,
                                                        v1::ListSweepsResponse* response) {
   Unary* reactor = context->DefaultReactor();
-  core_->ListSweeps(Answer<std::vector<core::SweepSummary>>(
+  core_->ListSweeps(CallerOf(context), Answer<std::vector<core::SweepSummary>>(
       reactor, [response](const std::vector<core::SweepSummary>& sweeps) {
         for (const core::SweepSummary& sweep : sweeps) ToProto(sweep, response->add_sweeps());
       }));
@@ -119,7 +122,7 @@ grpc::ServerUnaryReactor* SweepServiceImpl::ListJobs(Context* context,
   Unary* reactor = context->DefaultReactor();
   absl::StatusOr<PageRequest> page = PageFromProto(*request);
   if (!page.ok()) return Refuse(reactor, page.status());
-  core_->ListJobs(std::move(page->filter), page->after, page->limit, request->with_latest(),
+  core_->ListJobs(CallerOf(context), std::move(page->filter), page->after, page->limit, request->with_latest(),
                   Answer<core::JobPage>(
                       reactor, [response](const core::JobPage& jobs) { ToProto(jobs, response); }));
   return reactor;
@@ -131,7 +134,7 @@ grpc::ServerUnaryReactor* SweepServiceImpl::GetJob(Context* context,
   Unary* reactor = context->DefaultReactor();
   const absl::StatusOr<core::JobId> id = JobIdFromProto(request->job_id());
   if (!id.ok()) return Refuse(reactor, id.status());
-  core_->GetJob(*id, Answer<core::JobDetails>(reactor, [response](const core::JobDetails& job) {
+  core_->GetJob(CallerOf(context), *id, Answer<core::JobDetails>(reactor, [response](const core::JobDetails& job) {
     return ToProto(job, response);
   }));
   return reactor;
@@ -143,8 +146,7 @@ grpc::ServerUnaryReactor* SweepServiceImpl::ExplainJob(Context* context,
   Unary* reactor = context->DefaultReactor();
   const absl::StatusOr<core::JobId> id = JobIdFromProto(request->job_id());
   if (!id.ok()) return Refuse(reactor, id.status());
-  core_->ExplainJob(
-      *id, Answer<core::Explanation>(reactor, [response](const core::Explanation& explanation) {
+  core_->ExplainJob(CallerOf(context), *id, Answer<core::Explanation>(reactor, [response](const core::Explanation& explanation) {
         ToProto(explanation, response);
       }));
   return reactor;
@@ -156,7 +158,7 @@ grpc::ServerUnaryReactor* SweepServiceImpl::CancelJobs(Context* context,
   Unary* reactor = context->DefaultReactor();
   absl::StatusOr<core::JobFilter> filter = FilterFromProto(request->filter());
   if (!filter.ok()) return Refuse(reactor, filter.status());
-  core_->CancelJobs(*std::move(filter), Answer<uint64_t>(reactor, [response](uint64_t count) {
+  core_->CancelJobs(CallerOf(context), *std::move(filter), Answer<uint64_t>(reactor, [response](uint64_t count) {
     response->set_cancelled(count);
   }));
   return reactor;
@@ -168,7 +170,7 @@ grpc::ServerUnaryReactor* SweepServiceImpl::RetryJobs(Context* context,
   Unary* reactor = context->DefaultReactor();
   absl::StatusOr<core::JobFilter> filter = FilterFromProto(request->filter());
   if (!filter.ok()) return Refuse(reactor, filter.status());
-  core_->RetryJobs(*std::move(filter), Answer<uint64_t>(reactor, [response](uint64_t count) {
+  core_->RetryJobs(CallerOf(context), *std::move(filter), Answer<uint64_t>(reactor, [response](uint64_t count) {
     response->set_retried(count);
   }));
   return reactor;
@@ -180,7 +182,7 @@ grpc::ServerUnaryReactor* SweepServiceImpl::PauseSweep(Context* context,
   Unary* reactor = context->DefaultReactor();
   absl::StatusOr<std::string> name = SweepNameFromProto(request->name());
   if (!name.ok()) return Refuse(reactor, name.status());
-  core_->SetPaused(*std::move(name), true,
+  core_->SetPaused(CallerOf(context), *std::move(name), true,
                    Answer<core::SweepSummary>(reactor, [response](const core::SweepSummary& sweep) {
                      ToProto(sweep, response->mutable_sweep());
                    }));
@@ -193,7 +195,7 @@ grpc::ServerUnaryReactor* SweepServiceImpl::ResumeSweep(Context* context,
   Unary* reactor = context->DefaultReactor();
   absl::StatusOr<std::string> name = SweepNameFromProto(request->name());
   if (!name.ok()) return Refuse(reactor, name.status());
-  core_->SetPaused(*std::move(name), false,
+  core_->SetPaused(CallerOf(context), *std::move(name), false,
                    Answer<core::SweepSummary>(reactor, [response](const core::SweepSummary& sweep) {
                      ToProto(sweep, response->mutable_sweep());
                    }));
@@ -204,7 +206,7 @@ grpc::ServerUnaryReactor* SweepServiceImpl::ListWorkers(Context* context,
                                                         const v1::ListWorkersRequest*,
                                                         v1::ListWorkersResponse* response) {
   Unary* reactor = context->DefaultReactor();
-  core_->ListWorkers(Answer<std::vector<core::Worker>>(
+  core_->ListWorkers(CallerOf(context), Answer<std::vector<core::Worker>>(
       reactor, [response](const std::vector<core::Worker>& workers) {
         for (const core::Worker& worker : workers) ToProto(worker, response->add_workers());
       }));
@@ -217,7 +219,7 @@ grpc::ServerUnaryReactor* SweepServiceImpl::DrainWorker(Context* context,
   Unary* reactor = context->DefaultReactor();
   absl::StatusOr<std::string> worker = WorkerNameFromProto(request->worker());
   if (!worker.ok()) return Refuse(reactor, worker.status());
-  core_->DrainWorker(*std::move(worker), request->preempt(), request->undo(),
+  core_->DrainWorker(CallerOf(context), *std::move(worker), request->preempt(), request->undo(),
                      Answer<core::Worker>(reactor, [response](const core::Worker& drained) {
                        ToProto(drained, response->mutable_worker());
                      }));
@@ -246,17 +248,17 @@ grpc::ServerWriteReactor<v1::WatchSweepResponse>* SweepServiceImpl::WatchSweep(
 }
 
 grpc::ServerWriteReactor<v1::GetMetricsResponse>* SweepServiceImpl::GetMetrics(
-    Context*, const v1::GetMetricsRequest* request) {
+    Context* context, const v1::GetMetricsRequest* request) {
   absl::StatusOr<core::MetricsQuery> query = MetricsQueryFromProto(*request);
   if (!query.ok()) return RefuseStream<v1::GetMetricsResponse>(query.status());
-  return Launch<MetricsQueryStream>(live_, core_, *std::move(query));
+  return Launch<MetricsQueryStream>(live_, core_, context->peer(), *std::move(query));
 }
 
 grpc::ServerWriteReactor<v1::GetLogsResponse>* SweepServiceImpl::GetLogs(
-    Context*, const v1::GetLogsRequest* request) {
+    Context* context, const v1::GetLogsRequest* request) {
   const absl::StatusOr<core::JobId> id = JobIdFromProto(request->job_id());
   if (!id.ok()) return RefuseStream<v1::GetLogsResponse>(id.status());
-  return Launch<LogStream>(live_, core_, *request);
+  return Launch<LogStream>(live_, core_, context->peer(), *request);
 }
 
 grpc::ServerWriteReactor<v1::FetchCheckpointResponse>* SweepServiceImpl::FetchCheckpoint(

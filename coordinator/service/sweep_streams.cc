@@ -46,7 +46,7 @@ void MetricsQueryStream::Fetch() {
     return Write();
   }
   if (page_.end) return End(absl::OkStatus());
-  core_->GetMetrics(query_, page_.next, kMetricsPageRows,
+  core_->GetMetrics(CallerAt(peer_), query_, page_.next, kMetricsPageRows,
                     [self = Self<MetricsQueryStream>()](absl::StatusOr<core::MetricsPage> page) {
                       self->OnPage(std::move(page));
                     });
@@ -70,7 +70,7 @@ void LogStream::Start() {
 }
 
 void LogStream::Fetch() {
-  core_->GetLog(job_, epoch_, after_,
+  core_->GetLog(CallerAt(peer_), job_, epoch_, after_,
                 [self = Self<LogStream>()](absl::StatusOr<core::LogPage> page) {
                   self->OnPage(std::move(page));
                 });
@@ -81,7 +81,7 @@ void LogStream::OnPage(absl::StatusOr<core::LogPage> page) {
   if (!page->text.empty()) return Send(*std::move(page));
   if (!follow_ || asked_epoch_ != 0 || epoch_ == 0) return Rest(page->job_ended);
   // This attempt's log is at its end; a later attempt may have begun one.
-  core_->GetLog(job_, 0, 0, [self = Self<LogStream>()](absl::StatusOr<core::LogPage> newest) {
+  core_->GetLog(CallerAt(peer_), job_, 0, 0, [self = Self<LogStream>()](absl::StatusOr<core::LogPage> newest) {
     self->OnNewestAttempt(std::move(newest));
   });
 }

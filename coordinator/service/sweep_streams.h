@@ -36,14 +36,16 @@ class WatchStream final : public PullStream<v1::WatchSweepResponse> {
 // Pages of rows; one page may take several messages.
 class MetricsQueryStream final : public PullStream<v1::GetMetricsResponse> {
  public:
-  MetricsQueryStream(LiveStreams* live, core::Coordinator* core, core::MetricsQuery query)
-      : PullStream(live), core_(core), query_(std::move(query)) {}
+  MetricsQueryStream(LiveStreams* live, core::Coordinator* core, std::string peer,
+                     core::MetricsQuery query)
+      : PullStream(live), core_(core), peer_(std::move(peer)), query_(std::move(query)) {}
 
  private:
   void Fetch() override;
   void OnPage(absl::StatusOr<core::MetricsPage> page);
 
   core::Coordinator* const core_;
+  const std::string peer_;
   const core::MetricsQuery query_;
   // Touched only between Fetch and its outcome.
   core::MetricsPage page_;
@@ -54,9 +56,11 @@ class MetricsQueryStream final : public PullStream<v1::GetMetricsResponse> {
 // until the job ends.
 class LogStream final : public PullStream<v1::GetLogsResponse> {
  public:
-  LogStream(LiveStreams* live, core::Coordinator* core, const v1::GetLogsRequest& request)
+  LogStream(LiveStreams* live, core::Coordinator* core, std::string peer,
+            const v1::GetLogsRequest& request)
       : PullStream(live),
         core_(core),
+        peer_(std::move(peer)),
         job_(request.job_id()),
         asked_epoch_(request.epoch()),
         follow_(request.follow()),
@@ -72,6 +76,7 @@ class LogStream final : public PullStream<v1::GetLogsResponse> {
   void Rest(bool job_ended);
 
   core::Coordinator* const core_;
+  const std::string peer_;
   const core::JobId job_;
   const core::Epoch asked_epoch_;
   const bool follow_;

@@ -25,6 +25,8 @@ absl::Status SqliteStatus(int code, absl::string_view what, absl::string_view de
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
       return absl::UnavailableError(message);
+    case SQLITE_INTERRUPT:
+      return absl::CancelledError("the call was cancelled");
     default:
       return absl::InternalError(message);
   }
@@ -141,6 +143,15 @@ void Database::OnWalCommit(int* frames) {
     return SQLITE_OK;
   };
   sqlite3_wal_hook(db_, frames == nullptr ? nullptr : +note, frames);
+}
+
+void Database::StopWhen(std::function<bool()> stop) {
+  // Some tenths of a millisecond between two looks.
+  constexpr int kInstructions = 20'000;
+  stop_ = std::move(stop);
+  if (!stop_) return sqlite3_progress_handler(db_, 0, nullptr, nullptr);
+  const auto look = [](void* db) { return static_cast<Database*>(db)->stop_() ? 1 : 0; };
+  sqlite3_progress_handler(db_, kInstructions, look, this);
 }
 
 absl::StatusOr<int64_t> Database::PragmaInt(const std::string& name) {

@@ -5,6 +5,7 @@
 #include <sqlite3.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <type_traits>
@@ -19,7 +20,7 @@ namespace coppice::store {
 
 // RESOURCE_EXHAUSTED for a full disk, PERMISSION_DENIED for a file that cannot be written,
 // FAILED_PRECONDITION for a file that is no database, UNAVAILABLE for a database that stays busy,
-// otherwise INTERNAL. `code` is a (possibly extended) result code.
+// CANCELLED for a statement that was stopped, otherwise INTERNAL. `code` is a (possibly extended) result code.
 absl::Status SqliteStatus(int code, absl::string_view what, absl::string_view detail);
 
 // Binds as bytes, not as text.
@@ -111,6 +112,9 @@ class Database {
   // Null: no more of that either. Not to be called inside a transaction.
   void OnWalCommit(int* frames);
 
+  // Statements fail with CANCELLED soon after `stop` has become true; null: no more of that.
+  void StopWhen(std::function<bool()> stop);
+
   int changes() const { return sqlite3_changes(db_); }
   int64_t last_insert_rowid() const { return sqlite3_last_insert_rowid(db_); }
   // SQLite rolls a transaction back on its own after some errors (full disk, I/O).
@@ -120,6 +124,7 @@ class Database {
   explicit Database(sqlite3* db) : db_(db) {}
 
   sqlite3* db_;
+  std::function<bool()> stop_;
   absl::flat_hash_map<const char*, sqlite3_stmt*> statements_;
 };
 

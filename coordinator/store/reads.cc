@@ -15,7 +15,8 @@ using core::JobRow;
 using core::SweepRow;
 
 #define SWEEP_COLUMNS \
-  "id, name, priority, max_failures, paused, created_ms, finished_ms, unfinished, steps_total"
+  "id, name, priority, max_failures, paused, created_ms, finished_ms, unfinished, steps_total, " \
+  "jobs_missing"
 
 SweepRow ReadSweep(const Query& query) {
   SweepRow row;
@@ -28,6 +29,7 @@ SweepRow ReadSweep(const Query& query) {
   row.finished_ms = query.Int(6);
   row.unfinished = query.As<uint64_t>(7);
   row.steps_total = query.As<uint64_t>(8);
+  row.jobs_missing = query.As<uint64_t>(9);
   return row;
 }
 
@@ -53,6 +55,7 @@ GroupRow ReadGroup(const Query& query) {
   row.counts.cancelled = query.As<uint64_t>(17);
   row.steps_done = query.As<uint64_t>(18);
   row.open_steps = query.As<uint64_t>(19);
+  row.seeds_ascend = query.Int(20) != 0;
   return row;
 }
 
@@ -104,7 +107,14 @@ core::WorkerRow ReadWorker(const Query& query) {
 }  // namespace
 
 absl::StatusOr<std::vector<SweepRow>> SqliteReads::ListSweeps() {
-  Query query = db_.Prepare("SELECT " SWEEP_COLUMNS " FROM sweeps ORDER BY id");
+  Query query =
+      db_.Prepare("SELECT " SWEEP_COLUMNS " FROM sweeps WHERE jobs_missing = 0 ORDER BY id");
+  return Collect(query, &ReadSweep);
+}
+
+absl::StatusOr<std::vector<SweepRow>> SqliteReads::ListIncompleteSweeps() {
+  Query query =
+      db_.Prepare("SELECT " SWEEP_COLUMNS " FROM sweeps WHERE jobs_missing > 0 ORDER BY id");
   return Collect(query, &ReadSweep);
 }
 
@@ -116,7 +126,8 @@ absl::StatusOr<SweepRow> SqliteReads::GetSweep(core::SweepId id) {
 }
 
 absl::StatusOr<std::optional<SweepRow>> SqliteReads::FindSweep(absl::string_view name) {
-  Query query = db_.Prepare("SELECT " SWEEP_COLUMNS " FROM sweeps WHERE name = ?");
+  Query query = db_.Prepare("SELECT " SWEEP_COLUMNS
+                            " FROM sweeps WHERE name = ? AND jobs_missing = 0");
   COPPICE_ASSIGN_OR_RETURN(const bool found, query.Bind(name).Step());
   if (!found) return std::optional<SweepRow>();
   return std::optional<SweepRow>(ReadSweep(query));
@@ -132,10 +143,8 @@ absl::StatusOr<std::string> SqliteReads::GetSpecBlob(core::SweepId id) {
 absl::StatusOr<std::vector<GroupRow>> SqliteReads::ListGroups(core::SweepId sweep_id) {
   Query query = db_.Prepare(
       "SELECT id, sweep_id, task, depth, run_json, steps, report_every, checkpoint_every, keep, "
-      "keep_every, "
-      "work_per_step, first_job, jobs, pending, running, succeeded, failed, cancelled, steps_done, "
-      "open_steps "
-      "FROM groups WHERE sweep_id = ? ORDER BY id");
+      "keep_every, work_per_step, first_job, jobs, pending, running, succeeded, failed, cancelled, "
+      "steps_done, open_steps, seeds_ascend FROM groups WHERE sweep_id = ? ORDER BY id");
   query.Bind(sweep_id);
   return Collect(query, &ReadGroup);
 }

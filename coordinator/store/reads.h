@@ -1,6 +1,12 @@
 #ifndef COPPICE_COORDINATOR_STORE_READS_H_
 #define COPPICE_COORDINATOR_STORE_READS_H_
 
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
 #include "coordinator/core/store.h"
 #include "coordinator/store/database.h"
 
@@ -11,7 +17,10 @@ class SqliteReads : public core::ReadTransaction {
  public:
   explicit SqliteReads(Database* db) : db_(*db) {}
 
+  void StopWhen(std::function<bool()> stop) override { db_.StopWhen(std::move(stop)); }
+
   absl::StatusOr<std::vector<core::SweepRow>> ListSweeps() override;
+  absl::StatusOr<std::vector<core::SweepRow>> ListIncompleteSweeps() override;
   absl::StatusOr<core::SweepRow> GetSweep(core::SweepId id) override;
   absl::StatusOr<std::optional<core::SweepRow>> FindSweep(absl::string_view name) override;
   absl::StatusOr<std::string> GetSpecBlob(core::SweepId id) override;

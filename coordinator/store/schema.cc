@@ -184,6 +184,44 @@ INSERT INTO sweep_specs (sweep_id, spec) SELECT id, spec FROM sweeps ORDER BY id
 ALTER TABLE sweeps DROP COLUMN spec;
 )sql";
 
+// A submission of millions of jobs is stored in parts, and taken back when it does not come to its
+// end. Deleting a group would search all jobs for one that refers to it, so a job refers to its
+// sweep and its group without a foreign key. Whether a group's seeds rise with the ids says whether
+// one can be searched for.
+constexpr char kSubmissionParts[] = R"sql(
+ALTER TABLE sweeps ADD COLUMN jobs_missing INTEGER NOT NULL DEFAULT 0 CHECK (jobs_missing >= 0);
+ALTER TABLE groups ADD COLUMN seeds_ascend INTEGER NOT NULL DEFAULT 1
+  CHECK (seeds_ascend IN (0, 1));
+UPDATE groups SET seeds_ascend = NOT EXISTS (
+  SELECT 1 FROM jobs a JOIN jobs b ON b.id = a.id + 1
+  WHERE a.id BETWEEN groups.first_job AND groups.first_job + groups.jobs - 2 AND b.seed <= a.seed);
+CREATE TABLE new_jobs (
+  id INTEGER NOT NULL PRIMARY KEY,
+  sweep_id INTEGER NOT NULL,
+  group_id INTEGER NOT NULL,
+  seed INTEGER NOT NULL,
+  state INTEGER NOT NULL DEFAULT 1 CHECK (state BETWEEN 1 AND 5),
+  step INTEGER NOT NULL DEFAULT 0 CHECK (step >= 0),
+  best_step INTEGER NOT NULL DEFAULT 0 CHECK (best_step >= 0),
+  checkpoint_step INTEGER NOT NULL DEFAULT 0 CHECK (checkpoint_step >= 0),
+  epoch INTEGER NOT NULL DEFAULT 0 CHECK (epoch >= 0),
+  attempts INTEGER NOT NULL DEFAULT 0 CHECK (attempts >= 0),
+  failures INTEGER NOT NULL DEFAULT 0 CHECK (failures >= 0),
+  forgiven_epoch INTEGER NOT NULL DEFAULT 0,
+  not_before_ms INTEGER NOT NULL DEFAULT 0,
+  worker TEXT NOT NULL DEFAULT '',
+  reason TEXT NOT NULL DEFAULT '',
+  started_ms INTEGER NOT NULL DEFAULT 0,
+  finished_ms INTEGER NOT NULL DEFAULT 0,
+  CHECK ((state = 2) = (worker <> ''))
+) STRICT;
+INSERT INTO new_jobs SELECT id, sweep_id, group_id, seed, state, step, best_step, checkpoint_step,
+  epoch, attempts, failures, forgiven_epoch, not_before_ms, worker, reason, started_ms, finished_ms
+  FROM jobs ORDER BY id;
+DROP TABLE jobs;
+ALTER TABLE new_jobs RENAME TO jobs;
+)sql";
+
 absl::Status ApplyMigration(Database& db, size_t version, const char* sql) {
   COPPICE_RETURN_IF_ERROR(db.Execute("BEGIN IMMEDIATE"));
   absl::Status status = db.Execute(sql);
@@ -199,7 +237,7 @@ absl::Status ApplyMigration(Database& db, size_t version, const char* sql) {
 
 const std::vector<const char*>& Migrations() {
   static const std::vector<const char*>* const migrations =
-      new std::vector<const char*>{kVersion1, kWorkerEnds, kSweepSpecs};
+      new std::vector<const char*>{kVersion1, kWorkerEnds, kSweepSpecs, kSubmissionParts};
   return *migrations;
 }
 

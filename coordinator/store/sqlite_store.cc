@@ -64,7 +64,9 @@ class SqliteStore : public core::Store {
   absl::Status Read(absl::FunctionRef<absl::Status(core::ReadTransaction&)> body) override {
     if (shared_) {
       absl::MutexLock lock(&writer_mutex_);
-      return body(writes_.read());
+      const absl::Status status = body(writes_.read());
+      writer_->StopWhen(nullptr);
+      return status;
     }
     Database* reader = Borrow();
     const absl::Status status = ReadOn(reader, body);
@@ -81,6 +83,7 @@ class SqliteStore : public core::Store {
     COPPICE_RETURN_IF_ERROR(reader->Prepare("BEGIN").Run());
     SqliteReads reads(reader);
     const absl::Status status = body(reads);
+    reader->StopWhen(nullptr);
     if (reader->in_transaction()) reader->Prepare("ROLLBACK").Run().IgnoreError();
     return status;
   }

@@ -63,36 +63,67 @@ absl::StatusOr<core::SweepId> SqliteWrites::InsertSweep(const core::SweepRow& sw
 absl::StatusOr<core::GroupId> SqliteWrites::InsertGroup(const core::GroupRow& group) {
   Query query = db_.Prepare(
       "INSERT INTO groups (sweep_id, task, depth, run_json, steps, report_every, checkpoint_every, "
-      "keep, "
-      "keep_every, work_per_step) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+      "keep, keep_every, work_per_step, seeds_ascend) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
   query.Bind(group.sweep_id, group.spec.task, group.spec.depth, group.spec.run_json,
              group.spec.steps, group.spec.report_every, group.spec.checkpoint_every,
-             group.spec.keep, group.spec.keep_every, group.spec.work_per_step);
+             group.spec.keep, group.spec.keep_every, group.spec.work_per_step, group.seeds_ascend);
   COPPICE_RETURN_IF_ERROR(query.Run());
   return static_cast<core::GroupId>(db_.last_insert_rowid());
 }
 
-absl::StatusOr<core::JobId> SqliteWrites::InsertJobs(core::SweepId sweep_id, core::GroupId group_id,
-                                                     const std::vector<uint32_t>& seeds) {
+absl::StatusOr<core::JobId> SqliteWrites::ReserveJobs(core::SweepId sweep_id,
+                                                      core::GroupId group_id, uint64_t count) {
   core::JobId first = 0;
   {
-    Query query = db_.Prepare("SELECT COALESCE(MAX(id), 0) + 1 FROM jobs");
+    // Ids rise with the groups, and a group may have ids whose jobs are still to come.
+    Query query = db_.Prepare(
+        "SELECT MAX(COALESCE((SELECT MAX(id) + 1 FROM jobs), 1), COALESCE((SELECT first_job + jobs "
+        "FROM groups WHERE jobs > 0 ORDER BY id DESC LIMIT 1), 1))");
     COPPICE_RETURN_IF_ERROR(query.Step().status());
     first = query.As<core::JobId>(0);
   }
+  Query group = db_.Prepare(
+      "UPDATE groups SET first_job = ?, jobs = ?, pending = ? WHERE id = ? AND jobs = 0");
+  COPPICE_RETURN_IF_ERROR(
+      ExactlyOne(group.Bind(first, count, count, group_id), "reserving jobs for a group"));
+  Query sweep = db_.Prepare(
+      "UPDATE sweeps SET unfinished = unfinished + ?1, jobs_missing = jobs_missing + ?1 WHERE id = "
+      "?2");
+  COPPICE_RETURN_IF_ERROR(ExactlyOne(sweep.Bind(count, sweep_id), "counting jobs"));
+  return first;
+}
+
+absl::Status SqliteWrites::InsertJobs(core::SweepId sweep_id, core::GroupId group_id,
+                                      core::JobId first, absl::Span<const uint32_t> seeds) {
   Query insert = db_.Prepare("INSERT INTO jobs (id, sweep_id, group_id, seed) VALUES (?, ?, ?, ?)");
   core::JobId id = first;
   for (const uint32_t seed : seeds) {
     COPPICE_RETURN_IF_ERROR(insert.Bind(id++, sweep_id, group_id, seed).Run());
     insert.Reset();
   }
-  Query group = db_.Prepare(
-      "UPDATE groups SET first_job = ?, jobs = ?, pending = ? WHERE id = ? AND jobs = 0");
-  COPPICE_RETURN_IF_ERROR(
-      ExactlyOne(group.Bind(first, seeds.size(), seeds.size(), group_id), "filling a group"));
-  Query sweep = db_.Prepare("UPDATE sweeps SET unfinished = unfinished + ? WHERE id = ?");
-  COPPICE_RETURN_IF_ERROR(ExactlyOne(sweep.Bind(seeds.size(), sweep_id), "counting jobs"));
-  return first;
+  Query sweep = db_.Prepare("UPDATE sweeps SET jobs_missing = jobs_missing - ? WHERE id = ?");
+  return ExactlyOne(sweep.Bind(seeds.size(), sweep_id), "counting jobs");
+}
+
+absl::StatusOr<uint64_t> SqliteWrites::DeleteIncompleteSweep(core::SweepId id, uint64_t limit) {
+  COPPICE_ASSIGN_OR_RETURN(const core::SweepRow sweep, reads_.GetSweep(id));
+  if (sweep.jobs_missing == 0)
+    return absl::FailedPreconditionError(absl::StrCat("sweep ", id, " is complete"));
+  COPPICE_ASSIGN_OR_RETURN(const std::vector<core::GroupRow> groups, reads_.ListGroups(id));
+  uint64_t deleted = 0;
+  for (const core::GroupRow& group : groups) {
+    Query query = db_.Prepare(
+        "DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE id BETWEEN ? AND ? LIMIT ?)");
+    query.Bind(group.first_job, group.first_job + group.jobs - 1, limit - deleted);
+    COPPICE_RETURN_IF_ERROR(query.Run());
+    deleted += static_cast<uint64_t>(db_.changes());
+    if (deleted == limit) return deleted;
+  }
+  COPPICE_RETURN_IF_ERROR(db_.Prepare("DELETE FROM groups WHERE sweep_id = ?").Bind(id).Run());
+  COPPICE_RETURN_IF_ERROR(db_.Prepare("DELETE FROM sweep_specs WHERE sweep_id = ?").Bind(id).Run());
+  Query row = db_.Prepare("DELETE FROM sweeps WHERE id = ?");
+  COPPICE_RETURN_IF_ERROR(ExactlyOne(row.Bind(id), "deleting a sweep"));
+  return deleted;
 }
 
 absl::Status SqliteWrites::SetSweepPaused(core::SweepId id, bool paused) {

@@ -23,8 +23,11 @@ class SqliteWrites : public core::WriteTransaction {
   absl::StatusOr<core::SweepId> InsertSweep(const core::SweepRow& sweep,
                                             absl::string_view spec_blob) override;
   absl::StatusOr<core::GroupId> InsertGroup(const core::GroupRow& group) override;
-  absl::StatusOr<core::JobId> InsertJobs(core::SweepId sweep_id, core::GroupId group_id,
-                                         const std::vector<uint32_t>& seeds) override;
+  absl::StatusOr<core::JobId> ReserveJobs(core::SweepId sweep_id, core::GroupId group_id,
+                                          uint64_t count) override;
+  absl::Status InsertJobs(core::SweepId sweep_id, core::GroupId group_id, core::JobId first,
+                          absl::Span<const uint32_t> seeds) override;
+  absl::StatusOr<uint64_t> DeleteIncompleteSweep(core::SweepId id, uint64_t limit) override;
   absl::Status SetSweepPaused(core::SweepId id, bool paused) override;
   absl::Status SetSweepFinished(core::SweepId id, int64_t finished_ms) override;
   absl::Status UpdateJob(const core::JobRow& before, const core::JobRow& after) override;

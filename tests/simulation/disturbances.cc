@@ -170,7 +170,8 @@ void Simulation::Pause() {
 // What a client is told has happened must be stored, unless another command came meanwhile.
 void Simulation::SetPaused(bool paused) {
   coordinators_.back()->core().SetPaused(
-      schedule_.spec.name(), paused, [this, paused, number = ++last_command_](const auto& result) {
+      {}, schedule_.spec.name(), paused,
+      [this, paused, number = ++last_command_](const auto& result) {
         if (!result.ok() || number != last_command_ || invariants_->IsPaused() == paused) return;
         world_.Violation("a pause, or its end, was answered with OK and is not stored");
       });
@@ -182,7 +183,7 @@ void Simulation::CancelOne() {
   filter.job_ids = {world_.random().Pick(invariants_->Jobs()).id};
   world_.Trace("job ", filter.job_ids[0], " is to be cancelled");
   coordinators_.back()->core().CancelJobs(
-      filter, [this, job = filter.job_ids[0]](const absl::StatusOr<uint64_t>& changed) {
+      {}, filter, [this, job = filter.job_ids[0]](const absl::StatusOr<uint64_t>& changed) {
         if (changed.value_or(0) > 0) ledger_.Cancelled(job);
       });
 }
@@ -192,9 +193,9 @@ void Simulation::RetryAll() {
   world_.Trace("all that has failed is to be retried");
   core::JobFilter filter;
   filter.sweep = schedule_.spec.name();
-  coordinators_.back()->core().RetryJobs(filter, [this](const absl::StatusOr<uint64_t>& changed) {
-    ledger_.Retried(changed.value_or(0));
-  });
+  coordinators_.back()->core().RetryJobs(
+      {}, filter,
+      [this](const absl::StatusOr<uint64_t>& changed) { ledger_.Retried(changed.value_or(0)); });
 }
 
 void Simulation::Drain() {
@@ -210,7 +211,7 @@ void Simulation::Drain() {
 
 void Simulation::SetDraining(const std::string& worker, bool draining, bool preempt) {
   coordinators_.back()->core().DrainWorker(
-      worker, preempt, !draining,
+      {}, worker, preempt, !draining,
       [this, worker, draining, number = ++last_command_](const auto& result) {
         if (!result.ok() || number != last_command_) return;
         if (invariants_->IsDraining(worker) == draining) return;

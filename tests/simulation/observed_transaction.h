@@ -1,6 +1,7 @@
 #ifndef COPPICE_TESTS_SIMULATION_OBSERVED_TRANSACTION_H_
 #define COPPICE_TESTS_SIMULATION_OBSERVED_TRANSACTION_H_
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -16,7 +17,11 @@ class ObservedReads : public core::ReadTransaction {
   ObservedReads(core::ReadTransaction* inner, const Schedule* schedule, PlantedBug bug)
       : inner_(*inner), schedule_(*schedule), bug_(bug) {}
 
+  void StopWhen(std::function<bool()> stop) override { inner_.StopWhen(std::move(stop)); }
   absl::StatusOr<std::vector<core::SweepRow>> ListSweeps() override { return inner_.ListSweeps(); }
+  absl::StatusOr<std::vector<core::SweepRow>> ListIncompleteSweeps() override {
+    return inner_.ListIncompleteSweeps();
+  }
   absl::StatusOr<core::SweepRow> GetSweep(core::SweepId id) override { return inner_.GetSweep(id); }
   absl::StatusOr<std::optional<core::SweepRow>> FindSweep(absl::string_view name) override {
     return inner_.FindSweep(name);
@@ -101,9 +106,16 @@ class ObservedTransaction : public core::WriteTransaction {
   absl::StatusOr<core::GroupId> InsertGroup(const core::GroupRow& group) override {
     return inner_.InsertGroup(group);
   }
-  absl::StatusOr<core::JobId> InsertJobs(core::SweepId sweep, core::GroupId group,
-                                         const std::vector<uint32_t>& seeds) override {
-    return inner_.InsertJobs(sweep, group, seeds);
+  absl::StatusOr<core::JobId> ReserveJobs(core::SweepId sweep, core::GroupId group,
+                                          uint64_t count) override {
+    return inner_.ReserveJobs(sweep, group, count);
+  }
+  absl::Status InsertJobs(core::SweepId sweep, core::GroupId group, core::JobId first,
+                          absl::Span<const uint32_t> seeds) override {
+    return inner_.InsertJobs(sweep, group, first, seeds);
+  }
+  absl::StatusOr<uint64_t> DeleteIncompleteSweep(core::SweepId id, uint64_t limit) override {
+    return inner_.DeleteIncompleteSweep(id, limit);
   }
   absl::Status SetSweepPaused(core::SweepId id, bool paused) override {
     return inner_.SetSweepPaused(id, paused);

@@ -27,6 +27,7 @@ CoordinatorProcess::CoordinatorProcess(const Setup& setup)
 
 core::CoordinatorOptions CoordinatorProcess::Options(const Setup& setup) const {
   core::CoordinatorOptions options;
+  options.jobs_a_part = 3;  // so that a submission can break off
   options.lease = setup.schedule->lease;
   options.heartbeat_interval = setup.schedule->heartbeat;
   options.checkpoint_root = setup.checkpoint_root;

@@ -196,7 +196,7 @@ void SimService::DownloadCheckpoint(const v1::DownloadCheckpointRequest& request
       wanted->worker_id, wanted->lease,
       [this, wanted = *wanted, reply = std::move(reply)](const absl::Status& status) {
         if (!status.ok()) return reply(status);
-        core_.GetJob(wanted.lease.job_id, [this, wanted,
+        core_.GetJob({}, wanted.lease.job_id, [this, wanted,
                                            reply](const absl::StatusOr<core::JobDetails>& job) {
           if (!job.ok()) return reply(job.status());
           const bool known = std::any_of(job->checkpoints.begin(), job->checkpoints.end(),

@@ -94,7 +94,7 @@ void Simulation::Submit() {
   if (!spec.ok()) return world_.Violation(spec.status().ToString());
   world_.Trace("submitting ", schedule_.spec.ShortDebugString());
   Insist<core::SubmitResult>(
-      [&](core::Coordinator& core, auto done) { core.SubmitSweep(*spec, 0, std::move(done)); });
+      [&](core::Coordinator& core, auto done) { core.SubmitSweep({}, *spec, 0, std::move(done)); });
 }
 
 void Simulation::Finish() {
@@ -106,11 +106,11 @@ void Simulation::Finish() {
   for (const auto& machine : machines_) machine->disk_full = false;
   ++last_command_;
   Insist<core::SweepSummary>([&](core::Coordinator& core, auto done) {
-    core.SetPaused(schedule_.spec.name(), false, std::move(done));
+    core.SetPaused({}, schedule_.spec.name(), false, std::move(done));
   });
   for (const Seat& seat : seats_) {
     Insist<core::Worker>([&](core::Coordinator& core, auto done) {
-      core.DrainWorker(seat.worker, false, /*undo=*/true, std::move(done));
+      core.DrainWorker({}, seat.worker, false, /*undo=*/true, std::move(done));
     });
   }
   if (!WaitForJobs()) return invariants_->CheckEnd();
@@ -146,7 +146,7 @@ void Simulation::RetryWhatFailed() {
   invariants_->CheckEnd();
   world_.Trace("retrying ", filter.job_ids.size(), " jobs");
   Insist<uint64_t>(
-      [&](core::Coordinator& core, auto done) { core.RetryJobs(filter, std::move(done)); });
+      [&](core::Coordinator& core, auto done) { core.RetryJobs({}, filter, std::move(done)); });
   WaitForJobs();
   for (const core::JobRow& job : invariants_->Jobs()) {
     if (!needs_retry(job)) continue;

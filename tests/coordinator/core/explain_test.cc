@@ -13,7 +13,7 @@ using ::testing::Not;
 class ExplainTest : public Harness {
  protected:
   std::string Why(JobId id) {
-    const auto explanation = Ask<Explanation>([&](auto done) { c_->ExplainJob(id, done); });
+    const auto explanation = Ask<Explanation>([&](auto done) { c_->ExplainJob({}, id, done); });
     EXPECT_TRUE(explanation.ok()) << explanation.status();
     if (!explanation.ok()) return "";
     EXPECT_FALSE(explanation->reasons.empty());
@@ -50,7 +50,7 @@ TEST_F(ExplainTest, APausedSweep) {
   SubmitSmall(2);
   const std::string worker = Register("w");
   const LeaseRef lease = TakeOne(worker);
-  Ask<SweepSummary>([&](auto done) { c_->SetPaused("small", true, done); }).IgnoreError();
+  Ask<SweepSummary>([&](auto done) { c_->SetPaused({}, "small", true, done); }).IgnoreError();
   EXPECT_THAT(Why(2), HasSubstr("paused"));
   EXPECT_THAT(Why(lease.job_id), AllOf(HasSubstr("It runs on w"), HasSubstr("paused")));
 }
@@ -81,7 +81,7 @@ TEST_F(ExplainTest, JobsThatHaveEnded) {
   const std::string worker = Register("w");
   RunToEnd(worker, TakeOne(worker));
   ASSERT_EQ(Fail(End(worker, TakeOne(worker), 4), "nan"), absl::OkStatus());
-  Ask<uint64_t>([&](auto done) { c_->CancelJobs(Whole("small"), done); }).IgnoreError();
+  Ask<uint64_t>([&](auto done) { c_->CancelJobs({}, Whole("small"), done); }).IgnoreError();
   EXPECT_THAT(Why(1), HasSubstr("succeeded"));
   EXPECT_THAT(Why(2),
               AllOf(HasSubstr("failed for good"), HasSubstr("nan"), HasSubstr("coppice retry")));

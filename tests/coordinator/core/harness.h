@@ -138,7 +138,7 @@ class Harness : public ::testing::Test {
 
   // Everything that was due or asked for before has been done.
   std::vector<Worker> Workers() {
-    return *Ask<std::vector<Worker>>([&](auto done) { c_->ListWorkers(done); });
+    return *Ask<std::vector<Worker>>([&](auto done) { c_->ListWorkers({}, done); });
   }
   void Advance(absl::Duration by) {
     Workers();
@@ -166,7 +166,7 @@ class Harness : public ::testing::Test {
     return spec;
   }
   absl::StatusOr<SubmitResult> Submit(const SweepSpec& spec) {
-    return Ask<SubmitResult>([&](auto done) { c_->SubmitSweep(spec, 0, done); });
+    return Ask<SubmitResult>([&](auto done) { c_->SubmitSweep({}, spec, 0, done); });
   }
   // A sweep of one group; its job ids are 1.. in a fresh store.
   void SubmitSmall(uint32_t seeds) {
@@ -207,13 +207,13 @@ class Harness : public ::testing::Test {
   }
 
   JobDetails Details(JobId id) {
-    auto details = Ask<JobDetails>([&](auto done) { c_->GetJob(id, done); });
+    auto details = Ask<JobDetails>([&](auto done) { c_->GetJob({}, id, done); });
     EXPECT_TRUE(details.ok()) << details.status();
     return details.ok() ? *std::move(details) : JobDetails();
   }
   Job GetJob(JobId id) { return Details(id).job; }
   SweepSummary Summary(const std::string& name) {
-    auto details = Ask<SweepDetails>([&](auto done) { c_->GetSweep(name, done); });
+    auto details = Ask<SweepDetails>([&](auto done) { c_->GetSweep({}, name, done); });
     EXPECT_TRUE(details.ok()) << details.status();
     return details.ok() ? details->summary : SweepSummary();
   }
@@ -301,7 +301,7 @@ class Harness : public ::testing::Test {
     MetricsCursor cursor;
     for (;;) {
       MetricsQuery query{filter, {}, 0, archived};
-      auto page = Ask<MetricsPage>([&](auto done) { c_->GetMetrics(query, cursor, limit, done); });
+      auto page = Ask<MetricsPage>([&](auto done) { c_->GetMetrics({}, query, cursor, limit, done); });
       EXPECT_TRUE(page.ok()) << page.status();
       if (!page.ok()) return rows;
       rows.insert(rows.end(), page->rows.begin(), page->rows.end());

@@ -12,7 +12,7 @@ using ::testing::SizeIs;
 class HeartbeatTest : public Harness {
  protected:
   absl::StatusOr<Worker> Drain(const std::string& worker, bool preempt, bool undo = false) {
-    return Ask<Worker>([&](auto done) { c_->DrainWorker(worker, preempt, undo, done); });
+    return Ask<Worker>([&](auto done) { c_->DrainWorker({}, worker, preempt, undo, done); });
   }
 };
 

@@ -249,7 +249,7 @@ TEST_F(LeasesTest, ShutdownAnswersWhoWaitsAndRefusesWhatComesAfter) {
   EXPECT_THAT(Jobs(answer.Wait()), IsEmpty());
   EXPECT_TRUE(absl::IsUnavailable(Acquire(worker, 1, "r2").status()));
   EXPECT_TRUE(
-      absl::IsUnavailable(Ask<JobDetails>([&](auto done) { c_->GetJob(1, done); }).status()));
+      absl::IsUnavailable(Ask<JobDetails>([&](auto done) { c_->GetJob({}, 1, done); }).status()));
 }
 
 }  // namespace

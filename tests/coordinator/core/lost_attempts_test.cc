@@ -29,7 +29,7 @@ class LostTest : public Harness {
   // Lets the backoff of a job that was lost again and again pass.
   void Rest() { Advance(kLongestLostBackoff); }
   std::string Why(JobId id) {
-    const auto explanation = Ask<Explanation>([&](auto done) { c_->ExplainJob(id, done); });
+    const auto explanation = Ask<Explanation>([&](auto done) { c_->ExplainJob({}, id, done); });
     return explanation.ok() ? absl::StrJoin(explanation->reasons, "\n")
                             : explanation.status().ToString();
   }
@@ -153,7 +153,7 @@ TEST_F(LostTest, AJobThatTakesManyMachinesDownIsSetAsideWhereOthersGetOn) {
       // Out of the way.
       JobFilter filter;
       filter.job_ids = {2};
-      ASSERT_TRUE(Ask<uint64_t>([&](auto done) { c_->CancelJobs(filter, done); }).ok());
+      ASSERT_TRUE(Ask<uint64_t>([&](auto done) { c_->CancelJobs({}, filter, done); }).ok());
     }
     ASSERT_EQ(GetJob(1).state, JobState::kRunning);
     Advance(absl::Seconds(61));
@@ -166,7 +166,7 @@ TEST_F(LostTest, AJobThatTakesManyMachinesDownIsSetAsideWhereOthersGetOn) {
               AllOf(HasSubstr("set aside"), HasSubstr("20 workers (4 different ones)")));
   EXPECT_THAT(Why(1), HasSubstr("coppice retry"));
   // A retry forgives.
-  ASSERT_TRUE(Ask<uint64_t>([&](auto done) { c_->RetryJobs(Whole("small"), done); }).ok());
+  ASSERT_TRUE(Ask<uint64_t>([&](auto done) { c_->RetryJobs({}, Whole("small"), done); }).ok());
   Lose("w0");
   EXPECT_EQ(GetJob(1).state, JobState::kPending);
 }

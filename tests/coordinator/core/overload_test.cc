@@ -58,7 +58,7 @@ TEST_F(OverloadTest, CommandsCountUntilTheyAreAnsweredAndThenNoMore) {
   options_.max_queued_commands = 10;
   OpenBehindGate();
   std::vector<Answer<std::vector<Worker>>> answers(30);
-  for (auto& answer : answers) c_->ListWorkers(answer.done());
+  for (auto& answer : answers) c_->ListWorkers({}, answer.done());
   size_t refused = 0;
   for (auto& answer : answers) refused += answer.ready() ? 1 : 0;
   // Also those that the writer has taken out of the queue already.
@@ -70,7 +70,7 @@ TEST_F(OverloadTest, CommandsCountUntilTheyAreAnsweredAndThenNoMore) {
   for (int i = 0; i < 50; ++i) {
     absl::Status status;
     do {
-      status = Ask<std::vector<Worker>>([&](auto done) { c_->ListWorkers(done); }).status();
+      status = Ask<std::vector<Worker>>([&](auto done) { c_->ListWorkers({}, done); }).status();
     } while (absl::IsResourceExhausted(status));
     EXPECT_TRUE(status.ok());
   }
@@ -89,13 +89,15 @@ TEST_F(OverloadTest, QueriesAreRefusedAtTheirBoundAndTakenAfterwards) {
   SubmitSmall(1);
   absl::Notification entered, release;
   // The reader is held by the answer of the first query.
-  c_->GetJob(1, [&](const absl::StatusOr<JobDetails>&) {
+  c_->GetJob({}, 1, [&](const absl::StatusOr<JobDetails>&) {
     entered.Notify();
     release.WaitForNotification();
   });
   ASSERT_TRUE(entered.WaitForNotificationWithTimeout(kPatience));
   std::vector<Answer<JobDetails>> answers(20);
-  for (auto& answer : answers) c_->GetJob(1, answer.done());
+  for (size_t i = 0; i < answers.size(); ++i) {
+    c_->GetJob({absl::StrCat("peer ", i), nullptr}, 1, answers[i].done());
+  }
   size_t refused = 0;
   for (auto& answer : answers) refused += answer.ready() ? 1 : 0;
   EXPECT_EQ(refused, 16u);
@@ -145,11 +147,11 @@ TEST_F(OverloadTest, AGrantSharesTheCommitOfTheCommandsBesideIt) {
   OpenBehindGate();
   // The first transaction hangs at the gate; what comes meanwhile is one batch.
   Answer<std::vector<Worker>> first;
-  c_->ListWorkers(first.done());
+  c_->ListWorkers({}, first.done());
   ASSERT_TRUE(faulty_->at_gate.WaitForNotificationWithTimeout(kPatience));
   Answer<SweepSummary> paused;
   auto lease = StartAcquire(worker, "r");
-  c_->SetPaused("small", true, paused.done());
+  c_->SetPaused({}, "small", true, paused.done());
   gate_.Notify();
   // Both hold: the request came first.
   EXPECT_EQ(lease.Wait()->leases.size(), 1u);
@@ -168,7 +170,7 @@ TEST_F(OverloadTest, ATurnGrantsHalfAsManyJobsAsItTakesReports) {
   OpenBehindGate();
   // The first transaction hangs at the gate; what comes meanwhile is one batch.
   Answer<std::vector<Worker>> first;
-  c_->ListWorkers(first.done());
+  c_->ListWorkers({}, first.done());
   ASSERT_TRUE(faulty_->at_gate.WaitForNotificationWithTimeout(kPatience));
   size_t granted = 0;  // of the thread that answers
   std::vector<Answer<LeaseGrant>> leases(kRequests);
@@ -197,7 +199,7 @@ TEST_F(OverloadTest, ALeaseWhoseRenewalWaitsDoesNotExpire) {
   const LeaseRef lease = TakeOne(worker);
   OpenBehindGate();
   Answer<std::vector<Worker>> first;
-  c_->ListWorkers(first.done());
+  c_->ListWorkers({}, first.done());
   ASSERT_TRUE(faulty_->at_gate.WaitForNotificationWithTimeout(kPatience));
   const Record record{{1, 1}, 1, {}, std::string("text"), {}};
   for (int i = 0; i < 1200; ++i) c_->Append("nobody", {record}, [](const auto&) {});

@@ -13,7 +13,7 @@ class QueriesTest : public Harness {
  protected:
   absl::StatusOr<JobPage> List(const JobFilter& filter, JobId after = 0, uint32_t limit = 0,
                                bool latest = false) {
-    return Ask<JobPage>([&](auto done) { c_->ListJobs(filter, after, limit, latest, done); });
+    return Ask<JobPage>([&](auto done) { c_->ListJobs({}, filter, after, limit, latest, done); });
   }
   static std::vector<JobId> Ids(const absl::StatusOr<JobPage>& page) {
     EXPECT_TRUE(page.ok()) << page.status();
@@ -62,6 +62,19 @@ TEST_F(QueriesTest, FiltersCombine) {
   EXPECT_TRUE(absl::IsInvalidArgument(List({}).status()));
 }
 
+TEST_F(QueriesTest, AQueryWhoseCallerHasGoneEnds) {
+  SubmitSmall(10);
+  const Caller gone{"p", [] { return true; }};
+  const auto page =
+      Ask<JobPage>([&](auto done) { c_->ListJobs(gone, Whole("small"), 0, 0, false, done); });
+  EXPECT_TRUE(absl::IsCancelled(page.status())) << page.status();
+  const Caller stays{"p", [] { return false; }};
+  EXPECT_THAT(Ids(Ask<JobPage>([&](auto done) {
+                c_->ListJobs(stays, Whole("small"), 0, 0, false, done);
+              })),
+              SizeIs(10));
+}
+
 TEST_F(QueriesTest, LatestHoldsTheNewestValueOfEachMetric) {
   SubmitSmall(1);
   const std::string worker = Register("w");
@@ -107,13 +120,13 @@ TEST_F(QueriesTest, MetricsCanBeNarrowedToNamesAndSteps) {
         .IgnoreError();
   }
   MetricsQuery query{Whole("small"), {"c", "nothing"}, 0, false};
-  auto page = Ask<MetricsPage>([&](auto done) { c_->GetMetrics(query, {}, 0, done); });
+  auto page = Ask<MetricsPage>([&](auto done) { c_->GetMetrics({}, query, {}, 0, done); });
   ASSERT_THAT(page->rows, SizeIs(1));
   EXPECT_EQ(page->rows[0].row.step, 20u);
   EXPECT_THAT(page->rows[0].row.values, SizeIs(1));
   EXPECT_TRUE(page->end);
   query = {Whole("small"), {}, 20, false};
-  page = Ask<MetricsPage>([&](auto done) { c_->GetMetrics(query, {}, 0, done); });
+  page = Ask<MetricsPage>([&](auto done) { c_->GetMetrics({}, query, {}, 0, done); });
   ASSERT_THAT(page->rows, SizeIs(2));
   EXPECT_EQ(page->rows[0].row.step, 20u);
 }
@@ -141,20 +154,20 @@ TEST_F(QueriesTest, ArchivedRowsComeWithTheirEpochWhateverThePageSize) {
 }
 
 TEST_F(QueriesTest, UnknownThingsAreNotFound) {
-  EXPECT_TRUE(absl::IsNotFound(Ask<JobDetails>([&](auto done) { c_->GetJob(5, done); }).status()));
+  EXPECT_TRUE(absl::IsNotFound(Ask<JobDetails>([&](auto done) { c_->GetJob({}, 5, done); }).status()));
   EXPECT_TRUE(
-      absl::IsNotFound(Ask<LogPage>([&](auto done) { c_->GetLog(5, 0, 0, done); }).status()));
+      absl::IsNotFound(Ask<LogPage>([&](auto done) { c_->GetLog({}, 5, 0, 0, done); }).status()));
   EXPECT_TRUE(
-      absl::IsNotFound(Ask<Explanation>([&](auto done) { c_->ExplainJob(5, done); }).status()));
+      absl::IsNotFound(Ask<Explanation>([&](auto done) { c_->ExplainJob({}, 5, done); }).status()));
 }
 
 TEST_F(QueriesTest, AnEmptyLogOfAnEndedJobSaysSo) {
   SubmitSmall(1);
-  auto page = Ask<LogPage>([&](auto done) { c_->GetLog(1, 0, 0, done); });
+  auto page = Ask<LogPage>([&](auto done) { c_->GetLog({}, 1, 0, 0, done); });
   EXPECT_FALSE(page->job_ended);
   const std::string worker = Register("w");
   RunToEnd(worker, TakeOne(worker));
-  page = Ask<LogPage>([&](auto done) { c_->GetLog(1, 0, 0, done); });
+  page = Ask<LogPage>([&](auto done) { c_->GetLog({}, 1, 0, 0, done); });
   EXPECT_TRUE(page->job_ended);
   EXPECT_EQ(page->text, "");
 }

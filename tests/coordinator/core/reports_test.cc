@@ -28,7 +28,7 @@ class ReportsTest : public Harness {
     return {lease_, sequence, {}, std::move(text), {}};
   }
   absl::StatusOr<LogPage> GetLog(Epoch epoch, uint64_t after) {
-    return Ask<LogPage>([&](auto done) { c_->GetLog(1, epoch, after, done); });
+    return Ask<LogPage>([&](auto done) { c_->GetLog({}, 1, epoch, after, done); });
   }
   std::string worker_;
   LeaseRef lease_;
@@ -281,7 +281,7 @@ TEST_F(ReportsTest, DyingAtOneStepOnTwoWorkersQuarantinesTheJob) {
   EXPECT_THAT(job.reason, HasSubstr("quarantined"));
   EXPECT_THAT(job.reason, HasSubstr("42"));
   // Once it is retried, what was counts no longer.
-  Ask<uint64_t>([&](auto done) { c_->RetryJobs(Whole("small"), done); }).IgnoreError();
+  Ask<uint64_t>([&](auto done) { c_->RetryJobs({}, Whole("small"), done); }).IgnoreError();
   const LeaseRef third = TakeOne(worker_);
   ASSERT_EQ(Fail(End(worker_, third, 42), "crashed"), absl::OkStatus());
   EXPECT_EQ(GetJob(1).state, JobState::kPending);

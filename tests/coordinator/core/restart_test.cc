@@ -84,12 +84,12 @@ TEST_F(RestartTest, AWallClockSetBackDoesNotStretchABackoff) {
 TEST_F(RestartTest, PausesAndDrainsStay) {
   SubmitSmall(1);
   const std::string worker = Register("w");
-  Ask<SweepSummary>([&](auto done) { c_->SetPaused("small", true, done); }).IgnoreError();
+  Ask<SweepSummary>([&](auto done) { c_->SetPaused({}, "small", true, done); }).IgnoreError();
   Restart();
   EXPECT_THAT(Acquire(worker, 1, "r")->leases, IsEmpty());
   EXPECT_TRUE(GetJob(1).sweep_paused);
-  Ask<SweepSummary>([&](auto done) { c_->SetPaused("small", false, done); }).IgnoreError();
-  Ask<Worker>([&](auto done) { c_->DrainWorker("w", false, false, done); }).IgnoreError();
+  Ask<SweepSummary>([&](auto done) { c_->SetPaused({}, "small", false, done); }).IgnoreError();
+  Ask<Worker>([&](auto done) { c_->DrainWorker({}, "w", false, false, done); }).IgnoreError();
   Restart();
   EXPECT_THAT(Acquire(worker, 1, "r2")->leases, IsEmpty());
   EXPECT_TRUE(Beat(worker, {})->drain);
@@ -102,7 +102,7 @@ TEST_F(RestartTest, CountsSurvive) {
   ASSERT_EQ(Fail(End(worker, TakeOne(worker), 5), "nan"), absl::OkStatus());
   JobFilter third;
   third.job_ids = {3};
-  Ask<uint64_t>([&](auto done) { c_->CancelJobs(third, done); }).IgnoreError();
+  Ask<uint64_t>([&](auto done) { c_->CancelJobs({}, third, done); }).IgnoreError();
   TakeOne(worker);
   const SweepSummary before = Summary("small");
   Restart();

@@ -207,5 +207,30 @@ TEST_F(SchedulerTest, AgreesWithASearchThroughAllJobsOnRandomSequences) {
   }
 }
 
+TEST_F(SchedulerTest, APlaceInAVeryLargeGroupIsFoundWithoutCounting) {
+  AddGroup(1, 1, 0, 1);
+  AddJobs(1, 1, 30'000);
+  EXPECT_EQ(scheduler_.CountAhead(1, 1, 0).by_work, 0u);
+  EXPECT_EQ(scheduler_.CountAhead(1, 20'001, 0).by_work, 20'000u);
+  EXPECT_EQ(scheduler_.CountAhead(1, 30'000, 0).by_work, 29'999u);
+  // With gaps it is about right.
+  for (JobId id = 2; id < 30'000; id += 3) scheduler_.Remove(1, id, 0);
+  EXPECT_NEAR(static_cast<double>(scheduler_.CountAhead(1, 15'001, 0).by_work), 10'000, 10);
+}
+
+TEST_F(SchedulerTest, AGroupThatIsRemovedHasNoJobsLeft) {
+  AddGroup(1, 1, 0, 1);
+  AddGroup(2, 2, 0, 2);
+  AddJobs(1, 1, 2);
+  AddJobs(2, 3, 2);
+  scheduler_.RemoveGroup(2);
+  scheduler_.RemoveGroup(2);
+  EXPECT_EQ(scheduler_.ready(), 2u);
+  EXPECT_THAT(Choose(5), ElementsAre(1, 2));
+  AddGroup(2, 2, 0, 2);
+  AddJobs(2, 3, 1);
+  EXPECT_THAT(Choose(5), ElementsAre(3));
+}
+
 }  // namespace
 }  // namespace coppice::core

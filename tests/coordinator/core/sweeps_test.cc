@@ -11,17 +11,17 @@ using ::testing::SizeIs;
 class SweepsTest : public Harness {
  protected:
   uint64_t Cancel(const JobFilter& filter) {
-    const auto count = Ask<uint64_t>([&](auto done) { c_->CancelJobs(filter, done); });
+    const auto count = Ask<uint64_t>([&](auto done) { c_->CancelJobs({}, filter, done); });
     EXPECT_TRUE(count.ok()) << count.status();
     return count.value_or(0);
   }
   uint64_t Retry(const JobFilter& filter) {
-    const auto count = Ask<uint64_t>([&](auto done) { c_->RetryJobs(filter, done); });
+    const auto count = Ask<uint64_t>([&](auto done) { c_->RetryJobs({}, filter, done); });
     EXPECT_TRUE(count.ok()) << count.status();
     return count.value_or(0);
   }
   absl::StatusOr<SweepSummary> Pause(const std::string& name, bool paused) {
-    return Ask<SweepSummary>([&](auto done) { c_->SetPaused(name, paused, done); });
+    return Ask<SweepSummary>([&](auto done) { c_->SetPaused({}, name, paused, done); });
   }
 };
 
@@ -34,7 +34,7 @@ TEST_F(SweepsTest, SubmittingStoresOneJobForEachPointOfTheGrid) {
   EXPECT_EQ(result->plan.jobs, 6u);
   EXPECT_EQ(result->plan.packs, 2u);
   const auto page =
-      Ask<JobPage>([&](auto done) { c_->ListJobs(Whole("grid"), 0, 0, false, done); });
+      Ask<JobPage>([&](auto done) { c_->ListJobs({}, Whole("grid"), 0, 0, false, done); });
   ASSERT_TRUE(page.ok());
   ASSERT_THAT(page->jobs, SizeIs(6));
   EXPECT_EQ(page->jobs[5].task, "tense");
@@ -56,7 +56,7 @@ TEST_F(SweepsTest, TheSameSpecAgainIsTheSameSweepAndAnotherSpecIsRefused) {
   SweepSpec other = spec;
   other.spec_blob = "something else";
   EXPECT_TRUE(absl::IsAlreadyExists(Submit(other).status()));
-  EXPECT_EQ(Ask<std::vector<SweepSummary>>([&](auto done) { c_->ListSweeps(done); })->size(), 1u);
+  EXPECT_EQ(Ask<std::vector<SweepSummary>>([&](auto done) { c_->ListSweeps({}, done); })->size(), 1u);
 }
 
 TEST_F(SweepsTest, AnInvalidSpecStoresNothing) {
@@ -64,18 +64,18 @@ TEST_F(SweepsTest, AnInvalidSpecStoresNothing) {
   spec.groups[1].steps = 0;
   EXPECT_TRUE(absl::IsInvalidArgument(Submit(spec).status()));
   EXPECT_TRUE(
-      absl::IsNotFound(Ask<SweepDetails>([&](auto done) { c_->GetSweep("bad", done); }).status()));
+      absl::IsNotFound(Ask<SweepDetails>([&](auto done) { c_->GetSweep({}, "bad", done); }).status()));
 }
 
 TEST_F(SweepsTest, PlanningStoresNothingAndFindsTakenNames) {
   const SweepSpec spec = Spec("plan", {Group("dyck", 2)}, 5);
-  const auto plan = Ask<Plan>([&](auto done) { c_->PlanSweep(spec, 2, done); });
+  const auto plan = Ask<Plan>([&](auto done) { c_->PlanSweep({}, spec, 2, done); });
   ASSERT_TRUE(plan.ok());
   EXPECT_EQ(plan->packs, 3u);
-  EXPECT_TRUE(Ask<std::vector<SweepSummary>>([&](auto done) { c_->ListSweeps(done); })->empty());
+  EXPECT_TRUE(Ask<std::vector<SweepSummary>>([&](auto done) { c_->ListSweeps({}, done); })->empty());
   ASSERT_TRUE(Submit(spec).ok());
   EXPECT_TRUE(
-      absl::IsAlreadyExists(Ask<Plan>([&](auto done) { c_->PlanSweep(spec, 2, done); }).status()));
+      absl::IsAlreadyExists(Ask<Plan>([&](auto done) { c_->PlanSweep({}, spec, 2, done); }).status()));
 }
 
 TEST_F(SweepsTest, CancelledJobsTakeNoMoreReportsAndTheirTrainersAreStopped) {
@@ -112,11 +112,11 @@ TEST_F(SweepsTest, ACancelFilterHitsOnlyWhatItNames) {
   EXPECT_EQ(Cancel(by_id), 1u);  // 4 is cancelled already
   by_id.job_ids = {99};
   EXPECT_TRUE(
-      absl::IsNotFound(Ask<uint64_t>([&](auto done) { c_->CancelJobs(by_id, done); }).status()));
+      absl::IsNotFound(Ask<uint64_t>([&](auto done) { c_->CancelJobs({}, by_id, done); }).status()));
   EXPECT_TRUE(absl::IsInvalidArgument(
-      Ask<uint64_t>([&](auto done) { c_->CancelJobs({}, done); }).status()));
+      Ask<uint64_t>([&](auto done) { c_->CancelJobs({}, {}, done); }).status()));
   EXPECT_TRUE(absl::IsNotFound(
-      Ask<uint64_t>([&](auto done) { c_->CancelJobs(Whole("no"), done); }).status()));
+      Ask<uint64_t>([&](auto done) { c_->CancelJobs({}, Whole("no"), done); }).status()));
 }
 
 TEST_F(SweepsTest, MoreJobsThanOnePartAreAllCancelledAndRetried) {

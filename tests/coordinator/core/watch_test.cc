@@ -169,7 +169,7 @@ TEST_F(WatchTest, FollowersOfALogHearOfTextAndOfTheEnd) {
   ASSERT_TRUE(text.WaitForNotificationWithTimeout(kPatience));
   ASSERT_EQ(Fail(End(worker, lease, 1), "nan"), absl::OkStatus());
   ASSERT_TRUE(end.WaitForNotificationWithTimeout(kPatience));
-  const auto page = Ask<LogPage>([&](auto done) { c_->GetLog(1, 0, 0, done); });
+  const auto page = Ask<LogPage>([&](auto done) { c_->GetLog({}, 1, 0, 0, done); });
   EXPECT_TRUE(page->job_ended);
   EXPECT_EQ(page->text, "hello\n");
 }

@@ -116,7 +116,7 @@ TEST_F(WorkerHealthTest, AWidthThatWasMeasuredHoldsUntilAnotherProcessTakesTheNa
 class FaultyWorkersTest : public Harness {
  protected:
   std::string Why(JobId id) {
-    const auto explanation = Ask<Explanation>([&](auto done) { c_->ExplainJob(id, done); });
+    const auto explanation = Ask<Explanation>([&](auto done) { c_->ExplainJob({}, id, done); });
     return absl::StrJoin(explanation->reasons, "\n");
   }
   void FailAtOnce(const std::string& worker, int times) {
@@ -250,7 +250,7 @@ TEST_F(FaultyWorkersTest, WorkersLongGoneAreForgottenUnlessTheyHoldOrWereDrained
   const LeaseRef lease = TakeOne(holder);
   Register("gone");
   Register("drained");
-  ASSERT_TRUE(Ask<Worker>([&](auto done) { c_->DrainWorker("drained", false, false, done); }).ok());
+  ASSERT_TRUE(Ask<Worker>([&](auto done) { c_->DrainWorker({}, "drained", false, false, done); }).ok());
   clock_.JumpWallTime(absl::Hours(8 * 24));
   Advance(absl::Seconds(50));
   ASSERT_TRUE(Beat(holder, {Held(lease)}).ok());
@@ -272,7 +272,7 @@ class MeasuringWorkersTest : public Harness {
     });
   }
   void SetPaused(bool paused) {
-    Ask<SweepSummary>([&](auto done) { c_->SetPaused("small", paused, done); }).IgnoreError();
+    Ask<SweepSummary>([&](auto done) { c_->SetPaused({}, "small", paused, done); }).IgnoreError();
   }
   AttemptEnd Tell(const std::string& worker, const Lease& lease, uint32_t width) {
     AttemptEnd end = End(worker, lease.ref, 0);

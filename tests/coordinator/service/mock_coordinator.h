@@ -16,23 +16,83 @@ namespace coppice::core {
 class MockCoordinator : public Coordinator {
  public:
   using OnChange = std::function<void(const SweepChange&)>;
+
+  // Tests expect the calls of clients without their caller.
+  void SubmitSweep(Caller caller, SweepSpec a, uint32_t b, Done<SubmitResult> c) override {
+    last_caller = std::move(caller);
+    SubmitSweep(std::move(a), std::move(b), std::move(c));
+  }
+  void PlanSweep(Caller caller, SweepSpec a, uint32_t b, Done<Plan> c) override {
+    last_caller = std::move(caller);
+    PlanSweep(std::move(a), std::move(b), std::move(c));
+  }
+  void GetSweep(Caller caller, std::string a, Done<SweepDetails> b) override {
+    last_caller = std::move(caller);
+    GetSweep(std::move(a), std::move(b));
+  }
+  void ListSweeps(Caller caller, Done<std::vector<SweepSummary>> a) override {
+    last_caller = std::move(caller);
+    ListSweeps(std::move(a));
+  }
+  void ListJobs(Caller caller, JobFilter a, JobId b, uint32_t c, bool d, Done<JobPage> e) override {
+    last_caller = std::move(caller);
+    ListJobs(std::move(a), std::move(b), std::move(c), std::move(d), std::move(e));
+  }
+  void GetJob(Caller caller, JobId a, Done<JobDetails> b) override {
+    last_caller = std::move(caller);
+    GetJob(std::move(a), std::move(b));
+  }
+  void ExplainJob(Caller caller, JobId a, Done<Explanation> b) override {
+    last_caller = std::move(caller);
+    ExplainJob(std::move(a), std::move(b));
+  }
+  void GetMetrics(Caller caller, MetricsQuery a, MetricsCursor b, uint32_t c,
+                  Done<MetricsPage> d) override {
+    last_caller = std::move(caller);
+    GetMetrics(std::move(a), std::move(b), std::move(c), std::move(d));
+  }
+  void GetLog(Caller caller, JobId a, Epoch b, uint64_t c, Done<LogPage> d) override {
+    last_caller = std::move(caller);
+    GetLog(std::move(a), std::move(b), std::move(c), std::move(d));
+  }
+  void CancelJobs(Caller caller, JobFilter a, Done<uint64_t> b) override {
+    last_caller = std::move(caller);
+    CancelJobs(std::move(a), std::move(b));
+  }
+  void RetryJobs(Caller caller, JobFilter a, Done<uint64_t> b) override {
+    last_caller = std::move(caller);
+    RetryJobs(std::move(a), std::move(b));
+  }
+  void SetPaused(Caller caller, std::string a, bool b, Done<SweepSummary> c) override {
+    last_caller = std::move(caller);
+    SetPaused(std::move(a), std::move(b), std::move(c));
+  }
+  void ListWorkers(Caller caller, Done<std::vector<Worker>> a) override {
+    last_caller = std::move(caller);
+    ListWorkers(std::move(a));
+  }
+  void DrainWorker(Caller caller, std::string a, bool b, bool c, Done<Worker> d) override {
+    last_caller = std::move(caller);
+    DrainWorker(std::move(a), std::move(b), std::move(c), std::move(d));
+  }
+  Caller last_caller;
+
   MOCK_METHOD(void, Shutdown, (), (override));
   MOCK_METHOD(ServerInfo, server_info, (), (const, override));
-  MOCK_METHOD(void, SubmitSweep, (SweepSpec, uint32_t, Done<SubmitResult>), (override));
-  MOCK_METHOD(void, PlanSweep, (SweepSpec, uint32_t, Done<Plan>), (override));
-  MOCK_METHOD(void, GetSweep, (std::string, Done<SweepDetails>), (override));
-  MOCK_METHOD(void, ListSweeps, (Done<std::vector<SweepSummary>>), (override));
-  MOCK_METHOD(void, ListJobs, (JobFilter, JobId, uint32_t, bool, Done<JobPage>), (override));
-  MOCK_METHOD(void, GetJob, (JobId, Done<JobDetails>), (override));
-  MOCK_METHOD(void, ExplainJob, (JobId, Done<Explanation>), (override));
-  MOCK_METHOD(void, GetMetrics, (MetricsQuery, MetricsCursor, uint32_t, Done<MetricsPage>),
-              (override));
-  MOCK_METHOD(void, GetLog, (JobId, Epoch, uint64_t, Done<LogPage>), (override));
-  MOCK_METHOD(void, CancelJobs, (JobFilter, Done<uint64_t>), (override));
-  MOCK_METHOD(void, RetryJobs, (JobFilter, Done<uint64_t>), (override));
-  MOCK_METHOD(void, SetPaused, (std::string, bool, Done<SweepSummary>), (override));
-  MOCK_METHOD(void, ListWorkers, (Done<std::vector<Worker>>), (override));
-  MOCK_METHOD(void, DrainWorker, (std::string, bool, bool, Done<Worker>), (override));
+  MOCK_METHOD(void, SubmitSweep, (SweepSpec, uint32_t, Done<SubmitResult>));
+  MOCK_METHOD(void, PlanSweep, (SweepSpec, uint32_t, Done<Plan>));
+  MOCK_METHOD(void, GetSweep, (std::string, Done<SweepDetails>));
+  MOCK_METHOD(void, ListSweeps, (Done<std::vector<SweepSummary>>));
+  MOCK_METHOD(void, ListJobs, (JobFilter, JobId, uint32_t, bool, Done<JobPage>));
+  MOCK_METHOD(void, GetJob, (JobId, Done<JobDetails>));
+  MOCK_METHOD(void, ExplainJob, (JobId, Done<Explanation>));
+  MOCK_METHOD(void, GetMetrics, (MetricsQuery, MetricsCursor, uint32_t, Done<MetricsPage>));
+  MOCK_METHOD(void, GetLog, (JobId, Epoch, uint64_t, Done<LogPage>));
+  MOCK_METHOD(void, CancelJobs, (JobFilter, Done<uint64_t>));
+  MOCK_METHOD(void, RetryJobs, (JobFilter, Done<uint64_t>));
+  MOCK_METHOD(void, SetPaused, (std::string, bool, Done<SweepSummary>));
+  MOCK_METHOD(void, ListWorkers, (Done<std::vector<Worker>>));
+  MOCK_METHOD(void, DrainWorker, (std::string, bool, bool, Done<Worker>));
   MOCK_METHOD(absl::StatusOr<std::unique_ptr<Subscription>>, WatchSweep, (std::string, OnChange),
               (override));
   MOCK_METHOD(std::unique_ptr<Subscription>, WatchLog, (JobId, std::function<void()>), (override));

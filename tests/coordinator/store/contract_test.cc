@@ -80,7 +80,8 @@ class StoreContract : public ::testing::TestWithParam<const char*> {
     COPPICE_ASSIGN_OR_RETURN(const core::GroupId group, tx.InsertGroup(GroupOf(id)));
     std::vector<uint32_t> seeds;
     for (uint32_t seed = 0; seed < jobs; ++seed) seeds.push_back(10 + seed);
-    return tx.InsertJobs(id, group, seeds).status();
+    COPPICE_ASSIGN_OR_RETURN(const core::JobId first, tx.ReserveJobs(id, group, jobs));
+    return tx.InsertJobs(id, group, first, seeds);
   }
   void FillWith(uint32_t jobs) {
     ASSERT_EQ(Write([&](WriteTransaction& tx) { return Fill(tx, jobs); }), absl::OkStatus());
@@ -146,11 +147,72 @@ TEST_P(StoreContract, IdsGoOnAcrossGroups) {
   FillWith(3);
   ASSERT_EQ(Write([&](WriteTransaction& tx) -> absl::Status {
               COPPICE_ASSIGN_OR_RETURN(const core::GroupId group, tx.InsertGroup(GroupOf(1)));
-              COPPICE_ASSIGN_OR_RETURN(const core::JobId first, tx.InsertJobs(1, group, {5, 6}));
+              COPPICE_ASSIGN_OR_RETURN(const core::JobId first, tx.ReserveJobs(1, group, 2));
               EXPECT_EQ(first, 4u);
               return absl::OkStatus();
             }),
             absl::OkStatus());
+}
+
+TEST_P(StoreContract, AnIncompleteSweepIsHiddenAndCanBeTakenBackInParts) {
+  FillWith(3);
+  core::SweepId id = 0;
+  ASSERT_EQ(Write([&](WriteTransaction& tx) -> absl::Status {
+              core::SweepRow sweep;
+              sweep.name = "late";
+              sweep.max_failures = 1;
+              COPPICE_ASSIGN_OR_RETURN(id, tx.InsertSweep(sweep, "blob"));
+              COPPICE_ASSIGN_OR_RETURN(const core::GroupId group, tx.InsertGroup(GroupOf(id)));
+              COPPICE_ASSIGN_OR_RETURN(const core::JobId first, tx.ReserveJobs(id, group, 10));
+              EXPECT_EQ(first, 4u);
+              return tx.InsertJobs(id, group, first, {0, 1, 2, 3, 4, 5, 6});
+            }),
+            absl::OkStatus());
+  const auto names = [&](bool incomplete) {
+    std::vector<std::string> names;
+    for (const auto& row : Read<std::vector<core::SweepRow>>([&](ReadTransaction& read) {
+           return incomplete ? read.ListIncompleteSweeps() : read.ListSweeps();
+         })) {
+      names.push_back(row.name);
+    }
+    return names;
+  };
+  EXPECT_THAT(names(false), ElementsAre("s"));
+  EXPECT_THAT(names(true), ElementsAre("late"));
+  EXPECT_FALSE(Read<std::optional<core::SweepRow>>(
+                   [](ReadTransaction& read) { return read.FindSweep("late"); })
+                   .has_value());
+  EXPECT_FALSE(Write([&](WriteTransaction& tx) {
+                 return tx.DeleteIncompleteSweep(1, 100).status();
+               }).ok())
+      << "the other one is complete";
+  std::vector<uint64_t> deleted;
+  do {
+    ASSERT_EQ(Write([&](WriteTransaction& tx) -> absl::Status {
+                COPPICE_ASSIGN_OR_RETURN(deleted.emplace_back(), tx.DeleteIncompleteSweep(id, 4));
+                return absl::OkStatus();
+              }),
+              absl::OkStatus());
+  } while (deleted.back() == 4);
+  EXPECT_THAT(deleted, ElementsAre(4, 3));
+  EXPECT_THAT(names(true), IsEmpty());
+  EXPECT_EQ(Job(3).seed, 12u);
+  EXPECT_TRUE(absl::IsNotFound(
+      store_->Read([](ReadTransaction& read) { return read.GetJob(4).status(); })));
+}
+
+TEST_P(StoreContract, AScanEndsWhenItIsToldToStop) {
+  FillWith(50'000);
+  int looks = 0;
+  const absl::Status status = store_->Read([&](ReadTransaction& read) {
+    read.StopWhen([&] { return ++looks > 2; });
+    // No job is in such a state: nothing but the stop can end it early.
+    return read.ScanJobs(1, 50'000, core::StateSet({JobState::kFailed}),
+                         [](const JobRow&) { return true; });
+  });
+  EXPECT_TRUE(absl::IsCancelled(status)) << status;
+  EXPECT_EQ(looks, 3);
+  EXPECT_EQ(Job(50'000).state, JobState::kPending) << "the next read is not stopped";
 }
 
 TEST_P(StoreContract, MissingRowsAreNotFound) {

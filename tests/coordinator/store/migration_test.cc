@@ -116,6 +116,41 @@ TEST_F(MigrationTest, TheFirstShippedVersionComesForwardWithItsSweeps) {
   EXPECT_EQ(query.Bytes(3), "\x01\x02");
 }
 
+TEST_F(MigrationTest, JobsOfAnEarlierVersionAreKeptAndTheirSeedsLookedAt) {
+  ASSERT_EQ(Migrate(*db_, {Migrations().begin(), Migrations().begin() + 3}), absl::OkStatus());
+  ASSERT_EQ(db_->Execute(
+                "INSERT INTO sweeps (id, name, priority, max_failures, created_ms, steps_total) "
+                "VALUES (1, 's', 0, 3, 5, 100);"
+                "INSERT INTO groups (id, sweep_id, task, depth, run_json, steps, report_every, "
+                "checkpoint_every, keep, keep_every, work_per_step, first_job, jobs) VALUES "
+                "(1, 1, 'dyck', 2, '{}', 10, 1, 1, 2, 0, 1, 1, 3),"
+                "(2, 1, 'dyck', 4, '{}', 10, 1, 1, 2, 0, 1, 4, 3);"
+                "INSERT INTO jobs (id, sweep_id, group_id, seed, state, worker, epoch) VALUES "
+                "(1, 1, 1, 0, 1, '', 0), (2, 1, 1, 1, 2, 'w', 3), (3, 1, 1, 5, 1, '', 0),"
+                "(4, 1, 2, 7, 1, '', 0), (5, 1, 2, 5, 1, '', 0), (6, 1, 2, 9, 1, '', 0);"
+                "INSERT INTO attempts (job_id, epoch, worker, request_id, granted_ms, start_step, "
+                "row_step) VALUES (2, 3, 'w', 'r', 1, 0, 0)"),
+            absl::OkStatus());
+  ASSERT_EQ(Migrate(*db_, Migrations()), absl::OkStatus());
+  Query jobs = db_->Prepare("SELECT COUNT(*), SUM(seed), MAX(epoch), MAX(worker) FROM jobs");
+  ASSERT_TRUE(*jobs.Step());
+  EXPECT_EQ(jobs.Int(0), 6);
+  EXPECT_EQ(jobs.Int(1), 27);
+  EXPECT_EQ(jobs.Int(2), 3);
+  EXPECT_EQ(jobs.Text(3), "w");
+  Query ascend = db_->Prepare("SELECT seeds_ascend FROM groups ORDER BY id");
+  ASSERT_TRUE(*ascend.Step());
+  EXPECT_EQ(ascend.Int(0), 1);
+  ASSERT_TRUE(*ascend.Step());
+  EXPECT_EQ(ascend.Int(0), 0);
+  // An attempt still refers to its job.
+  EXPECT_EQ(db_->Execute("PRAGMA foreign_keys = ON"), absl::OkStatus());
+  EXPECT_FALSE(db_->Execute("DELETE FROM jobs WHERE id = 2").ok());
+  EXPECT_EQ(db_->Execute("DELETE FROM jobs WHERE id = 1"), absl::OkStatus());
+  Query check = db_->Prepare("PRAGMA foreign_key_check");
+  EXPECT_FALSE(*check.Step());
+}
+
 TEST_F(MigrationTest, TheShippedSchemaAppliesAndPassesSqlitesOwnChecks) {
   ASSERT_EQ(Migrate(*db_, Migrations()), absl::OkStatus());
   EXPECT_EQ(Version(), static_cast<int64_t>(Migrations().size()));
