@@ -144,7 +144,7 @@ class Heartbeats {
         beats->connection_.Call(&v1::WorkerService::Stub::AcquireLeases, acquire, &grant));
     if (grant.leases().empty()) return absl::InternalError("no lease for the worker");
     beats->request_.set_worker_id(registered.worker_id());
-    *beats->request_.add_leases()->mutable_lease() = grant.leases(0).lease();
+    *beats->request_.add_held()->mutable_lease() = grant.leases(0).lease();
     return beats;
   }
   explicit Heartbeats(const std::string& address) : connection_(address) {}
@@ -175,7 +175,7 @@ v1::ListJobsRequest ListOf(int number, uint64_t seeds) {
   request.mutable_filter()->set_sweep(kSweep);
   request.mutable_filter()->add_seeds(
       static_cast<uint32_t>(seeds - 1 - static_cast<uint64_t>(number) % seeds));
-  if (number % 2 == 0) request.mutable_filter()->add_states(v1::JOB_STATE_PENDING);
+  if (number % 2 == 0) request.mutable_filter()->add_states(v1::FAILED);
   return request;
 }
 
