@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "tests/worker/trainer/scoped_environment.h"
 #include "worker/trainer/model/dropout_bits.h"
 
 namespace coppice::trainer {
@@ -143,6 +144,17 @@ TEST(KernelsTest, EveryInstructionSetGivesTheSameBits) {
     EXPECT_EQ(std::memcmp(actual.data(), expected.data(), actual.size() * sizeof(float)), 0)
         << all[i].name;
   }
+}
+
+TEST(KernelsTest, WhatIsOffIsLeftOutWithWhatBuildsOnIt) {
+  NamedKernels all[kKernelVariants];
+  const int here = ListKernels(all);
+  {
+    const ScopedEnvironment off("COPPICE_AVX512", "off");
+    EXPECT_EQ(ListKernels(all), std::min(here, 2));
+  }
+  const ScopedEnvironment off("COPPICE_AVX2", "off");
+  EXPECT_EQ(ListKernels(all), 1);
 }
 
 TEST(KernelsTest, MasksFollowTheirDefinition) {

@@ -8,7 +8,9 @@
 #include <thread>
 #include <vector>
 
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/worker/trainer/scoped_environment.h"
 #include "worker/trainer/random.h"
 
 namespace coppice::trainer {
@@ -103,7 +105,7 @@ std::vector<NamedProduct> Products() {
 class ProductsTest : public testing::Test {
  protected:
   void SetUp() override {
-    if (Products().empty()) GTEST_SKIP() << "this machine has neither AMX nor AVX-512";
+    if (Products().empty()) GTEST_SKIP() << "this machine has no AVX2";
   }
 };
 
@@ -254,6 +256,53 @@ TEST_F(ProductsTest, TermsOfZeroBehindTheLastChangeNoBit) {
       product.multiply(padded.view(), a.view(), b.view(), false);
       EXPECT_TRUE(exact.SameBits(padded)) << product.name << " " << terms;
     }
+  }
+}
+
+// A run may move between two machines of which only one has AVX-512.
+TEST_F(ProductsTest, Avx2AndAvx512GiveTheSameBits) {
+  std::vector<NamedProduct> products = Products();
+  if (std::string(products[0].name) == "AMX") products.erase(products.begin());
+  if (products.size() < 2) GTEST_SKIP() << "this machine has no AVX-512, or it is off";
+  EXPECT_EQ(products[0].most_weights, products[1].most_weights);
+  for (const Shape& s : kShapes) {
+    for (const bool a_by_columns : {false, true}) {
+      for (const bool b_by_columns : {false, true}) {
+        for (const bool add : {false, true}) {
+          Matrix a(s.rows, s.terms, a_by_columns, 1), b(s.terms, s.columns, b_by_columns, 2);
+          Matrix one(s.rows, s.columns, false, 3), other = one;
+          products[0].multiply(one.view(), a.view(), b.view(), add);
+          products[1].multiply(other.view(), a.view(), b.view(), add);
+          EXPECT_TRUE(one.SameBits(other)) << s.rows << "x" << s.terms << "x" << s.columns << " "
+                                           << a_by_columns << b_by_columns << add;
+        }
+      }
+    }
+  }
+}
+
+// What stands for a lesser CPU in the tests, and keeps a cluster of mixed machines at the same bits.
+TEST(ProductSwitchesTest, WhatIsOffIsLeftOutWithWhatBuildsOnIt) {
+  const auto names = [] {
+    std::vector<std::string> names;
+    for (const NamedProduct& product : Products()) names.push_back(product.name);
+    return names;
+  };
+  using ::testing::Contains;
+  using ::testing::IsEmpty;
+  using ::testing::Not;
+  {
+    const ScopedEnvironment off("COPPICE_AMX", "off");
+    EXPECT_THAT(names(), Not(Contains("AMX")));
+  }
+  {
+    const ScopedEnvironment off("COPPICE_AVX512", "off");
+    EXPECT_THAT(names(), Not(Contains("AMX")));
+    EXPECT_THAT(names(), Not(Contains("AVX-512")));
+  }
+  {
+    const ScopedEnvironment off("COPPICE_AVX2", "off");
+    EXPECT_THAT(names(), IsEmpty());
   }
 }
 

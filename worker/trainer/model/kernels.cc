@@ -1,15 +1,26 @@
 #include "worker/trainer/model/kernels.h"
 
+#include <cstdlib>
+#include <string_view>
+
 #include "worker/trainer/model/kernels_variants.h"
 
 namespace coppice::trainer {
 
 #ifdef COPPICE_X86_KERNELS
+bool IsOff(const char* variable) {
+  const char* setting = std::getenv(variable);
+  return setting != nullptr && std::string_view(setting) == "off";
+}
+
+bool HasAvx2() {
+  return !IsOff("COPPICE_AVX2") && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+}
+
 bool HasAvx512() {
-  // All that kernels_avx512.cc and products_avx512.cc are compiled for.
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-         __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+  return !IsOff("COPPICE_AVX512") && HasAvx2() && __builtin_cpu_supports("avx512f") &&
+         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+         __builtin_cpu_supports("avx512vl");
 }
 #endif
 
@@ -17,7 +28,7 @@ int ListKernels(NamedKernels out[kKernelVariants]) {
   int count = 0;
   out[count++] = {"baseline", &kBaselineKernels};
 #ifdef COPPICE_X86_KERNELS
-  if (__builtin_cpu_supports("avx2")) out[count++] = {"avx2", &kAvx2Kernels};
+  if (HasAvx2()) out[count++] = {"avx2", &kAvx2Kernels};
   if (HasAvx512()) out[count++] = {"avx512", &kAvx512Kernels};
 #endif
   return count;

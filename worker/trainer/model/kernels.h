@@ -3,9 +3,8 @@
 //
 // Results are the same bits on every x86-64 machine: the loops are compiled for three instruction
 // sets (kernels_*.cc) with the same explicit order of every sum and without contraction to fused
-// multiply-add, and the widest set the machine has is picked at run time. (That does not hold of
-// the matrix products: products.h exists for one instruction set, and oneDNN and the BLAS pick
-// their own kernels by machine.)
+// multiply-add, and the widest set the machine has is picked at run time. (Of the matrix products
+// that holds in part: see products.h.)
 #ifndef COPPICE_WORKER_TRAINER_MODEL_KERNELS_H_
 #define COPPICE_WORKER_TRAINER_MODEL_KERNELS_H_
 

@@ -6,9 +6,6 @@
 #include <unistd.h>
 #endif
 
-#include <cstdlib>
-#include <string_view>
-
 #include "worker/trainer/model/kernels_variants.h"
 
 namespace coppice::trainer {
@@ -26,21 +23,20 @@ bool HasAmx() {
   return ::syscall(SYS_arch_prctl, kRequest, kTileData) == 0;
 }
 
-bool AmxIsOff() {
-  const char* setting = std::getenv("COPPICE_AMX");
-  return setting != nullptr && std::string_view(setting) == "off";
-}
-
 }  // namespace
 #endif
 
 int ListProducts(NamedProduct out[kProductVariants]) {
   int count = 0;
 #ifdef COPPICE_X86_KERNELS
-  if (!HasAvx512()) return 0;
-  if (!AmxIsOff() && HasAmx()) out[count++] = {"AMX", kAmxProduct, kAnyWeights};
-  // oneDNN keeps larger blocks in the second-level cache: at d = 512 it is the faster one.
-  out[count++] = {"AVX-512", kAvx512Product, int64_t{1} << 17};
+  // oneDNN keeps larger blocks in the second-level cache: at d = 512 it is the faster one. The same
+  // bound for both, so that both compute the same products.
+  constexpr int64_t kMostWeights = int64_t{1} << 17;
+  if (HasAvx512()) {
+    if (!IsOff("COPPICE_AMX") && HasAmx()) out[count++] = {"AMX", kAmxProduct, kAnyWeights};
+    out[count++] = {"AVX-512", kAvx512Product, kMostWeights};
+  }
+  if (HasAvx2()) out[count++] = {"AVX2", kAvx2Product, kMostWeights};
 #endif
   return count;
 }

@@ -1,4 +1,6 @@
-// Matrix products of float32 for machines with AVX-512 and for those with AMX. Free of LibTorch.
+// Matrix products of float32 for x86-64 machines with AVX2, AVX-512 or AMX. Free of LibTorch.
+//
+// Those of AVX2 and AVX-512 are the same bits; those of AMX are others, closer to the exact ones.
 #ifndef COPPICE_WORKER_TRAINER_MODEL_PRODUCTS_H_
 #define COPPICE_WORKER_TRAINER_MODEL_PRODUCTS_H_
 
@@ -30,10 +32,11 @@ struct NamedProduct {
   // Weights of more elements than this go to oneDNN, which is faster with them.
   int64_t most_weights = 0;
 };
-inline constexpr int kProductVariants = 2;
+inline constexpr int kProductVariants = 3;
 
 // Those that this machine can run, the fastest first; returns how many. COPPICE_AMX=off in the
-// environment leaves AMX out, for the bits of a machine without it.
+// environment leaves AMX out, for the bits of a machine without it; COPPICE_AVX512=off and
+// COPPICE_AVX2=off leave out these, what builds on them, and their kernels (kernels.h).
 int ListProducts(NamedProduct out[kProductVariants]);
 
 }  // namespace coppice::trainer

@@ -1,0 +1,174 @@
+// The products of products_avx*.cc, which alone include this. The scheme is that of Goto & van de
+// Geijn 2008 without its outermost loops, which matrices of this size do not need: a panel of b,
+// packed into the first-level cache, is multiplied with all of a, a tile of results in registers at
+// a time. Every instruction set adds up the terms of an element in the same order, fused: blocks of
+// kPanelDepth terms, one after the other. So all give the same bits.
+//
+// In an unnamed namespace, and without function templates of the standard library, for the reason
+// that kernels_vector.h gives.
+#ifndef COPPICE_WORKER_TRAINER_MODEL_PRODUCTS_VECTOR_H_
+#define COPPICE_WORKER_TRAINER_MODEL_PRODUCTS_VECTOR_H_
+
+#include <cstdint>
+
+#include "worker/trainer/model/products.h"
+
+namespace coppice::trainer {
+namespace {
+
+constexpr int kTileRows = 6;
+constexpr int kPanelDepth = 128;
+
+template <int n>
+struct Number {
+  static constexpr int kValue = n;
+};
+
+inline int64_t Least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+// [kRows, kWide · kVectors] of out from `depth` columns of a and rows of a panel; `masks` say which
+// columns exist.
+template <typename V, int kRows, int kVectors, bool kColumnMajor>
+inline void Tile(int64_t depth, const float* a, int64_t stride, const float* panel, bool add,
+                 const typename V::Mask* masks, float* out, int64_t down) {
+  typename V::Floats sums[kRows][kVectors];
+#pragma GCC unroll 6
+  for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 4
+    for (int j = 0; j < kVectors; ++j) sums[i][j] = V::Zero();
+  }
+  for (int64_t p = 0; p < depth; ++p) {
+    typename V::Floats row[kVectors];
+#pragma GCC unroll 4
+    for (int j = 0; j < kVectors; ++j) row[j] = V::Load(panel + j * V::kWide);
+#pragma GCC unroll 6
+    for (int i = 0; i < kRows; ++i) {
+      const typename V::Floats factor = V::All(kColumnMajor ? a[i] : a[i * stride]);
+#pragma GCC unroll 4
+      for (int j = 0; j < kVectors; ++j) sums[i][j] = V::MultiplyAdd(factor, row[j], sums[i][j]);
+    }
+    panel += kVectors * V::kWide;
+    a += kColumnMajor ? stride : 1;
+  }
+#pragma GCC unroll 6
+  for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 4
+    for (int j = 0; j < kVectors; ++j) {
+      float* to = out + i * down + j * V::kWide;
+      if (add) sums[i][j] = V::Add(sums[i][j], V::LoadSome(masks[j], to));
+      V::StoreSome(to, masks[j], sums[i][j]);
+    }
+  }
+}
+
+// All rows of a with one panel. Tiles have nearly the same number of rows: a last one of a single
+// row would leave the multiply-add units waiting.
+template <typename V, int kVectors, bool kColumnMajor>
+void MultiplyPanel(const MatrixView& out, const MatrixView& a, const float* panel, bool add) {
+  typename V::Mask masks[kVectors];
+  for (int j = 0; j < kVectors; ++j)
+    masks[j] = V::First(Least(V::kWide, out.columns - j * V::kWide));
+  const int64_t stride = kColumnMajor ? a.right : a.down;
+  const int64_t tiles = (a.rows + kTileRows - 1) / kTileRows;
+  for (int64_t t = 0; t < tiles; ++t) {
+    const int64_t first = t * a.rows / tiles;
+    const float* from = a.data + first * a.down;
+    float* to = out.data + first * out.down;
+    const auto tile = [&](auto rows) {
+      Tile<V, decltype(rows)::kValue, kVectors, kColumnMajor>(a.columns, from, stride, panel, add,
+                                                              masks, to, out.down);
+    };
+    switch ((t + 1) * a.rows / tiles - first) {
+      case 1:
+        tile(Number<1>());
+        break;
+      case 2:
+        tile(Number<2>());
+        break;
+      case 3:
+        tile(Number<3>());
+        break;
+      case 4:
+        tile(Number<4>());
+        break;
+      case 5:
+        tile(Number<5>());
+        break;
+      default:
+        tile(Number<6>());
+        break;
+    }
+  }
+}
+
+// panel[p * padded + j] = b(p, j), and zero for columns that b lacks.
+template <typename V>
+void Pack(const MatrixView& b, int64_t padded, float* panel) {
+  if (b.right == 1) {
+    for (int64_t p = 0; p < b.rows; ++p) {
+      for (int64_t j = 0; j < padded; j += V::kWide) {
+        const typename V::Mask mask = V::First(Least(V::kWide, b.columns - j));
+        V::Store(panel + p * padded + j, V::LoadSome(mask, b.data + p * b.down + j));
+      }
+    }
+    return;
+  }
+  for (int64_t j = 0; j < padded; j += V::kWide) {
+    int64_t p = 0;
+    if (j + V::kWide <= b.columns) {
+      for (; p + V::kWide <= b.rows; p += V::kWide) {
+        V::Transpose(b.data + j * b.right + p, b.right, panel + p * padded + j, padded);
+      }
+    }
+    for (; p < b.rows; ++p) {
+      for (int64_t l = j; l < j + V::kWide; ++l) {
+        panel[p * padded + l] = l < b.columns ? b.data[l * b.right + p] : 0;
+      }
+    }
+  }
+}
+
+template <typename V, int kVectors>
+void PackAndMultiply(const MatrixView& out, const MatrixView& a, const MatrixView& b, bool add,
+                     float* panel) {
+  Pack<V>(b, kVectors * V::kWide, panel);
+  if (a.right == 1) {
+    MultiplyPanel<V, kVectors, false>(out, a, panel, add);
+  } else {
+    MultiplyPanel<V, kVectors, true>(out, a, panel, add);
+  }
+}
+
+// As many vectors as it takes for the columns, up to kMost of them.
+template <typename V, int kMost>
+void MultiplyVectors(const MatrixView& out, const MatrixView& a, const MatrixView& b, bool add,
+                     float* panel) {
+  if constexpr (kMost > 1) {
+    if (out.columns <= (kMost - 1) * V::kWide) {
+      MultiplyVectors<V, kMost - 1>(out, a, b, add, panel);
+      return;
+    }
+  }
+  PackAndMultiply<V, kMost>(out, a, b, add, panel);
+}
+
+template <typename V>
+void Multiply(const MatrixView& out, const MatrixView& a, const MatrixView& b, bool add) {
+  constexpr int64_t kPanelWidth = V::kTileVectors * V::kWide;
+  alignas(64) float panel[kPanelDepth * kPanelWidth];
+  for (int64_t j = 0; j < out.columns; j += kPanelWidth) {
+    const int64_t width = Least(kPanelWidth, out.columns - j);
+    const MatrixView to{out.data + j, out.rows, width, out.down, 1};
+    for (int64_t p = 0; p < a.columns; p += kPanelDepth) {
+      const int64_t k = Least(kPanelDepth, a.columns - p);
+      const MatrixView left{a.data + p * a.right, a.rows, k, a.down, a.right};
+      const MatrixView right{b.data + p * b.down + j * b.right, k, width, b.down, b.right};
+      MultiplyVectors<V, V::kTileVectors>(to, left, right, add || p > 0, panel);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace coppice::trainer
+
+#endif  // COPPICE_WORKER_TRAINER_MODEL_PRODUCTS_VECTOR_H_
