@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds the fuzzers (preset asan) and runs them, two at a time; fails on a finding.
+# Builds the fuzzers (preset asan) and runs them, two at a time; fails on a finding. Each counts as a test: the last line is
+# "N passed, N failed".
 #   tests/fuzz/run.sh [--seconds N] [TARGET ...]     default: 20 seconds each, every target
 # What they learn stays in build/fuzzing/corpus/TARGET for the next run. A finding lies in build/fuzzing/findings: once the reader is mended,
 # copy it to tests/fuzz/corpus/TARGET, where every build's tests run it.
@@ -19,8 +20,9 @@ for target in "${targets[@]}"; do
   [ -f "tests/fuzz/${target}_fuzz.cc" ] || { echo "fuzz: no target $target; there are: $(cd tests/fuzz && ls ./*_fuzz.cc | sed 's/..\(.*\)_fuzz.cc/\1/' | xargs)" >&2; exit 2; }
 done
 
-cmake --preset asan --log-level=WARNING
-cmake --build build/asan --target "${targets[@]/#/fuzz_}"
+. tests/tally/tally.sh
+tally build fuzzers cmake --preset asan --log-level=WARNING
+tally build fuzzers cmake --build build/asan --target "${targets[@]/#/fuzz_}"
 
 logs=build/fuzzing/logs
 mkdir -p build/fuzzing/findings "$logs"
@@ -38,7 +40,14 @@ failed=()
 running=()
 collect() {
   local target
-  for target in "${running[@]}"; do wait "${pid[$target]}" || failed+=("$target"); done
+  for target in "${running[@]}"; do
+    if wait "${pid[$target]}"; then
+      tally add fuzzers "fuzz_$target" passed
+    else
+      failed+=("$target")
+      tally add fuzzers "fuzz_$target" failed
+    fi
+  done
   running=()
 }
 declare -A pid
