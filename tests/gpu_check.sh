@@ -3,13 +3,17 @@
 # what no check without a GPU can tell. It takes nvcc, cmake, ninja, g++ and PyTorch from the machine, and the few other libraries from a folder that
 # was collected where there is a network; it needs neither a package manager nor a network itself.
 #   tests/gpu_check.sh --collect DIR    on Debian 12: downloads those libraries (3 MB) and unpacks them to DIR
-#   tests/gpu_check.sh [--deps DIR] [--out DIR] [--seconds S] [--max-width N] [--build-only]
+#   tests/gpu_check.sh [--deps DIR] [--out DIR] [--seconds S] [--max-width N] [--test-limit S] [--profile] [--build-only]
 #     --deps DIR     what --collect has made (default: gpu-deps in the project's folder)
-#     --out DIR      where figures.txt and the logs go (default: build/gpu/check)
-#     --seconds S    for the packs of all widths of one model (default: 20)
+#     --out DIR      where figures.txt, the events of each measurement (measure-*.jsonl) and the logs go (default: build/gpu/check)
+#     --seconds S    for the packs of all widths of one model (default: 20; 64 members at d=512 take about 60)
 #     --max-width N  the widest pack (default: 64)
-#     --build-only   stops before what needs a GPU: shows that all of it builds on a machine without one
-# LibTorch is that of `python3 -c "import torch"`, or the one in CMAKE_PREFIX_PATH. Exit code 0: built, all tests passed, figures written.
+#     --test-limit S after which a test program, or a measurement that has not ended S seconds after its time, is ended and has failed (default: 240)
+#     --profile      also what each kernel of a pack of 8 at d=512 takes and moves, to kernels.csv (needs ncu, of the CUDA toolkit)
+#     --build-only   stops before what needs a GPU: shows that all of it builds on a machine without one, and that what was built starts where
+#                    the system has none of the collected libraries (in a mount namespace)
+# LibTorch is that of `python3 -c "import torch"`, or the one in CMAKE_PREFIX_PATH. What fails does not keep the rest from running.
+# Exit code 0: built, all tests passed, figures written. 1: the last lines say what failed.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 packages=(
@@ -20,24 +24,25 @@ packages=(
 fail() { echo "gpu_check: $*" >&2; exit 1; }
 
 collect() {
-  local dir=$1 debs
+  local dir=$1
   command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || fail "--collect needs apt-get: run it on Debian 12"
   mkdir -p "$dir"
   dir=$(cd "$dir" && pwd)
   debs=$(mktemp -d)
-  trap 'rm -rf "$debs"' EXIT
+  trap 'rm -rf "$debs"' EXIT  # which outlives this function: not a local one
   (cd "$debs" && apt-get download -q "${packages[@]}") || fail "cannot download; is there a network? (apt-get update first)"
   for deb in "$debs"/*.deb; do dpkg-deb -x "$deb" "$dir"; done
   rm -rf "$dir/usr/share/doc" "$dir/usr/src"
   echo "gpu_check: $dir holds ${#packages[@]} packages, $(du -sh "$dir" | cut -f1)"
 }
 
-deps=$root/gpu-deps out=$root/build/gpu/check seconds=20 max_width=64 build_only=
+deps=$root/gpu-deps out=$root/build/gpu/check seconds=20 max_width=64 test_limit=240 build_only= profile=
 while [ $# -gt 0 ]; do
   case $1 in
     -h | --help) sed -n '2,/^set /{/^set /d;s/^# \?//p}' "$0"; exit 0 ;;
     --build-only) build_only=yes; shift; continue ;;
-    --collect | --deps | --out | --seconds | --max-width) [ $# -gt 1 ] || { echo "gpu_check: $1 needs a value" >&2; exit 2; } ;;
+    --profile) profile=yes; shift; continue ;;
+    --collect | --deps | --out | --seconds | --max-width | --test-limit) [ $# -gt 1 ] || { echo "gpu_check: $1 needs a value" >&2; exit 2; } ;;
     *) echo "gpu_check: unknown argument $1 (see --help)" >&2; exit 2 ;;
   esac
   case $1 in
@@ -46,6 +51,7 @@ while [ $# -gt 0 ]; do
     --out) out=$2 ;;
     --seconds) seconds=$2 ;;
     --max-width) max_width=$2 ;;
+    --test-limit) test_limit=$2 ;;
   esac
   shift 2
 done
@@ -68,38 +74,74 @@ mkdir -p "$out"
 out=$(cd "$out" && pwd)
 build=$root/build/gpu
 libraries=$deps/usr/lib/x86_64-linux-gnu
+# Old tags: the libraries need each other and name no path of their own, and DT_RUNPATH would count for a program's direct needs alone.
+link="-L$libraries -Wl,--disable-new-dtags,-rpath,$libraries"
 echo "gpu_check: building for sm_$architecture with $(nvcc --version | sed -n 's/.*release //p'), LibTorch in $torch"
 env -u CMAKE_PREFIX_PATH cmake -S "$root" -B "$build" -G Ninja --log-level=WARNING -DCMAKE_BUILD_TYPE=Release \
   -DCOPPICE_TRAINER_ONLY=ON -DCOPPICE_CUDA=ON -DCMAKE_CUDA_ARCHITECTURES="$architecture" -DCMAKE_PREFIX_PATH="$deps/usr;$torch" \
-  -DCMAKE_CXX_FLAGS="-isystem $deps/usr/include" -DCMAKE_EXE_LINKER_FLAGS="-L$libraries -Wl,-rpath,$libraries" >"$out/configure.log" 2>&1 ||
+  -DCMAKE_CXX_FLAGS="-isystem $deps/usr/include" -DCMAKE_EXE_LINKER_FLAGS="$link" >"$out/configure.log" 2>&1 ||
   { tail -20 "$out/configure.log" >&2; fail "cmake failed: $out/configure.log"; }
 grep -q cuda_accelerator.cc "$build/build.ninja" || fail "the LibTorch in $torch has no CUDA"
 tests=(trainer_cuda_device_test trainer_cuda_pack_trainer_test trainer_cuda_engine_test)
 cmake --build "$build" --target coppice-trainer "${tests[@]}" >"$out/build.log" 2>&1 ||
   { grep -A5 -E 'error|FAILED' "$out/build.log" | head -40 >&2; fail "the build failed: $out/build.log"; }
 echo "gpu_check: built"
-[ -z "$build_only" ] || exit 0
+failed=()
+# A bare machine has nothing but the folder.
+start() {
+  local status=0
+  timeout -k 5 60 "$root/tests/start_without.sh" "$libraries" "$@" >"$out/start.log" 2>&1 || status=$?
+  case $status in
+    0) ;;
+    77) no_namespace=yes ;;
+    *) tail -3 "$out/start.log" >&2; failed+=("${1##*/} does not start where the collected libraries are not installed") ;;
+  esac
+}
+if [ -n "$build_only" ]; then
+  no_namespace=
+  start "$build/bin/coppice-trainer" --version
+  for test in "${tests[@]}"; do start "$build/tests/$test" --gtest_list_tests; done
+  [ ${#failed[@]} -eq 0 ] || fail "${failed[*]}"
+  if [ -n "$no_namespace" ]; then
+    echo "gpu_check: not tried whether it starts on a bare machine: there is no permission for a mount namespace here"
+  else
+    echo "gpu_check: what was built starts without the system's copies of the collected libraries"
+  fi
+  exit 0
+fi
 
-failed=
 for test in "${tests[@]}"; do
-  if COPPICE_REQUIRE_CUDA=1 "$build/tests/$test" >"$out/$test.log" 2>&1; then
+  status=0
+  COPPICE_REQUIRE_CUDA=1 timeout -k 10 "$test_limit" "$build/tests/$test" >"$out/$test.log" 2>&1 || status=$?
+  if [ "$status" -eq 0 ]; then
     echo "gpu_check: $test: $(grep -c '^\[       OK' "$out/$test.log") passed"
   else
-    failed="$failed $test"
-    grep -E -B8 '^\[  FAILED' "$out/$test.log" | head -60
+    case $status in
+      124 | 137) failed+=("$test (ended after $test_limit s, in $(sed -n 's/^\[ RUN      \] //p' "$out/$test.log" | tail -1))") ;;
+      *) failed+=("$test (exit code $status)") ;;
+    esac
+    grep -E -B8 '^\[  FAILED' "$out/$test.log" | head -60 || tail -5 "$out/$test.log"
   fi
 done
 
 # The models of bench/run.sh. A width that was measured twice counts with the faster one: what else the machine does makes it slower, never faster.
 measure() {
-  local name=$1
-  shift
-  "$build/bin/coppice-trainer" measure --device cuda --task question --batch-size 8 --max-width "$max_width" --seconds "$seconds" "$@" >"$out/measure.jsonl" || return
-  python3 - "$name" "$out/measure.jsonl" <<'PYTHON'
+  local name=$1 events=$out/measure-$2.jsonl status=0
+  shift 2
+  timeout -k 10 $((seconds + test_limit)) "$build/bin/coppice-trainer" measure --device cuda --task question --batch-size 8 --max-width "$max_width" \
+    --seconds "$seconds" "$@" >"$events" 2>"${events%.jsonl}.log" || status=$?
+  if [ "$status" -ne 0 ]; then
+    tail -3 "${events%.jsonl}.log" >&2
+    failed+=("the measurement of $name (exit code $status)")
+  fi
+  python3 - "$name" "$events" <<'PYTHON' || failed+=("the figures of $name")
 import json, sys
 best = {}
 for line in open(sys.argv[2]):
-    event = json.loads(line)
+    try:
+        event = json.loads(line)
+    except ValueError:
+        continue  # the last one, of a measurement that was ended
     if event["event"] == "width" and event.get("seed_steps_per_second", 0) > best.get(event["width"], {}).get("seed_steps_per_second", 0):
         best[event["width"]] = event
 if not best:
@@ -111,12 +153,22 @@ PYTHON
 figures() {
   echo "$gpu, $(nvcc --version | sed -n 's/.*release //p'), $(cd "$root" && git rev-parse --short HEAD 2>/dev/null || echo 'no git')"
   printf '\n| model | pack | pack steps/s | seed-steps/s | GB |\n|---|---:|---:|---:|---:|\n'
-  measure "d=64, depth 2" --depth 2 --d-model 64 --heads 4 --d-ff 256 &&
-    measure "d=128, depth 4" --depth 4 --d-model 128 --heads 4 --d-ff 512 &&
-    measure "d=512, depth 6" --depth 6 --d-model 512 --heads 8 --d-ff 2048 &&
-    measure "d=512, depth 6, float32" --depth 6 --d-model 512 --heads 8 --d-ff 2048 --precision float32
+  measure "d=64, depth 2" d64 --depth 2 --d-model 64 --heads 4 --d-ff 256
+  measure "d=128, depth 4" d128 --depth 4 --d-model 128 --heads 4 --d-ff 512
+  measure "d=512, depth 6" d512 --depth 6 --d-model 512 --heads 8 --d-ff 2048
+  measure "d=512, depth 6, float32" d512-float32 --depth 6 --d-model 512 --heads 8 --d-ff 2048 --precision float32
 }
-figures | tee "$out/figures.txt"
-[ "${PIPESTATUS[0]}" -eq 0 ] || fail "the measurement failed"
-[ -z "$failed" ] || fail "these tests failed:$failed; their logs are in $out"
+profile() {
+  timeout -k 10 $((seconds + test_limit)) ncu --clock-control none --graph-profiling node --csv --launch-skip 2000 --launch-count 400 \
+    --metrics gpu__time_duration.sum,dram__bytes_read.sum,dram__bytes_write.sum --log-file "$out/kernels.csv" \
+    "$build/bin/coppice-trainer" measure --device cuda --task question --batch-size 8 --max-width 8 --seconds "$seconds" \
+    --depth 6 --d-model 512 --heads 8 --d-ff 2048 >"$out/profile.log" 2>&1 || failed+=("the profile (exit code $?)")
+}
+figures >"$out/figures.txt"
+cat "$out/figures.txt"
+[ -z "$profile" ] || profile
 echo "gpu_check: $out/figures.txt"
+if [ ${#failed[@]} -gt 0 ]; then
+  for what in "${failed[@]}"; do echo "gpu_check: failed: $what" >&2; done
+  fail "${#failed[@]} failed; the logs are in $out"
+fi

@@ -7,14 +7,17 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <memory>
 #include <set>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/worker/trainer/test_directory.h"
 #include "tests/worker/trainer/trainer_process.h"
+#include "worker/trainer/cuda/inference_ops.h"
 #include "worker/trainer/train/host_memory.h"
 #include "worker/trainer/train/measure.h"
 
@@ -81,6 +84,58 @@ TEST(MeasureWidthsTest, PacksThatAreTrainedAsOneAreMeasuredTheSameWay) {
     EXPECT_GT(event["peak_bytes"].get<int64_t>(), 0) << event;
   }
   EXPECT_THAT(widths, ElementsAre(1, 3));
+}
+
+// The host, with a count of the operations that only evaluation has (decoding).
+class CountingAccelerator : public Accelerator {
+ public:
+  at::Device device() const override { return host_->device(); }
+  std::string description() const override { return host_->description(); }
+  void Enter() const override { host_->Enter(); }
+  std::unique_ptr<StackedOps> MakeOps(at::ScalarType) const override {
+    return std::make_unique<OperationOps<float, Runner>>(at::kCPU, Runner{&decoded_});
+  }
+  std::unique_ptr<StepGraphs> MakeGraphs() const override { return host_->MakeGraphs(); }
+  std::unique_ptr<WorkMark> MakeMark() const override { return host_->MakeMark(); }
+  MemoryMeter& memory() override { return host_->memory(); }
+
+  int64_t decoded() const { return decoded_.load(); }
+
+ private:
+  struct Runner {
+    template <typename Operation>
+    void operator()(const Operation& operation) const {
+      if constexpr (std::is_same_v<Operation, PathAttentionRow<float>>) ++*decoded;
+      HostRunner()(operation);
+    }
+    std::atomic<int64_t>* decoded;
+  };
+
+  const std::shared_ptr<Accelerator> host_ = MakeHostAccelerator();
+  mutable std::atomic<int64_t> decoded_{0};
+};
+
+// A device that has no room for it would be found out by a run's first report, after thousands of
+// steps and before the first checkpoint.
+TEST(MeasureWidthsTest, TheMemoryOfAnAcceleratorsEvaluationIsMeasuredToo) {
+  TestDirectory directory;
+  RunConfig run;
+  run.task = Task::kTense;
+  run.depth = 1;
+  run.model = {8, 2, 16, 0.1};
+  run.train.batch_size = 2;
+  run.data.train = 50;
+  const auto accelerator = std::make_shared<CountingAccelerator>();
+  const MeasureOptions options{MeasuredRun(run), {1}, 1, absl::Seconds(20), accelerator};
+  const absl::StatusOr<Dataset> dataset = MakeDataset(DatasetOptionsOf(options.run));
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  const int fd = ::open((directory / "events").c_str(), O_CREAT | O_WRONLY | O_APPEND, 0600);
+  EventWriter events(fd, nullptr);
+  const std::atomic<bool> stop{false};
+  const absl::Status status = MeasureWidths(options, *dataset, &events, Clock::Real(), &stop);
+  ::close(fd);
+  ASSERT_TRUE(status.ok()) << status;
+  EXPECT_GT(accelerator->decoded(), 0);
 }
 
 TEST(HostMemoryTest, TheKernelsLinesAreRead) {

@@ -60,7 +60,8 @@ std::shared_ptr<Accelerator> MakeHostAccelerator();
 
 // CUDA device number `index`; products of float32 go through TF32 where `tf32` says so.
 // UNIMPLEMENTED: this build has no CUDA. NOT_FOUND: there is no such device. FAILED_PRECONDITION:
-// it is one that the kernels were not compiled for. Messages name the remedy.
+// it cannot be used, because of its driver or because the kernels were not compiled for it
+// (device_status.h). Messages name the remedy.
 absl::StatusOr<std::shared_ptr<Accelerator>> MakeCudaAccelerator(int index, bool tf32);
 
 }  // namespace coppice::trainer

@@ -12,7 +12,10 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/status_macros.h"
 #include "worker/trainer/cuda/accelerator.h"
+#include "worker/trainer/cuda/capture.h"
+#include "worker/trainer/cuda/device_status.h"
 #include "worker/trainer/cuda/inference_ops.h"
 #include "worker/trainer/cuda/launch.h"
 
@@ -42,9 +45,12 @@ class CudaGraphs : public StepGraphs {
       // A capture knows no other work of the device.
       c10::cuda::getCurrentCUDAStream().synchronize();
       auto captured = std::make_unique<at::cuda::CUDAGraph>();
-      captured->capture_begin();
-      step();
-      captured->capture_end();
+      // Another thread's call, e.g. for the memory that is left, does not disturb it.
+      Capture(
+          [&] {
+            captured->capture_begin({0, 0}, cudaStreamCaptureModeThreadLocal);
+          },
+          step, [&] { captured->capture_end(); });
       graph = std::move(captured);
     }
     graph->replay();
@@ -85,7 +91,10 @@ class CudaMemory : public MemoryMeter {
     const cudaError_t error = cudaMemGetInfo(&free, &total);
     c10::cuda::set_device(before);
     if (error != cudaSuccess) return std::nullopt;
-    return static_cast<int64_t>(free);
+    // What the allocator keeps of tensors that are gone is to be had again.
+    const auto stats = allocator::getDeviceStats(index_);
+    return static_cast<int64_t>(free) + stats.reserved_bytes[kAllPools].current -
+           stats.allocated_bytes[kAllPools].current;
   }
 
  private:
@@ -128,24 +137,9 @@ class CudaAccelerator : public Accelerator {
 
 absl::StatusOr<std::shared_ptr<Accelerator>> MakeCudaAccelerator(int index, bool tf32) {
   const CudaDevices devices = FindCudaDevices();
-  if (devices.count == 0) {
-    return absl::NotFoundError(absl::StrCat(
-        "device cuda was asked for, but no CUDA device is visible here (", devices.error,
-        "); look at nvidia-smi and CUDA_VISIBLE_DEVICES, or use --device cpu"));
-  }
-  if (index < 0 || index >= devices.count) {
-    return absl::NotFoundError(absl::StrCat(
-        "device cuda:", index,
-        " was asked for, but the last one that is visible here is cuda:", devices.count - 1));
-  }
+  COPPICE_RETURN_IF_ERROR(CheckCudaDevices(devices, index));
   const CudaDevice device = DescribeCudaDevice(index);
-  if (!device.error.empty()) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("cuda:", index, " (", device.name, ", compute capability ", device.major, ".",
-                     device.minor, ") cannot run this trainer's kernels (", device.error,
-                     "); build it with -DCMAKE_CUDA_ARCHITECTURES=", device.major, device.minor,
-                     ", or use --device cpu"));
-  }
+  COPPICE_RETURN_IF_ERROR(CheckCudaDevice(device, index));
   at::globalContext().setAllowTF32CuBLAS(tf32);
   auto accelerator =
       std::make_shared<CudaAccelerator>(static_cast<c10::DeviceIndex>(index), device.name);

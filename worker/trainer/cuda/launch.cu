@@ -58,6 +58,11 @@ __global__ void __launch_bounds__(kThreads) RunByWarp(const Operation operation,
 CudaDevices FindCudaDevices() {
   CudaDevices devices;
   const cudaError_t error = cudaGetDeviceCount(&devices.count);
+  static_assert(cudaErrorInsufficientDriver == kCudaOldDriver);
+  static_assert(cudaErrorNoDevice == kCudaNoDevice);
+  cudaDriverGetVersion(&devices.driver_version);
+  cudaRuntimeGetVersion(&devices.runtime_version);
+  devices.code = static_cast<int>(error);
   if (error != cudaSuccess) {
     devices.count = 0;
     devices.error = cudaGetErrorString(error);

@@ -9,12 +9,16 @@ struct CUstream_st;
 
 namespace coppice::trainer {
 
-// The devices this process may see; `error` says why there are none.
+// The devices this process may see. `code` and `error` are what the runtime said when it was asked.
 struct CudaDevices {
   int count = 0;
+  int code = 0;  // 0: no error
   std::string error;
+  int driver_version = 0, runtime_version = 0;  // 13000 is 13.0; 0: there is no driver
 };
 CudaDevices FindCudaDevices();
+// Of the runtime's codes: cudaErrorInsufficientDriver, cudaErrorNoDevice.
+inline constexpr int kCudaOldDriver = 35, kCudaNoDevice = 100;
 
 // `error` says why this build's kernels do not run on it; empty: they do. Makes it the calling
 // thread's device.

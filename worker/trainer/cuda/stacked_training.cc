@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <exception>
+#include <numeric>
 #include <utility>
 
 #include "ATen/ops/index_select.h"
@@ -31,8 +32,12 @@ MemberProgress ProgressOf(const DeviceMember& state, MemberProgress progress) {
 }  // namespace
 
 StackedTraining::StackedTraining(const MemberContext* context,
-                                 std::shared_ptr<Accelerator> accelerator, int64_t max_length)
-    : context_(context), accelerator_(std::move(accelerator)), max_length_(max_length) {}
+                                 std::shared_ptr<Accelerator> accelerator, int64_t max_length,
+                                 bool evaluate_first)
+    : context_(context),
+      accelerator_(std::move(accelerator)),
+      max_length_(max_length),
+      evaluate_first_(evaluate_first) {}
 
 StackedTraining::~StackedTraining() = default;
 
@@ -51,6 +56,7 @@ void StackedTraining::Run(std::vector<Member*> members) {
 
 void StackedTraining::RunOrThrow() {
   Prepare();
+  if (evaluate_first_) EvaluateAll();
   Settle();
   while (std::any_of(members_.begin(), members_.end(), [](const Member* member) {
     return member->state() == MemberState::kRunning;
@@ -89,6 +95,12 @@ void StackedTraining::Prepare() {
   look_ = accelerator_->HostBytes(trainer_->MembersBytes());
   trainer_->SetMembers(StatesOfMembers());
   feed_ = std::make_unique<BatchFeed>(context_->dataset, context_->run, fed, std::move(memory));
+}
+
+void StackedTraining::EvaluateAll() {
+  std::vector<size_t> all(members_.size());
+  std::iota(all.begin(), all.end(), size_t{0});
+  Measure(all);
 }
 
 std::vector<DeviceMember> StackedTraining::StatesOfMembers() const {

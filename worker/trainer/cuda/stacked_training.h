@@ -25,8 +25,9 @@ namespace coppice::trainer {
 class StackedTraining {
  public:
   // Everything outlives it. `max_length`: of the model's positions.
+  // `evaluate_first`: see EngineOptions.
   StackedTraining(const MemberContext* context, std::shared_ptr<Accelerator> accelerator,
-                  int64_t max_length);
+                  int64_t max_length, bool evaluate_first);
   ~StackedTraining();
 
   // Does not throw: what goes wrong ends every member that is still running.
@@ -41,6 +42,7 @@ class StackedTraining {
 
   void RunOrThrow();
   void Prepare();
+  void EvaluateAll();
   // Enqueues up to `steps` and waits for them; fewer when the process is to stop or a member was
   // seen to have diverged.
   void Train(int64_t steps);
@@ -61,6 +63,7 @@ class StackedTraining {
   const MemberContext* const context_;
   const std::shared_ptr<Accelerator> accelerator_;
   const int64_t max_length_;
+  const bool evaluate_first_;
   std::vector<Member*> members_;  // the stack
   std::unique_ptr<PackTrainer> trainer_;
   std::unique_ptr<Transformer> reader_;           // for evaluation and probes

@@ -4,6 +4,7 @@
 #include <thread>
 #include <utility>
 
+#include "ATen/ops/empty.h"
 #include "ATen/ops/zeros.h"
 #include "absl/strings/str_cat.h"
 #include "c10/core/InferenceMode.h"
@@ -81,10 +82,14 @@ Engine::Engine(const EngineOptions& options, const Dataset* dataset, Probes prob
   const int64_t pack = static_cast<int64_t>(options.spec.members.size());
   for (at::Tensor* buffer : {&parameters_, &gradients_, &adam_m_, &adam_v_}) {
     if (options.accelerator != nullptr && buffer == &gradients_) continue;  // not read by the host
-    *buffer = at::zeros({pack, layout_.row_size()}, at::kFloat);
+    // Members write the whole of the others' rows when they are initialized or restored.
+    *buffer = buffer == &gradients_ ? at::zeros({pack, layout_.row_size()}, at::kFloat)
+                                    : at::empty({pack, layout_.row_size()}, at::kFloat);
   }
   const bool snapshots = CheckpointsOnTheWay(options.spec.run);
-  snapshots_ = at::zeros({snapshots ? pack : 0, 3, layout_.row_size()}, at::kFloat);
+  // Written before it is read. On the CPU it is touched at once, so that its memory is counted.
+  snapshots_ = at::empty({snapshots ? pack : 0, 3, layout_.row_size()}, at::kFloat);
+  if (options.accelerator == nullptr) snapshots_.zero_();
   for (int64_t k = 0; k < pack; ++k) {
     auto row = [k](const at::Tensor& buffer) {
       return buffer.defined() ? buffer.narrow(0, k, 1) : buffer;
@@ -95,10 +100,11 @@ Engine::Engine(const EngineOptions& options, const Dataset* dataset, Probes prob
                                                 row(adam_v_), snapshot));
   }
   if (options.accelerator != nullptr)
-    stacked_ = std::make_unique<StackedTraining>(&context_, options.accelerator, max_length_);
+    stacked_ = std::make_unique<StackedTraining>(&context_, options.accelerator, max_length_,
+                                                 options.evaluate_first);
 }
 
-absl::Status Engine::RestoreNewest(Member* member) {
+absl::StatusOr<bool> Engine::RestoreNewest(Member* member) {
   absl::StatusOr<std::vector<CheckpointFile>> files =
       ListCheckpoints(member->spec().checkpoint_dir);
   if (!files.ok()) return files.status();
@@ -107,7 +113,7 @@ absl::Status Engine::RestoreNewest(Member* member) {
     if (restored.ok()) {
       spdlog::info("seed {} resumes at step {} from {}", member->spec().seed, member->step(),
                    file.path);
-      return absl::OkStatus();
+      return true;
     }
     if (absl::IsFailedPrecondition(restored)) {
       return absl::FailedPreconditionError(
@@ -115,27 +121,45 @@ absl::Status Engine::RestoreNewest(Member* member) {
     }
     spdlog::warn("skipping an unreadable checkpoint: {}", std::string(restored.message()));
   }
-  member->Initialize();
-  return absl::OkStatus();
+  return false;
+}
+
+void Engine::Initialize(const std::vector<Member*>& members) {
+  const int64_t most = options_.accelerator != nullptr
+                           ? static_cast<int64_t>(std::thread::hardware_concurrency())
+                           : options_.spec.threads;
+  const int64_t count = std::clamp<int64_t>(most, 1, static_cast<int64_t>(members.size()) + 1);
+  std::atomic<size_t> next{0};
+  const auto work = [&] {
+    for (size_t i = next++; i < members.size(); i = next++) members[i]->Initialize();
+  };
+  std::vector<std::thread> others;
+  for (int64_t i = 1; i < count; ++i) others.emplace_back(work);
+  work();
+  for (std::thread& thread : others) thread.join();
 }
 
 absl::Status Engine::Restore() {
   std::vector<std::pair<Member*, absl::Status>> unreadable;
   std::vector<MemberStep> started;
+  std::vector<Member*> fresh;
   for (const std::unique_ptr<Member>& member : members_) {
     absl::Status restored;
     if (!member->spec().resume.empty()) {
       restored = member->Restore(member->spec().resume);
       if (!restored.ok()) unreadable.emplace_back(member.get(), restored);
     } else if (options_.resume_newest) {
-      restored = RestoreNewest(member.get());
+      const absl::StatusOr<bool> found = RestoreNewest(member.get());
+      restored = found.status();
       if (absl::IsFailedPrecondition(restored)) return restored;
       if (!restored.ok()) unreadable.emplace_back(member.get(), restored);
+      if (found.ok() && !*found) fresh.push_back(member.get());
     } else {
-      member->Initialize();
+      fresh.push_back(member.get());
     }
     if (restored.ok()) started.push_back({member->spec().seed, member->step()});
   }
+  Initialize(fresh);
   for (const auto& [member, status] : unreadable)
     member->Fail(FailureKind::kCheckpoint, status.message());
   if (started.empty()) return absl::OkStatus();

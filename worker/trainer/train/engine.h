@@ -32,6 +32,8 @@ struct EngineOptions {
   SaveFunction save = SaveCheckpoint;
   // Null: the CPU, a member at a time. Otherwise the pack is trained there as one.
   std::shared_ptr<Accelerator> accelerator = nullptr;
+  // On an accelerator: evaluates once before the first step, for the memory that it takes.
+  bool evaluate_first = false;
 };
 
 // Parameters, gradients and both Adam moments are four flat buffers [K, P]. On the CPU a member
@@ -71,7 +73,10 @@ class Engine {
   Engine(const EngineOptions& options, const Dataset* dataset, Probes probes, EventWriter* events,
          Clock* clock, const std::atomic<bool>* stop, int64_t max_length);
 
-  absl::Status RestoreNewest(Member* member);
+  // False: its folder holds no checkpoint that can be read.
+  absl::StatusOr<bool> RestoreNewest(Member* member);
+  // Each on a thread; with an accelerator on all cores, since nothing else runs yet.
+  void Initialize(const std::vector<Member*>& members);
   void Work();
   void WorkStacked();
   Member* TakeMember() ABSL_LOCKS_EXCLUDED(mutex_);

@@ -41,8 +41,8 @@ constexpr int64_t kManyPackSteps = 8;
 // and no wider one is tried.
 constexpr double kGain = 1.05;
 constexpr double kClearlyWorse = 0.9;
-// Of the memory that is left; the rest is for what a pack's first evaluation and its checkpoints
-// take, and for others.
+// Of the memory that is left; the rest is for what a pack's probes and checkpoints take, on a CPU
+// also its first evaluation, and for others.
 constexpr double kUsableShare = 0.8;
 
 // The engine's events, which nobody is to read unless it fails.
@@ -83,6 +83,8 @@ class Pack {
     engine.spec.threads = options.threads;
     engine.spec.prune = false;
     engine.accelerator = options.accelerator;
+    // Thousands of steps later it would be too late to find that its memory is not there.
+    engine.evaluate_first = true;
     for (int64_t seed = 0; seed < width; ++seed) {
       engine.spec.members.push_back({static_cast<uint64_t>(seed), "", ""});
     }

@@ -42,9 +42,15 @@ Member::Member(const MemberContext* context, MemberSpec spec, const at::Tensor& 
              static_cast<int32_t>(context->run.train.batch_size)),
       checkpoints_(context->checkpoints, spec_.seed, spec_.checkpoint_dir, snapshot) {}
 
-void Member::Initialize() { InitializeParameters(*context_->layout, spec_.seed, rows_.parameters); }
+void Member::Initialize() {
+  InitializeParameters(*context_->layout, spec_.seed, rows_.parameters);
+  for (float* moment : {rows_.adam_m, rows_.adam_v})
+    std::fill_n(moment, context_->layout->row_size(), 0.0f);
+}
 
 absl::Status Member::Restore(const std::string& path) {
+  for (float* row : {rows_.parameters, rows_.adam_m, rows_.adam_v})
+    std::fill_n(row, context_->layout->row_size(), 0.0f);  // also between two tensors
   absl::StatusOr<MemberProgress> progress =
       LoadCheckpoint(path, context_->run, spec_.seed, *context_->layout, rows_);
   if (!progress.ok()) return progress.status();

@@ -20,6 +20,7 @@
 #include "absl/synchronization/mutex.h"
 #include "spdlog/spdlog.h"
 #include "torch/version.h"
+#include "worker/trainer/cuda/device_status.h"
 #include "worker/trainer/model/matmul.h"
 
 namespace coppice::trainer {
@@ -76,7 +77,7 @@ absl::StatusOr<SelectedDevice> SelectDevice(absl::string_view device, absl::stri
       MakeCudaAccelerator(index, precision != "float32");
   if (!accelerator.ok() && device == "auto") {
     // A device that is there and not used is not what anybody wants.
-    if (absl::IsFailedPrecondition(accelerator.status()))
+    if (IsWorthAWarning(accelerator.status()))
       spdlog::warn("the CPU is used: {}", std::string(accelerator.status().message()));
     return SelectedDevice{"cpu", nullptr};
   }
@@ -113,7 +114,7 @@ bool IsOutOfMemory(const std::exception& error) {
   const absl::string_view message = error.what();
   return dynamic_cast<const std::bad_alloc*>(&error) != nullptr ||
          absl::StrContains(message, "allocate memory") ||
-         absl::StrContains(message, "out of memory");
+         absl::StrContains(message, "out of memory") || absl::StrContains(message, "ALLOC_FAILED");
 }
 
 std::string LibTorchVersion() { return TORCH_VERSION; }

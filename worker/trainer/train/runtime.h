@@ -47,8 +47,8 @@ struct BlasInfo {
 };
 BlasInfo DetectBlas();
 
-// Of what an operator threw. LibTorch reports a failed allocation as a plain error; the text is all
-// there is to tell it by.
+// Of what an operator threw. LibTorch reports a failed allocation as a plain error, also that of
+// cuBLAS (CUBLAS_STATUS_ALLOC_FAILED); the text is all there is to tell it by.
 bool IsOutOfMemory(const std::exception& error);
 
 std::string LibTorchVersion();
