@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "common/base/files.h"
+#include "common/base/regular_file.h"
 #include "common/base/secret_file.h"
 #include "common/base/status_macros.h"
 #include "common/rpc/channel.h"
@@ -88,8 +89,10 @@ class TokenPlugin final : public grpc::MetadataCredentialsPlugin {
   std::string stamp_ ABSL_GUARDED_BY(mutex_);
 };
 
+constexpr uint64_t kMaxPemBytes = 1 << 20;
+
 absl::StatusOr<std::string> ReadPem(const std::string& file, absl::string_view what) {
-  COPPICE_ASSIGN_OR_RETURN(std::string pem, ReadFile(file));
+  COPPICE_ASSIGN_OR_RETURN(std::string pem, ReadRegularFile(file, kMaxPemBytes));
   if (absl::StrContains(pem, absl::StrCat("-----BEGIN ", what))) return pem;
   return absl::InvalidArgumentError(absl::StrCat(file, " holds no ", what, " in PEM form"));
 }

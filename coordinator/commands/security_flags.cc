@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/files.h"
+#include "common/base/regular_file.h"
 #include "common/base/secret_file.h"
 #include "common/base/status_macros.h"
 #include "coordinator/commands/tls_files.h"
@@ -67,8 +68,10 @@ absl::Status CheckTimes(const std::string& file, const security::CertificateInfo
   return absl::OkStatus();
 }
 
+constexpr uint64_t kMaxPemBytes = 1 << 20;
+
 absl::Status LoadTls(const SecurityFlags& flags, Clock* clock, service::ServerSecurity* server) {
-  COPPICE_ASSIGN_OR_RETURN(server->certificate, ReadFile(flags.tls_cert));
+  COPPICE_ASSIGN_OR_RETURN(server->certificate, ReadRegularFile(flags.tls_cert, kMaxPemBytes));
   COPPICE_ASSIGN_OR_RETURN(server->key, ReadSecretFile(flags.tls_key));
   const auto info = security::ReadCertificate(server->certificate);
   COPPICE_RETURN_IF_ERROR(About(flags.tls_cert, info.status()));
@@ -76,7 +79,7 @@ absl::Status LoadTls(const SecurityFlags& flags, Clock* clock, service::ServerSe
   COPPICE_RETURN_IF_ERROR(
       About(flags.tls_key, security::CheckKeyFits({server->certificate, server->key})));
   if (!flags.require_client_cert) return absl::OkStatus();
-  COPPICE_ASSIGN_OR_RETURN(server->client_authority, ReadFile(flags.tls_client_ca));
+  COPPICE_ASSIGN_OR_RETURN(server->client_authority, ReadRegularFile(flags.tls_client_ca, kMaxPemBytes));
   return About(flags.tls_client_ca, security::ReadCertificate(server->client_authority).status());
 }
 

@@ -2,9 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include <cerrno>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -72,7 +70,7 @@ absl::Status CheckpointFiles::CheckNoLink(const std::string& relative) const {
 }
 
 absl::StatusOr<std::unique_ptr<CheckpointUpload>> CheckpointUpload::Begin(
-    CheckpointFiles* files, const core::CheckpointCommit& announced) {
+    std::shared_ptr<CheckpointFiles> files, const core::CheckpointCommit& announced) {
   if (announced.bytes > kMaxCheckpointBytes) {
     return absl::InvalidArgumentError(
         absl::StrCat("a checkpoint of ", announced.bytes, " bytes; at most ", kMaxCheckpointBytes));
@@ -80,7 +78,7 @@ absl::StatusOr<std::unique_ptr<CheckpointUpload>> CheckpointUpload::Begin(
   COPPICE_RETURN_IF_ERROR(files->CheckNoLink(announced.path));
   COPPICE_RETURN_IF_ERROR(files->Claim(announced.path));
   const std::string path = files->PathOf(announced.path);
-  std::unique_ptr<CheckpointUpload> upload(new CheckpointUpload(files, announced, path));
+  std::unique_ptr<CheckpointUpload> upload(new CheckpointUpload(std::move(files), announced, path));
   const size_t slash = path.rfind('/');
   if (slash != std::string::npos) COPPICE_RETURN_IF_ERROR(MakeDirectories(path.substr(0, slash)));
   COPPICE_ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::Open(path));
@@ -115,8 +113,10 @@ absl::Status CheckpointUpload::Store() {
   }
   if (FileExists(path_)) {
     // An upload whose answer was lost comes again: the file stays as it is, maybe it is committed.
-    COPPICE_ASSIGN_OR_RETURN(const std::string existing, DigestOfFile(path_));
-    if (existing == digest) {
+    const absl::StatusOr<std::string> existing = DigestOfFile(path_);
+    const bool regular = !absl::IsInvalidArgument(existing.status());
+    if (regular && !existing.ok()) return existing.status();
+    if (regular && *existing == digest) {
       file_.reset();
       return absl::OkStatus();
     }
@@ -136,29 +136,22 @@ void CheckpointUpload::Withdraw() {
   if (created_) RemoveFile(path_).IgnoreError();
 }
 
-absl::StatusOr<std::unique_ptr<CheckpointReader>> CheckpointReader::Open(const std::string& path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-  if (fd < 0) return ErrnoToStatus(errno, absl::StrCat("cannot open ", path));
-  return std::unique_ptr<CheckpointReader>(new CheckpointReader(path, fd));
-}
-
-CheckpointReader::~CheckpointReader() { ::close(fd_); }
-
-absl::StatusOr<uint64_t> CheckpointReader::Size() const {
-  struct stat info;
-  if (::fstat(fd_, &info) != 0) return ErrnoToStatus(errno, absl::StrCat("cannot read ", path_));
-  return static_cast<uint64_t>(info.st_size);
+absl::StatusOr<std::shared_ptr<CheckpointReader>> CheckpointFiles::Open(
+    const std::string& relative) {
+  COPPICE_RETURN_IF_ERROR(CheckNoLink(relative));
+  absl::StatusOr<RegularFile> file = RegularFile::Open(PathOf(relative), O_NOFOLLOW);
+  if (absl::IsInvalidArgument(file.status())) return absl::DataLossError(file.status().message());
+  if (!file.ok()) return file.status();
+  COPPICE_RETURN_IF_ERROR(BeginRead());
+  return std::shared_ptr<CheckpointReader>(
+      new CheckpointReader(shared_from_this(), *std::move(file)));
 }
 
 absl::StatusOr<std::string> CheckpointReader::Read(size_t size) {
   std::string data(size, '\0');
-  for (;;) {
-    const ssize_t count = ::read(fd_, data.data(), size);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return ErrnoToStatus(errno, absl::StrCat("cannot read ", path_));
-    data.resize(static_cast<size_t>(count));
-    return data;
-  }
+  COPPICE_ASSIGN_OR_RETURN(const size_t count, file_.Read(data.data(), size));
+  data.resize(count);
+  return data;
 }
 
 }  // namespace coppice::service

@@ -14,6 +14,7 @@
 #include "absl/synchronization/mutex.h"
 #include "common/base/digest.h"
 #include "common/base/files.h"
+#include "common/base/regular_file.h"
 #include "coordinator/core/types.h"
 
 namespace coppice::service {
@@ -26,9 +27,11 @@ inline constexpr uint64_t kMaxCheckpointBytes = uint64_t{64} << 30;
 // another store; the codes of files.h.
 absl::Status ClaimCheckpointRoot(const std::string& root, const std::string& store_id);
 
+class CheckpointReader;
+
 // Purpose: the checkpoint root as a place to put and read files by relative path, for workers that
 // do not see it. Owner: Server. Thread-safe. Every path has passed IsSafeRelativePath.
-class CheckpointFiles {
+class CheckpointFiles : public std::enable_shared_from_this<CheckpointFiles> {
  public:
   // Each transfer holds a file and about a megabyte.
   static constexpr size_t kMaxTransfers = 64;
@@ -45,7 +48,10 @@ class CheckpointFiles {
   // other paths as may be.
   absl::Status Claim(const std::string& relative);
   void Unclaim(const std::string& relative);
-  // The same bound for files that are read. EndRead after each BeginRead that was OK.
+  // A file to read, with the same bound on how many are open. CheckNoLink's codes and those of
+  // CheckpointReader. Blocks on the disk.
+  absl::StatusOr<std::shared_ptr<CheckpointReader>> Open(const std::string& relative);
+  // What Open counts. EndRead after each BeginRead that was OK.
   absl::Status BeginRead();
   void EndRead();
 
@@ -68,7 +74,7 @@ class CheckpointFiles {
 class CheckpointUpload {
  public:
   static absl::StatusOr<std::unique_ptr<CheckpointUpload>> Begin(
-      CheckpointFiles* files, const core::CheckpointCommit& announced);
+      std::shared_ptr<CheckpointFiles> files, const core::CheckpointCommit& announced);
   ~CheckpointUpload();
 
   absl::Status Append(absl::string_view data);
@@ -78,10 +84,12 @@ class CheckpointUpload {
   void Withdraw();
 
  private:
-  CheckpointUpload(CheckpointFiles* files, core::CheckpointCommit announced, std::string path)
-      : files_(files), announced_(std::move(announced)), path_(std::move(path)) {}
+  CheckpointUpload(std::shared_ptr<CheckpointFiles> files, core::CheckpointCommit announced,
+                   std::string path)
+      : files_(std::move(files)), announced_(std::move(announced)), path_(std::move(path)) {}
 
-  CheckpointFiles* const files_;
+  // Shared: a disk that does not answer may keep an upload longer than the server lives.
+  const std::shared_ptr<CheckpointFiles> files_;
   const core::CheckpointCommit announced_;
   const std::string path_;
   std::optional<AtomicFile> file_;
@@ -91,21 +99,24 @@ class CheckpointUpload {
 };
 
 // Purpose: one download. Owner: its stream. Not thread-safe; every method blocks on the disk.
+// DATA_LOSS: what has the name is no regular file. Otherwise the codes of files.h.
 class CheckpointReader {
  public:
-  static absl::StatusOr<std::unique_ptr<CheckpointReader>> Open(const std::string& path);
-  ~CheckpointReader();
+  ~CheckpointReader() { files_->EndRead(); }
   CheckpointReader(const CheckpointReader&) = delete;
   CheckpointReader& operator=(const CheckpointReader&) = delete;
 
-  absl::StatusOr<uint64_t> Size() const;
+  // As it was when the file was opened.
+  uint64_t size() const { return file_.size(); }
   // Up to `size` bytes; empty at the end of the file.
   absl::StatusOr<std::string> Read(size_t size);
 
  private:
-  CheckpointReader(std::string path, int fd) : path_(std::move(path)), fd_(fd) {}
-  const std::string path_;
-  const int fd_;
+  friend class CheckpointFiles;
+  CheckpointReader(std::shared_ptr<CheckpointFiles> files, RegularFile file)
+      : files_(std::move(files)), file_(std::move(file)) {}
+  const std::shared_ptr<CheckpointFiles> files_;
+  RegularFile file_;
 };
 
 }  // namespace coppice::service

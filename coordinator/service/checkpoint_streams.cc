@@ -12,7 +12,11 @@
 namespace coppice::service {
 namespace {
 
-absl::Status Closing() { return absl::UnavailableError("the coordinator is shutting down"); }
+// A result that the work fills and its answer takes; the work may be left behind with it.
+template <typename T>
+struct Result {
+  T value{};
+};
 
 }  // namespace
 
@@ -52,7 +56,9 @@ void UploadStream::OnReadDone(bool ok) {
         absl::InvalidArgumentError(absl::StrCat("after its header an upload holds data of at most ",
                                                 kCheckpointChunkBytes, " bytes each")));
   }
-  OnDisk([this] { return upload_->Append(request_.data()); }, &UploadStream::ReadNext);
+  OnDisk([data = std::move(*request_.mutable_data())](
+             CheckpointUpload* upload) { return upload->Append(data); },
+         &UploadStream::ReadNext);
 }
 
 void UploadStream::Begin(core::CheckpointCommit announced) {
@@ -60,14 +66,18 @@ void UploadStream::Begin(core::CheckpointCommit announced) {
   context_.core->CheckLease(
       announced_.worker_id, announced_.lease, [self = Self<UploadStream>()](absl::Status status) {
         if (!status.ok()) return self->End(std::move(status));
-        UploadStream* const stream = self.get();
-        self->OnDisk(
-            [stream]() -> absl::Status {
-              auto upload = CheckpointUpload::Begin(stream->context_.files, stream->announced_);
-              if (upload.ok()) stream->upload_ = *std::move(upload);
+        const auto begun = std::make_shared<Result<std::shared_ptr<CheckpointUpload>>>();
+        self->context_.disk->Run(
+            self->announced_.path,
+            [files = self->context_.files, announced = self->announced_, begun]() -> absl::Status {
+              auto upload = CheckpointUpload::Begin(files, announced);
+              if (upload.ok()) begun->value = *std::move(upload);
               return upload.status();
             },
-            &UploadStream::ReadNext);
+            [self, begun](absl::Status status) {
+              if (status.ok()) self->upload_ = std::move(begun->value);
+              self->ReadNext(std::move(status));
+            });
       });
 }
 
@@ -75,14 +85,18 @@ void UploadStream::Complete() {
   if (upload_ == nullptr) {
     return End(absl::InvalidArgumentError("the upload ended before its header"));
   }
-  OnDisk([this] { return upload_->Store(); }, &UploadStream::Commit);
+  OnDisk([](CheckpointUpload* upload) { return upload->Store(); }, &UploadStream::Commit);
 }
 
-void UploadStream::OnDisk(std::function<absl::Status()> work,
+void UploadStream::OnDisk(std::function<absl::Status(CheckpointUpload*)> work,
                           void (UploadStream::*then)(absl::Status)) {
-  const bool queued = context_.io->Add(
-      [self = Self<UploadStream>(), work = std::move(work), then] { (self.get()->*then)(work()); });
-  if (!queued) End(Closing());
+  context_.disk->Run(
+      announced_.path, [upload = upload_, work = std::move(work)] { return work(upload.get()); },
+      [self = Self<UploadStream>(), then](absl::Status status) {
+        (self.get()->*then)(std::move(status));
+      },
+      // Nobody will commit what it stored after it was given up.
+      [upload = upload_] { upload->Withdraw(); });
 }
 
 void UploadStream::ReadNext(absl::Status status) {
@@ -99,8 +113,8 @@ void UploadStream::ReadNext(absl::Status status) {
   End(std::move(status));
 }
 
-// Another file has the name. Nothing is overwritten but a damaged checkpoint, by the bytes that were
-// committed: it is mended by the upload that comes again.
+// Another file has the name. Nothing is overwritten but a damaged checkpoint, by the bytes that
+// were committed: it is mended by the upload that comes again.
 void UploadStream::ReplaceIfDamaged(const absl::Status& exists) {
   context_.core->GetJob(
       {}, announced_.lease.job_id,
@@ -112,8 +126,8 @@ void UploadStream::ReplaceIfDamaged(const absl::Status& exists) {
         if (std::none_of(details->checkpoints.begin(), details->checkpoints.end(), is_this)) {
           return self->End(exists);
         }
-        UploadStream* const stream = self.get();
-        self->OnDisk([stream] { return stream->upload_->Replace(); }, &UploadStream::CommitStored);
+        self->OnDisk([](CheckpointUpload* upload) { return upload->Replace(); },
+                     &UploadStream::CommitStored);
       });
 }
 
@@ -126,10 +140,9 @@ void UploadStream::CommitStored(absl::Status status) {
   context_.core->CommitCheckpoint(announced_,
                                   [self = Self<UploadStream>()](absl::Status committed) {
                                     if (committed.ok()) return self->End(std::move(committed));
-                                    UploadStream* const stream = self.get();
                                     self->OnDisk(
-                                        [stream, committed = std::move(committed)] {
-                                          stream->upload_->Withdraw();
+                                        [committed](CheckpointUpload* upload) {
+                                          upload->Withdraw();
                                           return committed;
                                         },
                                         &UploadStream::End);
@@ -138,53 +151,59 @@ void UploadStream::CommitStored(absl::Status status) {
 
 void UploadStream::End(absl::Status status) {
   // The path is free again, and the temporary file gone, before the worker hears of the end: it may
-  // come again at once.
-  const auto finish = [self = Self<UploadStream>(), status = std::move(status)] {
-    self->upload_.reset();
-    absl::MutexLock lock(&self->mutex_);
-    self->finished_ = true;
-    self->Finish(Outcome(status));
-  };
-  if (!context_.io->Add(finish)) finish();
+  // come again at once. Unless the disk does not answer.
+  const auto upload = std::make_shared<Result<std::shared_ptr<CheckpointUpload>>>();
+  upload->value = std::move(upload_);
+  context_.disk->Run(
+      announced_.path,
+      [upload] {
+        upload->value.reset();
+        return absl::OkStatus();
+      },
+      [self = Self<UploadStream>(), upload, status = std::move(status)](absl::Status) {
+        self->context_.disk->Dispose(std::move(upload->value));
+        absl::MutexLock lock(&self->mutex_);
+        self->finished_ = true;
+        self->Finish(Outcome(status));
+      });
 }
 
 template <typename Response>
 void FileStream<Response>::Release() {
   limit_.reset();
-  if (counted_) context_.files->EndRead();
   // Closing a file can take a while on a network filesystem; reactions must not wait for it.
-  context_.io->Add([reader = std::shared_ptr<CheckpointReader>(std::move(reader_))] {});
+  context_.disk->Dispose(std::move(reader_));
 }
 
 template <typename Response>
 void FileStream<Response>::Fetch() {
-  if (reader_ == nullptr) return Locate();
-  OnDisk(&FileStream::ReadPiece);
-}
-
-template <typename Response>
-void FileStream<Response>::OnDisk(void (FileStream::*work)()) {
-  const bool queued =
-      context_.io->Add([self = this->template Self<FileStream>(), work] { (self.get()->*work)(); });
-  if (!queued) this->End(Closing());
+  reader_ == nullptr ? Locate() : ReadPiece();
 }
 
 template <typename Response>
 void FileStream<Response>::Send(const std::string& path) {
   path_ = path;
-  OnDisk(&FileStream::Open);
+  Open();
 }
 
 template <typename Response>
 void FileStream<Response>::Open() {
-  const absl::Status inside = context_.files->CheckNoLink(path_);
-  if (!inside.ok()) return this->End(inside);
-  absl::Status room = context_.files->BeginRead();
-  if (!room.ok()) return this->End(std::move(room));
-  counted_ = true;
-  auto reader = CheckpointReader::Open(context_.files->PathOf(path_));
-  if (reader.ok()) reader_ = *std::move(reader);
-  const absl::StatusOr<bool> message = Opened(reader.status(), reader_.get());
+  const auto opened = std::make_shared<Result<std::shared_ptr<CheckpointReader>>>();
+  context_.disk->Run(
+      path_,
+      [files = context_.files, path = path_, opened]() -> absl::Status {
+        COPPICE_ASSIGN_OR_RETURN(opened->value, files->Open(path));
+        return absl::OkStatus();
+      },
+      [self = this->template Self<FileStream>(), opened](const absl::Status& status) {
+        if (status.ok()) self->reader_ = std::move(opened->value);
+        self->OnOpened(status);
+      });
+}
+
+template <typename Response>
+void FileStream<Response>::OnOpened(const absl::Status& opened) {
+  const absl::StatusOr<bool> message = Opened(opened, reader_.get());
   if (!message.ok()) return this->End(message.status());
   if (*message) return this->Write();
   ReadPiece();
@@ -192,11 +211,19 @@ void FileStream<Response>::Open() {
 
 template <typename Response>
 void FileStream<Response>::ReadPiece() {
-  absl::StatusOr<std::string> piece = reader_->Read(kCheckpointChunkBytes);
-  if (!piece.ok()) return this->End(piece.status());
-  if (piece->empty()) return this->End(Ended());
-  Fill(*std::move(piece));
-  this->Write();
+  const auto piece = std::make_shared<Result<std::string>>();
+  context_.disk->Run(
+      path_,
+      [reader = reader_, piece]() -> absl::Status {
+        COPPICE_ASSIGN_OR_RETURN(piece->value, reader->Read(kCheckpointChunkBytes));
+        return absl::OkStatus();
+      },
+      [self = this->template Self<FileStream>(), piece](absl::Status status) {
+        if (!status.ok()) return self->End(std::move(status));
+        if (piece->value.empty()) return self->End(self->Ended());
+        self->Fill(std::move(piece->value));
+        self->Write();
+      });
 }
 
 template class FileStream<v1::DownloadCheckpointResponse>;
@@ -256,10 +283,10 @@ void FetchStream::Find(const absl::StatusOr<core::JobDetails>& details) {
 absl::StatusOr<bool> FetchStream::Opened(const absl::Status& opened,
                                          const CheckpointReader* reader) {
   if (absl::IsNotFound(opened)) return Lost("is gone");
+  if (absl::IsDataLoss(opened)) return Lost("is no regular file any more");
   if (!opened.ok()) return opened;
-  COPPICE_ASSIGN_OR_RETURN(const uint64_t bytes, reader->Size());
-  if (bytes != checkpoint_.bytes)
-    return Lost(absl::StrCat("holds ", bytes, " bytes instead of ", checkpoint_.bytes));
+  if (reader->size() != checkpoint_.bytes)
+    return Lost(absl::StrCat("holds ", reader->size(), " bytes instead of ", checkpoint_.bytes));
   ToProto(checkpoint_, response_.mutable_header());
   return true;
 }

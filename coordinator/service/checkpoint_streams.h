@@ -12,9 +12,9 @@
 #include "absl/synchronization/mutex.h"
 #include "common/base/clock.h"
 #include "common/base/digest.h"
-#include "common/base/executor.h"
 #include "coordinator/core/coordinator.h"
 #include "coordinator/service/checkpoint_files.h"
+#include "coordinator/service/disk_calls.h"
 #include "coordinator/service/live_streams.h"
 #include "coordinator/service/pull_stream.h"
 #include "coppice/v1/coordinator.pb.h"
@@ -28,8 +28,9 @@ inline constexpr absl::Duration kTransferLimit = absl::Minutes(30);
 // What the transfers share. Owner: Server; all of it outlives the streams.
 struct TransferContext {
   core::Coordinator* core;
-  CheckpointFiles* files;
-  Executor* io;  // where the disk is touched
+  // Shared with what works on the disk.
+  std::shared_ptr<CheckpointFiles> files;
+  DiskCalls* disk;  // where the disk is touched
   Clock* clock;
 };
 
@@ -52,8 +53,9 @@ class UploadStream final
   void Release() override { limit_.reset(); }
   void Begin(core::CheckpointCommit announced);
   void Complete();
-  // Runs blocking work, then goes on with its status.
-  void OnDisk(std::function<absl::Status()> work, void (UploadStream::*then)(absl::Status));
+  // Runs blocking work on upload_, then goes on with its status.
+  void OnDisk(std::function<absl::Status(CheckpointUpload*)> work,
+              void (UploadStream::*then)(absl::Status));
   void ReadNext(absl::Status status);
   void Commit(absl::Status status);
   void ReplaceIfDamaged(const absl::Status& exists);
@@ -66,7 +68,7 @@ class UploadStream final
   v1::UploadCheckpointRequest request_;
   // Touched by one step at a time.
   core::CheckpointCommit announced_;
-  std::unique_ptr<CheckpointUpload> upload_;
+  std::shared_ptr<CheckpointUpload> upload_;
 
   absl::Mutex mutex_;
   bool busy_ ABSL_GUARDED_BY(mutex_) =
@@ -78,7 +80,8 @@ class UploadStream final
 // Purpose: a checkpoint file as a server stream, in pieces: what DownloadStream and FetchStream
 // share. Owner: itself. Failure codes: those of files.h for a file that cannot be read.
 //   1. Locate finds out which file, and leads to exactly one of Send or End.
-//   2. Send opens it on the io threads; Opened may refuse it, or fill a message that goes first.
+//   2. Send opens it where blocking does no harm; Opened may refuse it, or fill a message that goes
+//   first.
 //   3. Fill puts each piece into a message, Ended looks at the whole.
 template <typename Response>
 class FileStream : public PullStream<Response> {
@@ -107,15 +110,15 @@ class FileStream : public PullStream<Response> {
  private:
   void Fetch() final;
   void Release() final;
-  void OnDisk(void (FileStream::*work)());
   void Open();
+  void OnOpened(const absl::Status& opened);
   void ReadPiece();
 
   std::unique_ptr<StreamLimit> limit_;
   // Touched only between Fetch and its outcome.
   std::string path_;
-  bool counted_ = false;  // among the reads
-  std::unique_ptr<CheckpointReader> reader_;
+  // Shared with the call that is at it, which a disk that does not answer may keep.
+  std::shared_ptr<CheckpointReader> reader_;
 };
 
 // Purpose: sends one committed checkpoint of the leased job to its worker. Owner: itself. Failure

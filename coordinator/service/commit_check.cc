@@ -1,18 +1,15 @@
 #include "coordinator/service/commit_check.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <iterator>
 #include <memory>
 #include <utility>
 
-#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
-#include "common/base/files.h"
+#include "common/base/regular_file.h"
+#include "common/base/status_macros.h"
 
 namespace coppice::service {
 namespace {
@@ -29,20 +26,20 @@ class Check : public std::enable_shared_from_this<Check> {
       : context_(context), commit_(std::move(commit)), done_(std::move(done)) {}
 
   void Look() {
-    const bool queued = context_.io->Add([self = shared_from_this()] {
-      const CheckpointFiles& files = *self->context_.files;
-      absl::Status seen = files.CheckNoLink(self->commit_.path);
-      if (seen.ok()) {
-        seen = CheckCheckpointFile(files.PathOf(self->commit_.path), self->commit_.bytes);
-      }
-      self->Looked(std::move(seen));
-    });
-    if (!queued) done_(absl::UnavailableError("the coordinator is shutting down"));
+    context_.disk->Run(
+        commit_.path,
+        [files = context_.files, path = commit_.path, bytes = commit_.bytes]() -> absl::Status {
+          COPPICE_RETURN_IF_ERROR(files->CheckNoLink(path));
+          return CheckCheckpointFile(files->PathOf(path), bytes);
+        },
+        [self = shared_from_this()](absl::Status seen) { self->Looked(std::move(seen)); });
   }
 
  private:
   void Looked(absl::Status seen) {
     if (seen.ok()) return context_.core->CommitCheckpoint(commit_, done_);
+    // The disk does not answer, or the server ends: that says nothing about the file.
+    if (absl::IsDeadlineExceeded(seen) || absl::IsUnavailable(seen)) return done_(std::move(seen));
     seen_ = std::move(seen);
     // Who is not to commit, or need not, is told at once.
     looks_ == 0 ? AskCore() : LookAgain();
@@ -96,17 +93,14 @@ class Check : public std::enable_shared_from_this<Check> {
 
 absl::Status CheckCheckpointFile(const std::string& path, uint64_t bytes) {
   // Opening, unlike stat, makes a network filesystem ask its server.
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-  if (fd < 0) return ErrnoToStatus(errno, absl::StrCat("cannot open ", path));
-  const absl::Cleanup close = [fd] { ::close(fd); };
-  struct stat info;
-  if (::fstat(fd, &info) != 0) return ErrnoToStatus(errno, absl::StrCat("cannot read ", path));
-  if (!S_ISREG(info.st_mode)) {
-    return absl::FailedPreconditionError(absl::StrCat(path, " is not a regular file"));
+  const absl::StatusOr<RegularFile> file = RegularFile::Open(path, O_NOFOLLOW);
+  if (absl::IsInvalidArgument(file.status())) {
+    return absl::FailedPreconditionError(file.status().message());
   }
-  if (static_cast<uint64_t>(info.st_size) == bytes) return absl::OkStatus();
+  if (!file.ok()) return file.status();
+  if (file->size() == bytes) return absl::OkStatus();
   return absl::FailedPreconditionError(
-      absl::StrCat(path, " has ", info.st_size, " bytes instead of ", bytes));
+      absl::StrCat(path, " has ", file->size(), " bytes instead of ", bytes));
 }
 
 void CommitFromSharedFolder(const TransferContext& context, core::CheckpointCommit commit,

@@ -16,10 +16,11 @@ absl::Status CheckCheckpointFile(const std::string& path, uint64_t bytes);
 
 // Commits a checkpoint that its worker says it has written into the shared folder, after a look at
 // the file from here: a worker may see another folder than it thinks, and a file that is not there
-// would be found out only when the job needs it. The look happens on the io threads, never on the
-// core's. A network filesystem may show a fresh file late, so it is looked for again for some
-// seconds. Then: OK for a commit sent again whose file retention has dropped since (a later one of
-// its attempt is current); ABORTED for a stale lease; FAILED_PRECONDITION with the remedy.
+// would be found out only when the job needs it. The look happens where blocking does no harm
+// (DiskCalls); DEADLINE_EXCEEDED and UNAVAILABLE when the disk does not answer. A network
+// filesystem may show a fresh file late, so it is looked for again for some seconds. Then: OK for a
+// commit sent again whose file retention has dropped since (a later one of its attempt is current);
+// ABORTED for a stale lease; FAILED_PRECONDITION with the remedy.
 void CommitFromSharedFolder(const TransferContext& context, core::CheckpointCommit commit,
                             core::Coordinator::DoneStatus done);
 

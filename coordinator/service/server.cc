@@ -6,6 +6,7 @@
 #include <grpcpp/health_check_service_interface.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <mutex>
 #include <optional>
 #include <utility>
@@ -24,7 +25,8 @@
 namespace coppice::service {
 namespace {
 
-constexpr int kTransferThreads = 4;
+// What works on the disk when the server ends gets so much time at least.
+constexpr absl::Duration kDiskGrace = absl::Seconds(2);
 // Of one connection; a client's further calls wait on its own side. Each slot of a worker has one
 // waiting call, and one more that reports its end.
 constexpr int kMaxCallsPerConnection = 2048;
@@ -114,15 +116,15 @@ struct Server::Parts {
   Parts(core::Coordinator* core, Clock* clock, const ServerOptions& options)
       : clock(clock),
         live(options.max_streams, options.max_report_bytes),
-        files(options.checkpoint_root),
-        io(kTransferThreads),
-        sweeps(TransferContext{core, &files, &io, clock}, &live),
-        workers(TransferContext{core, &files, &io, clock}, &live) {}
+        files(std::make_shared<CheckpointFiles>(options.checkpoint_root)),
+        disk(options.disk),
+        sweeps(TransferContext{core, files, &disk, clock}, &live),
+        workers(TransferContext{core, files, &disk, clock}, &live) {}
 
   Clock* const clock;
   LiveStreams live;
-  CheckpointFiles files;
-  Executor io;
+  const std::shared_ptr<CheckpointFiles> files;
+  DiskCalls disk;
   SweepServiceImpl sweeps;
   WorkerServiceImpl workers;
   std::string address;
@@ -216,9 +218,11 @@ void Server::CloseStreams() {
 
 void Server::Shutdown(absl::Duration grace) {
   if (parts_->acceptor != nullptr) parts_->acceptor->Stop();
+  // First: a call that waits for a disk that does not answer would never end.
+  parts_->disk.Shutdown(std::max(grace, kDiskGrace));
   parts_->server->Shutdown(absl::ToChronoTime(parts_->clock->Now() + grace));
   parts_->server->Wait();
-  parts_->io.Shutdown();
+  parts_->disk.Shutdown(kDiskGrace);  // what the last calls let go of
 }
 
 }  // namespace coppice::service

@@ -9,6 +9,7 @@
 #include "common/base/clock.h"
 #include "coordinator/core/coordinator.h"
 #include "coordinator/security/token_registry.h"
+#include "coordinator/service/disk_calls.h"
 #include "coordinator/service/live_streams.h"
 
 namespace coppice::service {
@@ -32,6 +33,7 @@ struct ServerOptions {
   // they are.
   bool insecure = false;
   std::string checkpoint_root;  // an existing folder
+  DiskCalls::Options disk = {};  // how long its files are waited for
   // Bounds on what clients may make it hold; past them it answers RESOURCE_EXHAUSTED, or reads on
   // only later.
   size_t max_streams = LiveStreams::kMaxStreams;

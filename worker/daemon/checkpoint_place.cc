@@ -16,9 +16,12 @@ absl::Status CheckThere(const CheckpointPlace& place) {
 absl::Status VerifyCheckpoint(const CheckpointPlace& place, const std::string& file,
                               const std::string& digest) {
   COPPICE_RETURN_IF_ERROR(CheckThere(place));
-  COPPICE_ASSIGN_OR_RETURN(const std::string found, DigestOfFile(file));
-  if (found == digest) return absl::OkStatus();
-  return absl::DataLossError(absl::StrCat(file, " has digest ", found, " instead of ", digest));
+  const absl::StatusOr<std::string> found = DigestOfFile(file);
+  // What is no regular file is not what was written either.
+  if (absl::IsInvalidArgument(found.status())) return absl::DataLossError(found.status().message());
+  COPPICE_RETURN_IF_ERROR(found.status());
+  if (*found == digest) return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat(file, " has digest ", *found, " instead of ", digest));
 }
 
 }  // namespace coppice::worker

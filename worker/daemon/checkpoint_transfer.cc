@@ -1,14 +1,10 @@
 #include "worker/daemon/checkpoint_transfer.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
-#include <cerrno>
 #include <memory>
 
-#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/files.h"
+#include "common/base/regular_file.h"
 #include "common/rpc/status.h"
 
 namespace coppice::worker {
@@ -18,8 +14,8 @@ constexpr size_t kPieceBytes = 1 << 20;
 
 std::string FolderOf(const std::string& file) { return file.substr(0, file.rfind('/')); }
 
-absl::Status Unreadable(int error, const std::string& file) {
-  return absl::DataLossError(ErrnoToStatus(error, absl::StrCat("cannot read ", file)).message());
+absl::Status Unreadable(const absl::Status& status) {
+  return absl::DataLossError(status.message());
 }
 
 }  // namespace
@@ -27,9 +23,8 @@ absl::Status Unreadable(int error, const std::string& file) {
 absl::StatusOr<v1::UploadCheckpointResponse> SendCheckpointFile(
     v1::WorkerService::StubInterface* stub, grpc::ClientContext* context,
     const v1::CommitCheckpointRequest& header, const std::string& file) {
-  const int fd = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return Unreadable(errno, file);
-  const absl::Cleanup close = [fd] { ::close(fd); };
+  absl::StatusOr<RegularFile> in = RegularFile::Open(file);
+  if (!in.ok()) return Unreadable(in.status());
   v1::UploadCheckpointResponse response;
   const auto writer = stub->UploadCheckpoint(context, &response);
   v1::UploadCheckpointRequest message;
@@ -39,14 +34,13 @@ absl::StatusOr<v1::UploadCheckpointResponse> SendCheckpointFile(
   // A write fails when the coordinator has answered already, or is gone; Finish says which.
   for (bool open = writer->Write(message); open;) {
     piece.resize(kPieceBytes);
-    const ssize_t got = ::read(fd, piece.data(), piece.size());
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) {
-      local = Unreadable(errno, file);
+    const absl::StatusOr<size_t> got = in->Read(piece.data(), piece.size());
+    if (!got.ok()) {
+      local = Unreadable(got.status());
       context->TryCancel();
     }
-    if (got <= 0) break;
-    piece.resize(static_cast<size_t>(got));
+    if (!got.ok() || *got == 0) break;
+    piece.resize(*got);
     message.set_data(piece);
     open = writer->Write(message);
   }

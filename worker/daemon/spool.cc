@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/base/files.h"
+#include "common/base/regular_file.h"
 #include "common/base/status_macros.h"
 
 #define XXH_INLINE_ALL
@@ -16,6 +17,9 @@
 
 namespace coppice::worker {
 namespace {
+
+// What a job reports while no coordinator is there, many times over.
+constexpr uint64_t kMaxSpoolBytes = uint64_t{4} << 30;
 
 constexpr absl::string_view kMagic = "CPSPOOL1";
 constexpr size_t kFrameHeader = 12;
@@ -135,7 +139,7 @@ absl::StatusOr<std::unique_ptr<Spool>> Spool::Continue(const std::string& path,
 }
 
 absl::StatusOr<SpoolContents> Spool::Read(const std::string& path) {
-  COPPICE_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(path));
+  COPPICE_ASSIGN_OR_RETURN(const std::string bytes, ReadRegularFile(path, kMaxSpoolBytes));
   absl::string_view rest = bytes;
   uint8_t type = 0;
   absl::string_view payload;

@@ -2,12 +2,15 @@
 // behind that decides what is current.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
 #include "common/base/digest.h"
 #include "common/base/files.h"
@@ -16,6 +19,7 @@
 #include "tests/coordinator/service/mock_coordinator.h"
 #include "tests/coordinator/service/served.h"
 #include "tests/testing/fake_clock.h"
+#include "tests/testing/hung_folder.h"
 
 namespace coppice::service {
 namespace {
@@ -414,6 +418,93 @@ TEST_F(Fetches, AClientThatTakesForEverIsGivenUp) {
   answer(core::JobDetails{
       .job = {}, .run_json = "", .attempts = {}, .events = {}, .checkpoints = checkpoints_});
   EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
+}
+
+// ---- files that are none, and a file server that is gone
+
+TEST_F(Fetches, PipesAmongTheCheckpointsAreRefusedAndStopNothing) {
+  checkpoints_.clear();
+  for (uint32_t step = 1; step <= 8; ++step) {
+    const std::string path = absl::StrCat("s/job-1/epoch-1/pipe-", step);
+    ASSERT_EQ(::mkfifo(dir_.Join(path).c_str(), 0600), 0);
+    checkpoints_.push_back(Of(step, path, content_));
+  }
+  checkpoints_.push_back(Of(10, kOlder, "older"));
+  for (uint32_t step = 1; step <= 8; ++step) {
+    const Fetched pipe = Fetch(step);
+    EXPECT_TRUE(absl::IsDataLoss(pipe.status)) << pipe.status;
+  }
+  EXPECT_EQ(Fetch(10).data, "older");
+  served_.server.reset();  // the end does not wait for a writer either
+}
+
+class DeadFileServer : public Fetches {
+ protected:
+  DeadFileServer() {
+    ServerOptions options;
+    options.disk.slow = absl::Milliseconds(50);
+    options.disk.limit = absl::Seconds(1);
+    served_ = Served(&core_, &clock_, dir_.path(), options);
+    checkpoints_.clear();
+    for (uint32_t step = 1; step <= 9; ++step) {
+      checkpoints_.push_back(Of(step, absl::StrCat("dead/step-", step), content_));
+    }
+    checkpoints_.push_back(Of(10, kOlder, "older"));
+  }
+  absl::Status Commit(const std::string& path, uint64_t bytes) {
+    v1::CommitCheckpointRequest request = Header("").header();
+    request.set_path(path);
+    request.set_bytes(bytes);
+    CallContext context;
+    v1::CommitCheckpointResponse response;
+    return rpc::FromGrpc(served_.workers->CommitCheckpoint(&context, request, &response));
+  }
+
+  testing::HungFolder dead_{dir_.Join("dead")};
+};
+
+TEST_F(DeadFileServer, ItsTransfersAndCommitsEndAndAllOthersGoOn) {
+  if (!dead_.mounted()) GTEST_SKIP() << "this machine does not let a FUSE filesystem be mounted";
+  ExpectCommits(absl::OkStatus());
+  AllowLease();
+  std::vector<std::thread> clients;
+  std::vector<absl::Status> ends(9);
+  for (uint32_t step = 1; step <= 9; ++step) {
+    clients.emplace_back([&, step] { ends[step - 1] = Fetch(step).status; });
+  }
+  EXPECT_EQ(Fetch(10).data, "older") << "while nine transfers wait for what does not answer";
+  EXPECT_EQ(Commit(kOlder, 5), absl::OkStatus());
+  const std::string content(1000, 'c');
+  v1::UploadCheckpointRequest upload = Header(content);
+  upload.mutable_header()->set_path("s/job-1/epoch-1/step-000000020.safetensors");
+  EXPECT_EQ(Upload(upload, content), absl::OkStatus());
+  for (std::thread& client : clients) client.join();
+  for (const absl::Status& end : ends) EXPECT_TRUE(absl::IsDeadlineExceeded(end)) << end;
+  EXPECT_TRUE(absl::IsUnavailable(Fetch(1).status)) << "known by now not to answer";
+  EXPECT_TRUE(absl::IsDeadlineExceeded(Commit("dead/new", 5)));
+  upload.mutable_header()->set_path("dead/upload");
+  EXPECT_TRUE(absl::IsDeadlineExceeded(Upload(upload, content)));
+  EXPECT_EQ(Fetch(10).data, "older");
+}
+
+TEST_F(DeadFileServer, TheServerEndsThoughTransfersWaitForIt) {
+  if (!dead_.mounted()) GTEST_SKIP() << "this machine does not let a FUSE filesystem be mounted";
+  absl::Notification asked;
+  ON_CALL(core_, GetJob(1, _)).WillByDefault([&](auto, auto done) {
+    core::JobDetails details;
+    details.checkpoints = checkpoints_;
+    done(details);
+    if (!asked.HasBeenNotified()) asked.Notify();
+  });
+  absl::Status end;
+  std::thread client([&] { end = Fetch(1).status; });
+  ASSERT_TRUE(asked.WaitForNotificationWithTimeout(kPatience));
+  const absl::Duration begun = Clock::Real()->Monotonic();
+  served_.server->CloseStreams();
+  served_.server->Shutdown(absl::Milliseconds(100));
+  EXPECT_LT(Clock::Real()->Monotonic() - begun, absl::Seconds(15));
+  client.join();
+  EXPECT_FALSE(end.ok());
 }
 
 }  // namespace

@@ -55,7 +55,7 @@ class CommitCheck : public ::testing::Test {
   };
   std::shared_ptr<Answer> Start() {
     auto answer = std::make_shared<Answer>();
-    CommitFromSharedFolder(TransferContext{&core_, &files_, &io_, &clock_}, commit_,
+    CommitFromSharedFolder(TransferContext{&core_, files_, &disk_, &clock_}, commit_,
                            [answer](absl::Status status) {
                              answer->status = std::move(status);
                              answer->told.Notify();
@@ -95,9 +95,9 @@ class CommitCheck : public ::testing::Test {
   testing::TempDir dir_;
   testing::FakeClock clock_;
   StrictMock<core::MockCoordinator> core_;
-  CheckpointFiles files_{dir_.path()};
+  const std::shared_ptr<CheckpointFiles> files_ = std::make_shared<CheckpointFiles>(dir_.path());
   core::CheckpointCommit commit_;
-  Executor io_{1};
+  DiskCalls disk_;
 };
 
 TEST_F(CommitCheck, AFileThatIsThereIsCommittedWithoutMoreAdo) {

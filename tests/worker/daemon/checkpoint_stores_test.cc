@@ -3,6 +3,7 @@
 // trainers are played by the test.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <csignal>
@@ -322,6 +323,10 @@ class CheckpointStores : public ::testing::TestWithParam<std::string> {
   void Spoil(uint32_t step, const std::string& how) {
     const std::string file = FileOf(step);
     if (how == "deleted") fs::remove(file);
+    if (how == "a pipe") {
+      fs::remove(file);
+      EXPECT_EQ(::mkfifo(file.c_str(), 0600), 0);
+    }
     if (how == "truncated") fs::resize_file(file, fs::file_size(file) / 2);
     if (how == "flipped") {
       std::fstream bytes(file, std::ios::in | std::ios::out | std::ios::binary);
@@ -357,6 +362,12 @@ TEST_P(CheckpointStores, ATruncatedFileIsNotResumedFrom) {
 TEST_P(CheckpointStores, AMissingFileFallsBackToTheOneBefore) {
   TrainElsewhere();
   Spoil(40, "deleted");
+  ExpectResumeFrom(20);
+}
+
+TEST_P(CheckpointStores, APipeInItsPlaceHoldsNobodyUpAndIsNotResumedFrom) {
+  TrainElsewhere();
+  Spoil(40, "a pipe");
   ExpectResumeFrom(20);
 }
 
