@@ -14,6 +14,7 @@ build=(
   libtorch-dev libdnnl-dev libgrpc++-dev libssl-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc libabsl-dev
   libsqlite3-dev libyaml-cpp-dev libcli11-dev libspdlog-dev nlohmann-json3-dev libxxhash-dev
   librandom123-dev libgtest-dev libgmock-dev libbenchmark-dev python3 python3-numpy
+  python3-torch  # the test of python/coppice_model.py
 )
 
 case "${1:-}" in

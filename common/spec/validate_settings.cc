@@ -78,9 +78,27 @@ void CheckTrain(const v1::TrainSpec& t, Checker* check) {
   check->Number(t.has_clip_norm(), "train.clip_norm", t.clip_norm(), 0, kNoLimit, true);
   if (t.has_precision() && t.precision() != "float32" && t.precision() != "tf32" &&
       t.precision() != "bfloat16") {
-    check->Add("train.precision", absl::StrCat("is ", Quoted(t.precision()),
-                                               "; use float32, tf32 or bfloat16"));
+    check->Add("train.precision",
+               absl::StrCat("is ", Quoted(t.precision()), "; use float32, tf32 or bfloat16"));
   }
+}
+
+void CheckPath(const char* key, const std::string& path, Checker* check) {
+  // It is shown on the terminals of whoever looks at the sweep.
+  const bool has_control = std::any_of(path.begin(), path.end(), [](char c) {
+    return absl::ascii_iscntrl(static_cast<unsigned char>(c));
+  });
+  if (has_control || path.size() > 4'096 ||
+      !google::protobuf::internal::IsStructurallyValidUTF8(path.data(),
+                                                           static_cast<int>(path.size()))) {
+    check->Add(key,
+               "is not a path; use one of at most 4096 bytes of UTF-8 without control characters");
+  }
+}
+
+void CheckFile(const char* key, bool given, const std::string& path, Checker* check) {
+  if (given && path.empty()) check->Add(key, "is empty; name a file, or leave the key out");
+  CheckPath(key, path, check);
 }
 
 void CheckData(const v1::DataSpec& d, Checker* check) {
@@ -94,16 +112,12 @@ void CheckData(const v1::DataSpec& d, Checker* check) {
                absl::StrCat("is ", Quoted(directory),
                             "; use an absolute path, since workers run in folders of their own"));
   }
-  // It is shown on the terminals of whoever looks at the sweep.
-  const bool has_control = std::any_of(directory.begin(), directory.end(), [](char c) {
-    return absl::ascii_iscntrl(static_cast<unsigned char>(c));
-  });
-  if (has_control || directory.size() > 4'096 ||
-      !google::protobuf::internal::IsStructurallyValidUTF8(directory.data(),
-                                                           static_cast<int>(directory.size()))) {
-    check->Add("data.directory",
-               "is not a path; use one of at most 4096 bytes of UTF-8 without control characters");
-  }
+  CheckPath("data.directory", directory, check);
+  const v1::DataFiles& files = d.files();
+  CheckFile("data.files.train", files.has_train(), files.train(), check);
+  CheckFile("data.files.val", files.has_val(), files.val(), check);
+  CheckFile("data.files.test", files.has_test(), files.test(), check);
+  CheckFile("data.files.gen", files.has_gen(), files.gen(), check);
 }
 
 void CheckReport(const v1::ReportSpec& r, Checker* check) {
@@ -143,7 +157,18 @@ std::string Quoted(absl::string_view value) {
 }
 
 void ValidateSettings(const v1::SweepSpec& spec, std::vector<Problem>* problems) {
-  CheckAll(spec, Checker("", problems));
+  Checker check("", problems);
+  CheckAll(spec, check);
+  // An override may still name the folder.
+  if (spec.data().has_directory() || spec.overrides_size() > 0) return;
+  const v1::DataFiles& files = spec.data().files();
+  for (const auto& [key, path] :
+       {std::pair("data.files.train", &files.train()), std::pair("data.files.val", &files.val()),
+        std::pair("data.files.test", &files.test()), std::pair("data.files.gen", &files.gen())}) {
+    if (path->empty() || path->front() == '/') continue;
+    check.Add(key, absl::StrCat("is ", Quoted(*path),
+                                "; use an absolute path, or name its folder with data.directory"));
+  }
 }
 
 void ValidateSettings(const v1::Override& change, const std::string& prefix,

@@ -8,10 +8,14 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/digest.h"
 #include "common/base/files.h"
+#include "common/base/regular_file.h"
 #include "common/base/status_macros.h"
 
 namespace coppice::worker {
 namespace {
+
+// A width and a few numbers each.
+constexpr uint64_t kMaxCacheBytes = 1 << 20;
 
 using Json = nlohmann::ordered_json;
 
@@ -27,16 +31,18 @@ std::string WidthKey::Text() const {
 }
 
 std::string KindOf(const v1::RunConfig& run) {
-  const Json json = {{"task", run.task()},
-                     {"depth", run.depth()},
-                     {"d_model", run.model().d_model()},
-                     {"heads", run.model().heads()},
-                     {"d_ff", run.model().d_ff()},
-                     {"dropout", run.model().dropout()},
-                     {"batch_size", run.train().batch_size()},
-                     {"precision", run.train().precision()},
-                     {"directory", run.data().directory()},
-                     {"checkpoints", run.checkpoint().every() < run.train().steps()}};
+  Json json = {{"task", run.task()},
+               {"depth", run.depth()},
+               {"d_model", run.model().d_model()},
+               {"heads", run.model().heads()},
+               {"d_ff", run.model().d_ff()},
+               {"dropout", run.model().dropout()},
+               {"batch_size", run.train().batch_size()},
+               {"precision", run.train().precision()},
+               {"directory", run.data().directory()},
+               {"checkpoints", run.checkpoint().every() < run.train().steps()}};
+  const v1::DataFiles& files = run.data().files();
+  if (run.data().has_files()) json["files"] = {files.train(), files.val(), files.gen()};
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
@@ -54,7 +60,7 @@ std::string WidthCache::PathOf(const WidthKey& key) const {
 
 absl::StatusOr<std::vector<MeasuredWidth>> WidthCache::Read(const WidthKey& key) const {
   const std::string path = PathOf(key);
-  COPPICE_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
+  COPPICE_ASSIGN_OR_RETURN(const std::string text, ReadRegularFile(path, kMaxCacheBytes));
   const auto damaged = [&](const auto&... what) {
     return absl::DataLossError(absl::StrCat(path, ": ", what...));
   };

@@ -69,6 +69,12 @@ void ReadData(StrictObject object, DataConfig* data) {
   object.Int("test", 1, kMaxCount, &data->test);
   object.Int("gen", 1, kMaxCount, &data->gen);
   object.String("directory", &data->directory);
+  StrictObject files = object.Object("files");
+  files.String("train", &data->files.train);
+  files.String("val", &data->files.val);
+  files.String("test", &data->files.test);
+  files.String("gen", &data->files.gen);
+  files.Finish();
   object.Finish();
 }
 
@@ -189,6 +195,7 @@ DatasetOptions DatasetOptionsOf(const RunConfig& run) {
   options.test = static_cast<int32_t>(run.data.test);
   options.gen = static_cast<int32_t>(run.data.gen);
   options.directory = run.data.directory;
+  options.files = run.data.files;
   options.decode_sentences = static_cast<int32_t>(run.report.decode_sentences);
   options.dyck_prefixes = static_cast<int32_t>(run.report.dyck_prefixes);
   return options;
@@ -196,7 +203,7 @@ DatasetOptions DatasetOptionsOf(const RunConfig& run) {
 
 json ToJson(const RunConfig& run) {
   const TrainConfig& train = run.train;
-  return json{
+  json document = {
       {"task", std::string(TaskName(run.task))},
       {"depth", run.depth},
       {"model",
@@ -234,6 +241,13 @@ json ToJson(const RunConfig& run) {
         {"keep", run.checkpoint.keep},
         {"keep_every", run.checkpoint.keep_every}}},
   };
+  // Only where there are some: runs of before there were any are the same runs.
+  const SplitFiles& files = run.data.files;
+  if (files.any()) {
+    document["data"]["files"] = {
+        {"train", files.train}, {"val", files.val}, {"test", files.test}, {"gen", files.gen}};
+  }
+  return document;
 }
 
 std::string DescribeDifference(const RunConfig& wanted, const RunConfig& saved) {
@@ -245,13 +259,19 @@ std::string DescribeDifference(const RunConfig& wanted, const RunConfig& saved) 
   }
   const json flat_here = here.flatten();
   const json flat_there = there.flatten();
-  for (const auto& item : flat_here.items()) {
-    const auto other = flat_there.find(item.key());
-    if (other != flat_there.end() && *other == item.value()) continue;
+  const auto text = [](const json& flat, const std::string& key) {
+    const auto found = flat.find(key);
+    return found == flat.end() ? std::string("absent") : found->dump();
+  };
+  json keys = flat_here;
+  keys.update(flat_there);
+  for (const auto& item : keys.items()) {
+    const std::string ours = text(flat_here, item.key());
+    const std::string theirs = text(flat_there, item.key());
+    if (ours == theirs) continue;
     std::string key = "run";
     for (const char c : item.key()) key += c == '/' ? '.' : c;
-    return absl::StrCat(key, " is ", item.value().dump(), " here and ",
-                        other == flat_there.end() ? "absent" : other->dump(), " in the checkpoint");
+    return absl::StrCat(key, " is ", ours, " here and ", theirs, " in the checkpoint");
   }
   return "";
 }

@@ -49,6 +49,7 @@ struct DataConfig {
   int64_t test = 10000;
   int64_t gen = 10000;
   std::string directory;
+  SplitFiles files;
 };
 
 struct ReportConfig {

@@ -7,8 +7,10 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 
+#include "absl/synchronization/notification.h"
 #include "common/base/clock.h"
 #include "common/base/files.h"
 #include "common/base/logging.h"
@@ -23,6 +25,10 @@
 
 namespace coppice::trainer {
 namespace {
+
+// How often the data's thread is asked whether a stop has come, and how long it then gets.
+constexpr absl::Duration kStopLook = absl::Milliseconds(100);
+constexpr absl::Duration kStopPatience = absl::Seconds(1);
 
 enum ExitCode { kDone = 0, kFailed = 1, kUsage = 2, kPreempted = 75 };
 
@@ -61,6 +67,45 @@ int FailAll(const PackSpec& spec, EventWriter* events, FailureKind kind,
   return kFailed;
 }
 
+// Reads or makes the data on a thread of its own: a file server that does not answer would keep this
+// one from hearing of a stop. CANCELLED: a stop was asked for meanwhile; that thread may still run,
+// so the process must end at once.
+absl::StatusOr<Dataset> LoadData(DatasetOptions options) {
+  struct Loading {
+    absl::Notification over;
+    absl::StatusOr<Dataset> dataset = absl::UnknownError("");
+  };
+  const auto loading = std::make_shared<Loading>();
+  options.stop = &StopFlag();
+  std::thread([loading, options] {
+    loading->dataset = MakeDataset(options);
+    loading->over.Notify();
+  }).detach();
+  while (!loading->over.WaitForNotificationWithTimeout(kStopLook)) {
+    if (!StopFlag().load() || loading->over.WaitForNotificationWithTimeout(kStopPatience)) continue;
+    return absl::CancelledError("stopped while a file of the data did not answer");
+  }
+  absl::StatusOr<Dataset> dataset = std::move(loading->dataset);
+  if (dataset.ok()) {
+    for (const std::string& source : dataset->sources) spdlog::info("data: {}", source);
+  }
+  return dataset;
+}
+
+// Nothing was done yet, so there is nothing to save or to tell; a thread may be stuck in the kernel.
+[[noreturn]] void LeaveBeforeTheStart() {
+  spdlog::info("stopped before the data were there");
+  spdlog::shutdown();
+  ::_exit(kPreempted);
+}
+
+int DataFailed(const PackSpec& spec, EventWriter* events, const absl::Status& status) {
+  if (absl::IsCancelled(status)) LeaveBeforeTheStart();
+  const bool memory = absl::IsResourceExhausted(status);
+  return FailAll(spec, events, memory ? FailureKind::kOutOfMemory : FailureKind::kData,
+                 status.message());
+}
+
 // The parameters and moments of the whole pack are laid out here: a pack that is too wide ends here
 // and not in a member's first step.
 absl::StatusOr<std::unique_ptr<Engine>> MakeEngine(const EngineOptions& options,
@@ -92,10 +137,8 @@ int Train(const Options& options) {
   EngineOptions engine_options{spec, MakeProvenance(spec, device->name), options.by_hand};
   engine_options.accelerator = device->accelerator;
 
-  const absl::StatusOr<Dataset> dataset = MakeDataset(DatasetOptionsOf(spec.run));
-  if (!dataset.ok()) {
-    return FailAll(spec, &events, FailureKind::kData, dataset.status().message());
-  }
+  const absl::StatusOr<Dataset> dataset = LoadData(DatasetOptionsOf(spec.run));
+  if (!dataset.ok()) return DataFailed(spec, &events, dataset.status());
   absl::StatusOr<std::unique_ptr<Engine>> engine = MakeEngine(engine_options, *dataset, &events);
   if (!engine.ok()) {
     const bool memory = absl::IsResourceExhausted(engine.status());
@@ -126,7 +169,8 @@ int Measure(int argc, char** argv) {
   const MeasureOptions options{MeasuredRun(command.spec.run),
                                CandidateWidths(command.max_width, threads, device->name), threads,
                                command.limit, device->accelerator};
-  const absl::StatusOr<Dataset> dataset = MakeDataset(DatasetOptionsOf(options.run));
+  const absl::StatusOr<Dataset> dataset = LoadData(DatasetOptionsOf(options.run));
+  if (absl::IsCancelled(dataset.status())) LeaveBeforeTheStart();
   absl::Status measured = dataset.status();
   if (measured.ok()) {
     events.Measure(MakeProvenance(command.spec, device->name), options.widths);

@@ -8,12 +8,16 @@
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
 #include "common/base/files.h"
+#include "common/base/regular_file.h"
 #include "common/base/status_macros.h"
 
 namespace coppice::trainer {
 namespace {
 
 using nlohmann::json;
+
+// A spec of a million members is smaller.
+constexpr uint64_t kMaxSpecBytes = uint64_t{256} << 20;
 
 enum class FlagType { kNumber, kText };
 
@@ -56,6 +60,14 @@ constexpr Flag kFlags[] = {
      "generalization sentences (10000; dyck 20000)"},
     {"--data-dir", "/run/data/directory", FlagType::kText,
      "read the splits from this folder instead"},
+    {"--train-file", "/run/data/files/train", FlagType::kText,
+     "read the training split from this file"},
+    {"--val-file", "/run/data/files/val", FlagType::kText,
+     "read the in-domain validation split from this file"},
+    {"--test-file", "/run/data/files/test", FlagType::kText,
+     "read the in-domain test split from this file"},
+    {"--gen-file", "/run/data/files/gen", FlagType::kText,
+     "read the generalization split from this file"},
     {"--report-every", "/run/report/every", FlagType::kNumber, "steps between reports (3000)"},
     {"--decode-sentences", "/run/report/decode_sentences", FlagType::kNumber,
      "tense: sentences decoded (2000)"},
@@ -121,7 +133,7 @@ absl::StatusOr<PackSpec> RunFlags::FromFile() const {
     return absl::InvalidArgumentError(
         absl::StrCat(option->get_name(), " cannot be given beside --spec"));
   }
-  COPPICE_ASSIGN_OR_RETURN(const std::string text, ReadFile(spec_file_));
+  COPPICE_ASSIGN_OR_RETURN(const std::string text, ReadRegularFile(spec_file_, kMaxSpecBytes));
   absl::StatusOr<PackSpec> parsed = ParsePackSpecText(text);
   if (parsed.ok()) return parsed;
   return absl::InvalidArgumentError(absl::StrCat(spec_file_, ": ", parsed.status().message()));

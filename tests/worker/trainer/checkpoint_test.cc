@@ -88,6 +88,17 @@ TEST_F(CheckpointTest, EverythingComesBackBitForBit) {
   EXPECT_EQ(progress->grad_norm, 2.0 / 7);
 }
 
+TEST_F(CheckpointTest, ItHoldsTheVocabularyByWhichItsIdsAreRead) {
+  const SafetensorsFile file = *SafetensorsFile::Read(Save(57));
+  const nlohmann::json words = nlohmann::json::parse(file.metadata().at("vocabulary"));
+  const Vocabulary& vocabulary = VocabularyOf(Task::kQuestion);
+  ASSERT_EQ(words.size(), static_cast<size_t>(vocabulary.size()));
+  EXPECT_EQ(words[0], "<pad>");
+  EXPECT_EQ(words[vocabulary.Id("doesn't")], "doesn't");
+  EXPECT_EQ(words[vocabulary.eos()], "<eos>");
+  EXPECT_EQ(words[vocabulary.sos()], "<sos>");
+}
+
 TEST_F(CheckpointTest, EveryFlippedByteIsCaught) {
   const std::string path = Save(57);
   const std::string good = Contents(path);
@@ -132,6 +143,25 @@ std::string WithHeader(const std::string& content, const std::string& from, cons
   const std::string whole = prefix + header + data;
   header.replace(digits, 32, DigestOf(whole.data(), whole.size()));
   return prefix + header + data;
+}
+
+// A checkpoint of before the training set of tense had its frequencies has no data_version.
+TEST_F(CheckpointTest, ARunDoesNotGoOnWithDataOfAnotherVersion) {
+  const std::string path = Save(57);
+  Overwrite(path, WithHeader(Contents(path), "\"data_version\":\"1\",", ""));
+  EXPECT_TRUE(Load(path).ok()) << "question's data are what they were";
+  run_.task = Task::kTense;
+  const std::string tense = Save(60);
+  EXPECT_TRUE(Load(tense).ok());
+  const std::string good = Contents(tense);
+  Overwrite(tense, WithHeader(good, "\"data_version\":\"2\",", ""));
+  const absl::Status refused = Load(tense);
+  EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("version 1 of the generated tense data"));
+  run_.data.directory = "/data";
+  const std::string files = Save(61);
+  Overwrite(files, WithHeader(Contents(files), "\"data_version\":\"2\",", ""));
+  EXPECT_TRUE(Load(files).ok()) << "data that are read do not depend on the generator";
 }
 
 TEST_F(CheckpointTest, AHeaderThatContradictsItselfIsRefusedEvenWithAFittingDigest) {

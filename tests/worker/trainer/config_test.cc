@@ -135,6 +135,21 @@ TEST(ConfigTest, ADifferenceIsNamedAndStepsMayGrow) {
             "run.model.d_model is 512 here and 64 in the checkpoint");
 }
 
+TEST(ConfigTest, FilesOfOtherNamesAreReadAndAreAnotherRun) {
+  json document = Minimal();
+  document["run"]["data"] = {{"directory", "/d"}, {"files", {{"gen", "question.test"}}}};
+  const RunConfig run = ParsePackSpec(document)->run;
+  EXPECT_EQ(DatasetOptionsOf(run).files.gen, "question.test");
+  EXPECT_EQ(DescribeDifference(run, *ParseRunConfigText(ToJson(run).dump())), "");
+  RunConfig without = run;
+  without.data.files = {};
+  EXPECT_FALSE(ToJson(without)["data"].contains("files")) << "old checkpoints have no such key";
+  EXPECT_THAT(DescribeDifference(run, without), HasSubstr("run.data.files.gen"));
+  EXPECT_THAT(DescribeDifference(without, run), HasSubstr("run.data.files.gen"));
+  EXPECT_THAT(ErrorAt("/run/data/files", json{{"dev", "x"}}),
+              HasSubstr("run.data.files.dev is not a known key"));
+}
+
 TEST(ConfigTest, SeedsAreRangesAndLists) {
   EXPECT_EQ(*ParseSeeds("0-3"), (std::vector<uint64_t>{0, 1, 2, 3}));
   EXPECT_EQ(*ParseSeeds("7,2-3,18446744073709551615"),

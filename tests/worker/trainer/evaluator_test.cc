@@ -100,7 +100,7 @@ TEST_F(EvaluatorTest, LossAndChoicesEqualThePlainDefinition) {
 }
 
 TEST_F(EvaluatorTest, DecodingWithTheCacheEqualsDecodingFromScratch) {
-  Dataset dataset{Vocabulary({"a", "b", "c", "d", "e", "f"}), {}, {}, {}, {}};
+  Dataset dataset{Vocabulary({"a", "b", "c", "d", "e", "f"}), {}, {}, {}, {}, {}};
   const Vocabulary& vocabulary = dataset.vocabulary;
   MakeModel(vocabulary, 40);
   // Sentences whose targets are what the model itself says, decoded word by word from scratch.

@@ -1,7 +1,10 @@
 // The program as its users meet it: flags and spec files, signals, exit codes, and resuming after
 // any death.
+#include <sys/stat.h>
+
 #include <csignal>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <map>
@@ -11,6 +14,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/testing/hung_folder.h"
 #include "tests/worker/trainer/scoped_environment.h"
 #include "tests/worker/trainer/test_directory.h"
 #include "tests/worker/trainer/trainer_process.h"
@@ -19,9 +23,9 @@ namespace coppice::trainer {
 namespace {
 
 using nlohmann::json;
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
-class ProcessTest : public testing::Test {
+class ProcessTest : public ::testing::Test {
  protected:
   std::vector<std::string> Flags(const std::string& out,
                                  std::map<std::string, std::string> changes = {}) const {
@@ -120,7 +124,7 @@ TEST_F(ProcessTest, OnACpuWithoutAvx512ItEndsBitForBitTheSame) {
                                        {"ONEDNN_MAX_CPU_ISA", "AVX2"},
                                        {"ATEN_CPU_CAPABILITY", "avx2"},
                                        {"OPENBLAS_CORETYPE", "Haswell"}});
-  EXPECT_THAT(blas, testing::StartsWith("AVX2"));
+  EXPECT_THAT(blas, ::testing::StartsWith("AVX2"));
   EXPECT_FALSE(narrow.digests.empty());
   EXPECT_EQ(narrow.metrics, wide.metrics);
   EXPECT_EQ(narrow.digests, wide.digests);
@@ -251,6 +255,69 @@ TEST_F(ProcessTest, DataThatCannotBeHadFailEveryMemberWithExitCodeOne) {
   EXPECT_EQ(process.Wait(), 1);
   ASSERT_EQ(process.Of("failed").size(), 2u);
   EXPECT_EQ(process.Of("failed")[0]["kind"], "data");
+}
+
+// A folder of data that others named: nothing in it may hold the trainer up, take its memory, or
+// show what a private file holds to whoever reads the job's reason.
+class ForeignData : public ProcessTest {
+ protected:
+  ForeignData() {
+    std::filesystem::create_directory(directory_ / "data");
+    for (const char* split : {"val", "gen"}) {
+      std::ofstream(directory_ / ("data/question." + std::string(split)))
+          << "my yak does eat . quest\tdoes my yak eat ?\n";
+    }
+  }
+  std::string Train() const { return directory_ / "data/question.train"; }
+  // The message with which both members failed.
+  std::string Failure() {
+    TrainerProcess process(Flags("out", {{"--data-dir", directory_ / "data"}}), directory_ / "log");
+    EXPECT_EQ(process.Wait(), 1) << Log();
+    EXPECT_EQ(process.Of("failed").size(), 2u);
+    for (const json& event : process.Of("failed")) {
+      EXPECT_EQ(event["kind"], "data");
+      EXPECT_EQ(event["message"], process.Of("failed")[0]["message"]);
+    }
+    return process.Of("failed").empty() ? "" : process.Of("failed")[0]["message"];
+  }
+};
+
+TEST_F(ForeignData, APipeADeviceAndASparseGiantFailEveryMemberAtOnce) {
+  ASSERT_EQ(::mkfifo(Train().c_str(), 0600), 0);
+  EXPECT_THAT(Failure(), HasSubstr("a named pipe"));
+  std::filesystem::remove(Train());
+  std::filesystem::create_symlink("/dev/zero", Train());
+  EXPECT_THAT(Failure(), HasSubstr("a device"));
+  std::filesystem::remove(Train());
+  std::ofstream(Train()) << "x";
+  std::filesystem::resize_file(Train(), uint64_t{200} << 30);
+  EXPECT_THAT(Failure(), HasSubstr("larger than"));
+}
+
+TEST_F(ForeignData, APrivateFilesWordsAreNeitherInTheReasonNorInTheLog) {
+  std::ofstream(Train()) << "hunter2 is the password\n";
+  const std::string message = Failure();
+  EXPECT_THAT(message, HasSubstr("question.train:1: "));
+  EXPECT_THAT(message, ::testing::Not(HasSubstr("hunter2")));
+  EXPECT_THAT(Log(), ::testing::Not(HasSubstr("hunter2")));
+}
+
+TEST_F(ForeignData, AFileServerThatDoesNotAnswerDoesNotMakeTheTrainerDeaf) {
+  coppice::testing::HungFolder dead(directory_ / "dead");
+  if (!dead.mounted()) GTEST_SKIP() << "this machine does not let a FUSE filesystem be mounted";
+  TrainerProcess process(Flags("out", {{"--data-dir", directory_ / "dead"}}), directory_ / "log");
+  // It says nothing before it has its data; what it holds open tells that it waits for them.
+  ASSERT_TRUE(process.AwaitThreads(2));
+  process.Signal(SIGTERM);
+  EXPECT_EQ(process.Wait(), 75) << Log();
+}
+
+TEST_F(ProcessTest, ATerminationWhileTheDataAreMadeIsAnswered) {
+  TrainerProcess process(Flags("out", {{"--train-size", "5000000"}}), directory_ / "log");
+  ASSERT_TRUE(process.AwaitThreads(2));
+  process.Signal(SIGTERM);
+  EXPECT_EQ(process.Wait(), 75) << Log();
+  EXPECT_TRUE(process.events().empty());
 }
 
 TEST_F(ProcessTest, ASecondTrainerInTheSameFolderIsRefused) {

@@ -1,11 +1,14 @@
 #include "tests/worker/trainer/trainer_process.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <csignal>
+#include <fstream>
+#include <string>
 
 #include "gtest/gtest.h"
 
@@ -69,6 +72,26 @@ bool TrainerProcess::ReadUntil(const std::string& event) {
 }
 
 void TrainerProcess::Signal(int signal_number) { ::kill(pid_, signal_number); }
+
+bool TrainerProcess::AwaitThreads(int count) {
+  for (;;) {
+    std::ifstream in("/proc/" + std::to_string(pid_) + "/status");
+    int threads = 0;
+    uint64_t caught = 0;
+    for (std::string line; std::getline(in, line);) {
+      if (line.rfind("Threads:", 0) == 0) threads = std::stoi(line.substr(8));
+      if (line.rfind("SigCgt:", 0) == 0) caught = std::stoull(line.substr(7), nullptr, 16);
+    }
+    if (threads == 0) return false;  // a zombie has none of its own
+    if (threads >= count && (caught >> (SIGTERM - 1) & 1) != 0) return true;
+    int status = 0;
+    if (::waitpid(pid_, &status, WNOHANG) == pid_) {
+      pid_ = -1;
+      return false;
+    }
+    ::sched_yield();
+  }
+}
 
 void TrainerProcess::CloseStdout() {
   if (stdout_ >= 0) ::close(stdout_);

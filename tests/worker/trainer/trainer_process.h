@@ -26,6 +26,8 @@ class TrainerProcess {
   // Reads until an event of this kind; false at the end of the output.
   bool ReadUntil(const std::string& event);
   void Signal(int signal_number);
+  // Waits until the process has so many threads and answers SIGTERM; false when it ends before.
+  bool AwaitThreads(int count);
   void CloseStdout();
   // Reads the rest of the output and waits. The exit code, or -N after death by signal N.
   int Wait();

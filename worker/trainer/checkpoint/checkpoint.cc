@@ -22,6 +22,7 @@ namespace {
 
 constexpr absl::string_view kPrefix = "step-";
 constexpr absl::string_view kSuffix = ".safetensors";
+constexpr char kGeneratorKey[] = "data_version";
 
 struct Section {
   absl::string_view prefix;
@@ -63,6 +64,28 @@ absl::Status CheckIdentity(const CheckpointIdentity& identity, const RunConfig& 
   if (!difference.empty())
     return absl::FailedPreconditionError(absl::StrCat("is another run's: ", difference));
   return absl::OkStatus();
+}
+
+// Data that are generated are part of what a run is. A file of before there were versions has none:
+// its data were of version 1.
+absl::Status CheckGenerator(const std::map<std::string, std::string>& metadata,
+                            const RunConfig& run) {
+  if (DatasetOptionsOf(run).from_files()) return absl::OkStatus();
+  const auto it = metadata.find(kGeneratorKey);
+  const std::string theirs = it == metadata.end() ? "1" : it->second;
+  const std::string ours = absl::StrCat(GeneratorVersion(run.task));
+  if (theirs == ours) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat("was trained on version ", theirs, " of the generated ", TaskName(run.task),
+                   " data, and this program makes version ", ours, " (docs/science.md)"));
+}
+
+// Every token's text by its id, as a JSON list.
+std::string VocabularyJson(const Vocabulary& vocabulary) {
+  nlohmann::json words = nlohmann::json::array();
+  for (int32_t id = 0; id < vocabulary.size(); ++id)
+    words.push_back(std::string(vocabulary.Word(id)));
+  return words.dump();
 }
 
 absl::StatusOr<MemberProgress> ReadProgress(const SafetensorsFile& file, int64_t step,
@@ -130,6 +153,8 @@ absl::StatusOr<SavedCheckpoint> SaveCheckpoint(const std::string& directory, con
       {"version", std::string(kCheckpointVersion)},
       {"seed", absl::StrCat(seed)},
       {"step", absl::StrCat(progress.step)},
+      {kGeneratorKey, absl::StrCat(GeneratorVersion(run.task))},
+      {"vocabulary", VocabularyJson(VocabularyOf(run.task))},
       {"run", ToJson(run).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)},
   };
   SavedCheckpoint saved;
@@ -146,6 +171,8 @@ absl::StatusOr<MemberProgress> LoadCheckpoint(const std::string& path, const Run
   if (!identity.ok()) return WithPath(identity.status(), path);
   const absl::Status ours = CheckIdentity(*identity, run, seed);
   if (!ours.ok()) return WithPath(ours, path);
+  const absl::Status same_data = CheckGenerator(file.metadata(), run);
+  if (!same_data.ok()) return WithPath(same_data, path);
   absl::StatusOr<MemberProgress> progress = ReadProgress(file, identity->step, run);
   if (!progress.ok()) return WithPath(progress.status(), path);
   for (const Section& section : kSections) {

@@ -1,6 +1,7 @@
 #include "worker/trainer/tasks/dataset.h"
 
 #include <initializer_list>
+#include <new>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -8,6 +9,7 @@
 #include "worker/trainer/tasks/directory.h"
 #include "worker/trainer/tasks/dyck.h"
 #include "worker/trainer/tasks/evaluation.h"
+#include "worker/trainer/tasks/lexicon.h"
 #include "worker/trainer/tasks/sentence_task.h"
 #include "worker/trainer/tasks/streams.h"
 
@@ -26,7 +28,7 @@ absl::Status CheckOptions(const DatasetOptions& options) {
   if (options.task == Task::kDyck) {
     COPPICE_RETURN_IF_ERROR(CheckPositive("dyck_prefixes", options.dyck_prefixes));
   }
-  if (!options.directory.empty()) return absl::OkStatus();
+  if (options.from_files()) return absl::OkStatus();
   if (options.dyck_max_brackets != 0 && options.dyck_max_brackets < kDyckShortest) {
     return absl::InvalidArgumentError(absl::StrCat("dyck_max_brackets must be 0 or at least ",
                                                    kDyckShortest, ", got ",
@@ -47,7 +49,7 @@ absl::Status CheckOptions(const DatasetOptions& options) {
 }
 
 absl::StatusOr<Dataset> MakeExamples(const DatasetOptions& options) {
-  if (!options.directory.empty()) return ReadDirectory(options.directory, options.task);
+  if (options.from_files()) return ReadFiles(options);
   if (options.task == Task::kDyck) return MakeDyckDataset(options);
   return MakeSentenceDataset(SentenceTaskOf(options.task), options);
 }
@@ -93,11 +95,26 @@ absl::Status TooLarge(SplitName split, int32_t size, int32_t largest) {
                                                  largest));
 }
 
+const Vocabulary& VocabularyOf(Task task) {
+  return task == Task::kDyck ? DyckVocabulary() : Lexicon::For(task).vocabulary();
+}
+
+int32_t GeneratorVersion(Task task) { return task == Task::kTense ? 2 : 1; }
+
+absl::Status CheckStop(const std::atomic<bool>* stop) {
+  if (stop == nullptr || !stop->load(std::memory_order_relaxed)) return absl::OkStatus();
+  return absl::CancelledError("stopped before the data were there");
+}
+
 absl::StatusOr<Dataset> MakeDataset(const DatasetOptions& options) {
   COPPICE_RETURN_IF_ERROR(CheckOptions(options));
-  COPPICE_ASSIGN_OR_RETURN(Dataset dataset, MakeExamples(options));
-  AddEvaluationSets(options, &dataset);
-  return dataset;
+  try {
+    COPPICE_ASSIGN_OR_RETURN(Dataset dataset, MakeExamples(options));
+    AddEvaluationSets(options, &dataset);
+    return dataset;
+  } catch (const std::bad_alloc&) {
+    return absl::ResourceExhaustedError("no memory for the data");
+  }
 }
 
 }  // namespace coppice::trainer

@@ -4,6 +4,7 @@
 #ifndef COPPICE_WORKER_TRAINER_TASKS_DATASET_H_
 #define COPPICE_WORKER_TRAINER_TASKS_DATASET_H_
 
+#include <atomic>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -81,6 +82,17 @@ struct Split {
   DecodeSet decodes;
 };
 
+// Files of a dataset that have names of their own; an empty one has the name that directory.h says.
+// A relative path is one below the folder.
+struct SplitFiles {
+  std::string train;
+  std::string val;
+  std::string test;
+  std::string gen;
+  bool any() const { return !train.empty() || !val.empty() || !test.empty() || !gen.empty(); }
+  bool operator==(const SplitFiles&) const = default;
+};
+
 struct DatasetOptions {
   Task task = Task::kQuestion;
   uint64_t seed = 0;
@@ -90,6 +102,7 @@ struct DatasetOptions {
   int32_t gen = 10000;
   std::string
       directory;  // not empty: read question.train, question.val, ... of this folder instead
+  SplitFiles files;  // given: read these instead
   int32_t decode_sentences =
       2000;  // tense: at most so many sentences decoded per split, chosen by `seed`
   int32_t dyck_prefixes = 5000;  // dyck: the first so many closing positions of a split are scored
@@ -97,6 +110,9 @@ struct DatasetOptions {
   // its strings val has 13 brackets on average and 80 at the most, but train 50 and above 1,000,
   // and gen 116 and above 1,000.
   int32_t dyck_max_brackets = 0;
+  const std::atomic<bool>* stop = nullptr;  // not null: give up when it becomes true
+
+  bool from_files() const { return !directory.empty() || files.any(); }
 };
 
 // Largest size of a split: what fits into memory, not what the grammars could give.
@@ -109,7 +125,17 @@ struct Dataset {
   Split val;   // in-domain
   Split test;  // in-domain
   Split gen;   // generalization
+  // For the log: which file each split was read from; empty when they were generated.
+  std::vector<std::string> sources;
 };
+
+// The words of a task, whatever part of them a dataset happens to use.
+const Vocabulary& VocabularyOf(Task task);
+
+// Of what the generator makes of the same options: 2 for tense, whose training set has had the
+// frequencies of the released training set since then; 1 for the other tasks. A run never goes on
+// with data of another version.
+int32_t GeneratorVersion(Task task);
 
 // Generates a dataset, or reads it where `directory` is given (directory.h has the form of the
 // files).
@@ -121,7 +147,8 @@ struct Dataset {
 // the other. So train depends on the seed and its own size only, a larger train or val begins with
 // the smaller one, and test and gen depend on the sizes before them only in what they must not
 // repeat. Subject and object types have the released sets' frequencies (kept closely, not by
-// independent draws), words are uniform. Where a combination of types has no new sentence left, the
+// independent draws; the training set of tense has those of the released training set, which differ
+// from those of val and test), words are uniform. Where a combination of types has no new sentence left, the
 // other objects of that subject take its share: this happens to the shortest sentences of the tense
 // grammar (`my yak slept`, 1,404 in all), of which a train set of 100,000 would need 4,800; val and
 // test at their default sizes keep the frequencies.
@@ -135,8 +162,9 @@ struct Dataset {
 //
 // INVALID_ARGUMENT: a size is not positive, larger than kLargestSplit, or larger than what the
 // grammar can give (names the split, the size and the largest possible one; for dyck: when drawing
-// on gives next to nothing new). For a directory: NOT_FOUND or INVALID_ARGUMENT, naming file and
-// line.
+// on gives next to nothing new). For files: NOT_FOUND or INVALID_ARGUMENT, naming file, line and
+// column and quoting nothing: whoever reads the message may not be whom the file is for.
+// CANCELLED: `stop` became true. RESOURCE_EXHAUSTED: no memory for so many examples.
 absl::StatusOr<Dataset> MakeDataset(const DatasetOptions& options);
 
 }  // namespace coppice::trainer

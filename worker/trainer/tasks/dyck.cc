@@ -99,17 +99,21 @@ Example ToExample(const Brackets& brackets) {
 class Generator {
  public:
   explicit Generator(const DatasetOptions& options)
-      : seed_(options.seed), limit_(static_cast<size_t>(options.dyck_max_brackets)) {}
+      : seed_(options.seed),
+        limit_(static_cast<size_t>(options.dyck_max_brackets)),
+        stop_(options.stop) {}
 
-  void Train(int32_t size, Split* split) {
+  absl::Status Train(int32_t size, Split* split) {
     Random random(seed_, StreamOf(Task::kDyck, SplitName::kTrain, Purpose::kExamples));
     Brackets brackets;
     while (split->examples.size() < static_cast<size_t>(size)) {
+      COPPICE_RETURN_IF_ERROR(CheckStop(stop_));
       if (!DrawString(random, limit_, &brackets)) continue;
       ForEachPath(brackets, [this](const std::string& path) { seen_paths_.insert(path); });
       used_.insert(brackets);
       split->examples.push_back(ToExample(brackets));
     }
+    return absl::OkStatus();
   }
 
   // New strings all of whose paths (`seen`), or not all of whose paths, occur in train.
@@ -120,6 +124,7 @@ class Generator {
     // nothing unseen.
     int64_t draws_left = 1'000'000 + int64_t{1000} * size;
     while (split->examples.size() < static_cast<size_t>(size)) {
+      COPPICE_RETURN_IF_ERROR(CheckStop(stop_));
       if (draws_left-- == 0) {
         return TooLarge(name, size, static_cast<int32_t>(split->examples.size()));
       }
@@ -140,13 +145,15 @@ class Generator {
 
   const uint64_t seed_;
   const size_t limit_;
+  const std::atomic<bool>* const stop_;
   absl::flat_hash_set<std::string> seen_paths_;
   absl::flat_hash_set<Brackets> used_;
 };
 
 absl::Status Broken(size_t position, absl::string_view expected, absl::string_view got) {
-  return absl::InvalidArgumentError(
-      absl::StrCat("bracket ", position + 1, ": expected ", expected, ", got ", got));
+  return absl::InvalidArgumentError(absl::StrCat("column ", 3 * position + 1, ", bracket ",
+                                                 position + 1, ": expected ", expected, ", got ",
+                                                 got));
 }
 
 }  // namespace
@@ -159,7 +166,7 @@ absl::Status CheckDyckString(absl::Span<const int32_t> tokens) {
   std::vector<int> stack;
   for (size_t i = 0; i < tokens.size(); ++i) {
     const int bracket = TheTokens().brackets[tokens[i]];
-    const std::string got = absl::StrCat("'", DyckVocabulary().Word(tokens[i]), "'");
+    const absl::string_view got = bracket < kDyckTypes ? "an opening bracket" : "a closing bracket";
     if (bracket < kDyckTypes) {
       if (stack.size() == kDyckDepth) {
         return Broken(i, absl::StrCat("a closing bracket at depth ", kDyckDepth), got);
@@ -168,16 +175,13 @@ absl::Status CheckDyckString(absl::Span<const int32_t> tokens) {
     } else if (stack.empty()) {
       return Broken(i, "an opening bracket or END", got);
     } else if (stack.back() + kDyckTypes != bracket) {
-      return Broken(
-          i, absl::StrCat("'", TokenText(stack.back() + kDyckTypes), "' or an opening bracket"),
-          got);
+      return Broken(i, "the bracket that closes the last one, or an opening one", "another");
     } else {
       stack.pop_back();
     }
   }
   if (!stack.empty()) {
-    return Broken(tokens.size(), absl::StrCat("'", TokenText(stack.back() + kDyckTypes), "'"),
-                  "END");
+    return Broken(tokens.size(), "the bracket that closes the last one", "END");
   }
   if (tokens.size() < kDyckShortest) {
     return Broken(tokens.size(), absl::StrCat("at least ", kDyckShortest, " brackets"), "END");
@@ -186,9 +190,9 @@ absl::Status CheckDyckString(absl::Span<const int32_t> tokens) {
 }
 
 absl::StatusOr<Dataset> MakeDyckDataset(const DatasetOptions& options) {
-  Dataset dataset{DyckVocabulary(), {}, {}, {}, {}};
+  Dataset dataset{DyckVocabulary(), {}, {}, {}, {}, {}};
   Generator generator(options);
-  generator.Train(options.train, &dataset.train);
+  COPPICE_RETURN_IF_ERROR(generator.Train(options.train, &dataset.train));
   COPPICE_RETURN_IF_ERROR(generator.Held(SplitName::kVal, options.val, true, &dataset.val));
   COPPICE_RETURN_IF_ERROR(generator.Held(SplitName::kTest, options.test, true, &dataset.test));
   COPPICE_RETURN_IF_ERROR(generator.Held(SplitName::kGen, options.gen, false, &dataset.gen));

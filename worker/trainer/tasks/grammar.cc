@@ -88,15 +88,15 @@ class Parser {
     return next_ < Size() ? lexicon_.Info(sentence_.tokens[next_]).word_class : WordClass::kNone;
   }
 
-  std::string WordAt(int position) const {
-    return std::string(lexicon_.vocabulary().Word(sentence_.tokens[position]));
+  std::string PlaceAt(int position) const {
+    return PlaceOf(lexicon_, sentence_.tokens, static_cast<size_t>(position));
   }
 
   void Fail(absl::string_view expected) {
     if (!status_.ok()) return;
     status_ = absl::InvalidArgumentError(
-        absl::StrCat("word ", next_ + 1, ": expected ", expected, ", got ",
-                     next_ < Size() ? absl::StrCat("'", WordAt(next_), "'") : "the end"));
+        absl::StrCat(PlaceAt(next_), ": expected ", expected, ", got ",
+                     next_ < Size() ? Describe(Peek()) : "the end"));
   }
 
   int Take(WordClass word_class) {
@@ -125,9 +125,8 @@ class Parser {
     if (!status_.ok()) return;
     const auto& tokens = sentence_.tokens;
     if (lexicon_.Info(tokens[noun]).plural == lexicon_.Info(tokens[aux]).plural) return;
-    status_ = absl::InvalidArgumentError(absl::StrCat("word ", aux + 1, ": '", WordAt(aux),
-                                                      "' does not agree with its subject '",
-                                                      WordAt(noun), "'"));
+    status_ = absl::InvalidArgumentError(absl::StrCat(
+        PlaceAt(aux), ": the auxiliary does not agree with its subject, word ", noun + 1));
   }
 
   void Phrase(NounPhrase* phrase) {
@@ -170,6 +169,12 @@ class Parser {
 Sentence DrawSentence(const Lexicon& lexicon, PhraseType subject, PhraseType object,
                       Random& random) {
   return Drawer(lexicon, random).Draw(subject, object);
+}
+
+std::string PlaceOf(const Lexicon& lexicon, absl::Span<const int32_t> tokens, size_t number) {
+  size_t column = 1;
+  for (size_t i = 0; i < number; ++i) column += lexicon.vocabulary().Word(tokens[i]).size() + 1;
+  return absl::StrCat("column ", column, ", word ", number + 1);
 }
 
 absl::StatusOr<Sentence> ParseSentence(const Lexicon& lexicon, absl::Span<const int32_t> tokens) {

@@ -11,6 +11,7 @@
 #define COPPICE_WORKER_TRAINER_TASKS_GRAMMAR_H_
 
 #include <cstdint>
+#include <string>
 
 #include "absl/container/inlined_vector.h"
 #include "absl/status/statusor.h"
@@ -57,9 +58,13 @@ struct Sentence {
 Sentence DrawSentence(const Lexicon& lexicon, PhraseType subject, PhraseType object,
                       Random& random);
 
+// "column 12, word 3": where the word of that number, from 0, begins in a line of these words with
+// single spaces between them.
+std::string PlaceOf(const Lexicon& lexicon, absl::Span<const int32_t> tokens, size_t number);
+
 // The shape of a sentence given as tokens, without the final full stop. INVALID_ARGUMENT: names the
-// first word that the grammar does not allow there, and what it allows; also for an auxiliary that
-// does not agree with its subject. Verbs of the tense grammar may have any form.
+// place of the first word that the grammar does not allow there, and what it allows; also for an
+// auxiliary that does not agree with its subject. It quotes no word. Verbs of the tense grammar may have any form.
 absl::StatusOr<Sentence> ParseSentence(const Lexicon& lexicon, absl::Span<const int32_t> tokens);
 
 }  // namespace coppice::trainer

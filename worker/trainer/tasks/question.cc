@@ -17,20 +17,21 @@ bool AuxiliariesDifferInPolarity(const Lexicon& lexicon, const Sentence& sentenc
 
 const SentenceTask& QuestionTask() {
   // In the order of PhraseType: intransitive, plain, prep, orc, src_i, src_t.
+  static const std::array<Kind, 2> in_domain = {
+      {{"decl",
+        Transform::kCopy,
+        60,
+        {{0, 454, 238, 152, 79, 78}, {226, 223, 238, 81, 153, 80}, {12, 286, 302, 102, 195, 104}},
+        nullptr},
+       {"quest",
+        Transform::kFrontAuxiliary,
+        40,
+        {{0, 660, 340, 0, 0, 0}, {230, 233, 232, 77, 150, 77}, {10, 293, 312, 91, 196, 98}},
+        nullptr}}};
   static const SentenceTask task = {
       Task::kQuestion,
-      {Kind{"decl",
-            Transform::kCopy,
-            60,
-            {{0, 454, 238, 152, 79, 78},
-             {226, 223, 238, 81, 153, 80},
-             {12, 286, 302, 102, 195, 104}},
-            nullptr},
-       Kind{"quest",
-            Transform::kFrontAuxiliary,
-            40,
-            {{0, 660, 340, 0, 0, 0}, {230, 233, 232, 77, 150, 77}, {10, 293, 312, 91, 196, 98}},
-            nullptr}},
+      in_domain,
+      in_domain,
       Kind{"quest",
            Transform::kFrontAuxiliary,
            100,

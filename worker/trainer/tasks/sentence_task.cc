@@ -150,17 +150,22 @@ class KindSampler {
 
 class Generator {
  public:
-  Generator(const SentenceTask& task, uint64_t seed)
-      : task_(task), lexicon_(Lexicon::For(task.task)), seed_(seed) {}
+  Generator(const SentenceTask& task, const DatasetOptions& options)
+      : task_(task),
+        lexicon_(Lexicon::For(task.task)),
+        seed_(options.seed),
+        stop_(options.stop) {}
 
   absl::Status InDomain(SplitName name, int32_t size, Split* split) {
     Random random(seed_, StreamOf(task_.task, name, Purpose::kExamples));
     const bool held_out = name != SplitName::kTrain;
-    KindSampler first(lexicon_, task_.in_domain[0], seed_, held_out, &used_);
-    KindSampler second(lexicon_, task_.in_domain[1], seed_, held_out, &used_);
-    Dealer kinds({task_.in_domain[0].share, task_.in_domain[1].share});
+    const std::array<Kind, 2>& both = held_out ? task_.in_domain : task_.train;
+    KindSampler first(lexicon_, both[0], seed_, held_out, &used_);
+    KindSampler second(lexicon_, both[1], seed_, held_out, &used_);
+    Dealer kinds({both[0].share, both[1].share});
     split->examples.resize(static_cast<size_t>(size));
     for (int32_t i = 0; i < size; ++i) {
+      COPPICE_RETURN_IF_ERROR(CheckStop(stop_));
       KindSampler& sampler = kinds.Pick(random) == 0 ? first : second;
       if (!sampler.Next(random, &split->examples[i])) {
         return TooLarge(name, size, i);
@@ -174,6 +179,7 @@ class Generator {
     KindSampler sampler(lexicon_, task_.generalization, seed_, true, &used_);
     split->examples.resize(static_cast<size_t>(size));
     for (int32_t i = 0; i < size; ++i) {
+      COPPICE_RETURN_IF_ERROR(CheckStop(stop_));
       if (!sampler.Next(random, &split->examples[i])) return TooLarge(SplitName::kGen, size, i);
     }
     return absl::OkStatus();
@@ -183,6 +189,7 @@ class Generator {
   const SentenceTask& task_;
   const Lexicon& lexicon_;
   const uint64_t seed_;
+  const std::atomic<bool>* const stop_;
   absl::flat_hash_set<Key> used_;
 };
 
@@ -235,8 +242,8 @@ Example MakeExample(const Lexicon& lexicon, const Sentence& sentence, absl::stri
 
 absl::StatusOr<Dataset> MakeSentenceDataset(const SentenceTask& task,
                                             const DatasetOptions& options) {
-  Dataset dataset{Lexicon::For(task.task).vocabulary(), {}, {}, {}, {}};
-  Generator generator(task, options.seed);
+  Dataset dataset{Lexicon::For(task.task).vocabulary(), {}, {}, {}, {}, {}};
+  Generator generator(task, options);
   COPPICE_RETURN_IF_ERROR(generator.InDomain(SplitName::kTrain, options.train, &dataset.train));
   COPPICE_RETURN_IF_ERROR(generator.InDomain(SplitName::kVal, options.val, &dataset.val));
   COPPICE_RETURN_IF_ERROR(generator.InDomain(SplitName::kTest, options.test, &dataset.test));

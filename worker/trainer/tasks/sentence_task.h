@@ -30,7 +30,7 @@ enum class Transform : int8_t {
 struct Kind {
   absl::string_view task_word;
   Transform transform;
-  int share;  // per cent of the in-domain examples
+  int share;  // in proportion to the other kind's
   TypeShares types;
   // Which sentences of these types the kind takes; nullptr: all.
   bool (*takes)(const Lexicon&, const Sentence&);
@@ -38,7 +38,8 @@ struct Kind {
 
 struct SentenceTask {
   Task task;
-  std::array<Kind, 2> in_domain;
+  std::array<Kind, 2> train;
+  std::array<Kind, 2> in_domain;  // val and test
   Kind generalization;
 };
 

@@ -2,6 +2,7 @@
 #ifndef COPPICE_WORKER_TRAINER_TASKS_STREAMS_H_
 #define COPPICE_WORKER_TRAINER_TASKS_STREAMS_H_
 
+#include <atomic>
 #include <cstdint>
 
 #include "absl/status/status.h"
@@ -23,6 +24,9 @@ inline uint64_t StreamOf(Task task, SplitName split, Purpose purpose) {
   return (static_cast<uint64_t>(task) << 16) | (static_cast<uint64_t>(purpose) << 8) |
          static_cast<uint64_t>(split);
 }
+
+// CANCELLED when a stop was asked for. `stop` may be null.
+absl::Status CheckStop(const std::atomic<bool>* stop);
 
 // INVALID_ARGUMENT: names the split, the size asked for and the largest possible one.
 absl::Status TooLarge(SplitName split, int32_t size, int32_t largest);

@@ -96,7 +96,7 @@ TEST(CudaInferenceTest, APacksEvaluationByTheCpusKernelsIsThatOfItsMembers) {
 // Words of a vocabulary of ten, which a random model decodes to a mix of right and wrong: the
 // sentence goes on for some members when it has ended for others.
 TEST(CudaInferenceTest, MembersThatDecodeUnlikeWordsDoNotDisturbEachOther) {
-  Dataset dataset{Vocabulary({"a", "b", "c", "d", "e", "f", "g"}), {}, {}, {}, {}};
+  Dataset dataset{Vocabulary({"a", "b", "c", "d", "e", "f", "g"}), {}, {}, {}, {}, {}};
   Models models(dataset.vocabulary, at::kFloat);
   PhiloxStream random({1, 2}, 3, 4);
   for (int32_t i = 0; i < 200; ++i) {
