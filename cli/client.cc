@@ -162,7 +162,15 @@ absl::StatusOr<v1::GetSweepResponse> Client::GetSweep(const std::string& name) {
 }
 
 absl::StatusOr<v1::ListSweepsResponse> Client::ListSweeps() {
-  return calls_->Unary(&Calls::Stub::ListSweeps, v1::ListSweepsRequest(), kQuick);
+  v1::ListSweepsResponse all;
+  v1::ListSweepsRequest request;
+  for (;;) {
+    COPPICE_ASSIGN_OR_RETURN(const v1::ListSweepsResponse page,
+                             calls_->Unary(&Calls::Stub::ListSweeps, request, kQuick));
+    all.mutable_sweeps()->MergeFrom(page.sweeps());
+    if (page.next_page_token().empty()) return all;
+    request.set_page_token(page.next_page_token());
+  }
 }
 
 absl::Status Client::ListJobs(const v1::JobFilter& filter, bool with_latest,
@@ -216,7 +224,15 @@ absl::StatusOr<v1::ResumeSweepResponse> Client::ResumeSweep(const std::string& n
 }
 
 absl::StatusOr<v1::ListWorkersResponse> Client::ListWorkers() {
-  return calls_->Unary(&Calls::Stub::ListWorkers, v1::ListWorkersRequest(), kQuick);
+  v1::ListWorkersResponse all;
+  v1::ListWorkersRequest request;
+  for (;;) {
+    COPPICE_ASSIGN_OR_RETURN(const v1::ListWorkersResponse page,
+                             calls_->Unary(&Calls::Stub::ListWorkers, request, kQuick));
+    all.mutable_workers()->MergeFrom(page.workers());
+    if (page.next_page_token().empty()) return all;
+    request.set_page_token(page.next_page_token());
+  }
 }
 
 absl::StatusOr<v1::DrainWorkerResponse> Client::DrainWorker(const v1::DrainWorkerRequest& request) {

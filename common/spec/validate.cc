@@ -15,6 +15,9 @@ namespace {
 constexpr uint32_t kMaxDepth = 256;
 constexpr int kMaxSeeds = 1'000'000;
 constexpr int kMaxOverrides = 1'000;
+// Of an override's `where`: every task and every depth there is, with room for repetitions.
+constexpr int kMaxWhereTasks = 16;
+constexpr int kMaxWhereDepths = 1'024;
 // A list of a million equal mistakes is told in its first lines.
 constexpr int kMaxProblemsPerList = 10;
 
@@ -94,6 +97,18 @@ void CheckScheduling(const v1::SweepSpec& spec, std::vector<Problem>* problems) 
     problems->push_back({"max_failures", absl::StrCat("is ", spec.max_failures(),
                                                       "; use a whole number from 1 to 1000")});
   }
+}
+
+// Every group of the sweep looks through these lists.
+bool WhereFits(const v1::Where& where, const std::string& path, std::vector<Problem>* problems) {
+  const auto fits = [&](const char* list, int size, int most) {
+    if (size <= most) return true;
+    problems->push_back({absl::StrCat(path, ".where.", list),
+                         absl::StrCat("holds ", size, " entries; use at most ", most)});
+    return false;
+  };
+  const bool tasks = fits("task", where.task_size(), kMaxWhereTasks);
+  return fits("depth", where.depth_size(), kMaxWhereDepths) && tasks;
 }
 
 void CheckOverride(const v1::SweepSpec& spec, int index, std::vector<Problem>* problems) {
@@ -185,6 +200,12 @@ std::vector<Problem> ValidateSweepSpec(const v1::SweepSpec& spec) {
                                                   " entries; use at most ", kMaxOverrides)});
     return problems;
   }
+  bool where_fits = true;
+  for (int i = 0; i < spec.overrides_size(); ++i) {
+    where_fits &=
+        WhereFits(spec.overrides(i).where(), absl::StrCat("overrides[", i, "]"), &problems);
+  }
+  if (!where_fits) return problems;
   const bool grid_fits = spec.tasks_size() <= 3 && spec.depths_size() <= int{kMaxDepth};
   for (int i = 0; i < spec.overrides_size(); ++i) {
     if (grid_fits) CheckOverride(spec, i, &problems);

@@ -42,7 +42,11 @@ absl::Status CheckComplete(Transaction& tx, const JobRow& job, const GroupSpec& 
                            const AttemptEnd& end) {
   COPPICE_ASSIGN_OR_RETURN(const AttemptRow attempt, tx.read().GetAttempt(job.id, job.epoch));
   const std::string what = absl::StrCat("job ", job.id, " is not complete: ");
-  const auto lost = [](const std::string& lack) {
+  const auto lost = [&](const std::string& lack) -> absl::Status {
+    if (!MayHaveLost(tx, end.lease)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(what, lack, ", and nothing that was acknowledged is missing"));
+    }
     return absl::DataLossError(absl::StrCat(kReportsMissing, ": ", lack));
   };
   if (attempt.last_sequence < end.last_sequence) {

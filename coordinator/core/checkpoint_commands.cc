@@ -77,6 +77,16 @@ std::vector<Checkpoint> BeyondRetention(const std::vector<Checkpoint>& listed,
   return beyond;
 }
 
+absl::Status CheckUpload(Transaction& tx, const CheckpointCommit& announced) {
+  COPPICE_ASSIGN_OR_RETURN(const JobRow job,
+                           CurrentLease(tx, announced.worker_id, announced.lease));
+  const auto group = tx.memory().catalog.Group(job.group_id);
+  if (group == nullptr)
+    return absl::InternalError(absl::StrCat("job ", job.id, " is not in the catalog"));
+  COPPICE_ASSIGN_OR_RETURN(const AttemptRow attempt, tx.read().GetAttempt(job.id, job.epoch));
+  return CheckCommit(announced, attempt, *group);
+}
+
 absl::Status CommitCheckpoint(Transaction& tx, const CheckpointCommit& commit) {
   COPPICE_ASSIGN_OR_RETURN(const JobRow job, CurrentLease(tx, commit.worker_id, commit.lease));
   const auto group = tx.memory().catalog.Group(job.group_id);
@@ -103,6 +113,11 @@ absl::Status CommitCheckpoint(Transaction& tx, const CheckpointCommit& commit) {
   // A row that was acknowledged and is gone would be taken for one that is due. But the trainer has
   // reported it, and who resumes from here would not do so again.
   if (attempt.last_sequence < commit.last_sequence) {
+    if (!MayHaveLost(tx, commit.lease)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("last_sequence is ", commit.last_sequence, "; acknowledged were ",
+                       attempt.last_sequence, " records of this attempt"));
+    }
     return absl::DataLossError(absl::StrCat(kReportsMissing, ": records are there up to ",
                                             attempt.last_sequence, " of ", commit.last_sequence));
   }

@@ -112,6 +112,9 @@ absl::Duration FailureBackoff(uint32_t failures);
 // ---- checkpoints (checkpoint_commands.cc)
 
 absl::Status CommitCheckpoint(Transaction& tx, const CheckpointCommit& commit);
+// What CommitCheckpoint would refuse whatever the file holds: a stale lease, a path outside of the
+// attempt's folder, a step that is none of its.
+absl::Status CheckUpload(Transaction& tx, const CheckpointCommit& announced);
 absl::StatusOr<std::optional<Checkpoint>> RejectCheckpoint(Transaction& tx,
                                                            const CheckpointCommit& checkpoint,
                                                            const std::string& reason);

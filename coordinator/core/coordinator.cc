@@ -193,6 +193,11 @@ class CoordinatorImpl : public Coordinator {
         },
         std::move(done));
   }
+  void CheckUpload(CheckpointCommit announced, DoneStatus done) override {
+    engine_.WriteStatus([announced = std::move(announced)](
+                            Transaction& tx) { return core::CheckUpload(tx, announced); },
+                        std::move(done));
+  }
 
  private:
   using Part = absl::StatusOr<BulkPart> (*)(Transaction&, const JobFilter&, JobId);

@@ -112,6 +112,8 @@ class Coordinator {
   virtual void ReleaseLease(AttemptEnd end, DoneStatus done) = 0;
   // The lease is current (OK) or not (ABORTED): for checkpoint streams, before their first byte.
   virtual void CheckLease(std::string worker_id, LeaseRef lease, DoneStatus done) = 0;
+  // Whether CommitCheckpoint could take what an upload announces: the lease is current, path, digest and step are this attempt's. Asked before anything is made on disk.
+  virtual void CheckUpload(CheckpointCommit announced, DoneStatus done) = 0;
 };
 
 }  // namespace coppice::core

@@ -28,6 +28,9 @@ struct LeaseEntry {
   int missed = 0;            // heartbeats in a row that did not list it
   uint32_t stored_step = 0;  // as the store has it
   uint32_t live_step = 0;    // as the last heartbeat has it
+  // Granted before this process began. Only then can the store lack what its worker was told to be
+  // durable (it was restored, or its disk lied); otherwise the worker errs.
+  bool recovered = false;
   double steps_per_second = 0;
   double work_per_step = 0;
 };

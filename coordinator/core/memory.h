@@ -9,6 +9,7 @@
 #include "coordinator/core/catalog.h"
 #include "coordinator/core/coordinator.h"
 #include "coordinator/core/lease_table.h"
+#include "coordinator/core/metric_names.h"
 #include "coordinator/core/scheduler.h"
 #include "coordinator/core/waiters.h"
 #include "coordinator/core/worker_health.h"
@@ -30,6 +31,7 @@ struct Memory {
   Scheduler scheduler;
   WorkerTable workers;
   WorkerHealth health;
+  MetricNames metric_names;
   Waiters waiters;
   Admission admission;
   // Submissions that the last process did not bring to their end; fixed from recovery on.

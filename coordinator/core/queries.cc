@@ -15,6 +15,8 @@ namespace coppice::core {
 namespace {
 
 constexpr uint32_t kMaxEvents = 1000;
+// Of a page of jobs: it ends early where its jobs have thousands of metrics.
+constexpr size_t kMaxLatestBytes = 8 << 20;
 constexpr uint64_t kLogPageBytes = 256 << 10;
 // So much is looked at in one go, then it is the next caller's turn.
 constexpr uint64_t kJobsASlice = 50'000;
@@ -83,6 +85,10 @@ absl::StatusOr<bool> JobLister::Next(ReadTransaction& read, const Memory& memory
   for (size_t i = 0; i < kLatestASlice && completed_ < page.jobs.size(); ++i, ++completed_) {
     Job& job = page.jobs[completed_];
     COPPICE_ASSIGN_OR_RETURN(job.latest, read.LatestMetrics(job.id));
+    for (const MetricValue& value : job.latest) latest_bytes_ += value.name.size() + 16;
+    if (latest_bytes_ < kMaxLatestBytes || completed_ + 1 == page.jobs.size()) continue;
+    page.next_after = job.id;
+    page.jobs.resize(completed_ + 1);
   }
   return completed_ == page.jobs.size();
 }

@@ -32,6 +32,7 @@ class JobLister {
   JobId after_;
   bool listed_ = false;
   size_t completed_ = 0;  // jobs whose latest metrics are there
+  size_t latest_bytes_ = 0;  // of their metrics
 };
 absl::StatusOr<JobDetails> QueryJob(ReadTransaction& read, const Memory& memory, JobId id);
 // A page ends early, with few rows or none, where it took much looking to find them.

@@ -26,6 +26,7 @@ void RecoverJob(Memory& memory, const JobRow& job, const GroupRow& group, const 
     lease.sweep_id = job.sweep_id;
     lease.group_id = job.group_id;
     lease.worker = job.worker;
+    lease.recovered = true;
     lease.stored_step = job.step;
     lease.work_per_step = group.spec.work_per_step;
     memory.leases.Add(std::move(lease), clocks.now);

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
 #include "coordinator/core/commands.h"
+#include "coordinator/core/name_check.h"
 #include "spdlog/spdlog.h"
 
 namespace coppice::core {
@@ -47,7 +48,12 @@ std::string WhatIsWrong(const MetricRow& row, const AttemptRow& attempt, const G
 class Appender {
  public:
   Appender(Transaction& tx, JobRow job, AttemptRow attempt, const GroupSpec& spec)
-      : tx_(tx), before_(job), job_(std::move(job)), attempt_(std::move(attempt)), spec_(spec) {}
+      : tx_(tx),
+        names_(&tx),
+        before_(job),
+        job_(std::move(job)),
+        attempt_(std::move(attempt)),
+        spec_(spec) {}
 
   uint64_t sequence() const { return attempt_.last_sequence; }
   const JobRow& job() const { return job_; }
@@ -59,6 +65,11 @@ class Appender {
   absl::Status Add(const Record& record, std::string& error) {
     if (record.sequence <= attempt_.last_sequence) return absl::OkStatus();  // sent again
     if (record.sequence != attempt_.last_sequence + 1) {
+      if (!MayHaveLost(tx_, record.lease)) {
+        error = absl::StrCat("record ", record.sequence, " came where ", attempt_.last_sequence + 1,
+                             " was due; a worker numbers its records from 1, without gaps");
+        return absl::OkStatus();
+      }
       gap_ = absl::StrCat(kReportsMissing, ": record ", record.sequence, " came before ",
                           attempt_.last_sequence + 1);
       return absl::OkStatus();
@@ -75,7 +86,10 @@ class Appender {
       error = "a record holds exactly one of row, log, provenance";
       return absl::OkStatus();
     }
-    if (record.row.has_value()) error = WhatIsWrong(*record.row, attempt_, spec_);
+    if (record.row.has_value()) {
+      error = WhatIsWrong(*record.row, attempt_, spec_);
+      if (error.empty()) COPPICE_RETURN_IF_ERROR(names_.Take(job_, *record.row, error));
+    }
     if (record.log.has_value() && record.log->size() > kMaxRecordText)
       error = "the log text is too long";
     if (record.provenance.has_value() && record.provenance->size() > kMaxRecordText)
@@ -131,6 +145,7 @@ class Appender {
   }
 
   Transaction& tx_;
+  NameCheck names_;
   const JobRow before_;
   JobRow job_;
   AttemptRow attempt_;

@@ -122,6 +122,12 @@ struct LogChunk {
   std::string text;
 };
 
+inline constexpr uint32_t kMaxAttemptsListed = 500;
+// Different names that one job, and all jobs of a sweep, may report. Whoever asks for a job gets
+// each of its names, and memory keeps those of a sweep.
+inline constexpr size_t kMaxMetricNamesPerJob = 2'000;
+inline constexpr size_t kMaxMetricNamesPerSweep = 10'000;
+
 // A set of job states for scans.
 class StateSet {
  public:
@@ -164,7 +170,8 @@ class ReadTransaction {
                                 absl::FunctionRef<bool(const JobRow&)> visit) = 0;
 
   virtual absl::StatusOr<AttemptRow> GetAttempt(JobId job_id, Epoch epoch) = 0;
-  virtual absl::StatusOr<std::vector<AttemptRow>> ListAttempts(JobId job_id) = 0;  // by epoch
+  // The newest kMaxAttemptsListed, by epoch: each may hold 80 KB of what its worker said.
+  virtual absl::StatusOr<std::vector<AttemptRow>> ListAttempts(JobId job_id) = 0;
   // Attempts granted to this request that have not ended, by job.
   virtual absl::StatusOr<std::vector<AttemptRow>> FindOpenAttempts(
       absl::string_view worker, absl::string_view request_id) = 0;
@@ -180,7 +187,13 @@ class ReadTransaction {
   // Rows in order of (step, epoch).
   virtual absl::Status ScanMetrics(const MetricsScan& scan,
                                    absl::FunctionRef<bool(const StoredRow&)> visit) = 0;
-  virtual absl::StatusOr<std::vector<MetricValue>> LatestMetrics(JobId job_id) = 0;  // by name
+  // By name, the first kMaxMetricNamesPerJob: what older versions took may be more.
+  virtual absl::StatusOr<std::vector<MetricValue>> LatestMetrics(JobId job_id) = 0;
+  // The different names of all that a job has reported, visible or archived; at most `most` of them.
+  virtual absl::StatusOr<std::vector<std::string>> ListMetricNames(JobId job_id, size_t most) = 0;
+  // Those that AddMetricName has added to the sweep.
+  virtual absl::StatusOr<uint64_t> CountMetricNames(SweepId sweep_id) = 0;
+  virtual absl::StatusOr<bool> HasMetricName(SweepId sweep_id, absl::string_view name) = 0;
   // How many steps up to and including `step` have a visible row.
   virtual absl::StatusOr<uint64_t> CountMetricSteps(JobId job_id, uint32_t step) = 0;
 
@@ -232,6 +245,8 @@ class WriteTransaction {
   virtual absl::Status InsertEvent(JobId job_id, const JobEvent& event) = 0;
 
   virtual absl::Status InsertMetricRow(JobId job_id, Epoch epoch, const MetricRow& row) = 0;
+  // Counts a name among those of the sweep, unless it is there.
+  virtual absl::Status AddMetricName(SweepId sweep_id, const std::string& name) = 0;
   // Moves rows past `step` out of the visible series; how many values.
   virtual absl::StatusOr<uint64_t> ArchiveMetrics(JobId job_id, uint32_t step) = 0;
 

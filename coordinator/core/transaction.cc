@@ -112,6 +112,11 @@ absl::Status Transaction::LogEvent(const JobRow& job, const std::string& type,
   return store_.InsertEvent(job.id, {now_ms_, job.epoch, type, message});
 }
 
+bool MayHaveLost(const Transaction& tx, const LeaseRef& lease) {
+  const auto entry = tx.memory().leases.Find(lease.job_id);
+  return !entry.has_value() || entry->ref != lease || entry->recovered;
+}
+
 absl::StatusOr<const WorkerEntry*> KnownWorker(const Transaction& tx,
                                                const std::string& worker_id) {
   const WorkerEntry* worker = tx.memory().workers.FindById(worker_id);

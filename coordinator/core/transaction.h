@@ -83,6 +83,8 @@ class Transaction {
 // worker (it should register again).
 absl::StatusOr<JobRow> CurrentLease(Transaction& tx, const std::string& worker_id,
                                     const LeaseRef& lease);
+// Whether reports that the worker of this lease got an acknowledgement of may be missing here.
+bool MayHaveLost(const Transaction& tx, const LeaseRef& lease);
 absl::StatusOr<const WorkerEntry*> KnownWorker(const Transaction& tx, const std::string& worker_id);
 
 // Where an attempt's checkpoints go, relative to the checkpoint root: <sweep>/<job>/epoch-<epoch>.

@@ -21,6 +21,8 @@ constexpr int kMissesBeforeRelease = 2;
 constexpr absl::Duration kForgetAfter = absl::Hours(7 * 24);
 constexpr absl::Duration kForgetEvery = absl::Hours(1);
 constexpr size_t kMaxForgotten = 1000;  // at once
+// Names that are remembered: as many as twice the cluster that the control plane is measured with.
+constexpr size_t kMaxWorkers = 20'000;
 
 absl::Status CheckInfo(const WorkerInfo& info) {
   if (info.name.empty() || info.name.size() > 200) {
@@ -87,6 +89,11 @@ absl::StatusOr<Registration> RegisterWorker(Transaction& tx, const WorkerInfo& i
   COPPICE_RETURN_IF_ERROR(CheckInfo(info));
   COPPICE_RETURN_IF_ERROR(ForgetLongGone(tx));
   const WorkerEntry* known = tx.memory().workers.FindByName(info.name);
+  if (known == nullptr && tx.memory().workers.size() >= kMaxWorkers) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "the coordinator knows ", kMaxWorkers, " workers already, and forgets one that holds ",
+        "nothing a week after it was last heard of; give a worker that comes back its old --name"));
+  }
   const bool same_process = known != nullptr && known->row.info.instance == info.instance;
   WorkerEntry entry;
   if (known != nullptr) entry.row = known->row;  // a drain stays with the name

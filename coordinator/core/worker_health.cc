@@ -10,6 +10,14 @@ namespace {
 
 // Of each worker's failed jobs; beyond it the suspicion has long been certain.
 constexpr size_t kMaxJobs = 1000;
+// Of each worker's groups with a width of their own. Sweeps come without end; what is forgotten is
+// learned again.
+constexpr size_t kMaxWidths = 4096;
+
+uint32_t& WidthOf(std::map<GroupId, uint32_t>& widths, GroupId group) {
+  if (widths.size() >= kMaxWidths && !widths.contains(group)) widths.erase(widths.begin());
+  return widths[group];
+}
 
 }  // namespace
 
@@ -76,12 +84,12 @@ int64_t WorkerHealth::progressed_ms(const std::string& worker) const {
 
 void WorkerHealth::OnTooWide(const std::string& worker, GroupId group, uint32_t width) {
   const uint32_t half = std::max(width / 2, 1u);
-  const auto [it, added] = workers_[worker].widths.try_emplace(group, half);
-  if (!added) it->second = std::min(it->second, half);
+  uint32_t& width_of_group = WidthOf(workers_[worker].widths, group);
+  width_of_group = width_of_group == 0 ? half : std::min(width_of_group, half);
 }
 
 void WorkerHealth::OnMeasured(const std::string& worker, GroupId group, uint32_t width) {
-  workers_[worker].measured[group] = std::max(width, 1u);
+  WidthOf(workers_[worker].measured, group) = std::max(width, 1u);
 }
 
 bool WorkerHealth::KnowsWidth(const std::string& worker, GroupId group) const {

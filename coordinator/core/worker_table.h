@@ -41,6 +41,7 @@ class WorkerTable {
   const WorkerEntry* FindById(const std::string& id) const;
   const WorkerEntry* FindByName(const std::string& name) const;
   std::vector<const WorkerEntry*> All() const;  // by name
+  size_t size() const { return by_name_.size(); }
 
  private:
   WorkerEntry* Mutable(const std::string& id);

@@ -79,16 +79,39 @@ absl::StatusOr<std::unique_ptr<CheckpointUpload>> CheckpointUpload::Begin(
   COPPICE_RETURN_IF_ERROR(files->Claim(announced.path));
   const std::string path = files->PathOf(announced.path);
   std::unique_ptr<CheckpointUpload> upload(new CheckpointUpload(std::move(files), announced, path));
-  const size_t slash = path.rfind('/');
-  if (slash != std::string::npos) COPPICE_RETURN_IF_ERROR(MakeDirectories(path.substr(0, slash)));
-  COPPICE_ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::Open(path));
-  upload->file_.emplace(std::move(file));
-  return upload;
+  // Another upload that ends may take an empty folder away between the two.
+  for (int tries = 3;; --tries) {
+    COPPICE_RETURN_IF_ERROR(upload->MakeFolders());
+    absl::StatusOr<AtomicFile> file = AtomicFile::Open(path);
+    if (absl::IsNotFound(file.status()) && tries > 1) continue;
+    if (!file.ok()) return file.status();
+    upload->file_.emplace(*std::move(file));
+    return upload;
+  }
 }
 
 CheckpointUpload::~CheckpointUpload() {
   file_.reset();
+  RemoveFolders();
   files_->Unclaim(announced_.path);
+}
+
+absl::Status CheckpointUpload::MakeFolders() {
+  const std::string& relative = announced_.path;
+  size_t slash = relative.find('/');
+  for (; slash != std::string::npos; slash = relative.find('/', slash + 1)) {
+    const std::string folder = files_->PathOf(relative.substr(0, slash));
+    if (!FileExists(folder)) folders_.push_back(folder);
+  }
+  const size_t last = path_.rfind('/');
+  return last == std::string::npos ? absl::OkStatus() : MakeDirectories(path_.substr(0, last));
+}
+
+// The innermost first; one that holds something stays, and so does all around it.
+void CheckpointUpload::RemoveFolders() {
+  for (auto folder = folders_.rbegin(); folder != folders_.rend(); ++folder) {
+    if (::rmdir(folder->c_str()) != 0 && errno != ENOENT) return;
+  }
 }
 
 absl::Status CheckpointUpload::Append(absl::string_view data) {

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_set.h"
@@ -65,7 +66,7 @@ class CheckpointFiles : public std::enable_shared_from_this<CheckpointFiles> {
 
 // Purpose: one upload. Begin, Append..., Store, and Withdraw when the core then refuses it. Replace
 // after an ALREADY_EXISTS of Store, only where the core knows the announced bytes by this name.
-// Destroyed before Store it leaves no file. Owner: the upload's stream. Not thread-safe; every
+// Destroyed before Store, or after Withdraw, it leaves neither a file nor a folder that it made. Owner: the upload's stream. Not thread-safe; every
 // method blocks on the disk. Failure codes: those of files.h; INVALID_ARGUMENT (more or fewer bytes
 // than announced, another digest, too large), ALREADY_EXISTS (another file has this name),
 // RESOURCE_EXHAUSTED (disk full, or the path is being uploaded),
@@ -88,10 +89,14 @@ class CheckpointUpload {
                    std::string path)
       : files_(std::move(files)), announced_(std::move(announced)), path_(std::move(path)) {}
 
+  absl::Status MakeFolders();
+  void RemoveFolders();
+
   // Shared: a disk that does not answer may keep an upload longer than the server lives.
   const std::shared_ptr<CheckpointFiles> files_;
   const core::CheckpointCommit announced_;
   const std::string path_;
+  std::vector<std::string> folders_;  // that were not there before, outermost first
   std::optional<AtomicFile> file_;
   Digest digest_;
   uint64_t bytes_ = 0;

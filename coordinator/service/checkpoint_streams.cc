@@ -63,8 +63,8 @@ void UploadStream::OnReadDone(bool ok) {
 
 void UploadStream::Begin(core::CheckpointCommit announced) {
   announced_ = std::move(announced);
-  context_.core->CheckLease(
-      announced_.worker_id, announced_.lease, [self = Self<UploadStream>()](absl::Status status) {
+  context_.core->CheckUpload(
+      announced_, [self = Self<UploadStream>()](absl::Status status) {
         if (!status.ok()) return self->End(std::move(status));
         const auto begun = std::make_shared<Result<std::shared_ptr<CheckpointUpload>>>();
         self->context_.disk->Run(

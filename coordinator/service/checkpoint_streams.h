@@ -35,7 +35,7 @@ struct TransferContext {
 };
 
 // Purpose: receives one checkpoint. Owner: itself (OwnedStream). Thread-safe.
-//   1. The header is checked, the lease asked for, the temporary file made.
+//   1. The header is checked, path and step are held against the lease, the temporary file is made.
 //   2. Each chunk is written before the next is read: the disk sets the pace.
 //   3. At the end of the stream size and digest are checked, the file made durable under its name.
 //   4. CommitCheckpoint; when the core refuses, the file is removed again.

@@ -19,7 +19,14 @@ namespace coppice::service {
 
 // Bounds on what one message may hold.
 inline constexpr size_t kMaxNameBytes = 200;          // of a sweep, worker, metric, id
-inline constexpr size_t kMaxMessageTextBytes = 4096;  // reasons, messages, device names
+inline constexpr size_t kMaxMessageTextBytes = 4096;  // reasons, messages
+inline constexpr size_t kMaxHostBytes = 255;
+inline constexpr size_t kMaxDeviceBytes = 512;
+// No attempt has more records: at ten thousand a second it would take 3,000 years.
+inline constexpr uint64_t kMaxSequence = 1'000'000'000'000'000;
+inline constexpr uint64_t kMaxStored = INT64_MAX;  // of ids and sizes
+// Of one job. A greater rate is taken for this one.
+inline constexpr double kMaxStepsPerSecond = 1e6;
 inline constexpr size_t kMaxFilterEntries = 100'000;
 inline constexpr size_t kMaxHeldLeases = 10'000;
 inline constexpr size_t kMaxLogTailBytes = 16 << 10;
@@ -46,6 +53,9 @@ struct PageRequest {
   uint32_t limit = 0;
 };
 absl::StatusOr<PageRequest> PageFromProto(const v1::ListJobsRequest& request);
+// What an answer's next_page_token said: the last sweep, or the name of the last worker, in it.
+absl::StatusOr<core::SweepId> SweepTokenFromProto(const std::string& token);
+absl::StatusOr<std::string> WorkerTokenFromProto(const std::string& token);
 absl::StatusOr<core::MetricsQuery> MetricsQueryFromProto(const v1::GetMetricsRequest& request);
 absl::StatusOr<std::string> WorkerNameFromProto(const std::string& name_or_id);
 
@@ -81,10 +91,16 @@ absl::Status ToProto(const core::Plan& plan, v1::Plan* out);
 absl::Status ToProto(const core::SubmitResult& result, v1::SubmitSweepResponse* out);
 absl::Status ToProto(const core::SweepDetails& details, v1::GetSweepResponse* out);
 void ToProto(const core::Job& job, v1::Job* out);
-// Ends early, with a page token that goes on from there, when the answer would grow past
+// These end early, with a page token that goes on from there, when the answer would grow past
 // kAnswerBytes.
 void ToProto(const core::JobPage& page, v1::ListJobsResponse* out);
-// Keeps the newest attempts and events when there are more than fit.
+// Sweeps by id, those with greater ones than `after`.
+void ToProto(const std::vector<core::SweepSummary>& sweeps, core::SweepId after,
+             v1::ListSweepsResponse* out);
+// Workers by name, those behind `after`.
+void ToProto(const std::vector<core::Worker>& workers, const std::string& after,
+             v1::ListWorkersResponse* out);
+// Keeps the newest attempts, events and checkpoints when there are more than fit.
 absl::Status ToProto(const core::JobDetails& details, v1::GetJobResponse* out);
 void ToProto(const core::Explanation& explanation, v1::ExplainJobResponse* out);
 void ToProto(const core::JobMetrics& metrics, v1::JobMetrics* out);

@@ -160,10 +160,40 @@ void ToProto(const core::JobPage& page, v1::ListJobsResponse* out) {
   if (page.next_after != 0) out->set_next_page_token(absl::StrCat(page.next_after));
 }
 
+void ToProto(const std::vector<core::SweepSummary>& sweeps, core::SweepId after,
+             v1::ListSweepsResponse* out) {
+  size_t bytes = 0;
+  for (const core::SweepSummary& sweep : sweeps) {
+    if (sweep.id <= after) continue;
+    if (bytes >= kAnswerBytes) {
+      out->set_next_page_token(absl::StrCat(out->sweeps().rbegin()->id()));
+      return;
+    }
+    v1::SweepSummary* added = out->add_sweeps();
+    ToProto(sweep, added);
+    bytes += added->ByteSizeLong();
+  }
+}
+
+void ToProto(const std::vector<core::Worker>& workers, const std::string& after,
+             v1::ListWorkersResponse* out) {
+  size_t bytes = 0;
+  for (const core::Worker& worker : workers) {
+    if (worker.info.name <= after) continue;
+    if (bytes >= kAnswerBytes) {
+      out->set_next_page_token(out->workers().rbegin()->name());
+      return;
+    }
+    v1::Worker* added = out->add_workers();
+    ToProto(worker, added);
+    bytes += added->ByteSizeLong();
+  }
+}
+
 absl::Status ToProto(const core::JobDetails& details, v1::GetJobResponse* out) {
   ToProto(details.job, out->mutable_job());
   COPPICE_RETURN_IF_ERROR(RunToProto(details.run_json, out->mutable_run()));
-  constexpr size_t kBudget = kAnswerBytes / 2;
+  constexpr size_t kBudget = kAnswerBytes / 3;
   for (size_t i = NewestThatFit(
            details.attempts, kBudget,
            [](const core::Attempt& a) { return 100 + a.message.size() + a.provenance.size(); });
@@ -176,7 +206,9 @@ absl::Status ToProto(const core::JobDetails& details, v1::GetJobResponse* out) {
        i < details.events.size(); ++i) {
     ToProto(details.events[i], out->add_events());
   }
+  size_t bytes = 0;  // newest first
   for (const core::Checkpoint& checkpoint : details.checkpoints) {
+    if ((bytes += 100 + checkpoint.path.size()) > kBudget) break;
     ToProto(checkpoint, out->add_checkpoints());
   }
   return absl::OkStatus();

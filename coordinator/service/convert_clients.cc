@@ -65,6 +65,7 @@ absl::StatusOr<std::string> SweepNameFromProto(const std::string& name) {
 
 absl::StatusOr<core::JobId> JobIdFromProto(uint64_t job_id) {
   if (job_id == 0) return Bad("job_id", "is missing");
+  COPPICE_RETURN_IF_ERROR(CheckRange("job_id", job_id, 1, kMaxStored));
   return job_id;
 }
 
@@ -109,6 +110,17 @@ absl::StatusOr<PageRequest> PageFromProto(const v1::ListJobsRequest& request) {
     return Bad("page_token", "is not one that an earlier answer gave");
   }
   return out;
+}
+
+absl::StatusOr<core::SweepId> SweepTokenFromProto(const std::string& token) {
+  core::SweepId after = 0;
+  if (token.empty() || (token.size() <= 20 && absl::SimpleAtoi(token, &after))) return after;
+  return Bad("page_token", "is not one that an earlier answer gave");
+}
+
+absl::StatusOr<std::string> WorkerTokenFromProto(const std::string& token) {
+  if (!token.empty()) COPPICE_RETURN_IF_ERROR(CheckName("page_token", token));
+  return token;
 }
 
 absl::StatusOr<core::MetricsQuery> MetricsQueryFromProto(const v1::GetMetricsRequest& request) {

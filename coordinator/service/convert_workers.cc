@@ -50,9 +50,9 @@ absl::StatusOr<RegisterArguments> RegisterFromProto(const v1::RegisterRequest& r
   }
   COPPICE_RETURN_IF_ERROR(CheckName("name", request.name()));
   COPPICE_RETURN_IF_ERROR(CheckName("instance", request.instance()));
-  COPPICE_RETURN_IF_ERROR(CheckText("host", request.host(), kMaxMessageTextBytes));
+  COPPICE_RETURN_IF_ERROR(CheckText("host", request.host(), kMaxHostBytes));
   COPPICE_RETURN_IF_ERROR(CheckText("version", request.version(), kMaxNameBytes));
-  COPPICE_RETURN_IF_ERROR(CheckText("device", request.device(), kMaxMessageTextBytes));
+  COPPICE_RETURN_IF_ERROR(CheckText("device", request.device(), kMaxDeviceBytes));
   COPPICE_RETURN_IF_ERROR(CheckRange("slots", request.slots(), 1, kMaxSlots));
   COPPICE_RETURN_IF_ERROR(CheckRange("pack_width", request.pack_width(), 1, kMaxPackWidth));
   RegisterArguments out;
@@ -78,6 +78,8 @@ absl::StatusOr<std::string> WorkerIdFromProto(const std::string& worker_id) {
 absl::StatusOr<core::LeaseRef> LeaseFromProto(const v1::LeaseRef& lease) {
   if (lease.job_id() == 0) return Bad("lease.job_id", "is missing");
   if (lease.epoch() == 0) return Bad("lease.epoch", "is missing");
+  COPPICE_RETURN_IF_ERROR(CheckRange("lease.job_id", lease.job_id(), 1, kMaxStored));
+  COPPICE_RETURN_IF_ERROR(CheckRange("lease.epoch", lease.epoch(), 1, kMaxStored));
   return core::LeaseRef{lease.job_id(), lease.epoch()};
 }
 
@@ -93,7 +95,8 @@ absl::StatusOr<std::vector<core::HeldLease>> HeldFromProto(
       return Bad("held.steps_per_second", "is not a rate");
     }
     lease.step = one.step();
-    lease.steps_per_second = one.steps_per_second();
+    // A trainer that measured over no time at all is not told off for it.
+    lease.steps_per_second = std::min(one.steps_per_second(), kMaxStepsPerSecond);
     lease.slot = one.slot();
     out.push_back(lease);
   }
@@ -118,6 +121,7 @@ absl::StatusOr<core::Record> RecordFromProto(v1::StreamMetricsRequest* request) 
   core::Record record;
   COPPICE_ASSIGN_OR_RETURN(record.lease, LeaseFromProto(request->lease()));
   if (request->sequence() == 0) return Bad("sequence", "is missing; records are numbered from 1");
+  COPPICE_RETURN_IF_ERROR(CheckRange("sequence", request->sequence(), 1, kMaxSequence));
   record.sequence = request->sequence();
   switch (request->payload_case()) {
     case v1::StreamMetricsRequest::kRow: {
@@ -146,6 +150,8 @@ absl::StatusOr<core::CheckpointCommit> CommitFromProto(const v1::CommitCheckpoin
   COPPICE_ASSIGN_OR_RETURN(core::CheckpointCommit commit, NamedCheckpoint(request));
   if (!IsDigest(request.digest())) return Bad("digest", "is not 32 lower-case hex digits");
   if (request.bytes() == 0) return Bad("bytes", "is missing");
+  COPPICE_RETURN_IF_ERROR(CheckRange("bytes", request.bytes(), 1, kMaxStored));
+  COPPICE_RETURN_IF_ERROR(CheckRange("last_sequence", request.last_sequence(), 0, kMaxSequence));
   commit.digest = request.digest();
   commit.bytes = request.bytes();
   commit.last_sequence = request.last_sequence();
@@ -165,6 +171,7 @@ absl::StatusOr<core::CheckpointCommit> CheckpointFromProto(
 
 absl::StatusOr<core::AttemptEnd> EndFromProto(const v1::CompleteJobRequest& request) {
   COPPICE_ASSIGN_OR_RETURN(core::AttemptEnd end, NamedEnd(request));
+  COPPICE_RETURN_IF_ERROR(CheckRange("last_sequence", request.last_sequence(), 0, kMaxSequence));
   end.last_sequence = request.last_sequence();
   end.checkpoint_step = request.checkpoint_step();
   return end;

@@ -106,12 +106,14 @@ grpc::ServerUnaryReactor* SweepServiceImpl::GetSweep(Context* context,
 }
 
 grpc::ServerUnaryReactor* SweepServiceImpl::ListSweeps(Context* context,
-                                                       const v1::ListSweepsRequest*,
+                                                       const v1::ListSweepsRequest* request,
                                                        v1::ListSweepsResponse* response) {
   Unary* reactor = context->DefaultReactor();
+  const absl::StatusOr<core::SweepId> after = SweepTokenFromProto(request->page_token());
+  if (!after.ok()) return Refuse(reactor, after.status());
   core_->ListSweeps(CallerOf(context), Answer<std::vector<core::SweepSummary>>(
-      reactor, [response](const std::vector<core::SweepSummary>& sweeps) {
-        for (const core::SweepSummary& sweep : sweeps) ToProto(sweep, response->add_sweeps());
+      reactor, [response, after = *after](const std::vector<core::SweepSummary>& sweeps) {
+        ToProto(sweeps, after, response);
       }));
   return reactor;
 }
@@ -203,12 +205,14 @@ grpc::ServerUnaryReactor* SweepServiceImpl::ResumeSweep(Context* context,
 }
 
 grpc::ServerUnaryReactor* SweepServiceImpl::ListWorkers(Context* context,
-                                                        const v1::ListWorkersRequest*,
+                                                        const v1::ListWorkersRequest* request,
                                                         v1::ListWorkersResponse* response) {
   Unary* reactor = context->DefaultReactor();
+  absl::StatusOr<std::string> after = WorkerTokenFromProto(request->page_token());
+  if (!after.ok()) return Refuse(reactor, after.status());
   core_->ListWorkers(CallerOf(context), Answer<std::vector<core::Worker>>(
-      reactor, [response](const std::vector<core::Worker>& workers) {
-        for (const core::Worker& worker : workers) ToProto(worker, response->add_workers());
+      reactor, [response, after = *std::move(after)](const std::vector<core::Worker>& workers) {
+        ToProto(workers, after, response);
       }));
   return reactor;
 }

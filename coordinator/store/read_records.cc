@@ -1,4 +1,5 @@
 // Reads of what jobs left behind: attempts, events, checkpoints, metrics, logs.
+#include <algorithm>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
@@ -73,10 +74,12 @@ absl::StatusOr<AttemptRow> SqliteReads::GetAttempt(core::JobId job_id, core::Epo
 }
 
 absl::StatusOr<std::vector<AttemptRow>> SqliteReads::ListAttempts(core::JobId job_id) {
-  Query query =
-      db_.Prepare("SELECT " ATTEMPT_COLUMNS " FROM attempts WHERE job_id = ? ORDER BY epoch");
-  query.Bind(job_id);
-  return Collect(query, &ReadAttempt);
+  Query query = db_.Prepare("SELECT " ATTEMPT_COLUMNS
+                            " FROM attempts WHERE job_id = ? ORDER BY epoch DESC LIMIT ?");
+  query.Bind(job_id, core::kMaxAttemptsListed);
+  COPPICE_ASSIGN_OR_RETURN(std::vector<AttemptRow> newest, Collect(query, &ReadAttempt));
+  std::reverse(newest.begin(), newest.end());
+  return newest;
 }
 
 absl::StatusOr<std::vector<AttemptRow>> SqliteReads::FindOpenAttempts(
@@ -183,14 +186,41 @@ absl::StatusOr<std::vector<core::MetricValue>> SqliteReads::LatestMetrics(core::
   // With one MAX() SQLite takes the other columns of a group from the row that holds the maximum.
   Query query = db_.Prepare(
       "SELECT n.name, m.value, MAX(m.step) FROM metrics m JOIN metric_names n ON n.id = m.name_id "
-      "WHERE m.job_id = ? GROUP BY m.name_id ORDER BY n.name");
-  query.Bind(job_id);
+      "WHERE m.job_id = ? GROUP BY m.name_id ORDER BY n.name LIMIT ?");
+  query.Bind(job_id, core::kMaxMetricNamesPerJob);
   std::vector<core::MetricValue> values;
   for (;;) {
     COPPICE_ASSIGN_OR_RETURN(const bool more, query.Step());
     if (!more) return values;
     values.push_back({query.Text(0), query.Real(1)});
   }
+}
+
+absl::StatusOr<std::vector<std::string>> SqliteReads::ListMetricNames(core::JobId job_id,
+                                                                      size_t most) {
+  Query query = db_.Prepare(
+      "SELECT name FROM metric_names WHERE id IN (SELECT name_id FROM metrics WHERE job_id = ?1 "
+      "UNION SELECT name_id FROM metrics_archive WHERE job_id = ?1 LIMIT ?2) ORDER BY id");
+  query.Bind(job_id, most);
+  std::vector<std::string> names;
+  for (;;) {
+    COPPICE_ASSIGN_OR_RETURN(const bool more, query.Step());
+    if (!more) return names;
+    names.push_back(query.Text(0));
+  }
+}
+
+absl::StatusOr<uint64_t> SqliteReads::CountMetricNames(core::SweepId sweep_id) {
+  Query query = db_.Prepare("SELECT COUNT(*) FROM sweep_metric_names WHERE sweep_id = ?");
+  COPPICE_RETURN_IF_ERROR(query.Bind(sweep_id).Step().status());
+  return query.As<uint64_t>(0);
+}
+
+absl::StatusOr<bool> SqliteReads::HasMetricName(core::SweepId sweep_id, absl::string_view name) {
+  Query query = db_.Prepare(
+      "SELECT 1 FROM sweep_metric_names s JOIN metric_names n ON n.id = s.name_id "
+      "WHERE n.name = ? AND s.sweep_id = ?");
+  return query.Bind(name, sweep_id).Step();
 }
 
 absl::StatusOr<uint64_t> SqliteReads::CountMetricSteps(core::JobId job_id, uint32_t step) {

@@ -46,6 +46,10 @@ class SqliteReads : public core::ReadTransaction {
   absl::Status ScanMetrics(const core::MetricsScan& scan,
                            absl::FunctionRef<bool(const core::StoredRow&)> visit) override;
   absl::StatusOr<std::vector<core::MetricValue>> LatestMetrics(core::JobId job_id) override;
+  absl::StatusOr<std::vector<std::string>> ListMetricNames(core::JobId job_id,
+                                                           size_t most) override;
+  absl::StatusOr<uint64_t> CountMetricNames(core::SweepId sweep_id) override;
+  absl::StatusOr<bool> HasMetricName(core::SweepId sweep_id, absl::string_view name) override;
   absl::StatusOr<uint64_t> CountMetricSteps(core::JobId job_id, uint32_t step) override;
 
   absl::StatusOr<std::vector<core::LogChunk>> ReadLog(core::JobId job_id, core::Epoch epoch,

@@ -222,6 +222,16 @@ DROP TABLE jobs;
 ALTER TABLE new_jobs RENAME TO jobs;
 )sql";
 
+// Which metric names a sweep's jobs have reported, so that there is an end to them. Names of before
+// are counted when they are reported again: to look for them would read every metric there is.
+constexpr char kSweepMetricNames[] = R"sql(
+CREATE TABLE sweep_metric_names (
+  sweep_id INTEGER NOT NULL,
+  name_id INTEGER NOT NULL REFERENCES metric_names (id),
+  PRIMARY KEY (sweep_id, name_id)
+) STRICT, WITHOUT ROWID;
+)sql";
+
 absl::Status ApplyMigration(Database& db, size_t version, const char* sql) {
   COPPICE_RETURN_IF_ERROR(db.Execute("BEGIN IMMEDIATE"));
   absl::Status status = db.Execute(sql);
@@ -237,7 +247,8 @@ absl::Status ApplyMigration(Database& db, size_t version, const char* sql) {
 
 const std::vector<const char*>& Migrations() {
   static const std::vector<const char*>* const migrations =
-      new std::vector<const char*>{kVersion1, kWorkerEnds, kSweepSpecs, kSubmissionParts};
+      new std::vector<const char*>{kVersion1, kWorkerEnds, kSweepSpecs, kSubmissionParts,
+                                   kSweepMetricNames};
   return *migrations;
 }
 

@@ -9,6 +9,8 @@ namespace {
 using core::JobRow;
 using core::JobState;
 
+constexpr size_t kMaxNamesInMemory = 100'000;
+
 bool IsOpen(JobState state) { return state == JobState::kPending || state == JobState::kRunning; }
 
 // +1, 0 or -1: what the change adds to the count of `state`.
@@ -201,6 +203,7 @@ absl::Status SqliteWrites::InsertEvent(core::JobId job_id, const core::JobEvent&
 
 absl::StatusOr<int64_t> SqliteWrites::NameId(const std::string& name) {
   if (const auto it = name_ids_.find(name); it != name_ids_.end()) return it->second;
+  if (name_ids_.size() >= kMaxNamesInMemory) name_ids_.clear();
   Query find = db_.Prepare("SELECT id FROM metric_names WHERE name = ?");
   COPPICE_ASSIGN_OR_RETURN(const bool found, find.Bind(name).Step());
   if (found) return name_ids_[name] = find.Int(0);
@@ -219,6 +222,14 @@ absl::Status SqliteWrites::InsertMetricRow(core::JobId job_id, core::Epoch epoch
     query.Reset();
   }
   return absl::OkStatus();
+}
+
+absl::Status SqliteWrites::AddMetricName(core::SweepId sweep_id, const std::string& name) {
+  COPPICE_ASSIGN_OR_RETURN(const int64_t name_id, NameId(name));
+  return db_
+      .Prepare("INSERT OR IGNORE INTO sweep_metric_names (sweep_id, name_id) VALUES (?, ?)")
+      .Bind(sweep_id, name_id)
+      .Run();
 }
 
 absl::StatusOr<uint64_t> SqliteWrites::ArchiveMetrics(core::JobId job_id, uint32_t step) {

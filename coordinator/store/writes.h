@@ -38,6 +38,7 @@ class SqliteWrites : public core::WriteTransaction {
 
   absl::Status InsertMetricRow(core::JobId job_id, core::Epoch epoch,
                                const core::MetricRow& row) override;
+  absl::Status AddMetricName(core::SweepId sweep_id, const std::string& name) override;
   absl::StatusOr<uint64_t> ArchiveMetrics(core::JobId job_id, uint32_t step) override;
 
   absl::Status InsertCheckpoint(const core::Checkpoint& checkpoint, bool row_due) override;

@@ -68,6 +68,15 @@ class ObservedReads : public core::ReadTransaction {
   absl::StatusOr<std::vector<core::MetricValue>> LatestMetrics(core::JobId job) override {
     return inner_.LatestMetrics(job);
   }
+  absl::StatusOr<std::vector<std::string>> ListMetricNames(core::JobId job, size_t most) override {
+    return inner_.ListMetricNames(job, most);
+  }
+  absl::StatusOr<uint64_t> CountMetricNames(core::SweepId sweep) override {
+    return inner_.CountMetricNames(sweep);
+  }
+  absl::StatusOr<bool> HasMetricName(core::SweepId sweep, absl::string_view name) override {
+    return inner_.HasMetricName(sweep, name);
+  }
   absl::StatusOr<uint64_t> CountMetricSteps(core::JobId job, uint32_t step) override;
   absl::StatusOr<std::vector<core::LogChunk>> ReadLog(core::JobId job, core::Epoch epoch,
                                                       uint64_t offset,
@@ -132,6 +141,9 @@ class ObservedTransaction : public core::WriteTransaction {
   absl::Status InsertMetricRow(core::JobId job, core::Epoch epoch,
                                const core::MetricRow& row) override {
     return inner_.InsertMetricRow(job, epoch, row);
+  }
+  absl::Status AddMetricName(core::SweepId sweep, const std::string& name) override {
+    return inner_.AddMetricName(sweep, name);
   }
   absl::StatusOr<uint64_t> ArchiveMetrics(core::JobId job, uint32_t step) override;
   absl::Status InsertCheckpoint(const core::Checkpoint& checkpoint, bool row_due) override;

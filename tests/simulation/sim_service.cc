@@ -157,15 +157,13 @@ void SimService::UploadCheckpoint(const v1::CommitCheckpointRequest& header, std
                                   Reply<v1::UploadCheckpointResponse> reply) {
   auto commit = service::CommitFromProto(header);
   if (!commit.ok()) return reply(commit.status());
-  core_.CheckLease(commit->worker_id, commit->lease,
-                   [this, commit = *commit, content = std::move(content),
-                    reply = std::move(reply)](const absl::Status& status) {
-                     if (!status.ok()) return reply(status);
-                     // The file travels and reaches the disk while other things happen.
-                     world_.For(life_,
-                                world_.random().Time(absl::ZeroDuration(), absl::Milliseconds(300)),
-                                [this, commit, content, reply] { Store(commit, content, reply); });
-                   });
+  core_.CheckUpload(*commit, [this, commit = *commit, content = std::move(content),
+                              reply = std::move(reply)](const absl::Status& status) {
+    if (!status.ok()) return reply(status);
+    // The file travels and reaches the disk while other things happen.
+    world_.For(life_, world_.random().Time(absl::ZeroDuration(), absl::Milliseconds(300)),
+               [this, commit, content, reply] { Store(commit, content, reply); });
+  });
 }
 
 void SimService::Store(const core::CheckpointCommit& commit, const std::string& content,

@@ -182,6 +182,24 @@ TEST(ValidateSweepSpec, BoundsTheProblemsOfOneList) {
   EXPECT_LE(ValidateSweepSpec(spec).size(), 10);
 }
 
+// Every group looks through every override's lists: a million entries would hold a submission's
+// thread for minutes.
+TEST(ValidateSweepSpec, BoundsTheListsOfWhere) {
+  v1::SweepSpec spec = WithGrid("overrides { where { depth: 2 } train { steps: 1 } }");
+  v1::Where* where = spec.mutable_overrides(0)->mutable_where();
+  EXPECT_THAT(ValidateSweepSpec(spec), IsEmpty());
+  for (int i = 0; i < 1'000'000; ++i) where->add_depth(2);
+  std::vector<Problem> problems = ValidateSweepSpec(spec);
+  ASSERT_EQ(problems.size(), 1);
+  EXPECT_EQ(problems[0].path, "overrides[0].where.depth");
+  EXPECT_THAT(problems[0].message, HasSubstr("at most 1024"));
+  where->clear_depth();
+  for (int i = 0; i < 17; ++i) where->add_task("dyck");
+  problems = ValidateSweepSpec(spec);
+  ASSERT_EQ(problems.size(), 1);
+  EXPECT_EQ(problems[0].path, "overrides[0].where.task");
+}
+
 TEST(ProblemsToStatus, IsOkWithoutProblemsAndListsEachOnALine) {
   EXPECT_TRUE(ProblemsToStatus({}).ok());
   EXPECT_EQ(ProblemsToStatus({{"a", "is bad; use b"}, {"c", "is worse; use d"}}).message(),

@@ -137,10 +137,30 @@ TEST_F(CheckpointsTest, ARowThatWasInterruptedComesFromTheNextAttempt) {
   EXPECT_THAT(Steps(1), ElementsAre(10, 20, 30, 40, 50, 60, 70, 80, 90, 100));
 }
 
+TEST_F(CheckpointsTest, AnUploadIsHeldAgainstItsLeaseBeforeItBegins) {
+  const auto check = [&](const CheckpointCommit& announced) {
+    return Do([&](auto done) { c_->CheckUpload(announced, done); });
+  };
+  const CheckpointCommit good = CommitOf(worker_, lease_, 20);
+  EXPECT_EQ(check(good), absl::OkStatus());
+  CheckpointCommit bad = good;
+  bad.path = "small/2/epoch-1/step-20";
+  EXPECT_TRUE(absl::IsInvalidArgument(check(bad))) << "another job's folder";
+  bad.path = "anywhere/step-20";
+  EXPECT_TRUE(absl::IsInvalidArgument(check(bad)));
+  bad = good;
+  bad.step = 101;
+  EXPECT_TRUE(absl::IsInvalidArgument(check(bad)));
+  bad = good;
+  bad.lease.epoch += 1;
+  EXPECT_TRUE(absl::IsAborted(check(bad)));
+}
+
 // The store lost a row that it had acknowledged (its disk did): the trainer that goes on from a
 // checkpoint behind it does not report it again, and the job would want it for ever.
 TEST_F(CheckpointsTest, ACheckpointBehindAnAcknowledgedRowThatIsLostIsRefused) {
   const uint64_t last = Report(worker_, lease_, 0, 10);
+  Restart();
   CheckpointCommit commit = CommitOf(worker_, lease_, 20);
   commit.last_sequence = last + 1;
   const absl::Status refused = Commit(commit);

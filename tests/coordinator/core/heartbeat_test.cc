@@ -1,5 +1,6 @@
 #include <gmock/gmock.h>
 
+#include "common/base/status_macros.h"
 #include "tests/coordinator/core/harness.h"
 
 namespace coppice::core {
@@ -7,6 +8,7 @@ namespace {
 
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::SizeIs;
 
 class HeartbeatTest : public Harness {
@@ -183,6 +185,27 @@ TEST_F(HeartbeatTest, AWorkerIsConnectedWhileItIsHeardOf) {
   ASSERT_TRUE(Beat(worker, {}).ok());
   EXPECT_TRUE(Workers()[0].connected);
   EXPECT_EQ(Workers()[0].last_seen_ms, clock_.NowMillis());
+}
+
+// A worker's token lets it register under any number of names.
+TEST_F(HeartbeatTest, NamesOfWorkersAreNotRememberedWithoutEnd) {
+  ASSERT_TRUE(store_->RunInTransaction([&](WriteTransaction& tx) -> absl::Status {
+                      for (int i = 0; i < 20'000; ++i) {
+                        WorkerRow row;
+                        row.info.name = absl::StrCat("known", i);
+                        row.id = absl::StrCat("id", i);
+                        row.info.instance = "i";
+                        COPPICE_RETURN_IF_ERROR(tx.PutWorker(row));
+                      }
+                      return absl::OkStatus();
+                    })
+                  .ok());
+  Restart();
+  EXPECT_THAT(Register("known7", "new"), Not(HasSubstr("RESOURCE_EXHAUSTED")));
+  // The first registration forgets a thousand that were never heard of.
+  for (int i = 0; i < 1000; ++i) Register(absl::StrCat("fresh", i));
+  EXPECT_THAT(Register("another"), HasSubstr("RESOURCE_EXHAUSTED"));
+  EXPECT_THAT(Register("fresh5"), Not(HasSubstr("RESOURCE_EXHAUSTED")));
 }
 
 }  // namespace

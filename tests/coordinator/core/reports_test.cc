@@ -2,6 +2,7 @@
 
 #include <limits>
 
+#include "common/base/status_macros.h"
 #include "coordinator/core/commands.h"
 #include "tests/coordinator/core/harness.h"
 
@@ -57,7 +58,8 @@ TEST_F(ReportsTest, RecordsSentAgainAreAcknowledgedAndStoredOnce) {
 }
 
 // Found by taking acknowledged commits away from the database: the job was charged for them.
-TEST_F(ReportsTest, AGapEndsTheAttemptAsLostAndChargesNobody) {
+TEST_F(ReportsTest, AGapAfterARestartEndsTheAttemptAsLostAndChargesNobody) {
+  Restart();
   const auto acks = Append(worker_, {Row(lease_, 1, 10), Row(lease_, 3, 30), Row(lease_, 4, 40)});
   EXPECT_EQ((*acks)[0].sequence, 1u);
   EXPECT_EQ((*acks)[0].error, "");
@@ -68,6 +70,114 @@ TEST_F(ReportsTest, AGapEndsTheAttemptAsLostAndChargesNobody) {
   EXPECT_EQ(job.failures, 0u);
   EXPECT_THAT(job.reason, AllOf(StartsWith(kReportsMissing), HasSubstr("record 3 came before 2")));
   EXPECT_TRUE(AppendOne(Row(lease_, 2, 20)).stale);
+}
+
+// What this process granted and acknowledged it has: the worker errs, and the disk is not blamed.
+TEST_F(ReportsTest, AGapThatNoRestartExplainsIsTheWorkersFault) {
+  const auto acks = Append(worker_, {Row(lease_, 1, 10), Row(lease_, 3, 30)});
+  EXPECT_EQ((*acks)[0].sequence, 1u);
+  EXPECT_FALSE((*acks)[0].stale);
+  EXPECT_THAT((*acks)[0].error, HasSubstr("record 3 came where 2 was due"));
+  EXPECT_NE(AppendOne(Row(lease_, 1'000'000'000, 30)).error, "");
+  EXPECT_EQ(GetJob(1).state, JobState::kRunning) << "its worker is the one to end it";
+  EXPECT_EQ(AppendOne(Row(lease_, 2, 20)).error, "");
+
+  AttemptEnd end = End(worker_, lease_, 100, 1'000'000'000);
+  EXPECT_TRUE(absl::IsInvalidArgument(Complete(end))) << Complete(end);
+  CheckpointCommit commit = CommitOf(worker_, lease_, 20);
+  commit.last_sequence = 1'000'000'000;
+  EXPECT_TRUE(absl::IsInvalidArgument(Commit(commit))) << Commit(commit);
+  commit.last_sequence = 2;
+  EXPECT_EQ(Commit(commit), absl::OkStatus());
+}
+
+// Found by sending 300,000 names in 7 s: no answer about the sweep fitted into a message any more.
+class MetricNamesTest : public ReportsTest {
+ protected:
+  // `count` names from `first` on, in rows of `width`.
+  RecordAck Names(const std::string& worker, const LeaseRef& lease, size_t first, size_t count,
+                  uint64_t sequence = 1, size_t width = 1000) {
+    std::vector<Record> records;
+    for (size_t done = 0; done < count; ++sequence) {
+      MetricRow row{static_cast<uint32_t>(sequence * 10), {}};
+      for (size_t i = 0; i < width && done < count; ++i, ++done) {
+        row.values.push_back({absl::StrCat("name/", first + done), 1});
+      }
+      records.push_back({lease, sequence, std::move(row), {}, {}});
+    }
+    const auto acks = Append(worker, std::move(records));
+    EXPECT_TRUE(acks.ok()) << acks.status();
+    return acks.ok() ? acks->front() : RecordAck();
+  }
+};
+
+TEST_F(MetricNamesTest, AJobGetsNoFurtherThanItsLimitAndItsAnswersHoldThemAll) {
+  EXPECT_EQ(Names(worker_, lease_, 0, kMaxMetricNamesPerJob).error, "");
+  EXPECT_EQ(GetJob(1).latest.size(), kMaxMetricNamesPerJob);
+  EXPECT_THAT(Names(worker_, lease_, 100'000, 1, 3).error,
+              AllOf(HasSubstr("the job would have more than 2000"), HasSubstr("name/100000")));
+  Restart();
+  EXPECT_NE(Names(worker_, lease_, 100'000, 1, 3).error, "") << "memory is not where it is kept";
+  EXPECT_EQ(Names(worker_, lease_, 5, 1000, 3).error, "") << "known names go on";
+  EXPECT_EQ(GetJob(1).latest.size(), kMaxMetricNamesPerJob);
+}
+
+TEST_F(MetricNamesTest, TheJobsOfASweepTogetherGetNoFurtherThanTheSweepsLimit) {
+  constexpr size_t kJobs = kMaxMetricNamesPerSweep / kMaxMetricNamesPerJob;
+  ASSERT_TRUE(Submit(Spec("wide", {Group("dyck", 2)}, kJobs + 1)).ok());
+  for (size_t i = 0; i < kJobs; ++i) {
+    const std::string worker = Register(absl::StrCat("v", i));
+    EXPECT_EQ(Names(worker, TakeOne(worker), i * kMaxMetricNamesPerJob, kMaxMetricNamesPerJob).error,
+              "");
+  }
+  const std::string worker = Register("late");
+  const LeaseRef lease = TakeOne(worker);
+  EXPECT_THAT(Names(worker, lease, 100'000, 1).error, HasSubstr("the sweep would have more"));
+  EXPECT_EQ(Names(worker, lease, 0, 1000).error, "") << "names of others are free";
+  EXPECT_EQ(AppendOne(Row(lease_, 1, 10)).error, "") << "another sweep does not notice";
+}
+
+// As versions before left it behind.
+TEST_F(MetricNamesTest, AJobWithFarTooManyNamesCanBeReadAgain) {
+  ASSERT_TRUE(store_->RunInTransaction([&](WriteTransaction& tx) -> absl::Status {
+                      MetricRow row{10, {}};
+                      for (int i = 0; i < 300'000; ++i)
+                        row.values.push_back({absl::StrCat("a/long/enough/name/", i), 1});
+                      return tx.InsertMetricRow(1, lease_.epoch, row);
+                    })
+                  .ok());
+  EXPECT_EQ(GetJob(1).latest.size(), kMaxMetricNamesPerJob);
+  const auto page = Ask<JobPage>([&](auto done) {
+    c_->ListJobs(Whole("small"), 0, 100, /*with_latest=*/true, done);
+  });
+  ASSERT_TRUE(page.ok()) << page.status();
+  EXPECT_EQ(page->jobs[0].latest.size(), kMaxMetricNamesPerJob);
+}
+
+TEST_F(MetricNamesTest, APageOfJobsWithManyNamesEndsEarlyAndGoesOn) {
+  ASSERT_TRUE(Submit(Spec("many", {Group("dyck", 2)}, 12)).ok());
+  ASSERT_TRUE(store_->RunInTransaction([&](WriteTransaction& tx) -> absl::Status {
+                      for (JobId job = 2; job <= 13; ++job) {
+                        MetricRow row{10, {}};
+                        for (size_t i = 0; i < kMaxMetricNamesPerJob; ++i)
+                          row.values.push_back({absl::StrCat(std::string(1000, 'n'), i), 1});
+                        COPPICE_RETURN_IF_ERROR(tx.InsertMetricRow(job, 1, row));
+                      }
+                      return absl::OkStatus();
+                    })
+                  .ok());
+  std::vector<JobId> seen;
+  int pages = 0;
+  for (JobId after = 0; pages == 0 || after != 0; ++pages) {
+    const auto page = Ask<JobPage>([&](auto done) {
+      c_->ListJobs(Whole("many"), after, 100, /*with_latest=*/true, done);
+    });
+    ASSERT_TRUE(page.ok()) << page.status();
+    for (const Job& job : page->jobs) seen.push_back(job.id);
+    after = page->next_after;
+  }
+  EXPECT_GT(pages, 1);
+  EXPECT_THAT(seen, ElementsAre(2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13));
 }
 
 TEST_F(ReportsTest, InvalidRecordsAreRefusedAndNotStored) {
@@ -176,6 +286,7 @@ TEST_F(ReportsTest, CompletionNeedsEveryRecordRowAndTheLastCheckpoint) {
 // The worker completes once all is acknowledged. Found as the test above was: the job was charged.
 TEST_F(ReportsTest, ACompletionTellsWhatWasLostFromWhatNeverCame) {
   const uint64_t last = Report(worker_, lease_, 0, 100);
+  Restart();
   AttemptEnd end = End(worker_, lease_, 100, last + 1);
   const absl::Status no_record = Complete(end);
   EXPECT_TRUE(absl::IsDataLoss(no_record)) << no_record;

@@ -128,6 +128,22 @@ TEST_F(Checkpoints, WhatIsNotAsAnnouncedLeavesNoFileAndIsNotCommitted) {
   EXPECT_THAT(Files(), IsEmpty());
 }
 
+TEST_F(Checkpoints, ARefusedUploadLeavesNoFoldersBehind) {
+  AllowLease();
+  const std::string content(1000, 'c');
+  const auto root_is_empty = [&] { return std::filesystem::is_empty(dir_.path()); };
+  v1::UploadCheckpointRequest header = Header(content);
+  EXPECT_TRUE(absl::IsInvalidArgument(Upload(header, content.substr(1))));
+  EXPECT_TRUE(root_is_empty());
+  ExpectCommits(absl::AbortedError("stale"));
+  EXPECT_TRUE(absl::IsAborted(Upload(header, content)));
+  EXPECT_TRUE(root_is_empty());
+  // What was there before, or holds something, stays.
+  ASSERT_TRUE(MakeDirectories(dir_.Join("s/job-1")).ok());
+  EXPECT_TRUE(absl::IsAborted(Upload(header, content)));
+  EXPECT_TRUE(std::filesystem::is_empty(dir_.Join("s/job-1")));
+}
+
 TEST_F(Checkpoints, AnUploadWithoutAHeaderOrWithTwoIsRefused) {
   AllowLease();
   const std::string content(10, 'c');

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "common/rpc/channel.h"
 #include "common/spec/spec.h"
 
@@ -170,6 +171,9 @@ TEST(Register, BoundsAreChecked) {
   ExpectRefused(RegisterFromProto(in).status(), "steps_per_second");
   held->set_steps_per_second(-1);
   ExpectRefused(RegisterFromProto(in).status(), "steps_per_second");
+  held->set_steps_per_second(1e308);
+  EXPECT_EQ(RegisterFromProto(in).value().held[0].steps_per_second, kMaxStepsPerSecond)
+      << "sums of rates stay numbers";
   held->set_steps_per_second(2.5);
   EXPECT_EQ(RegisterFromProto(in).value().held[0].steps_per_second, 2.5);
   in.set_ends_ms(-1);
@@ -368,6 +372,87 @@ TEST(StoredText, ThatCannotBeReadBackIsAnInternalError) {
   sweep.spec_blob = "\xff\xff\xff";
   v1::GetSweepResponse response;
   EXPECT_TRUE(absl::IsInternal(ToProto(sweep, &response)));
+}
+
+TEST(Numbers, ThatNoWorkerCanMeanAreRefusedAsSuch) {
+  v1::StreamMetricsRequest record;
+  record.mutable_lease()->set_job_id(1);
+  record.mutable_lease()->set_epoch(1);
+  record.set_log("x");
+  record.set_sequence(UINT64_MAX);
+  ExpectRefused(RecordFromProto(&record).status(), "sequence");
+  record.set_sequence(1);
+  record.mutable_lease()->set_epoch(UINT64_MAX);
+  ExpectRefused(RecordFromProto(&record).status(), "lease.epoch");
+  v1::CommitCheckpointRequest commit;
+  commit.set_worker_id("w");
+  commit.mutable_lease()->set_job_id(1);
+  commit.mutable_lease()->set_epoch(1);
+  commit.set_path("s/1");
+  commit.set_digest(std::string(32, 'a'));
+  commit.set_bytes(UINT64_MAX);
+  ExpectRefused(CommitFromProto(commit).status(), "bytes");
+  commit.set_bytes(1);
+  commit.set_last_sequence(UINT64_MAX);
+  ExpectRefused(CommitFromProto(commit).status(), "last_sequence");
+  v1::CompleteJobRequest complete;
+  complete.set_worker_id("w");
+  *complete.mutable_lease() = commit.lease();
+  complete.set_last_sequence(UINT64_MAX);
+  ExpectRefused(EndFromProto(complete).status(), "last_sequence");
+  ExpectRefused(JobIdFromProto(UINT64_MAX).status(), "job_id");
+}
+
+TEST(Answers, ListsOfAnySizeComeInPagesThatFitIntoAMessage) {
+  std::vector<core::Worker> workers(12'000);
+  for (size_t i = 0; i < workers.size(); ++i) {
+    workers[i].info.name = absl::StrCat(std::string(180, 'w'), 100'000 + i);
+    workers[i].info.device = std::string(kMaxDeviceBytes, 'd');
+    workers[i].info.host = std::string(kMaxHostBytes, 'h');
+  }
+  size_t seen = 0;
+  std::string token;
+  int pages = 0;
+  do {
+    v1::ListWorkersResponse out;
+    ToProto(workers, WorkerTokenFromProto(token).value(), &out);
+    EXPECT_LT(out.ByteSizeLong(), static_cast<size_t>(rpc::kMaxMessageBytes));
+    for (const v1::Worker& worker : out.workers())
+      EXPECT_EQ(worker.name(), workers[seen++].info.name);
+    token = out.next_page_token();
+    ++pages;
+  } while (!token.empty());
+  EXPECT_EQ(seen, workers.size());
+  EXPECT_GT(pages, 1);
+
+  std::vector<core::SweepSummary> sweeps(100'000);
+  for (size_t i = 0; i < sweeps.size(); ++i) {
+    sweeps[i].id = i + 1;
+    sweeps[i].name = absl::StrCat(std::string(90, 's'), i);
+  }
+  seen = 0;
+  do {
+    v1::ListSweepsResponse out;
+    ToProto(sweeps, SweepTokenFromProto(token).value(), &out);
+    EXPECT_LT(out.ByteSizeLong(), static_cast<size_t>(rpc::kMaxMessageBytes));
+    for (const v1::SweepSummary& sweep : out.sweeps()) EXPECT_EQ(sweep.id(), ++seen);
+    token = out.next_page_token();
+  } while (!token.empty());
+  EXPECT_EQ(seen, sweeps.size());
+  ExpectRefused(SweepTokenFromProto("x").status(), "page_token");
+}
+
+TEST(Answers, AJobThatKeepsEveryCheckpointIsToldWithTheNewest) {
+  core::JobDetails details;
+  details.run_json = spec::RunConfigToJson(spec::ResolveRun(SmallSpec(), "question", 2));
+  for (uint32_t step = 100'000; step > 0; --step) {
+    details.checkpoints.push_back({1, 1, step, std::string(1000, 'p'), "", 1, 1});
+  }
+  v1::GetJobResponse out;
+  ASSERT_TRUE(ToProto(details, &out).ok());
+  EXPECT_LT(out.ByteSizeLong(), static_cast<size_t>(rpc::kMaxMessageBytes));
+  ASSERT_GT(out.checkpoints_size(), 1000);
+  EXPECT_EQ(out.checkpoints(0).step(), 100'000u);
 }
 
 }  // namespace

@@ -110,6 +110,9 @@ class MockCoordinator : public Coordinator {
   MOCK_METHOD(void, FailJob, (AttemptEnd, DoneStatus), (override));
   MOCK_METHOD(void, ReleaseLease, (AttemptEnd, DoneStatus), (override));
   MOCK_METHOD(void, CheckLease, (std::string, LeaseRef, DoneStatus), (override));
+  void CheckUpload(CheckpointCommit announced, DoneStatus done) override {
+    CheckLease(announced.worker_id, announced.lease, std::move(done));
+  }
 };
 
 }  // namespace coppice::core
