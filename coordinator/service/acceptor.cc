@@ -32,13 +32,21 @@ int MostForConnections() {
 
 }  // namespace
 
-Acceptor::Acceptor(ListeningSockets sockets, Clock* clock, Handler handler, int most)
+Acceptor::Acceptor(ListeningSockets sockets, Clock* clock, Handler handler, int most,
+                   TransportView* view, ConnectionLimits limits)
     : sockets_(std::move(sockets)),
       clock_(clock),
       handler_(std::move(handler)),
       most_(most > 0 ? most : MostForConnections()),
-      stop_(::eventfd(0, EFD_CLOEXEC)),
-      thread_([this] { Run(); }) {}
+      stop_(::eventfd(0, EFD_CLOEXEC)) {
+  if (view != nullptr) {
+    // One address leaves room for others.
+    limits.open_per_peer =
+        std::min(limits.open_per_peer, static_cast<size_t>(std::max(most_ / 2, kFewestForFiles)));
+    guard_.emplace(clock_, view, limits, handler_);
+  }
+  thread_ = std::thread([this] { Run(); });
+}
 
 Acceptor::~Acceptor() { Stop(); }
 
@@ -48,6 +56,7 @@ void Acceptor::Stop() {
   while (::write(stop_.fd(), &one, sizeof(one)) < 0 && errno == EINTR) {
   }
   thread_.join();
+  guard_.reset();
   sockets_.all.clear();
 }
 
@@ -60,11 +69,14 @@ void Acceptor::Run() {
     // Without descriptors only the wish to stop is waited for, and the time of the next try.
     pollfd* const first = exhausted ? &polled.back() : polled.data();
     const nfds_t count = exhausted ? 1 : polled.size();
-    if (::poll(first, count, exhausted ? kRetryMs : -1) < 0 && errno != EINTR) {
+    const int wait_ms = WaitMs();
+    const int most_ms = exhausted && (wait_ms < 0 || wait_ms > kRetryMs) ? kRetryMs : wait_ms;
+    if (::poll(first, count, most_ms) < 0 && errno != EINTR) {
       spdlog::error("cannot wait for connections: {}", std::strerror(errno));
       return;
     }
     if (polled.back().revents != 0) return;
+    if (guard_.has_value() && guard_->NextLook() <= absl::ZeroDuration()) guard_->Look();
     const bool try_all = std::exchange(exhausted, false);
     for (size_t i = 0; i + 1 < polled.size(); ++i) {
       const bool ready = std::exchange(polled[i].revents, 0) != 0;
@@ -75,12 +87,15 @@ void Acceptor::Run() {
 
 bool Acceptor::AcceptFrom(int listening) {
   for (int i = 0; i < kMostInARow; ++i) {
-    const int fd = ::accept4(listening, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    sockaddr_storage from = {};
+    socklen_t size = sizeof(from);
+    const int fd = ::accept4(listening, reinterpret_cast<sockaddr*>(&from), &size,
+                             SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd >= most_) {
       Complain("too many are open");
       ::close(fd);
     } else if (fd >= 0) {
-      handler_(fd);
+      guard_.has_value() ? guard_->Take(fd, from) : handler_(fd);
     } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
       return true;
     } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
@@ -90,6 +105,13 @@ bool Acceptor::AcceptFrom(int listening) {
     // Anything else is about that one connection, which has gone already.
   }
   return true;
+}
+
+int Acceptor::WaitMs() const {
+  if (!guard_.has_value()) return -1;
+  const absl::Duration wait = guard_->NextLook();
+  if (wait == absl::InfiniteDuration()) return -1;
+  return static_cast<int>(absl::ToInt64Milliseconds(wait + absl::Milliseconds(1)));
 }
 
 void Acceptor::Complain(const char* why) {

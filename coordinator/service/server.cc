@@ -17,6 +17,7 @@
 #include "common/rpc/channel.h"
 #include "coordinator/service/acceptor.h"
 #include "coordinator/service/authenticator.h"
+#include "coordinator/service/channelz_view.h"
 #include "coordinator/service/checkpoint_files.h"
 #include "coordinator/service/listen_address.h"
 #include "coordinator/service/sweep_service.h"
@@ -131,6 +132,7 @@ struct Server::Parts {
   security::TokenRegistry* tokens = nullptr;
   std::unique_ptr<grpc::Server> server;  // it stops before what it serves
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> connections;  // null: unix:
+  std::unique_ptr<ChannelzView> view;  // null: unix:
   std::unique_ptr<Acceptor> acceptor;  // last: nothing is handed to a server that has gone
 };
 
@@ -184,12 +186,15 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(core::Coordinator* core, C
   parts->address = options.listen;
   if (sockets.has_value()) {
     parts->address = absl::StrCat(listen.host, ":", sockets->port);
+    parts->view = std::make_unique<ChannelzView>();
     parts->acceptor = std::make_unique<Acceptor>(
-        *std::move(sockets), clock, [connections = parts->connections.get()](int fd) {
+        *std::move(sockets), Clock::Real(),  // sockets know no other
+        [connections = parts->connections.get()](int fd) {
           grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
           connection.fd = fd;
           connections->HandleNewConnection(&connection);
-        });
+        },
+        /*most=*/0, parts->view.get(), options.connections);
   }
   parts->tokens = options.security.tokens;
   if (parts->tokens != nullptr) {

@@ -9,6 +9,7 @@
 #include "common/base/clock.h"
 #include "coordinator/core/coordinator.h"
 #include "coordinator/security/token_registry.h"
+#include "coordinator/service/connection_guard.h"
 #include "coordinator/service/disk_calls.h"
 #include "coordinator/service/live_streams.h"
 
@@ -38,6 +39,7 @@ struct ServerOptions {
   // only later.
   size_t max_streams = LiveStreams::kMaxStreams;
   size_t max_report_bytes = LiveStreams::kMaxReportBytes;
+  ConnectionLimits connections;
   ServerSecurity security;
 };
 

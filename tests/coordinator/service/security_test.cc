@@ -10,6 +10,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "coordinator/service/access.h"
+#include "coordinator/service/channelz_view.h"
 #include "tests/coordinator/service/secured.h"
 
 namespace coppice::service {
@@ -308,6 +309,37 @@ TEST_F(Intruder, GuessingDoesNotFillTheLog) {
   EXPECT_TRUE(absl::IsUnauthenticated(Try(channel, kListSweeps)));
   EXPECT_EQ(lines(), 2u);
   EXPECT_THAT(log_.str(), HasSubstr("49 more"));
+}
+
+// By these names the guard finds a connection again.
+TEST(ChannelzView, NamesPeersAsTheirAddressesAreWritten) {
+  EXPECT_EQ(PeerOfSocketName("chttp2 ipv4:127.0.0.1:34838"), "ipv4:127.0.0.1:34838");
+  EXPECT_EQ(PeerOfSocketName("chttp2 ipv6:%5B::1%5D:34838"), "ipv6:[::1]:34838");
+  EXPECT_EQ(PeerOfSocketName("chttp2 unix:/run/x"), "");
+}
+
+using Watched = Secured;
+
+TEST_F(Watched, TheTransportTellsOfEachConnectionAndItsMessages) {
+  for (const char* listen : {"127.0.0.1:0", "[::1]:0"}) {
+    ServerOptions options = Options();
+    options.listen = listen;
+    server_.reset();
+    Start(options);
+    ChannelzView view;
+    EXPECT_TRUE(view.NewlyOpened().empty());
+    const auto channel = Channel(With(security::Role::kViewer), "localhost:" + Port());
+    for (int i = 0; i < 3; ++i) Call(channel, "/coppice.v1.SweepService/ListSweeps").IgnoreError();
+    const auto opened = view.NewlyOpened();
+    ASSERT_EQ(opened.size(), 1u) << listen;
+    EXPECT_THAT(opened[0].peer, ::testing::StartsWith(listen[0] == '[' ? "ipv6:[::1]:" : "ipv4:127."));
+    const auto counters = view.CountersOf(opened[0].id);
+    ASSERT_TRUE(counters.has_value());
+    EXPECT_EQ(counters->calls, 3u);
+    EXPECT_EQ(counters->messages, 3u);
+    EXPECT_EQ(counters->messages_sent, 3u);
+    EXPECT_FALSE(view.CountersOf(opened[0].id + 1000).has_value());
+  }
 }
 
 }  // namespace

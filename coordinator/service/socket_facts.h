@@ -1,0 +1,30 @@
+// What the kernel says of a socket that another part of the process owns.
+#ifndef COPPICE_COORDINATOR_SERVICE_SOCKET_FACTS_H_
+#define COPPICE_COORDINATOR_SERVICE_SOCKET_FACTS_H_
+
+#include <sys/socket.h>
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+
+namespace coppice::service {
+
+struct PeerName {
+  std::string address;     // of IPv6 its network of 64 bits; "local" for what has none
+  std::string connection;  // "ipv4:1.2.3.4:567", "ipv6:[::1]:567"
+};
+PeerName NameOf(const sockaddr_storage& from);
+
+// One number for each socket there is; 0: `fd` is none.
+ino_t InodeOf(int fd);
+// Bytes of TCP that have come in order, and how many of them were not read yet.
+uint64_t ReceivedBy(int fd);
+uint64_t WaitingIn(int fd);
+// Ends the connection. What has come is thrown away, and what still comes is answered by a reset:
+// whoever reads it would read it to the end first.
+void Discard(int fd);
+
+}  // namespace coppice::service
+
+#endif  // COPPICE_COORDINATOR_SERVICE_SOCKET_FACTS_H_
