@@ -22,6 +22,8 @@ constexpr uint64_t kLogPageBytes = 256 << 10;
 constexpr uint64_t kJobsASlice = 50'000;
 constexpr size_t kLatestASlice = 200;
 constexpr uint64_t kReportsAPage = 20'000;
+// A page of metrics ends after so many values: a row may have a thousand.
+constexpr size_t kMaxValuesPerMetricsPage = 50'000;
 
 uint32_t Limit(uint32_t limit, uint32_t otherwise) {
   return limit == 0 ? otherwise : std::min(limit, kMaxPage);
@@ -151,13 +153,14 @@ class MetricsPager {
   }
 
   bool Add(const JobRow& job, const GroupInfo& group, const StoredRow& row) {
-    if (page_.rows.size() >= limit_) {
+    if (page_.rows.size() >= limit_ || values_ >= kMaxValuesPerMetricsPage) {
       const JobMetrics& last = page_.rows.back();
       // The cursor cannot stand between a row and its archived twin of the same attempt.
       const bool twin =
           last.job_id == job.id && last.row.step == row.row.step && last.epoch == row.epoch;
       if (!twin) return Stop({last.job_id, last.row.step, last.epoch, true});
     }
+    values_ += row.row.values.size();
     page_.rows.push_back(
         {job.id, group.spec.task, group.spec.depth, job.seed, row.epoch, row.archived, row.row});
     return true;
@@ -174,6 +177,7 @@ class MetricsPager {
   const MetricsCursor& after_;
   const size_t limit_;
   uint64_t reports_ = 0;  // of the jobs that were looked at, about
+  size_t values_ = 0;
   bool stopped_ = false;
   absl::Status status_;
   MetricsPage page_;

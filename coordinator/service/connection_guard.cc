@@ -95,7 +95,7 @@ void ConnectionGuard::Begin(int fd, std::string name, Peer& peer) {
   const auto stale = connections_.find(fd);  // the number is new, so that one has gone
   if (stale != connections_.end()) Forget(stale);
   Connection& connection = connections_[fd];
-  connection.inode = InodeOf(fd);
+  connection.cookie = CookieOf(fd);
   connection.peer = &peer;
   connection.begun = clock_->Monotonic();
   connection.counted_at = connection.looked_at = connection.unread_since = connection.begun;
@@ -176,7 +176,7 @@ void ConnectionGuard::LookAtAll() {
 void ConnectionGuard::ForgetGone(const std::vector<int>& fds) {
   for (const int fd : fds) {
     const auto it = connections_.find(fd);
-    if (it != connections_.end() && InodeOf(fd) != it->second.inode) Forget(it);
+    if (it != connections_.end() && CookieOf(fd) != it->second.cookie) Forget(it);
   }
 }
 
@@ -296,7 +296,7 @@ std::string ConnectionGuard::WhatIsWrong(int fd, Connection& connection, uint64_
 
 bool ConnectionGuard::IsSlow(int fd, Connection& connection, uint64_t received) {
   const absl::Duration now = looked_at_;
-  if (WaitingIn(fd) == 0) {
+  if (!HasMoreToRead(fd)) {
     connection.slow_since.reset();
     return false;
   }
@@ -328,7 +328,7 @@ void ConnectionGuard::EndLargest() {
 }
 
 void ConnectionGuard::End(int fd, Connection& connection, const std::string& why, bool punish) {
-  if (InodeOf(fd) != connection.inode) return;
+  if (CookieOf(fd) != connection.cookie) return;
   Discard(fd);
   Peer& peer = *connection.peer;
   connection.id = 0;  // not looked at again

@@ -2,7 +2,6 @@
 #define COPPICE_COORDINATOR_SERVICE_CONNECTION_GUARD_H_
 
 #include <sys/socket.h>
-#include <sys/types.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -92,8 +91,8 @@ class ConnectionGuard {
  private:
   struct Peer;
   struct Connection {
-    ino_t inode = 0;
-    std::string name;  // as TransportView names it
+    uint64_t cookie = 0;  // of its socket
+    std::string name;     // as TransportView names it
     Peer* peer = nullptr;
     absl::Duration begun;
     bool open = false;  // its handshake has ended

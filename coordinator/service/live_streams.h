@@ -33,11 +33,15 @@ class LiveStreams {
 
   // Reports that were read and wait for their turn to be stored, over all streams.
   static constexpr size_t kMaxReportBytes = 64 << 20;
+  // Changes of jobs that wait for watchers, over all of them.
+  static constexpr size_t kMaxWatchedJobs = 500'000;
 
   explicit LiveStreams(size_t max_streams = kMaxStreams, size_t max_report_bytes = kMaxReportBytes)
       : max_streams_(max_streams), report_bytes_(std::make_shared<ByteBudget>(max_report_bytes)) {}
   // Shared: a stream may outlive the server in a callback of the core.
   std::shared_ptr<ByteBudget> report_bytes() const { return report_bytes_; }
+  // Changes of jobs that wait for their watchers.
+  std::shared_ptr<ByteBudget> watched_jobs() const { return watched_jobs_; }
   // UNAVAILABLE after StopAll, RESOURCE_EXHAUSTED when there are as many as may be.
   absl::Status Add(const std::shared_ptr<LiveStream>& stream);
   void Remove(LiveStream* stream);
@@ -52,6 +56,7 @@ class LiveStreams {
 
   const size_t max_streams_;
   const std::shared_ptr<ByteBudget> report_bytes_;
+  const std::shared_ptr<ByteBudget> watched_jobs_ = std::make_shared<ByteBudget>(kMaxWatchedJobs);
   mutable absl::Mutex mutex_;
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
   absl::flat_hash_map<LiveStream*, std::weak_ptr<LiveStream>> streams_ ABSL_GUARDED_BY(mutex_);

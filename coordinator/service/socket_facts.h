@@ -3,7 +3,6 @@
 #define COPPICE_COORDINATOR_SERVICE_SOCKET_FACTS_H_
 
 #include <sys/socket.h>
-#include <sys/types.h>
 
 #include <cstdint>
 #include <string>
@@ -16,11 +15,11 @@ struct PeerName {
 };
 PeerName NameOf(const sockaddr_storage& from);
 
-// One number for each socket there is; 0: `fd` is none.
-ino_t InodeOf(int fd);
-// Bytes of TCP that have come in order, and how many of them were not read yet.
+// A number that no other socket has, ever; 0: `fd` is none.
+uint64_t CookieOf(int fd);
+// Bytes of TCP that have come in order, read or not.
 uint64_t ReceivedBy(int fd);
-uint64_t WaitingIn(int fd);
+bool HasMoreToRead(int fd);
 // Ends the connection. What has come is thrown away, and what still comes is answered by a reset:
 // whoever reads it would read it to the end first.
 void Discard(int fd);

@@ -13,9 +13,11 @@ void WatchQueue::Push(const core::SweepChange& change) {
   if (change.job.has_value()) {
     if (jobs_.insert_or_assign(change.job->id, *change.job).second) {
       order_.push_back(change.job->id);
+      of_all_->Take(1);
     }
-    if (jobs_.size() > max_jobs_) {
+    if (jobs_.size() > max_jobs_ || (jobs_.size() > kFew && !of_all_->HasRoom())) {
       overflow_ = true;
+      of_all_->GiveBack(jobs_.size());
       order_.clear();
       jobs_.clear();
       summary_.reset();
@@ -38,8 +40,8 @@ absl::StatusOr<WatchQueue::Next> WatchQueue::Pop() {
   absl::MutexLock lock(&mutex_);
   if (overflow_) {
     return absl::ResourceExhaustedError(
-        absl::StrCat("more than ", max_jobs_,
-                     " jobs changed before the watcher read them; list the jobs and watch again"));
+        absl::StrCat("more jobs changed before the watcher read them than may wait (", max_jobs_,
+                     " for one watcher, less while many are slow); list the jobs and watch again"));
   }
   Next next;
   if (order_.empty()) {
@@ -54,6 +56,7 @@ absl::StatusOr<WatchQueue::Next> WatchQueue::Pop() {
     const auto it = jobs_.find(id);
     next.job = std::move(it->second);
     jobs_.erase(it);
+    of_all_->GiveBack(1);
   }
   return next;
 }

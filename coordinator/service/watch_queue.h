@@ -3,23 +3,33 @@
 
 #include <cstddef>
 #include <deque>
+#include <memory>
 #include <optional>
+#include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "coordinator/core/coordinator.h"
+#include "coordinator/service/byte_budget.h"
 
 namespace coppice::service {
 
 // Purpose: what one watcher has yet to be told. A change of a job that waits already is replaced by
 // the newer one, and so is a summary: a slow watcher sees fewer, never older states. Owner: the
 // watch stream. Thread-safe. Failure codes (of Pop): RESOURCE_EXHAUSTED when more than `max_jobs`
-// different jobs wait; the watcher should list the jobs and watch again.
+// different jobs wait, or as many for all watchers together as may and not just a few for this one;
+// the watcher should list the jobs and watch again.
 class WatchQueue {
  public:
-  explicit WatchQueue(size_t max_jobs) : max_jobs_(max_jobs) {}
+  // So many may always wait.
+  static constexpr size_t kFew = 16;
+
+  // `of_all`: the jobs that wait, over all watchers.
+  WatchQueue(size_t max_jobs, std::shared_ptr<ByteBudget> of_all)
+      : max_jobs_(max_jobs), of_all_(std::move(of_all)) {}
+  ~WatchQueue() { of_all_->GiveBack(jobs_.size()); }
 
   void Push(const core::SweepChange& change);
 
@@ -35,6 +45,7 @@ class WatchQueue {
   static constexpr core::JobId kSummary = 0;  // stands for the summary in order_
 
   const size_t max_jobs_;
+  const std::shared_ptr<ByteBudget> of_all_;
   absl::Mutex mutex_;
   std::deque<core::JobId> order_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<core::JobId, core::Job> jobs_ ABSL_GUARDED_BY(mutex_);

@@ -154,15 +154,15 @@ ATTACKS = {
 
 
 class Target:
-    def __init__(self, address, tls, member, half):
-        self.address, self.half = address, half
+    def __init__(self, address, tls, member, half, source):
+        self.address, self.half, self.source = address, half, source
         self.context = ssl.create_default_context(cafile=os.path.join(tls, 'ca-cert.pem'))
         self.context.set_alpn_protocols(['h2'])
         if member:
             self.context.load_cert_chain(os.path.join(tls, 'client-cert.pem'), os.path.join(tls, 'client-key.pem'))
 
     def connect(self):
-        plain = socket.create_connection(self.address, timeout=10)
+        plain = socket.create_connection(self.address, timeout=10, source_address=(self.source, 0))
         if self.half:
             plain.sendall(b'\x16\x03\x01\x40\x00\x01')  # a record of 16 KiB has begun
             return plain
@@ -270,7 +270,7 @@ class Victim:
 def run(options, attack, peer):
     victim = Victim(options, f'{attack}-{peer}', mutual=peer != 'token')
     command, count, half = ATTACKS[attack]
-    target = Target(victim.address, victim.tls, peer == 'member', half)
+    target = Target(victim.address, victim.tls, peer == 'member', half, options.source)
     watcher = Watcher(victim.daemon.process.pid)
     caller = Caller([os.path.join(options.bin, 'coppice'), 'list'], victim.environment)
     before = max(caller.once()[0] for _ in range(3))
@@ -305,6 +305,7 @@ def main():
     parser.add_argument('--peer', action='append', choices=['token', 'stranger', 'member'])
     parser.add_argument('--megabytes', type=int, default=600)
     parser.add_argument('--seconds', type=float, default=20)
+    parser.add_argument('--source', default='127.0.0.2', help='address of the attackers; others call from 127.0.0.1')
     parser.add_argument('--check', action='store_true')
     parser.add_argument('--longest-wait', type=float, default=120, help='seconds that a call of others may take')
     options = parser.parse_args()

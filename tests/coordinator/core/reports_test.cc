@@ -154,6 +154,32 @@ TEST_F(MetricNamesTest, AJobWithFarTooManyNamesCanBeReadAgain) {
   EXPECT_EQ(page->jobs[0].latest.size(), kMaxMetricNamesPerJob);
 }
 
+TEST_F(MetricNamesTest, APageOfMetricsEndsWithItsValuesAndGoesOn) {
+  EXPECT_EQ(AppendOne(Row(lease_, 1, 10)).error, "");
+  ASSERT_TRUE(store_->RunInTransaction([&](WriteTransaction& tx) -> absl::Status {
+                      for (uint32_t step = 20; step <= 620; step += 10) {
+                        MetricRow row{step, {}};
+                        for (size_t i = 0; i < kMaxValuesPerRow; ++i)
+                          row.values.push_back({absl::StrCat("name/", i), 1});
+                        COPPICE_RETURN_IF_ERROR(tx.InsertMetricRow(1, lease_.epoch, row));
+                      }
+                      return absl::OkStatus();
+                    })
+                  .ok());
+  MetricsQuery query;
+  query.filter = Whole("small");
+  std::vector<size_t> pages;
+  MetricsPage page;
+  do {
+    const auto next = Ask<MetricsPage>(
+        [&](auto done) { c_->GetMetrics(query, page.next, 1000, done); });
+    ASSERT_TRUE(next.ok()) << next.status();
+    page = *next;
+    pages.push_back(page.rows.size());
+  } while (!page.end);
+  EXPECT_THAT(pages, ElementsAre(51, 11));
+}
+
 TEST_F(MetricNamesTest, APageOfJobsWithManyNamesEndsEarlyAndGoesOn) {
   ASSERT_TRUE(Submit(Spec("many", {Group("dyck", 2)}, 12)).ok());
   ASSERT_TRUE(store_->RunInTransaction([&](WriteTransaction& tx) -> absl::Status {

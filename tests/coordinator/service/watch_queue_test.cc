@@ -21,8 +21,26 @@ core::SweepChange Summary(uint64_t steps_done, bool finished = false) {
   return change;
 }
 
+std::shared_ptr<ByteBudget> Room(size_t jobs = 1'000'000) {
+  return std::make_shared<ByteBudget>(jobs);
+}
+
+TEST(WatchQueue, ManySlowWatchersTogetherHoldNoMoreThanThereMayBe) {
+  const auto room = Room(100);
+  const auto few = std::make_unique<WatchQueue>(1000, room);
+  const auto slow = std::make_unique<WatchQueue>(1000, room);
+  for (core::JobId id = 1; id <= 99; ++id) slow->Push(JobAt(id, 1));
+  for (core::JobId id = 1; id <= 10; ++id) few->Push(JobAt(id, 1));
+  EXPECT_EQ(room->used(), 109u) << "a few may always wait";
+  slow->Push(JobAt(100, 1));
+  EXPECT_TRUE(absl::IsResourceExhausted(slow->Pop().status()));
+  EXPECT_EQ(room->used(), 10u);
+  EXPECT_EQ(few->Pop()->job->id, 1u);
+  EXPECT_EQ(room->used(), 9u);
+}
+
 TEST(WatchQueue, ASlowWatcherGetsTheNewestStateOfEachJobOnce) {
-  WatchQueue queue(10);
+  WatchQueue queue(10, Room());
   for (uint32_t step = 1; step <= 1000; ++step) {
     queue.Push(JobAt(1, step));
     queue.Push(JobAt(2, 2 * step));
@@ -37,7 +55,7 @@ TEST(WatchQueue, ASlowWatcherGetsTheNewestStateOfEachJobOnce) {
 }
 
 TEST(WatchQueue, AJobThatChangesAgainAfterItWasToldIsToldAgain) {
-  WatchQueue queue(10);
+  WatchQueue queue(10, Room());
   queue.Push(JobAt(1, 1));
   EXPECT_EQ(queue.Pop().value().job->step, 1u);
   queue.Push(JobAt(1, 2));
@@ -45,7 +63,7 @@ TEST(WatchQueue, AJobThatChangesAgainAfterItWasToldIsToldAgain) {
 }
 
 TEST(WatchQueue, OneSummaryWaitsAtMost) {
-  WatchQueue queue(10);
+  WatchQueue queue(10, Room());
   queue.Push(Summary(1));
   queue.Push(JobAt(1, 1));
   queue.Push(Summary(2));
@@ -55,7 +73,7 @@ TEST(WatchQueue, OneSummaryWaitsAtMost) {
 }
 
 TEST(WatchQueue, TheEndComesBehindEveryJobAndTheLastSummary) {
-  WatchQueue queue(10);
+  WatchQueue queue(10, Room());
   queue.Push(Summary(1));
   queue.Push(JobAt(1, 1));
   queue.Push(Summary(2, true));
@@ -66,7 +84,7 @@ TEST(WatchQueue, TheEndComesBehindEveryJobAndTheLastSummary) {
 }
 
 TEST(WatchQueue, AWatcherTooFarBehindIsToldSoInsteadOfGrowing) {
-  WatchQueue queue(3);
+  WatchQueue queue(3, Room());
   for (core::JobId id = 1; id <= 3; ++id) queue.Push(JobAt(id, 1));
   EXPECT_TRUE(queue.Pop().ok());
   queue.Push(JobAt(4, 1));
