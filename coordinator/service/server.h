@@ -39,7 +39,7 @@ struct ServerOptions {
   // only later.
   size_t max_streams = LiveStreams::kMaxStreams;
   size_t max_report_bytes = LiveStreams::kMaxReportBytes;
-  ConnectionLimits connections;
+  ConnectionLimits connections = {};
   ServerSecurity security;
 };
 
