@@ -59,7 +59,9 @@ std::string FormatSteps(uint64_t steps) {
 }
 
 std::string FormatAccuracy(double value, bool known) {
-  return known ? absl::StrFormat("%.2f", value) : "-";
+  if (!known) return "-";
+  // No accuracy has 309 digits, but what a worker calls one may.
+  return std::abs(value) < 1000 ? absl::StrFormat("%.2f", value) : absl::StrFormat("%.3g", value);
 }
 
 std::string FormatDuration(double seconds) {

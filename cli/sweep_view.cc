@@ -170,7 +170,7 @@ std::vector<std::string> ReasonLines(const SweepModel& model, const Terminal& te
 }
 
 std::string Rate(const v1::SweepSummary& summary) {
-  return FormatSteps(static_cast<uint64_t>(std::max(0.0, summary.seed_steps_per_second())));
+  return FormatSteps(static_cast<uint64_t>(std::clamp(summary.seed_steps_per_second(), 0.0, 1e18)));
 }
 
 }  // namespace

@@ -91,5 +91,12 @@ TEST(Nearest, FindsMisspellingsAndNothingFarAway) {
   EXPECT_EQ(Nearest("", words), "");
 }
 
+TEST(Format, AnAccuracyThatIsNoneKeepsItsCellNarrow) {
+  EXPECT_EQ(FormatAccuracy(0.984, true), "0.98");
+  EXPECT_EQ(FormatAccuracy(0.984, false), "-");
+  EXPECT_EQ(FormatAccuracy(-12.5, true), "-12.50");
+  EXPECT_EQ(FormatAccuracy(1.7e308, true), "1.7e+308");
+}
+
 }  // namespace
 }  // namespace coppice::cli

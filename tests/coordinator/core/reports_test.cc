@@ -148,7 +148,7 @@ TEST_F(MetricNamesTest, AJobWithFarTooManyNamesCanBeReadAgain) {
                   .ok());
   EXPECT_EQ(GetJob(1).latest.size(), kMaxMetricNamesPerJob);
   const auto page = Ask<JobPage>([&](auto done) {
-    c_->ListJobs(Whole("small"), 0, 100, /*with_latest=*/true, done);
+    c_->ListJobs({}, Whole("small"), 0, 100, /*with_latest=*/true, done);
   });
   ASSERT_TRUE(page.ok()) << page.status();
   EXPECT_EQ(page->jobs[0].latest.size(), kMaxMetricNamesPerJob);
@@ -172,7 +172,7 @@ TEST_F(MetricNamesTest, APageOfMetricsEndsWithItsValuesAndGoesOn) {
   MetricsPage page;
   do {
     const auto next = Ask<MetricsPage>(
-        [&](auto done) { c_->GetMetrics(query, page.next, 1000, done); });
+        [&](auto done) { c_->GetMetrics({}, query, page.next, 1000, done); });
     ASSERT_TRUE(next.ok()) << next.status();
     page = *next;
     pages.push_back(page.rows.size());
@@ -196,7 +196,7 @@ TEST_F(MetricNamesTest, APageOfJobsWithManyNamesEndsEarlyAndGoesOn) {
   int pages = 0;
   for (JobId after = 0; pages == 0 || after != 0; ++pages) {
     const auto page = Ask<JobPage>([&](auto done) {
-      c_->ListJobs(Whole("many"), after, 100, /*with_latest=*/true, done);
+      c_->ListJobs({}, Whole("many"), after, 100, /*with_latest=*/true, done);
     });
     ASSERT_TRUE(page.ok()) << page.status();
     for (const Job& job : page->jobs) seen.push_back(job.id);
