@@ -171,7 +171,7 @@ void SimService::Store(const core::CheckpointCommit& commit, const std::string& 
   std::shared_ptr<service::CheckpointUpload> upload;
   const auto store = [&]() -> absl::Status {
     const FullDisk full(disk_full_);
-    COPPICE_ASSIGN_OR_RETURN(upload, service::CheckpointUpload::Begin(&files_, commit));
+    COPPICE_ASSIGN_OR_RETURN(upload, service::CheckpointUpload::Begin(files_, commit));
     COPPICE_RETURN_IF_ERROR(upload->Append(content));
     return upload->Store();
   };
@@ -200,7 +200,7 @@ void SimService::DownloadCheckpoint(const v1::DownloadCheckpointRequest& request
           const bool known = std::any_of(job->checkpoints.begin(), job->checkpoints.end(),
                                          [&](const auto& c) { return c.path == wanted.path; });
           if (!known) return reply(absl::NotFoundError("no such checkpoint of this job"));
-          reply(ReadFile(files_.PathOf(wanted.path)));
+          reply(ReadFile(files_->PathOf(wanted.path)));
         });
       });
 }

@@ -58,7 +58,8 @@ class ServerStream : public std::enable_shared_from_this<ServerStream> {
 class SimService {
  public:
   SimService(World* world, const LifeRef& life, core::Coordinator* core, std::string root)
-      : world_(*world), life_(life), core_(*core), files_(std::move(root)) {}
+      : world_(*world), life_(life), core_(*core),
+        files_(std::make_shared<service::CheckpointFiles>(std::move(root))) {}
 
   void Register(const v1::RegisterRequest& request, Reply<v1::RegisterResponse> reply);
   void AcquireLeases(const v1::AcquireLeasesRequest& request, std::function<bool()> cancelled,
@@ -92,7 +93,7 @@ class SimService {
   World& world_;
   const LifeRef life_;
   core::Coordinator& core_;
-  service::CheckpointFiles files_;
+  const std::shared_ptr<service::CheckpointFiles> files_;
   bool disk_full_ = false;
   ServerStream::AcceptStale accept_stale_;
 };
