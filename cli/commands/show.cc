@@ -108,6 +108,20 @@ void PrintEvents(const v1::GetJobResponse& response, bool all, const Context& co
   context.out << table.Render();
 }
 
+// What clients asked of the job's sweep. Left out where the coordinator does not say.
+void PrintOperations(const v1::GetSweepResponse& sweep, bool all, const Context& context) {
+  if (sweep.operations().empty()) return;
+  const int first = all ? 0 : std::max(0, sweep.operations_size() - kEventsShown);
+  Heading(context, absl::StrCat("what was asked of the sweep ", sweep.sweep().name(), ", by whom"));
+  Table table({{"time"}, {"what"}, {"which"}, {"who"}});
+  for (int i = first; i < sweep.operations_size(); ++i) {
+    const v1::Operation& operation = sweep.operations(i);
+    table.AddRow({FormatTime(operation.time_ms()), Printable(operation.action()),
+                  Printable(operation.detail()), Printable(operation.who())});
+  }
+  context.out << table.Render();
+}
+
 absl::StatusOr<int> Show(const std::string& job, bool all, Context* context) {
   COPPICE_ASSIGN_OR_RETURN(Client * client, context->Connect());
   COPPICE_ASSIGN_OR_RETURN(const uint64_t id, ResolveJob(client, job));
@@ -121,6 +135,9 @@ absl::StatusOr<int> Show(const std::string& job, bool all, Context* context) {
   PrintAttempts(response, *context);
   PrintCheckpoints(response, *context);
   PrintEvents(response, all, *context);
+  COPPICE_ASSIGN_OR_RETURN(const v1::GetSweepResponse sweep,
+                           client->GetSweep(response.job().sweep()));
+  PrintOperations(sweep, all, *context);
   Heading(*context, "settings");
   context->out << spec::RunConfigToJson(response.run()) << "\n";
   return kExitDone;

@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "coordinator/core/caller.h"
 #include "coordinator/core/memory.h"
 #include "coordinator/core/transaction.h"
 #include "coordinator/core/writer.h"
@@ -22,6 +23,7 @@ namespace coppice::core {
 // one is there it is invisible and nothing of it is granted.
 struct Submission {
   std::shared_ptr<const SweepSpec> spec;  // checked (planner.h)
+  Caller caller;
   Plan plan;
   SweepRow sweep;
   std::vector<GroupRow> groups;
@@ -46,7 +48,12 @@ absl::StatusOr<bool> TakeBackSubmit(Transaction& tx, SweepId id);
 
 // ---- sweeps (sweep_commands.cc)
 
-absl::StatusOr<SweepSummary> SetSweepPaused(Transaction& tx, const std::string& name, bool paused);
+// Keeps on record, and logs once it is committed, what a client asked of a sweep.
+absl::Status NoteOperation(Transaction& tx, SweepId id, const std::string& sweep,
+                           const Caller& caller, const std::string& action,
+                           const std::string& detail);
+absl::StatusOr<SweepSummary> SetSweepPaused(Transaction& tx, const Caller& caller,
+                                            const std::string& name, bool paused);
 
 // A part of a bulk change: a sweep may have millions of jobs, and leases must be renewed meanwhile.
 struct BulkPart {
@@ -55,8 +62,10 @@ struct BulkPart {
 };
 inline constexpr uint32_t kBulkPart = 2000;
 inline constexpr uint64_t kBulkLooks = 50'000;  // jobs that a part looks at, also when few change
-absl::StatusOr<BulkPart> CancelPart(Transaction& tx, const JobFilter& filter, JobId after);
-absl::StatusOr<BulkPart> RetryPart(Transaction& tx, const JobFilter& filter, JobId after);
+absl::StatusOr<BulkPart> CancelPart(Transaction& tx, const Caller& caller, const JobFilter& filter,
+                                    JobId after);
+absl::StatusOr<BulkPart> RetryPart(Transaction& tx, const Caller& caller, const JobFilter& filter,
+                                   JobId after);
 
 // ---- workers (worker_commands.cc)
 
@@ -66,8 +75,8 @@ absl::StatusOr<Registration> RegisterWorker(Transaction& tx, const WorkerInfo& i
                                             const std::string& new_id);
 absl::StatusOr<HeartbeatResult> TakeHeartbeat(Transaction& tx, const std::string& worker_id,
                                               const std::vector<HeldLease>& held, bool draining);
-absl::StatusOr<Worker> DrainWorker(Transaction& tx, const std::string& name_or_id, bool preempt,
-                                   bool undo);
+absl::StatusOr<Worker> DrainWorker(Transaction& tx, const Caller& caller,
+                                   const std::string& name_or_id, bool preempt, bool undo);
 std::vector<Worker> ListWorkers(const Transaction& tx);
 absl::Status ExpireLease(Transaction& tx, const LeaseRef& lease);
 // Ends the running attempt of `job` as lost (lost_attempts.h).

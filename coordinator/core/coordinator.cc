@@ -40,8 +40,8 @@ class CoordinatorImpl : public Coordinator {
 
   // -- clients
 
-  void SubmitSweep(Caller, SweepSpec spec, uint32_t pack_width, Done<SubmitResult> done) override {
-    submissions_.Submit(std::move(spec), pack_width, std::move(done));
+  void SubmitSweep(Caller caller, SweepSpec spec, uint32_t pack_width, Done<SubmitResult> done) override {
+    submissions_.Submit(std::move(caller), std::move(spec), pack_width, std::move(done));
   }
   void PlanSweep(Caller caller, SweepSpec spec, uint32_t pack_width, Done<Plan> done) override {
     engine_.Read<Plan>(caller, [spec = std::move(spec), pack_width](
@@ -92,17 +92,17 @@ class CoordinatorImpl : public Coordinator {
         [id, epoch, after](ReadTransaction& read) { return QueryLog(read, id, epoch, after); },
         std::move(done));
   }
-  void CancelJobs(Caller, JobFilter filter, Done<uint64_t> done) override {
-    WriteInParts(&CancelPart, std::make_shared<const JobFilter>(std::move(filter)), 0, 0,
+  void CancelJobs(Caller caller, JobFilter filter, Done<uint64_t> done) override {
+    WriteInParts(&CancelPart, caller, std::make_shared<const JobFilter>(std::move(filter)), 0, 0,
                  std::move(done));
   }
-  void RetryJobs(Caller, JobFilter filter, Done<uint64_t> done) override {
-    WriteInParts(&RetryPart, std::make_shared<const JobFilter>(std::move(filter)), 0, 0,
+  void RetryJobs(Caller caller, JobFilter filter, Done<uint64_t> done) override {
+    WriteInParts(&RetryPart, caller, std::make_shared<const JobFilter>(std::move(filter)), 0, 0,
                  std::move(done));
   }
-  void SetPaused(Caller, std::string name, bool paused, Done<SweepSummary> done) override {
-    engine_.Write<SweepSummary>([name = std::move(name), paused](
-                                    Transaction& tx) { return SetSweepPaused(tx, name, paused); },
+  void SetPaused(Caller caller, std::string name, bool paused, Done<SweepSummary> done) override {
+    engine_.Write<SweepSummary>([caller, name = std::move(name), paused](
+                                    Transaction& tx) { return SetSweepPaused(tx, caller, name, paused); },
                                 std::move(done));
   }
   void ListWorkers(Caller, Done<std::vector<Worker>> done) override {
@@ -112,10 +112,10 @@ class CoordinatorImpl : public Coordinator {
         },
         std::move(done));
   }
-  void DrainWorker(Caller, std::string name_or_id, bool preempt, bool undo, Done<Worker> done) override {
+  void DrainWorker(Caller caller, std::string name_or_id, bool preempt, bool undo, Done<Worker> done) override {
     engine_.Write<Worker>(
-        [name_or_id = std::move(name_or_id), preempt, undo](Transaction& tx) {
-          return core::DrainWorker(tx, name_or_id, preempt, undo);
+        [caller, name_or_id = std::move(name_or_id), preempt, undo](Transaction& tx) {
+          return core::DrainWorker(tx, caller, name_or_id, preempt, undo);
         },
         std::move(done));
   }
@@ -200,8 +200,8 @@ class CoordinatorImpl : public Coordinator {
   }
 
  private:
-  using Part = absl::StatusOr<BulkPart> (*)(Transaction&, const JobFilter&, JobId);
-  void WriteInParts(Part part, std::shared_ptr<const JobFilter> filter, JobId after,
+  using Part = absl::StatusOr<BulkPart> (*)(Transaction&, const Caller&, const JobFilter&, JobId);
+  void WriteInParts(Part part, Caller caller, std::shared_ptr<const JobFilter> filter, JobId after,
                     uint64_t changed, Done<uint64_t> done);
 
   RefusalPacer refused_;  // requests for work
@@ -210,16 +210,17 @@ class CoordinatorImpl : public Coordinator {
 };
 
 // Each part is a command of its own, so that others get their turn in between.
-void CoordinatorImpl::WriteInParts(Part part, std::shared_ptr<const JobFilter> filter, JobId after,
+void CoordinatorImpl::WriteInParts(Part part, Caller caller,
+                                   std::shared_ptr<const JobFilter> filter, JobId after,
                                    uint64_t changed, Done<uint64_t> done) {
   const size_t bytes = BytesOf(*filter);
   engine_.WritePart<BulkPart>(
-      [part, filter, after](Transaction& tx) { return part(tx, *filter, after); },
-      [this, part, filter, changed, done = std::move(done)](absl::StatusOr<BulkPart> result) {
+      [part, caller, filter, after](Transaction& tx) { return part(tx, caller, *filter, after); },
+      [this, part, caller, filter, changed, done = std::move(done)](absl::StatusOr<BulkPart> result) {
         if (!result.ok()) return done(result.status());
         const uint64_t so_far = changed + result->changed;
         if (result->next_after == 0) return done(so_far);
-        WriteInParts(part, filter, result->next_after, so_far, done);
+        WriteInParts(part, caller, filter, result->next_after, so_far, done);
       },
       bytes, /*goes_on=*/after != 0);
 }

@@ -15,6 +15,7 @@ namespace coppice::core {
 namespace {
 
 constexpr uint32_t kMaxEvents = 1000;
+constexpr uint32_t kMaxOperations = 100;
 // Of a page of jobs: it ends early where its jobs have thousands of metrics.
 constexpr size_t kMaxLatestBytes = 8 << 20;
 constexpr uint64_t kLogPageBytes = 256 << 10;
@@ -49,6 +50,7 @@ absl::StatusOr<SweepDetails> QuerySweep(ReadTransaction& read, const Memory& mem
   SweepDetails details;
   details.summary = MakeSummary(*sweep, groups, memory.leases);
   details.groups = MakeGroups(groups, memory.leases);
+  COPPICE_ASSIGN_OR_RETURN(details.operations, read.ListOperations(sweep->id, kMaxOperations));
   COPPICE_ASSIGN_OR_RETURN(details.spec_blob, read.GetSpecBlob(sweep->id));
   return details;
 }

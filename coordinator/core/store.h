@@ -164,6 +164,9 @@ class ReadTransaction {
   virtual absl::StatusOr<std::string> GetSpecBlob(SweepId id) = 0;
   virtual absl::StatusOr<std::vector<GroupRow>> ListGroups(SweepId sweep_id) = 0;  // by id
 
+  virtual absl::StatusOr<std::vector<Operation>> ListOperations(SweepId sweep_id,
+                                                                uint32_t newest) = 0;  // oldest first
+
   virtual absl::StatusOr<JobRow> GetJob(JobId id) = 0;
   // Jobs with first <= id <= last in one of `states`, by id.
   virtual absl::Status ScanJobs(JobId first, JobId last, StateSet states,
@@ -234,6 +237,9 @@ class WriteTransaction {
   // Takes an incomplete sweep back: at most `limit` of its jobs; once there are none, the rest of it.
   // Returns how many jobs were deleted; less than `limit`: all is gone.
   virtual absl::StatusOr<uint64_t> DeleteIncompleteSweep(SweepId id, uint64_t limit) = 0;
+  // Keeps the newest `keep` of a sweep.
+  virtual absl::Status InsertOperation(SweepId sweep_id, const Operation& operation,
+                                       uint32_t keep) = 0;
   virtual absl::Status SetSweepPaused(SweepId id, bool paused) = 0;
   virtual absl::Status SetSweepFinished(SweepId id, int64_t finished_ms) = 0;
   // Replaces `before` (as read in this transaction) and keeps the group's and the sweep's counters.

@@ -34,7 +34,7 @@ class Submissions {
 
   explicit Submissions(Engine* engine) : engine_(*engine) {}
 
-  void Submit(SweepSpec spec, uint32_t pack_width, Done<SubmitResult> done);
+  void Submit(Caller caller, SweepSpec spec, uint32_t pack_width, Done<SubmitResult> done);
   // Once, after the engine has started.
   void TakeBackLeftovers();
 

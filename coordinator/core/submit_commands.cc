@@ -73,7 +73,10 @@ absl::Status InsertSome(Transaction& tx, const Submission& submission, uint64_t 
 }
 
 // The last job is there: the sweep is submitted.
-SubmitResult Complete(Transaction& tx, const Submission& submission) {
+absl::StatusOr<SubmitResult> Complete(Transaction& tx, const Submission& submission) {
+  COPPICE_RETURN_IF_ERROR(NoteOperation(tx, submission.sweep.id, submission.sweep.name,
+                                        submission.caller, "submitted",
+                                        absl::StrCat(submission.jobs(), " jobs")));
   SubmitResult result{MakeSummary(submission.sweep, submission.groups, tx.memory().leases),
                       submission.plan, true};
   for (size_t i = 0; i < submission.groups.size(); ++i) {
@@ -115,7 +118,9 @@ absl::StatusOr<SubmitStep> BeginSubmit(Transaction& tx, const Submission& submis
   // Nothing is granted before all of it is there.
   tx.AfterCommit([id = sweep.id](Memory& memory) { memory.scheduler.SetPaused(id, true); });
   COPPICE_RETURN_IF_ERROR(InsertSome(tx, begun, 0, tx.memory().options.jobs_a_part, step.inserted));
-  if (step.inserted == begun.jobs()) step.result = Complete(tx, begun);
+  if (step.inserted == begun.jobs()) {
+    COPPICE_ASSIGN_OR_RETURN(step.result, Complete(tx, begun));
+  }
   return step;
 }
 
@@ -124,7 +129,9 @@ absl::StatusOr<SubmitStep> ContinueSubmit(Transaction& tx, const Submission& sub
   SubmitStep step;
   COPPICE_RETURN_IF_ERROR(
       InsertSome(tx, submission, inserted, tx.memory().options.jobs_a_part, step.inserted));
-  if (step.inserted == submission.jobs()) step.result = Complete(tx, submission);
+  if (step.inserted == submission.jobs()) {
+    COPPICE_ASSIGN_OR_RETURN(step.result, Complete(tx, submission));
+  }
   return step;
 }
 

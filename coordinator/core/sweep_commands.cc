@@ -1,10 +1,17 @@
+#include <algorithm>
+#include <set>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/base/status_macros.h"
 #include "coordinator/core/commands.h"
 #include "coordinator/core/job_filter.h"
+#include "coordinator/core/lifecycle.h"
 #include "coordinator/core/views.h"
+#include "spdlog/spdlog.h"
 
 namespace coppice::core {
 namespace {
@@ -18,23 +25,75 @@ struct Selection {
 absl::StatusOr<Selection> SelectPart(Transaction& tx, const JobFilter& filter, StateSet states,
                                      JobId after) {
   Selection part;
-  COPPICE_ASSIGN_OR_RETURN(part.next_after,
-                           WalkJobs(tx.read(), tx.memory().catalog, filter, states, after,
-                                    kBulkLooks, [&](const JobRow& job, const GroupInfo&) {
-                                      part.jobs.push_back(job);
-                                      return part.jobs.size() < kBulkPart;
-                                    }));
+  COPPICE_ASSIGN_OR_RETURN(
+      part.next_after, WalkJobs(tx.read(), tx.memory().catalog, filter, states, after, kBulkLooks,
+                                [&](const JobRow& job, const GroupInfo&) {
+                                  part.jobs.push_back(job);
+                                  return part.jobs.size() < kBulkPart;
+                                }));
   if (part.jobs.size() == kBulkPart) part.next_after = part.jobs.back().id;
   return part;
 }
 
+// "tasks dyck; depths 2, 4": what narrows a filter down; "all" when nothing does.
+std::string Describe(const JobFilter& filter) {
+  constexpr size_t kNamed = 20;
+  std::vector<std::string> parts;
+  const auto add = [&](const char* what, const auto& values) {
+    if (values.empty()) return;
+    const size_t named = std::min(kNamed, values.size());
+    parts.push_back(absl::StrCat(
+        what, " ", absl::StrJoin(values.begin(), values.begin() + static_cast<long>(named), ", ")));
+    if (named < values.size())
+      absl::StrAppend(&parts.back(), " and ", values.size() - named, " more");
+  };
+  add("jobs", filter.job_ids);
+  add("tasks", filter.tasks);
+  add("depths", filter.depths);
+  add("seeds", filter.seeds);
+  std::vector<std::string> states;
+  for (const JobState state : filter.states) states.emplace_back(StateName(state));
+  add("states", states);
+  return parts.empty() ? "all" : absl::StrJoin(parts, "; ");
+}
+
+// On record with the first part of a bulk change, for each sweep that it names or touches.
+absl::Status NoteBulk(Transaction& tx, const Caller& caller, const JobFilter& filter, JobId after,
+                      const std::vector<JobRow>& jobs, const std::string& action) {
+  if (after != 0 || jobs.empty()) return absl::OkStatus();
+  std::set<SweepId> sweeps;
+  for (const JobRow& job : jobs) sweeps.insert(job.sweep_id);
+  for (const SweepId id : sweeps) {
+    COPPICE_ASSIGN_OR_RETURN(const SweepRow sweep, tx.read().GetSweep(id));
+    COPPICE_RETURN_IF_ERROR(NoteOperation(tx, id, sweep.name, caller, action, Describe(filter)));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
-absl::StatusOr<SweepSummary> SetSweepPaused(Transaction& tx, const std::string& name, bool paused) {
+absl::Status NoteOperation(Transaction& tx, SweepId id, const std::string& sweep,
+                           const Caller& caller, const std::string& action,
+                           const std::string& detail) {
+  constexpr uint32_t kKept = 1000;  // of a sweep
+  const std::string who = Describe(caller);
+  COPPICE_RETURN_IF_ERROR(
+      tx.write().InsertOperation(id, {tx.now_ms(), action, who, detail}, kKept));
+  tx.AfterCommit([sweep, action, who, detail](Memory&) {
+    spdlog::info("sweep {}: {} {} by {}", sweep, action,
+                 detail.empty() ? "" : absl::StrCat("(", detail, ")"), who);
+  });
+  return absl::OkStatus();
+}
+
+absl::StatusOr<SweepSummary> SetSweepPaused(Transaction& tx, const Caller& caller,
+                                            const std::string& name, bool paused) {
   COPPICE_ASSIGN_OR_RETURN(const std::optional<SweepRow> sweep, tx.read().FindSweep(name));
   if (!sweep.has_value()) return absl::NotFoundError(absl::StrCat("no sweep named '", name, "'"));
   if (sweep->paused != paused) {
     COPPICE_RETURN_IF_ERROR(tx.write().SetSweepPaused(sweep->id, paused));
+    COPPICE_RETURN_IF_ERROR(
+        NoteOperation(tx, sweep->id, name, caller, paused ? "paused" : "resumed", ""));
     tx.effects().touched.push_back(sweep->id);
     tx.AfterCommit([id = sweep->id, paused](Memory& memory) {
       memory.catalog.SetPaused(id, paused);
@@ -44,36 +103,39 @@ absl::StatusOr<SweepSummary> SetSweepPaused(Transaction& tx, const std::string& 
   return ReadSummary(tx.read(), sweep->id, tx.memory().leases);
 }
 
-absl::StatusOr<BulkPart> CancelPart(Transaction& tx, const JobFilter& filter, JobId after) {
+absl::StatusOr<BulkPart> CancelPart(Transaction& tx, const Caller& caller, const JobFilter& filter,
+                                    JobId after) {
   const StateSet open({JobState::kPending, JobState::kRunning});
   COPPICE_ASSIGN_OR_RETURN(const Selection part, SelectPart(tx, filter, open, after));
+  COPPICE_RETURN_IF_ERROR(NoteBulk(tx, caller, filter, after, part.jobs, "cancelled jobs"));
+  const std::string cause = absl::StrCat("cancelled on request of ", Describe(caller));
   for (const JobRow& job : part.jobs) {
     JobRow cancelled = job;
     cancelled.reason = "cancelled";
     cancelled.not_before_ms = 0;
     if (job.state == JobState::kRunning) {
-      COPPICE_RETURN_IF_ERROR(
-          tx.EndAttempt(job, JobTrigger::kCancel, std::move(cancelled),
-                        {"cancelled", "cancelled on request", job.step, "", ""}));
+      COPPICE_RETURN_IF_ERROR(tx.EndAttempt(job, JobTrigger::kCancel, std::move(cancelled),
+                                            {"cancelled", cause, job.step, "", ""}));
     } else {
-      COPPICE_RETURN_IF_ERROR(
-          tx.Move(job, JobTrigger::kCancel, std::move(cancelled), "cancelled on request"));
+      COPPICE_RETURN_IF_ERROR(tx.Move(job, JobTrigger::kCancel, std::move(cancelled), cause));
     }
   }
   return BulkPart{part.jobs.size(), part.next_after};
 }
 
-absl::StatusOr<BulkPart> RetryPart(Transaction& tx, const JobFilter& filter, JobId after) {
+absl::StatusOr<BulkPart> RetryPart(Transaction& tx, const Caller& caller, const JobFilter& filter,
+                                   JobId after) {
   const StateSet ended({JobState::kFailed, JobState::kCancelled});
   COPPICE_ASSIGN_OR_RETURN(const Selection part, SelectPart(tx, filter, ended, after));
+  COPPICE_RETURN_IF_ERROR(NoteBulk(tx, caller, filter, after, part.jobs, "retried jobs"));
+  const std::string cause = absl::StrCat("retried on request of ", Describe(caller));
   for (const JobRow& job : part.jobs) {
     JobRow retried = job;
     retried.failures = 0;
     retried.forgiven_epoch = job.epoch;
     retried.not_before_ms = 0;
     retried.reason.clear();
-    COPPICE_RETURN_IF_ERROR(
-        tx.Move(job, JobTrigger::kRetry, std::move(retried), "retried on request"));
+    COPPICE_RETURN_IF_ERROR(tx.Move(job, JobTrigger::kRetry, std::move(retried), cause));
   }
   return BulkPart{part.jobs.size(), part.next_after};
 }

@@ -76,10 +76,19 @@ struct SweepSummary {
   uint64_t workers = 0;
 };
 
+// What a client asked of a sweep, and who it was.
+struct Operation {
+  int64_t time_ms = 0;
+  std::string action;  // "submitted", "paused", "resumed", "cancelled jobs", "retried jobs"
+  std::string who;     // caller.h
+  std::string detail;  // e.g. which jobs
+};
+
 struct SweepDetails {
   SweepSummary summary;
   std::string spec_blob;
   std::vector<GroupSummary> groups;
+  std::vector<Operation> operations;  // the newest, oldest first
 };
 
 struct Plan {

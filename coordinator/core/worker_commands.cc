@@ -9,6 +9,7 @@
 #include "common/base/status_macros.h"
 #include "coordinator/core/commands.h"
 #include "coordinator/core/views.h"
+#include "spdlog/spdlog.h"
 
 namespace coppice::core {
 namespace {
@@ -209,8 +210,8 @@ absl::StatusOr<HeartbeatResult> TakeHeartbeat(Transaction& tx, const std::string
   return result;
 }
 
-absl::StatusOr<Worker> DrainWorker(Transaction& tx, const std::string& name_or_id, bool preempt,
-                                   bool undo) {
+absl::StatusOr<Worker> DrainWorker(Transaction& tx, const Caller& caller,
+                                   const std::string& name_or_id, bool preempt, bool undo) {
   const WorkerTable& workers = tx.memory().workers;
   const WorkerEntry* worker = workers.FindByName(name_or_id);
   if (worker == nullptr) worker = workers.FindById(name_or_id);
@@ -219,7 +220,14 @@ absl::StatusOr<Worker> DrainWorker(Transaction& tx, const std::string& name_or_i
   changed.row.draining = !undo;
   changed.row.preempt = !undo && preempt;
   COPPICE_RETURN_IF_ERROR(tx.write().PutWorker(changed.row));
-  tx.AfterCommit([changed](Memory& memory) { memory.workers.Put(changed); });
+  tx.AfterCommit([changed, who = Describe(caller)](Memory& memory) {
+    memory.workers.Put(changed);
+    spdlog::info("worker {}: {} by {}", changed.row.info.name,
+                 !changed.row.draining ? "drain taken back"
+                 : changed.row.preempt ? "drained, its jobs preempted"
+                                       : "drained",
+                 who);
+  });
   return MakeWorker(changed, tx.memory(), tx.now());
 }
 

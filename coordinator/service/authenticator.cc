@@ -7,8 +7,10 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "common/base/status_macros.h"
 #include "common/rpc/status.h"
 #include "coordinator/service/access.h"
+#include "coordinator/service/caller_of.h"
 
 namespace coppice::service {
 namespace {
@@ -29,11 +31,11 @@ absl::Status Unauthenticated(absl::string_view what) {
 
 }  // namespace
 
-absl::Status Authenticator::Check(const InputMetadata& metadata) const {
+absl::StatusOr<std::string> Authenticator::Check(const InputMetadata& metadata) const {
   const auto path = metadata.find(kPath);
   if (path == metadata.end()) return absl::UnauthenticatedError("the call names no method");
   const absl::string_view method = View(path->second);
-  if (IsOpen(method)) return absl::OkStatus();
+  if (IsOpen(method)) return "";
   const auto [first, last] = metadata.equal_range(kAuthorization);
   if (first == last) return Unauthenticated("this coordinator asks for a token and got none");
   const absl::string_view value = View(first->second);
@@ -48,12 +50,15 @@ absl::Status Authenticator::Check(const InputMetadata& metadata) const {
         "the token is not one that this coordinator accepts; it may have been "
         "revoked or cut off");
   }
-  return CheckAccess(record->role, method);
+  COPPICE_RETURN_IF_ERROR(CheckAccess(record->role, method));
+  return record->name;
 }
 
-grpc::Status Authenticator::Process(const InputMetadata& metadata, grpc::AuthContext*,
+grpc::Status Authenticator::Process(const InputMetadata& metadata, grpc::AuthContext* context,
                                     OutputMetadata* consumed, OutputMetadata*) {
-  const absl::Status status = Check(metadata);
+  const absl::StatusOr<std::string> name = Check(metadata);
+  const absl::Status& status = name.status();
+  if (name.ok() && !name->empty()) context->AddProperty(kTokenProperty, *name);
   // What needs no token has no business with one: handlers never see it.
   const auto [first, last] = metadata.equal_range(kAuthorization);
   for (auto entry = first; entry != last; ++entry) {

@@ -4,9 +4,11 @@
 #include <grpcpp/security/auth_metadata_processor.h>
 
 #include <optional>
+#include <string>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "common/base/clock.h"
 #include "coordinator/security/token_registry.h"
@@ -16,7 +18,8 @@ namespace coppice::service {
 // Purpose: the one door. gRPC asks it about each call, unary or stream, known method or not, before
 // any handler hears of it, so that no handler can forget to. Owner: the server's credentials.
 // Thread-safe; does not block. Failure codes: UNAUTHENTICATED (no token, more than one, an unknown
-// one), PERMISSION_DENIED (access.h). No message and no log line holds what was presented.
+// one), PERMISSION_DENIED (access.h). No message and no log line holds what was presented. The
+// handlers find the token's name in the call's context (caller_of.h).
 class Authenticator final : public grpc::AuthMetadataProcessor {
  public:
   // Both outlive the server.
@@ -28,7 +31,8 @@ class Authenticator final : public grpc::AuthMetadataProcessor {
                        OutputMetadata* consumed, OutputMetadata* response) override;
 
  private:
-  absl::Status Check(const InputMetadata& metadata) const;
+  // The name of the token that may make this call; empty for a call that needs none.
+  absl::StatusOr<std::string> Check(const InputMetadata& metadata) const;
   // One line at most every few seconds: whoever guesses tokens shall not fill the disk.
   void LogRefusal(const absl::Status& status) ABSL_LOCKS_EXCLUDED(mutex_);
 

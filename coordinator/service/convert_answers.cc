@@ -117,6 +117,13 @@ absl::Status ToProto(const core::SweepDetails& details, v1::GetSweepResponse* ou
   for (const core::GroupSummary& group : details.groups) {
     COPPICE_RETURN_IF_ERROR(ToProto(group, out->add_groups()));
   }
+  for (const core::Operation& operation : details.operations) {
+    v1::Operation* const to = out->add_operations();
+    to->set_time_ms(operation.time_ms);
+    to->set_action(operation.action);
+    to->set_who(operation.who);
+    to->set_detail(operation.detail);
+  }
   return absl::OkStatus();
 }
 

@@ -58,7 +58,7 @@ class PullStream : public OwnedStream<grpc::ServerWriteReactor<Response>> {
 
   // The client at `peer`, for what Fetch asks of the core: gone when the stream was stopped.
   core::Caller CallerAt(const std::string& peer) {
-    return {peer, [self = this->template Self<PullStream>()] { return self->IsStopped(); }};
+    return {peer, "", [self = this->template Self<PullStream>()] { return self->IsStopped(); }};
   }
   bool IsStopped() {
     absl::MutexLock lock(&mutex_);

@@ -149,6 +149,17 @@ absl::StatusOr<std::vector<GroupRow>> SqliteReads::ListGroups(core::SweepId swee
   return Collect(query, &ReadGroup);
 }
 
+absl::StatusOr<std::vector<core::Operation>> SqliteReads::ListOperations(core::SweepId sweep_id,
+                                                                         uint32_t newest) {
+  Query query = db_.Prepare(
+      "SELECT time_ms, action, who, detail FROM (SELECT number, time_ms, action, who, detail FROM "
+      "operations WHERE sweep_id = ? ORDER BY number DESC LIMIT ?) ORDER BY number");
+  query.Bind(sweep_id, newest);
+  return Collect(query, +[](const Query& row) {
+    return core::Operation{row.Int(0), row.Text(1), row.Text(2), row.Text(3)};
+  });
+}
+
 absl::StatusOr<JobRow> SqliteReads::GetJob(core::JobId id) {
   Query query = db_.Prepare("SELECT " JOB_COLUMNS " FROM jobs WHERE id = ?");
   COPPICE_ASSIGN_OR_RETURN(const bool found, query.Bind(id).Step());

@@ -26,6 +26,9 @@ class SqliteReads : public core::ReadTransaction {
   absl::StatusOr<std::string> GetSpecBlob(core::SweepId id) override;
   absl::StatusOr<std::vector<core::GroupRow>> ListGroups(core::SweepId sweep_id) override;
 
+  absl::StatusOr<std::vector<core::Operation>> ListOperations(core::SweepId sweep_id,
+                                                              uint32_t newest) override;
+
   absl::StatusOr<core::JobRow> GetJob(core::JobId id) override;
   absl::Status ScanJobs(core::JobId first, core::JobId last, core::StateSet states,
                         absl::FunctionRef<bool(const core::JobRow&)> visit) override;

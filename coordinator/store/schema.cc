@@ -232,6 +232,19 @@ CREATE TABLE sweep_metric_names (
 ) STRICT, WITHOUT ROWID;
 )sql";
 
+// Who asked for what, of the clients that change sweeps.
+constexpr char kOperations[] = R"sql(
+CREATE TABLE operations (
+  sweep_id INTEGER NOT NULL REFERENCES sweeps (id),
+  number INTEGER NOT NULL,
+  time_ms INTEGER NOT NULL,
+  action TEXT NOT NULL,
+  who TEXT NOT NULL,
+  detail TEXT NOT NULL,
+  PRIMARY KEY (sweep_id, number)
+) STRICT, WITHOUT ROWID;
+)sql";
+
 absl::Status ApplyMigration(Database& db, size_t version, const char* sql) {
   COPPICE_RETURN_IF_ERROR(db.Execute("BEGIN IMMEDIATE"));
   absl::Status status = db.Execute(sql);
@@ -247,8 +260,8 @@ absl::Status ApplyMigration(Database& db, size_t version, const char* sql) {
 
 const std::vector<const char*>& Migrations() {
   static const std::vector<const char*>* const migrations =
-      new std::vector<const char*>{kVersion1, kWorkerEnds, kSweepSpecs, kSubmissionParts,
-                                   kSweepMetricNames};
+      new std::vector<const char*>{kVersion1,        kWorkerEnds,       kSweepSpecs,
+                                   kSubmissionParts, kSweepMetricNames, kOperations};
   return *migrations;
 }
 

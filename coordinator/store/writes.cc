@@ -128,6 +128,19 @@ absl::StatusOr<uint64_t> SqliteWrites::DeleteIncompleteSweep(core::SweepId id, u
   return deleted;
 }
 
+absl::Status SqliteWrites::InsertOperation(core::SweepId sweep_id, const core::Operation& operation,
+                                           uint32_t keep) {
+  Query insert = db_.Prepare(
+      "INSERT INTO operations (sweep_id, number, time_ms, action, who, detail) VALUES (?1, (SELECT "
+      "COALESCE(MAX(number), 0) + 1 FROM operations WHERE sweep_id = ?1), ?2, ?3, ?4, ?5)");
+  insert.Bind(sweep_id, operation.time_ms, operation.action, operation.who, operation.detail);
+  COPPICE_RETURN_IF_ERROR(insert.Run());
+  Query trim = db_.Prepare(
+      "DELETE FROM operations WHERE sweep_id = ?1 AND number <= (SELECT MAX(number) FROM operations "
+      "WHERE sweep_id = ?1) - ?2");
+  return trim.Bind(sweep_id, keep).Run();
+}
+
 absl::Status SqliteWrites::SetSweepPaused(core::SweepId id, bool paused) {
   Query query = db_.Prepare("UPDATE sweeps SET paused = ? WHERE id = ?");
   return ExactlyOne(query.Bind(paused, id), "pausing a sweep");

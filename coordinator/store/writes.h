@@ -28,6 +28,8 @@ class SqliteWrites : public core::WriteTransaction {
   absl::Status InsertJobs(core::SweepId sweep_id, core::GroupId group_id, core::JobId first,
                           absl::Span<const uint32_t> seeds) override;
   absl::StatusOr<uint64_t> DeleteIncompleteSweep(core::SweepId id, uint64_t limit) override;
+  absl::Status InsertOperation(core::SweepId sweep_id, const core::Operation& operation,
+                               uint32_t keep) override;
   absl::Status SetSweepPaused(core::SweepId id, bool paused) override;
   absl::Status SetSweepFinished(core::SweepId id, int64_t finished_ms) override;
   absl::Status UpdateJob(const core::JobRow& before, const core::JobRow& after) override;

@@ -32,6 +32,10 @@ class ObservedReads : public core::ReadTransaction {
   absl::StatusOr<std::vector<core::GroupRow>> ListGroups(core::SweepId id) override {
     return inner_.ListGroups(id);
   }
+  absl::StatusOr<std::vector<core::Operation>> ListOperations(core::SweepId id,
+                                                              uint32_t newest) override {
+    return inner_.ListOperations(id, newest);
+  }
   absl::StatusOr<core::JobRow> GetJob(core::JobId id) override { return inner_.GetJob(id); }
   absl::Status ScanJobs(core::JobId first, core::JobId last, core::StateSet states,
                         absl::FunctionRef<bool(const core::JobRow&)> visit) override {
@@ -125,6 +129,10 @@ class ObservedTransaction : public core::WriteTransaction {
   }
   absl::StatusOr<uint64_t> DeleteIncompleteSweep(core::SweepId id, uint64_t limit) override {
     return inner_.DeleteIncompleteSweep(id, limit);
+  }
+  absl::Status InsertOperation(core::SweepId sweep, const core::Operation& operation,
+                               uint32_t keep) override {
+    return inner_.InsertOperation(sweep, operation, keep);
   }
   absl::Status SetSweepPaused(core::SweepId id, bool paused) override {
     return inner_.SetSweepPaused(id, paused);

@@ -96,7 +96,7 @@ TEST_F(OverloadTest, QueriesAreRefusedAtTheirBoundAndTakenAfterwards) {
   ASSERT_TRUE(entered.WaitForNotificationWithTimeout(kPatience));
   std::vector<Answer<JobDetails>> answers(20);
   for (size_t i = 0; i < answers.size(); ++i) {
-    c_->GetJob({absl::StrCat("peer ", i), nullptr}, 1, answers[i].done());
+    c_->GetJob({absl::StrCat("peer ", i), "", nullptr}, 1, answers[i].done());
   }
   size_t refused = 0;
   for (auto& answer : answers) refused += answer.ready() ? 1 : 0;

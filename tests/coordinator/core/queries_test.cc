@@ -64,11 +64,11 @@ TEST_F(QueriesTest, FiltersCombine) {
 
 TEST_F(QueriesTest, AQueryWhoseCallerHasGoneEnds) {
   SubmitSmall(10);
-  const Caller gone{"p", [] { return true; }};
+  const Caller gone{"p", "", [] { return true; }};
   const auto page =
       Ask<JobPage>([&](auto done) { c_->ListJobs(gone, Whole("small"), 0, 0, false, done); });
   EXPECT_TRUE(absl::IsCancelled(page.status())) << page.status();
-  const Caller stays{"p", [] { return false; }};
+  const Caller stays{"p", "", [] { return false; }};
   EXPECT_THAT(Ids(Ask<JobPage>([&](auto done) {
                 c_->ListJobs(stays, Whole("small"), 0, 0, false, done);
               })),

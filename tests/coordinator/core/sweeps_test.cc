@@ -225,5 +225,55 @@ TEST_F(SweepsTest, ASweepIsFinishedWhenItsLastJobEnds) {
   EXPECT_EQ(summary.eta_seconds, 0);
 }
 
+TEST_F(SweepsTest, WhoAskedForWhatIsKeptWithTheSweepAndItsJobs) {
+  const Caller ana{"ipv4:10.0.0.7:4242", "ana", nullptr};
+  const Caller ben{"ipv4:10.0.0.8:1", "ben", nullptr};
+  ASSERT_TRUE(Ask<SubmitResult>([&](auto done) {
+                c_->SubmitSweep(ana, Spec("small", {Group("dyck", 2)}, 4), 0, done);
+              }).ok());
+  ASSERT_TRUE(
+      Ask<SweepSummary>([&](auto done) { c_->SetPaused(ben, "small", true, done); }).ok());
+  // Paused already: nothing was done.
+  ASSERT_TRUE(
+      Ask<SweepSummary>([&](auto done) { c_->SetPaused(ana, "small", true, done); }).ok());
+  JobFilter some = Whole("small");
+  some.seeds = {1, 3};
+  EXPECT_EQ(*Ask<uint64_t>([&](auto done) { c_->CancelJobs(ben, some, done); }), 2u);
+  EXPECT_EQ(*Ask<uint64_t>([&](auto done) { c_->CancelJobs(ana, some, done); }), 0u);
+  EXPECT_EQ(*Ask<uint64_t>([&](auto done) { c_->RetryJobs(ana, Whole("small"), done); }), 2u);
+  Restart();
+  const auto details = Ask<SweepDetails>([&](auto done) { c_->GetSweep({}, "small", done); });
+  std::vector<std::string> lines;
+  for (const Operation& operation : details->operations) {
+    lines.push_back(
+        absl::StrCat(operation.action, " [", operation.detail, "] ", operation.who));
+  }
+  EXPECT_THAT(lines, ElementsAre("submitted [4 jobs] ana at ipv4:10.0.0.7:4242",
+                                 "paused [] ben at ipv4:10.0.0.8:1",
+                                 "cancelled jobs [seeds 1, 3] ben at ipv4:10.0.0.8:1",
+                                 "retried jobs [all] ana at ipv4:10.0.0.7:4242"));
+  std::vector<std::string> events;
+  for (const JobEvent& event : Details(2).events) events.push_back(event.message);
+  EXPECT_THAT(events, ElementsAre("", "cancelled on request of ben at ipv4:10.0.0.8:1",
+                                  "retried on request of ana at ipv4:10.0.0.7:4242"));
+}
+
+TEST_F(SweepsTest, TheRecordOfOperationsIsBounded) {
+  SubmitSmall(1);
+  for (int i = 0; i < 1100; ++i) {
+    ASSERT_TRUE(
+        Ask<SweepSummary>([&](auto done) { c_->SetPaused({}, "small", i % 2 == 0, done); }).ok());
+  }
+  std::vector<Operation> kept;
+  ASSERT_TRUE(store_
+                  ->Read([&](ReadTransaction& read) -> absl::Status {
+                    kept = *read.ListOperations(1, 1'000'000);
+                    return absl::OkStatus();
+                  })
+                  .ok());
+  EXPECT_THAT(kept, SizeIs(1000));
+  EXPECT_EQ(kept.back().action, "resumed");
+}
+
 }  // namespace
 }  // namespace coppice::core
