@@ -20,6 +20,7 @@ namespace coppice::service {
 // Bounds on what one message may hold.
 inline constexpr size_t kMaxNameBytes = 200;          // of a sweep, worker, metric, id
 inline constexpr size_t kMaxMessageTextBytes = 4096;  // reasons, messages, device names
+inline constexpr size_t kMaxPathBytes = 1024;          // of a checkpoint, below the root
 inline constexpr size_t kMaxFilterEntries = 100'000;
 inline constexpr size_t kMaxHeldLeases = 10'000;
 inline constexpr size_t kMaxLogTailBytes = 16 << 10;
