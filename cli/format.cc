@@ -25,7 +25,8 @@ bool BeginsFormula(absl::string_view text) {
   if (text.empty() || absl::string_view("=+-@\t\r").find(text[0]) == absl::string_view::npos)
     return false;
   double number = 0;
-  return !absl::SimpleAtod(text, &number) || absl::ascii_isspace(static_cast<unsigned char>(text[0]));
+  return !absl::SimpleAtod(text, &number) ||
+         absl::ascii_isspace(static_cast<unsigned char>(text[0]));
 }
 
 bool IsContinuationByte(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }

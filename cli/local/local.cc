@@ -155,7 +155,9 @@ absl::StatusOr<int> LocalRun::Finish() {
   COPPICE_RETURN_IF_ERROR(WriteToFile({metrics, /*force=*/true}, [&](const Sink& sink) {
     return ExportMetrics(client.get(), request, MetricsFormat::kCsv, sink);
   }));
-  COPPICE_RETURN_IF_ERROR(WriteToFile({jobs, /*force=*/true}, [&](const Sink& sink) { return ExportJobsCsv(client.get(), request.filter(), sink); }));
+  COPPICE_RETURN_IF_ERROR(WriteToFile({jobs, /*force=*/true}, [&](const Sink& sink) {
+    return ExportJobsCsv(client.get(), request.filter(), sink);
+  }));
   context_.out << "\nmetrics: " << metrics << "\njobs:    " << jobs << "\n";
   if (!options_.no_report) Report(client.get());
   const v1::JobCounts& counts = model.summary().counts();
