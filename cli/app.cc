@@ -8,6 +8,8 @@
 #include "cli/commands/commands.h"
 #include "cli/context.h"
 #include "cli/suggest.h"
+#include "common/base/build_info.h"
+#include "common/base/output.h"
 
 namespace coppice::cli {
 namespace {
@@ -15,7 +17,8 @@ namespace {
 constexpr char kFooter[] = R"(
 JOB is a job's number or SWEEP/TASK/DEPTH/SEED, for example demo/question/2/0.
 Every query takes --json: protobuf's JSON of the messages in proto/coppice/v1, under their own field names, with 64-bit integers as strings.
-Exit codes: 0 done, 1 failed, 2 wrong usage or a bad spec, 75 preempted and checkpointed.
+Exit codes: 0 done, 1 failed, 2 wrong usage or a bad spec, 75 preempted and checkpointed,
+141 nobody reads the output any more.
 Environment: COPPICE_COORDINATOR (as --coordinator), COPPICE_TLS_CA, COPPICE_TLS_CERT, COPPICE_TLS_KEY, COPPICE_TOKEN_FILE, COPPICE_TOKEN
 (docs/security.md), NO_COLOR.
 )";
@@ -30,6 +33,7 @@ void AddCommands(CLI::App* app, Context* context, Action* action) {
   AddLocal(app, context, action);
   AddSubmit(app, context, action);
   AddStatus(app, context, action);
+  AddWait(app, context, action);
   AddList(app, context, action);
   AddJobs(app, context, action);
   AddShow(app, context, action);
@@ -72,6 +76,22 @@ std::string Explain(const CLI::App& app, const CLI::ParseError& error,
   return absl::StrCat(error.what(), "; see `coppice ", word, " --help`");
 }
 
+// The exit code, once everything that was printed is written.
+int Finish(const absl::StatusOr<int>& result, std::ostream& out, std::ostream& err) {
+  const absl::Status written = FlushOutput(out);
+  // A command that stopped because it could not print has said so by now, if anybody reads.
+  const bool other_failure = !result.ok() && result.status() != written;
+  int code = result.ok() ? *result : kExitFailed;
+  if (other_failure) code = Report(result.status(), err);
+  if (written.ok()) return code;
+  if (ReaderIsGone(out)) {
+    const bool own_code = other_failure || (result.ok() && code != kExitDone);
+    return own_code ? code : kExitNoReader;
+  }
+  Report(written, err);
+  return kExitFailed;
+}
+
 }  // namespace
 
 int RunCli(const std::vector<std::string>& args, std::ostream& out, std::ostream& err,
@@ -79,7 +99,7 @@ int RunCli(const std::vector<std::string>& args, std::ostream& out, std::ostream
   Context context(out, err, terminal);
   Action action;
   CLI::App app("Sweeps of small transformer trainings on machines that may vanish", "coppice");
-  app.set_version_flag("--version", COPPICE_VERSION, "Print the version");
+  app.set_version_flag("--version", ProgramVersion("coppice"), "Print version and commit");
   CLI::Option* coordinator = app.add_option("--coordinator", context.coordinator,
                                             "Coordinator's address, HOST:PORT or unix:PATH")
                                  ->envname("COPPICE_COORDINATOR")
@@ -97,16 +117,14 @@ int RunCli(const std::vector<std::string>& args, std::ostream& out, std::ostream
   try {
     app.parse(reversed);
   } catch (const CLI::Success& success) {  // --help, --version
-    return app.exit(success, out, err);
+    return Finish(app.exit(success, out, err), out, err);
   } catch (const CLI::ParseError& error) {
     return Report(absl::InvalidArgumentError(Explain(app, error, args)), err);
   }
   const auto named = [](const std::string& arg) { return arg.rfind("--coordinator", 0) == 0; };
   context.coordinator_given =
       coordinator->count() > 0 && std::any_of(args.begin(), args.end(), named);
-  const absl::StatusOr<int> code = action();
-  out << std::flush;
-  return code.ok() ? *code : Report(code.status(), err);
+  return Finish(action(), out, err);
 }
 
 }  // namespace coppice::cli

@@ -9,7 +9,9 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "cli/clean.h"
 #include "common/base/backoff.h"
+#include "common/base/build_info.h"
 #include "common/base/clock.h"
 #include "common/base/status_macros.h"
 #include "common/rpc/channel.h"
@@ -54,13 +56,21 @@ class Client::Calls {
       const absl::Status status = Run(deadline, [&](grpc::ClientContext* context) {
         return (stub_.get()->*method)(context, request, &response);
       });
-      if (status.ok()) return response;
+      if (status.ok()) {
+        Clean(&response);
+        return response;
+      }
       // RESOURCE_EXHAUSTED: it was not begun, and may be later.
       if (!absl::IsResourceExhausted(status) || clock->Monotonic() > give_up ||
           !Pause(backoff.Next())) {
         return Explain(status);
       }
     }
+  }
+
+  void KeepTextAsItIs() { clean_ = false; }
+  void Clean(google::protobuf::Message* response) const {
+    if (clean_) CleanText(response);
   }
 
   absl::Status Explain(const absl::Status& status) const {
@@ -117,6 +127,7 @@ class Client::Calls {
   const std::shared_ptr<grpc::Channel> channel_;
   const std::string address_;
   const bool tls_;
+  bool clean_ = true;
   const std::unique_ptr<Stub> stub_;
   absl::Mutex mutex_;
   std::set<grpc::ClientContext*> running_ ABSL_GUARDED_BY(mutex_);
@@ -136,6 +147,8 @@ Client::Client(std::string address, std::unique_ptr<Calls> calls)
 
 Client::~Client() = default;
 
+void Client::KeepTextAsItIs() { calls_->KeepTextAsItIs(); }
+
 void Client::CancelAll() { calls_->Close(); }
 
 absl::StatusOr<v1::GetServerInfoResponse> Client::GetServerInfo() {
@@ -147,7 +160,7 @@ absl::Status Client::CheckVersion() {
   if (info.protocol() == rpc::kProtocolVersion) return absl::OkStatus();
   return absl::FailedPreconditionError(absl::StrCat(
       "the coordinator at ", address_, " is version ", info.version(), " and speaks protocol ",
-      info.protocol(), ", this coppice is version ", COPPICE_VERSION, " and speaks protocol ",
+      info.protocol(), ", this coppice is version ", VersionText(), " and speaks protocol ",
       rpc::kProtocolVersion, "; install the same version on both machines"));
 }
 
@@ -252,7 +265,9 @@ absl::Status Client::WatchSweep(const std::string& name, absl::Duration patience
         &Calls::Stub::WatchSweep, request, kFollow, [&](const v1::WatchSweepResponse& response) {
           heard = clock->Monotonic();
           backoff.Reset();
-          return each(response);
+          v1::WatchSweepResponse shown = response;
+          calls_->Clean(&shown);
+          return each(shown);
         });
     // The call's own deadline: the connection was alive all along.
     if (absl::IsDeadlineExceeded(status)) heard = clock->Monotonic();

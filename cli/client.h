@@ -27,6 +27,10 @@ class Client {
 
   const std::string& address() const { return address_; }
 
+  // Texts in answers are made Printable unless this was called: for JSON, which escapes what
+  // drives a terminal. Those of GetMetrics and GetLogs always come as they are.
+  void KeepTextAsItIs();
+
   absl::StatusOr<v1::GetServerInfoResponse> GetServerInfo();
   // FAILED_PRECONDITION with both versions when the coordinator speaks another protocol. For calls
   // that change something.

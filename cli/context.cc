@@ -11,6 +11,7 @@ namespace coppice::cli {
 absl::StatusOr<Client*> Context::Connect() {
   if (client_ == nullptr) {
     COPPICE_ASSIGN_OR_RETURN(client_, Client::Create(coordinator, credentials));
+    if (json) client_->KeepTextAsItIs();
   }
   return client_.get();
 }

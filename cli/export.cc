@@ -14,6 +14,7 @@
 #include "cli/format.h"
 #include "cli/json.h"
 #include "common/base/files.h"
+#include "common/base/output.h"
 #include "common/base/status_macros.h"
 
 namespace coppice::cli {
@@ -104,7 +105,7 @@ std::string TableLine(const std::vector<std::string>& header,
   for (size_t i = 0; i < cells.size(); ++i) {
     const size_t width = std::max<size_t>(header[i].size(), i < 5 ? 8 : 10);
     absl::StrAppend(&line, i == 0 ? "" : "  ",
-                    absl::StrFormat("%*s", static_cast<int>(width), cells[i]));
+                    absl::StrFormat("%*s", static_cast<int>(width), PrintableLine(cells[i])));
   }
   return line + "\n";
 }
@@ -168,24 +169,21 @@ absl::Status ExportJobsCsv(Client* client, const v1::JobFilter& filter, const Si
   return failure;
 }
 
-absl::Status WriteToFile(const std::string& path,
+absl::Status WriteToFile(const OutputName& name,
                          const std::function<absl::Status(const Sink&)>& write) {
-  COPPICE_ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::Open(path));
-  COPPICE_RETURN_IF_ERROR(
-      write([&](absl::string_view text) { return file.Append(text.data(), text.size()); }));
+  COPPICE_ASSIGN_OR_RETURN(OutputFile file, OutputFile::Open(name.path, ExistingOf(name)));
+  COPPICE_RETURN_IF_ERROR(write([&](absl::string_view text) { return file.Append(text); }));
   return file.Commit();
 }
 
-absl::Status WriteTo(const std::string& path, std::ostream& out,
+absl::Status WriteTo(const OutputName& name, std::ostream& out,
                      const std::function<absl::Status(const Sink&)>& write) {
-  if (!path.empty()) return WriteToFile(path, write);
+  if (!name.path.empty() && name.path != kStandardOutputName) return WriteToFile(name, write);
   COPPICE_RETURN_IF_ERROR(write([&](absl::string_view text) {
     out.write(text.data(), static_cast<std::streamsize>(text.size()));
-    return out.good() ? absl::OkStatus()
-                      : absl::InternalError("cannot write to standard output; check the disk");
+    return out.good() ? absl::OkStatus() : FlushOutput(out);
   }));
-  out << std::flush;
-  return absl::OkStatus();
+  return FlushOutput(out);
 }
 
 }  // namespace coppice::cli

@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "cli/client.h"
+#include "common/base/output_file.h"
 #include "coppice/v1/coordinator.pb.h"
 
 namespace coppice::cli {
@@ -33,12 +34,23 @@ absl::Status ExportMetrics(Client* client, const v1::GetMetricsRequest& request,
 // job_id,task,depth,seed,state,step,steps,attempts,failures,epoch,worker,checkpoint_step,created_ms,started_ms,finished_ms,reason.
 absl::Status ExportJobsCsv(Client* client, const v1::JobFilter& filter, const Sink& sink);
 
+// Where a command's rows go: a user's file by the rule of common/base/output_file.h, or the
+// standard output where it is empty or "-".
+struct OutputName {
+  std::string path;
+  bool force = false;  // a file that is there may be replaced
+};
+
+inline OutputFile::Existing ExistingOf(const OutputName& name) {
+  return name.force ? OutputFile::Existing::kReplace : OutputFile::Existing::kKeep;
+}
+
 // Runs `write` with a sink onto a file that appears whole or not at all.
-absl::Status WriteToFile(const std::string& path,
+absl::Status WriteToFile(const OutputName& name,
                          const std::function<absl::Status(const Sink&)>& write);
 
-// The same, or onto `out` where `path` is empty.
-absl::Status WriteTo(const std::string& path, std::ostream& out,
+// The same, or onto `out`.
+absl::Status WriteTo(const OutputName& name, std::ostream& out,
                      const std::function<absl::Status(const Sink&)>& write);
 
 }  // namespace coppice::cli

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "cli/sweep_view.h"
+#include "common/base/printable.h"
 
 namespace coppice::cli {
 namespace {
@@ -45,7 +46,7 @@ void Complete(Client* client, const std::string& sweep, SweepNews* news) {
 }  // namespace
 
 absl::Status FollowSweep(Client* client, const std::string& sweep, absl::Duration patience,
-                         const std::function<void(SweepNews)>& tell) {
+                         const std::function<bool(SweepNews)>& tell) {
   bool fresh = true;
   bool listable = false;
   absl::Status loading;
@@ -64,8 +65,7 @@ absl::Status FollowSweep(Client* client, const std::string& sweep, absl::Duratio
         news.update = update;
         if (!fresh && listable) Complete(client, sweep, &news);
         fresh = false;
-        tell(std::move(news));
-        return true;
+        return tell(std::move(news));
       });
   return watching.ok() ? loading : watching;
 }
@@ -91,7 +91,7 @@ void SweepFollower::Update(const v1::WatchSweepResponse& update) {
 
 void SweepFollower::Note(const std::string& line) {
   block_.Erase();
-  out_ << line << std::endl;
+  out_ << Printable(line) << std::endl;
   if (started_) Draw(true);
 }
 

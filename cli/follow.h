@@ -24,10 +24,10 @@ struct SweepNews {
 };
 
 // WatchSweep with what its stream leaves out: the model to start from and, as the sweep goes on,
-// the metrics of running and just ended jobs. Calls `tell` on the caller's thread. Ends and fails
-// like Client::WatchSweep.
+// the metrics of running and just ended jobs. Calls `tell` on the caller's thread, until
+// it returns false. Ends and fails like Client::WatchSweep.
 absl::Status FollowSweep(Client* client, const std::string& sweep, absl::Duration patience,
-                         const std::function<void(SweepNews)>& tell);
+                         const std::function<bool(SweepNews)>& tell);
 
 // Draws at most ten times a second; the coordinator's summary,
 // once a second, shows what was left out. Not thread-safe.

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
@@ -17,6 +18,15 @@ size_t EscapeLength(absl::string_view text) {
   if (text.size() < 3 || text[0] != '\x1b' || text[1] != '[') return 0;
   const size_t end = text.find('m');
   return end == absl::string_view::npos ? 0 : end + 1;
+}
+
+// What a spreadsheet would compute instead of showing. A number is one, also a negative one.
+bool BeginsFormula(absl::string_view text) {
+  if (text.empty() || absl::string_view("=+-@\t\r").find(text[0]) == absl::string_view::npos)
+    return false;
+  double number = 0;
+  return !absl::SimpleAtod(text, &number) ||
+         absl::ascii_isspace(static_cast<unsigned char>(text[0]));
 }
 
 bool IsContinuationByte(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
@@ -98,8 +108,10 @@ std::string StateWord(v1::JobState state) {
 }
 
 std::string CsvCell(absl::string_view text) {
-  if (text.find_first_of(",\"\r\n") == absl::string_view::npos) return std::string(text);
-  return absl::StrCat("\"", absl::StrReplaceAll(text, {{"\"", "\"\""}}), "\"");
+  const bool formula = BeginsFormula(text);
+  if (!formula && text.find_first_of(",\"\r\n") == absl::string_view::npos)
+    return std::string(text);
+  return absl::StrCat("\"", formula ? "'" : "", absl::StrReplaceAll(text, {{"\"", "\"\""}}), "\"");
 }
 
 size_t DisplayWidth(absl::string_view text) {
@@ -129,16 +141,6 @@ std::string Truncate(absl::string_view text, size_t width) {
     kept.push_back(text[i++]);
   }
   return absl::StrCat(kept, width == 0 ? "" : "~", coloured ? "\x1b[0m" : "");
-}
-
-std::string Printable(absl::string_view text) {
-  std::string shown;
-  shown.reserve(text.size());
-  for (const char c : text) {
-    const bool control = absl::ascii_iscntrl(static_cast<unsigned char>(c));
-    shown.push_back(control && c != '\n' && c != '\t' ? ' ' : c);
-  }
-  return shown;
 }
 
 }  // namespace coppice::cli

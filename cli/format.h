@@ -6,6 +6,7 @@
 #include <string>
 
 #include "absl/strings/string_view.h"
+#include "common/base/printable.h"
 #include "coppice/v1/sweep.pb.h"
 
 namespace coppice::cli {
@@ -30,7 +31,8 @@ std::string FormatWork(double multiply_adds);
 // "pending", ...
 std::string StateWord(v1::JobState state);
 
-// Quoted where RFC 4180 asks for it.
+// Quoted where RFC 4180 asks for it. Text that a spreadsheet would take for a formula (it begins
+// with = + - @, a tab or a carriage return, and is no number) is quoted with a ' in front.
 std::string CsvCell(absl::string_view text);
 
 // Columns a terminal shows this text in: code points, without colour sequences.
@@ -38,10 +40,6 @@ size_t DisplayWidth(absl::string_view text);
 // The first `width` columns; an ellipsis ("~" stands for one character) when something was cut.
 // Colour sequences stay whole.
 std::string Truncate(absl::string_view text, size_t width);
-
-// Text that came from elsewhere (a log, a reason) without controls that would drive the terminal;
-// newlines and tabs stay.
-std::string Printable(absl::string_view text);
 
 }  // namespace coppice::cli
 

@@ -2,7 +2,30 @@
 
 #include <google/protobuf/util/json_util.h>
 
+#include <algorithm>
+
+#include "absl/strings/str_format.h"
+#include "absl/strings/string_view.h"
+#include "common/base/printable.h"
+
 namespace coppice::cli {
+
+std::string EscapeControls(const std::string& json) {
+  if (std::all_of(json.begin(), json.end(), [](unsigned char c) { return c < 0x7F; })) return json;
+  std::string escaped;
+  escaped.reserve(json.size());
+  for (size_t i = 0; i < json.size();) {
+    const absl::string_view rest = absl::string_view(json).substr(i);
+    const Utf8Character next = FirstCharacter(rest);
+    if (next.code < 0x7F || IsPrintable(rest.substr(0, next.bytes))) {
+      escaped.append(rest.data(), next.bytes);
+    } else {
+      absl::StrAppendFormat(&escaped, "\\u%04x", next.code);
+    }
+    i += next.bytes;
+  }
+  return escaped;
+}
 
 std::string ToJson(const google::protobuf::Message& message, bool pretty) {
   google::protobuf::util::JsonPrintOptions options;
@@ -12,7 +35,7 @@ std::string ToJson(const google::protobuf::Message& message, bool pretty) {
   std::string json;
   // A message that came over the wire is valid UTF-8 already, the only thing this can refuse.
   if (!google::protobuf::util::MessageToJsonString(message, &json, options).ok()) return "{}";
-  return json;
+  return EscapeControls(json);
 }
 
 }  // namespace coppice::cli

@@ -5,12 +5,16 @@
 #include <vector>
 
 #include "cli/app.h"
+#include "common/base/build_info.h"
+#include "common/base/output.h"
 #include "common/rpc/tls_at_exit.h"
 
 int main(int argc, char** argv) {
+  coppice::PrepareStandardStreams();
+  coppice::SetCommit(coppice::kBuildCommit);
   coppice::rpc::KeepTlsUntilTheEnd();
-  std::ios::sync_with_stdio(false);
+  coppice::Output out(STDOUT_FILENO);
   const std::vector<std::string> args(argv + 1, argv + argc);
-  return coppice::cli::RunCli(args, std::cout, std::cerr,
+  return coppice::cli::RunCli(args, out, std::cerr,
                               coppice::cli::DetectTerminal(STDOUT_FILENO));
 }

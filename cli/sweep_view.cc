@@ -190,6 +190,10 @@ std::string CountsText(const Terminal& terminal, const v1::JobCounts& counts) {
   return absl::StrJoin(parts, ", ");
 }
 
+bool AllSucceeded(const v1::SweepSummary& summary) {
+  return summary.counts().failed() == 0 && summary.counts().cancelled() == 0;
+}
+
 double Fraction(const v1::SweepSummary& summary) {
   if (summary.steps_total() == 0) return 0;
   return std::min(

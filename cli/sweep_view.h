@@ -14,6 +14,9 @@ namespace coppice::cli {
 // "4 succeeded, 2 running, 6 pending": only what there is.
 std::string CountsText(const Terminal& terminal, const v1::JobCounts& counts);
 
+// Nothing failed and nothing was cancelled; of a sweep that has ended.
+bool AllSucceeded(const v1::SweepSummary& summary);
+
 // Share of steps done, in [0, 1].
 double Fraction(const v1::SweepSummary& summary);
 

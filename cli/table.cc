@@ -20,6 +20,11 @@ std::string Pad(const std::string& cell, size_t width, Align align) {
 
 void Table::AddRow(std::vector<std::string> cells) {
   cells.resize(columns_.size());
+  for (std::string& cell : cells) {
+    for (char& c : cell) {
+      if (c == '\n' || c == '\t') c = ' ';
+    }
+  }
   rows_.push_back(std::move(cells));
 }
 

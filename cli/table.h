@@ -18,8 +18,8 @@ class Table {
 
   explicit Table(std::vector<Column> columns) : columns_(std::move(columns)) {}
 
-  // A row shorter than the columns ends in empty cells. Cells may hold colour sequences, and no
-  // newlines.
+  // A row shorter than the columns ends in empty cells. Cells may hold colour sequences. A
+  // newline or a tab in one becomes a space: what others named cannot add a line.
   void AddRow(std::vector<std::string> cells);
 
   // Where `max_width` is not 0 and the table is wider, columns after the first `pinned` go into

@@ -28,6 +28,18 @@ target_compile_options(coppice_settings INTERFACE -Wall -Wextra -Wno-unused-para
   $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety>)
 target_compile_definitions(coppice_settings INTERFACE COPPICE_VERSION="${PROJECT_VERSION}")
 
+# The commit for --version: looked up at every build, written only when it has changed, linked into programs and not into tests.
+set(COPPICE_COMMIT "" CACHE STRING "Commit that --version names where the source is not in a git repository")
+add_custom_target(coppice_commit_text
+  COMMAND ${CMAKE_COMMAND} -DSOURCE=${CMAKE_SOURCE_DIR} -DOUTPUT=${CMAKE_BINARY_DIR}/gen/commit.cc -DCOMMIT=${COPPICE_COMMIT}
+          -P ${CMAKE_SOURCE_DIR}/cmake/commit.cmake
+  BYPRODUCTS ${CMAKE_BINARY_DIR}/gen/commit.cc
+  COMMENT "Looking up the commit")
+add_library(coppice_commit STATIC ${CMAKE_BINARY_DIR}/gen/commit.cc)
+target_include_directories(coppice_commit PRIVATE ${CMAKE_SOURCE_DIR})
+target_link_libraries(coppice_commit PRIVATE absl::strings)
+add_dependencies(coppice_commit coppice_commit_text)
+
 # What most files include: precompiled in the sanitizer builds.
 set(COPPICE_COMMON_HEADERS <algorithm> <functional> <map> <memory> <optional> <set> <string> <utility> <vector>
     <absl/container/flat_hash_map.h> <absl/container/flat_hash_set.h> <absl/status/statusor.h> <absl/strings/match.h>

@@ -10,9 +10,13 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/build_info.h"
 #include "common/base/clock.h"
 #include "common/base/files.h"
 #include "common/base/logging.h"
+#include "common/base/output.h"
+#include "common/base/output_file.h"
+#include "common/base/printable.h"
 #include "common/base/process.h"
 #include "common/base/status_macros.h"
 #include "common/rpc/tls_at_exit.h"
@@ -78,7 +82,7 @@ void AddFlags(CLI::App* app, Flags* flags) {
   commands::AddSecurityFlags(app, &flags->security);
   app->add_option("--log-level", flags->log_level, "trace, debug, info, warn, error or off")
       ->capture_default_str();
-  app->set_version_flag("--version", "coppice-coordinator " COPPICE_VERSION);
+  app->set_version_flag("--version", ProgramVersion("coppice-coordinator"));
 }
 
 absl::StatusOr<absl::Duration> ParseTime(const std::string& flag, const std::string& text) {
@@ -122,7 +126,6 @@ absl::StatusOr<core::GarbageOptions> MakeGarbageOptions(const Flags& flags,
 // The signals that the coordinator reacts to, blocked in every thread so that only sigwait sees
 // them.
 sigset_t BlockSignals() {
-  ::signal(SIGPIPE, SIG_IGN);
   sigset_t signals;
   ::sigemptyset(&signals);
   ::sigaddset(&signals, SIGTERM);
@@ -170,7 +173,7 @@ absl::Status Serve(const Flags& flags, const core::CoordinatorOptions& options,
                    const core::GarbageOptions& garbage, const commands::LoadedSecurity& security,
                    const sigset_t& signals) {
   Clock* const clock = Clock::Real();
-  if (!flags.port_file.empty()) COPPICE_RETURN_IF_ERROR(RemoveFile(flags.port_file));
+  if (!flags.port_file.empty()) COPPICE_RETURN_IF_ERROR(RemoveOutputFile(flags.port_file));
   COPPICE_ASSIGN_OR_RETURN(const std::unique_ptr<core::Store> store, OpenStore(flags, options));
   COPPICE_RETURN_IF_ERROR(service::ClaimCheckpointRoot(options.checkpoint_root, store->store_id()));
   COPPICE_ASSIGN_OR_RETURN(const std::unique_ptr<core::Coordinator> core,
@@ -183,15 +186,15 @@ absl::Status Serve(const Flags& flags, const core::CoordinatorOptions& options,
                                                    .checkpoint_root = options.checkpoint_root,
                                                    .security = security.server}));
   if (!flags.port_file.empty()) {
-    COPPICE_RETURN_IF_ERROR(WriteFileAtomically(flags.port_file, server->address()));
+    COPPICE_RETURN_IF_ERROR(WriteOutputFile(flags.port_file, server->address(), OutputFile::Existing::kReplace));
   }
   collector.Start();
   spdlog::info("serving on {} ({}, {}); version {}, data in {}, checkpoints in {}, store {}",
                server->address(), security.server.tls() ? "TLS" : "no TLS",
-               security.tokens != nullptr ? "tokens" : "no tokens", COPPICE_VERSION, flags.data_dir,
+               security.tokens != nullptr ? "tokens" : "no tokens", VersionText(), flags.data_dir,
                options.checkpoint_root, store->store_id());
   WaitForSignal(signals, security.tokens.get());
-  if (!flags.port_file.empty()) RemoveFile(flags.port_file).IgnoreError();
+  if (!flags.port_file.empty()) RemoveOutputFile(flags.port_file).IgnoreError();
   server->CloseStreams();
   collector.Shutdown();
   core->Shutdown();
@@ -201,7 +204,7 @@ absl::Status Serve(const Flags& flags, const core::CoordinatorOptions& options,
 }
 
 int Fail(const absl::Status& status, int code) {
-  std::fprintf(stderr, "coppice-coordinator: %s\n", std::string(status.message()).c_str());
+  std::fprintf(stderr, "coppice-coordinator: %s\n", Printable(std::string(status.message())).c_str());
   return code;
 }
 
@@ -258,6 +261,8 @@ int Main(int argc, char** argv) {
 }  // namespace coppice
 
 int main(int argc, char** argv) {
+  coppice::PrepareStandardStreams();
+  coppice::SetCommit(coppice::kBuildCommit);
   coppice::rpc::KeepTlsUntilTheEnd();
-  return coppice::Main(argc, argv);
+  return coppice::FinishStandardOutput("coppice-coordinator", coppice::Main(argc, argv));
 }

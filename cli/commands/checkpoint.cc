@@ -1,3 +1,5 @@
+#include <sys/stat.h>
+
 #include <CLI/CLI.hpp>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -49,7 +51,7 @@ std::string JsonOf(const v1::Job& job, const v1::Checkpoint& checkpoint, bool cu
   json["depth"] = job.depth();
   json["seed"] = job.seed();
   json["current"] = current;
-  return json.dump();
+  return EscapeControls(json.dump());
 }
 
 absl::Status PrintJson(Client* client, const v1::JobFilter& filter, std::ostream& out) {
@@ -101,8 +103,7 @@ absl::StatusOr<int> List(const ListOptions& options, Context* context) {
 struct GetOptions {
   std::string job;
   std::optional<uint32_t> step;
-  std::string output;
-  bool force = false;
+  OutputName output;
 };
 
 // "demo-question-2-0-step-300.safetensors", in the working folder.
@@ -137,35 +138,51 @@ class FetchProgress {
   int shown_ = -1;
 };
 
-absl::StatusOr<int> FetchJob(const GetOptions& options, Client* client, Context* context) {
+absl::StatusOr<int> FetchJob(const GetOptions& options, std::optional<OutputFile> opened,
+                             Client* client, Context* context) {
   COPPICE_ASSIGN_OR_RETURN(const uint64_t id, ResolveJob(client, options.job));
   COPPICE_ASSIGN_OR_RETURN(const v1::GetJobResponse details, client->GetJob(id));
   FetchProgress progress(context);
+  std::string path = options.output.path;
   FetchOptions fetch;
   fetch.job_id = id;
   fetch.step = options.step;
-  fetch.replace = options.force;
-  fetch.path = [&](const v1::Checkpoint& checkpoint) -> absl::StatusOr<std::string> {
-    if (!options.output.empty()) return options.output;
-    return DefaultName(details.job(), checkpoint.step());
+  fetch.open = [&](const v1::Checkpoint& checkpoint) -> absl::StatusOr<OutputFile> {
+    if (opened.has_value()) return *std::move(opened);
+    if (path.empty()) {
+      COPPICE_ASSIGN_OR_RETURN(path, DefaultName(details.job(), checkpoint.step()));
+    }
+    return OutputFile::Open(path, ExistingOf(options.output));
   };
-  fetch.progress = [&](uint64_t bytes, uint64_t total) { progress.Show(bytes, total); };
-  const absl::StatusOr<FetchedCheckpoint> fetched = FetchCheckpoint(client, fetch);
+  const bool to_stdout = path == kStandardOutputName;
+  if (to_stdout) fetch.out = &context->out;
+  else fetch.progress = [&](uint64_t bytes, uint64_t total) { progress.Show(bytes, total); };
+  const absl::StatusOr<v1::Checkpoint> fetched = FetchCheckpoint(client, fetch);
   progress.Stop();
   COPPICE_RETURN_IF_ERROR(fetched.status());
-  const v1::Checkpoint& checkpoint = fetched->checkpoint;
-  context->out << fetched->path << ": " << details.job().sweep() << "/" << JobName(details.job())
-               << " at step " << checkpoint.step() << ", " << FormatBytes(checkpoint.bytes())
-               << ", digest " << checkpoint.digest() << "\n";
+  (to_stdout ? context->err : context->out)
+      << (to_stdout ? "standard output" : path) << ": " << details.job().sweep() << "/"
+      << JobName(details.job()) << " at step " << fetched->step() << ", "
+      << FormatBytes(fetched->bytes()) << ", digest " << fetched->digest() << "\n";
   return kExitDone;
 }
 
+// A named pipe is opened at once, before signals are blocked: it may wait for its reader for ever.
+absl::StatusOr<std::optional<OutputFile>> OpenPipe(const OutputName& output) {
+  struct stat info;
+  if (::stat(output.path.c_str(), &info) != 0 || !S_ISFIFO(info.st_mode))
+    return std::optional<OutputFile>();
+  COPPICE_ASSIGN_OR_RETURN(OutputFile file, OutputFile::Open(output.path, ExistingOf(output)));
+  return std::optional<OutputFile>(std::move(file));
+}
+
 absl::StatusOr<int> Fetch(const GetOptions& options, Context* context) {
+  COPPICE_ASSIGN_OR_RETURN(std::optional<OutputFile> pipe, OpenPipe(options.output));
   // Before the client: its threads must inherit the mask.
   COPPICE_ASSIGN_OR_RETURN(const auto signals, StopSignals::Block());
   COPPICE_ASSIGN_OR_RETURN(Client * client, context->Connect());
   StopWatch watch(signals.get(), client);
-  absl::StatusOr<int> code = FetchJob(options, client, context);
+  absl::StatusOr<int> code = FetchJob(options, std::move(pipe), client, context);
   if (!code.ok() && IsReadable(signals->fd()))
     return absl::CancelledError("stopped; no file was written");
   return code;
@@ -187,9 +204,8 @@ void AddFetchCommand(CLI::App* app, Context* context, Action* action) {
   const auto options = std::make_shared<GetOptions>();
   command->add_option("JOB", options->job, "Its number, or SWEEP/TASK/DEPTH/SEED")->required();
   command->add_option("--step", options->step, "Of this step instead of the current one");
-  command->add_option("-o,--output", options->output,
-                      "File to write [<sweep>-<task>-<depth>-<seed>-step-<n>.safetensors]");
-  command->add_flag("--force", options->force, "Replace a file that is there");
+  AddOutputFlags(command, &options->output,
+                 "File to write [<sweep>-<task>-<depth>-<seed>-step-<n>.safetensors]");
   command->callback([=] { *action = [=] { return Fetch(*options, context); }; });
 }
 

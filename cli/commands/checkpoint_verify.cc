@@ -7,6 +7,7 @@
 #include "absl/strings/strip.h"
 #include "cli/commands/commands.h"
 #include "cli/format.h"
+#include "cli/json.h"
 #include "common/base/checkpoint_file.h"
 
 namespace coppice::cli {
@@ -33,7 +34,8 @@ std::string JsonOf(const std::string& path, const absl::StatusOr<CheckpointSumma
   } else {
     json["problem"] = Reason(summary.status(), path);
   }
-  return json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  return EscapeControls(
+      json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
 }
 
 std::string LineOf(const std::string& path, const absl::StatusOr<CheckpointSummary>& summary,

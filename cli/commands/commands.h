@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "cli/context.h"
+#include "cli/export.h"
 #include "cli/select.h"
 
 namespace CLI {
@@ -22,6 +23,7 @@ using Action = std::function<absl::StatusOr<int>()>;
 void AddLocal(CLI::App* app, Context* context, Action* action);
 void AddSubmit(CLI::App* app, Context* context, Action* action);
 void AddStatus(CLI::App* app, Context* context, Action* action);
+void AddWait(CLI::App* app, Context* context, Action* action);
 void AddList(CLI::App* app, Context* context, Action* action);
 void AddJobs(CLI::App* app, Context* context, Action* action);
 void AddShow(CLI::App* app, Context* context, Action* action);
@@ -44,6 +46,8 @@ void AddCompletion(CLI::App* root, Context* context, Action* action);
 
 // Flags that several commands share.
 void AddJsonFlag(CLI::App* command, Context* context);
+// -o FILE and --force; `help` says what the file is.
+void AddOutputFlags(CLI::App* command, OutputName* output, const std::string& help);
 void AddFilterFlags(CLI::App* command, FilterFlags* flags);
 
 // Which rows: what `metrics` and `export` ask for alike.

@@ -16,14 +16,16 @@ namespace {
 struct Options {
   MetricsFlags metrics;
   std::string format;
-  std::string output;
+  OutputName output;
 };
 
 absl::StatusOr<int> ToTensorBoard(const Options& options, const v1::GetMetricsRequest& request,
                                   Client* client, Context* context) {
-  const std::string directory = options.output.empty()
+  const std::string directory = options.output.path.empty()
                                     ? absl::StrCat(request.filter().sweep(), "-tensorboard")
-                                    : options.output;
+                                    : options.output.path;
+  if (directory == kStandardOutputName)
+    return absl::InvalidArgumentError("tensorboard is a folder of files; name it with -o DIR");
   COPPICE_ASSIGN_OR_RETURN(const TensorBoardExport done,
                            ExportTensorBoard(client, request, directory));
   if (done.runs == 0) {
@@ -62,10 +64,9 @@ void AddExport(CLI::App* app, Context* context, Action* action) {
                    "(JobMetrics) a line; tensorboard: a folder with a run per job")
       ->required()
       ->check(CLI::IsMember({"csv", "jsonl", "tensorboard"}));
-  command->add_option(
-      "-o,--output", options->output,
-      "Write to this file instead of the standard output; it appears when complete. "
-      "tensorboard: to this folder [<sweep>-tensorboard]");
+  AddOutputFlags(command, &options->output,
+                 "Write to this file; it appears when complete. "
+                 "tensorboard: to this folder [<sweep>-tensorboard]");
   command->callback([=] { *action = [=] { return Export(*options, context); }; });
 }
 

@@ -11,6 +11,11 @@ void AddJsonFlag(CLI::App* command, Context* context) {
                     "Print JSON: the messages of proto/coppice/v1 under their own field names");
 }
 
+void AddOutputFlags(CLI::App* command, OutputName* output, const std::string& help) {
+  command->add_option("-o,--output", output->path, help + "; - is the standard output");
+  command->add_flag("--force", output->force, "Replace a file that is there");
+}
+
 void AddFilterFlags(CLI::App* command, FilterFlags* flags) {
   // Each value is one argument, so that a positional may follow.
   command->add_option("--task", flags->tasks, "Only these tasks: question, tense, dyck")

@@ -24,7 +24,9 @@ absl::StatusOr<int> Logs(const Options& options, Context* context) {
   request.set_epoch(options.epoch);
   request.set_follow(options.follow);
   const bool clean = context->terminal.interactive;
+  bool any = false;
   COPPICE_RETURN_IF_ERROR(client->GetLogs(request, [&](const v1::GetLogsResponse& part) {
+    any = true;
     if (context->json) {
       context->out << ToJson(part, false) << "\n";
     } else {
@@ -34,6 +36,7 @@ absl::StatusOr<int> Logs(const Options& options, Context* context) {
     context->out << std::flush;
     return context->out.good();
   }));
+  if (context->json && !any) context->out << ToJson(v1::GetLogsResponse(), false) << "\n";
   return kExitDone;
 }
 

@@ -13,7 +13,7 @@ struct Options {
   bool archived = false;
   bool csv = false;
   bool jsonl = false;
-  std::string output;
+  OutputName output;
 };
 
 MetricsFormat FormatOf(const Options& options, const Context& context) {
@@ -47,8 +47,7 @@ void AddMetrics(CLI::App* app, Context* context, Action* action) {
                     "Also rows that a later attempt replaced, with their epoch");
   command->add_flag("--csv", options->csv, "CSV with every digit of each number");
   command->add_flag("--jsonl", options->jsonl, "One JSON object (JobMetrics) a line");
-  command->add_option("-o,--output", options->output,
-                      "Write to this file instead; it appears when complete");
+  AddOutputFlags(command, &options->output, "Write to this file; it appears when complete");
   AddJsonFlag(command, context);
   command->callback([=] { *action = [=] { return Metrics(*options, context); }; });
 }

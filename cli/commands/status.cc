@@ -26,26 +26,34 @@ void PrintLines(std::ostream& out, const std::vector<std::string>& lines) {
   out << std::flush;
 }
 
+// Of a sweep that was watched to its end.
+int ExitCode(const v1::SweepSummary& ended) {
+  return AllSucceeded(ended) ? kExitDone : kExitFailed;
+}
+
 absl::StatusOr<int> WatchJson(Client* client, const std::string& sweep, Context* context) {
   COPPICE_RETURN_IF_ERROR(client->WatchSweep(
       sweep, kPatience, [] {},
       [&](const v1::WatchSweepResponse& update) {
         context->out << ToJson(update, false) << std::endl;
-        return true;
+        return context->out.good();
       }));
-  return kExitDone;
+  COPPICE_ASSIGN_OR_RETURN(const v1::GetSweepResponse ended, client->GetSweep(sweep));
+  return ExitCode(ended.sweep());
 }
 
 absl::StatusOr<int> Watch(Client* client, const std::string& sweep, Context* context) {
   SweepFollower follower(context->out, context->terminal, Clock::Real());
-  const absl::Status watching = FollowSweep(
-      client, sweep, kPatience, [&](SweepNews news) { follower.Take(std::move(news)); });
+  const absl::Status watching = FollowSweep(client, sweep, kPatience, [&](SweepNews news) {
+    follower.Take(std::move(news));
+    return context->out.good();
+  });
   follower.Stop();
   COPPICE_RETURN_IF_ERROR(watching);
   SweepModel last;
   COPPICE_RETURN_IF_ERROR(last.Load(client, sweep));
   PrintLines(context->out, StatusLines(last, context->terminal));
-  return kExitDone;
+  return ExitCode(last.summary());
 }
 
 absl::StatusOr<int> Status(const Options& options, Context* context) {
@@ -100,7 +108,8 @@ void AddStatus(CLI::App* app, Context* context, Action* action) {
   const auto options = std::make_shared<Options>();
   command->add_option("SWEEP", options->sweep, "Its name; may be left out where there is only one");
   command->add_flag("--watch,-w", options->watch,
-                    "Go on until every job has ended; with --json one update a line");
+                    "Go on until every job has ended, with exit code 1 when one failed or was "
+                    "cancelled; with --json one update a line");
   AddJsonFlag(command, context);
   command->callback([=] { *action = [=] { return Status(*options, context); }; });
 }

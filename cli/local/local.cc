@@ -152,11 +152,12 @@ absl::StatusOr<int> LocalRun::Finish() {
   request.mutable_filter()->set_sweep(sweep());
   const std::string metrics = JoinPath(dir_, "metrics.csv");
   const std::string jobs = JoinPath(dir_, "jobs.csv");
-  COPPICE_RETURN_IF_ERROR(WriteToFile(metrics, [&](const Sink& sink) {
+  COPPICE_RETURN_IF_ERROR(WriteToFile({metrics, /*force=*/true}, [&](const Sink& sink) {
     return ExportMetrics(client.get(), request, MetricsFormat::kCsv, sink);
   }));
-  COPPICE_RETURN_IF_ERROR(WriteToFile(
-      jobs, [&](const Sink& sink) { return ExportJobsCsv(client.get(), request.filter(), sink); }));
+  COPPICE_RETURN_IF_ERROR(WriteToFile({jobs, /*force=*/true}, [&](const Sink& sink) {
+    return ExportJobsCsv(client.get(), request.filter(), sink);
+  }));
   context_.out << "\nmetrics: " << metrics << "\njobs:    " << jobs << "\n";
   if (!options_.no_report) Report(client.get());
   const v1::JobCounts& counts = model.summary().counts();

@@ -59,6 +59,7 @@ void Session::Run() {
       Event told;
       told.news = std::move(news);
       Push(std::move(told));
+      return true;
     });
   }
   Push(std::move(last));

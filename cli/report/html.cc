@@ -1,11 +1,13 @@
 #include "cli/report/html.h"
 
+#include "common/base/printable.h"
+
 namespace coppice::cli {
 
 std::string EscapeHtml(absl::string_view text) {
   std::string escaped;
   escaped.reserve(text.size());
-  for (const char c : text) {
+  for (const char c : Printable(text)) {
     switch (c) {
       case '&':
         escaped += "&amp;";
@@ -22,11 +24,8 @@ std::string EscapeHtml(absl::string_view text) {
       case '\'':
         escaped += "&#39;";
         break;
-      default: {
-        const auto byte = static_cast<unsigned char>(c);
-        const bool control = (byte < 0x20 && c != '\n' && c != '\t') || byte == 0x7F;
-        escaped.push_back(control ? ' ' : c);
-      }
+      default:
+        escaped.push_back(c);
     }
   }
   return escaped;

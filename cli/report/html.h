@@ -7,8 +7,8 @@
 
 namespace coppice::cli {
 
-// Text for an element or a quoted attribute, of HTML and SVG alike: & < > " ' as entities, controls
-// other than newline and tab as spaces.
+// Text for an element or a quoted attribute, of HTML and SVG alike: & < > " ' as entities, what
+// Printable replaces, as it does.
 std::string EscapeHtml(absl::string_view text);
 
 }  // namespace coppice::cli

@@ -7,6 +7,7 @@
 #include "cli/format.h"
 #include "cli/report/drawing.h"
 #include "cli/report/html.h"
+#include "common/base/build_info.h"
 
 namespace coppice::cli {
 namespace {
@@ -137,7 +138,7 @@ std::string MakePage(const PageContent& content) {
                   "</section>\n");
   absl::StrAppend(&page, "<section>\n<h2 class=\"own-page\">Settings</h2>\n",
                   SettingsSection(content.series.sweep), "</section>\n");
-  absl::StrAppend(&page, "<footer>Written by coppice ", COPPICE_VERSION, " at ",
+  absl::StrAppend(&page, "<footer>Written by coppice ", EscapeHtml(VersionText()), " at ",
                   FormatTime(content.written_ms),
                   " from what the coordinator held then. E. B. Wilson, Probable inference, the law "
                   "of succession, and statistical "

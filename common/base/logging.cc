@@ -1,16 +1,42 @@
 #include "common/base/logging.h"
 
+#include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
 #include <array>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/string_view.h"
+#include "common/base/printable.h"
 
 namespace coppice {
+
+namespace {
+
+// The message, which may quote what a peer, a file or another program said: without what drives a
+// terminal, and with further lines set in, so that none of them looks like a line of this log.
+class CleanMessage : public spdlog::custom_flag_formatter {
+ public:
+  void format(const spdlog::details::log_msg& message, const std::tm&,
+              spdlog::memory_buf_t& out) override {
+    const absl::string_view text(message.payload.data(), message.payload.size());
+    const std::string clean =
+        IsPrintable(text) ? std::string(text)
+                          : absl::StrReplaceAll(Printable(text), {{"\n", "\n    "}});
+    out.append(clean.data(), clean.data() + clean.size());
+  }
+  std::unique_ptr<custom_flag_formatter> clone() const override {
+    return std::make_unique<CleanMessage>();
+  }
+};
+
+}  // namespace
 
 absl::Status InitLogging(const std::string& program, const std::string& level, const std::string& file) {
   static constexpr std::array<const char*, 6> kLevels = {"trace", "debug", "info", "warn", "error", "off"};
@@ -29,7 +55,9 @@ absl::Status InitLogging(const std::string& program, const std::string& level, c
     }
   }
   auto logger = std::make_shared<spdlog::logger>(program, sinks.begin(), sinks.end());
-  logger->set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %-5l [%n] %v", spdlog::pattern_time_type::utc);
+  auto formatter = std::make_unique<spdlog::pattern_formatter>(spdlog::pattern_time_type::utc);
+  formatter->add_flag<CleanMessage>('*').set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %-5l [%n] %*");
+  logger->set_formatter(std::move(formatter));
   logger->set_level(spdlog::level::from_str(level));
   logger->flush_on(spdlog::level::info);
   spdlog::set_default_logger(std::move(logger));

@@ -1,13 +1,11 @@
 // The ranges of the single settings.
-#include <google/protobuf/stubs/common.h>
-
 #include <algorithm>
 #include <cmath>
 #include <limits>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/printable.h"
 #include "common/spec/internal.h"
 
 namespace coppice::spec {
@@ -85,12 +83,7 @@ void CheckTrain(const v1::TrainSpec& t, Checker* check) {
 
 void CheckPath(const char* key, const std::string& path, Checker* check) {
   // It is shown on the terminals of whoever looks at the sweep.
-  const bool has_control = std::any_of(path.begin(), path.end(), [](char c) {
-    return absl::ascii_iscntrl(static_cast<unsigned char>(c));
-  });
-  if (has_control || path.size() > 4'096 ||
-      !google::protobuf::internal::IsStructurallyValidUTF8(path.data(),
-                                                           static_cast<int>(path.size()))) {
+  if (!IsPrintable(path) || path.size() > 4'096) {
     check->Add(key,
                "is not a path; use one of at most 4096 bytes of UTF-8 without control characters");
   }

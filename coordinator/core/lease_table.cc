@@ -5,8 +5,32 @@
 
 namespace coppice::core {
 
+namespace {
+
+// What an ended attempt still counts after another has: about the last twenty are remembered.
+constexpr double kMemory = 0.95;
+
+// An attempt that made no step says nothing of the others: it measured, or never began.
+Pace PaceOf(const LeaseEntry& entry, uint32_t step, absl::Duration until) {
+  const double seconds = absl::ToDoubleSeconds(until - entry.granted_at);
+  if (step <= entry.first_step || seconds <= 0) return {};
+  return {static_cast<double>(step - entry.first_step), seconds};
+}
+
+Pace LivePace(const LeaseEntry& entry) { return PaceOf(entry, entry.live_step, entry.renewed_at); }
+
+void Count(absl::flat_hash_map<GroupId, Pace>& paces, GroupId group, const Pace& pace) {
+  if (pace.steps <= 0) return;
+  Pace& sum = paces[group];
+  sum.steps += pace.steps;
+  sum.seconds += pace.seconds;
+}
+
+}  // namespace
+
 void LeaseTable::AddTo(Totals& totals, const LeaseEntry& entry) const {
-  ++totals.leases;
+  totals.stats.leases = ++totals.leases;
+  Count(totals.stats.pace, entry.group_id, LivePace(entry));
   ++totals.workers[entry.worker];
   totals.stats.workers = totals.workers.size();
   totals.stats.steps_per_second += entry.steps_per_second;
@@ -18,7 +42,13 @@ void LeaseTable::AddTo(Totals& totals, const LeaseEntry& entry) const {
 }
 
 void LeaseTable::TakeFrom(Totals& totals, const LeaseEntry& entry) const {
-  --totals.leases;
+  totals.stats.leases = --totals.leases;
+  if (const Pace pace = LivePace(entry); pace.steps > 0) {
+    Pace& sum = totals.stats.pace[entry.group_id];
+    sum.steps -= pace.steps;
+    sum.seconds -= pace.seconds;
+    if (sum.steps < 0.5) totals.stats.pace.erase(entry.group_id);
+  }
   const auto worker = totals.workers.find(entry.worker);
   if (--worker->second == 0) totals.workers.erase(worker);
   totals.stats.workers = totals.workers.size();
@@ -32,12 +62,13 @@ void LeaseTable::TakeFrom(Totals& totals, const LeaseEntry& entry) const {
 }
 
 void LeaseTable::Add(LeaseEntry entry, absl::Duration now) {
-  Remove({entry.ref.job_id, 0});
+  Remove({entry.ref.job_id, 0}, now);
   absl::MutexLock lock(&mutex_);
   ++begun_;
   entry.granted_at = now;
   entry.renewed_at = now;
   entry.deadline = now + term_;
+  entry.first_step = entry.stored_step;
   const JobId job = entry.ref.job_id;
   deadlines_.insert({entry.deadline, job});
   by_worker_[entry.worker].insert(job);
@@ -45,7 +76,7 @@ void LeaseTable::Add(LeaseEntry entry, absl::Duration now) {
   leases_.insert_or_assign(job, std::move(entry));
 }
 
-void LeaseTable::Remove(const LeaseRef& ref) {
+void LeaseTable::Remove(const LeaseRef& ref, absl::Duration now) {
   absl::MutexLock lock(&mutex_);
   const auto it = leases_.find(ref.job_id);
   if (it == leases_.end() || (ref.epoch != 0 && it->second.ref.epoch != ref.epoch)) return;
@@ -57,9 +88,19 @@ void LeaseTable::Remove(const LeaseRef& ref) {
   if (worker->second.empty()) by_worker_.erase(worker);
   const auto sweep = by_sweep_.find(entry.sweep_id);
   TakeFrom(sweep->second, entry);
+  if (const Pace pace = PaceOf(entry, std::max(entry.live_step, entry.stored_step), now);
+      pace.steps > 0) {
+    Pace& past = past_[entry.sweep_id][entry.group_id];
+    past = {kMemory * past.steps + pace.steps, kMemory * past.seconds + pace.seconds};
+  }
   // Sums of what was added and taken away are exact again.
   if (sweep->second.leases == 0) by_sweep_.erase(sweep);
   leases_.erase(it);
+}
+
+void LeaseTable::Recall(SweepId sweep, GroupId group, const Pace& pace) {
+  absl::MutexLock lock(&mutex_);
+  if (pace.steps > 0 && pace.seconds > 0) Count(past_[sweep], group, pace);
 }
 
 uint64_t LeaseTable::begun() const {
@@ -150,7 +191,12 @@ std::optional<absl::Duration> LeaseTable::NextDeadline() const {
 LiveStats LeaseTable::Live(SweepId sweep) const {
   absl::MutexLock lock(&mutex_);
   const auto it = by_sweep_.find(sweep);
-  return it == by_sweep_.end() ? LiveStats() : it->second.stats;
+  if (it == by_sweep_.end()) return LiveStats();
+  LiveStats stats = it->second.stats;
+  if (const auto past = past_.find(sweep); past != past_.end()) {
+    for (const auto& [group, pace] : past->second) Count(stats.pace, group, pace);
+  }
+  return stats;
 }
 
 std::vector<SweepId> LeaseTable::SweepsOf(const std::string& worker) const {

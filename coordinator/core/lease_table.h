@@ -33,6 +33,14 @@ struct LeaseEntry {
   bool recovered = false;
   double steps_per_second = 0;
   double work_per_step = 0;
+  uint32_t first_step = 0;  // where it began
+};
+
+// What jobs of a group did while they held a slot: steps of one job over its time. `seconds` is
+// above 0 where `steps` is.
+struct Pace {
+  double steps = 0;
+  double seconds = 0;
 };
 
 // What the running jobs of a sweep add to what is stored.
@@ -42,6 +50,9 @@ struct LiveStats {
   double work_per_second = 0;
   double extra_work = 0;
   uint64_t workers = 0;
+  uint64_t leases = 0;
+  // Of leases that run and of those that have ended; of groups that have made a step.
+  absl::flat_hash_map<GroupId, Pace> pace;
 };
 
 // Purpose: the leases of RUNNING jobs, on the monotonic clock. Nothing here is durable: after a
@@ -53,7 +64,9 @@ class LeaseTable {
   absl::Duration term() const { return term_; }
 
   void Add(LeaseEntry entry, absl::Duration now);  // starts a term
-  void Remove(const LeaseRef& ref);
+  void Remove(const LeaseRef& ref, absl::Duration now);
+  // What is known of a group from before this process began.
+  void Recall(SweepId sweep, GroupId group, const Pace& pace);
   // A heartbeat listed it. False: not held by `worker` with this epoch.
   bool Renew(const HeldLease& held, const std::string& worker, absl::Duration now);
   // A heartbeat of its worker did not list it; how often in a row by now.
@@ -90,6 +103,8 @@ class LeaseTable {
   void TakeFrom(Totals& totals, const LeaseEntry& entry) const;
 
   absl::flat_hash_map<SweepId, Totals> by_sweep_ ABSL_GUARDED_BY(mutex_);
+  // Of leases that have ended, the newest counting most.
+  absl::flat_hash_map<SweepId, absl::flat_hash_map<GroupId, Pace>> past_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace coppice::core

@@ -13,6 +13,8 @@ namespace coppice::core {
 namespace {
 
 constexpr uint32_t kMaxDropped = 100'000;
+// Enough to know how fast the jobs of a group are trained.
+constexpr int kJobsOfPace = 20;
 
 struct Clocks {
   int64_t now_ms;
@@ -44,6 +46,23 @@ void RecoverJob(Memory& memory, const JobRow& job, const GroupRow& group, const 
   memory.scheduler.Add(job.group_id, job.id, job.checkpoint_step, eligible_at);
 }
 
+// The pace of jobs that were trained in one go: when they held a slot is known then.
+absl::Status RecallPace(ReadTransaction& read, Memory& memory, const GroupRow& group) {
+  int looked_at = 0;
+  Pace pace;
+  COPPICE_RETURN_IF_ERROR(read.ScanJobs(
+      group.first_job, group.first_job + group.jobs - 1, StateSet({JobState::kSucceeded}),
+      [&](const JobRow& job) {
+        if (job.attempts == 1 && job.finished_ms > job.started_ms && job.started_ms > 0) {
+          pace.steps += job.step;
+          pace.seconds += static_cast<double>(job.finished_ms - job.started_ms) / 1e3;
+        }
+        return ++looked_at < kJobsOfPace;
+      }));
+  memory.leases.Recall(group.sweep_id, group.id, pace);
+  return absl::OkStatus();
+}
+
 absl::Status RecoverSweep(ReadTransaction& read, Memory& memory, const SweepRow& sweep,
                           const Clocks& clocks) {
   COPPICE_ASSIGN_OR_RETURN(const std::vector<GroupRow> groups, read.ListGroups(sweep.id));
@@ -54,6 +73,7 @@ absl::Status RecoverSweep(ReadTransaction& read, Memory& memory, const SweepRow&
     memory.scheduler.AddGroup(
         {group.id, sweep.id, sweep.priority, group.spec.work_per_step, group.spec.steps});
     if (group.counts.unfinished() == 0) continue;
+    if (group.counts.succeeded > 0) COPPICE_RETURN_IF_ERROR(RecallPace(read, memory, group));
     COPPICE_RETURN_IF_ERROR(read.ScanJobs(group.first_job, group.first_job + group.jobs - 1, open,
                                           [&](const JobRow& job) {
                                             RecoverJob(memory, job, group, clocks);

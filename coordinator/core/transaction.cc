@@ -67,7 +67,7 @@ void Transaction::Reindex(const JobRow& before, const JobRow& after) {
     if (before.state == JobState::kPending) {
       memory.scheduler.Remove(before.group_id, before.id, before.checkpoint_step);
     }
-    if (before.state == JobState::kRunning) memory.leases.Remove({before.id, before.epoch});
+    if (before.state == JobState::kRunning) memory.leases.Remove({before.id, before.epoch}, now);
     if (after.state == JobState::kPending) {
       memory.scheduler.Add(after.group_id, after.id, after.checkpoint_step, eligible_at);
     }

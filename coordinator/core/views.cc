@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/base/status_macros.h"
+#include "coordinator/core/eta.h"
 #include "coordinator/core/lifecycle.h"
 
 namespace coppice::core {
@@ -31,7 +32,6 @@ SweepSummary MakeSummary(const SweepRow& sweep, const std::vector<GroupRow>& gro
   summary.steps_total = sweep.steps_total;
   summary.seed_steps_per_second = live.steps_per_second;
   summary.workers = live.workers;
-  double work_left = -live.extra_work;
   for (const GroupRow& group : groups) {
     summary.counts.pending += group.counts.pending;
     summary.counts.running += group.counts.running;
@@ -39,15 +39,8 @@ SweepSummary MakeSummary(const SweepRow& sweep, const std::vector<GroupRow>& gro
     summary.counts.failed += group.counts.failed;
     summary.counts.cancelled += group.counts.cancelled;
     summary.steps_done += StepsDone(group, live);
-    const uint64_t open_total = group.counts.unfinished() * group.spec.steps;
-    work_left += group.spec.work_per_step *
-                 static_cast<double>(open_total - std::min(open_total, group.open_steps));
   }
-  if (summary.counts.unfinished() == 0) {
-    summary.eta_seconds = 0;
-  } else if (live.work_per_second > 0) {
-    summary.eta_seconds = std::max(0.0, work_left) / live.work_per_second;
-  }
+  summary.eta_seconds = EtaSeconds(groups, live);
   return summary;
 }
 

@@ -15,8 +15,7 @@
 
 namespace coppice::core {
 
-// With what running jobs have done since their last report. ETA: expected work left over the
-// present rate of work; -1 while nothing runs, 0 when all jobs have ended.
+// With what running jobs have done since their last report. ETA: see eta.h.
 SweepSummary MakeSummary(const SweepRow& sweep, const std::vector<GroupRow>& groups,
                          const LeaseTable& leases);
 std::vector<GroupSummary> MakeGroups(const std::vector<GroupRow>& groups, const LeaseTable& leases);

@@ -3,9 +3,9 @@
 #define COPPICE_COORDINATOR_SERVICE_CHECKS_H_
 
 #include "absl/status/status.h"
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "common/base/printable.h"
 #include "common/base/status_macros.h"
 #include "coordinator/service/convert.h"
 
@@ -20,17 +20,18 @@ inline absl::Status CheckText(absl::string_view field, absl::string_view text, s
   return Bad(field, absl::StrCat("holds ", text.size(), " bytes; at most ", max_bytes));
 }
 
-// A name that is printed, logged and typed: not empty, no control characters.
+// Text in one line that is shown to people.
+inline absl::Status CheckLine(absl::string_view field, absl::string_view text, size_t max_bytes) {
+  COPPICE_RETURN_IF_ERROR(CheckText(field, text, max_bytes));
+  if (IsPrintable(text)) return absl::OkStatus();
+  return Bad(field, "holds a control character, or is not UTF-8");
+}
+
+// A name that is printed, logged and typed: not empty, and nothing that drives a terminal.
 inline absl::Status CheckName(absl::string_view field, absl::string_view text,
                               size_t max_bytes = kMaxNameBytes) {
   if (text.empty()) return Bad(field, "is missing");
-  COPPICE_RETURN_IF_ERROR(CheckText(field, text, max_bytes));
-  for (const char c : text) {
-    if (absl::ascii_iscntrl(static_cast<unsigned char>(c))) {
-      return Bad(field, "holds a control character");
-    }
-  }
-  return absl::OkStatus();
+  return CheckLine(field, text, max_bytes);
 }
 
 inline absl::Status CheckCount(absl::string_view field, size_t count, size_t most) {

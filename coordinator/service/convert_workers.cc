@@ -3,7 +3,10 @@
 #include <cmath>
 #include <utility>
 
+#include "absl/strings/ascii.h"
+#include "common/base/build_info.h"
 #include "common/base/files.h"
+#include "common/base/printable.h"
 #include "common/rpc/channel.h"
 #include "coordinator/service/checks.h"
 
@@ -21,10 +24,11 @@ absl::StatusOr<core::CheckpointCommit> NamedCheckpoint(const Request& request) {
   core::CheckpointCommit commit;
   COPPICE_ASSIGN_OR_RETURN(commit.worker_id, WorkerIdFromProto(request.worker_id()));
   COPPICE_ASSIGN_OR_RETURN(commit.lease, LeaseFromProto(request.lease()));
-  if (!IsSafeRelativePath(request.path()) || request.path().size() > 1024) {
+  if (!IsSafeRelativePath(request.path()) || request.path().size() > kMaxPathBytes) {
     return Bad("path",
                "must be a relative path without '.' or '..' parts, inside the checkpoint root");
   }
+  COPPICE_RETURN_IF_ERROR(CheckLine("path", request.path(), kMaxPathBytes));
   commit.path = request.path();
   commit.step = request.step();
   return commit;
@@ -45,14 +49,14 @@ absl::StatusOr<RegisterArguments> RegisterFromProto(const v1::RegisterRequest& r
   if (request.protocol() != rpc::kProtocolVersion) {
     return absl::FailedPreconditionError(absl::StrCat(
         "the worker speaks protocol ", request.protocol(), " (version ",
-        request.version().substr(0, 40), "), this coordinator protocol ", rpc::kProtocolVersion,
-        " (version ", COPPICE_VERSION, "); install the same version of Coppice on both machines"));
+        Printable(request.version().substr(0, 40)), "), this coordinator protocol ", rpc::kProtocolVersion,
+        " (version ", VersionText(), "); install the same version of Coppice on both machines"));
   }
   COPPICE_RETURN_IF_ERROR(CheckName("name", request.name()));
   COPPICE_RETURN_IF_ERROR(CheckName("instance", request.instance()));
-  COPPICE_RETURN_IF_ERROR(CheckText("host", request.host(), kMaxHostBytes));
-  COPPICE_RETURN_IF_ERROR(CheckText("version", request.version(), kMaxNameBytes));
-  COPPICE_RETURN_IF_ERROR(CheckText("device", request.device(), kMaxDeviceBytes));
+  COPPICE_RETURN_IF_ERROR(CheckLine("host", request.host(), kMaxHostBytes));
+  COPPICE_RETURN_IF_ERROR(CheckLine("version", request.version(), kMaxNameBytes));
+  COPPICE_RETURN_IF_ERROR(CheckLine("device", request.device(), kMaxDeviceBytes));
   COPPICE_RETURN_IF_ERROR(CheckRange("slots", request.slots(), 1, kMaxSlots));
   COPPICE_RETURN_IF_ERROR(CheckRange("pack_width", request.pack_width(), 1, kMaxPackWidth));
   RegisterArguments out;

@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "common/base/build_info.h"
 #include "common/rpc/channel.h"
 #include "common/spec/spec.h"
 #include "coordinator/service/answer.h"
@@ -234,7 +235,7 @@ grpc::ServerUnaryReactor* SweepServiceImpl::GetServerInfo(Context* context,
                                                           const v1::GetServerInfoRequest*,
                                                           v1::GetServerInfoResponse* response) {
   const core::ServerInfo info = core_->server_info();
-  response->set_version(COPPICE_VERSION);
+  response->set_version(VersionText());
   response->set_protocol(rpc::kProtocolVersion);
   response->set_store_id(info.store_id);
   response->set_started_ms(info.started_ms);

@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "common/base/build_info.h"
 #include "coordinator/service/answer.h"
 #include "coordinator/service/commit_check.h"
 #include "coordinator/service/convert.h"
@@ -42,7 +43,7 @@ grpc::ServerUnaryReactor* WorkerServiceImpl::Register(Context* context,
         response->set_heartbeat_interval_ms(registration.heartbeat_interval_ms);
         response->set_lease_ms(registration.lease_ms);
         response->set_store_id(registration.store_id);
-        response->set_version(COPPICE_VERSION);
+        response->set_version(VersionText());
       }));
   return reactor;
 }

@@ -15,6 +15,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/files.h"
+#include "common/base/output_file.h"
 #include "common/base/status_macros.h"
 #include "coordinator/store/database_lock.h"
 #include "coordinator/store/schema.h"
@@ -106,6 +107,14 @@ absl::StatusOr<DatabaseFacts> Stamp(const std::string& path, int64_t now_ms) {
   return facts;
 }
 
+// A backup that replaces one may be read by whom that one could.
+absl::Status TakeModeOf(const std::string& replaced, const std::string& partial) {
+  struct stat info;
+  if (::stat(replaced.c_str(), &info) != 0) return absl::OkStatus();
+  if (::chmod(partial.c_str(), info.st_mode & 0777) == 0) return absl::OkStatus();
+  return ErrnoToStatus(errno, absl::StrCat("cannot set the mode of ", partial));
+}
+
 // Two backups at once must not replace each other's file unless they were told to.
 absl::Status Rename(const std::string& from, const std::string& to, bool replace) {
   if (!replace && ::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0)
@@ -173,13 +182,17 @@ absl::Status SyncFile(const std::string& path) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<DatabaseFacts> BackupDatabase(const BackupOptions& options) {
+absl::StatusOr<DatabaseFacts> BackupDatabase(const BackupOptions& given) {
+  BackupOptions options = given;
+  // A link to where the backups lie stays one.
+  COPPICE_ASSIGN_OR_RETURN(options.target, FollowLinks(given.target));
   COPPICE_RETURN_IF_ERROR(CheckTarget(options));
   RemoveLeftovers(options.target);
   const std::string partial = absl::StrCat(options.target, kPartial, ::getpid());
   COPPICE_RETURN_IF_ERROR(CopyDatabase(options.database, partial));
   absl::Cleanup remove = [&partial] { RemoveDatabase(partial); };
   COPPICE_ASSIGN_OR_RETURN(const DatabaseFacts facts, Stamp(partial, options.now_ms));
+  COPPICE_RETURN_IF_ERROR(TakeModeOf(options.target, partial));
   COPPICE_RETURN_IF_ERROR(SyncFile(partial));
   COPPICE_RETURN_IF_ERROR(Rename(partial, options.target, options.force));
   std::move(remove).Cancel();

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "common/base/build_info.h"
 #include "common/base/clock.h"
 #include "tests/cli/cli_fixture.h"
 #include "tests/testing/temp_dir.h"
@@ -279,7 +280,7 @@ TEST_F(CommandsTest, CompletionKnowsCommandsFlagsSweepsAndWorkers) {
 TEST_F(CommandsTest, HelpAndVersionAreNoErrors) {
   EXPECT_THAT(Ok({"--help"}), HasSubstr("SWEEP/TASK/DEPTH/SEED"));
   EXPECT_THAT(Ok({"status", "--help"}), HasSubstr("--watch"));
-  EXPECT_EQ(Ok({"--version"}), absl::StrCat(COPPICE_VERSION, "\n"));
+  EXPECT_EQ(Ok({"--version"}), absl::StrCat("coppice ", VersionText(), "\n"));
 }
 
 TEST(WithoutCoordinator, EveryCommandSaysWhichAddressAndWhatToDo) {

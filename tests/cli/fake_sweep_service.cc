@@ -36,6 +36,29 @@ void AddValue(v1::MetricRow* row, const char* name, double value) {
   added->set_value(value);
 }
 
+void AppendToTexts(const std::string& taint, google::protobuf::Message* message) {
+  using google::protobuf::FieldDescriptor;
+  const google::protobuf::Reflection& reflection = *message->GetReflection();
+  std::vector<const FieldDescriptor*> fields;
+  reflection.ListFields(*message, &fields);
+  for (const FieldDescriptor* field : fields) {
+    if (field->name() == "next_page_token") continue;
+    const int size = field->is_repeated() ? reflection.FieldSize(*message, field) : 1;
+    for (int i = 0; i < size; ++i) {
+      const bool repeated = field->is_repeated();
+      if (field->type() == FieldDescriptor::TYPE_MESSAGE) {
+        AppendToTexts(taint, repeated ? reflection.MutableRepeatedMessage(message, field, i)
+                                      : reflection.MutableMessage(message, field));
+      } else if (field->type() == FieldDescriptor::TYPE_STRING && repeated) {
+        reflection.SetRepeatedString(message, field, i,
+                                     reflection.GetRepeatedString(*message, field, i) + taint);
+      } else if (field->type() == FieldDescriptor::TYPE_STRING) {
+        reflection.SetString(message, field, reflection.GetString(*message, field) + taint);
+      }
+    }
+  }
+}
+
 }  // namespace
 
 FakeSweepService::FakeSweepService() {
@@ -126,6 +149,10 @@ FakeSweepService::FakeSweepService() {
   workers.push_back(worker);
 }
 
+void FakeSweepService::Taint(google::protobuf::Message* answer) const {
+  if (!taint.empty()) AppendToTexts(taint, answer);
+}
+
 const v1::Job* FakeSweepService::FindJob(uint64_t id) const {
   for (const v1::Job& job : jobs) {
     if (job.id() == id) return &job;
@@ -181,6 +208,7 @@ grpc::Status FakeSweepService::GetSweep(grpc::ServerContext*, const v1::GetSweep
     *response->mutable_sweep() = sweep;
     *response->mutable_spec() = spec;
     for (const v1::GroupSummary& group : groups) *response->add_groups() = group;
+    Taint(response);
     return grpc::Status::OK;
   }
   return {grpc::StatusCode::NOT_FOUND, absl::StrCat("there is no sweep '", request->name(), "'")};
@@ -190,6 +218,7 @@ grpc::Status FakeSweepService::ListSweeps(grpc::ServerContext*, const v1::ListSw
                                           v1::ListSweepsResponse* response) {
   absl::MutexLock lock(&mutex);
   for (const v1::SweepSummary& sweep : sweeps) *response->add_sweeps() = sweep;
+  Taint(response);
   return grpc::Status::OK;
 }
 
@@ -211,6 +240,7 @@ grpc::Status FakeSweepService::ListJobs(grpc::ServerContext*, const v1::ListJobs
     *response->add_jobs() = job;
     if (!request->with_latest()) response->mutable_jobs(response->jobs_size() - 1)->clear_latest();
   }
+  Taint(response);
   return grpc::Status::OK;
 }
 
@@ -237,6 +267,7 @@ grpc::Status FakeSweepService::GetJob(grpc::ServerContext*, const v1::GetJobRequ
   checkpoint->set_step(150);
   checkpoint->set_bytes(4096);
   checkpoint->set_path("1/1/step-000000150.safetensors");
+  Taint(response);
   return grpc::Status::OK;
 }
 
@@ -248,6 +279,7 @@ grpc::Status FakeSweepService::ExplainJob(grpc::ServerContext*,
   if (job == nullptr) return {grpc::StatusCode::NOT_FOUND, "no such job"};
   *response->mutable_job() = *job;
   response->add_reasons("every slot is taken");
+  Taint(response);
   return grpc::Status::OK;
 }
 
@@ -259,8 +291,13 @@ grpc::Status FakeSweepService::WatchSweep(grpc::ServerContext*,
   {
     absl::MutexLock lock(&mutex);
     ++watch_calls;
-    if (request->name() != sweeps[0].name()) return {grpc::StatusCode::NOT_FOUND, "no such sweep"};
+    if (std::none_of(sweeps.begin(), sweeps.end(), [&](const v1::SweepSummary& sweep) {
+          return sweep.name() == request->name();
+        })) {
+      return {grpc::StatusCode::NOT_FOUND, "no such sweep"};
+    }
     told = updates;
+    for (v1::WatchSweepResponse& update : told) Taint(&update);
     status = watch_status;
     if (watch_breaks > 0) {
       --watch_breaks;
@@ -280,6 +317,7 @@ grpc::Status FakeSweepService::GetMetrics(grpc::ServerContext*,
   for (const v1::JobMetrics& row : metrics) {
     v1::GetMetricsResponse response;
     *response.add_rows() = row;
+    Taint(&response);
     writer->Write(response);
   }
   return grpc::Status::OK;
@@ -289,10 +327,12 @@ grpc::Status FakeSweepService::GetLogs(grpc::ServerContext*, const v1::GetLogsRe
                                        grpc::ServerWriter<v1::GetLogsResponse>* writer) {
   absl::MutexLock lock(&mutex);
   get_logs = *request;
-  for (const char* text : {"first ", "second\n"}) {
+  if (log.empty()) return grpc::Status::OK;
+  for (const std::string& text : {log, std::string("second\n")}) {
     v1::GetLogsResponse response;
     response.set_epoch(1);
     response.set_text(text);
+    Taint(&response);
     writer->Write(response);
   }
   return grpc::Status::OK;
@@ -322,6 +362,7 @@ grpc::Status FakeSweepService::PauseSweep(grpc::ServerContext*,
   absl::MutexLock lock(&mutex);
   paused = request->name();
   *response->mutable_sweep() = sweeps[0];
+  Taint(response);
   return grpc::Status::OK;
 }
 
@@ -331,6 +372,7 @@ grpc::Status FakeSweepService::ResumeSweep(grpc::ServerContext*,
   absl::MutexLock lock(&mutex);
   resumed = request->name();
   *response->mutable_sweep() = sweeps[0];
+  Taint(response);
   return grpc::Status::OK;
 }
 
@@ -346,6 +388,7 @@ grpc::Status FakeSweepService::ListWorkers(grpc::ServerContext*, const v1::ListW
                                            v1::ListWorkersResponse* response) {
   absl::MutexLock lock(&mutex);
   for (const v1::Worker& worker : workers) *response->add_workers() = worker;
+  Taint(response);
   return grpc::Status::OK;
 }
 
@@ -357,6 +400,7 @@ grpc::Status FakeSweepService::DrainWorker(grpc::ServerContext*,
   if (request->worker() != workers[0].name())
     return {grpc::StatusCode::NOT_FOUND, "there is no such worker"};
   *response->mutable_worker() = workers[0];
+  Taint(response);
   return grpc::Status::OK;
 }
 

@@ -36,6 +36,8 @@ class FakeSweepService final : public v1::SweepService::Service {
   // What FetchCheckpoint sends, then it ends with `fetch_status`.
   std::vector<v1::FetchCheckpointResponse> fetch_parts;
   grpc::Status fetch_status;
+  std::string taint;  // stands behind every text of every answer
+  std::string log = "first ";  // the first part of what GetLogs sends; empty: nothing is sent
   int busy = 0;  // so many calls of GetSweep are refused with RESOURCE_EXHAUSTED
   bool stored = false;  // SubmitSweep without dry_run came
 
@@ -88,6 +90,7 @@ class FakeSweepService final : public v1::SweepService::Service {
 
  private:
   const v1::Job* FindJob(uint64_t id) const;
+  void Taint(google::protobuf::Message* answer) const;
 };
 
 // Serves a FakeSweepService for as long as it lives.

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "absl/strings/str_cat.h"
 #include "cli/suggest.h"
 
 namespace coppice::cli {
@@ -77,8 +78,17 @@ TEST(Truncate, KeepsWholeCharactersAndEndsColours) {
   EXPECT_EQ(DisplayWidth(Truncate("✓ a long line", 5)), 5);
 }
 
-TEST(Printable, TakesTerminalSequencesAway) {
-  EXPECT_EQ(Printable("a\x1b[2Jb\r\nc\td"), "a [2Jb \nc\td");
+TEST(CsvCell, QuotesWhatASpreadsheetWouldCompute) {
+  EXPECT_EQ(CsvCell("=HYPERLINK(\"http://x\")"), "\"'=HYPERLINK(\"\"http://x\"\")\"");
+  for (const char* text : {"=1+1", "+1+1", "-1+1", "@SUM(A1)", "\t=1", "\r=1", "-", "+", "=", "-a"}) {
+    EXPECT_EQ(CsvCell(text), absl::StrCat("\"'", text, "\"")) << text;
+  }
+}
+
+TEST(CsvCell, NumbersStayNumbers) {
+  for (const char* text : {"-1", "-0.5", "+3", "-1e-07", "-inf", "nan", "12"}) {
+    EXPECT_EQ(CsvCell(text), text);
+  }
 }
 
 TEST(Nearest, FindsMisspellingsAndNothingFarAway) {

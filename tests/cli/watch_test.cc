@@ -50,7 +50,7 @@ TEST_F(WatchTest, APipeGetsALineAChangeAndTheTableAtTheEnd) {
   latest->set_name("id_accuracy");
   latest->set_value(0.5);
   const CliResult result = RunCommand(coordinator_.address(), {"status", "demo", "--watch"});
-  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(result.code, 1) << "a job failed; " << result.err;
   EXPECT_THAT(result.out, AllOf(HasSubstr("demo 62%: 4 of 8 jobs ended, 12 steps/s, ETA 2m 05s\n"),
                                 HasSubstr("question/2/0 succeeded at step 300: id 0.50, gen -\n"),
                                 HasSubstr("question/2/1 running\n"), HasSubstr("demo 100%"),
@@ -61,9 +61,23 @@ TEST_F(WatchTest, APipeGetsALineAChangeAndTheTableAtTheEnd) {
 TEST_F(WatchTest, ACoordinatorThatComesBackIsFollowedOn) {
   service_.watch_breaks = 2;
   const CliResult result = RunCommand(coordinator_.address(), {"status", "demo", "--watch"});
-  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(result.err, "");
   absl::MutexLock lock(&service_.mutex);
   EXPECT_EQ(service_.watch_calls, 3);
+}
+
+TEST_F(WatchTest, TheExitCodeSaysWhetherEveryJobSucceeded) {
+  for (const std::vector<std::string>& args : std::vector<std::vector<std::string>>{
+           {"status", "demo", "--watch"}, {"status", "demo", "--watch", "--json"}}) {
+    const auto run = [&](uint64_t failed, uint64_t cancelled) {
+      service_.sweeps[0].mutable_counts()->set_failed(failed);
+      service_.sweeps[0].mutable_counts()->set_cancelled(cancelled);
+      return RunCommand(coordinator_.address(), args).code;
+    };
+    EXPECT_EQ(run(0, 0), 0);
+    EXPECT_EQ(run(1, 0), 1);
+    EXPECT_EQ(run(0, 1), 1);
+  }
 }
 
 TEST_F(WatchTest, AnEndThatIsAnErrorIsTold) {
@@ -77,7 +91,7 @@ TEST_F(WatchTest, AnEndThatIsAnErrorIsTold) {
 TEST_F(WatchTest, JsonIsOneUpdateALine) {
   const CliResult result =
       RunCommand(coordinator_.address(), {"status", "demo", "--watch", "--json"});
-  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(result.err, "");
   int lines = 0;
   for (const absl::string_view line : absl::StrSplit(result.out, '\n', absl::SkipEmpty())) {
     EXPECT_FALSE(nlohmann::json::parse(std::string(line), nullptr, false).is_discarded()) << line;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/build_info.h"
 #include "common/base/files.h"
 #include "common/base/ids.h"
 #include "common/rpc/channel.h"
@@ -34,7 +35,7 @@ v1::RegisterRequest SelfOf(const AgentConfig& config, Clock* clock) {
   self.set_name(config.name);
   self.set_instance(RandomId());
   self.set_host(config.host);
-  self.set_version(COPPICE_VERSION);
+  self.set_version(VersionText());
   self.set_protocol(rpc::kProtocolVersion);
   self.set_slots(config.slots);
   self.set_pack_width(config.pack_width);

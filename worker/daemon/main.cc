@@ -14,9 +14,12 @@
 #include <string>
 #include <utility>
 
+#include "common/base/build_info.h"
 #include "common/base/clock.h"
 #include "common/base/executor.h"
 #include "common/base/logging.h"
+#include "common/base/output.h"
+#include "common/base/printable.h"
 #include "common/rpc/tls_at_exit.h"
 #include "worker/daemon/agent.h"
 #include "worker/daemon/grpc_coordinator_client.h"
@@ -28,14 +31,13 @@ namespace coppice::worker {
 namespace {
 
 int Fail(int code, const absl::Status& status) {
-  std::cerr << "coppice-worker: " << status.message() << "\n";
+  std::cerr << "coppice-worker: " << Printable(status.message()) << "\n";
   return code;
 }
 
 // Blocks the signals that ask for an exit, in every thread that is started from here on, and gives
 // a descriptor that has them instead.
 int ExitSignals() {
-  ::signal(SIGPIPE, SIG_IGN);
   sigset_t set;
   ::sigemptyset(&set);
   // The last two are what Slurm's --signal is usually told to send ahead of the end.
@@ -126,7 +128,7 @@ int Run(const WorkerOptions& options, int signals) {
   agent.reset();
   client->reset();
   ::close(done);
-  if (!message.empty()) std::cerr << "coppice-worker: " << message << "\n";
+  if (!message.empty()) std::cerr << "coppice-worker: " << Printable(message) << "\n";
   return exit_code;
 }
 
@@ -134,10 +136,13 @@ int Run(const WorkerOptions& options, int signals) {
 }  // namespace coppice::worker
 
 int main(int argc, char** argv) {
+  coppice::PrepareStandardStreams();
+  coppice::SetCommit(coppice::kBuildCommit);
   coppice::rpc::KeepTlsUntilTheEnd();
   int exit_code = 0;
   const auto options = coppice::worker::ParseWorkerOptions(argc, argv, &exit_code);
-  if (!options) return exit_code;
+  // --help and --version print.
+  if (!options) return coppice::FinishStandardOutput("coppice-worker", exit_code);
   const absl::Status logging = coppice::InitLogging("coppice-worker", options->log_level);
   if (!logging.ok()) return coppice::worker::Fail(2, logging);
   return coppice::worker::Run(*options, coppice::worker::ExitSignals());

@@ -15,6 +15,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/build_info.h"
 #include "common/base/clock.h"
 #include "common/base/ids.h"
 #include "common/base/status_macros.h"
@@ -159,7 +160,7 @@ std::optional<WorkerOptions> ParseWorkerOptions(int argc, const char* const* arg
       "Coppice's worker daemon: takes leases from a coordinator and runs a trainer in each "
       "of its slots.",
       "coppice-worker");
-  app.set_version_flag("--version", std::string("coppice-worker ") + COPPICE_VERSION);
+  app.set_version_flag("--version", ProgramVersion("coppice-worker"));
   app.add_option("--coordinator", options.coordinator, "the coordinator")
       ->type_name("HOST:PORT")
       ->envname("COPPICE_COORDINATOR")

@@ -4,7 +4,7 @@
 
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
-#include "common/base/files.h"
+#include "common/base/output_file.h"
 #include "common/base/status_macros.h"
 #include "worker/trainer/tasks/directory.h"
 
@@ -44,6 +44,7 @@ absl::StatusOr<std::optional<DataCommand>> ParseDataCommand(int argc, const char
       ->required()
       ->check(CLI::IsMember({"train", "val", "test", "gen"}));
   app.add_option("--out", command.out, "the file to write, or - for standard output")->required();
+  app.add_flag("--force", command.force, "replace a file that is there");
   const struct {
     const char* flag;
     const char* key;
@@ -77,10 +78,12 @@ absl::Status WriteData(const DataCommand& command) {
   const Split* split = Find(dataset, command.split);
   if (split == nullptr) return absl::InvalidArgumentError("no split " + command.split);
   const std::string text = FormatSplit(command.run.task, dataset.vocabulary, *split);
-  if (command.out != "-") return WriteFileAtomically(command.out, text);
-  std::cout << text << std::flush;
-  return std::cout.good() ? absl::OkStatus()
-                          : absl::UnavailableError("cannot write to standard output");
+  using Existing = OutputFile::Existing;
+  if (command.out == kStandardOutputName) {
+    std::cout << text;  // main looks whether it arrived
+    return absl::OkStatus();
+  }
+  return WriteOutputFile(command.out, text, command.force ? Existing::kReplace : Existing::kKeep);
 }
 
 }  // namespace coppice::trainer

@@ -15,14 +15,15 @@ struct DataCommand {
   RunConfig run;      // task and data
   std::string split;  // train, val, test or gen
   std::string out;    // a file, or "-" for standard output
+  bool force = false;  // a file that is there may be replaced
 };
 
 // From the arguments behind `data`. nullopt when they asked for help, which was printed.
 // INVALID_ARGUMENT names the flag.
 absl::StatusOr<std::optional<DataCommand>> ParseDataCommand(int argc, const char* const* argv);
 
-// Writes the split in the form of tasks/directory.h; a file appears whole or not at all. Codes of
-// MakeDataset and of common/base/files.h.
+// Writes the split in the form of tasks/directory.h; a file by the rule of
+// common/base/output_file.h. Codes of MakeDataset and of OutputFile.
 absl::Status WriteData(const DataCommand& command);
 
 }  // namespace coppice::trainer

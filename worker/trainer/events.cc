@@ -149,6 +149,11 @@ void EventWriter::Preempted(uint64_t seed, int64_t step) {
   Write({{"event", "preempted"}, {"seed", seed}, {"step", step}});
 }
 
+int EventWriter::unwritten() const {
+  absl::MutexLock lock(&mutex_);
+  return unwritten_;
+}
+
 void EventWriter::Write(const ordered_json& event) {
   // A path or a message may hold bytes that are no UTF-8; the line must still be JSON.
   std::string line = event.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
@@ -156,11 +161,12 @@ void EventWriter::Write(const ordered_json& event) {
   bool closed_now = false;
   {
     absl::MutexLock lock(&mutex_);
-    if (closed_) return;
+    if (unwritten_ != 0) return;
     const int error = WriteWhole(fd_, line.data(), line.size());
     if (error != 0) {
       spdlog::error("cannot write events ({}); stopping as after SIGTERM", std::strerror(error));
-      closed_ = closed_now = true;
+      unwritten_ = error;
+      closed_now = true;
     }
   }
   if (closed_now && on_closed_) on_closed_();

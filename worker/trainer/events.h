@@ -70,13 +70,16 @@ class EventWriter {
              int64_t peak_bytes);
   void WidthOutOfMemory(int64_t width, absl::string_view message);
 
+  // The errno of the write that failed; 0 as long as every line was written.
+  int unwritten() const ABSL_LOCKS_EXCLUDED(mutex_);
+
  private:
   void Write(const nlohmann::ordered_json& event) ABSL_LOCKS_EXCLUDED(mutex_);
 
   const int fd_;
   const std::function<void()> on_closed_;
-  absl::Mutex mutex_;
-  bool closed_ ABSL_GUARDED_BY(mutex_) = false;
+  mutable absl::Mutex mutex_;
+  int unwritten_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace coppice::trainer

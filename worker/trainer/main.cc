@@ -2,6 +2,8 @@
 // docs/trainer-protocol.md.
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstring>
 #include <exception>
 #include <iostream>
 #include <memory>
@@ -11,9 +13,11 @@
 #include <utility>
 
 #include "absl/synchronization/notification.h"
+#include "common/base/build_info.h"
 #include "common/base/clock.h"
 #include "common/base/files.h"
 #include "common/base/logging.h"
+#include "common/base/output.h"
 #include "spdlog/spdlog.h"
 #include "worker/trainer/data_command.h"
 #include "worker/trainer/events.h"
@@ -58,6 +62,15 @@ Provenance MakeProvenance(const PackSpec& spec, const std::string& device) {
   provenance.threads = spec.threads;
   provenance.pack_width = static_cast<int64_t>(spec.members.size());
   return provenance;
+}
+
+// Events could not be written. A reader that has gone is a daemon that died, or the user's `head`:
+// the run stopped as after SIGTERM. Anything else is the fault of where the output went.
+int Untold(const EventWriter& events) {
+  if (events.unwritten() == EPIPE) return kPreempted;
+  std::cerr << "coppice-trainer: cannot write to the standard output: "
+            << std::strerror(events.unwritten()) << "; what was checkpointed is kept\n";
+  return kFailed;
 }
 
 // Every member fails for the same reason before anything started.
@@ -148,6 +161,7 @@ int Train(const Options& options) {
   const absl::Status restored = (*engine)->Restore();
   if (!restored.ok()) return Usage(restored);
   const Engine::Outcome outcome = (*engine)->Run();
+  if (events.unwritten() != 0) return Untold(events);
   if (outcome.preempted) return kPreempted;
   return outcome.failed ? kFailed : kDone;
 }
@@ -180,6 +194,7 @@ int Measure(int argc, char** argv) {
     std::cerr << "coppice-trainer: measure: " << measured.message() << "\n";
     return kFailed;
   }
+  if (events.unwritten() != 0) return Untold(events);
   return StopFlag().load() ? kPreempted : kDone;
 }
 
@@ -208,8 +223,10 @@ int Main(int argc, char** argv) {
 }  // namespace coppice::trainer
 
 int main(int argc, char** argv) {
+  coppice::PrepareStandardStreams();
+  coppice::SetCommit(coppice::kBuildCommit);
   try {
-    return coppice::trainer::Main(argc, argv);
+    return coppice::FinishStandardOutput("coppice-trainer", coppice::trainer::Main(argc, argv));
   } catch (const std::exception&
                error) {  // of a library, while starting: an allocation too large for this machine
     std::cerr << "coppice-trainer: " << error.what() << "\n";

@@ -7,6 +7,7 @@
 
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
+#include "common/base/build_info.h"
 #include "common/base/files.h"
 #include "common/base/regular_file.h"
 #include "common/base/status_macros.h"
@@ -191,7 +192,7 @@ absl::StatusOr<std::optional<Options>> ParseCommandLine(int argc, const char* co
       "`coppice-trainer data --help`: write a dataset's split as a text file instead.\n"
       "`coppice-trainer measure --help`: see how fast packs of several widths train here.",
       "coppice-trainer");
-  app.set_version_flag("--version", std::string("coppice-trainer " COPPICE_VERSION));
+  app.set_version_flag("--version", ProgramVersion("coppice-trainer"));
   RunFlags run(&app);
   run.AddByHand(app.add_option("--seeds", seeds, "a range or a list, such as 0-9 or 0,2,5 (0)"));
   run.AddByHand(app.add_option(

@@ -50,9 +50,9 @@ TEST(LeaseTable, OnlyTheHolderOfTheEpochRenews) {
 TEST(LeaseTable, RemovingAnOldEpochLeavesTheNewLease) {
   LeaseTable leases(absl::Seconds(60));
   leases.Add(Entry(1, 2, "a"), absl::ZeroDuration());
-  leases.Remove({1, 1});
+  leases.Remove({1, 1}, absl::Seconds(1));
   EXPECT_TRUE(leases.Find(1).has_value());
-  leases.Remove({1, 2});
+  leases.Remove({1, 2}, absl::Seconds(1));
   EXPECT_FALSE(leases.Find(1).has_value());
   EXPECT_EQ(leases.NextDeadline(), std::nullopt);
   EXPECT_THAT(leases.OfWorker("a"), IsEmpty());

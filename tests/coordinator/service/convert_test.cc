@@ -7,6 +7,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/build_info.h"
 #include "common/rpc/channel.h"
 #include "common/spec/spec.h"
 
@@ -143,7 +144,7 @@ TEST(Register, AnotherProtocolIsAFailedPreconditionThatNamesBoth) {
   const std::string message(status.message());
   EXPECT_THAT(message, HasSubstr(std::to_string(rpc::kProtocolVersion + 1)));
   EXPECT_THAT(message, HasSubstr("9.9.9"));
-  EXPECT_THAT(message, HasSubstr(COPPICE_VERSION));
+  EXPECT_THAT(message, HasSubstr(VersionText()));
 }
 
 TEST(Register, BoundsAreChecked) {
@@ -180,6 +181,39 @@ TEST(Register, BoundsAreChecked) {
   ExpectRefused(RegisterFromProto(in).status(), "ends_ms");
   in.set_ends_ms(1'750'000'000'000);
   EXPECT_EQ(RegisterFromProto(in).value().info.ends_ms, 1'750'000'000'000);
+}
+
+TEST(Register, ATextThatDrivesATerminalIsRefusedAndNamed) {
+  v1::RegisterRequest good;
+  good.set_protocol(rpc::kProtocolVersion);
+  good.set_name("node1");
+  good.set_instance("i");
+  good.set_host("höst");
+  good.set_version("0.1.0 (0123456789ab)");
+  good.set_device("NVIDIA H200 (132 SMs)");
+  good.set_slots(1);
+  good.set_pack_width(1);
+  ASSERT_TRUE(RegisterFromProto(good).ok());
+  for (const char* bad : {"\x1b]0;title\x07", "a\nb", "a\tb", "\xC2\x9B" "2J", "\u202E", "\x7f", "\xFF"}) {
+    for (const char* field : {"name", "instance", "host", "version", "device"}) {
+      v1::RegisterRequest in = good;
+      in.GetReflection()->SetString(&in, in.GetDescriptor()->FindFieldByName(field), bad);
+      ExpectRefused(RegisterFromProto(in).status(), field);
+    }
+  }
+}
+
+TEST(Commit, APathThatDrivesATerminalIsRefused) {
+  v1::RejectCheckpointRequest in;
+  in.set_worker_id("w");
+  in.mutable_lease()->set_job_id(1);
+  in.mutable_lease()->set_epoch(1);
+  in.set_path("1/1/step-000000150.safetensors");
+  EXPECT_TRUE(CheckpointFromProto(in).ok());
+  for (const char* bad : {"1/1/\x1b[2J", "1/\xC2\x9D" "0;t/x", "1/1/\u202Exyz"}) {
+    in.set_path(bad);
+    ExpectRefused(CheckpointFromProto(in).status(), "path");
+  }
 }
 
 TEST(Release, WhatItSaysAboutItsCauseIsCheckedAndPassedOn) {

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "absl/synchronization/notification.h"
+#include "common/base/build_info.h"
 #include "common/base/retry_after.h"
 #include "common/rpc/status.h"
 #include "coordinator/service/convert.h"
@@ -417,7 +418,7 @@ TEST_F(Handlers, ServerInfoNamesVersionProtocolAndStore) {
   v1::GetServerInfoResponse response;
   CallContext context;
   ASSERT_TRUE(served_.sweeps->GetServerInfo(&context, {}, &response).ok());
-  EXPECT_EQ(response.version(), COPPICE_VERSION);
+  EXPECT_EQ(response.version(), VersionText());
   EXPECT_EQ(response.protocol(), rpc::kProtocolVersion);
   EXPECT_EQ(response.store_id(), "store");
   EXPECT_EQ(response.started_ms(), 5);
@@ -464,7 +465,7 @@ TEST_F(Handlers, RegisterCarriesTheWorkerAndWhatItHolds) {
   EXPECT_EQ(response.heartbeat_interval_ms(), 1000u);
   EXPECT_EQ(response.lease_ms(), 6000u);
   EXPECT_EQ(response.store_id(), "store");
-  EXPECT_EQ(response.version(), COPPICE_VERSION);
+  EXPECT_EQ(response.version(), VersionText());
 }
 
 v1::AcquireLeasesRequest Acquire() {

@@ -18,6 +18,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "absl/synchronization/mutex.h"
+#include "common/base/build_info.h"
 #include "spdlog/spdlog.h"
 #include "torch/version.h"
 #include "worker/trainer/cuda/device_status.h"
@@ -125,7 +126,7 @@ std::string BuildDescription() {
 #else
   constexpr absl::string_view kKind = "debug";
 #endif
-  return absl::StrCat(COPPICE_VERSION, " ", kKind, " gcc ", __VERSION__);
+  return absl::StrCat(VersionText(), " ", kKind, " gcc ", __VERSION__);
 }
 
 }  // namespace coppice::trainer

@@ -1,0 +1,60 @@
+#include "coordinator/core/eta.h"
+
+#include <algorithm>
+
+namespace coppice::core {
+namespace {
+
+// Steps that the group's open jobs have still to do.
+double StepsLeft(const GroupRow& group, const LiveStats& live) {
+  const auto extra = live.extra_steps.find(group.id);
+  const uint64_t total = group.counts.unfinished() * group.spec.steps;
+  const uint64_t done = group.open_steps + (extra == live.extra_steps.end() ? 0 : extra->second);
+  return static_cast<double>(total - std::min(total, done));
+}
+
+// Work a second of one job, over the groups that were measured; 0 where none was.
+double WorkPace(const std::vector<GroupRow>& groups, const LiveStats& live) {
+  double work = 0, seconds = 0;
+  for (const GroupRow& group : groups) {
+    const auto pace = live.pace.find(group.id);
+    if (pace == live.pace.end()) continue;
+    work += pace->second.steps * group.spec.work_per_step;
+    seconds += pace->second.seconds;
+  }
+  return seconds > 0 ? work / seconds : 0;
+}
+
+// By the rates that trainers told a moment ago.
+double ByToldRates(const std::vector<GroupRow>& groups, const LiveStats& live) {
+  double work_left = 0;
+  for (const GroupRow& group : groups)
+    work_left += StepsLeft(group, live) * group.spec.work_per_step;
+  return live.work_per_second > 0 ? work_left / live.work_per_second : -1;
+}
+
+}  // namespace
+
+double EtaSeconds(const std::vector<GroupRow>& groups, const LiveStats& live) {
+  uint64_t open = 0;
+  for (const GroupRow& group : groups) open += group.counts.unfinished();
+  if (open == 0) return 0;
+  if (live.leases == 0) return -1;
+  const double work_pace = WorkPace(groups, live);
+  if (work_pace <= 0) return ByToldRates(groups, live);
+  double job_seconds = 0, longest = 0;
+  for (const GroupRow& group : groups) {
+    const uint64_t jobs = group.counts.unfinished();
+    if (jobs == 0) continue;
+    const auto measured = live.pace.find(group.id);
+    const double pace = measured != live.pace.end()
+                            ? measured->second.steps / measured->second.seconds
+                            : work_pace / std::max(group.spec.work_per_step, 1.0);
+    const double seconds = StepsLeft(group, live) / pace;
+    job_seconds += seconds;
+    longest = std::max(longest, seconds / static_cast<double>(jobs));
+  }
+  return std::max(job_seconds / static_cast<double>(std::min(live.leases, open)), longest);
+}
+
+}  // namespace coppice::core
