@@ -12,6 +12,7 @@
 #include "common/base/clock.h"
 #include "common/base/files.h"
 #include "common/base/logging.h"
+#include "common/base/process_start.h"
 #include "spdlog/spdlog.h"
 #include "worker/trainer/data_command.h"
 #include "worker/trainer/events.h"
@@ -164,6 +165,7 @@ int Main(int argc, char** argv) {
 }  // namespace coppice::trainer
 
 int main(int argc, char** argv) {
+  coppice::StartProcess(coppice::BrokenPipe::kIsAnError);
   try {
     return coppice::trainer::Main(argc, argv);
   } catch (const std::exception&
