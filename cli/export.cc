@@ -2,7 +2,7 @@
 
 #include <google/protobuf/io/zero_copy_stream_impl.h>
 #include <google/protobuf/util/delimited_message_util.h>
-#include <stdio.h>
+#include <unistd.h>
 
 #include <memory>
 #include <ostream>
@@ -16,19 +16,25 @@
 #include "common/base/files.h"
 #include "common/base/output.h"
 #include "common/base/status_macros.h"
+#include "common/base/user_folders.h"
 
 namespace coppice::cli {
 namespace {
 
-using File = std::unique_ptr<FILE, int (*)(FILE*)>;
-
 // Writes what arrives into an unnamed file and remembers the metrics' names.
 class Spool {
  public:
-  absl::Status Fill(Client* client, const v1::GetMetricsRequest& request) {
-    file_.reset(::tmpfile());
-    if (file_ == nullptr) return ErrnoToStatus(errno, "cannot make a temporary file");
-    google::protobuf::io::FileOutputStream out(::fileno(file_.get()));
+  Spool() = default;
+  ~Spool() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  Spool(const Spool&) = delete;
+  Spool& operator=(const Spool&) = delete;
+
+  absl::Status Fill(Client* client, const v1::GetMetricsRequest& request,
+                    const std::string& folder) {
+    COPPICE_ASSIGN_OR_RETURN(fd_, OpenUnnamedFile(folder.empty() ? TemporaryFolder() : folder));
+    google::protobuf::io::FileOutputStream out(fd_);
     bool written = true;
     COPPICE_RETURN_IF_ERROR(
         client->GetMetrics(request, [&](const v1::GetMetricsResponse& response) {
@@ -44,10 +50,10 @@ class Spool {
   }
 
   absl::Status ForEach(const std::function<absl::Status(const v1::JobMetrics&)>& each) {
-    if (::lseek(::fileno(file_.get()), 0, SEEK_SET) != 0) {
+    if (::lseek(fd_, 0, SEEK_SET) != 0) {
       return ErrnoToStatus(errno, "cannot read a temporary file");
     }
-    google::protobuf::io::FileInputStream in(::fileno(file_.get()));
+    google::protobuf::io::FileInputStream in(fd_);
     for (;;) {
       v1::GetMetricsResponse response;
       bool at_end = false;
@@ -62,7 +68,7 @@ class Spool {
   const std::set<std::string>& names() const { return names_; }
 
  private:
-  File file_{nullptr, &::fclose};
+  int fd_ = -1;
   std::set<std::string> names_;
 };
 
@@ -131,12 +137,12 @@ absl::Status ExportJson(Client* client, const v1::GetMetricsRequest& request, bo
 }  // namespace
 
 absl::Status ExportMetrics(Client* client, const v1::GetMetricsRequest& request,
-                           MetricsFormat format, const Sink& sink) {
+                           MetricsFormat format, const Sink& sink, const std::string& folder) {
   if (format == MetricsFormat::kJson || format == MetricsFormat::kJsonLines) {
     return ExportJson(client, request, format == MetricsFormat::kJsonLines, sink);
   }
   Spool spool;
-  COPPICE_RETURN_IF_ERROR(spool.Fill(client, request));
+  COPPICE_RETURN_IF_ERROR(spool.Fill(client, request, folder));
   const bool archived = request.include_archived();
   const std::vector<std::string> header = Header(spool, archived);
   const bool csv = format == MetricsFormat::kCsv;

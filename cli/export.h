@@ -26,9 +26,10 @@ enum class MetricsFormat {
 
 // Rows in the coordinator's order (job, step). With request.include_archived the CSV and the table
 // have columns epoch and archived after step. Needs memory for one message at a time: the columns
-// are known only at the end, so rows wait in an unnamed temporary file.
+// are known only at the end, so rows wait in an unnamed file in `folder` (empty: where temporary
+// files go).
 absl::Status ExportMetrics(Client* client, const v1::GetMetricsRequest& request,
-                           MetricsFormat format, const Sink& sink);
+                           MetricsFormat format, const Sink& sink, const std::string& folder = "");
 
 // Header
 // job_id,task,depth,seed,state,step,steps,attempts,failures,epoch,worker,checkpoint_step,created_ms,started_ms,finished_ms,reason.

@@ -7,9 +7,11 @@
 #include "cli/app.h"
 #include "common/base/build_info.h"
 #include "common/base/output.h"
+#include "common/base/process_start.h"
 #include "common/rpc/tls_at_exit.h"
 
 int main(int argc, char** argv) {
+  coppice::StartProcess(coppice::BrokenPipe::kIsAnError);
   coppice::PrepareStandardStreams();
   coppice::SetCommit(coppice::kBuildCommit);
   coppice::rpc::KeepTlsUntilTheEnd();

@@ -8,6 +8,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/strip.h"
 #include "cli/tfrecord.h"
+#include "common/base/file_names.h"
 #include "common/base/files.h"
 #include "common/base/status_macros.h"
 #include "coppice/tensorboard/event.pb.h"
@@ -37,7 +38,8 @@ absl::Status CheckNoOtherEvents(const std::string& folder, const std::string& fi
   for (const std::string& name : names) {
     // What an export that was killed left behind is not read as a number of its own.
     if (name == file || !absl::StrContains(name, kEventsMark)) continue;
-    if (absl::StartsWith(name, absl::StrCat(file, ".tmp-"))) {
+    absl::string_view rest = name;
+    if (absl::ConsumePrefix(&rest, file) && NameFits(rest, ".tmp-#-#")) {
       COPPICE_RETURN_IF_ERROR(RemoveFile(JoinPath(folder, name)));
       continue;
     }

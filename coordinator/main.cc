@@ -18,10 +18,13 @@
 #include "common/base/output_file.h"
 #include "common/base/printable.h"
 #include "common/base/process.h"
+#include "common/base/process_start.h"
 #include "common/base/status_macros.h"
+#include "common/base/stop_requests.h"
 #include "common/rpc/tls_at_exit.h"
 #include "coordinator/commands/backup.h"
 #include "coordinator/commands/init_tls.h"
+#include "coordinator/commands/port_file.h"
 #include "coordinator/commands/restore.h"
 #include "coordinator/commands/security_flags.h"
 #include "coordinator/commands/token.h"
@@ -29,6 +32,7 @@
 #include "coordinator/core/garbage_collector.h"
 #include "coordinator/service/checkpoint_files.h"
 #include "coordinator/service/server.h"
+#include "coordinator/store/data_folder.h"
 #include "coordinator/store/sqlite_store.h"
 
 namespace coppice {
@@ -40,7 +44,7 @@ constexpr int kUsage = 2;
 constexpr absl::Duration kShutdownGrace = absl::Seconds(2);
 
 struct Flags {
-  std::string data_dir = "./coppice-coordinator";
+  std::string data_dir;  // resolved before anything looks at it
   std::string checkpoint_dir;
   std::string listen = "127.0.0.1:7070";
   std::string port_file;
@@ -55,8 +59,9 @@ struct Flags {
 };
 
 void AddFlags(CLI::App* app, Flags* flags) {
-  app->add_option("--data-dir", flags->data_dir, "Folder of the database (coppice.db); created")
-      ->capture_default_str();
+  app->add_option("--data-dir", flags->data_dir,
+                  "Folder of the database (coppice.db), for its owner alone; created (default: "
+                  "coppice/coordinator in XDG_STATE_HOME, ~/.local/state)");
   app->add_option(
       "--checkpoint-dir", flags->checkpoint_dir,
       "Folder of the checkpoints; created. On a filesystem that workers share they use it directly "
@@ -123,34 +128,65 @@ absl::StatusOr<core::GarbageOptions> MakeGarbageOptions(const Flags& flags,
   return options;
 }
 
-// The signals that the coordinator reacts to, blocked in every thread so that only sigwait sees
-// them.
-sigset_t BlockSignals() {
-  sigset_t signals;
-  ::sigemptyset(&signals);
-  ::sigaddset(&signals, SIGTERM);
-  ::sigaddset(&signals, SIGINT);
-  ::sigaddset(&signals, SIGHUP);
-  ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+// What the coordinator reacts to, blocked in every thread so that only sigwait sees it.
+struct Signals {
+  sigset_t set;
+  bool hang_up_is_ignored;  // as under nohup
+};
+
+Signals BlockSignals() {
+  Signals signals = {{}, HangUpIsIgnored()};
+  ::sigemptyset(&signals.set);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2}) {
+    ::sigaddset(&signals.set, signal);
+  }
+  ::pthread_sigmask(SIG_BLOCK, &signals.set, nullptr);
   return signals;
 }
 
-// Until one that ends the coordinator. SIGHUP reads the tokens again where there are any;
-// otherwise it ends like the others, as when a terminal closes.
-void WaitForSignal(const sigset_t& signals, security::TokenRegistry* tokens) {
-  int received = 0;
+// The next signal that asks for the end. SIGHUP reads the tokens again where there are any, under
+// nohup too; otherwise it asks like the others, as when a terminal closes. SIGUSR1 and SIGUSR2 are
+// Slurm's early warnings: workers hand in their work then, and need somebody to take it.
+std::string AwaitRequest(const Signals& signals, security::TokenRegistry* tokens) {
   for (;;) {
-    if (::sigwait(&signals, &received) != 0) continue;
-    if (received != SIGHUP || tokens == nullptr) break;
-    tokens->Reload();
+    int received = 0;
+    if (::sigwait(&signals.set, &received) != 0) continue;
+    const std::string name = absl::StrCat("SIG", ::sigabbrev_np(received));
+    if (received == SIGHUP && tokens != nullptr) {
+      tokens->Reload();
+    } else if (received == SIGHUP && signals.hang_up_is_ignored) {
+      spdlog::info("{} is ignored, as it was when the coordinator was started", name);
+    } else if (received == SIGUSR1 || received == SIGUSR2) {
+      spdlog::info("{}: the machine may end soon; serving until SIGTERM", name);
+    } else {
+      return name;
+    }
   }
-  spdlog::info("got signal {}, finishing what is queued; a second one ends at once", received);
-  std::thread([signals] {
-    int again = 0;
-    while (::sigwait(&signals, &again) != 0) {
+}
+
+void WaitForSignal(const Signals& signals, security::TokenRegistry* tokens) {
+  StopRequests requests;
+  spdlog::info("got {}: finishing what is queued; a later signal ends at once",
+               AwaitRequest(signals, tokens));
+  requests.OnSignal(Clock::Real()->Monotonic());
+  Signals after = signals;
+  after.hang_up_is_ignored |= tokens != nullptr;  // one to read them again would come too late
+  std::thread([after, requests]() mutable {
+    for (;;) {
+      const std::string name = AwaitRequest(after, nullptr);
+      if (requests.OnSignal(Clock::Real()->Monotonic()) != StopRequests::Meaning::kSameAgain) break;
+      spdlog::info("{} right after the first signal is taken for the same request", name);
     }
     ::_exit(kFailed);
   }).detach();
+}
+
+// What is refused on purpose says what to do; what the system refuses does not.
+absl::Status DataFolderError(const std::string& folder, const absl::Status& status) {
+  if (absl::IsFailedPrecondition(status) || absl::IsDataLoss(status)) return status;
+  return absl::Status(status.code(),
+                      absl::StrCat("cannot use the data directory ", folder, ": ", status.message(),
+                                   "; make it writable, or choose another with --data-dir DIR"));
 }
 
 absl::StatusOr<std::unique_ptr<core::Store>> OpenStore(const Flags& flags,
@@ -158,22 +194,15 @@ absl::StatusOr<std::unique_ptr<core::Store>> OpenStore(const Flags& flags,
   auto store = store::OpenSqliteStore({.path = JoinPath(flags.data_dir, "coppice.db"),
                                        .readers = options.reader_threads,
                                        .accept_data_loss = flags.accept_data_loss});
-  // What the store refuses on purpose says what to do; what the system refuses does not.
-  if (store.ok() || absl::IsFailedPrecondition(store.status()) ||
-      absl::IsDataLoss(store.status())) {
-    return store;
-  }
-  return absl::Status(
-      store.status().code(),
-      absl::StrCat("cannot use the data directory ", flags.data_dir, ": ", store.status().message(),
-                   "; make it writable, or choose another with --data-dir DIR"));
+  return store.ok() ? std::move(store) : DataFolderError(flags.data_dir, store.status());
 }
 
 absl::Status Serve(const Flags& flags, const core::CoordinatorOptions& options,
                    const core::GarbageOptions& garbage, const commands::LoadedSecurity& security,
-                   const sigset_t& signals) {
+                   const Signals& signals) {
   Clock* const clock = Clock::Real();
-  if (!flags.port_file.empty()) COPPICE_RETURN_IF_ERROR(RemoveOutputFile(flags.port_file));
+  commands::PortFile port_file(flags.port_file);
+  COPPICE_RETURN_IF_ERROR(port_file.Clear());
   COPPICE_ASSIGN_OR_RETURN(const std::unique_ptr<core::Store> store, OpenStore(flags, options));
   COPPICE_RETURN_IF_ERROR(service::ClaimCheckpointRoot(options.checkpoint_root, store->store_id()));
   COPPICE_ASSIGN_OR_RETURN(const std::unique_ptr<core::Coordinator> core,
@@ -185,16 +214,14 @@ absl::Status Serve(const Flags& flags, const core::CoordinatorOptions& options,
                                                    .insecure = flags.insecure,
                                                    .checkpoint_root = options.checkpoint_root,
                                                    .security = security.server}));
-  if (!flags.port_file.empty()) {
-    COPPICE_RETURN_IF_ERROR(WriteOutputFile(flags.port_file, server->address(), OutputFile::Existing::kReplace));
-  }
+  COPPICE_RETURN_IF_ERROR(port_file.Write(server->address()));
   collector.Start();
   spdlog::info("serving on {} ({}, {}); version {}, data in {}, checkpoints in {}, store {}",
                server->address(), security.server.tls() ? "TLS" : "no TLS",
                security.tokens != nullptr ? "tokens" : "no tokens", VersionText(), flags.data_dir,
                options.checkpoint_root, store->store_id());
   WaitForSignal(signals, security.tokens.get());
-  if (!flags.port_file.empty()) RemoveOutputFile(flags.port_file).IgnoreError();
+  port_file.Remove();
   server->CloseStreams();
   collector.Shutdown();
   core->Shutdown();
@@ -211,7 +238,7 @@ int Fail(const absl::Status& status, int code) {
 int Main(int argc, char** argv) {
   SkipLockOrderChecks();
   // Before any thread, the clock's too, so that all inherit it.
-  const sigset_t signals = BlockSignals();
+  const Signals signals = BlockSignals();
   CLI::App app(
       "The head of a Coppice installation: plans sweeps, grants leases, records what workers "
       "report.",
@@ -229,10 +256,15 @@ int Main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : kUsage;
   }
+  if (app.count("--data-dir") == 0) {
+    absl::StatusOr<std::string> folder = store::DefaultDataFolder();
+    if (!folder.ok()) return Fail(folder.status(), kFailed);
+    flags.data_dir = *std::move(folder);
+  }
   if (flags.data_dir.empty())
     return Fail(absl::InvalidArgumentError("--data-dir is empty"), kUsage);
   if (action) {
-    ::pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+    ::pthread_sigmask(SIG_UNBLOCK, &signals.set, nullptr);
     const absl::Status status = action();
     if (status.ok()) return 0;
     return Fail(status, absl::IsInvalidArgument(status) ? kUsage : kFailed);
@@ -253,6 +285,8 @@ int Main(int argc, char** argv) {
   const absl::Status address =
       service::Server::CheckAddress(flags.listen, flags.insecure, security->server);
   if (!address.ok()) return Fail(address, kUsage);
+  const absl::Status folder = store::PrepareDataFolder(flags.data_dir);
+  if (!folder.ok()) return Fail(DataFolderError(flags.data_dir, folder), kFailed);
   const absl::Status status = Serve(flags, *options, *garbage, *security, signals);
   return status.ok() ? 0 : Fail(status, kFailed);
 }
@@ -261,6 +295,7 @@ int Main(int argc, char** argv) {
 }  // namespace coppice
 
 int main(int argc, char** argv) {
+  coppice::StartProcess(coppice::BrokenPipe::kIsAnError);
   coppice::PrepareStandardStreams();
   coppice::SetCommit(coppice::kBuildCommit);
   coppice::rpc::KeepTlsUntilTheEnd();

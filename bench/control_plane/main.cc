@@ -13,6 +13,8 @@
 #include "bench/report/machine.h"
 #include "common/base/logging.h"
 #include "common/base/process.h"
+#include "common/base/process_start.h"
+#include "common/base/user_folders.h"
 
 namespace coppice::bench {
 namespace {
@@ -26,7 +28,7 @@ void AddFlags(CLI::App* app, Options* options) {
   app->add_option("--coppice", options->coppice, "The coppice binary, to time `coppice status`");
   app->add_option("--data-dir", options->data_dir,
                   "Folder on the disk to measure; a new folder in it is used and removed")
-      ->default_val("/tmp");
+      ->default_val(TemporaryFolder());
   app->add_option("--jobs", options->jobs, "Jobs of the large sweep (a multiple of 10)")
       ->check(CLI::Range(100, 5'000'000))
       ->capture_default_str();
@@ -136,4 +138,7 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace coppice::bench
 
-int main(int argc, char** argv) { return coppice::bench::Main(argc, argv); }
+int main(int argc, char** argv) {
+  coppice::StartProcess(coppice::BrokenPipe::kEndsProgram);
+  return coppice::bench::Main(argc, argv);
+}

@@ -16,6 +16,7 @@
 #include "bench/trainer/table.h"
 #include "bench/trainer/workload.h"
 #include "common/base/logging.h"
+#include "common/base/process_start.h"
 #include "common/base/status_macros.h"
 #include "worker/trainer/train/runtime.h"
 
@@ -133,6 +134,7 @@ int Main(int argc, char** argv) {
 }  // namespace coppice::bench
 
 int main(int argc, char** argv) {
+  coppice::StartProcess(coppice::BrokenPipe::kEndsProgram);
   try {
     return coppice::bench::Main(argc, argv);
   } catch (const std::exception& error) {  // of LibTorch

@@ -13,6 +13,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/files.h"
+#include "common/base/process_start.h"
 #include "common/rpc/credentials.h"
 
 namespace coppice::cli {
@@ -22,15 +23,12 @@ constexpr size_t kTailBytes = 16 << 10;
 
 // In the child, between fork and exec: only calls that are safe there, since other threads of the
 // parent may hold locks. Returns the failure's errno.
-int Become(char** argv, char** environment, int log_fd, pid_t parent) {
+int Become(char** argv, char** environment, int log_fd, pid_t parent, bool hang_up_is_ignored) {
   ::setpgid(0, 0);
   ::prctl(PR_SET_PDEATHSIG, SIGTERM);
   // The parent may have died before prctl.
   if (::getppid() != parent) ::_exit(1);
-  sigset_t none;
-  ::sigemptyset(&none);
-  ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  for (const int signal : {SIGPIPE, SIGINT, SIGTERM, SIGHUP}) ::signal(signal, SIG_DFL);
+  ResetSignalsForChild(hang_up_is_ignored);
   const int null_fd = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
   if (null_fd < 0 || ::dup2(null_fd, STDIN_FILENO) < 0 || ::dup2(log_fd, STDOUT_FILENO) < 0 ||
       ::dup2(log_fd, STDERR_FILENO) < 0) {
@@ -74,7 +72,8 @@ absl::StatusOr<std::unique_ptr<Child>> Child::Start(std::string name, std::vecto
   for (std::string& argument : argv) pointers.push_back(argument.data());
   pointers.push_back(nullptr);
   std::vector<char*> environment = PlainEnvironment();
-  const int log_fd = ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  const int log_fd = ::open(
+      log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0644);
   if (log_fd < 0) return ErrnoToStatus(errno, absl::StrCat("cannot open ", log));
   // Stays empty and closes when exec succeeds; otherwise carries the errno.
   int report[2];
@@ -84,9 +83,11 @@ absl::StatusOr<std::unique_ptr<Child>> Child::Start(std::string name, std::vecto
     return ErrnoToStatus(error, "cannot make a pipe");
   }
   const pid_t parent = ::getpid();
+  const bool hang_up_is_ignored = HangUpIsIgnored();
   const pid_t pid = ::fork();
   if (pid == 0) {
-    const int error = Become(pointers.data(), environment.data(), log_fd, parent);
+    const int error =
+        Become(pointers.data(), environment.data(), log_fd, parent, hang_up_is_ignored);
     if (::write(report[1], &error, sizeof(error)) < 0) ::_exit(126);
     ::_exit(127);
   }

@@ -53,7 +53,7 @@ absl::StatusOr<std::string> Daemons::StartCoordinator() {
     const std::optional<std::string> address = port_file->Take();
     if (address.has_value()) return std::string(absl::StripAsciiWhitespace(*address));
     COPPICE_RETURN_IF_ERROR(TakeDeath());
-    if (interrupts_ > 0) return absl::CancelledError("stopped by a signal");
+    if (requests().stopping()) return absl::CancelledError("stopped by a signal");
     const absl::Duration left = deadline - clock_->Monotonic();
     if (left <= absl::ZeroDuration()) {
       return absl::DeadlineExceededError(
@@ -93,7 +93,7 @@ void Daemons::Wait(int other_fd, absl::Duration timeout) {
   const int64_t ms = absl::ToInt64Milliseconds(std::min(timeout, absl::Hours(1)));
   // An interrupted or early poll is harmless: the caller looks at the state, not at the cause.
   ::poll(fds.data(), fds.size(), static_cast<int>(std::max<int64_t>(0, ms) + 1));
-  interrupts_ += signals_->Take();
+  signals_->Take(clock_->Monotonic());
 }
 
 absl::Status Daemons::TakeDeath() {
@@ -118,8 +118,7 @@ size_t Daemons::running_workers() {
   return count;
 }
 
-bool Daemons::AwaitEnd(const std::vector<Child*>& children, absl::Duration grace,
-                       int patience_interrupts) {
+bool Daemons::AwaitEnd(const std::vector<Child*>& children, absl::Duration grace) {
   const absl::Duration deadline = clock_->Monotonic() + grace;
   const auto runs = [&] {
     return std::any_of(children.begin(), children.end(),
@@ -128,7 +127,7 @@ bool Daemons::AwaitEnd(const std::vector<Child*>& children, absl::Duration grace
   for (Child* child : children) child->Signal(SIGTERM);
   while (runs()) {
     const absl::Duration left = deadline - clock_->Monotonic();
-    if (left <= absl::ZeroDuration() || interrupts_ > patience_interrupts) break;
+    if (left <= absl::ZeroDuration() || requests().leaving()) break;
     Wait(-1, left);
   }
   const bool clean = !runs();
@@ -140,13 +139,12 @@ bool Daemons::AwaitEnd(const std::vector<Child*>& children, absl::Duration grace
   return clean;
 }
 
-bool Daemons::Stop(int patience_interrupts) {
+bool Daemons::Stop() {
   stopping_ = true;
   std::vector<Child*> workers;
   for (const auto& worker : workers_) workers.push_back(worker.get());
-  bool clean = AwaitEnd(workers, kWorkerGrace, patience_interrupts);
-  if (coordinator_ != nullptr)
-    clean &= AwaitEnd({coordinator_.get()}, kCoordinatorGrace, patience_interrupts);
+  bool clean = AwaitEnd(workers, kWorkerGrace);
+  if (coordinator_ != nullptr) clean &= AwaitEnd({coordinator_.get()}, kCoordinatorGrace);
   return clean;
 }
 

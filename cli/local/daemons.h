@@ -36,26 +36,25 @@ class Daemons {
   // Waits until something happened or `timeout` is over: a daemon ended, a signal came, or
   // `other_fd` (-1: none) is readable.
   void Wait(int other_fd, absl::Duration timeout);
-  // Signals so far.
-  int interrupts() const { return interrupts_; }
+  // Requests for the end so far; one that is delivered several times is one.
+  const StopRequests& requests() const { return signals_->requests(); }
   // INTERNAL, with the log's tail, for a daemon that ended and was not told to; each is told once.
   absl::Status TakeDeath();
   bool coordinator_runs();
   size_t running_workers();
 
   // SIGTERM to the workers, which checkpoint, then to the coordinator; returns when all have ended.
-  // What takes longer than its grace, or a signal more than `patience_interrupts`, is killed: then
-  // false.
-  bool Stop(int patience_interrupts);
+  // What takes longer than its grace, or is still there when a second request comes, is killed:
+  // then false.
+  bool Stop();
 
  private:
-  bool AwaitEnd(const std::vector<Child*>& children, absl::Duration grace, int patience_interrupts);
+  bool AwaitEnd(const std::vector<Child*>& children, absl::Duration grace);
   std::string LogPath(const std::string& name) const;
 
   const Paths paths_;
   StopSignals* const signals_;
   Clock* const clock_;
-  int interrupts_ = 0;
   bool stopping_ = false;
   std::unique_ptr<Child> coordinator_;
   std::vector<std::unique_ptr<Child>> workers_;

@@ -19,6 +19,7 @@
 #include "cli/spec_reader.h"
 #include "cli/sweep_view.h"
 #include "common/base/files.h"
+#include "common/base/own_folder.h"
 #include "common/base/status_macros.h"
 
 namespace coppice::cli {
@@ -81,7 +82,7 @@ absl::StatusOr<int> LocalRun::Run() {
 absl::Status LocalRun::Follow(Session* session) {
   while (!ended_.has_value()) {
     daemons_.Wait(session->fd(), kForever);
-    if (daemons_.interrupts() > 0) return absl::CancelledError("stopped by a signal");
+    if (daemons_.requests().stopping()) return absl::CancelledError("stopped by a signal");
     for (Session::Event& event : session->Take()) COPPICE_RETURN_IF_ERROR(Handle(std::move(event)));
     const absl::Status death = daemons_.TakeDeath();
     if (death.ok()) continue;
@@ -153,7 +154,7 @@ absl::StatusOr<int> LocalRun::Finish() {
   const std::string metrics = JoinPath(dir_, "metrics.csv");
   const std::string jobs = JoinPath(dir_, "jobs.csv");
   COPPICE_RETURN_IF_ERROR(WriteToFile({metrics, /*force=*/true}, [&](const Sink& sink) {
-    return ExportMetrics(client.get(), request, MetricsFormat::kCsv, sink);
+    return ExportMetrics(client.get(), request, MetricsFormat::kCsv, sink, dir_);
   }));
   COPPICE_RETURN_IF_ERROR(WriteToFile({jobs, /*force=*/true}, [&](const Sink& sink) {
     return ExportJobsCsv(client.get(), request.filter(), sink);
@@ -198,7 +199,9 @@ void LocalRun::KeepRunning() {
                << " goes on, for example for `coppice --coordinator " << address_ << " show "
                << sweep() << "/...`; Ctrl-C ends it\n"
                << std::flush;
-  while (daemons_.interrupts() == 0 && daemons_.coordinator_runs()) daemons_.Wait(-1, kForever);
+  while (!daemons_.requests().stopping() && daemons_.coordinator_runs()) {
+    daemons_.Wait(-1, kForever);
+  }
 }
 
 absl::StatusOr<std::string> FindBinaries(const LocalOptions& options) {
@@ -215,9 +218,22 @@ absl::StatusOr<std::string> FindBinaries(const LocalOptions& options) {
   return folder;
 }
 
+// What a run writes in its folder; what else is there is in nobody's way.
+OwnFolderKind RunFolderKind() {
+  OwnFolderKind kind;
+  kind.mark = ".coppice-local";
+  kind.what = "a run of `coppice local`";
+  kind.flag = "--dir";
+  kind.proof = {"local.lock", "logs/", "checkpoints/"};
+  kind.needs = {"local.lock", "logs",   "checkpoints", "coordinator", "coordinator.port",
+                "worker-#",   "report", "metrics.csv", "jobs.csv"};
+  return kind;
+}
+
 absl::Status MakeRunFolder(const std::string& dir) {
-  for (const char* name : {"", "logs", "checkpoints"}) {
-    COPPICE_RETURN_IF_ERROR(MakeDirectories(JoinPath(dir, name)));
+  COPPICE_ASSIGN_OR_RETURN(const Directory folder, ClaimFolder(dir, RunFolderKind()));
+  for (const char* name : {"logs", "checkpoints"}) {
+    COPPICE_RETURN_IF_ERROR(folder.MakeFolder(name).status());
   }
   return absl::OkStatus();
 }
@@ -249,11 +265,11 @@ absl::StatusOr<int> RunLocal(const LocalOptions& options, Context* context) {
   const std::string again = absl::StrCat("coppice local ", options.spec, " --dir ", dir);
   absl::StatusOr<int> code =
       LocalRun(options, std::move(file), dir, context, &daemons, signals.get()).Run();
-  const bool interrupted = absl::IsCancelled(code.status()) && daemons.interrupts() > 0;
+  const bool interrupted = absl::IsCancelled(code.status()) && daemons.requests().stopping();
   if (interrupted)
     context->out << "stopping: the workers write checkpoints (Ctrl-C again kills them)"
                  << std::endl;
-  const bool clean = daemons.Stop(daemons.interrupts());
+  const bool clean = daemons.Stop();
   if (absl::IsInternal(code.status())) {
     return absl::InternalError(absl::StrCat(std::string(code.status().message()),
                                             "\nnothing checkpointed is lost: `", again,

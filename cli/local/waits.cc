@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/files.h"
+#include "common/base/process_start.h"
 #include "common/base/status_macros.h"
 
 namespace coppice::cli {
@@ -19,9 +20,8 @@ bool IsReadable(int fd) {
 }
 
 absl::StatusOr<std::unique_ptr<StopSignals>> StopSignals::Block() {
-  sigset_t stops;
-  ::sigemptyset(&stops);
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) ::sigaddset(&stops, signal);
+  // The last two are what Slurm's --signal is usually told to send ahead of the end.
+  const sigset_t stops = StopSignalSet({SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2});
   const int fd = ::signalfd(-1, &stops, SFD_CLOEXEC | SFD_NONBLOCK);
   if (fd < 0) return ErrnoToStatus(errno, "cannot watch for signals");
   auto signals = std::unique_ptr<StopSignals>(new StopSignals(fd));
@@ -33,17 +33,16 @@ absl::StatusOr<std::unique_ptr<StopSignals>> StopSignals::Block() {
 }
 
 StopSignals::~StopSignals() {
-  Take();
+  // Or what is left would end the process now that it is no longer blocked.
+  Take(absl::ZeroDuration());
   ::sigaction(SIGPIPE, &pipe_before_, nullptr);
   ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
   ::close(fd_);
 }
 
-int StopSignals::Take() {
-  int count = 0;
+void StopSignals::Take(absl::Duration now) {
   signalfd_siginfo info;
-  while (::read(fd_, &info, sizeof(info)) == sizeof(info)) ++count;
-  return count;
+  while (::read(fd_, &info, sizeof(info)) == sizeof(info)) requests_.OnSignal(now);
 }
 
 absl::StatusOr<std::unique_ptr<FileArrival>> FileArrival::Of(const std::string& directory,

@@ -9,13 +9,16 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/base/stop_requests.h"
 
 namespace coppice::cli {
 
 // Whether something could be read from `fd` now; false for -1. Does not wait.
 bool IsReadable(int fd);
 
-// SIGINT, SIGTERM and SIGHUP as something to read, SIGPIPE ignored, while it lives. Make it before
+// The signals that ask for the end (SIGINT, SIGTERM, SIGUSR1, SIGUSR2, and SIGHUP unless it came
+// ignored, as under nohup) as something to read, SIGPIPE ignored, while it lives. Make it before
 // any thread starts, so that all inherit the mask.
 class StopSignals {
  public:
@@ -25,12 +28,15 @@ class StopSignals {
   StopSignals& operator=(const StopSignals&) = delete;
 
   int fd() const { return fd_; }
-  // How many came since the last call. Does not wait.
-  int Take();
+  // Takes what has come, at `now` (monotonic). Does not wait.
+  void Take(absl::Duration now);
+  // What was taken so far.
+  const StopRequests& requests() const { return requests_; }
 
  private:
   explicit StopSignals(int fd) : fd_(fd) {}
   const int fd_;
+  StopRequests requests_;
   sigset_t before_{};
   struct sigaction pipe_before_ {};
 };

@@ -28,8 +28,10 @@ Replacement::~Replacement() {
 
 absl::Status Replacement::MakeFolder(const std::string& path) {
   std::error_code ignored;
-  if (fs::is_directory(path, ignored)) return absl::OkStatus();
-  if (fs::exists(fs::symlink_status(path, ignored)))
+  // A link would lead to files that no report has written.
+  const fs::file_status status = fs::symlink_status(path, ignored);
+  if (fs::is_directory(status)) return absl::OkStatus();
+  if (fs::exists(status))
     return absl::FailedPreconditionError(absl::StrCat(path, " is no folder; move it away"));
   if (::mkdir(path.c_str(), 0777) != 0)
     return ErrnoToStatus(errno, absl::StrCat("cannot make folder ", path));

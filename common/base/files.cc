@@ -204,7 +204,12 @@ std::string JoinPath(absl::string_view a, absl::string_view b) {
 }
 
 absl::StatusOr<FileLock> FileLock::Acquire(const std::string& path) {
-  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  // Not through a link: it would make a file, or lock one, where somebody else wants it.
+  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
+  if (fd < 0 && errno == ELOOP) {
+    return absl::PermissionDeniedError(
+        absl::StrCat("the lock file ", path, " is a symbolic link; remove it"));
+  }
   if (fd < 0) return ErrnoToStatus(errno, absl::StrCat("cannot open lock file ", path));
   if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
     const int error = errno;

@@ -25,13 +25,6 @@ absl::Status CannotWrite(int error) {
 }  // namespace
 
 void PrepareStandardStreams() {
-  ::signal(SIGPIPE, SIG_IGN);
-  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
-    if (::fcntl(fd, F_GETFD) >= 0 || errno != EBADF) continue;
-    // The lowest free number, which is this one: those before it are taken.
-    const int taken = ::open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
-    if (taken >= 0 && taken != fd) ::close(taken);
-  }
   // Never deleted: std::cout is flushed once more after main.
   std::cout.rdbuf(new DescriptorBuffer(STDOUT_FILENO));
 }

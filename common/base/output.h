@@ -17,10 +17,8 @@ namespace coppice {
 // (`coppice jobs | head`) ends with it, and says nothing.
 inline constexpr int kExitNoReader = 141;
 
-// For every main, before anything else. Where descriptor 0, 1 or 2 came closed, it is taken by one
-// that refuses use: no file or connection opened later receives what is printed. SIGPIPE is
-// ignored, so that a write without a reader fails and the program ends in order. std::cout prints
-// through a DescriptorBuffer from then on.
+// For every main, right behind StartProcess (process_start.h): std::cout prints through a
+// DescriptorBuffer from then on.
 void PrepareStandardStreams();
 
 // Purpose: what an ostream prints, to a descriptor, with the reason of a failure. Owner: Output.

@@ -1,5 +1,6 @@
 #include "common/base/user_folders.h"
 
+#include <fcntl.h>
 #include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -59,6 +60,22 @@ absl::StatusOr<std::string> ConfigHome() { return Base("XDG_CONFIG_HOME", ".conf
 std::string TemporaryFolder() {
   const std::string chosen = Variable("TMPDIR");
   return chosen.empty() ? "/tmp" : chosen;
+}
+
+absl::StatusOr<int> OpenUnnamedFile(const std::string& folder) {
+  int fd = ::open(folder.c_str(), O_TMPFILE | O_RDWR | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
+  if (fd >= 0) return fd;
+  // Not every filesystem can do that.
+  std::string name = JoinPath(folder, "coppice-XXXXXX");
+  fd = ::mkostemp(name.data(), O_CLOEXEC);
+  if (fd >= 0) {
+    ::unlink(name.c_str());
+    return fd;
+  }
+  const absl::Status status =
+      ErrnoToStatus(errno, absl::StrCat("cannot make a temporary file in ", folder));
+  return absl::Status(status.code(),
+                      absl::StrCat(status.message(), "; name a folder with room by TMPDIR"));
 }
 
 absl::Status MakePrivateDirectories(const std::string& path) {

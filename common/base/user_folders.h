@@ -21,6 +21,11 @@ absl::StatusOr<std::string> ConfigHome();
 // stands, as other programs take it.
 std::string TemporaryFolder();
 
+// A new file without a name in `folder`, for reading and writing; it is gone once the descriptor is
+// closed, however that happens. The codes of files.h; messages say that TMPDIR names another
+// folder.
+absl::StatusOr<int> OpenUnnamedFile(const std::string& folder);
+
 // mkdir -p; every folder that is created is for its owner alone (0700).
 // Folders that are there are left as they are. The codes of files.h.
 absl::Status MakePrivateDirectories(const std::string& path);

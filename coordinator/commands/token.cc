@@ -99,6 +99,12 @@ absl::Status RevokeTokenIn(const std::string& tokens, const std::string& name) {
   COPPICE_ASSIGN_OR_RETURN(const FileLock lock, LockTable(tokens));
   COPPICE_ASSIGN_OR_RETURN(security::TokenTable table, security::LoadTokens(tokens));
   COPPICE_RETURN_IF_ERROR(table.Remove(name));
+  if (table.records().empty()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("'", name, "' is the last token of ", tokens,
+                     ", and a coordinator does not take a file without tokens; add another with "
+                     "`token add` first"));
+  }
   return ReplaceSecretFile(tokens, table.Serialize());
 }
 

@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
+#include "common/base/file_names.h"
 #include "common/base/files.h"
 #include "common/base/status_macros.h"
 
@@ -43,6 +44,11 @@ absl::StatusOr<std::unique_ptr<CheckpointTree>> CheckpointTree::Open(const std::
     return absl::FailedPreconditionError(
         absl::StrCat("the checkpoint folder ", root, " is not this store's any more"));
   }
+  return OpenAnyStores(root);
+}
+
+absl::StatusOr<std::unique_ptr<CheckpointTree>> CheckpointTree::OpenAnyStores(
+    const std::string& root) {
   const int fd = ::open(root.c_str(), kFolder);
   if (fd < 0) return ErrnoToStatus(errno, absl::StrCat("cannot open ", root));
   return std::unique_ptr<CheckpointTree>(new CheckpointTree(fd));
@@ -122,7 +128,8 @@ absl::StatusOr<FoundJob> CheckpointTree::Look(const std::string& sweep, JobId jo
     COPPICE_ASSIGN_OR_RETURN(const std::vector<std::string> names, Names(path));
     for (const std::string& name : names) {
       if (::fstatat(*fd, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) continue;
-      if (S_ISREG(info.st_mode)) {
+      // Nobody knows whose the others are.
+      if (S_ISREG(info.st_mode) && IsCheckpointFileName(name)) {
         found.files.push_back(Describe(absl::StrCat(path, "/", name), info));
       }
     }
@@ -134,6 +141,10 @@ absl::Status CheckpointTree::RemoveFile(const std::string& path) const {
   const auto [folder, name] = Split(path);
   COPPICE_ASSIGN_OR_RETURN(const int fd, OpenFolder(folder));
   const absl::Cleanup close = [fd = fd] { ::close(fd); };
+  struct stat info;
+  if (::fstatat(fd, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISREG(info.st_mode)) {
+    return absl::FailedPreconditionError(absl::StrCat(path, " is not a regular file, so it stays"));
+  }
   if (::unlinkat(fd, name.c_str(), 0) == 0 || errno == ENOENT) return absl::OkStatus();
   return ErrnoToStatus(errno, absl::StrCat("cannot remove ", path));
 }

@@ -11,16 +11,18 @@
 
 namespace coppice::core {
 
-// Purpose: the checkpoint root as the garbage collector sees and touches it. Below the root no
+// Purpose: the checkpoint root as those see and touch it that remove files there. Below the root no
 // symbolic link is followed, neither in looking nor in removing, and nothing that does not have the
-// layout of an attempt is seen at all. Owner: one run of the collector. Not thread-safe; blocks on
-// the disk. Failure codes: those of files.h; FAILED_PRECONDITION (of Open: the folder is not this
-// store's).
+// layout of an attempt and a checkpoint's name is seen at all. Owner: one run of the collector. Not
+// thread-safe; blocks on the disk. Failure codes: those of files.h; FAILED_PRECONDITION (of Open:
+// the folder is not this store's).
 class CheckpointTree {
  public:
   // `root` must bear the mark of the store.
   static absl::StatusOr<std::unique_ptr<CheckpointTree>> Open(const std::string& root,
                                                               const std::string& store_id);
+  // The same whatever mark it bears, for files whose paths the store has told.
+  static absl::StatusOr<std::unique_ptr<CheckpointTree>> OpenAnyStores(const std::string& root);
   ~CheckpointTree();
   CheckpointTree(const CheckpointTree&) = delete;
   CheckpointTree& operator=(const CheckpointTree&) = delete;

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "common/base/files.h"
+#include "coordinator/core/checkpoint_tree.h"
 #include "spdlog/spdlog.h"
 
 namespace coppice::core {
@@ -26,7 +27,10 @@ void FileRemover::RemoveOne(const Checkpoint& checkpoint) {
   // The path was checked when it was committed; once more costs nothing, and a deletion is for
   // good.
   if (!IsSafeRelativePath(checkpoint.path)) return;
-  const absl::Status status = RemoveFile(JoinPath(root_, checkpoint.path));
+  // Not by the whole path: a folder on the way may have become a link.
+  const auto tree = CheckpointTree::OpenAnyStores(root_);
+  absl::Status status = tree.ok() ? (*tree)->RemoveFile(checkpoint.path) : tree.status();
+  if (absl::IsNotFound(status)) status = absl::OkStatus();
   if (!status.ok()) {
     spdlog::warn("cannot remove the old checkpoint of job {} at step {}: {}", checkpoint.job_id,
                  checkpoint.step, status.ToString());

@@ -2,11 +2,17 @@
 
 #include <spdlog/spdlog.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <cerrno>
+#include <climits>
+#include <cstdlib>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/synchronization/notification.h"
+#include "common/base/files.h"
 #include "common/base/secret_file.h"
 #include "common/base/status_macros.h"
 
@@ -23,9 +29,61 @@ std::string StampOf(const std::string& path) {
                       info.st_mtim.tv_sec, ".", info.st_mtim.tv_nsec);
 }
 
+absl::Status CheckOwner(const std::string& path, const struct stat& info) {
+  if (info.st_uid == ::geteuid() || info.st_uid == 0) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat(path, " belongs to another account (user id ", info.st_uid,
+                   "), which could let itself in; give it to the coordinator's, or run the program "
+                   "as that one"));
+}
+
+// Who can put another file in the table's place needs no token.
+absl::Status CheckFolder(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  struct stat info;
+  if (::stat(folder.c_str(), &info) != 0) {
+    return ErrnoToStatus(errno, absl::StrCat("cannot read ", folder));
+  }
+  COPPICE_RETURN_IF_ERROR(CheckOwner(folder, info));
+  const bool others_write = (info.st_mode & (S_IWGRP | S_IWOTH)) != 0;
+  // In a sticky folder (/tmp) a file is its owner's to replace.
+  if (!others_write || (info.st_mode & S_ISVTX) != 0) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrFormat(
+      "other accounts may write to %s (its mode is %04o) and so put another token file there; run "
+      "`chmod go-w %s`, and look through the tokens",
+      folder, info.st_mode & 07777, folder));
+}
+
+// That nobody but this account and the superuser can change the table or put another in its place.
+absl::Status CheckPlace(const std::string& path) {
+  struct stat info;
+  if (::stat(path.c_str(), &info) != 0) {
+    return ErrnoToStatus(errno, absl::StrCat("cannot open ", path));
+  }
+  COPPICE_RETURN_IF_ERROR(CheckOwner(path, info));
+  COPPICE_RETURN_IF_ERROR(CheckFolder(path));
+  char resolved[PATH_MAX];
+  if (::realpath(path.c_str(), resolved) == nullptr) {
+    return ErrnoToStatus(errno, absl::StrCat("cannot open ", path));
+  }
+  return CheckFolder(resolved);
+}
+
+// Nobody could come in, and nobody is told why; most likely the file was cut short.
+absl::Status CheckNotEmpty(const std::string& path, const TokenTable& table) {
+  if (!table.records().empty()) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat("token file ", path,
+                   " holds no token, so nobody could come in; add one with `coppice-coordinator "
+                   "token add`"));
+}
+
 }  // namespace
 
 absl::StatusOr<TokenTable> LoadTokens(const std::string& path) {
+  const absl::Status place = CheckPlace(path);
+  if (!place.ok() && !absl::IsNotFound(place)) return place;
   absl::StatusOr<std::string> text = ReadSecretFile(path);
   if (absl::IsNotFound(text.status())) {
     return absl::NotFoundError(absl::StrCat(
@@ -44,12 +102,7 @@ absl::StatusOr<std::unique_ptr<TokenRegistry>> TokenRegistry::Open(std::string p
   std::unique_ptr<TokenRegistry> registry(new TokenRegistry(std::move(path), clock));
   std::string stamp = StampOf(registry->path_);
   COPPICE_ASSIGN_OR_RETURN(TokenTable table, LoadTokens(registry->path_));
-  if (table.records().empty()) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("token file ", registry->path_,
-                     " holds no token, so nobody could come in; add one with `coppice-coordinator "
-                     "token add`"));
-  }
+  COPPICE_RETURN_IF_ERROR(CheckNotEmpty(registry->path_, table));
   {
     absl::MutexLock lock(&registry->mutex_);
     registry->table_ = std::make_shared<const TokenTable>(std::move(table));
@@ -111,6 +164,10 @@ void TokenRegistry::Settle() {
 void TokenRegistry::Reload() {
   std::string stamp = StampOf(path_);
   absl::StatusOr<TokenTable> loaded = LoadTokens(path_);
+  if (loaded.ok()) {
+    const absl::Status somebody = CheckNotEmpty(path_, *loaded);
+    if (!somebody.ok()) loaded = somebody;
+  }
   bool revoked = false;
   {
     absl::MutexLock lock(&mutex_);

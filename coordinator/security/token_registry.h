@@ -16,13 +16,13 @@
 
 namespace coppice::security {
 
-// INVALID_ARGUMENT and FAILED_PRECONDITION name the file and what to do; else the codes of
-// files.h.
+// INVALID_ARGUMENT and FAILED_PRECONDITION name the file and what to do, also when another account
+// owns the file or its folder, or may write there; else the codes of files.h.
 absl::StatusOr<TokenTable> LoadTokens(const std::string& path);
 
 // Purpose: the tokens a running coordinator accepts. Looks at the file every few seconds, and at
 // once when told to (SIGHUP). A file that cannot be read or understood changes nothing and is
-// logged: a slip in an editor must not lock everybody out.
+// logged: a slip in an editor must not lock everybody out. Neither does one that holds no token.
 // Owner: main; outlives the server. Thread-safe. Nothing is durable.
 class TokenRegistry {
  public:

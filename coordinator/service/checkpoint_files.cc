@@ -3,19 +3,50 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <algorithm>
+#include <cerrno>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/files.h"
+#include "common/base/own_folder.h"
 #include "common/base/status_macros.h"
 
 namespace coppice::service {
+namespace {
+
+// A folder without a mark is the coordinator's to use only where nobody has used it yet: it removes
+// files there.
+absl::Status CheckUnused(const std::string& root, const std::string& store_id) {
+  COPPICE_ASSIGN_OR_RETURN(std::vector<std::string> names, ListDirectory(root));
+  names.erase(std::remove_if(names.begin(), names.end(),
+                             [](const std::string& name) {
+                               return IsOfTheFilesystem(name) ||
+                                      absl::StartsWith(name, ".coppice-store.tmp-");
+                             }),
+              names.end());
+  if (names.empty()) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      "the checkpoint folder ", root, " holds other files (", SomeNames(names),
+      ") and no mark of a coordinator; choose a new or empty one with --checkpoint-dir DIR (where "
+      "only the mark was lost, `echo ",
+      store_id, " > ", root, "/.coppice-store` puts it back)"));
+}
+
+}  // namespace
 
 absl::Status ClaimCheckpointRoot(const std::string& root, const std::string& store_id) {
   COPPICE_RETURN_IF_ERROR(MakeDirectories(root));
   const std::string marker = JoinPath(root, ".coppice-store");
   const absl::StatusOr<std::string> owner = ReadFile(marker);
-  if (absl::IsNotFound(owner.status())) return WriteFileAtomically(marker, store_id);
+  if (absl::IsNotFound(owner.status())) {
+    COPPICE_RETURN_IF_ERROR(CheckUnused(root, store_id));
+    return WriteFileAtomically(marker, store_id);
+  }
   if (!owner.ok()) return owner.status();
   if (absl::StripAsciiWhitespace(*owner) == store_id) return absl::OkStatus();
   return absl::FailedPreconditionError(

@@ -17,6 +17,7 @@
 #include "common/base/files.h"
 #include "common/base/output_file.h"
 #include "common/base/status_macros.h"
+#include "coordinator/store/data_folder.h"
 #include "coordinator/store/database_lock.h"
 #include "coordinator/store/schema.h"
 
@@ -72,7 +73,11 @@ void RemoveLeftovers(const std::string& target) {
     if (!absl::StartsWith(name, prefix) || !absl::SimpleAtoi(name.substr(prefix.size()), &pid)) {
       continue;
     }
-    if (::kill(pid, 0) != 0 && errno == ESRCH) RemoveDatabase(JoinPath(FolderOf(target), name));
+    struct stat info;
+    const std::string path = JoinPath(FolderOf(target), name);
+    const bool ours =
+        ::lstat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode) && info.st_uid == ::geteuid();
+    if (ours && ::kill(pid, 0) != 0 && errno == ESRCH) RemoveDatabase(path);
   }
 }
 
@@ -80,6 +85,7 @@ absl::Status CheckTarget(const BackupOptions& options) {
   if (options.target.empty() || absl::EndsWith(options.target, "/")) {
     return absl::InvalidArgumentError("a backup needs the name of a file");
   }
+  COPPICE_RETURN_IF_ERROR(CheckDatabaseFiles(options.database));
   struct stat source, target;
   if (::stat(options.database.c_str(), &source) != 0) {
     return ErrnoToStatus(errno, absl::StrCat("cannot open ", options.database));

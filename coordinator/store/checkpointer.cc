@@ -9,7 +9,8 @@ namespace coppice::store {
 
 absl::StatusOr<std::unique_ptr<Checkpointer>> Checkpointer::Open(const std::string& path,
                                                                  Database* writer) {
-  COPPICE_ASSIGN_OR_RETURN(auto own, Database::Open(path, SQLITE_OPEN_READWRITE));
+  COPPICE_ASSIGN_OR_RETURN(auto own,
+                           Database::Open(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW));
   COPPICE_RETURN_IF_ERROR(own->Execute("PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF"));
   return std::unique_ptr<Checkpointer>(new Checkpointer(std::move(own), writer));
 }

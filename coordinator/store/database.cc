@@ -1,10 +1,28 @@
 #include "coordinator/store/database.h"
 
+#include <cerrno>
+#include <climits>
+#include <cstdlib>
+
 #include "absl/base/call_once.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/files.h"
 #include "common/base/status_macros.h"
 
 namespace coppice::store {
+namespace {
+
+absl::StatusOr<std::string> WithoutLinksInFolder(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  char resolved[PATH_MAX];
+  if (::realpath(folder.c_str(), resolved) == nullptr) {
+    return ErrnoToStatus(errno, absl::StrCat("cannot open ", path));
+  }
+  return JoinPath(resolved, slash == std::string::npos ? path : path.substr(slash + 1));
+}
+
+}  // namespace
 
 absl::Status SqliteStatus(int code, absl::string_view what, absl::string_view detail) {
   const std::string message = absl::StrCat("database: ", what, ": ", detail, " (", code, ")");
@@ -90,7 +108,12 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(const std::string& path
   static absl::once_flag once;
   absl::call_once(once, [] { sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0); });
   sqlite3* db = nullptr;
-  const int code = sqlite3_open_v2(path.c_str(), &db, flags | SQLITE_OPEN_NOMUTEX, nullptr);
+  std::string file = path;
+  if ((flags & SQLITE_OPEN_NOFOLLOW) != 0) {
+    // SQLite would refuse a link anywhere in the path; only the file itself may be none.
+    COPPICE_ASSIGN_OR_RETURN(file, WithoutLinksInFolder(path));
+  }
+  const int code = sqlite3_open_v2(file.c_str(), &db, flags | SQLITE_OPEN_NOMUTEX, nullptr);
   if (code != SQLITE_OK) {
     const absl::Status status = SqliteStatus(code, absl::StrCat("cannot open ", path),
                                              db != nullptr ? sqlite3_errmsg(db) : "out of memory");

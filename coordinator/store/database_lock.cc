@@ -4,6 +4,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
+#include "common/base/user_folders.h"
+#include "coordinator/store/data_folder.h"
 
 namespace coppice::store {
 
@@ -16,7 +18,8 @@ std::string FolderOf(const std::string& path) {
 // FileLock creates its file, so it also finds out whether the folder can be written.
 absl::StatusOr<FileLock> LockDatabase(const std::string& path) {
   const std::string folder = FolderOf(path);
-  if (folder != ".") COPPICE_RETURN_IF_ERROR(MakeDirectories(folder));
+  if (folder != ".") COPPICE_RETURN_IF_ERROR(MakePrivateDirectories(folder));
+  COPPICE_RETURN_IF_ERROR(CheckDatabaseFiles(path));
   auto lock = FileLock::Acquire(path + ".lock");
   if (absl::IsFailedPrecondition(lock.status())) {
     return absl::FailedPreconditionError(absl::StrCat(

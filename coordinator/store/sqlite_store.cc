@@ -1,7 +1,11 @@
 #include "coordinator/store/sqlite_store.h"
 
+#include <fcntl.h>
 #include <spdlog/spdlog.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -174,6 +178,15 @@ absl::Status CheckPages(Database& db) {
                                           "): restore a backup"));
 }
 
+// A new database is its owner's alone; SQLite gives its log the same mode.
+absl::Status CreateDatabaseFile(const std::string& path) {
+  const int fd =
+      ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR);
+  if (fd >= 0) ::close(fd);
+  if (fd >= 0 || errno == EEXIST) return absl::OkStatus();
+  return ErrnoToStatus(errno, absl::StrCat("cannot create ", path));
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<core::Store>> OpenSqliteStore(SqliteOptions options) {
@@ -185,11 +198,15 @@ absl::StatusOr<std::unique_ptr<core::Store>> OpenSqliteStore(SqliteOptions optio
     lock.emplace(std::move(held));
     COPPICE_ASSIGN_OR_RETURN(damaged, CheckLog(options));
   }
+  int flags = SQLITE_OPEN_READWRITE;
+  if (!in_memory) {
+    COPPICE_RETURN_IF_ERROR(CreateDatabaseFile(options.path));
+    flags |= SQLITE_OPEN_NOFOLLOW;
+  }
   const auto name_file = [&](const absl::Status& status) {
     return absl::Status(status.code(), absl::StrCat(options.path, ": ", status.message()));
   };
-  COPPICE_ASSIGN_OR_RETURN(
-      auto writer, Database::Open(options.path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE));
+  COPPICE_ASSIGN_OR_RETURN(auto writer, Database::Open(options.path, flags | SQLITE_OPEN_CREATE));
   if (auto status = Migrate(*writer, Migrations()); !status.ok()) return name_file(status);
   if (auto status = ConfigureWriter(*writer, options.max_bytes); !status.ok())
     return name_file(status);
@@ -200,7 +217,7 @@ absl::StatusOr<std::unique_ptr<core::Store>> OpenSqliteStore(SqliteOptions optio
   COPPICE_ASSIGN_OR_RETURN(std::string store_id, StoreId(*writer));
   std::vector<std::unique_ptr<Database>> readers;
   for (int i = 0; !in_memory && i < std::max(1, options.readers); ++i) {
-    COPPICE_ASSIGN_OR_RETURN(auto reader, Database::Open(options.path, SQLITE_OPEN_READWRITE));
+    COPPICE_ASSIGN_OR_RETURN(auto reader, Database::Open(options.path, flags));
     COPPICE_RETURN_IF_ERROR(Configure(*reader));
     COPPICE_RETURN_IF_ERROR(reader->Execute("PRAGMA query_only = ON"));
     readers.push_back(std::move(reader));

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -102,6 +103,20 @@ TEST_F(ExportTest, CsvAndJsonLinesAreThoseOfMetrics) {
   EXPECT_EQ(asked.names(0), "val_loss");
   EXPECT_EQ(asked.from_step(), 7u);
   EXPECT_FALSE(asked.include_archived());
+}
+
+TEST_F(ExportTest, TemporaryFilesGoWhereTmpdirSaysAndTheRefusalNamesIt) {
+  const char* const chosen = std::getenv("TMPDIR");
+  const std::string before = chosen == nullptr ? "" : chosen;
+  ::setenv("TMPDIR", dir_.path().c_str(), 1);
+  EXPECT_THAT(Ok({"export", "--format", "csv"}), HasSubstr("job_id,task"));
+  EXPECT_TRUE(std::filesystem::is_empty(dir_.path())) << "it has no name";
+  ::setenv("TMPDIR", dir_.Join("absent").c_str(), 1);
+  const CliResult refused = Run({"export", "--format", "csv"});
+  before.empty() ? ::unsetenv("TMPDIR") : ::setenv("TMPDIR", before.c_str(), 1);
+  EXPECT_EQ(refused.code, 1);
+  EXPECT_THAT(refused.err, HasSubstr(dir_.Join("absent")));
+  EXPECT_THAT(refused.err, HasSubstr("by TMPDIR"));
 }
 
 TEST_F(ExportTest, EveryNumberComesOutOfTheEventFiles) {

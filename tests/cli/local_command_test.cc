@@ -91,6 +91,7 @@ TEST_F(LocalCommandTest, APackIsANumberOrMeasured) {
 TEST_F(LocalCommandTest, TheRemedyForAMissingReportFitsItsCause) {
   FinishJobs(v1::SUCCEEDED);
   const std::string later = "afterwards the same `coppice local` command writes it";
+  ASSERT_EQ(Run({"--no-report"}).code, 0);
   std::filesystem::create_directories(dir_.Join("local/report"));
   std::ofstream(dir_.Join("local/report/thesis")) << "mine";
   const CliResult refused = Run();
@@ -161,6 +162,49 @@ TEST_F(LocalCommandTest, ASignalStopsCleanlyAndSaysHowToContinue) {
                                 HasSubstr("continues")));
 }
 
+// As `timeout` does, which signals its child and then the group.
+TEST_F(LocalCommandTest, OneRequestDeliveredTwiceKillsNoWorker) {
+  WriteScript("coppice-worker",
+              absl::StrCat("#!/bin/sh\ntrap 'sleep 1; echo saved >> ", dir_.Join("order"),
+                           "; exit 0' TERM\nkill -TERM ", ::getpid(), "; kill -INT ", ::getpid(),
+                           "\nwhile :; do sleep 600 & wait $!; done\n"));
+  coordinator_.service().watch_status = {grpc::StatusCode::UNAVAILABLE, "busy"};
+  v1::WatchSweepResponse update;
+  *update.mutable_summary() = coordinator_.service().sweeps[0];
+  coordinator_.service().updates.push_back(update);
+  const CliResult result = Run();
+  EXPECT_EQ(result.code, 75) << result.err;
+  EXPECT_THAT(result.out, AllOf(HasSubstr("stopped; `coppice local "), Not(HasSubstr("killed"))));
+  EXPECT_EQ(coppice::testing::ReadAll(dir_.Join("order")), "saved\nstopped\n");
+}
+
+TEST_F(LocalCommandTest, AFolderOfTheUsersIsNotWrittenInto) {
+  FinishJobs(v1::SUCCEEDED);
+  std::filesystem::create_directory(dir_.Join("local"));
+  std::ofstream(dir_.Join("local/jobs.csv")) << "mine";
+  const CliResult refused = Run();
+  EXPECT_EQ(refused.code, 1);
+  EXPECT_THAT(refused.err, AllOf(HasSubstr("jobs.csv"), HasSubstr("--dir")));
+  EXPECT_EQ(coppice::testing::ReadAll(dir_.Join("local/jobs.csv")), "mine");
+  // Files under other names are in nobody's way.
+  std::filesystem::rename(dir_.Join("local/jobs.csv"), dir_.Join("local/notes.csv"));
+  EXPECT_EQ(Run().code, 0);
+  EXPECT_EQ(Run().code, 0) << "a folder that a run made is taken up again";
+  EXPECT_EQ(coppice::testing::ReadAll(dir_.Join("local/notes.csv")), "mine");
+}
+
+TEST_F(LocalCommandTest, ResultsAreWrittenWhereTemporaryFilesCannotBe) {
+  FinishJobs(v1::SUCCEEDED);
+  const char* const before = std::getenv("TMPDIR");
+  const std::string kept = before == nullptr ? "" : before;
+  ::setenv("TMPDIR", dir_.Join("absent").c_str(), 1);
+  const CliResult result = Run({"--no-report"});
+  kept.empty() ? ::unsetenv("TMPDIR") : ::setenv("TMPDIR", kept.c_str(), 1);
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_THAT(coppice::testing::ReadAll(dir_.Join("local/metrics.csv")),
+              HasSubstr("job_id,task,depth,seed,step,gen_accuracy"));
+}
+
 TEST_F(LocalCommandTest, BadBeginningsAreRefused) {
   EXPECT_EQ(Run({"--coordinator", "127.0.0.1:1"}).code, 2);
   EXPECT_EQ(Run({"--workers", "0"}).code, 2);
@@ -171,7 +215,8 @@ TEST_F(LocalCommandTest, BadBeginningsAreRefused) {
 }
 
 TEST_F(LocalCommandTest, TwoRunsInOneFolderAreRefused) {
-  std::filesystem::create_directory(dir_.Join("local"));
+  for (const char* name : {"local", "local/logs", "local/checkpoints"})
+    std::filesystem::create_directory(dir_.Join(name));
   const auto held = FileLock::Acquire(dir_.Join("local/local.lock"));
   ASSERT_TRUE(held.ok());
   const CliResult result = Run();

@@ -9,6 +9,7 @@
 #include <fstream>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "cli/local/session.h"
 #include "tests/cli/fake_sweep_service.h"
 #include "tests/cli/local_fixture.h"
@@ -28,7 +29,7 @@ TEST_F(LocalTest, TheCoordinatorServesOnceItsPortFileIsThere) {
   ASSERT_TRUE(address.ok()) << address.status();
   EXPECT_EQ(*address, "127.0.0.1:4242");
   EXPECT_TRUE(daemons.coordinator_runs());
-  EXPECT_TRUE(daemons.Stop(0));
+  EXPECT_TRUE(daemons.Stop());
   EXPECT_FALSE(daemons.coordinator_runs());
 }
 
@@ -57,7 +58,7 @@ TEST_F(LocalTest, ASignalEndsTheWaitForTheCoordinator) {
   Daemons daemons(Paths(), signals.get(), Clock::Real());
   ::kill(::getpid(), SIGTERM);
   EXPECT_EQ(daemons.StartCoordinator().status().code(), absl::StatusCode::kCancelled);
-  EXPECT_EQ(daemons.interrupts(), 1);
+  EXPECT_TRUE(daemons.requests().stopping());
 }
 
 TEST_F(LocalTest, AWorkerThatIsKilledIsToldOnce) {
@@ -86,7 +87,7 @@ TEST_F(LocalTest, WorkersStopBeforeTheCoordinator) {
   ASSERT_TRUE(daemons.StartWorker(1, "127.0.0.1:4242", 1, 1, 1).ok());
   while (!std::filesystem::exists(dir_.Join("run/ready")))
     daemons.Wait(ready->fd(), absl::Seconds(30));
-  EXPECT_TRUE(daemons.Stop(0));
+  EXPECT_TRUE(daemons.Stop());
   EXPECT_EQ(coppice::testing::ReadAll(dir_.Join("order")), "worker\nstopped\n");
   EXPECT_TRUE(daemons.TakeDeath().ok()) << "an end that was asked for is no death";
 }
@@ -100,9 +101,11 @@ TEST_F(LocalTest, ASecondSignalKillsAWorkerThatDoesNotStop) {
   ASSERT_TRUE(daemons.StartWorker(1, "127.0.0.1:4242", 1, 1, 1).ok());
   ::kill(::getpid(), SIGINT);
   daemons.Wait(-1, absl::Seconds(30));
-  ASSERT_EQ(daemons.interrupts(), 1);
+  ASSERT_TRUE(daemons.requests().stopping());
+  // What comes right after it is the same request.
+  absl::SleepFor(StopRequests::kSameRequest + absl::Milliseconds(100));
   ::kill(::getpid(), SIGINT);
-  EXPECT_FALSE(daemons.Stop(1));
+  EXPECT_FALSE(daemons.Stop());
   EXPECT_EQ(daemons.running_workers(), 0);
 }
 
@@ -142,6 +145,25 @@ TEST_F(LocalTest, AChildHasAGroupAndASignalMaskOfItsOwn) {
   pollfd waiting = {(*child)->fd(), POLLIN, 0};
   ASSERT_EQ(::poll(&waiting, 1, 30'000), 1) << "SIGTERM must not be blocked in it";
   EXPECT_EQ((*child)->Poll()->signal, SIGTERM);
+}
+
+TEST_F(LocalTest, AChildOfOneThatIgnoresHangUpsIgnoresThemToo) {
+  const auto before = ::signal(SIGHUP, SIG_IGN);
+  auto child = Child::Start("child", {"/bin/sh", "-c", "kill -HUP $$; echo alive"},
+                            dir_.Join("run/logs/child.log"));
+  ::signal(SIGHUP, before);
+  ASSERT_TRUE(child.ok()) << child.status();
+  pollfd waiting = {(*child)->fd(), POLLIN, 0};
+  ASSERT_EQ(::poll(&waiting, 1, 30'000), 1);
+  EXPECT_EQ((*child)->Poll()->code, 0);
+  EXPECT_EQ(coppice::testing::ReadAll(dir_.Join("run/logs/child.log")), "alive\n");
+}
+
+TEST_F(LocalTest, ALogThatIsALinkIsNotWrittenThrough) {
+  std::ofstream(dir_.Join("mine")) << "mine";
+  std::filesystem::create_symlink(dir_.Join("mine"), dir_.Join("run/logs/child.log"));
+  EXPECT_FALSE(Child::Start("child", {"/bin/echo", "x"}, dir_.Join("run/logs/child.log")).ok());
+  EXPECT_EQ(coppice::testing::ReadAll(dir_.Join("mine")), "mine");
 }
 
 TEST_F(LocalTest, TailGivesTheLastLines) {

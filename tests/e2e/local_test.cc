@@ -114,6 +114,7 @@ TEST_F(LocalTest, CtrlCStopsCleanlyAndTheSameCommandContinues) {
     ASSERT_TRUE(AwaitFile(dir_.Join("stopped/checkpoints/small"), absl::Seconds(30))) << interrupted.err();
     ASSERT_TRUE(running.AwaitStep("small", 200)) << interrupted.err();
     interrupted.Signal(SIGINT);
+    interrupted.Signal(SIGTERM);  // the same request, as `timeout` and Slurm deliver it
     const auto status = interrupted.Wait(absl::Seconds(40));
     ASSERT_TRUE(status.has_value()) << "Ctrl-C must end it";
     EXPECT_EQ(status->code, 75) << interrupted.out() << interrupted.err();

@@ -14,6 +14,7 @@
 #include "worker/daemon/coordinator_client.h"
 #include "worker/daemon/grant_check.h"
 #include "worker/daemon/scratch.h"
+#include "worker/daemon/state_folder.h"
 
 namespace coppice::worker {
 namespace {
@@ -109,24 +110,34 @@ void Agent::OnLastLease() {
 }
 
 void Agent::Recover() {
-  const auto files = ListDirectory(config_.spool_dir);
+  const auto spool = Directory::Open(config_.spool_dir);
+  const auto files = spool.ok() ? spool->List() : spool.status();
   if (!files.ok()) return Exit(1, std::string(files.status().message()));
-  for (const std::string& file : *files) RecoverFile(JoinPath(config_.spool_dir, file));
+  for (const Directory::Entry& file : *files) {
+    if (file.is_file() && IsSpoolFileName(file.name)) {
+      RecoverFile(*spool, file.name);
+    } else {
+      spdlog::warn("{} is no spool of a worker; it stays where it is",
+                   JoinPath(config_.spool_dir, file.name));
+    }
+  }
   if (config_.pack.checkpoints.shared) return;
   std::set<std::string> wanted;
   for (const auto& [key, entry] : entries_) {
     wanted.insert(entry.reporter->lease().checkpoint_dir());
   }
-  const absl::Status cleaned = CleanScratch(config_.pack.checkpoints.root, wanted);
+  const auto scratch = ScratchOf(config_.pack.checkpoints);
+  const absl::Status cleaned = scratch.ok() ? CleanScratch(**scratch, wanted) : scratch.status();
   if (!cleaned.ok()) spdlog::warn("{}", cleaned.ToString());
 }
 
-void Agent::RecoverFile(const std::string& file) {
+void Agent::RecoverFile(const Directory& spool, const std::string& name) {
+  const std::string file = JoinPath(config_.spool_dir, name);
   auto contents = Spool::Read(file);
   if (!contents.ok()) {
     // A crash before the first sync leaves an empty file; there is nothing to save in either case.
     spdlog::warn("{}; removing it", contents.status().ToString());
-    const absl::Status removed = RemoveFile(file);
+    const absl::Status removed = spool.RemoveFile(name);
     if (!removed.ok()) spdlog::warn("{}", removed.ToString());
     return;
   }

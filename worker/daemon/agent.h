@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "common/base/backoff.h"
+#include "common/base/directory.h"
 #include "coppice/v1/coordinator.pb.h"
 #include "worker/daemon/lease_reporter.h"
 #include "worker/daemon/pack_run.h"
@@ -95,7 +96,7 @@ class Agent {
 
   // What an earlier process left in the spool folder.
   void Recover();
-  void RecoverFile(const std::string& file);
+  void RecoverFile(const Directory& spool, const std::string& name);
   absl::Status OnRegistered(const v1::RegisterResponse& response);
   void OnHeartbeat(const v1::HeartbeatResponse& response);
   void Obey(const v1::Directive& directive);

@@ -1,11 +1,19 @@
 #include "worker/daemon/checkpoint_place.h"
 
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "common/base/digest.h"
 #include "common/base/files.h"
 #include "common/base/status_macros.h"
 
 namespace coppice::worker {
+
+absl::StatusOr<std::shared_ptr<const Directory>> ScratchOf(const CheckpointPlace& place) {
+  if (place.scratch != nullptr) return place.scratch;
+  COPPICE_ASSIGN_OR_RETURN(Directory found, Directory::Open(place.root));
+  return std::make_shared<const Directory>(std::move(found));
+}
 
 absl::Status CheckThere(const CheckpointPlace& place) {
   if (!place.shared || FileExists(JoinPath(place.root, kStoreIdFile))) return absl::OkStatus();

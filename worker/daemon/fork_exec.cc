@@ -16,6 +16,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/files.h"
+#include "common/base/process_start.h"
 
 namespace coppice::worker {
 namespace {
@@ -54,6 +55,7 @@ struct ChildPlan {
   int stderr_fd = -1;
   int error_fd = -1;
   pid_t parent = -1;
+  bool hang_up_is_ignored = false;
 };
 
 [[noreturn]] void RunChild(const ChildPlan& plan) {
@@ -66,16 +68,11 @@ struct ChildPlan {
   if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) fail(errno);
   // The daemon may have died before the line above.
   if (::getppid() != plan.parent) ::_exit(127);
-  for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGPIPE, SIGCHLD, SIGQUIT, SIGUSR1, SIGUSR2}) {
-    ::signal(signal, SIG_DFL);
-  }
   if (::dup2(plan.stdin_fd, 0) < 0 || ::dup2(plan.stdout_fd, 1) < 0 ||
       ::dup2(plan.stderr_fd, 2) < 0) {
     fail(errno);
   }
-  sigset_t none;
-  ::sigemptyset(&none);
-  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  ResetSignalsForChild(plan.hang_up_is_ignored);
   ::execve(plan.argv[0], plan.argv.data(), plan.envp.data());
   fail(errno);
   ::_exit(127);
@@ -126,6 +123,7 @@ absl::StatusOr<ForkedProcess> ForkExec(const ProcessCommand& command) {
   plan.stderr_fd = err.write;
   plan.error_fd = error.write;
   plan.parent = ::getpid();
+  plan.hang_up_is_ignored = HangUpIsIgnored();
   const pid_t pid = ::fork();
   if (pid < 0) return ErrnoToStatus(errno, what);
   if (pid == 0) RunChild(plan);

@@ -351,11 +351,13 @@ void LeaseReporter::OnCommitted(const v1::CommitCheckpointRequest& commit) {
   spdlog::debug("{}: checkpoint of step {} is committed", ToString(key()), commit.step());
   committed_step_ = commit.step();
   if (config_.checkpoints.shared) return;
-  const std::string superseded =
-      std::exchange(uploaded_, JoinPath(config_.upload_root(), commit.path()));
-  if (superseded.empty()) return;
-  environment_->background([superseded] {
-    const absl::Status removed = RemoveFile(superseded);
+  const std::string superseded = std::exchange(uploaded_, commit.path());
+  // The path was the trainer's to say.
+  if (superseded.empty() || !IsSafeRelativePath(superseded)) return;
+  environment_->background([superseded, place = config_.checkpoints] {
+    const auto folder = ScratchOf(place);
+    const absl::Status removed =
+        folder.ok() ? RemoveScratchFile(**folder, superseded) : folder.status();
     if (!removed.ok()) spdlog::warn("{}", removed.ToString());
   });
 }
@@ -423,15 +425,17 @@ void LeaseReporter::Finish() {
   // The folder's name came over the wire or from a file.
   const bool has_scratch =
       !config_.checkpoints.shared && IsSafeRelativePath(lease_.checkpoint_dir());
-  environment_->background(
-      [path = spool_path_,
-       scratch = has_scratch ? JoinPath(config_.upload_root(), lease_.checkpoint_dir()) : "",
-       done = callbacks_.Bind([this] { hooks_.on_finished(); })] {
-        absl::Status removed = RemoveFile(path);
-        if (removed.ok() && !scratch.empty()) removed = RemoveScratch(scratch);
-        if (!removed.ok()) spdlog::warn("{}", removed.ToString());
-        done();
-      });
+  environment_->background([path = spool_path_, place = config_.checkpoints,
+                            scratch = has_scratch ? lease_.checkpoint_dir() : "",
+                            done = callbacks_.Bind([this] { hooks_.on_finished(); })] {
+    absl::Status removed = RemoveFile(path);
+    if (removed.ok() && !scratch.empty()) {
+      const auto folder = ScratchOf(place);
+      removed = folder.ok() ? RemoveScratch(**folder, scratch) : folder.status();
+    }
+    if (!removed.ok()) spdlog::warn("{}", removed.ToString());
+    done();
+  });
 }
 
 }  // namespace coppice::worker

@@ -20,11 +20,12 @@
 #include "common/base/logging.h"
 #include "common/base/output.h"
 #include "common/base/printable.h"
+#include "common/base/process_start.h"
+#include "common/base/stop_requests.h"
 #include "common/rpc/tls_at_exit.h"
 #include "worker/daemon/agent.h"
 #include "worker/daemon/grpc_coordinator_client.h"
 #include "worker/daemon/posix_launcher.h"
-#include "worker/daemon/stop_requests.h"
 #include "worker/daemon/worker_options.h"
 
 namespace coppice::worker {
@@ -38,14 +39,8 @@ int Fail(int code, const absl::Status& status) {
 // Blocks the signals that ask for an exit, in every thread that is started from here on, and gives
 // a descriptor that has them instead.
 int ExitSignals() {
-  sigset_t set;
-  ::sigemptyset(&set);
   // The last two are what Slurm's --signal is usually told to send ahead of the end.
-  for (const int signal : {SIGTERM, SIGINT, SIGUSR1, SIGUSR2}) ::sigaddset(&set, signal);
-  // Not under nohup: a signal that is ignored would come all the same once it is blocked.
-  struct sigaction hangup = {};
-  ::sigaction(SIGHUP, nullptr, &hangup);
-  if (hangup.sa_handler != SIG_IGN) ::sigaddset(&set, SIGHUP);
+  const sigset_t set = StopSignalSet({SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2});
   ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
   return ::signalfd(-1, &set, SFD_CLOEXEC);
 }
@@ -136,6 +131,7 @@ int Run(const WorkerOptions& options, int signals) {
 }  // namespace coppice::worker
 
 int main(int argc, char** argv) {
+  coppice::StartProcess(coppice::BrokenPipe::kIsAnError);
   coppice::PrepareStandardStreams();
   coppice::SetCommit(coppice::kBuildCommit);
   coppice::rpc::KeepTlsUntilTheEnd();

@@ -187,8 +187,9 @@ void PosixLauncher::Spawn(const std::shared_ptr<Child>& child) {
   child->process = *process;
   if (!child->command.log_path.empty()) {
     // Without a log file the run goes on; its end still reaches the coordinator.
-    child->log_fd = ::open(child->command.log_path.c_str(),
-                           O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0644);
+    child->log_fd = ::open(
+        child->command.log_path.c_str(),
+        O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY, 0644);
   }
   children_.push_back(child);
   absl::MutexLock lock(&inbox_->pids_mutex);

@@ -1,62 +1,149 @@
 #include "worker/daemon/scratch.h"
 
-#include <algorithm>
-#include <filesystem>
-#include <system_error>
-#include <utility>
-#include <vector>
+#include <spdlog/spdlog.h>
 
-#include "absl/strings/match.h"
+#include <algorithm>
+#include <utility>
+
 #include "absl/strings/str_cat.h"
+#include "common/base/file_names.h"
+#include "common/base/files.h"
+#include "common/base/own_folder.h"
+#include "common/base/status_macros.h"
 
 namespace coppice::worker {
+namespace {
 
-namespace fs = std::filesystem;
+// <sweep>/<job>/epoch-<epoch>: no attempt's folder lies deeper.
+constexpr int kDepth = 3;
 
-absl::Status RemoveScratch(const std::string& folder) {
-  std::error_code error;
-  fs::remove_all(folder, error);
-  // A superseded checkpoint may be removed at the same time, which the walk takes for an error.
-  if (error == std::errc::no_such_file_or_directory) fs::remove_all(folder, error);
-  if (!error) return absl::OkStatus();
-  return absl::InternalError(absl::StrCat("cannot remove ", folder, ": ", error.message()));
-}
+struct Sweep {
+  std::vector<std::string> removed;
+  std::vector<std::string> left;
+  absl::Status failure;  // the first
+  void Note(const absl::Status& status) { failure.Update(status); }
+};
 
-absl::Status CleanScratch(const std::string& root, const std::set<std::string>& keep) {
-  std::error_code error;
-  std::vector<fs::path> doomed;
-  std::vector<fs::path> folders;  // each before what is in it
-  for (auto it = fs::recursive_directory_iterator(root, error);
-       !error && it != fs::recursive_directory_iterator(); it.increment(error)) {
-    if (it->is_directory()) {
-      folders.push_back(it->path());
+// Removes the checkpoints in `folder`, an attempt's, which is at `relative`.
+void EmptyAttempt(const Directory& folder, const std::string& relative, Sweep* sweep) {
+  const auto entries = folder.List();
+  if (!entries.ok()) return sweep->Note(entries.status());
+  for (const Directory::Entry& entry : *entries) {
+    const std::string path = JoinPath(relative, entry.name);
+    if (!entry.is_file() || !IsCheckpointFileName(entry.name)) {
+      sweep->left.push_back(path);
       continue;
     }
-    const std::string relative = it->path().lexically_relative(root).string();
-    const bool kept = std::any_of(keep.begin(), keep.end(), [&](const std::string& folder) {
-      return absl::StartsWith(relative, folder + "/");
-    });
-    if (!kept) doomed.push_back(it->path());
+    const absl::Status removed = folder.RemoveFile(entry.name);
+    removed.ok() ? sweep->removed.push_back(path) : sweep->Note(removed);
   }
-  for (size_t i = 0; !error && i < doomed.size(); ++i) fs::remove(doomed[i], error);
-  std::error_code not_empty;
-  for (auto it = folders.rbegin(); it != folders.rend(); ++it) fs::remove(*it, not_empty);
-  if (!error) return absl::OkStatus();
-  return absl::InternalError(absl::StrCat("cannot clean ", root, ": ", error.message()));
 }
 
-void KeepNewest(const std::string& folder, size_t keep) {
-  std::error_code error;
-  std::vector<std::pair<fs::file_time_type, fs::path>> files;
-  for (auto it = fs::directory_iterator(folder, error); !error && it != fs::directory_iterator();
-       it.increment(error)) {
-    std::error_code unreadable;
-    const fs::file_time_type written = it->last_write_time(unreadable);
-    if (!unreadable && it->is_regular_file(unreadable)) files.emplace_back(written, it->path());
+// Goes through the folders of `folder`, which is at `relative`, down to the attempts'. A folder
+// that a job or a sweep no longer needs is removed once it is empty.
+void SweepFolder(const Directory& folder, const std::string& relative, int depth,
+                 const std::set<std::string>& keep, Sweep* sweep) {
+  const auto entries = folder.List();
+  if (!entries.ok()) return sweep->Note(entries.status());
+  for (const Directory::Entry& entry : *entries) {
+    const std::string path = JoinPath(relative, entry.name);
+    if (keep.contains(path)) continue;
+    absl::StatusOr<Directory> inner = absl::NotFoundError("no folder");
+    if (entry.is_folder() && depth > 0) inner = folder.OpenFolder(entry.name);
+    if (!inner.ok()) {
+      sweep->left.push_back(path);
+      continue;
+    }
+    if (IsAttemptFolderName(entry.name)) {
+      EmptyAttempt(*inner, path, sweep);
+    } else {
+      SweepFolder(*inner, path, depth - 1, keep, sweep);
+    }
+    sweep->Note(folder.RemoveFolderIfEmpty(entry.name).status());
   }
-  if (files.size() <= keep) return;
-  std::sort(files.begin(), files.end());
-  for (size_t i = 0; i + keep < files.size(); ++i) fs::remove(files[i].second, error);
+}
+
+std::pair<std::string, std::string> Split(absl::string_view path) {
+  const size_t slash = path.rfind('/');
+  if (slash == absl::string_view::npos) return {"", std::string(path)};
+  return {std::string(path.substr(0, slash)), std::string(path.substr(slash + 1))};
+}
+
+absl::StatusOr<Directory> OpenBelow(const Directory& folder, const std::string& relative) {
+  return relative.empty() ? folder.OpenFolder(".") : folder.Walk(relative);
+}
+
+}  // namespace
+
+absl::Status RemoveScratch(const Directory& scratch, absl::string_view relative) {
+  const auto [folder, name] = Split(relative);
+  const absl::StatusOr<Directory> parent = OpenBelow(scratch, folder);
+  if (absl::IsNotFound(parent.status())) return absl::OkStatus();
+  COPPICE_RETURN_IF_ERROR(parent.status());
+  const absl::StatusOr<Directory> attempt = parent->Walk(name);
+  if (absl::IsNotFound(attempt.status())) return absl::OkStatus();
+  COPPICE_RETURN_IF_ERROR(attempt.status());
+  Sweep sweep;
+  EmptyAttempt(*attempt, std::string(relative), &sweep);
+  COPPICE_RETURN_IF_ERROR(sweep.failure);
+  return parent->RemoveFolderIfEmpty(name).status();
+}
+
+absl::Status RemoveScratchFile(const Directory& scratch, absl::string_view relative) {
+  const auto [folder, name] = Split(relative);
+  const absl::StatusOr<Directory> attempt = OpenBelow(scratch, folder);
+  if (absl::IsNotFound(attempt.status()) || !IsCheckpointFileName(name)) return absl::OkStatus();
+  COPPICE_RETURN_IF_ERROR(attempt.status());
+  return attempt->RemoveFile(name);
+}
+
+absl::Status CleanScratch(const Directory& scratch, const std::set<std::string>& keep) {
+  Sweep sweep;
+  SweepFolder(scratch, "", kDepth, keep, &sweep);
+  if (!sweep.removed.empty()) {
+    spdlog::info("removed {} checkpoints that were on their way in {}: {}", sweep.removed.size(),
+                 scratch.path(), SomeNames(sweep.removed));
+  }
+  if (!sweep.left.empty()) {
+    spdlog::info("left in {} what no worker has put there: {}", scratch.path(),
+                 SomeNames(sweep.left));
+  }
+  return sweep.failure;
+}
+
+void KeepNewest(const Directory& folder, const std::vector<std::string>& patterns, size_t keep) {
+  const auto entries = folder.List();
+  if (!entries.ok()) {
+    spdlog::warn("{}", std::string(entries.status().message()));
+    return;
+  }
+  const auto fits = [&](const std::string& name, auto matches) {
+    return std::any_of(patterns.begin(), patterns.end(),
+                       [&](const std::string& pattern) { return matches(name, pattern); });
+  };
+  std::vector<Directory::Entry> whole;
+  std::vector<std::string> doomed;
+  for (const Directory::Entry& entry : *entries) {
+    if (!entry.is_file()) continue;
+    if (fits(entry.name, NameFits)) {
+      whole.push_back(entry);
+    } else if (fits(entry.name, NameFitsOrIsUnfinished)) {
+      doomed.push_back(entry.name);
+    }
+  }
+  std::sort(whole.begin(), whole.end(), [](const Directory::Entry& a, const Directory::Entry& b) {
+    return std::pair(a.info.st_mtim.tv_sec, a.info.st_mtim.tv_nsec) >
+           std::pair(b.info.st_mtim.tv_sec, b.info.st_mtim.tv_nsec);
+  });
+  for (size_t i = keep; i < whole.size(); ++i) doomed.push_back(whole[i].name);
+  std::vector<std::string> removed;
+  for (const std::string& name : doomed) {
+    const absl::Status status = folder.RemoveFile(name);
+    status.ok() ? removed.push_back(name) : spdlog::warn("{}", std::string(status.message()));
+  }
+  if (removed.empty()) return;
+  spdlog::info("removed the oldest {} files of {}: {}", removed.size(), folder.path(),
+               SomeNames(removed));
 }
 
 }  // namespace coppice::worker

@@ -115,7 +115,7 @@ std::string SpoolFileName(const v1::LeaseRef& lease) {
 
 absl::StatusOr<std::unique_ptr<Spool>> Spool::Create(const std::string& path,
                                                      const v1::Lease& lease) {
-  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
   if (fd < 0) return ErrnoToStatus(errno, absl::StrCat("cannot create spool ", path));
   std::unique_ptr<Spool> spool(new Spool(path, fd, 0));
   spool->buffer_ = std::string(kMagic);
@@ -128,7 +128,7 @@ absl::StatusOr<std::unique_ptr<Spool>> Spool::Create(const std::string& path,
 
 absl::StatusOr<std::unique_ptr<Spool>> Spool::Continue(const std::string& path,
                                                        uint64_t valid_bytes) {
-  const int fd = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
+  const int fd = ::open(path.c_str(), O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
   if (fd < 0) return ErrnoToStatus(errno, absl::StrCat("cannot open spool ", path));
   std::unique_ptr<Spool> spool(new Spool(path, fd, valid_bytes));
   if (::ftruncate(fd, static_cast<off_t>(valid_bytes)) != 0 ||

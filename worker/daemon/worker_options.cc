@@ -20,14 +20,14 @@
 #include "common/base/ids.h"
 #include "common/base/status_macros.h"
 #include "worker/daemon/machine.h"
-#include "worker/daemon/scratch.h"
+#include "worker/daemon/state_folder.h"
 
 namespace coppice::worker {
 namespace {
 
-constexpr size_t kKeptFiles = 500;  // logs and run specs of earlier packs
 constexpr size_t kSuffixLength = 4;
 constexpr char kWidthsFolder[] = "widths";
+constexpr char kFormerStateFolder[] = "coppice-worker";
 constexpr uint32_t kWidestPack = 4096;
 // Beyond it a GPU is busy with the smallest model.
 constexpr uint32_t kWidestMeasured = 32;
@@ -120,6 +120,15 @@ absl::StatusOr<std::string> Absolute(const std::string& path) {
   return text;
 }
 
+absl::StatusOr<std::string> StatePath(const WorkerOptions& options) {
+  if (!options.state_dir.empty()) return Absolute(options.state_dir);
+  if (FileExists(JoinPath(kFormerStateFolder, "spool"))) {
+    spdlog::warn("earlier versions kept their state in ./{}; --state-dir {} goes on with it",
+                 kFormerStateFolder, kFormerStateFolder);
+  }
+  return DefaultStateFolder();
+}
+
 absl::StatusOr<std::string> FindTrainer(const std::string& given) {
   std::string path = given;
   if (path.empty()) {
@@ -175,9 +184,11 @@ std::optional<WorkerOptions> ParseWorkerOptions(int argc, const char* const* arg
   AddPack(&app, &options.pack);
   app.add_option("--threads", options.threads, "threads of each trainer (default: cores / slots)")
       ->check(CLI::Range(1, 1024));
-  app.add_option("--state-dir", options.state_dir, "spool, run specs, logs, measured pack widths")
-      ->type_name("DIR")
-      ->capture_default_str();
+  app.add_option(
+         "--state-dir", options.state_dir,
+         "spool, run specs, logs, measured pack widths; a new or empty folder, or one that a "
+         "worker made (default: coppice/worker-HOST in XDG_STATE_HOME, ~/.local/state)")
+      ->type_name("DIR");
   app.add_option("--checkpoint-dir", options.checkpoint_dir,
                  "the coordinator's checkpoint folder, where this machine sees it (default: "
                  "checkpoints go over the network)")
@@ -246,30 +257,16 @@ absl::StatusOr<Walltime> WalltimeOf(const WorkerOptions& options, absl::Time now
 
 absl::StatusOr<PreparedWorker> PrepareWorker(const WorkerOptions& options) {
   COPPICE_ASSIGN_OR_RETURN(const Walltime walltime, WalltimeOf(options, Clock::Real()->Now()));
-  COPPICE_ASSIGN_OR_RETURN(const std::string state, Absolute(options.state_dir));
+  COPPICE_ASSIGN_OR_RETURN(const std::string state, StatePath(options));
   AgentConfig config;
   config.spool_dir = JoinPath(state, "spool");
   config.pack.runs_dir = JoinPath(state, "runs");
   config.pack.logs_dir = JoinPath(state, "logs");
-  const std::string scratch = JoinPath(state, "scratch");
-  const std::string widths = JoinPath(state, kWidthsFolder);
-  for (const std::string& folder :
-       {config.spool_dir, config.pack.runs_dir, config.pack.logs_dir, scratch, widths}) {
-    COPPICE_RETURN_IF_ERROR(MakeDirectories(folder));
-  }
-  auto lock = FileLock::Acquire(JoinPath(state, "lock"));
-  if (absl::IsFailedPrecondition(lock.status())) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("another worker uses ", state,
-                     "; give each worker of a machine a folder of its own with --state-dir DIR"));
-  }
-  COPPICE_RETURN_IF_ERROR(lock.status());
-  KeepNewest(config.pack.runs_dir, kKeptFiles);
-  KeepNewest(config.pack.logs_dir, kKeptFiles);
-  KeepNewest(widths, kKeptFiles);
+  COPPICE_ASSIGN_OR_RETURN(StateFolder folder, OpenStateFolder(state));
+  RemoveOldFiles(folder);
 
   COPPICE_ASSIGN_OR_RETURN(config.pack.trainer, FindTrainer(options.trainer));
-  config.pack.checkpoints = {scratch, false};
+  config.pack.checkpoints = {JoinPath(state, "scratch"), false, folder.scratch};
   if (!options.checkpoint_dir.empty()) {
     COPPICE_RETURN_IF_ERROR(UseSharedFolder(options.checkpoint_dir, &config));
   }
@@ -292,7 +289,7 @@ absl::StatusOr<PreparedWorker> PrepareWorker(const WorkerOptions& options) {
   config.walltime_margin = walltime.margin;
   if (options.pack == 0) MeasureWidths(options, state, &config);
   config.exit_when_drained = options.exit_when_drained;
-  return PreparedWorker{std::move(*lock), std::move(config)};
+  return PreparedWorker{std::move(folder), std::move(config)};
 }
 
 }  // namespace coppice::worker

@@ -7,9 +7,9 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "common/base/files.h"
 #include "common/rpc/credentials.h"
 #include "worker/daemon/agent.h"
+#include "worker/daemon/state_folder.h"
 
 namespace coppice::worker {
 
@@ -21,7 +21,7 @@ struct WorkerOptions {
   uint32_t slots = 1;
   uint32_t pack = 0;     // 0: measured
   uint32_t threads = 0;  // 0: cores / slots
-  std::string state_dir = "coppice-worker";
+  std::string state_dir;       // empty: DefaultStateFolder()
   std::string checkpoint_dir;  // empty: over the network
   std::string trainer;         // empty: coppice-trainer beside this program
   std::string device = "auto";
@@ -42,12 +42,12 @@ std::optional<WorkerOptions> ParseWorkerOptions(int argc, const char* const* arg
 
 // What a worker needs from its disk before it starts.
 struct PreparedWorker {
-  FileLock lock;  // of the state folder
+  StateFolder state;  // locked
   AgentConfig config;
 };
-// Makes and locks the state folder, looks for the trainer, holds the checkpoint folder against what
-// it should be. INVALID_ARGUMENT and FAILED_PRECONDITION say what to do; else the codes of
-// common/base/files.h.
+// Makes or takes up the state folder and locks it, looks for the trainer, holds the checkpoint
+// folder against what it should be. INVALID_ARGUMENT and FAILED_PRECONDITION say what to do; else
+// the codes of common/base/files.h.
 absl::StatusOr<PreparedWorker> PrepareWorker(const WorkerOptions& options);
 
 // How long the worker may run from `now` on, and in which last part of that it takes no new lease:

@@ -18,6 +18,7 @@
 #include "common/base/files.h"
 #include "common/base/logging.h"
 #include "common/base/output.h"
+#include "common/base/process_start.h"
 #include "spdlog/spdlog.h"
 #include "worker/trainer/data_command.h"
 #include "worker/trainer/events.h"
@@ -223,6 +224,7 @@ int Main(int argc, char** argv) {
 }  // namespace coppice::trainer
 
 int main(int argc, char** argv) {
+  coppice::StartProcess(coppice::BrokenPipe::kIsAnError);
   coppice::PrepareStandardStreams();
   coppice::SetCommit(coppice::kBuildCommit);
   try {

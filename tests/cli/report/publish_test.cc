@@ -118,6 +118,20 @@ TEST_F(PublishTest, OnlyAnEarlierReportsFiguresAreRemoved) {
   EXPECT_THAT(tree, Each(Key(Not(StartsWith("dynamics-dyck")))));
 }
 
+TEST_F(PublishTest, FiguresThatAreALinkToAnotherFolderAreNotWrittenInto) {
+  const std::string dir = dir_.Join("report");
+  Good(dir);
+  const std::string other = dir_.Join("other");
+  fs::rename(dir + "/figures", other);
+  std::ofstream(other + "/dynamics-dyck.svg") << "mine";  // a name of a report's figures
+  fs::create_directory_symlink(other, dir + "/figures");
+  const auto before = Tree(other);
+  const CliResult refused = Run(dir);
+  EXPECT_EQ(refused.code, 1);
+  EXPECT_THAT(refused.err, ::testing::HasSubstr("figures is no folder"));
+  EXPECT_EQ(Tree(other), before);
+}
+
 // ---- stopped and killed, as a process of its own
 
 class StoppedReportTest : public PublishTest {

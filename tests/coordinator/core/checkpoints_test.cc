@@ -200,6 +200,19 @@ TEST_F(CheckpointsTest, TheNewestTwoAreKeptAndTheFilesOfOthersGo) {
   EXPECT_TRUE(std::filesystem::exists(FileOf(lease_, 80)));
 }
 
+TEST_F(CheckpointsTest, RetentionRemovesNothingThroughALink) {
+  namespace fs = std::filesystem;
+  const fs::path outside = dir_ / "outside";
+  Report(worker_, lease_, 0, 60);
+  for (const uint32_t step : {20, 40}) WriteAndCommit(lease_, step);
+  fs::rename(FileOf(lease_, 20).parent_path(), outside);
+  fs::create_directory_symlink(outside, FileOf(lease_, 20).parent_path());
+  ASSERT_EQ(Commit(CommitOf(worker_, lease_, 60)), absl::OkStatus());
+  EXPECT_THAT(Listed(), ElementsAre(60, 40));
+  Close();  // waits for the deletions
+  EXPECT_TRUE(fs::exists(outside / FileOf(lease_, 20).filename()));
+}
+
 TEST_F(CheckpointsTest, MultiplesOfKeepEveryStay) {
   GroupSpec group = Group("tense", 2);
   group.keep = 1;

@@ -168,11 +168,13 @@ TEST_F(GarbageTest, FoldersOfLostTimesAndUnknownSweepsGoNamesThatAreNotOursStay)
   Write("gone/7/epoch-1/step-20");
   Write("small/99/epoch-3/step-20");       // a job that the store does not know
   Write("other/1/epoch-1/step-20");        // the number of a known job, in another's folder
-  Write("small/1/epoch-1700000000/step");  // an attempt of a lost time
-  const std::vector<std::string> theirs = {
-      ".coppice-store",          ".hidden/1/epoch-1/x", "gone/notes.txt",        "gone/7/readme",
-      "small/1/epoch-x/f",       "small/01/epoch-1/f",  "small/1/epoch-2.bak/f", "top.txt",
-      "small/1/epoch-5/deeper/f"};
+  Write("small/1/epoch-1700000000/step-5");  // an attempt of a lost time
+  const std::vector<std::string> theirs = {".coppice-store",           ".hidden/1/epoch-1/x",
+                                           "gone/notes.txt",           "gone/7/readme",
+                                           "small/1/epoch-x/f",        "small/01/epoch-1/f",
+                                           "small/1/epoch-2.bak/f",    "top.txt",
+                                           "small/1/epoch-5/deeper/f", "small/1/epoch-5/model.pt",
+                                           "gone/7/epoch-1/notes.md"};
   for (const std::string& path : theirs) {
     if (path != ".coppice-store") Write(path);
   }

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/base/files.h"
 #include "common/base/secret_file.h"
@@ -72,6 +73,45 @@ TEST_F(Registry, AFileThatCannotBeReadLocksNobodyOut) {
   registry_->Reload();
   EXPECT_NE(registry_->table()->Find("bob-token"), nullptr);
   EXPECT_EQ(revocations_, 0);
+}
+
+TEST_F(Registry, ATableThatWasEmptiedLocksNobodyOut) {
+  Open();
+  ASSERT_TRUE(ReplaceSecretFile(path_, "# nobody\n").ok());
+  registry_->Reload();
+  EXPECT_NE(registry_->table()->Find("alice-token"), nullptr);
+  EXPECT_NE(registry_->table()->Find("bob-token"), nullptr);
+  EXPECT_EQ(revocations_, 0);
+}
+
+TEST_F(Registry, ATableWhereOthersCouldPutAnotherInItsPlaceIsRefused) {
+  for (const mode_t mode : {0770, 0707}) {
+    ::chmod(dir_.path().c_str(), mode);
+    const absl::Status open = TokenRegistry::Open(path_, &clock_).status();
+    EXPECT_TRUE(absl::IsFailedPrecondition(open)) << open;
+    EXPECT_THAT(std::string(open.message()), HasSubstr("chmod go-w"));
+  }
+  // As /tmp: everybody may make files, nobody may replace another's.
+  ::chmod(dir_.path().c_str(), 01777);
+  EXPECT_TRUE(TokenRegistry::Open(path_, &clock_).ok());
+  // Through a link both places count.
+  testing::TempDir closed;
+  ASSERT_EQ(::symlink(path_.c_str(), closed.Join("tokens").c_str()), 0);
+  EXPECT_TRUE(TokenRegistry::Open(closed.Join("tokens"), &clock_).ok());
+  ::chmod(dir_.path().c_str(), 0777);
+  EXPECT_TRUE(
+      absl::IsFailedPrecondition(TokenRegistry::Open(closed.Join("tokens"), &clock_).status()));
+  ::chmod(dir_.path().c_str(), 0700);
+}
+
+TEST_F(Registry, ATableOfAnotherAccountIsRefused) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only the superuser can give a file away";
+  ASSERT_EQ(::chown(path_.c_str(), 12345, 12345), 0);
+  EXPECT_TRUE(absl::IsFailedPrecondition(TokenRegistry::Open(path_, &clock_).status()));
+  ASSERT_EQ(::chown(path_.c_str(), 0, 0), 0);
+  ASSERT_EQ(::chown(dir_.path().c_str(), 12345, 12345), 0);
+  EXPECT_TRUE(absl::IsFailedPrecondition(TokenRegistry::Open(path_, &clock_).status()));
+  ASSERT_EQ(::chown(dir_.path().c_str(), 0, 0), 0);
 }
 
 TEST_F(Registry, AStartWithATableThatOthersCanReadOrThatIsEmptyIsRefused) {

@@ -10,7 +10,9 @@
 #include <fstream>
 #include <thread>
 
+#include "absl/strings/str_cat.h"
 #include "common/base/files.h"
+#include "common/base/stop_requests.h"
 #include "common/rpc/channel.h"
 #include "coppice/v1/coordinator.grpc.pb.h"
 #include "tests/testing/subprocess.h"
@@ -310,6 +312,145 @@ TEST(CoordinatorBinary, SigintDoesTheSame) {
   EXPECT_EQ(Coordinator(dir.Join("data")).Terminate(SIGINT), 0);
 }
 
+// The process's end is the event waited for in between; a look at the file costs nothing.
+void AwaitLog(Subprocess* process, const std::string& text) {
+  for (int i = 0; i < 400 && process->err().find(text) == std::string::npos; ++i) {
+    ASSERT_FALSE(process->Wait(absl::Milliseconds(20)).has_value()) << process->err();
+  }
+  ASSERT_THAT(process->err(), HasSubstr(text));
+}
+
+// As `nohup coppice-coordinator &` in a terminal that is closed.
+TEST(CoordinatorBinary, AHangUpThatCameIgnoredDoesNotEndIt) {
+  TempDir dir;
+  const auto before = ::signal(SIGHUP, SIG_IGN);
+  Coordinator coordinator(dir.Join("data"));
+  ::signal(SIGHUP, before);
+  coordinator.process().Signal(SIGHUP);
+  AwaitLog(&coordinator.process(), "SIGHUP is ignored");
+  EXPECT_EQ(coordinator.Terminate(), 0);
+}
+
+TEST(CoordinatorBinary, AnEarlyWarningOfTheClusterDoesNotEndItWhileWorkersHandIn) {
+  TempDir dir;
+  Coordinator coordinator(dir.Join("data"));
+  for (const int signal : {SIGUSR1, SIGUSR2}) coordinator.process().Signal(signal);
+  AwaitLog(&coordinator.process(), "SIGUSR2: the machine may end soon");
+  EXPECT_EQ(coordinator.Terminate(), 0);
+}
+
+TEST(CoordinatorBinary, WithStandardErrorClosedTheLogGoesIntoNoFileOfItsOwn) {
+  TempDir dir;
+  const std::string port = dir.Join("port");
+  Subprocess closed(
+      {"/bin/sh", "-c",
+       absl::StrCat("exec ", COPPICE_COORDINATOR_BINARY, " --data-dir ", dir.Join("data"),
+                    " --listen 127.0.0.1:0 --port-file ", port, " 0<&- 1>&- 2>&-")});
+  for (int i = 0; i < 3000 && !FileExists(port) && closed.Running(); ++i) {
+    closed.Wait(absl::Milliseconds(20));
+  }
+  closed.Signal(SIGTERM);
+  ASSERT_TRUE(closed.Wait(kPatience).has_value());
+  EXPECT_EQ(closed.Wait(kPatience)->code, 0);
+  EXPECT_EQ(ReadFile(dir.Join("data/coppice.db.lock")).value(), "");
+}
+
+mode_t ModeOf(const std::string& path) {
+  struct stat info = {};
+  ::lstat(path.c_str(), &info);
+  return info.st_mode & 07777;
+}
+
+TEST(CoordinatorBinary, ItsDataAreForItsOwnerAloneAlsoWhereAnEarlierVersionLeftThemOpen) {
+  TempDir dir;
+  const std::string data = dir.Join("data");
+  EXPECT_EQ(Coordinator(data).Terminate(), 0);
+  EXPECT_EQ(ModeOf(data), 0700u);
+  EXPECT_EQ(ModeOf(data + "/coppice.db"), 0600u);
+  ::chmod(data.c_str(), 0755);
+  Coordinator again(data);
+  EXPECT_EQ(again.Terminate(), 0);
+  EXPECT_EQ(ModeOf(data), 0700u);
+  EXPECT_THAT(again.process().err(), HasSubstr("was open to other accounts"));
+}
+
+TEST(CoordinatorBinary, AFolderOfOtherFilesIsNeitherUsedNorClosedToOthers) {
+  TempDir dir;
+  const std::string project = dir.Join("project");
+  ASSERT_TRUE(MakeDirectories(project).ok());
+  ::chmod(project.c_str(), 0755);
+  ASSERT_TRUE(WriteFileAtomically(project + "/thesis.tex", "mine").ok());
+  ExpectRefusal(RunProcess(Command({"--data-dir", project, "--listen", "127.0.0.1:0"})), 1,
+                {project, "thesis.tex", "chmod 700"});
+  EXPECT_EQ(ModeOf(project), 0755u);
+}
+
+TEST(CoordinatorBinary, NeitherTheDataFolderNorTheDatabaseIsOpenedThroughALink) {
+  TempDir dir;
+  const std::string data = dir.Join("data");
+  EXPECT_EQ(Coordinator(data).Terminate(), 0);
+  ASSERT_EQ(::symlink(data.c_str(), dir.Join("link").c_str()), 0);
+  ExpectRefusal(RunProcess(Command({"--data-dir", dir.Join("link"), "--listen", "127.0.0.1:0"})), 1,
+                {dir.Join("link"), "symbolic link", "--data-dir"});
+  for (const char* suffix : {"", "-wal", ".lock"}) {
+    const std::string other = dir.Join("other");
+    ASSERT_TRUE(MakeDirectories(other).ok());
+    const std::string victim = dir.Join(absl::StrCat("victim", suffix));
+    ASSERT_TRUE(WriteFileAtomically(victim, "").ok());
+    ASSERT_EQ(::symlink(victim.c_str(), absl::StrCat(other, "/coppice.db", suffix).c_str()), 0);
+    ::chmod(other.c_str(), 0700);
+    ExpectRefusal(RunProcess(Command({"--data-dir", other, "--listen", "127.0.0.1:0"})), 1,
+                  {"coppice.db", "symbolic link"});
+    EXPECT_EQ(ReadFile(victim).value(), "") << "nothing went through it";
+    ASSERT_TRUE(RemoveFile(absl::StrCat(other, "/coppice.db", suffix)).ok());
+  }
+}
+
+TEST(CoordinatorBinary, APortFileThatIsSomethingElseStays) {
+  TempDir dir;
+  const std::string mine = dir.Join("notes");
+  ASSERT_TRUE(WriteFileAtomically(mine, "to do: write the thesis\n").ok());
+  ExpectRefusal(RunProcess(Command({"--data-dir", dir.Join("data"), "--listen", "127.0.0.1:0",
+                                    "--port-file", mine})),
+                1, {mine, "--port-file"});
+  EXPECT_EQ(ReadFile(mine).value(), "to do: write the thesis\n");
+}
+
+TEST(CoordinatorBinary, ACheckpointFolderOfOtherFilesIsRefusedAndStays) {
+  TempDir dir;
+  const std::string runs = dir.Join("runs");
+  ASSERT_TRUE(MakeDirectories(runs + "/old/1/epoch-3").ok());
+  ASSERT_TRUE(WriteFileAtomically(runs + "/old/1/epoch-3/step-5.safetensors", "mine").ok());
+  ExpectRefusal(RunProcess(Command({"--data-dir", dir.Join("data"), "--listen", "127.0.0.1:0",
+                                    "--checkpoint-dir", runs})),
+                1, {runs, "old", "--checkpoint-dir"});
+  EXPECT_TRUE(FileExists(runs + "/old/1/epoch-3/step-5.safetensors"));
+}
+
+TEST(CoordinatorBinary, ItsDefaultFolderIsTheUsersAndAnEarlierDefaultIsNotPassedOver) {
+  TempDir dir;
+  const std::string state = dir.Join("state");
+  const std::string port = dir.Join("port");
+  {
+    Subprocess process(Command({"--listen", "127.0.0.1:0", "--port-file", port}),
+                       {{"XDG_STATE_HOME", state}});
+    for (int i = 0; i < 3000 && !FileExists(port) && process.Running(); ++i) {
+      process.Wait(absl::Milliseconds(20));
+    }
+    process.Signal(SIGTERM);
+    ASSERT_EQ(process.Wait(kPatience)->code, 0) << process.err();
+  }
+  EXPECT_TRUE(FileExists(state + "/coppice/coordinator/coppice.db"));
+  EXPECT_EQ(ModeOf(state + "/coppice"), 0700u);
+  ASSERT_TRUE(MakeDirectories(dir.Join("here/coppice-coordinator")).ok());
+  ASSERT_TRUE(WriteFileAtomically(dir.Join("here/coppice-coordinator/coppice.db"), "").ok());
+  const RunResult refused =
+      RunProcess({"/bin/sh", "-c",
+                  absl::StrCat("cd ", dir.Join("here"), "; exec ", COPPICE_COORDINATOR_BINARY)},
+                 {{"XDG_STATE_HOME", dir.Join("fresh")}});
+  ExpectRefusal(refused, 1, {"--data-dir coppice-coordinator"});
+}
+
 TEST(CoordinatorBinary, ASecondSignalEndsItAtOnce) {
   TempDir dir;
   Coordinator coordinator(dir.Join("data"));
@@ -334,10 +475,11 @@ TEST(CoordinatorBinary, ASecondSignalEndsItAtOnce) {
   EXPECT_EQ(coordinator.workers->Register(&context, request, &response).error_code(),
             grpc::StatusCode::DEADLINE_EXCEEDED);
   coordinator.process().Signal(SIGTERM);
-  for (int i = 0; i < 400 && coordinator.process().err().find("got signal") == std::string::npos;
-       ++i) {
-    EXPECT_FALSE(coordinator.process().Wait(absl::Milliseconds(20)).has_value());
-  }
+  AwaitLog(&coordinator.process(), "got SIGTERM");
+  // `timeout` signals its child and then the group: what comes right after is the same request.
+  coordinator.process().Signal(SIGINT);
+  AwaitLog(&coordinator.process(), "the same request");
+  EXPECT_FALSE(coordinator.process().Wait(StopRequests::kSameRequest).has_value());
   EXPECT_EQ(coordinator.Terminate(), 1);
   EXPECT_THAT(coordinator.process().err(), Not(HasSubstr("stopped")));
   ::close(shm);

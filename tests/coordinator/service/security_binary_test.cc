@@ -205,6 +205,10 @@ TEST_F(Guarded, ARevokedTokenIsRefusedAndANewOneAcceptedWithoutARestart) {
   ExpectFailure(Coordinator({"token", "add", "bob", "--role", "root", "--tls-dir", tls_}),
                 "viewer, operator or worker", 2);
   ExpectFailure(Coordinator({"token", "revoke", "nobody", "--tls-dir", tls_}), "nobody");
+  for (const char* name : {"operator", "worker"}) {
+    EXPECT_EQ(Coordinator({"token", "revoke", name, "--tls-dir", tls_}).code, 0);
+  }
+  ExpectFailure(Coordinator({"token", "revoke", "alice", "--tls-dir", tls_}), "the last token");
   Stop();
 }
 

@@ -658,7 +658,7 @@ TEST_F(AgentFaultsTest, TheEndOfAnEarlierAttemptTakesNoCheckpointFromTheNext) {
 
 TEST_F(AgentFaultsTest, WithoutASharedFolderCheckpointsComeAndGoOverTheNetwork) {
   config_.pack.checkpoints = {root_ + "/scratch", false};
-  WriteFile("scratch/old/left-over", "x");
+  WriteFile("scratch/old/epoch-3/step-7.safetensors", "x");
   coordinator_.on_download = [](const std::string& file) {
     std::filesystem::create_directories(std::filesystem::path(file).parent_path());
     std::ofstream(file) << "content";

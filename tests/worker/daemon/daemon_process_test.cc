@@ -19,8 +19,8 @@
 #include "absl/time/clock.h"
 #include "common/base/digest.h"
 #include "common/base/files.h"
+#include "common/base/stop_requests.h"
 #include "tests/worker/daemon/test_server.h"
-#include "worker/daemon/stop_requests.h"
 
 namespace coppice::worker {
 namespace {
@@ -246,6 +246,46 @@ TEST_F(DaemonProcessTest, TheGracePeriodBoundsTheExit) {
   EXPECT_EQ(Kill(SIGTERM), 0);
   EXPECT_LT(absl::Now() - start, absl::Seconds(5));
   EXPECT_THAT(server_.Seen("release"), ElementsAre("release 1:1 step 0"));
+}
+
+// `ln -s /bigdisk/me STATE/scratch`, and a home as the state folder.
+TEST_F(DaemonProcessTest, AStartTouchesNoFileOfTheUsers) {
+  WriteTrainer("exit 1\n");
+  const std::string disk = root_ + "/bigdisk";
+  std::filesystem::create_directories(disk + "/7/epoch-1");
+  std::ofstream(disk + "/thesis.tex") << "mine";
+  std::ofstream(disk + "/7/epoch-1/step-5.safetensors") << "mine";
+  std::filesystem::create_directory(root_ + "/state");
+  std::filesystem::create_directory_symlink(disk, root_ + "/state/scratch");
+  StartDaemon({}, /*shared=*/false);
+  EXPECT_EQ(Wait(std::exchange(daemon_, 0)), 1);
+  EXPECT_THAT(DaemonLog(), HasSubstr("scratch"));
+
+  std::filesystem::remove(root_ + "/state/scratch");
+  std::filesystem::rename(disk, root_ + "/state/scratch");
+  std::ofstream(root_ + "/state/.bashrc") << "mine";
+  StartDaemon({}, /*shared=*/false);
+  EXPECT_EQ(Wait(std::exchange(daemon_, 0)), 1);
+  EXPECT_THAT(DaemonLog(), HasSubstr("--state-dir"));
+  EXPECT_EQ(*ReadFile(root_ + "/state/scratch/thesis.tex"), "mine");
+  EXPECT_EQ(*ReadFile(root_ + "/state/scratch/7/epoch-1/step-5.safetensors"), "mine");
+  EXPECT_EQ(*ReadFile(root_ + "/state/.bashrc"), "mine");
+}
+
+TEST_F(DaemonProcessTest, AForeignFileInTheSpoolStays) {
+  WriteTrainer(
+      "start; metrics 100; checkpoint 100; say '{\"event\":\"done\",\"seed\":0,\"step\":100}'\n");
+  server_.Grant(Grant());
+  StartDaemon();
+  ASSERT_TRUE(server_.Await("complete 1:1"));
+  EXPECT_EQ(Kill(SIGTERM), 0);
+  std::ofstream(root_ + "/state/spool/letters.txt") << "mine";
+  server_.Grant(Grant(2));
+  StartDaemon();
+  ASSERT_TRUE(server_.Await("complete 1:2"));
+  EXPECT_EQ(Kill(SIGTERM), 0);
+  EXPECT_THAT(DaemonLog(), HasSubstr("letters.txt is no spool"));
+  EXPECT_EQ(*ReadFile(root_ + "/state/spool/letters.txt"), "mine");
 }
 
 TEST_F(DaemonProcessTest, AKilledDaemonTakesItsTrainerAlongAndTheNextHandsTheLeaseBack) {

@@ -1,4 +1,4 @@
-// What the command line says about the worker's end, and what a signal means.
+// What the command line says about the worker's end.
 #include "worker/daemon/worker_options.h"
 
 #include <gmock/gmock.h>
@@ -9,14 +9,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "worker/daemon/oom_kills.h"
-#include "worker/daemon/stop_requests.h"
 
 namespace coppice::worker {
 namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
-using Meaning = StopRequests::Meaning;
 
 // The exit code and what was printed; 0 and nothing when the flags are fine.
 std::pair<int, std::string> Refusal(std::vector<const char*> flags) {
@@ -131,23 +129,6 @@ TEST_F(WalltimeTest, AVariableThatIsNoTimeIsRefused) {
     EXPECT_TRUE(absl::IsInvalidArgument(Get().status())) << text;
     EXPECT_THAT(Error(), HasSubstr("SLURM_JOB_END_TIME"));
   }
-}
-
-TEST(StopRequestsTest, OneRequestDeliveredSeveralTimesIsOne) {
-  StopRequests requests;
-  const absl::Duration start = absl::Hours(1);
-  EXPECT_EQ(requests.OnSignal(start), Meaning::kStop);
-  EXPECT_EQ(requests.OnSignal(start), Meaning::kSameAgain);
-  EXPECT_EQ(requests.OnSignal(start + absl::Milliseconds(1999)), Meaning::kSameAgain);
-}
-
-TEST(StopRequestsTest, ALaterSignalMeansItAndTheNextWaitsForNothing) {
-  StopRequests requests;
-  EXPECT_EQ(requests.OnSignal(absl::ZeroDuration()), Meaning::kStop);
-  EXPECT_FALSE(requests.leaving());
-  EXPECT_EQ(requests.OnSignal(absl::Seconds(2)), Meaning::kLeave);
-  EXPECT_TRUE(requests.leaving());
-  EXPECT_EQ(requests.OnSignal(absl::Seconds(2)), Meaning::kEndNow);
 }
 
 TEST(OomKillsTest, TheKernelsCountIsFoundWhateverStandsAroundIt) {

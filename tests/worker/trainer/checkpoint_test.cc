@@ -228,14 +228,27 @@ TEST_F(CheckpointTest, AMissingFileIsNotFoundAndALeftoverTemporaryIsNoCheckpoint
 
 TEST_F(CheckpointTest, PruningKeepsTheNewestAndTheMultiples) {
   for (const int64_t step : {40, 50, 60, 70, 80, 90}) Save(step);
-  CheckpointConfig config;
-  config.keep = 2;
-  config.keep_every = 30;
-  ASSERT_TRUE(PruneCheckpoints(directory_.path(), config).ok());
+  RunConfig run = run_;
+  run.checkpoint.keep = 2;
+  run.checkpoint.keep_every = 30;
+  ASSERT_TRUE(PruneCheckpoints(directory_.path(), run, kSeed).ok());
   std::vector<int64_t> steps;
   const std::vector<CheckpointFile> files = *ListCheckpoints(directory_.path());
   for (const CheckpointFile& file : files) steps.push_back(file.step);
   EXPECT_EQ(steps, (std::vector<int64_t>{90, 80, 60}));
+}
+
+TEST_F(CheckpointTest, PruningTakesNoFileThatIsNotThisMembers) {
+  Overwrite(directory_ / "step-000000010.safetensors", "of another program");
+  ASSERT_TRUE(SaveCheckpoint(directory_.path(), run_, kSeed + 1, layout_, progress_, Rows()).ok());
+  const std::string others = (*ListCheckpoints(directory_.path())).front().path;
+  for (const int64_t step : {700, 800, 900}) Save(step);
+  RunConfig run = run_;
+  run.checkpoint.keep = 1;
+  ASSERT_TRUE(PruneCheckpoints(directory_.path(), run, kSeed).ok());
+  EXPECT_TRUE(FileExists(directory_ / "step-000000010.safetensors"));
+  EXPECT_TRUE(FileExists(others));
+  EXPECT_FALSE(FileExists(directory_ / "step-000000800.safetensors"));
 }
 
 TEST_F(CheckpointTest, AFolderThatCannotBeWrittenIsAnErrorThatNamesIt) {

@@ -121,6 +121,14 @@ std::optional<int64_t> StepOfName(absl::string_view name) {
   return step;
 }
 
+// By what the file says of itself: a name like a checkpoint's is anybody's.
+bool IsOfRun(const std::string& path, const RunConfig& run, uint64_t seed) {
+  const absl::StatusOr<SafetensorsFile> file = SafetensorsFile::Read(path);
+  if (!file.ok()) return false;
+  const absl::StatusOr<CheckpointIdentity> identity = ReadCheckpointIdentity(file->metadata());
+  return identity.ok() && CheckIdentity(*identity, run, seed).ok();
+}
+
 }  // namespace
 
 std::string CheckpointFileName(int64_t step) {
@@ -201,10 +209,12 @@ absl::StatusOr<std::vector<CheckpointFile>> ListCheckpoints(const std::string& d
   return files;
 }
 
-absl::Status PruneCheckpoints(const std::string& directory, const CheckpointConfig& config) {
+absl::Status PruneCheckpoints(const std::string& directory, const RunConfig& run, uint64_t seed) {
+  const CheckpointConfig& config = run.checkpoint;
   COPPICE_ASSIGN_OR_RETURN(const std::vector<CheckpointFile> files, ListCheckpoints(directory));
   for (size_t i = static_cast<size_t>(config.keep); i < files.size(); ++i) {
     if (config.keep_every > 0 && files[i].step % config.keep_every == 0) continue;
+    if (!IsOfRun(files[i].path, run, seed)) continue;
     COPPICE_RETURN_IF_ERROR(RemoveFile(files[i].path));
   }
   return absl::OkStatus();

@@ -60,9 +60,9 @@ struct CheckpointFile {
 };
 absl::StatusOr<std::vector<CheckpointFile>> ListCheckpoints(const std::string& directory);
 
-// Removes all but the newest `keep` files and those at multiples of keep_every (when that is
-// positive).
-absl::Status PruneCheckpoints(const std::string& directory, const CheckpointConfig& config);
+// Removes this member's files but for the newest `checkpoint.keep` and those at multiples of
+// keep_every (when that is positive). A file that is damaged, another run's or no checkpoint stays.
+absl::Status PruneCheckpoints(const std::string& directory, const RunConfig& run, uint64_t seed);
 
 }  // namespace coppice::trainer
 

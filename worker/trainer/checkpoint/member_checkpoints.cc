@@ -121,7 +121,7 @@ std::optional<CheckpointFailure> MemberCheckpoints::SaveOrThrow(const MemberProg
       seed_, progress.step,
       {saved->path, saved->file.digest, saved->file.bytes, at_once ? stall + write : stall, write});
   if (context_->prune) {
-    const absl::Status pruned = PruneCheckpoints(directory_, context_->run->checkpoint);
+    const absl::Status pruned = PruneCheckpoints(directory_, *context_->run, seed_);
     if (!pruned.ok()) spdlog::warn("old checkpoints stay: {}", std::string(pruned.message()));
   }
   return std::nullopt;

@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <climits>
 #include <csignal>
 #include <cstdlib>
@@ -19,6 +20,9 @@
 #include "absl/strings/strip.h"
 #include "absl/synchronization/mutex.h"
 #include "common/base/build_info.h"
+#include "common/base/clock.h"
+#include "common/base/process_start.h"
+#include "common/base/stop_requests.h"
 #include "spdlog/spdlog.h"
 #include "torch/version.h"
 #include "worker/trainer/cuda/device_status.h"
@@ -29,13 +33,20 @@ namespace {
 
 std::atomic<bool> stop_flag{false};
 static_assert(std::atomic<bool>::is_always_lock_free, "a signal handler sets it");
-std::atomic<int> interrupts{0};
-static_assert(std::atomic<int>::is_always_lock_free, "so does it count");
+// Of SIGINT alone. Only the handler touches them, and it does not interrupt itself: the first
+// thread that gets one takes the flag, another that gets one at the same moment leaves it alone.
+StopRequests interrupts;
+std::atomic_flag counting = ATOMIC_FLAG_INIT;
+Clock* monotonic = nullptr;
 
 extern "C" void OnStopSignal(int signal_number) {
   stop_flag.store(true, std::memory_order_relaxed);
-  if (signal_number != SIGINT) return;
-  if (interrupts.fetch_add(1, std::memory_order_relaxed) > 0) _exit(128 + SIGINT);
+  if (signal_number != SIGINT || counting.test_and_set(std::memory_order_acquire)) return;
+  const int saved = errno;
+  const StopRequests::Meaning meaning = interrupts.OnSignal(monotonic->Monotonic());
+  errno = saved;
+  counting.clear(std::memory_order_release);
+  if (meaning == StopRequests::Meaning::kLeave) _exit(128 + SIGINT);
 }
 
 }  // namespace
@@ -43,17 +54,15 @@ extern "C" void OnStopSignal(int signal_number) {
 std::atomic<bool>& StopFlag() { return stop_flag; }
 
 void InstallSignalHandlers() {
+  monotonic = Clock::Real();
   struct sigaction action = {};
   action.sa_handler = OnStopSignal;
   action.sa_flags = SA_RESTART;
   sigemptyset(&action.sa_mask);
-  for (const int signal : {SIGTERM, SIGINT, SIGUSR1, SIGUSR2}) sigaction(signal, &action, nullptr);
-  struct sigaction hangup = {};
-  sigaction(SIGHUP, nullptr, &hangup);
-  if (hangup.sa_handler != SIG_IGN) sigaction(SIGHUP, &action, nullptr);
-  struct sigaction ignore = {};
-  ignore.sa_handler = SIG_IGN;
-  sigaction(SIGPIPE, &ignore, nullptr);
+  const sigset_t requests = StopSignalSet({SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2});
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2}) {
+    if (sigismember(&requests, signal) == 1) sigaction(signal, &action, nullptr);
+  }
 }
 
 void PrepareComputeThread() {

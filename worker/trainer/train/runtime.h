@@ -20,7 +20,7 @@ std::atomic<bool>& StopFlag();
 // SIGTERM, SIGINT, SIGHUP (unless it is ignored, as under nohup), SIGUSR1 and SIGUSR2 set the flag,
 // however many come: a cluster signals every process of a job, and the daemon, which gets the same
 // signal, asks once more. Only a second SIGINT, a person's Ctrl-C, ends the process at once with
-// 130. Who has no time left sends SIGKILL. SIGPIPE is ignored.
+// 130, unless it comes right after the first (StopRequests). Who has no time left sends SIGKILL.
 void InstallSignalHandlers();
 
 // To be called first in every thread that computes: one intra-op thread (so that no sum is split by

@@ -1,0 +1,78 @@
+// Folders that are held by a descriptor, for looking and removing without ever following a link.
+#ifndef COPPICE_COMMON_BASE_DIRECTORY_H_
+#define COPPICE_COMMON_BASE_DIRECTORY_H_
+
+#include <sys/stat.h>
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace coppice {
+
+// Purpose: one folder of this program's own. It is reached by its descriptor, so what happens to
+// its path meanwhile changes nothing. No symbolic link is followed, neither to the folder itself
+// nor to anything in it, and no other filesystem is entered. Names are those of direct children.
+// Thread-safe: nothing changes after Open. Failure codes: those of files.h; FAILED_PRECONDITION,
+// with the remedy, when what is found is not this program's to touch: a link, another account's
+// folder, a folder that others may write to, another filesystem.
+class Directory {
+ public:
+  struct Entry {
+    std::string name;
+    struct stat info;  // of a link itself
+    bool is_file() const { return S_ISREG(info.st_mode); }
+    bool is_folder() const { return S_ISDIR(info.st_mode); }
+  };
+
+  // The last part of `path` may be no link; those before it may.
+  static absl::StatusOr<Directory> Open(const std::string& path);
+  Directory(Directory&& other) noexcept;
+  Directory& operator=(Directory&& other) noexcept;
+  ~Directory();
+
+  // Of this process's user, and nobody else may write to it.
+  absl::Status CheckOwned() const;
+  // Takes from group and others all rights to the folder. True: there were some.
+  absl::StatusOr<bool> MakePrivate() const;
+
+  // A folder in this one, of this process's user.
+  absl::StatusOr<Directory> OpenFolder(const std::string& name) const;
+  // The same, created where it is missing (0700); nobody else may write to it.
+  absl::StatusOr<Directory> MakeFolder(const std::string& name) const;
+  // A folder further down, "a/b/c". NOT_FOUND also when a part of the path is no folder or a link.
+  absl::StatusOr<Directory> Walk(absl::string_view relative) const;
+
+  // By name.
+  absl::StatusOr<std::vector<Entry>> List() const;
+  // NOT_FOUND when there is no such entry.
+  absl::StatusOr<Entry> Look(const std::string& name) const;
+  // The content of a small regular file of this process's user.
+  absl::StatusOr<std::string> Read(const std::string& name) const;
+  // Durably, in one step, in place of what has that name.
+  absl::Status Write(const std::string& name, absl::string_view content) const;
+  // A regular file, no link and no folder. OK also when it is gone.
+  absl::Status RemoveFile(const std::string& name) const;
+  // False: something is in it, it is no folder, or it is gone.
+  absl::StatusOr<bool> RemoveFolderIfEmpty(const std::string& name) const;
+
+  int fd() const { return fd_; }
+  const std::string& path() const { return path_; }  // for messages
+
+ private:
+  Directory(std::string path, int fd, dev_t device)
+      : path_(std::move(path)), fd_(fd), device_(device) {}
+  static absl::StatusOr<Directory> OpenAt(int parent, const std::string& name, std::string path);
+  absl::Status CheckOwner(const struct stat& info) const;
+
+  std::string path_;
+  int fd_;
+  dev_t device_;
+};
+
+}  // namespace coppice
+
+#endif  // COPPICE_COMMON_BASE_DIRECTORY_H_

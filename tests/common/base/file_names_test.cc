@@ -1,0 +1,34 @@
+#include "common/base/file_names.h"
+
+#include <gtest/gtest.h>
+
+namespace coppice {
+namespace {
+
+TEST(FileNamesTest, OnlyTheWholePatternFits) {
+  EXPECT_TRUE(NameFits("job-12-epoch-3.json", "job-#-epoch-#.json"));
+  EXPECT_TRUE(NameFits("00ff.json", "%.json"));
+  for (const char* name : {"", "job--epoch-3.json", "job-1-epoch-3.json.bak", "xjob-1-epoch-3.json",
+                           "job-1-epoch-3", "job-1x-epoch-3.json", "job--1-epoch-3.json"}) {
+    EXPECT_FALSE(NameFits(name, "job-#-epoch-#.json")) << name;
+  }
+  EXPECT_FALSE(NameFits("00FF.json", "%.json"));
+  EXPECT_FALSE(NameFits("settings.json", "%.json"));
+}
+
+TEST(FileNamesTest, CheckpointsAreKnownWholeAndHalfWrittenAndNothingElseIs) {
+  for (const char* name :
+       {"step-000000100.safetensors", "step-5.safetensors.tmp-77-0", "step-60.tmp-77-0", "step-20",
+        "step-20.tmp-00ffab12", "resume-epoch-3-step-100.safetensors"}) {
+    EXPECT_TRUE(IsCheckpointFileName(name)) << name;
+  }
+  for (const char* name : {"step-", "step", "model.safetensors", "step-1.pt", "step-1.safetensors~",
+                           "best-step-1.safetensors", "step-1.safetensors.tmp-", "events.out"}) {
+    EXPECT_FALSE(IsCheckpointFileName(name)) << name;
+  }
+  EXPECT_TRUE(IsAttemptFolderName("epoch-7"));
+  EXPECT_FALSE(IsAttemptFolderName("epoch-7.bak"));
+}
+
+}  // namespace
+}  // namespace coppice
