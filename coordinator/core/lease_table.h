@@ -13,6 +13,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "common/base/clock.h"
 #include "coordinator/core/types.h"
 
 namespace coppice::core {
@@ -30,6 +31,9 @@ struct LeaseEntry {
   uint32_t live_step = 0;    // as the last heartbeat has it
   double steps_per_second = 0;
   double work_per_step = 0;
+  // A trainer runs, and may go so long without getting on; zero: none runs, as far as is known.
+  absl::Duration stall_limit;
+  absl::Duration got_on_at;  // when it last did
 };
 
 // What the running jobs of a sweep add to what is stored.
@@ -39,6 +43,8 @@ struct LiveStats {
   double work_per_second = 0;
   double extra_work = 0;
   uint64_t workers = 0;
+  uint64_t silent = 0;  // leases whose trainer has not got on for a while
+  absl::Duration longest_silence;
 };
 
 // Purpose: the leases of RUNNING jobs, on the monotonic clock. Nothing here is durable: after a
@@ -46,8 +52,12 @@ struct LiveStats {
 // commits, and for heartbeats), readers look. Thread-safe.
 class LeaseTable {
  public:
-  explicit LeaseTable(absl::Duration term) : term_(term) {}
+  explicit LeaseTable(absl::Duration term, Clock* clock = nullptr) : term_(term), clock_(clock) {}
   absl::Duration term() const { return term_; }
+  // How long a trainer has not got on, if that is longer than heartbeats and reports take; zero
+  // otherwise. Its rate then falls: what it did before is spread over the silence.
+  absl::Duration SilenceOf(const LeaseEntry& entry) const;
+  double RateOf(const LeaseEntry& entry) const;
 
   void Add(LeaseEntry entry, absl::Duration now);  // starts a term
   void Remove(const LeaseRef& ref);
@@ -69,7 +79,10 @@ class LeaseTable {
   std::vector<SweepId> SweepsOf(const std::string& worker) const;
 
  private:
+  absl::Duration SilenceAt(const LeaseEntry& entry, absl::Duration now) const;
+
   const absl::Duration term_;
+  Clock* const clock_;
   mutable absl::Mutex mutex_;
   uint64_t begun_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t ended_ ABSL_GUARDED_BY(mutex_) = 0;
@@ -81,6 +94,7 @@ class LeaseTable {
   struct Totals {
     LiveStats stats;
     size_t leases = 0;
+    std::set<std::pair<absl::Duration, JobId>> got_on;  // of those with a trainer
     absl::flat_hash_map<std::string, size_t> workers;
   };
   void AddTo(Totals& totals, const LeaseEntry& entry) const;

@@ -222,6 +222,13 @@ DROP TABLE jobs;
 ALTER TABLE new_jobs RENAME TO jobs;
 )sql";
 
+// Which of the processes of a name is the newest, and that an older one was met.
+constexpr char kIncarnations[] = R"sql(
+ALTER TABLE workers ADD COLUMN incarnation INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE workers ADD COLUMN superseded_host TEXT NOT NULL DEFAULT '';
+ALTER TABLE workers ADD COLUMN superseded_ms INTEGER NOT NULL DEFAULT 0;
+)sql";
+
 absl::Status ApplyMigration(Database& db, size_t version, const char* sql) {
   COPPICE_RETURN_IF_ERROR(db.Execute("BEGIN IMMEDIATE"));
   absl::Status status = db.Execute(sql);
@@ -237,7 +244,8 @@ absl::Status ApplyMigration(Database& db, size_t version, const char* sql) {
 
 const std::vector<const char*>& Migrations() {
   static const std::vector<const char*>* const migrations =
-      new std::vector<const char*>{kVersion1, kWorkerEnds, kSweepSpecs, kSubmissionParts};
+      new std::vector<const char*>{kVersion1, kWorkerEnds, kSweepSpecs, kSubmissionParts,
+                                   kIncarnations};
   return *migrations;
 }
 
