@@ -222,6 +222,14 @@ std::vector<std::string> SummaryLines(const v1::SweepSummary& summary, const Ter
                     summary.workers() == 1 ? " worker" : " workers", "  ETA ",
                     FormatDuration(summary.eta_seconds()));
   }
+  if (summary.silent_jobs() > 0) {
+    return {head, bar,
+            Paint(terminal, Colour::kYellow,
+                  absl::StrCat("no report for ", summary.silent_seconds(), " s from ",
+                               FormatCount(summary.silent_jobs()), " running ",
+                               summary.silent_jobs() == 1 ? "job" : "jobs",
+                               "; `coppice why JOB` says more"))};
+  }
   return {head, bar};
 }
 

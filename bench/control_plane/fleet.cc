@@ -247,14 +247,29 @@ absl::Status Fleet::ForAll(
   return state->first;
 }
 
+namespace {
+
+// Once to be given a number, once with it.
+void Register(SimulatedWorker& worker, uint64_t incarnation,
+              std::function<void(absl::Status)> done) {
+  v1::RegisterRequest request = worker.Registration();
+  request.set_incarnation(incarnation);
+  Call<v1::RegisterRequest, v1::RegisterResponse>(
+      worker.stub(), &Async::Register, std::move(request), kAllLimit,
+      [&worker, done = std::move(done)](absl::Status status, const v1::RegisterResponse& answer) {
+        if (status.ok() && answer.confirm()) {
+          return Register(worker, answer.incarnation(), done);
+        }
+        if (status.ok()) worker.SetId(answer.worker_id());
+        done(std::move(status));
+      });
+}
+
+}  // namespace
+
 absl::Status Fleet::RegisterAll() {
   return ForAll([](SimulatedWorker& worker, std::function<void(absl::Status)> done) {
-    Call<v1::RegisterRequest, v1::RegisterResponse>(
-        worker.stub(), &Async::Register, worker.Registration(), kAllLimit,
-        [&worker, done = std::move(done)](absl::Status status, const v1::RegisterResponse& answer) {
-          if (status.ok()) worker.SetId(answer.worker_id());
-          done(std::move(status));
-        });
+    Register(worker, 0, std::move(done));
   });
 }
 

@@ -25,6 +25,11 @@ std::string OneLine(const std::string& text) {
   return line;
 }
 
+std::string WorkerOf(const v1::Job& job) {
+  if (job.silent_seconds() == 0) return job.worker();
+  return absl::StrCat(job.worker(), ", no report for ", job.silent_seconds(), " s");
+}
+
 // Printed page by page: a sweep may have millions.
 absl::Status PrintJson(Client* client, const v1::JobFilter& filter, std::ostream& out) {
   bool first = true;
@@ -73,7 +78,7 @@ absl::StatusOr<int> Jobs(const Options& options, Context* context) {
       table.AddRow({absl::StrCat(job.id()), job.task(), absl::StrCat(job.depth()),
                     absl::StrCat(job.seed()), v1::JobState_Name(job.state()),
                     absl::StrCat(job.step()), absl::StrCat(job.steps()), accuracy("id_accuracy"),
-                    accuracy("gen_accuracy"), absl::StrCat(job.attempts()), job.worker(),
+                    accuracy("gen_accuracy"), absl::StrCat(job.attempts()), WorkerOf(job),
                     OneLine(job.reason())});
     }
     shown += static_cast<uint64_t>(page.jobs_size());

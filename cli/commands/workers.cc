@@ -60,6 +60,13 @@ absl::StatusOr<int> Workers(Context* context) {
   }
   context->out << table.Render(context->terminal.width);
   for (const v1::Worker& worker : response.workers()) {
+    if (worker.superseded_ms() == 0) continue;
+    context->out << worker.name() << ": an older process of this name, on "
+                 << worker.superseded_host() << ", was superseded and told to end at "
+                 << FormatTime(worker.superseded_ms())
+                 << "; if both are wanted, start each with a --name of its own.\n";
+  }
+  for (const v1::Worker& worker : response.workers()) {
     if (worker.suspect_until_ms() == 0) continue;
     const double left = static_cast<double>(worker.suspect_until_ms() - now) / 1e3;
     context->out << worker.name() << ": " << worker.suspect_reason() << "\n  It gets no work for "

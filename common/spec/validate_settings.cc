@@ -118,6 +118,7 @@ void CheckReport(const v1::ReportSpec& r, Checker* check) {
   check->Integer(r.has_decode_sentences(), "report.decode_sentences", r.decode_sentences(), 1,
                  kMaxExamples);
   check->Integer(r.has_dyck_prefixes(), "report.dyck_prefixes", r.dyck_prefixes(), 1, kMaxExamples);
+  check->Integer(r.has_stall_seconds(), "report.stall_seconds", r.stall_seconds(), 1, 2'592'000);
   check->Integer(r.probes().has_sentences(), "report.probes.sentences", r.probes().sentences(), 0,
                  kMaxExamples);
   check->Integer(r.probes().has_every(), "report.probes.every", r.probes().every(), 1, kMaxSteps);

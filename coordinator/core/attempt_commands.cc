@@ -194,14 +194,23 @@ absl::Status LoseAttempt(Transaction& tx, const JobRow& job, const std::string& 
 
 namespace {
 
+// Nothing was trained under the lease, so that to people there was none.
+JobRow WithoutThisAttempt(const JobRow& job) {
+  JobRow after = job;
+  if (after.attempts > 0) --after.attempts;
+  if (after.attempts == 0) after.started_ms = 0;
+  return after;
+}
+
 // A pack of another width than its worker should have: nobody's failure, and the worker gets others
 // from now on.
 absl::Status ReleaseForWidth(Transaction& tx, const JobRow& job, const AttemptEnd& end,
                              absl::string_view now_gets) {
-  JobRow after = job;
+  const bool untrained = end.best_width > 0;  // it was measured
+  JobRow after = untrained ? WithoutThisAttempt(job) : job;
   after.reason = absl::StrCat(Head(end.message, kMaxMessage), "; ", job.worker, " gets packs of ",
                               now_gets, " of its kind from now on");
-  Ending ending{"released", after.reason, end.step, "", ""};
+  Ending ending{"released", after.reason, end.step, untrained ? kUntrained : "", ""};
   return tx.EndAttempt(job, JobTrigger::kRelease, std::move(after), ending);
 }
 
@@ -229,10 +238,11 @@ absl::Status ReleaseLease(Transaction& tx, const AttemptEnd& end) {
   if (end.lost) return LoseAttempt(tx, *job, Head(end.message, kMaxMessage));
   if (end.out_of_memory_width > 0) return ReleaseTooWide(tx, *job, end);
   if (end.best_width > 0) return ReleaseMeasured(tx, *job, end);
-  JobRow after = *job;
+  JobRow after = end.untrained ? WithoutThisAttempt(*job) : *job;
   after.reason = absl::StrCat("preempted: ", Head(end.message, kMaxMessage));
   return tx.EndAttempt(*job, JobTrigger::kRelease, std::move(after),
-                       {"preempted", Head(end.message, kMaxMessage), end.step, "", ""});
+                       {"preempted", Head(end.message, kMaxMessage), end.step,
+                        end.untrained ? kUntrained : "", ""});
 }
 
 }  // namespace coppice::core

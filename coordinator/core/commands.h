@@ -67,9 +67,10 @@ absl::StatusOr<BulkPart> CancelPart(Transaction& tx, const Caller& caller, const
 absl::StatusOr<BulkPart> RetryPart(Transaction& tx, const Caller& caller, const JobFilter& filter,
                                    JobId after);
 
-// ---- workers (worker_commands.cc)
+// ---- workers (registration.cc, worker_commands.cc)
 
-// `new_id` names the worker unless this process is already registered.
+// `new_id` names the worker unless this process is already registered. OK also where the process is
+// not registered: the answer says why.
 absl::StatusOr<Registration> RegisterWorker(Transaction& tx, const WorkerInfo& info,
                                             const std::vector<HeldLease>& held,
                                             const std::string& new_id);

@@ -21,7 +21,7 @@ constexpr absl::Duration kTimerSlack = absl::Milliseconds(100);
 Engine::Engine(Store* store, Clock* clock, CoordinatorOptions options)
     : store_(*store),
       clock_(*clock),
-      memory_(std::move(options)),
+      memory_(std::move(options), clock),
       remover_(memory_.options.checkpoint_root, memory_.options.runner),
       readers_(std::max(1, memory_.options.reader_threads), memory_.options.max_queued_reads,
                memory_.options.runner),

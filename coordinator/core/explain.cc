@@ -134,7 +134,8 @@ class Explainer {
     const uint32_t step = std::max(row_.step, lease->live_step);
     Say("It runs on ", row_.worker, " (attempt ", row_.attempts, ", epoch ", row_.epoch,
         ") at step ", step, " of ", group_.spec.steps, ", ",
-        absl::StrFormat("%.3g", lease->steps_per_second), " steps a second.");
+        absl::StrFormat("%.3g", tx_.memory().leases.RateOf(*lease)), " steps a second.");
+    ExplainSilence(*lease);
     const absl::Duration silent = tx_.now() - lease->renewed_at;
     if (silent > 2 * tx_.memory().options.heartbeat_interval) {
       Say("Its worker was last heard of ", Ago(silent), "; if it stays silent, the lease ends in ",
@@ -148,6 +149,16 @@ class Explainer {
     }
     Say("Its current checkpoint is at step ", row_.checkpoint_step, ".");
     ExplainCharge();
+  }
+
+  void ExplainSilence(const LeaseEntry& lease) {
+    const absl::Duration silence = tx_.memory().leases.SilenceOf(lease);
+    if (silence <= absl::ZeroDuration()) return;
+    Say("There was no report for ", absl::ToInt64Seconds(silence), " s: its trainer hangs, or a ",
+        "step takes that long, or its worker is silent. After ",
+        absl::FormatDuration(absl::Trunc(lease.stall_limit, absl::Seconds(1))),
+        " without one the worker ends the attempt; that is charged, and it is tried again ",
+        "(`report.stall_seconds` of the sweep sets another limit).");
   }
 
   void ExplainFailed() {
@@ -168,6 +179,15 @@ class Explainer {
   void ExplainLost() {
     const auto lost = CountLostInARow(tx_.read(), row_);
     if (!lost.ok() || lost->attempts < 2) return;
+    for (const std::string& name : lost->workers) {
+      const WorkerEntry* worker = tx_.memory().workers.FindByName(name);
+      if (worker == nullptr || worker->row.superseded_ms < lost->since_ms) continue;
+      Say("Note: ", DescribeLost(*lost, row_.best_step), ". Two processes say that they are ", name,
+          ", on ", worker->row.superseded_host, " and on ", worker->row.info.host,
+          ", and each took the name from the other: give every worker a --name of its own. It is ",
+          "not charged for it.");
+      return;
+    }
     Say("Note: ", DescribeLost(*lost, row_.best_step),
         ". Machines that are taken away look like this, and so does a job that takes its machine ",
         "down: if other jobs get on, look at the machines' memory and kernel logs. It is not ",

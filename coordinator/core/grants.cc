@@ -54,7 +54,7 @@ absl::StatusOr<Lease> GrantJob(Transaction& tx, JobId id, const GroupInfo& group
   attempt.start_step = job.step;
   attempt.row_step = last_row;
   COPPICE_RETURN_IF_ERROR(tx.write().InsertAttempt(attempt));
-  if (before.attempts > 0) {
+  if (before.epoch > 0) {
     COPPICE_RETURN_IF_ERROR(tx.write().ArchiveMetrics(id, last_row).status());
   }
   COPPICE_RETURN_IF_ERROR(

@@ -4,6 +4,35 @@
 #include <cmath>
 
 namespace coppice::core {
+namespace {
+
+// A trainer reports every two seconds, a worker tells of it with its next heartbeat, of which there
+// are several in a term.
+constexpr absl::Duration kShortestSilence = absl::Seconds(10);
+constexpr absl::Duration kReportInterval = absl::Seconds(2);
+
+// What a rate told at `entry.renewed_at` is worth when the trainer has been silent for so long.
+double RateAfter(const LeaseEntry& entry, absl::Duration silence) {
+  if (silence <= absl::ZeroDuration()) return entry.steps_per_second;
+  const absl::Duration told = std::max(kReportInterval, entry.renewed_at - entry.got_on_at);
+  return entry.steps_per_second * std::min(1.0, absl::FDivDuration(told, silence));
+}
+
+}  // namespace
+
+absl::Duration LeaseTable::SilenceAt(const LeaseEntry& entry, absl::Duration now) const {
+  if (entry.stall_limit <= absl::ZeroDuration()) return absl::ZeroDuration();
+  const absl::Duration silence = now - entry.got_on_at;
+  return silence > std::max(kShortestSilence, term_ / 2) ? silence : absl::ZeroDuration();
+}
+
+absl::Duration LeaseTable::SilenceOf(const LeaseEntry& entry) const {
+  return clock_ == nullptr ? absl::ZeroDuration() : SilenceAt(entry, clock_->Monotonic());
+}
+
+double LeaseTable::RateOf(const LeaseEntry& entry) const {
+  return RateAfter(entry, SilenceOf(entry));
+}
 
 namespace {
 
@@ -35,6 +64,9 @@ void LeaseTable::AddTo(Totals& totals, const LeaseEntry& entry) const {
   totals.stats.workers = totals.workers.size();
   totals.stats.steps_per_second += entry.steps_per_second;
   totals.stats.work_per_second += entry.steps_per_second * entry.work_per_step;
+  if (entry.stall_limit > absl::ZeroDuration()) {
+    totals.got_on.insert({entry.got_on_at, entry.ref.job_id});
+  }
   if (entry.live_step <= entry.stored_step) return;
   const uint64_t extra = entry.live_step - entry.stored_step;
   totals.stats.extra_steps[entry.group_id] += extra;
@@ -54,6 +86,7 @@ void LeaseTable::TakeFrom(Totals& totals, const LeaseEntry& entry) const {
   totals.stats.workers = totals.workers.size();
   totals.stats.steps_per_second -= entry.steps_per_second;
   totals.stats.work_per_second -= entry.steps_per_second * entry.work_per_step;
+  totals.got_on.erase({entry.got_on_at, entry.ref.job_id});
   if (entry.live_step <= entry.stored_step) return;
   const uint64_t extra = entry.live_step - entry.stored_step;
   const auto group = totals.stats.extra_steps.find(entry.group_id);
@@ -128,6 +161,8 @@ bool LeaseTable::Renew(const HeldLease& held, const std::string& worker, absl::D
   entry.live_step = held.step;
   entry.steps_per_second =
       std::isfinite(held.steps_per_second) ? std::max(0.0, held.steps_per_second) : 0;
+  entry.stall_limit = absl::Milliseconds(static_cast<int64_t>(held.stall_ms));
+  entry.got_on_at = now - absl::Milliseconds(static_cast<int64_t>(held.silent_ms));
   AddTo(totals, entry);
   deadlines_.insert({entry.deadline, held.lease.job_id});
   return true;
@@ -196,6 +231,21 @@ LiveStats LeaseTable::Live(SweepId sweep) const {
   if (const auto past = past_.find(sweep); past != past_.end()) {
     for (const auto& [group, pace] : past->second) Count(stats.pace, group, pace);
   }
+  if (clock_ == nullptr) return stats;
+  const absl::Duration now = clock_->Monotonic();
+  for (const auto& [got_on_at, job] : it->second.got_on) {
+    const LeaseEntry& entry = leases_.at(job);
+    const absl::Duration silence = SilenceAt(entry, now);
+    if (silence <= absl::ZeroDuration()) break;
+    stats.longest_silence = std::max(stats.longest_silence, silence);
+    ++stats.silent;
+    const double lost = entry.steps_per_second - RateAfter(entry, silence);
+    stats.steps_per_second -= lost;
+    stats.work_per_second -= lost * entry.work_per_step;
+  }
+  // Rounding must not leave a rate where there is none.
+  stats.steps_per_second = std::max(0.0, stats.steps_per_second);
+  stats.work_per_second = std::max(0.0, stats.work_per_second);
   return stats;
 }
 

@@ -13,6 +13,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "common/base/clock.h"
 #include "coordinator/core/types.h"
 
 namespace coppice::core {
@@ -34,6 +35,9 @@ struct LeaseEntry {
   double steps_per_second = 0;
   double work_per_step = 0;
   uint32_t first_step = 0;  // where it began
+  // A trainer runs, and may go so long without getting on; zero: none runs, as far as is known.
+  absl::Duration stall_limit;
+  absl::Duration got_on_at;  // when it last did
 };
 
 // What jobs of a group did while they held a slot: steps of one job over its time. `seconds` is
@@ -53,6 +57,8 @@ struct LiveStats {
   uint64_t leases = 0;
   // Of leases that run and of those that have ended; of groups that have made a step.
   absl::flat_hash_map<GroupId, Pace> pace;
+  uint64_t silent = 0;  // leases whose trainer has not got on for a while
+  absl::Duration longest_silence;
 };
 
 // Purpose: the leases of RUNNING jobs, on the monotonic clock. Nothing here is durable: after a
@@ -60,8 +66,12 @@ struct LiveStats {
 // commits, and for heartbeats), readers look. Thread-safe.
 class LeaseTable {
  public:
-  explicit LeaseTable(absl::Duration term) : term_(term) {}
+  explicit LeaseTable(absl::Duration term, Clock* clock = nullptr) : term_(term), clock_(clock) {}
   absl::Duration term() const { return term_; }
+  // How long a trainer has not got on, if that is longer than heartbeats and reports take; zero
+  // otherwise. Its rate then falls: what it did before is spread over the silence.
+  absl::Duration SilenceOf(const LeaseEntry& entry) const;
+  double RateOf(const LeaseEntry& entry) const;
 
   void Add(LeaseEntry entry, absl::Duration now);  // starts a term
   void Remove(const LeaseRef& ref, absl::Duration now);
@@ -85,7 +95,10 @@ class LeaseTable {
   std::vector<SweepId> SweepsOf(const std::string& worker) const;
 
  private:
+  absl::Duration SilenceAt(const LeaseEntry& entry, absl::Duration now) const;
+
   const absl::Duration term_;
+  Clock* const clock_;
   mutable absl::Mutex mutex_;
   uint64_t begun_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t ended_ ABSL_GUARDED_BY(mutex_) = 0;
@@ -97,6 +110,7 @@ class LeaseTable {
   struct Totals {
     LiveStats stats;
     size_t leases = 0;
+    std::set<std::pair<absl::Duration, JobId>> got_on;  // of those with a trainer
     absl::flat_hash_map<std::string, size_t> workers;
   };
   void AddTo(Totals& totals, const LeaseEntry& entry) const;

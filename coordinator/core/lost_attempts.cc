@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
+#include "coordinator/core/views.h"
 
 namespace coppice::core {
 
@@ -14,6 +15,9 @@ absl::StatusOr<LostInARow> CountLostInARow(ReadTransaction& read, const JobRow& 
   uint32_t furthest = 0;
   for (size_t i = 0; i < attempts.size(); ++i) {
     const AttemptRow& attempt = attempts[i];
+    // These say nothing about the job, neither for it nor against it.
+    const bool superseded = attempt.outcome == "expired" && attempt.kind == kSuperseded;
+    if (superseded || IsUntrained(attempt)) continue;
     // Where the next one started is the checkpoint that this one left.
     const uint32_t checkpoint =
         i + 1 < attempts.size() ? attempts[i + 1].start_step : job.checkpoint_step;

@@ -20,8 +20,8 @@ namespace coppice::core {
 // What the core holds in memory. It mirrors committed state, so it changes only after a commit; all
 // but `catalog`, `leases` and `options` belongs to the writer thread.
 struct Memory {
-  explicit Memory(CoordinatorOptions o)
-      : options(std::move(o)), leases(options.lease), admission(options.heartbeat_interval) {}
+  explicit Memory(CoordinatorOptions o, Clock* clock = nullptr)
+      : options(std::move(o)), leases(options.lease, clock), admission(options.heartbeat_interval) {}
 
   const CoordinatorOptions options;
   std::string store_id;

@@ -104,7 +104,8 @@ absl::StatusOr<JobDetails> QueryJob(ReadTransaction& read, const Memory& memory,
   COPPICE_ASSIGN_OR_RETURN(details.job.latest, read.LatestMetrics(id));
   if (const auto group = memory.catalog.Group(row.group_id); group != nullptr)
     details.run_json = group->spec.run_json;
-  COPPICE_ASSIGN_OR_RETURN(const auto attempts, read.ListAttempts(id));
+  COPPICE_ASSIGN_OR_RETURN(auto attempts, read.ListAttempts(id));
+  attempts.erase(std::remove_if(attempts.begin(), attempts.end(), &IsUntrained), attempts.end());
   for (const AttemptRow& attempt : attempts) details.attempts.push_back(MakeAttempt(attempt));
   COPPICE_ASSIGN_OR_RETURN(details.events, read.ListEvents(id, kMaxEvents));
   // Not stored: it would double what a submission of a million jobs writes.

@@ -62,6 +62,10 @@ absl::StatusOr<RestoreSummary> PrepareRestored(Store& store, Clock& clock, int64
     Transaction tx(&write, &memory, &unused, now_ms, clock.Monotonic());
     COPPICE_ASSIGN_OR_RETURN(summary.epoch_floor, NewFloor(tx.read(), now_ms, backup_ms));
     COPPICE_RETURN_IF_ERROR(write.SetEpochFloor(summary.epoch_floor));
+    // Nor is it known what processes were told since.
+    COPPICE_ASSIGN_OR_RETURN(const uint64_t incarnations, tx.read().GetIncarnations());
+    COPPICE_RETURN_IF_ERROR(
+        write.SetIncarnations(std::max<uint64_t>(incarnations, summary.epoch_floor)));
     COPPICE_ASSIGN_OR_RETURN(const auto sweeps, tx.read().ListSweeps());
     summary.sweeps = sweeps.size();
     for (const SweepRow& sweep : sweeps) {

@@ -68,6 +68,12 @@ struct JobRow {
   int64_t finished_ms = 0;
 };
 
+// Kinds of an attempt that are no failure's. Nothing was trained under the lease: it is no attempt to
+// people.
+inline constexpr char kUntrained[] = "untrained";
+// A newer process took the name of its worker.
+inline constexpr char kSuperseded[] = "superseded";
+
 struct AttemptRow {
   JobId job_id = 0;
   Epoch epoch = 0;
@@ -76,7 +82,7 @@ struct AttemptRow {
   int64_t granted_ms = 0;
   int64_t ended_ms = 0;
   std::string outcome;  // empty while it runs
-  std::string kind;     // of a failure
+  std::string kind;     // of a failure, or one of the kinds below
   std::string message;
   uint32_t start_step = 0;
   uint32_t end_step = 0;
@@ -98,6 +104,8 @@ struct WorkerRow {
   bool preempt = false;  // only with draining
   int64_t registered_ms = 0;
   int64_t last_seen_ms = 0;
+  std::string superseded_host;  // as in Worker
+  int64_t superseded_ms = 0;
 };
 
 struct StoredRow {
@@ -206,6 +214,9 @@ class ReadTransaction {
   virtual absl::StatusOr<Epoch> NewestLogEpoch(JobId job_id) = 0;  // 0: no attempt has a log
 
   virtual absl::StatusOr<std::vector<WorkerRow>> ListWorkers() = 0;  // by name
+  virtual absl::StatusOr<std::optional<WorkerRow>> FindWorker(absl::string_view name) = 0;
+  // The greatest incarnation that any process was ever told; 0: none was.
+  virtual absl::StatusOr<uint64_t> GetIncarnations() = 0;
 
   // Every epoch that is granted from now on lies above it. 0 unless the data was once restored from
   // a backup: what was granted between the backup and the loss is not known.
@@ -268,6 +279,7 @@ class WriteTransaction {
   virtual absl::Status TrimLog(JobId job_id, Epoch epoch, uint64_t offset) = 0;
 
   virtual absl::Status PutWorker(const WorkerRow& worker) = 0;  // keyed by name
+  virtual absl::Status SetIncarnations(uint64_t greatest) = 0;
   virtual absl::Status SetEpochFloor(Epoch floor) = 0;
   virtual absl::Status DeleteWorker(const std::string& name) = 0;
 };

@@ -74,6 +74,8 @@ struct SweepSummary {
   double seed_steps_per_second = 0;
   double eta_seconds = -1;
   uint64_t workers = 0;
+  uint64_t silent_jobs = 0;     // running ones whose trainer has not got on for a while
+  uint32_t silent_seconds = 0;  // for how long the longest of them
 };
 
 // What a client asked of a sweep, and who it was.
@@ -139,6 +141,7 @@ struct Job {
   int64_t finished_ms = 0;
   uint32_t checkpoint_step = 0;
   bool sweep_paused = false;
+  uint32_t silent_seconds = 0;  // since its trainer last got on, where that is long
   std::vector<MetricValue> latest;
 };
 
@@ -248,6 +251,8 @@ struct HeldLease {
   uint32_t step = 0;
   double steps_per_second = 0;
   uint32_t slot = 0;
+  uint64_t silent_ms = 0;  // since its trainer last got on
+  uint64_t stall_ms = 0;   // how long that may last; 0: no trainer runs
 };
 
 struct WorkerInfo {
@@ -260,6 +265,9 @@ struct WorkerInfo {
   std::string device;
   bool shared_checkpoints = false;
   int64_t ends_ms = 0;  // when its walltime ends; 0: it does not, as far as anyone knows
+  // The process's place among those of its name: a newer one has a greater number. Of a
+  // registration: what the process was told last; 0: nothing yet.
+  uint64_t incarnation = 0;
 };
 
 struct Worker {
@@ -272,13 +280,24 @@ struct Worker {
   uint32_t running_jobs = 0;
   int64_t suspect_until_ms = 0;  // 0: it is trusted
   std::string suspect_reason;
+  std::string superseded_host;  // an older process of the name went on there
+  int64_t superseded_ms = 0;    // when it was told to end; 0: there was none
+};
+
+// A newer process of the same name.
+struct Superseder {
+  std::string host;
+  int64_t since_ms = 0;
 };
 
 struct Registration {
-  std::string worker_id;
+  std::string worker_id;  // empty: not registered, for one of the last two reasons
   uint32_t heartbeat_interval_ms = 0;
   uint32_t lease_ms = 0;
   std::string store_id;
+  uint64_t incarnation = 0;
+  bool confirm = false;  // to be asked for again with the incarnation
+  std::optional<Superseder> superseded_by = std::nullopt;
 };
 
 struct AcquireRequest {
@@ -357,6 +376,7 @@ struct AttemptEnd {
   bool lost = false;                 // a release: nobody saved anything
   uint32_t out_of_memory_width = 0;  // a release: of the pack that was too wide; 0: another reason
   uint32_t best_width = 0;           // a release: what the worker's packs of the group should have
+  bool untrained = false;            // a release: no trainer was started
 };
 
 struct ServerInfo {

@@ -32,6 +32,8 @@ SweepSummary MakeSummary(const SweepRow& sweep, const std::vector<GroupRow>& gro
   summary.steps_total = sweep.steps_total;
   summary.seed_steps_per_second = live.steps_per_second;
   summary.workers = live.workers;
+  summary.silent_jobs = live.silent;
+  summary.silent_seconds = static_cast<uint32_t>(absl::ToInt64Seconds(live.longest_silence));
   for (const GroupRow& group : groups) {
     summary.counts.pending += group.counts.pending;
     summary.counts.running += group.counts.running;
@@ -90,6 +92,7 @@ Job MakeJob(const JobRow& row, const Catalog& catalog, const LeaseTable& leases)
     const auto lease = leases.Find(row.id);
     if (lease.has_value() && lease->ref.epoch == row.epoch) {
       job.step = std::max(job.step, std::min(lease->live_step, job.steps));
+      job.silent_seconds = static_cast<uint32_t>(absl::ToInt64Seconds(leases.SilenceOf(*lease)));
     }
   }
   return job;
@@ -110,6 +113,11 @@ Attempt MakeAttempt(const AttemptRow& row) {
   return attempt;
 }
 
+bool IsUntrained(const AttemptRow& row) {
+  // The kind of a failure is the worker's word.
+  return row.kind == kUntrained && row.outcome != "failed";
+}
+
 bool IsConnected(const WorkerEntry& entry, absl::Duration term, absl::Duration now) {
   return entry.heard && now - entry.heard_at <= term;
 }
@@ -119,6 +127,8 @@ Worker MakeWorker(const WorkerEntry& entry, const Memory& memory, absl::Duration
   Worker worker;
   worker.id = entry.row.id;
   worker.info = entry.row.info;
+  worker.superseded_host = entry.row.superseded_host;
+  worker.superseded_ms = entry.row.superseded_ms;
   worker.draining = entry.draining();
   worker.connected = IsConnected(entry, leases.term(), now);
   worker.registered_ms = entry.row.registered_ms;

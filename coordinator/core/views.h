@@ -26,6 +26,8 @@ absl::StatusOr<SweepSummary> ReadSummary(ReadTransaction& read, SweepId id,
 Job MakeJob(const JobRow& row, const Catalog& catalog, const LeaseTable& leases);
 
 Attempt MakeAttempt(const AttemptRow& row);
+// Nothing was trained under the lease, only measured for example: people do not count it.
+bool IsUntrained(const AttemptRow& row);
 Worker MakeWorker(const WorkerEntry& entry, const Memory& memory, absl::Duration now);
 bool IsConnected(const WorkerEntry& entry, absl::Duration term, absl::Duration now);
 

@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "common/base/status_macros.h"
@@ -17,29 +16,6 @@ namespace {
 // last_seen is stored so rarely because it is only of interest to people after a restart.
 constexpr absl::Duration kStoreLastSeen = absl::Minutes(1);
 constexpr int kMissesBeforeRelease = 2;
-// Machines of a cluster come and go under ever new names. One that somebody drained is kept: it
-// must not take work when it comes back.
-constexpr absl::Duration kForgetAfter = absl::Hours(7 * 24);
-constexpr absl::Duration kForgetEvery = absl::Hours(1);
-constexpr size_t kMaxForgotten = 1000;  // at once
-// Names that are remembered: as many as twice the cluster that the control plane is measured with.
-constexpr size_t kMaxWorkers = 20'000;
-
-absl::Status CheckInfo(const WorkerInfo& info) {
-  if (info.name.empty() || info.name.size() > 200) {
-    return absl::InvalidArgumentError("the worker's name must have 1 to 200 characters");
-  }
-  for (const char c : info.name) {
-    if (!absl::ascii_isgraph(static_cast<unsigned char>(c))) {
-      return absl::InvalidArgumentError(
-          "the worker's name must not have spaces or control characters");
-    }
-  }
-  if (info.instance.empty() || info.instance.size() > 200) {
-    return absl::InvalidArgumentError("the worker's instance must have 1 to 200 characters");
-  }
-  return absl::OkStatus();
-}
 
 // Ends a lease of this worker without charge; nothing happens when it ended meanwhile. `kExpire`:
 // the worker is gone.
@@ -52,85 +28,6 @@ absl::Status EndLease(Transaction& tx, const LeaseRef& lease, JobTrigger trigger
   after.reason = message;
   return tx.EndAttempt(job, trigger, std::move(after), {"released", message, job.step, "", ""});
 }
-
-absl::Status ForgetLongGone(Transaction& tx) {
-  const Memory& memory = tx.memory();
-  if (tx.now() < memory.forget_at) return absl::OkStatus();
-  const int64_t oldest = tx.now_ms() - absl::ToInt64Milliseconds(kForgetAfter);
-  std::vector<std::string> gone;
-  for (const WorkerEntry* worker : memory.workers.All()) {
-    const std::string& name = worker->row.info.name;
-    const bool seen = std::max(worker->row.last_seen_ms, worker->heard_ms) > oldest ||
-                      IsConnected(*worker, memory.options.lease, tx.now());
-    if (seen || worker->row.draining || memory.leases.CountOfWorker(name) > 0) continue;
-    COPPICE_RETURN_IF_ERROR(tx.write().DeleteWorker(name));
-    gone.push_back(name);
-    if (gone.size() == kMaxForgotten) break;
-  }
-  tx.AfterCommit([gone, next = tx.now() + kForgetEvery](Memory& changed) {
-    changed.forget_at = next;
-    for (const std::string& name : gone) {
-      changed.workers.Remove(name);
-      changed.health.Forget(name);
-    }
-  });
-  return absl::OkStatus();
-}
-
-bool Lists(const std::vector<HeldLease>& held, const LeaseRef& lease) {
-  return std::any_of(held.begin(), held.end(),
-                     [&](const HeldLease& h) { return h.lease == lease; });
-}
-
-}  // namespace
-
-absl::StatusOr<Registration> RegisterWorker(Transaction& tx, const WorkerInfo& info,
-                                            const std::vector<HeldLease>& held,
-                                            const std::string& new_id) {
-  COPPICE_RETURN_IF_ERROR(CheckInfo(info));
-  COPPICE_RETURN_IF_ERROR(ForgetLongGone(tx));
-  const WorkerEntry* known = tx.memory().workers.FindByName(info.name);
-  if (known == nullptr && tx.memory().workers.size() >= kMaxWorkers) {
-    return absl::ResourceExhaustedError(absl::StrCat(
-        "the coordinator knows ", kMaxWorkers, " workers already, and forgets one that holds ",
-        "nothing a week after it was last heard of; give a worker that comes back its old --name"));
-  }
-  const bool same_process = known != nullptr && known->row.info.instance == info.instance;
-  WorkerEntry entry;
-  if (known != nullptr) entry.row = known->row;  // a drain stays with the name
-  entry.row.id = same_process ? known->row.id : new_id;
-  entry.row.info = info;
-  entry.row.registered_ms = tx.now_ms();
-  entry.row.last_seen_ms = tx.now_ms();
-  entry.fresh = true;
-  entry.heard = true;
-  entry.heard_at = tx.now();
-  entry.beat_at = tx.now();
-  entry.interval = tx.memory().options.heartbeat_interval;
-  entry.heard_ms = tx.now_ms();
-  COPPICE_RETURN_IF_ERROR(tx.write().PutWorker(entry.row));
-
-  for (const LeaseEntry& lease : tx.memory().leases.OfWorker(info.name)) {
-    // The same process may have a grant on its way to it; its first heartbeat tells.
-    if (Lists(held, lease.ref) || same_process) continue;
-    COPPICE_RETURN_IF_ERROR(
-        EndLease(tx, lease.ref, JobTrigger::kExpire,
-                 absl::StrCat("worker ", info.name, " was restarted and no longer holds it")));
-  }
-  const bool same_settings = known != nullptr && known->row.info.device == info.device &&
-                             known->row.info.pack_width == info.pack_width;
-  tx.AfterCommit([entry, held, same_process, same_settings, now = tx.now()](Memory& memory) {
-    memory.workers.Put(entry);
-    if (!same_process) memory.health.OnNewProcess(entry.row.info.name, same_settings);
-    for (const HeldLease& lease : held) memory.leases.Renew(lease, entry.row.info.name, now);
-  });
-  const CoordinatorOptions& options = tx.memory().options;
-  return Registration{
-      entry.row.id, static_cast<uint32_t>(absl::ToInt64Milliseconds(options.heartbeat_interval)),
-      static_cast<uint32_t>(absl::ToInt64Milliseconds(options.lease)), tx.memory().store_id};
-}
-
-namespace {
 
 std::string StopReason(Transaction& tx, const LeaseRef& lease) {
   const auto job = tx.read().GetJob(lease.job_id);
@@ -169,13 +66,15 @@ absl::Status MissLease(Transaction& tx, const WorkerEntry& worker, const LeaseEn
                   absl::StrCat("worker ", lease.worker, " no longer holds it"));
 }
 
+// Rows are changed as they are in the store: another process may have taken the name in this batch.
 absl::Status StoreLastSeen(Transaction& tx, const WorkerEntry& worker) {
   if (tx.now_ms() - worker.row.last_seen_ms < absl::ToInt64Milliseconds(kStoreLastSeen))
     return absl::OkStatus();
-  WorkerEntry seen = worker;
-  seen.row.last_seen_ms = tx.now_ms();
-  COPPICE_RETURN_IF_ERROR(tx.write().PutWorker(seen.row));
-  tx.AfterCommit([seen](Memory& memory) { memory.workers.Put(seen); });
+  COPPICE_ASSIGN_OR_RETURN(auto row, tx.read().FindWorker(worker.row.info.name));
+  if (!row.has_value() || row->id != worker.row.id) return absl::OkStatus();
+  row->last_seen_ms = tx.now_ms();
+  COPPICE_RETURN_IF_ERROR(tx.write().PutWorker(*row));
+  tx.AfterCommit([row = *row](Memory& memory) { memory.workers.SetRow(row); });
   return absl::OkStatus();
 }
 
@@ -217,15 +116,17 @@ absl::StatusOr<Worker> DrainWorker(Transaction& tx, const Caller& caller,
   if (worker == nullptr) worker = workers.FindById(name_or_id);
   if (worker == nullptr) return absl::NotFoundError(absl::StrCat("no worker '", name_or_id, "'"));
   WorkerEntry changed = *worker;
+  COPPICE_ASSIGN_OR_RETURN(const auto stored, tx.read().FindWorker(worker->row.info.name));
+  if (stored.has_value()) changed.row = *stored;
   changed.row.draining = !undo;
   changed.row.preempt = !undo && preempt;
   COPPICE_RETURN_IF_ERROR(tx.write().PutWorker(changed.row));
-  tx.AfterCommit([changed, who = Describe(caller)](Memory& memory) {
-    memory.workers.Put(changed);
-    spdlog::info("worker {}: {} by {}", changed.row.info.name,
-                 !changed.row.draining ? "drain taken back"
-                 : changed.row.preempt ? "drained, its jobs preempted"
-                                       : "drained",
+  tx.AfterCommit([row = changed.row, who = Describe(caller)](Memory& memory) {
+    memory.workers.SetRow(row);
+    spdlog::info("worker {}: {} by {}", row.info.name,
+                 !row.draining ? "drain taken back"
+                 : row.preempt ? "drained, its jobs preempted"
+                               : "drained",
                  who);
   });
   return MakeWorker(changed, tx.memory(), tx.now());

@@ -19,6 +19,10 @@ void WorkerTable::Remove(const std::string& name) {
   by_name_.erase(it);
 }
 
+void WorkerTable::SetRow(const WorkerRow& row) {
+  if (WorkerEntry* entry = Mutable(row.id); entry != nullptr) entry->row = row;
+}
+
 WorkerEntry* WorkerTable::Mutable(const std::string& id) {
   const auto it = name_of_.find(id);
   return it == name_of_.end() ? nullptr : &by_name_.at(it->second);

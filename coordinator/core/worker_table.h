@@ -36,6 +36,8 @@ class WorkerTable {
   std::optional<absl::Duration> Heard(const std::string& id, absl::Duration now, int64_t now_ms,
                                       bool leaving, absl::Duration shortest);
   void Remove(const std::string& name);
+  // Of the process that the row names, if it still has the name.
+  void SetRow(const WorkerRow& row);
   void Touch(const std::string& id, absl::Duration now, int64_t now_ms);
 
   const WorkerEntry* FindById(const std::string& id) const;

@@ -88,6 +88,8 @@ void ToProto(const core::SweepSummary& summary, v1::SweepSummary* out) {
   out->set_seed_steps_per_second(summary.seed_steps_per_second);
   out->set_eta_seconds(summary.eta_seconds);
   out->set_workers(summary.workers);
+  out->set_silent_jobs(summary.silent_jobs);
+  out->set_silent_seconds(summary.silent_seconds);
 }
 
 absl::Status ToProto(const core::Plan& plan, v1::Plan* out) {
@@ -146,6 +148,7 @@ void ToProto(const core::Job& job, v1::Job* out) {
   out->set_finished_ms(job.finished_ms);
   out->set_checkpoint_step(job.checkpoint_step);
   out->set_paused(job.sweep_paused);
+  out->set_silent_seconds(job.silent_seconds);
   for (const core::MetricValue& value : job.latest) {
     v1::MetricValue* latest = out->add_latest();
     latest->set_name(value.name);
@@ -251,6 +254,19 @@ void ToProto(const core::Checkpoint& checkpoint, v1::Checkpoint* out) {
   out->set_committed_ms(checkpoint.committed_ms);
 }
 
+void ToProto(const core::Registration& registration, v1::RegisterResponse* out) {
+  out->set_worker_id(registration.worker_id);
+  out->set_heartbeat_interval_ms(registration.heartbeat_interval_ms);
+  out->set_lease_ms(registration.lease_ms);
+  out->set_store_id(registration.store_id);
+  out->set_version(VersionText());
+  out->set_incarnation(registration.incarnation);
+  out->set_confirm(registration.confirm);
+  if (!registration.superseded_by.has_value()) return;
+  out->mutable_superseded_by()->set_host(registration.superseded_by->host);
+  out->mutable_superseded_by()->set_since_ms(registration.superseded_by->since_ms);
+}
+
 void ToProto(const core::Worker& worker, v1::Worker* out) {
   out->set_id(worker.id);
   out->set_name(worker.info.name);
@@ -268,6 +284,8 @@ void ToProto(const core::Worker& worker, v1::Worker* out) {
   out->set_ends_ms(worker.info.ends_ms);
   out->set_suspect_until_ms(worker.suspect_until_ms);
   out->set_suspect_reason(worker.suspect_reason);
+  out->set_superseded_host(worker.superseded_host);
+  out->set_superseded_ms(worker.superseded_ms);
 }
 
 void ToProto(const core::LeaseRef& lease, v1::LeaseRef* out) {

@@ -13,6 +13,9 @@
 namespace coppice::service {
 namespace {
 
+constexpr uint64_t kMaxIncarnation = uint64_t{1} << 62;
+constexpr uint64_t kMaxSilenceMs = uint64_t{10'000} * 24 * 3'600'000;
+
 bool IsDigest(const std::string& digest) {
   return digest.size() == 32 && std::all_of(digest.begin(), digest.end(), [](char c) {
            return absl::ascii_isdigit(static_cast<unsigned char>(c)) || (c >= 'a' && c <= 'f');
@@ -70,6 +73,8 @@ absl::StatusOr<RegisterArguments> RegisterFromProto(const v1::RegisterRequest& r
   out.info.shared_checkpoints = request.shared_checkpoints();
   if (request.ends_ms() < 0) return Bad("ends_ms", "is before 1970");
   out.info.ends_ms = request.ends_ms();
+  if (request.incarnation() > kMaxIncarnation) return Bad("incarnation", "was never given out");
+  out.info.incarnation = request.incarnation();
   COPPICE_ASSIGN_OR_RETURN(out.held, HeldFromProto(request.held()));
   return out;
 }
@@ -102,6 +107,8 @@ absl::StatusOr<std::vector<core::HeldLease>> HeldFromProto(
     // A trainer that measured over no time at all is not told off for it.
     lease.steps_per_second = std::min(one.steps_per_second(), kMaxStepsPerSecond);
     lease.slot = one.slot();
+    lease.silent_ms = std::min(one.silent_ms(), kMaxSilenceMs);
+    lease.stall_ms = std::min(one.stall_ms(), kMaxSilenceMs);
     out.push_back(lease);
   }
   return out;
@@ -201,6 +208,9 @@ absl::StatusOr<core::AttemptEnd> EndFromProto(const v1::ReleaseLeaseRequest& req
     return Bad("out_of_memory_width", "cannot be known of a lease that was lost");
   }
   COPPICE_RETURN_IF_ERROR(CheckRange("best_width", request.best_width(), 0, kMaxPackWidth));
+  if (request.untrained() && (request.lost() || request.out_of_memory_width() > 0)) {
+    return Bad("untrained", "cannot be known of a lease that was lost or too wide");
+  }
   if (request.best_width() > 0 && (request.lost() || request.out_of_memory_width() > 0)) {
     return Bad("best_width", "is told by a worker that still has the lease and the memory for it");
   }
@@ -208,6 +218,7 @@ absl::StatusOr<core::AttemptEnd> EndFromProto(const v1::ReleaseLeaseRequest& req
   end.lost = request.lost();
   end.out_of_memory_width = request.out_of_memory_width();
   end.best_width = request.best_width();
+  end.untrained = request.untrained();
   return end;
 }
 

@@ -39,11 +39,7 @@ grpc::ServerUnaryReactor* WorkerServiceImpl::Register(Context* context,
   core_->Register(
       std::move(arguments->info), std::move(arguments->held),
       Answer<core::Registration>(reactor, [response](const core::Registration& registration) {
-        response->set_worker_id(registration.worker_id);
-        response->set_heartbeat_interval_ms(registration.heartbeat_interval_ms);
-        response->set_lease_ms(registration.lease_ms);
-        response->set_store_id(registration.store_id);
-        response->set_version(VersionText());
+        ToProto(registration, response);
       }));
   return reactor;
 }

@@ -85,6 +85,10 @@ JobRow ReadJob(const Query& query) {
   return row;
 }
 
+#define WORKER_COLUMNS                                                                        \
+  "name, id, instance, host, version, slots, pack_width, device, shared_checkpoints, draining, " \
+  "preempt, registered_ms, last_seen_ms, ends_ms, incarnation, superseded_host, superseded_ms"
+
 core::WorkerRow ReadWorker(const Query& query) {
   core::WorkerRow row;
   row.info.name = query.Text(0);
@@ -101,6 +105,9 @@ core::WorkerRow ReadWorker(const Query& query) {
   row.registered_ms = query.Int(11);
   row.last_seen_ms = query.Int(12);
   row.info.ends_ms = query.Int(13);
+  row.info.incarnation = query.As<uint64_t>(14);
+  row.superseded_host = query.Text(15);
+  row.superseded_ms = query.Int(16);
   return row;
 }
 
@@ -179,11 +186,22 @@ absl::Status SqliteReads::ScanJobs(core::JobId first, core::JobId last, core::St
 }
 
 absl::StatusOr<std::vector<core::WorkerRow>> SqliteReads::ListWorkers() {
-  Query query = db_.Prepare(
-      "SELECT name, id, instance, host, version, slots, pack_width, device, shared_checkpoints, "
-      "draining, "
-      "preempt, registered_ms, last_seen_ms, ends_ms FROM workers ORDER BY name");
+  Query query = db_.Prepare("SELECT " WORKER_COLUMNS " FROM workers ORDER BY name");
   return Collect(query, &ReadWorker);
+}
+
+absl::StatusOr<std::optional<core::WorkerRow>> SqliteReads::FindWorker(absl::string_view name) {
+  Query query = db_.Prepare("SELECT " WORKER_COLUMNS " FROM workers WHERE name = ?");
+  query.Bind(name);
+  COPPICE_ASSIGN_OR_RETURN(const bool found, query.Step());
+  if (!found) return std::optional<core::WorkerRow>();
+  return std::optional<core::WorkerRow>(ReadWorker(query));
+}
+
+absl::StatusOr<uint64_t> SqliteReads::GetIncarnations() {
+  Query query = db_.Prepare("SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'incarnations'");
+  COPPICE_ASSIGN_OR_RETURN(const bool found, query.Step());
+  return found ? query.As<uint64_t>(0) : 0;
 }
 
 absl::StatusOr<core::Epoch> SqliteReads::GetEpochFloor() {

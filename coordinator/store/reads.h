@@ -60,6 +60,8 @@ class SqliteReads : public core::ReadTransaction {
   absl::StatusOr<core::Epoch> NewestLogEpoch(core::JobId job_id) override;
 
   absl::StatusOr<std::vector<core::WorkerRow>> ListWorkers() override;
+  absl::StatusOr<std::optional<core::WorkerRow>> FindWorker(absl::string_view name) override;
+  absl::StatusOr<uint64_t> GetIncarnations() override;
   absl::StatusOr<core::Epoch> GetEpochFloor() override;
 
  private:

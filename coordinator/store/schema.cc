@@ -245,6 +245,13 @@ CREATE TABLE operations (
 ) STRICT, WITHOUT ROWID;
 )sql";
 
+// Which of the processes of a name is the newest, and that an older one was met.
+constexpr char kIncarnations[] = R"sql(
+ALTER TABLE workers ADD COLUMN incarnation INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE workers ADD COLUMN superseded_host TEXT NOT NULL DEFAULT '';
+ALTER TABLE workers ADD COLUMN superseded_ms INTEGER NOT NULL DEFAULT 0;
+)sql";
+
 absl::Status ApplyMigration(Database& db, size_t version, const char* sql) {
   COPPICE_RETURN_IF_ERROR(db.Execute("BEGIN IMMEDIATE"));
   absl::Status status = db.Execute(sql);
@@ -260,8 +267,8 @@ absl::Status ApplyMigration(Database& db, size_t version, const char* sql) {
 
 const std::vector<const char*>& Migrations() {
   static const std::vector<const char*>* const migrations =
-      new std::vector<const char*>{kVersion1,        kWorkerEnds,       kSweepSpecs,
-                                   kSubmissionParts, kSweepMetricNames, kOperations};
+      new std::vector<const char*>{kVersion1,         kWorkerEnds, kSweepSpecs,  kSubmissionParts,
+                                   kSweepMetricNames, kOperations, kIncarnations};
   return *migrations;
 }
 

@@ -296,13 +296,21 @@ absl::Status SqliteWrites::PutWorker(const core::WorkerRow& worker) {
   Query query = db_.Prepare(
       "INSERT OR REPLACE INTO workers (name, id, instance, host, version, slots, pack_width, "
       "device, "
-      "shared_checkpoints, draining, preempt, registered_ms, last_seen_ms, ends_ms) "
-      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+      "shared_checkpoints, draining, preempt, registered_ms, last_seen_ms, ends_ms, incarnation, "
+      "superseded_host, superseded_ms) "
+      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
   const core::WorkerInfo& info = worker.info;
   return query
       .Bind(info.name, worker.id, info.instance, info.host, info.version, info.slots,
             info.pack_width, info.device, info.shared_checkpoints, worker.draining, worker.preempt,
-            worker.registered_ms, worker.last_seen_ms, info.ends_ms)
+            worker.registered_ms, worker.last_seen_ms, info.ends_ms, info.incarnation,
+            worker.superseded_host, worker.superseded_ms)
+      .Run();
+}
+
+absl::Status SqliteWrites::SetIncarnations(uint64_t greatest) {
+  return db_.Prepare("INSERT OR REPLACE INTO meta (key, value) VALUES ('incarnations', ?)")
+      .Bind(absl::StrCat(greatest))
       .Run();
 }
 

@@ -53,6 +53,7 @@ class SqliteWrites : public core::WriteTransaction {
   absl::Status TrimLog(core::JobId job_id, core::Epoch epoch, uint64_t offset) override;
 
   absl::Status PutWorker(const core::WorkerRow& worker) override;
+  absl::Status SetIncarnations(uint64_t greatest) override;
   absl::Status SetEpochFloor(core::Epoch floor) override;
   absl::Status DeleteWorker(const std::string& name) override;
 

@@ -263,6 +263,18 @@ TEST_F(CommandsTest, WorkersShowWhenTheyEndAndWhyOneIsPassedOver) {
   EXPECT_THAT(Ok({"workers"}), HasSubstr(" over"));
 }
 
+TEST_F(CommandsTest, WorkersNameTheHostOfAnOlderProcessOfTheName) {
+  EXPECT_THAT(Ok({"workers"}), Not(HasSubstr("superseded")));
+  {
+    absl::MutexLock lock(&service().mutex);
+    service().workers[0].set_superseded_host("alpha");
+    service().workers[0].set_superseded_ms(1'700'000'000'000);
+  }
+  EXPECT_THAT(Ok({"workers"}),
+              AllOf(HasSubstr("node: an older process of this name, on alpha, was superseded"),
+                    HasSubstr("2023-11-14"), HasSubstr("--name")));
+}
+
 TEST_F(CommandsTest, CompletionKnowsCommandsFlagsSweepsAndWorkers) {
   const std::string script = Ok({"completion", "bash"});
   for (const char* part : {"status", "--watch", "--coordinator", "complete -F _coppice coppice",

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "absl/strings/str_cat.h"
 #include "tests/cli/fake_sweep_service.h"
 #include "tests/testing/temp_dir.h"
 
@@ -101,7 +102,7 @@ TEST_F(ControlTest, ABadSpecNeverReachesTheCoordinator) {
 TEST_F(ControlTest, AnotherProtocolIsRefusedBeforeAnythingChanges) {
   {
     absl::MutexLock lock(&service_.mutex);
-    service_.protocol = 2;
+    service_.protocol = rpc::kProtocolVersion + 1;
   }
   for (const std::vector<std::string>& args :
        std::vector<std::vector<std::string>>{{"submit", Demo("300")},
@@ -112,8 +113,10 @@ TEST_F(ControlTest, AnotherProtocolIsRefusedBeforeAnythingChanges) {
                                              {"drain", "node"}}) {
     const CliResult result = Run(args);
     EXPECT_EQ(result.code, 1) << args[0];
-    EXPECT_THAT(result.err, AllOf(HasSubstr("9.9.9"), HasSubstr("protocol 2"),
-                                  HasSubstr("protocol 1"), HasSubstr("install the same version")));
+    EXPECT_THAT(result.err, AllOf(HasSubstr("9.9.9"),
+                                  HasSubstr(absl::StrCat("protocol ", rpc::kProtocolVersion + 1)),
+                                  HasSubstr(absl::StrCat("protocol ", rpc::kProtocolVersion)),
+                                  HasSubstr("install the same version")));
   }
   EXPECT_EQ(Run({"status"}).code, 0) << "a query may still be understood";
   absl::MutexLock lock(&service_.mutex);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/synchronization/mutex.h"
+#include "common/rpc/channel.h"
 #include "coppice/v1/coordinator.grpc.pb.h"
 
 namespace coppice::cli {
@@ -20,7 +21,7 @@ class FakeSweepService final : public v1::SweepService::Service {
   FakeSweepService();
 
   absl::Mutex mutex;
-  uint32_t protocol = 1;
+  uint32_t protocol = rpc::kProtocolVersion;
   std::vector<v1::SweepSummary> sweeps;
   v1::SweepSpec spec;
   std::vector<v1::GroupSummary> groups;

@@ -53,9 +53,11 @@ void Cluster::StartCoordinator(std::vector<std::string> extra) {
 }
 
 void Cluster::StartWorker(const std::string& name, WorkerFlags flags) {
-  std::vector<std::string> argv = {Binary("coppice-worker"), "--coordinator", address_, "--name", name, "--state-dir",
-                                   Path(name), "--slots", absl::StrCat(flags.slots), "--pack", absl::StrCat(flags.pack),
-                                   "--threads", "1"};
+  std::vector<std::string> argv = {Binary("coppice-worker"), "--coordinator", address_, "--name",
+                                   flags.name.empty() ? name : flags.name, "--state-dir",
+                                   Path(name), "--slots", absl::StrCat(flags.slots), "--pack",
+                                   flags.pack == 0 ? "auto" : absl::StrCat(flags.pack), "--threads",
+                                   absl::StrCat(flags.threads)};
   if (flags.shared_checkpoints) argv.insert(argv.end(), {"--checkpoint-dir", Path("checkpoints")});
   if (!flags.trainer.empty()) argv.insert(argv.end(), {"--trainer", flags.trainer});
   argv.insert(argv.end(), flags.extra.begin(), flags.extra.end());

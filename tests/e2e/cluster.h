@@ -21,9 +21,11 @@ std::string Binary(const std::string& name);
 
 struct WorkerFlags {
   int slots = 1;
-  int pack = 1;
+  int pack = 1;  // 0: auto
+  int threads = 1;
   bool shared_checkpoints = true;  // false: checkpoints travel over gRPC
   std::string trainer = {};        // empty: the real one
+  std::string name = {};           // --name; empty: as the test calls it
   std::vector<std::string> extra = {};
 };
 

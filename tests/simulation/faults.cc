@@ -40,6 +40,8 @@ absl::string_view NameOf(Fault fault) {
       return "spool torn by a crash in mid-write";
     case Fault::kTwins:
       return "worker started twice under one name";
+    case Fault::kSuperseded:
+      return "of two workers of one name the older ended";
     case Fault::kWorkerDiskFull:
       return "worker's write refused, its disk was full";
     case Fault::kTrainerCrash:
@@ -50,6 +52,8 @@ absl::string_view NameOf(Fault fault) {
       return "trainer out of memory";
     case Fault::kTrainerHang:
       return "trainer hung, deaf to SIGTERM";
+    case Fault::kTrainerStalled:
+      return "trainer hung for longer than its limit";
     case Fault::kTrainerGarbage:
       return "trainer printed garbage";
     case Fault::kTrainerNotStarted:

@@ -1,5 +1,6 @@
 // The processes of a schedule, and what a service manager does for them: whatever ends is started
 // again after a while.
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -29,7 +30,10 @@ Machine* Simulation::AddMachine(const WorkerShape& shape) {
   const std::string name = absl::StrCat("m", machines_.size() + 1);
   machines_.push_back(
       std::make_unique<Machine>(name, shape, absl::StrCat(options_.folder, "/", name),
-                                TrainerHost{&world_, &ledger_, &schedule_, &healed_, nullptr}));
+                                TrainerHost{&world_, &ledger_, &schedule_, &healed_, nullptr,
+                                            [this](const LeaseKey& key) {
+                                              return !invariants_->IsCurrent(key);
+                                            }}));
   return machines_.back().get();
 }
 
@@ -46,11 +50,40 @@ WorkerProcess* Simulation::StartWorker(const std::string& worker, Machine* machi
   world_.Trace(process, " starts on ", machine->name);
   processes_.push_back(std::make_unique<WorkerProcess>(WorkerProcess::Setup{
       &world_, &network_, &ledger_, machine, worker, process, options_.bug, root_,
-      store_->store_id(), [this, process](int code, const std::string& message) {
-        world_.Trace(process, " exits with ", code);
-        if (code != 0) world_.Violation(absl::StrCat(process, " gives up: ", message));
+      store_->store_id(), [this, index = processes_.size()](int code, const std::string& message) {
+        OnExit(index, code, message);
       }}));
   return processes_.back().get();
+}
+
+std::vector<WorkerProcess*> Simulation::LiveProcessesOf(const std::string& worker) {
+  std::vector<WorkerProcess*> live;
+  for (const auto& process : processes_) {
+    if (process->alive() && process->setup().worker == worker) live.push_back(process.get());
+  }
+  return live;
+}
+
+void Simulation::OnExit(size_t index, int code, const std::string& message) {
+  const WorkerProcess& process = *processes_[index];
+  const std::string& worker = process.setup().worker;
+  world_.Trace(process.setup().process, " exits with ", code);
+  if (code == worker::Agent::kExitSuperseded) {
+    world_.Did(Fault::kSuperseded);
+    const auto others =
+        std::count_if(processes_.begin(), processes_.end(),
+                      [&](const auto& other) { return other->setup().worker == worker; });
+    if (others < 2) world_.Violation(process.setup().process + " is superseded by nobody");
+    // A service manager does not start such a one again, but somebody looks after the other.
+    const std::vector<WorkerProcess*> live = LiveProcessesOf(worker);
+    for (Seat& seat : seats_) {
+      if (seat.process != &process || live.empty()) continue;
+      seat.process = live.back();
+      seat.machine = live.back()->setup().machine;
+    }
+    return;
+  }
+  if (code != 0) world_.Violation(absl::StrCat(process.setup().process, " gives up: ", message));
 }
 
 void Simulation::Supervise() {
@@ -84,17 +117,23 @@ Simulation::Seat* Simulation::AnyLiveSeat() {
   return seat->process->alive() ? seat : nullptr;
 }
 
-// A second process under the same name on another machine. One of the two ends before long.
+// A second process under the same name on another machine: a copied start script, or a machine that
+// was cut off and replaced and comes back. In half of the cases one of the two is killed before
+// long; in the others both are left to settle it.
 void Simulation::StartTwin(Seat* seat) {
   world_.Did(Fault::kTwins);
-  ++twins_;
+  Random& random = world_.random();
+  if (random.Chance(0.4)) {
+    network_.Cut(seat->machine->name, random.Time(absl::Seconds(5), schedule_.lease * 3));
+  }
   Machine* machine = AddMachine(seat->machine->shape);
   WorkerProcess* twin = StartWorker(seat->worker, machine);
   const size_t index = static_cast<size_t>(seat - seats_.data());
-  world_.At(world_.random().Time(absl::Seconds(5), absl::Seconds(40)),
+  if (random.Chance(0.5)) return;
+  world_.At(random.Time(absl::Milliseconds(100), absl::Seconds(40)),
             [this, index, twin, machine] {
-              --twins_;
               Seat& now = seats_[index];
+              if (!twin->alive() || now.process == twin) return;
               const bool twin_stays = world_.random().Chance(0.5) && twin->alive();
               WorkerProcess* leaver = twin_stays ? now.process : twin;
               world_.Trace(leaver->setup().process, " leaves the name to its twin");

@@ -28,6 +28,12 @@ void Invariants::Broken(core::JobId job, const std::string& what) {
 
 void Invariants::OnCommitted(const Changes& changes) {
   for (const auto& [before, after] : changes.jobs) CheckMove(before, after, changes);
+  for (const core::WorkerRow& worker : changes.workers) CheckWorker(worker);
+  for (const core::AttemptRow& attempt : changes.attempts) {
+    if (attempt.outcome == "failed" && attempt.kind == "stalled") {
+      world_.Did(Fault::kTrainerStalled);
+    }
+  }
   Read([&](core::ReadTransaction& read) {
     std::set<core::JobId> moved;
     for (const auto& [before, after] : changes.jobs) {
@@ -74,6 +80,25 @@ void Invariants::CheckMove(const JobRow& before, const JobRow& after, const Chan
     Broken(after.id, absl::StrCat("is charged ", after.failures - before.failures,
                                   " failures where no attempt failed: ", after.reason));
   }
+}
+
+void Invariants::CheckWorker(const core::WorkerRow& worker) {
+  NameHolder& holder = holders_[worker.info.name];
+  if (holder.instance == worker.info.instance) {
+    if (holder.incarnation == worker.info.incarnation) return;
+    world_.Violation(worker.info.name + ": the number of its process changes");
+  }
+  world_.Trace(worker.info.name, " is the process on ", worker.info.host, ", number ",
+               worker.info.incarnation);
+  if (holder.before.contains(worker.info.instance)) {
+    world_.Violation(worker.info.name + ": a superseded process has the name again");
+  }
+  if (worker.info.incarnation <= holder.incarnation) {
+    world_.Violation(worker.info.name + ": an older process takes the name of a newer one");
+  }
+  if (!holder.instance.empty()) holder.before.insert(holder.instance);
+  holder.instance = worker.info.instance;
+  holder.incarnation = worker.info.incarnation;
 }
 
 void Invariants::CheckOpenAttempts(core::ReadTransaction& read, const JobRow& job) {
@@ -190,6 +215,15 @@ std::vector<JobRow> Invariants::Jobs() {
 GridPoint Invariants::PointOf(const JobRow& job) const {
   const auto& [task, depth] = groups_.at(job.group_id);
   return {task, depth, job.seed};
+}
+
+bool Invariants::IsCurrent(const LeaseKey& key) {
+  bool current = false;
+  Read([&](core::ReadTransaction& read) {
+    const auto job = read.GetJob(key.first);
+    current = job.ok() && job->state == JobState::kRunning && job->epoch == key.second;
+  });
+  return current;
 }
 
 bool Invariants::IsPaused() {

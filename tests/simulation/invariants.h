@@ -21,7 +21,7 @@ namespace coppice::simulation {
 // Reads the durable store itself, not through a coordinator. Owner: a Simulation.
 //
 // After each commit: a job is granted only epochs above all before; one attempt is open when it is
-// RUNNING and none otherwise; only a failed attempt raises `failures`, by one; a checkpoint is
+// RUNNING and none otherwise; a worker's name goes to ever newer processes and never back; only a failed attempt raises `failures`, by one; a checkpoint is
 // committed only when every row up to it is visible (but for that of its own step); the current
 // checkpoint's file is there and whole.
 // At any time: what is visible of a job is the beginning of its trajectory, each report step once,
@@ -47,6 +47,8 @@ class Invariants {
   std::vector<core::JobRow> Jobs();
   GridPoint PointOf(const core::JobRow& job) const;            // of one that Jobs gave
   std::vector<core::Checkpoint> Checkpoints(core::JobId job);  // listed, newest first
+  // The job runs, and this is its attempt.
+  bool IsCurrent(const LeaseKey& key);
   bool IsPaused();
   bool IsDraining(const std::string& worker);
   // Of everything durable but times and random names.
@@ -55,6 +57,7 @@ class Invariants {
  private:
   using Rows = std::vector<core::StoredRow>;
   void CheckMove(const core::JobRow& before, const core::JobRow& after, const Changes& changes);
+  void CheckWorker(const core::WorkerRow& worker);
   void CheckOpenAttempts(core::ReadTransaction& read, const core::JobRow& job);
   void CheckCommit(core::ReadTransaction& read, const core::Checkpoint& checkpoint);
   void CheckCurrentFile(core::ReadTransaction& read, core::JobId job);
@@ -78,6 +81,12 @@ class Invariants {
   const Schedule& schedule_;
   const std::string root_;
   std::set<LeaseKey> granted_;
+  struct NameHolder {
+    std::string instance;
+    uint64_t incarnation = 0;
+    std::set<std::string> before;  // instances
+  };
+  std::map<std::string, NameHolder> holders_;  // by the worker's name
   uint64_t retries_ = 0;                                              // stored, of all jobs
   std::map<LeaseKey, uint32_t> committed_;                            // the last checkpoint's step
   std::map<core::GroupId, std::pair<std::string, uint32_t>> groups_;  // task, depth

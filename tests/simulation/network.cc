@@ -42,6 +42,13 @@ absl::Duration Network::Delay() {
   return world_.random().Time(absl::Milliseconds(1), absl::Milliseconds(40));
 }
 
+absl::Duration Network::Later(absl::Duration longest) {
+  if (longest == absl::ZeroDuration() || !world_.random().Chance(rates_.delayed)) {
+    return absl::ZeroDuration();
+  }
+  return world_.random().Time(absl::ZeroDuration(), longest);
+}
+
 void Network::Heal() {
   rates_ = Rates();
   cut_until_.clear();

@@ -43,14 +43,17 @@ class Network {
   void Heal();
 
   // One call. `serve` hands the request to the service, maybe twice, maybe never; `callback` comes
-  // once, at the latest with DEADLINE_EXCEEDED.
+  // once, at the latest with DEADLINE_EXCEEDED. Where calls are delayed, this one may be served by
+  // so much later still, long after its caller gave it up or has gone.
   template <typename Response>
   void Call(const std::string& machine, absl::Duration timeout,
-            std::function<void(SimService&, Reply<Response>)> serve, Reply<Response> callback);
+            std::function<void(SimService&, Reply<Response>)> serve, Reply<Response> callback,
+            absl::Duration later = absl::ZeroDuration());
 
   World& world() { return world_; }
   const Rates& rates() const { return rates_; }
   absl::Duration Delay();
+  absl::Duration Later(absl::Duration longest);
   void Watch(const std::shared_ptr<InFlight>& what);
 
  private:
@@ -120,7 +123,7 @@ void Network::Answer(const std::string& machine, const std::shared_ptr<CallState
 template <typename Response>
 void Network::Call(const std::string& machine, absl::Duration timeout,
                    std::function<void(SimService&, Reply<Response>)> serve,
-                   Reply<Response> callback) {
+                   Reply<Response> callback, absl::Duration later) {
   auto call = std::make_shared<CallState<Response>>();
   call->world = &world_;
   call->callback = std::move(callback);
@@ -142,10 +145,10 @@ void Network::Call(const std::string& machine, absl::Duration timeout,
       Answer(machine, call, std::move(result));
     });
   };
-  world_.At(Delay(), arrive);
+  world_.At(Delay() + Later(later), arrive);
   if (!twice) return;
   world_.Did(Fault::kDuplicated);
-  world_.At(Delay() + Delay(), arrive);
+  world_.At(Delay() + Delay() + Later(later), arrive);
 }
 
 }  // namespace coppice::simulation

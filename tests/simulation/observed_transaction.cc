@@ -42,6 +42,12 @@ absl::Status ObservedTransaction::UpdateAttempt(const core::AttemptRow& attempt)
   return absl::OkStatus();
 }
 
+absl::Status ObservedTransaction::PutWorker(const core::WorkerRow& worker) {
+  COPPICE_RETURN_IF_ERROR(inner_.PutWorker(worker));
+  changes_.workers.push_back(worker);
+  return absl::OkStatus();
+}
+
 absl::StatusOr<uint64_t> ObservedTransaction::ArchiveMetrics(core::JobId job, uint32_t step) {
   if (bug_ == PlantedBug::kArchiveForgotten) return 0;
   return inner_.ArchiveMetrics(job, step);

@@ -93,6 +93,10 @@ class ObservedReads : public core::ReadTransaction {
   absl::StatusOr<std::vector<core::WorkerRow>> ListWorkers() override {
     return inner_.ListWorkers();
   }
+  absl::StatusOr<std::optional<core::WorkerRow>> FindWorker(absl::string_view name) override {
+    return inner_.FindWorker(name);
+  }
+  absl::StatusOr<uint64_t> GetIncarnations() override { return inner_.GetIncarnations(); }
   absl::StatusOr<core::Epoch> GetEpochFloor() override { return inner_.GetEpochFloor(); }
 
  private:
@@ -167,8 +171,9 @@ class ObservedTransaction : public core::WriteTransaction {
   absl::Status TrimLog(core::JobId job, core::Epoch epoch, uint64_t offset) override {
     return inner_.TrimLog(job, epoch, offset);
   }
-  absl::Status PutWorker(const core::WorkerRow& worker) override {
-    return inner_.PutWorker(worker);
+  absl::Status PutWorker(const core::WorkerRow& worker) override;
+  absl::Status SetIncarnations(uint64_t greatest) override {
+    return inner_.SetIncarnations(greatest);
   }
   absl::Status SetEpochFloor(core::Epoch floor) override { return inner_.SetEpochFloor(floor); }
   absl::Status DeleteWorker(const std::string& name) override { return inner_.DeleteWorker(name); }

@@ -21,6 +21,8 @@ enum class PlantedBug {
   kCheckpointWithoutRows,
   // Retention removes the file of the current checkpoint.
   kCurrentCheckpointRemoved,
+  // A worker whose name was taken registers again as if it were a new process.
+  kSupersededReturns,
 };
 
 }  // namespace coppice::simulation

@@ -46,5 +46,9 @@ TEST_F(PlantedBugs, ARemovedCurrentCheckpointIsFound) {
   ExpectFound(PlantedBug::kCurrentCheckpointRemoved, 100);
 }
 
+TEST_F(PlantedBugs, ASupersededWorkerThatComesBackIsFound) {
+  ExpectFound(PlantedBug::kSupersededReturns, 100);
+}
+
 }  // namespace
 }  // namespace coppice::simulation

@@ -21,6 +21,9 @@ v1::SweepSpec DrawSpec(Random& random) {
   spec.mutable_train()->set_steps(steps);
   spec.mutable_train()->set_warmup_steps(1);
   spec.mutable_report()->set_every(every);
+  if (random.Chance(0.3)) {
+    spec.mutable_report()->set_stall_seconds(static_cast<uint32_t>(random.Uniform(20, 40)));
+  }
   spec.mutable_checkpoint()->set_every(static_cast<uint32_t>(random.Uniform(2, 10)));
   spec.mutable_checkpoint()->set_keep(static_cast<uint32_t>(random.Uniform(1, 3)));
   if (random.Chance(0.3)) spec.mutable_checkpoint()->set_keep_every(every);

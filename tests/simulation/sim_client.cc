@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "common/base/files.h"
 #include "common/base/status_macros.h"
 #include "tests/simulation/sim_stream.h"
@@ -11,6 +12,7 @@ namespace {
 
 constexpr absl::Duration kCallTimeout = absl::Seconds(15);
 constexpr absl::Duration kPollSlack = absl::Seconds(10);
+constexpr absl::Duration kLateRegistration = absl::Minutes(2);
 constexpr absl::Duration kTransferTimeout = absl::Minutes(2);
 
 absl::Status WriteDownloaded(const std::string& file, const std::string& content) {
@@ -39,7 +41,26 @@ void SimClient::Told(void (SimService::*method)(const Request&, Reply<Response>)
 
 void SimClient::Register(const v1::RegisterRequest& request,
                          Callback<v1::RegisterResponse> callback) {
-  Told(&SimService::Register, request, std::move(callback), nullptr);
+  v1::RegisterRequest sent = request;
+  if (bug_ == PlantedBug::kSupersededReturns) {
+    if (registered_as_ != 0 && request.incarnation() == registered_as_) {
+      sent.clear_incarnation();
+      ++returns_;
+    }
+    sent.set_instance(absl::StrCat(request.instance(), "-", returns_));
+  }
+  network_.Call<v1::RegisterResponse>(
+      place_.machine, kCallTimeout,
+      [sent](SimService& service, Reply<v1::RegisterResponse> reply) {
+        service.Register(sent, std::move(reply));
+      },
+      [this, callback = std::move(callback),
+       life = life_](absl::StatusOr<v1::RegisterResponse> result) {
+        if (life.expired()) return;
+        if (result.ok() && !result->worker_id().empty()) registered_as_ = result->incarnation();
+        callback(std::move(result));
+      },
+      kLateRegistration);
 }
 
 void SimClient::AcquireLeases(const v1::AcquireLeasesRequest& request,

@@ -67,6 +67,8 @@ class SimClient : public worker::CoordinatorClient {
   const LifeRef life_;
   const Place place_;
   const PlantedBug bug_;
+  uint64_t registered_as_ = 0;  // these two for a planted bug
+  uint64_t returns_ = 0;
   std::vector<std::weak_ptr<Acquire>> acquires_;
 };
 

@@ -73,11 +73,7 @@ void SimService::Register(const v1::RegisterRequest& request, Reply<v1::Register
                  [reply = std::move(reply)](const absl::StatusOr<core::Registration>& result) {
                    if (!result.ok()) return reply(result.status());
                    v1::RegisterResponse response;
-                   response.set_worker_id(result->worker_id);
-                   response.set_heartbeat_interval_ms(result->heartbeat_interval_ms);
-                   response.set_lease_ms(result->lease_ms);
-                   response.set_store_id(result->store_id);
-                   response.set_version(COPPICE_VERSION);
+                   service::ToProto(*result, &response);
                    reply(std::move(response));
                  });
 }

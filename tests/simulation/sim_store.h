@@ -19,6 +19,7 @@ struct Changes {
   std::vector<std::pair<core::JobRow, core::JobRow>> jobs;  // before, after
   std::vector<core::AttemptRow> attempts;                   // inserted or updated
   std::vector<core::Checkpoint> committed;                  // checkpoints
+  std::vector<core::WorkerRow> workers;                     // registered, or changed otherwise
   std::set<core::JobId> checkpoints;  // jobs whose list of checkpoints changed
   std::set<core::JobId> dropped;      // of these, where retention dropped one
 };

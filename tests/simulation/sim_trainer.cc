@@ -54,8 +54,8 @@ void SimTrainer::Begin() {
     return callbacks_.on_exit(exit);
   }
   const absl::Status read = ReadSpec();
-  // Its machine may be gone, or a lease is over and took its folder along, or the file of a job
-  // that nobody holds was damaged. If any of this were charged, it would be seen at the end.
+  // Its machine may be gone, or a lease is over and the file was collected, or that of a job that
+  // nobody holds was damaged. If any of this were charged, it would be seen at the end.
   if (!read.ok() && (orphan_ || lost_its_file_)) return Exit(1, 0);
   if (!read.ok()) {
     host_.world->Violation("a trainer cannot start: " + read.ToString());
@@ -75,6 +75,7 @@ absl::Status SimTrainer::ReadSpec() {
   run_ = run.dump();
   steps_ = run.at("train").at("steps");
   report_every_ = run.at("report").at("every");
+  has_stall_limit_ = run.at("report").contains("stall_seconds");
   checkpoint_every_ = run.at("checkpoint").at("every");
   for (const Json& entry : spec.at("members")) {
     Member member;
@@ -92,8 +93,9 @@ absl::Status SimTrainer::ReadSpec() {
 
 absl::Status SimTrainer::Load(Member& member) {
   if (member.resume.empty()) return absl::OkStatus();
-  lost_its_file_ =
-      lost_its_file_ || host_.ledger->IsDamagedFile(member.resume) || !FileExists(member.folder);
+  // A later attempt commits checkpoints of its own, and this one is no longer kept.
+  lost_its_file_ = lost_its_file_ || host_.ledger->IsDamagedFile(member.resume) ||
+                   !FileExists(member.folder) || host_.is_over(member.lease);
   COPPICE_ASSIGN_OR_RETURN(const SafetensorsFile file, SafetensorsFile::Read(member.resume));
   COPPICE_ASSIGN_OR_RETURN(const CheckpointIdentity identity,
                            ReadCheckpointIdentity(file.metadata()));
@@ -131,7 +133,9 @@ void SimTrainer::Tick() {
     if (!member.ended) Advance(member);
   }
   if (!AnyActive()) return Exit(any_failed_ ? 1 : 0, 0);
-  if (random().Chance(0.3)) SayMembers("progress", R"(,"steps_per_second":1.5)");
+  if (has_stall_limit_ || random().Chance(0.3)) {
+    SayMembers("progress", R"(,"steps_per_second":1.5)");
+  }
   ScheduleTick();
 }
 

@@ -2,6 +2,7 @@
 #define COPPICE_TESTS_SIMULATION_SIM_TRAINER_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -22,6 +23,8 @@ struct TrainerHost {
   const Schedule* schedule = nullptr;
   const bool* healed = nullptr;     // nothing goes wrong any more
   const bool* disk_full = nullptr;  // of the machine
+  // Nobody waits for what an attempt does any more, whether its worker knows it or not.
+  std::function<bool(const LeaseKey&)> is_over;
 };
 
 // Purpose: a trainer as docs/trainer-protocol.md has it, without the training: a step advances a
@@ -98,6 +101,7 @@ class SimTrainer : public std::enable_shared_from_this<SimTrainer> {
   uint32_t steps_ = 0;
   uint32_t report_every_ = 0;
   uint32_t checkpoint_every_ = 0;
+  bool has_stall_limit_ = false;  // so that it tells of its progress often
   bool terminate_ = false;
   bool orphan_ = false;
   bool any_failed_ = false;

@@ -24,6 +24,7 @@ void SimTrainer::Misbehave() {
       return RunOutOfMemory();
     case 3:
       host_.world->Did(Fault::kTrainerHang);
+      if (has_stall_limit_) BlameAll();
       hangs_until_ = host_.world->now() + random().Time(absl::Seconds(5), absl::Seconds(60));
       return;
     default:

@@ -16,6 +16,8 @@ namespace {
 
 // With nothing going wrong any more a sweep of a few jobs of a minute or so ends within this.
 constexpr absl::Duration kStarved = absl::Minutes(40);
+// So does of two workers of one name the older one.
+constexpr absl::Duration kSettled = absl::Minutes(10);
 constexpr absl::Duration kCheckEvery = absl::Seconds(20);
 
 }  // namespace
@@ -156,12 +158,19 @@ void Simulation::RetryWhatFailed() {
 }
 
 void Simulation::StopWorkers() {
-  // Who was killed last comes back too and sends what it had kept, and of twins one is left.
-  const auto all_live = [this] {
-    return twins_ == 0 && std::all_of(seats_.begin(), seats_.end(),
-                                      [](const Seat& seat) { return seat.process->alive(); });
+  // Who was killed last comes back too and sends what it had kept, and of two processes of a name
+  // one is left.
+  const auto settled = [this](const Seat& seat) {
+    return seat.process->alive() && LiveProcessesOf(seat.worker).size() == 1;
   };
-  while (!all_live()) world_.RunFor(absl::Seconds(1));
+  const absl::Duration until = world_.now() + kSettled;
+  while (!std::all_of(seats_.begin(), seats_.end(), settled)) {
+    if (world_.now() > until) {
+      world_.Violation("a name has no worker for good, or more than one");
+      break;
+    }
+    world_.RunFor(absl::Seconds(1));
+  }
   closing_ = true;
   world_.RunFor(schedule_.heartbeat * 2 + absl::Seconds(10));
   for (const Seat& seat : seats_) {

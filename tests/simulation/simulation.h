@@ -68,6 +68,8 @@ class Simulation {
   Machine* AddMachine(const WorkerShape& shape);
   WorkerProcess* StartWorker(const std::string& worker, Machine* machine);
   void Supervise();
+  void OnExit(size_t index, int code, const std::string& message);
+  std::vector<WorkerProcess*> LiveProcessesOf(const std::string& worker);
   void StartTwin(Seat* seat);
   Seat* AnyLiveSeat();
 
@@ -102,7 +104,6 @@ class Simulation {
   std::vector<std::unique_ptr<Machine>> machines_;
   std::vector<std::unique_ptr<WorkerProcess>> processes_;
   std::vector<Seat> seats_;
-  int twins_ = 0;              // pairs of processes under one name
   uint64_t last_command_ = 0;  // of a client, to pause or to drain
 };
 

@@ -65,7 +65,8 @@ Agent::Agent(const Environment& environment, AgentConfig config, OnExit on_exit)
                    [this] { return Held(); }, [this] { return TakesNoWork(); },
                    [this](const v1::RegisterResponse& response) { return OnRegistered(response); },
                    [this](const v1::HeartbeatResponse& response) { OnHeartbeat(response); },
-                   [this](const absl::Status& status) { OnFatal(status); }}),
+                   [this](const absl::Status& status) { OnFatal(status); },
+                   [this](const v1::Superseded& newer) { OnSuperseded(newer); }}),
       pump_(&environment_, &session_),
       kill_timer_(&environment_),
       exit_timer_(&environment_),
@@ -290,7 +291,11 @@ void Agent::Begin(Slot* slot, const v1::AcquireLeasesResponse& grant) {
   if (!valid.ok() || TakesNoWork() || reporters.empty()) {
     if (!valid.ok()) spdlog::error("{}", valid.ToString());
     for (const auto& reporter : reporters) {
-      reporter->Release(valid.ok() ? "the worker takes no more work" : valid.message());
+      if (valid.ok()) {
+        reporter->ReleaseUntrained("the worker takes no more work");
+      } else {
+        reporter->Release(valid.message());
+      }
     }
     slot->pause.Start(slot->trouble.Next(), [this, slot] { Poll(slot); });
     return;
@@ -350,7 +355,9 @@ LeaseReporter::Config Agent::ReporterConfig() const {
 std::vector<v1::HeldLease> Agent::Held() const {
   std::vector<v1::HeldLease> held;
   for (const auto& [key, entry] : entries_) {
-    if (!entry.reporter->finished()) held.push_back(entry.reporter->Held());
+    if (entry.reporter->finished()) continue;
+    held.push_back(entry.reporter->Held());
+    if (entry.run != nullptr && !entry.reporter->ended()) entry.run->DescribePace(&held.back());
   }
   return held;
 }
@@ -385,6 +392,28 @@ void Agent::OnFatal(const absl::Status& status) {
   if (entries_.empty()) return Exit(1, fatal_);
   spdlog::error("{}", fatal_);
   BeginStop("the coordinator does not take this worker");
+}
+
+void Agent::OnSuperseded(const v1::Superseded& newer) {
+  // One that was told to stop stops as it was told, only sooner.
+  if (!stopping_ && !exited_) {
+    fatal_code_ = kExitSuperseded;
+    fatal_ = absl::StrCat(
+        "a newer worker has the name ", config_.name, ": it registered from ",
+        newer.host().empty() ? "an unknown host" : newer.host(), " at ",
+        absl::FormatTime("%Y-%m-%d %H:%M:%S UTC", absl::FromUnixMillis(newer.since_ms()),
+                         absl::UTCTimeZone()),
+        ". This one ends, and its jobs go on elsewhere. If both are wanted, start each with a "
+        "--name of its own");
+    spdlog::error("{}", fatal_);
+  }
+  for (auto& [key, entry] : entries_) entry.reporter->Abandon();
+  BeginStop("a newer worker has its name");
+  for (const auto& slot : slots_) {
+    if (slot->run) slot->run->Kill("a newer worker has its name");
+  }
+  exit_timer_.Start(kLeaveWait, [this] { Exit(0, ""); });
+  MaybeExit();
 }
 
 void Agent::BeginStop(const std::string& reason) {
@@ -444,7 +473,7 @@ void Agent::Exit(int code, const std::string& message) {
   if (fatal_.empty()) {
     on_exit_(code, message);
   } else {
-    on_exit_(1, fatal_);
+    on_exit_(fatal_code_, fatal_);
   }
 }
 

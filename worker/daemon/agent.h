@@ -61,6 +61,8 @@ struct AgentConfig {
 // earlier process are found in the spool folder, resent, and released.
 class Agent {
  public:
+  // Another process has taken this worker's name.
+  static constexpr int kExitSuperseded = 79;
   // `on_exit` comes once: exit code, and a message for people (empty after a stop that was asked
   // for).
   using OnExit = std::function<void(int code, const std::string& message)>;
@@ -120,6 +122,8 @@ class Agent {
   // The coordinator does not take this worker: checkpoints are saved and their reports spooled for
   // a worker that it takes, then the exit.
   void OnFatal(const absl::Status& status);
+  // The leases are over: nothing that the trainers still do counts.
+  void OnSuperseded(const v1::Superseded& newer);
   void BeginStop(const std::string& reason);
   void BeginLeave(const std::string& reason);
   void MaybeExit();
@@ -141,6 +145,7 @@ class Agent {
   bool stopping_ = false;
   bool exited_ = false;
   std::string fatal_;  // why the exit is none that was asked for
+  int fatal_code_ = 1;
   Timer kill_timer_;
   Timer exit_timer_;
   Timer linger_timer_;

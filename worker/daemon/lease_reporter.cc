@@ -159,6 +159,12 @@ void LeaseReporter::Release(absl::string_view reason, uint32_t out_of_memory_wid
   AddRelease(std::move(end), reason);
 }
 
+void LeaseReporter::ReleaseUntrained(absl::string_view reason) {
+  v1::ReleaseLeaseRequest end;
+  end.set_untrained(true);
+  AddRelease(std::move(end), reason);
+}
+
 void LeaseReporter::ReleaseForWidth(absl::string_view reason, uint32_t best_width) {
   v1::ReleaseLeaseRequest end;
   end.set_best_width(best_width);

@@ -91,6 +91,8 @@ class LeaseReporter {
             absl::string_view log_tail);
   // `out_of_memory_width`: of a pack that was too wide for the device; 0: for any other reason.
   void Release(absl::string_view reason, uint32_t out_of_memory_width = 0);
+  // Before a trainer was started: it was no attempt.
+  void ReleaseUntrained(absl::string_view reason);
   // For a pack of another width, which the next grants should have.
   void ReleaseForWidth(absl::string_view reason, uint32_t best_width);
   // The process that held the lease has gone, and saved nothing at its end.

@@ -1,5 +1,6 @@
 // coppice-worker: wiring only. Exit codes: 0 stopped as asked (everything is checkpointed and
-// released, or waits in the spool), 1 failed, or left at once after a second signal, 2 usage.
+// released, or waits in the spool), 1 failed, or left at once after a second signal, 2 usage, 79
+// a newer worker has the name.
 #include <poll.h>
 #include <signal.h>
 #include <spdlog/spdlog.h>

@@ -17,6 +17,8 @@
 namespace coppice::worker {
 namespace {
 
+// A trainer tells of its progress so often.
+constexpr absl::Duration kReportInterval = absl::Seconds(2);
 constexpr char kOutOfMemory[] = "out_of_memory";
 constexpr char kUnreadableCheckpoint[] = "checkpoint";
 
@@ -46,7 +48,8 @@ PackRun::PackRun(const Environment* environment, Session* session, const PackCon
            [this](const std::string& text) {
              for (Member& member : members_) member.reporter->Log(text);
            }),
-      kill_timer_(environment) {
+      kill_timer_(environment),
+      stall_watch_(environment, absl::Seconds(run_.report().stall_seconds())) {
   for (size_t i = 0; i < reporters.size(); ++i) {
     members_[i].reporter = std::move(reporters[i]);
     members_[i].checkpoint_dir =
@@ -170,6 +173,7 @@ void PackRun::Launch() {
   callbacks.on_stderr = callbacks_.Bind([this](const std::string& bytes) { OnStderr(bytes); });
   callbacks.on_exit = callbacks_.Bind([this](const ProcessExit& exit) { OnExit(exit); });
   process_ = environment_->launcher->Start(std::move(command), std::move(callbacks));
+  stall_watch_.Start([this] { OnStalled(); });
   spdlog::info("{}: trainer started", name_);
 }
 
@@ -188,7 +192,42 @@ void PackRun::OnStderr(const std::string& bytes) {
   process_->ReadMore(Process::Pipe::kStderr);
 }
 
+bool PackRun::ShowsProgress(const TrainerEvent& event) {
+  const auto* progress = std::get_if<TrainerProgress>(&event);
+  if (progress == nullptr || !progress->activity.has_value()) return true;
+  // These come by the clock: what counts is what they say.
+  bool on = std::exchange(activity_, *progress->activity) != *progress->activity;
+  for (const auto& [seed, step] : progress->members) on = on || step > Find(seed)->step;
+  return on;
+}
+
+void PackRun::DescribePace(v1::HeldLease* held) const {
+  if (!stall_watch_.running()) return;
+  const absl::Duration silence = stall_watch_.silence();
+  held->set_silent_ms(static_cast<uint64_t>(absl::ToInt64Milliseconds(silence)));
+  held->set_stall_ms(static_cast<uint64_t>(absl::ToInt64Milliseconds(stall_watch_.limit())));
+  // The steps of the last pause are all that was done since it began.
+  const absl::Duration pause = std::max(stall_watch_.last_pause(), kReportInterval);
+  if (silence <= 2 * pause) return;
+  held->set_steps_per_second(held->steps_per_second() * absl::FDivDuration(pause, silence));
+}
+
+void PackRun::OnStalled() {
+  if (stopping_ || killed_) return;  // it has its time for that
+  const bool set = run_.report().has_stall_seconds();
+  stalled_ = absl::StrCat(
+      "its trainer did not report or get on for ", absl::FormatDuration(stall_watch_.limit()),
+      set ? ", the limit that report.stall_seconds sets"
+          : absl::StrCat(", which is ", StallWatch::kPauses,
+                         " times its longest pause so far or the least that is waited; "
+                         "report.stall_seconds of the sweep sets another limit"),
+      "; it was killed");
+  spdlog::error("{}: {}", name_, stalled_);
+  process_->Signal(SIGKILL);
+}
+
 void PackRun::Handle(const TrainerEvent& event) {
+  if (ShowsProgress(event)) stall_watch_.GotOn();
   if (const auto* start = std::get_if<TrainerStart>(&event)) {
     started_ = true;
     for (const auto& [seed, step] : start->members) {
@@ -256,6 +295,7 @@ void PackRun::OnGarbage(const absl::Status& what) {
 
 void PackRun::OnExit(const ProcessExit& exit) {
   kill_timer_.Stop();
+  stall_watch_.Stop();
   if (!exit.spawn.ok()) {
     phase_ = Phase::kStarting;  // there is no process to end
     return Trouble(std::string(exit.spawn.message()));
@@ -277,6 +317,10 @@ void PackRun::EndMember(Member* member, const ProcessExit& exit) {
     // fail.
     const std::string reason = stop_reason_.empty() ? "the trainer was told to stop" : stop_reason_;
     return member->reporter->Release(reason);
+  }
+  if (!stalled_.empty()) {
+    result_.troubled = true;
+    return member->reporter->Fail(member->step, "stalled", stalled_, log_.tail());
   }
   if (IsRequestToStop(exit.signal)) {
     // It came before the trainer could answer it, from somebody who stops everything here.
@@ -318,7 +362,7 @@ void PackRun::Stop(const std::string& reason, absl::Duration grace) {
   stopping_ = true;
   stop_reason_ = reason;
   if (phase_ != Phase::kRunning) {
-    ReleaseAll(reason);
+    for (Member& member : members_) member.reporter->ReleaseUntrained(reason);
     return Finish();
   }
   process_->Signal(SIGTERM);

@@ -18,6 +18,7 @@
 #include "worker/daemon/resume_check.h"
 #include "worker/daemon/sequence.h"
 #include "worker/daemon/session.h"
+#include "worker/daemon/stall_watch.h"
 #include "worker/daemon/trainer_events.h"
 
 namespace coppice::worker {
@@ -42,6 +43,7 @@ struct PackConfig {
 //   2. check: every member's checkpoint to resume from is there and whole;
 //   3. start: the run spec is written, the trainer started;
 //   4. run: its events become reports;
+//   A trainer that does not get on any more is killed, and its members fail;
 //   5. end: the process has exited; every member that has not told its own end gets one from the
 //   way it exited.
 // Owned by the Agent; lives on its sequence. The reporters outlive it: what they hold may be sent
@@ -80,6 +82,8 @@ class PackRun {
   void OnLeaseEnded(const LeaseKey& key);
   // SIGKILL now; what is unfinished is released from its last checkpoint.
   void Kill(const std::string& reason);
+  // For a heartbeat: since when the trainer has not got on, and how fast that makes it.
+  void DescribePace(v1::HeldLease* held) const;
 
  private:
   enum class Phase { kMeasuring, kChecking, kStarting, kRunning, kFinished };
@@ -105,6 +109,9 @@ class PackRun {
   void OnStderr(const std::string& bytes);
   void OnExit(const ProcessExit& exit);
   void Handle(const TrainerEvent& event);
+  // Whether the event shows that the trainer gets on.
+  bool ShowsProgress(const TrainerEvent& event);
+  void OnStalled();
   void OnGarbage(const absl::Status& what);
   void EndMember(Member* member, const ProcessExit& exit);
   void OutOfMemory(Member* member, uint32_t step, const std::string& message);
@@ -131,11 +138,14 @@ class PackRun {
   std::unique_ptr<TrainerEventReader> reader_;
   LogForwarder log_;
   Timer kill_timer_;
+  StallWatch stall_watch_;
+  uint64_t activity_ = 0;  // as the trainer last said
   uint32_t width_ = 0;     // members that the trainer was started with
   bool started_ = false;   // the trainer has said so
   bool stopping_ = false;  // SIGTERM was sent
   bool killed_ = false;    // SIGKILL was sent
   std::string garbage_;    // what was wrong with the output; empty: nothing
+  std::string stalled_;    // why it was killed for not getting on; empty: it was not
   Result result_;
   std::string stop_reason_;
 };

@@ -85,13 +85,24 @@ void Session::OnRegisterAnswer(absl::StatusOr<v1::RegisterResponse> answer) {
     timer_.Start(backoff_.Next(), [this] { Register(); });
     return;
   }
+  if (status.ok() && answer->has_superseded_by()) {
+    End();
+    return hooks_.on_superseded(answer->superseded_by());
+  }
+  if (status.ok()) self_.set_incarnation(answer->incarnation());
+  if (status.ok() && answer->confirm()) {
+    // At once; if that was not enough, no faster than to a coordinator that is away.
+    const bool again = std::exchange(confirming_, true);
+    timer_.Start(again ? backoff_.Next() : absl::ZeroDuration(), [this] { Register(); });
+    return;
+  }
+  confirming_ = false;
   if (status.ok() && answer->worker_id().empty()) {
     status = absl::InternalError("the coordinator's registration names no worker");
   }
   if (status.ok()) status = hooks_.on_registered(*answer);
   if (!status.ok()) {
-    stopped_ = true;
-    connected_ = false;
+    End();
     hooks_.on_fatal(status);
     return;
   }
@@ -108,6 +119,11 @@ void Session::OnRegisterAnswer(absl::StatusOr<v1::RegisterResponse> answer) {
   std::vector<std::function<void()>> waiting;
   waiting.swap(when_registered_);
   for (const auto& callback : waiting) callback();
+}
+
+void Session::End() {
+  stopped_ = true;
+  connected_ = false;
 }
 
 void Session::WhenRegistered(std::function<void()> callback) {

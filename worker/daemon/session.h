@@ -20,8 +20,8 @@ namespace coppice::worker {
 // Purpose: the worker's standing with the coordinator. Registers, and again whenever the
 // coordinator does not know the worker; sends heartbeats; makes calls that are tried until they are
 // answered. Owned by the Agent. Lives on the agent's sequence, as do all its callbacks. Failure
-// codes: only a refused registration ends it (`on_fatal`); a coordinator that is away is waited for
-// without end.
+// codes: only a refused registration ends it (`on_fatal`, or `on_superseded` where a newer process
+// has the name); a coordinator that is away is waited for without end.
 class Session {
  public:
   struct Hooks {
@@ -31,6 +31,7 @@ class Session {
     std::function<absl::Status(const v1::RegisterResponse&)> on_registered;
     std::function<void(const v1::HeartbeatResponse&)> on_heartbeat;
     std::function<void(absl::Status)> on_fatal;
+    std::function<void(const v1::Superseded&)> on_superseded;
   };
   // `self` is the registration without `held`.
   Session(const Environment* environment, v1::RegisterRequest self, Hooks hooks);
@@ -68,6 +69,7 @@ class Session {
 
   void Register();
   void OnRegisterAnswer(absl::StatusOr<v1::RegisterResponse> answer);
+  void End();
   void SendHeartbeat();
   void OnHeartbeatAnswer(uint64_t registration, absl::StatusOr<v1::HeartbeatResponse> answer);
   void SetConnected(bool connected, const absl::Status& status);
@@ -75,7 +77,7 @@ class Session {
   void OnTried(CallId id, uint64_t registration, const absl::Status& status);
 
   const Environment* const environment_;
-  const v1::RegisterRequest self_;
+  v1::RegisterRequest self_;
   const Hooks hooks_;
   CallbackOwner callbacks_;
 
@@ -83,7 +85,8 @@ class Session {
   bool registering_ = false;
   bool connected_ = false;
   bool said_disconnected_ = false;
-  bool stopped_ = false;  // after on_fatal
+  bool stopped_ = false;  // registered never again
+  bool confirming_ = false;
   absl::Duration connected_since_ = absl::ZeroDuration();
   uint64_t registration_ = 0;
   std::string worker_id_;

@@ -229,6 +229,9 @@ absl::Status TrainerEventReader::ReadProgress(const Json& json, TrainerProgress*
     return Wrong("`steps_per_second` is not a finite number from 0");
   }
   event->steps_per_second = rate->get<double>();
+  if (json.contains("activity")) {
+    COPPICE_ASSIGN_OR_RETURN(event->activity, Unsigned(json, "activity", UINT64_MAX));
+  }
   return absl::OkStatus();
 }
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <variant>
@@ -22,6 +23,8 @@ struct TrainerStart {
 struct TrainerProgress {
   std::vector<std::pair<uint32_t, uint32_t>> members;  // seed, step
   double steps_per_second = 0;
+  // Counts what is done between steps, an evaluation's batches; nullopt: the trainer does not say.
+  std::optional<uint64_t> activity;
 };
 struct TrainerMetrics {
   uint32_t seed = 0;

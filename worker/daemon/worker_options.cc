@@ -177,7 +177,8 @@ std::optional<WorkerOptions> ParseWorkerOptions(int argc, const char* const* arg
   rpc::AddCredentialFlags(&app, &options.credentials);
   rpc::TakeTokenFromEnvironment(&options.credentials);
   app.add_option("--name", options.name,
-                 "unique among workers (default: the host's name and a suffix)");
+                 "unique among workers: a newer one takes the name from an older one, which then ends "
+                 "with exit code 79 (default: the host's name and a suffix)");
   app.add_option("--slots", options.slots, "trainers at the same time")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();

@@ -82,6 +82,9 @@ void ReadReport(StrictObject object, ReportConfig* report) {
   object.Int("every", 1, kMaxSteps, &report->every);
   object.Int("decode_sentences", 1, kMaxCount, &report->decode_sentences);
   object.Int("dyck_prefixes", 1, kMaxCount, &report->dyck_prefixes);
+  // The worker's: when it takes the trainer for one that hangs.
+  int64_t stall_seconds = 0;
+  object.Int("stall_seconds", 1, kMaxSteps, &stall_seconds);
   StrictObject probes = object.Object("probes");
   probes.Int("sentences", 0, kMaxCount, &report->probe_sentences);
   probes.Int("every", 1, kMaxSteps, &report->probe_every);

@@ -108,11 +108,12 @@ void EventWriter::Start(const Provenance& provenance, const std::vector<MemberSt
 }
 
 void EventWriter::Progress(const std::vector<MemberStep>& members, double steps_per_second,
-                           double sequences_per_second) {
+                           double sequences_per_second, uint64_t activity) {
   Write({{"event", "progress"},
          {"members", MembersJson(members)},
          {"steps_per_second", steps_per_second},
-         {"sequences_per_second", sequences_per_second}});
+         {"sequences_per_second", sequences_per_second},
+         {"activity", activity}});
 }
 
 void EventWriter::Metrics(uint64_t seed, int64_t step, const MetricValues& values) {

@@ -56,7 +56,7 @@ class EventWriter {
   void Start(const Provenance& provenance, const std::vector<MemberStep>& members, int64_t steps,
              int64_t parameters);
   void Progress(const std::vector<MemberStep>& members, double steps_per_second,
-                double sequences_per_second);
+                double sequences_per_second, uint64_t activity);
   // Every value must be finite.
   void Metrics(uint64_t seed, int64_t step, const MetricValues& values);
   void Checkpoint(uint64_t seed, int64_t step, const CheckpointInfo& info);

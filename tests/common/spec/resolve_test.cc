@@ -68,6 +68,17 @@ TEST(ResolveRun, AppliesOverridesInOrderToWhatTheyName) {
   EXPECT_EQ(ResolveRun(spec, "tense", 2).report().probes().every(), 3);
 }
 
+TEST(ResolveRun, AStallLimitThatNobodySetIsNotWrittenOut) {
+  // The text of a run stays what earlier versions wrote.
+  const v1::SweepSpec spec =
+      Parse(std::string(kGrid) + "overrides { where { depth: 4 } report { stall_seconds: 90 } }");
+  EXPECT_FALSE(ResolveRun(spec, "dyck", 2).report().has_stall_seconds());
+  EXPECT_EQ(RunConfigToJson(ResolveRun(spec, "dyck", 2)).find("stall"), std::string::npos);
+  EXPECT_EQ(ResolveRun(spec, "dyck", 4).report().stall_seconds(), 90);
+  const std::string json = RunConfigToJson(ResolveRun(spec, "dyck", 4));
+  EXPECT_EQ(RunConfigFromJson(json)->report().stall_seconds(), 90);
+}
+
 TEST(ResolveRun, KeepsAnExplicitZero) {
   const v1::SweepSpec spec =
       Parse(std::string(kGrid) +

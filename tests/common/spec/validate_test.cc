@@ -106,6 +106,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadCase{"FileThatATerminalObeys", "+data { files { val: '/d\\033[31m' } }",
                 "data.files.val", "without control characters"},
         BadCase{"ReportNever", "+report { every: 0 }", "report.every", "is 0"},
+        BadCase{"StalledAtOnce", "+report { stall_seconds: 0 }", "report.stall_seconds", "is 0"},
         BadCase{"ProbesNever", "+report { probes { every: 0 } }", "report.probes.every", "is 0"},
         BadCase{"CheckpointNever", "+checkpoint { every: 0 }", "checkpoint.every", "is 0"},
         BadCase{"KeepNone", "+checkpoint { keep: 0 }", "checkpoint.keep", "is 0"},
@@ -137,7 +138,7 @@ TEST(ValidateSweepSpec, AcceptsTheSmallestSpecAndTheEdgesOfEachRange) {
           "warmup_steps: 0 "
           "beta1: 0 beta2: 0 weight_decay: 0 precision: 'bfloat16' } data { seed: 4294967295 "
           "train: 1 val: 1 "
-          "test: 1 gen: 1 directory: '/d' files { train: '/t' gen: 'question.test' } } report { every: 1 probes { sentences: 0 every: 1 } } "
+          "test: 1 gen: 1 directory: '/d' files { train: '/t' gen: 'question.test' } } report { every: 1 stall_seconds: 1 probes { sentences: 0 every: 1 } } "
           "checkpoint { every: 1 keep: 1 keep_every: 0 } priority: -1000 max_failures: 1 "
           "overrides { where { task: 'dyck' depth: 4 } train { steps: 2 } }")),
       IsEmpty());

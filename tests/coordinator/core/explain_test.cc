@@ -76,6 +76,29 @@ TEST_F(ExplainTest, ARunningJobAndASilentWorker) {
   EXPECT_THAT(Why(1), AllOf(HasSubstr("last heard of 35s ago"), HasSubstr("ends in 25s")));
 }
 
+TEST_F(ExplainTest, ATrainerThatHangsIsNamedWithItsSilenceAndItsLimit) {
+  SubmitSmall(1);
+  const std::string worker = Register("w");
+  HeldLease held = Held(TakeOne(worker), 42, 602);
+  held.stall_ms = 600'000;
+  Beat(worker, {held}).IgnoreError();
+  EXPECT_THAT(Why(1), AllOf(HasSubstr("602 steps a second"), Not(HasSubstr("no report"))));
+  EXPECT_EQ(Summary("small").silent_jobs, 0u);
+  for (int seconds = 10; seconds <= 100; seconds += 10) {
+    Advance(absl::Seconds(10));
+    held.silent_ms = static_cast<uint64_t>(seconds) * 1000;
+    held.steps_per_second = 602 * 2.0 / seconds;
+    Beat(worker, {held}).IgnoreError();
+  }
+  EXPECT_THAT(Why(1), AllOf(HasSubstr("no report for 100 s"), HasSubstr("12 steps a second"),
+                            HasSubstr("After 10m without")));
+  const SweepSummary summary = Summary("small");
+  EXPECT_EQ(summary.silent_jobs, 1u);
+  EXPECT_EQ(summary.silent_seconds, 100u);
+  EXPECT_LT(summary.seed_steps_per_second, 13);
+  EXPECT_EQ(GetJob(1).silent_seconds, 100u);
+}
+
 TEST_F(ExplainTest, JobsThatHaveEnded) {
   SubmitSmall(3);
   const std::string worker = Register("w");

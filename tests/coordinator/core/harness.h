@@ -6,6 +6,7 @@
 #include <atomic>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -173,15 +174,29 @@ class Harness : public ::testing::Test {
     ASSERT_TRUE(Submit(Spec("small", {Group("dyck", 2)}, seeds)).ok());
   }
 
+  // As a worker's process does: it comes again when it is asked to.
   std::string Register(const std::string& name, const std::string& instance = "i1",
-                       std::vector<HeldLease> held = {}) {
+                       std::vector<HeldLease> held = {}, const std::string& host = "") {
     WorkerInfo info;
     info.name = name;
     info.instance = instance;
     info.slots = 1;
-    const auto result =
-        Ask<Registration>([&](auto done) { c_->Register(info, std::move(held), done); });
-    return result.ok() ? result->worker_id : result.status().ToString();
+    info.host = host;
+    uint64_t& incarnation = incarnations_[{name, instance}];
+    for (;;) {
+      info.incarnation = incarnation;
+      const auto result = RegisterOnce(info, held);
+      if (!result.ok()) return result.status().ToString();
+      if (result->superseded_by.has_value()) {
+        return absl::StrCat("superseded by ", result->superseded_by->host);
+      }
+      incarnation = result->incarnation;
+      if (!result->confirm) return result->worker_id;
+    }
+  }
+  absl::StatusOr<Registration> RegisterOnce(const WorkerInfo& info,
+                                            std::vector<HeldLease> held = {}) {
+    return Ask<Registration>([&](auto done) { c_->Register(info, std::move(held), done); });
   }
   absl::StatusOr<LeaseGrant> Acquire(const std::string& worker_id, uint32_t width,
                                      const std::string& request, uint32_t wait_ms = 0) {
@@ -322,6 +337,7 @@ class Harness : public ::testing::Test {
   std::filesystem::path dir_;
   CoordinatorOptions options_;
   coppice::testing::FakeClock clock_;
+  std::map<std::pair<std::string, std::string>, uint64_t> incarnations_;  // of name and instance
   std::unique_ptr<Store> store_;
   std::unique_ptr<FaultyStore> faulty_;
   std::unique_ptr<Coordinator> c_;

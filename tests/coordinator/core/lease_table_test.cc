@@ -5,6 +5,8 @@
 
 #include <limits>
 
+#include "tests/testing/fake_clock.h"
+
 namespace coppice::core {
 namespace {
 
@@ -72,6 +74,57 @@ TEST(LeaseTable, LiveFiguresAddWhatIsNotReportedYet) {
   EXPECT_DOUBLE_EQ(live.work_per_second, 6);
   EXPECT_EQ(live.workers, 2u);
   EXPECT_EQ(leases.Live(2).workers, 0u);
+}
+
+TEST(LeaseTable, ARateFallsWithTheSilenceOfItsTrainerAndOneThatTrainsKeepsIts) {
+  coppice::testing::FakeClock clock;
+  LeaseTable leases(absl::Seconds(60), &clock);
+  const absl::Duration start = clock.Monotonic();
+  leases.Add(Entry(1, 1, "a"), start);
+  leases.Add(Entry(2, 1, "a"), start);
+  HeldLease hangs{{1, 1}, 15, 602, 0};
+  hangs.stall_ms = 600'000;
+  HeldLease trains{{2, 1}, 15, 8, 0};
+  trains.stall_ms = 600'000;
+  leases.Renew(hangs, "a", start);
+  leases.Renew(trains, "a", start);
+  EXPECT_DOUBLE_EQ(leases.Live(1).steps_per_second, 610);
+  EXPECT_EQ(leases.Live(1).silent, 0u);
+
+  clock.Advance(absl::Seconds(100));
+  hangs.silent_ms = 100'000;
+  hangs.steps_per_second = 602 * 2 / 100.0;  // as the worker says by now
+  leases.Renew(hangs, "a", clock.Monotonic());
+  leases.Renew(trains, "a", clock.Monotonic());
+  LiveStats live = leases.Live(1);
+  EXPECT_EQ(live.silent, 1u);
+  EXPECT_EQ(live.longest_silence, absl::Seconds(100));
+  EXPECT_NEAR(live.steps_per_second, 8 + 12.04, 1e-9);
+  EXPECT_NEAR(live.work_per_second, 2 * (8 + 12.04), 1e-9);
+
+  // With its worker silent too, it goes on falling.
+  clock.Advance(absl::Seconds(100));
+  leases.Renew(trains, "a", clock.Monotonic());
+  live = leases.Live(1);
+  EXPECT_NEAR(live.steps_per_second, 8 + 6.02, 1e-9);
+  EXPECT_NEAR(leases.RateOf(*leases.Find(1)), 6.02, 1e-9);
+  EXPECT_EQ(leases.SilenceOf(*leases.Find(1)), absl::Seconds(200));
+
+  leases.Remove({1, 1});
+  EXPECT_EQ(leases.Live(1).silent, 0u);
+  EXPECT_DOUBLE_EQ(leases.Live(1).steps_per_second, 8);
+}
+
+TEST(LeaseTable, WhereNoTrainerRunsThereIsNoSilence) {
+  coppice::testing::FakeClock clock;
+  LeaseTable leases(absl::Seconds(60), &clock);
+  leases.Add(Entry(1, 1, "a"), clock.Monotonic());
+  clock.Advance(absl::Minutes(5));
+  EXPECT_EQ(leases.Live(1).silent, 0u);
+  leases.Renew({{1, 1}, 0, 0, 0}, "a", clock.Monotonic());  // it is measured, or reports wait
+  clock.Advance(absl::Minutes(5));
+  EXPECT_EQ(leases.Live(1).silent, 0u);
+  EXPECT_EQ(leases.SilenceOf(*leases.Find(1)), absl::ZeroDuration());
 }
 
 }  // namespace

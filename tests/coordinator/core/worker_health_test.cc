@@ -303,6 +303,39 @@ TEST_F(MeasuringWorkersTest, OfAnUnknownGroupItGetsOneJobAndAfterItsWordAPack) {
   EXPECT_THAT(AskMeasuring(Register("x"), "r3")->leases, SizeIs(1));
 }
 
+TEST_F(MeasuringWorkersTest, MeasuringIsNoAttemptToAnybody) {
+  SubmitSmall(2);
+  const std::string worker = Register("w");
+  const Lease measured = AskMeasuring(worker, "r1")->leases[0];
+  EXPECT_EQ(GetJob(1).attempts, 1u);
+  Advance(absl::Seconds(10));
+  ASSERT_EQ(Release(Tell(worker, measured, 2)), absl::OkStatus());
+  JobDetails details = Details(1);
+  EXPECT_EQ(details.job.attempts, 0u);
+  EXPECT_EQ(details.job.started_ms, 0);
+  EXPECT_THAT(details.attempts, IsEmpty());
+  EXPECT_EQ(details.events.back().type, "released");  // what happened is still on record
+
+  const auto pack = AskMeasuring(worker, "r2");
+  ASSERT_THAT(pack->leases, SizeIs(2));
+  EXPECT_GT(pack->leases[0].ref.epoch, measured.ref.epoch);
+  details = Details(1);
+  EXPECT_EQ(details.job.attempts, 1u);
+  EXPECT_EQ(details.job.started_ms, clock_.NowMillis());
+  EXPECT_THAT(details.attempts, SizeIs(1));
+  Restart();
+  EXPECT_EQ(GetJob(1).attempts, 1u);
+  EXPECT_THAT(Details(1).attempts, SizeIs(1));
+
+  // So is a lease that goes back before a trainer was started; one that was trained counts.
+  AttemptEnd end = End(worker, pack->leases[0].ref, 0);
+  end.untrained = true;
+  ASSERT_EQ(Release(end), absl::OkStatus());
+  EXPECT_EQ(GetJob(1).attempts, 0u);
+  ASSERT_EQ(Release(End(worker, pack->leases[1].ref, 0)), absl::OkStatus());
+  EXPECT_EQ(GetJob(2).attempts, 1u);
+}
+
 TEST_F(MeasuringWorkersTest, StartedJobsThatFillItsPackComeBeforeManyNewOnes) {
   SubmitSmall(8);
   const std::string before = Register("before");

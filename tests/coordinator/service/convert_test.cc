@@ -234,6 +234,9 @@ TEST(Release, WhatItSaysAboutItsCauseIsCheckedAndPassedOn) {
   ExpectRefused(EndFromProto(in).status(), "out_of_memory_width");
   in.set_out_of_memory_width(0);
   EXPECT_EQ(EndFromProto(in).value().best_width, 4u);
+  EXPECT_FALSE(EndFromProto(in).value().untrained);
+  in.set_untrained(true);
+  EXPECT_TRUE(EndFromProto(in).value().untrained);
   in.set_best_width(kMaxPackWidth + 1);
   ExpectRefused(EndFromProto(in).status(), "best_width");
 }

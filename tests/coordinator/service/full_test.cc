@@ -78,6 +78,9 @@ class Full : public ::testing::Test {
     request.set_pack_width(2);
     v1::RegisterResponse response;
     CALL_OK(workers_, Register, request, &response);
+    EXPECT_TRUE(response.confirm());
+    request.set_incarnation(response.incarnation());
+    CALL_OK(workers_, Register, request, &response);
     worker_id_ = response.worker_id();
     EXPECT_EQ(response.store_id(), store_->store_id());
     EXPECT_GT(response.lease_ms(), response.heartbeat_interval_ms());
@@ -572,7 +575,7 @@ TEST_F(Full, AWorkerOfAnotherProtocolIsRefused) {
   CallContext context;
   const grpc::Status status = workers_->Register(&context, request, &response);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
-  EXPECT_THAT(status.error_message(), HasSubstr("protocol 8"));
+  EXPECT_THAT(status.error_message(), HasSubstr(absl::StrCat("protocol ", rpc::kProtocolVersion + 7)));
 }
 
 TEST_F(Full, UnknownNamesAreNotFound) {

@@ -441,7 +441,7 @@ TEST_F(Handlers, RegisterCarriesTheWorkerAndWhatItHolds) {
             EXPECT_EQ(held[0].lease, (core::LeaseRef{8, 3}));
             EXPECT_EQ(held[0].step, 20u);
             EXPECT_EQ(held[0].slot, 1u);
-            done(core::Registration{"w-1", 1000, 6000, "store"});
+            done(core::Registration{"w-1", 1000, 6000, "store", 7, false, std::nullopt});
           });
   v1::RegisterRequest request;
   request.set_name("node1");
@@ -466,6 +466,9 @@ TEST_F(Handlers, RegisterCarriesTheWorkerAndWhatItHolds) {
   EXPECT_EQ(response.lease_ms(), 6000u);
   EXPECT_EQ(response.store_id(), "store");
   EXPECT_EQ(response.version(), VersionText());
+  EXPECT_EQ(response.incarnation(), 7u);
+  EXPECT_FALSE(response.confirm());
+  EXPECT_FALSE(response.has_superseded_by());
 }
 
 v1::AcquireLeasesRequest Acquire() {

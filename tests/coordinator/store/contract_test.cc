@@ -529,6 +529,9 @@ TEST_P(StoreContract, AWorkerIsKnownByItsName) {
   worker.registered_ms = 3;
   worker.last_seen_ms = 4;
   worker.info.ends_ms = 5;
+  worker.info.incarnation = 6;
+  worker.superseded_host = "older";
+  worker.superseded_ms = 7;
   ASSERT_EQ(Write([&](WriteTransaction& tx) { return tx.PutWorker(worker); }), absl::OkStatus());
   worker.id = "id2";
   ASSERT_EQ(Write([&](WriteTransaction& tx) { return tx.PutWorker(worker); }), absl::OkStatus());
@@ -541,12 +544,34 @@ TEST_P(StoreContract, AWorkerIsKnownByItsName) {
   EXPECT_TRUE(workers[0].preempt);
   EXPECT_EQ(workers[0].last_seen_ms, 4);
   EXPECT_EQ(workers[0].info.ends_ms, 5);
+  EXPECT_EQ(workers[0].info.incarnation, 6u);
+  const auto found = Read<std::optional<core::WorkerRow>>(
+      [](ReadTransaction& read) { return read.FindWorker("name"); });
+  ASSERT_TRUE(found.has_value());
+  EXPECT_EQ(found->id, "id2");
+  EXPECT_EQ(found->superseded_host, "older");
+  EXPECT_EQ(found->superseded_ms, 7);
+  EXPECT_FALSE(Read<std::optional<core::WorkerRow>>([](ReadTransaction& read) {
+                 return read.FindWorker("nam");
+               }).has_value());
   for (int twice = 0; twice < 2; ++twice) {  // one that is not there is no error
     ASSERT_EQ(Write([&](WriteTransaction& tx) { return tx.DeleteWorker("name"); }),
               absl::OkStatus());
     EXPECT_THAT(Read<std::vector<core::WorkerRow>>(
                     [](ReadTransaction& read) { return read.ListWorkers(); }),
                 ::testing::IsEmpty());
+  }
+}
+
+TEST_P(StoreContract, TheGreatestIncarnationIsKept) {
+  const auto greatest = [this] {
+    return Read<uint64_t>([](ReadTransaction& read) { return read.GetIncarnations(); });
+  };
+  EXPECT_EQ(greatest(), 0u);
+  for (const uint64_t number : {1u, 2u}) {
+    ASSERT_EQ(Write([&](WriteTransaction& tx) { return tx.SetIncarnations(number); }),
+              absl::OkStatus());
+    EXPECT_EQ(greatest(), number);
   }
 }
 

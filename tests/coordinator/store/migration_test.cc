@@ -100,6 +100,29 @@ TEST_F(MigrationTest, AWorkerOfTheFirstShippedVersionIsKeptAndHasNoEnd) {
   EXPECT_EQ(query.Int(3), 0);
 }
 
+TEST_F(MigrationTest, AWorkerOfEveryEarlierVersionComesForwardWithoutANumber) {
+  for (size_t from = 1; from < Migrations().size(); ++from) {
+    db_.reset();
+    std::filesystem::remove(dir_ / "db");
+    Reopen();
+    ASSERT_EQ(Migrate(*db_, {Migrations().begin(), Migrations().begin() + static_cast<long>(from)}),
+              absl::OkStatus());
+    ASSERT_EQ(db_->Execute("INSERT INTO workers (name, id, instance, host, version, slots, "
+                           "pack_width, device, shared_checkpoints, draining, preempt, "
+                           "registered_ms, last_seen_ms) VALUES ('w', 'id', 'i', 'h', '1', 2, 3, "
+                           "'cpu', 0, 1, 0, 5, 6)"),
+              absl::OkStatus());
+    ASSERT_EQ(Migrate(*db_, Migrations()), absl::OkStatus()) << "from version " << from;
+    Query query = db_->Prepare(
+        "SELECT host, incarnation, superseded_host, superseded_ms FROM workers");
+    ASSERT_TRUE(*query.Step());
+    EXPECT_EQ(query.Text(0), "h");
+    EXPECT_EQ(query.Int(1), 0);
+    EXPECT_EQ(query.Text(2), "");
+    EXPECT_EQ(query.Int(3), 0);
+  }
+}
+
 TEST_F(MigrationTest, TheFirstShippedVersionComesForwardWithItsSweeps) {
   ASSERT_EQ(Migrate(*db_, {Migrations()[0]}), absl::OkStatus());
   ASSERT_EQ(db_->Execute("INSERT INTO sweeps (id, name, spec, priority, max_failures, created_ms, "

@@ -190,5 +190,65 @@ TEST_F(AgentLifecycleTest, WhatAKilledWorkerHeldIsReleasedAsLost) {
   EXPECT_TRUE(coordinator_.releases[0].lost());
 }
 
+TEST_F(AgentLifecycleTest, AWorkerIsAskedToConfirmThatItIsStillThereAndDoesSoWithItsNumber) {
+  v1::RegisterResponse confirm;
+  confirm.set_confirm(true);
+  confirm.set_incarnation(7);
+  coordinator_.register_answers = {confirm};
+  StartAgent();
+  Pass(kTick);
+  ASSERT_THAT(coordinator_.registrations, SizeIs(2));
+  EXPECT_EQ(coordinator_.registrations[0].incarnation(), 0u);
+  EXPECT_EQ(coordinator_.registrations[1].incarnation(), 7u);
+  EXPECT_EQ(coordinator_.registrations[0].instance(), coordinator_.registrations[1].instance());
+  EXPECT_EQ(coordinator_.waiting_polls(), 1u);
+}
+
+TEST_F(AgentLifecycleTest, ASupersededWorkerSaysByWhomKillsItsTrainersAndIsGone) {
+  FakeTrainer& trainer = StartTraining(2);
+  trainer.Metrics(0, 100);
+  Settle();
+  coordinator_.errors["Heartbeat"] = {absl::NotFoundError("")};
+  v1::RegisterResponse superseded;
+  superseded.mutable_superseded_by()->set_host("beta");
+  superseded.mutable_superseded_by()->set_since_ms(1'700'000'000'000);
+  coordinator_.register_answers = {superseded};
+  Pass(absl::Seconds(1));
+  EXPECT_THAT(trainer.signals, ::testing::Contains(SIGKILL));
+  trainer.Die(SIGKILL);
+  Settle();
+  ASSERT_TRUE(exit_code_.has_value());
+  EXPECT_EQ(*exit_code_, 79);
+  EXPECT_THAT(exit_message_,
+              ::testing::AllOf(HasSubstr("registered from beta at 2023-11-14 22:13:20 UTC"),
+                               HasSubstr("--name")));
+  EXPECT_THAT(coordinator_.failures, IsEmpty());
+  EXPECT_THAT(coordinator_.releases, IsEmpty());
+  EXPECT_THAT(Spools(), IsEmpty());  // nobody waits for what it still had to say
+  Pass(absl::Minutes(5));
+  EXPECT_THAT(coordinator_.registrations, SizeIs(2));
+}
+
+TEST_F(AgentLifecycleTest, ASupersededWorkerDoesNotWaitForATrainerThatCannotBeKilled) {
+  StartTraining(1);
+  coordinator_.errors["Heartbeat"] = {absl::NotFoundError("")};
+  v1::RegisterResponse superseded;
+  superseded.mutable_superseded_by()->set_host("beta");
+  coordinator_.register_answers = {superseded};
+  Pass(absl::Seconds(3));
+  EXPECT_EQ(exit_code_, 79);
+}
+
+TEST_F(AgentLifecycleTest, AWorkerThatStopsAndIsSupersededMeanwhileHasStopped) {
+  StartTraining(1);
+  agent_->Stop("SIGTERM");
+  coordinator_.errors["Heartbeat"] = {absl::NotFoundError("")};
+  v1::RegisterResponse superseded;
+  superseded.mutable_superseded_by()->set_host("beta");
+  coordinator_.register_answers = {superseded};
+  Pass(absl::Seconds(3));
+  EXPECT_EQ(exit_code_, 0);
+}
+
 }  // namespace
 }  // namespace coppice::worker

@@ -5,6 +5,7 @@
 
 #include <csignal>
 
+#include "common/rpc/channel.h"
 #include "tests/worker/daemon/agent_fixture.h"
 
 namespace coppice::worker {
@@ -22,7 +23,7 @@ TEST_F(AgentTest, RegistersAndAsksForWorkWithEachSlot) {
   StartAgent();
   ASSERT_THAT(coordinator_.registrations, SizeIs(1));
   EXPECT_EQ(coordinator_.registrations[0].name(), "worker");
-  EXPECT_EQ(coordinator_.registrations[0].protocol(), 1u);
+  EXPECT_EQ(coordinator_.registrations[0].protocol(), rpc::kProtocolVersion);
   EXPECT_TRUE(coordinator_.registrations[0].shared_checkpoints());
   ASSERT_THAT(coordinator_.acquires, SizeIs(2));
   EXPECT_EQ(coordinator_.acquires[0].worker_id(), "w1");

@@ -140,6 +140,7 @@ class FakeCoordinator : public CoordinatorClient {
   int streams = 0;
   std::string store_id = "store";
   absl::Status registration = absl::OkStatus();
+  std::deque<v1::RegisterResponse> register_answers;  // the next ones, that are none of the usual
   // The next answers of a method that are not OK.
   std::map<std::string, std::deque<absl::Status>> errors;
   std::map<uint64_t, v1::Directive::Action> directives;  // by job
@@ -193,6 +194,11 @@ class FakeCoordinator : public CoordinatorClient {
     if (down) return callback(Away());
     registrations.push_back(request);
     if (!registration.ok()) return callback(registration);
+    if (!register_answers.empty()) {
+      const v1::RegisterResponse answer = register_answers.front();
+      register_answers.pop_front();
+      return callback(answer);
+    }
     v1::RegisterResponse response;
     response.set_worker_id(absl::StrCat("w", registrations.size()));
     response.set_heartbeat_interval_ms(1000);

@@ -79,6 +79,18 @@ TEST_F(TrainerEventsTest, ReadsEveryEventOfTheProtocol) {
   EXPECT_EQ(std::get<TrainerPreempted>(events_[6]).seed, 5u);
 }
 
+TEST_F(TrainerEventsTest, ActivityIsReadWhereTheTrainerTellsIt) {
+  ASSERT_TRUE(
+      FeedStarted(
+          {R"({"event":"progress","members":[{"seed":0,"step":9}],"steps_per_second":1})",
+           R"({"event":"progress","members":[{"seed":0,"step":9}],"steps_per_second":1,"activity":7})"})
+          .ok());
+  EXPECT_EQ(std::get<TrainerProgress>(events_[1]).activity, std::nullopt);
+  EXPECT_EQ(std::get<TrainerProgress>(events_[2]).activity, 7u);
+  ExpectGarbage(
+      {R"({"event":"progress","members":[],"steps_per_second":1,"activity":"much"})"}, "activity");
+}
+
 TEST_F(TrainerEventsTest, PiecesOfAnySizeGiveTheSameEvents) {
   const std::string text = kStart + Metrics(0, 1, R"({"a":1})") + "\n";
   for (size_t size = 1; size < text.size(); size += 7) {

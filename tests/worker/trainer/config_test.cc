@@ -63,6 +63,17 @@ TEST(ConfigTest, AnUnknownKeyIsNamedWithTheNearestKnownOne) {
   EXPECT_THAT(ErrorAt("/run/report/probes/x", 1), HasSubstr("run.report.probes.x"));
 }
 
+TEST(ConfigTest, TheWorkersStallLimitIsReadAndIsNoSettingOfTheRun) {
+  json document = Minimal();
+  const absl::StatusOr<PackSpec> without = ParsePackSpec(document);
+  document["run"]["report"]["stall_seconds"] = 30;
+  const absl::StatusOr<PackSpec> with = ParsePackSpec(document);
+  ASSERT_TRUE(with.ok()) << with.status();
+  EXPECT_EQ(ToJson(with->run), ToJson(without->run));
+  EXPECT_EQ(DescribeDifference(with->run, without->run), "");
+  EXPECT_THAT(ErrorAt("/run/report/stall_seconds", 0), HasSubstr("run.report.stall_seconds"));
+}
+
 TEST(ConfigTest, AWrongTypeOrRangeIsNamed) {
   EXPECT_EQ(ErrorAt("/run/depth", "two"), "run.depth must be an integer, not \"two\"");
   EXPECT_EQ(ErrorAt("/run/depth", 0), "run.depth must be from 1 to 256, not 0");

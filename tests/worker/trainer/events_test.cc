@@ -24,7 +24,7 @@ TEST(EventsTest, EveryEventIsOneLineOfJsonWithTheFieldsOfTheProtocol) {
   const int fd = ::open(path.c_str(), O_CREAT | O_WRONLY, 0600);
   EventWriter events(fd, nullptr);
   events.Start({"b", "l", "o", "cpu", "float32", 1, 2}, {{4, 10}, {5, 0}}, 99, 1234);
-  events.Progress({{4, 11}}, 1.5, 24);
+  events.Progress({{4, 11}}, 1.5, 24, 17);
   events.Metrics(4, 20, {{"train_loss", 0.1}, {"val_loss", 2}});
   events.Checkpoint(
       4, 20, {"/a \"b\"\n\xff", "0123", 77, absl::Microseconds(1250), absl::Milliseconds(40)});

@@ -4,6 +4,7 @@
 
 #include "ATen/ops/empty.h"
 #include "worker/trainer/probes/tree_projection.h"
+#include "worker/trainer/train/activity.h"
 
 namespace coppice::trainer {
 namespace {
@@ -43,6 +44,7 @@ class Reader {
     int64_t first_row = 0;
     for (const ProbeBatch& batch : group.in_context) {
       if (stop_.load(std::memory_order_relaxed)) return false;
+      CountActivity();
       const int64_t rows = batch.tree.rows();
       std::vector<std::vector<double>> entropy(pack_, std::vector<double>(rows));
       std::vector<double*> entropy_rows;
@@ -72,6 +74,7 @@ class Reader {
   bool ReadSuffixes(const ProbePlan::Group& group) {
     for (const ProbeBatch& batch : group.suffixes) {
       if (stop_.load(std::memory_order_relaxed)) return false;
+      CountActivity();
       const at::Tensor states = model_->EncodeTree(weights_, batch.tree);
       std::vector<SpanChain> chains;
       for (const ProbeChain& chain : batch.chains) {

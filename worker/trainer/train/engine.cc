@@ -11,6 +11,7 @@
 #include "common/base/status_macros.h"
 #include "spdlog/spdlog.h"
 #include "worker/trainer/model/fused_ops.h"
+#include "worker/trainer/train/activity.h"
 #include "worker/trainer/train/runtime.h"
 
 namespace coppice::trainer {
@@ -224,7 +225,8 @@ void Engine::ReportProgress(absl::Duration interval, int64_t* last_sequences) {
                       absl::ToDoubleSeconds(interval);
   const double per_pack_step =
       static_cast<double>(context_.run.train.batch_size) * static_cast<double>(members_.size());
-  context_.events->Progress(steps, rate / per_pack_step, rate);
+  context_.events->Progress(steps, rate / per_pack_step, rate,
+                            Activity().load(std::memory_order_relaxed));
 }
 
 Engine::Outcome Engine::Run() {

@@ -5,6 +5,7 @@
 
 #include "ATen/ops/from_blob.h"
 #include "ATen/ops/index_select.h"
+#include "worker/trainer/train/activity.h"
 
 namespace coppice::trainer {
 namespace {
@@ -125,6 +126,7 @@ bool MeasureSplit(const EvaluationPlan::SplitPlan& plan, const Vocabulary& vocab
   for (const auto& batch : plan.readings) {
     if (stop.load(std::memory_order_relaxed)) return false;
     ReadBatch(plan, batch, vocabulary, weights, model, scores);
+    CountActivity();
   }
   if (plan.decodings.empty()) return true;
   KeyValueCache cache = model->MakeCache(weights, static_cast<int64_t>(kBatchDecodings));
@@ -132,6 +134,7 @@ bool MeasureSplit(const EvaluationPlan::SplitPlan& plan, const Vocabulary& vocab
     if (stop.load(std::memory_order_relaxed)) return false;
     DecodeBatch(plan.split->decodes.part_of_speech, batch, vocabulary, weights, model, &cache,
                 scores);
+    CountActivity();
   }
   return true;
 }
