@@ -233,7 +233,13 @@ absl::StatusOr<uint64_t> ResolveJob(Client* client, const std::string& text) {
   if (!target.ok() || !target->seed.has_value()) {
     return absl::InvalidArgumentError(absl::StrCat("'", text, "' names no job; ", kJobForm));
   }
-  COPPICE_ASSIGN_OR_RETURN(const v1::JobFilter filter, OfSweep(client, *target, {}));
+  const absl::StatusOr<v1::JobFilter> found = OfSweep(client, *target, {});
+  if (absl::IsNotFound(found.status())) {
+    return absl::NotFoundError(
+        absl::StrCat("there is no job ", text, ": ", std::string(found.status().message())));
+  }
+  COPPICE_RETURN_IF_ERROR(found.status());
+  const v1::JobFilter& filter = *found;
   uint64_t id = 0;
   COPPICE_RETURN_IF_ERROR(client->ListJobs(filter, false, [&](const v1::ListJobsResponse& page) {
     if (page.jobs_size() > 0) id = page.jobs(0).id();
