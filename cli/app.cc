@@ -15,7 +15,7 @@ namespace coppice::cli {
 namespace {
 
 constexpr char kFooter[] = R"(
-JOB is a job's number or SWEEP/TASK/DEPTH/SEED, for example demo/question/2/0.
+JOB is a job's number or SWEEP/TASK/DEPTH/SEED, for example demo/question/2/0. Where a number is also a sweep's name, write job:17 or sweep:17.
 Every query takes --json: protobuf's JSON of the messages in proto/coppice/v1, under their own field names, with 64-bit integers as strings.
 Exit codes: 0 done, 1 failed, 2 wrong usage or a bad spec, 75 preempted and checkpointed,
 141 nobody reads the output any more.

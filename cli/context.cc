@@ -22,6 +22,12 @@ absl::StatusOr<Client*> Context::ConnectToChange() {
   return client;
 }
 
+void Warn(const std::vector<std::string>& warnings, std::ostream& err) {
+  for (const std::string& warning : warnings)
+    err << "coppice: warning: " << Printable(warning) << "\n";
+  err << std::flush;
+}
+
 int Report(const absl::Status& status, std::ostream& err) {
   err << "coppice: error: "
       << Printable(absl::string_view(status.message().data(), status.message().size())) << "\n"

@@ -4,6 +4,7 @@
 #include <iosfwd>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -44,6 +45,9 @@ class Context {
 // `coppice: error: ...` on `err`; the exit code for it: 2 for INVALID_ARGUMENT (what the user wrote
 // is wrong), otherwise 1.
 int Report(const absl::Status& status, std::ostream& err);
+
+// `coppice: warning: ...`, each on a line of its own.
+void Warn(const std::vector<std::string>& warnings, std::ostream& err);
 
 }  // namespace coppice::cli
 

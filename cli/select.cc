@@ -7,22 +7,20 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "cli/format.h"
+#include "cli/selection.h"
+#include "cli/suggest.h"
+#include "cli/sweep_view.h"
+#include "cli/target.h"
 #include "common/base/status_macros.h"
 
 namespace coppice::cli {
 namespace {
 
 constexpr size_t kMaxNumbers = 100'000;
+constexpr size_t kMaxNames = 10;
 constexpr char kJobForm[] =
     "name a job by its number or as SWEEP/TASK/DEPTH/SEED, for example demo/question/2/0";
-
-bool IsTask(const std::string& text) {
-  return text == "question" || text == "tense" || text == "dyck";
-}
-
-bool IsNumber(const std::string& text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(), absl::ascii_isdigit);
-}
 
 absl::StatusOr<v1::JobState> ParseState(const std::string& text) {
   v1::JobState state;
@@ -32,18 +30,6 @@ absl::StatusOr<v1::JobState> ParseState(const std::string& text) {
   }
   return absl::InvalidArgumentError(absl::StrCat(
       "--state '", text, "' is no state; use pending, running, succeeded, failed or cancelled"));
-}
-
-absl::StatusOr<v1::JobFilter> OfJob(Client* client, const std::string& number) {
-  uint64_t id = 0;
-  if (!absl::SimpleAtoi(number, &id)) {
-    return absl::InvalidArgumentError(absl::StrCat("'", number, "' is no job number; ", kJobForm));
-  }
-  COPPICE_ASSIGN_OR_RETURN(const v1::GetJobResponse found, client->GetJob(id));
-  v1::JobFilter filter;
-  filter.set_sweep(found.job().sweep());
-  filter.add_job_ids(id);
-  return filter;
 }
 
 // One flag's values against what the target fixed already.
@@ -56,6 +42,109 @@ absl::Status Narrow(const std::string& flag, const std::vector<T>& values, List*
   }
   for (const T& value : values) *list->Add() = value;
   return absl::OkStatus();
+}
+
+absl::Status ApplyFlags(const FilterFlags& flags, v1::JobFilter* filter) {
+  std::vector<std::string> tasks;
+  for (const std::string& text : flags.tasks) {
+    for (const absl::string_view task : absl::StrSplit(text, ',')) {
+      if (!IsTask(task)) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("--task '", task, "' is no task; use question, tense or dyck"));
+      }
+      tasks.emplace_back(task);
+    }
+  }
+  COPPICE_RETURN_IF_ERROR(Narrow("--task", tasks, filter->mutable_tasks()));
+  COPPICE_ASSIGN_OR_RETURN(const auto depths, ParseNumbers("--depth", flags.depths));
+  COPPICE_RETURN_IF_ERROR(Narrow("--depth", depths, filter->mutable_depths()));
+  COPPICE_ASSIGN_OR_RETURN(const auto seeds, ParseNumbers("--seed", flags.seeds));
+  COPPICE_RETURN_IF_ERROR(Narrow("--seed", seeds, filter->mutable_seeds()));
+  for (const std::string& text : flags.states) {
+    for (const absl::string_view word : absl::StrSplit(text, ',')) {
+      COPPICE_ASSIGN_OR_RETURN(const v1::JobState state, ParseState(std::string(word)));
+      filter->add_states(state);
+    }
+  }
+  return absl::OkStatus();
+}
+
+std::vector<std::string> SweepNames(const v1::ListSweepsResponse& list) {
+  std::vector<std::string> names;
+  for (const v1::SweepSummary& sweep : list.sweeps()) names.push_back(sweep.name());
+  return names;
+}
+
+absl::StatusOr<std::string> OnlySweep(Client* client) {
+  COPPICE_ASSIGN_OR_RETURN(const v1::ListSweepsResponse list, client->ListSweeps());
+  if (list.sweeps_size() == 1) return list.sweeps(0).name();
+  if (list.sweeps().empty()) {
+    return absl::NotFoundError(
+        absl::StrCat("the coordinator at ", client->address(),
+                     " has no sweep yet; submit one with `coppice submit SPEC`"));
+  }
+  std::vector<std::string> names = SweepNames(list);
+  const bool cut = names.size() > kMaxNames;
+  if (cut) names.resize(kMaxNames);
+  return absl::InvalidArgumentError(absl::StrCat("there are ", list.sweeps_size(),
+                                                 " sweeps; name one: ", absl::StrJoin(names, ", "),
+                                                 cut ? ", ..." : ""));
+}
+
+// NOT_FOUND suggests the nearest name.
+absl::StatusOr<v1::GetSweepResponse> FindSweep(Client* client, const std::string& name) {
+  absl::StatusOr<v1::GetSweepResponse> found = client->GetSweep(name);
+  if (!absl::IsNotFound(found.status())) return found;
+  COPPICE_ASSIGN_OR_RETURN(const v1::ListSweepsResponse list, client->ListSweeps());
+  const std::string nearest = Nearest(name, SweepNames(list));
+  return absl::NotFoundError(
+      absl::StrCat("the coordinator at ", client->address(), " has no sweep '", name, "'; ",
+                   nearest.empty() ? "`coppice list` shows those there are"
+                                   : absl::StrCat("did you mean '", nearest, "'?")));
+}
+
+absl::StatusOr<v1::JobFilter> OfJob(const v1::Job& job, const FilterFlags& flags) {
+  v1::JobFilter filter;
+  filter.set_sweep(job.sweep());
+  filter.add_job_ids(job.id());
+  COPPICE_RETURN_IF_ERROR(ApplyFlags(flags, &filter));
+  COPPICE_RETURN_IF_ERROR(CheckJob(job, filter));
+  return filter;
+}
+
+absl::StatusOr<v1::JobFilter> OfSweep(Client* client, const Target& target,
+                                      const FilterFlags& flags) {
+  v1::JobFilter filter;
+  filter.set_sweep(target.sweep);
+  if (target.task.has_value()) filter.add_tasks(*target.task);
+  if (target.depth.has_value()) filter.add_depths(*target.depth);
+  if (target.seed.has_value()) filter.add_seeds(*target.seed);
+  // What was typed wrong is told before anybody is asked.
+  COPPICE_RETURN_IF_ERROR(ApplyFlags(flags, &filter));
+  if (filter.sweep().empty()) {
+    COPPICE_ASSIGN_OR_RETURN(*filter.mutable_sweep(), OnlySweep(client));
+  }
+  COPPICE_ASSIGN_OR_RETURN(const v1::GetSweepResponse sweep, FindSweep(client, filter.sweep()));
+  COPPICE_RETURN_IF_ERROR(CheckGrid(sweep.spec(), filter));
+  return filter;
+}
+
+// A number alone: a job's, or a sweep of that name, but never whichever was looked for first.
+absl::StatusOr<v1::JobFilter> OfNumber(Client* client, const Target& target,
+                                       const FilterFlags& flags) {
+  const absl::StatusOr<v1::GetSweepResponse> sweep = client->GetSweep(target.sweep);
+  if (!sweep.ok() && !absl::IsNotFound(sweep.status())) return sweep.status();
+  const absl::StatusOr<v1::GetJobResponse> job = client->GetJob(*target.job);
+  if (!job.ok() && !absl::IsNotFound(job.status())) return job.status();
+  if (sweep.ok() && job.ok()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "'", target.sweep, "' is a sweep and also the number of the job ", job->job().sweep(), "/",
+        JobName(job->job()), "; write sweep:", target.sweep, " or job:", target.sweep));
+  }
+  if (job.ok()) return OfJob(job->job(), flags);
+  if (sweep.ok()) return OfSweep(client, target, flags);
+  return absl::NotFoundError(absl::StrCat("the coordinator at ", client->address(), " has no job ",
+                                          target.sweep, " and no sweep '", target.sweep, "'"));
 }
 
 }  // namespace
@@ -87,89 +176,78 @@ absl::StatusOr<std::vector<uint32_t>> ParseNumbers(const std::string& flag,
   return numbers;
 }
 
-absl::Status ApplyFlags(const FilterFlags& flags, v1::JobFilter* filter) {
-  std::vector<std::string> tasks;
-  for (const std::string& text : flags.tasks) {
-    for (const absl::string_view task : absl::StrSplit(text, ',')) {
-      if (!IsTask(std::string(task))) {
-        return absl::InvalidArgumentError(
-            absl::StrCat("--task '", task, "' is no task; use question, tense or dyck"));
-      }
-      tasks.emplace_back(task);
-    }
-  }
-  COPPICE_RETURN_IF_ERROR(Narrow("--task", tasks, filter->mutable_tasks()));
-  COPPICE_ASSIGN_OR_RETURN(const auto depths, ParseNumbers("--depth", flags.depths));
-  COPPICE_RETURN_IF_ERROR(Narrow("--depth", depths, filter->mutable_depths()));
-  COPPICE_ASSIGN_OR_RETURN(const auto seeds, ParseNumbers("--seed", flags.seeds));
-  COPPICE_RETURN_IF_ERROR(Narrow("--seed", seeds, filter->mutable_seeds()));
-  for (const std::string& text : flags.states) {
-    for (const absl::string_view word : absl::StrSplit(text, ',')) {
-      COPPICE_ASSIGN_OR_RETURN(const v1::JobState state, ParseState(std::string(word)));
-      filter->add_states(state);
-    }
-  }
-  return absl::OkStatus();
+absl::StatusOr<v1::JobFilter> Select(Client* client, const std::string& text,
+                                     const FilterFlags& flags) {
+  COPPICE_ASSIGN_OR_RETURN(const Target target, ParseTarget(text));
+  if (!target.job.has_value()) return OfSweep(client, target, flags);
+  if (!target.sweep.empty()) return OfNumber(client, target, flags);
+  COPPICE_ASSIGN_OR_RETURN(const v1::GetJobResponse found, client->GetJob(*target.job));
+  return OfJob(found.job(), flags);
 }
 
-absl::StatusOr<std::string> ResolveSweep(Client* client, const std::string& name) {
-  if (!name.empty()) return name;
-  COPPICE_ASSIGN_OR_RETURN(const v1::ListSweepsResponse list, client->ListSweeps());
-  if (list.sweeps_size() == 1) return list.sweeps(0).name();
-  if (list.sweeps().empty()) {
-    return absl::NotFoundError(
-        absl::StrCat("the coordinator at ", client->address(),
-                     " has no sweep yet; submit one with `coppice submit SPEC`"));
+absl::StatusOr<v1::JobFilter> SelectToChange(Client* client, const std::string& text,
+                                             const FilterFlags& flags) {
+  COPPICE_ASSIGN_OR_RETURN(const Target target, ParseTarget(text));
+  if (!target.job.has_value() && target.sweep.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "'", text, "' names no sweep; name the sweep or the job to change, for example demo or ",
+        "demo/question/2/0"));
   }
-  std::vector<std::string> names;
-  for (int i = 0; i < std::min(list.sweeps_size(), 10); ++i) names.push_back(list.sweeps(i).name());
-  return absl::InvalidArgumentError(absl::StrCat("there are ", list.sweeps_size(),
-                                                 " sweeps; name one: ", absl::StrJoin(names, ", "),
-                                                 list.sweeps_size() > 10 ? ", ..." : ""));
+  COPPICE_ASSIGN_OR_RETURN(v1::JobFilter filter, Select(client, text, flags));
+  if (filter.states().empty()) return filter;
+  bool any = false;
+  COPPICE_RETURN_IF_ERROR(client->ListJobs(filter, false, [&](const v1::ListJobsResponse& page) {
+    any |= page.jobs_size() > 0;
+    return !any;
+  }));
+  if (any) return filter;
+  COPPICE_ASSIGN_OR_RETURN(const std::string none, NoneInState(client, filter));
+  return absl::NotFoundError(none);
 }
 
-absl::StatusOr<v1::JobFilter> ResolveTarget(Client* client, const std::string& target) {
-  if (IsNumber(target)) return OfJob(client, target);
-  const std::vector<std::string> parts = absl::StrSplit(target, '/');
-  uint32_t number = 0;
-  const bool good = parts.size() <= 4 && (target.empty() || !parts[0].empty()) &&
-                    (parts.size() < 2 || parts[1].empty() || IsTask(parts[1])) &&
-                    (parts.size() < 3 || absl::SimpleAtoi(parts[2], &number)) &&
-                    (parts.size() < 4 || absl::SimpleAtoi(parts[3], &number));
-  if (!good) {
+absl::StatusOr<std::string> NoneInState(Client* client, const v1::JobFilter& filter) {
+  COPPICE_ASSIGN_OR_RETURN(const v1::GetSweepResponse found, client->GetSweep(filter.sweep()));
+  std::vector<std::string> states;
+  for (const int state : filter.states())
+    states.push_back(StateWord(static_cast<v1::JobState>(state)));
+  return absl::StrCat("no job of ", filter.sweep(), " that matches is ",
+                      absl::StrJoin(states, " or "), "; ", filter.sweep(), " has ",
+                      CountsText(Terminal(), found.sweep().counts()));
+}
+
+absl::StatusOr<std::string> ResolveSweep(Client* client, const std::string& text) {
+  if (text.empty()) return OnlySweep(client);
+  absl::StatusOr<Target> target = ParseTarget(text);
+  if (!target.ok() || target->sweep.empty() || target->task.has_value()) {
     return absl::InvalidArgumentError(
-        absl::StrCat("'", target,
-                     "' names no jobs; use SWEEP, SWEEP/TASK, SWEEP/TASK/DEPTH, "
-                     "SWEEP/TASK/DEPTH/SEED or a job number"));
+        absl::StrCat("'", text, "' is no sweep's name; this command takes whole sweeps"));
   }
-  v1::JobFilter filter;
-  COPPICE_ASSIGN_OR_RETURN(*filter.mutable_sweep(), ResolveSweep(client, parts[0]));
-  if (parts.size() > 1 && !parts[1].empty()) filter.add_tasks(parts[1]);
-  if (parts.size() > 2 && absl::SimpleAtoi(parts[2], &number)) filter.add_depths(number);
-  if (parts.size() > 3 && absl::SimpleAtoi(parts[3], &number)) filter.add_seeds(number);
-  return filter;
+  COPPICE_RETURN_IF_ERROR(FindSweep(client, target->sweep).status());
+  return target->sweep;
 }
 
 absl::StatusOr<uint64_t> ResolveJob(Client* client, const std::string& text) {
-  uint64_t id = 0;
-  if (IsNumber(text) && absl::SimpleAtoi(text, &id)) return id;
-  std::vector<std::string> parts = absl::StrSplit(text, '/');
-  if (parts.size() == 3 && IsTask(parts[0])) {
-    COPPICE_ASSIGN_OR_RETURN(std::string sweep, ResolveSweep(client, ""));
-    parts.insert(parts.begin(), std::move(sweep));
-  }
-  if (parts.size() != 4 || parts[0].empty()) {
+  const absl::StatusOr<Target> target = ParseTarget(text);
+  // Here a number is no sweep's name, since a sweep is no job.
+  if (target.ok() && target->job.has_value()) return *target->job;
+  if (!target.ok() || !target->seed.has_value()) {
     return absl::InvalidArgumentError(absl::StrCat("'", text, "' names no job; ", kJobForm));
   }
-  COPPICE_ASSIGN_OR_RETURN(const v1::JobFilter filter,
-                           ResolveTarget(client, absl::StrJoin(parts, "/")));
+  const absl::StatusOr<v1::JobFilter> found = OfSweep(client, *target, {});
+  if (absl::IsNotFound(found.status())) {
+    return absl::NotFoundError(
+        absl::StrCat("there is no job ", text, ": ", std::string(found.status().message())));
+  }
+  COPPICE_RETURN_IF_ERROR(found.status());
+  const v1::JobFilter& filter = *found;
+  uint64_t id = 0;
   COPPICE_RETURN_IF_ERROR(client->ListJobs(filter, false, [&](const v1::ListJobsResponse& page) {
     if (page.jobs_size() > 0) id = page.jobs(0).id();
     return id == 0;
   }));
   if (id == 0) {
-    return absl::NotFoundError(absl::StrCat("there is no job ", text, "; `coppice jobs ", parts[0],
-                                            "` lists those there are"));
+    return absl::NotFoundError(absl::StrCat("there is no job ", text, "; `coppice jobs ",
+                                            filter.sweep(), "` lists those there are"));
   }
   return id;
 }

@@ -1,4 +1,12 @@
-// How a user names sweeps and jobs.
+// How a user names sweeps and jobs, the same way in every command:
+//
+//   demo                    a sweep
+//   demo/question           its jobs of a task; demo/question/2 of a depth too
+//   demo/question/2/0       one job; question/2/0 where there is only one sweep
+//   17                      a job's number
+//   sweep:17, job:17        where 17 could be either
+//
+// A name is never guessed: a number that is both a sweep's name and a job's is refused.
 #ifndef COPPICE_CLI_SELECT_H_
 #define COPPICE_CLI_SELECT_H_
 
@@ -24,21 +32,30 @@ struct FilterFlags {
 absl::StatusOr<std::vector<uint32_t>> ParseNumbers(const std::string& flag,
                                                    const std::vector<std::string>& texts);
 
-// Narrows `filter` by the flags. INVALID_ARGUMENT for a value of another form, and for a flag that
-// asks for something else than the target already says.
-absl::Status ApplyFlags(const FilterFlags& flags, v1::JobFilter* filter);
+// The jobs of `target` (a sweep, a part of it, a job, or empty for the only sweep) that the flags
+// leave. INVALID_ARGUMENT for a value of another form, and for a flag that asks for something else
+// than the target already says. NOT_FOUND where there is no such sweep or job, and where the sweep
+// has no job of the tasks, depths and seeds asked for; it says which there are. A state that no job
+// is in now is no error here.
+absl::StatusOr<v1::JobFilter> Select(Client* client, const std::string& target,
+                                     const FilterFlags& flags);
 
-// The named sweep, or the only one there is when `name` is empty. NOT_FOUND when there is none,
-// INVALID_ARGUMENT, with their names, when there are several.
+// The same for commands that change something: the target must be named, with its sweep, and
+// NOT_FOUND also where no job is in a state asked for.
+absl::StatusOr<v1::JobFilter> SelectToChange(Client* client, const std::string& target,
+                                             const FilterFlags& flags);
+
+// The named sweep, which must exist, or the only one there is when `name` is empty. NOT_FOUND when
+// there is none, INVALID_ARGUMENT, with their names, when there are several.
 absl::StatusOr<std::string> ResolveSweep(Client* client, const std::string& name);
-
-// SWEEP, SWEEP/TASK, SWEEP/TASK/DEPTH, SWEEP/TASK/DEPTH/SEED, a job number, or empty for the only
-// sweep.
-absl::StatusOr<v1::JobFilter> ResolveTarget(Client* client, const std::string& target);
 
 // A job number, SWEEP/TASK/DEPTH/SEED, or TASK/DEPTH/SEED of the only sweep. INVALID_ARGUMENT for
 // another form, NOT_FOUND when there is no such job.
 absl::StatusOr<uint64_t> ResolveJob(Client* client, const std::string& text);
+
+// "no job of demo that matches is failed; demo has 2 succeeded, 1 running": what to say where a
+// selection by state came out empty.
+absl::StatusOr<std::string> NoneInState(Client* client, const v1::JobFilter& filter);
 
 // "question/2/0".
 std::string JobName(const v1::Job& job);

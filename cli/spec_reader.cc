@@ -18,6 +18,7 @@
 #include "common/base/files.h"
 #include "common/base/status_macros.h"
 #include "common/spec/spec.h"
+#include "common/spec/warnings.h"
 
 namespace coppice::cli {
 namespace {
@@ -177,6 +178,13 @@ absl::StatusOr<SpecFile> ParseSpec(absl::string_view text, const std::string& fi
   }
   if (!mistakes.empty()) return MistakesToStatus(file, std::move(mistakes));
   return result;
+}
+
+std::vector<std::string> SpecWarnings(const SpecFile& file) {
+  std::vector<std::string> warnings;
+  for (const spec::Problem& warning : spec::Warnings(file.spec))
+    warnings.push_back(absl::StrCat(file.Locate(warning.path), ": ", warning.message));
+  return warnings;
 }
 
 absl::StatusOr<SpecFile> ReadSpecFile(const std::string& path) {

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -36,6 +37,9 @@ absl::StatusOr<SpecFile> ParseSpec(absl::string_view text, const std::string& fi
 // The same for a file; "-" is standard input. A file that cannot be read is INVALID_ARGUMENT too:
 // the caller named it.
 absl::StatusOr<SpecFile> ReadSpecFile(const std::string& path);
+
+// "FILE:LINE:COLUMN: ..." for each thing that is valid and cannot do what it says.
+std::vector<std::string> SpecWarnings(const SpecFile& file);
 
 }  // namespace coppice::cli
 

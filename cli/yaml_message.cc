@@ -9,9 +9,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
-#include "cli/suggest.h"
+#include "cli/key_advice.h"
 
 namespace coppice::cli {
 namespace {
@@ -35,27 +34,6 @@ std::string Quote(const std::string& text) {
 
 std::string Join(const std::string& path, const std::string& name) {
   return path.empty() ? name : absl::StrCat(path, ".", name);
-}
-
-std::vector<std::string> FieldNames(const Descriptor& descriptor) {
-  std::vector<std::string> names;
-  for (int i = 0; i < descriptor.field_count(); ++i) names.push_back(descriptor.field(i)->name());
-  return names;
-}
-
-// Where a key that is wrong here would be right: the path of the first such field below
-// `descriptor`, through single messages.
-std::string FindElsewhere(const Descriptor& descriptor, const std::string& key,
-                          const std::string& path) {
-  for (int i = 0; i < descriptor.field_count(); ++i) {
-    const FieldDescriptor& field = *descriptor.field(i);
-    const std::string below = Join(path, field.name());
-    if (field.name() == key) return below;
-    if (field.message_type() == nullptr || field.is_repeated()) continue;
-    std::string found = FindElsewhere(*field.message_type(), key, below);
-    if (!found.empty()) return found;
-  }
-  return "";
 }
 
 const char* KindOf(const YAML::Node& node) {
@@ -155,22 +133,10 @@ void YamlMessageReader::ReadMap(const YAML::Node& node, const std::string& path,
 
 void YamlMessageReader::UnknownKey(const YAML::Node& key, const std::string& path,
                                    const Message& message) {
-  const std::vector<std::string> known = FieldNames(*message.GetDescriptor());
-  const std::string nearest = Nearest(key.Scalar(), known);
-  const std::string elsewhere = FindElsewhere(*root_, key.Scalar(), "");
-  std::string remedy;
-  if (key.Scalar() == "<<") {
-    remedy = "; merge keys are not read here, write the settings out";
-  } else if (!elsewhere.empty()) {
-    remedy = absl::StrCat("; it belongs at ", elsewhere);
-  } else if (!nearest.empty()) {
-    remedy = absl::StrCat("; did you mean '", nearest, "'?");
-  } else {
-    remedy = absl::StrCat("; use one of: ", absl::StrJoin(known, ", "));
-  }
   Add(key, "",
       absl::StrCat("unknown key ", Quote(key.Scalar()),
-                   path.empty() ? std::string() : absl::StrCat(" in ", path), remedy));
+                   path.empty() ? std::string() : absl::StrCat(" in ", path), "; ",
+                   AdviceFor(key.Scalar(), path, *message.GetDescriptor(), *root_)));
 }
 
 void YamlMessageReader::ReadField(const YAML::Node& node, const std::string& path,

@@ -68,8 +68,8 @@ absl::Status PrintJson(Client* client, const v1::JobFilter& filter, std::ostream
 
 absl::StatusOr<int> List(const ListOptions& options, Context* context) {
   COPPICE_ASSIGN_OR_RETURN(Client * client, context->Connect());
-  COPPICE_ASSIGN_OR_RETURN(v1::JobFilter filter, ResolveTarget(client, options.target));
-  COPPICE_RETURN_IF_ERROR(ApplyFlags(options.filter, &filter));
+  COPPICE_ASSIGN_OR_RETURN(const v1::JobFilter filter,
+                           Select(client, options.target, options.filter));
   if (context->json) {
     COPPICE_RETURN_IF_ERROR(PrintJson(client, filter, context->out));
     return kExitDone;

@@ -58,7 +58,7 @@ struct MetricsFlags {
   uint32_t from_step = 0;
 };
 void AddMetricsFlags(CLI::App* command, MetricsFlags* flags);
-// Codes of ResolveTarget and ApplyFlags.
+// Codes of Select.
 absl::StatusOr<v1::GetMetricsRequest> MetricsRequest(const MetricsFlags& flags, Client* client);
 
 }  // namespace coppice::cli

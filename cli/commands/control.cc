@@ -17,15 +17,17 @@ struct Options {
 
 const char* Jobs(uint64_t count) { return count == 1 ? " job" : " jobs"; }
 
-absl::StatusOr<v1::JobFilter> FilterOf(const Options& options, Client* client) {
-  COPPICE_ASSIGN_OR_RETURN(v1::JobFilter filter, ResolveTarget(client, options.target));
-  COPPICE_RETURN_IF_ERROR(ApplyFlags(options.filter, &filter));
-  return filter;
+// Of a sweep that the user named: an unset variable must not stand for the only one there is.
+absl::StatusOr<std::string> NamedSweep(const std::string& name, Client* client) {
+  if (name.empty())
+    return absl::InvalidArgumentError("'' names no sweep; name the sweep to change");
+  return ResolveSweep(client, name);
 }
 
 absl::StatusOr<int> Cancel(const Options& options, Context* context) {
   COPPICE_ASSIGN_OR_RETURN(Client * client, context->ConnectToChange());
-  COPPICE_ASSIGN_OR_RETURN(const v1::JobFilter filter, FilterOf(options, client));
+  COPPICE_ASSIGN_OR_RETURN(const v1::JobFilter filter,
+                           SelectToChange(client, options.target, options.filter));
   COPPICE_ASSIGN_OR_RETURN(const v1::CancelJobsResponse response, client->CancelJobs(filter));
   if (context->json) {
     context->out << ToJson(response);
@@ -41,7 +43,8 @@ absl::StatusOr<int> Cancel(const Options& options, Context* context) {
 
 absl::StatusOr<int> Retry(const Options& options, Context* context) {
   COPPICE_ASSIGN_OR_RETURN(Client * client, context->ConnectToChange());
-  COPPICE_ASSIGN_OR_RETURN(const v1::JobFilter filter, FilterOf(options, client));
+  COPPICE_ASSIGN_OR_RETURN(const v1::JobFilter filter,
+                           SelectToChange(client, options.target, options.filter));
   COPPICE_ASSIGN_OR_RETURN(const v1::RetryJobsResponse response, client->RetryJobs(filter));
   if (context->json) {
     context->out << ToJson(response);
@@ -57,7 +60,7 @@ absl::StatusOr<int> Retry(const Options& options, Context* context) {
 
 absl::StatusOr<int> Pause(const std::string& name, Context* context) {
   COPPICE_ASSIGN_OR_RETURN(Client * client, context->ConnectToChange());
-  COPPICE_ASSIGN_OR_RETURN(const std::string sweep, ResolveSweep(client, name));
+  COPPICE_ASSIGN_OR_RETURN(const std::string sweep, NamedSweep(name, client));
   COPPICE_ASSIGN_OR_RETURN(const v1::PauseSweepResponse response, client->PauseSweep(sweep));
   if (context->json) {
     context->out << ToJson(response);
@@ -72,7 +75,7 @@ absl::StatusOr<int> Pause(const std::string& name, Context* context) {
 
 absl::StatusOr<int> Resume(const std::string& name, Context* context) {
   COPPICE_ASSIGN_OR_RETURN(Client * client, context->ConnectToChange());
-  COPPICE_ASSIGN_OR_RETURN(const std::string sweep, ResolveSweep(client, name));
+  COPPICE_ASSIGN_OR_RETURN(const std::string sweep, NamedSweep(name, client));
   COPPICE_ASSIGN_OR_RETURN(const v1::ResumeSweepResponse response, client->ResumeSweep(sweep));
   if (context->json) {
     context->out << ToJson(response);
@@ -86,11 +89,13 @@ constexpr char kTargetHelp[] = "SWEEP, SWEEP/TASK[/DEPTH[/SEED]] or a job number
 
 using NameAction = absl::StatusOr<int> (*)(const std::string&, Context*);
 
+// What is to be changed is required even where there is one sweep: a word less must not end or
+// start everything.
 void AddByName(CLI::App* app, const char* verb, const char* help, NameAction run, Context* context,
                Action* action) {
   CLI::App* command = app->add_subcommand(verb, help);
   const auto name = std::make_shared<std::string>();
-  command->add_option("SWEEP", *name, "Its name; may be left out where there is only one");
+  command->add_option("SWEEP", *name, "Its name")->required();
   AddJsonFlag(command, context);
   command->callback([=] { *action = [=] { return run(*name, context); }; });
 }
@@ -100,7 +105,6 @@ void AddByName(CLI::App* app, const char* verb, const char* help, NameAction run
 void AddCancel(CLI::App* app, Context* context, Action* action) {
   CLI::App* command = app->add_subcommand("cancel", "End jobs that have not ended");
   const auto options = std::make_shared<Options>();
-  // Required even for a single sweep: one word less must not end everything.
   command->add_option("SWEEP|JOB", options->target, kTargetHelp)->required();
   AddFilterFlags(command, &options->filter);
   AddJsonFlag(command, context);
@@ -111,7 +115,7 @@ void AddRetry(CLI::App* app, Context* context, Action* action) {
   CLI::App* command = app->add_subcommand(
       "retry", "Put failed and cancelled jobs back in line, from their checkpoints");
   const auto options = std::make_shared<Options>();
-  command->add_option("SWEEP|JOB", options->target, kTargetHelp);
+  command->add_option("SWEEP|JOB", options->target, kTargetHelp)->required();
   AddFilterFlags(command, &options->filter);
   AddJsonFlag(command, context);
   command->callback([=] { *action = [=] { return Retry(*options, context); }; });

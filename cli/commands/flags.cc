@@ -40,8 +40,7 @@ void AddMetricsFlags(CLI::App* command, MetricsFlags* flags) {
 
 absl::StatusOr<v1::GetMetricsRequest> MetricsRequest(const MetricsFlags& flags, Client* client) {
   v1::GetMetricsRequest request;
-  COPPICE_ASSIGN_OR_RETURN(*request.mutable_filter(), ResolveTarget(client, flags.target));
-  COPPICE_RETURN_IF_ERROR(ApplyFlags(flags.filter, request.mutable_filter()));
+  COPPICE_ASSIGN_OR_RETURN(*request.mutable_filter(), Select(client, flags.target, flags.filter));
   for (const std::string& text : flags.names) {
     for (const absl::string_view name : absl::StrSplit(text, ',', absl::SkipEmpty())) {
       request.add_names(std::string(name));

@@ -47,8 +47,8 @@ absl::Status PrintJson(Client* client, const v1::JobFilter& filter, std::ostream
 
 absl::StatusOr<int> Jobs(const Options& options, Context* context) {
   COPPICE_ASSIGN_OR_RETURN(Client * client, context->Connect());
-  COPPICE_ASSIGN_OR_RETURN(v1::JobFilter filter, ResolveTarget(client, options.target));
-  COPPICE_RETURN_IF_ERROR(ApplyFlags(options.filter, &filter));
+  COPPICE_ASSIGN_OR_RETURN(const v1::JobFilter filter,
+                           Select(client, options.target, options.filter));
   if (context->json) {
     COPPICE_RETURN_IF_ERROR(PrintJson(client, filter, context->out));
     return kExitDone;
@@ -90,7 +90,10 @@ absl::StatusOr<int> Jobs(const Options& options, Context* context) {
     }
     return context->out.good();
   }));
-  if (shown == 0) context->out << "no job matches\n";
+  if (shown == 0) {
+    COPPICE_ASSIGN_OR_RETURN(const std::string none, NoneInState(client, filter));
+    context->out << none << "\n";
+  }
   return kExitDone;
 }
 
@@ -99,7 +102,7 @@ absl::StatusOr<int> Jobs(const Options& options, Context* context) {
 void AddJobs(CLI::App* app, Context* context, Action* action) {
   CLI::App* command = app->add_subcommand("jobs", "List jobs");
   const auto options = std::make_shared<Options>();
-  command->add_option("SWEEP", options->target, "SWEEP, or SWEEP/TASK[/DEPTH[/SEED]]");
+  command->add_option("SWEEP", options->target, "SWEEP, SWEEP/TASK[/DEPTH[/SEED]] or a job number");
   AddFilterFlags(command, &options->filter);
   AddJsonFlag(command, context);
   command->callback([=] { *action = [=] { return Jobs(*options, context); }; });

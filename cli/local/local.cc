@@ -247,6 +247,7 @@ absl::StatusOr<int> RunLocal(const LocalOptions& options, Context* context) {
         "submit`");
   }
   COPPICE_ASSIGN_OR_RETURN(SpecFile file, ReadSpecFile(options.spec));
+  Warn(SpecWarnings(file), context->err);
   const std::string name = file.spec.name();
   const std::string dir =
       std::filesystem::absolute(options.dir.empty() ? absl::StrCat("coppice-", name) : options.dir)

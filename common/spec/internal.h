@@ -18,6 +18,14 @@ v1::RunConfig PaperDefaults(const std::string& task);
 // Whether an override covers the group.
 bool Applies(const v1::Where& where, const std::string& task, uint32_t depth);
 
+// Where a group's value of a setting ("train.steps") comes from, as a user wrote it: "train.steps",
+// "overrides[2].train.steps", or "" for a default.
+std::string SettingPath(const v1::SweepSpec& spec, const std::string& task, uint32_t depth,
+                        const std::string& setting);
+
+// " (dyck/2, dyck/4)", or "" where `groups` are all there are.
+std::string GroupsText(std::vector<std::string> groups, size_t all);
+
 // A value for a message: in quotes, escaped, cut where it is long (a message may travel in an RPC's trailer).
 std::string Quoted(absl::string_view value);
 

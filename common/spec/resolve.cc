@@ -1,6 +1,10 @@
-#include <algorithm>
+#include <string>
+#include <vector>
 
 #include "absl/algorithm/container.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "common/spec/difference.h"
 #include "common/spec/internal.h"
 #include "common/spec/spec.h"
 
@@ -15,6 +19,20 @@ void MergeSettings(const Settings& from, v1::RunConfig* run) {
   if (from.has_data()) run->mutable_data()->MergeFrom(from.data());
   if (from.has_report()) run->mutable_report()->MergeFrom(from.report());
   if (from.has_checkpoint()) run->mutable_checkpoint()->MergeFrom(from.checkpoint());
+}
+
+// Whether the field at the end of the path is set.
+bool Sets(const google::protobuf::Message& settings, const std::vector<std::string>& path) {
+  const google::protobuf::Message* at = &settings;
+  for (size_t i = 0; i < path.size(); ++i) {
+    const auto* field = at->GetDescriptor()->FindFieldByName(path[i]);
+    if (field == nullptr || field->is_repeated() || !at->GetReflection()->HasField(*at, field))
+      return false;
+    if (i + 1 == path.size()) return true;
+    if (field->message_type() == nullptr) return false;
+    at = &at->GetReflection()->GetMessage(*at, field);
+  }
+  return false;
 }
 
 }  // namespace
@@ -75,6 +93,17 @@ v1::RunConfig ResolveRun(const v1::SweepSpec& spec, const std::string& task, uin
   return run;
 }
 
+std::string SettingPath(const v1::SweepSpec& spec, const std::string& task, uint32_t depth,
+                        const std::string& setting) {
+  const std::vector<std::string> names = absl::StrSplit(setting, '.');
+  for (int i = spec.overrides_size() - 1; i >= 0; --i) {
+    const v1::Override& change = spec.overrides(i);
+    if (Applies(change.where(), task, depth) && Sets(change, names))
+      return absl::StrCat("overrides[", i, "].", setting);
+  }
+  return Sets(spec, names) ? setting : "";
+}
+
 double WorkPerStep(const v1::RunConfig& run) {
   const bool dyck = run.task() == "dyck";
   // Words of a mean example with its start token, and a vocabulary close enough for a measure.
@@ -87,27 +116,7 @@ double WorkPerStep(const v1::RunConfig& run) {
 }
 
 bool SameSweep(const v1::SweepSpec& a, const v1::SweepSpec& b) {
-  const auto sorted = [](const auto& list) {
-    std::vector<std::decay_t<decltype(*list.begin())>> values(list.begin(), list.end());
-    std::sort(values.begin(), values.end());
-    return values;
-  };
-  const auto tasks = sorted(a.tasks());
-  const auto depths = sorted(a.depths());
-  if (a.name() != b.name() || tasks != sorted(b.tasks()) || depths != sorted(b.depths()) ||
-      sorted(a.seeds()) != sorted(b.seeds()) || Priority(a) != Priority(b) ||
-      MaxFailures(a) != MaxFailures(b)) {
-    return false;
-  }
-  for (const std::string& task : tasks) {
-    for (const uint32_t depth : depths) {
-      if (RunConfigToJson(ResolveRun(a, task, depth)) !=
-          RunConfigToJson(ResolveRun(b, task, depth))) {
-        return false;
-      }
-    }
-  }
-  return true;
+  return a.name() == b.name() && Differences(a, b).empty();
 }
 
 int32_t Priority(const v1::SweepSpec& spec) { return spec.has_priority() ? spec.priority() : 0; }

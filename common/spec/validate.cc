@@ -143,47 +143,57 @@ void CheckOverride(const v1::SweepSpec& spec, int index, std::vector<Problem>* p
   }
 }
 
-// A group's value of one setting and the path of the line that gave it.
-struct Source {
-  uint32_t value;
-  std::string path;
-  bool set;  // by the user, not a default
+// What must hold between two settings of each run. Told where the first is set, otherwise where the
+// second is; once for each such line.
+class PairCheck {
+ public:
+  PairCheck(const v1::SweepSpec& spec, std::vector<Problem>* problems)
+      : spec_(spec), problems_(problems) {}
+
+  void Require(bool holds, const v1::RunConfig& run, const char* first, const char* second,
+               const std::string& message) {
+    if (holds) return;
+    std::string path = SettingPath(spec_, run.task(), run.depth(), first);
+    if (path.empty()) path = SettingPath(spec_, run.task(), run.depth(), second);
+    if (path.empty()) path = first;
+    if (!told_.insert(path).second) return;
+    problems_->push_back(
+        {path, absl::StrCat(message, " (task ", run.task(), ", depth ", run.depth(), ")")});
+  }
+
+ private:
+  const v1::SweepSpec& spec_;
+  std::vector<Problem>* const problems_;
+  std::set<std::string> told_;
 };
 
-template <typename Has, typename Get>
-Source Find(const v1::SweepSpec& spec, const std::string& task, uint32_t depth, const char* path,
-            uint32_t fallback, Has has, Get get) {
-  Source found{fallback, path, false};
-  if (has(spec.model())) found = {get(spec.model()), path, true};
-  for (int i = 0; i < spec.overrides_size(); ++i) {
-    const v1::Override& change = spec.overrides(i);
-    if (!has(change.model()) || !Applies(change.where(), task, depth)) continue;
-    found = {get(change.model()), absl::StrCat("overrides[", i, "].", path), true};
-  }
-  return found;
-}
-
+// Also what the trainer would refuse later (worker/trainer/config.cc).
 void CheckGroups(const v1::SweepSpec& spec, std::vector<Problem>* problems) {
-  std::set<std::string> told;
+  PairCheck check(spec, problems);
   for (const std::string& task : spec.tasks()) {
-    const v1::RunConfig defaults = PaperDefaults(task);
     for (const uint32_t depth : spec.depths()) {
-      const Source width = Find(
-          spec, task, depth, "model.d_model", defaults.model().d_model(),
-          [](const v1::ModelSpec& m) { return m.has_d_model(); },
-          [](const v1::ModelSpec& m) { return m.d_model(); });
-      const Source heads = Find(
-          spec, task, depth, "model.heads", defaults.model().heads(),
-          [](const v1::ModelSpec& m) { return m.has_heads(); },
-          [](const v1::ModelSpec& m) { return m.heads(); });
+      const v1::RunConfig run = ResolveRun(spec, task, depth);
+      const uint32_t heads = run.model().heads();
+      const uint32_t width = run.model().d_model();
       // Out of range: already told by CheckModel.
-      if (width.value == 0 || heads.value == 0 || width.value % heads.value == 0) continue;
-      const Source& culprit = heads.set ? heads : width;
-      if (!told.insert(culprit.path).second) continue;
-      problems->push_back(
-          {culprit.path, absl::StrCat(heads.value, " heads do not divide a d_model of ",
-                                      width.value, " (task ", task, ", depth ", depth,
-                                      "); use heads that divide it, or another d_model")});
+      check.Require(width == 0 || heads == 0 || width % heads == 0, run, "model.heads",
+                    "model.d_model",
+                    absl::StrCat(heads, " heads do not divide a d_model of ", width,
+                                 "; use heads that divide it, or another d_model"));
+      check.Require(
+          run.train().lr_decay_steps() == 0 ||
+              run.train().lr_decay_steps() > run.train().warmup_steps(),
+          run, "train.lr_decay_steps",
+          "train.warmup_steps",
+          absl::StrCat("makes the learning rate reach 0 at step ", run.train().lr_decay_steps(),
+                       ", before the warm-up of ", run.train().warmup_steps(),
+                       " steps ends; use a train.lr_decay_steps above train.warmup_steps"));
+      check.Require(run.data().train() == 0 || run.train().batch_size() <= run.data().train(), run,
+                    "train.batch_size", "data.train",
+                    absl::StrCat("makes a batch of ", run.train().batch_size(), " out of ",
+                                 run.data().train(),
+                                 " training sentences; use a train.batch_size of at most "
+                                 "data.train"));
     }
   }
 }

@@ -15,7 +15,12 @@ namespace {
 constexpr uint32_t kMaxSteps = 999'999'999;
 // What the trainer's generators accept for one split.
 constexpr uint32_t kMaxExamples = 20'000'000;
-constexpr uint32_t kAnyInteger = std::numeric_limits<uint32_t>::max();
+// The rest is what the trainer takes (worker/trainer/config.cc), so that nothing is refused there
+// that was accepted here.
+constexpr uint32_t kMaxDecayStep = std::numeric_limits<int32_t>::max();
+constexpr uint32_t kMaxBatchSize = 4'096;
+constexpr double kMaxDropout = 0.99;
+constexpr double kHuge = 1e30;
 
 // Collects problems under one prefix, so that a range reads as one line.
 class Checker {
@@ -48,8 +53,6 @@ class Checker {
   std::vector<Problem>* const problems_;
 };
 
-constexpr double kNoLimit = std::numeric_limits<double>::infinity();
-
 void CheckModel(const v1::ModelSpec& m, Checker* check) {
   check->Integer(m.has_d_model(), "model.d_model", m.d_model(), 2, 16'384);
   if (m.has_d_model() && m.d_model() % 2 != 0) {
@@ -60,24 +63,31 @@ void CheckModel(const v1::ModelSpec& m, Checker* check) {
   check->Integer(m.has_heads(), "model.heads", m.heads(), 1, 256);
   check->Integer(m.has_d_ff(), "model.d_ff", m.d_ff(), 1, 65'536);
   check->Number(m.has_dropout(), "model.dropout", m.dropout(), 0, 1);
+  if (m.dropout() > kMaxDropout && m.dropout() < 1) {
+    check->Add("model.dropout",
+               absl::StrCat("is ", m.dropout(), "; use a number of at most ", kMaxDropout));
+  }
 }
 
 void CheckTrain(const v1::TrainSpec& t, Checker* check) {
   check->Integer(t.has_steps(), "train.steps", t.steps(), 1, kMaxSteps);
-  check->Integer(t.has_batch_size(), "train.batch_size", t.batch_size(), 1, 65'536);
+  check->Integer(t.has_batch_size(), "train.batch_size", t.batch_size(), 1, kMaxBatchSize);
   check->Number(t.has_learning_rate(), "train.learning_rate", t.learning_rate(), 0, 10, true);
   check->Integer(t.has_warmup_steps(), "train.warmup_steps", t.warmup_steps(), 0, kMaxSteps);
   check->Integer(t.has_lr_decay_steps(), "train.lr_decay_steps", t.lr_decay_steps(), 1,
-                 kAnyInteger);
+                 kMaxDecayStep);
   check->Number(t.has_beta1(), "train.beta1", t.beta1(), 0, 1);
   check->Number(t.has_beta2(), "train.beta2", t.beta2(), 0, 1);
   check->Number(t.has_epsilon(), "train.epsilon", t.epsilon(), 0, 1, true);
-  check->Number(t.has_weight_decay(), "train.weight_decay", t.weight_decay(), 0, kNoLimit);
-  check->Number(t.has_clip_norm(), "train.clip_norm", t.clip_norm(), 0, kNoLimit, true);
-  if (t.has_precision() && t.precision() != "float32" && t.precision() != "tf32" &&
-      t.precision() != "bfloat16") {
+  check->Number(t.has_weight_decay(), "train.weight_decay", t.weight_decay(), 0, kHuge);
+  check->Number(t.has_clip_norm(), "train.clip_norm", t.clip_norm(), 0, kHuge, true);
+  if (t.precision() == "bfloat16") {
     check->Add("train.precision",
-               absl::StrCat("is ", Quoted(t.precision()), "; use float32, tf32 or bfloat16"));
+               "is bfloat16, in which no device trains yet: a GPU refuses it and a CPU computes "
+               "float32; use tf32 or float32");
+  } else if (t.has_precision() && t.precision() != "float32" && t.precision() != "tf32") {
+    check->Add("train.precision",
+               absl::StrCat("is ", Quoted(t.precision()), "; use float32 or tf32"));
   }
 }
 

@@ -43,11 +43,6 @@ class CoordinatorImpl : public Coordinator {
   void SubmitSweep(Caller caller, SweepSpec spec, uint32_t pack_width, Done<SubmitResult> done) override {
     submissions_.Submit(std::move(caller), std::move(spec), pack_width, std::move(done));
   }
-  void PlanSweep(Caller caller, SweepSpec spec, uint32_t pack_width, Done<Plan> done) override {
-    engine_.Read<Plan>(caller, [spec = std::move(spec), pack_width](
-                           ReadTransaction& read) { return QueryPlan(read, spec, pack_width); },
-                       std::move(done));
-  }
   void GetSweep(Caller caller, std::string name, Done<SweepDetails> done) override {
     engine_.Read<SweepDetails>(caller, 
         [this, name = std::move(name)](ReadTransaction& read) {

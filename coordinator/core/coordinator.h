@@ -75,8 +75,6 @@ class Coordinator {
 
   // -- clients. A query ends with CANCELLED when its caller has gone; a change that has begun goes on.
   virtual void SubmitSweep(Caller caller, SweepSpec spec, uint32_t pack_width, Done<SubmitResult> done) = 0;
-  // Checks that the name is free (ALREADY_EXISTS otherwise); stores nothing.
-  virtual void PlanSweep(Caller caller, SweepSpec spec, uint32_t pack_width, Done<Plan> done) = 0;
   virtual void GetSweep(Caller caller, std::string name, Done<SweepDetails> done) = 0;
   virtual void ListSweeps(Caller caller, Done<std::vector<SweepSummary>> done) = 0;
   virtual void ListJobs(Caller caller, JobFilter filter, JobId after, uint32_t limit, bool with_latest, Done<JobPage> done) = 0;

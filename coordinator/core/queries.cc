@@ -8,7 +8,6 @@
 #include "common/base/status_macros.h"
 #include "coordinator/core/job_filter.h"
 #include "coordinator/core/lifecycle.h"
-#include "coordinator/core/planner.h"
 #include "coordinator/core/views.h"
 
 namespace coppice::core {
@@ -31,16 +30,6 @@ uint32_t Limit(uint32_t limit, uint32_t otherwise) {
 }
 
 }  // namespace
-
-absl::StatusOr<Plan> QueryPlan(ReadTransaction& read, const SweepSpec& spec, uint32_t pack_width) {
-  COPPICE_RETURN_IF_ERROR(CheckSpec(spec));
-  COPPICE_ASSIGN_OR_RETURN(const auto stored, read.FindSweep(spec.name));
-  if (stored.has_value()) {
-    return absl::AlreadyExistsError(
-        absl::StrCat("a sweep named '", spec.name, "' exists: choose another name"));
-  }
-  return MakePlan(spec, pack_width);
-}
 
 absl::StatusOr<SweepDetails> QuerySweep(ReadTransaction& read, const Memory& memory,
                                         const std::string& name) {

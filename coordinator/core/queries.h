@@ -14,7 +14,6 @@ namespace coppice::core {
 inline constexpr uint32_t kMaxPage = 10'000;
 
 // Each reads the thread-safe parts of `memory` only.
-absl::StatusOr<Plan> QueryPlan(ReadTransaction& read, const SweepSpec& spec, uint32_t pack_width);
 absl::StatusOr<SweepDetails> QuerySweep(ReadTransaction& read, const Memory& memory,
                                         const std::string& name);
 absl::StatusOr<std::vector<SweepSummary>> QuerySweeps(ReadTransaction& read, const Memory& memory);

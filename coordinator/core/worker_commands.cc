@@ -113,7 +113,13 @@ absl::StatusOr<Worker> DrainWorker(Transaction& tx, const Caller& caller,
                                    const std::string& name_or_id, bool preempt, bool undo) {
   const WorkerTable& workers = tx.memory().workers;
   const WorkerEntry* worker = workers.FindByName(name_or_id);
-  if (worker == nullptr) worker = workers.FindById(name_or_id);
+  const WorkerEntry* by_id = workers.FindById(name_or_id);
+  if (worker != nullptr && by_id != nullptr && worker->row.id != by_id->row.id) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "'", name_or_id, "' is the name of worker ", worker->row.id, " and the id of worker '",
+        by_id->row.info.name, "'; name the one by its id or the other by its name"));
+  }
+  if (worker == nullptr) worker = by_id;
   if (worker == nullptr) return absl::NotFoundError(absl::StrCat("no worker '", name_or_id, "'"));
   WorkerEntry changed = *worker;
   COPPICE_ASSIGN_OR_RETURN(const auto stored, tx.read().FindWorker(worker->row.info.name));

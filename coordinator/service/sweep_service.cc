@@ -2,11 +2,17 @@
 
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "common/base/build_info.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/base/status_macros.h"
 #include "common/rpc/channel.h"
-#include "common/spec/spec.h"
+#include "common/spec/difference.h"
+#include "common/spec/plan.h"
 #include "coordinator/service/answer.h"
 #include "coordinator/service/caller_of.h"
 #include "coordinator/service/convert.h"
@@ -14,6 +20,30 @@
 
 namespace coppice::service {
 namespace {
+
+// More of them do not fit an error's message.
+constexpr size_t kMaxDifferencesTold = 8;
+
+// What differs between the stored sweep of a name and one that is sent; nothing: they are the same.
+absl::StatusOr<std::vector<std::string>> Differences(const core::SweepDetails& stored,
+                                                     const v1::SweepSpec& sent,
+                                                     v1::SweepSpec* stored_spec) {
+  if (!stored_spec->ParseFromString(stored.spec_blob)) {
+    return absl::InternalError(
+        absl::StrCat("the stored spec of sweep '", sent.name(), "' cannot be read"));
+  }
+  return spec::Differences(*stored_spec, sent);
+}
+
+absl::Status Taken(const std::string& name, std::vector<std::string> differences) {
+  const size_t count = differences.size();
+  if (count > kMaxDifferencesTold) {
+    differences.resize(kMaxDifferencesTold);
+    differences.push_back(absl::StrCat("and ", count - kMaxDifferencesTold, " more"));
+  }
+  return absl::AlreadyExistsError(absl::StrCat(
+      "a sweep '", name, "' exists with other settings: ", absl::StrJoin(differences, "; ")));
+}
 
 // One submission. The core compares specs byte by byte; a spec that only looks different (a default
 // written out, a list in another order) is submitted once more as it is stored, so that it counts
@@ -41,19 +71,22 @@ class Submission : public std::enable_shared_from_this<Submission> {
 
  private:
   void Compare(const absl::Status& refused) {
-    core_->GetSweep(caller_, request_->spec().name(), [self = shared_from_this(), refused](
-                                                 const absl::StatusOr<core::SweepDetails>& stored) {
-      v1::SweepSpec spec;
-      if (!stored.ok() || !spec.ParseFromString(stored->spec_blob) ||
-          !spec::SameSweep(spec, self->request_->spec())) {
-        return self->Finish(refused);
-      }
-      absl::StatusOr<core::SweepSpec> same = SweepSpecFromProto(spec);
-      if (!same.ok()) return self->Finish(refused);
-      self->core_->SubmitSweep(
-          self->caller_, *std::move(same), self->pack_width_,
-          [self](const absl::StatusOr<core::SubmitResult>& result) { self->Finish(result); });
-    });
+    core_->GetSweep(
+        caller_, request_->spec().name(),
+        [self = shared_from_this(), refused](const absl::StatusOr<core::SweepDetails>& stored) {
+          if (!stored.ok()) return self->Finish(refused);
+          v1::SweepSpec spec;
+          absl::StatusOr<std::vector<std::string>> differences =
+              Differences(*stored, self->request_->spec(), &spec);
+          if (!differences.ok()) return self->Finish(differences.status());
+          if (!differences->empty())
+            return self->Finish(Taken(spec.name(), *std::move(differences)));
+          absl::StatusOr<core::SweepSpec> same = SweepSpecFromProto(spec);
+          if (!same.ok()) return self->Finish(refused);
+          self->core_->SubmitSweep(
+              self->caller_, *std::move(same), self->pack_width_,
+              [self](const absl::StatusOr<core::SubmitResult>& result) { self->Finish(result); });
+        });
   }
 
   void Finish(const absl::StatusOr<core::SubmitResult>& result) {
@@ -71,6 +104,23 @@ class Submission : public std::enable_shared_from_this<Submission> {
   const uint32_t pack_width_;
 };
 
+// Says what a submission would do.
+absl::Status DryRun(const absl::StatusOr<core::SweepDetails>& stored,
+                    const v1::SubmitSweepRequest& request, uint32_t pack_width,
+                    v1::SubmitSweepResponse* response) {
+  if (!stored.ok() && !absl::IsNotFound(stored.status())) return stored.status();
+  *response->mutable_plan() = spec::MakePlan(request.spec(), pack_width);
+  response->set_compared(true);
+  if (!stored.ok()) return absl::OkStatus();
+  v1::SweepSpec spec;
+  COPPICE_ASSIGN_OR_RETURN(const std::vector<std::string> differences,
+                           Differences(*stored, request.spec(), &spec));
+  response->set_exists(true);
+  ToProto(stored->summary, response->mutable_sweep());
+  for (const std::string& difference : differences) response->add_differences(difference);
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 grpc::ServerUnaryReactor* SweepServiceImpl::SubmitSweep(Context* context,
@@ -82,10 +132,10 @@ grpc::ServerUnaryReactor* SweepServiceImpl::SubmitSweep(Context* context,
   const absl::StatusOr<uint32_t> width = PlanPackWidth(request->pack_width());
   if (!width.ok()) return Refuse(reactor, width.status());
   if (request->dry_run()) {
-    core_->PlanSweep(CallerOf(context), *std::move(spec), *width,
-                     Answer<core::Plan>(reactor, [response](const core::Plan& plan) {
-                       return ToProto(plan, response->mutable_plan());
-                     }));
+    core_->GetSweep(CallerOf(context), request->spec().name(),
+                    [=](const absl::StatusOr<core::SweepDetails>& stored) {
+                      reactor->Finish(Outcome(DryRun(stored, *request, *width, response)));
+                    });
   } else {
     std::make_shared<Submission>(core_, CallerOf(context), reactor, request, response, *width)
         ->Submit(*std::move(spec));
@@ -125,7 +175,8 @@ grpc::ServerUnaryReactor* SweepServiceImpl::ListJobs(Context* context,
   Unary* reactor = context->DefaultReactor();
   absl::StatusOr<PageRequest> page = PageFromProto(*request);
   if (!page.ok()) return Refuse(reactor, page.status());
-  core_->ListJobs(CallerOf(context), std::move(page->filter), page->after, page->limit, request->with_latest(),
+  core_->ListJobs(CallerOf(context), std::move(page->filter), page->after, page->limit,
+                  request->with_latest(),
                   Answer<core::JobPage>(
                       reactor, [response](const core::JobPage& jobs) { ToProto(jobs, response); }));
   return reactor;
@@ -137,9 +188,10 @@ grpc::ServerUnaryReactor* SweepServiceImpl::GetJob(Context* context,
   Unary* reactor = context->DefaultReactor();
   const absl::StatusOr<core::JobId> id = JobIdFromProto(request->job_id());
   if (!id.ok()) return Refuse(reactor, id.status());
-  core_->GetJob(CallerOf(context), *id, Answer<core::JobDetails>(reactor, [response](const core::JobDetails& job) {
-    return ToProto(job, response);
-  }));
+  core_->GetJob(CallerOf(context), *id,
+                Answer<core::JobDetails>(reactor, [response](const core::JobDetails& job) {
+                  return ToProto(job, response);
+                }));
   return reactor;
 }
 
@@ -149,7 +201,9 @@ grpc::ServerUnaryReactor* SweepServiceImpl::ExplainJob(Context* context,
   Unary* reactor = context->DefaultReactor();
   const absl::StatusOr<core::JobId> id = JobIdFromProto(request->job_id());
   if (!id.ok()) return Refuse(reactor, id.status());
-  core_->ExplainJob(CallerOf(context), *id, Answer<core::Explanation>(reactor, [response](const core::Explanation& explanation) {
+  core_->ExplainJob(
+      CallerOf(context), *id,
+      Answer<core::Explanation>(reactor, [response](const core::Explanation& explanation) {
         ToProto(explanation, response);
       }));
   return reactor;
@@ -161,9 +215,9 @@ grpc::ServerUnaryReactor* SweepServiceImpl::CancelJobs(Context* context,
   Unary* reactor = context->DefaultReactor();
   absl::StatusOr<core::JobFilter> filter = FilterFromProto(request->filter());
   if (!filter.ok()) return Refuse(reactor, filter.status());
-  core_->CancelJobs(CallerOf(context), *std::move(filter), Answer<uint64_t>(reactor, [response](uint64_t count) {
-    response->set_cancelled(count);
-  }));
+  core_->CancelJobs(
+      CallerOf(context), *std::move(filter),
+      Answer<uint64_t>(reactor, [response](uint64_t count) { response->set_cancelled(count); }));
   return reactor;
 }
 
@@ -173,9 +227,9 @@ grpc::ServerUnaryReactor* SweepServiceImpl::RetryJobs(Context* context,
   Unary* reactor = context->DefaultReactor();
   absl::StatusOr<core::JobFilter> filter = FilterFromProto(request->filter());
   if (!filter.ok()) return Refuse(reactor, filter.status());
-  core_->RetryJobs(CallerOf(context), *std::move(filter), Answer<uint64_t>(reactor, [response](uint64_t count) {
-    response->set_retried(count);
-  }));
+  core_->RetryJobs(
+      CallerOf(context), *std::move(filter),
+      Answer<uint64_t>(reactor, [response](uint64_t count) { response->set_retried(count); }));
   return reactor;
 }
 

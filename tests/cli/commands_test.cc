@@ -135,7 +135,6 @@ TEST_F(CommandsTest, JobsFollowPagesAndFilters) {
   EXPECT_EQ(rows({"jobs", "demo", "--state", "running,pending"}), 4);
   EXPECT_EQ(rows({"jobs", "--state", "FAILED", "--state", "cancelled"}), 2);
   EXPECT_EQ(rows({"jobs", "3"}), 1);
-  EXPECT_EQ(Ok({"jobs", "demo", "--seed", "7"}), "no job matches\n");
 }
 
 TEST_F(CommandsTest, BadFiltersAreUsageErrors) {

@@ -73,21 +73,59 @@ TEST_F(ControlTest, DryRunShowsWhatEverySettingResolvedToAndStoresNothing) {
   EXPECT_THAT(result.out, ::testing::ContainsRegex("train.learning_rate +1e-04\n"));
   absl::MutexLock lock(&service_.mutex);
   EXPECT_FALSE(service_.stored);
-  EXPECT_TRUE(service_.submit.dry_run());
+  EXPECT_EQ(service_.submit.ByteSizeLong(), 0) << "a viewer may not even ask for it";
+}
+
+TEST_F(ControlTest, DryRunSaysThatASubmitWouldStoreANewSweep) {
+  EXPECT_THAT(Run({"submit", Write(kOther), "--dry-run"}).out,
+              HasSubstr("a submit would store it as a new sweep, other, at the coordinator at " +
+                        coordinator_.address()));
+}
+
+TEST_F(ControlTest, DryRunOfAnIdenticalSweepSaysThatASubmitWouldChangeNothing) {
+  const CliResult result = Run({"submit", Demo("300"), "--dry-run"});
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_THAT(result.out, AllOf(HasSubstr("plan of demo: 8 jobs"),
+                                HasSubstr("a submit would change nothing: the coordinator at "),
+                                HasSubstr("has had demo with the same settings since 20")));
+  const auto json = nlohmann::json::parse(Run({"submit", Demo("300"), "--dry-run", "--json"}).out);
+  EXPECT_EQ(json["exists"], true);
+  EXPECT_TRUE(json["differences"].empty());
+}
+
+TEST_F(ControlTest, ATakenNameIsAnErrorThatListsWhatDiffers) {
+  const std::string file = Demo("301");
+  for (const std::vector<std::string>& args : std::vector<std::vector<std::string>>{
+           {"submit", file}, {"submit", file, "--dry-run"}, {"submit", file, "--dry-run", "--json"}}) {
+    const CliResult result = Run(args);
+    EXPECT_EQ(result.code, 2) << args.back();
+    EXPECT_THAT(result.err, AllOf(HasSubstr(file + ":1:7: "), HasSubstr("'demo'"),
+                                  HasSubstr("choose another name"),
+                                  HasSubstr("train.steps is 300 there and 301 here")))
+        << args.back();
+  }
+  const auto json = nlohmann::json::parse(Run({"submit", file, "--dry-run", "--json"}).out);
+  EXPECT_EQ(json["differences"][0], "train.steps is 300 there and 301 here");
+}
+
+TEST_F(ControlTest, DryRunPlansWithoutACoordinator) {
+  const CliResult result = RunCommand("127.0.0.1:1", {"submit", Write(kOther), "--dry-run"});
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_THAT(result.out, AllOf(HasSubstr("plan of other: 30 jobs in 6 packs"),
+                                HasSubstr("train.warmup_steps"),
+                                ::testing::Not(HasSubstr("a submit would"))));
+  EXPECT_THAT(result.err, AllOf(HasSubstr("planned without a coordinator"),
+                                HasSubstr("whether the name is taken is not known")));
+  const CliResult json =
+      RunCommand("127.0.0.1:1", {"submit", Write(kOther), "--dry-run", "--json"});
+  EXPECT_EQ(nlohmann::json::parse(json.out)["plan"]["jobs"], "30");
+  EXPECT_EQ(nlohmann::json::parse(json.out)["compared"], false);
 }
 
 TEST_F(ControlTest, SubmittingTheSameAgainChangesNothing) {
   const CliResult result = Run({"submit", Demo("300")});
   EXPECT_EQ(result.code, 0) << result.err;
   EXPECT_THAT(result.out, HasSubstr("already there with the same settings"));
-}
-
-TEST_F(ControlTest, ATakenNameIsAnErrorAtItsLine) {
-  const std::string file = Demo("301");
-  const CliResult result = Run({"submit", file});
-  EXPECT_EQ(result.code, 2);
-  EXPECT_THAT(result.err, AllOf(HasSubstr(file + ":1:7: "), HasSubstr("'demo'"),
-                                HasSubstr("choose another name")));
 }
 
 TEST_F(ControlTest, ABadSpecNeverReachesTheCoordinator) {
@@ -108,8 +146,8 @@ TEST_F(ControlTest, AnotherProtocolIsRefusedBeforeAnythingChanges) {
        std::vector<std::vector<std::string>>{{"submit", Demo("300")},
                                              {"cancel", "demo"},
                                              {"retry", "demo"},
-                                             {"pause"},
-                                             {"resume"},
+                                             {"pause", "demo"},
+                                             {"resume", "demo"},
                                              {"drain", "node"}}) {
     const CliResult result = Run(args);
     EXPECT_EQ(result.code, 1) << args[0];
@@ -148,8 +186,8 @@ TEST_F(ControlTest, CancelTakesASweepAPartOfItOrAJob) {
 }
 
 TEST_F(ControlTest, RetryPauseResumeAndDrainSayWhatTheyDid) {
-  EXPECT_THAT(Run({"retry", "--state", "failed"}).out, HasSubstr("1 job of demo wait"));
-  EXPECT_THAT(Run({"pause"}).out, HasSubstr("demo is paused"));
+  EXPECT_THAT(Run({"retry", "demo", "--state", "failed"}).out, HasSubstr("1 job of demo wait"));
+  EXPECT_THAT(Run({"pause", "demo"}).out, HasSubstr("demo is paused"));
   EXPECT_THAT(Run({"resume", "demo"}).out, HasSubstr("demo goes on"));
   EXPECT_THAT(Run({"drain", "node"}).out, HasSubstr("node takes no new jobs"));
   EXPECT_THAT(Run({"drain", "node", "--undo"}).out, HasSubstr("node takes jobs again"));
@@ -170,9 +208,9 @@ TEST_F(ControlTest, ARetryThatFindsNothingSaysSo) {
 TEST_F(ControlTest, AnswersComeAsJsonToo) {
   for (const std::vector<std::string>& args :
        std::vector<std::vector<std::string>>{{"cancel", "demo", "--json"},
-                                             {"retry", "--json"},
-                                             {"pause", "--json"},
-                                             {"resume", "--json"},
+                                             {"retry", "demo", "--json"},
+                                             {"pause", "demo", "--json"},
+                                             {"resume", "demo", "--json"},
                                              {"drain", "node", "--json"},
                                              {"submit", Demo("300"), "--dry-run", "--json"}}) {
     const CliResult result = Run(args);

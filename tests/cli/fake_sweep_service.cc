@@ -10,6 +10,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "cli/app.h"
+#include "common/spec/plan.h"
 #include "common/spec/spec.h"
 
 namespace coppice::cli {
@@ -169,26 +170,7 @@ grpc::Status FakeSweepService::SubmitSweep(grpc::ServerContext*,
   if (known && !spec::SameSweep(request->spec(), spec)) {
     return {grpc::StatusCode::ALREADY_EXISTS, "a sweep of this name exists"};
   }
-  v1::Plan* plan = response->mutable_plan();
-  const v1::SweepSpec& asked = request->spec();
-  for (const std::string& task : asked.tasks()) {
-    for (const uint32_t depth : asked.depths()) {
-      v1::GroupSummary* group = plan->add_groups();
-      group->set_task(task);
-      group->set_depth(depth);
-      *group->mutable_run() = spec::ResolveRun(asked, task, depth);
-      group->set_steps(group->run().train().steps());
-      group->set_work_per_step(spec::WorkPerStep(group->run()));
-      const auto seeds = static_cast<uint64_t>(asked.seeds_size());
-      plan->set_jobs(plan->jobs() + seeds);
-      plan->set_steps_total(plan->steps_total() + seeds * group->steps());
-      plan->set_expected_work(plan->expected_work() +
-                              static_cast<double>(seeds * group->steps()) * group->work_per_step());
-      plan->set_packs(plan->packs() +
-                      (seeds + request->pack_width() - 1) / std::max(1u, request->pack_width()));
-    }
-  }
-  plan->set_pack_width(request->pack_width());
+  *response->mutable_plan() = spec::MakePlan(request->spec(), request->pack_width());
   if (request->dry_run()) return grpc::Status::OK;
   stored = true;
   response->set_created(!known);
@@ -207,6 +189,7 @@ grpc::Status FakeSweepService::GetSweep(grpc::ServerContext*, const v1::GetSweep
     if (sweep.name() != request->name()) continue;
     *response->mutable_sweep() = sweep;
     *response->mutable_spec() = spec;
+    response->mutable_spec()->set_name(sweep.name());
     for (const v1::GroupSummary& group : groups) *response->add_groups() = group;
     Taint(response);
     return grpc::Status::OK;

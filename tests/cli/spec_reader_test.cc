@@ -16,6 +16,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 constexpr char kGood[] = R"(name: demo
 tasks: [question, dyck]
@@ -127,6 +128,25 @@ INSTANTIATE_TEST_SUITE_P(
                 "unknown key 'stesp' in train; did you mean 'steps'?"},
         BadCase{"MisspeltTopKey", "depths:", "depth:", "3:1", "did you mean 'depths'?"},
         BadCase{"KeyInTheWrongPlace", "", "steps: 4\n", "9:1", "it belongs at train.steps"},
+        // Advice to move a key is given only where it means the same there.
+        BadCase{"SeedForSeeds", "seeds:", "seed:", "4:1", "did you mean 'seeds'?"},
+        BadCase{"SeedOfTraining", "steps: 300", "seed: 3", "7:3",
+                "the runs' seeds are `seeds` of the sweep, that of the data sets is data.seed"},
+        BadCase{"SeedInWhere", "", "overrides: [{where: {seed: 3}, model: {heads: 1}}]\n", "9:22",
+                "`where` chooses by task and depth, since jobs that differ only in seed have the "
+                "same settings; for a seed with settings of its own submit a sweep of its own"},
+        BadCase{"TasksInWhere", "", "overrides: [{where: {tasks: x}, model: {heads: 1}}]\n",
+                "9:22", "did you mean 'task'? `where` chooses by task and depth"},
+        BadCase{"StepsInWhere", "", "overrides: [{where: {steps: 3}, model: {heads: 1}}]\n",
+                "9:22", "`where` chooses by task and depth, for example"},
+        BadCase{"KeyInTheWrongPlaceOfAnOverride", "",
+                "overrides: [{where: {depth: 2}, steps: 30}]\n", "9:33",
+                "it belongs at overrides[0].train.steps"},
+        BadCase{"KeyOfTheWholeSweepInAnOverride", "", "overrides: [{priority: 3}]\n", "9:14",
+                "`priority` holds for the whole sweep"},
+        BadCase{"KeyOfSeveralPlaces", "", "every: 100\n", "9:1",
+                "did you mean report.every, report.probes.every or checkpoint.every?"},
+        BadCase{"StepsForEvery", "", "report: {steps: 100}\n", "9:10", "did you mean 'every'?"},
         BadCase{"KeyFromNowhere", "", "frobnicate: 4\n", "9:1", "use one of: name, tasks"},
         BadCase{"MergeKey", "", "<<: {a: b}\n", "9:1", "merge keys"},
         BadCase{"KeyTwice", "", "name: other\n", "9:1",
@@ -305,10 +325,35 @@ TEST(ReadSpecFile, AcceptsEveryPreset) {
   for (const auto& entry : std::filesystem::directory_iterator(COPPICE_SWEEPS_DIR)) {
     if (entry.path().extension() != ".yaml") continue;
     const absl::StatusOr<SpecFile> spec = ReadSpecFile(entry.path());
-    EXPECT_TRUE(spec.ok()) << spec.status();
+    ASSERT_TRUE(spec.ok()) << spec.status();
+    EXPECT_THAT(SpecWarnings(*spec), IsEmpty());
     ++count;
   }
   EXPECT_GE(count, 2);
+}
+
+TEST(SpecWarnings, StandAtTheLineOfTheSetting) {
+  const absl::StatusOr<SpecFile> file =
+      ParseSpec("name: a\ntasks: dyck\ndepths: 1\nseeds: 0\ntrain: {steps: 20000}\n"
+                "overrides:\n  - train: {warmup_steps: 20000}\n",
+                "f.yaml");
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_THAT(SpecWarnings(*file),
+              ElementsAre(HasSubstr("f.yaml:7:27: train.warmup_steps is 20000 and train.steps "
+                                    "20000: the learning rate only rises")));
+}
+
+// What a new user copies first.
+TEST(SpecWarnings, AreNoneForTheReadmesSweep) {
+  std::ifstream in(COPPICE_README);
+  const std::string readme(std::istreambuf_iterator<char>(in), {});
+  const size_t begin = readme.find("```yaml\n");
+  ASSERT_NE(begin, std::string::npos);
+  const size_t end = readme.find("```", begin + 8);
+  const absl::StatusOr<SpecFile> file =
+      ParseSpec(readme.substr(begin + 8, end - begin - 8), "README.md");
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_THAT(SpecWarnings(*file), IsEmpty());
 }
 
 TEST(ReadSpecFile, PaperPresetIsTheStudyOf150Runs) {

@@ -21,13 +21,13 @@ tasks: question
 depths: [1, 2]
 seeds: 0-1
 model: {d_model: 32, heads: 2, d_ff: 64}
-train: {steps: 400, learning_rate: 1e-3, warmup_steps: 50, precision: bfloat16}
+train: {steps: 400, learning_rate: 1e-3, warmup_steps: 50}
 data: {train: 2000, val: 100, test: 10, gen: 100}
 report: {every: 100, probes: {sentences: 20}}
-checkpoint: {every: 200}
+checkpoint: {every: 200, keep_every: 300}
 )";
 
-// One finished sweep for all tests that only read. Its precision is one of which the trainer says in its log that a CPU has another.
+// One finished sweep for all tests that only read. Of its keep_every the trainer says in its log that it keeps nothing.
 class CliTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {

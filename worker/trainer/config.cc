@@ -21,6 +21,7 @@ constexpr int64_t kMaxSteps =
     std::numeric_limits<int32_t>::max();  // the dropout counter has 32 bits for it
 constexpr int64_t kMaxCount = 100'000'000;
 constexpr double kHuge = 1e30;
+constexpr double kBelowOne = 1 - std::numeric_limits<double>::epsilon() / 2;
 constexpr uint64_t kMaxSeeds = 1'000'000;
 
 void ReadModel(StrictObject object, ModelConfig* model) {
@@ -43,8 +44,8 @@ void ReadTrain(StrictObject object, TrainConfig* train) {
   object.Number("learning_rate", 0, kHuge, &train->learning_rate);
   object.Int("warmup_steps", 0, kMaxSteps, &train->warmup_steps);
   object.Int("lr_decay_steps", 1, kMaxSteps, &train->lr_decay_steps);
-  object.Number("beta1", 0, 0.999999999, &train->beta1);
-  object.Number("beta2", 0, 0.999999999, &train->beta2);
+  object.Number("beta1", 0, kBelowOne, &train->beta1);
+  object.Number("beta2", 0, kBelowOne, &train->beta2);
   object.Number("epsilon", 0, 1, &train->epsilon);
   object.Number("weight_decay", 0, kHuge, &train->weight_decay);
   object.Number("clip_norm", 0, kHuge, &train->clip_norm);
@@ -202,6 +203,25 @@ DatasetOptions DatasetOptionsOf(const RunConfig& run) {
   options.decode_sentences = static_cast<int32_t>(run.report.decode_sentences);
   options.dyck_prefixes = static_cast<int32_t>(run.report.dyck_prefixes);
   return options;
+}
+
+RunFacts FactsOf(const RunConfig& run) {
+  RunFacts facts;
+  facts.task = std::string(TaskName(run.task));
+  facts.d_model = run.model.d_model;
+  facts.steps = run.train.steps;
+  facts.batch_size = run.train.batch_size;
+  facts.warmup_steps = run.train.warmup_steps;
+  facts.lr_decay_steps = run.train.lr_decay_steps;
+  facts.train_sentences = run.data.train;
+  facts.val_sentences = run.data.val;
+  facts.gen_sentences = run.data.gen;
+  facts.report_every = run.report.every;
+  facts.probe_sentences = run.report.probe_sentences;
+  facts.probe_every = run.report.probe_every;
+  facts.checkpoint_every = run.checkpoint.every;
+  facts.checkpoint_keep_every = run.checkpoint.keep_every;
+  return facts;
 }
 
 json ToJson(const RunConfig& run) {

@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "common/base/run_warnings.h"
 #include "nlohmann/json.hpp"
 #include "worker/trainer/tasks/dataset.h"
 
@@ -98,6 +99,9 @@ absl::StatusOr<RunConfig> ParseRunConfigText(absl::string_view text);
 
 // What of a run says which dataset it is trained and measured on.
 DatasetOptions DatasetOptionsOf(const RunConfig& run);
+
+// What RunWarnings looks at.
+RunFacts FactsOf(const RunConfig& run);
 
 // Every key written out; ParseRunConfigText reads it back.
 nlohmann::json ToJson(const RunConfig& run);

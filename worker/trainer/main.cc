@@ -19,6 +19,7 @@
 #include "common/base/logging.h"
 #include "common/base/output.h"
 #include "common/base/process_start.h"
+#include "common/base/run_warnings.h"
 #include "spdlog/spdlog.h"
 #include "worker/trainer/data_command.h"
 #include "worker/trainer/events.h"
@@ -53,7 +54,8 @@ Provenance MakeProvenance(const PackSpec& spec, const std::string& device) {
         blas.name);
   }
   if (spec.run.train.precision == "bfloat16" && device == "cpu") {
-    spdlog::info("precision {} is for CUDA; on the CPU float32 runs", spec.run.train.precision);
+    spdlog::warn("precision {} is not to be had: the CPU computes float32",
+                 spec.run.train.precision);
   }
   provenance.build = BuildDescription();
   provenance.libtorch = LibTorchVersion();
@@ -145,6 +147,8 @@ int Train(const Options& options) {
     if (!acquired.ok()) return Usage(acquired.status());
     lock.emplace(*std::move(acquired));
   }
+  for (const RunWarning& warning : RunWarnings(FactsOf(spec.run)))
+    spdlog::warn("{} {}", warning.setting, warning.message);
   InstallSignalHandlers();
   PrepareComputeThread();
   EventWriter events(STDOUT_FILENO, [] { StopFlag().store(true); });

@@ -93,7 +93,20 @@ INSTANTIATE_TEST_SUITE_P(
         BadCase{"WeightDecay", "+train { weight_decay: -1 }", "train.weight_decay", "at least 0"},
         BadCase{"ClipNorm", "+train { clip_norm: 0 }", "train.clip_norm", "above 0"},
         BadCase{"Precision", "+train { precision: 'fp16' }", "train.precision",
-                "float32, tf32 or bfloat16"},
+                "float32 or tf32"},
+        BadCase{"PrecisionThatNoDeviceHas", "+train { precision: 'bfloat16' }", "train.precision",
+                "no device trains yet"},
+        BadCase{"DropoutAboveTheTrainers", "+model { dropout: 0.995 }", "model.dropout",
+                "at most 0.99"},
+        BadCase{"BatchAboveTheTrainers", "+train { batch_size: 4097 }", "train.batch_size",
+                "from 1 to 4096"},
+        BadCase{"BatchAboveTheData", "+data { train: 7 }", "data.train",
+                "makes a batch of 8 out of 7 training sentences"},
+        BadCase{"DecayBeforeTheWarmUpEnds", "+train { lr_decay_steps: 10000 }",
+                "train.lr_decay_steps", "before the warm-up of 10000 steps ends"},
+        BadCase{"WarmUpAfterTheDecay",
+                "+overrides { where { task: 'dyck' } train { warmup_steps: 2000000 } }",
+                "overrides[0].train.warmup_steps", "before the warm-up of 2000000 steps ends"},
         BadCase{"NoTrainingData", "+data { train: 0 }", "data.train", "is 0"},
         BadCase{"NoGeneralizationData", "+data { gen: 0 }", "data.gen", "is 0"},
         BadCase{"RelativeDirectory", "+data { directory: 'data' }", "data.directory",
@@ -136,7 +149,7 @@ TEST(ValidateSweepSpec, AcceptsTheSmallestSpecAndTheEdgesOfEachRange) {
       ValidateSweepSpec(WithGrid(
           "model { d_model: 2 heads: 1 d_ff: 1 dropout: 0 } train { steps: 1 batch_size: 1 "
           "warmup_steps: 0 "
-          "beta1: 0 beta2: 0 weight_decay: 0 precision: 'bfloat16' } data { seed: 4294967295 "
+          "beta1: 0 beta2: 0 weight_decay: 0 precision: 'float32' } data { seed: 4294967295 "
           "train: 1 val: 1 "
           "test: 1 gen: 1 directory: '/d' files { train: '/t' gen: 'question.test' } } report { every: 1 stall_seconds: 1 probes { sentences: 0 every: 1 } } "
           "checkpoint { every: 1 keep: 1 keep_every: 0 } priority: -1000 max_failures: 1 "

@@ -8,6 +8,7 @@
 #include <future>
 #include <thread>
 
+#include "absl/strings/match.h"
 #include "common/base/digest.h"
 #include "common/base/files.h"
 #include "common/base/ids.h"
@@ -231,11 +232,21 @@ TEST_F(Full, ASweepGoesFromSubmissionThroughFailureAndResumeToItsEnd) {
   submit.mutable_spec()->mutable_model()->set_heads(8);
   CALL_OK(sweeps_, SubmitSweep, submit, &submitted);
   EXPECT_FALSE(submitted.created()) << "another order and a default written out mean the same";
+  submit.set_dry_run(true);
+  CALL_OK(sweeps_, SubmitSweep, submit, &submitted);
+  EXPECT_TRUE(submitted.exists());
+  EXPECT_EQ(submitted.differences_size(), 0) << "also to a dry run";
   submit.mutable_spec()->mutable_train()->set_steps(30);
+  CALL_OK(sweeps_, SubmitSweep, submit, &submitted);
+  ASSERT_EQ(submitted.differences_size(), 1);
+  EXPECT_TRUE(absl::StrContains(submitted.differences(0), "train.steps is "));
+  submit.set_dry_run(false);
   {
     CallContext context;
-    EXPECT_EQ(sweeps_->SubmitSweep(&context, submit, &submitted).error_code(),
-              grpc::StatusCode::ALREADY_EXISTS);
+    const grpc::Status status = sweeps_->SubmitSweep(&context, submit, &submitted);
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::ALREADY_EXISTS);
+    EXPECT_TRUE(absl::StrContains(status.error_message(), "train.steps is "))
+        << status.error_message();
   }
   CALL_OK(sweeps_, ListSweeps, {}, &list);
   ASSERT_EQ(list.sweeps_size(), 1);

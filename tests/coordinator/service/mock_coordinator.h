@@ -22,10 +22,6 @@ class MockCoordinator : public Coordinator {
     last_caller = std::move(caller);
     SubmitSweep(std::move(a), std::move(b), std::move(c));
   }
-  void PlanSweep(Caller caller, SweepSpec a, uint32_t b, Done<Plan> c) override {
-    last_caller = std::move(caller);
-    PlanSweep(std::move(a), std::move(b), std::move(c));
-  }
   void GetSweep(Caller caller, std::string a, Done<SweepDetails> b) override {
     last_caller = std::move(caller);
     GetSweep(std::move(a), std::move(b));
@@ -80,7 +76,6 @@ class MockCoordinator : public Coordinator {
   MOCK_METHOD(void, Shutdown, (), (override));
   MOCK_METHOD(ServerInfo, server_info, (), (const, override));
   MOCK_METHOD(void, SubmitSweep, (SweepSpec, uint32_t, Done<SubmitResult>));
-  MOCK_METHOD(void, PlanSweep, (SweepSpec, uint32_t, Done<Plan>));
   MOCK_METHOD(void, GetSweep, (std::string, Done<SweepDetails>));
   MOCK_METHOD(void, ListSweeps, (Done<std::vector<SweepSummary>>));
   MOCK_METHOD(void, ListJobs, (JobFilter, JobId, uint32_t, bool, Done<JobPage>));

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <iterator>
 #include <map>
+#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -86,6 +87,40 @@ class ProcessTest : public ::testing::Test {
 
   TestDirectory directory_;
 };
+
+// What a new user copies first.
+TEST_F(ProcessTest, TheReadmesRunLearns) {
+  std::ifstream in(COPPICE_README);
+  const std::string readme(std::istreambuf_iterator<char>(in), {});
+  const size_t begin = readme.find("coppice-trainer --task");
+  ASSERT_NE(begin, std::string::npos);
+  std::istringstream words(readme.substr(begin, readme.find("```", begin) - begin));
+  std::vector<std::string> arguments;
+  std::string word;
+  words >> word;
+  while (words >> word) {
+    if (word != "\\") arguments.push_back(arguments.empty() || arguments.back() != "--out"
+                                               ? word
+                                               : std::string(directory_ / "readme"));
+  }
+  TrainerProcess process(arguments, directory_ / "log");
+  EXPECT_EQ(process.Wait(), 0) << Log();
+  EXPECT_THAT(Log(), testing::Not(HasSubstr(" warn")));
+  const std::vector<json> rows = process.Of("metrics");
+  ASSERT_FALSE(rows.empty());
+  EXPECT_GT(rows.back()["values"]["id_accuracy"].get<double>(), 0.95);
+}
+
+TEST_F(ProcessTest, TheLogSaysAtTheStartWhatCannotDoWhatItSays) {
+  TrainerProcess fine(Flags("fine"), directory_ / "log");
+  EXPECT_EQ(fine.Wait(), 0) << Log();
+  EXPECT_THAT(Log(), testing::Not(HasSubstr("warmup_steps")));
+  TrainerProcess vain(Flags("vain", {{"--warmup-steps", "10000"}, {"--checkpoint-every", "1000"}}),
+                      directory_ / "log");
+  EXPECT_EQ(vain.Wait(), 0) << Log();
+  EXPECT_THAT(Log(), testing::AllOf(HasSubstr("train.warmup_steps is 10000 and train.steps 360"),
+                                    HasSubstr("checkpoint.every is 1000 and train.steps 360")));
+}
 
 TEST_F(ProcessTest, TerminatedAndResumedItEndsBitForBitTheSame) {
   const Result expected = Uninterrupted();

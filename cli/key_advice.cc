@@ -1,0 +1,102 @@
+#include "cli/key_advice.h"
+
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "cli/suggest.h"
+
+namespace coppice::cli {
+namespace {
+
+using google::protobuf::Descriptor;
+using google::protobuf::FieldDescriptor;
+
+std::vector<std::string> FieldNames(const Descriptor& descriptor) {
+  std::vector<std::string> names;
+  for (int i = 0; i < descriptor.field_count(); ++i) names.push_back(descriptor.field(i)->name());
+  return names;
+}
+
+// The path of every field of that name below `descriptor`, through single messages.
+void FindPlaces(const Descriptor& descriptor, const std::string& key, const std::string& path,
+                std::vector<std::string>* places) {
+  for (int i = 0; i < descriptor.field_count(); ++i) {
+    const FieldDescriptor& field = *descriptor.field(i);
+    const std::string below = path.empty() ? field.name() : absl::StrCat(path, ".", field.name());
+    if (field.name() == key) places->push_back(below);
+    if (field.message_type() != nullptr && !field.is_repeated())
+      FindPlaces(*field.message_type(), key, below, places);
+  }
+}
+
+bool IsSeed(const std::string& key) { return key == "seed" || key == "seeds"; }
+
+// "overrides[1]" of "overrides[1].train".
+std::string OverrideOf(const std::string& path) {
+  if (!absl::StartsWith(path, "overrides[")) return "";
+  return path.substr(0, path.find(']') + 1);
+}
+
+std::string DidYouMean(const std::string& name) {
+  return absl::StrCat("did you mean '", name, "'?");
+}
+
+// A singular for a plural, or the other way round: the same thing under its name here.
+std::string OtherNumber(const std::string& key, const Descriptor& here) {
+  for (const std::string& other :
+       {absl::StrCat(key, "s"), absl::EndsWith(key, "s") ? key.substr(0, key.size() - 1) : key}) {
+    if (other != key && here.FindFieldByName(other) != nullptr) return other;
+  }
+  return "";
+}
+
+std::string Placed(const std::vector<std::string>& places) {
+  if (places.size() == 1) return absl::StrCat("it belongs at ", places[0]);
+  std::vector<std::string> first(places.begin(), places.end() - 1);
+  return absl::StrCat("did you mean ", absl::StrJoin(first, ", "), " or ", places.back(), "?");
+}
+
+std::string AdviceForWhere(const std::string& key, const Descriptor& here) {
+  const std::string nearest = Nearest(key, FieldNames(here));
+  if (IsSeed(key)) {
+    return "`where` chooses by task and depth, since jobs that differ only in seed have the same "
+           "settings; for a seed with settings of its own submit a sweep of its own";
+  }
+  return absl::StrCat(nearest.empty() ? "" : absl::StrCat(DidYouMean(nearest), " "),
+                      "`where` chooses by task and depth, for example {task: dyck, depth: 4}");
+}
+
+}  // namespace
+
+std::string AdviceFor(const std::string& key, const std::string& path, const Descriptor& here,
+                      const Descriptor& root) {
+  if (key == "<<") return "merge keys are not read here, write the settings out";
+  if (absl::EndsWith(path, "].where")) return AdviceForWhere(key, here);
+  const std::string within = OverrideOf(path);
+  if (IsSeed(key) && !path.empty()) {
+    return absl::StrCat("the runs' seeds are `seeds` of the sweep, that of the data sets is ",
+                        within.empty() ? "" : absl::StrCat(within, "."), "data.seed");
+  }
+  // An interval in steps; train.steps is a run's length.
+  if (key == "steps" && here.FindFieldByName("every") != nullptr) return DidYouMean("every");
+  const std::string other = OtherNumber(key, here);
+  if (!other.empty()) return DidYouMean(other);
+  std::vector<std::string> places;
+  if (within.empty()) {
+    FindPlaces(root, key, "", &places);
+  } else if (const FieldDescriptor* list = root.FindFieldByName("overrides"); list != nullptr) {
+    FindPlaces(*list->message_type(), key, within, &places);
+  }
+  if (!places.empty()) return Placed(places);
+  if (!within.empty() && root.FindFieldByName(key) != nullptr) {
+    return absl::StrCat("`", key, "` holds for the whole sweep; an override cannot change it");
+  }
+  const std::vector<std::string> known = FieldNames(here);
+  const std::string nearest = Nearest(key, known);
+  if (!nearest.empty()) return DidYouMean(nearest);
+  return absl::StrCat("use one of: ", absl::StrJoin(known, ", "));
+}
+
+}  // namespace coppice::cli

@@ -1,0 +1,116 @@
+#include "common/base/run_warnings.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "absl/strings/str_cat.h"
+
+namespace coppice {
+namespace {
+
+constexpr double kLargestProbeShare = 1.0 / 3;
+
+// What reading a sentence costs beside training on one. Measured at d_model 512
+// (docs/performance.md, "What the probes cost"); below 256, where a step is little more than its
+// products, about twice as much.
+struct ReadingCost {
+  double probe;
+  double evaluation;
+};
+
+ReadingCost CostOf(const RunFacts& run) {
+  ReadingCost cost = {0.23, 0.14};
+  if (run.task == "tense") cost = {0.23, 0.06};
+  if (run.task == "dyck") cost = {1.1, 0.03};
+  const double scale = run.d_model < 256 ? 2 : 1;
+  return {cost.probe * scale, cost.evaluation * scale};
+}
+
+void CheckLearningRate(const RunFacts& run, std::vector<RunWarning>* warnings) {
+  if (run.warmup_steps >= run.steps) {
+    const double reached = static_cast<double>(run.steps) /
+                           static_cast<double>(std::max<int64_t>(1, run.warmup_steps));
+    warnings->push_back(
+        {"train.warmup_steps", "train.steps",
+         absl::StrCat("is ", run.warmup_steps, " and train.steps ", run.steps,
+                      ": the learning rate only rises, to ",
+                      std::lround(100 * std::min(1.0, reached)),
+                      "% of train.learning_rate, and little is learned; use fewer, for example ",
+                      run.steps / 10)});
+  }
+  if (run.lr_decay_steps < run.steps) {
+    warnings->push_back({"train.lr_decay_steps", "train.steps",
+                         absl::StrCat("is ", run.lr_decay_steps, " and train.steps ", run.steps,
+                                      ": the learning rate is 0 from there on; use more, or fewer "
+                                      "steps")});
+  }
+}
+
+void CheckIntervals(const RunFacts& run, std::vector<RunWarning>* warnings) {
+  if (run.report_every > run.steps) {
+    warnings->push_back({"report.every", "train.steps",
+                         absl::StrCat("is ", run.report_every, " and train.steps ", run.steps,
+                                      ": the last step is the only one that is reported")});
+  }
+  if (run.checkpoint_every > run.steps) {
+    warnings->push_back(
+        {"checkpoint.every", "train.steps",
+         absl::StrCat("is ", run.checkpoint_every, " and train.steps ", run.steps,
+                      ": nothing is saved before the last step, so that a lost machine costs the "
+                      "whole run")});
+  }
+  if (run.checkpoint_keep_every == 0 || run.checkpoint_every == 0) return;
+  // Only where there is a checkpoint at all can one be kept.
+  const int64_t kept = std::lcm(run.checkpoint_keep_every, run.checkpoint_every);
+  if (kept == run.checkpoint_keep_every && kept <= run.steps) return;
+  warnings->push_back(
+      {"checkpoint.keep_every", "checkpoint.every",
+       absl::StrCat("is ", run.checkpoint_keep_every, " and checkpoint.every ",
+                    run.checkpoint_every, ": of the checkpoints ",
+                    kept > run.steps ? std::string("none before the last step is kept for it")
+                                     : absl::StrCat("those at multiples of ", kept, " are kept"),
+                    "; use a multiple of checkpoint.every")});
+}
+
+void CheckProbes(const RunFacts& run, std::vector<RunWarning>* warnings) {
+  const double share = ProbeShare(run);
+  if (share <= kLargestProbeShare) return;
+  warnings->push_back(
+      {"report.probes.sentences", "report.every",
+       absl::StrCat("is ", run.probe_sentences, " with a report every ", run.report_every,
+                    " steps: the probes take about ", std::lround(100 * share),
+                    "% of the run's time; use fewer sentences, rarer reports or probes.every")});
+}
+
+}  // namespace
+
+double ProbeShare(const RunFacts& run) {
+  // Question formation probes only inputs that ask for a question, half of them.
+  const int64_t most = run.task == "question" ? run.train_sentences / 2 : run.train_sentences;
+  const auto probed = static_cast<double>(std::min(run.probe_sentences, most));
+  if (probed <= 0) return 0;
+  const ReadingCost cost = CostOf(run);
+  // All in sentences trained on, of the stretch of a run that has one round of probes.
+  const double every = static_cast<double>(run.report_every) *
+                       static_cast<double>(std::max<int64_t>(1, run.probe_every));
+  const auto steps = static_cast<double>(run.steps);
+  const double reports =
+      std::max(1.0, std::min(every, steps) / static_cast<double>(run.report_every));
+  const double trained = std::min(every, steps) * static_cast<double>(run.batch_size);
+  const double evaluated =
+      reports * cost.evaluation * static_cast<double>(run.val_sentences + run.gen_sentences);
+  const double probes = cost.probe * probed;
+  return probes / (trained + evaluated + probes);
+}
+
+std::vector<RunWarning> RunWarnings(const RunFacts& run) {
+  std::vector<RunWarning> warnings;
+  if (run.steps <= 0 || run.report_every <= 0) return warnings;
+  CheckLearningRate(run, &warnings);
+  CheckIntervals(run, &warnings);
+  CheckProbes(run, &warnings);
+  return warnings;
+}
+
+}  // namespace coppice
