@@ -35,7 +35,7 @@ class Run:
         self.job = ''
         self.log = open(os.path.join(self.folder, 'log'), 'wb')
         port_file = os.path.join(self.folder, 'port')
-        self.coordinator = self.start('coppice-coordinator', '--data-dir', self.path('coordinator'), '--listen', '127.0.0.1:0',
+        self.coordinator = self.start('coppice-coordinator', '--insecure', '--data-dir', self.path('coordinator'), '--listen', '127.0.0.1:0',
                                       '--port-file', port_file, '--lease', '20s', '--heartbeat', '200ms')
         self.wait(lambda: os.path.exists(port_file), 60, 'the coordinator serves')
         with open(port_file, encoding='utf-8') as file:
@@ -49,10 +49,10 @@ class Run:
 
     def start_worker(self):
         shared = ['--checkpoint-dir', self.path('coordinator/checkpoints')] if self.store == 'shared' else []
-        self.worker = self.start('coppice-worker', '--coordinator', self.address, '--name', 'node', '--state-dir', self.path('worker'), *shared)
+        self.worker = self.start('coppice-worker', '--insecure', '--coordinator', self.address, '--name', 'node', '--state-dir', self.path('worker'), *shared)
 
     def coppice(self, *args):
-        return subprocess.run([os.path.join(self.args.bin, 'coppice'), '--coordinator', self.address, *args], check=True,
+        return subprocess.run([os.path.join(self.args.bin, 'coppice'), '--insecure', '--coordinator', self.address, *args], check=True,
                               capture_output=True, text=True).stdout
 
     def show(self):

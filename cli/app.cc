@@ -19,14 +19,14 @@ JOB is a job's number or SWEEP/TASK/DEPTH/SEED, for example demo/question/2/0. W
 Every query takes --json: protobuf's JSON of the messages in proto/coppice/v1, under their own field names, with 64-bit integers as strings.
 Exit codes: 0 done, 1 failed, 2 wrong usage or a bad spec, 75 preempted and checkpointed,
 141 nobody reads the output any more.
-Environment: COPPICE_COORDINATOR (as --coordinator), COPPICE_TLS_CA, COPPICE_TLS_CERT, COPPICE_TLS_KEY, COPPICE_TOKEN_FILE, COPPICE_TOKEN
-(docs/security.md), NO_COLOR.
+Environment: COPPICE_COORDINATOR (as --coordinator), COPPICE_ACCESS, COPPICE_TLS_CA, COPPICE_TLS_CERT, COPPICE_TLS_KEY, COPPICE_TOKEN_FILE,
+COPPICE_TOKEN, COPPICE_INSECURE (docs/security.md), NO_COLOR.
 )";
 
 // A flag in front of the command whose value is a word of its own.
 bool TakesValue(const std::string& flag) {
-  return flag == "--coordinator" || flag == "--tls-ca" || flag == "--tls-cert" ||
-         flag == "--tls-key" || flag == "--token-file";
+  return flag == "--coordinator" || flag == "--access" || flag == "--tls-ca" ||
+         flag == "--tls-cert" || flag == "--tls-key" || flag == "--token-file";
 }
 
 void AddCommands(CLI::App* app, Context* context, Action* action) {
@@ -49,6 +49,7 @@ void AddCommands(CLI::App* app, Context* context, Action* action) {
   AddResume(app, context, action);
   AddWorkers(app, context, action);
   AddDrain(app, context, action);
+  AddAccess(app, context, action);
   AddCompletion(app, context, action);
 }
 
@@ -100,13 +101,7 @@ int RunCli(const std::vector<std::string>& args, std::ostream& out, std::ostream
   Action action;
   CLI::App app("Sweeps of small transformer trainings on machines that may vanish", "coppice");
   app.set_version_flag("--version", ProgramVersion("coppice"), "Print version and commit");
-  CLI::Option* coordinator = app.add_option("--coordinator", context.coordinator,
-                                            "Coordinator's address, HOST:PORT or unix:PATH")
-                                 ->envname("COPPICE_COORDINATOR")
-                                 ->default_str("127.0.0.1:7070");
-  context.coordinator = "127.0.0.1:7070";
-  rpc::AddCredentialFlags(&app, &context.credentials);
-  rpc::TakeTokenFromEnvironment(&context.credentials);
+  rpc::AddAccessFlags(&app, &context.access);
   app.require_subcommand(1);
   app.fallthrough();
   AddCommands(&app, &context, &action);
@@ -122,8 +117,7 @@ int RunCli(const std::vector<std::string>& args, std::ostream& out, std::ostream
     return Report(absl::InvalidArgumentError(Explain(app, error, args)), err);
   }
   const auto named = [](const std::string& arg) { return arg.rfind("--coordinator", 0) == 0; };
-  context.coordinator_given =
-      coordinator->count() > 0 && std::any_of(args.begin(), args.end(), named);
+  context.coordinator_given = std::any_of(args.begin(), args.end(), named);
   return Finish(action(), out, err);
 }
 

@@ -10,8 +10,11 @@ namespace coppice::cli {
 
 absl::StatusOr<Client*> Context::Connect() {
   if (client_ == nullptr) {
-    COPPICE_ASSIGN_OR_RETURN(client_, Client::Create(coordinator, credentials));
+    COPPICE_ASSIGN_OR_RETURN(const rpc::Access in,
+                             rpc::ResolveAccess(access, rpc::Caller::kClient));
+    COPPICE_ASSIGN_OR_RETURN(client_, Client::Create(in.address, in.credentials));
     if (json) client_->KeepTextAsItIs();
+    if (!in.warning.empty()) err << "coppice: warning: " << Printable(in.warning) << "\n";
   }
   return client_.get();
 }

@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "cli/client.h"
 #include "cli/terminal.h"
+#include "common/rpc/access.h"
 
 namespace coppice::cli {
 
@@ -28,12 +29,12 @@ class Context {
   std::ostream& out;
   std::ostream& err;
   Terminal terminal;
-  std::string coordinator;
+  rpc::AccessFlags access;
   bool coordinator_given = false;  // as a flag
-  rpc::Credentials credentials;
   bool json = false;
 
-  // The coordinator's client, made on first use. INVALID_ARGUMENT for a bad address.
+  // The coordinator's client, made on first use; warns on `err` of a way in that is not safe.
+  // INVALID_ARGUMENT for a bad address; the codes of rpc::ResolveAccess.
   absl::StatusOr<Client*> Connect();
   // The same, and checks that both sides speak one protocol: for commands that change something.
   absl::StatusOr<Client*> ConnectToChange();

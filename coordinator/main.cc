@@ -21,12 +21,13 @@
 #include "common/base/process_start.h"
 #include "common/base/status_macros.h"
 #include "common/base/stop_requests.h"
+#include "common/base/user_folders.h"
 #include "common/rpc/tls_at_exit.h"
 #include "coordinator/commands/backup.h"
 #include "coordinator/commands/init_tls.h"
 #include "coordinator/commands/port_file.h"
 #include "coordinator/commands/restore.h"
-#include "coordinator/commands/security_flags.h"
+#include "coordinator/commands/serving.h"
 #include "coordinator/commands/token.h"
 #include "coordinator/core/coordinator.h"
 #include "coordinator/core/garbage_collector.h"
@@ -46,16 +47,14 @@ constexpr absl::Duration kShutdownGrace = absl::Seconds(2);
 struct Flags {
   std::string data_dir;  // resolved before anything looks at it
   std::string checkpoint_dir;
-  std::string listen = "127.0.0.1:7070";
   std::string port_file;
   std::string lease = "60s";
   std::string heartbeat = "10s";
   std::string log_level = "info";
   std::string gc_every = "1h";
   std::string gc_min_age = "1h";
-  bool insecure = false;
   bool accept_data_loss = false;
-  commands::SecurityFlags security;
+  commands::ServingFlags serving;
 };
 
 void AddFlags(CLI::App* app, Flags* flags) {
@@ -66,8 +65,6 @@ void AddFlags(CLI::App* app, Flags* flags) {
       "--checkpoint-dir", flags->checkpoint_dir,
       "Folder of the checkpoints; created. On a filesystem that workers share they use it directly "
       "(default: DATA-DIR/checkpoints)");
-  app->add_option("--listen", flags->listen, "HOST:PORT to serve on; port 0 picks a free one")
-      ->capture_default_str();
   app->add_option("--port-file", flags->port_file, "Write HOST:PORT to this file once serving");
   app->add_option("--lease", flags->lease,
                   "A worker not heard of for so long loses its jobs, for example 60s or 2m")
@@ -80,11 +77,9 @@ void AddFlags(CLI::App* app, Flags* flags) {
   app->add_option("--gc-min-age", flags->gc_min_age,
                   "Such a file is removed when it was not changed for so long")
       ->capture_default_str();
-  app->add_flag("--insecure", flags->insecure,
-                "Allow an address other than loopback without encryption and authentication");
   app->add_flag("--accept-data-loss", flags->accept_data_loss,
                 "Start although the database's write-ahead log is damaged, with what can be read");
-  commands::AddSecurityFlags(app, &flags->security);
+  commands::AddServingFlags(app, &flags->serving);
   app->add_option("--log-level", flags->log_level, "trace, debug, info, warn, error or off")
       ->capture_default_str();
   app->set_version_flag("--version", ProgramVersion("coppice-coordinator"));
@@ -198,29 +193,24 @@ absl::StatusOr<std::unique_ptr<core::Store>> OpenStore(const Flags& flags,
 }
 
 absl::Status Serve(const Flags& flags, const core::CoordinatorOptions& options,
-                   const core::GarbageOptions& garbage, const commands::LoadedSecurity& security,
+                   const core::GarbageOptions& garbage, commands::Serving* serving,
                    const Signals& signals) {
   Clock* const clock = Clock::Real();
   commands::PortFile port_file(flags.port_file);
   COPPICE_RETURN_IF_ERROR(port_file.Clear());
   COPPICE_ASSIGN_OR_RETURN(const std::unique_ptr<core::Store> store, OpenStore(flags, options));
+  COPPICE_RETURN_IF_ERROR(serving->Prepare(clock));
   COPPICE_RETURN_IF_ERROR(service::ClaimCheckpointRoot(options.checkpoint_root, store->store_id()));
   COPPICE_ASSIGN_OR_RETURN(const std::unique_ptr<core::Coordinator> core,
                            core::Coordinator::Open(store.get(), clock, options));
   core::GarbageCollector collector(store.get(), clock, garbage);
   COPPICE_ASSIGN_OR_RETURN(const std::unique_ptr<service::Server> server,
-                           service::Server::Start(core.get(), clock,
-                                                  {.listen = flags.listen,
-                                                   .insecure = flags.insecure,
-                                                   .checkpoint_root = options.checkpoint_root,
-                                                   .security = security.server}));
+                           serving->Start(core.get(), clock, options.checkpoint_root));
   COPPICE_RETURN_IF_ERROR(port_file.Write(server->address()));
   collector.Start();
-  spdlog::info("serving on {} ({}, {}); version {}, data in {}, checkpoints in {}, store {}",
-               server->address(), security.server.tls() ? "TLS" : "no TLS",
-               security.tokens != nullptr ? "tokens" : "no tokens", VersionText(), flags.data_dir,
-               options.checkpoint_root, store->store_id());
-  WaitForSignal(signals, security.tokens.get());
+  spdlog::info("version {}, data in {}, checkpoints in {}, store {}", VersionText(),
+               flags.data_dir, options.checkpoint_root, store->store_id());
+  WaitForSignal(signals, serving->tokens());
   port_file.Remove();
   server->CloseStreams();
   collector.Shutdown();
@@ -249,7 +239,8 @@ int Main(int argc, char** argv) {
   commands::AddBackup(&app, &flags.data_dir, Clock::Real(), &action);
   commands::AddRestore(&app, &flags.data_dir, Clock::Real(), &action);
   commands::AddInitTls(&app, Clock::Real(), &action);
-  commands::AddToken(&app, Clock::Real(), &action);
+  commands::AddToken(&app, &flags.data_dir, Clock::Real(), &action);
+  commands::AddAccessExport(&app, &flags.data_dir, Clock::Real(), &action);
   app.require_subcommand(0, 1);
   try {
     app.parse(argc, argv);
@@ -278,16 +269,13 @@ int Main(int argc, char** argv) {
   const absl::StatusOr<core::GarbageOptions> garbage =
       MakeGarbageOptions(flags, options->checkpoint_root);
   if (!garbage.ok()) return Fail(garbage.status(), kUsage);
-  const auto security = commands::LoadSecurity(flags.security, Clock::Real());
-  if (!security.ok()) {
-    return Fail(security.status(), absl::IsInvalidArgument(security.status()) ? kUsage : kFailed);
+  auto serving = commands::Serving::Check(flags.serving, flags.data_dir, Clock::Real());
+  if (!serving.ok()) {
+    return Fail(serving.status(), absl::IsInvalidArgument(serving.status()) ? kUsage : kFailed);
   }
-  const absl::Status address =
-      service::Server::CheckAddress(flags.listen, flags.insecure, security->server);
-  if (!address.ok()) return Fail(address, kUsage);
   const absl::Status folder = store::PrepareDataFolder(flags.data_dir);
   if (!folder.ok()) return Fail(DataFolderError(flags.data_dir, folder), kFailed);
-  const absl::Status status = Serve(flags, *options, *garbage, *security, signals);
+  const absl::Status status = Serve(flags, *options, *garbage, &*serving, signals);
   return status.ok() ? 0 : Fail(status, kFailed);
 }
 

@@ -102,8 +102,8 @@ void StatusProbe::Run() {
     }
     if ((round % 8 == 4 || what_ == kCommandAlone) && !options_.coppice.empty()) {
       ask(&latencies_.command, [this]() -> absl::Status {
-        COPPICE_ASSIGN_OR_RETURN(const int code, RunCommand({options_.coppice, "--coordinator",
-                                                             address_, "status", kLarge},
+        COPPICE_ASSIGN_OR_RETURN(const int code, RunCommand({options_.coppice, "--insecure",
+                                                             "--coordinator", address_, "status", kLarge},
                                                             "/dev/null"));
         return code == 0 ? absl::OkStatus() : absl::InternalError("coppice status failed");
       });

@@ -18,7 +18,7 @@ _coppice() {
   local cur=${COMP_WORDS[COMP_CWORD]} command= i
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
-      --coordinator | --tls-ca | --tls-cert | --tls-key | --token-file) ((i++)) ;;
+      --coordinator | --access | --tls-ca | --tls-cert | --tls-key | --token-file) ((i++)) ;;
       -*) ;;
       *) command=${COMP_WORDS[i]}; break ;;
     esac
@@ -50,6 +50,7 @@ std::string KindOf(const std::string& command) {
   if (command == "drain") return "workers";
   if (command == "completion") return "words bash";
   if (command == "checkpoint") return "words list fetch verify";
+  if (command == "access") return "words show export";
   if (command == "list" || command == "workers") return "";
   return "sweeps";
 }

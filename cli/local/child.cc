@@ -14,7 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/files.h"
 #include "common/base/process_start.h"
-#include "common/rpc/credentials.h"
+#include "common/rpc/access.h"
 
 namespace coppice::cli {
 namespace {
@@ -42,15 +42,16 @@ int Become(char** argv, char** environment, int log_fd, pid_t parent, bool hang_
   return errno;
 }
 
-// The environment without credentials: those are for another coordinator, and this machine's own
-// one asks for none.
+// The environment without what it says of another coordinator.
 std::vector<char*> PlainEnvironment() {
   std::vector<char*> plain;
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const absl::string_view variable(*entry);
     const absl::string_view name = variable.substr(0, variable.find('='));
     if (name != rpc::kCaVariable && name != rpc::kCertVariable && name != rpc::kKeyVariable &&
-        name != rpc::kTokenFileVariable && name != rpc::kTokenVariable) {
+        name != rpc::kTokenFileVariable && name != rpc::kTokenVariable &&
+        name != rpc::kAccessVariable && name != rpc::kInsecureVariable &&
+        name != rpc::kCoordinatorVariable) {
       plain.push_back(*entry);
     }
   }

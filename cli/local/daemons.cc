@@ -22,6 +22,7 @@ constexpr size_t kTailLines = 12;
 // Few workers, and a person who watches: speed and steps arrive once a second.
 constexpr char kHeartbeat[] = "1s";
 constexpr char kPortFile[] = "coordinator.port";
+constexpr char kAccessFile[] = "access.json";
 
 }  // namespace
 
@@ -45,8 +46,8 @@ absl::StatusOr<std::string> Daemons::StartCoordinator() {
       Child::Start("coppice-coordinator",
                    {JoinPath(paths_.binaries, "coppice-coordinator"), "--data-dir",
                     JoinPath(paths_.run, "coordinator"), "--checkpoint-dir",
-                    JoinPath(paths_.run, "checkpoints"), "--listen", "127.0.0.1:0", "--port-file",
-                    JoinPath(paths_.run, kPortFile), "--heartbeat", kHeartbeat},
+                    JoinPath(paths_.run, "checkpoints"), "--access", AccessPath(), "--listen",
+                    "127.0.0.1:0", "--port-file", JoinPath(paths_.run, kPortFile), "--heartbeat", kHeartbeat},
                    LogPath("coordinator")));
   const absl::Duration deadline = clock_->Monotonic() + kStartTimeout;
   for (;;) {
@@ -64,14 +65,16 @@ absl::StatusOr<std::string> Daemons::StartCoordinator() {
   }
 }
 
-absl::Status Daemons::StartWorker(uint32_t index, const std::string& address, uint32_t slots,
-                                  uint32_t pack, uint32_t threads) {
+std::string Daemons::AccessPath() const { return JoinPath(paths_.run, kAccessFile); }
+
+absl::Status Daemons::StartWorker(uint32_t index, uint32_t slots, uint32_t pack,
+                                  uint32_t threads) {
   const std::string name = absl::StrCat("worker-", index);
   COPPICE_ASSIGN_OR_RETURN(
       std::unique_ptr<Child> worker,
       Child::Start(
           absl::StrCat("coppice-worker (", name, ")"),
-          {JoinPath(paths_.binaries, "coppice-worker"), "--coordinator", address, "--name",
+          {JoinPath(paths_.binaries, "coppice-worker"), "--access", AccessPath(), "--name",
            absl::StrCat("local-", index), "--state-dir", JoinPath(paths_.run, name),
            "--checkpoint-dir", JoinPath(paths_.run, "checkpoints"), "--slots", absl::StrCat(slots),
            "--pack", pack > 0 ? absl::StrCat(pack) : "auto", "--threads", absl::StrCat(threads),

@@ -29,9 +29,10 @@ class Daemons {
   // Starts the coordinator and waits until it serves; its address. INTERNAL, with its log's tail,
   // when it ends instead; CANCELLED when a signal came.
   absl::StatusOr<std::string> StartCoordinator();
+  // The file by which this account, and nobody else, gets in; there once the coordinator serves.
+  std::string AccessPath() const;
   // Worker number `index`, from 1.
-  absl::Status StartWorker(uint32_t index, const std::string& address, uint32_t slots,
-                           uint32_t pack, uint32_t threads);
+  absl::Status StartWorker(uint32_t index, uint32_t slots, uint32_t pack, uint32_t threads);
 
   // Waits until something happened or `timeout` is over: a daemon ended, a signal came, or
   // `other_fd` (-1: none) is readable.

@@ -43,6 +43,9 @@ class LocalRun {
   absl::StatusOr<int> Run();
 
  private:
+  absl::StatusOr<std::unique_ptr<Client>> Connect() {
+    return Client::Create(address_, {.access_file = daemons_.AccessPath()});
+  }
   absl::Status Begin(const absl::StatusOr<v1::SubmitSweepResponse>& submitted);
   absl::Status StartWorkers();
   absl::Status Handle(Session::Event event);
@@ -66,7 +69,7 @@ class LocalRun {
 
 absl::StatusOr<int> LocalRun::Run() {
   COPPICE_ASSIGN_OR_RETURN(address_, daemons_.StartCoordinator());
-  COPPICE_ASSIGN_OR_RETURN(const std::unique_ptr<Client> client, Client::Create(address_));
+  COPPICE_ASSIGN_OR_RETURN(const std::unique_ptr<Client> client, Connect());
   {
     // What will be measured is not known yet: the plan counts jobs then.
     Session session(client.get(), file_.spec, std::max(options_.pack, 1u), options_.retry);
@@ -137,14 +140,14 @@ absl::Status LocalRun::StartWorkers() {
                << std::flush;
   for (uint32_t i = 1; i <= options_.workers; ++i) {
     COPPICE_RETURN_IF_ERROR(
-        daemons_.StartWorker(i, address_, slots, options_.pack, options_.threads));
+        daemons_.StartWorker(i, slots, options_.pack, options_.threads));
   }
   return absl::OkStatus();
 }
 
 absl::StatusOr<int> LocalRun::Finish() {
   // The session's client is closed for good.
-  COPPICE_ASSIGN_OR_RETURN(const std::unique_ptr<Client> client, Client::Create(address_));
+  COPPICE_ASSIGN_OR_RETURN(const std::unique_ptr<Client> client, Connect());
   SweepModel model;
   COPPICE_RETURN_IF_ERROR(model.Load(client.get(), sweep()));
   for (const std::string& line : StatusLines(model, context_.terminal))
@@ -196,8 +199,8 @@ void LocalRun::Report(Client* client) {
 
 void LocalRun::KeepRunning() {
   context_.out << "the coordinator at " << address_
-               << " goes on, for example for `coppice --coordinator " << address_ << " show "
-               << sweep() << "/...`; Ctrl-C ends it\n"
+               << " goes on, for example for `coppice --access " << daemons_.AccessPath()
+               << " show " << sweep() << "/...`; Ctrl-C ends it\n"
                << std::flush;
   while (!daemons_.requests().stopping() && daemons_.coordinator_runs()) {
     daemons_.Wait(-1, kForever);

@@ -23,7 +23,8 @@ struct LocalOptions {
 
 // `coppice local`: a coordinator and workers as children of this process, in one run folder, until
 // the sweep has ended. Call from the main thread, with no other threads yet. The folder:
-// coordinator/ (its data), checkpoints/, worker-<i>/, logs/*.log, coordinator.port, and at the end
+// coordinator/ (its data), checkpoints/, worker-<i>/, logs/*.log, coordinator.port, access.json (how
+// its owner's programs get in, and nobody else's), and at the end
 // metrics.csv, jobs.csv and, unless told otherwise, report/ (see report.h). A report that cannot be
 // written is told on the error stream and changes no exit code. A call on a folder that holds the
 // sweep already goes on with it. Ctrl-C, SIGTERM and SIGHUP let the workers checkpoint, then the

@@ -79,11 +79,11 @@ absl::Status ExplainCallError(const absl::Status& status, const std::string& add
         absl::StrCat("cannot reach the coordinator at ", address, " (", status.message(),
                      "); start one with `coppice-coordinator`, or name another with --coordinator "
                      "HOST:PORT or COPPICE_COORDINATOR",
-                     tls ? "; if it runs, it may serve without TLS, or its certificate may be "
-                           "another authority's, expired or for another host name (--tls-ca FILE, "
-                           "COPPICE_TLS_CA)"
-                         : "; if it runs, it may serve TLS: give --tls-ca FILE or set "
-                           "COPPICE_TLS_CA"));
+                     tls ? "; if it runs, it may serve without TLS (--insecure), or its certificate "
+                           "may be another authority's, expired or for another host name (--access "
+                           "FILE, --tls-ca FILE)"
+                         : "; if it runs, it may serve TLS: leave --insecure out, or give --access "
+                           "FILE or --tls-ca FILE"));
   }
   if (absl::IsDeadlineExceeded(status)) {
     return absl::DeadlineExceededError(absl::StrCat("the coordinator at ", address,

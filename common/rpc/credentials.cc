@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <functional>
 #include <map>
 #include <utility>
 
@@ -50,15 +51,44 @@ std::string StampOf(const std::string& file) {
                       ".", info.st_mtim.tv_nsec);
 }
 
+// Where a call's token comes from.
+struct TokenSource {
+  std::string file;  // empty: the environment
+  std::function<absl::StatusOr<std::string>()> read;
+};
+
+TokenSource SourceOf(const Credentials& credentials) {
+  const std::string& access = credentials.access_file;
+  const std::string& file = credentials.token_file;
+  if (!access.empty()) {
+    // A token goes to its own authority alone, also when the file is another coordinator's
+    // meanwhile.
+    const auto read = [access, caller = credentials.caller,
+                       authority =
+                           std::make_shared<std::string>()]() -> absl::StatusOr<std::string> {
+      COPPICE_ASSIGN_OR_RETURN(const AccessFile content, ReadAccessFile(access));
+      if (authority->empty()) *authority = content.authority;
+      if (content.authority != *authority) {
+        return absl::FailedPreconditionError(absl::StrCat(access, " is another coordinator's now"));
+      }
+      COPPICE_ASSIGN_OR_RETURN(const std::string token, TokenFor(content, caller, access));
+      return CheckToken(token, access);
+    };
+    return {access, read};
+  }
+  if (!file.empty()) return {file, [file] { return ReadToken(file); }};
+  return {"", [token = credentials.token] { return CheckToken(token, kTokenVariable); }};
+}
+
 // Purpose: puts the token on each call. Owner: the channel's credentials. Thread-safe. A file that
 // has changed is read again; while it cannot be read the last token goes on.
 class TokenPlugin final : public grpc::MetadataCredentialsPlugin {
  public:
-  TokenPlugin(std::string token, std::string file)
-      : file_(std::move(file)), token_(std::move(token)), stamp_(StampOf(file_)) {}
+  TokenPlugin(std::string token, TokenSource source)
+      : source_(std::move(source)), token_(std::move(token)), stamp_(StampOf(source_.file)) {}
 
   // It looks at a file, which may lie on a network filesystem.
-  bool IsBlocking() const override { return !file_.empty(); }
+  bool IsBlocking() const override { return !source_.file.empty(); }
   const char* GetType() const override { return "coppice-token"; }
   // gRPC may log this.
   grpc::string DebugString() override { return "coppice-token"; }
@@ -72,10 +102,10 @@ class TokenPlugin final : public grpc::MetadataCredentialsPlugin {
  private:
   std::string Token() {
     absl::MutexLock lock(&mutex_);
-    if (file_.empty()) return token_;
-    std::string stamp = StampOf(file_);
+    if (source_.file.empty()) return token_;
+    std::string stamp = StampOf(source_.file);
     if (stamp == stamp_) return token_;
-    absl::StatusOr<std::string> token = ReadToken(file_);
+    absl::StatusOr<std::string> token = source_.read();
     if (token.ok()) {
       token_ = *std::move(token);
       stamp_ = std::move(stamp);
@@ -83,7 +113,7 @@ class TokenPlugin final : public grpc::MetadataCredentialsPlugin {
     return token_;
   }
 
-  const std::string file_;
+  const TokenSource source_;
   absl::Mutex mutex_;
   std::string token_ ABSL_GUARDED_BY(mutex_);
   std::string stamp_ ABSL_GUARDED_BY(mutex_);
@@ -112,6 +142,10 @@ absl::Status CheckTogether(const Credentials& credentials) {
 absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> Transport(const std::string& address,
                                                                     const Credentials& credentials,
                                                                     bool with_token) {
+  if (!credentials.access_file.empty()) {
+    COPPICE_ASSIGN_OR_RETURN(const AccessFile access, ReadAccessFile(credentials.access_file));
+    return grpc::SslCredentials({access.authority, access.key, access.certificate});
+  }
   if (!credentials.tls_ca.empty()) {
     grpc::SslCredentialsOptions ssl;
     COPPICE_ASSIGN_OR_RETURN(ssl.pem_root_certs, ReadPem(credentials.tls_ca, "CERTIFICATE"));
@@ -143,18 +177,17 @@ void TakeTokenFromEnvironment(Credentials* credentials) {
 absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> MakeChannelCredentials(
     const std::string& address, const Credentials& credentials) {
   COPPICE_RETURN_IF_ERROR(CheckTogether(credentials));
-  const bool with_token = !credentials.token_file.empty() || !credentials.token.empty();
+  const bool with_token = !credentials.access_file.empty() || !credentials.token_file.empty() ||
+                          !credentials.token.empty();
   COPPICE_ASSIGN_OR_RETURN(std::shared_ptr<grpc::ChannelCredentials> channel,
                            Transport(address, credentials, with_token));
   if (!with_token) return channel;
-  absl::StatusOr<std::string> token = credentials.token_file.empty()
-                                          ? CheckToken(credentials.token, kTokenVariable)
-                                          : ReadToken(credentials.token_file);
-  if (!token.ok()) return token.status();
+  TokenSource source = SourceOf(credentials);
+  COPPICE_ASSIGN_OR_RETURN(std::string token, source.read());
   // The level is the transport's affair: Transport lets plain text through to this machine only.
   const auto call = grpc::experimental::MetadataCredentialsFromPlugin(
-      std::make_unique<TokenPlugin>(*std::move(token), credentials.token_file),
-      credentials.tls_ca.empty() ? GRPC_SECURITY_NONE : GRPC_PRIVACY_AND_INTEGRITY);
+      std::make_unique<TokenPlugin>(std::move(token), std::move(source)),
+      credentials.tls() ? GRPC_PRIVACY_AND_INTEGRITY : GRPC_SECURITY_NONE);
   return grpc::CompositeChannelCredentials(channel, call);
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "common/rpc/access_file.h"
 
 namespace grpc {
 class ChannelCredentials;
@@ -22,6 +23,11 @@ struct Credentials {
   std::string token_file{};  // holds one token; read again when it changes, so that a token can be
                              // replaced under a running worker
   std::string token{};       // the token itself, where no file can be; token_file goes first
+  // All of the above in one file, in place of them (access_file.h). Its token, too, is read again.
+  std::string access_file{};
+  Caller caller = Caller::kClient;  // whose token of that file
+
+  bool tls() const { return !tls_ca.empty() || !access_file.empty(); }
 };
 
 // The environment variables behind the flags that AddCredentialFlags adds, and one for the token

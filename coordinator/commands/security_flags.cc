@@ -85,10 +85,15 @@ absl::Status LoadTls(const SecurityFlags& flags, Clock* clock, service::ServerSe
 
 }  // namespace
 
+bool Unsaid(const SecurityFlags& flags) {
+  return flags.tls_dir.empty() && flags.tls_cert.empty() && flags.tls_key.empty() &&
+         flags.tls_client_ca.empty() && flags.tokens.empty() && !flags.require_client_cert;
+}
+
 void AddSecurityFlags(CLI::App* app, SecurityFlags* flags) {
   app->add_option("--tls-dir", flags->tls_dir,
                   "A folder that `init-tls` made: serve TLS with its certificate and ask for its "
-                  "tokens");
+                  "tokens. With this flag or one of the next, no access file is written");
   app->add_option("--tls-cert", flags->tls_cert, "Certificate (PEM) to serve TLS with");
   app->add_option("--tls-key", flags->tls_key, "Its private key (PEM, mode 0600)");
   app->add_flag("--require-client-cert", flags->require_client_cert,

@@ -21,6 +21,8 @@ struct SecurityFlags {
   std::string tokens;
   bool require_client_cert = false;
 };
+// Nothing was said: the coordinator makes what it needs (own_access.h).
+bool Unsaid(const SecurityFlags& flags);
 void AddSecurityFlags(CLI::App* app, SecurityFlags* flags);
 
 struct LoadedSecurity {

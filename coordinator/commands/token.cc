@@ -7,6 +7,7 @@
 #include "common/base/files.h"
 #include "common/base/secret_file.h"
 #include "common/base/status_macros.h"
+#include "coordinator/commands/own_access.h"
 #include "coordinator/commands/tls_files.h"
 #include "coordinator/security/token_registry.h"
 
@@ -14,6 +15,7 @@ namespace coppice::commands {
 namespace {
 
 struct Flags {
+  const std::string* data_dir;
   std::string tokens;
   std::string tls_dir;
   std::string name;
@@ -34,7 +36,11 @@ absl::StatusOr<FileLock> LockTable(const std::string& tokens) {
 absl::StatusOr<std::string> TableFile(const Flags& flags) {
   if (!flags.tokens.empty()) return flags.tokens;
   if (!flags.tls_dir.empty()) return JoinPath(flags.tls_dir, kTokens);
-  return absl::InvalidArgumentError("name the token file by --tokens FILE or --tls-dir DIR");
+  const std::string own = JoinPath(JoinPath(*flags.data_dir, kAccessFolder), kTokens);
+  if (FileExists(own)) return own;
+  return absl::InvalidArgumentError(absl::StrCat(
+      "there is no token file ", own,
+      "; name it by --tokens FILE, --tls-dir DIR or the coordinator's --data-dir DIR"));
 }
 
 absl::Status Add(const Flags& flags, Clock* clock) {
@@ -47,7 +53,8 @@ absl::Status Add(const Flags& flags, Clock* clock) {
     const std::string folder = slash == std::string::npos ? "" : tokens.substr(0, slash);
     out = JoinPath(folder, absl::StrCat(flags.name, kTokenSuffix));
   }
-  COPPICE_RETURN_IF_ERROR(AddTokenTo(tokens, flags.name, role, out, clock));
+  COPPICE_RETURN_IF_ERROR(AddTokenTo(tokens, flags.name, role, out, clock,
+                                     [](const std::string& token) { return token + "\n"; }));
   std::printf("Added %s (%s); its token is in %s, for --token-file or COPPICE_TOKEN_FILE.\n",
               flags.name.c_str(), flags.role.c_str(), out.c_str());
   return absl::OkStatus();
@@ -77,17 +84,17 @@ absl::Status Revoke(const Flags& flags) {
 }  // namespace
 
 absl::Status AddTokenTo(const std::string& tokens, const std::string& name, security::Role role,
-                        const std::string& out, Clock* clock) {
+                        const std::string& out, Clock* clock, const ContentOf& content) {
   COPPICE_ASSIGN_OR_RETURN(const FileLock lock, LockTable(tokens));
   absl::StatusOr<security::TokenTable> table = security::LoadTokens(tokens);
   if (absl::IsNotFound(table.status())) table = security::TokenTable();
   if (!table.ok()) return table.status();
   COPPICE_ASSIGN_OR_RETURN(const std::string token, security::NewToken());
   COPPICE_RETURN_IF_ERROR(table->Add(name, role, clock->Now(), token));
-  const absl::Status written = CreateSecretFile(out, token + "\n");
+  const absl::Status written = CreateSecretFile(out, content(token));
   if (absl::IsAlreadyExists(written)) {
     return absl::AlreadyExistsError(
-        absl::StrCat(out, " is there already; name another file by --out FILE"));
+        absl::StrCat(out, " is there already; name another file"));
   }
   COPPICE_RETURN_IF_ERROR(written);
   const absl::Status stored = ReplaceSecretFile(tokens, table->Serialize());
@@ -108,13 +115,17 @@ absl::Status RevokeTokenIn(const std::string& tokens, const std::string& name) {
   return ReplaceSecretFile(tokens, table.Serialize());
 }
 
-void AddToken(CLI::App* app, Clock* clock, Action* action) {
+void AddToken(CLI::App* app, const std::string* data_dir, Clock* clock, Action* action) {
   const auto flags = std::make_shared<Flags>();
+  flags->data_dir = data_dir;
   CLI::App* const token = app->add_subcommand("token", "Add, list or revoke tokens");
   token->require_subcommand(1);
+  token->fallthrough();  // for --data-dir
   const auto command = [&](const char* name, const char* help, std::function<absl::Status()> run) {
     CLI::App* const sub = token->add_subcommand(name, help);
-    sub->add_option("--tokens", flags->tokens, "The coordinator's token file");
+    sub->fallthrough();
+    sub->add_option("--tokens", flags->tokens,
+                    "The coordinator's token file (default: DATA-DIR/access/tokens)");
     sub->add_option("--tls-dir", flags->tls_dir, "The folder that `init-tls` made, in its place");
     sub->callback([action, run = std::move(run)] { *action = run; });
     return sub;

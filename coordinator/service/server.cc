@@ -136,24 +136,33 @@ struct Server::Parts {
   std::unique_ptr<Acceptor> acceptor;  // last: nothing is handed to a server that has gone
 };
 
-absl::Status Server::CheckAddress(const std::string& listen, bool insecure,
+absl::Status Server::CheckAddress(const std::string& listen, Insecure insecure,
                                   const ServerSecurity& security) {
   COPPICE_RETURN_IF_ERROR(ParseListenAddress(listen).status());
-  if (rpc::IsLoopback(listen)) return absl::OkStatus();
   const bool tokens = security.tokens != nullptr;
+  if (rpc::IsLoopback(listen)) {
+    if (tokens || !security.client_authority.empty() || insecure != Insecure::kNo) {
+      return absl::OkStatus();
+    }
+    return absl::FailedPreconditionError(absl::StrCat(
+        "refusing to listen on ", listen,
+        " without asking who calls: every account of this machine could read and cancel every "
+        "sweep; leave the flags about TLS out (certificates and tokens are then made), or give "
+        "--tls-dir DIR or --tokens FILE, or accept it with --insecure"));
+  }
   if (tokens && !security.tls()) {
     return absl::FailedPreconditionError(absl::StrCat(
         "refusing to ask for tokens on ", listen,
         " without TLS: anybody on the way could read them; add --tls-dir DIR "
         "(`coppice-coordinator init-tls --dir DIR` fills one), or listen on 127.0.0.1"));
   }
-  if (insecure || (tokens && security.tls())) return absl::OkStatus();
+  if (insecure == Insecure::kAnywhere || (tokens && security.tls())) return absl::OkStatus();
   return absl::FailedPreconditionError(absl::StrCat(
       "refusing to listen on ", listen, " without ", security.tls() ? "" : "TLS and ",
-      "tokens: whoever can reach this address could read and cancel every sweep; run "
-      "`coppice-coordinator init-tls --dir DIR` once and give --tls-dir DIR, or listen on "
-      "127.0.0.1 (and reach it through an SSH tunnel), or accept it on a network you trust with "
-      "--insecure"));
+      "tokens: whoever can reach this address could read and cancel every sweep; leave the flags "
+      "about security out (certificates and tokens are then made), or give --tls-dir DIR, or "
+      "listen on 127.0.0.1 (and reach it through an SSH tunnel), or accept it on a network you "
+      "trust with --insecure --insecure-anywhere"));
 }
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(core::Coordinator* core, Clock* clock,

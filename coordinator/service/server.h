@@ -28,11 +28,12 @@ struct ServerSecurity {
   bool tls() const { return !certificate.empty(); }
 };
 
+// Whether callers may come in without proof, and from where.
+enum class Insecure { kNo, kThisMachine, kAnywhere };
+
 struct ServerOptions {
   std::string listen = "127.0.0.1:7070";  // HOST:PORT, [V6]:PORT or unix:/path; port 0: a free one
-  // Allow an address that others can reach although nothing is encrypted and nobody is asked who
-  // they are.
-  bool insecure = false;
+  Insecure insecure = Insecure::kNo;
   std::string checkpoint_root;  // an existing folder
   DiskCalls::Options disk = {};  // how long its files are waited for
   // Bounds on what clients may make it hold; past them it answers RESOURCE_EXHAUSTED, or reads on
@@ -54,9 +55,10 @@ struct ServerOptions {
 class Server {
  public:
   // What can be said about the address before anything is opened: INVALID_ARGUMENT;
-  // FAILED_PRECONDITION when others can reach it but TLS or tokens are missing and nobody said
-  // insecure, and, insecure or not, when tokens would be asked for without TLS.
-  static absl::Status CheckAddress(const std::string& listen, bool insecure,
+  // FAILED_PRECONDITION when callers would come in without proof (other machines: without TLS and
+  // tokens) and nobody said insecure, and, insecure or not, when tokens would leave this machine
+  // in plain text.
+  static absl::Status CheckAddress(const std::string& listen, Insecure insecure,
                                    const ServerSecurity& security = {});
   static absl::StatusOr<std::unique_ptr<Server>> Start(core::Coordinator* core, Clock* clock,
                                                        const ServerOptions& options);

@@ -38,8 +38,8 @@ class Worker(Daemon):
         self.worker_name = f'w{self.index}{suffix}'
         self.state = os.path.join(self._cluster.folder, f'state-{self.worker_name}')
         port = self.relay.port if self.relay else self._cluster.port
-        self.argv = [self._cluster.binary('coppice-worker'), '--coordinator', f'127.0.0.1:{port}', '--name', self.worker_name,
-                     '--state-dir', self.state, '--slots', str(self._flags.get('slots', 1)), '--pack', str(self._flags.get('pack', 1)),
+        self.argv = [self._cluster.binary('coppice-worker'), '--insecure', '--coordinator', f'127.0.0.1:{port}', '--name',
+                     self.worker_name, '--state-dir', self.state, '--slots', str(self._flags.get('slots', 1)), '--pack', str(self._flags.get('pack', 1)),
                      '--threads', '1']
         if self.shared:
             self.argv += ['--checkpoint-dir', self._cluster.checkpoints.path]
@@ -102,8 +102,8 @@ class Cluster:
         port_file = os.path.join(folder, 'port')
         self.coordinator.refusal = 'start once with --accept-data-loss'
         self.coordinator.argv = [
-            self.binary('coppice-coordinator'), '--data-dir', self.database.path, '--checkpoint-dir', self.checkpoints.path, '--listen',
-            f'127.0.0.1:{self.port}', '--port-file', port_file, '--lease', f'{LEASE_SECONDS:.0f}s', '--heartbeat', '300ms']
+            self.binary('coppice-coordinator'), '--insecure', '--data-dir', self.database.path, '--checkpoint-dir', self.checkpoints.path,
+            '--listen', f'127.0.0.1:{self.port}', '--port-file', port_file, '--lease', f'{LEASE_SECONDS:.0f}s', '--heartbeat', '300ms']
         self.coordinator.start()
         wait_for(lambda: os.path.exists(port_file), 300, 'coordinator')
         self.workers = [Worker(self, index, flags) for index, flags in enumerate(layout)]
@@ -123,7 +123,7 @@ class Cluster:
             daemon.tick(now)
 
     def cli(self, args, timeout=120):
-        return subprocess.run([self.binary('coppice'), '--coordinator', f'127.0.0.1:{self.port}'] + args, capture_output=True, text=True,
+        return subprocess.run([self.binary('coppice'), '--insecure', '--coordinator', f'127.0.0.1:{self.port}'] + args, capture_output=True, text=True,
                               timeout=timeout, check=False)
 
     def cli_text(self, args, timeout=120):

@@ -102,11 +102,14 @@ class FakeCoordinator {
 
   FakeSweepService& service() { return service_; }
   const std::string& address() const { return address_; }
+  // The same behind TLS, for clients with this access file's text.
+  const std::string& tls_address() const { return tls_address_; }
+  const std::string& access() const { return access_; }
 
  private:
   FakeSweepService service_;
   std::unique_ptr<grpc::Server> server_;
-  std::string address_;
+  std::string address_, tls_address_, access_;
 };
 
 struct CliResult {
@@ -115,7 +118,8 @@ struct CliResult {
   std::string err;
 };
 
-// RunCli on a pipe, against `coordinator` unless the arguments name another.
+// RunCli on a pipe, against `coordinator` unless the arguments name another. It talks in plain text
+// unless they say otherwise; the warning about that is left out.
 CliResult RunCommand(const std::string& coordinator, std::vector<std::string> args);
 
 }  // namespace coppice::cli

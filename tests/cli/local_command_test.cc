@@ -39,7 +39,7 @@ class LocalCommandTest : public LocalTest {
         << "name: demo\ntasks: [question, dyck]\ndepths: [1, 2]\nseeds: 0-1\n"
            "train: {steps: "
         << steps_ << "}\n";
-    WriteCoordinator(coordinator_.address());
+    WriteCoordinator(coordinator_.tls_address(), coordinator_.access());
     std::vector<std::string> args = {"local",      dir_.Join("demo.yaml"),
                                      "--dir",      dir_.Join("local"),
                                      "--binaries", dir_.Join("bin")};

@@ -19,7 +19,11 @@ namespace coppice::cli {
 
 // $port_file of the daemon's arguments, in any shell script below.
 inline constexpr char kFindPort[] = R"(#!/bin/sh
-while [ $# -gt 0 ]; do [ "$1" = --port-file ] && port=$2; shift; done
+while [ $# -gt 0 ]; do
+  [ "$1" = --port-file ] && port=$2
+  [ "$1" = --access ] && access=$2
+  shift
+done
 )";
 
 class LocalTest : public ::testing::Test {
@@ -34,10 +38,11 @@ class LocalTest : public ::testing::Test {
     std::ofstream(path) << text;
     ::chmod(path.c_str(), 0755);
   }
-  // A coordinator that points to `address` and runs until it is told to stop.
-  void WriteCoordinator(const std::string& address) {
+  // A coordinator that points to `address`, lets in by `access` and runs until it is told to stop.
+  void WriteCoordinator(const std::string& address, const std::string& access = "") {
+    std::ofstream(dir_.Join("access")) << access;
     WriteScript("coppice-coordinator",
-                absl::StrCat(kFindPort, "echo ", address, " > $port.tmp; mv $port.tmp $port\n",
+                absl::StrCat(kFindPort, "umask 077; cp ", dir_.Join("access"), " $access\necho ", address, " > $port.tmp; mv $port.tmp $port\n",
                              "trap 'echo stopped >> ", dir_.Join("order"), "; exit 0' TERM\n",
                              "while :; do sleep 600 & wait $!; done\n"));
   }

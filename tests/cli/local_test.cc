@@ -67,7 +67,7 @@ TEST_F(LocalTest, AWorkerThatIsKilledIsToldOnce) {
   const auto signals = Signals();
   Daemons daemons(Paths(), signals.get(), Clock::Real());
   ASSERT_TRUE(daemons.StartCoordinator().ok());
-  ASSERT_TRUE(daemons.StartWorker(1, "127.0.0.1:4242", 2, 1, 1).ok());
+  ASSERT_TRUE(daemons.StartWorker(1, 2, 1, 1).ok());
   while (daemons.running_workers() > 0) daemons.Wait(-1, absl::Seconds(30));
   EXPECT_THAT(
       std::string(daemons.TakeDeath().message()),
@@ -84,7 +84,7 @@ TEST_F(LocalTest, WorkersStopBeforeTheCoordinator) {
   Daemons daemons(Paths(), signals.get(), Clock::Real());
   ASSERT_TRUE(daemons.StartCoordinator().ok());
   const auto ready = *FileArrival::Of(dir_.Join("run"), "ready");
-  ASSERT_TRUE(daemons.StartWorker(1, "127.0.0.1:4242", 1, 1, 1).ok());
+  ASSERT_TRUE(daemons.StartWorker(1, 1, 1, 1).ok());
   while (!std::filesystem::exists(dir_.Join("run/ready")))
     daemons.Wait(ready->fd(), absl::Seconds(30));
   EXPECT_TRUE(daemons.Stop());
@@ -98,7 +98,7 @@ TEST_F(LocalTest, ASecondSignalKillsAWorkerThatDoesNotStop) {
   const auto signals = Signals();
   Daemons daemons(Paths(), signals.get(), Clock::Real());
   ASSERT_TRUE(daemons.StartCoordinator().ok());
-  ASSERT_TRUE(daemons.StartWorker(1, "127.0.0.1:4242", 1, 1, 1).ok());
+  ASSERT_TRUE(daemons.StartWorker(1, 1, 1, 1).ok());
   ::kill(::getpid(), SIGINT);
   daemons.Wait(-1, absl::Seconds(30));
   ASSERT_TRUE(daemons.requests().stopping());

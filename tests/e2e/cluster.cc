@@ -45,7 +45,7 @@ void Cluster::StartCoordinator(std::vector<std::string> extra) {
   std::filesystem::remove(port_file);
   std::vector<std::string> argv = {Binary("coppice-coordinator"), "--data-dir", Path("coordinator"), "--checkpoint-dir",
                                    Path("checkpoints"), "--listen", address_.empty() ? "127.0.0.1:0" : address_,
-                                   "--port-file", port_file, "--lease", "2s", "--heartbeat", "300ms"};
+                                   "--port-file", port_file, "--access", access_, "--lease", "2s", "--heartbeat", "300ms"};
   argv.insert(argv.end(), extra.begin(), extra.end());
   coordinator_ = std::make_unique<Subprocess>(argv);
   ASSERT_TRUE(AwaitFile(port_file, absl::Seconds(30))) << coordinator_->err();
@@ -53,7 +53,7 @@ void Cluster::StartCoordinator(std::vector<std::string> extra) {
 }
 
 void Cluster::StartWorker(const std::string& name, WorkerFlags flags) {
-  std::vector<std::string> argv = {Binary("coppice-worker"), "--coordinator", address_, "--name",
+  std::vector<std::string> argv = {Binary("coppice-worker"), "--access", access_, "--name",
                                    flags.name.empty() ? name : flags.name, "--state-dir",
                                    Path(name), "--slots", absl::StrCat(flags.slots), "--pack",
                                    flags.pack == 0 ? "auto" : absl::StrCat(flags.pack), "--threads",
@@ -66,7 +66,7 @@ void Cluster::StartWorker(const std::string& name, WorkerFlags flags) {
 
 RunResult Cluster::Cli(std::vector<std::string> args, absl::Duration timeout) {
   args.insert(args.begin(), Binary("coppice"));
-  return RunProcess(args, {{"COPPICE_COORDINATOR", address_}}, timeout);
+  return RunProcess(args, {{"COPPICE_ACCESS", access_}}, timeout);
 }
 
 void Cluster::Submit(const std::string& yaml) {
@@ -77,7 +77,7 @@ void Cluster::Submit(const std::string& yaml) {
 }
 
 std::unique_ptr<v1::SweepService::Stub> Cluster::Stub() {
-  return v1::SweepService::NewStub(*rpc::MakeChannel(address_));
+  return v1::SweepService::NewStub(*rpc::MakeChannel(address_, {.access_file = access_}));
 }
 
 bool Cluster::WatchUntil(const std::string& sweep, absl::Duration timeout,

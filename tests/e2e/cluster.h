@@ -32,9 +32,9 @@ struct WorkerFlags {
 // Leases are short (2 s) so that tests of lost workers end soon. Not thread-safe.
 class Cluster {
  public:
-  Cluster() = default;
+  Cluster() : access_(dir_.Join("access.json")) {}
   // Talks to a coordinator that something else started.
-  explicit Cluster(std::string address) : address_(std::move(address)) {}
+  Cluster(std::string address, std::string access) : access_(std::move(access)), address_(std::move(address)) {}
 
   // Keeps its port across coordinator restarts.
   void StartCoordinator(std::vector<std::string> extra = {});
@@ -69,6 +69,7 @@ class Cluster {
   std::unique_ptr<v1::SweepService::Stub> Stub();
 
   testing::TempDir dir_;
+  const std::string access_;  // how its clients and workers get in
   std::string address_;
   std::unique_ptr<testing::Subprocess> coordinator_;
   std::map<std::string, std::unique_ptr<testing::Subprocess>> workers_;

@@ -109,7 +109,7 @@ TEST_F(LocalTest, CtrlCStopsCleanlyAndTheSameCommandContinues) {
     Subprocess interrupted(Command("stopped"));
     ASSERT_TRUE(AwaitFile(dir_.Join("stopped/coordinator.port"), absl::Seconds(30))) << interrupted.err();
     const std::string address = testing::ReadAll(dir_.Join("stopped/coordinator.port"));
-    Cluster running(std::string(absl::StripAsciiWhitespace(address)));
+    Cluster running(std::string(absl::StripAsciiWhitespace(address)), dir_.Join("stopped/access.json"));
     // The port comes before the sweep; its first trainer makes this folder.
     ASSERT_TRUE(AwaitFile(dir_.Join("stopped/checkpoints/small"), absl::Seconds(30))) << interrupted.err();
     ASSERT_TRUE(running.AwaitStep("small", 200)) << interrupted.err();

@@ -158,7 +158,7 @@ absl::StatusOr<std::unique_ptr<CoordinatorClient>> MakeGrpcCoordinatorClient(
   auto channel = rpc::MakeChannel(address, credentials);
   if (!channel.ok()) return channel.status();
   return std::make_unique<GrpcCoordinatorClient>(std::move(*channel), address,
-                                                 !credentials.tls_ca.empty());
+                                                 credentials.tls());
 }
 
 }  // namespace coppice::worker

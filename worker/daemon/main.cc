@@ -84,7 +84,10 @@ void WaitForExit(int signals, int done, Agent* agent, PosixLauncher* launcher) {
 }
 
 int Run(const WorkerOptions& options, int signals) {
-  auto client = MakeGrpcCoordinatorClient(options.coordinator, options.credentials);
+  const auto access = rpc::ResolveAccess(options.access, rpc::Caller::kWorker);
+  if (!access.ok()) return Fail(absl::IsInvalidArgument(access.status()) ? 2 : 1, access.status());
+  if (!access->warning.empty()) spdlog::warn("{}", access->warning);
+  auto client = MakeGrpcCoordinatorClient(access->address, access->credentials);
   if (!client.ok()) return Fail(2, client.status());
   auto prepared = PrepareWorker(options);
   if (!prepared.ok()) {

@@ -170,12 +170,7 @@ std::optional<WorkerOptions> ParseWorkerOptions(int argc, const char* const* arg
       "of its slots.",
       "coppice-worker");
   app.set_version_flag("--version", ProgramVersion("coppice-worker"));
-  app.add_option("--coordinator", options.coordinator, "the coordinator")
-      ->type_name("HOST:PORT")
-      ->envname("COPPICE_COORDINATOR")
-      ->capture_default_str();
-  rpc::AddCredentialFlags(&app, &options.credentials);
-  rpc::TakeTokenFromEnvironment(&options.credentials);
+  rpc::AddAccessFlags(&app, &options.access);
   app.add_option("--name", options.name,
                  "unique among workers: a newer one takes the name from an older one, which then ends "
                  "with exit code 79 (default: the host's name and a suffix)");

@@ -7,7 +7,8 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "common/rpc/credentials.h"
+#include "common/base/files.h"
+#include "common/rpc/access.h"
 #include "worker/daemon/agent.h"
 #include "worker/daemon/state_folder.h"
 
@@ -15,8 +16,7 @@ namespace coppice::worker {
 
 // The command line as it was given.
 struct WorkerOptions {
-  std::string coordinator = "127.0.0.1:7070";
-  rpc::Credentials credentials;
+  rpc::AccessFlags access;
   std::string name;  // empty: host name and a suffix that the state folder keeps
   uint32_t slots = 1;
   uint32_t pack = 0;     // 0: measured
@@ -35,7 +35,7 @@ struct WorkerOptions {
   std::string log_level = "info";
 };
 
-// Parses the command line (and COPPICE_COORDINATOR, SLURM_JOB_END_TIME). Help, version and usage
+// Parses the command line (and the variables of rpc::AddAccessFlags, SLURM_JOB_END_TIME). Help, version and usage
 // errors are printed, and *exit_code is set to what the program is to end with; then nothing is
 // returned.
 std::optional<WorkerOptions> ParseWorkerOptions(int argc, const char* const* argv, int* exit_code);

@@ -46,6 +46,7 @@ class BackupBinary : public ::testing::Test {
     const std::string port_file = dir_.Join("port");
     fs::remove(port_file);
     std::vector<std::string> command = {COPPICE_COORDINATOR_BINARY,
+                                        "--insecure",
                                         "--data-dir",
                                         data_,
                                         "--listen",

@@ -32,8 +32,9 @@ using testing::TempDir;
 
 constexpr absl::Duration kPatience = absl::Seconds(60);
 
+// Who may come in is the affair of own_access_binary_test.cc and security_binary_test.cc.
 std::vector<std::string> Command(const std::vector<std::string>& flags) {
-  std::vector<std::string> command = {COPPICE_COORDINATOR_BINARY};
+  std::vector<std::string> command = {COPPICE_COORDINATOR_BINARY, "--insecure"};
   command.insert(command.end(), flags.begin(), flags.end());
   return command;
 }
@@ -121,13 +122,13 @@ TEST(CoordinatorBinary, RefusesBadFlagsWithExitCodeTwo) {
   ExpectRefusal(RunProcess(Command({"--data-dir", data, "--listen", "7070"})), 2,
                 {"7070", "HOST:PORT"});
   ExpectRefusal(RunProcess(Command({"--data-dir", data, "--listen", "0.0.0.0:0"})), 2,
-                {"0.0.0.0:0", "--insecure"});
+                {"0.0.0.0:0", "--insecure-anywhere"});
   EXPECT_FALSE(FileExists(data)) << "a refused start leaves nothing behind";
 }
 
 TEST(CoordinatorBinary, ListensElsewhereOnlyWhenToldThatItIsInsecure) {
   TempDir dir;
-  Coordinator open(dir.Join("data"), {"--insecure"}, "0.0.0.0:0");
+  Coordinator open(dir.Join("data"), {"--insecure-anywhere"}, "0.0.0.0:0");
   EXPECT_THAT(open.address(), MatchesRegex("0\\.0\\.0\\.0:[1-9][0-9]*"));
   EXPECT_EQ(open.Terminate(), 0);
 }

@@ -239,6 +239,24 @@ TEST_F(Intruder, TokensAreAskedForOnPlainLoopbackToo) {
   EXPECT_TRUE(absl::IsPermissionDenied(Try(viewer, "/coppice.v1.SweepService/SubmitSweep")));
 }
 
+TEST_F(Intruder, NobodyServesThisMachineUnprotectedByAccident) {
+  ServerOptions none, tls_only = Options();
+  none.listen = "127.0.0.1:0";
+  none.checkpoint_root = root_;
+  tls_only.security.tokens = nullptr;
+  for (ServerOptions* options : {&none, &tls_only}) {
+    const absl::Status status = Server::Start(&core_, &clock_, *options).status();
+    EXPECT_TRUE(absl::IsFailedPrecondition(status)) << "other accounts could come in: " << status;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("--insecure"));
+  }
+  none.insecure = Insecure::kThisMachine;
+  Start(none);
+  ServerOptions certificates = Options();
+  certificates.security.tokens = nullptr;
+  certificates.security.client_authority = authority_.certificate;
+  Start(certificates);
+}
+
 TEST_F(Intruder, NobodyServesTheNetworkUnprotectedByAccident) {
   ServerOptions none, tls_only = Options(), tokens_only = Options();
   none.listen = tls_only.listen = tokens_only.listen = "0.0.0.0:0";
@@ -250,7 +268,10 @@ TEST_F(Intruder, NobodyServesTheNetworkUnprotectedByAccident) {
     EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
     EXPECT_THAT(std::string(status.message()), HasSubstr("--tls-dir"));
   }
-  tokens_only.insecure = true;
+  none.insecure = Insecure::kThisMachine;
+  EXPECT_TRUE(absl::IsFailedPrecondition(Server::Start(&core_, &clock_, none).status()))
+      << "this machine is not the network";
+  tokens_only.insecure = Insecure::kAnywhere;
   EXPECT_TRUE(absl::IsFailedPrecondition(Server::Start(&core_, &clock_, tokens_only).status()))
       << "tokens in plain text are refused whatever was said";
 }

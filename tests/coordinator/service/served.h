@@ -29,6 +29,7 @@ class Served {
   Served(core::Coordinator* core, Clock* clock, const std::string& checkpoint_root,
          ServerOptions options = {}) {
     options.listen = "127.0.0.1:0";
+    options.insecure = Insecure::kThisMachine;
     options.checkpoint_root = checkpoint_root;
     absl::StatusOr<std::unique_ptr<Server>> started = Server::Start(core, clock, options);
     if (!started.ok()) {
