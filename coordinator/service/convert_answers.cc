@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/build_info.h"
 #include "common/base/status_macros.h"
 #include "common/spec/spec.h"
 #include "coordinator/service/convert.h"
