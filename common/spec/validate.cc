@@ -151,14 +151,14 @@ class PairCheck {
       : spec_(spec), problems_(problems) {}
 
   void Require(bool holds, const v1::RunConfig& run, const char* first, const char* second,
-               const std::string& message) {
+               const std::string& message, const char* remedy) {
     if (holds) return;
     std::string path = SettingPath(spec_, run.task(), run.depth(), first);
     if (path.empty()) path = SettingPath(spec_, run.task(), run.depth(), second);
     if (path.empty()) path = first;
     if (!told_.insert(path).second) return;
-    problems_->push_back(
-        {path, absl::StrCat(message, " (task ", run.task(), ", depth ", run.depth(), ")")});
+    problems_->push_back({path, absl::StrCat(message, " (task ", run.task(), ", depth ",
+                                             run.depth(), "); ", remedy)});
   }
 
  private:
@@ -178,22 +178,20 @@ void CheckGroups(const v1::SweepSpec& spec, std::vector<Problem>* problems) {
       // Out of range: already told by CheckModel.
       check.Require(width == 0 || heads == 0 || width % heads == 0, run, "model.heads",
                     "model.d_model",
-                    absl::StrCat(heads, " heads do not divide a d_model of ", width,
-                                 "; use heads that divide it, or another d_model"));
+                    absl::StrCat(heads, " heads do not divide a d_model of ", width),
+                    "use heads that divide it, or another d_model");
       check.Require(
           run.train().lr_decay_steps() == 0 ||
               run.train().lr_decay_steps() > run.train().warmup_steps(),
-          run, "train.lr_decay_steps",
-          "train.warmup_steps",
+          run, "train.lr_decay_steps", "train.warmup_steps",
           absl::StrCat("makes the learning rate reach 0 at step ", run.train().lr_decay_steps(),
-                       ", before the warm-up of ", run.train().warmup_steps(),
-                       " steps ends; use a train.lr_decay_steps above train.warmup_steps"));
+                       ", before the warm-up of ", run.train().warmup_steps(), " steps ends"),
+          "use a train.lr_decay_steps above train.warmup_steps");
       check.Require(run.data().train() == 0 || run.train().batch_size() <= run.data().train(), run,
                     "train.batch_size", "data.train",
                     absl::StrCat("makes a batch of ", run.train().batch_size(), " out of ",
-                                 run.data().train(),
-                                 " training sentences; use a train.batch_size of at most "
-                                 "data.train"));
+                                 run.data().train(), " training sentences"),
+                    "use a train.batch_size of at most data.train");
     }
   }
 }
