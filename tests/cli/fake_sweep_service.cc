@@ -12,6 +12,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "cli/app.h"
+#include "common/base/files.h"
+#include "common/base/secret_file.h"
 #include "common/rpc/access_file.h"
 #include "common/spec/plan.h"
 #include "common/spec/spec.h"
@@ -430,6 +432,12 @@ FakeCoordinator::FakeCoordinator() {
 }
 
 FakeCoordinator::~FakeCoordinator() { server_->Shutdown(); }
+
+std::vector<std::string> FakeCoordinator::AccessFlags(const std::string& folder) const {
+  const std::string path = JoinPath(folder, "fake-access.json");
+  if (!ReplaceSecretFile(path, access_).ok()) std::abort();
+  return {"--access", path, "--coordinator", tls_address_};
+}
 
 CliResult RunCommand(const std::string& coordinator, std::vector<std::string> args) {
   ::setenv("COPPICE_COORDINATOR", coordinator.c_str(), 1);

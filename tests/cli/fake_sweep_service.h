@@ -105,6 +105,8 @@ class FakeCoordinator {
   // The same behind TLS, for clients with this access file's text.
   const std::string& tls_address() const { return tls_address_; }
   const std::string& access() const { return access_; }
+  // The flags of a `coppice` process that is to talk to it, by an access file in this folder.
+  std::vector<std::string> AccessFlags(const std::string& folder) const;
 
  private:
   FakeSweepService service_;

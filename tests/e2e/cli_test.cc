@@ -208,11 +208,11 @@ TEST(CliControlTest, PauseResumeDrainCancelAndRetry) {
 }
 
 TEST(CliWithoutCoordinatorTest, SaysWhichAddressAndWhatToDo) {
-  const RunResult result = RunProcess({Binary("coppice"), "--coordinator", "127.0.0.1:1", "list"});
+  const RunResult result = RunProcess({Binary("coppice"), "--insecure", "--coordinator", "127.0.0.1:1", "list"});
   EXPECT_EQ(result.code, 1);
   EXPECT_TRUE(absl::StrContains(result.err, "127.0.0.1:1")) << result.err;
   EXPECT_TRUE(absl::StrContains(result.err, "coppice-coordinator")) << result.err;
-  EXPECT_EQ(RunProcess({Binary("coppice"), "--coordinator", "nonsense", "list"}).code, 2);
+  EXPECT_EQ(RunProcess({Binary("coppice"), "--insecure", "--coordinator", "nonsense", "list"}).code, 2);
 }
 
 }  // namespace

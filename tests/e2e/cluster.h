@@ -44,6 +44,8 @@ class Cluster {
   void ForgetWorker(const std::string& name) { workers_.erase(name); }
 
   const std::string& address() const { return address_; }
+  // The access file of its clients and workers.
+  const std::string& access() const { return access_; }
   std::string Path(const std::string& name) const { return dir_.Join(name); }
 
   // Runs `coppice ARGS... ` against this coordinator.

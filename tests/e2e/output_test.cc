@@ -54,7 +54,7 @@ class OutputTest : public ::testing::Test {
 
   // The command line of `coppice ARGS...` against this coordinator, for a shell.
   static std::string Line(const std::vector<std::string>& args) {
-    return Program("coppice", Joined({{"--coordinator", cluster_->address()}, args}));
+    return Program("coppice", Joined({{"--access", cluster_->access()}, args}));
   }
   static std::string Program(const std::string& name, const std::vector<std::string>& args) {
     return absl::StrCat(Quoted(Binary(name)), " ",
@@ -310,8 +310,8 @@ TEST_F(OutputFileRuleTest, ABackupKeepsALinkAndAMode) {
   const std::string port = dir_.Join("port");
   std::filesystem::create_directory(dir_.Join("far"));
   std::filesystem::create_symlink("far/backup", dir_.Join("backup"));
-  testing::Subprocess coordinator({Binary("coppice-coordinator"), "--data-dir", data, "--listen",
-                                   "127.0.0.1:0", "--port-file", port});
+  testing::Subprocess coordinator({Binary("coppice-coordinator"), "--insecure", "--data-dir", data,
+                                   "--listen", "127.0.0.1:0", "--port-file", port});
   ASSERT_TRUE(AwaitFile(port, absl::Seconds(30))) << coordinator.err();
   const std::string line =
       Program("coppice-coordinator", {"backup", "--data-dir", data, dir_.Join("backup")});
@@ -338,9 +338,9 @@ TEST(WaitE2eTest, OutlivesTheCoordinatorAndTellsHowTheSweepEnded) {
     model: {d_model: 32, heads: 2, d_ff: 64}, train: {steps: 100000},
     data: {train: 500, val: 50, test: 10, gen: 50}})");
   testing::Subprocess waiting(
-      {Binary("coppice"), "--coordinator", cluster.address(), "wait", "long"});
+      {Binary("coppice"), "--access", cluster.access(), "wait", "long"});
   testing::Subprocess watching(
-      {Binary("coppice"), "--coordinator", cluster.address(), "status", "long", "--watch"});
+      {Binary("coppice"), "--access", cluster.access(), "status", "long", "--watch"});
   // Both follow the sweep by now or soon; the restart must not end them in either case.
   EXPECT_FALSE(waiting.Wait(absl::Seconds(1)).has_value());
   cluster.coordinator().Signal(SIGKILL);

@@ -26,10 +26,12 @@ TEST_F(GnuplotTest, TheUsersGnuplotSettingsAndLocaleDoNotReachIt) {
                                                    {"LC_ALL", "xx_XX.UTF-8"},
                                                    {"FONTCONFIG_PATH", "/etc/fonts"},
                                                    {"XDG_CACHE_HOME", dir_.path()}};
-  const coppice::testing::RunResult result = coppice::testing::RunProcess(
-      {COPPICE_CLI, "--coordinator", coordinator_.address(), "report", "-o", dir_.Join("report"),
-       "--gnuplot", Script(absl::StrCat("env > ", dir_.Join("env"), "\nexec gnuplot \"$@\""))},
-      user);
+  std::vector<std::string> command = coordinator_.AccessFlags(dir_.path());
+  command.insert(command.begin(), COPPICE_CLI);
+  command.insert(command.end(),
+                 {"report", "-o", dir_.Join("report"), "--gnuplot",
+                  Script(absl::StrCat("env > ", dir_.Join("env"), "\nexec gnuplot \"$@\""))});
+  const coppice::testing::RunResult result = coppice::testing::RunProcess(command, user);
   EXPECT_EQ(result.code, 0) << result.err;
   EXPECT_EQ(result.err, "");
   EXPECT_THAT(ReadAll(dir_.Join("env")),

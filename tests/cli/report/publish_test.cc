@@ -142,9 +142,10 @@ class StoppedReportTest : public PublishTest {
         ": > ", dir_.Join("bin/waits"), "; n=0; while [ ! -e ", dir_.Join("bin/go"),
         " ] && [ $n -lt 600 ]; do sleep 0.1; n=$((n+1)); done\nexec gnuplot \"$@\"\n"));
     fs::remove(dir_.Join("bin/waits"));
-    auto run = std::make_unique<Subprocess>(
-        std::vector<std::string>{COPPICE_CLI, "--coordinator", coordinator_.address(), "report",
-                                 "-o", dir, "--gnuplot", waits});
+    std::vector<std::string> command = coordinator_.AccessFlags(dir_.path());
+    command.insert(command.begin(), COPPICE_CLI);
+    command.insert(command.end(), {"report", "-o", dir, "--gnuplot", waits});
+    auto run = std::make_unique<Subprocess>(command);
     Await(dir_.Join("bin"), "waits");
     return run;
   }
