@@ -132,8 +132,12 @@ class Heartbeats {
     registration.set_pack_width(1);
     registration.set_protocol(rpc::kProtocolVersion);
     v1::RegisterResponse registered;
-    COPPICE_RETURN_IF_ERROR(
-        beats->connection_.Call(&v1::WorkerService::Stub::Register, registration, &registered));
+    // Once to be given a number, once with it.
+    for (int asked = 0; asked < 2 && registered.worker_id().empty(); ++asked) {
+      registration.set_incarnation(registered.incarnation());
+      COPPICE_RETURN_IF_ERROR(
+          beats->connection_.Call(&v1::WorkerService::Stub::Register, registration, &registered));
+    }
     v1::AcquireLeasesRequest acquire;
     acquire.set_worker_id(registered.worker_id());
     acquire.set_request_id("1");
