@@ -110,7 +110,7 @@ TEST(LeaseTable, ARateFallsWithTheSilenceOfItsTrainerAndOneThatTrainsKeepsIts) {
   EXPECT_NEAR(leases.RateOf(*leases.Find(1)), 6.02, 1e-9);
   EXPECT_EQ(leases.SilenceOf(*leases.Find(1)), absl::Seconds(200));
 
-  leases.Remove({1, 1});
+  leases.Remove({1, 1}, clock.Monotonic());
   EXPECT_EQ(leases.Live(1).silent, 0u);
   EXPECT_DOUBLE_EQ(leases.Live(1).steps_per_second, 8);
 }

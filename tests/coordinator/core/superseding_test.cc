@@ -137,7 +137,7 @@ TEST_F(SupersedingTest, TheJobsOfTheOlderOneGoOnAtOnceUnchargedAndWithoutAWait) 
                 AllOf(HasSubstr("superseded by a newer process"), HasSubstr("on " + host)));
   }
   TakeOne(worker);  // a job whose machines crash would have to wait by now
-  const auto why = Ask<Explanation>([&](auto done) { c_->ExplainJob(1, done); });
+  const auto why = Ask<Explanation>([&](auto done) { c_->ExplainJob({}, 1, done); });
   for (const std::string& reason : why->reasons) EXPECT_THAT(reason, Not(HasSubstr("memory")));
 }
 
@@ -150,7 +150,7 @@ TEST_F(SupersedingTest, TwoProcessesOfOneHostAreNamedWhereAJobIsLostAgainAndAgai
     EXPECT_EQ(Register("w", absl::StrCat("i", i - 1), {}, "alpha"), "superseded by alpha");
   }
   std::string text;
-  const auto why = Ask<Explanation>([&](auto done) { c_->ExplainJob(1, done); });
+  const auto why = Ask<Explanation>([&](auto done) { c_->ExplainJob({}, 1, done); });
   for (const std::string& reason : why->reasons) text += reason + "\n";
   EXPECT_THAT(text, AllOf(HasSubstr("Two processes say that they are w"), HasSubstr("--name"),
                           Not(HasSubstr("kernel logs"))));
@@ -169,7 +169,7 @@ TEST_F(SupersedingTest, AHeartbeatThatIsHandledWithARegistrationDoesNotBringTheO
   faulty_->gate = &gate;
   c_ = *Coordinator::Open(faulty_.get(), &clock_, options_);
   Answer<std::vector<Worker>> first;  // waits at the gate, while the others queue up behind it
-  c_->ListWorkers(first.done());
+  c_->ListWorkers({}, first.done());
   faulty_->at_gate.WaitForNotification();
   WorkerInfo newer;
   newer.name = "w";
@@ -182,7 +182,7 @@ TEST_F(SupersedingTest, AHeartbeatThatIsHandledWithARegistrationDoesNotBringTheO
   Answer<Worker> drained;
   c_->Register(newer, {}, registered.done());
   c_->Heartbeat(older, {}, false, beat.done());
-  c_->DrainWorker("w", false, false, drained.done());
+  c_->DrainWorker({}, "w", false, false, drained.done());
   gate.Notify();
   ASSERT_TRUE(registered.Wait().ok());
   beat.Wait().status().IgnoreError();

@@ -67,17 +67,6 @@ TEST_F(SweepsTest, AnInvalidSpecStoresNothing) {
       absl::IsNotFound(Ask<SweepDetails>([&](auto done) { c_->GetSweep({}, "bad", done); }).status()));
 }
 
-TEST_F(SweepsTest, PlanningStoresNothingAndFindsTakenNames) {
-  const SweepSpec spec = Spec("plan", {Group("dyck", 2)}, 5);
-  const auto plan = Ask<Plan>([&](auto done) { c_->PlanSweep({}, spec, 2, done); });
-  ASSERT_TRUE(plan.ok());
-  EXPECT_EQ(plan->packs, 3u);
-  EXPECT_TRUE(Ask<std::vector<SweepSummary>>([&](auto done) { c_->ListSweeps({}, done); })->empty());
-  ASSERT_TRUE(Submit(spec).ok());
-  EXPECT_TRUE(
-      absl::IsAlreadyExists(Ask<Plan>([&](auto done) { c_->PlanSweep({}, spec, 2, done); }).status()));
-}
-
 TEST_F(SweepsTest, CancelledJobsTakeNoMoreReportsAndTheirTrainersAreStopped) {
   SubmitSmall(3);
   const std::string worker = Register("w");

@@ -263,7 +263,10 @@ TEST_F(Handlers, EveryErrorCodeOfTheCoreReachesTheClientWithItsMessage) {
 
 TEST_F(Handlers, GetSweepReturnsSummarySpecAndGroups) {
   EXPECT_CALL(core_, GetSweep("small", _)).WillOnce([](auto, auto done) {
-    done(core::SweepDetails{Summary(), Spec().SerializeAsString(), {Group()}});
+    done(core::SweepDetails{Summary(),
+                            Spec().SerializeAsString(),
+                            {Group()},
+                            {{7, "paused", "ana at ipv4:10.0.0.7:1", ""}}});
   });
   v1::GetSweepRequest request;
   request.set_name("small");
@@ -273,6 +276,9 @@ TEST_F(Handlers, GetSweepReturnsSummarySpecAndGroups) {
   ExpectSummary(response.sweep());
   EXPECT_EQ(response.spec().name(), "small");
   EXPECT_EQ(response.groups_size(), 1);
+  ASSERT_EQ(response.operations_size(), 1);
+  EXPECT_EQ(response.operations(0).action(), "paused");
+  EXPECT_EQ(response.operations(0).who(), "ana at ipv4:10.0.0.7:1");
 }
 
 TEST_F(Handlers, ListSweepsReturnsThemAll) {
