@@ -105,7 +105,7 @@ TEST_F(ProcessTest, TheReadmesRunLearns) {
   }
   TrainerProcess process(arguments, directory_ / "log");
   EXPECT_EQ(process.Wait(), 0) << Log();
-  EXPECT_THAT(Log(), testing::Not(HasSubstr(" warn")));
+  EXPECT_THAT(Log(), ::testing::Not(HasSubstr(" warn")));
   const std::vector<json> rows = process.Of("metrics");
   ASSERT_FALSE(rows.empty());
   EXPECT_GT(rows.back()["values"]["id_accuracy"].get<double>(), 0.95);
@@ -114,11 +114,11 @@ TEST_F(ProcessTest, TheReadmesRunLearns) {
 TEST_F(ProcessTest, TheLogSaysAtTheStartWhatCannotDoWhatItSays) {
   TrainerProcess fine(Flags("fine"), directory_ / "log");
   EXPECT_EQ(fine.Wait(), 0) << Log();
-  EXPECT_THAT(Log(), testing::Not(HasSubstr("warmup_steps")));
+  EXPECT_THAT(Log(), ::testing::Not(HasSubstr("warmup_steps")));
   TrainerProcess vain(Flags("vain", {{"--warmup-steps", "10000"}, {"--checkpoint-every", "1000"}}),
                       directory_ / "log");
   EXPECT_EQ(vain.Wait(), 0) << Log();
-  EXPECT_THAT(Log(), testing::AllOf(HasSubstr("train.warmup_steps is 10000 and train.steps 360"),
+  EXPECT_THAT(Log(), ::testing::AllOf(HasSubstr("train.warmup_steps is 10000 and train.steps 360"),
                                     HasSubstr("checkpoint.every is 1000 and train.steps 360")));
 }
 
