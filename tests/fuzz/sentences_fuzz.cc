@@ -11,10 +11,6 @@
 namespace coppice::trainer {
 namespace {
 
-const Vocabulary& VocabularyOf(Task task) {
-  return task == Task::kDyck ? DyckVocabulary() : Lexicon::For(task).vocabulary();
-}
-
 // A binary tree over all words: one bracket less than there are words.
 void CheckTree(const GoldTree& tree, size_t words) {
   FUZZ_CHECK(tree.nodes.size() == 2 * words - 1, "");
