@@ -135,9 +135,8 @@ absl::StatusOr<int> Show(const std::string& job, bool all, Context* context) {
   PrintAttempts(response, *context);
   PrintCheckpoints(response, *context);
   PrintEvents(response, all, *context);
-  COPPICE_ASSIGN_OR_RETURN(const v1::GetSweepResponse sweep,
-                           client->GetSweep(response.job().sweep()));
-  PrintOperations(sweep, all, *context);
+  const absl::StatusOr<v1::GetSweepResponse> sweep = client->GetSweep(response.job().sweep());
+  if (sweep.ok()) PrintOperations(*sweep, all, *context);  // the job itself has been shown
   Heading(*context, "settings");
   context->out << spec::RunConfigToJson(response.run()) << "\n";
   return kExitDone;

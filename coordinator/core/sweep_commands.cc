@@ -80,8 +80,8 @@ absl::Status NoteOperation(Transaction& tx, SweepId id, const std::string& sweep
   COPPICE_RETURN_IF_ERROR(
       tx.write().InsertOperation(id, {tx.now_ms(), action, who, detail}, kKept));
   tx.AfterCommit([sweep, action, who, detail](Memory&) {
-    spdlog::info("sweep {}: {} {} by {}", sweep, action,
-                 detail.empty() ? "" : absl::StrCat("(", detail, ")"), who);
+    spdlog::info("sweep {}: {}{} by {}", sweep, action,
+                 detail.empty() ? "" : absl::StrCat(" (", detail, ")"), who);
   });
   return absl::OkStatus();
 }

@@ -4,7 +4,7 @@
 #ifndef COPPICE_TESTS_FUZZ_FUZZ_H_
 #define COPPICE_TESTS_FUZZ_FUZZ_H_
 
-#include <sys/mman.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -46,15 +46,20 @@ inline void CheckMessage(const absl::Status& status, size_t longest) {
              message);
 }
 
-// A file in memory, under a path that the readers can open.
+// A file for readers that open a path, and no link; in memory where the system has such a folder.
 class MemoryFile {
  public:
   explicit MemoryFile(absl::string_view content)
-      : fd_(::memfd_create("fuzz", MFD_CLOEXEC)), path_("/proc/self/fd/" + std::to_string(fd_)) {
-    FUZZ_CHECK(fd_ >= 0, "memfd_create");
+      : path_((::access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp") +
+              std::string("/coppice-fuzz-XXXXXX")),
+        fd_(::mkostemp(path_.data(), O_CLOEXEC)) {
+    FUZZ_CHECK(fd_ >= 0, "mkostemp");
     Set(content);
   }
-  ~MemoryFile() { ::close(fd_); }
+  ~MemoryFile() {
+    ::unlink(path_.c_str());
+    ::close(fd_);
+  }
   MemoryFile(const MemoryFile&) = delete;
   MemoryFile& operator=(const MemoryFile&) = delete;
 
@@ -70,8 +75,8 @@ class MemoryFile {
   }
 
  private:
+  std::string path_;
   const int fd_;
-  const std::string path_;
 };
 
 // Little-endian integers as the file formats here have them.

@@ -160,7 +160,7 @@ TEST_F(RestoreTest, TheSameBackupRestoredTwiceGivesNoEpochTwice) {
   clock_.Advance(absl::Minutes(1));
   LoseAndRestore("backup");
   Register("w", "i2");
-  const LeaseRef first = TakeOne(Register("w"));
+  const LeaseRef first = TakeOne(Register("w", "i3"));
   clock_.Advance(absl::Minutes(1));
   LoseAndRestore("backup");
   const std::string again = Register("w");

@@ -283,7 +283,9 @@ TEST_F(Handlers, GetSweepReturnsSummarySpecAndGroups) {
 
 TEST_F(Handlers, ListSweepsReturnsThemAll) {
   EXPECT_CALL(core_, ListSweeps).WillOnce([](auto done) {
-    done(std::vector<core::SweepSummary>{Summary(), {}});
+    core::SweepSummary last;
+    last.id = Summary().id + 1;
+    done(std::vector<core::SweepSummary>{Summary(), last});
   });
   v1::ListSweepsResponse list;
   CallContext context;

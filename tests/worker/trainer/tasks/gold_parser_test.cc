@@ -58,9 +58,9 @@ TEST(GoldParser, ErrorsNameTheWordAndWhatTheGrammarAllows) {
               HasSubstr("word 2: 'emu' is not a word of the question task"));
   EXPECT_THAT(message(Task::kTense, "her yak does sleep"), HasSubstr("word 3: 'does' is not"));
   EXPECT_THAT(message(Task::kQuestion, "yak does sleep"),
-              HasSubstr("word 1: expected a determiner, got 'yak'"));
+              HasSubstr("column 1, word 1: expected a determiner, got a noun"));
   EXPECT_THAT(message(Task::kQuestion, "her yak does sleep ."),
-              HasSubstr("expected the end of the sentence, got '.'"));
+              HasSubstr("expected the end of the sentence, got a punctuation mark"));
   EXPECT_THAT(message(Task::kTense, "her yak who"), HasSubstr("expected a verb, got the end"));
   EXPECT_THAT(message(Task::kTense, ""), HasSubstr("''"));
   EXPECT_THAT(message(Task::kDyck, "(a a)"), HasSubstr("dyck strings have no gold parse"));
