@@ -140,7 +140,7 @@ TEST_F(LocalTest, AJobThatDivergesFailsWithItsReasonAndTheOthersFinish) {
   const std::string spec = dir_.Join("nan.yaml");
   std::string text = kSweep;
   // Only dyck diverges: a decay that overflows its weights within a few steps.
-  text += "overrides:\n  - where: {task: dyck}\n    train: {weight_decay: 1e30}\n";
+  text += "overrides:\n  - where: {task: dyck}\n    train: {weight_decay: 9e29}\n";
   std::ofstream(spec) << text;
   const RunResult result = RunProcess({Binary("coppice"), "local", spec, "--dir", dir_.Join("nan")}, {}, absl::Seconds(180));
   EXPECT_EQ(result.code, 1) << result.out;
