@@ -182,7 +182,7 @@ class Harness : public ::testing::Test {
     info.instance = instance;
     info.slots = 1;
     info.host = host;
-    uint64_t& incarnation = incarnations_[{name, instance}];
+    uint64_t& incarnation = IncarnationOf(name, instance);
     for (;;) {
       info.incarnation = incarnation;
       const auto result = RegisterOnce(info, held);
@@ -193,6 +193,11 @@ class Harness : public ::testing::Test {
       incarnation = result->incarnation;
       if (!result->confirm) return result->worker_id;
     }
+  }
+  // What a process remembers; it stays where it is when others are added.
+  uint64_t& IncarnationOf(const std::string& name, const std::string& instance) {
+    absl::MutexLock lock(&incarnations_mutex_);
+    return incarnations_[{name, instance}];
   }
   absl::StatusOr<Registration> RegisterOnce(const WorkerInfo& info,
                                             std::vector<HeldLease> held = {}) {
@@ -337,6 +342,7 @@ class Harness : public ::testing::Test {
   std::filesystem::path dir_;
   CoordinatorOptions options_;
   coppice::testing::FakeClock clock_;
+  absl::Mutex incarnations_mutex_;  // tests register on several threads
   std::map<std::pair<std::string, std::string>, uint64_t> incarnations_;  // of name and instance
   std::unique_ptr<Store> store_;
   std::unique_ptr<FaultyStore> faulty_;
