@@ -172,8 +172,8 @@ void Print(const char* what, absl::Duration took, Latencies writes, Latencies re
   std::fflush(stdout);
 }
 
-// What a list asks for: one seed of many, or a state that no job is in; both pass over nearly every
-// job when nothing helps them.
+// A list asks for one seed of many, with and without a state. Without help it reads nearly every
+// job.
 v1::ListJobsRequest ListOf(int number, uint64_t seeds) {
   v1::ListJobsRequest request;
   request.mutable_filter()->set_sweep(kSweep);

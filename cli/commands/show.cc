@@ -108,7 +108,7 @@ void PrintEvents(const v1::GetJobResponse& response, bool all, const Context& co
   context.out << table.Render();
 }
 
-// What clients asked of the job's sweep. Left out where the coordinator does not say.
+// The requests of clients for the job's sweep. Left out where the coordinator does not say.
 void PrintOperations(const v1::GetSweepResponse& sweep, bool all, const Context& context) {
   if (sweep.operations().empty()) return;
   const int first = all ? 0 : std::max(0, sweep.operations_size() - kEventsShown);

@@ -78,7 +78,7 @@ struct SweepSummary {
   uint32_t silent_seconds = 0;  // for how long the longest of them
 };
 
-// What a client asked of a sweep, and who it was.
+// A client's request for a sweep, and the client's name.
 struct Operation {
   int64_t time_ms = 0;
   std::string action;  // "submitted", "paused", "resumed", "cancelled jobs", "retried jobs"

@@ -12,7 +12,7 @@ namespace coppice::service {
 // Under this name the authenticator notes whose token a call came with.
 inline constexpr char kTokenProperty[] = "coppice-token";
 
-// Who is behind a unary call. The context lives until the call is answered.
+// The client behind a unary call. The context lives until the call is answered.
 inline core::Caller CallerOf(const grpc::CallbackServerContext* context) {
   core::Caller caller{context->peer(), "", [context] { return context->IsCancelled(); }};
   if (const auto auth = context->auth_context(); auth != nullptr) {

@@ -232,7 +232,7 @@ CREATE TABLE sweep_metric_names (
 ) STRICT, WITHOUT ROWID;
 )sql";
 
-// Who asked for what, of the clients that change sweeps.
+// The requests of clients that changed a sweep, and the clients' names.
 constexpr char kOperations[] = R"sql(
 CREATE TABLE operations (
   sweep_id INTEGER NOT NULL REFERENCES sweeps (id),
