@@ -6,10 +6,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "cli/commands/commands.h"
+#include "cli/completion.h"
 #include "cli/context.h"
-#include "cli/suggest.h"
 #include "common/base/build_info.h"
+#include "common/base/nearest_word.h"
 #include "common/base/output.h"
+#include "common/base/usage.h"
 
 namespace coppice::cli {
 namespace {
@@ -22,6 +24,8 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or a bad spec, 75 preempted and chec
 Environment: COPPICE_COORDINATOR (as --coordinator), COPPICE_ACCESS, COPPICE_TLS_CA, COPPICE_TLS_CERT, COPPICE_TLS_KEY, COPPICE_TOKEN_FILE,
 COPPICE_TOKEN, COPPICE_INSECURE (docs/security.md), NO_COLOR.
 )";
+
+constexpr char kComplete[] = "__complete";
 
 // A flag in front of the command whose value is a word of its own.
 bool TakesValue(const std::string& flag) {
@@ -64,17 +68,46 @@ std::string Explain(const CLI::App& app, const CLI::ParseError& error,
   while (at < args.size() && !args[at].empty() && args[at][0] == '-')
     at += TakesValue(args[at]) ? 2 : 1;
   if (at >= args.size()) {
-    return absl::StrCat(args.empty() ? "no command" : error.what(),
+    return absl::StrCat(error.what(), UsageAdvice(app, args),
                         "; `coppice --help` lists the commands");
   }
   const std::string& word = args[at];
-  if (std::find(commands.begin(), commands.end(), word) == commands.end() && word != "__complete") {
-    const std::string nearest = Nearest(word, commands);
-    return absl::StrCat("there is no command '", word, "'; ",
-                        nearest.empty() ? "" : absl::StrCat("did you mean '", nearest, "'? "),
-                        "`coppice --help` lists them");
+  if (std::find(commands.begin(), commands.end(), word) == commands.end()) {
+    const std::string advice = DidYouMean(word, commands);
+    return absl::StrCat("there is no command '", word, "';", advice,
+                        " `coppice --help` lists them");
   }
-  return absl::StrCat(error.what(), "; see `coppice ", word, " --help`");
+  return absl::StrCat(error.what(), UsageAdvice(app, args), "; see `coppice ", word, " --help`");
+}
+
+// The flags among `words` that say which coordinator is meant and how to get in to it. The last
+// word is still being written.
+std::vector<std::string> AccessFlagsIn(const std::vector<std::string>& words) {
+  std::vector<std::string> flags;
+  for (size_t i = 0; i + 1 < words.size(); ++i) {
+    const std::string& word = words[i];
+    if (TakesValue(word)) {
+      if (++i + 1 < words.size()) flags.insert(flags.end(), {word, words[i]});
+    } else if (word == "--insecure" || TakesValue(word.substr(0, word.find('=')))) {
+      flags.push_back(word);
+    }
+  }
+  return flags;
+}
+
+// What a completion script asks: `__complete -- WORD...`.
+void AnswerShell(CLI::App* app, const std::vector<std::string>& args, Context* context) {
+  std::vector<std::string> words(args.begin() + 1, args.end());
+  if (!words.empty() && words[0] == "--") words.erase(words.begin());
+  std::vector<std::string> asked = AccessFlagsIn(words);
+  asked.push_back("list");  // any command will do
+  std::vector<std::string> reversed(asked.rbegin(), asked.rend());
+  try {
+    app->parse(reversed);
+  } catch (const CLI::ParseError&) {
+    // Whoever completes a word gets names or nothing.
+  }
+  PrintCompletion(Complete(*app, words, context), context->out);
 }
 
 // The exit code, once everything that was printed is written.
@@ -108,6 +141,14 @@ int RunCli(const std::vector<std::string>& args, std::ostream& out, std::ostream
   // Last, or every command would repeat it.
   app.footer(kFooter);
 
+  if (!args.empty() && args[0] == kComplete) {
+    AnswerShell(&app, args, &context);
+    return Finish(kExitDone, out, err);
+  }
+  if (args.empty()) {
+    out << app.help();
+    return Finish(kExitDone, out, err);
+  }
   std::vector<std::string> reversed(args.rbegin(), args.rend());
   try {
     app.parse(reversed);

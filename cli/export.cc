@@ -7,12 +7,14 @@
 #include <memory>
 #include <ostream>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "cli/format.h"
 #include "cli/json.h"
+#include "cli/table.h"
 #include "common/base/files.h"
 #include "common/base/output.h"
 #include "common/base/status_macros.h"
@@ -116,6 +118,47 @@ std::string TableLine(const std::vector<std::string>& header,
   return line + "\n";
 }
 
+// Rows as tables of a screen or so, each folded to the width of the terminal: what stands below
+// each other belongs together, and memory holds one of them.
+class FoldedTable {
+ public:
+  FoldedTable(std::vector<std::string> header, size_t width, const Sink& sink)
+      : header_(std::move(header)), width_(width), sink_(sink) {}
+
+  absl::Status Add(std::vector<std::string> cells) {
+    rows_.push_back(std::move(cells));
+    return rows_.size() < kRowsAtATime ? absl::OkStatus() : Flush();
+  }
+  absl::Status Flush() {
+    if (rows_.empty() && written_) return absl::OkStatus();
+    // Job and step say what a row is of, where there is room also the rest that does.
+    const bool narrow = width_ < 60;
+    std::vector<size_t> order = {0, 4};
+    if (!narrow) order = {0, 1, 2, 3, 4};
+    for (size_t c = 1; narrow && c < 4; ++c) order.push_back(c);
+    for (size_t c = 5; c < header_.size(); ++c) order.push_back(c);
+    std::vector<Table::Column> columns;
+    for (const size_t c : order) columns.push_back({PrintableLine(header_[c]), Align::kRight});
+    Table table(std::move(columns));
+    for (const std::vector<std::string>& row : rows_) {
+      std::vector<std::string> cells;
+      for (const size_t c : order) cells.push_back(PrintableLine(row[c]));
+      table.AddRow(std::move(cells));
+    }
+    rows_.clear();
+    const std::string before = std::exchange(written_, true) ? "\n" : "";
+    return sink_(before + table.Render(width_, narrow ? 2 : 5));
+  }
+
+ private:
+  static constexpr size_t kRowsAtATime = 50;
+  const std::vector<std::string> header_;
+  const size_t width_;
+  const Sink& sink_;
+  std::vector<std::vector<std::string>> rows_;
+  bool written_ = false;
+};
+
 absl::Status ExportJson(Client* client, const v1::GetMetricsRequest& request, bool lines,
                         const Sink& sink) {
   absl::Status failure;
@@ -137,7 +180,8 @@ absl::Status ExportJson(Client* client, const v1::GetMetricsRequest& request, bo
 }  // namespace
 
 absl::Status ExportMetrics(Client* client, const v1::GetMetricsRequest& request,
-                           MetricsFormat format, const Sink& sink, const std::string& folder) {
+                           MetricsFormat format, const Sink& sink, const std::string& folder,
+                           size_t width) {
   if (format == MetricsFormat::kJson || format == MetricsFormat::kJsonLines) {
     return ExportJson(client, request, format == MetricsFormat::kJsonLines, sink);
   }
@@ -146,6 +190,13 @@ absl::Status ExportMetrics(Client* client, const v1::GetMetricsRequest& request,
   const bool archived = request.include_archived();
   const std::vector<std::string> header = Header(spool, archived);
   const bool csv = format == MetricsFormat::kCsv;
+  if (!csv && width > 0) {
+    FoldedTable table(header, width, sink);
+    COPPICE_RETURN_IF_ERROR(spool.ForEach([&](const v1::JobMetrics& row) {
+      return table.Add(Cells(spool, row, archived, FormatShort));
+    }));
+    return table.Flush();
+  }
   COPPICE_RETURN_IF_ERROR(sink(csv ? CsvLine(header) : TableLine(header, header)));
   return spool.ForEach([&](const v1::JobMetrics& row) {
     const std::vector<std::string> cells =
@@ -184,7 +235,7 @@ absl::Status WriteToFile(const OutputName& name,
 
 absl::Status WriteTo(const OutputName& name, std::ostream& out,
                      const std::function<absl::Status(const Sink&)>& write) {
-  if (!name.path.empty() && name.path != kStandardOutputName) return WriteToFile(name, write);
+  if (!name.standard_output()) return WriteToFile(name, write);
   COPPICE_RETURN_IF_ERROR(write([&](absl::string_view text) {
     out.write(text.data(), static_cast<std::streamsize>(text.size()));
     return out.good() ? absl::OkStatus() : FlushOutput(out);

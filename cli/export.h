@@ -27,9 +27,10 @@ enum class MetricsFormat {
 // Rows in the coordinator's order (job, step). With request.include_archived the CSV and the table
 // have columns epoch and archived after step. Needs memory for one message at a time: the columns
 // are known only at the end, so rows wait in an unnamed file in `folder` (empty: where temporary
-// files go).
+// files go). A table is folded to `width` columns where that is not 0.
 absl::Status ExportMetrics(Client* client, const v1::GetMetricsRequest& request,
-                           MetricsFormat format, const Sink& sink, const std::string& folder = "");
+                           MetricsFormat format, const Sink& sink, const std::string& folder = "",
+                           size_t width = 0);
 
 // Header
 // job_id,task,depth,seed,state,step,steps,attempts,failures,epoch,worker,checkpoint_step,created_ms,started_ms,finished_ms,reason.
@@ -40,6 +41,8 @@ absl::Status ExportJobsCsv(Client* client, const v1::JobFilter& filter, const Si
 struct OutputName {
   std::string path;
   bool force = false;  // a file that is there may be replaced
+
+  bool standard_output() const { return path.empty() || path == kStandardOutputName; }
 };
 
 inline OutputFile::Existing ExistingOf(const OutputName& name) {

@@ -3,12 +3,15 @@
 #include <unistd.h>
 
 #include "cli/sweep_view.h"
+#include "cli/watch_view.h"
 #include "common/base/printable.h"
 
 namespace coppice::cli {
 namespace {
 
 constexpr absl::Duration kRedraw = absl::Milliseconds(100);
+// Long enough to read a page.
+constexpr absl::Duration kPageTime = absl::Seconds(5);
 // Changes of single jobs are lines in a pipe as long as a person could read them.
 constexpr uint64_t kMaxJobsToTell = 2'000;
 
@@ -100,16 +103,30 @@ void SweepFollower::Stop() {
   started_ = false;
 }
 
+void SweepFollower::Tick() {
+  if (!terminal_.interactive || !started_) return;
+  if (Resized() || Page() != drawn_page_) Draw(true);
+}
+
+size_t SweepFollower::Page() const { return static_cast<size_t>(clock_->Monotonic() / kPageTime); }
+
+bool SweepFollower::Resized() {
+  const Terminal present = DetectTerminal(STDOUT_FILENO);
+  if (!present.interactive) return false;
+  const bool other = present.width != terminal_.width || present.height != terminal_.height;
+  terminal_ = present;
+  block_.Resize(terminal_);
+  return other;
+}
+
 void SweepFollower::Draw(bool now) {
   if (!terminal_.interactive || !started_) return;
   const absl::Duration time = clock_->Monotonic();
   if (!now && time - drawn_at_ < kRedraw) return;
   drawn_at_ = time;
-  // The window may have another size by now.
-  const Terminal present = DetectTerminal(STDOUT_FILENO);
-  if (present.interactive) terminal_ = present;
-  block_.Resize(terminal_);
-  block_.Draw(StatusLines(model_, terminal_));
+  Resized();
+  drawn_page_ = Page();
+  block_.Draw(WatchLines(model_, terminal_, drawn_page_));
 }
 
 void SweepFollower::TellProgress() {

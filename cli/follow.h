@@ -37,6 +37,9 @@ class SweepFollower {
       : out_(out), terminal_(terminal), clock_(clock), block_(out, terminal) {}
 
   void Take(SweepNews news);
+  // To be called once a second or so, and when the window may have another size: turns the page of
+  // a sweep that does not fit, and draws anew where something would look different.
+  void Tick();
   // A line of its own above the display, e.g. a warning.
   void Note(const std::string& line);
   // Takes the display away.
@@ -47,6 +50,8 @@ class SweepFollower {
  private:
   void Update(const v1::WatchSweepResponse& update);
   void Draw(bool now);
+  bool Resized();
+  size_t Page() const;
   void TellProgress();
 
   std::ostream& out_;
@@ -56,6 +61,7 @@ class SweepFollower {
   SweepModel model_;
   bool started_ = false;
   absl::Duration drawn_at_ = -absl::InfiniteDuration();
+  size_t drawn_page_ = 0;
   int told_tenths_ = -1;
 };
 

@@ -86,7 +86,7 @@ std::string FormatDuration(double seconds) {
 
 std::string FormatTime(int64_t unix_ms) {
   if (unix_ms == 0) return "-";
-  return absl::FormatTime("%Y-%m-%d %H:%M:%S", absl::FromUnixMillis(unix_ms),
+  return absl::FormatTime("%Y-%m-%d %H:%M:%S %Ez", absl::FromUnixMillis(unix_ms),
                           absl::LocalTimeZone());
 }
 

@@ -23,7 +23,7 @@ std::string FormatSteps(uint64_t steps);
 std::string FormatAccuracy(double value, bool known);
 // "45s", "2m 05s", "3h 10m", "2d 04h"; "unknown" when negative.
 std::string FormatDuration(double seconds);
-// Local time "2026-11-22 11:30:05"; "-" for 0.
+// Local time and its zone, "2026-11-22 11:30:05 +01:00"; "-" for 0.
 std::string FormatTime(int64_t unix_ms);
 std::string FormatBytes(uint64_t bytes);
 // "3.1e15 multiply-adds".

@@ -5,7 +5,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "cli/suggest.h"
+#include "common/base/nearest_word.h"
 
 namespace coppice::cli {
 namespace {
@@ -39,7 +39,7 @@ std::string OverrideOf(const std::string& path) {
   return path.substr(0, path.find(']') + 1);
 }
 
-std::string DidYouMean(const std::string& name) {
+std::string DidYouMeanKey(const std::string& name) {
   return absl::StrCat("did you mean '", name, "'?");
 }
 
@@ -59,12 +59,12 @@ std::string Placed(const std::vector<std::string>& places) {
 }
 
 std::string AdviceForWhere(const std::string& key, const Descriptor& here) {
-  const std::string nearest = Nearest(key, FieldNames(here));
+  const std::string nearest = NearestWord(key, FieldNames(here));
   if (IsSeed(key)) {
     return "`where` chooses by task and depth, since jobs that differ only in seed have the same "
            "settings; for a seed with settings of its own submit a sweep of its own";
   }
-  return absl::StrCat(nearest.empty() ? "" : absl::StrCat(DidYouMean(nearest), " "),
+  return absl::StrCat(nearest.empty() ? "" : absl::StrCat(DidYouMeanKey(nearest), " "),
                       "`where` chooses by task and depth, for example {task: dyck, depth: 4}");
 }
 
@@ -80,9 +80,9 @@ std::string AdviceFor(const std::string& key, const std::string& path, const Des
                         within.empty() ? "" : absl::StrCat(within, "."), "data.seed");
   }
   // An interval in steps; train.steps is a run's length.
-  if (key == "steps" && here.FindFieldByName("every") != nullptr) return DidYouMean("every");
+  if (key == "steps" && here.FindFieldByName("every") != nullptr) return DidYouMeanKey("every");
   const std::string other = OtherNumber(key, here);
-  if (!other.empty()) return DidYouMean(other);
+  if (!other.empty()) return DidYouMeanKey(other);
   std::vector<std::string> places;
   if (within.empty()) {
     FindPlaces(root, key, "", &places);
@@ -94,8 +94,8 @@ std::string AdviceFor(const std::string& key, const std::string& path, const Des
     return absl::StrCat("`", key, "` holds for the whole sweep; an override cannot change it");
   }
   const std::vector<std::string> known = FieldNames(here);
-  const std::string nearest = Nearest(key, known);
-  if (!nearest.empty()) return DidYouMean(nearest);
+  const std::string nearest = NearestWord(key, known);
+  if (!nearest.empty()) return DidYouMeanKey(nearest);
   return absl::StrCat("use one of: ", absl::StrJoin(known, ", "));
 }
 

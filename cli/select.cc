@@ -9,9 +9,9 @@
 #include "absl/strings/str_split.h"
 #include "cli/format.h"
 #include "cli/selection.h"
-#include "cli/suggest.h"
 #include "cli/sweep_view.h"
 #include "cli/target.h"
+#include "common/base/nearest_word.h"
 #include "common/base/status_macros.h"
 
 namespace coppice::cli {
@@ -22,6 +22,10 @@ constexpr size_t kMaxNames = 10;
 constexpr char kJobForm[] =
     "name a job by its number or as SWEEP/TASK/DEPTH/SEED, for example demo/question/2/0";
 
+std::vector<std::string> StateWords() {
+  return {"pending", "running", "succeeded", "failed", "cancelled"};
+}
+
 absl::StatusOr<v1::JobState> ParseState(const std::string& text) {
   v1::JobState state;
   if (v1::JobState_Parse(absl::AsciiStrToUpper(text), &state) &&
@@ -29,7 +33,8 @@ absl::StatusOr<v1::JobState> ParseState(const std::string& text) {
     return state;
   }
   return absl::InvalidArgumentError(absl::StrCat(
-      "--state '", text, "' is no state; use pending, running, succeeded, failed or cancelled"));
+      "--state '", text, "' is no state; use pending, running, succeeded, failed or cancelled",
+      AfterSemicolon(DidYouMean(absl::AsciiStrToLower(text), StateWords()))));
 }
 
 // One flag's values against what the target fixed already.
@@ -49,8 +54,9 @@ absl::Status ApplyFlags(const FilterFlags& flags, v1::JobFilter* filter) {
   for (const std::string& text : flags.tasks) {
     for (const absl::string_view task : absl::StrSplit(text, ',')) {
       if (!IsTask(task)) {
-        return absl::InvalidArgumentError(
-            absl::StrCat("--task '", task, "' is no task; use question, tense or dyck"));
+        return absl::InvalidArgumentError(absl::StrCat("--task '", task,
+                                                       "' is no task; use question, tense or dyck",
+                                                       AfterSemicolon(DidYouMeanTask(task))));
       }
       tasks.emplace_back(task);
     }
@@ -96,7 +102,7 @@ absl::StatusOr<v1::GetSweepResponse> FindSweep(Client* client, const std::string
   absl::StatusOr<v1::GetSweepResponse> found = client->GetSweep(name);
   if (!absl::IsNotFound(found.status())) return found;
   COPPICE_ASSIGN_OR_RETURN(const v1::ListSweepsResponse list, client->ListSweeps());
-  const std::string nearest = Nearest(name, SweepNames(list));
+  const std::string nearest = NearestWord(name, SweepNames(list));
   return absl::NotFoundError(
       absl::StrCat("the coordinator at ", client->address(), " has no sweep '", name, "'; ",
                    nearest.empty() ? "`coppice list` shows those there are"

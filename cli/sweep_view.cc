@@ -15,7 +15,7 @@ namespace coppice::cli {
 namespace {
 
 constexpr size_t kMaxSeedColumns = 20;
-constexpr int kMaxReasons = 5;
+constexpr size_t kMaxReasons = 6;
 
 struct Look {
   v1::JobState state;
@@ -36,11 +36,6 @@ const Look& LookOf(v1::JobState state) {
   return kLooks[0];
 }
 
-std::string Symbol(const Terminal& terminal, v1::JobState state) {
-  const Look& look = LookOf(state);
-  return Paint(terminal, look.colour, terminal.unicode ? look.symbol : look.ascii);
-}
-
 std::string Metric(const v1::Job& job, const char* name) {
   double value = 0;
   const bool known = LatestMetric(job, name, &value);
@@ -48,8 +43,8 @@ std::string Metric(const v1::Job& job, const char* name) {
 }
 
 std::string Cell(const v1::Job& job, const Terminal& terminal) {
-  if (job.state() == v1::PENDING && job.step() == 0) return Symbol(terminal, job.state());
-  std::string text = absl::StrCat(Symbol(terminal, job.state()), " ", FormatSteps(job.step()));
+  if (job.state() == v1::PENDING && job.step() == 0) return StateSymbol(terminal, job.state());
+  std::string text = absl::StrCat(StateSymbol(terminal, job.state()), " ", FormatSteps(job.step()));
   double ignored = 0;
   if (LatestMetric(job, "id_accuracy", &ignored) || LatestMetric(job, "gen_accuracy", &ignored)) {
     absl::StrAppend(&text, " ", Metric(job, "id_accuracy"), "/", Metric(job, "gen_accuracy"));
@@ -58,7 +53,7 @@ std::string Cell(const v1::Job& job, const Terminal& terminal) {
 }
 
 // The jobs of one task by depth and seed.
-using Grid = std::map<uint32_t, std::map<uint32_t, const v1::Job*>>;
+using Grid = std::map<uint32_t, SeedJobs>;
 
 std::vector<std::string> CellTable(const Grid& grid, const std::set<uint32_t>& seeds,
                                    const Terminal& terminal) {
@@ -77,7 +72,7 @@ std::vector<std::string> CellTable(const Grid& grid, const std::set<uint32_t>& s
 }
 
 // Mean of a metric over the jobs that have it.
-std::string Mean(const std::map<uint32_t, const v1::Job*>& jobs, const char* name) {
+std::string Mean(const SeedJobs& jobs, const char* name) {
   double sum = 0;
   int count = 0;
   for (const auto& [seed, job] : jobs) {
@@ -116,66 +111,74 @@ std::vector<std::string> CountTable(const SweepModel& model, const std::string& 
                {"gen", Align::kRight}});
   for (const v1::GroupSummary& group : model.sweep().groups()) {
     if (group.task() != task) continue;
-    v1::JobCounts counts = group.counts();
-    uint64_t done = group.steps_done();
     const auto row = grid.find(group.depth());
-    if (row != grid.end()) {
-      std::map<v1::JobState, uint64_t> states;
-      done = 0;
-      for (const auto& [seed, job] : row->second) {
-        ++states[job->state()];
-        done += job->step();
-      }
-      counts.set_pending(states[v1::PENDING]);
-      counts.set_running(states[v1::RUNNING]);
-      counts.set_succeeded(states[v1::SUCCEEDED]);
-      counts.set_failed(states[v1::FAILED]);
-      counts.set_cancelled(states[v1::CANCELLED]);
-    }
+    const bool known = row != grid.end();
+    const SeedJobs none;
+    const v1::JobCounts counts = known ? CountsOf(row->second) : group.counts();
+    const GroupProgress progress = ProgressOf(group, known ? row->second : none, known);
     const auto count = [](uint64_t n) { return n == 0 ? std::string("-") : FormatCount(n); };
     table.AddRow({absl::StrCat(group.depth()), FormatCount(Sum(counts)), count(counts.pending()),
                   count(counts.running()), count(counts.succeeded()), count(counts.failed()),
-                  count(counts.cancelled()),
-                  Percent(static_cast<double>(done),
-                          static_cast<double>(group.steps()) * static_cast<double>(Sum(counts))),
-                  row == grid.end() ? "-" : Mean(row->second, "id_accuracy"),
-                  row == grid.end() ? "-" : Mean(row->second, "gen_accuracy")});
+                  count(counts.cancelled()), progress.percent, progress.in_domain,
+                  progress.generalization});
   }
   return table.Lines(terminal.width);
-}
-
-std::string Legend(const Terminal& terminal) {
-  std::vector<std::string> parts;
-  for (const Look& look : kLooks) {
-    parts.push_back(absl::StrCat(Symbol(terminal, look.state), " ", StateWord(look.state)));
-  }
-  return absl::StrCat(absl::StrJoin(parts, "  "), "   step, in-domain/generalization accuracy");
-}
-
-std::vector<std::string> ReasonLines(const SweepModel& model, const Terminal& terminal) {
-  std::vector<std::string> lines;
-  int failed = 0;
-  for (const auto& [id, job] : model.jobs()) {
-    if (job.state() != v1::FAILED || ++failed > kMaxReasons) continue;
-    std::string reason = Printable(job.reason());
-    std::replace(reason.begin(), reason.end(), '\n', ' ');
-    lines.push_back(absl::StrCat(Paint(terminal, Colour::kRed, "failed"), " ", JobName(job),
-                                 " at step ", job.step(), ": ", reason));
-  }
-  if (failed > kMaxReasons) {
-    lines.push_back(absl::StrCat("and ", failed - kMaxReasons, " more; `coppice jobs ",
-                                 model.summary().name(), " --state failed` lists them"));
-  }
-  return lines;
 }
 
 std::string Rate(const v1::SweepSummary& summary) {
   return FormatSteps(static_cast<uint64_t>(std::clamp(summary.seed_steps_per_second(), 0.0, 1e18)));
 }
 
+void Append(std::vector<std::string>* to, const std::vector<std::string>& more) {
+  to->insert(to->end(), more.begin(), more.end());
+}
+
+// Empty where every running job reports.
+std::vector<std::string> SilenceLines(const v1::SweepSummary& summary, const Terminal& terminal) {
+  if (summary.silent_jobs() == 0) return {};
+  std::vector<std::string> parts = {
+      absl::StrCat("no report for ", summary.silent_seconds(), " s from ",
+                   FormatCount(summary.silent_jobs()), " running ",
+                   summary.silent_jobs() == 1 ? "job;" : "jobs;"),
+      "`coppice why JOB` says more"};
+  std::vector<std::string> lines = Flow(parts, " ", terminal.width);
+  for (std::string& line : lines) line = Paint(terminal, Colour::kYellow, line);
+  return lines;
+}
+
 }  // namespace
 
-std::string CountsText(const Terminal& terminal, const v1::JobCounts& counts) {
+std::string StateSymbol(const Terminal& terminal, v1::JobState state) {
+  const Look& look = LookOf(state);
+  return Paint(terminal, look.colour, terminal.unicode ? look.symbol : look.ascii);
+}
+
+v1::JobCounts CountsOf(const SeedJobs& jobs) {
+  std::map<v1::JobState, uint64_t> states;
+  for (const auto& [seed, job] : jobs) ++states[job->state()];
+  v1::JobCounts counts;
+  counts.set_pending(states[v1::PENDING]);
+  counts.set_running(states[v1::RUNNING]);
+  counts.set_succeeded(states[v1::SUCCEEDED]);
+  counts.set_failed(states[v1::FAILED]);
+  counts.set_cancelled(states[v1::CANCELLED]);
+  return counts;
+}
+
+GroupProgress ProgressOf(const v1::GroupSummary& group, const SeedJobs& jobs, bool known) {
+  uint64_t count = Sum(group.counts());
+  uint64_t done = group.steps_done();
+  if (known) {
+    count = jobs.size();
+    done = 0;
+    for (const auto& [seed, job] : jobs) done += job->step();
+  }
+  return {Percent(static_cast<double>(done),
+                  static_cast<double>(group.steps()) * static_cast<double>(count)),
+          known ? Mean(jobs, "id_accuracy") : "-", known ? Mean(jobs, "gen_accuracy") : "-"};
+}
+
+std::vector<std::string> CountsParts(const Terminal& terminal, const v1::JobCounts& counts) {
   std::vector<std::string> parts;
   const auto add = [&](uint64_t count, v1::JobState state) {
     if (count == 0) return;
@@ -187,7 +190,11 @@ std::string CountsText(const Terminal& terminal, const v1::JobCounts& counts) {
   add(counts.cancelled(), v1::CANCELLED);
   add(counts.running(), v1::RUNNING);
   add(counts.pending(), v1::PENDING);
-  return absl::StrJoin(parts, ", ");
+  return parts;
+}
+
+std::string CountsText(const Terminal& terminal, const v1::JobCounts& counts) {
+  return absl::StrJoin(CountsParts(terminal, counts), ", ");
 }
 
 bool AllSucceeded(const v1::SweepSummary& summary) {
@@ -202,35 +209,69 @@ double Fraction(const v1::SweepSummary& summary) {
 
 std::vector<std::string> SummaryLines(const v1::SweepSummary& summary, const Terminal& terminal) {
   const v1::JobCounts& counts = summary.counts();
-  std::string head = absl::StrCat(
-      Paint(terminal, Colour::kBold, summary.name()), ": ", FormatCount(summary.jobs()),
-      summary.jobs() == 1 ? " job: " : " jobs: ", CountsText(terminal, counts));
-  if (summary.paused()) absl::StrAppend(&head, "  ", Paint(terminal, Colour::kYellow, "paused"));
-  std::string bar = absl::StrCat(ProgressBar(terminal, Fraction(summary), 22), " ",
-                                 Percent(static_cast<double>(summary.steps_done()),
-                                         static_cast<double>(summary.steps_total())),
-                                 "  ", FormatSteps(summary.steps_done()), " of ",
-                                 FormatSteps(summary.steps_total()), " steps");
+  std::vector<std::string> head = {
+      absl::StrCat(Paint(terminal, Colour::kBold, summary.name()), ":"),
+      absl::StrCat(FormatCount(summary.jobs()), summary.jobs() == 1 ? " job:" : " jobs:")};
+  const std::vector<std::string> parts = CountsParts(terminal, counts);
+  for (size_t i = 0; i < parts.size(); ++i)
+    head.push_back(absl::StrCat(parts[i], i + 1 < parts.size() ? "," : ""));
+  if (summary.paused())
+    head.push_back(absl::StrCat(" ", Paint(terminal, Colour::kYellow, "paused")));
+  std::vector<std::string> bar = {absl::StrCat(ProgressBar(terminal, Fraction(summary), 22), " ",
+                                               Percent(static_cast<double>(summary.steps_done()),
+                                                       static_cast<double>(summary.steps_total()))),
+                                  absl::StrCat(FormatSteps(summary.steps_done()), " of ",
+                                               FormatSteps(summary.steps_total()), " steps")};
   if (counts.pending() + counts.running() == 0) {
     if (summary.finished_ms() > summary.created_ms()) {
-      absl::StrAppend(
-          &bar, "  ended after ",
-          FormatDuration(static_cast<double>(summary.finished_ms() - summary.created_ms()) / 1e3));
+      bar.push_back(absl::StrCat(
+          "ended after ",
+          FormatDuration(static_cast<double>(summary.finished_ms() - summary.created_ms()) / 1e3)));
     }
   } else {
-    absl::StrAppend(&bar, "  ", Rate(summary), " steps/s  ", summary.workers(),
-                    summary.workers() == 1 ? " worker" : " workers", "  ETA ",
-                    FormatDuration(summary.eta_seconds()));
+    bar.push_back(absl::StrCat(Rate(summary), " steps/s"));
+    bar.push_back(absl::StrCat(summary.workers(), summary.workers() == 1 ? " worker" : " workers"));
+    bar.push_back(absl::StrCat("ETA ", FormatDuration(summary.eta_seconds())));
   }
-  if (summary.silent_jobs() > 0) {
-    return {head, bar,
-            Paint(terminal, Colour::kYellow,
-                  absl::StrCat("no report for ", summary.silent_seconds(), " s from ",
-                               FormatCount(summary.silent_jobs()), " running ",
-                               summary.silent_jobs() == 1 ? "job" : "jobs",
-                               "; `coppice why JOB` says more"))};
+  std::vector<std::string> lines = Flow(head, " ", terminal.width);
+  Append(&lines, Flow(bar, "  ", terminal.width));
+  Append(&lines, SilenceLines(summary, terminal));
+  return lines;
+}
+
+std::vector<std::string> LegendLines(const Terminal& terminal) {
+  std::vector<std::string> parts;
+  for (const Look& look : kLooks) {
+    parts.push_back(absl::StrCat(StateSymbol(terminal, look.state), " ", StateWord(look.state)));
   }
-  return {head, bar};
+  parts.push_back(" step, in-domain/generalization accuracy");
+  return Flow(parts, "  ", terminal.width);
+}
+
+std::vector<std::string> ReasonLines(const SweepModel& model, const Terminal& terminal,
+                                     size_t most) {
+  const uint64_t failed = model.summary().counts().failed();
+  std::vector<std::string> lines;
+  if (failed == 0 && !model.has_jobs()) return lines;
+  size_t known = 0;
+  for (const auto& [id, job] : model.jobs()) known += job.state() == v1::FAILED ? 1 : 0;
+  const uint64_t all = model.has_jobs() ? known : failed;
+  // The last line says what the others leave out.
+  const size_t shown = all <= most ? most : most - 1;
+  for (const auto& [id, job] : model.jobs()) {
+    if (job.state() != v1::FAILED || lines.size() == shown) continue;
+    std::string reason = Printable(job.reason());
+    std::replace(reason.begin(), reason.end(), '\n', ' ');
+    lines.push_back(absl::StrCat(Paint(terminal, Colour::kRed, "failed"), " ", JobName(job),
+                                 " at step ", job.step(), ": ", reason));
+  }
+  if (all > lines.size()) {
+    const uint64_t more = all - lines.size();
+    lines.push_back(absl::StrCat(lines.empty() ? "" : "and ", FormatCount(more),
+                                 lines.empty() ? " failed" : " more", "; `coppice jobs ",
+                                 model.summary().name(), " --state failed` lists them"));
+  }
+  return lines;
 }
 
 std::vector<std::string> GridLines(const SweepModel& model, const Terminal& terminal) {
@@ -256,14 +297,14 @@ std::vector<std::string> GridLines(const SweepModel& model, const Terminal& term
   }
   if (cells && !tasks.empty()) {
     lines.push_back("");
-    lines.push_back(Legend(terminal));
+    Append(&lines, LegendLines(terminal));
   }
   return lines;
 }
 
 std::vector<std::string> StatusLines(const SweepModel& model, const Terminal& terminal) {
   std::vector<std::string> lines = SummaryLines(model.summary(), terminal);
-  for (const auto& more : {GridLines(model, terminal), ReasonLines(model, terminal)}) {
+  for (const auto& more : {GridLines(model, terminal), ReasonLines(model, terminal, kMaxReasons)}) {
     lines.insert(lines.end(), more.begin(), more.end());
   }
   return lines;

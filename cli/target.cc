@@ -9,15 +9,24 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "common/base/nearest_word.h"
 
 namespace coppice::cli {
 namespace {
+
+// For demo/qestion.
+std::string TaskAdvice(const std::string& text) {
+  const std::vector<std::string> parts = absl::StrSplit(text, '/');
+  if (parts.size() < 2 || IsTask(parts[1]) || parts[1].empty()) return "";
+  return AfterSemicolon(DidYouMeanTask(parts[1]));
+}
 
 absl::Status NoTarget(const std::string& text) {
   return absl::InvalidArgumentError(absl::StrCat(
       "'", text,
       "' names no jobs; use SWEEP, SWEEP/TASK, SWEEP/TASK/DEPTH, SWEEP/TASK/DEPTH/SEED or a job "
-      "number"));
+      "number",
+      TaskAdvice(text)));
 }
 
 bool ToNumber(absl::string_view text, uint32_t* number) {

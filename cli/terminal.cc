@@ -21,6 +21,8 @@ std::string Environment(const char* name) {
   return value == nullptr ? "" : value;
 }
 
+constexpr char kClearScreen[] = "\x1b[H\x1b[J";
+
 bool LocaleIsUtf8() {
   for (const char* name : {"LC_ALL", "LC_CTYPE", "LANG"}) {
     const std::string value = absl::AsciiStrToLower(Environment(name));
@@ -86,15 +88,48 @@ std::string ProgressBar(const Terminal& terminal, double fraction, size_t width)
   return bar + "]";
 }
 
+std::vector<std::string> Flow(const std::vector<std::string>& pieces, absl::string_view gap,
+                              size_t width) {
+  std::vector<std::string> lines;
+  size_t used = 0;
+  for (const std::string& piece : pieces) {
+    const size_t columns = DisplayWidth(piece);
+    if (lines.empty() || (width > 0 && used + gap.size() + columns > width)) {
+      lines.push_back(piece);
+      used = columns;
+    } else {
+      absl::StrAppend(&lines.back(), gap, piece);
+      used += gap.size() + columns;
+    }
+  }
+  return lines;
+}
+
+void LiveBlock::Resize(const Terminal& terminal) {
+  clear_ |=
+      drawn_ > 0 && (terminal.width != terminal_.width || terminal.height != terminal_.height);
+  terminal_ = terminal;
+}
+
 void LiveBlock::Erase() {
   // Up to the block's first line, then everything from there.
-  if (drawn_ > 0) out_ << "\x1b[" << drawn_ << "A\r\x1b[J" << std::flush;
+  if (clear_) {
+    out_ << kClearScreen << std::flush;
+  } else if (drawn_ > 0) {
+    out_ << "\x1b[" << drawn_ << "A\r\x1b[J" << std::flush;
+  }
+  clear_ = false;
   drawn_ = 0;
 }
 
 void LiveBlock::Draw(const std::vector<std::string>& lines) {
   std::string text;
-  if (drawn_ > 0) absl::StrAppend(&text, "\x1b[", drawn_, "A\r\x1b[J");
+  if (clear_) {
+    text = kClearScreen;
+  } else if (drawn_ > 0) {
+    absl::StrAppend(&text, "\x1b[", drawn_, "A\r\x1b[J");
+  }
+  clear_ = false;
   // The cursor rests below the block, so one line stays free.
   const size_t room =
       terminal_.height == 0 ? lines.size() : std::max<size_t>(2, terminal_.height - 1);

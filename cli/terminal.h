@@ -32,6 +32,11 @@ std::string Paint(const Terminal& terminal, Colour colour, absl::string_view tex
 // at 1.
 std::string ProgressBar(const Terminal& terminal, double fraction, size_t width);
 
+// Pieces in as few lines as `width` columns allow (0: one line), `gap` between two of a line. A
+// piece stays whole.
+std::vector<std::string> Flow(const std::vector<std::string>& pieces, absl::string_view gap,
+                              size_t width);
+
 // Lines that are drawn over again. On an interactive terminal Draw replaces what it drew before;
 // too wide lines are cut, and of too many only the first show, with a line that says how many are
 // missing. Not thread-safe.
@@ -44,12 +49,15 @@ class LiveBlock {
   void Erase();
   // Leaves what is drawn and starts anew below it.
   void Keep() { drawn_ = 0; }
-  void Resize(const Terminal& terminal) { terminal_ = terminal; }
+  // The terminal has another size now: what was drawn may have been broken into other lines, so the
+  // next Draw clears the whole screen.
+  void Resize(const Terminal& terminal);
 
  private:
   std::ostream& out_;
   Terminal terminal_;
   size_t drawn_ = 0;
+  bool clear_ = false;
 };
 
 }  // namespace coppice::cli

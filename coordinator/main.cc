@@ -21,6 +21,7 @@
 #include "common/base/process_start.h"
 #include "common/base/status_macros.h"
 #include "common/base/stop_requests.h"
+#include "common/base/usage.h"
 #include "common/base/user_folders.h"
 #include "common/rpc/tls_at_exit.h"
 #include "coordinator/commands/backup.h"
@@ -245,7 +246,10 @@ int Main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : kUsage;
+    if (app.exit(error) == 0) return 0;
+    const std::string advice = UsageAdvice(app, {argv + 1, argv + argc});
+    if (!advice.empty()) std::fprintf(stderr, "coppice-coordinator%s\n", advice.c_str());
+    return kUsage;
   }
   if (app.count("--data-dir") == 0) {
     absl::StatusOr<std::string> folder = store::DefaultDataFolder();

@@ -45,6 +45,10 @@ absl::Status PrintJson(Client* client, const v1::JobFilter& filter, std::ostream
   return absl::OkStatus();
 }
 
+// What is repeated where a table is folded: which job a row is about, as far as there is room for
+// anything else.
+size_t PinnedColumns(const Terminal& terminal) { return terminal.width < 60 ? 1 : 4; }
+
 absl::StatusOr<int> Jobs(const Options& options, Context* context) {
   COPPICE_ASSIGN_OR_RETURN(Client * client, context->Connect());
   COPPICE_ASSIGN_OR_RETURN(const v1::JobFilter filter,
@@ -82,12 +86,8 @@ absl::StatusOr<int> Jobs(const Options& options, Context* context) {
                     OneLine(job.reason())});
     }
     shown += static_cast<uint64_t>(page.jobs_size());
-    for (const std::string& line : table.Lines()) {
-      if (page.jobs_size() == 0) break;
-      context->out << (context->terminal.width == 0 ? line
-                                                    : Truncate(line, context->terminal.width))
-                   << "\n";
-    }
+    if (page.jobs_size() > 0)
+      context->out << table.Render(context->terminal.width, PinnedColumns(context->terminal));
     return context->out.good();
   }));
   if (shown == 0) {

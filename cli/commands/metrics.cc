@@ -31,7 +31,8 @@ absl::StatusOr<int> Metrics(const Options& options, Context* context) {
   COPPICE_ASSIGN_OR_RETURN(v1::GetMetricsRequest request, MetricsRequest(options.metrics, client));
   request.set_include_archived(options.archived);
   COPPICE_RETURN_IF_ERROR(WriteTo(options.output, context->out, [&](const Sink& sink) {
-    return ExportMetrics(client, request, FormatOf(options, *context), sink);
+    return ExportMetrics(client, request, FormatOf(options, *context), sink, /*folder=*/"",
+                         options.output.standard_output() ? context->terminal.width : 0);
   }));
   return kExitDone;
 }

@@ -2,10 +2,12 @@
 #include <memory>
 #include <ostream>
 
+#include "absl/synchronization/mutex.h"
 #include "cli/commands/commands.h"
 #include "cli/follow.h"
 #include "cli/format.h"
 #include "cli/json.h"
+#include "cli/repainter.h"
 #include "cli/sweep_view.h"
 #include "cli/table.h"
 #include "common/base/status_macros.h"
@@ -43,11 +45,20 @@ absl::StatusOr<int> WatchJson(Client* client, const std::string& sweep, Context*
 }
 
 absl::StatusOr<int> Watch(Client* client, const std::string& sweep, Context* context) {
+  absl::Mutex mutex;
   SweepFollower follower(context->out, context->terminal, Clock::Real());
-  const absl::Status watching = FollowSweep(client, sweep, kPatience, [&](SweepNews news) {
-    follower.Take(std::move(news));
-    return context->out.good();
-  });
+  absl::Status watching;
+  {
+    const Repainter repainter([&] {
+      absl::MutexLock lock(&mutex);
+      follower.Tick();
+    });
+    watching = FollowSweep(client, sweep, kPatience, [&](SweepNews news) {
+      absl::MutexLock lock(&mutex);
+      follower.Take(std::move(news));
+      return context->out.good();
+    });
+  }
   follower.Stop();
   COPPICE_RETURN_IF_ERROR(watching);
   SweepModel last;

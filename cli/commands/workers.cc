@@ -8,6 +8,7 @@
 #include "cli/json.h"
 #include "cli/table.h"
 #include "common/base/clock.h"
+#include "common/base/nearest_word.h"
 #include "common/base/status_macros.h"
 
 namespace coppice::cli {
@@ -76,12 +77,27 @@ absl::StatusOr<int> Workers(Context* context) {
   return kExitDone;
 }
 
+absl::Status NoWorker(const std::string& name, Client* client) {
+  std::vector<std::string> names;
+  const absl::StatusOr<v1::ListWorkersResponse> list = client->ListWorkers();
+  if (list.ok()) {
+    for (const v1::Worker& worker : list->workers()) names.push_back(worker.name());
+  }
+  const std::string advice = DidYouMean(name, names);
+  return absl::NotFoundError(
+      absl::StrCat("the coordinator at ", client->address(), " has no worker '", name, "';",
+                   advice.empty() ? " `coppice workers` shows those there are" : advice));
+}
+
 absl::StatusOr<int> Drain(const v1::DrainWorkerRequest& request, Context* context) {
   if (request.preempt() && request.undo()) {
     return absl::InvalidArgumentError("--preempt and --undo exclude each other; give one of them");
   }
   COPPICE_ASSIGN_OR_RETURN(Client * client, context->ConnectToChange());
-  COPPICE_ASSIGN_OR_RETURN(const v1::DrainWorkerResponse response, client->DrainWorker(request));
+  const absl::StatusOr<v1::DrainWorkerResponse> drained = client->DrainWorker(request);
+  if (absl::IsNotFound(drained.status())) return NoWorker(request.worker(), client);
+  COPPICE_RETURN_IF_ERROR(drained.status());
+  const v1::DrainWorkerResponse& response = *drained;
   if (context->json) {
     context->out << ToJson(response);
     return kExitDone;

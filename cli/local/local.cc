@@ -26,6 +26,8 @@ namespace coppice::cli {
 namespace {
 
 constexpr absl::Duration kForever = absl::Hours(1);
+// How often a terminal is looked at for another size or page.
+constexpr absl::Duration kTick = absl::Seconds(1);
 
 class LocalRun {
  public:
@@ -84,8 +86,9 @@ absl::StatusOr<int> LocalRun::Run() {
 
 absl::Status LocalRun::Follow(Session* session) {
   while (!ended_.has_value()) {
-    daemons_.Wait(session->fd(), kForever);
+    daemons_.Wait(session->fd(), context_.terminal.interactive ? kTick : kForever);
     if (daemons_.requests().stopping()) return absl::CancelledError("stopped by a signal");
+    follower_.Tick();
     for (Session::Event& event : session->Take()) COPPICE_RETURN_IF_ERROR(Handle(std::move(event)));
     const absl::Status death = daemons_.TakeDeath();
     if (death.ok()) continue;

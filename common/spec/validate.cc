@@ -6,6 +6,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/nearest_word.h"
 #include "common/spec/internal.h"
 #include "common/spec/spec.h"
 
@@ -61,7 +62,9 @@ void CheckList(const std::string& path, const List& list, const char* example, C
 }
 
 std::string CheckTask(const std::string& task) {
-  return IsTask(task) ? "" : absl::StrCat("is ", Quoted(task), "; use question, tense or dyck");
+  return IsTask(task) ? ""
+                      : absl::StrCat("is ", Quoted(task), "; use question, tense or dyck",
+                                     AfterSemicolon(DidYouMeanTask(task)));
 }
 
 std::string CheckDepth(uint32_t depth) {

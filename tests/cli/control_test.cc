@@ -192,6 +192,7 @@ TEST_F(ControlTest, RetryPauseResumeAndDrainSayWhatTheyDid) {
   EXPECT_THAT(Run({"drain", "node"}).out, HasSubstr("node takes no new jobs"));
   EXPECT_THAT(Run({"drain", "node", "--undo"}).out, HasSubstr("node takes jobs again"));
   EXPECT_EQ(Run({"drain", "nobody"}).code, 1);
+  EXPECT_THAT(Run({"drain", "noed"}).err, HasSubstr("no worker 'noed'; did you mean 'node'?"));
   absl::MutexLock lock(&service_.mutex);
   EXPECT_EQ(service_.retry.filter().states(0), v1::FAILED);
   EXPECT_EQ(service_.paused, "demo");

@@ -272,7 +272,7 @@ grpc::Status FakeSweepService::ExplainJob(grpc::ServerContext*,
   return grpc::Status::OK;
 }
 
-grpc::Status FakeSweepService::WatchSweep(grpc::ServerContext*,
+grpc::Status FakeSweepService::WatchSweep(grpc::ServerContext* context,
                                           const v1::WatchSweepRequest* request,
                                           grpc::ServerWriter<v1::WatchSweepResponse>* writer) {
   std::vector<v1::WatchSweepResponse> told;
@@ -295,6 +295,13 @@ grpc::Status FakeSweepService::WatchSweep(grpc::ServerContext*,
     }
   }
   for (const v1::WatchSweepResponse& update : told) writer->Write(update);
+  absl::MutexLock lock(&mutex);
+  const auto closed = [&] {
+    mutex.AssertHeld();
+    return !watch_open || context->IsCancelled();
+  };
+  // A client that is gone is noticed now and then.
+  while (!mutex.AwaitWithTimeout(absl::Condition(&closed), absl::Milliseconds(100))) continue;
   return status;
 }
 

@@ -34,6 +34,7 @@ class FakeSweepService final : public v1::SweepService::Service {
   std::vector<v1::WatchSweepResponse> updates;
   grpc::Status watch_status;
   int watch_breaks = 0;
+  bool watch_open = false;  // WatchSweep waits, once it has told everything, until this is false
   // What FetchCheckpoint sends, then it ends with `fetch_status`.
   std::vector<v1::FetchCheckpointResponse> fetch_parts;
   grpc::Status fetch_status;

@@ -6,7 +6,7 @@
 #include <limits>
 
 #include "absl/strings/str_cat.h"
-#include "cli/suggest.h"
+#include "common/base/nearest_word.h"
 
 namespace coppice::cli {
 namespace {
@@ -93,12 +93,12 @@ TEST(CsvCell, NumbersStayNumbers) {
 
 TEST(Nearest, FindsMisspellingsAndNothingFarAway) {
   const std::vector<std::string> words = {"status", "submit", "metrics", "steps", "seeds"};
-  EXPECT_EQ(Nearest("stauts", words), "status");
-  EXPECT_EQ(Nearest("stesp", words), "steps");
-  EXPECT_EQ(Nearest("metric", words), "metrics");
-  EXPECT_EQ(Nearest("frobnicate", words), "");
-  EXPECT_EQ(Nearest(std::string(10'000, 's'), words), "");
-  EXPECT_EQ(Nearest("", words), "");
+  EXPECT_EQ(NearestWord("stauts", words), "status");
+  EXPECT_EQ(NearestWord("stesp", words), "steps");
+  EXPECT_EQ(NearestWord("metric", words), "metrics");
+  EXPECT_EQ(NearestWord("frobnicate", words), "");
+  EXPECT_EQ(NearestWord(std::string(10'000, 's'), words), "");
+  EXPECT_EQ(NearestWord("", words), "");
 }
 
 TEST(Format, AnAccuracyThatIsNoneKeepsItsCellNarrow) {

@@ -19,6 +19,7 @@
 #include "common/base/clock.h"
 #include "common/base/ids.h"
 #include "common/base/status_macros.h"
+#include "common/base/usage.h"
 #include "worker/daemon/machine.h"
 #include "worker/daemon/state_folder.h"
 
@@ -215,6 +216,8 @@ std::optional<WorkerOptions> ParseWorkerOptions(int argc, const char* const* arg
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     *exit_code = app.exit(error) == 0 ? 0 : 2;
+    const std::string advice = *exit_code == 0 ? "" : UsageAdvice(app, {argv + 1, argv + argc});
+    if (!advice.empty()) std::cerr << "coppice-worker" << advice << "\n";
     return std::nullopt;
   }
   if (const char* end = std::getenv("SLURM_JOB_END_TIME")) options.slurm_job_end_time = end;

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "common/base/nearest_word.h"
 #include "common/base/status_macros.h"
 #include "worker/trainer/strict_json.h"
 
@@ -110,7 +111,8 @@ void ReadRun(StrictObject object, RunConfig* run) {
     if (parsed.has_value()) {
       run->task = *parsed;
     } else {
-      object.Fail("task", absl::StrCat("must be question, tense or dyck, not \"", task, "\""));
+      object.Fail("task", absl::StrCat("must be question, tense or dyck, not \"", task, "\"",
+                                       AfterSemicolon(DidYouMeanTask(task))));
     }
   }
   if (run->task == Task::kDyck) {

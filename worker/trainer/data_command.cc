@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/output_file.h"
 #include "common/base/status_macros.h"
+#include "common/base/usage.h"
 #include "worker/trainer/tasks/directory.h"
 
 namespace coppice::trainer {
@@ -66,8 +67,9 @@ absl::StatusOr<std::optional<DataCommand>> ParseDataCommand(int argc, const char
     app.exit(success);
     return std::optional<DataCommand>();
   } catch (const CLI::ParseError& error) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("data: ", error.what(), " (see coppice-trainer data --help)"));
+    return absl::InvalidArgumentError(absl::StrCat("data: ", error.what(),
+                                                   UsageAdvice(app, {argv + 1, argv + argc}),
+                                                   " (see coppice-trainer data --help)"));
   }
   COPPICE_ASSIGN_OR_RETURN(command.run, RunOf(task, numbers));
   return std::optional<DataCommand>(std::move(command));

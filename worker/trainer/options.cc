@@ -11,6 +11,7 @@
 #include "common/base/files.h"
 #include "common/base/regular_file.h"
 #include "common/base/status_macros.h"
+#include "common/base/usage.h"
 
 namespace coppice::trainer {
 namespace {
@@ -174,8 +175,11 @@ absl::StatusOr<bool> Parse(CLI::App* app, int argc, const char* const* argv) {
     app->exit(success);
     return false;
   } catch (const CLI::ParseError& error) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(error.what(), " (see ", app->get_name(), " --help)"));
+    UsageNames names = NamesOf(*app, {});
+    names.commands = {"data", "measure"};
+    return absl::InvalidArgumentError(absl::StrCat(error.what(),
+                                                   UsageAdvice(names, {argv + 1, argv + argc}),
+                                                   " (see ", app->get_name(), " --help)"));
   }
   return true;
 }

@@ -6,8 +6,8 @@
 #include <set>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/nearest_word.h"
 
 namespace coppice::trainer {
 namespace {
@@ -16,20 +16,6 @@ using nlohmann::json;
 
 // Doubles up to here hold every integer exactly.
 constexpr double kLargestExactInteger = 9007199254740992.0;
-
-size_t EditDistance(absl::string_view a, absl::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = std::exchange(row[0], i);
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t substituted = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, substituted});
-    }
-  }
-  return row[b.size()];
-}
 
 }  // namespace
 
@@ -54,22 +40,6 @@ absl::StatusOr<json> ParseStrictJson(absl::string_view text) {
   } catch (const json::exception& error) {
     return absl::InvalidArgumentError(absl::StrCat("not valid JSON: ", error.what()));
   }
-}
-
-std::string NearestWord(absl::string_view word, const std::vector<std::string>& candidates) {
-  for (const std::string& candidate : candidates) {
-    if (word.size() >= 3 && absl::StartsWith(candidate, word)) return candidate;  // an abbreviation
-  }
-  std::string best;
-  size_t best_distance = std::max<size_t>(2, word.size() / 2) + 1;
-  for (const std::string& candidate : candidates) {
-    const size_t distance = EditDistance(word, candidate);
-    if (distance < best_distance) {
-      best_distance = distance;
-      best = candidate;
-    }
-  }
-  return best;
 }
 
 StrictObject::StrictObject(const json* value, std::string path, absl::Status* status)

@@ -53,10 +53,6 @@ class StrictObject {
   std::vector<std::string> known_;
 };
 
-// The candidate nearest to `word` by edit distance, or "" when none is near enough to be a
-// misspelling.
-std::string NearestWord(absl::string_view word, const std::vector<std::string>& candidates);
-
 }  // namespace coppice::trainer
 
 #endif  // COPPICE_WORKER_TRAINER_STRICT_JSON_H_

@@ -1,14 +1,18 @@
-#include "cli/suggest.h"
+#include "common/base/nearest_word.h"
 
 #include <algorithm>
 
-namespace coppice::cli {
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+
+namespace coppice {
 namespace {
 
 // Longer words are no misspelling of anything here, and their distance would cost time.
 constexpr size_t kMaxWord = 64;
+constexpr size_t kAbbreviation = 3;
 
-size_t Distance(const std::string& a, const std::string& b) {
+size_t Distance(absl::string_view a, absl::string_view b) {
   std::vector<std::vector<size_t>> cost(a.size() + 1, std::vector<size_t>(b.size() + 1));
   for (size_t i = 0; i <= a.size(); ++i) {
     for (size_t j = 0; j <= b.size(); ++j) {
@@ -28,9 +32,12 @@ size_t Distance(const std::string& a, const std::string& b) {
 
 }  // namespace
 
-std::string Nearest(const std::string& word, const std::vector<std::string>& candidates) {
+std::string NearestWord(absl::string_view word, const std::vector<std::string>& candidates) {
   std::string best;
   if (word.size() > kMaxWord) return best;
+  for (const std::string& candidate : candidates) {
+    if (word.size() >= kAbbreviation && absl::StartsWith(candidate, word)) return candidate;
+  }
   size_t best_distance = std::max<size_t>(1, (word.size() + 1) / 3) + 1;
   for (const std::string& candidate : candidates) {
     const size_t distance = Distance(word, candidate);
@@ -42,4 +49,17 @@ std::string Nearest(const std::string& word, const std::vector<std::string>& can
   return best;
 }
 
-}  // namespace coppice::cli
+std::string DidYouMean(absl::string_view word, const std::vector<std::string>& candidates) {
+  const std::string nearest = NearestWord(word, candidates);
+  return nearest.empty() ? "" : absl::StrCat(" did you mean '", nearest, "'?");
+}
+
+std::string AfterSemicolon(const std::string& question) {
+  return question.empty() ? "" : ";" + question;
+}
+
+std::string DidYouMeanTask(absl::string_view word) {
+  return DidYouMean(word, {"question", "tense", "dyck"});
+}
+
+}  // namespace coppice
