@@ -162,8 +162,9 @@ TEST_F(CliTest, UnknownThingsAreNamed) {
 }
 
 TEST_F(CliTest, CompletionNamesCommandsAndSweeps) {
-  EXPECT_TRUE(absl::StrContains(Ok({"completion", "bash"}), "status"));
-  EXPECT_TRUE(absl::StrContains(Ok({"__complete", "sweeps"}), "words"));
+  EXPECT_TRUE(absl::StrContains(Ok({"completion", "bash"}), "complete -F _coppice coppice"));
+  EXPECT_EQ(Ok({"__complete", "--", "stat"}), "status\n:\n");
+  EXPECT_EQ(Ok({"__complete", "--", "status", ""}), "words\n:\n");
 }
 
 // Commands that change things have a deployment of their own.

@@ -103,6 +103,8 @@ class OutputTest : public ::testing::Test {
     for (const char* flag : {"--csv", "--jsonl"}) lines.push_back(Line({"metrics", "words", flag}));
     lines.push_back(Line({"checkpoint", "fetch", "words/question/1/0", "-o", "-"}));
     lines.push_back(Line({"completion", "bash"}));
+    lines.push_back(Program("coppice", {"__complete", "--", "sta"}));
+    lines.push_back(Program("coppice", {}));
     for (const char* name :
          {"coppice", "coppice-coordinator", "coppice-worker", "coppice-trainer"}) {
       for (const char* flag : {"--version", "--help"}) lines.push_back(Program(name, {flag}));

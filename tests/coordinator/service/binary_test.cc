@@ -109,6 +109,12 @@ TEST(CoordinatorBinary, TellsItsVersionAndItsFlags) {
   }
 }
 
+TEST(CoordinatorBinary, SuggestsWhatAMisspeltFlagOrCommandMeant) {
+  EXPECT_THAT(RunProcess(Command({"--data-dri", "x"})).err, HasSubstr("did you mean --data-dir?"));
+  EXPECT_THAT(RunProcess(Command({"bakup"})).err, HasSubstr("did you mean 'backup'?"));
+  EXPECT_THAT(RunProcess(Command({"token", "lsit"})).err, HasSubstr("did you mean 'list'?"));
+}
+
 TEST(CoordinatorBinary, RefusesBadFlagsWithExitCodeTwo) {
   TempDir dir;
   const std::string data = dir.Join("data");

@@ -25,6 +25,12 @@ std::pair<int, std::string> Refusal(std::vector<const char*> flags) {
   return {options ? 0 : exit_code, ::testing::internal::GetCapturedStderr()};
 }
 
+TEST(WorkerOptionsTest, AMisspeltFlagIsSuggestedItsName) {
+  const auto [code, text] = Refusal({"--cordinator", "127.0.0.1:1"});
+  EXPECT_EQ(code, 2);
+  EXPECT_THAT(text, HasSubstr("did you mean --coordinator?"));
+}
+
 TEST(WorkerOptionsTest, DurationsThatMakeNoSenseAreRefusedWithTheReason) {
   EXPECT_EQ(Refusal({"--grace", "60s", "--walltime", "4h", "--walltime-margin", "10m"}).first, 0);
   EXPECT_EQ(Refusal({"--walltime", "inf"}).first, 0);

@@ -88,6 +88,19 @@ class ProcessTest : public ::testing::Test {
   TestDirectory directory_;
 };
 
+TEST_F(ProcessTest, WhatWasMisspeltIsSuggested) {
+  for (const auto& [arguments, message] :
+       std::vector<std::pair<std::vector<std::string>, std::string>>{
+           {{"--tsak", "question", "--depth", "2"}, "did you mean --task?"},
+           {{"mesure"}, "did you mean 'measure'?"},
+           {{"--task", "qestion", "--depth", "2"}, "did you mean 'question'?"},
+           {{"data", "--splti", "gen"}, "did you mean --split?"}}) {
+    TrainerProcess process(arguments, directory_ / "log");
+    EXPECT_EQ(process.Wait(), 2) << message;
+    EXPECT_THAT(Log(), HasSubstr(message));
+  }
+}
+
 // What a new user copies first.
 TEST_F(ProcessTest, TheReadmesRunLearns) {
   std::ifstream in(COPPICE_README);
