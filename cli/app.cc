@@ -71,6 +71,12 @@ std::string Explain(const CLI::App& app, const CLI::ParseError& error,
     return absl::StrCat(error.what(), UsageAdvice(app, args),
                         "; `coppice --help` lists the commands");
   }
+  // Behind a misspelt flag nobody knows whether a word is its value.
+  const std::string flag_advice =
+      UsageAdvice(app, {args.begin(), args.begin() + static_cast<ptrdiff_t>(at)});
+  if (!flag_advice.empty()) {
+    return absl::StrCat(error.what(), flag_advice, "; `coppice --help` lists the flags");
+  }
   const std::string& word = args[at];
   if (std::find(commands.begin(), commands.end(), word) == commands.end()) {
     const std::string advice = DidYouMean(word, commands);

@@ -20,6 +20,9 @@ class WatchViewTest : public ::testing::Test {
  protected:
   void Fill(uint32_t depths, uint32_t seeds) {
     FillBigSweep(&coordinator_.service(), depths, seeds);
+    Load();
+  }
+  void Load() {
     const auto client = Client::Create(coordinator_.address());
     ASSERT_TRUE(client.ok() && model_.Load(client->get(), "structural-grokking").ok());
   }
@@ -81,6 +84,22 @@ TEST_F(WatchViewTest, WhatDoesNotFitComesPageByPage) {
   EXPECT_EQ(groups.size(), 36) << "every group has its turn";
   EXPECT_GT(page, 1);
   EXPECT_EQ(Lines(40, 24, page), Lines(40, 24, 0)) << "then the first page again";
+}
+
+TEST_F(WatchViewTest, JobsThatDoNotReportAreToldInANarrowWindowToo) {
+  Fill(5, 10);
+  EXPECT_THAT(absl::StrJoin(Lines(40, 24), "\n"), Not(HasSubstr("no report")));
+  {
+    absl::MutexLock lock(&coordinator_.service().mutex);
+    coordinator_.service().sweeps[0].set_silent_jobs(3);
+    coordinator_.service().sweeps[0].set_silent_seconds(95);
+  }
+  Load();
+  const std::vector<std::string> lines = Lines(40, 24);
+  const std::string text = absl::StrJoin(lines, "\n");
+  EXPECT_LT(lines.size(), 24);
+  EXPECT_THAT(text, AllOf(HasSubstr("\nno report for 95 s from 3 running jobs;\n"),
+                          HasSubstr("\n`coppice why JOB` says more\n"), HasSubstr("ETA 2m 05s")));
 }
 
 TEST_F(WatchViewTest, ASmallSweepKeepsItsCells) {
