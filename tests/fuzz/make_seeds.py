@@ -205,6 +205,7 @@ def sentences():
             ('question_clause', 0, 'my walrus that does eat doesn\'t giggle . quest\tdoesn\'t my walrus that does eat giggle ?'),
             ('question_sentence', 0, 'my walrus that does eat doesn\'t giggle'),
             ('tense_past', 1, 'my walrus ate . PAST\tmy walrus ate .'),
+            ('blanks_at_the_end', 1, 'my walrus ate . PAST\tmy walrus ate . \t'),
             ('tense_present', 1, 'my walrus ate . PRESENT\tmy walrus eats .'),
             ('tense_phrase', 1, 'my walrus near our yaks ate . PRESENT\tmy walrus near our yaks eats .'),
             ('tense_sentence', 1, 'my walrus near our yaks ate'),
