@@ -29,6 +29,7 @@
 #include "coordinator/commands/port_file.h"
 #include "coordinator/commands/restore.h"
 #include "coordinator/commands/serving.h"
+#include "coordinator/commands/shutdown_watchdog.h"
 #include "coordinator/commands/token.h"
 #include "coordinator/core/coordinator.h"
 #include "coordinator/core/garbage_collector.h"
@@ -44,6 +45,8 @@ constexpr int kFailed = 1;
 constexpr int kUsage = 2;
 // How long calls in progress may take to end after a signal.
 constexpr absl::Duration kShutdownGrace = absl::Seconds(2);
+// Longer than an orderly end takes on a disk that answers.
+constexpr absl::Duration kShutdownLimit = absl::Seconds(20);
 
 struct Flags {
   std::string data_dir;  // resolved before anything looks at it
@@ -213,10 +216,11 @@ absl::Status Serve(const Flags& flags, const core::CoordinatorOptions& options,
                flags.data_dir, options.checkpoint_root, store->store_id());
   WaitForSignal(signals, serving->tokens());
   port_file.Remove();
+  const commands::ShutdownWatchdog watchdog(clock, kShutdownLimit, options.checkpoint_root);
   server->CloseStreams();
-  collector.Shutdown();
   core->Shutdown();
   server->Shutdown(kShutdownGrace);
+  collector.Shutdown();
   spdlog::info("stopped");
   return absl::OkStatus();
 }

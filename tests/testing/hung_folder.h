@@ -2,6 +2,8 @@
 #define COPPICE_TESTS_TESTING_HUNG_FOLDER_H_
 
 #include <fcntl.h>
+#include <linux/fuse.h>
+#include <poll.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -9,12 +11,13 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 
 namespace coppice::testing {
 
 // A folder on a file server that does not answer: whoever touches it waits in the kernel until
-// Release. It is a FUSE filesystem whose daemon reads no request. Where the machine does not let
-// one be mounted, `mounted` is false.
+// Release. It is a FUSE filesystem whose daemon greets the kernel and reads nothing more. Where the
+// machine does not let one be mounted, `mounted` is false.
 class HungFolder {
  public:
   explicit HungFolder(const std::string& path) : path_(path) {
@@ -22,12 +25,18 @@ class HungFolder {
     fd_ = ::open("/dev/fuse", O_RDWR | O_CLOEXEC);
     const std::string options = absl::StrCat("fd=", fd_, ",rootmode=40000,user_id=0,group_id=0");
     mounted_ = fd_ >= 0 && ::mount("hung", path.c_str(), "fuse", 0, options.c_str()) == 0;
+    if (mounted_) Greet();
   }
   ~HungFolder() { Release(); }
   HungFolder(const HungFolder&) = delete;
   HungFolder& operator=(const HungFolder&) = delete;
 
   bool mounted() const { return mounted_; }
+  // Until somebody waits here. False: nobody came.
+  bool AwaitVisitor(absl::Duration patience) {
+    pollfd request = {fd_, POLLIN, 0};
+    return ::poll(&request, 1, static_cast<int>(absl::ToInt64Milliseconds(patience))) == 1;
+  }
   // Everybody who waits gets an error.
   void Release() {
     if (fd_ >= 0) ::close(fd_);
@@ -37,6 +46,23 @@ class HungFolder {
   }
 
  private:
+  // Only after this does the kernel send what visitors ask for.
+  void Greet() {
+    char request[FUSE_MIN_READ_BUFFER];
+    if (::read(fd_, request, sizeof(request)) < static_cast<ssize_t>(sizeof(fuse_in_header)))
+      return;
+    struct {
+      fuse_out_header header;
+      fuse_init_out init;
+    } answer = {};
+    answer.header.len = sizeof(answer);
+    answer.header.unique = reinterpret_cast<const fuse_in_header*>(request)->unique;
+    answer.init.major = FUSE_KERNEL_VERSION;
+    answer.init.minor = FUSE_KERNEL_MINOR_VERSION;
+    answer.init.max_write = 4096;
+    if (::write(fd_, &answer, sizeof(answer)) < 0) Release();
+  }
+
   const std::string path_;
   int fd_ = -1;
   bool mounted_ = false;

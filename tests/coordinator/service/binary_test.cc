@@ -15,6 +15,7 @@
 #include "common/base/stop_requests.h"
 #include "common/rpc/channel.h"
 #include "coppice/v1/coordinator.grpc.pb.h"
+#include "tests/testing/hung_folder.h"
 #include "tests/testing/subprocess.h"
 #include "tests/testing/temp_dir.h"
 
@@ -320,6 +321,21 @@ TEST(CoordinatorBinary, SigtermEndsWaitingCallsAndStreamsAndExitsWithZero) {
 TEST(CoordinatorBinary, SigintDoesTheSame) {
   TempDir dir;
   EXPECT_EQ(Coordinator(dir.Join("data")).Terminate(SIGINT), 0);
+}
+
+// The collector of garbage looks into every sweep's folder, and waits there.
+TEST(CoordinatorBinary, ItEndsThoughAFileServerUnderItsCheckpointsDoesNotAnswer) {
+  TempDir dir;
+  const std::string data = dir.Join("data");
+  EXPECT_EQ(Coordinator(data).Terminate(), 0);
+  testing::HungFolder dead(data + "/checkpoints/dead");
+  if (!dead.mounted()) GTEST_SKIP() << "this machine does not let a FUSE filesystem be mounted";
+  Coordinator coordinator(data);
+  ASSERT_TRUE(dead.AwaitVisitor(kPatience));
+  EXPECT_EQ(coordinator.Terminate(), 1) << coordinator.process().err();
+  EXPECT_THAT(coordinator.process().err(), HasSubstr("does not answer"));
+  dead.Release();
+  EXPECT_EQ(Coordinator(data).Terminate(), 0);
 }
 
 // The process's end is the event waited for in between; a look at the file costs nothing.
