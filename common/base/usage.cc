@@ -21,7 +21,7 @@ std::string UsageAdvice(const UsageNames& names, const std::vector<std::string>&
     if (arg == "--") break;
     if (absl::StartsWith(arg, "--")) {
       const std::string flag = arg.substr(0, arg.find('='));
-      after_flag = flag.size() == arg.size();
+      after_flag = flag.size() == arg.size() && !Knows(names.switches, flag);
       if (Knows(names.flags, flag)) continue;
       const std::string nearest = NearestWord(flag, names.flags);
       return nearest.empty() ? "" : absl::StrCat("; did you mean ", nearest, "?");

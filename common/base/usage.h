@@ -14,6 +14,7 @@ struct UsageNames {
   std::vector<std::string> flags;  // with their dashes
   std::vector<std::string> commands;
   bool takes_words = false;  // beside commands: files, sweeps
+  std::vector<std::string> switches = {};  // those of `flags` that take no value
 };
 
 // "; did you mean --depth?" for the first unknown flag or, where only commands may stand, unknown
@@ -34,7 +35,10 @@ UsageNames NamesOf(const App& app, const std::vector<std::string>& args) {
   }
   for (const App* each : path) {
     for (const auto* option : each->get_options()) {
-      for (const std::string& name : option->get_lnames()) names.flags.push_back("--" + name);
+      for (const std::string& name : option->get_lnames()) {
+        names.flags.push_back("--" + name);
+        if (option->get_items_expected_max() == 0) names.switches.push_back("--" + name);
+      }
       if (each == path.back() && option->get_positional()) names.takes_words = true;
     }
     // A command that was found is not to be found missing.

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <functional>
 
 #include "absl/strings/match.h"
@@ -168,10 +169,11 @@ TEST_F(PtyTest, WatchIsCleanAfterTheWindowChanges) {
     program.Resize(width, height);
     // The row above the totals can only be there before the screen was drawn anew.
     const auto anew = [&](const std::string& text) {
+      const std::vector<std::string> lines = program.screen().Lines();
       return ShowsWhole(text) && absl::StartsWith(text, "structural-grokking:") &&
              Count(text, "structural-grokking:") == 1 &&
              absl::StrContains(text, height >= 40 ? "cancelled" : "/") &&
-             std::none_of(program.screen().Lines().begin(), program.screen().Lines().end(),
+             std::none_of(lines.begin(), lines.end(),
                           [&](const std::string& line) { return DisplayWidth(line) > width; });
     };
     EXPECT_TRUE(program.Await(anew)) << width << "x" << height << ":\n" << program.screen().Text();

@@ -22,6 +22,8 @@ TEST(UsageAdvice, NamesTheCommandThatWasMeant) {
   const UsageNames names{{"--steps"}, {"data", "measure"}, false};
   EXPECT_EQ(UsageAdvice(names, {"mesure"}), "; did you mean 'measure'?");
   EXPECT_EQ(UsageAdvice(names, {"--steps", "mesure"}), "") << "that is a flag's value";
+  const UsageNames switches{{"--insecure"}, {"backup"}, false, {"--insecure"}};
+  EXPECT_EQ(UsageAdvice(switches, {"--insecure", "bakup"}), "; did you mean 'backup'?");
   UsageNames files = names;
   files.takes_words = true;
   EXPECT_EQ(UsageAdvice(files, {"mesure"}), "") << "that may be a file's name";
