@@ -13,8 +13,9 @@ build=(
   g++ clang libclang-rt-dev llvm cmake ninja-build ccache git pkg-config
   libtorch-dev libdnnl-dev libgrpc++-dev libssl-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc libabsl-dev
   libsqlite3-dev libyaml-cpp-dev libcli11-dev libspdlog-dev nlohmann-json3-dev libxxhash-dev
-  librandom123-dev libgtest-dev libgmock-dev libbenchmark-dev python3 python3-numpy
+  librandom123-dev libgtest-dev libgmock-dev python3 python3-numpy
   python3-torch  # the test of python/coppice_model.py
+  zsh fish       # the tests of completion
 )
 
 case "${1:-}" in
