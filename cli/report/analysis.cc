@@ -6,7 +6,8 @@ namespace coppice::cli {
 namespace {
 
 bool Counts(const JobSeries& job) {
-  const bool reported = !job.curves[kIdAccuracy].empty() || !job.curves[kGenAccuracy].empty();
+  const bool reported = std::any_of(job.curves.begin(), job.curves.end(),
+                                    [](const Curve& curve) { return !curve.empty(); });
   const v1::JobState state = job.job.state();
   return reported && (state == v1::SUCCEEDED || state == v1::RUNNING || state == v1::PENDING);
 }
@@ -40,19 +41,26 @@ void Finish(DepthResult* depth) {
   depth->share = WilsonInterval(depth->above, depth->gen.n);
 }
 
+void TakeSteps(const Curve& curve, TaskResult* task) {
+  if (curve.empty()) return;
+  task->last_step = std::max(task->last_step, curve.back().step);
+  const bool zero = curve[0].step == 0;
+  task->has_step_0 |= zero;
+  if (zero && curve.size() == 1) return;
+  const uint32_t first = curve[zero ? 1 : 0].step;
+  task->first_step = task->first_step == 0 ? first : std::min(task->first_step, first);
+}
+
 void Finish(TaskResult* task) {
-  for (size_t i = 0; i < task->depths.size(); ++i) {
-    DepthResult& depth = task->depths[i];
+  std::vector<Moments> finals;
+  for (DepthResult& depth : task->depths) {
     Finish(&depth);
+    finals.push_back(depth.gen);
     for (const SeedResult& seed : depth.seeds) {
-      for (const Curve& curve : seed.job->curves) {
-        if (!curve.empty()) task->last_step = std::max(task->last_step, curve.back().step);
-      }
+      for (const Curve& curve : seed.job->curves) TakeSteps(curve, task);
     }
-    const bool better = depth.gen.n > 0 && (!task->best.has_value() ||
-                                            depth.gen.mean > task->depths[*task->best].gen.mean);
-    if (better) task->best = i;
   }
+  task->ranking = Rank(finals);
 }
 
 }  // namespace

@@ -6,12 +6,13 @@
 #include <string>
 #include <vector>
 
+#include "cli/report/comparison.h"
 #include "cli/report/series.h"
 #include "cli/report/statistics.h"
 
 namespace coppice::cli {
 
-// One job that counts: it succeeded, or it is still to go on and has reported an accuracy.
+// One job that counts: it has reported, and it succeeded or is still to go on.
 struct SeedResult {
   const JobSeries* job = nullptr;
   bool provisional = false;         // not at its end: its latest values stand in for the final ones
@@ -35,9 +36,15 @@ struct DepthResult {
 struct TaskResult {
   std::string task;
   std::vector<DepthResult> depths;  // ascending
-  // The depth with the highest mean final gen_accuracy, of equals the shallowest; none without any.
-  std::optional<size_t> best;
-  uint32_t last_step = 0;  // that any counted job has reported
+  Ranking ranking;                  // of the depths by their final gen_accuracy
+  uint32_t first_step = 0;          // above 0, that any counted job has reported; 0: none has
+  uint32_t last_step = 0;           // that any counted job has reported
+  bool has_step_0 = false;          // some counted job has reported before its first step
+
+  // The depth with the highest mean, whether or not it is told apart from the others.
+  const DepthResult* highest() const {
+    return ranking.highest.has_value() ? &depths[*ranking.highest] : nullptr;
+  }
 };
 
 // In the order of `series`, which must outlive the result.

@@ -4,23 +4,19 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "cli/format.h"
+#include "cli/report/absent.h"
 #include "cli/report/drawing.h"
 #include "cli/report/figures.h"
 
 namespace coppice::cli {
 namespace {
 
-std::string Cell(const std::optional<double>& value) {
-  return value.has_value() ? FormatExact(*value) : "";
-}
-std::string Cell(const std::optional<uint32_t>& value) {
+std::string StepCell(const std::optional<uint32_t>& value) {
   return value.has_value() ? absl::StrCat(*value) : "";
 }
 
-bool HasGen(const TaskResult& task) { return task.best.has_value(); }
-
 // A panel with the depths across that have values, `n` under each of them.
-Panel DepthPanel(const TaskResult& task, std::vector<const DepthResult*>* shown) {
+Panel DepthPanel(const TaskResult& task, std::vector<const DepthResult*>* shown, SeedNotes* seeds) {
   Panel panel;
   panel.title = task.task;
   panel.x_label = "depth (layers)";
@@ -28,6 +24,7 @@ Panel DepthPanel(const TaskResult& task, std::vector<const DepthResult*>* shown)
   for (const DepthResult& depth : task.depths) {
     if (depth.gen.n == 0) continue;
     shown->push_back(&depth);
+    seeds->AddMark(absl::StrCat(task.task, " depth ", depth.depth), depth.gen.n);
     labels.push_back(absl::StrCat(depth.depth));
   }
   const bool roomy = shown->size() <= 6;
@@ -62,12 +59,6 @@ void LegendForProvisional(const std::vector<TaskResult>& tasks, Figure* figure) 
   figure->caption += kProvisional;
 }
 
-void SayNoGen(const TaskResult& task, const char* what, std::vector<std::string>* missing) {
-  missing->push_back(
-      absl::StrCat("No ", what, " of ", task.task,
-                   ": none of its jobs has reported gen_accuracy and still counts."));
-}
-
 std::string BarRows(const std::vector<std::pair<double, double>>& means, double half) {
   std::string rows;
   for (const auto& [x, y] : means)
@@ -75,9 +66,9 @@ std::string BarRows(const std::vector<std::pair<double, double>>& means, double 
   return rows;
 }
 
-void AddEarlyStopping(const TaskResult& task, Figure* figure, bool first) {
+void AddEarlyStopping(const TaskResult& task, Figure* figure, SeedNotes* notes, bool first) {
   std::vector<const DepthResult*> shown;
-  Panel panel = DepthPanel(task, &shown);
+  Panel panel = DepthPanel(task, &shown, notes);
   panel.y = UnitTicks();
   if (first) panel.y_label = "generalization accuracy";
   Dots early, full;
@@ -108,9 +99,9 @@ void AddEarlyStopping(const TaskResult& task, Figure* figure, bool first) {
   figure->plot.AddPanel(std::move(panel));
 }
 
-void AddShare(const TaskResult& task, Figure* figure, bool first) {
+void AddShare(const TaskResult& task, Figure* figure, SeedNotes* notes, bool first) {
   std::vector<const DepthResult*> shown;
-  Panel panel = DepthPanel(task, &shown);
+  Panel panel = DepthPanel(task, &shown, notes);
   panel.y = UnitTicks();
   if (first) panel.y_label = "share of seeds above 0.80";
   std::string line;
@@ -140,9 +131,9 @@ void AddShare(const TaskResult& task, Figure* figure, bool first) {
   figure->plot.AddPanel(std::move(panel));
 }
 
-void AddOnset(const TaskResult& task, Figure* figure, bool first) {
+void AddOnset(const TaskResult& task, Figure* figure, SeedNotes* notes, bool first) {
   std::vector<const DepthResult*> shown;
-  Panel panel = DepthPanel(task, &shown);
+  Panel panel = DepthPanel(task, &shown, notes);
   panel.y = StepTicks(task.last_step, 4);
   const double last = std::max(1u, task.last_step);
   const double never = last * 1.16;
@@ -180,20 +171,34 @@ void AddOnset(const TaskResult& task, Figure* figure, bool first) {
   figure->plot.AddPanel(std::move(panel));
 }
 
-// A panel for each task with accuracies; none when there is no such task.
-template <typename Add>
-bool AddPanels(const std::vector<TaskResult>& tasks, const char* what, Figure* figure,
-               std::vector<std::string>* missing, const Add& add) {
-  bool first = true;
+using AddPanel = void (*)(const TaskResult& task, Figure* figure, SeedNotes* notes, bool first);
+
+// A panel for each task whose depths have a final accuracy, and what the caption says of seeds.
+// `why_not` is what else keeps a task out, "" for nothing. False when there is no such task.
+template <typename WhyNot>
+bool AddPanels(const SweepSeries& series, const std::vector<TaskResult>& tasks, AddPanel add,
+               const WhyNot& why_not, Figure* figure, std::vector<std::string>* missing) {
+  std::vector<std::string> absent;
+  SeedNotes notes;
   for (const TaskResult& task : tasks) {
-    if (!HasGen(task)) {
-      SayNoGen(task, what, missing);
-      continue;
-    }
-    add(task, figure, first);
-    first = false;
+    std::string why =
+        task.highest() == nullptr ? WhyAbsent(series, task.task, {kGenAccuracy}) : why_not(task);
+    if (why.empty())
+      add(task, figure, &notes, figure->plot.empty());
+    else
+      absent.push_back(std::move(why));
   }
-  return !first;
+  figure->caption += notes.Caption();
+  return !SayAbsent(absent, figure, missing);
+}
+
+std::string Nothing(const TaskResult& /*task*/) { return ""; }
+
+template <typename Has>
+bool AnySeed(const TaskResult& task, const Has& has) {
+  return std::any_of(task.depths.begin(), task.depths.end(), [&](const DepthResult& depth) {
+    return std::any_of(depth.seeds.begin(), depth.seeds.end(), has);
+  });
 }
 
 template <typename Row>
@@ -207,8 +212,8 @@ void ForSeeds(const std::vector<TaskResult>& tasks, const Row& row) {
 
 }  // namespace
 
-std::optional<Figure> EarlyStoppingFigure(const std::vector<TaskResult>& tasks,
-                                          std::vector<std::string>* missing) {
+Figure EarlyStoppingFigure(const SweepSeries& series, const std::vector<TaskResult>& tasks,
+                           std::vector<std::string>* missing) {
   Figure figure;
   figure.name = "early-stopping";
   figure.title = "Early stopping against full training";
@@ -218,37 +223,44 @@ std::optional<Figure> EarlyStoppingFigure(const std::vector<TaskResult>& tasks,
       "Dots: seeds; bars: means. Early stopping: training ends when in-domain accuracy has not "
       "risen for ",
       kPatience,
-      " reports in a row, and the earliest report with the best in-domain accuracy until then is "
+      " reports in a row, and the earliest report with the highest in-domain accuracy until then "
+      "is "
       "taken.");
   figure.csv =
       "task,depth,seed,state,stopped_at_step,checkpoint_step,early_stopped_gen_accuracy,final_step,"
       "final_gen_accuracy\n";
-  if (!AddPanels(tasks, "early stopping", &figure, missing, AddEarlyStopping)) return std::nullopt;
+  const auto why_not = [&](const TaskResult& task) {
+    const auto stopped = [](const SeedResult& seed) { return seed.early_gen.has_value(); };
+    return AnySeed(task, stopped) ? "" : WhyAbsent(series, task.task, {kIdAccuracy});
+  };
+  if (!AddPanels(series, tasks, AddEarlyStopping, why_not, &figure, missing)) return figure;
   figure.plot.AddLegend({LegendEntry::kBar, colour::kEarlyStopped, "early-stopped (mean)"});
   figure.plot.AddLegend({LegendEntry::kBar, colour::kGeneralization, "trained to the end (mean)"});
   figure.plot.AddLegend({LegendEntry::kDot, colour::kFaint, "one seed"});
   LegendForProvisional(tasks, &figure);
   ForSeeds(tasks, [&](const TaskResult& task, const DepthResult& depth, const SeedResult& seed) {
     const Curve& gen = seed.job->curves[kGenAccuracy];
-    figure.csv += CsvRow(
-        {task.task, absl::StrCat(depth.depth), absl::StrCat(seed.job->job.seed()),
-         StateWord(seed.job->job.state()), seed.stop.has_value() ? Cell(seed.stop->stopped) : "",
-         seed.stop.has_value() ? absl::StrCat(seed.stop->checkpoint) : "", Cell(seed.early_gen),
-         gen.empty() ? "" : absl::StrCat(gen.back().step), Cell(seed.final_gen)});
+    figure.csv +=
+        CsvRow({task.task, absl::StrCat(depth.depth), absl::StrCat(seed.job->job.seed()),
+                StateWord(seed.job->job.state()),
+                seed.stop.has_value() ? StepCell(seed.stop->stopped) : "",
+                seed.stop.has_value() ? absl::StrCat(seed.stop->checkpoint) : "",
+                ValueCell(seed.early_gen), gen.empty() ? "" : absl::StrCat(gen.back().step),
+                ValueCell(seed.final_gen)});
   });
   return figure;
 }
 
-std::optional<Figure> ShareFigure(const std::vector<TaskResult>& tasks,
-                                  std::vector<std::string>* missing) {
+Figure ShareFigure(const SweepSeries& series, const std::vector<TaskResult>& tasks,
+                   std::vector<std::string>* missing) {
   Figure figure;
   figure.name = "share-above-80";
   figure.title = "Share of seeds that generalize, by depth";
   figure.caption =
       "Share of seeds whose final generalization accuracy is above 0.80, with the 95% score "
-      "interval of Wilson (1927); n: seeds at each depth.";
+      "interval of Wilson (1927).";
   figure.csv = "task,depth,n,above,share,wilson_low,wilson_high,not_ended\n";
-  if (!AddPanels(tasks, "share above 0.80", &figure, missing, AddShare)) return std::nullopt;
+  if (!AddPanels(series, tasks, AddShare, Nothing, &figure, missing)) return figure;
   if (AnyProvisional(tasks)) {
     figure.plot.AddLegend({LegendEntry::kDot, colour::kGeneralization, "every seed at its end"});
     figure.plot.AddLegend({LegendEntry::kOpenDot, colour::kGeneralization, "some not ended yet"});
@@ -270,8 +282,8 @@ std::optional<Figure> ShareFigure(const std::vector<TaskResult>& tasks,
   return figure;
 }
 
-std::optional<Figure> OnsetFigure(const std::vector<TaskResult>& tasks,
-                                  std::vector<std::string>* missing) {
+Figure OnsetFigure(const SweepSeries& series, const std::vector<TaskResult>& tasks,
+                   std::vector<std::string>* missing) {
   Figure figure;
   figure.name = "onset";
   figure.title = "When each seed starts to generalize";
@@ -280,14 +292,24 @@ std::optional<Figure> OnsetFigure(const std::vector<TaskResult>& tasks,
       "last report, by depth. "
       "Seeds that never do are in the shaded row at the top, with their count.";
   figure.csv = "task,depth,seed,state,first_stays_above_step,last_step\n";
-  if (!AddPanels(tasks, "onset", &figure, missing, AddOnset)) return std::nullopt;
+  const auto why_not = [](const TaskResult& task) {
+    size_t seeds = 0;
+    for (const DepthResult& depth : task.depths) seeds += depth.gen.n;
+    const auto has = [](const SeedResult& seed) { return seed.onset.has_value(); };
+    return AnySeed(task, has)
+               ? ""
+               : absl::StrCat(task.task, ": no seed's generalization accuracy (of ", Seeds(seeds),
+                              ") stays above 0.80 to its last report, so there is no onset; more "
+                              "steps (train.steps) may bring one.");
+  };
+  if (!AddPanels(series, tasks, AddOnset, why_not, &figure, missing)) return figure;
   LegendForProvisional(tasks, &figure);
   ForSeeds(tasks, [&](const TaskResult& task, const DepthResult& depth, const SeedResult& seed) {
     const Curve& gen = seed.job->curves[kGenAccuracy];
     if (gen.empty()) return;
-    figure.csv +=
-        CsvRow({task.task, absl::StrCat(depth.depth), absl::StrCat(seed.job->job.seed()),
-                StateWord(seed.job->job.state()), Cell(seed.onset), absl::StrCat(gen.back().step)});
+    figure.csv += CsvRow({task.task, absl::StrCat(depth.depth), absl::StrCat(seed.job->job.seed()),
+                          StateWord(seed.job->job.state()), StepCell(seed.onset),
+                          absl::StrCat(gen.back().step)});
   });
   return figure;
 }

@@ -10,70 +10,49 @@
 namespace coppice::cli {
 namespace {
 
-constexpr size_t kMaxPoints = 400;
-constexpr size_t kFewPoints = 12;
-
 bool IsProvisional(const TaskResult& task) {
   return std::any_of(task.depths.begin(), task.depths.end(),
                      [](const DepthResult& depth) { return depth.provisional > 0; });
 }
 
-// Calls `each` with the indices to draw of `count` points.
-template <typename Each>
-void ForDrawn(size_t count, const Each& each) {
-  const size_t stride = (count + kMaxPoints - 1) / kMaxPoints;
-  for (size_t i = 0; i < count; ++i) {
-    if (i % stride == 0 || i + 1 == count) each(i);
+// Why a task has no dashed curve of any of these metrics, "" when it has one.
+std::string WhyNotPublished(const TaskResult& task, const std::vector<Metric>& metrics) {
+  const PublishedCurve* known = nullptr;
+  for (const Metric metric : metrics) {
+    const PublishedCurve* curve = FindPublished(task.task, MetricName(metric));
+    if (curve == nullptr) continue;
+    if (!PublishedWithin(curve, StepAxis(task)).empty()) return "";
+    known = curve;
   }
+  if (known == nullptr) return absl::StrCat("none were published for ", task.task);
+  return absl::StrCat("those of ", task.task, " begin at step ",
+                      FormatCount(known->points.front().step),
+                      ", and two of their points must lie within this sweep's reports, steps ",
+                      FormatCount(task.first_step), " to ", FormatCount(task.last_step));
+}
+
+// "4, 6 layers".
+std::string Layers(const TaskResult& task, const std::vector<size_t>& depths) {
+  return absl::StrCat(
+      absl::StrJoin(
+          depths, ", ",
+          [&](std::string* out, size_t i) { absl::StrAppend(out, task.depths[i].depth); }),
+      depths.size() == 1 && task.depths[depths[0]].depth == 1 ? " layer" : " layers");
 }
 
 }  // namespace
-
-std::vector<MeanPoint> Drawn(const std::vector<MeanPoint>& mean, size_t seeds) {
-  std::vector<MeanPoint> drawn;
-  for (const MeanPoint& point : mean) {
-    if (2 * point.of.n >= seeds) drawn.push_back(point);
-  }
-  return drawn;
-}
-
-std::string MeanRows(const std::vector<MeanPoint>& mean) {
-  std::string rows;
-  ForDrawn(mean.size(), [&](size_t i) {
-    const Moments& of = mean[i].of;
-    absl::StrAppendFormat(&rows, "%d %.6g %.6g %.6g\n", mean[i].step, of.mean, of.mean - of.std,
-                          of.mean + of.std);
-  });
-  return rows;
-}
-
-std::string CurveRows(const std::vector<const Curve*>& curves) {
-  std::string rows;
-  for (const Curve* curve : curves) {
-    ForDrawn(curve->size(), [&](size_t i) {
-      absl::StrAppendFormat(&rows, "%d %.6g\n", (*curve)[i].step, (*curve)[i].value);
-    });
-    rows += "\n";
-  }
-  return rows;
-}
-
-const char* LineStyle(size_t points, bool bold) {
-  if (points == 1) return bold ? "points pt 7 ps 0.7*P" : "points pt 7 ps 0.35*P";
-  if (points > kFewPoints) return "lines";
-  return bold ? "linespoints pt 7 ps 0.5*P" : "linespoints pt 7 ps 0.25*P";
-}
 
 double Spread(size_t n, size_t count, double width) {
   if (count < 2) return 0;
   return width * (static_cast<double>(n) / static_cast<double>(count - 1) - 0.5);
 }
 
-std::vector<MeanPoint> PublishedWithin(const PublishedCurve* curve, uint32_t last_step) {
+std::vector<MeanPoint> PublishedWithin(const PublishedCurve* curve, const StepAxis& axis) {
   std::vector<MeanPoint> within;
   if (curve == nullptr) return within;
+  const uint32_t first = axis.log() ? axis.first() : 0;
   for (const MeanPoint& point : curve->points) {
-    if (point.step <= last_step) within.push_back(point);
+    if (point.step >= first && point.step <= axis.last()) within.push_back(point);
   }
   if (within.size() < 2) within.clear();
   return within;
@@ -81,16 +60,22 @@ std::vector<MeanPoint> PublishedWithin(const PublishedCurve* curve, uint32_t las
 
 std::string PublishedCaption(const SweepSeries& series, const std::vector<const TaskResult*>& tasks,
                              const std::vector<Metric>& metrics) {
-  std::vector<std::string> curves, differences;
+  std::vector<std::string> curves, differences, none;
   for (const TaskResult* task : tasks) {
-    const PublishedCurve* found = nullptr;
+    if (std::string why = WhyNotPublished(*task, metrics); !why.empty()) {
+      none.push_back(std::move(why));
+      continue;
+    }
+    uint32_t depth = 0;
+    std::vector<MeanPoint> points;
     for (const Metric metric : metrics) {
       const PublishedCurve* curve = FindPublished(task->task, MetricName(metric));
-      if (!PublishedWithin(curve, task->last_step).empty()) found = curve;
+      const auto within = PublishedWithin(curve, StepAxis(*task));
+      if (!within.empty()) depth = curve->depth;
+      points.insert(points.end(), within.begin(), within.end());
     }
-    if (found == nullptr) continue;
-    curves.push_back(
-        absl::StrCat(tasks.size() == 1 ? "" : task->task + " ", "depth ", found->depth));
+    curves.push_back(absl::StrCat(tasks.size() == 1 ? "" : task->task + " ", "depth ", depth, ", ",
+                                  SeedCount(points)));
     for (const v1::GroupSummary& group : series.sweep.groups()) {
       if (group.task() != task->task) continue;
       for (std::string& difference : DifferencesFromPublished(group.run())) {
@@ -99,36 +84,89 @@ std::string PublishedCaption(const SweepSeries& series, const std::vector<const 
       }
     }
   }
-  if (curves.empty()) return "";
-  std::string text = absl::StrCat(" Dashed: the published means (Murty et al., ACL 2023; ",
-                                  absl::StrJoin(curves, ", "), ").");
+  std::string text;
+  if (!curves.empty())
+    absl::StrAppend(&text, " Dashed: the published means (Murty et al., ACL 2023; ",
+                    absl::StrJoin(curves, "; "), " seeds).");
   if (!differences.empty()) {
     absl::StrAppend(
         &text,
         " This sweep's settings differ from the published ones, so the curves need not agree: ",
         absl::StrJoin(differences, ", "), ".");
   }
+  if (!none.empty())
+    absl::StrAppend(&text, curves.empty() ? " No published curves: " : " No others: ",
+                    absl::StrJoin(none, "; "), ".");
   return text;
+}
+
+std::string RankingSentence(const TaskResult& task) {
+  const std::vector<Verdict>& verdicts = task.ranking.verdicts;
+  if (!task.ranking.highest.has_value()) return "";
+  if (const auto best = task.ranking.best(); best.has_value())
+    return absl::StrCat(task.task, ": depth ", task.depths[*best].depth,
+                        " is best, told apart from each other depth.");
+  std::vector<size_t> tied, single;
+  for (size_t i = 0; i < verdicts.size(); ++i) {
+    if (verdicts[i] == Verdict::kTied) tied.push_back(i);
+    if (verdicts[i] == Verdict::kOneSeed) single.push_back(i);
+    if (verdicts[i] == Verdict::kOnly)
+      return absl::StrCat(task.task, ": only depth ", task.depths[i].depth,
+                          " has values, so there is nothing to compare.");
+  }
+  std::string text = absl::StrCat(task.task, ": ");
+  if (tied.size() > 1) absl::StrAppend(&text, "not told apart: ", Layers(task, tied));
+  if (tied.size() == 1)
+    absl::StrAppend(&text, "the highest mean of several seeds is that of ", Layers(task, tied));
+  if (!single.empty())
+    absl::StrAppend(&text, tied.empty() ? "" : "; ", "no claim about ", Layers(task, single),
+                    ": one seed", single.size() == 1 ? "" : " each");
+  return text + ".";
 }
 
 bool AnyProvisional(const std::vector<TaskResult>& tasks) {
   return std::any_of(tasks.begin(), tasks.end(), IsProvisional);
 }
 
+std::string ProvisionalJobs(const std::vector<const TaskResult*>& tasks) {
+  const bool any = std::any_of(tasks.begin(), tasks.end(),
+                               [](const TaskResult* task) { return IsProvisional(*task); });
+  return any ? " Jobs that have not ended are drawn up to their latest report." : "";
+}
+
 std::string ProvisionalCurves(const std::vector<const TaskResult*>& tasks) {
-  bool provisional = false, depths = false;
-  for (const TaskResult* task : tasks) {
-    provisional |= IsProvisional(*task);
-    depths |= IsProvisional(*task) && task->depths.size() > 1;
+  const bool choice = std::any_of(tasks.begin(), tasks.end(), [](const TaskResult* task) {
+    return IsProvisional(*task) && task->depths.size() > 1;
+  });
+  return absl::StrCat(ProvisionalJobs(tasks),
+                      choice ? " Until then another depth may come to have the highest mean." : "");
+}
+
+bool SayAbsent(const std::vector<std::string>& why, Figure* figure,
+               std::vector<std::string>* missing) {
+  if (!figure->drawn()) {
+    figure->absent = why.empty() ? "The sweep has no jobs." : absl::StrJoin(why, " ");
+    return true;
   }
-  if (!provisional) return "";
-  return absl::StrCat(" Jobs that have not ended are drawn up to their latest report",
-                      depths ? ", and another depth may yet be the best." : ".");
+  for (const std::string& sentence : why) {
+    // Several figures need the same metric.
+    if (std::find(missing->begin(), missing->end(), sentence) == missing->end())
+      missing->push_back(sentence);
+  }
+  return false;
 }
 
 std::string Seeds(size_t count) {
   return absl::StrCat(FormatCount(count), count == 1 ? " seed" : " seeds");
 }
+
+std::string ValueCell(const std::optional<double>& value) {
+  return value.has_value() ? FormatExact(*value) : "";
+}
+
+std::string MeanCell(const Moments& of) { return of.n == 0 ? "" : FormatExact(of.mean); }
+
+std::string DeviationCell(const Moments& of) { return of.n < 2 ? "" : FormatExact(of.std); }
 
 std::string CsvRow(const std::vector<std::string>& cells) {
   return absl::StrCat(

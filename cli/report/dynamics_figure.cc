@@ -1,10 +1,9 @@
 #include <algorithm>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_join.h"
 #include "cli/format.h"
+#include "cli/report/absent.h"
 #include "cli/report/drawing.h"
 #include "cli/report/figures.h"
 
@@ -31,12 +30,12 @@ constexpr char kDyckSample[] =
 
 struct Role {
   const DepthResult* depth;
-  std::string name;  // "best", "shallowest and best"
+  std::string name;  // "best", "shallowest and highest mean"
   const char* colour;
 };
 
-// The shallowest, the best and the deepest depth with counted seeds; one that is two of them is
-// named once.
+// The shallowest depth, the one with the highest mean and the deepest one with counted seeds; one
+// that is two of them is named once. The highest mean is called the best where it is told apart.
 std::vector<Role> RolesOf(const TaskResult& task) {
   std::vector<const DepthResult*> with;
   for (const DepthResult& depth : task.depths) {
@@ -47,7 +46,7 @@ std::vector<Role> RolesOf(const TaskResult& task) {
     for (Role& role : roles) {
       if (role.depth != depth) continue;
       absl::StrAppend(&role.name, " and ", name);
-      if (absl::string_view(name) == "best") role.colour = colour;
+      if (absl::string_view(colour) == colour::kBest) role.colour = colour;
       return;
     }
     roles.push_back({depth, name, colour});
@@ -55,7 +54,8 @@ std::vector<Role> RolesOf(const TaskResult& task) {
   if (with.empty()) return roles;
   if (with.size() == 1) return {{with[0], "", colour::kBest}};
   add(with.front(), "shallowest", colour::kShallowest);
-  if (task.best.has_value()) add(&task.depths[*task.best], "best", colour::kBest);
+  if (task.highest() != nullptr)
+    add(task.highest(), task.ranking.best().has_value() ? "best" : "highest mean", colour::kBest);
   add(with.back(), "deepest", colour::kDeepest);
   return roles;
 }
@@ -65,15 +65,14 @@ void AppendCsv(const std::string& role, uint32_t depth, const char* metric,
   for (const MeanPoint& point : points) {
     const Moments& of = point.of;
     *csv += CsvRow({role, absl::StrCat(depth), metric, absl::StrCat(point.step), absl::StrCat(of.n),
-                    FormatExact(of.mean), FormatExact(of.std), FormatExact(of.min),
-                    FormatExact(of.max)});
+                    MeanCell(of), DeviationCell(of), FormatExact(of.min), FormatExact(of.max)});
   }
 }
 
 class Dynamics {
  public:
   Dynamics(const TaskResult& task, Figure* figure)
-      : task_(task), roles_(RolesOf(task)), figure_(*figure) {}
+      : task_(task), axis_(task), roles_(RolesOf(task)), figure_(*figure) {}
 
   // False when no counted seed has the metric.
   bool Add(const Measure& measure);
@@ -81,18 +80,25 @@ class Dynamics {
   bool right_branching() const { return right_branching_; }
   bool bands() const { return bands_; }
   const std::vector<Role>& roles() const { return roles_; }
+  // What is drawn of a role, in all panels; of the published curves.
+  const std::vector<MeanPoint>& points(size_t role) const { return points_[role]; }
+  const std::vector<MeanPoint>& published_points() const { return published_points_; }
+  std::string SeedCaption() const { return seeds_.Caption(); }
 
  private:
-  void AddMean(const Role& role, const std::vector<MeanPoint>& mean);
+  void AddMean(size_t role, const std::vector<MeanPoint>& mean);
   void AddRightBranching();
   void AddPublished(const Measure& measure);
 
   const TaskResult& task_;
+  const StepAxis axis_;
   const std::vector<Role> roles_;
   Figure& figure_;
   bool published_ = false, right_branching_ = false, bands_ = false;
-  // Of the panel being made.
-  std::vector<std::string> bands_layers_, lines_;
+  std::vector<std::vector<MeanPoint>> points_ = std::vector<std::vector<MeanPoint>>(roles_.size());
+  std::vector<MeanPoint> published_points_;
+  SeedNotes seeds_;
+  CurveLayers layers_;  // of the panel being made
   double low_ = 0, high_ = 0;
   bool any_ = false;
   void Widen(double low, double high) {
@@ -102,23 +108,12 @@ class Dynamics {
   }
 };
 
-void Dynamics::AddMean(const Role& role, const std::vector<MeanPoint>& mean) {
-  const std::string data = figure_.plot.AddData(MeanRows(mean));
-  bool spread = false;
-  for (const MeanPoint& point : mean) {
+void Dynamics::AddMean(size_t role, const std::vector<MeanPoint>& mean) {
+  for (const MeanPoint& point : mean)
     Widen(point.of.mean - point.of.std, point.of.mean + point.of.std);
-    spread |= point.of.std > 0;
-  }
-  if (spread && mean.size() > 1) {
-    bands_layers_.push_back(absl::StrCat(data, " using 1:3:4 with filledcurves fc rgb '",
-                                         role.colour, "' fs transparent solid 0.22 noborder"));
-  } else if (spread) {
-    bands_layers_.push_back(absl::StrCat(
-        data, " using 1:2:3:4 with yerrorbars pt 7 ps 0.01 lw 0.9 lc rgb '", role.colour, "'"));
-  }
-  bands_ |= spread;
-  lines_.push_back(absl::StrCat(data, " using 1:2 with ", LineStyle(mean.size(), true),
-                                " lw 1.6 lc rgb '", role.colour, "'"));
+  const MeanStyle style = {roles_[role].colour, 1.6, /*band=*/true, {-1e300, 1e300}};
+  bands_ |= AddMeanCurve(mean, axis_, style, &figure_.plot, &layers_);
+  points_[role].insert(points_[role].end(), mean.begin(), mean.end());
 }
 
 void Dynamics::AddRightBranching() {
@@ -132,32 +127,35 @@ void Dynamics::AddRightBranching() {
   right_branching_ = true;
   const double mean = Summarize(values).mean;
   const std::string data = figure_.plot.AddData(
-      absl::StrFormat("0 %.6g\n%d %.6g\n", mean, std::max(1u, task_.last_step), mean));
-  lines_.push_back(absl::StrCat(data, " using 1:2 with lines lw 1.2 dt (1.5*D,2*D) lc rgb '",
-                                colour::kInk, "'"));
+      absl::StrFormat("%.9g %.6g\n%.9g %.6g\n", axis_.low(), mean, axis_.high(), mean));
+  layers_.bold.push_back(absl::StrCat(data, " using 1:2 with lines lw 1.2 dt (1.5*D,2*D) lc rgb '",
+                                      colour::kInk, "'"));
 }
 
 void Dynamics::AddPublished(const Measure& measure) {
   const PublishedCurve* curve = FindPublished(task_.task, MetricName(measure.metric));
-  const std::vector<MeanPoint> within = PublishedWithin(curve, task_.last_step);
+  const std::vector<MeanPoint> within = PublishedWithin(curve, axis_);
   if (within.empty()) return;
   published_ = true;
   for (const MeanPoint& point : within) Widen(point.of.mean, point.of.mean);
-  lines_.push_back(absl::StrCat(figure_.plot.AddData(MeanRows(within)),
-                                " using 1:2 with lines lw 1.1 dt (5*D,3*D) lc rgb '",
-                                colour::kReference, "'"));
+  published_points_.insert(published_points_.end(), within.begin(), within.end());
+  AddDashedCurve(within, axis_, colour::kReference, &figure_.plot, &layers_);
   AppendCsv("published", curve->depth, MetricName(measure.metric), within, &figure_.csv);
 }
 
 bool Dynamics::Add(const Measure& measure) {
-  bands_layers_.clear();
-  lines_.clear();
   any_ = false;
-  for (const Role& role : roles_) {
+  for (size_t i = 0; i < roles_.size(); ++i) {
+    const Role& role = roles_[i];
     const std::vector<const Curve*> curves = CurvesOf(*role.depth, measure.metric);
     if (curves.empty()) continue;
     const std::vector<MeanPoint> mean = MeanCurve(curves);
-    AddMean(role, Drawn(mean, curves.size()));
+    const std::vector<MeanPoint> drawn = Drawn(mean, curves.size());
+    AddMean(i, drawn);
+    const bool all = curves.size() == role.depth->seeds.size();
+    seeds_.AddCurve(
+        absl::StrCat("depth ", role.depth->depth, all ? "" : absl::StrCat(" ", measure.title)),
+        drawn);
     const std::string name = role.name.empty() ? "only" : role.name;
     if (measure.metric == kWeightNormPerLayer)
       AppendCsv(name, role.depth->depth, MetricName(kWeightNorm),
@@ -173,69 +171,58 @@ bool Dynamics::Add(const Measure& measure) {
   Panel panel;
   panel.title = measure.title;
   panel.subtitle = measure.subtitle;
-  panel.x_label = "training step";
-  panel.x = StepTicks(task_.last_step, 4);
+  axis_.Put(&panel);
   panel.y = measure.unit ? UnitTicks() : ValueTicks(low_, high_, 5);
-  panel.layers = bands_layers_;
-  panel.layers.insert(panel.layers.end(), lines_.begin(), lines_.end());
+  layers_.MoveTo(&panel);
   figure_.plot.AddPanel(std::move(panel));
   return true;
 }
 
-bool ProbesOff(const SweepSeries& series, const std::string& task) {
-  for (const v1::GroupSummary& group : series.sweep.groups()) {
-    if (group.task() == task && group.run().report().probes().sentences() == 0) return true;
+// Metrics of panels that have no data.
+std::vector<Metric> AddMeasures(const TaskResult& task, Dynamics* dynamics) {
+  std::vector<Metric> absent;
+  for (const Measure& measure : kMeasures) {
+    // Bracket strings have no gold parse other than their own brackets, so none is expected.
+    if (!dynamics->Add(measure) && !(measure.metric == kTParseval && task.task == "dyck"))
+      absent.push_back(measure.metric == kWeightNormPerLayer ? kWeightNorm : measure.metric);
   }
-  return false;
+  return absent;
 }
 
-// A task's name as a part of a file's name.
-std::string Plain(const std::string& task) {
-  std::string plain;
-  for (const char c : task)
-    plain.push_back(absl::ascii_isalnum(static_cast<unsigned char>(c)) ? c : '_');
-  return plain;
+void AddLegends(const TaskResult& task, const Dynamics& dynamics, Plot* plot) {
+  for (size_t i = 0; i < dynamics.roles().size(); ++i) {
+    const Role& role = dynamics.roles()[i];
+    plot->AddLegend(
+        {LegendEntry::kLine, role.colour,
+         absl::StrCat("depth ", role.depth->depth, " (", role.name, role.name.empty() ? "" : ", ",
+                      SeedCount(dynamics.points(i)), ")")});
+  }
+  if (dynamics.bands())
+    plot->AddLegend({LegendEntry::kBand, colour::kReference, "\u00b11 standard deviation"});
+  if (dynamics.right_branching())
+    plot->AddLegend({LegendEntry::kDotted, colour::kInk, "right-branching trees"});
+  if (!dynamics.published()) return;
+  const PublishedCurve* curve = FindPublished(task.task, MetricName(kTScore));
+  plot->AddLegend({LegendEntry::kDashed, colour::kReference,
+                   absl::StrCat("published (",
+                                curve == nullptr ? "" : absl::StrCat("depth ", curve->depth, ", "),
+                                SeedCount(dynamics.published_points()), ")")});
 }
 
 }  // namespace
 
-std::optional<Figure> DynamicsFigure(const SweepSeries& series, const TaskResult& task,
-                                     std::vector<std::string>* missing) {
+Figure DynamicsFigure(const SweepSeries& series, const TaskResult& task,
+                      std::vector<std::string>* missing) {
   Figure figure;
-  figure.name = absl::StrCat("dynamics-", Plain(task.task));
+  figure.name = absl::StrCat("dynamics-", PlainName(task.task));
   figure.title = absl::StrCat("Inside the models over training: ", task.task);
   figure.csv = "role,depth,metric,step,n,mean,std,min,max\n";
   Dynamics dynamics(task, &figure);
-  std::vector<std::string> absent;
-  for (const Measure& measure : kMeasures) {
-    // Bracket strings have no gold parse other than their own brackets, so none is expected.
-    if (!dynamics.Add(measure) && !(measure.metric == kTParseval && task.task == "dyck"))
-      absent.push_back(
-          MetricName(measure.metric == kWeightNormPerLayer ? kWeightNorm : measure.metric));
-  }
-  if (!absent.empty() && !dynamics.roles().empty()) {
-    missing->push_back(absl::StrCat(
-        task.task, ": no job has reported ", absl::StrJoin(absent, ", "),
-        ProbesOff(series, task.task) ? "; the probes are off (report.probes.sentences is 0)."
-                                     : "."));
-  }
-  if (figure.plot.empty()) return std::nullopt;
-  for (const Role& role : dynamics.roles()) {
-    figure.plot.AddLegend(
-        {LegendEntry::kLine, role.colour,
-         absl::StrCat("depth ", role.depth->depth,
-                      role.name.empty() ? "" : absl::StrCat(" (", role.name, ")"))});
-  }
-  if (dynamics.bands())
-    figure.plot.AddLegend({LegendEntry::kBand, colour::kReference, "\u00b11 standard deviation"});
-  if (dynamics.right_branching())
-    figure.plot.AddLegend({LegendEntry::kDotted, colour::kInk, "right-branching trees"});
-  if (dynamics.published()) {
-    const PublishedCurve* curve = FindPublished(task.task, MetricName(kTScore));
-    figure.plot.AddLegend(
-        {LegendEntry::kDashed, colour::kReference,
-         curve == nullptr ? "published" : absl::StrCat("published (depth ", curve->depth, ")")});
-  }
+  std::vector<std::string> why;
+  if (const std::vector<Metric> absent = AddMeasures(task, &dynamics); !absent.empty())
+    why.push_back(WhyAbsent(series, task.task, absent));
+  if (SayAbsent(why, &figure, missing)) return figure;
+  AddLegends(task, dynamics, &figure.plot);
   figure.caption = absl::StrCat(
       "Means over seeds",
       dynamics.bands() ? " and, shaded, one standard deviation to each side" : "",
@@ -243,33 +230,14 @@ std::optional<Figure> DynamicsFigure(const SweepSeries& series, const TaskResult
       dynamics.right_branching()
           ? " Dotted: F1 of purely right-branching trees on the same sentences."
           : "",
-      ProvisionalCurves({&task}), PublishedCaption(series, {&task}, {kTScore, kTParseval}),
+      task.task == "dyck" ? " Bracket strings have no t_parseval." : "",
+      dynamics.roles().size() > 1 && task.highest() != nullptr
+          ? absl::StrCat(" Depths by final generalization accuracy: ", RankingSentence(task))
+          : "",
+      dynamics.SeedCaption(), StepAxisCaption({&task}), ProvisionalCurves({&task}),
+      PublishedCaption(series, {&task}, {kTScore, kTParseval}),
       dynamics.published() && task.task == "dyck" ? kDyckSample : "");
   return figure;
-}
-
-FigureSet MakeFigures(const SweepSeries& series, const std::vector<TaskResult>& tasks) {
-  FigureSet set;
-  const auto add = [&](std::optional<Figure> figure) {
-    if (figure.has_value()) set.figures.push_back(*std::move(figure));
-  };
-  std::vector<std::string> same;  // what the first figure says of a task without accuracies
-  add(GrokkingFigure(series, tasks, &set.missing));
-  add(EarlyStoppingFigure(tasks, &same));
-  add(ShareFigure(tasks, &same));
-  add(OnsetFigure(tasks, &same));
-  for (const TaskResult& task : tasks) add(DynamicsFigure(series, task, &set.missing));
-  return set;
-}
-
-bool IsFigureName(const std::string& name) {
-  for (const char* known : {"grokking", "early-stopping", "share-above-80", "onset"}) {
-    if (name == known) return true;
-  }
-  for (const char* task : {"question", "tense", "dyck"}) {
-    if (name == absl::StrCat("dynamics-", task)) return true;
-  }
-  return false;
 }
 
 }  // namespace coppice::cli

@@ -3,7 +3,6 @@
 #ifndef COPPICE_CLI_REPORT_FIGURES_H_
 #define COPPICE_CLI_REPORT_FIGURES_H_
 
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,11 +17,17 @@ struct Figure {
   std::string caption;  // plain text
   std::string csv;      // RFC 4180, header, LF, shortest digits that read back equal
   Plot plot;
+  // Of a figure without data, whose plot is empty: why that is so and what would fill it.
+  std::string absent;
+
+  bool drawn() const { return !plot.empty(); }
 };
 
 struct FigureSet {
-  std::vector<Figure> figures;
-  std::vector<std::string> missing;  // sentences: what could not be drawn, and why
+  std::vector<Figure> figures;       // in the order of the page, also those that are absent
+  std::vector<std::string> missing;  // sentences: what drawn figures lack, and why
+
+  size_t drawn() const;
 };
 
 // `series` gives the settings to compare with the published ones.
@@ -32,18 +37,28 @@ FigureSet MakeFigures(const SweepSeries& series, const std::vector<TaskResult>& 
 // tasks there are.
 bool IsFigureName(const std::string& name);
 
-// Each is none when there is nothing to draw, and then says so in `missing`.
-std::optional<Figure> GrokkingFigure(const SweepSeries& series,
-                                     const std::vector<TaskResult>& tasks,
-                                     std::vector<std::string>* missing);
-std::optional<Figure> EarlyStoppingFigure(const std::vector<TaskResult>& tasks,
-                                          std::vector<std::string>* missing);
-std::optional<Figure> ShareFigure(const std::vector<TaskResult>& tasks,
-                                  std::vector<std::string>* missing);
-std::optional<Figure> OnsetFigure(const std::vector<TaskResult>& tasks,
-                                  std::vector<std::string>* missing);
-std::optional<Figure> DynamicsFigure(const SweepSeries& series, const TaskResult& task,
-                                     std::vector<std::string>* missing);
+// A task's name as a part of a figure's.
+std::string PlainName(const std::string& task);
+
+// Each is absent when there is nothing to draw. What a drawn one lacks is appended to `missing`.
+Figure GrokkingFigure(const SweepSeries& series, const std::vector<TaskResult>& tasks,
+                      std::vector<std::string>* missing);
+Figure EarlyStoppingFigure(const SweepSeries& series, const std::vector<TaskResult>& tasks,
+                           std::vector<std::string>* missing);
+Figure ShareFigure(const SweepSeries& series, const std::vector<TaskResult>& tasks,
+                   std::vector<std::string>* missing);
+Figure OnsetFigure(const SweepSeries& series, const std::vector<TaskResult>& tasks,
+                   std::vector<std::string>* missing);
+Figure DynamicsFigure(const SweepSeries& series, const TaskResult& task,
+                      std::vector<std::string>* missing);
+
+// A panel for each depth. Twelve panels fill a figure, so that it fits a page; there are several of
+// more depths.
+inline constexpr size_t kMaxDepthPanels = 12;
+std::vector<Figure> AccuracyFigures(const SweepSeries& series, const TaskResult& task,
+                                    std::vector<std::string>* missing);
+std::vector<Figure> LossFigures(const SweepSeries& series, const TaskResult& task,
+                                std::vector<std::string>* missing);
 
 }  // namespace coppice::cli
 

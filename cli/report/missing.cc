@@ -71,13 +71,18 @@ std::string MissingBox(const PageContent& content) {
   std::vector<std::string> items;
   AddStates(content.series.sweep.sweep().counts(), &items);
   AddMetrics(content.tasks, &items);
+  const size_t absent = content.figures.figures.size() - content.figures.drawn();
+  if (absent > 0)
+    items.push_back(
+        absl::StrCat(FormatCount(absent), absent == 1 ? " figure is" : " figures are",
+                     " not drawn; among the figures below, a sentence in its place says why."));
   items.insert(items.end(), content.figures.missing.begin(), content.figures.missing.end());
   if (content.series.not_finite > 0) {
     items.push_back(absl::StrCat(FormatCount(content.series.not_finite),
                                  " reported values are no finite numbers and are left out."));
   }
   if (items.empty()) return "";
-  std::string text = "<section class=\"missing\">\n<h2>What is missing</h2>\n<ul>\n";
+  std::string text = "<section class=\"missing\" id=\"missing\">\n<h2>What is missing</h2>\n<ul>\n";
   const bool failed = content.series.sweep.sweep().counts().failed() > 0;
   for (size_t i = 0; i < items.size(); ++i) {
     // The failed ones are the first.

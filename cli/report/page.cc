@@ -27,6 +27,14 @@ a { color: #0072b2; }
 .facts dt, .facts dd { margin: 0; }
 .facts dt { color: #707070; font-size: .8rem; }
 .facts dd { font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
+.contents { margin: 1.4rem 0 0; font-size: .9rem; }
+.contents h2 { margin: 0 0 .3rem; border: 0; padding: 0; font-size: 1.05rem; }
+.contents ol { margin: 0; padding: 0; list-style: none; }
+.contents ol ol { padding-left: 1.2rem; columns: 2; column-gap: 2rem; }
+.contents li { break-inside: avoid; }
+.absent { margin: 2.2rem 0 0; padding: .6rem 1.1rem; background: #f6f6f6; font-size: .9rem; }
+.absent h3 { margin: 0; font-size: 1rem; }
+.ranking { margin: .6rem 0; padding-left: 1.2rem; }
 .missing { margin: 1.4rem 0 0; padding: .8rem 1.1rem; background: #fff6e0; border-left: 4px solid #e69f00; }
 .missing h2 { margin: 0 0 .3rem; border: 0; padding: 0; font-size: 1.05rem; }
 .missing ul { margin: .3rem 0; padding-left: 1.2rem; }
@@ -46,7 +54,8 @@ td { border-bottom: 1px solid #eee; }
 td.n, th.n { text-align: right; white-space: nowrap; }
 td.w { white-space: nowrap; }
 td.t { overflow-wrap: anywhere; max-width: 24rem; }
-tr.best td { font-weight: 600; background: #f2f8f5; }
+tr.best td { font-weight: 600; background: #e6f3ee; }
+tr.tied td { background: #f2f8f5; }
 tr.start td { border-top: 2px solid #bbb; }
 p.soft { font-size: .87rem; }
 .soft { color: #707070; }
@@ -102,7 +111,18 @@ std::string Header(const PageContent& content) {
   return text + "</dl>\n</header>\n";
 }
 
+// What a heading of a figure says: only a drawn one has a number.
+std::string FigureTitle(const Figure& figure, size_t number) {
+  return absl::StrCat(figure.drawn() ? absl::StrCat("Figure ", number, ". ") : "",
+                      EscapeHtml(figure.title));
+}
+
 std::string FigureHtml(const Figure& figure, const std::string& svg, size_t number) {
+  const std::string title = FigureTitle(figure, number);
+  if (!figure.drawn()) {
+    return absl::StrCat("<div class=\"absent\" id=\"", figure.name, "\">\n<h3>", title,
+                        "</h3>\n<p>Not drawn. ", EscapeHtml(figure.absent), "</p>\n</div>\n");
+  }
   std::string files;
   for (const char* type : {"svg", "pdf", "csv", "gp"}) {
     absl::StrAppend(&files, "<a href=\"figures/", figure.name, ".", type, "\">",
@@ -110,12 +130,57 @@ std::string FigureHtml(const Figure& figure, const std::string& svg, size_t numb
                     "</a>");
   }
   return absl::StrFormat(
-      "<figure id=\"%s\">\n<h3>Figure %d. %s</h3>\n<img style=\"--inches:%.2f\" alt=\"%s\" "
+      "<figure id=\"%s\">\n<h3>%s</h3>\n<img style=\"--inches:%.2f\" alt=\"%s\" "
       "src=\"data:image/svg+xml;base64,%s\">\n"
       "<figcaption>%s<div class=\"files\">%s</div></figcaption>\n</figure>\n",
-      figure.name, number, EscapeHtml(figure.title), figure.plot.width(), EscapeHtml(figure.title),
-      absl::Base64Escape(svg), EscapeHtml(figure.caption), files);
+      figure.name, title, figure.plot.width(), EscapeHtml(figure.title), absl::Base64Escape(svg),
+      EscapeHtml(figure.caption), files);
 }
+
+// Calls `each` with every figure, its index and, of a drawn one, its number.
+template <typename Each>
+void ForFigures(const FigureSet& set, const Each& each) {
+  size_t number = 0;
+  for (size_t i = 0; i < set.figures.size(); ++i) {
+    if (set.figures[i].drawn()) ++number;
+    each(set.figures[i], i, number);
+  }
+}
+
+std::string ContentsItem(absl::string_view id, absl::string_view html) {
+  return absl::StrCat("<li><a href=\"#", id, "\">", html, "</a>");
+}
+
+std::string Contents(const FigureSet& set, bool missing) {
+  std::string text = "<nav class=\"contents\">\n<h2>Contents</h2>\n<ol>\n";
+  if (missing) absl::StrAppend(&text, ContentsItem("missing", "What is missing"), "</li>\n");
+  absl::StrAppend(&text, ContentsItem("summary", "By task and depth"), "</li>\n");
+  if (!set.figures.empty()) {
+    absl::StrAppend(&text, ContentsItem("figures", "Figures"), "\n<ol>\n");
+    ForFigures(set, [&](const Figure& figure, size_t, size_t number) {
+      absl::StrAppend(&text, ContentsItem(figure.name, FigureTitle(figure, number)),
+                      figure.drawn() ? "" : " (not drawn)", "</li>\n");
+    });
+    text += "</ol></li>\n";
+  }
+  absl::StrAppend(&text, ContentsItem("jobs", "Jobs"), "</li>\n",
+                  ContentsItem("settings", "Settings"), "</li>\n</ol>\n</nav>\n");
+  return text;
+}
+
+std::string Section(absl::string_view id, absl::string_view title, bool own_page,
+                    absl::string_view body) {
+  return absl::StrCat("<section id=\"", id, "\">\n<h2", own_page ? " class=\"own-page\"" : "", ">",
+                      title, "</h2>\n", body, "</section>\n");
+}
+
+constexpr char kSources[] =
+    " E. B. Wilson, Probable inference, the law of succession, and statistical inference, JASA 22 "
+    "(1927) 209-212. B. L. Welch, The generalization of &lsquo;Student&rsquo;s&rsquo; problem when "
+    "several different population variances are involved, Biometrika 34 (1947) 28-35. A. C. "
+    "Tamhane, A comparison of procedures for multiple comparisons of means with unequal variances, "
+    "JASA 74 (1979) 471-480. S. Murty, P. Sharma, J. Andreas, C. D. Manning, Grokking of "
+    "hierarchical structure in vanilla transformers, ACL 2023.";
 
 }  // namespace
 
@@ -125,26 +190,19 @@ std::string MakePage(const PageContent& content) {
       "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n", kGenerator,
       "\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>", name,
       " - Coppice report</title>\n<style>", kStyle, "</style>\n</head>\n<body>\n");
-  page += Header(content);
-  page += MissingBox(content);
-  absl::StrAppend(&page, "<section>\n<h2>By task and depth</h2>\n", SummaryTable(content.tasks),
-                  "</section>\n");
-  if (!content.figures.figures.empty()) page += "<section>\n<h2 class=\"own-page\">Figures</h2>\n";
-  for (size_t i = 0; i < content.figures.figures.size(); ++i) {
-    page += FigureHtml(content.figures.figures[i], content.svgs[i], i + 1);
-  }
-  if (!content.figures.figures.empty()) page += "</section>\n";
-  absl::StrAppend(&page, "<section>\n<h2 class=\"own-page\">Jobs</h2>\n", JobTable(content.series),
-                  "</section>\n");
-  absl::StrAppend(&page, "<section>\n<h2 class=\"own-page\">Settings</h2>\n",
-                  SettingsSection(content.series.sweep), "</section>\n");
-  absl::StrAppend(&page, "<footer>Written by coppice ", EscapeHtml(VersionText()), " at ",
-                  FormatTime(content.written_ms),
-                  " from what the coordinator held then. E. B. Wilson, Probable inference, the law "
-                  "of succession, and statistical "
-                  "inference, JASA 22 (1927) 209-212. S. Murty, P. Sharma, J. Andreas, C. D. "
-                  "Manning, Grokking of hierarchical "
-                  "structure in vanilla transformers, ACL 2023.</footer>\n</body>\n</html>\n");
+  const std::string missing = MissingBox(content);
+  absl::StrAppend(&page, Header(content), Contents(content.figures, !missing.empty()), missing,
+                  Section("summary", "By task and depth", false, SummaryTable(content.tasks)));
+  std::string figures;
+  ForFigures(content.figures, [&](const Figure& figure, size_t i, size_t number) {
+    figures += FigureHtml(figure, content.svgs[i], number);
+  });
+  if (!figures.empty()) page += Section("figures", "Figures", true, figures);
+  absl::StrAppend(&page, Section("jobs", "Jobs", true, JobTable(content.series)),
+                  Section("settings", "Settings", true, SettingsSection(content.series.sweep)),
+                  "<footer>Written by coppice ", EscapeHtml(VersionText()), " at ",
+                  FormatTime(content.written_ms), " from what the coordinator held then.", kSources,
+                  "</footer>\n</body>\n</html>\n");
   return page;
 }
 

@@ -17,7 +17,7 @@ struct PageContent {
   const SweepSeries& series;
   const std::vector<TaskResult>& tasks;
   const FigureSet& figures;
-  const std::vector<std::string>& svgs;  // of each figure, as a document
+  const std::vector<std::string>& svgs;  // of each figure, as a document; empty: absent
   int64_t written_ms;                    // Unix time
 };
 

@@ -14,6 +14,7 @@ constexpr double kLeft = 0.56;
 constexpr double kRight = 0.18;
 constexpr double kGap = 0.52;
 constexpr double kPanelHeight = 1.75;
+constexpr double kLowPanelHeight = 1.2;  // of many panels
 constexpr double kTitle = 0.28;
 constexpr double kSubtitle = 0.14;
 constexpr double kAxis = 0.44;
@@ -30,13 +31,13 @@ double TextWidth(absl::string_view text) { return static_cast<double>(text.size(
 double WidthOf(size_t columns) { return columns == 1 ? 3.45 : columns == 2 ? 5.3 : 7.0; }
 
 std::string TicCommand(const char* axis, const Ticks& ticks) {
-  return absl::StrCat(
-      "set ", axis, "tics (",
-      absl::StrJoin(ticks.marks, ", ",
-                    [](std::string* out, const auto& mark) {
-                      absl::StrAppendFormat(out, "%s %.9g", GnuplotText(mark.second), mark.first);
-                    }),
-      ")\n", absl::StrFormat("set %srange [%.9g:%.9g]\n", axis, ticks.low, ticks.high));
+  std::vector<std::string> marks;
+  for (const auto& [value, label] : ticks.marks)
+    marks.push_back(absl::StrFormat("%s %.9g", GnuplotText(label), value));
+  for (const double value : ticks.minors) marks.push_back(absl::StrFormat("'' %.9g 1", value));
+  return absl::StrCat(ticks.log ? "set" : "unset", " logscale ", axis, "\nset ", axis, "tics (",
+                      absl::StrJoin(marks, ", "), ")\n",
+                      absl::StrFormat("set %srange [%.9g:%.9g]\n", axis, ticks.low, ticks.high));
 }
 
 // How a legend's line is drawn; null for what is none.
@@ -92,9 +93,11 @@ void Plot::AddLegend(LegendEntry entry) {
 }
 
 // Four panels make a square.
-size_t Plot::columns() const {
-  return panels_.size() == 4 ? 2 : std::min<size_t>(3, std::max<size_t>(1, panels_.size()));
+size_t Plot::Columns(size_t panels) {
+  return panels == 4 ? 2 : std::min<size_t>(3, std::max<size_t>(1, panels));
 }
+
+double Plot::panel_height() const { return panels_.size() > 6 ? kLowPanelHeight : kPanelHeight; }
 
 double Plot::width() const { return WidthOf(columns()); }
 
@@ -107,7 +110,7 @@ double Plot::title_height() const {
 double Plot::row_height() const {
   bool notes = false;
   for (const Panel& panel : panels_) notes |= !panel.notes.empty();
-  return title_height() + kPanelHeight + kAxis + (notes ? kNotes : 0);
+  return title_height() + panel_height() + kAxis + (notes ? kNotes : 0);
 }
 
 int Plot::legend_rows() const {
@@ -158,7 +161,7 @@ std::string Plot::PanelText(size_t index) const {
   const double left = kLeft + static_cast<double>(index % columns()) * (panel_width + kGap);
   const double top = h - 0.06 - legend_rows() * kLegendRow -
                      static_cast<double>(index / columns()) * row_height() - title_height();
-  const double bottom = top - kPanelHeight;
+  const double bottom = top - panel_height();
   std::string text = absl::StrFormat(
       "unset label\nunset arrow\nunset object\nset lmargin at screen %.5f\nset rmargin at screen "
       "%.5f\n"

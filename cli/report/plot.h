@@ -4,6 +4,7 @@
 #define COPPICE_CLI_REPORT_PLOT_H_
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -35,9 +36,15 @@ struct Ticks {
   std::vector<std::pair<double, std::string>> marks;
   double low = 0;
   double high = 1;
+  bool log = false;
+  std::vector<double> minors;  // short ones, without a label
 };
 // 0 to `last`, about `count` round steps: "0", "50k", "100k". Ends at `last`.
 Ticks StepTicks(uint32_t last, int count);
+// Powers of ten and round numbers between them in [low, high], both above 0. `label` writes them.
+Ticks LogTicks(double low, double high, const std::function<std::string(double)>& label);
+// The same, with labels for values: "0.01", "10000".
+Ticks LogValueTicks(double low, double high);
 // Round numbers around [low, high], never an empty range.
 Ticks ValueTicks(double low, double high, int count);
 // 0, 0.2 ... 1, with a margin, so that the axis hides no mark at 0 or 1.
@@ -72,6 +79,9 @@ class Plot {
   void AddPanel(Panel panel) { panels_.push_back(std::move(panel)); }
   void AddLegend(LegendEntry entry);
 
+  // Of so many panels, how many are in a row. More than six panels are drawn less high.
+  static size_t Columns(size_t panels);
+
   bool empty() const { return panels_.empty(); }
   double width() const;   // inches
   double height() const;  // inches
@@ -79,7 +89,8 @@ class Plot {
   std::string Script(const std::string& name) const;
 
  private:
-  size_t columns() const;
+  size_t columns() const { return Columns(panels_.size()); }
+  double panel_height() const;
   std::string Body() const;
   std::string PanelText(size_t index) const;
   std::string LegendText() const;

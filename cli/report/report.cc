@@ -92,7 +92,9 @@ absl::StatusOr<ReportFiles> WriteReport(Client* client, const std::string& sweep
   Drawer drawer(JoinPath(folder.path(), "figures"), options);
   std::vector<std::string> svgs;
   for (const Figure& figure : figures.figures) {
-    COPPICE_ASSIGN_OR_RETURN(svgs.emplace_back(), drawer.Draw(figure));
+    svgs.emplace_back();
+    if (!figure.drawn()) continue;
+    COPPICE_ASSIGN_OR_RETURN(svgs.back(), drawer.Draw(figure));
   }
   const auto write = [&](const char* name, const std::string& text) {
     return WriteFileAtomically(JoinPath(folder.path(), name), text);
@@ -104,7 +106,7 @@ absl::StatusOr<ReportFiles> WriteReport(Client* client, const std::string& sweep
   COPPICE_RETURN_IF_ERROR(CheckStop(options));
   COPPICE_RETURN_IF_ERROR(folder.Publish());
   const v1::SweepSummary& summary = series.sweep.sweep();
-  return ReportFiles{JoinPath(folder.destination(), "index.html"), figures.figures.size(),
+  return ReportFiles{JoinPath(folder.destination(), "index.html"), figures.drawn(),
                      summary.counts().succeeded() == summary.jobs(), drawer.warnings()};
 }
 

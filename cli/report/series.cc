@@ -12,7 +12,8 @@ namespace {
 
 constexpr const char* kNames[kMetricCount] = {
     "id_accuracy",        "gen_accuracy", "weight_norm", "weight_norm_per_layer",
-    "attention_sparsity", "t_score",      "t_parseval",  "right_branching_f1"};
+    "attention_sparsity", "t_score",      "t_parseval",  "right_branching_f1",
+    "train_loss",         "val_loss"};
 
 using JobIndex = std::unordered_map<uint64_t, JobSeries*>;
 

@@ -10,16 +10,19 @@ Moments Summarize(const std::vector<double>& values) {
   Moments moments;
   moments.n = values.size();
   if (values.empty()) return moments;
+  const auto [low, high] = std::minmax_element(values.begin(), values.end());
+  moments.min = *low;
+  moments.max = *high;
+  moments.mean = *low;
+  // Equal values have no spread; a sum would give them one, of its rounding.
+  if (*low == *high) return moments;
   const double n = static_cast<double>(values.size());
   double sum = 0;
   for (const double value : values) sum += value;
   moments.mean = sum / n;
   double squares = 0;
   for (const double value : values) squares += (value - moments.mean) * (value - moments.mean);
-  if (values.size() > 1) moments.std = std::sqrt(squares / (n - 1));
-  const auto [low, high] = std::minmax_element(values.begin(), values.end());
-  moments.min = *low;
-  moments.max = *high;
+  moments.std = std::sqrt(squares / (n - 1));
   return moments;
 }
 

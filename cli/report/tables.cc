@@ -3,11 +3,11 @@
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "cli/format.h"
 #include "cli/json.h"
 #include "cli/report/drawing.h"
 #include "cli/report/html.h"
+#include "cli/report/numbers.h"
 #include "cli/report/page.h"
 #include "cli/select.h"
 #include "cli/settings.h"
@@ -22,20 +22,39 @@ std::string Cell(const std::string& html, const char* style = "") {
                         : absl::StrCat("<td class=\"", style, "\">", html, "</td>");
 }
 
-// Four digits; every digit where the mouse rests.
-std::string Number(double value) {
+// Every digit where the mouse rests, when `shown` has not all of them.
+std::string WithExact(const std::string& shown, double value) {
   const std::string exact = FormatExact(value);
-  const std::string shown = absl::StrFormat("%.4f", value);
-  return exact.size() <= shown.size()
-             ? shown
-             : absl::StrCat("<span title=\"", exact, "\">", shown, "</span>");
+  return exact == shown ? shown : absl::StrCat("<span title=\"", exact, "\">", shown, "</span>");
 }
 
-std::string MeanStd(const Moments& of) {
+std::string Number(double value) { return WithExact(Measured(value), value); }
+
+// "0.87 +- 0.04" and, fainter, the standard deviation.
+std::string Mean(const Moments& of) {
   if (of.n == 0) return kNone;
-  if (of.n == 1) return Number(of.mean);
-  return absl::StrCat(Number(of.mean), " <span class=\"soft\">&plusmn; ", Number(of.std),
+  const std::string mean = WithExact(MeanText(of), of.mean);
+  const std::string deviation = DeviationText(of);
+  if (deviation.empty()) return mean;
+  return absl::StrCat(mean, " <span class=\"soft\">sd&nbsp;", WithExact(deviation, of.std),
                       "</span>");
+}
+
+// A depth beside the one with the highest mean.
+std::string VerdictText(const Ranking& ranking, size_t depth) {
+  const Verdict verdict = ranking.verdicts[depth];
+  if (verdict == Verdict::kNoValues) return kNone;
+  if (verdict == Verdict::kOneSeed) return "one seed: no claim";
+  const std::optional<Difference>& difference = ranking.differences[depth];
+  std::string below;
+  if (difference.has_value())
+    below = absl::StrCat(verdict == Verdict::kLower ? "by " : "difference ",
+                         IntervalText(difference->interval));
+  else if (verdict == Verdict::kTied && ranking.highest == depth)
+    below = "highest mean";
+  return below.empty()
+             ? VerdictWord(verdict)
+             : absl::StrCat(VerdictWord(verdict), "<br><span class=\"soft\">", below, "</span>");
 }
 
 std::string TableStart(std::initializer_list<const char*> headers) {
@@ -94,70 +113,81 @@ std::string JobRow(const JobSeries& series, const std::string& ran_on) {
   return row + "</tr>\n";
 }
 
+std::string SummaryRow(const TaskResult& task, size_t i) {
+  const DepthResult& depth = task.depths[i];
+  const Verdict verdict = task.ranking.verdicts[i];
+  const bool known = depth.gen.n > 0;
+  std::string row = absl::StrCat("<tr class=\"", i == 0 ? "start " : "",
+                                 verdict == Verdict::kBest   ? "best"
+                                 : verdict == Verdict::kTied ? "tied"
+                                                             : "",
+                                 "\">");
+  row += Cell(i == 0 ? EscapeHtml(task.task) : "");
+  row += Cell(absl::StrCat(depth.depth), "n");
+  row +=
+      Cell(depth.seeds.size() == depth.jobs ? absl::StrCat(depth.jobs)
+                                            : absl::StrCat(depth.seeds.size(), " of ", depth.jobs),
+           "n");
+  absl::StrAppend(&row, Cell(Mean(depth.id), "n"), Cell(Mean(depth.gen), "n"));
+  row += Cell(VerdictText(task.ranking, i), "w");
+  row += Cell(known ? absl::StrCat(depth.above, " of ", depth.gen.n) : kNone, "n");
+  row += Cell(known ? IntervalText(depth.share) : kNone, "n");
+  return absl::StrCat(row, Cell(Mean(depth.early), "n"), "</tr>\n");
+}
+
+constexpr char kSummaryNote[] =
+    ". The last digit is that of the standard error (rounded as the Particle Data Group does). One "
+    "seed: the value as measured; no spread is known and no claim is made. "
+    "&ldquo;Best&rdquo; is a depth whose mean final generalization accuracy is higher than that "
+    "of each other depth by Welch&rsquo;s t interval of the difference, at a level that holds for "
+    "all pairs of a task&rsquo;s depths at once (Tamhane&rsquo;s T2, 95%). &ldquo;Not told "
+    "apart&rdquo;: that interval, which stands below, has 0 in it. "
+    "&ldquo;Lower&rdquo;: it has not.</p>\n";
+
 }  // namespace
 
 std::string SummaryTable(const std::vector<TaskResult>& tasks) {
-  std::string text =
-      TableStart({"task", "#depth", "#seeds", "#final in-domain", "#final generalization",
-                  "#above 0.80", "#95% interval", "#early-stopped generalization"});
+  std::string text = TableStart({"task", "#depth", "#seeds", "#final in-domain",
+                                 "#final generalization", "against the highest mean", "#above 0.80",
+                                 "#95% interval", "#early-stopped generalization"});
+  std::string sentences;
   for (const TaskResult& task : tasks) {
-    for (size_t i = 0; i < task.depths.size(); ++i) {
-      const DepthResult& depth = task.depths[i];
-      const bool best = task.best == i;
-      absl::StrAppend(&text, "<tr class=\"", i == 0 ? "start " : "", best ? "best" : "", "\">");
-      absl::StrAppend(&text, Cell(i == 0 ? EscapeHtml(task.task) : ""),
-                      Cell(absl::StrCat(depth.depth, best ? " (best)" : ""), "n"));
-      absl::StrAppend(&text, Cell(depth.seeds.size() == depth.jobs
-                                      ? absl::StrCat(depth.jobs)
-                                      : absl::StrCat(depth.seeds.size(), " of ", depth.jobs),
-                                  "n"));
-      absl::StrAppend(&text, Cell(MeanStd(depth.id), "n"), Cell(MeanStd(depth.gen), "n"));
-      const bool known = depth.gen.n > 0;
-      absl::StrAppend(&text,
-                      Cell(known ? absl::StrCat(depth.above, " of ", depth.gen.n) : kNone, "n"));
-      absl::StrAppend(&text, Cell(known ? absl::StrFormat("%.3f &ndash; %.3f", depth.share.low,
-                                                          depth.share.high)
-                                        : kNone,
-                                  "n"));
-      absl::StrAppend(&text, Cell(MeanStd(depth.early), "n"), "</tr>\n");
-    }
+    for (size_t i = 0; i < task.depths.size(); ++i) text += SummaryRow(task, i);
+    if (const std::string sentence = RankingSentence(task); !sentence.empty())
+      absl::StrAppend(&sentences, "<li>", EscapeHtml(sentence), "</li>\n");
   }
   absl::StrAppend(&text, kTableEnd, FileLink("summary.csv"));
-  text +=
-      "<p class=\"soft\">Mean and sample standard deviation over the seeds that count: jobs that "
-      "succeeded";
-  text += AnyProvisional(tasks) ? " and, at their latest report, jobs that have not ended" : "";
-  return text +
-         ". Best: the highest mean final generalization accuracy, of equals the shallowest.</p>\n";
+  if (!sentences.empty()) absl::StrAppend(&text, "<ul class=\"ranking\">\n", sentences, "</ul>\n");
+  return absl::StrCat(
+      text,
+      "<p class=\"soft\">Mean &plusmn; standard error of the mean, and sample standard deviation "
+      "(sd), over the seeds that count: jobs that succeeded",
+      AnyProvisional(tasks) ? " and, at their latest report, jobs that have not ended" : "",
+      kSummaryNote);
 }
 
 std::string SummaryCsv(const std::vector<TaskResult>& tasks) {
   std::string csv =
-      "task,depth,jobs,seeds,not_ended,best,final_id_accuracy_mean,final_id_accuracy_std,final_gen_"
-      "accuracy_mean,"
+      "task,depth,jobs,seeds,not_ended,best,verdict,below_highest,below_highest_low,"
+      "below_highest_high,final_id_accuracy_mean,final_id_accuracy_std,final_gen_accuracy_mean,"
       "final_gen_accuracy_std,above_80,wilson_low,wilson_high,early_stopped_gen_accuracy_mean,"
       "early_stopped_gen_accuracy_std\n";
-  const auto moments = [](const Moments& of, std::vector<std::string>* cells) {
-    cells->push_back(of.n == 0 ? "" : FormatExact(of.mean));
-    cells->push_back(of.n == 0 ? "" : FormatExact(of.std));
-  };
   for (const TaskResult& task : tasks) {
     for (size_t i = 0; i < task.depths.size(); ++i) {
       const DepthResult& depth = task.depths[i];
-      std::vector<std::string> cells = {task.task,
-                                        absl::StrCat(depth.depth),
-                                        absl::StrCat(depth.jobs),
-                                        absl::StrCat(depth.seeds.size()),
-                                        absl::StrCat(depth.provisional),
-                                        task.best == i ? "true" : "false"};
-      moments(depth.id, &cells);
-      moments(depth.gen, &cells);
-      for (std::string& cell : std::vector<std::string>{
-               absl::StrCat(depth.above), depth.gen.n == 0 ? "" : FormatExact(depth.share.low),
-               depth.gen.n == 0 ? "" : FormatExact(depth.share.high)})
-        cells.push_back(std::move(cell));
-      moments(depth.early, &cells);
-      csv += CsvRow(cells);
+      const std::optional<Difference>& difference = task.ranking.differences[i];
+      const auto known = [&](double value) { return depth.gen.n == 0 ? "" : FormatExact(value); };
+      const auto of = [&](double value) { return FormatExact(value); };
+      csv += CsvRow({task.task, absl::StrCat(depth.depth), absl::StrCat(depth.jobs),
+                     absl::StrCat(depth.seeds.size()), absl::StrCat(depth.provisional),
+                     task.ranking.best() == i ? "true" : "false",
+                     VerdictWord(task.ranking.verdicts[i]),
+                     difference.has_value() ? of(difference->mean) : "",
+                     difference.has_value() ? of(difference->interval.low) : "",
+                     difference.has_value() ? of(difference->interval.high) : "",
+                     MeanCell(depth.id), DeviationCell(depth.id), MeanCell(depth.gen),
+                     DeviationCell(depth.gen), absl::StrCat(depth.above), known(depth.share.low),
+                     known(depth.share.high), MeanCell(depth.early), DeviationCell(depth.early)});
     }
   }
   return csv;

@@ -49,6 +49,36 @@ Ticks StepTicks(uint32_t last, int count) {
   return ticks;
 }
 
+Ticks LogTicks(double low, double high, const std::function<std::string(double)>& label) {
+  Ticks ticks;
+  ticks.log = true;
+  ticks.low = low;
+  ticks.high = high;
+  const double decades = std::log10(high / low);
+  const int every = std::max(1, static_cast<int>(std::ceil(decades / 6)));  // nth power of ten
+  const int first = static_cast<int>(std::floor(std::log10(low)));
+  const int last = static_cast<int>(std::floor(std::log10(high) + 1e-9));
+  for (int power = first; power <= last; ++power) {
+    for (int factor = 1; factor < 10; ++factor) {
+      const double value = factor * std::pow(10, power);
+      if (value < low * (1 - 1e-9) || value > high * (1 + 1e-9)) continue;
+      const bool labelled = factor == 1                  ? power % every == 0
+                            : factor == 3                ? decades < 2.6 && decades >= 1.3
+                            : factor == 2 || factor == 5 ? decades < 1.3
+                                                         : false;
+      if (labelled)
+        ticks.marks.emplace_back(value, label(value));
+      else if (every == 1 || factor == 1)
+        ticks.minors.push_back(value);
+    }
+  }
+  return ticks;
+}
+
+Ticks LogValueTicks(double low, double high) {
+  return LogTicks(low, high, [](double value) { return absl::StrFormat("%.6g", value); });
+}
+
 Ticks ValueTicks(double low, double high, int count) {
   // One value, or values apart only by rounding.
   const double size = std::max({1e-9, std::fabs(low), std::fabs(high)});

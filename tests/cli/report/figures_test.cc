@@ -88,24 +88,31 @@ TEST(FiguresTest, EachHasItsNumbersAsCsv) {
   const SweepSeries series = TwoDepths();
   const std::vector<TaskResult> tasks = Analyze(series);
   const FigureSet set = MakeFigures(series, tasks);
-  ASSERT_EQ(set.figures.size(), 5u);
-  EXPECT_THAT(set.figures[0].csv,
+  const auto csv = [&](const char* name) -> std::string {
+    for (const Figure& figure : set.figures) {
+      if (figure.name == name) return figure.csv;
+    }
+    return "no figure";
+  };
+  EXPECT_EQ(set.drawn(), 6u);
+  EXPECT_THAT(csv("grokking"),
               AllOf(HasSubstr("\ntense,2,seed,0,9000,1,0.75,,0.9,\n"),
-                    HasSubstr("\ntense,2,mean,,9000,1,0.75,0,0.9,0\n"),
+                    HasSubstr("\ntense,2,mean,,9000,1,0.75,,0.9,\n"),
                     HasSubstr("\ntense,4,published,,3000,20,0.20225,0.02787,0.0248,0.00951\n")));
-  EXPECT_EQ(set.figures[1].csv,
+  EXPECT_THAT(csv("accuracy-tense"), HasSubstr("\n2,mean,gen_accuracy,9000,1,0.9,,0.9,0.9\n"));
+  EXPECT_EQ(csv("early-stopping"),
             "task,depth,seed,state,stopped_at_step,checkpoint_step,early_stopped_gen_accuracy,"
             "final_step,final_gen_accuracy\n"
             "tense,2,0,succeeded,,3000,0.3,9000,0.9\ntense,4,0,succeeded,,3000,0.09999999999999998,"
             "9000,0.7\n");
-  EXPECT_THAT(set.figures[2].csv, HasSubstr("\ntense,2,1,1,1,0.20"));
-  EXPECT_EQ(set.figures[3].csv,
+  EXPECT_THAT(csv("share-above-80"), HasSubstr("\ntense,2,1,1,1,0.20"));
+  EXPECT_EQ(csv("onset"),
             "task,depth,seed,state,first_stays_above_step,last_step\ntense,2,0,succeeded,9000,"
             "9000\ntense,4,0,succeeded,,9000\n");
-  EXPECT_THAT(set.figures[4].csv,
-              AllOf(HasSubstr("\nshallowest and best,2,weight_norm,3000,1,8,0,8,8\n"),
-                    HasSubstr("\ndeepest,4,weight_norm_per_layer,3000,1,2,0,2,2\n"),
-                    HasSubstr("\ndeepest,4,right_branching_f1,9000,1,0.25,0,0.25,0.25\n")));
+  EXPECT_THAT(csv("dynamics-tense"),
+              AllOf(HasSubstr("\nshallowest and highest mean,2,weight_norm,3000,1,8,,8,8\n"),
+                    HasSubstr("\ndeepest,4,weight_norm_per_layer,3000,1,2,,2,2\n"),
+                    HasSubstr("\ndeepest,4,right_branching_f1,9000,1,0.25,,0.25,0.25\n")));
   EXPECT_THAT(set.missing, ElementsAre(HasSubstr("attention_sparsity, t_score")));
 }
 
@@ -113,12 +120,10 @@ TEST(FiguresTest, ADepthThatIsTwoThingsIsDrawnOnce) {
   const SweepSeries series = TwoDepths();
   const std::vector<TaskResult> tasks = Analyze(series);
   std::vector<std::string> missing;
-  const auto figure = DynamicsFigure(series, tasks[0], &missing);
-  ASSERT_TRUE(figure.has_value());
-  const std::string script = figure->plot.Script("x");
-  EXPECT_THAT(script,
-              AllOf(HasSubstr("'depth 2 (shallowest and best)'"), HasSubstr("'depth 4 (deepest)'"),
-                    HasSubstr("'right-branching trees'")));
+  const Figure figure = DynamicsFigure(series, tasks[0], &missing);
+  EXPECT_THAT(figure.plot.Script("x"),
+              AllOf(HasSubstr("'depth 2 (shallowest and highest mean, n = 1)'"),
+                    HasSubstr("'depth 4 (deepest, n = 1)'"), HasSubstr("'right-branching trees'")));
 }
 
 TEST(FiguresTest, EveryFigureIsKnownByItsName) {
@@ -143,11 +148,13 @@ TEST(FiguresTest, CaptionsOfCurvesSayThatJobsHaveNotEnded) {
   EXPECT_THAT(captions(), ElementsAre(Not(HasSubstr("not ended")), Not(HasSubstr("not ended"))));
   series.jobs[1].job.set_state(v1::RUNNING);
   const auto says = HasSubstr(
-      "Jobs that have not ended are drawn up to their latest report, and another depth may yet be "
-      "the best.");
+      "Jobs that have not ended are drawn up to their latest report. Until then another depth may "
+      "come to have the highest mean.");
   EXPECT_THAT(captions(), ElementsAre(says, says));
   series.jobs.erase(series.jobs.begin());
-  const auto alone = HasSubstr("Jobs that have not ended are drawn up to their latest report.");
+  const auto alone =
+      AllOf(HasSubstr("Jobs that have not ended are drawn up to their latest report."),
+            Not(HasSubstr("another depth")));
   EXPECT_THAT(captions(), ElementsAre(alone, alone));
 }
 
@@ -159,17 +166,18 @@ TEST(FiguresTest, DyckSaysThatThePublishedSampleMayBeAnother) {
       job.curves[kTScore] = {{3'000, 0.4}, {300'000, 0.5}};
     }
     std::vector<std::string> missing;
-    const auto figure = DynamicsFigure(series, Analyze(series)[0], &missing);
-    ASSERT_TRUE(figure.has_value());
-    EXPECT_THAT(figure->caption, HasSubstr("Dashed: the published means"));
-    EXPECT_EQ(absl::StrContains(figure->caption, "at most 80 brackets"),
+    const Figure figure = DynamicsFigure(series, Analyze(series)[0], &missing);
+    EXPECT_THAT(figure.caption, HasSubstr("Dashed: the published means"));
+    EXPECT_EQ(absl::StrContains(figure.caption, "at most 80 brackets"),
               std::string(task) == "dyck");
   }
 }
 
 TEST(FiguresTest, NoJobsMakeNoFigures) {
   const SweepSeries series;
-  EXPECT_THAT(MakeFigures(series, Analyze(series)).figures, IsEmpty());
+  const FigureSet set = MakeFigures(series, Analyze(series));
+  EXPECT_EQ(set.drawn(), 0u);
+  for (const Figure& figure : set.figures) EXPECT_EQ(figure.absent, "The sweep has no jobs.");
 }
 
 }  // namespace

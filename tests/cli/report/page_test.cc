@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "cli/report/html.h"
 
@@ -34,10 +36,10 @@ SweepSeries OneJob() {
   return series;
 }
 
-TEST(PageTest, TablesShowFourDigitsAndFilesEveryDigit) {
+TEST(PageTest, TablesShowMeasuredDigitsAndFilesEveryDigit) {
   const SweepSeries series = OneJob();
   EXPECT_THAT(JobTable(series), AllOf(HasSubstr("dyck/2/0"), HasSubstr("1,500 / 2,000"),
-                                      HasSubstr("title=\"0.8400000000000001\">0.8400<")));
+                                      HasSubstr("title=\"0.8400000000000001\">0.84<")));
   EXPECT_THAT(
       JobsCsv(series),
       HasSubstr("\n7,dyck,2,0,failed,1500,2000,,0.8400000000000001,1500,0,0,\"a, \"\"b\"\"\",\n"));
@@ -82,6 +84,53 @@ TEST(PageTest, ACompleteSweepMissesNothing) {
   const std::vector<TaskResult> without = Analyze(series);
   EXPECT_THAT(MissingBox({series, without, {}, {}, 0}),
               HasSubstr("dyck: 1 of 1 job has not reported id_accuracy"));
+}
+
+// The targets of the links in a page to itself, and the ids that it has.
+std::vector<std::string> Marked(const std::string& page, const std::string& before) {
+  std::vector<std::string> found;
+  for (size_t at = page.find(before); at != std::string::npos; at = page.find(before, at + 1)) {
+    const size_t from = at + before.size();
+    found.push_back(page.substr(from, page.find('"', from) - from));
+  }
+  return found;
+}
+
+TEST(PageTest, TheContentsLeadToEverySectionAndFigure) {
+  SweepSeries series = OneJob();
+  series.jobs[0].job.set_state(v1::SUCCEEDED);
+  series.jobs[0].curves[kTrainLoss] = {{100, 2}, {1'500, 1}};
+  const std::vector<TaskResult> tasks = Analyze(series);
+  const FigureSet figures = MakeFigures(series, tasks);
+  const std::vector<std::string> svgs(figures.figures.size(), "<svg/>");
+  const std::string page = MakePage({series, tasks, figures, svgs, 0});
+  const std::vector<std::string> links = Marked(page, "href=\"#");
+  std::vector<std::string> wanted = {"missing", "summary", "figures"};
+  for (const Figure& figure : figures.figures) wanted.push_back(figure.name);
+  wanted.insert(wanted.end(), {"jobs", "settings"});
+  EXPECT_EQ(links, wanted);
+  const std::vector<std::string> ids = Marked(page, " id=\"");
+  for (const std::string& link : links)
+    EXPECT_EQ(std::count(ids.begin(), ids.end(), link), 1) << link;
+  EXPECT_THAT(page, AllOf(HasSubstr("<nav class=\"contents\">"),
+                          HasSubstr(". Training and validation loss at every depth: dyck</a>")));
+}
+
+TEST(PageTest, AnAbsentFigureIsASentenceWithoutANumberOrAnImage) {
+  SweepSeries series = OneJob();
+  series.jobs[0].job.set_state(v1::SUCCEEDED);
+  const std::vector<TaskResult> tasks = Analyze(series);
+  const FigureSet figures = MakeFigures(series, tasks);
+  const std::vector<std::string> svgs(figures.figures.size(), "");
+  const std::string page = MakePage({series, tasks, figures, svgs, 0});
+  const size_t at = page.find("id=\"loss-dyck\"");
+  ASSERT_NE(at, std::string::npos);
+  EXPECT_THAT(page.substr(at, 400),
+              AllOf(HasSubstr("<p>Not drawn. dyck: no job that counts has reported train_loss, "
+                              "val_loss"),
+                    HasSubstr("<h3>Training and validation loss at every depth: dyck</h3>"),
+                    Not(HasSubstr("<img"))));
+  EXPECT_THAT(page, AllOf(HasSubstr("(not drawn)"), HasSubstr(" figures are not drawn")));
 }
 
 }  // namespace

@@ -92,7 +92,7 @@ TEST_F(PublishTest, ARunThatFailsWhenItPublishesTakesAllBack) {
   EXPECT_EQ(Tree(dir), before);
 
   fs::remove(dir + "/summary.csv");
-  fs::create_directories(dir + "/figures/onset.pdf");
+  fs::create_directories(dir + "/figures/share-above-80.pdf");
   std::ofstream(dir + "/figures/grokking.svg") << "old";
   std::ofstream(dir + "/figures/dynamics-tense.svg") << "stale";
   const auto with_figures = Tree(dir);

@@ -37,7 +37,12 @@ void AddRows(const Synthetic& synthetic, const v1::Job& job, FakeSweepService* s
   std::normal_distribution<double> normal(0, 1);
   const Fate fate = FateOf(job, &random);
   const double depth = job.depth();
-  for (uint32_t step = synthetic.every; step <= job.step(); step += synthetic.every) {
+  // Apart, so that the other numbers do not depend on whether there are losses.
+  std::mt19937 loss_random(static_cast<uint32_t>(job.id()) * 104729 + 5);
+  std::normal_distribution<double> loss_normal(0, 1);
+  const uint32_t first = synthetic.step_0 ? 0 : synthetic.every;
+  for (uint32_t step = first; step <= job.step(); step += synthetic.every) {
+    if (job.state() == v1::PENDING) break;
     const double t = static_cast<double>(step) / job.steps();
     const double late = Sigmoid((t - fate.onset) * 25);
     v1::JobMetrics metrics;
@@ -48,8 +53,13 @@ void AddRows(const Synthetic& synthetic, const v1::Job& job, FakeSweepService* s
     metrics.set_epoch(1);
     v1::MetricRow* row = metrics.mutable_row();
     row->set_step(step);
-    AddValue(row, "train_loss", 2 * std::exp(-20 * t) + 0.4);
-    AddValue(row, "val_loss", 2 * std::exp(-20 * t) + 0.42);
+    if (synthetic.losses) {
+      const double floor = 0.004 / (t + 0.02);
+      AddValue(row, "train_loss",
+               (2 * std::exp(-60 * t) + floor) * std::exp(0.08 * loss_normal(loss_random)));
+      AddValue(row, "val_loss",
+               (2 * std::exp(-60 * t) + 0.8 * floor) * std::exp(0.25 * loss_normal(loss_random)));
+    }
     if (synthetic.accuracies) {
       const double id =
           1 - 0.6 * std::exp(-160 * t) - std::fabs(0.004 * normal(random)) * std::exp(-4 * t);

@@ -19,6 +19,8 @@ struct Synthetic {
   uint32_t every = 3'000;
   bool probes = true;
   bool accuracies = true;
+  bool losses = true;
+  bool step_0 = false;       // a report before the first step too
   bool small_model = false;  // settings other than the paper's
   // The state of each job, and the part of its steps it has done when it has not succeeded.
   std::function<v1::JobState(uint64_t id)> state = [](uint64_t) { return v1::SUCCEEDED; };
