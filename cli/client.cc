@@ -243,6 +243,7 @@ absl::StatusOr<v1::ListWorkersResponse> Client::ListWorkers() {
     COPPICE_ASSIGN_OR_RETURN(const v1::ListWorkersResponse page,
                              calls_->Unary(&Calls::Stub::ListWorkers, request, kQuick));
     all.mutable_workers()->MergeFrom(page.workers());
+    all.mutable_warnings()->MergeFrom(page.warnings());
     if (page.next_page_token().empty()) return all;
     request.set_page_token(page.next_page_token());
   }

@@ -5,6 +5,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
@@ -143,16 +144,16 @@ Signals BlockSignals() {
   return signals;
 }
 
-// The next signal that asks for the end. SIGHUP reads the tokens again where there are any, under
-// nohup too; otherwise it asks like the others, as when a terminal closes. SIGUSR1 and SIGUSR2 are
+// The next signal that asks for the end. SIGHUP reads tokens and certificates again where there are
+// any, under nohup too; otherwise it asks like the others, as when a terminal closes. SIGUSR1 and SIGUSR2 are
 // Slurm's early warnings: workers hand in their work then, and need somebody to take it.
-std::string AwaitRequest(const Signals& signals, security::TokenRegistry* tokens) {
+std::string AwaitRequest(const Signals& signals, const std::function<void()>& reload) {
   for (;;) {
     int received = 0;
     if (::sigwait(&signals.set, &received) != 0) continue;
     const std::string name = absl::StrCat("SIG", ::sigabbrev_np(received));
-    if (received == SIGHUP && tokens != nullptr) {
-      tokens->Reload();
+    if (received == SIGHUP && reload) {
+      reload();
     } else if (received == SIGHUP && signals.hang_up_is_ignored) {
       spdlog::info("{} is ignored, as it was when the coordinator was started", name);
     } else if (received == SIGUSR1 || received == SIGUSR2) {
@@ -163,13 +164,13 @@ std::string AwaitRequest(const Signals& signals, security::TokenRegistry* tokens
   }
 }
 
-void WaitForSignal(const Signals& signals, security::TokenRegistry* tokens) {
+void WaitForSignal(const Signals& signals, const std::function<void()>& reload) {
   StopRequests requests;
   spdlog::info("got {}: finishing what is queued; a later signal ends at once",
-               AwaitRequest(signals, tokens));
+               AwaitRequest(signals, reload));
   requests.OnSignal(Clock::Real()->Monotonic());
   Signals after = signals;
-  after.hang_up_is_ignored |= tokens != nullptr;  // one to read them again would come too late
+  after.hang_up_is_ignored |= reload != nullptr;  // one to read them again would come too late
   std::thread([after, requests]() mutable {
     for (;;) {
       const std::string name = AwaitRequest(after, nullptr);
@@ -214,7 +215,8 @@ absl::Status Serve(const Flags& flags, const core::CoordinatorOptions& options,
   collector.Start();
   spdlog::info("version {}, data in {}, checkpoints in {}, store {}", VersionText(),
                flags.data_dir, options.checkpoint_root, store->store_id());
-  WaitForSignal(signals, serving->tokens());
+  WaitForSignal(signals, serving->reloads() ? [serving] { serving->Reload(); }
+                                            : std::function<void()>());
   port_file.Remove();
   const commands::ShutdownWatchdog watchdog(clock, kShutdownLimit, options.checkpoint_root);
   server->CloseStreams();

@@ -26,6 +26,13 @@ std::string EndOf(const v1::Worker& worker, int64_t now) {
   return absl::StrCat("in ", FormatDuration(static_cast<double>(worker.ends_ms() - now) / 1e3));
 }
 
+// Where whoever looks after the machines looks: a certificate that ends cuts all of them off.
+void WarnOfCoordinator(const v1::ListWorkersResponse& response, Context* context) {
+  for (const std::string& warning : response.warnings()) {
+    context->out << "coordinator: " << warning << "\n";
+  }
+}
+
 absl::StatusOr<int> Workers(Context* context) {
   COPPICE_ASSIGN_OR_RETURN(Client * client, context->Connect());
   COPPICE_ASSIGN_OR_RETURN(const v1::ListWorkersResponse response, client->ListWorkers());
@@ -36,6 +43,7 @@ absl::StatusOr<int> Workers(Context* context) {
   if (response.workers().empty()) {
     context->out << "no worker has registered; start one with `coppice-worker --coordinator "
                  << client->address() << "`\n";
+    WarnOfCoordinator(response, context);
     return kExitDone;
   }
   const int64_t now = Clock::Real()->NowMillis();
@@ -74,6 +82,7 @@ absl::StatusOr<int> Workers(Context* context) {
                  << FormatDuration(left < 0 ? 0 : left)
                  << " while another worker is connected; starting it anew clears it.\n";
   }
+  WarnOfCoordinator(response, context);
   return kExitDone;
 }
 

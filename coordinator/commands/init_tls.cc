@@ -190,7 +190,13 @@ void Tell(const std::string& dir, const InitTlsOptions& options) {
     line("operator.token", "secret: to people who submit and cancel");
     line("worker.token", "secret: to the workers' machines");
   }
-  std::printf("Start: coppice-coordinator --listen 0.0.0.0:7070 --tls-dir %s\n", dir.c_str());
+  if (options.renew) {
+    std::printf(
+        "A coordinator that runs takes them on SIGHUP (`kill -HUP PID`, `systemctl reload "
+        "coppice-coordinator`), without a restart.\n");
+  } else {
+    std::printf("Start: coppice-coordinator --listen 0.0.0.0:7070 --tls-dir %s\n", dir.c_str());
+  }
 }
 
 }  // namespace
@@ -220,7 +226,7 @@ void AddInitTls(CLI::App* app, Clock* clock, Action* action) {
                     "Also a client certificate, for --require-client-cert");
   command->add_flag("--renew", options->renew,
                     "New certificates in an existing folder; keys and tokens stay (hosts as before "
-                    "unless given)");
+                    "unless given). A coordinator that runs takes them on SIGHUP");
   command->callback([options, clock, action] {
     *action = [options, clock] {
       COPPICE_RETURN_IF_ERROR(InitTls(*options, clock));

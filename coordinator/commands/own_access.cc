@@ -23,6 +23,7 @@
 #include "common/rpc/channel.h"
 #include "coordinator/commands/init_tls.h"
 #include "coordinator/commands/tls_files.h"
+#include "coordinator/security/certificate_watch.h"
 #include "coordinator/security/certificates.h"
 #include "coordinator/security/token_registry.h"
 #include "coordinator/service/listen_address.h"
@@ -117,8 +118,9 @@ absl::Status CheckFolder(const std::string& folder) {
   return absl::OkStatus();
 }
 
-bool PastHalf(const security::CertificateInfo& info, absl::Time now) {
-  return now - info.from > (info.until - info.from) / 2;
+bool IsDue(const security::CertificateInfo& info, absl::Time now) {
+  return now - info.from > (info.until - info.from) / 2 ||
+         info.until - now < security::kCertificateEndsSoon;
 }
 
 absl::StatusOr<bool> NeedsRenewal(const std::string& folder, const std::vector<std::string>& hosts,
@@ -133,7 +135,7 @@ absl::StatusOr<bool> NeedsRenewal(const std::string& folder, const std::vector<s
   const bool named = std::all_of(hosts.begin(), hosts.end(), [&](const std::string& host) {
     return std::find(server.hosts.begin(), server.hosts.end(), host) != server.hosts.end();
   });
-  return !named || PastHalf(server, now) || PastHalf(client, now);
+  return !named || IsDue(server, now) || IsDue(client, now);
 }
 
 // The token that the folder's file holds, as long as the coordinator accepts it; otherwise what the

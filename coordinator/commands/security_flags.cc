@@ -13,8 +13,6 @@
 namespace coppice::commands {
 namespace {
 
-constexpr absl::Duration kWarnBeforeExpiry = absl::Hours(24 * 30);
-
 // The folder's files where no flag names another.
 SecurityFlags Resolve(const SecurityFlags& given) {
   SecurityFlags flags = given;
@@ -53,34 +51,25 @@ absl::Status About(const std::string& file, const absl::Status& status) {
   return absl::InvalidArgumentError(absl::StrCat(file, " ", status.message()));
 }
 
-absl::Status CheckTimes(const std::string& file, const security::CertificateInfo& info,
+// What ends soon is warned of while it is served (certificate_watch.h).
+absl::Status CheckTimes(const SecurityFlags& flags, const security::CertificateInfo& info,
                         absl::Time now) {
-  const std::string until = absl::FormatTime("%Y-%m-%d", info.until, absl::UTCTimeZone());
-  const std::string remedy =
-      "`coppice-coordinator init-tls --dir DIR --renew` makes a new one, then start again";
+  const auto date = [](absl::Time time) {
+    return absl::FormatTime("%Y-%m-%d", time, absl::UTCTimeZone());
+  };
   if (now >= info.until) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("the certificate ", file, " expired on ", until, "; ", remedy));
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the certificate ", flags.tls_cert, " expired on ", date(info.until), "; ",
+        flags.tls_dir.empty() ? std::string("put a renewed one in its place")
+                              : absl::StrCat("`coppice-coordinator init-tls --dir ", flags.tls_dir,
+                                             " --renew` makes a new one")));
   }
-  if (info.until - now < kWarnBeforeExpiry) {
-    spdlog::warn("the certificate {} expires on {}; {}", file, until, remedy);
+  if (now < info.from) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the certificate ", flags.tls_cert, " is valid only from ", date(info.from),
+        " on, and clients would refuse it; wait, or set this machine's clock"));
   }
   return absl::OkStatus();
-}
-
-constexpr uint64_t kMaxPemBytes = 1 << 20;
-
-absl::Status LoadTls(const SecurityFlags& flags, Clock* clock, service::ServerSecurity* server) {
-  COPPICE_ASSIGN_OR_RETURN(server->certificate, ReadRegularFile(flags.tls_cert, kMaxPemBytes));
-  COPPICE_ASSIGN_OR_RETURN(server->key, ReadSecretFile(flags.tls_key));
-  const auto info = security::ReadCertificate(server->certificate);
-  COPPICE_RETURN_IF_ERROR(About(flags.tls_cert, info.status()));
-  COPPICE_RETURN_IF_ERROR(CheckTimes(flags.tls_cert, *info, clock->Now()));
-  COPPICE_RETURN_IF_ERROR(
-      About(flags.tls_key, security::CheckKeyFits({server->certificate, server->key})));
-  if (!flags.require_client_cert) return absl::OkStatus();
-  COPPICE_ASSIGN_OR_RETURN(server->client_authority, ReadRegularFile(flags.tls_client_ca, kMaxPemBytes));
-  return About(flags.tls_client_ca, security::ReadCertificate(server->client_authority).status());
 }
 
 }  // namespace
@@ -104,10 +93,26 @@ void AddSecurityFlags(CLI::App* app, SecurityFlags* flags) {
                   "Token file: ask every caller for a token (default: the folder's own)");
 }
 
+absl::Status LoadTls(const SecurityFlags& files, Clock* clock, service::ServerSecurity* server) {
+  COPPICE_ASSIGN_OR_RETURN(server->certificate, ReadRegularFile(files.tls_cert, kMaxPemBytes));
+  COPPICE_ASSIGN_OR_RETURN(server->key, ReadSecretFile(files.tls_key));
+  COPPICE_RETURN_IF_ERROR(About(files.tls_cert, security::CheckChain(server->certificate)));
+  const auto info = security::ReadCertificate(server->certificate);
+  COPPICE_RETURN_IF_ERROR(About(files.tls_cert, info.status()));
+  COPPICE_RETURN_IF_ERROR(CheckTimes(files, *info, clock->Now()));
+  COPPICE_RETURN_IF_ERROR(
+      About(files.tls_key, security::CheckKeyFits({server->certificate, server->key})));
+  if (!files.require_client_cert) return absl::OkStatus();
+  COPPICE_ASSIGN_OR_RETURN(server->client_authority,
+                           ReadRegularFile(files.tls_client_ca, kMaxPemBytes));
+  return About(files.tls_client_ca, security::CheckChain(server->client_authority));
+}
+
 absl::StatusOr<LoadedSecurity> LoadSecurity(const SecurityFlags& given, Clock* clock) {
   const SecurityFlags flags = Resolve(given);
   COPPICE_RETURN_IF_ERROR(CheckTogether(flags));
   LoadedSecurity loaded;
+  loaded.files = flags;
   if (!flags.tls_cert.empty()) COPPICE_RETURN_IF_ERROR(LoadTls(flags, clock, &loaded.server));
   if (!flags.tokens.empty()) {
     COPPICE_ASSIGN_OR_RETURN(loaded.tokens, security::TokenRegistry::Open(flags.tokens, clock));

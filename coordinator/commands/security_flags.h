@@ -26,6 +26,7 @@ bool Unsaid(const SecurityFlags& flags);
 void AddSecurityFlags(CLI::App* app, SecurityFlags* flags);
 
 struct LoadedSecurity {
+  SecurityFlags files;             // as given, with every name filled in
   service::ServerSecurity server;  // its `tokens` is the registry below
   std::unique_ptr<security::TokenRegistry> tokens;
 };
@@ -33,6 +34,11 @@ struct LoadedSecurity {
 // is not what it should be), FAILED_PRECONDITION (a secret that others can read, a certificate that
 // has expired, no token); else the codes of files.h. Each says what to do.
 absl::StatusOr<LoadedSecurity> LoadSecurity(const SecurityFlags& flags, Clock* clock);
+// Its part about TLS, from flags in which every name is filled in: a key that is not the
+// certificate's, or that others may read, and a certificate that is not valid now are refused.
+absl::Status LoadTls(const SecurityFlags& files, Clock* clock, service::ServerSecurity* server);
+
+inline constexpr uint64_t kMaxPemBytes = 1 << 20;
 
 }  // namespace coppice::commands
 

@@ -110,19 +110,36 @@ absl::StatusOr<std::unique_ptr<service::Server>> Serving::Start(
     core::Coordinator* core, Clock* clock, const std::string& checkpoint_root) {
   const std::vector<std::string> addresses =
       own_.has_value() ? Addresses(*own_) : std::vector<std::string>{listen_};
+  const service::ServerSecurity& served = security_.server;
+  if (served.tls()) {
+    certificates_ = std::make_unique<LiveCertificates>(
+        security_.files, own_,
+        service::TlsIdentity{served.certificate, served.key, served.client_authority}, clock);
+  }
   absl::StatusOr<std::unique_ptr<service::Server>> server;
   for (const std::string& address : addresses) {
     server = service::Server::Start(core, clock,
                                     {.listen = address,
                                      .insecure = insecure_,
                                      .checkpoint_root = checkpoint_root,
-                                     .security = security_.server});
+                                     .security = served,
+                                     .certificates = [this] {
+                                       return certificates_ == nullptr
+                                                  ? std::vector<security::CertificateState>()
+                                                  : certificates_->states();
+                                     }});
     if (!absl::IsAlreadyExists(server.status())) break;
   }
   COPPICE_RETURN_IF_ERROR(server.status());
   if (own_.has_value()) COPPICE_RETURN_IF_ERROR(PublishAccess(*own_, (*server)->address()));
   Tell((*server)->address());
+  if (certificates_ != nullptr) certificates_->Start(server->get());
   return server;
+}
+
+void Serving::Reload() {
+  if (security_.tokens != nullptr) security_.tokens->Reload();
+  if (certificates_ != nullptr) certificates_->Reload();
 }
 
 void Serving::Tell(const std::string& address) const {

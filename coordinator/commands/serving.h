@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/base/clock.h"
+#include "coordinator/commands/live_certificates.h"
 #include "coordinator/commands/own_access.h"
 #include "coordinator/commands/security_flags.h"
 #include "coordinator/core/coordinator.h"
@@ -43,8 +44,10 @@ class Serving {
   absl::StatusOr<std::unique_ptr<service::Server>> Start(core::Coordinator* core, Clock* clock,
                                                          const std::string& checkpoint_root);
 
-  // Null: it asks for no token.
-  security::TokenRegistry* tokens() const { return security_.tokens.get(); }
+  // Whether there is something that Reload reads again: tokens, certificates.
+  bool reloads() const { return security_.tokens != nullptr || certificates_ != nullptr; }
+  // While the server serves; from one thread. What cannot be read is logged, and stays as it was.
+  void Reload();
 
  private:
   void Tell(const std::string& address) const;
@@ -53,6 +56,7 @@ class Serving {
   std::string listen_;
   service::Insecure insecure_ = service::Insecure::kNo;
   LoadedSecurity security_;
+  std::unique_ptr<LiveCertificates> certificates_;  // null: no TLS
 };
 
 }  // namespace coppice::commands

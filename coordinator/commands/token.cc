@@ -2,6 +2,7 @@
 
 #include <cstdio>
 #include <memory>
+#include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/files.h"
@@ -10,6 +11,7 @@
 #include "coordinator/commands/own_access.h"
 #include "coordinator/commands/tls_files.h"
 #include "coordinator/security/token_registry.h"
+#include "coordinator/security/token_uses.h"
 
 namespace coppice::commands {
 namespace {
@@ -21,6 +23,7 @@ struct Flags {
   std::string name;
   std::string role;
   std::string out;
+  bool json = false;
 };
 
 // Two commands at once must not lose each other's change.
@@ -60,15 +63,59 @@ absl::Status Add(const Flags& flags, Clock* clock) {
   return absl::OkStatus();
 }
 
+std::string Minute(absl::Time time) {
+  return absl::FormatTime("%Y-%m-%d %H:%M UTC", time, absl::UTCTimeZone());
+}
+
+std::string Rfc3339(absl::Time time) {
+  return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", time, absl::UTCTimeZone());
+}
+
+// Null: not since it is noted. A token of the same name may have been used before this one was made.
+const absl::Time* UseOf(const security::TokenRecord& record, const security::TokenUses& uses) {
+  const auto found = uses.last.find(record.name);
+  return found == uses.last.end() || found->second < record.created ? nullptr : &found->second;
+}
+
+std::string UseText(const security::TokenRecord& record,
+                    const absl::StatusOr<security::TokenUses>& uses) {
+  if (!uses.ok()) return "unknown";
+  if (const absl::Time* use = UseOf(record, *uses); use != nullptr) return Minute(*use);
+  // A coordinator begins to note right after it has made its tokens.
+  if (uses->since <= record.created + absl::Minutes(1)) return "never";
+  return absl::StrCat("not since ", Minute(uses->since));
+}
+
+void ListJson(const security::TokenTable& table,
+              const absl::StatusOr<security::TokenUses>& uses) {
+  nlohmann::ordered_json json;
+  json["noted_since"] = uses.ok() ? nlohmann::ordered_json(Rfc3339(uses->since)) : nullptr;
+  json["tokens"] = nlohmann::ordered_json::array();
+  for (const security::TokenRecord& record : table.records()) {
+    const absl::Time* const use = uses.ok() ? UseOf(record, *uses) : nullptr;
+    json["tokens"].push_back(
+        {{"name", record.name},
+         {"role", std::string(security::RoleName(record.role))},
+         {"created", Rfc3339(record.created)},
+         {"last_used", use == nullptr ? nlohmann::ordered_json(nullptr)
+                                      : nlohmann::ordered_json(Rfc3339(*use))}});
+  }
+  std::printf("%s\n", json.dump(2).c_str());
+}
+
 absl::Status List(const Flags& flags) {
   COPPICE_ASSIGN_OR_RETURN(const std::string tokens, TableFile(flags));
   COPPICE_ASSIGN_OR_RETURN(const security::TokenTable table, security::LoadTokens(tokens));
-  std::printf("%-24s %-10s %s\n", "NAME", "ROLE", "CREATED");
+  const absl::StatusOr<security::TokenUses> uses = security::LoadTokenUses(tokens);
+  if (flags.json) {
+    ListJson(table, uses);
+    return absl::OkStatus();
+  }
+  std::printf("%-24s %-10s %-22s %s\n", "NAME", "ROLE", "CREATED", "LAST USED");
   for (const security::TokenRecord& record : table.records()) {
-    std::printf(
-        "%-24s %-10s %s\n", record.name.c_str(),
-        std::string(security::RoleName(record.role)).c_str(),
-        absl::FormatTime("%Y-%m-%d %H:%M UTC", record.created, absl::UTCTimeZone()).c_str());
+    std::printf("%-24s %-10s %-22s %s\n", record.name.c_str(),
+                std::string(security::RoleName(record.role)).c_str(),
+                Minute(record.created).c_str(), UseText(record, uses).c_str());
   }
   return absl::OkStatus();
 }
@@ -137,7 +184,9 @@ void AddToken(CLI::App* app, const std::string* data_dir, Clock* clock, Action* 
   add->add_option("--role", flags->role, "viewer, operator or worker")->required();
   add->add_option("--out", flags->out,
                   "Where the token goes, a new file (default: NAME.token beside the token file)");
-  command("list", "Names, roles and ages, nothing secret", [flags] { return List(*flags); });
+  CLI::App* const list = command("list", "Names, roles, ages and last uses, nothing secret",
+                                 [flags] { return List(*flags); });
+  list->add_flag("--json", flags->json, "Print JSON");
   CLI::App* const revoke =
       command("revoke", "Refuse a token from now on", [flags] { return Revoke(*flags); });
   revoke->add_option("NAME", flags->name, "As `token list` shows it")->required();

@@ -267,6 +267,16 @@ absl::StatusOr<CertificateInfo> ReadCertificate(absl::string_view pem) {
   return info;
 }
 
+absl::Status CheckChain(absl::string_view pem) {
+  constexpr absl::string_view kBegin = "-----BEGIN CERTIFICATE-----";
+  size_t at = pem.find(kBegin);
+  if (at == absl::string_view::npos) return ParseCertificate(pem).status();
+  for (; at != absl::string_view::npos; at = pem.find(kBegin, at + kBegin.size())) {
+    COPPICE_RETURN_IF_ERROR(ParseCertificate(pem.substr(at)).status());
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckKeyFits(const KeyPair& pair) {
   COPPICE_ASSIGN_OR_RETURN(const Certificate certificate, ParseCertificate(pair.certificate));
   COPPICE_ASSIGN_OR_RETURN(const Key key, ParseKey(pair.key));

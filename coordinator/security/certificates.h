@@ -50,6 +50,9 @@ struct CertificateInfo {
 
 // What a PEM file's first certificate says. INVALID_ARGUMENT when there is none.
 absl::StatusOr<CertificateInfo> ReadCertificate(absl::string_view pem);
+// OK when a PEM file holds certificates, and every one of them can be read; INVALID_ARGUMENT
+// otherwise.
+absl::Status CheckChain(absl::string_view pem);
 // OK when the key is the certificate's own; INVALID_ARGUMENT otherwise.
 absl::Status CheckKeyFits(const KeyPair& pair);
 

@@ -20,6 +20,7 @@ namespace coppice::security {
 namespace {
 
 constexpr absl::Duration kLookEvery = absl::Seconds(2);
+constexpr absl::Duration kWriteUsesEvery = absl::Minutes(1);
 
 // Differs when the file was replaced or written to.
 std::string StampOf(const std::string& path) {
@@ -108,6 +109,8 @@ absl::StatusOr<std::unique_ptr<TokenRegistry>> TokenRegistry::Open(std::string p
     registry->table_ = std::make_shared<const TokenTable>(std::move(table));
     registry->stamp_ = std::move(stamp);
   }
+  registry->ReadUses();
+  registry->WriteUses(/*at_once=*/true);
   registry->ScheduleLook();
   return registry;
 }
@@ -124,6 +127,46 @@ TokenRegistry::~TokenRegistry() {
     timer = timer_;
   }
   if (timer.has_value()) clock_->Cancel(*timer);
+  if (table() != nullptr) WriteUses(/*at_once=*/true);
+}
+
+void TokenRegistry::ReadUses() {
+  const absl::StatusOr<TokenUses> uses = LoadTokenUses(path_);
+  uses_since_ = uses.ok() ? uses->since : clock_->Now();
+  if (!uses.ok()) {
+    if (!absl::IsNotFound(uses.status())) {
+      spdlog::warn("when tokens were used before is not known, since {} cannot be read: {}",
+                   TokenUsesFile(path_), std::string(uses.status().message()));
+    }
+    return;
+  }
+  for (const TokenRecord& record : table()->records()) {
+    const auto found = uses->last.find(record.name);
+    // Another token may have had the name.
+    if (found == uses->last.end() || found->second < record.created) continue;
+    record.last_use->Note(found->second);
+  }
+}
+
+void TokenRegistry::WriteUses(bool at_once) {
+  const absl::Duration now = clock_->Monotonic();
+  if (!at_once && now - uses_written_at_ < kWriteUsesEvery) return;
+  TokenUses uses{uses_since_, {}};
+  for (const TokenRecord& record : table()->records()) {
+    const absl::Time when = record.last_use->when();
+    if (when != absl::InfinitePast()) uses.last[record.name] = when;
+  }
+  std::string text = SerializeTokenUses(uses);
+  uses_written_at_ = now;
+  if (text == uses_written_) return;
+  const absl::Status written = ReplaceSecretFile(TokenUsesFile(path_), text);
+  if (written.ok()) {
+    uses_written_ = std::move(text);
+  } else if (!std::exchange(uses_refused_, true)) {
+    spdlog::warn("`token list` will not tell when tokens were last used: {}; make the folder "
+                 "writable for the coordinator",
+                 std::string(written.message()));
+  }
 }
 
 std::shared_ptr<const TokenTable> TokenRegistry::table() const {
@@ -142,6 +185,7 @@ void TokenRegistry::ScheduleLook() {
   timer_ = clock_->Schedule(kLookEvery, [this] {
     reader_.Add([this] {
       ReloadIfChanged();
+      WriteUses(/*at_once=*/false);
       ScheduleLook();
     });
   });
@@ -177,6 +221,7 @@ void TokenRegistry::Reload() {
       return;
     }
     revoked = loaded->TakesAwayFrom(*table_);
+    loaded->KeepUsesOf(*table_);
     spdlog::info("read the tokens again: {} accepted{}", loaded->records().size(),
                  revoked ? ", some revoked; open streams end" : "");
     table_ = std::make_shared<const TokenTable>(*std::move(loaded));

@@ -23,7 +23,8 @@ absl::StatusOr<TokenTable> LoadTokens(const std::string& path);
 // Purpose: the tokens a running coordinator accepts. Looks at the file every few seconds, and at
 // once when told to (SIGHUP). A file that cannot be read or understood changes nothing and is
 // logged: a slip in an editor must not lock everybody out. Neither does one that holds no token.
-// Owner: main; outlives the server. Thread-safe. Nothing is durable.
+// Notes in a file beside it (TokenUsesFile), once a minute at most and at the end, when each token
+// was last used; it may be lost. Owner: main; outlives the server. Thread-safe.
 class TokenRegistry {
  public:
   // The codes of LoadTokens; FAILED_PRECONDITION when the file accepts nobody.
@@ -45,6 +46,9 @@ class TokenRegistry {
   TokenRegistry(std::string path, Clock* clock) : path_(std::move(path)), clock_(clock) {}
   void ScheduleLook();
   void ReloadIfChanged();
+  void ReadUses();
+  // On the reader's thread, and before and after there is one.
+  void WriteUses(bool at_once);
 
   const std::string path_;
   Clock* const clock_;
@@ -56,6 +60,10 @@ class TokenRegistry {
   std::optional<Clock::TimerId> timer_ ABSL_GUARDED_BY(mutex_);
   absl::Mutex callback_mutex_;  // never taken with mutex_ held
   std::function<void()> on_revoked_ ABSL_GUARDED_BY(callback_mutex_);
+  absl::Time uses_since_ = absl::InfinitePast();  // of the reader, as the next three
+  std::string uses_written_;
+  absl::Duration uses_written_at_;
+  bool uses_refused_ = false;  // and that was said
   Executor reader_;  // where the disk is touched: it may hang, the clock must not
 };
 

@@ -171,4 +171,12 @@ bool TokenTable::TakesAwayFrom(const TokenTable& before) const {
   });
 }
 
+void TokenTable::KeepUsesOf(const TokenTable& before) {
+  for (TokenRecord& record : records_) {
+    for (const TokenRecord& old : before.records_) {
+      if (old.name == record.name && old.sha256 == record.sha256) record.last_use = old.last_use;
+    }
+  }
+}
+
 }  // namespace coppice::security

@@ -2,6 +2,7 @@
 #ifndef COPPICE_COORDINATOR_SECURITY_TOKENS_H_
 #define COPPICE_COORDINATOR_SECURITY_TOKENS_H_
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -9,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "coordinator/security/token_uses.h"
 
 namespace coppice::security {
 
@@ -27,6 +29,8 @@ struct TokenRecord {
   Role role = Role::kViewer;
   absl::Time created;
   std::string sha256;  // of the token, hex. A token has 256 random bits: no salt, no slow hash
+  // Shared by the copies of a record; in no file of the table.
+  std::shared_ptr<LastUse> last_use = std::make_shared<LastUse>();
 };
 
 absl::Status CheckTokenName(absl::string_view name);
@@ -48,6 +52,8 @@ class TokenTable {
   const std::vector<TokenRecord>& records() const { return records_; }
   // True when a token that `before` accepts is refused here, or has another role.
   bool TakesAwayFrom(const TokenTable& before) const;
+  // Tokens that `before` has too go on with its notes of their last use.
+  void KeepUsesOf(const TokenTable& before);
 
  private:
   std::vector<TokenRecord> records_;

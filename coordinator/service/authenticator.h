@@ -3,44 +3,41 @@
 
 #include <grpcpp/security/auth_metadata_processor.h>
 
-#include <optional>
 #include <string>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
+#include "absl/strings/string_view.h"
 #include "common/base/clock.h"
 #include "coordinator/security/token_registry.h"
+#include "coordinator/service/refusal_log.h"
 
 namespace coppice::service {
 
 // Purpose: the one door. gRPC asks it about each call, unary or stream, known method or not, before
 // any handler hears of it, so that no handler can forget to. Owner: the server's credentials.
 // Thread-safe; does not block. Failure codes: UNAUTHENTICATED (no token, more than one, an unknown
-// one), PERMISSION_DENIED (access.h). No message and no log line holds what was presented. The
-// handlers find the token's name in the call's context (caller_of.h).
+// one), PERMISSION_DENIED (access.h). No message and no log line holds what was presented.
+// Handlers that keep the token's name look it up again (caller_of.h).
 class Authenticator final : public grpc::AuthMetadataProcessor {
  public:
-  // Both outlive the server.
-  Authenticator(const security::TokenRegistry* tokens, Clock* clock)
-      : tokens_(tokens), clock_(clock) {}
+  // All of them outlive the server.
+  Authenticator(const security::TokenRegistry* tokens, Clock* clock, RefusalLog* refusals)
+      : tokens_(tokens), clock_(clock), refusals_(refusals) {}
 
   bool IsBlocking() const override { return false; }
   grpc::Status Process(const InputMetadata& metadata, grpc::AuthContext* context,
                        OutputMetadata* consumed, OutputMetadata* response) override;
 
  private:
-  // The name of the token that may make this call; empty for a call that needs none.
-  absl::StatusOr<std::string> Check(const InputMetadata& metadata) const;
-  // One line at most every few seconds: whoever guesses tokens shall not fill the disk.
-  void LogRefusal(const absl::Status& status) ABSL_LOCKS_EXCLUDED(mutex_);
+  struct Call {
+    absl::string_view method;
+    std::string token;  // its name; empty: none that is known, or none is needed
+  };
+  absl::Status Check(const InputMetadata& metadata, Call* call) const;
 
   const security::TokenRegistry* const tokens_;
   Clock* const clock_;
-  absl::Mutex mutex_;
-  std::optional<absl::Duration> logged_ ABSL_GUARDED_BY(mutex_);
-  uint64_t unlogged_ ABSL_GUARDED_BY(mutex_) = 0;
+  RefusalLog* const refusals_;
 };
 
 }  // namespace coppice::service

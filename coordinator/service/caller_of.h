@@ -3,23 +3,38 @@
 
 #include <grpcpp/support/server_callback.h>
 
+#include <memory>
 #include <string>
 
+#include "absl/strings/string_view.h"
 #include "coordinator/core/caller.h"
+#include "coordinator/security/token_registry.h"
 
 namespace coppice::service {
 
-// Under this name the authenticator notes whose token a call came with.
-inline constexpr char kTokenProperty[] = "coppice-token";
+// The metadata of a call that holds its token.
+inline constexpr char kAuthorization[] = "authorization";
+inline constexpr absl::string_view kBearer = "Bearer ";
 
 // The client behind a unary call. The context lives until the call is answered.
 inline core::Caller CallerOf(const grpc::CallbackServerContext* context) {
-  core::Caller caller{context->peer(), "", [context] { return context->IsCancelled(); }};
-  if (const auto auth = context->auth_context(); auth != nullptr) {
-    for (const grpc::string_ref& name : auth->FindPropertyValues(kTokenProperty)) {
-      caller.name.assign(name.data(), name.size());
-    }
-  }
+  return {context->peer(), "", [context] { return context->IsCancelled(); }};
+}
+
+// The same, with the name of the token that the call came with: for what is kept under its name.
+// The token is looked up once more, since gRPC has no place where the authenticator could leave the
+// name: what it calls the call's auth context belongs to the whole connection, and lasts as long.
+inline core::Caller NamedCallerOf(const grpc::CallbackServerContext* context,
+                                  const security::TokenRegistry* tokens) {
+  core::Caller caller = CallerOf(context);
+  const auto& metadata = context->client_metadata();
+  const auto found = metadata.find(kAuthorization);
+  if (tokens == nullptr || found == metadata.end()) return caller;
+  const absl::string_view value(found->second.data(), found->second.size());
+  if (value.size() <= kBearer.size()) return caller;
+  const auto table = tokens->table();
+  const security::TokenRecord* const record = table->Find(value.substr(kBearer.size()));
+  if (record != nullptr) caller.name = record->name;
   return caller;
 }
 

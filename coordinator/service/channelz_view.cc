@@ -87,8 +87,15 @@ std::vector<TransportView::Opened> ChannelzView::NewlyOpened() {
 std::optional<TransportView::Counters> ChannelzView::CountersOf(int64_t id) {
   const std::string json = Take(grpc_channelz_get_socket(id));
   if (json.empty()) return std::nullopt;
-  return Counters{NumberOf(json, "streamsStarted"), NumberOf(json, "messagesReceived"),
-                  NumberOf(json, "messagesSent")};
+  Counters counters{NumberOf(json, "streamsStarted"), NumberOf(json, "messagesReceived"),
+                    NumberOf(json, "messagesSent"), absl::InfinitePast()};
+  size_t at = 0;
+  const auto begun = NextMember(json, "lastRemoteStreamCreatedTimestamp", at);
+  std::string error;
+  if (begun.has_value() && !absl::ParseTime(absl::RFC3339_full, *begun, &counters.last_call, &error)) {
+    counters.last_call = absl::InfinitePast();
+  }
+  return counters;
 }
 
 }  // namespace coppice::service

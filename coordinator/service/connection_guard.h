@@ -32,6 +32,7 @@ class TransportView {
     uint64_t calls = 0;     // ever begun by the peer
     uint64_t messages = 0;  // ever received, whole
     uint64_t messages_sent = 0;
+    absl::Time last_call = absl::InfinitePast();  // when the peer began its last one
   };
   virtual ~TransportView() = default;
   // Connections whose handshake has ended since this was asked last; some may be told twice.

@@ -20,6 +20,7 @@
 #include "coordinator/service/channelz_view.h"
 #include "coordinator/service/checkpoint_files.h"
 #include "coordinator/service/listen_address.h"
+#include "coordinator/service/server_facts.h"
 #include "coordinator/service/sweep_service.h"
 #include "coordinator/service/worker_service.h"
 
@@ -86,17 +87,13 @@ void Configure(grpc::ServerBuilder* builder) {
   builder->AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, kIdleConnectionMs);
 }
 
-std::shared_ptr<grpc::ServerCredentials> Credentials(const ServerOptions& options, Clock* clock) {
+std::shared_ptr<grpc::ServerCredentials> Credentials(const ServerOptions& options, Clock* clock,
+                                                     ServedIdentity* identity,
+                                                     RefusalLog* refusals) {
   const ServerSecurity& security = options.security;
   std::shared_ptr<grpc::ServerCredentials> credentials;
   if (security.tls()) {
-    grpc::SslServerCredentialsOptions ssl(
-        security.client_authority.empty()
-            ? GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE
-            : GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
-    ssl.pem_key_cert_pairs.push_back({security.key, security.certificate});
-    ssl.pem_root_certs = security.client_authority;
-    credentials = grpc::SslServerCredentials(ssl);
+    credentials = identity->Credentials();
   } else if (security.tokens != nullptr) {
     // Plain text, and only to peers on this machine: gRPC asks for tokens on such a connection, and
     // drops any other.
@@ -106,7 +103,8 @@ std::shared_ptr<grpc::ServerCredentials> Credentials(const ServerOptions& option
     return grpc::InsecureServerCredentials();
   }
   if (security.tokens != nullptr) {
-    credentials->SetAuthMetadataProcessor(std::make_shared<Authenticator>(security.tokens, clock));
+    credentials->SetAuthMetadataProcessor(
+        std::make_shared<Authenticator>(security.tokens, clock, refusals));
   }
   return credentials;
 }
@@ -119,16 +117,22 @@ struct Server::Parts {
         live(options.max_streams, options.max_report_bytes),
         files(std::make_shared<CheckpointFiles>(options.checkpoint_root)),
         disk(options.disk),
-        sweeps(TransferContext{core, files, &disk, clock}, &live),
-        workers(TransferContext{core, files, &disk, clock}, &live) {}
+        facts{"", options.security.tokens, options.certificates},
+        sweeps(TransferContext{core, files, &disk, clock}, &live, &facts),
+        workers(TransferContext{core, files, &disk, clock}, &live),
+        identity({options.security.certificate, options.security.key,
+                  options.security.client_authority}),
+        refusals(clock) {}
 
   Clock* const clock;
   LiveStreams live;
   const std::shared_ptr<CheckpointFiles> files;
   DiskCalls disk;
+  ServerFacts facts;
   SweepServiceImpl sweeps;
   WorkerServiceImpl workers;
-  std::string address;
+  ServedIdentity identity;
+  RefusalLog refusals;
   security::TokenRegistry* tokens = nullptr;
   std::unique_ptr<grpc::Server> server;  // it stops before what it serves
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> connections;  // null: unix:
@@ -181,10 +185,13 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(core::Coordinator* core, C
   if (sockets.has_value()) {
     parts->connections = builder.experimental().AddExternalConnectionAcceptor(
         grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD,
-        Credentials(options, clock));
+        Credentials(options, clock, &parts->identity, &parts->refusals));
   } else {
-    builder.AddListeningPort(options.listen, Credentials(options, clock), &bound);
+    builder.AddListeningPort(options.listen, Credentials(options, clock, &parts->identity, &parts->refusals), &bound);
   }
+  // Before the first call.
+  parts->facts.address =
+      sockets.has_value() ? absl::StrCat(listen.host, ":", sockets->port) : options.listen;
   builder.RegisterService(&parts->sweeps);
   builder.RegisterService(&parts->workers);
   parts->server = builder.BuildAndStart();
@@ -192,10 +199,9 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(core::Coordinator* core, C
     return absl::UnavailableError(absl::StrCat("cannot listen on ", options.listen,
                                                "; choose another address with --listen HOST:PORT"));
   }
-  parts->address = options.listen;
   if (sockets.has_value()) {
-    parts->address = absl::StrCat(listen.host, ":", sockets->port);
     parts->view = std::make_unique<ChannelzView>();
+    parts->refusals.Watch(std::make_unique<ChannelzView>());
     parts->acceptor = std::make_unique<Acceptor>(
         *std::move(sockets), Clock::Real(),  // sockets know no other
         [connections = parts->connections.get()](int fd) {
@@ -223,7 +229,11 @@ Server::~Server() {
   Shutdown(absl::ZeroDuration());
 }
 
-const std::string& Server::address() const { return parts_->address; }
+const std::string& Server::address() const { return parts_->facts.address; }
+
+void Server::ReplaceIdentity(TlsIdentity identity) {
+  parts_->identity.Replace(std::move(identity));
+}
 
 void Server::CloseStreams() {
   if (auto* health = parts_->server->GetHealthCheckService()) health->SetServingStatus(false);

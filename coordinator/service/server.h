@@ -1,17 +1,21 @@
 #ifndef COPPICE_COORDINATOR_SERVICE_SERVER_H_
 #define COPPICE_COORDINATOR_SERVICE_SERVER_H_
 
+#include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/base/clock.h"
 #include "coordinator/core/coordinator.h"
+#include "coordinator/security/certificate_watch.h"
 #include "coordinator/security/token_registry.h"
 #include "coordinator/service/connection_guard.h"
 #include "coordinator/service/disk_calls.h"
 #include "coordinator/service/live_streams.h"
+#include "coordinator/service/server_credentials.h"
 
 namespace coppice::service {
 
@@ -42,6 +46,8 @@ struct ServerOptions {
   size_t max_report_bytes = LiveStreams::kMaxReportBytes;
   ConnectionLimits connections = {};
   ServerSecurity security;
+  // What clients are told of the certificates. May be empty; outlives the server; from any thread.
+  std::function<std::vector<security::CertificateState>()> certificates;
 };
 
 // Purpose: both services, health and reflection on one address.
@@ -68,6 +74,9 @@ class Server {
 
   // Where it listens, with the port it got.
   const std::string& address() const;
+  // What connections are shown from now on; those that are open stay. Whoever calls this has checked
+  // it. Only for a server that speaks TLS; whether it asks for client certificates stays as it is.
+  void ReplaceIdentity(TlsIdentity identity);
   // Reports NOT_SERVING and ends every stream; new ones are refused.
   void CloseStreams();
   // Refuses new calls, waits up to `grace` for those in progress, cancels the rest. Idempotent.

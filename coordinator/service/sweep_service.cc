@@ -6,7 +6,6 @@
 #include <utility>
 #include <vector>
 
-#include "common/base/build_info.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/base/status_macros.h"
@@ -137,7 +136,8 @@ grpc::ServerUnaryReactor* SweepServiceImpl::SubmitSweep(Context* context,
                       reactor->Finish(Outcome(DryRun(stored, *request, *width, response)));
                     });
   } else {
-    std::make_shared<Submission>(core_, CallerOf(context), reactor, request, response, *width)
+    std::make_shared<Submission>(core_, NamedCallerOf(context, facts_->tokens), reactor, request,
+                                 response, *width)
         ->Submit(*std::move(spec));
   }
   return reactor;
@@ -216,7 +216,7 @@ grpc::ServerUnaryReactor* SweepServiceImpl::CancelJobs(Context* context,
   absl::StatusOr<core::JobFilter> filter = FilterFromProto(request->filter());
   if (!filter.ok()) return Refuse(reactor, filter.status());
   core_->CancelJobs(
-      CallerOf(context), *std::move(filter),
+      NamedCallerOf(context, facts_->tokens), *std::move(filter),
       Answer<uint64_t>(reactor, [response](uint64_t count) { response->set_cancelled(count); }));
   return reactor;
 }
@@ -228,7 +228,7 @@ grpc::ServerUnaryReactor* SweepServiceImpl::RetryJobs(Context* context,
   absl::StatusOr<core::JobFilter> filter = FilterFromProto(request->filter());
   if (!filter.ok()) return Refuse(reactor, filter.status());
   core_->RetryJobs(
-      CallerOf(context), *std::move(filter),
+      NamedCallerOf(context, facts_->tokens), *std::move(filter),
       Answer<uint64_t>(reactor, [response](uint64_t count) { response->set_retried(count); }));
   return reactor;
 }
@@ -239,7 +239,7 @@ grpc::ServerUnaryReactor* SweepServiceImpl::PauseSweep(Context* context,
   Unary* reactor = context->DefaultReactor();
   absl::StatusOr<std::string> name = SweepNameFromProto(request->name());
   if (!name.ok()) return Refuse(reactor, name.status());
-  core_->SetPaused(CallerOf(context), *std::move(name), true,
+  core_->SetPaused(NamedCallerOf(context, facts_->tokens), *std::move(name), true,
                    Answer<core::SweepSummary>(reactor, [response](const core::SweepSummary& sweep) {
                      ToProto(sweep, response->mutable_sweep());
                    }));
@@ -252,7 +252,7 @@ grpc::ServerUnaryReactor* SweepServiceImpl::ResumeSweep(Context* context,
   Unary* reactor = context->DefaultReactor();
   absl::StatusOr<std::string> name = SweepNameFromProto(request->name());
   if (!name.ok()) return Refuse(reactor, name.status());
-  core_->SetPaused(CallerOf(context), *std::move(name), false,
+  core_->SetPaused(NamedCallerOf(context, facts_->tokens), *std::move(name), false,
                    Answer<core::SweepSummary>(reactor, [response](const core::SweepSummary& sweep) {
                      ToProto(sweep, response->mutable_sweep());
                    }));
@@ -266,8 +266,10 @@ grpc::ServerUnaryReactor* SweepServiceImpl::ListWorkers(Context* context,
   absl::StatusOr<std::string> after = WorkerTokenFromProto(request->page_token());
   if (!after.ok()) return Refuse(reactor, after.status());
   core_->ListWorkers(CallerOf(context), Answer<std::vector<core::Worker>>(
-      reactor, [response, after = *std::move(after)](const std::vector<core::Worker>& workers) {
+      reactor, [response, facts = facts_,
+                after = *std::move(after)](const std::vector<core::Worker>& workers) {
         ToProto(workers, after, response);
+        if (after.empty()) WarningsToProto(*facts, response);
       }));
   return reactor;
 }
@@ -278,7 +280,8 @@ grpc::ServerUnaryReactor* SweepServiceImpl::DrainWorker(Context* context,
   Unary* reactor = context->DefaultReactor();
   absl::StatusOr<std::string> worker = WorkerNameFromProto(request->worker());
   if (!worker.ok()) return Refuse(reactor, worker.status());
-  core_->DrainWorker(CallerOf(context), *std::move(worker), request->preempt(), request->undo(),
+  core_->DrainWorker(NamedCallerOf(context, facts_->tokens), *std::move(worker),
+                     request->preempt(), request->undo(),
                      Answer<core::Worker>(reactor, [response](const core::Worker& drained) {
                        ToProto(drained, response->mutable_worker());
                      }));
@@ -289,7 +292,7 @@ grpc::ServerUnaryReactor* SweepServiceImpl::GetServerInfo(Context* context,
                                                           const v1::GetServerInfoRequest*,
                                                           v1::GetServerInfoResponse* response) {
   const core::ServerInfo info = core_->server_info();
-  response->set_version(VersionText());
+  ToProto(*facts_, response);
   response->set_protocol(rpc::kProtocolVersion);
   response->set_store_id(info.store_id);
   response->set_started_ms(info.started_ms);

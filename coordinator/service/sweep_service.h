@@ -3,6 +3,7 @@
 
 #include "coordinator/service/checkpoint_streams.h"
 #include "coordinator/service/live_streams.h"
+#include "coordinator/service/server_facts.h"
 #include "coppice/v1/coordinator.grpc.pb.h"
 
 namespace coppice::service {
@@ -12,8 +13,9 @@ namespace coppice::service {
 // core::Coordinator, and INVALID_ARGUMENT from the decoding.
 class SweepServiceImpl final : public v1::SweepService::CallbackService {
  public:
-  SweepServiceImpl(const TransferContext& context, LiveStreams* live)
-      : context_(context), core_(context.core), live_(live) {}
+  // All of it outlives this.
+  SweepServiceImpl(const TransferContext& context, LiveStreams* live, const ServerFacts* facts)
+      : context_(context), core_(context.core), live_(live), facts_(facts) {}
 
   using Context = grpc::CallbackServerContext;
   using Unary = grpc::ServerUnaryReactor;
@@ -44,6 +46,7 @@ class SweepServiceImpl final : public v1::SweepService::CallbackService {
   const TransferContext context_;
   core::Coordinator* const core_;
   LiveStreams* const live_;
+  const ServerFacts* const facts_;
 };
 
 }  // namespace coppice::service

@@ -268,6 +268,31 @@ TEST_F(CommandsTest, WorkersShowWhenTheyEndAndWhyOneIsPassedOver) {
   EXPECT_THAT(Ok({"workers"}), HasSubstr(" over"));
 }
 
+TEST_F(CommandsTest, ACertificateThatEndsIsShownWhereTheMachinesAreLookedAfter) {
+  EXPECT_THAT(Ok({"server"}), AllOf(HasSubstr("9.9.9"), HasSubstr("0123456789ab"),
+                                    HasSubstr("0.0.0.0:7070"), HasSubstr("nothing is encrypted")));
+  EXPECT_THAT(Ok({"workers"}), Not(HasSubstr("coordinator:")));
+  {
+    absl::MutexLock lock(&service().mutex);
+    v1::ServerCertificate certificate;
+    certificate.set_kind("server");
+    certificate.set_ends_ms(1'800'000'000'000);
+    certificate.set_seconds_left(3 * 24 * 3600);
+    certificate.set_warning("the server's certificate ends");
+    service().certificates.push_back(certificate);
+    certificate.set_kind("clients");
+    certificate.set_seconds_left(-3600);
+    service().certificates.push_back(certificate);
+  }
+  EXPECT_THAT(Ok({"server"}),
+              AllOf(HasSubstr("certificate  until 2027-01-15 08:00 UTC, in 3d"),
+                    HasSubstr("clients'     until 2027-01-15 08:00 UTC, ended 1h"),
+                    HasSubstr("warning: the server's certificate ends")));
+  EXPECT_EQ(Json({"server"})["certificates"][0]["seconds_left"], "259200");
+  EXPECT_THAT(Ok({"workers"}), HasSubstr("coordinator: the server's certificate ends"));
+  EXPECT_EQ(Json({"workers"})["warnings"].size(), 2u);
+}
+
 TEST_F(CommandsTest, WorkersNameTheHostOfAnOlderProcessOfTheName) {
   EXPECT_THAT(Ok({"workers"}), Not(HasSubstr("superseded")));
   {
@@ -315,6 +340,7 @@ TEST(WithoutCoordinator, EveryCommandSaysWhichAddressAndWhatToDo) {
                                              {"pause", "a"},
                                              {"resume", "a"},
                                              {"workers"},
+                                             {"server"},
                                              {"drain", "w"},
                                              {"submit", spec}}) {
     const CliResult result = RunCommand("127.0.0.1:1", args);

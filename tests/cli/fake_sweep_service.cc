@@ -384,6 +384,7 @@ grpc::Status FakeSweepService::ListWorkers(grpc::ServerContext*, const v1::ListW
                                            v1::ListWorkersResponse* response) {
   absl::MutexLock lock(&mutex);
   for (const v1::Worker& worker : workers) *response->add_workers() = worker;
+  for (const v1::ServerCertificate& each : certificates) response->add_warnings(each.warning());
   Taint(response);
   return grpc::Status::OK;
 }
@@ -405,6 +406,10 @@ grpc::Status FakeSweepService::GetServerInfo(grpc::ServerContext*, const v1::Get
   absl::MutexLock lock(&mutex);
   response->set_protocol(protocol);
   response->set_version("9.9.9");
+  response->set_commit("0123456789ab");
+  response->set_address("0.0.0.0:7070");
+  for (const v1::ServerCertificate& each : certificates) *response->add_certificates() = each;
+  Taint(response);
   return grpc::Status::OK;
 }
 

@@ -28,6 +28,7 @@ class FakeSweepService final : public v1::SweepService::Service {
   std::vector<v1::Job> jobs;
   std::vector<v1::JobMetrics> metrics;
   std::vector<v1::Worker> workers;
+  std::vector<v1::ServerCertificate> certificates;
   std::string provenance = R"({"device":"cpu"})";  // of every attempt
   // What WatchSweep tells, then it ends with `watch_status`; the first `watch_breaks` calls end
   // with UNAVAILABLE after the first update.

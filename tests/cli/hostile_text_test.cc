@@ -27,6 +27,7 @@ const std::vector<std::vector<std::string>> kQueries = {
     {"show", "1", "--all"},
     {"why", "1"},
     {"workers"},
+    {"server"},
     {"checkpoint", "list", "demo"},
     {"metrics", "demo"},
     {"metrics", "demo", "--archived"},
@@ -42,6 +43,7 @@ class HostileTextTest : public CliFixture {
   HostileTextTest() {
     absl::MutexLock lock(&service().mutex);
     service().taint = kTaint;
+    service().certificates.emplace_back().set_warning("it ends");
     service().workers[0].set_version("1");
     service().workers[0].set_suspect_until_ms(9'000'000'000'000);
     service().workers[0].set_suspect_reason("3 packs failed");

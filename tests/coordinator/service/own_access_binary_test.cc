@@ -212,6 +212,32 @@ TEST_F(OwnAccessBinary, CertificatesAreRenewedBeforeTheyEndAndForANewHostName) {
   Stop();
 }
 
+TEST_F(OwnAccessBinary, ACoordinatorThatRunsWarnsOfItsCertificatesAndRenewsThemOnSighup) {
+  ASSERT_EQ(
+      Coordinator({"init-tls", "--dir", dir_.Join("data/access"), "--client", "--days", "3"}).code,
+      0);
+  std::filesystem::permissions(dir_.Join("data"), std::filesystem::perms::owner_all);
+  // Its key is kept elsewhere at first.
+  std::filesystem::rename(Data("ca-key.pem"), dir_.Join("ca-key.pem"));
+  Serve({"--listen", "127.0.0.1:0"});
+  const std::string warned = Cli({"workers"}).out;
+  EXPECT_THAT(warned, HasSubstr("coordinator: the server's certificate " + Data("server-cert.pem")));
+  EXPECT_THAT(warned, HasSubstr("coordinator: the clients' certificate " + File()));
+  EXPECT_THAT(warned, HasSubstr("`kill -HUP "));
+  EXPECT_THAT(coordinator_->err(), HasSubstr("no worker can connect with it after that"));
+  std::filesystem::rename(dir_.Join("ca-key.pem"), Data("ca-key.pem"));
+  coordinator_->Signal(SIGHUP);
+  std::string workers = warned;
+  for (int i = 0; i < 400 && absl::StrContains(workers, "coordinator:"); ++i) {
+    coordinator_->Wait(kLook);
+    workers = Cli({"workers"}).out;
+  }
+  EXPECT_THAT(workers, Not(HasSubstr("coordinator:"))) << coordinator_->err();
+  EXPECT_GT(Access().until - absl::Now(), absl::Hours(24 * 300));
+  EXPECT_THAT(Cli({"server"}).out, HasSubstr("clients'"));
+  Stop();
+}
+
 TEST_F(OwnAccessBinary, AFolderOfKeysThatOthersMayChangeIsRefused) {
   Serve({"--listen", "127.0.0.1:0"});
   Stop();

@@ -8,8 +8,10 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/clock.h"
 #include "common/base/files.h"
 #include "common/base/secret_file.h"
+#include "coordinator/security/certificates.h"
 #include "tests/testing/subprocess.h"
 #include "tests/testing/temp_dir.h"
 
@@ -92,6 +94,25 @@ class Guarded : public ::testing::Test {
     coordinator_->Signal(SIGTERM);
     EXPECT_TRUE(coordinator_->Wait(kPatience).has_value());
     said_ += coordinator_->out() + coordinator_->err();
+  }
+  // Until the log holds this text so many times.
+  void AwaitLog(const std::string& text, size_t times) {
+    const auto count = [&] {
+      size_t found = 0;
+      const std::string log = coordinator_->err();
+      for (size_t at = 0; (at = log.find(text, at)) != std::string::npos; ++at) ++found;
+      return found;
+    };
+    for (int i = 0; i < 1000 && count() < times && coordinator_->Running(); ++i) {
+      coordinator_->Wait(kLook);
+    }
+    EXPECT_EQ(count(), times) << text << "\n" << coordinator_->err();
+  }
+  Environment AsMember(const std::string& role) {
+    Environment with = As(role);
+    with["COPPICE_TLS_CERT"] = File("client-cert.pem");
+    with["COPPICE_TLS_KEY"] = File("client-key.pem");
+    return with;
   }
   Environment As(const std::string& role) {
     return {{"COPPICE_COORDINATOR", address_},
@@ -220,6 +241,88 @@ TEST_F(Guarded, UnderMutualTlsAClientNeedsItsCertificate) {
   with["COPPICE_TLS_KEY"] = File("client-key.pem");
   EXPECT_EQ(Cli({"list"}, with).code, 0);
   Stop();
+}
+
+TEST_F(Guarded, ARenewedCertificateIsTakenOnSighupAndABadOneIsNot) {
+  Serve({"--require-client-cert"});
+  EXPECT_THAT(Cli({"server"}, AsMember("viewer")).out, Not(HasSubstr("warning")));
+  const RunResult renewed =
+      Coordinator({"init-tls", "--dir", tls_, "--client", "--renew", "--days", "20"});
+  EXPECT_EQ(renewed.code, 0) << renewed.err;
+  EXPECT_THAT(renewed.out, HasSubstr("SIGHUP"));
+  coordinator_->Signal(SIGHUP);
+  AwaitLog("took the certificate", 1);
+  AwaitLog("--renew` makes a new one", 1);
+  const RunResult server = Cli({"server"}, AsMember("viewer"));
+  EXPECT_EQ(server.code, 0) << server.err;
+  EXPECT_THAT(server.out, HasSubstr("in 19 days"));
+  EXPECT_THAT(server.out, HasSubstr("authority"));
+  EXPECT_THAT(Cli({"server", "--json"}, AsMember("viewer")).out, HasSubstr("\"seconds_left\""));
+  const RunResult workers = Cli({"workers"}, AsMember("viewer"));
+  EXPECT_THAT(workers.out, HasSubstr("coordinator: the server's certificate"));
+  ExpectFailure(Cli({"server"}, AsMember("worker")), "role viewer or operator");
+
+  const std::string good = ReadAll(File("server-cert.pem"));
+  const security::KeyPair authority = {ReadAll(File("ca-cert.pem")), ReadAll(File("ca-key.pem"))};
+  const auto issue = [&](absl::Duration from, absl::Duration until) {
+    const absl::Time now = Clock::Real()->Now();
+    return security::IssueServerCertificate(authority, {"127.0.0.1"}, {now + from, now + until},
+                                            ReadAll(File("server-key.pem")))
+        .value()
+        .certificate;
+  };
+  const std::vector<std::pair<std::string, std::string>> bad = {
+      {good.substr(0, good.size() / 2), "certificate"},
+      {authority.certificate, "not the key"},
+      {issue(-absl::Hours(2), -absl::Hours(1)), "expired"},
+      {issue(absl::Hours(48), absl::Hours(96)), "valid only from"},
+      {good + good.substr(0, good.size() / 2), "certificate"}};
+  for (size_t i = 0; i < bad.size(); ++i) {
+    ASSERT_TRUE(WriteFileAtomically(File("server-cert.pem"), bad[i].first).ok());
+    coordinator_->Signal(SIGHUP);
+    AwaitLog("the certificate that is served stays", i + 1);
+    EXPECT_THAT(coordinator_->err(), HasSubstr(bad[i].second));
+    EXPECT_EQ(Cli({"list"}, AsMember("viewer")).code, 0) << bad[i].second;
+  }
+  ASSERT_TRUE(WriteFileAtomically(File("server-cert.pem"), good).ok());
+  ::chmod(File("server-key.pem").c_str(), 0644);
+  coordinator_->Signal(SIGHUP);
+  AwaitLog("the certificate that is served stays", bad.size() + 1);
+  EXPECT_THAT(coordinator_->err(), HasSubstr("chmod 600"));
+  ::chmod(File("server-key.pem").c_str(), 0600);
+
+  EXPECT_EQ(Coordinator({"init-tls", "--dir", tls_, "--client", "--renew"}).code, 0);
+  coordinator_->Signal(SIGHUP);
+  AwaitLog("took the certificate", 2);
+  EXPECT_THAT(Cli({"workers"}, AsMember("viewer")).out, Not(HasSubstr("coordinator:")));
+  ExpectFailure(Cli({"list"}, As("viewer")), "cannot reach");
+  Stop();
+}
+
+TEST_F(Guarded, TokenListTellsWhenEachTokenWasLastUsed) {
+  const auto list = [&](std::vector<std::string> more = {}) {
+    std::vector<std::string> args = {"token", "list", "--tls-dir", tls_};
+    args.insert(args.end(), more.begin(), more.end());
+    const RunResult result = Coordinator(args);
+    EXPECT_EQ(result.code, 0) << result.err;
+    said_ += result.out;
+    return result.out;
+  };
+  EXPECT_THAT(list(), HasSubstr("unknown")) << "no coordinator has noted it";
+  Serve();
+  EXPECT_THAT(list(), Not(HasSubstr("unknown")));
+  EXPECT_EQ(Cli({"list"}, As("viewer")).code, 0);
+  Stop();
+  EXPECT_EQ(ModeOf(File("tokens.used")), 0600u);
+  EXPECT_THAT(list(), ::testing::ContainsRegex("viewer +viewer +[^\n]* UTC +20[^\n]* UTC\n"));
+  EXPECT_THAT(list(), ::testing::ContainsRegex("operator +operator +[^\n]* UTC +never\n"));
+  const std::string json = list({"--json"});
+  EXPECT_THAT(json, ::testing::ContainsRegex("\"last_used\": \"20[0-9T:-]*Z\""));
+  EXPECT_THAT(json, HasSubstr("\"last_used\": null"));
+  EXPECT_THAT(json, ::testing::ContainsRegex("\"noted_since\": \"20"));
+  ASSERT_TRUE(ReplaceSecretFile(File("tokens.used"), "?").ok());
+  EXPECT_THAT(list(), HasSubstr("unknown"));
+  EXPECT_THAT(list({"--json"}), HasSubstr("\"noted_since\": null"));
 }
 
 TEST_F(Guarded, AStartThatWouldBeOpenOrBrokenIsRefusedWithTheRemedy) {

@@ -5,8 +5,10 @@
 #include <spdlog/sinks/ostream_sink.h>
 #include <spdlog/spdlog.h>
 
+#include <atomic>
 #include <optional>
 #include <sstream>
+#include <thread>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -317,6 +319,101 @@ TEST_F(Intruder, AClientTakesANewTokenFromItsFileWithoutARestart) {
   EXPECT_TRUE(Try(channel, kListSweeps).ok());
 }
 
+// Counts which calls came under the name that they were made by.
+class Named : public ::testing::NiceMock<core::MockCoordinator> {
+ public:
+  void SetPaused(core::Caller caller, std::string name, bool,
+                 Done<core::SweepSummary> done) override {
+    ++(caller.name == name ? right : wrong);
+    done(core::SweepSummary());
+  }
+  std::atomic<int> right = 0, wrong = 0;
+};
+
+TEST_F(Intruder, CallsOfTwoTokensOnOneConnectionAreToldApart) {
+  const std::string other = security::NewToken().value();
+  ASSERT_TRUE(table_.Add("olga", Role::kOperator, clock_.Now(), other).ok());
+  WriteTable();
+  registry_->Reload();
+  Named core;
+  ASSERT_TRUE(MakeDirectories(root_).ok());
+  server_ = Server::Start(&core, &clock_, Options()).value();
+  const auto channel = Channel({.tls_ca = ca_});
+  std::vector<std::thread> callers;
+  for (const auto& [name, token] : {std::pair{std::string("olga"), other},
+                                    std::pair{std::string("operator"), tokens_[Role::kOperator]}}) {
+    callers.emplace_back([&, name = name, token = token] {
+      v1::PauseSweepRequest request;
+      request.set_name(name);
+      for (int i = 0; i < 1000; ++i) {
+        EXPECT_TRUE(Call(channel, "/coppice.v1.SweepService/PauseSweep",
+                         {{"authorization", "Bearer " + token}}, request.SerializeAsString())
+                        .ok());
+      }
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+  EXPECT_EQ(core.right, 2000);
+  EXPECT_EQ(core.wrong, 0) << "calls noted under another's name";
+  server_.reset();
+}
+
+TEST_F(Intruder, ANewCertificateIsForNewConnectionsAndTheDoorStaysAsItWas) {
+  ServerOptions options = Options();
+  options.security.client_authority = authority_.certificate;
+  Start(options);
+  rpc::Credentials member = With(Role::kViewer);
+  const security::KeyPair client = security::IssueClientCertificate(authority_, "me", valid_).value();
+  member.tls_cert = Put("client-cert", client.certificate);
+  member.tls_key = Put("client-key", client.key);
+  const auto open = Channel(member);
+  EXPECT_TRUE(Try(open, kListSweeps).ok());
+
+  const security::KeyPair elsewhere = Issue({"head.example"}, valid_);
+  server_->ReplaceIdentity({elsewhere.certificate, elsewhere.key, authority_.certificate});
+  EXPECT_TRUE(absl::IsUnavailable(Try(Channel(member), kListSweeps))) << "the new one is shown";
+  EXPECT_TRUE(Try(open, kListSweeps).ok()) << "this connection was made before";
+
+  const security::KeyPair renewed = Issue({"127.0.0.1"}, valid_);
+  server_->ReplaceIdentity({renewed.certificate, renewed.key, authority_.certificate});
+  EXPECT_TRUE(Try(Channel(member), kListSweeps).ok());
+  EXPECT_TRUE(absl::IsUnavailable(Try(Channel(With(Role::kViewer)), kListSweeps)))
+      << "no client certificate";
+
+  const security::KeyPair other = security::MakeAuthority("other", valid_).value();
+  server_->ReplaceIdentity({renewed.certificate, renewed.key, other.certificate});
+  EXPECT_TRUE(absl::IsUnavailable(Try(Channel(member), kListSweeps))) << "the old authority's";
+  rpc::Credentials successor = With(Role::kViewer);
+  const security::KeyPair theirs = security::IssueClientCertificate(other, "me", valid_).value();
+  successor.tls_cert = Put("their-cert", theirs.certificate);
+  successor.tls_key = Put("their-key", theirs.key);
+  EXPECT_TRUE(Try(Channel(successor), kListSweeps).ok());
+  EXPECT_TRUE(Try(open, kListSweeps).ok());
+}
+
+TEST_F(Intruder, WhoMayLookIsToldWhenCertificatesEnd) {
+  ServerOptions options = Options();
+  const absl::Time end = clock_.Now() + absl::Hours(48);
+  options.certificates = [end] {
+    return std::vector<security::CertificateState>{
+        {"server", end, absl::Hours(48), "the server's certificate ends"}};
+  };
+  Start(options);
+  v1::GetServerInfoResponse info;
+  v1::ListWorkersResponse workers;
+  CallContext first, second;
+  const auto viewer = v1::SweepService::NewStub(Channel(With(Role::kViewer)));
+  ASSERT_TRUE(viewer->GetServerInfo(&first, {}, &info).ok());
+  EXPECT_EQ(info.address(), server_->address());
+  ASSERT_EQ(info.certificates_size(), 1);
+  EXPECT_EQ(info.certificates(0).kind(), "server");
+  EXPECT_EQ(info.certificates(0).seconds_left(), 48 * 3600);
+  EXPECT_EQ(info.certificates(0).ends_ms(), absl::ToUnixMillis(end));
+  ASSERT_TRUE(viewer->ListWorkers(&second, {}, &workers).ok());
+  ASSERT_EQ(workers.warnings_size(), 1);
+  EXPECT_EQ(workers.warnings(0), info.certificates(0).warning());
+}
+
 TEST_F(Intruder, GuessingDoesNotFillTheLog) {
   Start();
   const auto channel = Channel({.tls_ca = ca_});
@@ -332,6 +429,28 @@ TEST_F(Intruder, GuessingDoesNotFillTheLog) {
   EXPECT_TRUE(absl::IsUnauthenticated(Try(channel, kListSweeps)));
   EXPECT_EQ(lines(), 2u);
   EXPECT_THAT(log_.str(), HasSubstr("49 more"));
+  // Who it was, as the kernel knows it.
+  const auto opened = ChannelzView().NewlyOpened();
+  ASSERT_FALSE(opened.empty());
+  EXPECT_THAT(opened.back().peer, ::testing::StartsWith("ipv4:127.0.0.1:"));
+  EXPECT_THAT(log_.str(), HasSubstr(absl::StrCat("refused a call from ", opened.back().peer, " of ",
+                                                 kListSweeps)));
+}
+
+TEST_F(Intruder, TheLogNamesTheOneWhoseTokenHasTheWrongRole) {
+  Start();
+  // Others that call before, and stay.
+  const auto operators = Channel(With(Role::kOperator));
+  EXPECT_TRUE(Try(operators, kListSweeps).ok());
+  const auto viewer = Channel(With(Role::kViewer));
+  EXPECT_TRUE(Try(viewer, kListSweeps).ok());
+  const std::string peer = ChannelzView().NewlyOpened().back().peer;
+  EXPECT_TRUE(Try(operators, kListSweeps).ok());
+  EXPECT_TRUE(absl::IsPermissionDenied(Try(viewer, "/coppice.v1.SweepService/CancelJobs")));
+  EXPECT_THAT(log_.str(),
+              HasSubstr(absl::StrCat("refused a call from ", peer,
+                                     " of /coppice.v1.SweepService/CancelJobs by the token viewer: "
+                                     "PERMISSION_DENIED")));
 }
 
 // By these names the guard finds a connection again.

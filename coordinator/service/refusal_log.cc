@@ -1,0 +1,93 @@
+#include "coordinator/service/refusal_log.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+
+namespace coppice::service {
+namespace {
+
+constexpr absl::Duration kLogEvery = absl::Seconds(10);
+constexpr absl::Duration kLookEvery = absl::Milliseconds(100);
+constexpr size_t kMostConnections = 64;
+// Whose last call is older is not the one.
+constexpr absl::Duration kJustNow = absl::Seconds(1);
+constexpr size_t kMostPeers = 64;  // that are counted
+constexpr size_t kMostTold = 3;
+constexpr size_t kMostOfAMethod = 100;
+
+}  // namespace
+
+void RefusalLog::Watch(std::unique_ptr<TransportView> view) {
+  absl::MutexLock lock(&mutex_);
+  view_ = std::move(view);
+}
+
+std::string RefusalLog::FindPeer() {
+  if (view_ == nullptr) return "";
+  for (TransportView::Opened& opened : view_->NewlyOpened()) {
+    newest_[opened.id] = std::move(opened.peer);
+    if (newest_.size() > kMostConnections) newest_.erase(newest_.begin());
+  }
+  // The transport's books have the machine's time.
+  absl::Time latest = Clock::Real()->Now() - kJustNow;
+  std::string peer;
+  for (auto it = newest_.begin(); it != newest_.end();) {
+    const auto counted = view_->CountersOf(it->first);
+    if (!counted.has_value()) {
+      it = newest_.erase(it);
+      continue;
+    }
+    if (counted->last_call > latest) {
+      latest = counted->last_call;
+      peer = it->second;
+    }
+    ++it;
+  }
+  return peer;
+}
+
+// ", from A, B and others": those that were found most often, and not the one that the line names.
+std::string RefusalLog::TakePeers(const std::string& but) {
+  std::vector<std::pair<uint64_t, std::string>> found;
+  for (const auto& [peer, times] : std::exchange(peers_, {})) {
+    if (peer != but) found.emplace_back(times, peer);
+  }
+  std::sort(found.rbegin(), found.rend());
+  std::string text;
+  for (size_t i = 0; i < std::min(found.size(), kMostTold); ++i) {
+    absl::StrAppend(&text, i == 0 ? ", also from " : ", ", found[i].second);
+  }
+  return found.size() > kMostTold ? text + " and others" : text;
+}
+
+void RefusalLog::Refused(const absl::Status& why, absl::string_view method,
+                         absl::string_view token) {
+  absl::MutexLock lock(&mutex_);
+  const absl::Duration now = clock_->Monotonic();
+  std::string peer;
+  if (!looked_.has_value() || now - *looked_ >= kLookEvery) {
+    looked_ = now;
+    peer = FindPeer();
+    if (!peer.empty() && (peers_.size() < kMostPeers || peers_.contains(peer))) ++peers_[peer];
+  }
+  if (logged_.has_value() && now - *logged_ < kLogEvery) {
+    ++unlogged_;
+    return;
+  }
+  logged_ = now;
+  const uint64_t unlogged = std::exchange(unlogged_, 0);
+  const std::string others = TakePeers(peer);
+  spdlog::warn("refused a call{} of {}{}: {}{}", peer.empty() ? "" : absl::StrCat(" from ", peer),
+               std::string(method.substr(0, kMostOfAMethod)),
+               token.empty() ? "" : absl::StrCat(" by the token ", token), why.ToString(),
+               unlogged == 0
+                   ? ""
+                   : absl::StrCat(" (and ", unlogged, " more since the last line", others, ")"));
+}
+
+}  // namespace coppice::service

@@ -1,0 +1,27 @@
+#ifndef COPPICE_COORDINATOR_SERVICE_SERVER_FACTS_H_
+#define COPPICE_COORDINATOR_SERVICE_SERVER_FACTS_H_
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "coordinator/security/certificate_watch.h"
+#include "coordinator/security/token_registry.h"
+#include "coppice/v1/coordinator.pb.h"
+
+namespace coppice::service {
+
+// What handlers know of the server that they belong to. Owner: Server. It changes no more once
+// calls come in.
+struct ServerFacts {
+  std::string address;
+  const security::TokenRegistry* tokens = nullptr;  // null: no token is asked for
+  std::function<std::vector<security::CertificateState>()> certificates;  // may be empty
+};
+
+void ToProto(const ServerFacts& facts, v1::GetServerInfoResponse* out);
+void WarningsToProto(const ServerFacts& facts, v1::ListWorkersResponse* out);
+
+}  // namespace coppice::service
+
+#endif  // COPPICE_COORDINATOR_SERVICE_SERVER_FACTS_H_
