@@ -2,18 +2,20 @@
 #ifndef COPPICE_COMMON_SPEC_INTERNAL_H_
 #define COPPICE_COMMON_SPEC_INTERNAL_H_
 
+#include <google/protobuf/message.h>
+
 #include <cstdint>
 #include <string>
 #include <vector>
 
-#include "absl/strings/string_view.h"
+#include "common/settings/table.h"
 #include "common/spec/spec.h"
 #include "coppice/v1/sweep.pb.h"
 
 namespace coppice::spec {
 
-// Every setting of `task` as in the paper (Murty et al. 2023) and its released code; no depth.
-v1::RunConfig PaperDefaults(const std::string& task);
+// Every setting of `task` that has a default; no depth.
+v1::RunConfig DefaultRun(const std::string& task);
 
 // Whether an override covers the group.
 bool Applies(const v1::Where& where, const std::string& task, uint32_t depth);
@@ -26,13 +28,17 @@ std::string SettingPath(const v1::SweepSpec& spec, const std::string& task, uint
 // " (dyck/2, dyck/4)", or "" where `groups` are all there are.
 std::string GroupsText(std::vector<std::string> groups, size_t all);
 
-// A value for a message: in quotes, escaped, cut where it is long (a message may travel in an RPC's trailer).
-std::string Quoted(absl::string_view value);
+// The settings that are set in a message with the fields of v1::RunConfig, v1::SweepSpec or
+// v1::Override.
+settings::Values ValuesOf(const google::protobuf::Message& message, const settings::Table& table);
 
-// Appends what is out of range in the settings that are set. `prefix` is empty or ends in a dot.
-void ValidateSettings(const v1::SweepSpec& spec, std::vector<Problem>* problems);
-void ValidateSettings(const v1::Override& change, const std::string& prefix,
-                      std::vector<Problem>* problems);
+// Whether such a message sets the setting.
+bool Sets(const google::protobuf::Message& message, const std::string& setting);
+
+// Appends what is wrong with the single settings of such a message, in the table's order. `prefix`
+// is empty or ends in a dot.
+void ValidateSettings(const google::protobuf::Message& message, const std::string& prefix,
+                      const settings::Table& table, std::vector<Problem>* problems);
 
 }  // namespace coppice::spec
 

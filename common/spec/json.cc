@@ -28,7 +28,7 @@ absl::StatusOr<v1::RunConfig> RunConfigFromJson(const std::string& json) {
     return absl::InvalidArgumentError("a run configuration needs a task and a depth of at least 1");
   }
   // Text that an older version wrote lacks the settings that came later.
-  v1::RunConfig run = PaperDefaults(read.task());
+  v1::RunConfig run = DefaultRun(read.task());
   run.MergeFrom(read);
   return run;
 }

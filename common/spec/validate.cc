@@ -6,14 +6,16 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "common/base/nearest_word.h"
+#include "common/settings/table.h"
 #include "common/spec/internal.h"
 #include "common/spec/spec.h"
 
 namespace coppice::spec {
 namespace {
 
-constexpr uint32_t kMaxDepth = 256;
+// Every task and every depth there is once; more are told as repetitions.
+constexpr int kMaxTasks = 3;
+constexpr int kMaxDepths = 256;
 constexpr int kMaxSeeds = 1'000'000;
 constexpr int kMaxOverrides = 1'000;
 // Of an override's `where`: every task and every depth there is, with room for repetitions.
@@ -22,9 +24,14 @@ constexpr int kMaxWhereDepths = 1'024;
 // A list of a million equal mistakes is told in its first lines.
 constexpr int kMaxProblemsPerList = 10;
 
-bool IsTask(const std::string& task) {
-  return task == "question" || task == "tense" || task == "dyck";
+// What is wrong with one entry of a list of tasks or depths; empty: nothing.
+std::string CheckEntry(absl::string_view setting, settings::Value value) {
+  return WhatIsWrong(*settings::RunSettings().Find(setting), value, settings::Origin::kSweep)
+      .value_or("");
 }
+
+std::string CheckTask(const std::string& task) { return CheckEntry("task", task); }
+std::string CheckDepth(uint32_t depth) { return CheckEntry("depth", int64_t{depth}); }
 
 void CheckName(const std::string& name, std::vector<Problem>* problems) {
   const auto allowed = [](char c) {
@@ -59,17 +66,6 @@ void CheckList(const std::string& path, const List& list, const char* example, C
     problems->push_back({absl::StrCat(path, "[", i, "]"), std::move(message)});
     ++found;
   }
-}
-
-std::string CheckTask(const std::string& task) {
-  return IsTask(task) ? ""
-                      : absl::StrCat("is ", Quoted(task), "; use question, tense or dyck",
-                                     AfterSemicolon(DidYouMeanTask(task)));
-}
-
-std::string CheckDepth(uint32_t depth) {
-  if (depth >= 1 && depth <= kMaxDepth) return "";
-  return absl::StrCat("is ", depth, "; use a number of layers from 1 to ", kMaxDepth);
 }
 
 void CheckGrid(const v1::SweepSpec& spec, std::vector<Problem>* problems) {
@@ -117,7 +113,7 @@ bool WhereFits(const v1::Where& where, const std::string& path, std::vector<Prob
 void CheckOverride(const v1::SweepSpec& spec, int index, std::vector<Problem>* problems) {
   const v1::Override& change = spec.overrides(index);
   const std::string path = absl::StrCat("overrides[", index, "]");
-  ValidateSettings(change, path + ".", problems);
+  ValidateSettings(change, path + ".", settings::RunSettings(), problems);
   v1::Override settings = change;
   settings.clear_where();
   if (settings.ByteSizeLong() == 0) {
@@ -146,55 +142,31 @@ void CheckOverride(const v1::SweepSpec& spec, int index, std::vector<Problem>* p
   }
 }
 
-// What must hold between two settings of each run. Told where the first is set, otherwise where the
-// second is; once for each such line.
-class PairCheck {
- public:
-  PairCheck(const v1::SweepSpec& spec, std::vector<Problem>* problems)
-      : spec_(spec), problems_(problems) {}
-
-  void Require(bool holds, const v1::RunConfig& run, const char* first, const char* second,
-               const std::string& message, const char* remedy) {
-    if (holds) return;
-    std::string path = SettingPath(spec_, run.task(), run.depth(), first);
-    if (path.empty()) path = SettingPath(spec_, run.task(), run.depth(), second);
-    if (path.empty()) path = first;
-    if (!told_.insert(path).second) return;
-    problems_->push_back({path, absl::StrCat(message, " (task ", run.task(), ", depth ",
-                                             run.depth(), "); ", remedy)});
+// Where a setting of a failed check was given: where the first of them that was, is.
+std::string PlaceOf(const v1::SweepSpec& spec, const v1::RunConfig& run,
+                    const settings::CrossCheck& check) {
+  for (const std::string& setting : check.settings) {
+    std::string path = SettingPath(spec, run.task(), run.depth(), setting);
+    if (!path.empty()) return path;
   }
+  return check.settings.front();
+}
 
- private:
-  const v1::SweepSpec& spec_;
-  std::vector<Problem>* const problems_;
-  std::set<std::string> told_;
-};
-
-// Also what the trainer would refuse later (worker/trainer/config.cc).
-void CheckGroups(const v1::SweepSpec& spec, std::vector<Problem>* problems) {
-  PairCheck check(spec, problems);
+// What must hold between the settings of each run, told once for each place.
+void CheckGroups(const v1::SweepSpec& spec, const settings::Table& table,
+                 std::vector<Problem>* problems) {
+  std::set<std::string> told;
   for (const std::string& task : spec.tasks()) {
     for (const uint32_t depth : spec.depths()) {
       const v1::RunConfig run = ResolveRun(spec, task, depth);
-      const uint32_t heads = run.model().heads();
-      const uint32_t width = run.model().d_model();
-      // Out of range: already told by CheckModel.
-      check.Require(width == 0 || heads == 0 || width % heads == 0, run, "model.heads",
-                    "model.d_model",
-                    absl::StrCat(heads, " heads do not divide a d_model of ", width),
-                    "use heads that divide it, or another d_model");
-      check.Require(
-          run.train().lr_decay_steps() == 0 ||
-              run.train().lr_decay_steps() > run.train().warmup_steps(),
-          run, "train.lr_decay_steps", "train.warmup_steps",
-          absl::StrCat("makes the learning rate reach 0 at step ", run.train().lr_decay_steps(),
-                       ", before the warm-up of ", run.train().warmup_steps(), " steps ends"),
-          "use a train.lr_decay_steps above train.warmup_steps");
-      check.Require(run.data().train() == 0 || run.train().batch_size() <= run.data().train(), run,
-                    "train.batch_size", "data.train",
-                    absl::StrCat("makes a batch of ", run.train().batch_size(), " out of ",
-                                 run.data().train(), " training sentences"),
-                    "use a train.batch_size of at most data.train");
+      const settings::Values values = ValuesOf(run, table);
+      for (const settings::CrossCheck* check : table.Failed(values, settings::Origin::kSweep)) {
+        std::string path = PlaceOf(spec, run, *check);
+        if (!told.insert(path).second) continue;
+        problems->push_back(
+            {std::move(path), absl::StrCat(check->mistake(values), " (task ", task, ", depth ",
+                                           depth, "); ", check->remedy)});
+      }
     }
   }
 }
@@ -205,7 +177,8 @@ std::vector<Problem> ValidateSweepSpec(const v1::SweepSpec& spec) {
   std::vector<Problem> problems;
   CheckName(spec.name(), &problems);
   CheckGrid(spec, &problems);
-  ValidateSettings(spec, &problems);
+  const settings::Table& table = settings::RunSettings();
+  ValidateSettings(spec, "", table, &problems);
   if (spec.overrides_size() > kMaxOverrides) {
     problems.push_back({"overrides", absl::StrCat("holds ", spec.overrides_size(),
                                                   " entries; use at most ", kMaxOverrides)});
@@ -217,12 +190,12 @@ std::vector<Problem> ValidateSweepSpec(const v1::SweepSpec& spec) {
         WhereFits(spec.overrides(i).where(), absl::StrCat("overrides[", i, "]"), &problems);
   }
   if (!where_fits) return problems;
-  const bool grid_fits = spec.tasks_size() <= 3 && spec.depths_size() <= int{kMaxDepth};
+  const bool grid_fits = spec.tasks_size() <= kMaxTasks && spec.depths_size() <= kMaxDepths;
   for (int i = 0; i < spec.overrides_size(); ++i) {
     if (grid_fits) CheckOverride(spec, i, &problems);
   }
   CheckScheduling(spec, &problems);
-  if (grid_fits) CheckGroups(spec, &problems);
+  if (grid_fits) CheckGroups(spec, table, &problems);
   return problems;
 }
 

@@ -5,33 +5,14 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "common/base/run_warnings.h"
+#include "common/settings/run_warnings.h"
 #include "common/spec/internal.h"
 
 namespace coppice::spec {
 namespace {
 
-RunFacts FactsOf(const v1::RunConfig& run) {
-  RunFacts facts;
-  facts.task = run.task();
-  facts.d_model = run.model().d_model();
-  facts.steps = run.train().steps();
-  facts.batch_size = run.train().batch_size();
-  facts.warmup_steps = run.train().warmup_steps();
-  facts.lr_decay_steps = run.train().lr_decay_steps();
-  facts.train_sentences = run.data().train();
-  facts.val_sentences = run.data().val();
-  facts.gen_sentences = run.data().gen();
-  facts.report_every = run.report().every();
-  facts.probe_sentences = run.report().probes().sentences();
-  facts.probe_every = run.report().probes().every();
-  facts.checkpoint_every = run.checkpoint().every();
-  facts.checkpoint_keep_every = run.checkpoint().keep_every();
-  return facts;
-}
-
 std::string PlaceOf(const v1::SweepSpec& spec, const std::string& task, uint32_t depth,
-                    const RunWarning& warning) {
+                    const settings::RunWarning& warning) {
   std::string place = SettingPath(spec, task, depth, warning.setting);
   if (place.empty()) place = SettingPath(spec, task, depth, warning.other);
   return place.empty() ? warning.setting : place;
@@ -47,7 +28,8 @@ std::vector<Problem> Warnings(const v1::SweepSpec& spec) {
   for (const std::string& task : spec.tasks()) {
     for (const uint32_t depth : spec.depths()) {
       ++groups;
-      for (const RunWarning& warning : RunWarnings(FactsOf(ResolveRun(spec, task, depth)))) {
+      for (const settings::RunWarning& warning : settings::RunWarnings(settings::FactsOf(
+               ValuesOf(ResolveRun(spec, task, depth), settings::RunSettings())))) {
         Problem problem{PlaceOf(spec, task, depth, warning),
                         absl::StrCat(warning.setting, " ", warning.message)};
         const auto [at, is_new] =

@@ -92,14 +92,23 @@ absl::Status CompleteJob(Transaction& tx, const AttemptEnd& end) {
 
 namespace {
 
-// Empty: another attempt may do better. A run is a function of its spec and seed: one that diverged
-// would diverge again, and data that cannot be made cannot be made by another worker. Of the rest,
+// The run itself cannot be trained, whoever tries: it is a function of its spec and seed, so that
+// one that diverged would diverge again, data that cannot be made cannot be made by another worker,
+// and a trainer that refuses the settings refuses them everywhere. Empty: the attempt failed
+// otherwise.
+absl::string_view FaultOfTheRun(absl::string_view kind) {
+  if (kind == "nan") return "its loss is not finite, and would be again";
+  if (kind == "data") return "its data cannot be had";
+  if (kind == "refused") return "its trainer refuses the run, and would again";
+  return "";
+}
+
+// Empty: another attempt may do better. A fault of the run is final. Of the rest,
 // a job that dies at one step wherever it runs is to blame itself; a full disk is its worker's, and
 // so may be a death before the first step on a worker that nothing has run on yet.
 absl::StatusOr<std::string> WhyGiveUp(Transaction& tx, const JobRow& job, const AttemptEnd& end,
                                       uint32_t max_failures) {
-  if (end.kind == "nan") return std::string("its loss is not finite, and would be again");
-  if (end.kind == "data") return std::string("its data cannot be had");
+  if (const auto fault = FaultOfTheRun(end.kind); !fault.empty()) return std::string(fault);
   if (job.failures + 1 >= max_failures) {
     return absl::StrCat("it failed ", job.failures + 1, " times without progress");
   }
@@ -126,7 +135,7 @@ absl::StatusOr<std::string> WhyGiveUp(Transaction& tx, const JobRow& job, const 
 // failure is the job's own.
 absl::Status BlameWorker(Transaction& tx, const JobRow& job, const AttemptEnd& end,
                          const std::string& what) {
-  if (end.kind == "nan" || end.kind == "data") return absl::OkStatus();
+  if (!FaultOfTheRun(end.kind).empty()) return absl::OkStatus();
   COPPICE_ASSIGN_OR_RETURN(const AttemptRow attempt, tx.read().GetAttempt(job.id, job.epoch));
   if (std::max(attempt.row_step, job.checkpoint_step) > attempt.start_step) return absl::OkStatus();
   tx.AfterCommit([worker = job.worker, now = tx.now(), now_ms = tx.now_ms(),

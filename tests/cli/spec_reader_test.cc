@@ -207,9 +207,9 @@ INSTANTIATE_TEST_SUITE_P(
         BadCase{"UnknownAnchor", "[2, 4]", "*here", "3:9", "not YAML"},
         // What the spec library refuses is told at the place in the file.
         BadCase{"DepthZero", "depths: [2, 4]", "depths: [2, 0]", "3:13",
-                "depths[1] is 0; use a number of layers"},
+                "depths[1] is 0; use a whole number from 1 to 256"},
         BadCase{"HeadsDoNotDivide", "heads: 4", "heads: 5", "5:29",
-                "model.heads 5 heads do not divide a d_model of 64"},
+                "model.heads does not fit: 5 heads do not divide a d_model of 64"},
         BadCase{"NoTasks", "tasks: [question, dyck]", "tasks: []", "2:8",
                 "tasks is missing or empty"},
         BadCase{"NoDepths", "depths: [2, 4]\n", "", "1:1", "depths is missing or empty"},
@@ -219,6 +219,26 @@ INSTANTIATE_TEST_SUITE_P(
                 "overrides:\n  - where: {depth: 3}\n    train: {steps: 2}\n", "10:20",
                 "overrides[0].where.depth[0] is 3, which is not one of the sweep's depths"}),
     [](const auto& info) { return info.param.name; });
+
+// Settings that each are in their range and that a trainer cannot train with.
+TEST(SpecReader, ARunThatItsTrainerWouldRefuseIsRefusedByNameAndLine) {
+  const std::string head =
+      "name: small\ntasks: question\ndepths: 1\nseeds: 0\nmodel: {d_model: 32}\n";
+  EXPECT_EQ(Message(head + "data: {train: 6000}\ntrain: {batch_size: 5000}\n"),
+            "f.yaml:7:21: train.batch_size is 5000; use a whole number from 1 to 4096");
+  EXPECT_EQ(
+      Message(head + "train: {warmup_steps: 3000, lr_decay_steps: 2000}\n"),
+      "f.yaml:6:45: train.lr_decay_steps makes the learning rate reach 0 at step 2000, before "
+      "the warm-up of 3000 steps ends (task question, depth 1); use a train.lr_decay_steps "
+      "above train.warmup_steps");
+  EXPECT_EQ(Message(head + "train: {batch_size: 64}\ndata: {train: 20}\n"),
+            "f.yaml:6:21: train.batch_size makes a batch of 64 out of 20 training sentences (task "
+            "question, depth 1); use a train.batch_size of at most data.train");
+  EXPECT_EQ(Message(head + "train: {batch_size: 0}\n"),
+            "f.yaml:6:21: train.batch_size is 0; use a whole number from 1 to 4096");
+  EXPECT_THAT(Message(head + "data: {train: 20}\noverrides:\n  - train: {batch_size: 64}\n"),
+              HasSubstr("f.yaml:8:25: overrides[0].train.batch_size makes a batch of 64"));
+}
 
 TEST(SpecReader, NamesEveryMistakeInTheOrderOfTheFile) {
   const std::string message =

@@ -75,6 +75,9 @@ class Checker {
     absl::StrAppend(&text, event.file, event.digest, event.bytes, " ", event.stall_ms, " ",
                     event.write_ms);
   }
+  void operator()(const TrainerRefused& event) {
+    absl::StrAppend(&text, "refused ", event.message, "\n");
+  }
   void operator()(const TrainerDone& event) {
     FUZZ_CHECK(event.step == kSteps, "done before the end");
     End("done", event.seed, event.step);

@@ -16,8 +16,9 @@ TOP = ('proto', 'common', 'coordinator', 'worker', 'cli', 'tests', 'bench')
 # folder -> folders of the project it may include from (itself is always allowed; "gen" is generated protobuf code).
 ALLOWED = {
     'common/base': (),
+    'common/settings': ('common/base',),
     'common/rpc': ('common/base', 'gen'),
-    'common/spec': ('common/base', 'gen'),
+    'common/spec': ('common/base', 'common/settings', 'gen'),
     'coordinator/core': ('common/base',),
     'coordinator/store': ('common/base', 'coordinator/core'),
     'coordinator/security': ('common/base',),
@@ -28,7 +29,7 @@ ALLOWED = {
     'coordinator': ('common/base', 'common/rpc', 'common/spec', 'coordinator/core', 'coordinator/store',
                     'coordinator/service', 'coordinator/commands', 'coordinator/security', 'gen'),
     'worker/daemon': ('common/base', 'common/rpc', 'common/spec', 'gen'),
-    'worker/trainer': ('common/base',),
+    'worker/trainer': ('common/base', 'common/settings'),
     'cli': ('common/base', 'common/rpc', 'common/spec', 'gen'),
 }
 

@@ -18,7 +18,7 @@ std::string DescribeExit(const ProcessExit& exit) {
   }
   switch (exit.code) {
     case kExitUsage:
-      return "exited with code 2 (it refused its run spec)";
+      return "exited with code 2 (it could not start; its log says why)";
     case kExitPreempted:
       return "exited with code 75 (preempted)";
     case 127:

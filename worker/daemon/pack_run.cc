@@ -9,9 +9,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/files.h"
+#include "common/base/printable.h"
 #include "common/base/status_macros.h"
 #include "common/spec/spec.h"
 #include "worker/daemon/exit_text.h"
+#include "worker/daemon/text.h"
 #include "worker/daemon/thread_settings.h"
 
 namespace coppice::worker {
@@ -21,6 +23,8 @@ namespace {
 constexpr absl::Duration kReportInterval = absl::Seconds(2);
 constexpr char kOutOfMemory[] = "out_of_memory";
 constexpr char kUnreadableCheckpoint[] = "checkpoint";
+constexpr char kRefused[] = "refused";
+constexpr size_t kMaxRefusalBytes = 1000;
 
 // By which people and schedulers ask a process to end. This daemon asks by SIGTERM too, but a
 // trainer that is under way answers it with an exit code.
@@ -283,6 +287,10 @@ void PackRun::Handle(const TrainerEvent& event) {
     log_.Flush();
     member->ended = true;
     member->reporter->Release(stopping_ ? stop_reason_ : "the trainer was told to stop");
+  } else if (const auto* refused = std::get_if<TrainerRefused>(&event)) {
+    refused_ = Utf8Head(PrintableLine(refused->message), kMaxRefusalBytes);
+    if (refused_.empty()) refused_ = "the trainer does not say why";
+    spdlog::error("{}: the trainer refuses the run: {}", name_, refused_);
   }
 }
 
@@ -332,6 +340,8 @@ void PackRun::EndMember(Member* member, const ProcessExit& exit) {
   }
   result_.troubled = result_.troubled || !started_;
   const bool usage = exit.signal == 0 && exit.code == kExitUsage;
+  if (usage && !refused_.empty())
+    return member->reporter->Fail(member->step, kRefused, refused_, log_.tail());
   member->reporter->Fail(
       member->step, usage ? "internal" : "crashed",
       absl::StrCat("the trainer ", DescribeExit(exit), " before seed ", member->seed(), " ended"),

@@ -45,7 +45,8 @@ struct PackConfig {
 //   4. run: its events become reports;
 //   A trainer that does not get on any more is killed, and its members fail;
 //   5. end: the process has exited; every member that has not told its own end gets one from the
-//   way it exited.
+//   way it exited. A trainer that has refused its run would refuse it again: its members fail for
+//   good.
 // Owned by the Agent; lives on its sequence. The reporters outlive it: what they hold may be sent
 // long after. The trainer stops all of its pack or none. So when some members are to stop, the
 // others are preempted with them, are released, and come back from their checkpoint. A pack that
@@ -145,6 +146,7 @@ class PackRun {
   bool stopping_ = false;  // SIGTERM was sent
   bool killed_ = false;    // SIGKILL was sent
   std::string garbage_;    // what was wrong with the output; empty: nothing
+  std::string refused_;    // why it trains no such run; empty: it has not said so
   std::string stalled_;    // why it was killed for not getting on; empty: it was not
   Result result_;
   std::string stop_reason_;

@@ -165,6 +165,7 @@ absl::Status TrainerEventReader::ReadEvent(const std::string& name, const Json& 
   if (name == "start") return read(TrainerStart(), &TrainerEventReader::ReadStart);
   if (name == "failed") return read(TrainerFailed(), &TrainerEventReader::ReadFailed);
   if (name == "preempted") return read(TrainerPreempted(), &TrainerEventReader::ReadPreempted);
+  if (name == "refused") return read(TrainerRefused(), &TrainerEventReader::ReadRefused);
   const bool needs_start =
       name == "progress" || name == "metrics" || name == "checkpoint" || name == "done";
   if (!needs_start) return absl::OkStatus();
@@ -313,6 +314,12 @@ absl::Status TrainerEventReader::ReadPreempted(const Json& json, TrainerPreempte
   MemberState* member = nullptr;
   COPPICE_RETURN_IF_ERROR(ReadSeedAndStep(json, &event->seed, &event->step, &member));
   member->ended = true;
+  return absl::OkStatus();
+}
+
+absl::Status TrainerEventReader::ReadRefused(const Json& json, TrainerRefused* event) {
+  if (started_) return Wrong("`refused` after `start`");
+  COPPICE_ASSIGN_OR_RETURN(event->message, Text(json, "message", kMaxMessageBytes));
   return absl::OkStatus();
 }
 

@@ -56,8 +56,12 @@ struct TrainerPreempted {
   uint32_t seed = 0;
   uint32_t step = 0;
 };
+// It has read its run spec and trains nothing of the kind; it ends with kExitUsage.
+struct TrainerRefused {
+  std::string message;
+};
 using TrainerEvent = std::variant<TrainerStart, TrainerProgress, TrainerMetrics, TrainerCheckpoint,
-                                  TrainerDone, TrainerFailed, TrainerPreempted>;
+                                  TrainerDone, TrainerFailed, TrainerPreempted, TrainerRefused>;
 
 // Splits a trainer's stdout into lines and each line into an event, and holds every field against
 // what this pack may say: seeds it has, steps that do not run backwards or beyond the end, finite
@@ -104,6 +108,7 @@ class TrainerEventReader {
   absl::Status ReadDone(const Json& json, TrainerDone* event);
   absl::Status ReadFailed(const Json& json, TrainerFailed* event);
   absl::Status ReadPreempted(const Json& json, TrainerPreempted* event);
+  absl::Status ReadRefused(const Json& json, TrainerRefused* event);
   // The member and step that an event names; `member` is one that has not ended.
   absl::Status ReadSeedAndStep(const Json& json, uint32_t* seed, uint32_t* step,
                                MemberState** member);

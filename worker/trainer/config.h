@@ -8,19 +8,17 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "common/base/run_warnings.h"
 #include "nlohmann/json.hpp"
 #include "worker/trainer/tasks/dataset.h"
 
 namespace coppice::trainer {
 
-// Bounds that the dropout counter's layout gives (model/dropout.h): batch index, head and position
-// share 32 bits.
-inline constexpr int64_t kMaxBatchSize = 4096;
-inline constexpr int64_t kMaxHeads = 256;
+// In the dropout counter (model/dropout.h) batch index, head and position share 32 bits: with the
+// largest batch and the most heads of the table of settings, so much is left for a sentence.
 inline constexpr int64_t kMaxSequenceLength = 4096;
 
-// Defaults are the paper's (SCIENCE: model and optimization).
+// The settings of common/settings/run_settings.cc, with the defaults that these have for question;
+// run_fields.h says which is which. A test compares them.
 struct ModelConfig {
   int64_t d_model = 512;
   int64_t heads = 8;
@@ -40,7 +38,7 @@ struct TrainConfig {
   double epsilon = 1e-7;
   double weight_decay = 0;
   double clip_norm = 1.0;
-  std::string precision = "float32";
+  std::string precision = "tf32";
 };
 
 struct DataConfig {
@@ -99,9 +97,6 @@ absl::StatusOr<RunConfig> ParseRunConfigText(absl::string_view text);
 
 // What of a run says which dataset it is trained and measured on.
 DatasetOptions DatasetOptionsOf(const RunConfig& run);
-
-// What RunWarnings looks at.
-RunFacts FactsOf(const RunConfig& run);
 
 // Every key written out; ParseRunConfigText reads it back.
 nlohmann::json ToJson(const RunConfig& run);

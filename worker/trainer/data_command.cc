@@ -7,6 +7,8 @@
 #include "common/base/output_file.h"
 #include "common/base/status_macros.h"
 #include "common/base/usage.h"
+#include "common/settings/table.h"
+#include "worker/trainer/run_flags.h"
 #include "worker/trainer/tasks/directory.h"
 
 namespace coppice::trainer {
@@ -46,20 +48,12 @@ absl::StatusOr<std::optional<DataCommand>> ParseDataCommand(int argc, const char
       ->check(CLI::IsMember({"train", "val", "test", "gen"}));
   app.add_option("--out", command.out, "the file to write, or - for standard output")->required();
   app.add_flag("--force", command.force, "replace a file that is there");
-  const struct {
-    const char* flag;
-    const char* key;
-    const char* help;
-  } kSizes[] = {{"--train-size", "train", "training sentences (100000; dyck 200000)"},
-                {"--val-size", "val", "in-domain validation sentences (1000; dyck 20000)"},
-                {"--test-size", "test", "in-domain test sentences (10000)"},
-                {"--gen-size", "gen", "generalization sentences (10000; dyck 20000)"}};
-  app.add_option_function<uint64_t>(
-      "--seed", [&numbers](uint64_t value) { numbers["seed"] = value; }, "seed of the dataset (0)");
-  // Signed, so that every CLI11 leaves it to the run spec's reader to refuse a negative size.
-  for (const auto& [flag, key, help] : kSizes) {
+  // Signed, so that every CLI11 leaves it to the run spec's reader to refuse a negative number.
+  for (const char* key : {"seed", "train", "val", "test", "gen"}) {
+    const settings::Setting& setting = *settings::RunSettings().Find(absl::StrCat("data.", key));
     app.add_option_function<int64_t>(
-        flag, [&numbers, key = std::string(key)](int64_t value) { numbers[key] = value; }, help);
+        key == absl::string_view("seed") ? "--seed" : setting.flag,
+        [&numbers, key](int64_t value) { numbers[key] = value; }, FlagHelp(setting));
   }
   try {
     app.parse(argc, argv);

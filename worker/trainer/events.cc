@@ -150,6 +150,12 @@ void EventWriter::Preempted(uint64_t seed, int64_t step) {
   Write({{"event", "preempted"}, {"seed", seed}, {"step", step}});
 }
 
+void EventWriter::Refused(absl::string_view message) {
+  // A key of the spec's may be of any length.
+  constexpr size_t kLongest = 1000;
+  Write({{"event", "refused"}, {"message", std::string(message.substr(0, kLongest))}});
+}
+
 int EventWriter::unwritten() const {
   absl::MutexLock lock(&mutex_);
   return unwritten_;

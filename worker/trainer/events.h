@@ -63,6 +63,8 @@ class EventWriter {
   void Done(uint64_t seed, int64_t step);
   void Failed(uint64_t seed, int64_t step, FailureKind kind, absl::string_view message);
   void Preempted(uint64_t seed, int64_t step);
+  // The run as a whole, instead of a start.
+  void Refused(absl::string_view message);
 
   // Of a measurement: what will be measured, and what was.
   void Measure(const Provenance& provenance, const std::vector<int64_t>& widths);

@@ -19,11 +19,12 @@
 #include "common/base/logging.h"
 #include "common/base/output.h"
 #include "common/base/process_start.h"
-#include "common/base/run_warnings.h"
+#include "common/settings/run_warnings.h"
 #include "spdlog/spdlog.h"
 #include "worker/trainer/data_command.h"
 #include "worker/trainer/events.h"
 #include "worker/trainer/options.h"
+#include "worker/trainer/run_fields.h"
 #include "worker/trainer/tasks/dataset.h"
 #include "worker/trainer/train/engine.h"
 #include "worker/trainer/train/measure.h"
@@ -52,10 +53,6 @@ Provenance MakeProvenance(const PackSpec& spec, const std::string& device) {
         "Install "
         "libopenblas0 (Debian: apt install libopenblas0-openmp).",
         blas.name);
-  }
-  if (spec.run.train.precision == "bfloat16" && device == "cpu") {
-    spdlog::warn("precision {} is not to be had: the CPU computes float32",
-                 spec.run.train.precision);
   }
   provenance.build = BuildDescription();
   provenance.libtorch = LibTorchVersion();
@@ -147,7 +144,7 @@ int Train(const Options& options) {
     if (!acquired.ok()) return Usage(acquired.status());
     lock.emplace(*std::move(acquired));
   }
-  for (const RunWarning& warning : RunWarnings(FactsOf(spec.run)))
+  for (const settings::RunWarning& warning : RunWarnings(settings::FactsOf(ValuesOf(spec.run))))
     spdlog::warn("{} {}", warning.setting, warning.message);
   InstallSignalHandlers();
   PrepareComputeThread();
@@ -216,7 +213,10 @@ int Data(int argc, char** argv) {
 int Main(int argc, char** argv) {
   if (argc > 1 && std::string(argv[1]) == "data") return Data(argc - 1, argv + 1);
   if (argc > 1 && std::string(argv[1]) == "measure") return Measure(argc - 1, argv + 1);
-  absl::StatusOr<std::optional<Options>> options = ParseCommandLine(argc, argv);
+  std::string refused;
+  absl::StatusOr<std::optional<Options>> options = ParseCommandLine(argc, argv, &refused);
+  // For the reader of the events: another trainer would refuse it too.
+  if (!refused.empty()) EventWriter(STDOUT_FILENO, nullptr).Refused(refused);
   if (!options.ok()) return Usage(options.status());
   if (!options->has_value()) return kDone;
   const absl::Status logging = InitLogging("coppice-trainer", (*options)->log_level);

@@ -12,6 +12,8 @@
 #include "common/base/regular_file.h"
 #include "common/base/status_macros.h"
 #include "common/base/usage.h"
+#include "common/settings/table.h"
+#include "worker/trainer/run_flags.h"
 
 namespace coppice::trainer {
 namespace {
@@ -21,81 +23,16 @@ using nlohmann::json;
 // A spec of a million members is smaller.
 constexpr uint64_t kMaxSpecBytes = uint64_t{256} << 20;
 
-enum class FlagType { kNumber, kText };
-
-// A flag and the place in the run spec it fills. Values are checked by the spec's own reader.
-struct Flag {
-  const char* name;
-  const char* pointer;
-  FlagType type;
-  const char* help;
-};
-
-constexpr Flag kFlags[] = {
-    {"--task", "/run/task", FlagType::kText, "question, tense or dyck (required)"},
-    {"--depth", "/run/depth", FlagType::kNumber, "layers (required)"},
-    {"--d-model", "/run/model/d_model", FlagType::kNumber, "width of the model (512)"},
-    {"--heads", "/run/model/heads", FlagType::kNumber, "attention heads (8)"},
-    {"--d-ff", "/run/model/d_ff", FlagType::kNumber, "width of the feed-forward layers (2048)"},
-    {"--dropout", "/run/model/dropout", FlagType::kNumber, "dropout probability (0.1)"},
-    {"--steps", "/run/train/steps", FlagType::kNumber, "training steps (300000; dyck 400000)"},
-    {"--batch-size", "/run/train/batch_size", FlagType::kNumber, "sentences in a batch (8)"},
-    {"--learning-rate", "/run/train/learning_rate", FlagType::kNumber, "peak learning rate (1e-4)"},
-    {"--warmup-steps", "/run/train/warmup_steps", FlagType::kNumber,
-     "steps of linear warm-up (10000)"},
-    {"--lr-decay-steps", "/run/train/lr_decay_steps", FlagType::kNumber,
-     "step at which the rate reaches 0 (2000000)"},
-    {"--beta1", "/run/train/beta1", FlagType::kNumber, "Adam (0.9)"},
-    {"--beta2", "/run/train/beta2", FlagType::kNumber, "Adam (0.999)"},
-    {"--epsilon", "/run/train/epsilon", FlagType::kNumber, "Adam (1e-7)"},
-    {"--weight-decay", "/run/train/weight_decay", FlagType::kNumber, "decoupled weight decay (0)"},
-    {"--clip-norm", "/run/train/clip_norm", FlagType::kNumber, "largest gradient norm (1.0)"},
-    {"--precision", "/run/train/precision", FlagType::kText,
-     "of products on a GPU: tf32 or float32 (tf32)"},
-    {"--data-seed", "/run/data/seed", FlagType::kNumber, "seed of the generated dataset (0)"},
-    {"--train-size", "/run/data/train", FlagType::kNumber,
-     "training sentences (100000; dyck 200000)"},
-    {"--val-size", "/run/data/val", FlagType::kNumber,
-     "in-domain validation sentences (1000; dyck 20000)"},
-    {"--test-size", "/run/data/test", FlagType::kNumber, "in-domain test sentences (10000)"},
-    {"--gen-size", "/run/data/gen", FlagType::kNumber,
-     "generalization sentences (10000; dyck 20000)"},
-    {"--data-dir", "/run/data/directory", FlagType::kText,
-     "read the splits from this folder instead"},
-    {"--train-file", "/run/data/files/train", FlagType::kText,
-     "read the training split from this file"},
-    {"--val-file", "/run/data/files/val", FlagType::kText,
-     "read the in-domain validation split from this file"},
-    {"--test-file", "/run/data/files/test", FlagType::kText,
-     "read the in-domain test split from this file"},
-    {"--gen-file", "/run/data/files/gen", FlagType::kText,
-     "read the generalization split from this file"},
-    {"--report-every", "/run/report/every", FlagType::kNumber, "steps between reports (3000)"},
-    {"--decode-sentences", "/run/report/decode_sentences", FlagType::kNumber,
-     "tense: sentences decoded (2000)"},
-    {"--dyck-prefixes", "/run/report/dyck_prefixes", FlagType::kNumber,
-     "dyck: closing brackets scored (5000)"},
-    {"--probe-sentences", "/run/report/probes/sentences", FlagType::kNumber,
-     "training inputs probed; 0: none (10000; dyck 500)"},
-    {"--probe-every", "/run/report/probes/every", FlagType::kNumber, "reports between probes (1)"},
-    {"--checkpoint-every", "/run/checkpoint/every", FlagType::kNumber,
-     "steps between checkpoints (15000)"},
-    {"--keep", "/run/checkpoint/keep", FlagType::kNumber, "checkpoints kept (2)"},
-    {"--keep-every", "/run/checkpoint/keep_every", FlagType::kNumber,
-     "also keep those at multiples of it (0: none)"},
-    {"--threads", "/threads", FlagType::kNumber,
-     "compute threads, at most one for each member (1)"},
-    {"--device", "/device", FlagType::kText, "auto, cpu, cuda or cuda:N (auto)"},
-};
-
-absl::StatusOr<json> FlagValue(const Flag& flag, const std::string& text) {
-  if (flag.type == FlagType::kText) return json(text);
-  const json value = json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (!value.is_number()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(flag.name, " must be a number, not \"", text, "\""));
-  }
-  return value;
+// Every setting has one, and so has what is the same for all runs of a machine.
+const std::vector<RunFlag>& Flags() {
+  static const auto* const flags = [] {
+    auto* all = new std::vector<RunFlag>(FlagsOf(settings::RunSettings()));
+    all->push_back({"--threads", "/threads", true,
+                    "compute threads, at most one for each member (1; 1 to 1024)"});
+    all->push_back({"--device", "/device", false, "auto, cpu, cuda or cuda:N (auto)"});
+    return all;
+  }();
+  return *flags;
 }
 
 // The flags that describe a run: a spec file, or one flag for each setting.
@@ -103,7 +40,7 @@ class RunFlags {
  public:
   explicit RunFlags(CLI::App* app) {
     spec_ = app->add_option("--spec", spec_file_, "read the run from this JSON file");
-    for (const Flag& flag : kFlags) {
+    for (const RunFlag& flag : Flags()) {
       by_hand_.push_back(app->add_option_function<std::string>(
           flag.name, [this, &flag](const std::string& text) { values_[&flag] = text; }, flag.help));
     }
@@ -115,21 +52,22 @@ class RunFlags {
   void AddByHand(CLI::Option* option) { by_hand_.push_back(option); }
   bool has_file() const { return spec_->count() > 0; }
   // `seeds` and `out` are for a run by hand. Codes of ParseCommandLine.
-  absl::StatusOr<PackSpec> Spec(const std::string& seeds, const std::string& out) const {
-    return has_file() ? FromFile() : FromFlags(seeds, out);
+  absl::StatusOr<PackSpec> Spec(const std::string& seeds, const std::string& out,
+                                std::string* refused = nullptr) const {
+    return has_file() ? FromFile(refused) : FromFlags(seeds, out);
   }
 
  private:
-  absl::StatusOr<PackSpec> FromFile() const;
+  absl::StatusOr<PackSpec> FromFile(std::string* refused) const;
   absl::StatusOr<PackSpec> FromFlags(const std::string& seeds, const std::string& out) const;
 
   std::string spec_file_;
-  std::map<const Flag*, std::string> values_;
+  std::map<const RunFlag*, std::string> values_;
   CLI::Option* spec_ = nullptr;
   std::vector<CLI::Option*> by_hand_;
 };
 
-absl::StatusOr<PackSpec> RunFlags::FromFile() const {
+absl::StatusOr<PackSpec> RunFlags::FromFile(std::string* refused) const {
   for (const CLI::Option* option : by_hand_) {
     if (option->count() == 0) continue;
     return absl::InvalidArgumentError(
@@ -138,13 +76,13 @@ absl::StatusOr<PackSpec> RunFlags::FromFile() const {
   COPPICE_ASSIGN_OR_RETURN(const std::string text, ReadRegularFile(spec_file_, kMaxSpecBytes));
   absl::StatusOr<PackSpec> parsed = ParsePackSpecText(text);
   if (parsed.ok()) return parsed;
+  if (refused != nullptr) *refused = std::string(parsed.status().message());
   return absl::InvalidArgumentError(absl::StrCat(spec_file_, ": ", parsed.status().message()));
 }
 
 absl::StatusOr<PackSpec> RunFlags::FromFlags(const std::string& seeds,
                                              const std::string& out) const {
-  // As in a sweep, products on a GPU go through TF32 unless it is said otherwise.
-  json document = {{"run", {{"train", {{"precision", "tf32"}}}}}, {"members", json::array()}};
+  json document = {{"run", json::object()}, {"members", json::array()}};
   for (const auto& [flag, text] : values_) {
     COPPICE_ASSIGN_OR_RETURN(document[json::json_pointer(flag->pointer)], FlagValue(*flag, text));
   }
@@ -186,7 +124,8 @@ absl::StatusOr<bool> Parse(CLI::App* app, int argc, const char* const* argv) {
 
 }  // namespace
 
-absl::StatusOr<std::optional<Options>> ParseCommandLine(int argc, const char* const* argv) {
+absl::StatusOr<std::optional<Options>> ParseCommandLine(int argc, const char* const* argv,
+                                                        std::string* refused) {
   Options options;
   std::string seeds = "0";
   std::string out = "coppice-run";
@@ -208,7 +147,7 @@ absl::StatusOr<std::optional<Options>> ParseCommandLine(int argc, const char* co
     options.by_hand = true;
     options.out = out;
   }
-  COPPICE_ASSIGN_OR_RETURN(options.spec, run.Spec(seeds, out));
+  COPPICE_ASSIGN_OR_RETURN(options.spec, run.Spec(seeds, out, refused));
   return std::optional<Options>(std::move(options));
 }
 

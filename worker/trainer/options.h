@@ -20,8 +20,11 @@ struct Options {
 };
 
 // nullopt when the command line asked for text (--help, --version), which was printed.
-// INVALID_ARGUMENT names the flag or key; NOT_FOUND and others for a spec file that cannot be read.
-absl::StatusOr<std::optional<Options>> ParseCommandLine(int argc, const char* const* argv);
+// INVALID_ARGUMENT names the flag or setting; NOT_FOUND and others for a spec file that cannot be
+// read. A spec file that was read and asks for what cannot be trained is also told in `refused`,
+// without the file's name.
+absl::StatusOr<std::optional<Options>> ParseCommandLine(int argc, const char* const* argv,
+                                                        std::string* refused = nullptr);
 
 // `coppice-trainer measure`: how fast packs of several widths of a run train here.
 struct MeasureCommand {

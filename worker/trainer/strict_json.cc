@@ -109,17 +109,6 @@ void StrictObject::Unsigned(absl::string_view key, uint64_t* out) {
   *out = value->get<uint64_t>();
 }
 
-void StrictObject::Number(absl::string_view key, double min, double max, double* out) {
-  const json* value = Find(key);
-  if (value == nullptr) return;
-  if (!value->is_number()) return Fail(key, absl::StrCat("must be a number, not ", value->dump()));
-  const double parsed = value->get<double>();
-  if (!std::isfinite(parsed) || parsed < min || parsed > max) {
-    return Fail(key, absl::StrCat("must be from ", min, " to ", max, ", not ", value->dump()));
-  }
-  *out = parsed;
-}
-
 void StrictObject::String(absl::string_view key, std::string* out) {
   const json* value = Find(key);
   if (value == nullptr) return;

@@ -28,10 +28,10 @@ class StrictObject {
   StrictObject(const nlohmann::json* value, std::string path, absl::Status* status);
 
   bool Has(absl::string_view key) const;
+  // The value of the key, which is known from now on; null when it is absent.
+  const nlohmann::json* Find(absl::string_view key);
   void Int(absl::string_view key, int64_t min, int64_t max, int64_t* out);
   void Unsigned(absl::string_view key, uint64_t* out);
-  // Finite, and min <= value <= max.
-  void Number(absl::string_view key, double min, double max, double* out);
   void String(absl::string_view key, std::string* out);
   void Bool(absl::string_view key, bool* out);
   // The child object; an empty one when the key is absent.
@@ -44,7 +44,6 @@ class StrictObject {
   void Finish();
 
  private:
-  const nlohmann::json* Find(absl::string_view key);
   std::string PathOf(absl::string_view key) const;
 
   const nlohmann::json* value_;  // null when absent

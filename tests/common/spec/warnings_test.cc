@@ -6,7 +6,7 @@
 #include <google/protobuf/text_format.h>
 #include <gtest/gtest.h>
 
-#include "common/base/run_warnings.h"
+#include "common/settings/run_warnings.h"
 
 namespace coppice::spec {
 namespace {
@@ -90,7 +90,7 @@ TEST(Warnings, NameTheGroupsAndTheOverrideThatTheyAreTrueOf) {
 
 // docs/performance.md, "What the probes cost".
 TEST(ProbeShare, IsThatOfTheMeasuredRunsWithinAFactorOfTwo) {
-  RunFacts paper{.task = "question", .d_model = 512, .steps = 300'000, .batch_size = 8};
+  settings::RunFacts paper{.task = "question", .d_model = 512, .steps = 300'000, .batch_size = 8};
   paper.train_sentences = 100'000;
   paper.val_sentences = 1'000;
   paper.gen_sentences = 10'000;
@@ -102,15 +102,15 @@ TEST(ProbeShare, IsThatOfTheMeasuredRunsWithinAFactorOfTwo) {
     EXPECT_LT(share, measured * 2);
   };
   near(ProbeShare(paper), 0.083);
-  RunFacts tense = paper;
+  settings::RunFacts tense = paper;
   tense.task = "tense";
   near(ProbeShare(tense), 0.087);
-  RunFacts dyck = paper;
+  settings::RunFacts dyck = paper;
   dyck.task = "dyck";
   dyck.probe_sentences = 500;
   dyck.val_sentences = dyck.gen_sentences = 20'000;
   near(ProbeShare(dyck), 0.02);
-  RunFacts demo = paper;
+  settings::RunFacts demo = paper;
   demo.d_model = 64;
   demo.train_sentences = 5'000;
   demo.val_sentences = demo.gen_sentences = 200;

@@ -407,6 +407,14 @@ TEST_F(ReportsTest, ALossThatIsNotFiniteEndsTheJobAtOnce) {
   EXPECT_THAT(job.reason, HasSubstr("nan"));
 }
 
+TEST_F(ReportsTest, ARunThatItsTrainerRefusesEndsTheJobAtOnceWithTheTrainersSentence) {
+  ASSERT_EQ(Fail(End(worker_, lease_, 0), "refused"), absl::OkStatus());
+  const Job job = GetJob(1);
+  EXPECT_EQ(job.state, JobState::kFailed);
+  EXPECT_EQ(job.attempts, 1u);
+  EXPECT_EQ(job.reason, "its trainer refuses the run, and would again; refused: it broke");
+}
+
 TEST_F(ReportsTest, DyingAtOneStepOnTwoWorkersQuarantinesTheJob) {
   ASSERT_EQ(Fail(End(worker_, lease_, 42), "crashed"), absl::OkStatus());
   Advance(absl::Seconds(3));

@@ -181,11 +181,11 @@ TEST_F(FaultyWorkersTest, WhereEveryWorkerIsSuspectTheWorkIsTriedAndEndsInFailur
 }
 
 TEST_F(FaultyWorkersTest, AJobsOwnFailureSaysNothingAboutItsWorker) {
-  SubmitSmall(10);
+  SubmitSmall(12);
   const std::string worker = Register("w");
   Register("other");
-  for (int i = 0; i < 4; ++i) {
-    ASSERT_EQ(Fail(End(worker, TakeOne(worker), 0), "nan"), absl::OkStatus());
+  for (const char* kind : {"nan", "nan", "data", "refused", "refused", "refused"}) {
+    ASSERT_EQ(Fail(End(worker, TakeOne(worker), 0), kind), absl::OkStatus());
   }
   for (int i = 0; i < 4; ++i) {  // these had got somewhere
     const LeaseRef lease = TakeOne(worker);

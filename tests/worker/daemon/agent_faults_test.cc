@@ -40,6 +40,40 @@ TEST_F(AgentFaultsTest, AnExitWithoutAnEndIsAFailure) {
   EXPECT_THAT(coordinator_.failures[0].message(), HasSubstr("code 0"));
 }
 
+TEST_F(AgentFaultsTest, ARefusedRunFailsWithTheTrainersSentenceCleanedAndBounded) {
+  StartAgent();
+  coordinator_.Grant(MakeGrant(2));
+  Settle();
+  const std::string sentence = "run.train.batch_size is 5000; use a whole number from 1 to 4096";
+  launcher_.last().Say(R"({"event":"refused","message":")" + sentence + R"(\u001b[31m"})");
+  launcher_.last().Exit(2);
+  Settle();
+  ASSERT_THAT(coordinator_.Seen("fail"), ElementsAre("fail 1:1 refused", "fail 2:1 refused"));
+  EXPECT_EQ(coordinator_.failures[0].message(), sentence + " [31m");
+  EXPECT_THAT(coordinator_.Seen("release"), IsEmpty());
+
+  Pass(absl::Minutes(1));
+  coordinator_.Grant(MakeGrant(1));
+  Settle();
+  launcher_.last().Say(R"({"event":"refused","message":")" + std::string(4'000, 'x') + R"("})");
+  launcher_.last().Exit(2);
+  Settle();
+  ASSERT_THAT(coordinator_.failures, SizeIs(3));
+  EXPECT_EQ(coordinator_.failures[2].message().size(), 1'000u);
+}
+
+// A spec file that is gone or a device that is not there is this machine's fault: others may do it.
+TEST_F(AgentFaultsTest, AnExitWithCodeTwoThatRefusesNothingIsTriedAgain) {
+  StartAgent();
+  coordinator_.Grant(MakeGrant(1));
+  Settle();
+  launcher_.last().callbacks.on_stderr("coppice-trainer: device cuda was asked for\n");
+  launcher_.last().Exit(2);
+  Settle();
+  EXPECT_THAT(coordinator_.Seen("fail"), ElementsAre("fail 1:1 internal"));
+  EXPECT_THAT(coordinator_.failures[0].message(), HasSubstr("code 2"));
+}
+
 TEST_F(AgentFaultsTest, ATrainerThatWasSignalledByAnotherIsPreempted) {
   FakeTrainer& trainer = StartTraining(1);
   trainer.Exit(75);

@@ -131,6 +131,17 @@ TEST_F(TrainerEventsTest, AFailureMayComeBeforeTheStart) {
           .ok());
 }
 
+TEST_F(TrainerEventsTest, ARunIsRefusedBeforeTheStartOrNotAtAll) {
+  ASSERT_TRUE(Feed({R"({"event":"refused","message":"run.depth is 0"})"}).ok());
+  ASSERT_THAT(events_, SizeIs(1));
+  EXPECT_EQ(std::get<TrainerRefused>(events_[0]).message, "run.depth is 0");
+  ExpectGarbage({R"({"event":"refused","message":"m"})"}, "`refused` after `start`");
+  EXPECT_FALSE(Feed({R"({"event":"refused"})"}).ok());
+  EXPECT_FALSE(
+      Feed({absl::StrCat(R"({"event":"refused","message":")", std::string(5'000, 'x'), R"("})")})
+          .ok());
+}
+
 // What fails before it has read its checkpoint knows of no step.
 TEST_F(TrainerEventsTest, AFailureBeforeTheStartIsAtTheStepOfTheCheckpoint) {
   EXPECT_TRUE(Feed({R"({"event":"failed","seed":5,"step":0,"kind":"data","message":"m"})"}).ok());

@@ -1,10 +1,16 @@
 #include "worker/trainer/config.h"
 
+#include <limits>
+#include <set>
 #include <string>
+#include <variant>
 
 #include "absl/strings/str_cat.h"
+#include "common/settings/table.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "worker/trainer/run_fields.h"
+#include "worker/trainer/settings_json.h"
 #include "worker/trainer/strict_json.h"
 
 namespace coppice::trainer {
@@ -42,6 +48,60 @@ TEST(ConfigTest, MissingKeysHaveThePapersValues) {
   EXPECT_TRUE(spec->prune);
 }
 
+TEST(ConfigTest, ARunThatSaysNothingIsThatOfTheTablesDefaults) {
+  settings::Values run = settings::RunSettings().Defaults("question");
+  run.Set("task", "question");
+  run.Set("depth", int64_t{0});
+  EXPECT_EQ(ToJson(RunConfig{}), ToJson(run));
+}
+
+// A new field does not compile here before it is named, and then fails until run_fields.cc binds
+// it.
+TEST(ConfigTest, EveryFieldOfARunIsBoundToASetting) {
+  RunConfig run;
+  std::set<const void*> fields;
+  const auto add = [&fields](auto&... field) { (fields.insert(&field), ...); };
+  auto& [task, depth, model, train, data, report, checkpoint] = run;
+  add(task, depth);
+  {
+    auto& [d_model, heads, d_ff, dropout] = model;
+    add(d_model, heads, d_ff, dropout);
+  }
+  {
+    auto& [steps, batch, rate, warmup, decay, beta1, beta2, epsilon, weight_decay, clip,
+           precision] = train;
+    add(steps, batch, rate, warmup, decay, beta1, beta2, epsilon, weight_decay, clip, precision);
+  }
+  {
+    auto& [seed, train_size, val, test, gen, directory, files] = data;
+    auto& [train_file, val_file, test_file, gen_file] = files;
+    add(seed, train_size, val, test, gen, directory, train_file, val_file, test_file, gen_file);
+  }
+  {
+    auto& [every, decode, prefixes, probe_sentences, probe_every] = report;
+    add(every, decode, prefixes, probe_sentences, probe_every);
+  }
+  {
+    auto& [every, keep, keep_every] = checkpoint;
+    add(every, keep, keep_every);
+  }
+  std::set<const void*> bound;
+  for (const RunField& field : RunFields()) {
+    const void* to = std::visit([](auto* at) -> const void* { return at; }, field.of(run));
+    EXPECT_TRUE(bound.insert(to).second) << field.path << " has another setting's field";
+  }
+  EXPECT_EQ(bound, fields);
+}
+
+TEST(ConfigTest, TheDropoutCounterHasRoomForTheLargestBatch) {
+  const auto most = [](const char* path) {
+    return std::get<settings::IntegerRange>(settings::RunSettings().Find(path)->range).high;
+  };
+  EXPECT_LE(most("train.batch_size") * most("model.heads") * kMaxSequenceLength, int64_t{1} << 32);
+  EXPECT_LE(most("train.steps"), std::numeric_limits<int32_t>::max());
+  EXPECT_EQ(most("data.train"), kLargestSplit);
+}
+
 TEST(ConfigTest, DyckHasItsOwnDefaultsAndTheyCanBeOverridden) {
   json document = Minimal();
   document["run"]["task"] = "dyck";
@@ -75,22 +135,37 @@ TEST(ConfigTest, TheWorkersStallLimitIsReadAndIsNoSettingOfTheRun) {
 }
 
 TEST(ConfigTest, AWrongTypeOrRangeIsNamed) {
-  EXPECT_EQ(ErrorAt("/run/depth", "two"), "run.depth must be an integer, not \"two\"");
-  EXPECT_EQ(ErrorAt("/run/depth", 0), "run.depth must be from 1 to 256, not 0");
-  EXPECT_THAT(ErrorAt("/run/depth", 1.5), HasSubstr("must be an integer"));
+  EXPECT_EQ(ErrorAt("/run/depth", "two"), "run.depth is \"two\"; use a whole number from 1 to 256");
+  EXPECT_EQ(ErrorAt("/run/depth", 0), "run.depth is 0; use a whole number from 1 to 256");
+  EXPECT_EQ(ErrorAt("/run/depth", 1.5), "run.depth is 1.5; use a whole number from 1 to 256");
   EXPECT_THAT(ErrorAt("/run/model", 5), HasSubstr("run.model must be an object"));
-  EXPECT_THAT(ErrorAt("/run/model/heads", 7),
-              HasSubstr("run.model.heads must divide d_model (512)"));
-  EXPECT_THAT(ErrorAt("/run/model/d_model", 7), HasSubstr("run.model.d_model must be even"));
-  EXPECT_THAT(ErrorAt("/run/model/dropout", 1),
-              HasSubstr("run.model.dropout must be from 0 to 0.99"));
+  EXPECT_EQ(ErrorAt("/run/model/heads", 7),
+            "run.model.heads does not fit: 7 heads do not divide a d_model of 512; use heads that "
+            "divide it, or another d_model");
+  EXPECT_THAT(ErrorAt("/run/model/d_model", 7), HasSubstr("run.model.d_model is 7; use an even"));
+  EXPECT_EQ(ErrorAt("/run/model/d_model", 12),
+            "run.model.d_model does not fit: 8 heads do not divide a d_model of 12; use heads that "
+            "divide it, or another d_model");
+  EXPECT_EQ(ErrorAt("/run/model/dropout", 1),
+            "run.model.dropout is 1; use a number from 0 to 0.99");
+  EXPECT_EQ(ErrorAt("/run/model/dropout", "0.1"),
+            "run.model.dropout is \"0.1\"; use a number from 0 to 0.99");
   EXPECT_THAT(ErrorAt("/run/train/lr_decay_steps", 10000),
-              HasSubstr("must be greater than warmup_steps"));
-  EXPECT_THAT(ErrorAt("/run/train/precision", "int8"), HasSubstr("run.train.precision must be"));
-  EXPECT_THAT(ErrorAt("/run/train/batch_size", 4097), HasSubstr("run.train.batch_size"));
-  EXPECT_THAT(ErrorAt("/run/data/seed", -1), HasSubstr("run.data.seed must be an integer from 0"));
-  EXPECT_THAT(ErrorAt("/run/task", "parity"),
-              HasSubstr("run.task must be question, tense or dyck"));
+              HasSubstr("run.train.lr_decay_steps makes the learning rate reach 0 at step 10000, "
+                        "before the warm-up of 10000 steps ends; use"));
+  EXPECT_EQ(ErrorAt("/run/train/precision", "int8"),
+            "run.train.precision is 'int8'; use float32 or tf32");
+  EXPECT_THAT(ErrorAt("/run/train/precision", "bfloat16"), HasSubstr("no device trains yet"));
+  EXPECT_THAT(ErrorAt("/run/train/batch_size", 4097), HasSubstr("run.train.batch_size is 4097"));
+  EXPECT_THAT(ErrorAt("/run/data/train", 7),
+              HasSubstr("run.data.train makes a batch of 8 out of 7 training sentences; use"));
+  EXPECT_THAT(ErrorAt("/run/data/seed", -1),
+              HasSubstr("run.data.seed is -1; use a whole number from 0 to"));
+  EXPECT_THAT(ErrorAt("/run/data/seed", 18446744073709551615u), HasSubstr("run.data.seed is 1844"));
+  EXPECT_EQ(ErrorAt("/run/task", "questoin"),
+            "run.task is 'questoin'; use question, tense or dyck; did you mean 'question'?");
+  EXPECT_THAT(ErrorAt("/run/task", std::string(100'000, 'x')).size(), testing::Lt(200u))
+      << "the message is bounded";
   EXPECT_THAT(ErrorAt("/device", "tpu"), HasSubstr("device must be auto, cpu or cuda"));
   for (const char* device : {"cuda:", "cuda:one", "cuda:-1", "CUDA"})
     EXPECT_THAT(ErrorAt("/device", device), HasSubstr("device must be auto, cpu or cuda"));

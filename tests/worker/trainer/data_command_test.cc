@@ -107,7 +107,9 @@ TEST_F(DataCommandTest, WrongUseIsRefusedWithTheRemedyAndWritesNothing) {
       {{"--task", "tense", "--split", "dev"}, "--split", 2},
       {{"--split", "gen"}, "--task is required", 2},
       {{"--task", "tense", "--split", "gen", "--gen-size", "30000000"}, "data.gen", 2},
-      {{"--task", "tense", "--split", "gen", "--gen-size", "-3"}, "run.data.gen must be", 2},
+      {{"--task", "tense", "--split", "gen", "--gen-size", "-3"},
+       "run.data.gen is -3; use a whole number from 1 to 20000000",
+       2},
       {{"--task", "tense", "--split", "gen", "--depth", "3"}, "--depth", 2},
   };
   for (const auto& [arguments, message, code] : kWrong) {

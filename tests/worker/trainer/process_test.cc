@@ -276,9 +276,11 @@ TEST_F(ProcessTest, BadUsageExitsWithTwoNamesTheMistakeAndStartsNothing) {
       << R"({"run": {"task": "question", "depht": 2}, "members": []})";
   const std::pair<std::vector<std::string>, const char*> cases[] = {
       {{"--task", "question"}, "--depth is missing"},
-      {{"--task", "question", "--depth", "0"}, "run.depth must be from 1"},
+      {{"--task", "question", "--depth", "0"}, "run.depth is 0; use a whole number from 1 to 256"},
       {{"--task", "question", "--depth", "two"}, "--depth must be a number"},
       {{"--task", "question", "--depth", "2", "--d-modle", "4"}, "--d-modle"},
+      {{"--task", "question", "--depth", "2", "--batch-size", "5000"},
+       "run.train.batch_size is 5000; use a whole number from 1 to 4096"},
       {{"--task", "question", "--depth", "2", "--seeds", "5-2"}, "seeds must be a range or a list"},
       {{"--task", "question", "--depth", "2", "--device", "cuda", "--out", directory_ / "o"},
        "device cuda was asked for"},
@@ -291,9 +293,28 @@ TEST_F(ProcessTest, BadUsageExitsWithTwoNamesTheMistakeAndStartsNothing) {
     std::ofstream(log, std::ios::trunc).close();
     TrainerProcess process(arguments, log);
     EXPECT_EQ(process.Wait(), 2) << message;
-    EXPECT_TRUE(process.events().empty());
+    EXPECT_TRUE(process.Of("start").empty() && process.Of("failed").empty());
     std::ifstream in(log);
     EXPECT_THAT(std::string(std::istreambuf_iterator<char>(in), {}), HasSubstr(message));
+  }
+}
+
+TEST_F(ProcessTest, ARunSpecThatIsRefusedIsToldAsAnEventAndABadFlagIsNot) {
+  std::ofstream(directory_ / "spec.json")
+      << R"({"run": {"task": "question", "depth": 2, "train": {"batch_size": 5000}},)"
+      << R"( "members": [{"seed": 0, "checkpoint_dir": "d"}]})";
+  TrainerProcess refused({{"--spec", directory_ / "spec.json"}}, directory_ / "log");
+  EXPECT_EQ(refused.Wait(), 2);
+  ASSERT_EQ(refused.events().size(), 1u);
+  EXPECT_EQ(refused.events()[0]["event"], "refused");
+  EXPECT_EQ(refused.events()[0]["message"],
+            "run.train.batch_size is 5000; use a whole number from 1 to 4096");
+  for (const std::vector<std::string>& arguments :
+       {std::vector<std::string>{"--spec", directory_ / "none.json"},
+        std::vector<std::string>{"--task", "question", "--depth", "0"}}) {
+    TrainerProcess usage(arguments, directory_ / "log");
+    EXPECT_EQ(usage.Wait(), 2);
+    EXPECT_TRUE(usage.events().empty());
   }
 }
 

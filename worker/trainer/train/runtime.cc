@@ -92,10 +92,6 @@ absl::StatusOr<SelectedDevice> SelectDevice(absl::string_view device, absl::stri
     return SelectedDevice{"cpu", nullptr};
   }
   if (!accelerator.ok()) return accelerator.status();
-  if (precision == "bfloat16") {
-    return absl::UnimplementedError(
-        "precision bfloat16 is not implemented on CUDA; use tf32 or float32, or --device cpu");
-  }
   return SelectedDevice{(*accelerator)->description(), *std::move(accelerator)};
 }
 

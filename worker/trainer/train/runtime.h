@@ -35,8 +35,7 @@ struct SelectedDevice {
 
 // What `device` stands for here: "cpu", "cuda" (the first that is visible) or "cuda:N", or "auto":
 // a CUDA device where there is one, else the CPU. `precision` is that of a run (config.h). Fails,
-// naming the remedy, when a CUDA device is asked for that cannot be had (see MakeCudaAccelerator)
-// or the precision is one that CUDA training does not have.
+// naming the remedy, when a CUDA device is asked for that cannot be had (see MakeCudaAccelerator).
 absl::StatusOr<SelectedDevice> SelectDevice(absl::string_view device, absl::string_view precision);
 
 // The library that matrix products really go to, e.g. "oneDNN 2.6.3" or "openblas (libblas.so.3)".

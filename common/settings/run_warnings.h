@@ -1,13 +1,15 @@
 // Settings of a run that are valid and cannot do what they say. One rule for whoever plans a run
 // (the spec's reader) and whoever starts it (the trainer).
-#ifndef COPPICE_COMMON_BASE_RUN_WARNINGS_H_
-#define COPPICE_COMMON_BASE_RUN_WARNINGS_H_
+#ifndef COPPICE_COMMON_SETTINGS_RUN_WARNINGS_H_
+#define COPPICE_COMMON_SETTINGS_RUN_WARNINGS_H_
 
 #include <cstdint>
 #include <string>
 #include <vector>
 
-namespace coppice {
+#include "common/settings/table.h"
+
+namespace coppice::settings {
 
 // What the warnings look at, by the names of docs/sweep-spec.md.
 struct RunFacts {
@@ -33,12 +35,15 @@ struct RunWarning {
   std::string message;  // goes after `setting`: "is 10000 and train.steps 200: ..."
 };
 
+// Of a whole run.
+RunFacts FactsOf(const Values& run);
+
 std::vector<RunWarning> RunWarnings(const RunFacts& run);
 
 // The probes' share of a run's time as docs/performance.md measured it, right within a factor of
 // two or so: 0.08 at the paper's settings. 0 without probes.
 double ProbeShare(const RunFacts& run);
 
-}  // namespace coppice
+}  // namespace coppice::settings
 
-#endif  // COPPICE_COMMON_BASE_RUN_WARNINGS_H_
+#endif  // COPPICE_COMMON_SETTINGS_RUN_WARNINGS_H_

@@ -1,4 +1,4 @@
-#include "common/base/run_warnings.h"
+#include "common/settings/run_warnings.h"
 
 #include <algorithm>
 #include <cmath>
@@ -6,7 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 
-namespace coppice {
+namespace coppice::settings {
 namespace {
 
 constexpr double kLargestProbeShare = 1.0 / 3;
@@ -85,6 +85,25 @@ void CheckProbes(const RunFacts& run, std::vector<RunWarning>* warnings) {
 
 }  // namespace
 
+RunFacts FactsOf(const Values& run) {
+  RunFacts facts;
+  facts.task = run.Text("task");
+  facts.d_model = run.Integer("model.d_model");
+  facts.steps = run.Integer("train.steps");
+  facts.batch_size = run.Integer("train.batch_size");
+  facts.warmup_steps = run.Integer("train.warmup_steps");
+  facts.lr_decay_steps = run.Integer("train.lr_decay_steps");
+  facts.train_sentences = run.Integer("data.train");
+  facts.val_sentences = run.Integer("data.val");
+  facts.gen_sentences = run.Integer("data.gen");
+  facts.report_every = run.Integer("report.every");
+  facts.probe_sentences = run.Integer("report.probes.sentences");
+  facts.probe_every = run.Integer("report.probes.every");
+  facts.checkpoint_every = run.Integer("checkpoint.every");
+  facts.checkpoint_keep_every = run.Integer("checkpoint.keep_every");
+  return facts;
+}
+
 double ProbeShare(const RunFacts& run) {
   // Question formation probes only inputs that ask for a question, half of them.
   const int64_t most = run.task == "question" ? run.train_sentences / 2 : run.train_sentences;
@@ -113,4 +132,4 @@ std::vector<RunWarning> RunWarnings(const RunFacts& run) {
   return warnings;
 }
 
-}  // namespace coppice
+}  // namespace coppice::settings

@@ -1,0 +1,32 @@
+// Which field of a RunConfig holds which setting of the table (common/settings/run_settings.cc).
+#ifndef COPPICE_WORKER_TRAINER_RUN_FIELDS_H_
+#define COPPICE_WORKER_TRAINER_RUN_FIELDS_H_
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "common/settings/table.h"
+#include "worker/trainer/config.h"
+
+namespace coppice::trainer {
+
+using Field = std::variant<int64_t*, uint64_t*, double*, std::string*, Task*>;
+
+struct RunField {
+  const char* path;
+  Field (*of)(RunConfig& run);
+};
+
+// One for each setting that a trainer reads.
+const std::vector<RunField>& RunFields();
+
+// Sets the fields that `values` has; these must be in their ranges.
+void SetFields(const settings::Values& values, RunConfig* run);
+// Of every field.
+settings::Values ValuesOf(const RunConfig& run);
+
+}  // namespace coppice::trainer
+
+#endif  // COPPICE_WORKER_TRAINER_RUN_FIELDS_H_
