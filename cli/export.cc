@@ -76,7 +76,7 @@ class Spool {
 
 std::vector<std::string> Header(const Spool& spool, bool archived) {
   std::vector<std::string> header = {"job_id", "task", "depth", "seed", "step"};
-  if (archived) header.insert(header.end(), {"epoch", "archived"});
+  if (archived) header.insert(header.end(), {"attempt", "archived"});
   header.insert(header.end(), spool.names().begin(), spool.names().end());
   return header;
 }
@@ -87,7 +87,7 @@ std::vector<std::string> Cells(const Spool& spool, const v1::JobMetrics& row, bo
                                     absl::StrCat(row.depth()), absl::StrCat(row.seed()),
                                     absl::StrCat(row.row().step())};
   if (archived)
-    cells.insert(cells.end(), {absl::StrCat(row.epoch()), row.archived() ? "true" : "false"});
+    cells.insert(cells.end(), {absl::StrCat(row.attempt()), row.archived() ? "true" : "false"});
   for (const std::string& name : spool.names()) {
     std::string cell;
     for (const v1::MetricValue& value : row.row().values()) {
@@ -207,7 +207,7 @@ absl::Status ExportMetrics(Client* client, const v1::GetMetricsRequest& request,
 
 absl::Status ExportJobsCsv(Client* client, const v1::JobFilter& filter, const Sink& sink) {
   COPPICE_RETURN_IF_ERROR(
-      sink("job_id,task,depth,seed,state,step,steps,attempts,failures,epoch,worker,checkpoint_step,"
+      sink("job_id,task,depth,seed,state,step,steps,attempts,failures,attempt,worker,checkpoint_step,"
            "created_ms,started_ms,finished_ms,reason\n"));
   absl::Status failure;
   COPPICE_RETURN_IF_ERROR(client->ListJobs(filter, false, [&](const v1::ListJobsResponse& page) {
@@ -216,7 +216,7 @@ absl::Status ExportJobsCsv(Client* client, const v1::JobFilter& filter, const Si
       text +=
           CsvLine({absl::StrCat(j.id()), j.task(), absl::StrCat(j.depth()), absl::StrCat(j.seed()),
                    v1::JobState_Name(j.state()), absl::StrCat(j.step()), absl::StrCat(j.steps()),
-                   absl::StrCat(j.attempts()), absl::StrCat(j.failures()), absl::StrCat(j.epoch()),
+                   absl::StrCat(j.attempts()), absl::StrCat(j.failures()), absl::StrCat(j.attempt()),
                    j.worker(), absl::StrCat(j.checkpoint_step()), absl::StrCat(j.created_ms()),
                    absl::StrCat(j.started_ms()), absl::StrCat(j.finished_ms()), j.reason()});
     }

@@ -25,7 +25,7 @@ enum class MetricsFormat {
 };
 
 // Rows in the coordinator's order (job, step). With request.include_archived the CSV and the table
-// have columns epoch and archived after step. Needs memory for one message at a time: the columns
+// have columns attempt and archived after step. Needs memory for one message at a time: the columns
 // are known only at the end, so rows wait in an unnamed file in `folder` (empty: where temporary
 // files go). A table is folded to `width` columns where that is not 0.
 absl::Status ExportMetrics(Client* client, const v1::GetMetricsRequest& request,
@@ -33,7 +33,7 @@ absl::Status ExportMetrics(Client* client, const v1::GetMetricsRequest& request,
                            size_t width = 0);
 
 // Header
-// job_id,task,depth,seed,state,step,steps,attempts,failures,epoch,worker,checkpoint_step,created_ms,started_ms,finished_ms,reason.
+// job_id,task,depth,seed,state,step,steps,attempts,failures,attempt,worker,checkpoint_step,created_ms,started_ms,finished_ms,reason.
 absl::Status ExportJobsCsv(Client* client, const v1::JobFilter& filter, const Sink& sink);
 
 // Where a command's rows go: a user's file by the rule of common/base/output_file.h, or the

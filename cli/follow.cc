@@ -37,7 +37,7 @@ void Complete(Client* client, const std::string& sweep, SweepNews* news) {
     for (const v1::Job& job : page.jobs()) {
       if (news->update->has_summary()) {
         news->refreshed.push_back(job);
-      } else if (job.epoch() == news->update->job().epoch()) {
+      } else if (job.attempt() == news->update->job().attempt()) {
         *news->update->mutable_job()->mutable_latest() = job.latest();
       }
     }

@@ -27,7 +27,7 @@ class SweepModel {
   };
   Change Apply(const v1::WatchSweepResponse& update);
   // Steps and metrics of jobs that were listed again. A job that has moved on since, in state or
-  // epoch, is left to its own update.
+  // attempt, is left to its own update.
   void Refresh(const std::vector<v1::Job>& listed);
 
   const v1::SweepSummary& summary() const { return sweep_.sweep(); }

@@ -24,15 +24,15 @@ absl::Status CheckCounts(Client* client, const char* sweep, uint64_t jobs) {
 absl::StatusOr<uint64_t> CheckNothingLost(const Options& options, Client* client,
                                           const Acknowledged& before) {
   absl::flat_hash_set<uint64_t> succeeded;
-  absl::flat_hash_map<uint64_t, uint64_t> running, pending;  // job -> epoch
+  absl::flat_hash_map<uint64_t, uint64_t> running, pending;  // job -> attempt
   // A held job whose lease has ended is like any other.
   for (const char* sweep : {kLarge, kHeld}) {
     COPPICE_RETURN_IF_ERROR(client->EachJob(
         sweep, v1::SUCCEEDED, [&](const v1::Job& job) { succeeded.insert(job.id()); }));
     COPPICE_RETURN_IF_ERROR(client->EachJob(
-        sweep, v1::RUNNING, [&](const v1::Job& job) { running[job.id()] = job.epoch(); }));
+        sweep, v1::RUNNING, [&](const v1::Job& job) { running[job.id()] = job.attempt(); }));
     COPPICE_RETURN_IF_ERROR(client->EachJob(
-        sweep, v1::PENDING, [&](const v1::Job& job) { pending[job.id()] = job.epoch(); }));
+        sweep, v1::PENDING, [&](const v1::Job& job) { pending[job.id()] = job.attempt(); }));
   }
   for (const uint64_t job : before.completed) {
     if (!succeeded.contains(job)) {
@@ -41,13 +41,13 @@ absl::StatusOr<uint64_t> CheckNothingLost(const Options& options, Client* client
     }
   }
   uint64_t ended = 0;
-  for (const auto& [job, epoch] : before.leases) {
+  for (const auto& [job, attempt] : before.leases) {
     if (succeeded.contains(job)) continue;
     const auto it = running.find(job);
-    if (it != running.end() && it->second == epoch) continue;
-    if (std::max(pending[job], it == running.end() ? 0 : it->second) < epoch) {
+    if (it != running.end() && it->second == attempt) continue;
+    if (std::max(pending[job], it == running.end() ? 0 : it->second) < attempt) {
       return absl::DataLossError(
-          absl::StrCat("the grant of job ", job, ", epoch ", epoch, " is gone after the restart"));
+          absl::StrCat("the grant of job ", job, ", attempt ", attempt, " is gone after the restart"));
     }
     ++ended;  // the coordinator says so, and its answer was lost
   }
@@ -63,7 +63,7 @@ absl::StatusOr<uint64_t> CheckNothingLost(const Options& options, Client* client
     ++held;
     const auto it = before.row_steps.find(job.id());
     // A second attempt began at the beginning: the rows of the first are archived.
-    if (it == before.row_steps.end() || job.step() >= it->second || job.epoch() > 1) return;
+    if (it == before.row_steps.end() || job.step() >= it->second || job.attempt() > 1) return;
     rows.Update(absl::DataLossError(absl::StrCat("job ", job.id(), " stands at step ", job.step(),
                                                  ", acknowledged was ", it->second)));
   }));

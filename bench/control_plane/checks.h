@@ -15,7 +15,7 @@ namespace coppice::bench {
 // What the coordinator acknowledged before it was killed.
 struct Acknowledged {
   absl::flat_hash_set<uint64_t> completed;         // jobs of the large sweep
-  absl::flat_hash_map<uint64_t, uint64_t> leases;  // granted, completion not acknowledged: epochs
+  absl::flat_hash_map<uint64_t, uint64_t> leases;  // granted, completion not acknowledged: attempts
   absl::flat_hash_map<uint64_t, uint32_t> row_steps;  // of held jobs: the last durable row's step
 };
 

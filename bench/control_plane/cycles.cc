@@ -107,7 +107,7 @@ void Cycles::OnGrant(const std::shared_ptr<Cycle>& cycle, const v1::AcquireLease
     result_.lease_latency.Add(clock_->Monotonic() - cycle->due);
     result_.leases += static_cast<uint64_t>(grant.leases_size());
     for (const v1::Lease& lease : grant.leases())
-      open_leases_[lease.lease().job_id()] = lease.lease().epoch();
+      open_leases_[lease.lease().job_id()] = lease.lease().attempt();
   }
   cycle->jobs = grant.leases_size();
   for (const v1::Lease& lease : grant.leases())
@@ -183,7 +183,7 @@ void Cycles::Lose(const std::shared_ptr<Job>& job) {
     absl::MutexLock lock(&mutex_);
     ++result_.lost;
     const auto open = open_leases_.find(lease.job_id());
-    if (open != open_leases_.end() && open->second == lease.epoch()) open_leases_.erase(open);
+    if (open != open_leases_.end() && open->second == lease.attempt()) open_leases_.erase(open);
   }
   EndJob(job);
 }

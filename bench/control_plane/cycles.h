@@ -93,7 +93,7 @@ class Cycles {
   LoadResult result_ ABSL_GUARDED_BY(mutex_);
   absl::Duration last_completion_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_set<uint64_t> completed_ ABSL_GUARDED_BY(mutex_);
-  absl::flat_hash_map<uint64_t, uint64_t> open_leases_ ABSL_GUARDED_BY(mutex_);  // job -> epoch
+  absl::flat_hash_map<uint64_t, uint64_t> open_leases_ ABSL_GUARDED_BY(mutex_);  // job -> attempt
 };
 
 }  // namespace coppice::bench

@@ -112,7 +112,7 @@ void SimulatedWorker::OnAnswer(uint64_t stream, const v1::StreamMetricsResponse&
     auto& reports = it->second;
     const bool refused = answer.stale() || !answer.error().empty();
     for (auto report = reports.begin(); report != reports.end();) {
-      const bool durable = report->report.lease().epoch() == answer.lease().epoch() &&
+      const bool durable = report->report.lease().attempt() == answer.lease().attempt() &&
                            report->report.sequence() <= answer.sequence();
       if (!durable && !refused) {
         ++report;
@@ -173,7 +173,7 @@ void SimulatedWorker::Begin(const v1::LeaseRef& lease) {
 void SimulatedWorker::End(const v1::LeaseRef& lease) {
   absl::MutexLock lock(&mutex_);
   const auto it = running_.find(lease.job_id());
-  if (it != running_.end() && it->second.epoch() == lease.epoch()) running_.erase(it);
+  if (it != running_.end() && it->second.number() == lease.attempt()) running_.erase(it);
 }
 
 std::vector<v1::HeldLease> SimulatedWorker::listed() const {

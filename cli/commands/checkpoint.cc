@@ -76,7 +76,7 @@ absl::StatusOr<int> List(const ListOptions& options, Context* context) {
   }
   Table table({{"job"},
                {"step", Align::kRight},
-               {"epoch", Align::kRight},
+               {"attempt", Align::kRight},
                {"bytes", Align::kRight},
                {"digest"},
                {"committed"},
@@ -87,7 +87,7 @@ absl::StatusOr<int> List(const ListOptions& options, Context* context) {
       const v1::Checkpoint& checkpoint = details.checkpoints(i);
       any = true;
       table.AddRow({absl::StrCat(details.job().sweep(), "/", JobName(details.job())),
-                    absl::StrCat(checkpoint.step()), absl::StrCat(checkpoint.epoch()),
+                    absl::StrCat(checkpoint.step()), absl::StrCat(checkpoint.attempt()),
                     absl::StrCat(checkpoint.bytes()), checkpoint.digest(),
                     FormatTime(checkpoint.committed_ms()), i == 0 ? "current" : ""});
     }

@@ -13,7 +13,7 @@ namespace {
 struct Options {
   std::string job;
   bool follow = false;
-  uint64_t epoch = 0;
+  uint64_t attempt = 0;
 };
 
 absl::StatusOr<int> Logs(const Options& options, Context* context) {
@@ -21,7 +21,7 @@ absl::StatusOr<int> Logs(const Options& options, Context* context) {
   v1::GetLogsRequest request;
   COPPICE_ASSIGN_OR_RETURN(const uint64_t id, ResolveJob(client, options.job));
   request.set_job_id(id);
-  request.set_epoch(options.epoch);
+  request.set_attempt(options.attempt);
   request.set_follow(options.follow);
   const bool clean = context->terminal.interactive;
   bool any = false;
@@ -47,7 +47,7 @@ void AddLogs(CLI::App* app, Context* context, Action* action) {
   const auto options = std::make_shared<Options>();
   command->add_option("JOB", options->job, "Its number, or SWEEP/TASK/DEPTH/SEED")->required();
   command->add_flag("--follow,-f", options->follow, "Go on until the job ends");
-  command->add_option("--epoch", options->epoch, "Of this attempt instead of the newest");
+  command->add_option("--attempt", options->attempt, "Of this attempt instead of the newest");
   AddJsonFlag(command, context);
   command->callback([=] { *action = [=] { return Logs(*options, context); }; });
 }

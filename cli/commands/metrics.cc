@@ -45,7 +45,7 @@ void AddMetrics(CLI::App* app, Context* context, Action* action) {
   const auto options = std::make_shared<Options>();
   AddMetricsFlags(command, &options->metrics);
   command->add_flag("--archived", options->archived,
-                    "Also rows that a later attempt replaced, with their epoch");
+                    "Also rows that a later attempt replaced, with their attempt");
   command->add_flag("--csv", options->csv, "CSV with every digit of each number");
   command->add_flag("--jsonl", options->jsonl, "One JSON object (JobMetrics) a line");
   AddOutputFlags(command, &options->output, "Write to this file; it appears when complete");

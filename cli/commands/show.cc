@@ -32,7 +32,7 @@ void PrintHead(const v1::Job& job, const Context& context) {
   out << "job " << job.id() << "  " << job.sweep() << "/" << JobName(job) << "  "
       << Paint(context.terminal, Colour::kBold, v1::JobState_Name(job.state()))
       << (job.paused() ? " (paused)" : "") << "\nstep " << job.step() << " of " << job.steps()
-      << ", checkpoint at " << job.checkpoint_step() << ", epoch " << job.epoch() << ", "
+      << ", checkpoint at " << job.checkpoint_step() << ", attempt " << job.attempt() << ", "
       << job.attempts() << (job.attempts() == 1 ? " attempt, " : " attempts, ") << job.failures()
       << " charged\n";
   if (!job.worker().empty()) out << "worker " << job.worker() << "\n";
@@ -56,7 +56,7 @@ void PrintMetrics(const v1::Job& job, const Context& context) {
 void PrintAttempts(const v1::GetJobResponse& response, const Context& context) {
   if (response.attempts().empty()) return;
   Heading(context, "attempts");
-  Table table({{"epoch", Align::kRight},
+  Table table({{"attempt", Align::kRight},
                {"worker"},
                {"granted"},
                {"ended"},
@@ -65,7 +65,7 @@ void PrintAttempts(const v1::GetJobResponse& response, const Context& context) {
                {"outcome"},
                {"message"}});
   for (const v1::Attempt& attempt : response.attempts()) {
-    table.AddRow({absl::StrCat(attempt.epoch()), attempt.worker(), FormatTime(attempt.granted_ms()),
+    table.AddRow({absl::StrCat(attempt.number()), attempt.worker(), FormatTime(attempt.granted_ms()),
                   FormatTime(attempt.ended_ms()), absl::StrCat(attempt.start_step()),
                   absl::StrCat(attempt.end_step()),
                   attempt.outcome().empty() ? "running" : attempt.outcome(),
@@ -81,12 +81,12 @@ void PrintCheckpoints(const v1::GetJobResponse& response, const Context& context
   if (response.checkpoints().empty()) return;
   Heading(context, "checkpoints (the first is current)");
   Table table({{"step", Align::kRight},
-               {"epoch", Align::kRight},
+               {"attempt", Align::kRight},
                {"size", Align::kRight},
                {"committed"},
                {"path"}});
   for (const v1::Checkpoint& checkpoint : response.checkpoints()) {
-    table.AddRow({absl::StrCat(checkpoint.step()), absl::StrCat(checkpoint.epoch()),
+    table.AddRow({absl::StrCat(checkpoint.step()), absl::StrCat(checkpoint.attempt()),
                   FormatBytes(checkpoint.bytes()), FormatTime(checkpoint.committed_ms()),
                   checkpoint.path()});
   }
@@ -99,10 +99,10 @@ void PrintEvents(const v1::GetJobResponse& response, bool all, const Context& co
   Heading(context, first == 0 ? "events"
                               : absl::StrCat("events (the last ", kEventsShown, " of ",
                                              response.events_size(), "; --all shows them)"));
-  Table table({{"time"}, {"epoch", Align::kRight}, {"event"}, {"message"}});
+  Table table({{"time"}, {"attempt", Align::kRight}, {"event"}, {"message"}});
   for (int i = first; i < response.events_size(); ++i) {
     const v1::JobEvent& event = response.events(i);
-    table.AddRow({FormatTime(event.time_ms()), absl::StrCat(event.epoch()), event.type(),
+    table.AddRow({FormatTime(event.time_ms()), absl::StrCat(event.attempt()), event.type(),
                   FirstLine(event.message())});
   }
   context.out << table.Render();

@@ -53,7 +53,7 @@ absl::Status ReadMetrics(Client* client, SweepSeries* series) {
 
 absl::Status ReadProvenance(Client* client, SweepSeries* series) {
   for (JobSeries& job : series->jobs) {
-    if (job.job.attempts() == 0 && job.job.step() == 0 && job.job.epoch() == 0) continue;
+    if (job.job.attempts() == 0 && job.job.step() == 0 && job.job.attempt() == 0) continue;
     COPPICE_ASSIGN_OR_RETURN(const v1::GetJobResponse response, client->GetJob(job.job.id()));
     for (const v1::Attempt& attempt : response.attempts()) {
       if (!attempt.provenance().empty()) job.provenance = attempt.provenance();

@@ -4,6 +4,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 
 namespace coppice {
 namespace {
@@ -40,13 +41,20 @@ bool NameFitsOrIsUnfinished(absl::string_view name, absl::string_view pattern) {
 }
 
 bool IsCheckpointFileName(absl::string_view name) {
-  for (const char* pattern : {"step-#.safetensors", "resume-epoch-#-step-#.safetensors", "step-#",
+  for (const char* pattern : {"step-#.safetensors", "step-#", "resume-attempt-#-step-#.safetensors",
+                              "resume-attempt-#-step-#", "resume-epoch-#-step-#.safetensors",
                               "resume-epoch-#-step-#"}) {
     if (NameFitsOrIsUnfinished(name, pattern)) return true;
   }
   return false;
 }
 
-bool IsAttemptFolderName(absl::string_view name) { return NameFits(name, "epoch-#"); }
+bool IsAttemptFolderName(absl::string_view name) {
+  return NameFits(name, "attempt-#") || NameFits(name, "epoch-#");
+}
+
+bool ConsumeAttemptPrefix(absl::string_view* name) {
+  return absl::ConsumePrefix(name, "attempt-") || absl::ConsumePrefix(name, "epoch-");
+}
 
 }  // namespace coppice

@@ -15,11 +15,13 @@ bool NameFits(absl::string_view name, absl::string_view pattern);
 bool NameFitsOrIsUnfinished(absl::string_view name, absl::string_view pattern);
 
 // A checkpoint, or a second name of one that is resumed from, whole or not: "step-000000100",
-// "resume-epoch-3-step-100", with ".safetensors" or without it.
+// "resume-attempt-3-step-100", with ".safetensors" or without it.
 bool IsCheckpointFileName(absl::string_view name);
 
-// "epoch-7": an attempt's folder.
+// "attempt-7": an attempt's folder. "epoch-7" is one that an earlier version made.
 bool IsAttemptFolderName(absl::string_view name);
+// Takes what stands before the number from the name of an attempt's folder; false: it is none.
+bool ConsumeAttemptPrefix(absl::string_view* name);
 
 }  // namespace coppice
 

@@ -26,9 +26,9 @@ absl::Duration FailureBackoff(uint32_t failures) {
 namespace {
 
 // A report of an attempt's end that was already taken, sent again because its answer was lost.
-bool EndedAs(Transaction& tx, const LeaseRef& lease,
+bool EndedAs(CommandContext& tx, const LeaseRef& lease,
              std::initializer_list<absl::string_view> outcomes) {
-  const auto attempt = tx.read().GetAttempt(lease.job_id, lease.epoch);
+  const auto attempt = tx.read().GetAttempt(lease.job_id, lease.attempt);
   if (!attempt.ok()) return false;
   for (const absl::string_view outcome : outcomes) {
     if (attempt->outcome == outcome) return true;
@@ -38,9 +38,9 @@ bool EndedAs(Transaction& tx, const LeaseRef& lease,
 
 // DATA_LOSS where this database lacks what the worker has an acknowledgement of, which is no fault
 // of the job.
-absl::Status CheckComplete(Transaction& tx, const JobRow& job, const GroupSpec& spec,
+absl::Status CheckComplete(CommandContext& tx, const JobRow& job, const GroupSpec& spec,
                            const AttemptEnd& end) {
-  COPPICE_ASSIGN_OR_RETURN(const AttemptRow attempt, tx.read().GetAttempt(job.id, job.epoch));
+  COPPICE_ASSIGN_OR_RETURN(const AttemptRow attempt, tx.read().GetAttempt(job.id, job.attempt));
   const std::string what = absl::StrCat("job ", job.id, " is not complete: ");
   const auto lost = [&](const std::string& lack) -> absl::Status {
     if (!MayHaveLost(tx, end.lease)) {
@@ -71,7 +71,7 @@ absl::Status CheckComplete(Transaction& tx, const JobRow& job, const GroupSpec& 
 
 }  // namespace
 
-absl::Status CompleteJob(Transaction& tx, const AttemptEnd& end) {
+absl::Status CompleteJob(CommandContext& tx, const AttemptEnd& end) {
   auto job = CurrentLease(tx, end.worker_id, end.lease);
   if (absl::IsAborted(job.status()) && EndedAs(tx, end.lease, {"succeeded"}))
     return absl::OkStatus();
@@ -106,7 +106,7 @@ absl::string_view FaultOfTheRun(absl::string_view kind) {
 // Empty: another attempt may do better. A fault of the run is final. Of the rest,
 // a job that dies at one step wherever it runs is to blame itself; a full disk is its worker's, and
 // so may be a death before the first step on a worker that nothing has run on yet.
-absl::StatusOr<std::string> WhyGiveUp(Transaction& tx, const JobRow& job, const AttemptEnd& end,
+absl::StatusOr<std::string> WhyGiveUp(CommandContext& tx, const JobRow& job, const AttemptEnd& end,
                                       uint32_t max_failures) {
   if (const auto fault = FaultOfTheRun(end.kind); !fault.empty()) return std::string(fault);
   if (job.failures + 1 >= max_failures) {
@@ -121,7 +121,7 @@ absl::StatusOr<std::string> WhyGiveUp(Transaction& tx, const JobRow& job, const 
       !attempts.empty() && speaks_against_job(job.worker, attempts.back().start_step, end.step);
   for (const AttemptRow& earlier : attempts) {
     const bool counts =
-        earlier.epoch > job.forgiven_epoch && earlier.outcome == "failed" && earlier.kind != "disk";
+        earlier.number > job.forgiven_attempt && earlier.outcome == "failed" && earlier.kind != "disk";
     if (!counts || earlier.end_step != end.step || earlier.worker == job.worker) continue;
     if (!here && !speaks_against_job(earlier.worker, earlier.start_step, earlier.end_step))
       continue;
@@ -133,10 +133,10 @@ absl::StatusOr<std::string> WhyGiveUp(Transaction& tx, const JobRow& job, const 
 
 // Counts a failure against its worker, unless the worker has shown that it can run the job or the
 // failure is the job's own.
-absl::Status BlameWorker(Transaction& tx, const JobRow& job, const AttemptEnd& end,
+absl::Status BlameWorker(CommandContext& tx, const JobRow& job, const AttemptEnd& end,
                          const std::string& what) {
   if (!FaultOfTheRun(end.kind).empty()) return absl::OkStatus();
-  COPPICE_ASSIGN_OR_RETURN(const AttemptRow attempt, tx.read().GetAttempt(job.id, job.epoch));
+  COPPICE_ASSIGN_OR_RETURN(const AttemptRow attempt, tx.read().GetAttempt(job.id, job.attempt));
   if (std::max(attempt.row_step, job.checkpoint_step) > attempt.start_step) return absl::OkStatus();
   tx.AfterCommit([worker = job.worker, now = tx.now(), now_ms = tx.now_ms(),
                   failure = WorkerHealth::Failure{attempt.request_id, job.id, Head(what, 200)}](
@@ -152,7 +152,7 @@ absl::Status CheckEnd(const AttemptEnd& end, const GroupSpec& spec) {
 
 }  // namespace
 
-absl::Status FailJob(Transaction& tx, const AttemptEnd& end) {
+absl::Status FailJob(CommandContext& tx, const AttemptEnd& end) {
   if (end.kind.empty() || end.kind.size() > 64) {
     return absl::InvalidArgumentError("the failure's kind must have 1 to 64 characters");
   }
@@ -179,7 +179,7 @@ absl::Status FailJob(Transaction& tx, const AttemptEnd& end) {
                        std::move(after), ending);
 }
 
-absl::Status LoseAttempt(Transaction& tx, const JobRow& job, const std::string& message) {
+absl::Status LoseAttempt(CommandContext& tx, const JobRow& job, const std::string& message) {
   COPPICE_ASSIGN_OR_RETURN(const LostInARow lost, CountLostInARow(tx.read(), job));
   JobRow after = job;
   after.reason = message;
@@ -213,7 +213,7 @@ JobRow WithoutThisAttempt(const JobRow& job) {
 
 // A pack of another width than its worker should have: nobody's failure, and the worker gets others
 // from now on.
-absl::Status ReleaseForWidth(Transaction& tx, const JobRow& job, const AttemptEnd& end,
+absl::Status ReleaseForWidth(CommandContext& tx, const JobRow& job, const AttemptEnd& end,
                              absl::string_view now_gets) {
   const bool untrained = end.best_width > 0;  // it was measured
   JobRow after = untrained ? WithoutThisAttempt(job) : job;
@@ -223,14 +223,14 @@ absl::Status ReleaseForWidth(Transaction& tx, const JobRow& job, const AttemptEn
   return tx.EndAttempt(job, JobTrigger::kRelease, std::move(after), ending);
 }
 
-absl::Status ReleaseTooWide(Transaction& tx, const JobRow& job, const AttemptEnd& end) {
+absl::Status ReleaseTooWide(CommandContext& tx, const JobRow& job, const AttemptEnd& end) {
   tx.AfterCommit([worker = job.worker, group = job.group_id, width = end.out_of_memory_width](
                      Memory& memory) { memory.health.OnTooWide(worker, group, width); });
   return ReleaseForWidth(tx, job, end,
                          absl::StrCat("at most ", std::max(end.out_of_memory_width / 2, 1u)));
 }
 
-absl::Status ReleaseMeasured(Transaction& tx, const JobRow& job, const AttemptEnd& end) {
+absl::Status ReleaseMeasured(CommandContext& tx, const JobRow& job, const AttemptEnd& end) {
   tx.AfterCommit([worker = job.worker, group = job.group_id, width = end.best_width](
                      Memory& memory) { memory.health.OnMeasured(worker, group, width); });
   return ReleaseForWidth(tx, job, end, absl::StrCat(end.best_width));
@@ -238,7 +238,7 @@ absl::Status ReleaseMeasured(Transaction& tx, const JobRow& job, const AttemptEn
 
 }  // namespace
 
-absl::Status ReleaseLease(Transaction& tx, const AttemptEnd& end) {
+absl::Status ReleaseLease(CommandContext& tx, const AttemptEnd& end) {
   auto job = CurrentLease(tx, end.worker_id, end.lease);
   const bool told = EndedAs(tx, end.lease, {"preempted", "released"}) ||
                     (end.lost && EndedAs(tx, end.lease, {"expired"}));

@@ -35,7 +35,7 @@ absl::Status CheckCommit(const CheckpointCommit& commit, const AttemptRow& attem
 // A job that falls back to this checkpoint must find every row up to it. The row of its own step
 // may be due: an evaluation that a preemption interrupted is done again after the resume. True: it
 // is.
-absl::StatusOr<bool> CheckRows(Transaction& tx, const CheckpointCommit& commit,
+absl::StatusOr<bool> CheckRows(CommandContext& tx, const CheckpointCommit& commit,
                                const GroupSpec& spec) {
   const JobId job = commit.lease.job_id;
   COPPICE_ASSIGN_OR_RETURN(const uint64_t rows, tx.read().CountMetricSteps(job, commit.step));
@@ -51,7 +51,7 @@ absl::StatusOr<bool> CheckRows(Transaction& tx, const CheckpointCommit& commit,
                                                     " report rows up to it are durable"));
 }
 
-absl::Status DropOld(Transaction& tx, JobId job_id, const GroupSpec& spec) {
+absl::Status DropOld(CommandContext& tx, JobId job_id, const GroupSpec& spec) {
   // The files of those dropped by the commit before are gone by now, or will be after the next
   // start.
   COPPICE_RETURN_IF_ERROR(tx.write().DeleteDroppedCheckpoints(job_id));
@@ -59,7 +59,7 @@ absl::Status DropOld(Transaction& tx, JobId job_id, const GroupSpec& spec) {
                            tx.read().ListCheckpoints(job_id, CheckpointState::kListed));
   for (Checkpoint& old : BeyondRetention(listed, spec)) {
     COPPICE_RETURN_IF_ERROR(
-        tx.write().SetCheckpointState(job_id, old.epoch, old.step, CheckpointState::kDropped));
+        tx.write().SetCheckpointState(job_id, old.attempt, old.step, CheckpointState::kDropped));
     tx.effects().dropped.push_back(std::move(old));
   }
   return absl::OkStatus();
@@ -77,27 +77,27 @@ std::vector<Checkpoint> BeyondRetention(const std::vector<Checkpoint>& listed,
   return beyond;
 }
 
-absl::Status CheckUpload(Transaction& tx, const CheckpointCommit& announced) {
+absl::Status CheckUpload(CommandContext& tx, const CheckpointCommit& announced) {
   COPPICE_ASSIGN_OR_RETURN(const JobRow job,
                            CurrentLease(tx, announced.worker_id, announced.lease));
   const auto group = tx.memory().catalog.Group(job.group_id);
   if (group == nullptr)
     return absl::InternalError(absl::StrCat("job ", job.id, " is not in the catalog"));
-  COPPICE_ASSIGN_OR_RETURN(const AttemptRow attempt, tx.read().GetAttempt(job.id, job.epoch));
+  COPPICE_ASSIGN_OR_RETURN(const AttemptRow attempt, tx.read().GetAttempt(job.id, job.attempt));
   return CheckCommit(announced, attempt, *group);
 }
 
-absl::Status CommitCheckpoint(Transaction& tx, const CheckpointCommit& commit) {
+absl::Status CommitCheckpoint(CommandContext& tx, const CheckpointCommit& commit) {
   COPPICE_ASSIGN_OR_RETURN(const JobRow job, CurrentLease(tx, commit.worker_id, commit.lease));
   const auto group = tx.memory().catalog.Group(job.group_id);
   if (group == nullptr)
     return absl::InternalError(absl::StrCat("job ", job.id, " is not in the catalog"));
-  COPPICE_ASSIGN_OR_RETURN(const AttemptRow attempt, tx.read().GetAttempt(job.id, job.epoch));
+  COPPICE_ASSIGN_OR_RETURN(const AttemptRow attempt, tx.read().GetAttempt(job.id, job.attempt));
   COPPICE_RETURN_IF_ERROR(CheckCommit(commit, attempt, *group));
   COPPICE_ASSIGN_OR_RETURN(const auto listed,
                            tx.read().ListCheckpoints(job.id, CheckpointState::kListed));
   for (const Checkpoint& present : listed) {
-    const bool same = present.epoch == commit.lease.epoch && present.step == commit.step;
+    const bool same = present.attempt == commit.lease.attempt && present.step == commit.step;
     if (same && present.digest == commit.digest && present.path == commit.path)
       return absl::OkStatus();
     if (same || present.path == commit.path) {
@@ -106,7 +106,7 @@ absl::Status CommitCheckpoint(Transaction& tx, const CheckpointCommit& commit) {
     }
   }
   // Sent again after later ones were committed: what it asks for has been overtaken.
-  if (!listed.empty() && listed.front().epoch == commit.lease.epoch &&
+  if (!listed.empty() && listed.front().attempt == commit.lease.attempt &&
       commit.step < listed.front().step) {
     return absl::OkStatus();
   }
@@ -124,7 +124,7 @@ absl::Status CommitCheckpoint(Transaction& tx, const CheckpointCommit& commit) {
   COPPICE_ASSIGN_OR_RETURN(const bool row_due, CheckRows(tx, commit, group->spec));
 
   COPPICE_RETURN_IF_ERROR(tx.write().InsertCheckpoint(
-      {job.id, job.epoch, commit.step, commit.path, commit.digest, commit.bytes, tx.now_ms()},
+      {job.id, job.attempt, commit.step, commit.path, commit.digest, commit.bytes, tx.now_ms()},
       row_due));
   COPPICE_RETURN_IF_ERROR(DropOld(tx, job.id, group->spec));
   JobRow after = job;
@@ -141,7 +141,7 @@ absl::Status CommitCheckpoint(Transaction& tx, const CheckpointCommit& commit) {
   return tx.UpdateRunning(job, after);
 }
 
-absl::StatusOr<std::optional<Checkpoint>> RejectCheckpoint(Transaction& tx,
+absl::StatusOr<std::optional<Checkpoint>> RejectCheckpoint(CommandContext& tx,
                                                            const CheckpointCommit& checkpoint,
                                                            const std::string& reason) {
   COPPICE_ASSIGN_OR_RETURN(const JobRow job,
@@ -162,7 +162,7 @@ absl::StatusOr<std::optional<Checkpoint>> RejectCheckpoint(Transaction& tx,
     return listed.empty() ? std::nullopt : std::optional<Checkpoint>(listed.front());  // sent again
   }
   COPPICE_RETURN_IF_ERROR(
-      tx.write().SetCheckpointState(job.id, it->epoch, it->step, CheckpointState::kBad));
+      tx.write().SetCheckpointState(job.id, it->attempt, it->step, CheckpointState::kBad));
   const bool was_current = it == listed.begin();
   listed.erase(it);
   const std::optional<Checkpoint> current =
@@ -172,7 +172,7 @@ absl::StatusOr<std::optional<Checkpoint>> RejectCheckpoint(Transaction& tx,
 
   COPPICE_ASSIGN_OR_RETURN(const uint32_t last_row, LastRowOf(tx.read(), current));
   COPPICE_RETURN_IF_ERROR(tx.write().ArchiveMetrics(job.id, last_row).status());
-  COPPICE_ASSIGN_OR_RETURN(AttemptRow attempt, tx.read().GetAttempt(job.id, job.epoch));
+  COPPICE_ASSIGN_OR_RETURN(AttemptRow attempt, tx.read().GetAttempt(job.id, job.attempt));
   attempt.start_step = step;
   attempt.row_step = last_row;
   COPPICE_RETURN_IF_ERROR(tx.write().UpdateAttempt(attempt));

@@ -117,7 +117,7 @@ absl::StatusOr<FoundJob> CheckpointTree::Look(const std::string& sweep, JobId jo
   const std::string base = absl::StrCat(sweep, "/", job);
   COPPICE_ASSIGN_OR_RETURN(const std::vector<std::string> attempts, Names(base));
   for (const std::string& attempt : attempts) {
-    if (!ParseEpochFolder(attempt).has_value()) continue;
+    if (!ParseAttemptFolder(attempt).has_value()) continue;
     const std::string path = absl::StrCat(base, "/", attempt);
     const absl::StatusOr<int> fd = OpenFolder(path);
     if (!fd.ok()) continue;  // no folder, a link, or gone meanwhile

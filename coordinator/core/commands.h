@@ -12,7 +12,7 @@
 #include "absl/status/statusor.h"
 #include "coordinator/core/caller.h"
 #include "coordinator/core/memory.h"
-#include "coordinator/core/transaction.h"
+#include "coordinator/core/command_context.h"
 #include "coordinator/core/writer.h"
 
 namespace coppice::core {
@@ -40,19 +40,19 @@ struct SubmitStep {
   SweepId leftover = 0;                // one that broke off has to be taken back first
   uint64_t inserted = 0;
 };
-absl::StatusOr<SubmitStep> BeginSubmit(Transaction& tx, const Submission& submission);
-absl::StatusOr<SubmitStep> ContinueSubmit(Transaction& tx, const Submission& submission,
+absl::StatusOr<SubmitStep> BeginSubmit(CommandContext& tx, const Submission& submission);
+absl::StatusOr<SubmitStep> ContinueSubmit(CommandContext& tx, const Submission& submission,
                                           uint64_t inserted);
 // Deletes a part of a submission that has broken off; true: nothing of it is left.
-absl::StatusOr<bool> TakeBackSubmit(Transaction& tx, SweepId id);
+absl::StatusOr<bool> TakeBackSubmit(CommandContext& tx, SweepId id);
 
 // ---- sweeps (sweep_commands.cc)
 
 // Keeps on record, and logs once it is committed, what a client asked of a sweep.
-absl::Status NoteOperation(Transaction& tx, SweepId id, const std::string& sweep,
+absl::Status NoteOperation(CommandContext& tx, SweepId id, const std::string& sweep,
                            const Caller& caller, const std::string& action,
                            const std::string& detail);
-absl::StatusOr<SweepSummary> SetSweepPaused(Transaction& tx, const Caller& caller,
+absl::StatusOr<SweepSummary> SetSweepPaused(CommandContext& tx, const Caller& caller,
                                             const std::string& name, bool paused);
 
 // A part of a bulk change: a sweep may have millions of jobs, and leases must be renewed meanwhile.
@@ -62,32 +62,32 @@ struct BulkPart {
 };
 inline constexpr uint32_t kBulkPart = 2000;
 inline constexpr uint64_t kBulkLooks = 50'000;  // jobs that a part looks at, also when few change
-absl::StatusOr<BulkPart> CancelPart(Transaction& tx, const Caller& caller, const JobFilter& filter,
+absl::StatusOr<BulkPart> CancelPart(CommandContext& tx, const Caller& caller, const JobFilter& filter,
                                     JobId after);
-absl::StatusOr<BulkPart> RetryPart(Transaction& tx, const Caller& caller, const JobFilter& filter,
+absl::StatusOr<BulkPart> RetryPart(CommandContext& tx, const Caller& caller, const JobFilter& filter,
                                    JobId after);
 
 // ---- workers (registration.cc, worker_commands.cc)
 
 // `new_id` names the worker unless this process is already registered. OK also where the process is
 // not registered: the answer says why.
-absl::StatusOr<Registration> RegisterWorker(Transaction& tx, const WorkerInfo& info,
+absl::StatusOr<Registration> RegisterWorker(CommandContext& tx, const WorkerInfo& info,
                                             const std::vector<HeldLease>& held,
                                             const std::string& new_id);
-absl::StatusOr<HeartbeatResult> TakeHeartbeat(Transaction& tx, const std::string& worker_id,
+absl::StatusOr<HeartbeatResult> TakeHeartbeat(CommandContext& tx, const std::string& worker_id,
                                               const std::vector<HeldLease>& held, bool draining);
-absl::StatusOr<Worker> DrainWorker(Transaction& tx, const Caller& caller,
+absl::StatusOr<Worker> DrainWorker(CommandContext& tx, const Caller& caller,
                                    const std::string& name_or_id, bool preempt, bool undo);
-std::vector<Worker> ListWorkers(const Transaction& tx);
-absl::Status ExpireLease(Transaction& tx, const LeaseRef& lease);
+std::vector<Worker> ListWorkers(const CommandContext& tx);
+absl::Status ExpireLease(CommandContext& tx, const LeaseRef& lease);
 // Ends the running attempt of `job` as lost (lost_attempts.h).
-absl::Status LoseAttempt(Transaction& tx, const JobRow& job, const std::string& message);
+absl::Status LoseAttempt(CommandContext& tx, const JobRow& job, const std::string& message);
 
 // ---- grants (grants.cc)
 
 // Checks a request; a grant when this request already got leases that are current; nothing when it
 // has to wait.
-absl::StatusOr<std::optional<LeaseGrant>> BeginAcquire(Transaction& tx,
+absl::StatusOr<std::optional<LeaseGrant>> BeginAcquire(CommandContext& tx,
                                                        const AcquireRequest& request);
 // Takes waiters out of memory.waiters and plans a grant for each as far as there is work, until the
 // grants have `jobs_left` jobs (the last one may have more), which is lowered. Waiters whose callers
@@ -106,26 +106,26 @@ inline constexpr size_t kMaxMetricName = 128;
 // Begins the reason of an attempt that ended because reports before one that came are missing.
 inline constexpr char kReportsMissing[] = "the coordinator's disk has lost reports that it had taken";
 
-absl::StatusOr<std::vector<RecordAck>> AppendRecords(Transaction& tx, const std::string& worker_id,
+absl::StatusOr<std::vector<RecordAck>> AppendRecords(CommandContext& tx, const std::string& worker_id,
                                                      const std::vector<Record>& records);
 // Report steps up to and including `step`: the multiples of report_every, and the last step.
 uint64_t ReportSteps(const GroupSpec& spec, uint32_t step);
 
 // ---- ends of attempts (attempt_commands.cc)
 
-absl::Status CompleteJob(Transaction& tx, const AttemptEnd& end);
-absl::Status FailJob(Transaction& tx, const AttemptEnd& end);
-absl::Status ReleaseLease(Transaction& tx, const AttemptEnd& end);
+absl::Status CompleteJob(CommandContext& tx, const AttemptEnd& end);
+absl::Status FailJob(CommandContext& tx, const AttemptEnd& end);
+absl::Status ReleaseLease(CommandContext& tx, const AttemptEnd& end);
 // How long a job waits after its nth charged failure.
 absl::Duration FailureBackoff(uint32_t failures);
 
 // ---- checkpoints (checkpoint_commands.cc)
 
-absl::Status CommitCheckpoint(Transaction& tx, const CheckpointCommit& commit);
+absl::Status CommitCheckpoint(CommandContext& tx, const CheckpointCommit& commit);
 // What CommitCheckpoint would refuse whatever the file holds: a stale lease, a path outside of the
 // attempt's folder, a step that is none of its.
-absl::Status CheckUpload(Transaction& tx, const CheckpointCommit& announced);
-absl::StatusOr<std::optional<Checkpoint>> RejectCheckpoint(Transaction& tx,
+absl::Status CheckUpload(CommandContext& tx, const CheckpointCommit& announced);
+absl::StatusOr<std::optional<Checkpoint>> RejectCheckpoint(CommandContext& tx,
                                                            const CheckpointCommit& checkpoint,
                                                            const std::string& reason);
 // Which of a job's listed checkpoints (newest first) go: all but the newest `keep` and the
@@ -135,7 +135,7 @@ std::vector<Checkpoint> BeyondRetention(const std::vector<Checkpoint>& listed,
 
 // ---- explain.cc
 
-absl::StatusOr<Explanation> ExplainJob(Transaction& tx, JobId id);
+absl::StatusOr<Explanation> ExplainJob(CommandContext& tx, JobId id);
 
 }  // namespace coppice::core
 

@@ -71,7 +71,7 @@ class CoordinatorImpl : public Coordinator {
         std::move(done));
   }
   void ExplainJob(Caller, JobId id, Done<Explanation> done) override {
-    engine_.Write<Explanation>([id](Transaction& tx) { return core::ExplainJob(tx, id); },
+    engine_.Write<Explanation>([id](CommandContext& tx) { return core::ExplainJob(tx, id); },
                                std::move(done));
   }
   void GetMetrics(Caller caller, MetricsQuery query, MetricsCursor after, uint32_t limit,
@@ -82,9 +82,9 @@ class CoordinatorImpl : public Coordinator {
         },
         std::move(done));
   }
-  void GetLog(Caller caller, JobId id, Epoch epoch, uint64_t after, Done<LogPage> done) override {
+  void GetLog(Caller caller, JobId id, AttemptNumber attempt, uint64_t after, Done<LogPage> done) override {
     engine_.Read<LogPage>(caller, 
-        [id, epoch, after](ReadTransaction& read) { return QueryLog(read, id, epoch, after); },
+        [id, attempt, after](ReadTransaction& read) { return QueryLog(read, id, attempt, after); },
         std::move(done));
   }
   void CancelJobs(Caller caller, JobFilter filter, Done<uint64_t> done) override {
@@ -97,19 +97,19 @@ class CoordinatorImpl : public Coordinator {
   }
   void SetPaused(Caller caller, std::string name, bool paused, Done<SweepSummary> done) override {
     engine_.Write<SweepSummary>([caller, name = std::move(name), paused](
-                                    Transaction& tx) { return SetSweepPaused(tx, caller, name, paused); },
+                                    CommandContext& tx) { return SetSweepPaused(tx, caller, name, paused); },
                                 std::move(done));
   }
   void ListWorkers(Caller, Done<std::vector<Worker>> done) override {
     engine_.Write<std::vector<Worker>>(
-        [](Transaction& tx) -> absl::StatusOr<std::vector<Worker>> {
+        [](CommandContext& tx) -> absl::StatusOr<std::vector<Worker>> {
           return core::ListWorkers(tx);
         },
         std::move(done));
   }
   void DrainWorker(Caller caller, std::string name_or_id, bool preempt, bool undo, Done<Worker> done) override {
     engine_.Write<Worker>(
-        [caller, name_or_id = std::move(name_or_id), preempt, undo](Transaction& tx) {
+        [caller, name_or_id = std::move(name_or_id), preempt, undo](CommandContext& tx) {
           return core::DrainWorker(tx, caller, name_or_id, preempt, undo);
         },
         std::move(done));
@@ -130,7 +130,7 @@ class CoordinatorImpl : public Coordinator {
   void Register(WorkerInfo info, std::vector<HeldLease> held, Done<Registration> done) override {
     const size_t bytes = BytesOf(held);
     engine_.Write<Registration>([info = std::move(info), held = std::move(held), id = RandomId()](
-                                    Transaction& tx) { return RegisterWorker(tx, info, held, id); },
+                                    CommandContext& tx) { return RegisterWorker(tx, info, held, id); },
                                 std::move(done), bytes);
   }
   void AcquireLeases(AcquireRequest request, std::function<bool()> cancelled,
@@ -139,7 +139,7 @@ class CoordinatorImpl : public Coordinator {
                  Done<HeartbeatResult> done) override {
     const size_t bytes = BytesOf(held);
     engine_.Write<HeartbeatResult>(
-        [worker_id = std::move(worker_id), held = std::move(held), draining](Transaction& tx) {
+        [worker_id = std::move(worker_id), held = std::move(held), draining](CommandContext& tx) {
           return TakeHeartbeat(tx, worker_id, held, draining);
         },
         std::move(done), bytes);
@@ -148,54 +148,54 @@ class CoordinatorImpl : public Coordinator {
               Done<std::vector<RecordAck>> done) override {
     const size_t bytes = BytesOf(records);
     engine_.Write<std::vector<RecordAck>>(
-        [worker_id = std::move(worker_id), records = std::move(records)](Transaction& tx) {
+        [worker_id = std::move(worker_id), records = std::move(records)](CommandContext& tx) {
           return AppendRecords(tx, worker_id, records);
         },
         std::move(done), bytes);
   }
   void CommitCheckpoint(CheckpointCommit commit, DoneStatus done) override {
     engine_.WriteStatus([commit = std::move(commit)](
-                            Transaction& tx) { return core::CommitCheckpoint(tx, commit); },
+                            CommandContext& tx) { return core::CommitCheckpoint(tx, commit); },
                         std::move(done));
   }
   void RejectCheckpoint(CheckpointCommit checkpoint, std::string reason,
                         Done<std::optional<Checkpoint>> done) override {
     engine_.Write<std::optional<Checkpoint>>(
-        [checkpoint = std::move(checkpoint), reason = std::move(reason)](Transaction& tx) {
+        [checkpoint = std::move(checkpoint), reason = std::move(reason)](CommandContext& tx) {
           return core::RejectCheckpoint(tx, checkpoint, reason);
         },
         std::move(done));
   }
   void CompleteJob(AttemptEnd end, DoneStatus done) override {
     engine_.WriteStatus(
-        [end = std::move(end)](Transaction& tx) { return core::CompleteJob(tx, end); },
+        [end = std::move(end)](CommandContext& tx) { return core::CompleteJob(tx, end); },
         std::move(done));
   }
   void FailJob(AttemptEnd end, DoneStatus done) override {
     const size_t bytes = BytesOf(end);
-    engine_.WriteStatus([end = std::move(end)](Transaction& tx) { return core::FailJob(tx, end); },
+    engine_.WriteStatus([end = std::move(end)](CommandContext& tx) { return core::FailJob(tx, end); },
                         std::move(done), bytes);
   }
   void ReleaseLease(AttemptEnd end, DoneStatus done) override {
     engine_.WriteStatus(
-        [end = std::move(end)](Transaction& tx) { return core::ReleaseLease(tx, end); },
+        [end = std::move(end)](CommandContext& tx) { return core::ReleaseLease(tx, end); },
         std::move(done));
   }
   void CheckLease(std::string worker_id, LeaseRef lease, DoneStatus done) override {
     engine_.WriteStatus(
-        [worker_id = std::move(worker_id), lease](Transaction& tx) {
+        [worker_id = std::move(worker_id), lease](CommandContext& tx) {
           return CurrentLease(tx, worker_id, lease).status();
         },
         std::move(done));
   }
   void CheckUpload(CheckpointCommit announced, DoneStatus done) override {
     engine_.WriteStatus([announced = std::move(announced)](
-                            Transaction& tx) { return core::CheckUpload(tx, announced); },
+                            CommandContext& tx) { return core::CheckUpload(tx, announced); },
                         std::move(done));
   }
 
  private:
-  using Part = absl::StatusOr<BulkPart> (*)(Transaction&, const Caller&, const JobFilter&, JobId);
+  using Part = absl::StatusOr<BulkPart> (*)(CommandContext&, const Caller&, const JobFilter&, JobId);
   void WriteInParts(Part part, Caller caller, std::shared_ptr<const JobFilter> filter, JobId after,
                     uint64_t changed, Done<uint64_t> done);
 
@@ -210,7 +210,7 @@ void CoordinatorImpl::WriteInParts(Part part, Caller caller,
                                    uint64_t changed, Done<uint64_t> done) {
   const size_t bytes = BytesOf(*filter);
   engine_.WritePart<BulkPart>(
-      [part, caller, filter, after](Transaction& tx) { return part(tx, caller, *filter, after); },
+      [part, caller, filter, after](CommandContext& tx) { return part(tx, caller, *filter, after); },
       [this, part, caller, filter, changed, done = std::move(done)](absl::StatusOr<BulkPart> result) {
         if (!result.ok()) return done(result.status());
         const uint64_t so_far = changed + result->changed;
@@ -233,7 +233,7 @@ void CoordinatorImpl::AcquireLeases(AcquireRequest request, std::function<bool()
       Call{std::move(request), std::move(cancelled), std::move(done), {}, false});
   Command command;
   command.ahead = true;
-  command.run = [this, call](Transaction& tx) -> absl::Status {
+  command.run = [this, call](CommandContext& tx) -> absl::Status {
     COPPICE_ASSIGN_OR_RETURN(call->grant, BeginAcquire(tx, call->request));
     if (call->grant.has_value()) return absl::OkStatus();
     call->waits = true;

@@ -56,7 +56,7 @@ class Subscription {
 // on a thread of the core, or, when the call is refused because too much waits, before it returns (so do not hold a lock that `done` takes); `done` must not block.
 // Writes run on one writer thread, many to a transaction; `done(OK)` follows COMMIT (synchronous=FULL), so what it says is durable. Reads use their own
 // connections and see only committed state.
-// Failure codes: INVALID_ARGUMENT, NOT_FOUND (sweep, job, worker), ALREADY_EXISTS (another sweep with this name), ABORTED (stale epoch),
+// Failure codes: INVALID_ARGUMENT, NOT_FOUND (sweep, job, worker), ALREADY_EXISTS (another sweep with this name), ABORTED (stale attempt),
 // FAILED_PRECONDITION (state forbids it), RESOURCE_EXHAUSTED (too many commands queued, disk full), UNAVAILABLE (shutting down), INTERNAL (the store failed; nothing was changed).
 class Coordinator {
  public:
@@ -81,8 +81,8 @@ class Coordinator {
   virtual void GetJob(Caller caller, JobId id, Done<JobDetails> done) = 0;
   virtual void ExplainJob(Caller caller, JobId id, Done<Explanation> done) = 0;
   virtual void GetMetrics(Caller caller, MetricsQuery query, MetricsCursor after, uint32_t limit, Done<MetricsPage> done) = 0;
-  // Text after position `after` (0: the start). Epoch 0: the newest attempt that has a log.
-  virtual void GetLog(Caller caller, JobId id, Epoch epoch, uint64_t after, Done<LogPage> done) = 0;
+  // Text after position `after` (0: the start). AttemptNumber 0: the newest attempt that has a log.
+  virtual void GetLog(Caller caller, JobId id, AttemptNumber attempt, uint64_t after, Done<LogPage> done) = 0;
   virtual void CancelJobs(Caller caller, JobFilter filter, Done<uint64_t> done) = 0;
   virtual void RetryJobs(Caller caller, JobFilter filter, Done<uint64_t> done) = 0;
   virtual void SetPaused(Caller caller, std::string name, bool paused, Done<SweepSummary> done) = 0;

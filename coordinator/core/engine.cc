@@ -65,7 +65,7 @@ void Engine::Submit(Command command) {
   if (!status.ok()) finish(status);
 }
 
-void Engine::WriteStatus(std::function<absl::Status(Transaction&)> body,
+void Engine::WriteStatus(std::function<absl::Status(CommandContext&)> body,
                          Coordinator::DoneStatus done, size_t bytes) {
   Command command;
   command.run = std::move(body);
@@ -97,7 +97,7 @@ void Engine::QueueRead(const Caller& caller,
 
 std::vector<Command> Engine::PlanDue(bool behind) {
   const absl::Duration now = clock_.Monotonic();
-  memory_.scheduler.Ripen(now);
+  memory_.scheduler.PromoteDelayed(now);
   SayIfBehind(now);
   // The heartbeat that renews a lease may be among what waits, here or where nobody sees it. A
   // worker that is really gone is found out a term later.
@@ -107,7 +107,7 @@ std::vector<Command> Engine::PlanDue(bool behind) {
   std::vector<Command> commands;
   for (const LeaseRef& lease : due) {
     Command command;
-    command.run = [lease](Transaction& tx) { return ExpireLease(tx, lease); };
+    command.run = [lease](CommandContext& tx) { return ExpireLease(tx, lease); };
     command.finish = [lease](const absl::Status& status) {
       if (status.ok()) return;
       spdlog::error("cannot end the lease of job {}: {}", lease.job_id, status.ToString());
@@ -161,7 +161,7 @@ void Engine::SetTimer(absl::Duration now) {
   // The heartbeat that ends the grace makes a turn of its own.
   std::optional<absl::Duration> lease_end = memory_.leases.NextDeadline();
   if (lease_end.has_value()) *lease_end += GraceOfLeases();
-  for (const auto& due : {lease_end, memory_.scheduler.NextRipe(), memory_.waiters.NextDeadline(),
+  for (const auto& due : {lease_end, memory_.scheduler.NextDelayed(), memory_.waiters.NextDeadline(),
                           memory_.health.NextEnd(now)}) {
     if (due.has_value()) next = std::min(next, *due);
   }

@@ -43,14 +43,14 @@ class Engine {
   // Runs `body` on the writer thread, in a savepoint of its own; `done` after COMMIT.
   // `bytes`: what the call holds, as far as its caller decides.
   template <typename T>
-  void Write(std::function<absl::StatusOr<T>(Transaction&)> body, Done<T> done, size_t bytes = 0);
-  void WriteStatus(std::function<absl::Status(Transaction&)> body, Coordinator::DoneStatus done,
+  void Write(std::function<absl::StatusOr<T>(CommandContext&)> body, Done<T> done, size_t bytes = 0);
+  void WriteStatus(std::function<absl::Status(CommandContext&)> body, Coordinator::DoneStatus done,
                    size_t bytes = 0);
   void Submit(Command command);
   // The same for a part of a change to many jobs: of those the writer takes one a turn, whosever it
   // is. `goes_on`: the call was taken with an earlier part and is not refused.
   template <typename T>
-  void WritePart(std::function<absl::StatusOr<T>(Transaction&)> body, Done<T> done, size_t bytes,
+  void WritePart(std::function<absl::StatusOr<T>(CommandContext&)> body, Done<T> done, size_t bytes,
                  bool goes_on);
   // Runs `body` on a reader thread, on one snapshot. CANCELLED when the caller has gone.
   template <typename T>
@@ -74,7 +74,7 @@ class Engine {
   void QueueRead(const Caller& caller, std::function<absl::StatusOr<bool>(ReadTransaction&)> slice,
                  std::function<void(const absl::Status&)> done);
   template <typename T>
-  static Command CommandOf(std::function<absl::StatusOr<T>(Transaction&)> body, Done<T> done,
+  static Command CommandOf(std::function<absl::StatusOr<T>(CommandContext&)> body, Done<T> done,
                            size_t bytes);
   std::vector<Command> PlanDue(bool behind);
   void SayIfBehind(absl::Duration now);
@@ -101,12 +101,12 @@ class Engine {
 };
 
 template <typename T>
-Command Engine::CommandOf(std::function<absl::StatusOr<T>(Transaction&)> body, Done<T> done,
+Command Engine::CommandOf(std::function<absl::StatusOr<T>(CommandContext&)> body, Done<T> done,
                           size_t bytes) {
   auto result = std::make_shared<std::optional<T>>();
   Command command;
   command.bytes = bytes;
-  command.run = [body = std::move(body), result](Transaction& tx) -> absl::Status {
+  command.run = [body = std::move(body), result](CommandContext& tx) -> absl::Status {
     COPPICE_ASSIGN_OR_RETURN(*result, body(tx));
     return absl::OkStatus();
   };
@@ -118,13 +118,13 @@ Command Engine::CommandOf(std::function<absl::StatusOr<T>(Transaction&)> body, D
 }
 
 template <typename T>
-void Engine::Write(std::function<absl::StatusOr<T>(Transaction&)> body, Done<T> done,
+void Engine::Write(std::function<absl::StatusOr<T>(CommandContext&)> body, Done<T> done,
                    size_t bytes) {
   Submit(CommandOf<T>(std::move(body), std::move(done), bytes));
 }
 
 template <typename T>
-void Engine::WritePart(std::function<absl::StatusOr<T>(Transaction&)> body, Done<T> done,
+void Engine::WritePart(std::function<absl::StatusOr<T>(CommandContext&)> body, Done<T> done,
                        size_t bytes, bool goes_on) {
   Command command = CommandOf<T>(std::move(body), std::move(done), bytes);
   command.bulk = true;

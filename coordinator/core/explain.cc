@@ -24,7 +24,7 @@ std::string Jobs(uint64_t count) { return absl::StrCat(count, count == 1 ? " job
 // Sentences about one job, the most important first.
 class Explainer {
  public:
-  Explainer(Transaction& tx, const JobRow& row, const GroupInfo& group)
+  Explainer(CommandContext& tx, const JobRow& row, const GroupInfo& group)
       : tx_(tx), row_(row), group_(group) {}
 
   std::vector<std::string> Explain() {
@@ -40,7 +40,7 @@ class Explainer {
         ExplainRunning();
         break;
       case JobState::kSucceeded:
-        Say("It succeeded at ", At(row_.finished_ms), " with attempt ", row_.attempts, ", at step ",
+        Say("It succeeded at ", At(row_.finished_ms), " with attempt ", row_.attempt, ", at step ",
             row_.step, ".");
         break;
       case JobState::kFailed:
@@ -132,7 +132,7 @@ class Explainer {
       return;
     }
     const uint32_t step = std::max(row_.step, lease->live_step);
-    Say("It runs on ", row_.worker, " (attempt ", row_.attempts, ", epoch ", row_.epoch,
+    Say("It runs on ", row_.worker, " (attempt ", row_.attempt,
         ") at step ", step, " of ", group_.spec.steps, ", ",
         absl::StrFormat("%.3g", tx_.memory().leases.RateOf(*lease)), " steps a second.");
     ExplainSilence(*lease);
@@ -194,7 +194,7 @@ class Explainer {
         "charged for it.");
   }
 
-  Transaction& tx_;
+  CommandContext& tx_;
   const JobRow& row_;
   const GroupInfo& group_;
   std::vector<std::string> reasons_;
@@ -202,7 +202,7 @@ class Explainer {
 
 }  // namespace
 
-absl::StatusOr<Explanation> ExplainJob(Transaction& tx, JobId id) {
+absl::StatusOr<Explanation> ExplainJob(CommandContext& tx, JobId id) {
   COPPICE_ASSIGN_OR_RETURN(const JobRow row, tx.read().GetJob(id));
   const auto group = tx.memory().catalog.Group(row.group_id);
   if (group == nullptr)

@@ -7,7 +7,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
-#include "coordinator/core/transaction.h"
+#include "coordinator/core/command_context.h"
 #include "spdlog/spdlog.h"
 
 namespace coppice::core {
@@ -35,7 +35,7 @@ absl::StatusOr<FactsByJob> ReadFacts(ReadTransaction& read, const std::vector<Fo
     JobFacts facts;
     facts.sweep = sweep;
     if (job->state == JobState::kRunning) {
-      facts.current_dir = CheckpointDir(sweep, {job->id, job->epoch});
+      facts.current_dir = CheckpointDir(sweep, {job->id, job->attempt});
     }
     COPPICE_ASSIGN_OR_RETURN(const auto listed,
                              read.ListCheckpoints(job->id, CheckpointState::kListed));
@@ -86,9 +86,9 @@ void GarbageCollector::RunAndSchedule() {
 }
 
 absl::StatusOr<bool> GarbageCollector::IsTooSoon() {
-  Epoch floor = 0;
+  AttemptNumber floor = 0;
   COPPICE_RETURN_IF_ERROR(store_.Read([&](ReadTransaction& read) -> absl::Status {
-    COPPICE_ASSIGN_OR_RETURN(floor, read.GetEpochFloor());
+    COPPICE_ASSIGN_OR_RETURN(floor, read.GetAttemptFloor());
     return absl::OkStatus();
   }));
   // The floor is the wall time of the restore in milliseconds (restore.h).

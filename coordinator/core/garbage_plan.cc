@@ -4,6 +4,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "common/base/file_names.h"
 
 namespace coppice::core {
 namespace {
@@ -22,8 +23,8 @@ bool IsInside(absl::string_view path, absl::string_view folder) {
 
 std::optional<JobId> ParseJobFolder(absl::string_view name) { return ParseNumber(name); }
 
-std::optional<Epoch> ParseEpochFolder(absl::string_view name) {
-  if (!absl::ConsumePrefix(&name, "epoch-")) return std::nullopt;
+std::optional<AttemptNumber> ParseAttemptFolder(absl::string_view name) {
+  if (!ConsumeAttemptPrefix(&name)) return std::nullopt;
   return ParseNumber(name);
 }
 

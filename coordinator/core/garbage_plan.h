@@ -14,10 +14,10 @@
 
 namespace coppice::core {
 
-// The layout of the checkpoint root: <sweep>/<job>/epoch-<epoch>. Names that only look like it (a
+// The layout of the checkpoint root: <sweep>/<job>/attempt-<attempt>. Names that only look like it (a
 // zero in front, a sign) are not ours.
 std::optional<JobId> ParseJobFolder(absl::string_view name);
-std::optional<Epoch> ParseEpochFolder(absl::string_view name);
+std::optional<AttemptNumber> ParseAttemptFolder(absl::string_view name);
 
 // A regular file, or an attempt's folder.
 struct FoundFile {
@@ -49,7 +49,7 @@ struct GarbagePlan {
 // Garbage is what is neither listed, nor in the folder of the attempt that runs, nor younger than
 // `min_age`. `facts` is null for a job that the store does not know. Why it stays garbage, whatever
 // is committed while it is being removed: only a file of the running attempt can become listed, an
-// attempt that does not run never runs again (epochs grow), and a file exists only after its
+// attempt that does not run never runs again (attempts grow), and a file exists only after its
 // attempt was granted. So facts read after the files were found know every attempt that a file can
 // belong to. The age spares what these reasons do not: a person's mistake, a clock.
 GarbagePlan PlanGarbage(const FoundJob& found, const JobFacts* facts, absl::Time now,

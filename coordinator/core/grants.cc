@@ -14,7 +14,7 @@ namespace {
 constexpr size_t kMaxGrantsPerBatch = 128;
 constexpr uint32_t kMaxPackWidth = 4096;
 
-absl::StatusOr<std::optional<Checkpoint>> CurrentCheckpoint(Transaction& tx, JobId id) {
+absl::StatusOr<std::optional<Checkpoint>> CurrentCheckpoint(CommandContext& tx, JobId id) {
   COPPICE_ASSIGN_OR_RETURN(auto checkpoints,
                            tx.read().ListCheckpoints(id, CheckpointState::kListed));
   if (checkpoints.empty()) return std::optional<Checkpoint>();
@@ -23,7 +23,7 @@ absl::StatusOr<std::optional<Checkpoint>> CurrentCheckpoint(Transaction& tx, Job
 
 Lease MakeLease(const JobRow& job, const GroupInfo& group, std::optional<Checkpoint> resume) {
   Lease lease;
-  lease.ref = {job.id, job.epoch};
+  lease.ref = {job.id, job.attempt};
   lease.seed = job.seed;
   lease.sweep = group.sweep->name;
   lease.checkpoint_dir = CheckpointDir(lease.sweep, lease.ref);
@@ -32,13 +32,13 @@ Lease MakeLease(const JobRow& job, const GroupInfo& group, std::optional<Checkpo
 }
 
 // Starts an attempt: everything that a grant changes, in one transaction.
-absl::StatusOr<Lease> GrantJob(Transaction& tx, JobId id, const GroupInfo& group,
+absl::StatusOr<Lease> GrantJob(CommandContext& tx, JobId id, const GroupInfo& group,
                                const AcquireRequest& request, const std::string& worker) {
   COPPICE_ASSIGN_OR_RETURN(const JobRow before, tx.read().GetJob(id));
   COPPICE_ASSIGN_OR_RETURN(std::optional<Checkpoint> resume, CurrentCheckpoint(tx, id));
   COPPICE_ASSIGN_OR_RETURN(const uint32_t last_row, LastRowOf(tx.read(), resume));
   JobRow job = before;
-  job.epoch = std::max(before.epoch, tx.memory().epoch_floor) + 1;
+  job.attempt = std::max(before.attempt, tx.memory().attempt_floor) + 1;
   job.attempts = before.attempts + 1;
   job.worker = worker;
   job.step = before.checkpoint_step;
@@ -47,14 +47,14 @@ absl::StatusOr<Lease> GrantJob(Transaction& tx, JobId id, const GroupInfo& group
 
   AttemptRow attempt;
   attempt.job_id = id;
-  attempt.epoch = job.epoch;
+  attempt.number = job.attempt;
   attempt.worker = worker;
   attempt.request_id = request.request_id;
   attempt.granted_ms = tx.now_ms();
   attempt.start_step = job.step;
   attempt.row_step = last_row;
   COPPICE_RETURN_IF_ERROR(tx.write().InsertAttempt(attempt));
-  if (before.epoch > 0) {
+  if (before.attempt > 0) {
     COPPICE_RETURN_IF_ERROR(tx.write().ArchiveMetrics(id, last_row).status());
   }
   COPPICE_RETURN_IF_ERROR(
@@ -63,7 +63,7 @@ absl::StatusOr<Lease> GrantJob(Transaction& tx, JobId id, const GroupInfo& group
   return MakeLease(job, group, std::move(resume));
 }
 
-absl::Status Grant(Transaction& tx, const Scheduler::Pick& pick, const Waiter& waiter,
+absl::Status Grant(CommandContext& tx, const Scheduler::Pick& pick, const Waiter& waiter,
                    LeaseGrant& grant) {
   const auto group = tx.memory().catalog.Group(pick.group_id);
   if (group == nullptr)
@@ -82,7 +82,7 @@ Command GrantCommand(Waiter waiter, Scheduler::Pick pick, bool unmeasured) {
   grant->unmeasured = unmeasured;
   auto shared = std::make_shared<Waiter>(std::move(waiter));
   Command command;
-  command.run = [shared, grant, pick = std::move(pick)](Transaction& tx) {
+  command.run = [shared, grant, pick = std::move(pick)](CommandContext& tx) {
     return Grant(tx, pick, *shared, *grant);
   };
   command.finish = [shared, grant](const absl::Status& status) {
@@ -97,7 +97,7 @@ Command GrantCommand(Waiter waiter, Scheduler::Pick pick, bool unmeasured) {
 
 // Room for one more that waits. A slot waits once; the second place is for a request whose caller
 // has gone away without a word.
-absl::Status CheckMayWait(const Transaction& tx, const WorkerEntry& worker,
+absl::Status CheckMayWait(const CommandContext& tx, const WorkerEntry& worker,
                           const AcquireRequest& request) {
   const Waiters& waiters = tx.memory().waiters;
   const std::string& name = worker.row.info.name;
@@ -116,7 +116,7 @@ absl::Status CheckMayWait(const Transaction& tx, const WorkerEntry& worker,
 
 }  // namespace
 
-absl::StatusOr<std::optional<LeaseGrant>> BeginAcquire(Transaction& tx,
+absl::StatusOr<std::optional<LeaseGrant>> BeginAcquire(CommandContext& tx,
                                                        const AcquireRequest& request) {
   COPPICE_ASSIGN_OR_RETURN(const WorkerEntry* worker, KnownWorker(tx, request.worker_id));
   if (request.request_id.empty() || request.request_id.size() > 200) {
@@ -134,7 +134,7 @@ absl::StatusOr<std::optional<LeaseGrant>> BeginAcquire(Transaction& tx,
   for (const AttemptRow& attempt : attempts) {
     COPPICE_ASSIGN_OR_RETURN(const JobRow job, tx.read().GetJob(attempt.job_id));
     const auto group = tx.memory().catalog.Group(job.group_id);
-    if (group == nullptr || job.state != JobState::kRunning || job.epoch != attempt.epoch) continue;
+    if (group == nullptr || job.state != JobState::kRunning || job.attempt != attempt.number) continue;
     COPPICE_ASSIGN_OR_RETURN(std::optional<Checkpoint> resume, CurrentCheckpoint(tx, job.id));
     grant.run_json = group->spec.run_json;
     grant.leases.push_back(MakeLease(job, *group, std::move(resume)));

@@ -11,65 +11,65 @@
 namespace coppice::core {
 
 template <typename Callback>
-class Hub::EarHandle : public Subscription {
+class Hub::SubscriberHandle : public Subscription {
  public:
-  explicit EarHandle(std::shared_ptr<Ear<Callback>> ear) : ear_(std::move(ear)) {}
-  ~EarHandle() override {
-    absl::MutexLock lock(&ear_->mutex);
-    ear_->ended = true;
+  explicit SubscriberHandle(std::shared_ptr<Subscriber<Callback>> subscriber) : subscriber_(std::move(subscriber)) {}
+  ~SubscriberHandle() override {
+    absl::MutexLock lock(&subscriber_->mutex);
+    subscriber_->ended = true;
     // A callback that ends its own subscription cannot wait for itself.
-    if (ear_->running && ear_->runner == std::this_thread::get_id()) return;
-    ear_->mutex.Await(absl::Condition(
-        +[](bool* running) { return !*running; }, &ear_->running));
+    if (subscriber_->running && subscriber_->runner == std::this_thread::get_id()) return;
+    subscriber_->mutex.Await(absl::Condition(
+        +[](bool* running) { return !*running; }, &subscriber_->running));
   }
 
  private:
-  const std::shared_ptr<Ear<Callback>> ear_;
+  const std::shared_ptr<Subscriber<Callback>> subscriber_;
 };
 
 template <typename E, typename... Args>
-bool Hub::Call(E& ear, const Args&... args) {
+bool Hub::Call(E& subscriber, const Args&... args) {
   {
-    absl::MutexLock lock(&ear.mutex);
-    if (ear.ended) return false;
-    ear.running = true;
-    ear.runner = std::this_thread::get_id();
+    absl::MutexLock lock(&subscriber.mutex);
+    if (subscriber.ended) return false;
+    subscriber.running = true;
+    subscriber.runner = std::this_thread::get_id();
   }
-  ear.callback(args...);
-  absl::MutexLock lock(&ear.mutex);
-  ear.running = false;
+  subscriber.callback(args...);
+  absl::MutexLock lock(&subscriber.mutex);
+  subscriber.running = false;
   return true;
 }
 
-bool Hub::HasEnded(SweepEar& ear) {
-  absl::MutexLock lock(&ear.mutex);
-  return ear.ended;
+bool Hub::HasEnded(SweepSubscriber& subscriber) {
+  absl::MutexLock lock(&subscriber.mutex);
+  return subscriber.ended;
 }
 
-void Hub::End(SweepEar& ear) {
-  absl::MutexLock lock(&ear.mutex);
-  ear.ended = true;
+void Hub::End(SweepSubscriber& subscriber) {
+  absl::MutexLock lock(&subscriber.mutex);
+  subscriber.ended = true;
 }
 
 std::unique_ptr<Subscription> Hub::WatchSweep(SweepId id,
                                               std::function<void(const SweepChange&)> on_change) {
-  auto ear = std::make_shared<SweepEar>();
-  ear->callback = std::move(on_change);
+  auto subscriber = std::make_shared<SweepSubscriber>();
+  subscriber->callback = std::move(on_change);
   {
     // The first summary is queued before any change committed from now on.
     absl::MutexLock lock(&mutex_);
-    sweeps_[id].ears.push_back(ear);
-    delivery_.Add([this, id, ear] { DeliverFirst(id, ear); });
+    sweeps_[id].subscribers.push_back(subscriber);
+    delivery_.Add([this, id, subscriber] { DeliverFirst(id, subscriber); });
   }
-  return std::make_unique<EarHandle<std::function<void(const SweepChange&)>>>(std::move(ear));
+  return std::make_unique<SubscriberHandle<std::function<void(const SweepChange&)>>>(std::move(subscriber));
 }
 
 std::unique_ptr<Subscription> Hub::WatchLog(JobId id, std::function<void()> on_change) {
-  auto ear = std::make_shared<LogEar>();
-  ear->callback = std::move(on_change);
+  auto subscriber = std::make_shared<LogSubscriber>();
+  subscriber->callback = std::move(on_change);
   absl::MutexLock lock(&mutex_);
-  logs_[id].push_back(ear);
-  return std::make_unique<EarHandle<std::function<void()>>>(std::move(ear));
+  logs_[id].push_back(subscriber);
+  return std::make_unique<SubscriberHandle<std::function<void()>>>(std::move(subscriber));
 }
 
 void Hub::Queue(std::function<void()> deliver) {
@@ -137,20 +137,20 @@ absl::StatusOr<SweepChange> Hub::ReadChange(SweepId id) {
   return change;
 }
 
-std::vector<std::shared_ptr<Hub::SweepEar>> Hub::EarsOf(SweepId id) {
+std::vector<std::shared_ptr<Hub::SweepSubscriber>> Hub::SubscribersOf(SweepId id) {
   absl::MutexLock lock(&mutex_);
   const auto it = sweeps_.find(id);
   if (it == sweeps_.end()) return {};
-  auto& ears = it->second.ears;
-  ears.erase(
-      std::remove_if(ears.begin(), ears.end(), [](const auto& ear) { return HasEnded(*ear); }),
-      ears.end());
-  if (!ears.empty()) return ears;
+  auto& subscribers = it->second.subscribers;
+  subscribers.erase(
+      std::remove_if(subscribers.begin(), subscribers.end(), [](const auto& subscriber) { return HasEnded(*subscriber); }),
+      subscribers.end());
+  if (!subscribers.empty()) return subscribers;
   sweeps_.erase(it);
   return {};
 }
 
-void Hub::DeliverFirst(SweepId id, const std::shared_ptr<SweepEar>& ear) {
+void Hub::DeliverFirst(SweepId id, const std::shared_ptr<SweepSubscriber>& subscriber) {
   auto change = ReadChange(id);
   if (!change.ok()) {
     spdlog::warn("cannot read sweep {} for a watcher: {}", id, change.status().ToString());
@@ -162,8 +162,8 @@ void Hub::DeliverFirst(SweepId id, const std::shared_ptr<SweepEar>& ear) {
     const auto it = sweeps_.find(id);
     if (it != sweeps_.end() && it->second.finishing) change->finished = false;
   }
-  Call(*ear, *change);
-  if (change->finished) End(*ear);
+  Call(*subscriber, *change);
+  if (change->finished) End(*subscriber);
 }
 
 void Hub::DeliverSummary(SweepId id, bool last) {
@@ -175,8 +175,8 @@ void Hub::DeliverSummary(SweepId id, bool last) {
     if (last) it->second.finishing = false;
     it->second.last_summary = clock_.Monotonic();
   }
-  const auto ears = EarsOf(id);
-  if (ears.empty()) return;
+  const auto subscribers = SubscribersOf(id);
+  if (subscribers.empty()) return;
   auto change = ReadChange(id);
   if (!change.ok()) {
     spdlog::warn("cannot read sweep {} for its watchers: {}", id, change.status().ToString());
@@ -184,31 +184,31 @@ void Hub::DeliverSummary(SweepId id, bool last) {
   }
   // The store may be ahead of what is queued; only behind the last change does a watch end.
   if (!last) change->finished = false;
-  for (const auto& ear : ears) {
-    Call(*ear, *change);
-    if (change->finished) End(*ear);
+  for (const auto& subscriber : subscribers) {
+    Call(*subscriber, *change);
+    if (change->finished) End(*subscriber);
   }
 }
 
 void Hub::DeliverJob(const JobRow& row) {
-  const auto ears = EarsOf(row.sweep_id);
-  if (ears.empty()) return;
+  const auto subscribers = SubscribersOf(row.sweep_id);
+  if (subscribers.empty()) return;
   SweepChange change;
   change.job = MakeJob(row, memory_.catalog, memory_.leases);
-  for (const auto& ear : ears) Call(*ear, change);
+  for (const auto& subscriber : subscribers) Call(*subscriber, change);
 }
 
 void Hub::DeliverLog(JobId id) {
-  std::vector<std::shared_ptr<LogEar>> ears;
+  std::vector<std::shared_ptr<LogSubscriber>> subscribers;
   {
     absl::MutexLock lock(&mutex_);
     const auto it = logs_.find(id);
     if (it == logs_.end()) return;
-    ears = it->second;
+    subscribers = it->second;
   }
-  std::vector<std::shared_ptr<LogEar>> gone;
-  for (const auto& ear : ears) {
-    if (!Call(*ear)) gone.push_back(ear);
+  std::vector<std::shared_ptr<LogSubscriber>> gone;
+  for (const auto& subscriber : subscribers) {
+    if (!Call(*subscriber)) gone.push_back(subscriber);
   }
   if (gone.empty()) return;
   absl::MutexLock lock(&mutex_);

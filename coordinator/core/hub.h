@@ -13,7 +13,7 @@
 #include "common/base/clock.h"
 #include "common/base/executor.h"
 #include "coordinator/core/coordinator.h"
-#include "coordinator/core/transaction.h"
+#include "coordinator/core/command_context.h"
 
 namespace coppice::core {
 
@@ -45,7 +45,7 @@ class Hub : public std::enable_shared_from_this<Hub> {
  private:
   // One subscriber; shared with its Subscription, which ends it.
   template <typename Callback>
-  struct Ear {
+  struct Subscriber {
     absl::Mutex mutex;
     Callback callback;
     bool ended ABSL_GUARDED_BY(mutex) = false;
@@ -53,29 +53,29 @@ class Hub : public std::enable_shared_from_this<Hub> {
     std::thread::id runner ABSL_GUARDED_BY(mutex);
   };
   template <typename Callback>
-  class EarHandle;
-  using SweepEar = Ear<std::function<void(const SweepChange&)>>;
-  using LogEar = Ear<std::function<void()>>;
+  class SubscriberHandle;
+  using SweepSubscriber = Subscriber<std::function<void(const SweepChange&)>>;
+  using LogSubscriber = Subscriber<std::function<void()>>;
   struct Watched {
-    std::vector<std::shared_ptr<SweepEar>> ears;
+    std::vector<std::shared_ptr<SweepSubscriber>> subscribers;
     bool scheduled = false;  // a summary is on its way
     bool finishing = false;  // the last summary is on its way, behind the last changes
     absl::Duration last_summary = -absl::InfiniteDuration();
   };
 
   template <typename E, typename... Args>
-  static bool Call(E& ear, const Args&... args);  // false: it has ended
-  static bool HasEnded(SweepEar& ear);
+  static bool Call(E& subscriber, const Args&... args);  // false: it has ended
+  static bool HasEnded(SweepSubscriber& subscriber);
   void ScheduleSummary(SweepId id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void DeliverSummary(SweepId id, bool last);
-  void DeliverFirst(SweepId id, const std::shared_ptr<SweepEar>& ear);
+  void DeliverFirst(SweepId id, const std::shared_ptr<SweepSubscriber>& subscriber);
   void DeliverJob(const JobRow& row);
   // Queues a delivery that counts against kMaxPending.
   void Queue(std::function<void()> deliver) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void DeliverLog(JobId id);
   absl::StatusOr<SweepChange> ReadChange(SweepId id);
-  std::vector<std::shared_ptr<SweepEar>> EarsOf(SweepId id);
-  static void End(SweepEar& ear);
+  std::vector<std::shared_ptr<SweepSubscriber>> SubscribersOf(SweepId id);
+  static void End(SweepSubscriber& subscriber);
 
   Store& store_;
   Clock& clock_;
@@ -83,7 +83,7 @@ class Hub : public std::enable_shared_from_this<Hub> {
   absl::Mutex mutex_;
   size_t pending_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::flat_hash_map<SweepId, Watched> sweeps_ ABSL_GUARDED_BY(mutex_);
-  absl::flat_hash_map<JobId, std::vector<std::shared_ptr<LogEar>>> logs_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<JobId, std::vector<std::shared_ptr<LogSubscriber>>> logs_ ABSL_GUARDED_BY(mutex_);
   Executor delivery_;
 };
 

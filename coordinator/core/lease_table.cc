@@ -112,7 +112,7 @@ void LeaseTable::Add(LeaseEntry entry, absl::Duration now) {
 void LeaseTable::Remove(const LeaseRef& ref, absl::Duration now) {
   absl::MutexLock lock(&mutex_);
   const auto it = leases_.find(ref.job_id);
-  if (it == leases_.end() || (ref.epoch != 0 && it->second.ref.epoch != ref.epoch)) return;
+  if (it == leases_.end() || (ref.attempt != 0 && it->second.ref.attempt != ref.attempt)) return;
   ++ended_;
   const LeaseEntry& entry = it->second;
   deadlines_.erase({entry.deadline, ref.job_id});

@@ -77,7 +77,7 @@ class LeaseTable {
   void Remove(const LeaseRef& ref, absl::Duration now);
   // What is known of a group from before this process began.
   void Recall(SweepId sweep, GroupId group, const Pace& pace);
-  // A heartbeat listed it. False: not held by `worker` with this epoch.
+  // A heartbeat listed it. False: not held by `worker` with this attempt.
   bool Renew(const HeldLease& held, const std::string& worker, absl::Duration now);
   // A heartbeat of its worker did not list it; how often in a row by now.
   int Miss(const LeaseRef& ref);

@@ -25,7 +25,7 @@ absl::StatusOr<LostInARow> CountLostInARow(ReadTransaction& read, const JobRow& 
     const bool progress = reached > furthest;
     furthest = std::max(furthest, reached);
     const bool ended_lost = attempt.outcome == "expired" || attempt.outcome.empty();
-    if (progress || !ended_lost || attempt.epoch <= job.forgiven_epoch) {
+    if (progress || !ended_lost || attempt.number <= job.forgiven_attempt) {
       lost = LostInARow();
       continue;
     }

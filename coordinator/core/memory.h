@@ -25,7 +25,7 @@ struct Memory {
 
   const CoordinatorOptions options;
   std::string store_id;
-  Epoch epoch_floor = 0;  // every grant's epoch lies above it; fixed from recovery on
+  AttemptNumber attempt_floor = 0;  // every grant's attempt lies above it; fixed from recovery on
   Catalog catalog;
   LeaseTable leases;
   Scheduler scheduler;

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "coordinator/core/metric_names.h"
-#include "coordinator/core/transaction.h"
+#include "coordinator/core/command_context.h"
 
 namespace coppice::core {
 
@@ -14,7 +14,7 @@ namespace coppice::core {
 // Append, for the records of one lease. Writer thread.
 class NameCheck {
  public:
-  explicit NameCheck(Transaction* tx) : tx_(*tx) {}
+  explicit NameCheck(CommandContext* tx) : tx_(*tx) {}
 
   // Counts the row's names as the job's and its sweep's, or says in `error` why not.
   absl::Status Take(const JobRow& job, const MetricRow& row, std::string& error);
@@ -23,7 +23,7 @@ class NameCheck {
   // Only where the sweep has more names than a job may have; otherwise no job can.
   absl::Status TakeForJob(JobId job, const MetricRow& row, std::string& error);
 
-  Transaction& tx_;
+  CommandContext& tx_;
   std::optional<MetricNames::Set> of_job_;  // as this transaction leaves them
 };
 

@@ -125,7 +125,7 @@ class MetricsPager {
     if (after_.begun && after_.job_id == job.id) {
       scan.after = true;
       scan.after_step = after_.step;
-      scan.after_epoch = after_.epoch;
+      scan.after_attempt = after_.attempt;
     }
     status_ = read_.ScanMetrics(scan, [&](const StoredRow& row) { return Add(job, group, row); });
     return status_.ok() && !stopped_;
@@ -141,7 +141,7 @@ class MetricsPager {
 
  private:
   static MetricsCursor Before(JobId id) {
-    return {id - 1, std::numeric_limits<uint32_t>::max(), std::numeric_limits<Epoch>::max(), true};
+    return {id - 1, std::numeric_limits<uint32_t>::max(), std::numeric_limits<AttemptNumber>::max(), true};
   }
 
   bool Add(const JobRow& job, const GroupInfo& group, const StoredRow& row) {
@@ -149,12 +149,12 @@ class MetricsPager {
       const JobMetrics& last = page_.rows.back();
       // The cursor cannot stand between a row and its archived twin of the same attempt.
       const bool twin =
-          last.job_id == job.id && last.row.step == row.row.step && last.epoch == row.epoch;
-      if (!twin) return Stop({last.job_id, last.row.step, last.epoch, true});
+          last.job_id == job.id && last.row.step == row.row.step && last.attempt == row.attempt;
+      if (!twin) return Stop({last.job_id, last.row.step, last.attempt, true});
     }
     values_ += row.row.values.size();
     page_.rows.push_back(
-        {job.id, group.spec.task, group.spec.depth, job.seed, row.epoch, row.archived, row.row});
+        {job.id, group.spec.task, group.spec.depth, job.seed, row.attempt, row.archived, row.row});
     return true;
   }
 
@@ -189,24 +189,24 @@ absl::StatusOr<MetricsPage> QueryMetrics(ReadTransaction& read, const Memory& me
   return pager.Finish(next_after);
 }
 
-absl::StatusOr<LogPage> QueryLog(ReadTransaction& read, JobId id, Epoch epoch, uint64_t after) {
+absl::StatusOr<LogPage> QueryLog(ReadTransaction& read, JobId id, AttemptNumber attempt, uint64_t after) {
   COPPICE_ASSIGN_OR_RETURN(const JobRow job, read.GetJob(id));
   LogPage page;
-  page.epoch = epoch;
+  page.attempt = attempt;
   page.next = after;
   page.job_ended = !IsOpen(job.state);
-  if (page.epoch == 0) {
-    COPPICE_ASSIGN_OR_RETURN(page.epoch, read.NewestLogEpoch(id));
-    if (page.epoch == 0) return page;  // nothing was logged yet
+  if (page.attempt == 0) {
+    COPPICE_ASSIGN_OR_RETURN(page.attempt, read.NewestLogAttempt(id));
+    if (page.attempt == 0) return page;  // nothing was logged yet
   }
-  COPPICE_ASSIGN_OR_RETURN(const AttemptRow attempt, read.GetAttempt(id, page.epoch));
-  COPPICE_ASSIGN_OR_RETURN(const auto chunks, read.ReadLog(id, page.epoch, after, kLogPageBytes));
+  COPPICE_ASSIGN_OR_RETURN(const AttemptRow row, read.GetAttempt(id, page.attempt));
+  COPPICE_ASSIGN_OR_RETURN(const auto chunks, read.ReadLog(id, page.attempt, after, kLogPageBytes));
   for (const LogChunk& chunk : chunks) {
     page.text += chunk.text;
     page.next = chunk.offset + chunk.text.size();
   }
   // More pages follow before the end can be told.
-  if (page.next < attempt.log_bytes) page.job_ended = false;
+  if (page.next < row.log_bytes) page.job_ended = false;
   return page;
 }
 

@@ -38,7 +38,7 @@ absl::StatusOr<JobDetails> QueryJob(ReadTransaction& read, const Memory& memory,
 absl::StatusOr<MetricsPage> QueryMetrics(ReadTransaction& read, const Memory& memory,
                                          const MetricsQuery& query, const MetricsCursor& after,
                                          uint32_t limit);
-absl::StatusOr<LogPage> QueryLog(ReadTransaction& read, JobId id, Epoch epoch, uint64_t after);
+absl::StatusOr<LogPage> QueryLog(ReadTransaction& read, JobId id, AttemptNumber attempt, uint64_t after);
 
 }  // namespace coppice::core
 

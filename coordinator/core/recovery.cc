@@ -24,7 +24,7 @@ struct Clocks {
 void RecoverJob(Memory& memory, const JobRow& job, const GroupRow& group, const Clocks& clocks) {
   if (job.state == JobState::kRunning) {
     LeaseEntry lease;
-    lease.ref = {job.id, job.epoch};
+    lease.ref = {job.id, job.attempt};
     lease.sweep_id = job.sweep_id;
     lease.group_id = job.group_id;
     lease.worker = job.worker;
@@ -89,7 +89,7 @@ absl::Status Recover(Store& store, Clock& clock, Memory& memory, std::vector<Che
   memory.store_id = store.store_id();
   const Clocks clocks{clock.NowMillis(), clock.Monotonic()};
   return store.Read([&](ReadTransaction& read) -> absl::Status {
-    COPPICE_ASSIGN_OR_RETURN(memory.epoch_floor, read.GetEpochFloor());
+    COPPICE_ASSIGN_OR_RETURN(memory.attempt_floor, read.GetAttemptFloor());
     COPPICE_ASSIGN_OR_RETURN(const auto sweeps, read.ListSweeps());
     for (const SweepRow& sweep : sweeps)
       COPPICE_RETURN_IF_ERROR(RecoverSweep(read, memory, sweep, clocks));

@@ -50,7 +50,7 @@ absl::Status CheckInfo(const WorkerInfo& info) {
   return absl::OkStatus();
 }
 
-absl::Status ForgetLongGone(Transaction& tx) {
+absl::Status ForgetLongGone(CommandContext& tx) {
   const Memory& memory = tx.memory();
   if (tx.now() < memory.forget_at) return absl::OkStatus();
   const int64_t oldest = tx.now_ms() - absl::ToInt64Milliseconds(kForgetAfter);
@@ -80,7 +80,7 @@ bool Lists(const std::vector<HeldLease>& held, const LeaseRef& lease) {
 }
 
 // An older process of the name has come again.
-absl::StatusOr<Registration> Refuse(Transaction& tx, const WorkerRow& newer,
+absl::StatusOr<Registration> Refuse(CommandContext& tx, const WorkerRow& newer,
                                     const WorkerInfo& older) {
   WorkerRow row = newer;
   row.superseded_host = older.host;
@@ -95,10 +95,10 @@ absl::StatusOr<Registration> Refuse(Transaction& tx, const WorkerRow& newer,
 // Ends a lease that the older process of the name had. On the same machine it was started again, or
 // a crash of the machine ended it: that counts as an attempt that was lost. On another one somebody
 // has given two workers one name, or has moved one: that says nothing about the job.
-absl::Status EndLeaseOf(Transaction& tx, const LeaseRef& lease, const WorkerInfo& older,
+absl::Status EndLeaseOf(CommandContext& tx, const LeaseRef& lease, const WorkerInfo& older,
                         const WorkerInfo& newer) {
   COPPICE_ASSIGN_OR_RETURN(const JobRow job, tx.read().GetJob(lease.job_id));
-  if (job.state != JobState::kRunning || job.epoch != lease.epoch) return absl::OkStatus();
+  if (job.state != JobState::kRunning || job.attempt != lease.attempt) return absl::OkStatus();
   if (older.host == newer.host) {
     return LoseAttempt(tx, job,
                        absl::StrCat("worker ", newer.name, " was started again",
@@ -112,7 +112,7 @@ absl::Status EndLeaseOf(Transaction& tx, const LeaseRef& lease, const WorkerInfo
   return tx.EndAttempt(job, JobTrigger::kExpire, std::move(after), ending);
 }
 
-WorkerEntry EntryOf(const Transaction& tx, const WorkerInfo& info) {
+WorkerEntry EntryOf(const CommandContext& tx, const WorkerInfo& info) {
   WorkerEntry entry;
   entry.row.info = info;
   entry.row.registered_ms = tx.now_ms();
@@ -128,7 +128,7 @@ WorkerEntry EntryOf(const Transaction& tx, const WorkerInfo& info) {
 
 }  // namespace
 
-absl::StatusOr<Registration> RegisterWorker(Transaction& tx, const WorkerInfo& info,
+absl::StatusOr<Registration> RegisterWorker(CommandContext& tx, const WorkerInfo& info,
                                             const std::vector<HeldLease>& held,
                                             const std::string& new_id) {
   COPPICE_RETURN_IF_ERROR(CheckInfo(info));

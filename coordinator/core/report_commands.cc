@@ -47,7 +47,7 @@ std::string WhatIsWrong(const MetricRow& row, const AttemptRow& attempt, const G
 // One lease's records within an Append.
 class Appender {
  public:
-  Appender(Transaction& tx, JobRow job, AttemptRow attempt, const GroupSpec& spec)
+  Appender(CommandContext& tx, JobRow job, AttemptRow attempt, const GroupSpec& spec)
       : tx_(tx),
         names_(&tx),
         before_(job),
@@ -108,7 +108,7 @@ class Appender {
     if (logged_) {
       if (attempt_.log_bytes > kMaxLogBytes) {
         COPPICE_RETURN_IF_ERROR(
-            tx_.write().TrimLog(job_.id, attempt_.epoch, attempt_.log_bytes - kMaxLogBytes));
+            tx_.write().TrimLog(job_.id, attempt_.number, attempt_.log_bytes - kMaxLogBytes));
       }
       tx_.effects().logged.push_back(job_.id);
     }
@@ -123,7 +123,7 @@ class Appender {
 
  private:
   absl::Status AddRow(const MetricRow& row) {
-    COPPICE_RETURN_IF_ERROR(tx_.write().InsertMetricRow(job_.id, attempt_.epoch, row));
+    COPPICE_RETURN_IF_ERROR(tx_.write().InsertMetricRow(job_.id, attempt_.number, row));
     attempt_.row_step = row.step;
     job_.step = row.step;
     if (row.step > job_.best_step) {
@@ -138,13 +138,13 @@ class Appender {
   absl::Status AddLog(const std::string& text) {
     if (text.empty()) return absl::OkStatus();
     COPPICE_RETURN_IF_ERROR(
-        tx_.write().AppendLog(job_.id, attempt_.epoch, attempt_.log_bytes, text));
+        tx_.write().AppendLog(job_.id, attempt_.number, attempt_.log_bytes, text));
     attempt_.log_bytes += text.size();
     logged_ = true;
     return absl::OkStatus();
   }
 
-  Transaction& tx_;
+  CommandContext& tx_;
   NameCheck names_;
   const JobRow before_;
   JobRow job_;
@@ -155,19 +155,19 @@ class Appender {
   bool logged_ = false;
 };
 
-absl::StatusOr<RecordAck> AppendToLease(Transaction& tx, const std::string& worker_id,
+absl::StatusOr<RecordAck> AppendToLease(CommandContext& tx, const std::string& worker_id,
                                         const LeaseRef& lease,
                                         const std::vector<const Record*>& records) {
   RecordAck ack{lease, 0, false, ""};
   auto job = CurrentLease(tx, worker_id, lease);
   if (absl::IsAborted(job.status())) {
     ack.stale = true;
-    const auto attempt = tx.read().GetAttempt(lease.job_id, lease.epoch);
+    const auto attempt = tx.read().GetAttempt(lease.job_id, lease.attempt);
     if (attempt.ok()) ack.sequence = attempt->last_sequence;
     return ack;
   }
   if (!job.ok()) return job.status();
-  COPPICE_ASSIGN_OR_RETURN(AttemptRow attempt, tx.read().GetAttempt(lease.job_id, lease.epoch));
+  COPPICE_ASSIGN_OR_RETURN(AttemptRow attempt, tx.read().GetAttempt(lease.job_id, lease.attempt));
   const auto group = tx.memory().catalog.Group(job->group_id);
   if (group == nullptr)
     return absl::InternalError(absl::StrCat("job ", lease.job_id, " is not in the catalog"));
@@ -193,20 +193,20 @@ absl::StatusOr<RecordAck> AppendToLease(Transaction& tx, const std::string& work
 
 }  // namespace
 
-absl::StatusOr<std::vector<RecordAck>> AppendRecords(Transaction& tx, const std::string& worker_id,
+absl::StatusOr<std::vector<RecordAck>> AppendRecords(CommandContext& tx, const std::string& worker_id,
                                                      const std::vector<Record>& records) {
   COPPICE_RETURN_IF_ERROR(KnownWorker(tx, worker_id).status());
   std::vector<LeaseRef> leases;  // in order of their first record
-  absl::flat_hash_map<std::pair<JobId, Epoch>, std::vector<const Record*>> by_lease;
+  absl::flat_hash_map<std::pair<JobId, AttemptNumber>, std::vector<const Record*>> by_lease;
   for (const Record& record : records) {
-    auto& own = by_lease[{record.lease.job_id, record.lease.epoch}];
+    auto& own = by_lease[{record.lease.job_id, record.lease.attempt}];
     if (own.empty()) leases.push_back(record.lease);
     own.push_back(&record);
   }
   std::vector<RecordAck> acks;
   for (const LeaseRef& lease : leases) {
     COPPICE_ASSIGN_OR_RETURN(
-        RecordAck ack, AppendToLease(tx, worker_id, lease, by_lease[{lease.job_id, lease.epoch}]));
+        RecordAck ack, AppendToLease(tx, worker_id, lease, by_lease[{lease.job_id, lease.attempt}]));
     acks.push_back(std::move(ack));
   }
   return acks;

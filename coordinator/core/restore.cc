@@ -9,7 +9,7 @@
 #include "absl/time/time.h"
 #include "common/base/status_macros.h"
 #include "coordinator/core/memory.h"
-#include "coordinator/core/transaction.h"
+#include "coordinator/core/command_context.h"
 
 namespace coppice::core {
 namespace {
@@ -18,19 +18,19 @@ std::string TimeText(int64_t ms) {
   return absl::FormatTime("%Y-%m-%d %H:%M:%S UTC", absl::FromUnixMillis(ms), absl::UTCTimeZone());
 }
 
-absl::StatusOr<Epoch> NewFloor(ReadTransaction& read, int64_t now_ms, int64_t backup_ms) {
-  COPPICE_ASSIGN_OR_RETURN(const Epoch before, read.GetEpochFloor());
+absl::StatusOr<AttemptNumber> NewFloor(ReadTransaction& read, int64_t now_ms, int64_t backup_ms) {
+  COPPICE_ASSIGN_OR_RETURN(const AttemptNumber before, read.GetAttemptFloor());
   const int64_t known = std::max(backup_ms, static_cast<int64_t>(before));
   if (now_ms <= known) {
     return absl::FailedPreconditionError(
         absl::StrCat("this machine's clock says ", TimeText(now_ms), ", but the backup is from ",
                      TimeText(known), ": set the clock right, then restore again"));
   }
-  return static_cast<Epoch>(now_ms);
+  return static_cast<AttemptNumber>(now_ms);
 }
 
 // Ends the attempts that ran when the backup was taken.
-absl::StatusOr<uint64_t> ReleaseRunning(Transaction& tx, const GroupRow& group,
+absl::StatusOr<uint64_t> ReleaseRunning(CommandContext& tx, const GroupRow& group,
                                         const std::string& cause) {
   std::vector<JobRow> running;
   COPPICE_RETURN_IF_ERROR(tx.read().ScanJobs(group.first_job, group.first_job + group.jobs - 1,
@@ -59,13 +59,13 @@ absl::StatusOr<RestoreSummary> PrepareRestored(Store& store, Clock& clock, int64
   RestoreSummary summary;
   const absl::Status status = store.RunInTransaction([&](WriteTransaction& write) -> absl::Status {
     Effects unused;  // there is no memory to change, and nobody watches
-    Transaction tx(&write, &memory, &unused, now_ms, clock.Monotonic());
-    COPPICE_ASSIGN_OR_RETURN(summary.epoch_floor, NewFloor(tx.read(), now_ms, backup_ms));
-    COPPICE_RETURN_IF_ERROR(write.SetEpochFloor(summary.epoch_floor));
+    CommandContext tx(&write, &memory, &unused, now_ms, clock.Monotonic());
+    COPPICE_ASSIGN_OR_RETURN(summary.attempt_floor, NewFloor(tx.read(), now_ms, backup_ms));
+    COPPICE_RETURN_IF_ERROR(write.SetAttemptFloor(summary.attempt_floor));
     // Nor is it known what processes were told since.
     COPPICE_ASSIGN_OR_RETURN(const uint64_t incarnations, tx.read().GetIncarnations());
     COPPICE_RETURN_IF_ERROR(
-        write.SetIncarnations(std::max<uint64_t>(incarnations, summary.epoch_floor)));
+        write.SetIncarnations(std::max<uint64_t>(incarnations, summary.attempt_floor)));
     COPPICE_ASSIGN_OR_RETURN(const auto sweeps, tx.read().ListSweeps());
     summary.sweeps = sweeps.size();
     for (const SweepRow& sweep : sweeps) {

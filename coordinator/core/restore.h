@@ -14,13 +14,13 @@ struct RestoreSummary {
   uint64_t jobs = 0;
   uint64_t unfinished = 0;
   uint64_t released = 0;  // were RUNNING when the backup was taken
-  Epoch epoch_floor = 0;
+  AttemptNumber attempt_floor = 0;
 };
 
 // Turns the data of a backup, made at `backup_ms` (0: not known), into data that a coordinator can
-// go on from, before the first coordinator opens it. Since the backup epochs were granted that it
+// go on from, before the first coordinator opens it. Since the backup attempts were granted that it
 // does not know, and their workers may be alive: a job that got the same number again would take
-// their rows for its own. So (1) every epoch from now on lies above a floor that no coordinator has
+// their rows for its own. So (1) every attempt from now on lies above a floor that no coordinator has
 // reached: the wall time in milliseconds, since no job is granted a thousand times a second for
 // long; it holds for jobs submitted later, too, whose ids the lost data may have used. (2) Every
 // RUNNING job goes back to PENDING, with an event that says so. One transaction.

@@ -112,7 +112,7 @@ void Scheduler::SetPaused(SweepId sweep, bool paused) {
   }
 }
 
-bool Scheduler::Ripen(absl::Duration now) {
+bool Scheduler::PromoteDelayed(absl::Duration now) {
   bool any = false;
   while (!ripe_order_.empty() && ripe_order_.begin()->first <= now) {
     const JobId job = ripe_order_.begin()->second;
@@ -126,7 +126,7 @@ bool Scheduler::Ripen(absl::Duration now) {
   return any;
 }
 
-std::optional<absl::Duration> Scheduler::NextRipe() const {
+std::optional<absl::Duration> Scheduler::NextDelayed() const {
   if (ripe_order_.empty()) return std::nullopt;
   return ripe_order_.begin()->first;
 }

@@ -65,9 +65,9 @@ class Scheduler {
   bool paused(SweepId sweep) const { return paused_.contains(sweep); }
 
   // Lets jobs in whose wait is over; true when there were any.
-  bool Ripen(absl::Duration now);
-  // When Ripen has something to do next.
-  std::optional<absl::Duration> NextRipe() const;
+  bool PromoteDelayed(absl::Duration now);
+  // When PromoteDelayed has something to do next.
+  std::optional<absl::Duration> NextDelayed() const;
 
   // Jobs of one group at one resume step, up to the width that the request has for this group, none
   // of them in `taken`; empty when there are none. Changes nothing. `turn` counts grants.

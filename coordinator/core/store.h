@@ -57,10 +57,10 @@ struct JobRow {
   uint32_t step = 0;             // last known of the visible series
   uint32_t best_step = 0;        // the furthest ever durable; passing it is progress
   uint32_t checkpoint_step = 0;  // of the current checkpoint; 0: none
-  Epoch epoch = 0;
+  AttemptNumber attempt = 0;
   uint32_t attempts = 0;
   uint32_t failures = 0;
-  Epoch forgiven_epoch = 0;  // attempts up to here no longer count against the job (it was retried)
+  AttemptNumber forgiven_attempt = 0;  // attempts up to here no longer count against the job (it was retried)
   int64_t not_before_ms = 0;  // wall time before which it is not granted
   std::string worker;         // name; empty unless RUNNING
   std::string reason;
@@ -76,7 +76,7 @@ inline constexpr char kSuperseded[] = "superseded";
 
 struct AttemptRow {
   JobId job_id = 0;
-  Epoch epoch = 0;
+  AttemptNumber number = 0;
   std::string worker;
   std::string request_id;
   int64_t granted_ms = 0;
@@ -109,7 +109,7 @@ struct WorkerRow {
 };
 
 struct StoredRow {
-  Epoch epoch = 0;
+  AttemptNumber attempt = 0;
   bool archived = false;
   MetricRow row;
 };
@@ -119,10 +119,10 @@ struct MetricsScan {
   uint32_t from_step = 0;
   std::vector<std::string> names;  // empty: all
   bool include_archived = false;
-  // Rows strictly after (after_step, after_epoch) in order of (step, epoch), when set.
+  // Rows strictly after (after_step, after_attempt) in order of (step, attempt), when set.
   bool after = false;
   uint32_t after_step = 0;
-  Epoch after_epoch = 0;
+  AttemptNumber after_attempt = 0;
 };
 
 struct LogChunk {
@@ -180,8 +180,8 @@ class ReadTransaction {
   virtual absl::Status ScanJobs(JobId first, JobId last, StateSet states,
                                 absl::FunctionRef<bool(const JobRow&)> visit) = 0;
 
-  virtual absl::StatusOr<AttemptRow> GetAttempt(JobId job_id, Epoch epoch) = 0;
-  // The newest kMaxAttemptsListed, by epoch: each may hold 80 KB of what its worker said.
+  virtual absl::StatusOr<AttemptRow> GetAttempt(JobId job_id, AttemptNumber attempt) = 0;
+  // The newest kMaxAttemptsListed, by attempt: each may hold 80 KB of what its worker said.
   virtual absl::StatusOr<std::vector<AttemptRow>> ListAttempts(JobId job_id) = 0;
   // Attempts granted to this request that have not ended, by job.
   virtual absl::StatusOr<std::vector<AttemptRow>> FindOpenAttempts(
@@ -189,13 +189,13 @@ class ReadTransaction {
   virtual absl::StatusOr<std::vector<JobEvent>> ListEvents(JobId job_id,
                                                            uint32_t newest) = 0;  // oldest first
 
-  // Newest first: by step, then epoch, descending.
+  // Newest first: by step, then attempt, descending.
   virtual absl::StatusOr<std::vector<Checkpoint>> ListCheckpoints(JobId job_id,
                                                                   CheckpointState state) = 0;
   virtual absl::StatusOr<std::vector<Checkpoint>> ListDroppedCheckpoints(uint32_t limit) = 0;
   virtual absl::StatusOr<bool> IsRowDue(const Checkpoint& checkpoint) = 0;
 
-  // Rows in order of (step, epoch).
+  // Rows in order of (step, attempt).
   virtual absl::Status ScanMetrics(const MetricsScan& scan,
                                    absl::FunctionRef<bool(const StoredRow&)> visit) = 0;
   // By name, the first kMaxMetricNamesPerJob: what older versions took may be more.
@@ -209,18 +209,18 @@ class ReadTransaction {
   virtual absl::StatusOr<uint64_t> CountMetricSteps(JobId job_id, uint32_t step) = 0;
 
   // Chunks that start at or after `offset`, as many as fit in max_bytes (at least one).
-  virtual absl::StatusOr<std::vector<LogChunk>> ReadLog(JobId job_id, Epoch epoch, uint64_t offset,
+  virtual absl::StatusOr<std::vector<LogChunk>> ReadLog(JobId job_id, AttemptNumber attempt, uint64_t offset,
                                                         uint64_t max_bytes) = 0;
-  virtual absl::StatusOr<Epoch> NewestLogEpoch(JobId job_id) = 0;  // 0: no attempt has a log
+  virtual absl::StatusOr<AttemptNumber> NewestLogAttempt(JobId job_id) = 0;  // 0: no attempt has a log
 
   virtual absl::StatusOr<std::vector<WorkerRow>> ListWorkers() = 0;  // by name
   virtual absl::StatusOr<std::optional<WorkerRow>> FindWorker(absl::string_view name) = 0;
   // The greatest incarnation that any process was ever told; 0: none was.
   virtual absl::StatusOr<uint64_t> GetIncarnations() = 0;
 
-  // Every epoch that is granted from now on lies above it. 0 unless the data was once restored from
+  // Every attempt that is granted from now on lies above it. 0 unless the data was once restored from
   // a backup: what was granted between the backup and the loss is not known.
-  virtual absl::StatusOr<Epoch> GetEpochFloor() = 0;
+  virtual absl::StatusOr<AttemptNumber> GetAttemptFloor() = 0;
 };
 
 // Purpose: the writes of one transaction. Owner, threads: as above. After an error the caller gives
@@ -254,14 +254,14 @@ class WriteTransaction {
   virtual absl::Status SetSweepPaused(SweepId id, bool paused) = 0;
   virtual absl::Status SetSweepFinished(SweepId id, int64_t finished_ms) = 0;
   // Replaces `before` (as read in this transaction) and keeps the group's and the sweep's counters.
-  // INTERNAL when the stored state or epoch is another.
+  // INTERNAL when the stored state or attempt is another.
   virtual absl::Status UpdateJob(const JobRow& before, const JobRow& after) = 0;
 
   virtual absl::Status InsertAttempt(const AttemptRow& attempt) = 0;
   virtual absl::Status UpdateAttempt(const AttemptRow& attempt) = 0;
   virtual absl::Status InsertEvent(JobId job_id, const JobEvent& event) = 0;
 
-  virtual absl::Status InsertMetricRow(JobId job_id, Epoch epoch, const MetricRow& row) = 0;
+  virtual absl::Status InsertMetricRow(JobId job_id, AttemptNumber attempt, const MetricRow& row) = 0;
   // Counts a name among those of the sweep, unless it is there.
   virtual absl::Status AddMetricName(SweepId sweep_id, const std::string& name) = 0;
   // Moves rows past `step` out of the visible series; how many values.
@@ -269,18 +269,18 @@ class WriteTransaction {
 
   // row_due: it was written before the row of its own step.
   virtual absl::Status InsertCheckpoint(const Checkpoint& checkpoint, bool row_due) = 0;
-  virtual absl::Status SetCheckpointState(JobId job_id, Epoch epoch, uint32_t step,
+  virtual absl::Status SetCheckpointState(JobId job_id, AttemptNumber attempt, uint32_t step,
                                           CheckpointState state) = 0;
   virtual absl::Status DeleteDroppedCheckpoints(JobId job_id) = 0;
 
-  virtual absl::Status AppendLog(JobId job_id, Epoch epoch, uint64_t offset,
+  virtual absl::Status AppendLog(JobId job_id, AttemptNumber attempt, uint64_t offset,
                                  absl::string_view text) = 0;
   // Removes chunks that start before `offset`.
-  virtual absl::Status TrimLog(JobId job_id, Epoch epoch, uint64_t offset) = 0;
+  virtual absl::Status TrimLog(JobId job_id, AttemptNumber attempt, uint64_t offset) = 0;
 
   virtual absl::Status PutWorker(const WorkerRow& worker) = 0;  // keyed by name
   virtual absl::Status SetIncarnations(uint64_t greatest) = 0;
-  virtual absl::Status SetEpochFloor(Epoch floor) = 0;
+  virtual absl::Status SetAttemptFloor(AttemptNumber floor) = 0;
   virtual absl::Status DeleteWorker(const std::string& name) = 0;
 };
 

@@ -56,7 +56,7 @@ void Submissions::NextTurn(const std::string& name) {
 }
 
 void Submissions::Begin(const std::shared_ptr<Run>& run) {
-  const auto begin = [run](Transaction& tx) { return BeginSubmit(tx, run->submission); };
+  const auto begin = [run](CommandContext& tx) { return BeginSubmit(tx, run->submission); };
   const auto then = [this, run](absl::StatusOr<SubmitStep> step) { OnStep(run, std::move(step)); };
   if (run->submission.small()) {
     engine_.Write<SubmitStep>(begin, then, run->bytes);
@@ -67,7 +67,7 @@ void Submissions::Begin(const std::shared_ptr<Run>& run) {
 
 void Submissions::Continue(const std::shared_ptr<Run>& run) {
   engine_.WritePart<SubmitStep>(
-      [run](Transaction& tx) { return ContinueSubmit(tx, run->submission, run->inserted); },
+      [run](CommandContext& tx) { return ContinueSubmit(tx, run->submission, run->inserted); },
       [this, run](absl::StatusOr<SubmitStep> step) { OnStep(run, std::move(step)); }, run->bytes,
       /*goes_on=*/true);
 }
@@ -102,7 +102,7 @@ void Submissions::End(const std::shared_ptr<Run>& run, absl::StatusOr<SubmitResu
 }
 
 void Submissions::TakeBack(SweepId id, std::function<void(absl::Status)> then) {
-  engine_.WritePart<bool>([id](Transaction& tx) { return TakeBackSubmit(tx, id); },
+  engine_.WritePart<bool>([id](CommandContext& tx) { return TakeBackSubmit(tx, id); },
                           [this, id, then = std::move(then)](absl::StatusOr<bool> gone) {
                             if (!gone.ok()) return then(gone.status());
                             if (*gone) return then(absl::OkStatus());

@@ -12,7 +12,7 @@ namespace {
 
 // The sweep is stored already: fine when a client sends it again, an error when it means another
 // one.
-absl::StatusOr<SubmitResult> Resubmit(Transaction& tx, const SweepRow& stored,
+absl::StatusOr<SubmitResult> Resubmit(CommandContext& tx, const SweepRow& stored,
                                       const SweepSpec& spec, Plan plan) {
   COPPICE_ASSIGN_OR_RETURN(const std::string blob, tx.read().GetSpecBlob(stored.id));
   if (blob != spec.spec_blob) {
@@ -24,7 +24,7 @@ absl::StatusOr<SubmitResult> Resubmit(Transaction& tx, const SweepRow& stored,
   return SubmitResult{std::move(summary), std::move(plan), false};
 }
 
-absl::StatusOr<std::vector<GroupRow>> InsertGroups(Transaction& tx, SweepId sweep_id,
+absl::StatusOr<std::vector<GroupRow>> InsertGroups(CommandContext& tx, SweepId sweep_id,
                                                    const SweepSpec& spec) {
   std::vector<GroupRow> groups;
   for (const GroupSpec& group_spec : spec.groups) {
@@ -52,7 +52,7 @@ void IndexJobs(Memory& memory, const SweepRow& sweep, const GroupRow& group, uin
 }
 
 // Inserts up to `most` jobs from where the submission stands, and moves it on.
-absl::Status InsertSome(Transaction& tx, const Submission& submission, uint64_t inserted,
+absl::Status InsertSome(CommandContext& tx, const Submission& submission, uint64_t inserted,
                         uint64_t most, uint64_t& now_inserted) {
   const std::vector<uint32_t>& seeds = submission.spec->seeds;
   const uint64_t end = std::min(submission.jobs(), inserted + most);
@@ -73,7 +73,7 @@ absl::Status InsertSome(Transaction& tx, const Submission& submission, uint64_t 
 }
 
 // The last job is there: the sweep is submitted.
-absl::StatusOr<SubmitResult> Complete(Transaction& tx, const Submission& submission) {
+absl::StatusOr<SubmitResult> Complete(CommandContext& tx, const Submission& submission) {
   COPPICE_RETURN_IF_ERROR(NoteOperation(tx, submission.sweep.id, submission.sweep.name,
                                         submission.caller, "submitted",
                                         absl::StrCat(submission.jobs(), " jobs")));
@@ -91,7 +91,7 @@ absl::StatusOr<SubmitResult> Complete(Transaction& tx, const Submission& submiss
 
 }  // namespace
 
-absl::StatusOr<SubmitStep> BeginSubmit(Transaction& tx, const Submission& submission) {
+absl::StatusOr<SubmitStep> BeginSubmit(CommandContext& tx, const Submission& submission) {
   const SweepSpec& spec = *submission.spec;
   SubmitStep step;
   COPPICE_ASSIGN_OR_RETURN(const std::optional<SweepRow> stored, tx.read().FindSweep(spec.name));
@@ -124,7 +124,7 @@ absl::StatusOr<SubmitStep> BeginSubmit(Transaction& tx, const Submission& submis
   return step;
 }
 
-absl::StatusOr<SubmitStep> ContinueSubmit(Transaction& tx, const Submission& submission,
+absl::StatusOr<SubmitStep> ContinueSubmit(CommandContext& tx, const Submission& submission,
                                           uint64_t inserted) {
   SubmitStep step;
   COPPICE_RETURN_IF_ERROR(
@@ -135,7 +135,7 @@ absl::StatusOr<SubmitStep> ContinueSubmit(Transaction& tx, const Submission& sub
   return step;
 }
 
-absl::StatusOr<bool> TakeBackSubmit(Transaction& tx, SweepId id) {
+absl::StatusOr<bool> TakeBackSubmit(CommandContext& tx, SweepId id) {
   const uint64_t part = tx.memory().options.jobs_a_part;
   COPPICE_ASSIGN_OR_RETURN(const std::vector<GroupRow> groups, tx.read().ListGroups(id));
   COPPICE_ASSIGN_OR_RETURN(const uint64_t deleted, tx.write().DeleteIncompleteSweep(id, part));

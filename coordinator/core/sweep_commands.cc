@@ -22,7 +22,7 @@ struct Selection {
   JobId next_after = 0;
 };
 
-absl::StatusOr<Selection> SelectPart(Transaction& tx, const JobFilter& filter, StateSet states,
+absl::StatusOr<Selection> SelectPart(CommandContext& tx, const JobFilter& filter, StateSet states,
                                      JobId after) {
   Selection part;
   COPPICE_ASSIGN_OR_RETURN(
@@ -58,7 +58,7 @@ std::string Describe(const JobFilter& filter) {
 }
 
 // On record with the first part of a bulk change, for each sweep that it names or touches.
-absl::Status NoteBulk(Transaction& tx, const Caller& caller, const JobFilter& filter, JobId after,
+absl::Status NoteBulk(CommandContext& tx, const Caller& caller, const JobFilter& filter, JobId after,
                       const std::vector<JobRow>& jobs, const std::string& action) {
   if (after != 0 || jobs.empty()) return absl::OkStatus();
   std::set<SweepId> sweeps;
@@ -72,7 +72,7 @@ absl::Status NoteBulk(Transaction& tx, const Caller& caller, const JobFilter& fi
 
 }  // namespace
 
-absl::Status NoteOperation(Transaction& tx, SweepId id, const std::string& sweep,
+absl::Status NoteOperation(CommandContext& tx, SweepId id, const std::string& sweep,
                            const Caller& caller, const std::string& action,
                            const std::string& detail) {
   constexpr uint32_t kKept = 1000;  // of a sweep
@@ -86,7 +86,7 @@ absl::Status NoteOperation(Transaction& tx, SweepId id, const std::string& sweep
   return absl::OkStatus();
 }
 
-absl::StatusOr<SweepSummary> SetSweepPaused(Transaction& tx, const Caller& caller,
+absl::StatusOr<SweepSummary> SetSweepPaused(CommandContext& tx, const Caller& caller,
                                             const std::string& name, bool paused) {
   COPPICE_ASSIGN_OR_RETURN(const std::optional<SweepRow> sweep, tx.read().FindSweep(name));
   if (!sweep.has_value()) return absl::NotFoundError(absl::StrCat("no sweep named '", name, "'"));
@@ -103,7 +103,7 @@ absl::StatusOr<SweepSummary> SetSweepPaused(Transaction& tx, const Caller& calle
   return ReadSummary(tx.read(), sweep->id, tx.memory().leases);
 }
 
-absl::StatusOr<BulkPart> CancelPart(Transaction& tx, const Caller& caller, const JobFilter& filter,
+absl::StatusOr<BulkPart> CancelPart(CommandContext& tx, const Caller& caller, const JobFilter& filter,
                                     JobId after) {
   const StateSet open({JobState::kPending, JobState::kRunning});
   COPPICE_ASSIGN_OR_RETURN(const Selection part, SelectPart(tx, filter, open, after));
@@ -123,7 +123,7 @@ absl::StatusOr<BulkPart> CancelPart(Transaction& tx, const Caller& caller, const
   return BulkPart{part.jobs.size(), part.next_after};
 }
 
-absl::StatusOr<BulkPart> RetryPart(Transaction& tx, const Caller& caller, const JobFilter& filter,
+absl::StatusOr<BulkPart> RetryPart(CommandContext& tx, const Caller& caller, const JobFilter& filter,
                                    JobId after) {
   const StateSet ended({JobState::kFailed, JobState::kCancelled});
   COPPICE_ASSIGN_OR_RETURN(const Selection part, SelectPart(tx, filter, ended, after));
@@ -132,7 +132,7 @@ absl::StatusOr<BulkPart> RetryPart(Transaction& tx, const Caller& caller, const 
   for (const JobRow& job : part.jobs) {
     JobRow retried = job;
     retried.failures = 0;
-    retried.forgiven_epoch = job.epoch;
+    retried.forgiven_attempt = job.attempt;
     retried.not_before_ms = 0;
     retried.reason.clear();
     COPPICE_RETURN_IF_ERROR(tx.Move(job, JobTrigger::kRetry, std::move(retried), cause));

@@ -13,7 +13,7 @@ namespace coppice::core {
 using SweepId = uint64_t;
 using GroupId = uint64_t;
 using JobId = uint64_t;
-using Epoch = uint64_t;
+using AttemptNumber = uint64_t;
 
 // Stored as these numbers.
 enum class JobState { kPending = 1, kRunning = 2, kSucceeded = 3, kFailed = 4, kCancelled = 5 };
@@ -131,7 +131,7 @@ struct Job {
   JobState state = JobState::kPending;
   uint32_t step = 0;
   uint32_t steps = 0;
-  Epoch epoch = 0;
+  AttemptNumber attempt = 0;
   uint32_t attempts = 0;
   uint32_t failures = 0;
   std::string worker;
@@ -160,7 +160,7 @@ struct JobPage {
 };
 
 struct Attempt {
-  Epoch epoch = 0;
+  AttemptNumber number = 0;
   std::string worker;
   int64_t granted_ms = 0;
   int64_t ended_ms = 0;
@@ -173,14 +173,14 @@ struct Attempt {
 
 struct JobEvent {
   int64_t time_ms = 0;
-  Epoch epoch = 0;
+  AttemptNumber attempt = 0;
   std::string type;
   std::string message;
 };
 
 struct Checkpoint {
   JobId job_id = 0;
-  Epoch epoch = 0;
+  AttemptNumber attempt = 0;
   uint32_t step = 0;
   std::string path;  // relative to the checkpoint root
   std::string digest;
@@ -206,7 +206,7 @@ struct JobMetrics {
   std::string task;
   uint32_t depth = 0;
   uint32_t seed = 0;
-  Epoch epoch = 0;
+  AttemptNumber attempt = 0;
   bool archived = false;
   MetricRow row;
 };
@@ -222,7 +222,7 @@ struct MetricsQuery {
 struct MetricsCursor {
   JobId job_id = 0;
   uint32_t step = 0;
-  Epoch epoch = 0;
+  AttemptNumber attempt = 0;
   bool begun = false;
 };
 struct MetricsPage {
@@ -232,7 +232,7 @@ struct MetricsPage {
 };
 
 struct LogPage {
-  Epoch epoch = 0;
+  AttemptNumber attempt = 0;
   std::string text;
   uint64_t next = 0;   // pass as `after` to go on
   bool job_ended = false;
@@ -242,7 +242,7 @@ struct LogPage {
 
 struct LeaseRef {
   JobId job_id = 0;
-  Epoch epoch = 0;
+  AttemptNumber attempt = 0;
   friend bool operator==(const LeaseRef&, const LeaseRef&) = default;
 };
 

@@ -72,7 +72,7 @@ Job MakeJob(const JobRow& row, const Catalog& catalog, const LeaseTable& leases)
   job.seed = row.seed;
   job.state = row.state;
   job.step = row.step;
-  job.epoch = row.epoch;
+  job.attempt = row.attempt;
   job.attempts = row.attempts;
   job.failures = row.failures;
   job.worker = row.worker;
@@ -90,7 +90,7 @@ Job MakeJob(const JobRow& row, const Catalog& catalog, const LeaseTable& leases)
   }
   if (row.state == JobState::kRunning) {
     const auto lease = leases.Find(row.id);
-    if (lease.has_value() && lease->ref.epoch == row.epoch) {
+    if (lease.has_value() && lease->ref.attempt == row.attempt) {
       job.step = std::max(job.step, std::min(lease->live_step, job.steps));
       job.silent_seconds = static_cast<uint32_t>(absl::ToInt64Seconds(leases.SilenceOf(*lease)));
     }
@@ -100,7 +100,7 @@ Job MakeJob(const JobRow& row, const Catalog& catalog, const LeaseTable& leases)
 
 Attempt MakeAttempt(const AttemptRow& row) {
   Attempt attempt;
-  attempt.epoch = row.epoch;
+  attempt.number = row.number;
   attempt.worker = row.worker;
   attempt.granted_ms = row.granted_ms;
   attempt.ended_ms = row.ended_ms;

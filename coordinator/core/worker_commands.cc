@@ -19,26 +19,26 @@ constexpr int kMissesBeforeRelease = 2;
 
 // Ends a lease of this worker without charge; nothing happens when it ended meanwhile. `kExpire`:
 // the worker is gone.
-absl::Status EndLease(Transaction& tx, const LeaseRef& lease, JobTrigger trigger,
+absl::Status EndLease(CommandContext& tx, const LeaseRef& lease, JobTrigger trigger,
                       const std::string& message) {
   COPPICE_ASSIGN_OR_RETURN(const JobRow job, tx.read().GetJob(lease.job_id));
-  if (job.state != JobState::kRunning || job.epoch != lease.epoch) return absl::OkStatus();
+  if (job.state != JobState::kRunning || job.attempt != lease.attempt) return absl::OkStatus();
   if (trigger == JobTrigger::kExpire) return LoseAttempt(tx, job, message);
   JobRow after = job;
   after.reason = message;
   return tx.EndAttempt(job, trigger, std::move(after), {"released", message, job.step, "", ""});
 }
 
-std::string StopReason(Transaction& tx, const LeaseRef& lease) {
+std::string StopReason(CommandContext& tx, const LeaseRef& lease) {
   const auto job = tx.read().GetJob(lease.job_id);
   if (!job.ok()) return "the job does not exist here";
-  if (job->epoch != lease.epoch) return "a later attempt of the job has begun";
+  if (job->attempt != lease.attempt) return "a later attempt of the job has begun";
   if (job->state == JobState::kCancelled) return "the job was cancelled";
   if (job->state == JobState::kPending) return "the lease has ended";
   return absl::StrCat("the job is ", StateName(job->state));
 }
 
-Directive DirectiveFor(Transaction& tx, const WorkerEntry& worker, const HeldLease& held,
+Directive DirectiveFor(CommandContext& tx, const WorkerEntry& worker, const HeldLease& held,
                        const absl::flat_hash_map<JobId, LeaseEntry>& current) {
   const auto it = current.find(held.lease.job_id);
   if (it == current.end() || it->second.ref != held.lease) {
@@ -56,7 +56,7 @@ Directive DirectiveFor(Transaction& tx, const WorkerEntry& worker, const HeldLea
 // A lease its worker does not list is lost: the grant never arrived, or the worker forgot it. A
 // grant and a heartbeat may cross on the wire, so a lease younger than a heartbeat interval is left
 // alone, and the first miss counts only right after a registration.
-absl::Status MissLease(Transaction& tx, const WorkerEntry& worker, const LeaseEntry& lease) {
+absl::Status MissLease(CommandContext& tx, const WorkerEntry& worker, const LeaseEntry& lease) {
   if (tx.now() - lease.granted_at < tx.memory().options.heartbeat_interval) return absl::OkStatus();
   if (!worker.fresh && lease.missed + 1 < kMissesBeforeRelease) {
     tx.AfterCommit([ref = lease.ref](Memory& memory) { memory.leases.Miss(ref); });
@@ -67,7 +67,7 @@ absl::Status MissLease(Transaction& tx, const WorkerEntry& worker, const LeaseEn
 }
 
 // Rows are changed as they are in the store: another process may have taken the name in this batch.
-absl::Status StoreLastSeen(Transaction& tx, const WorkerEntry& worker) {
+absl::Status StoreLastSeen(CommandContext& tx, const WorkerEntry& worker) {
   if (tx.now_ms() - worker.row.last_seen_ms < absl::ToInt64Milliseconds(kStoreLastSeen))
     return absl::OkStatus();
   COPPICE_ASSIGN_OR_RETURN(auto row, tx.read().FindWorker(worker.row.info.name));
@@ -80,7 +80,7 @@ absl::Status StoreLastSeen(Transaction& tx, const WorkerEntry& worker) {
 
 }  // namespace
 
-absl::StatusOr<HeartbeatResult> TakeHeartbeat(Transaction& tx, const std::string& worker_id,
+absl::StatusOr<HeartbeatResult> TakeHeartbeat(CommandContext& tx, const std::string& worker_id,
                                               const std::vector<HeldLease>& held, bool draining) {
   COPPICE_ASSIGN_OR_RETURN(const WorkerEntry* worker, KnownWorker(tx, worker_id));
   COPPICE_RETURN_IF_ERROR(StoreLastSeen(tx, *worker));
@@ -109,7 +109,7 @@ absl::StatusOr<HeartbeatResult> TakeHeartbeat(Transaction& tx, const std::string
   return result;
 }
 
-absl::StatusOr<Worker> DrainWorker(Transaction& tx, const Caller& caller,
+absl::StatusOr<Worker> DrainWorker(CommandContext& tx, const Caller& caller,
                                    const std::string& name_or_id, bool preempt, bool undo) {
   const WorkerTable& workers = tx.memory().workers;
   const WorkerEntry* worker = workers.FindByName(name_or_id);
@@ -138,7 +138,7 @@ absl::StatusOr<Worker> DrainWorker(Transaction& tx, const Caller& caller,
   return MakeWorker(changed, tx.memory(), tx.now());
 }
 
-std::vector<Worker> ListWorkers(const Transaction& tx) {
+std::vector<Worker> ListWorkers(const CommandContext& tx) {
   std::vector<Worker> workers;
   for (const WorkerEntry* entry : tx.memory().workers.All()) {
     workers.push_back(MakeWorker(*entry, tx.memory(), tx.now()));
@@ -146,7 +146,7 @@ std::vector<Worker> ListWorkers(const Transaction& tx) {
   return workers;
 }
 
-absl::Status ExpireLease(Transaction& tx, const LeaseRef& lease) {
+absl::Status ExpireLease(CommandContext& tx, const LeaseRef& lease) {
   const auto entry = tx.memory().leases.Find(lease.job_id);
   if (!entry.has_value() || entry->ref != lease) return absl::OkStatus();
   COPPICE_RETURN_IF_ERROR(EndLease(

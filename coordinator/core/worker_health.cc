@@ -29,7 +29,7 @@ void WorkerHealth::OnFailure(const std::string& worker, const Failure& failure, 
   entry.last_request = failure.request_id;
   if (++entry.failures < kFailures) return;
   const uint32_t doublings = std::min(entry.failures - kFailures, 10u);
-  const absl::Duration rest = std::min(kFirstRest * (1u << doublings), kLongestRest);
+  const absl::Duration rest = std::min(kFirstBackoff * (1u << doublings), kLongestBackoff);
   suspects_.insert(worker);
   entry.suspicion = {now + rest, now_ms + absl::ToInt64Milliseconds(rest),
                      absl::StrCat(entry.failures, " packs of different jobs in a row failed on it ",

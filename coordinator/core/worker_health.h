@@ -29,8 +29,8 @@ namespace coppice::core {
 class WorkerHealth {
  public:
   static constexpr uint32_t kFailures = 3;
-  static constexpr absl::Duration kFirstRest = absl::Minutes(1);
-  static constexpr absl::Duration kLongestRest = absl::Minutes(30);
+  static constexpr absl::Duration kFirstBackoff = absl::Minutes(1);
+  static constexpr absl::Duration kLongestBackoff = absl::Minutes(30);
 
   struct Suspicion {
     absl::Duration until;  // monotonic

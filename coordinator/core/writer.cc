@@ -161,7 +161,7 @@ bool Writer::RunBatch(std::vector<Command> commands) {
   const absl::Status committed = store_.RunInTransaction([&](WriteTransaction& store) {
     for (size_t i = 0; i < commands.size(); ++i) {
       Effects own;
-      Transaction tx(&store, &memory_, &own, now_ms, now);
+      CommandContext tx(&store, &memory_, &own, now_ms, now);
       results[i] = store.Savepoint([&] { return commands[i].run(tx); });
       if (results[i].ok()) effects.Append(std::move(own));
     }

@@ -11,13 +11,13 @@
 #include "absl/synchronization/mutex.h"
 #include "common/base/clock.h"
 #include "common/base/executor.h"
-#include "coordinator/core/transaction.h"
+#include "coordinator/core/command_context.h"
 
 namespace coppice::core {
 
 struct Command {
   // Validates and writes, inside a savepoint of its own; an error undoes this command alone.
-  std::function<absl::Status(Transaction&)> run;
+  std::function<absl::Status(CommandContext&)> run;
   // After COMMIT, or with the error; on the reply thread. May be empty.
   std::function<void(const absl::Status&)> finish;
   // What it holds in memory beyond itself, as far as its caller decides.

@@ -122,7 +122,7 @@ class FileStream : public PullStream<Response> {
 };
 
 // Purpose: sends one committed checkpoint of the leased job to its worker. Owner: itself. Failure
-// codes: ABORTED (stale epoch), NOT_FOUND (not a checkpoint of this job, or its file is gone).
+// codes: ABORTED (stale attempt), NOT_FOUND (not a checkpoint of this job, or its file is gone).
 class DownloadStream final : public FileStream<v1::DownloadCheckpointResponse> {
  public:
   DownloadStream(LiveStreams* live, const TransferContext& context, core::CheckpointCommit wanted)

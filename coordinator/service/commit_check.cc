@@ -64,7 +64,7 @@ class Check : public std::enable_shared_from_this<Check> {
         [self = shared_from_this()](const absl::StatusOr<core::JobDetails>& details) {
           if (!details.ok()) return self->done_(details.status());
           const auto overtakes = [&](const core::Checkpoint& checkpoint) {
-            return checkpoint.epoch == self->commit_.lease.epoch &&
+            return checkpoint.attempt == self->commit_.lease.attempt &&
                    checkpoint.step > self->commit_.step;
           };
           if (std::any_of(details->checkpoints.begin(), details->checkpoints.end(), overtakes)) {

@@ -1,6 +1,6 @@
 // Wire messages to core values and back. What arrives is checked here: lengths, ranges, finiteness,
 // paths. A refusal is INVALID_ARGUMENT and names the field; what is state (unknown ids, stale
-// epochs) is the core's to judge.
+// attempts) is the core's to judge.
 #ifndef COPPICE_COORDINATOR_SERVICE_CONVERT_H_
 #define COPPICE_COORDINATOR_SERVICE_CONVERT_H_
 

@@ -22,7 +22,7 @@ absl::Status RunToProto(const std::string& run_json, v1::RunConfig* out) {
 }
 
 void ToProto(const core::Attempt& attempt, v1::Attempt* out) {
-  out->set_epoch(attempt.epoch);
+  out->set_number(attempt.number);
   out->set_worker(attempt.worker);
   out->set_granted_ms(attempt.granted_ms);
   out->set_ended_ms(attempt.ended_ms);
@@ -35,7 +35,7 @@ void ToProto(const core::Attempt& attempt, v1::Attempt* out) {
 
 void ToProto(const core::JobEvent& event, v1::JobEvent* out) {
   out->set_time_ms(event.time_ms);
-  out->set_epoch(event.epoch);
+  out->set_attempt(event.attempt);
   out->set_type(event.type);
   out->set_message(event.message);
 }
@@ -139,7 +139,7 @@ void ToProto(const core::Job& job, v1::Job* out) {
   out->set_state(static_cast<v1::JobState>(job.state));
   out->set_step(job.step);
   out->set_steps(job.steps);
-  out->set_epoch(job.epoch);
+  out->set_attempt(job.attempt);
   out->set_attempts(job.attempts);
   out->set_failures(job.failures);
   out->set_worker(job.worker);
@@ -235,7 +235,7 @@ void ToProto(const core::JobMetrics& metrics, v1::JobMetrics* out) {
   out->set_task(metrics.task);
   out->set_depth(metrics.depth);
   out->set_seed(metrics.seed);
-  out->set_epoch(metrics.epoch);
+  out->set_attempt(metrics.attempt);
   out->set_archived(metrics.archived);
   out->mutable_row()->set_step(metrics.row.step);
   for (const core::MetricValue& value : metrics.row.values) {
@@ -247,7 +247,7 @@ void ToProto(const core::JobMetrics& metrics, v1::JobMetrics* out) {
 
 void ToProto(const core::Checkpoint& checkpoint, v1::Checkpoint* out) {
   out->set_job_id(checkpoint.job_id);
-  out->set_epoch(checkpoint.epoch);
+  out->set_attempt(checkpoint.attempt);
   out->set_step(checkpoint.step);
   out->set_path(checkpoint.path);
   out->set_digest(checkpoint.digest);
@@ -291,7 +291,7 @@ void ToProto(const core::Worker& worker, v1::Worker* out) {
 
 void ToProto(const core::LeaseRef& lease, v1::LeaseRef* out) {
   out->set_job_id(lease.job_id);
-  out->set_epoch(lease.epoch);
+  out->set_attempt(lease.attempt);
 }
 
 absl::Status ToProto(const core::LeaseGrant& grant, v1::AcquireLeasesResponse* out) {

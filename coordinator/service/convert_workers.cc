@@ -86,10 +86,10 @@ absl::StatusOr<std::string> WorkerIdFromProto(const std::string& worker_id) {
 
 absl::StatusOr<core::LeaseRef> LeaseFromProto(const v1::LeaseRef& lease) {
   if (lease.job_id() == 0) return Bad("lease.job_id", "is missing");
-  if (lease.epoch() == 0) return Bad("lease.epoch", "is missing");
+  if (lease.attempt() == 0) return Bad("lease.attempt", "is missing");
   COPPICE_RETURN_IF_ERROR(CheckRange("lease.job_id", lease.job_id(), 1, kMaxStored));
-  COPPICE_RETURN_IF_ERROR(CheckRange("lease.epoch", lease.epoch(), 1, kMaxStored));
-  return core::LeaseRef{lease.job_id(), lease.epoch()};
+  COPPICE_RETURN_IF_ERROR(CheckRange("lease.attempt", lease.attempt(), 1, kMaxStored));
+  return core::LeaseRef{lease.job_id(), lease.attempt()};
 }
 
 absl::StatusOr<std::vector<core::HeldLease>> HeldFromProto(

@@ -70,7 +70,7 @@ void LogStream::Start() {
 }
 
 void LogStream::Fetch() {
-  core_->GetLog(CallerAt(peer_), job_, epoch_, after_,
+  core_->GetLog(CallerAt(peer_), job_, attempt_, after_,
                 [self = Self<LogStream>()](absl::StatusOr<core::LogPage> page) {
                   self->OnPage(std::move(page));
                 });
@@ -79,7 +79,7 @@ void LogStream::Fetch() {
 void LogStream::OnPage(absl::StatusOr<core::LogPage> page) {
   if (!page.ok()) return End(page.status());
   if (!page->text.empty()) return Send(*std::move(page));
-  if (!follow_ || asked_epoch_ != 0 || epoch_ == 0) return Rest(page->job_ended);
+  if (!follow_ || asked_attempt_ != 0 || attempt_ == 0) return Rest(page->job_ended);
   // This attempt's log is at its end; a later attempt may have begun one.
   core_->GetLog(CallerAt(peer_), job_, 0, 0, [self = Self<LogStream>()](absl::StatusOr<core::LogPage> newest) {
     self->OnNewestAttempt(std::move(newest));
@@ -88,14 +88,14 @@ void LogStream::OnPage(absl::StatusOr<core::LogPage> page) {
 
 void LogStream::OnNewestAttempt(absl::StatusOr<core::LogPage> page) {
   if (!page.ok()) return End(page.status());
-  if (page->epoch > epoch_ && !page->text.empty()) return Send(*std::move(page));
+  if (page->attempt > attempt_ && !page->text.empty()) return Send(*std::move(page));
   Rest(page->job_ended);
 }
 
 void LogStream::Send(core::LogPage page) {
-  epoch_ = page.epoch;
+  attempt_ = page.attempt;
   after_ = page.next;
-  response_.set_epoch(page.epoch);
+  response_.set_attempt(page.attempt);
   response_.set_text(std::move(page.text));
   Write();
 }

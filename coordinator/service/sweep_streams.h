@@ -62,9 +62,9 @@ class LogStream final : public PullStream<v1::GetLogsResponse> {
         core_(core),
         peer_(std::move(peer)),
         job_(request.job_id()),
-        asked_epoch_(request.epoch()),
+        asked_attempt_(request.attempt()),
         follow_(request.follow()),
-        epoch_(request.epoch()) {}
+        attempt_(request.attempt()) {}
   void Start();
 
  private:
@@ -78,11 +78,11 @@ class LogStream final : public PullStream<v1::GetLogsResponse> {
   core::Coordinator* const core_;
   const std::string peer_;
   const core::JobId job_;
-  const core::Epoch asked_epoch_;
+  const core::AttemptNumber asked_attempt_;
   const bool follow_;
   std::unique_ptr<core::Subscription> subscription_;
   // Touched only between Fetch and its outcome.
-  core::Epoch epoch_;
+  core::AttemptNumber attempt_;
   uint64_t after_ = 0;
 };
 

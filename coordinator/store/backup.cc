@@ -26,18 +26,18 @@ namespace {
 
 constexpr char kPartial[] = ".partial-";
 
-absl::StatusOr<std::string> Meta(Database& db, const std::string& key) {
-  Query query = db.Prepare("SELECT value FROM meta WHERE key = ?");
-  COPPICE_ASSIGN_OR_RETURN(const bool found, query.Bind(key).Step());
-  return found ? query.Text(0) : std::string();
+absl::StatusOr<std::string> Meta(Connection& db, const std::string& key) {
+  Statement statement = db.Prepare("SELECT value FROM meta WHERE key = ?");
+  COPPICE_ASSIGN_OR_RETURN(const bool found, statement.Bind(key).Step());
+  return found ? statement.Text(0) : std::string();
 }
 
 absl::Status Damaged(absl::string_view what) {
   return absl::DataLossError(absl::StrCat("the database is damaged: ", what));
 }
 
-absl::Status QuickCheck(Database& db) {
-  Query check = db.Prepare("PRAGMA quick_check(1)");
+absl::Status QuickCheck(Connection& db) {
+  Statement check = db.Prepare("PRAGMA quick_check(1)");
   COPPICE_ASSIGN_OR_RETURN(const bool row, check.Step());
   if (row && check.Text(0) == "ok") return absl::OkStatus();
   return Damaged(row ? check.Text(0) : "its check says nothing");
@@ -50,15 +50,15 @@ void RemoveDatabase(const std::string& path) {
 }
 
 absl::Status Copy(const std::string& from, const std::string& to) {
-  COPPICE_ASSIGN_OR_RETURN(const auto source, Database::Open(from, SQLITE_OPEN_READONLY));
+  COPPICE_ASSIGN_OR_RETURN(const auto source, Connection::Open(from, SQLITE_OPEN_READONLY));
   COPPICE_RETURN_IF_ERROR(source->Execute("PRAGMA busy_timeout = 10000"));
   {
-    COPPICE_ASSIGN_OR_RETURN(const auto target, Database::Open(to, SQLITE_OPEN_READWRITE));
+    COPPICE_ASSIGN_OR_RETURN(const auto target, Connection::Open(to, SQLITE_OPEN_READWRITE));
     // It is synced as a whole, and of no use to anyone before that.
     COPPICE_RETURN_IF_ERROR(target->Execute("PRAGMA synchronous = OFF"));
     COPPICE_RETURN_IF_ERROR(source->CopyInto(*target));
   }
-  COPPICE_ASSIGN_OR_RETURN(const auto target, Database::Open(to, SQLITE_OPEN_READWRITE));
+  COPPICE_ASSIGN_OR_RETURN(const auto target, Connection::Open(to, SQLITE_OPEN_READWRITE));
   return target->Execute(
       "PRAGMA locking_mode = EXCLUSIVE; PRAGMA synchronous = OFF; PRAGMA journal_mode = DELETE");
 }
@@ -102,7 +102,7 @@ absl::Status CheckTarget(const BackupOptions& options) {
 }
 
 absl::StatusOr<DatabaseFacts> Stamp(const std::string& path, int64_t now_ms) {
-  COPPICE_ASSIGN_OR_RETURN(const auto db, Database::Open(path, SQLITE_OPEN_READWRITE));
+  COPPICE_ASSIGN_OR_RETURN(const auto db, Connection::Open(path, SQLITE_OPEN_READWRITE));
   COPPICE_RETURN_IF_ERROR(db->Execute("PRAGMA locking_mode = EXCLUSIVE; PRAGMA synchronous = OFF"));
   COPPICE_ASSIGN_OR_RETURN(DatabaseFacts facts, InspectDatabase(*db));
   facts.backup_ms = now_ms;
@@ -136,7 +136,7 @@ absl::Status Rename(const std::string& from, const std::string& to, bool replace
 
 }  // namespace
 
-absl::StatusOr<DatabaseFacts> InspectDatabase(Database& db) {
+absl::StatusOr<DatabaseFacts> InspectDatabase(Connection& db) {
   DatabaseFacts facts;
   COPPICE_ASSIGN_OR_RETURN(const int64_t application, db.PragmaInt("application_id"));
   COPPICE_ASSIGN_OR_RETURN(facts.version, db.PragmaInt("user_version"));
@@ -156,10 +156,10 @@ absl::StatusOr<DatabaseFacts> InspectDatabase(Database& db) {
   if (!backup_ms.empty() && !absl::SimpleAtoi(backup_ms, &facts.backup_ms)) {
     return Damaged("the time of its backup is no number");
   }
-  Query count = db.Prepare("SELECT COUNT(*), COALESCE(SUM(jobs), 0) FROM groups");
+  Statement count = db.Prepare("SELECT COUNT(*), COALESCE(SUM(jobs), 0) FROM groups");
   COPPICE_RETURN_IF_ERROR(count.Step().status());
   facts.jobs = count.As<uint64_t>(1);
-  Query sweeps = db.Prepare("SELECT COUNT(*) FROM sweeps");
+  Statement sweeps = db.Prepare("SELECT COUNT(*) FROM sweeps");
   COPPICE_RETURN_IF_ERROR(sweeps.Step().status());
   facts.sweeps = sweeps.As<uint64_t>(0);
   COPPICE_ASSIGN_OR_RETURN(const int64_t pages, db.PragmaInt("page_count"));

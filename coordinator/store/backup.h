@@ -6,7 +6,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "coordinator/store/database.h"
+#include "coordinator/store/connection.h"
 
 namespace coppice::store {
 
@@ -23,7 +23,7 @@ struct DatabaseFacts {
 // Checks a file's structure from end to end (SQLite's quick_check), that it is Coppice's and not
 // of a newer version. FAILED_PRECONDITION: another program's, or newer. DATA_LOSS, INTERNAL:
 // damaged.
-absl::StatusOr<DatabaseFacts> InspectDatabase(Database& db);
+absl::StatusOr<DatabaseFacts> InspectDatabase(Connection& db);
 
 // Copies the database at `from` as of one instant to the new file `to`, readable by its owner
 // alone, and puts it into one file (no write-ahead log beside it). `to` is written, not synced; it

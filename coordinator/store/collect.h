@@ -5,18 +5,18 @@
 
 #include "absl/status/statusor.h"
 #include "common/base/status_macros.h"
-#include "coordinator/store/database.h"
+#include "coordinator/store/connection.h"
 
 namespace coppice::store {
 
-// Every row of a query, in its order; the error of the step that failed, if one does.
+// Every row of a statement, in its order; the error of the step that failed, if one does.
 template <typename Row>
-absl::StatusOr<std::vector<Row>> Collect(Query& query, Row (*read)(const Query&)) {
+absl::StatusOr<std::vector<Row>> Collect(Statement& statement, Row (*read)(const Statement&)) {
   std::vector<Row> rows;
   for (;;) {
-    COPPICE_ASSIGN_OR_RETURN(const bool more, query.Step());
+    COPPICE_ASSIGN_OR_RETURN(const bool more, statement.Step());
     if (!more) return rows;
-    rows.push_back(read(query));
+    rows.push_back(read(statement));
   }
 }
 

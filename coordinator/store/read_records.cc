@@ -15,136 +15,136 @@ using core::AttemptRow;
 using core::Checkpoint;
 
 #define ATTEMPT_COLUMNS                                                                           \
-  "job_id, epoch, worker, request_id, granted_ms, ended_ms, outcome, kind, message, start_step, " \
+  "job_id, attempt, worker, request_id, granted_ms, ended_ms, outcome, kind, message, start_step, " \
   "end_step, row_step, last_sequence, log_bytes, provenance, log_tail"
 
-AttemptRow ReadAttempt(const Query& query) {
+AttemptRow ReadAttempt(const Statement& statement) {
   AttemptRow row;
-  row.job_id = query.As<core::JobId>(0);
-  row.epoch = query.As<core::Epoch>(1);
-  row.worker = query.Text(2);
-  row.request_id = query.Text(3);
-  row.granted_ms = query.Int(4);
-  row.ended_ms = query.Int(5);
-  row.outcome = query.Text(6);
-  row.kind = query.Text(7);
-  row.message = query.Text(8);
-  row.start_step = query.As<uint32_t>(9);
-  row.end_step = query.As<uint32_t>(10);
-  row.row_step = query.As<uint32_t>(11);
-  row.last_sequence = query.As<uint64_t>(12);
-  row.log_bytes = query.As<uint64_t>(13);
-  row.provenance = query.Text(14);
-  row.log_tail = query.Text(15);
+  row.job_id = statement.As<core::JobId>(0);
+  row.number = statement.As<core::AttemptNumber>(1);
+  row.worker = statement.Text(2);
+  row.request_id = statement.Text(3);
+  row.granted_ms = statement.Int(4);
+  row.ended_ms = statement.Int(5);
+  row.outcome = statement.Text(6);
+  row.kind = statement.Text(7);
+  row.message = statement.Text(8);
+  row.start_step = statement.As<uint32_t>(9);
+  row.end_step = statement.As<uint32_t>(10);
+  row.row_step = statement.As<uint32_t>(11);
+  row.last_sequence = statement.As<uint64_t>(12);
+  row.log_bytes = statement.As<uint64_t>(13);
+  row.provenance = statement.Text(14);
+  row.log_tail = statement.Text(15);
   return row;
 }
 
-core::JobEvent ReadEvent(const Query& query) {
+core::JobEvent ReadEvent(const Statement& statement) {
   core::JobEvent event;
-  event.time_ms = query.Int(0);
-  event.epoch = query.As<core::Epoch>(1);
-  event.type = query.Text(2);
-  event.message = query.Text(3);
+  event.time_ms = statement.Int(0);
+  event.attempt = statement.As<core::AttemptNumber>(1);
+  event.type = statement.Text(2);
+  event.message = statement.Text(3);
   return event;
 }
 
-#define CHECKPOINT_COLUMNS "job_id, epoch, step, path, digest, bytes, committed_ms"
+#define CHECKPOINT_COLUMNS "job_id, attempt, step, path, digest, bytes, committed_ms"
 
-Checkpoint ReadCheckpoint(const Query& query) {
+Checkpoint ReadCheckpoint(const Statement& statement) {
   Checkpoint row;
-  row.job_id = query.As<core::JobId>(0);
-  row.epoch = query.As<core::Epoch>(1);
-  row.step = query.As<uint32_t>(2);
-  row.path = query.Text(3);
-  row.digest = query.Text(4);
-  row.bytes = query.As<uint64_t>(5);
-  row.committed_ms = query.Int(6);
+  row.job_id = statement.As<core::JobId>(0);
+  row.attempt = statement.As<core::AttemptNumber>(1);
+  row.step = statement.As<uint32_t>(2);
+  row.path = statement.Text(3);
+  row.digest = statement.Text(4);
+  row.bytes = statement.As<uint64_t>(5);
+  row.committed_ms = statement.Int(6);
   return row;
 }
 
 }  // namespace
 
-absl::StatusOr<AttemptRow> SqliteReads::GetAttempt(core::JobId job_id, core::Epoch epoch) {
-  Query query =
-      db_.Prepare("SELECT " ATTEMPT_COLUMNS " FROM attempts WHERE job_id = ? AND epoch = ?");
-  COPPICE_ASSIGN_OR_RETURN(const bool found, query.Bind(job_id, epoch).Step());
+absl::StatusOr<AttemptRow> SqliteReads::GetAttempt(core::JobId job_id, core::AttemptNumber attempt) {
+  Statement statement =
+      db_.Prepare("SELECT " ATTEMPT_COLUMNS " FROM attempts WHERE job_id = ? AND attempt = ?");
+  COPPICE_ASSIGN_OR_RETURN(const bool found, statement.Bind(job_id, attempt).Step());
   if (!found)
-    return absl::NotFoundError(absl::StrCat("job ", job_id, " had no attempt with epoch ", epoch));
-  return ReadAttempt(query);
+    return absl::NotFoundError(absl::StrCat("job ", job_id, " had no attempt ", attempt));
+  return ReadAttempt(statement);
 }
 
 absl::StatusOr<std::vector<AttemptRow>> SqliteReads::ListAttempts(core::JobId job_id) {
-  Query query = db_.Prepare("SELECT " ATTEMPT_COLUMNS
-                            " FROM attempts WHERE job_id = ? ORDER BY epoch DESC LIMIT ?");
-  query.Bind(job_id, core::kMaxAttemptsListed);
-  COPPICE_ASSIGN_OR_RETURN(std::vector<AttemptRow> newest, Collect(query, &ReadAttempt));
+  Statement statement = db_.Prepare("SELECT " ATTEMPT_COLUMNS
+                            " FROM attempts WHERE job_id = ? ORDER BY attempt DESC LIMIT ?");
+  statement.Bind(job_id, core::kMaxAttemptsListed);
+  COPPICE_ASSIGN_OR_RETURN(std::vector<AttemptRow> newest, Collect(statement, &ReadAttempt));
   std::reverse(newest.begin(), newest.end());
   return newest;
 }
 
 absl::StatusOr<std::vector<AttemptRow>> SqliteReads::FindOpenAttempts(
     absl::string_view worker, absl::string_view request_id) {
-  Query query = db_.Prepare(
+  Statement statement = db_.Prepare(
       "SELECT " ATTEMPT_COLUMNS
       " FROM attempts WHERE worker = ? AND request_id = ? AND outcome = '' ORDER BY job_id");
-  query.Bind(worker, request_id);
-  return Collect(query, &ReadAttempt);
+  statement.Bind(worker, request_id);
+  return Collect(statement, &ReadAttempt);
 }
 
 absl::StatusOr<std::vector<core::JobEvent>> SqliteReads::ListEvents(core::JobId job_id,
                                                                     uint32_t newest) {
-  Query query = db_.Prepare(
-      "SELECT time_ms, epoch, type, message FROM (SELECT number, time_ms, epoch, type, message "
+  Statement statement = db_.Prepare(
+      "SELECT time_ms, attempt, type, message FROM (SELECT number, time_ms, attempt, type, message "
       "FROM job_events "
       "WHERE job_id = ? ORDER BY number DESC LIMIT ?) ORDER BY number");
-  query.Bind(job_id, newest);
-  return Collect(query, &ReadEvent);
+  statement.Bind(job_id, newest);
+  return Collect(statement, &ReadEvent);
 }
 
 absl::StatusOr<std::vector<Checkpoint>> SqliteReads::ListCheckpoints(core::JobId job_id,
                                                                      core::CheckpointState state) {
-  Query query = db_.Prepare(
+  Statement statement = db_.Prepare(
       "SELECT " CHECKPOINT_COLUMNS
-      " FROM checkpoints WHERE job_id = ? AND state = ? ORDER BY step DESC, epoch DESC");
-  query.Bind(job_id, state);
-  return Collect(query, &ReadCheckpoint);
+      " FROM checkpoints WHERE job_id = ? AND state = ? ORDER BY step DESC, attempt DESC");
+  statement.Bind(job_id, state);
+  return Collect(statement, &ReadCheckpoint);
 }
 
 absl::StatusOr<std::vector<Checkpoint>> SqliteReads::ListDroppedCheckpoints(uint32_t limit) {
-  Query query =
+  Statement statement =
       db_.Prepare("SELECT " CHECKPOINT_COLUMNS
-                  " FROM checkpoints WHERE state = 2 ORDER BY job_id, step, epoch LIMIT ?");
-  query.Bind(limit);
-  return Collect(query, &ReadCheckpoint);
+                  " FROM checkpoints WHERE state = 2 ORDER BY job_id, step, attempt LIMIT ?");
+  statement.Bind(limit);
+  return Collect(statement, &ReadCheckpoint);
 }
 
 absl::StatusOr<bool> SqliteReads::IsRowDue(const Checkpoint& checkpoint) {
-  Query query =
-      db_.Prepare("SELECT row_due FROM checkpoints WHERE job_id = ? AND step = ? AND epoch = ?");
-  query.Bind(checkpoint.job_id, checkpoint.step, checkpoint.epoch);
-  COPPICE_ASSIGN_OR_RETURN(const bool found, query.Step());
+  Statement statement =
+      db_.Prepare("SELECT row_due FROM checkpoints WHERE job_id = ? AND step = ? AND attempt = ?");
+  statement.Bind(checkpoint.job_id, checkpoint.step, checkpoint.attempt);
+  COPPICE_ASSIGN_OR_RETURN(const bool found, statement.Step());
   if (!found) {
     return absl::NotFoundError(
         absl::StrCat("job ", checkpoint.job_id, " has no checkpoint at step ", checkpoint.step));
   }
-  return query.Int(0) != 0;
+  return statement.Int(0) != 0;
 }
 
 namespace {
 
-// A visible step has one epoch: the key's own order will do, and a scan can stop early.
+// A visible step has one attempt: the key's own order will do, and a scan can stop early.
 constexpr char kVisible[] =
-    "SELECT m.step, m.epoch, 0, n.name, m.value FROM metrics m JOIN metric_names n ON n.id = "
+    "SELECT m.step, m.attempt, 0, n.name, m.value FROM metrics m JOIN metric_names n ON n.id = "
     "m.name_id "
     "WHERE m.job_id = ?1 AND m.step >= ?2 ORDER BY m.step, m.name_id";
 // Sorted in memory; few ask for it, and a job's rows are few.
 constexpr char kWithArchived[] =
-    "SELECT a.step, a.epoch, a.archived, n.name, a.value FROM ("
-    "SELECT step, epoch, 0 AS archived, name_id, value FROM metrics WHERE job_id = ?1 AND step >= "
+    "SELECT a.step, a.attempt, a.archived, n.name, a.value FROM ("
+    "SELECT step, attempt, 0 AS archived, name_id, value FROM metrics WHERE job_id = ?1 AND step >= "
     "?2 UNION ALL "
-    "SELECT step, epoch, 1, name_id, value FROM metrics_archive WHERE job_id = ?1 AND step >= ?2) "
+    "SELECT step, attempt, 1, name_id, value FROM metrics_archive WHERE job_id = ?1 AND step >= ?2) "
     "a "
-    "JOIN metric_names n ON n.id = a.name_id ORDER BY a.step, a.epoch, a.archived, a.name_id";
+    "JOIN metric_names n ON n.id = a.name_id ORDER BY a.step, a.attempt, a.archived, a.name_id";
 
 bool Wanted(const core::MetricsScan& scan, const std::string& name) {
   if (scan.names.empty()) return true;
@@ -158,25 +158,25 @@ bool Wanted(const core::MetricsScan& scan, const std::string& name) {
 
 absl::Status SqliteReads::ScanMetrics(const core::MetricsScan& scan,
                                       absl::FunctionRef<bool(const core::StoredRow&)> visit) {
-  Query query = db_.Prepare(scan.include_archived ? kWithArchived : kVisible);
-  query.Bind(scan.job_id, scan.after ? std::max(scan.from_step, scan.after_step) : scan.from_step);
+  Statement statement = db_.Prepare(scan.include_archived ? kWithArchived : kVisible);
+  statement.Bind(scan.job_id, scan.after ? std::max(scan.from_step, scan.after_step) : scan.from_step);
   core::StoredRow row;
   const auto flush = [&]() { return row.row.values.empty() || visit(row); };
   for (;;) {
-    COPPICE_ASSIGN_OR_RETURN(const bool more, query.Step());
+    COPPICE_ASSIGN_OR_RETURN(const bool more, statement.Step());
     if (!more) break;
-    const auto step = query.As<uint32_t>(0);
-    const auto epoch = query.As<core::Epoch>(1);
-    const bool archived = query.Int(2) != 0;
+    const auto step = statement.As<uint32_t>(0);
+    const auto attempt = statement.As<core::AttemptNumber>(1);
+    const bool archived = statement.Int(2) != 0;
     if (scan.after &&
-        std::make_pair(step, epoch) <= std::make_pair(scan.after_step, scan.after_epoch))
+        std::make_pair(step, attempt) <= std::make_pair(scan.after_step, scan.after_attempt))
       continue;
-    if (step != row.row.step || epoch != row.epoch || archived != row.archived) {
+    if (step != row.row.step || attempt != row.attempt || archived != row.archived) {
       if (!flush()) return absl::OkStatus();
-      row = {epoch, archived, {step, {}}};
+      row = {attempt, archived, {step, {}}};
     }
-    std::string name = query.Text(3);
-    if (Wanted(scan, name)) row.row.values.push_back({std::move(name), query.Real(4)});
+    std::string name = statement.Text(3);
+    if (Wanted(scan, name)) row.row.values.push_back({std::move(name), statement.Real(4)});
   }
   flush();
   return absl::OkStatus();
@@ -184,75 +184,75 @@ absl::Status SqliteReads::ScanMetrics(const core::MetricsScan& scan,
 
 absl::StatusOr<std::vector<core::MetricValue>> SqliteReads::LatestMetrics(core::JobId job_id) {
   // With one MAX() SQLite takes the other columns of a group from the row that holds the maximum.
-  Query query = db_.Prepare(
+  Statement statement = db_.Prepare(
       "SELECT n.name, m.value, MAX(m.step) FROM metrics m JOIN metric_names n ON n.id = m.name_id "
       "WHERE m.job_id = ? GROUP BY m.name_id ORDER BY n.name LIMIT ?");
-  query.Bind(job_id, core::kMaxMetricNamesPerJob);
+  statement.Bind(job_id, core::kMaxMetricNamesPerJob);
   std::vector<core::MetricValue> values;
   for (;;) {
-    COPPICE_ASSIGN_OR_RETURN(const bool more, query.Step());
+    COPPICE_ASSIGN_OR_RETURN(const bool more, statement.Step());
     if (!more) return values;
-    values.push_back({query.Text(0), query.Real(1)});
+    values.push_back({statement.Text(0), statement.Real(1)});
   }
 }
 
 absl::StatusOr<std::vector<std::string>> SqliteReads::ListMetricNames(core::JobId job_id,
                                                                       size_t most) {
-  Query query = db_.Prepare(
+  Statement statement = db_.Prepare(
       "SELECT name FROM metric_names WHERE id IN (SELECT name_id FROM metrics WHERE job_id = ?1 "
       "UNION SELECT name_id FROM metrics_archive WHERE job_id = ?1 LIMIT ?2) ORDER BY id");
-  query.Bind(job_id, most);
+  statement.Bind(job_id, most);
   std::vector<std::string> names;
   for (;;) {
-    COPPICE_ASSIGN_OR_RETURN(const bool more, query.Step());
+    COPPICE_ASSIGN_OR_RETURN(const bool more, statement.Step());
     if (!more) return names;
-    names.push_back(query.Text(0));
+    names.push_back(statement.Text(0));
   }
 }
 
 absl::StatusOr<uint64_t> SqliteReads::CountMetricNames(core::SweepId sweep_id) {
-  Query query = db_.Prepare("SELECT COUNT(*) FROM sweep_metric_names WHERE sweep_id = ?");
-  COPPICE_RETURN_IF_ERROR(query.Bind(sweep_id).Step().status());
-  return query.As<uint64_t>(0);
+  Statement statement = db_.Prepare("SELECT COUNT(*) FROM sweep_metric_names WHERE sweep_id = ?");
+  COPPICE_RETURN_IF_ERROR(statement.Bind(sweep_id).Step().status());
+  return statement.As<uint64_t>(0);
 }
 
 absl::StatusOr<bool> SqliteReads::HasMetricName(core::SweepId sweep_id, absl::string_view name) {
-  Query query = db_.Prepare(
+  Statement statement = db_.Prepare(
       "SELECT 1 FROM sweep_metric_names s JOIN metric_names n ON n.id = s.name_id "
       "WHERE n.name = ? AND s.sweep_id = ?");
-  return query.Bind(name, sweep_id).Step();
+  return statement.Bind(name, sweep_id).Step();
 }
 
 absl::StatusOr<uint64_t> SqliteReads::CountMetricSteps(core::JobId job_id, uint32_t step) {
-  Query query =
+  Statement statement =
       db_.Prepare("SELECT COUNT(DISTINCT step) FROM metrics WHERE job_id = ? AND step <= ?");
-  COPPICE_RETURN_IF_ERROR(query.Bind(job_id, step).Step().status());
-  return query.As<uint64_t>(0);
+  COPPICE_RETURN_IF_ERROR(statement.Bind(job_id, step).Step().status());
+  return statement.As<uint64_t>(0);
 }
 
 absl::StatusOr<std::vector<core::LogChunk>> SqliteReads::ReadLog(core::JobId job_id,
-                                                                 core::Epoch epoch, uint64_t offset,
+                                                                 core::AttemptNumber attempt, uint64_t offset,
                                                                  uint64_t max_bytes) {
-  Query query = db_.Prepare(
-      "SELECT at, text FROM job_logs WHERE job_id = ? AND epoch = ? AND at >= ? ORDER BY at");
-  query.Bind(job_id, epoch, offset);
+  Statement statement = db_.Prepare(
+      "SELECT at, text FROM job_logs WHERE job_id = ? AND attempt = ? AND at >= ? ORDER BY at");
+  statement.Bind(job_id, attempt, offset);
   std::vector<core::LogChunk> chunks;
   uint64_t bytes = 0;
   for (;;) {
-    COPPICE_ASSIGN_OR_RETURN(const bool more, query.Step());
+    COPPICE_ASSIGN_OR_RETURN(const bool more, statement.Step());
     if (!more) return chunks;
-    core::LogChunk chunk{query.As<uint64_t>(0), query.Text(1)};
+    core::LogChunk chunk{statement.As<uint64_t>(0), statement.Text(1)};
     bytes += chunk.text.size();
     if (!chunks.empty() && bytes > max_bytes) return chunks;
     chunks.push_back(std::move(chunk));
   }
 }
 
-absl::StatusOr<core::Epoch> SqliteReads::NewestLogEpoch(core::JobId job_id) {
-  Query query =
-      db_.Prepare("SELECT epoch FROM job_logs WHERE job_id = ? ORDER BY epoch DESC LIMIT 1");
-  COPPICE_ASSIGN_OR_RETURN(const bool found, query.Bind(job_id).Step());
-  return found ? query.As<core::Epoch>(0) : 0;
+absl::StatusOr<core::AttemptNumber> SqliteReads::NewestLogAttempt(core::JobId job_id) {
+  Statement statement =
+      db_.Prepare("SELECT attempt FROM job_logs WHERE job_id = ? ORDER BY attempt DESC LIMIT 1");
+  COPPICE_ASSIGN_OR_RETURN(const bool found, statement.Bind(job_id).Step());
+  return found ? statement.As<core::AttemptNumber>(0) : 0;
 }
 
 }  // namespace coppice::store

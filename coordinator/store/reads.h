@@ -8,14 +8,14 @@
 #include <vector>
 
 #include "coordinator/core/store.h"
-#include "coordinator/store/database.h"
+#include "coordinator/store/connection.h"
 
 namespace coppice::store {
 
 // core::ReadTransaction over one connection, on which the owner has begun a transaction.
 class SqliteReads : public core::ReadTransaction {
  public:
-  explicit SqliteReads(Database* db) : db_(*db) {}
+  explicit SqliteReads(Connection* db) : db_(*db) {}
 
   void StopWhen(std::function<bool()> stop) override { db_.StopWhen(std::move(stop)); }
 
@@ -33,7 +33,7 @@ class SqliteReads : public core::ReadTransaction {
   absl::Status ScanJobs(core::JobId first, core::JobId last, core::StateSet states,
                         absl::FunctionRef<bool(const core::JobRow&)> visit) override;
 
-  absl::StatusOr<core::AttemptRow> GetAttempt(core::JobId job_id, core::Epoch epoch) override;
+  absl::StatusOr<core::AttemptRow> GetAttempt(core::JobId job_id, core::AttemptNumber attempt) override;
   absl::StatusOr<std::vector<core::AttemptRow>> ListAttempts(core::JobId job_id) override;
   absl::StatusOr<std::vector<core::AttemptRow>> FindOpenAttempts(
       absl::string_view worker, absl::string_view request_id) override;
@@ -55,17 +55,17 @@ class SqliteReads : public core::ReadTransaction {
   absl::StatusOr<bool> HasMetricName(core::SweepId sweep_id, absl::string_view name) override;
   absl::StatusOr<uint64_t> CountMetricSteps(core::JobId job_id, uint32_t step) override;
 
-  absl::StatusOr<std::vector<core::LogChunk>> ReadLog(core::JobId job_id, core::Epoch epoch,
+  absl::StatusOr<std::vector<core::LogChunk>> ReadLog(core::JobId job_id, core::AttemptNumber attempt,
                                                       uint64_t offset, uint64_t max_bytes) override;
-  absl::StatusOr<core::Epoch> NewestLogEpoch(core::JobId job_id) override;
+  absl::StatusOr<core::AttemptNumber> NewestLogAttempt(core::JobId job_id) override;
 
   absl::StatusOr<std::vector<core::WorkerRow>> ListWorkers() override;
   absl::StatusOr<std::optional<core::WorkerRow>> FindWorker(absl::string_view name) override;
   absl::StatusOr<uint64_t> GetIncarnations() override;
-  absl::StatusOr<core::Epoch> GetEpochFloor() override;
+  absl::StatusOr<core::AttemptNumber> GetAttemptFloor() override;
 
  private:
-  Database& db_;
+  Connection& db_;
 };
 
 }  // namespace coppice::store

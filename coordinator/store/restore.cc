@@ -51,7 +51,7 @@ absl::StatusOr<std::unique_ptr<StagedRestore>> StagedRestore::Begin(const Restor
   std::unique_ptr<StagedRestore> staged(new StagedRestore(options, std::move(lock)));
   COPPICE_RETURN_IF_ERROR(RemoveAll(staged->path_));  // of a restore that was killed
   COPPICE_RETURN_IF_ERROR(CopyDatabase(options.backup, staged->path_));
-  COPPICE_ASSIGN_OR_RETURN(const auto db, Database::Open(staged->path_, SQLITE_OPEN_READWRITE));
+  COPPICE_ASSIGN_OR_RETURN(const auto db, Connection::Open(staged->path_, SQLITE_OPEN_READWRITE));
   COPPICE_ASSIGN_OR_RETURN(staged->facts_, InspectDatabase(*db));
   return staged;
 }

@@ -252,7 +252,20 @@ ALTER TABLE workers ADD COLUMN superseded_host TEXT NOT NULL DEFAULT '';
 ALTER TABLE workers ADD COLUMN superseded_ms INTEGER NOT NULL DEFAULT 0;
 )sql";
 
-absl::Status ApplyMigration(Database& db, size_t version, const char* sql) {
+// An attempt's number, which was called epoch.
+constexpr char kAttemptNumbers[] = R"sql(
+ALTER TABLE jobs RENAME COLUMN epoch TO attempt;
+ALTER TABLE jobs RENAME COLUMN forgiven_epoch TO forgiven_attempt;
+ALTER TABLE attempts RENAME COLUMN epoch TO attempt;
+ALTER TABLE checkpoints RENAME COLUMN epoch TO attempt;
+ALTER TABLE metrics RENAME COLUMN epoch TO attempt;
+ALTER TABLE metrics_archive RENAME COLUMN epoch TO attempt;
+ALTER TABLE job_events RENAME COLUMN epoch TO attempt;
+ALTER TABLE job_logs RENAME COLUMN epoch TO attempt;
+UPDATE meta SET key = 'attempt_floor' WHERE key = 'epoch_floor';
+)sql";
+
+absl::Status ApplyMigration(Connection& db, size_t version, const char* sql) {
   COPPICE_RETURN_IF_ERROR(db.Execute("BEGIN IMMEDIATE"));
   absl::Status status = db.Execute(sql);
   if (status.ok()) {
@@ -268,11 +281,11 @@ absl::Status ApplyMigration(Database& db, size_t version, const char* sql) {
 const std::vector<const char*>& Migrations() {
   static const std::vector<const char*>* const migrations =
       new std::vector<const char*>{kVersion1,         kWorkerEnds, kSweepSpecs,  kSubmissionParts,
-                                   kSweepMetricNames, kOperations, kIncarnations};
+                                   kSweepMetricNames, kOperations, kIncarnations, kAttemptNumbers};
   return *migrations;
 }
 
-absl::Status Migrate(Database& db, const std::vector<const char*>& migrations) {
+absl::Status Migrate(Connection& db, const std::vector<const char*>& migrations) {
   COPPICE_ASSIGN_OR_RETURN(const int64_t version, db.PragmaInt("user_version"));
   COPPICE_ASSIGN_OR_RETURN(const int64_t application, db.PragmaInt("application_id"));
   COPPICE_ASSIGN_OR_RETURN(const int64_t schema, db.PragmaInt("schema_version"));

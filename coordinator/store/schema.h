@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "coordinator/store/database.h"
+#include "coordinator/store/connection.h"
 
 namespace coppice::store {
 
@@ -19,7 +19,7 @@ inline constexpr int64_t kApplicationId = 0x434f5050;
 // Brings the database to the newest of `migrations`, each step in its own transaction.
 // FAILED_PRECONDITION, naming both versions: the file is newer; or the file belongs to another
 // program.
-absl::Status Migrate(Database& db, const std::vector<const char*>& migrations);
+absl::Status Migrate(Connection& db, const std::vector<const char*>& migrations);
 
 }  // namespace coppice::store
 

@@ -16,8 +16,8 @@
 #include "common/base/files.h"
 #include "common/base/ids.h"
 #include "common/base/status_macros.h"
-#include "coordinator/store/checkpointer.h"
-#include "coordinator/store/database.h"
+#include "coordinator/store/wal_checkpointer.h"
+#include "coordinator/store/connection.h"
 #include "coordinator/store/database_lock.h"
 #include "coordinator/store/reads.h"
 #include "coordinator/store/schema.h"
@@ -33,9 +33,9 @@ constexpr char kMemory[] = ":memory:";
 // connection for both, behind a mutex). Threads, failure codes, durability: as core::Store.
 class SqliteStore : public core::Store {
  public:
-  SqliteStore(std::optional<FileLock> lock, std::unique_ptr<Database> writer,
-              std::unique_ptr<Checkpointer> checkpointer,
-              std::vector<std::unique_ptr<Database>> readers, std::string store_id)
+  SqliteStore(std::optional<FileLock> lock, std::unique_ptr<Connection> writer,
+              std::unique_ptr<WalCheckpointer> checkpointer,
+              std::vector<std::unique_ptr<Connection>> readers, std::string store_id)
       : lock_(std::move(lock)),
         store_id_(std::move(store_id)),
         writer_(std::move(writer)),
@@ -72,7 +72,7 @@ class SqliteStore : public core::Store {
       writer_->StopWhen(nullptr);
       return status;
     }
-    Database* reader = Borrow();
+    Connection* reader = Borrow();
     const absl::Status status = ReadOn(reader, body);
     absl::MutexLock lock(&mutex_);
     idle_.push_back(reader);
@@ -82,7 +82,7 @@ class SqliteStore : public core::Store {
   std::string store_id() const override { return store_id_; }
 
  private:
-  static absl::Status ReadOn(Database* reader,
+  static absl::Status ReadOn(Connection* reader,
                              absl::FunctionRef<absl::Status(core::ReadTransaction&)> body) {
     COPPICE_RETURN_IF_ERROR(reader->Prepare("BEGIN").Run());
     SqliteReads reads(reader);
@@ -92,11 +92,11 @@ class SqliteStore : public core::Store {
     return status;
   }
 
-  Database* Borrow() {
+  Connection* Borrow() {
     absl::MutexLock lock(&mutex_);
     const auto free = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return !idle_.empty(); };
     mutex_.Await(absl::Condition(&free));
-    Database* reader = idle_.back();
+    Connection* reader = idle_.back();
     idle_.pop_back();
     return reader;
   }
@@ -104,16 +104,16 @@ class SqliteStore : public core::Store {
   const std::optional<FileLock> lock_;
   const std::string store_id_;
   absl::Mutex writer_mutex_;  // uncontended but for a database in memory
-  const std::unique_ptr<Database> writer_;
-  const std::unique_ptr<Checkpointer> checkpointer_;  // null in memory
+  const std::unique_ptr<Connection> writer_;
+  const std::unique_ptr<WalCheckpointer> checkpointer_;  // null in memory
   SqliteWrites writes_ ABSL_GUARDED_BY(writer_mutex_);
-  const std::vector<std::unique_ptr<Database>> readers_;
+  const std::vector<std::unique_ptr<Connection>> readers_;
   const bool shared_;
   absl::Mutex mutex_;
-  std::vector<Database*> idle_ ABSL_GUARDED_BY(mutex_);
+  std::vector<Connection*> idle_ ABSL_GUARDED_BY(mutex_);
 };
 
-absl::Status Configure(Database& db) {
+absl::Status Configure(Connection& db) {
   return db.Execute(
       "PRAGMA busy_timeout = 10000; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; "
       "PRAGMA cell_size_check = ON; PRAGMA cache_size = -32768; PRAGMA temp_store = MEMORY");
@@ -121,7 +121,7 @@ absl::Status Configure(Database& db) {
 
 // Limits the writer's file when asked to, and sees to it that a commit is on disk before it is
 // reported.
-absl::Status ConfigureWriter(Database& db, uint64_t max_bytes) {
+absl::Status ConfigureWriter(Connection& db, uint64_t max_bytes) {
   COPPICE_RETURN_IF_ERROR(Configure(db));
   COPPICE_RETURN_IF_ERROR(
       db.Execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit "
@@ -132,9 +132,9 @@ absl::Status ConfigureWriter(Database& db, uint64_t max_bytes) {
       absl::StrCat("PRAGMA max_page_count = ", max_bytes / static_cast<uint64_t>(page_size)));
 }
 
-absl::StatusOr<std::string> StoreId(Database& db) {
+absl::StatusOr<std::string> StoreId(Connection& db) {
   {
-    Query find = db.Prepare("SELECT value FROM meta WHERE key = 'store_id'");
+    Statement find = db.Prepare("SELECT value FROM meta WHERE key = 'store_id'");
     COPPICE_ASSIGN_OR_RETURN(const bool found, find.Step());
     if (found) return find.Text(0);
   }
@@ -163,14 +163,14 @@ absl::StatusOr<bool> CheckLog(const SqliteOptions& options) {
 
 // Begins with an empty log, so that one that is found damaged later holds nothing of before. Where
 // there is no room for that the log stays as it is, and is as good.
-void EmptyLog(Database& db) {
+void EmptyLog(Connection& db) {
   const absl::Status emptied = db.Execute("PRAGMA wal_checkpoint(TRUNCATE)");
   if (!emptied.ok()) spdlog::warn("the write-ahead log stays: {}", std::string(emptied.message()));
 }
 
 // Pages of a damaged log and of the database beside it may not belong together.
-absl::Status CheckPages(Database& db) {
-  Query check = db.Prepare("PRAGMA quick_check(1)");
+absl::Status CheckPages(Connection& db) {
+  Statement check = db.Prepare("PRAGMA quick_check(1)");
   COPPICE_ASSIGN_OR_RETURN(const bool row, check.Step());
   if (row && check.Text(0) == "ok") return absl::OkStatus();
   return absl::DataLossError(absl::StrCat("what can be read of the database contradicts itself (",
@@ -206,7 +206,7 @@ absl::StatusOr<std::unique_ptr<core::Store>> OpenSqliteStore(SqliteOptions optio
   const auto name_file = [&](const absl::Status& status) {
     return absl::Status(status.code(), absl::StrCat(options.path, ": ", status.message()));
   };
-  COPPICE_ASSIGN_OR_RETURN(auto writer, Database::Open(options.path, flags | SQLITE_OPEN_CREATE));
+  COPPICE_ASSIGN_OR_RETURN(auto writer, Connection::Open(options.path, flags | SQLITE_OPEN_CREATE));
   if (auto status = Migrate(*writer, Migrations()); !status.ok()) return name_file(status);
   if (auto status = ConfigureWriter(*writer, options.max_bytes); !status.ok())
     return name_file(status);
@@ -215,16 +215,16 @@ absl::StatusOr<std::unique_ptr<core::Store>> OpenSqliteStore(SqliteOptions optio
   }
   if (!in_memory) EmptyLog(*writer);
   COPPICE_ASSIGN_OR_RETURN(std::string store_id, StoreId(*writer));
-  std::vector<std::unique_ptr<Database>> readers;
+  std::vector<std::unique_ptr<Connection>> readers;
   for (int i = 0; !in_memory && i < std::max(1, options.readers); ++i) {
-    COPPICE_ASSIGN_OR_RETURN(auto reader, Database::Open(options.path, flags));
+    COPPICE_ASSIGN_OR_RETURN(auto reader, Connection::Open(options.path, flags));
     COPPICE_RETURN_IF_ERROR(Configure(*reader));
     COPPICE_RETURN_IF_ERROR(reader->Execute("PRAGMA query_only = ON"));
     readers.push_back(std::move(reader));
   }
-  std::unique_ptr<Checkpointer> checkpointer;
+  std::unique_ptr<WalCheckpointer> checkpointer;
   if (!in_memory) {
-    COPPICE_ASSIGN_OR_RETURN(checkpointer, Checkpointer::Open(options.path, writer.get()));
+    COPPICE_ASSIGN_OR_RETURN(checkpointer, WalCheckpointer::Open(options.path, writer.get()));
   }
   return std::unique_ptr<core::Store>(new SqliteStore(std::move(lock), std::move(writer),
                                                       std::move(checkpointer), std::move(readers),

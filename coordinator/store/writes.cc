@@ -40,8 +40,8 @@ absl::Status SqliteWrites::Savepoint(absl::FunctionRef<absl::Status()> body) {
   return status.ok() ? released : status;
 }
 
-absl::Status SqliteWrites::ExactlyOne(Query& query, absl::string_view what) {
-  COPPICE_RETURN_IF_ERROR(query.Run());
+absl::Status SqliteWrites::ExactlyOne(Statement& statement, absl::string_view what) {
+  COPPICE_RETURN_IF_ERROR(statement.Run());
   if (db_.changes() == 1) return absl::OkStatus();
   return absl::InternalError(
       absl::StrCat("database: ", what, " changed ", db_.changes(), " rows instead of one"));
@@ -49,27 +49,27 @@ absl::Status SqliteWrites::ExactlyOne(Query& query, absl::string_view what) {
 
 absl::StatusOr<core::SweepId> SqliteWrites::InsertSweep(const core::SweepRow& sweep,
                                                         absl::string_view spec_blob) {
-  Query query = db_.Prepare(
+  Statement statement = db_.Prepare(
       "INSERT INTO sweeps (name, priority, max_failures, paused, created_ms, finished_ms, "
       "steps_total) "
       "VALUES (?, ?, ?, ?, ?, ?, ?)");
-  query.Bind(sweep.name, sweep.priority, sweep.max_failures, sweep.paused, sweep.created_ms,
+  statement.Bind(sweep.name, sweep.priority, sweep.max_failures, sweep.paused, sweep.created_ms,
              sweep.finished_ms, sweep.steps_total);
-  COPPICE_RETURN_IF_ERROR(query.Run());
+  COPPICE_RETURN_IF_ERROR(statement.Run());
   const auto id = static_cast<core::SweepId>(db_.last_insert_rowid());
-  Query spec = db_.Prepare("INSERT INTO sweep_specs (sweep_id, spec) VALUES (?, ?)");
+  Statement spec = db_.Prepare("INSERT INTO sweep_specs (sweep_id, spec) VALUES (?, ?)");
   COPPICE_RETURN_IF_ERROR(spec.Bind(id, Blob{spec_blob}).Run());
   return id;
 }
 
 absl::StatusOr<core::GroupId> SqliteWrites::InsertGroup(const core::GroupRow& group) {
-  Query query = db_.Prepare(
+  Statement statement = db_.Prepare(
       "INSERT INTO groups (sweep_id, task, depth, run_json, steps, report_every, checkpoint_every, "
       "keep, keep_every, work_per_step, seeds_ascend) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
-  query.Bind(group.sweep_id, group.spec.task, group.spec.depth, group.spec.run_json,
+  statement.Bind(group.sweep_id, group.spec.task, group.spec.depth, group.spec.run_json,
              group.spec.steps, group.spec.report_every, group.spec.checkpoint_every,
              group.spec.keep, group.spec.keep_every, group.spec.work_per_step, group.seeds_ascend);
-  COPPICE_RETURN_IF_ERROR(query.Run());
+  COPPICE_RETURN_IF_ERROR(statement.Run());
   return static_cast<core::GroupId>(db_.last_insert_rowid());
 }
 
@@ -78,17 +78,17 @@ absl::StatusOr<core::JobId> SqliteWrites::ReserveJobs(core::SweepId sweep_id,
   core::JobId first = 0;
   {
     // Ids rise with the groups, and a group may have ids whose jobs are still to come.
-    Query query = db_.Prepare(
+    Statement statement = db_.Prepare(
         "SELECT MAX(COALESCE((SELECT MAX(id) + 1 FROM jobs), 1), COALESCE((SELECT first_job + jobs "
         "FROM groups WHERE jobs > 0 ORDER BY id DESC LIMIT 1), 1))");
-    COPPICE_RETURN_IF_ERROR(query.Step().status());
-    first = query.As<core::JobId>(0);
+    COPPICE_RETURN_IF_ERROR(statement.Step().status());
+    first = statement.As<core::JobId>(0);
   }
-  Query group = db_.Prepare(
+  Statement group = db_.Prepare(
       "UPDATE groups SET first_job = ?, jobs = ?, pending = ? WHERE id = ? AND jobs = 0");
   COPPICE_RETURN_IF_ERROR(
       ExactlyOne(group.Bind(first, count, count, group_id), "reserving jobs for a group"));
-  Query sweep = db_.Prepare(
+  Statement sweep = db_.Prepare(
       "UPDATE sweeps SET unfinished = unfinished + ?1, jobs_missing = jobs_missing + ?1 WHERE id = "
       "?2");
   COPPICE_RETURN_IF_ERROR(ExactlyOne(sweep.Bind(count, sweep_id), "counting jobs"));
@@ -97,13 +97,13 @@ absl::StatusOr<core::JobId> SqliteWrites::ReserveJobs(core::SweepId sweep_id,
 
 absl::Status SqliteWrites::InsertJobs(core::SweepId sweep_id, core::GroupId group_id,
                                       core::JobId first, absl::Span<const uint32_t> seeds) {
-  Query insert = db_.Prepare("INSERT INTO jobs (id, sweep_id, group_id, seed) VALUES (?, ?, ?, ?)");
+  Statement insert = db_.Prepare("INSERT INTO jobs (id, sweep_id, group_id, seed) VALUES (?, ?, ?, ?)");
   core::JobId id = first;
   for (const uint32_t seed : seeds) {
     COPPICE_RETURN_IF_ERROR(insert.Bind(id++, sweep_id, group_id, seed).Run());
     insert.Reset();
   }
-  Query sweep = db_.Prepare("UPDATE sweeps SET jobs_missing = jobs_missing - ? WHERE id = ?");
+  Statement sweep = db_.Prepare("UPDATE sweeps SET jobs_missing = jobs_missing - ? WHERE id = ?");
   return ExactlyOne(sweep.Bind(seeds.size(), sweep_id), "counting jobs");
 }
 
@@ -114,61 +114,61 @@ absl::StatusOr<uint64_t> SqliteWrites::DeleteIncompleteSweep(core::SweepId id, u
   COPPICE_ASSIGN_OR_RETURN(const std::vector<core::GroupRow> groups, reads_.ListGroups(id));
   uint64_t deleted = 0;
   for (const core::GroupRow& group : groups) {
-    Query query = db_.Prepare(
+    Statement statement = db_.Prepare(
         "DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE id BETWEEN ? AND ? LIMIT ?)");
-    query.Bind(group.first_job, group.first_job + group.jobs - 1, limit - deleted);
-    COPPICE_RETURN_IF_ERROR(query.Run());
+    statement.Bind(group.first_job, group.first_job + group.jobs - 1, limit - deleted);
+    COPPICE_RETURN_IF_ERROR(statement.Run());
     deleted += static_cast<uint64_t>(db_.changes());
     if (deleted == limit) return deleted;
   }
   COPPICE_RETURN_IF_ERROR(db_.Prepare("DELETE FROM groups WHERE sweep_id = ?").Bind(id).Run());
   COPPICE_RETURN_IF_ERROR(db_.Prepare("DELETE FROM sweep_specs WHERE sweep_id = ?").Bind(id).Run());
-  Query row = db_.Prepare("DELETE FROM sweeps WHERE id = ?");
+  Statement row = db_.Prepare("DELETE FROM sweeps WHERE id = ?");
   COPPICE_RETURN_IF_ERROR(ExactlyOne(row.Bind(id), "deleting a sweep"));
   return deleted;
 }
 
 absl::Status SqliteWrites::InsertOperation(core::SweepId sweep_id, const core::Operation& operation,
                                            uint32_t keep) {
-  Query insert = db_.Prepare(
+  Statement insert = db_.Prepare(
       "INSERT INTO operations (sweep_id, number, time_ms, action, who, detail) VALUES (?1, (SELECT "
       "COALESCE(MAX(number), 0) + 1 FROM operations WHERE sweep_id = ?1), ?2, ?3, ?4, ?5)");
   insert.Bind(sweep_id, operation.time_ms, operation.action, operation.who, operation.detail);
   COPPICE_RETURN_IF_ERROR(insert.Run());
-  Query trim = db_.Prepare(
+  Statement trim = db_.Prepare(
       "DELETE FROM operations WHERE sweep_id = ?1 AND number <= (SELECT MAX(number) FROM operations "
       "WHERE sweep_id = ?1) - ?2");
   return trim.Bind(sweep_id, keep).Run();
 }
 
 absl::Status SqliteWrites::SetSweepPaused(core::SweepId id, bool paused) {
-  Query query = db_.Prepare("UPDATE sweeps SET paused = ? WHERE id = ?");
-  return ExactlyOne(query.Bind(paused, id), "pausing a sweep");
+  Statement statement = db_.Prepare("UPDATE sweeps SET paused = ? WHERE id = ?");
+  return ExactlyOne(statement.Bind(paused, id), "pausing a sweep");
 }
 
 absl::Status SqliteWrites::SetSweepFinished(core::SweepId id, int64_t finished_ms) {
-  Query query = db_.Prepare("UPDATE sweeps SET finished_ms = ? WHERE id = ?");
-  return ExactlyOne(query.Bind(finished_ms, id), "finishing a sweep");
+  Statement statement = db_.Prepare("UPDATE sweeps SET finished_ms = ? WHERE id = ?");
+  return ExactlyOne(statement.Bind(finished_ms, id), "finishing a sweep");
 }
 
 absl::Status SqliteWrites::UpdateJob(const JobRow& before, const JobRow& after) {
-  Query query = db_.Prepare(
-      "UPDATE jobs SET state = ?, step = ?, best_step = ?, checkpoint_step = ?, epoch = ?, "
+  Statement statement = db_.Prepare(
+      "UPDATE jobs SET state = ?, step = ?, best_step = ?, checkpoint_step = ?, attempt = ?, "
       "attempts = ?, "
-      "failures = ?, forgiven_epoch = ?, not_before_ms = ?, worker = ?, reason = ?, started_ms = "
+      "failures = ?, forgiven_attempt = ?, not_before_ms = ?, worker = ?, reason = ?, started_ms = "
       "?, "
-      "finished_ms = ? WHERE id = ? AND state = ? AND epoch = ?");
-  query.Bind(after.state, after.step, after.best_step, after.checkpoint_step, after.epoch,
-             after.attempts, after.failures, after.forgiven_epoch, after.not_before_ms,
+      "finished_ms = ? WHERE id = ? AND state = ? AND attempt = ?");
+  statement.Bind(after.state, after.step, after.best_step, after.checkpoint_step, after.attempt,
+             after.attempts, after.failures, after.forgiven_attempt, after.not_before_ms,
              after.worker, after.reason, after.started_ms, after.finished_ms, after.id,
-             before.state, before.epoch);
-  COPPICE_RETURN_IF_ERROR(ExactlyOne(query, "updating a job"));
+             before.state, before.attempt);
+  COPPICE_RETURN_IF_ERROR(ExactlyOne(statement, "updating a job"));
   return CountChange(before, after);
 }
 
 absl::Status SqliteWrites::CountChange(const JobRow& before, const JobRow& after) {
   if (before.state == after.state && before.step == after.step) return absl::OkStatus();
-  Query group = db_.Prepare(
+  Statement group = db_.Prepare(
       "UPDATE groups SET pending = pending + ?, running = running + ?, succeeded = succeeded + ?, "
       "failed = failed + ?, cancelled = cancelled + ?, steps_done = steps_done + ?, open_steps = "
       "open_steps + ? "
@@ -180,44 +180,44 @@ absl::Status SqliteWrites::CountChange(const JobRow& before, const JobRow& after
   COPPICE_RETURN_IF_ERROR(ExactlyOne(group, "counting a group"));
   const int opened = static_cast<int>(IsOpen(after.state)) - static_cast<int>(IsOpen(before.state));
   if (opened == 0) return absl::OkStatus();
-  Query sweep = db_.Prepare("UPDATE sweeps SET unfinished = unfinished + ? WHERE id = ?");
+  Statement sweep = db_.Prepare("UPDATE sweeps SET unfinished = unfinished + ? WHERE id = ?");
   return ExactlyOne(sweep.Bind(opened, after.sweep_id), "counting a sweep");
 }
 
 absl::Status SqliteWrites::InsertAttempt(const core::AttemptRow& attempt) {
-  Query query = db_.Prepare(
-      "INSERT INTO attempts (job_id, epoch, worker, request_id, granted_ms, start_step, row_step) "
+  Statement statement = db_.Prepare(
+      "INSERT INTO attempts (job_id, attempt, worker, request_id, granted_ms, start_step, row_step) "
       "VALUES (?, ?, ?, ?, ?, ?, ?)");
-  return query
-      .Bind(attempt.job_id, attempt.epoch, attempt.worker, attempt.request_id, attempt.granted_ms,
+  return statement
+      .Bind(attempt.job_id, attempt.number, attempt.worker, attempt.request_id, attempt.granted_ms,
             attempt.start_step, attempt.row_step)
       .Run();
 }
 
 absl::Status SqliteWrites::UpdateAttempt(const core::AttemptRow& attempt) {
-  Query query = db_.Prepare(
+  Statement statement = db_.Prepare(
       "UPDATE attempts SET ended_ms = ?, outcome = ?, kind = ?, message = ?, start_step = ?, "
       "end_step = ?, "
       "row_step = ?, last_sequence = ?, log_bytes = ?, provenance = ?, log_tail = ? "
-      "WHERE job_id = ? AND epoch = ?");
-  query.Bind(attempt.ended_ms, attempt.outcome, attempt.kind, attempt.message, attempt.start_step,
+      "WHERE job_id = ? AND attempt = ?");
+  statement.Bind(attempt.ended_ms, attempt.outcome, attempt.kind, attempt.message, attempt.start_step,
              attempt.end_step, attempt.row_step, attempt.last_sequence, attempt.log_bytes,
-             attempt.provenance, attempt.log_tail, attempt.job_id, attempt.epoch);
-  return ExactlyOne(query, "updating an attempt");
+             attempt.provenance, attempt.log_tail, attempt.job_id, attempt.number);
+  return ExactlyOne(statement, "updating an attempt");
 }
 
 absl::Status SqliteWrites::InsertEvent(core::JobId job_id, const core::JobEvent& event) {
-  Query query = db_.Prepare(
-      "INSERT INTO job_events (job_id, number, time_ms, epoch, type, message) VALUES "
+  Statement statement = db_.Prepare(
+      "INSERT INTO job_events (job_id, number, time_ms, attempt, type, message) VALUES "
       "(?1, (SELECT COALESCE(MAX(number), 0) + 1 FROM job_events WHERE job_id = ?1), ?2, ?3, ?4, "
       "?5)");
-  return query.Bind(job_id, event.time_ms, event.epoch, event.type, event.message).Run();
+  return statement.Bind(job_id, event.time_ms, event.attempt, event.type, event.message).Run();
 }
 
 absl::StatusOr<int64_t> SqliteWrites::NameId(const std::string& name) {
   if (const auto it = name_ids_.find(name); it != name_ids_.end()) return it->second;
   if (name_ids_.size() >= kMaxNamesInMemory) name_ids_.clear();
-  Query find = db_.Prepare("SELECT id FROM metric_names WHERE name = ?");
+  Statement find = db_.Prepare("SELECT id FROM metric_names WHERE name = ?");
   COPPICE_ASSIGN_OR_RETURN(const bool found, find.Bind(name).Step());
   if (found) return name_ids_[name] = find.Int(0);
   COPPICE_RETURN_IF_ERROR(
@@ -225,14 +225,14 @@ absl::StatusOr<int64_t> SqliteWrites::NameId(const std::string& name) {
   return name_ids_[name] = db_.last_insert_rowid();
 }
 
-absl::Status SqliteWrites::InsertMetricRow(core::JobId job_id, core::Epoch epoch,
+absl::Status SqliteWrites::InsertMetricRow(core::JobId job_id, core::AttemptNumber attempt,
                                            const core::MetricRow& row) {
-  Query query = db_.Prepare(
-      "INSERT INTO metrics (job_id, step, name_id, epoch, value) VALUES (?, ?, ?, ?, ?)");
+  Statement statement = db_.Prepare(
+      "INSERT INTO metrics (job_id, step, name_id, attempt, value) VALUES (?, ?, ?, ?, ?)");
   for (const core::MetricValue& value : row.values) {
     COPPICE_ASSIGN_OR_RETURN(const int64_t name_id, NameId(value.name));
-    COPPICE_RETURN_IF_ERROR(query.Bind(job_id, row.step, name_id, epoch, value.value).Run());
-    query.Reset();
+    COPPICE_RETURN_IF_ERROR(statement.Bind(job_id, row.step, name_id, attempt, value.value).Run());
+    statement.Reset();
   }
   return absl::OkStatus();
 }
@@ -248,9 +248,9 @@ absl::Status SqliteWrites::AddMetricName(core::SweepId sweep_id, const std::stri
 absl::StatusOr<uint64_t> SqliteWrites::ArchiveMetrics(core::JobId job_id, uint32_t step) {
   // An attempt that fell back to an earlier checkpoint reports some steps twice; the later report
   // wins.
-  Query copy = db_.Prepare(
-      "INSERT OR REPLACE INTO metrics_archive (job_id, step, epoch, name_id, value) "
-      "SELECT job_id, step, epoch, name_id, value FROM metrics WHERE job_id = ? AND step > ?");
+  Statement copy = db_.Prepare(
+      "INSERT OR REPLACE INTO metrics_archive (job_id, step, attempt, name_id, value) "
+      "SELECT job_id, step, attempt, name_id, value FROM metrics WHERE job_id = ? AND step > ?");
   COPPICE_RETURN_IF_ERROR(copy.Bind(job_id, step).Run());
   COPPICE_RETURN_IF_ERROR(
       db_.Prepare("DELETE FROM metrics WHERE job_id = ? AND step > ?").Bind(job_id, step).Run());
@@ -258,49 +258,49 @@ absl::StatusOr<uint64_t> SqliteWrites::ArchiveMetrics(core::JobId job_id, uint32
 }
 
 absl::Status SqliteWrites::InsertCheckpoint(const core::Checkpoint& checkpoint, bool row_due) {
-  Query query = db_.Prepare(
-      "INSERT INTO checkpoints (job_id, step, epoch, state, path, digest, bytes, committed_ms, "
+  Statement statement = db_.Prepare(
+      "INSERT INTO checkpoints (job_id, step, attempt, state, path, digest, bytes, committed_ms, "
       "row_due) "
       "VALUES (?, ?, ?, 1, ?, ?, ?, ?, ?)");
-  return query
-      .Bind(checkpoint.job_id, checkpoint.step, checkpoint.epoch, checkpoint.path,
+  return statement
+      .Bind(checkpoint.job_id, checkpoint.step, checkpoint.attempt, checkpoint.path,
             checkpoint.digest, checkpoint.bytes, checkpoint.committed_ms, row_due)
       .Run();
 }
 
-absl::Status SqliteWrites::SetCheckpointState(core::JobId job_id, core::Epoch epoch, uint32_t step,
+absl::Status SqliteWrites::SetCheckpointState(core::JobId job_id, core::AttemptNumber attempt, uint32_t step,
                                               core::CheckpointState state) {
-  Query query =
-      db_.Prepare("UPDATE checkpoints SET state = ? WHERE job_id = ? AND step = ? AND epoch = ?");
-  return ExactlyOne(query.Bind(state, job_id, step, epoch), "updating a checkpoint");
+  Statement statement =
+      db_.Prepare("UPDATE checkpoints SET state = ? WHERE job_id = ? AND step = ? AND attempt = ?");
+  return ExactlyOne(statement.Bind(state, job_id, step, attempt), "updating a checkpoint");
 }
 
 absl::Status SqliteWrites::DeleteDroppedCheckpoints(core::JobId job_id) {
   return db_.Prepare("DELETE FROM checkpoints WHERE job_id = ? AND state = 2").Bind(job_id).Run();
 }
 
-absl::Status SqliteWrites::AppendLog(core::JobId job_id, core::Epoch epoch, uint64_t offset,
+absl::Status SqliteWrites::AppendLog(core::JobId job_id, core::AttemptNumber attempt, uint64_t offset,
                                      absl::string_view text) {
-  return db_.Prepare("INSERT INTO job_logs (job_id, epoch, at, text) VALUES (?, ?, ?, ?)")
-      .Bind(job_id, epoch, offset, text)
+  return db_.Prepare("INSERT INTO job_logs (job_id, attempt, at, text) VALUES (?, ?, ?, ?)")
+      .Bind(job_id, attempt, offset, text)
       .Run();
 }
 
-absl::Status SqliteWrites::TrimLog(core::JobId job_id, core::Epoch epoch, uint64_t offset) {
-  return db_.Prepare("DELETE FROM job_logs WHERE job_id = ? AND epoch = ? AND at < ?")
-      .Bind(job_id, epoch, offset)
+absl::Status SqliteWrites::TrimLog(core::JobId job_id, core::AttemptNumber attempt, uint64_t offset) {
+  return db_.Prepare("DELETE FROM job_logs WHERE job_id = ? AND attempt = ? AND at < ?")
+      .Bind(job_id, attempt, offset)
       .Run();
 }
 
 absl::Status SqliteWrites::PutWorker(const core::WorkerRow& worker) {
-  Query query = db_.Prepare(
+  Statement statement = db_.Prepare(
       "INSERT OR REPLACE INTO workers (name, id, instance, host, version, slots, pack_width, "
       "device, "
       "shared_checkpoints, draining, preempt, registered_ms, last_seen_ms, ends_ms, incarnation, "
       "superseded_host, superseded_ms) "
       "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
   const core::WorkerInfo& info = worker.info;
-  return query
+  return statement
       .Bind(info.name, worker.id, info.instance, info.host, info.version, info.slots,
             info.pack_width, info.device, info.shared_checkpoints, worker.draining, worker.preempt,
             worker.registered_ms, worker.last_seen_ms, info.ends_ms, info.incarnation,
@@ -314,8 +314,8 @@ absl::Status SqliteWrites::SetIncarnations(uint64_t greatest) {
       .Run();
 }
 
-absl::Status SqliteWrites::SetEpochFloor(core::Epoch floor) {
-  return db_.Prepare("INSERT OR REPLACE INTO meta (key, value) VALUES ('epoch_floor', ?)")
+absl::Status SqliteWrites::SetAttemptFloor(core::AttemptNumber floor) {
+  return db_.Prepare("INSERT OR REPLACE INTO meta (key, value) VALUES ('attempt_floor', ?)")
       .Bind(absl::StrCat(floor))
       .Run();
 }

@@ -3,7 +3,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "coordinator/core/store.h"
-#include "coordinator/store/database.h"
+#include "coordinator/store/connection.h"
 #include "coordinator/store/reads.h"
 
 namespace coppice::store {
@@ -12,7 +12,7 @@ namespace coppice::store {
 // the cache of metric names survive from one transaction to the next.
 class SqliteWrites : public core::WriteTransaction {
  public:
-  explicit SqliteWrites(Database* db) : db_(*db), reads_(db) {}
+  explicit SqliteWrites(Connection* db) : db_(*db), reads_(db) {}
 
   // The transaction was lost or undone: what was interned in it is not in the file.
   void ForgetNames() { name_ids_.clear(); }
@@ -38,31 +38,31 @@ class SqliteWrites : public core::WriteTransaction {
   absl::Status UpdateAttempt(const core::AttemptRow& attempt) override;
   absl::Status InsertEvent(core::JobId job_id, const core::JobEvent& event) override;
 
-  absl::Status InsertMetricRow(core::JobId job_id, core::Epoch epoch,
+  absl::Status InsertMetricRow(core::JobId job_id, core::AttemptNumber attempt,
                                const core::MetricRow& row) override;
   absl::Status AddMetricName(core::SweepId sweep_id, const std::string& name) override;
   absl::StatusOr<uint64_t> ArchiveMetrics(core::JobId job_id, uint32_t step) override;
 
   absl::Status InsertCheckpoint(const core::Checkpoint& checkpoint, bool row_due) override;
-  absl::Status SetCheckpointState(core::JobId job_id, core::Epoch epoch, uint32_t step,
+  absl::Status SetCheckpointState(core::JobId job_id, core::AttemptNumber attempt, uint32_t step,
                                   core::CheckpointState state) override;
   absl::Status DeleteDroppedCheckpoints(core::JobId job_id) override;
 
-  absl::Status AppendLog(core::JobId job_id, core::Epoch epoch, uint64_t offset,
+  absl::Status AppendLog(core::JobId job_id, core::AttemptNumber attempt, uint64_t offset,
                          absl::string_view text) override;
-  absl::Status TrimLog(core::JobId job_id, core::Epoch epoch, uint64_t offset) override;
+  absl::Status TrimLog(core::JobId job_id, core::AttemptNumber attempt, uint64_t offset) override;
 
   absl::Status PutWorker(const core::WorkerRow& worker) override;
   absl::Status SetIncarnations(uint64_t greatest) override;
-  absl::Status SetEpochFloor(core::Epoch floor) override;
+  absl::Status SetAttemptFloor(core::AttemptNumber floor) override;
   absl::Status DeleteWorker(const std::string& name) override;
 
  private:
   absl::Status CountChange(const core::JobRow& before, const core::JobRow& after);
   absl::StatusOr<int64_t> NameId(const std::string& name);
-  absl::Status ExactlyOne(Query& query, absl::string_view what);
+  absl::Status ExactlyOne(Statement& statement, absl::string_view what);
 
-  Database& db_;
+  Connection& db_;
   SqliteReads reads_;
   absl::flat_hash_map<std::string, int64_t> name_ids_;
 };

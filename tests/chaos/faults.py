@@ -291,7 +291,7 @@ def damage_checkpoint(chaos, rng, truncate):
     jobs = [job for job in chaos.jobs() if job['state'] == 'RUNNING' and job['checkpoint_step'] > 0]
     rng.shuffle(jobs)
     for job in jobs:
-        folder = os.path.join(chaos.cluster.checkpoints.path, chaos.sweep, str(job['id']), 'epoch-*', 'step-*.safetensors')
+        folder = os.path.join(chaos.cluster.checkpoints.path, chaos.sweep, str(job['id']), 'attempt-*', 'step-*.safetensors')
         files = sorted(glob.glob(folder), key=lambda path: os.path.basename(path), reverse=True)[:2 if both else 1]
         if not files:
             continue

@@ -53,7 +53,7 @@ class FakeCluster:
     def __init__(self, events=('granted', 'succeeded'), state='SUCCEEDED', failures=0, attempts=()):
         self._job = {'id': '1', 'task': 'question', 'depth': 1, 'seed': 0, 'state': state, 'failures': failures, 'reason': 'some reason'}
         self._events = [{'type': event} for event in events]
-        self._attempts = [{'epoch': str(i + 1), 'outcome': outcome, 'message': message} for i, (outcome, message) in enumerate(attempts)]
+        self._attempts = [{'number': str(i + 1), 'outcome': outcome, 'message': message} for i, (outcome, message) in enumerate(attempts)]
 
     def cli_json(self, args):
         if args[0] == 'jobs':

@@ -70,10 +70,10 @@ class Book:
             self.violations.append(f'{name} has the terminal events {ends}')
         if any(event['type'] == 'retried' for event in shown['events']):
             self.violations.append(f'{name} needed a retry by hand')
-        epochs = [int(attempt['epoch']) for attempt in shown['attempts']]
-        if epochs != sorted(set(epochs)):
-            self.violations.append(f'{name} has the epochs {epochs}')
-        self.attempts += len(epochs)
+        attempts = [int(attempt['number']) for attempt in shown['attempts']]
+        if attempts != sorted(set(attempts)):
+            self.violations.append(f'{name} has the attempts {attempts}')
+        self.attempts += len(attempts)
         for attempt in shown['attempts']:
             if attempt['outcome'] == 'failed':
                 kind = attempt['message'].split(':')[0]

@@ -197,7 +197,7 @@ TEST_F(CommandsTest, MetricsAsCsvHaveEveryDigitAndSortedColumns) {
             "6,dyck,1,1,150,,0.006666666666666667\n"
             "6,dyck,1,1,300,0.31,0.0033333333333333335\n");
   EXPECT_THAT(Ok({"metrics", "demo", "--csv", "--archived"}),
-              HasSubstr("job_id,task,depth,seed,step,epoch,archived,gen_accuracy,val_loss\n"
+              HasSubstr("job_id,task,depth,seed,step,attempt,archived,gen_accuracy,val_loss\n"
                         "1,question,1,0,150,1,false,,0.006666666666666667\n"));
 }
 
@@ -237,10 +237,10 @@ TEST_F(CommandsTest, MetricsTableHasFourDigits) {
 }
 
 TEST_F(CommandsTest, LogsAreTheBytesOfTheAttempt) {
-  EXPECT_EQ(Ok({"logs", "demo/question/1/0", "--follow", "--epoch", "3"}), "first second\n");
+  EXPECT_EQ(Ok({"logs", "demo/question/1/0", "--follow", "--attempt", "3"}), "first second\n");
   absl::MutexLock lock(&service().mutex);
   EXPECT_EQ(service().get_logs.job_id(), 1);
-  EXPECT_EQ(service().get_logs.epoch(), 3);
+  EXPECT_EQ(service().get_logs.attempt(), 3);
   EXPECT_TRUE(service().get_logs.follow());
 }
 

@@ -103,7 +103,7 @@ FakeSweepService::FakeSweepService() {
         job.set_seed(seed);
         job.set_steps(300);
         job.set_state(kStates[id - 1]);
-        job.set_epoch(1);
+        job.set_attempt(1);
         job.set_attempts(kStates[id - 1] == v1::PENDING ? 0 : 1);
         if (job.state() == v1::SUCCEEDED) {
           job.set_step(300);
@@ -119,7 +119,7 @@ FakeSweepService::FakeSweepService() {
             row.set_task(task);
             row.set_depth(depth);
             row.set_seed(seed);
-            row.set_epoch(1);
+            row.set_attempt(1);
             row.mutable_row()->set_step(step);
             AddValue(row.mutable_row(), "val_loss", 1.0 / step);
             if (step == 300) AddValue(row.mutable_row(), "gen_accuracy", 0.31);
@@ -242,7 +242,7 @@ grpc::Status FakeSweepService::GetJob(grpc::ServerContext*, const v1::GetJobRequ
   *response->mutable_job() = *job;
   *response->mutable_run() = spec::ResolveRun(spec, job->task(), job->depth());
   v1::Attempt* attempt = response->add_attempts();
-  attempt->set_epoch(1);
+  attempt->set_number(1);
   attempt->set_worker("node");
   attempt->set_outcome("failed");
   attempt->set_message("first line\nsecond line");
@@ -326,7 +326,7 @@ grpc::Status FakeSweepService::GetLogs(grpc::ServerContext*, const v1::GetLogsRe
   if (log.empty()) return grpc::Status::OK;
   for (const std::string& text : {log, std::string("second\n")}) {
     v1::GetLogsResponse response;
-    response.set_epoch(1);
+    response.set_attempt(1);
     response.set_text(text);
     Taint(&response);
     writer->Write(response);

@@ -118,15 +118,15 @@ TEST(MeasuredPackTest, AnUndisturbedJobHadOneAttempt) {
   ASSERT_TRUE(cluster.AwaitEnd("words")) << cluster.worker("w").err();
   EXPECT_TRUE(absl::StrContains(cluster.worker("w").err(), "packs of 2 are best"))
       << cluster.worker("w").err();
-  uint64_t epochs = 0;
+  uint64_t attempts = 0;
   for (const v1::Job& job : cluster.Jobs("words")) {
     EXPECT_EQ(job.attempts(), 1u) << job.ShortDebugString();
     EXPECT_EQ(cluster.Job(job.id()).attempts_size(), 1);
-    epochs += job.epoch();
+    attempts += job.attempt();
     const std::string show = cluster.Cli({"show", absl::StrCat(job.id())}).out;
     EXPECT_TRUE(absl::StrContains(show, "1 attempt, ")) << show;
   }
-  EXPECT_GT(epochs, 2u) << "none was given back to be measured: this test shows nothing";
+  EXPECT_GT(attempts, 2u) << "none was given back to be measured: this test shows nothing";
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Checks what the compiler does not: the dependency rule between folders, walls around heavy libraries,
-registration of every test, and where time may be read.
+registration of every test, where time may be read, and words that have given way to others (docs/glossary.md).
 
     check_tree.py ROOT         prints one line a violation; exit code 1 when there are any
     check_tree.py --self-test  proves on a made-up tree that each rule finds its violation
@@ -10,7 +10,7 @@ import re
 import sys
 import tempfile
 
-SOURCE = ('.cc', '.h', '.cu', '.cuh')
+SOURCE = ('.cc', '.h', '.cu', '.cuh', '.proto')
 TOP = ('proto', 'common', 'coordinator', 'worker', 'cli', 'tests', 'bench')
 
 # folder -> folders of the project it may include from (itself is always allowed; "gen" is generated protobuf code).
@@ -45,6 +45,20 @@ WALLS = (
 
 TIME = re.compile(r'sleep_for|sleep_until|\bSleepFor\(|absl::Now\(|(system|steady)_clock::now|\b(usleep|nanosleep|sleep)\(')
 TIME_FREE = ('common/base', 'bench')
+
+# (an old word, the word in its place, where the old one may still stand)
+OLD_WORDS = (
+    # A pass over the training set is an epoch. A former database and former folders have the old name.
+    (re.compile(r'epoch', re.I), 'attempt',
+     ('worker/trainer/train/permutation.h', 'worker/trainer/train/permutation.cc', 'tests/worker/trainer',
+      'coordinator/store/schema.cc', 'tests/coordinator/store/migration_test.cc', 'common/base/file_names.h',
+      'common/base/file_names.cc', 'tests/common/base/file_names_test.cc')),
+    (re.compile(r'\bEar(Handle)?\b'), 'Subscriber', ()),
+    (re.compile(r'\b(Ripen|NextRipe)\b'), 'PromoteDelayed, NextDelayed', ()),
+    (re.compile(r'store/(database|checkpointer)\.h'), 'store/connection.h, store/wal_checkpointer.h', ()),
+    (re.compile(r'core/transaction\.h'), 'core/command_context.h', ()),
+)
+NOT_OLD = re.compile(r'time_since_epoch')
 
 INCLUDE = re.compile(r'#include "([^"]+)"')
 
@@ -93,6 +107,9 @@ def check_file(relative, text):
         code = strip_comment(line)
         if TIME.search(code) and not relative.startswith('tests/') and not any(under(relative, p) for p in TIME_FREE):
             yield f'{where}: reads the time or sleeps; take a Clock (common/base/clock.h)'
+        for old, new, allowed in OLD_WORDS:
+            if old.search(NOT_OLD.sub('', line)) and not any(under(relative, prefix) for prefix in allowed):
+                yield f'{where}: an old word; write {new}'
 
 
 def check_registration(root, relative):
@@ -128,10 +145,12 @@ def self_test():
         'cli/e.cc': ('#include "coordinator/core/types.h"', 'may not depend on coordinator/core'),
         'common/spec/f.cc': ('auto t = absl::Now();', 'reads the time'),
         'tests/cli/lost_test.cc': ('TEST(A, B) {}', 'never runs'),
+        'coordinator/core/g.cc': ('// the epoch of a lease', 'an old word; write attempt'),
     }
     clean = {
         'cli/g.cc': '#include "common/rpc/channel.h"\n// sleep(1) in a comment\n',
         'tests/cli/kept_test.cc': 'TEST(A, B) {}',
+        'worker/trainer/train/permutation.h': '// an epoch is a pass over the data',
         'tests/cli/CMakeLists.txt': 'coppice_test(kept SRCS kept_test.cc)',
     }
     with tempfile.TemporaryDirectory() as root:

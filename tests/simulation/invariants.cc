@@ -44,7 +44,7 @@ void Invariants::OnCommitted(const Changes& changes) {
       if (job.ok()) CheckOpenAttempts(read, *job);
     }
     for (const core::Checkpoint& checkpoint : changes.committed) {
-      uint32_t& last = committed_[{checkpoint.job_id, checkpoint.epoch}];
+      uint32_t& last = committed_[{checkpoint.job_id, checkpoint.attempt}];
       last = std::max(last, checkpoint.step);
       CheckCommit(read, checkpoint);
     }
@@ -54,17 +54,17 @@ void Invariants::OnCommitted(const Changes& changes) {
 
 void Invariants::CheckMove(const JobRow& before, const JobRow& after, const Changes& changes) {
   if (before.state != after.state) {
-    world_.Trace("job ", after.id, " epoch ", after.epoch, " ", core::StateName(before.state),
+    world_.Trace("job ", after.id, " attempt ", after.attempt, " ", core::StateName(before.state),
                  " -> ", core::StateName(after.state), " at step ", after.step, " failures ",
                  after.failures, " ",
                  after.state == JobState::kRunning ? after.worker : WithoutPath(after.reason));
   }
   if (before.state != JobState::kRunning && after.state == JobState::kRunning) {
-    if (after.epoch <= before.epoch || !granted_.insert({after.id, after.epoch}).second) {
-      Broken(after.id, absl::StrCat("epoch ", after.epoch, " is granted after ", before.epoch));
+    if (after.attempt <= before.attempt || !granted_.insert({after.id, after.attempt}).second) {
+      Broken(after.id, absl::StrCat("attempt ", after.attempt, " is granted after ", before.attempt));
     }
-  } else if (after.epoch != before.epoch) {
-    Broken(after.id, "its epoch changes without a grant");
+  } else if (after.attempt != before.attempt) {
+    Broken(after.id, "its attempt changes without a grant");
   }
   // A gap in an attempt's reports; no disk here forgets what was synced.
   if (before.state != after.state && absl::StartsWith(after.reason, core::kReportsMissing)) {
@@ -73,7 +73,7 @@ void Invariants::CheckMove(const JobRow& before, const JobRow& after, const Chan
   if (after.failures <= before.failures) return;
   const bool failed = std::any_of(
       changes.attempts.begin(), changes.attempts.end(), [&](const core::AttemptRow& attempt) {
-        return attempt.job_id == after.id && attempt.epoch == before.epoch &&
+        return attempt.job_id == after.id && attempt.number == before.attempt &&
                attempt.outcome == "failed";
       });
   if (!failed || after.failures > before.failures + 1) {
@@ -105,9 +105,9 @@ void Invariants::CheckOpenAttempts(core::ReadTransaction& read, const JobRow& jo
   const auto attempts = read.ListAttempts(job.id);
   if (!attempts.ok()) return Broken(job.id, attempts.status().ToString());
   for (const core::AttemptRow& attempt : *attempts) {
-    const bool current = job.state == JobState::kRunning && attempt.epoch == job.epoch;
+    const bool current = job.state == JobState::kRunning && attempt.number == job.attempt;
     if (attempt.outcome.empty() != current) {
-      Broken(job.id, absl::StrCat("epoch ", attempt.epoch, " is ",
+      Broken(job.id, absl::StrCat("attempt ", attempt.number, " is ",
                                   current ? "current and has ended" : "open and not current"));
     }
   }
@@ -172,9 +172,9 @@ void Invariants::CheckSeries(core::ReadTransaction& read, const JobRow& job) {
       return Broken(job.id, absl::StrCat("its row of step ", step, " is not the undisturbed one"));
     }
     for (const core::AttemptRow& later : *attempts) {
-      if (later.epoch > row.epoch && step > later.start_step) {
-        Broken(job.id, absl::StrCat("the row of step ", step, " was written by epoch ", row.epoch,
-                                    " behind the start of epoch ", later.epoch));
+      if (later.attempt > row.attempt && step > later.start_step) {
+        Broken(job.id, absl::StrCat("the row of step ", step, " was written by attempt ", row.attempt,
+                                    " behind the start of attempt ", later.attempt));
       }
     }
   }
@@ -221,7 +221,7 @@ bool Invariants::IsCurrent(const LeaseKey& key) {
   bool current = false;
   Read([&](core::ReadTransaction& read) {
     const auto job = read.GetJob(key.first);
-    current = job.ok() && job->state == JobState::kRunning && job->epoch == key.second;
+    current = job.ok() && job->state == JobState::kRunning && job->attempt == key.second;
   });
   return current;
 }

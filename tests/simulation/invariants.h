@@ -20,12 +20,12 @@ namespace coppice::simulation {
 // Purpose: holds the store against what must always be true, after each commit and at the end.
 // Reads the durable store itself, not through a coordinator. Owner: a Simulation.
 //
-// After each commit: a job is granted only epochs above all before; one attempt is open when it is
+// After each commit: a job is granted only attempts above all before; one attempt is open when it is
 // RUNNING and none otherwise; a worker's name goes to ever newer processes and never back; only a failed attempt raises `failures`, by one; a checkpoint is
 // committed only when every row up to it is visible (but for that of its own step); the current
 // checkpoint's file is there and whole.
 // At any time: what is visible of a job is the beginning of its trajectory, each report step once,
-// with the undisturbed run's values; no visible row was written by an epoch behind whose end it
+// with the undisturbed run's values; no visible row was written by an attempt behind whose end it
 // lies.
 // At the end: every job has ended, once for each life; what was acknowledged is there.
 class Invariants {

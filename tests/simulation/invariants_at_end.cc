@@ -65,12 +65,12 @@ void Invariants::CheckAttempt(core::ReadTransaction& read, const LeaseKey& key,
                     !promised.end.empty() || !promised.committed.empty();
   if (!attempt.ok()) {
     if (told) {
-      Broken(key.first, absl::StrCat("epoch ", key.second, " was granted and is not stored"));
+      Broken(key.first, absl::StrCat("attempt ", key.second, " was granted and is not stored"));
     }
     return;
   }
   if (attempt->outcome == "failed" && promised.failures_caused == 0) {
-    Broken(key.first, absl::StrCat("epoch ", key.second,
+    Broken(key.first, absl::StrCat("attempt ", key.second,
                                    " failed although nothing failed: ", attempt->message));
   }
   // A release that is sent again finds what took the lease back in whichever way.
@@ -80,7 +80,7 @@ void Invariants::CheckAttempt(core::ReadTransaction& read, const LeaseKey& key,
       promised.end.empty() || attempt->outcome == promised.end ||
       (released && (attempt->outcome == "released" || attempt->outcome == "preempted"));
   if (!end_fits) {
-    Broken(key.first, absl::StrCat("epoch ", key.second, " was told that it ", promised.end,
+    Broken(key.first, absl::StrCat("attempt ", key.second, " was told that it ", promised.end,
                                    ", stored is ", attempt->outcome));
   }
   // One that was overtaken by a later one is answered with OK, too.
@@ -88,7 +88,7 @@ void Invariants::CheckAttempt(core::ReadTransaction& read, const LeaseKey& key,
   if (!promised.committed.empty() &&
       (committed == committed_.end() || committed->second < *promised.committed.rbegin())) {
     Broken(key.first,
-           absl::StrCat("the checkpoint of step ", *promised.committed.rbegin(), " of epoch ",
+           absl::StrCat("the checkpoint of step ", *promised.committed.rbegin(), " of attempt ",
                         key.second, " was acknowledged and is not stored"));
   }
   CheckAcknowledged(read, *attempt, promised);
@@ -98,7 +98,7 @@ void Invariants::CheckAcknowledged(core::ReadTransaction& read, const core::Atte
                                    const Ledger::Attempt& promised) {
   if (attempt.last_sequence < promised.acknowledged) {
     Broken(attempt.job_id,
-           absl::StrCat("epoch ", attempt.epoch, ": acknowledged up to ", promised.acknowledged,
+           absl::StrCat("attempt ", attempt.number, ": acknowledged up to ", promised.acknowledged,
                         ", durable up to ", attempt.last_sequence));
   }
   const Rows rows = RowsOf(read, attempt.job_id, true);
@@ -112,34 +112,34 @@ void Invariants::CheckAcknowledged(core::ReadTransaction& read, const core::Atte
     if (!message.has_row()) continue;
     const v1::MetricRow& sent = message.row();
     const bool stored = std::any_of(rows.begin(), rows.end(), [&](const core::StoredRow& row) {
-      return row.epoch == attempt.epoch && row.row.step == sent.step() &&
+      return row.attempt == attempt.number && row.row.step == sent.step() &&
              row.row.values[0].value == sent.values(0).value();
     });
     if (!stored) {
       Broken(attempt.job_id, absl::StrCat("the acknowledged row of step ", message.row().step(),
-                                          " of epoch ", attempt.epoch, " is missing"));
+                                          " of attempt ", attempt.number, " is missing"));
     }
   }
   if (log.empty()) return;
-  const auto chunks = read.ReadLog(attempt.job_id, attempt.epoch, 0, 1 << 20);
+  const auto chunks = read.ReadLog(attempt.job_id, attempt.number, 0, 1 << 20);
   std::string stored;
   if (chunks.ok()) {
     for (const core::LogChunk& chunk : *chunks) stored += chunk.text;
   }
   if (!absl::StartsWith(stored, log)) {
     Broken(attempt.job_id,
-           absl::StrCat("acknowledged log text of epoch ", attempt.epoch, " is missing"));
+           absl::StrCat("acknowledged log text of attempt ", attempt.number, " is missing"));
   }
 }
 
 uint64_t Invariants::StateDigest() {
   std::string text;
   for (const JobRow& job : Jobs()) {
-    absl::StrAppend(&text, job.id, " ", core::StateName(job.state), " ", job.step, " ", job.epoch,
+    absl::StrAppend(&text, job.id, " ", core::StateName(job.state), " ", job.step, " ", job.attempt,
                     " ", job.failures, " ", job.attempts, " ", WithoutPath(job.reason), "\n");
     Read([&](core::ReadTransaction& read) {
       for (const auto& row : RowsOf(read, job.id, true)) {
-        absl::StrAppend(&text, row.epoch, " ", row.row.step, " ", row.archived, "\n");
+        absl::StrAppend(&text, row.attempt, " ", row.row.step, " ", row.archived, "\n");
       }
       const auto attempts = read.ListAttempts(job.id);
       for (const auto& attempt : *attempts) {
@@ -149,7 +149,7 @@ uint64_t Invariants::StateDigest() {
       }
       const auto events = read.ListEvents(job.id, 1'000'000);
       for (const auto& event : *events) {
-        absl::StrAppend(&text, event.epoch, " ", event.type, " ", WithoutPath(event.message), "\n");
+        absl::StrAppend(&text, event.attempt, " ", event.type, " ", WithoutPath(event.message), "\n");
       }
     });
   }

@@ -18,11 +18,11 @@ std::string Content(v1::StreamMetricsRequest message) {
 void Ledger::Granted(const std::string& process, const v1::AcquireLeasesResponse& grant) {
   for (const v1::Lease& lease : grant.leases()) {
     Attempt& attempt = attempts_[KeyOf(lease.lease())];
-    world_.Trace(process, " is granted job ", lease.lease().job_id(), " epoch ",
-                 lease.lease().epoch(), " from step ", lease.resume().step());
+    world_.Trace(process, " is granted job ", lease.lease().job_id(), " attempt ",
+                 lease.lease().attempt(), " from step ", lease.resume().step());
     if (!attempt.holder.empty() && attempt.holder != process) {
-      world_.Violation(absl::StrCat("job ", lease.lease().job_id(), " epoch ",
-                                    lease.lease().epoch(), " was granted to ", attempt.holder,
+      world_.Violation(absl::StrCat("job ", lease.lease().job_id(), " attempt ",
+                                    lease.lease().attempt(), " was granted to ", attempt.holder,
                                     " and to ", process));
     }
     attempt.holder = process;
@@ -34,7 +34,7 @@ void Ledger::Sent(const v1::StreamMetricsRequest& message) {
   const auto [it, is_new] = sent.try_emplace(message.sequence(), message);
   if (!is_new && Content(it->second) != Content(message)) {
     world_.Violation(absl::StrCat("record ", message.sequence(), " of job ",
-                                  message.lease().job_id(), " epoch ", message.lease().epoch(),
+                                  message.lease().job_id(), " attempt ", message.lease().attempt(),
                                   " was sent again with another content"));
   }
 }
@@ -48,7 +48,7 @@ void Ledger::Acknowledged(const v1::StreamMetricsResponse& answer) {
   Attempt& attempt = attempts_[KeyOf(answer.lease())];
   // A stale answer names what is durable of the attempt, too.
   attempt.acknowledged = std::max(attempt.acknowledged, answer.sequence());
-  world_.Trace("job ", answer.lease().job_id(), " epoch ", answer.lease().epoch(),
+  world_.Trace("job ", answer.lease().job_id(), " attempt ", answer.lease().attempt(),
                " acknowledged up to ", answer.sequence(), answer.stale() ? " stale" : "",
                answer.error());
 }

@@ -12,8 +12,8 @@
 
 namespace coppice::simulation {
 
-using LeaseKey = std::pair<uint64_t, uint64_t>;  // job, epoch
-inline LeaseKey KeyOf(const v1::LeaseRef& lease) { return {lease.job_id(), lease.epoch()}; }
+using LeaseKey = std::pair<uint64_t, uint64_t>;  // job, attempt
+inline LeaseKey KeyOf(const v1::LeaseRef& lease) { return {lease.job_id(), lease.attempt()}; }
 
 // Purpose: what the coordinator has promised, written down on the workers' side of the network at
 // the moment that a worker learns of it; and what went wrong on purpose. The store is held against

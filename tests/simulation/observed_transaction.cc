@@ -61,9 +61,9 @@ absl::Status ObservedTransaction::InsertCheckpoint(const core::Checkpoint& check
   return absl::OkStatus();
 }
 
-absl::Status ObservedTransaction::SetCheckpointState(core::JobId job, core::Epoch epoch,
+absl::Status ObservedTransaction::SetCheckpointState(core::JobId job, core::AttemptNumber attempt,
                                                      uint32_t step, core::CheckpointState state) {
-  COPPICE_RETURN_IF_ERROR(inner_.SetCheckpointState(job, epoch, step, state));
+  COPPICE_RETURN_IF_ERROR(inner_.SetCheckpointState(job, attempt, step, state));
   changes_.checkpoints.insert(job);
   if (state == core::CheckpointState::kDropped) changes_.dropped.insert(job);
   return absl::OkStatus();

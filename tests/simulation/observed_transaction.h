@@ -41,8 +41,8 @@ class ObservedReads : public core::ReadTransaction {
                         absl::FunctionRef<bool(const core::JobRow&)> visit) override {
     return inner_.ScanJobs(first, last, states, visit);
   }
-  absl::StatusOr<core::AttemptRow> GetAttempt(core::JobId job, core::Epoch epoch) override {
-    return inner_.GetAttempt(job, epoch);
+  absl::StatusOr<core::AttemptRow> GetAttempt(core::JobId job, core::AttemptNumber attempt) override {
+    return inner_.GetAttempt(job, attempt);
   }
   absl::StatusOr<std::vector<core::AttemptRow>> ListAttempts(core::JobId job) override {
     return inner_.ListAttempts(job);
@@ -82,13 +82,13 @@ class ObservedReads : public core::ReadTransaction {
     return inner_.HasMetricName(sweep, name);
   }
   absl::StatusOr<uint64_t> CountMetricSteps(core::JobId job, uint32_t step) override;
-  absl::StatusOr<std::vector<core::LogChunk>> ReadLog(core::JobId job, core::Epoch epoch,
+  absl::StatusOr<std::vector<core::LogChunk>> ReadLog(core::JobId job, core::AttemptNumber attempt,
                                                       uint64_t offset,
                                                       uint64_t max_bytes) override {
-    return inner_.ReadLog(job, epoch, offset, max_bytes);
+    return inner_.ReadLog(job, attempt, offset, max_bytes);
   }
-  absl::StatusOr<core::Epoch> NewestLogEpoch(core::JobId job) override {
-    return inner_.NewestLogEpoch(job);
+  absl::StatusOr<core::AttemptNumber> NewestLogAttempt(core::JobId job) override {
+    return inner_.NewestLogAttempt(job);
   }
   absl::StatusOr<std::vector<core::WorkerRow>> ListWorkers() override {
     return inner_.ListWorkers();
@@ -97,7 +97,7 @@ class ObservedReads : public core::ReadTransaction {
     return inner_.FindWorker(name);
   }
   absl::StatusOr<uint64_t> GetIncarnations() override { return inner_.GetIncarnations(); }
-  absl::StatusOr<core::Epoch> GetEpochFloor() override { return inner_.GetEpochFloor(); }
+  absl::StatusOr<core::AttemptNumber> GetAttemptFloor() override { return inner_.GetAttemptFloor(); }
 
  private:
   core::ReadTransaction& inner_;
@@ -150,32 +150,32 @@ class ObservedTransaction : public core::WriteTransaction {
   absl::Status InsertEvent(core::JobId job, const core::JobEvent& event) override {
     return inner_.InsertEvent(job, event);
   }
-  absl::Status InsertMetricRow(core::JobId job, core::Epoch epoch,
+  absl::Status InsertMetricRow(core::JobId job, core::AttemptNumber attempt,
                                const core::MetricRow& row) override {
-    return inner_.InsertMetricRow(job, epoch, row);
+    return inner_.InsertMetricRow(job, attempt, row);
   }
   absl::Status AddMetricName(core::SweepId sweep, const std::string& name) override {
     return inner_.AddMetricName(sweep, name);
   }
   absl::StatusOr<uint64_t> ArchiveMetrics(core::JobId job, uint32_t step) override;
   absl::Status InsertCheckpoint(const core::Checkpoint& checkpoint, bool row_due) override;
-  absl::Status SetCheckpointState(core::JobId job, core::Epoch epoch, uint32_t step,
+  absl::Status SetCheckpointState(core::JobId job, core::AttemptNumber attempt, uint32_t step,
                                   core::CheckpointState state) override;
   absl::Status DeleteDroppedCheckpoints(core::JobId job) override {
     return inner_.DeleteDroppedCheckpoints(job);
   }
-  absl::Status AppendLog(core::JobId job, core::Epoch epoch, uint64_t offset,
+  absl::Status AppendLog(core::JobId job, core::AttemptNumber attempt, uint64_t offset,
                          absl::string_view text) override {
-    return inner_.AppendLog(job, epoch, offset, text);
+    return inner_.AppendLog(job, attempt, offset, text);
   }
-  absl::Status TrimLog(core::JobId job, core::Epoch epoch, uint64_t offset) override {
-    return inner_.TrimLog(job, epoch, offset);
+  absl::Status TrimLog(core::JobId job, core::AttemptNumber attempt, uint64_t offset) override {
+    return inner_.TrimLog(job, attempt, offset);
   }
   absl::Status PutWorker(const core::WorkerRow& worker) override;
   absl::Status SetIncarnations(uint64_t greatest) override {
     return inner_.SetIncarnations(greatest);
   }
-  absl::Status SetEpochFloor(core::Epoch floor) override { return inner_.SetEpochFloor(floor); }
+  absl::Status SetAttemptFloor(core::AttemptNumber floor) override { return inner_.SetAttemptFloor(floor); }
   absl::Status DeleteWorker(const std::string& name) override { return inner_.DeleteWorker(name); }
 
  private:

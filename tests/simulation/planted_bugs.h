@@ -7,8 +7,8 @@ namespace coppice::simulation {
 
 enum class PlantedBug {
   kNone,
-  // A row of an epoch that is over is stored and acknowledged.
-  kStaleEpochAccepted,
+  // A row of an attempt that is over is stored and acknowledged.
+  kStaleAttemptAccepted,
   // Answers go out although the commit then fails, or the coordinator dies before it.
   kAcknowledgedBeforeCommit,
   // A grant leaves the rows past the checkpoint visible.

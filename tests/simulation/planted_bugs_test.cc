@@ -20,8 +20,8 @@ class PlantedBugs : public ::testing::Test {
   }
 };
 
-TEST_F(PlantedBugs, AStaleEpochThatIsAcceptedIsFound) {
-  ExpectFound(PlantedBug::kStaleEpochAccepted, 300);
+TEST_F(PlantedBugs, AStaleAttemptThatIsAcceptedIsFound) {
+  ExpectFound(PlantedBug::kStaleAttemptAccepted, 300);
 }
 
 TEST_F(PlantedBugs, AnAcknowledgementBeforeItsCommitIsFound) {

@@ -19,7 +19,7 @@ CoordinatorProcess::CoordinatorProcess(const Setup& setup)
   }
   core_ = *std::move(core);
   service_ = std::make_unique<SimService>(setup.world, life_, core_.get(), setup.checkpoint_root);
-  if (setup.bug == PlantedBug::kStaleEpochAccepted) {
+  if (setup.bug == PlantedBug::kStaleAttemptAccepted) {
     service_->set_accept_stale([this](const core::Record& record) { return AcceptStale(record); });
   }
   setup_.network->SetServer(service_.get());
@@ -53,7 +53,7 @@ bool CoordinatorProcess::AcceptStale(const core::Record& record) {
   if (!record.row.has_value()) return false;
   return setup_.store
       ->RunInTransaction([&](core::WriteTransaction& tx) {
-        return tx.InsertMetricRow(record.lease.job_id, record.lease.epoch, *record.row);
+        return tx.InsertMetricRow(record.lease.job_id, record.lease.attempt, *record.row);
       })
       .ok();
 }

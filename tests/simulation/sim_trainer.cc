@@ -21,7 +21,7 @@ using Json = nlohmann::json;
 
 constexpr int kExitPreempted = 75;
 
-// <root>/<sweep>/<job>/epoch-<epoch>
+// <root>/<sweep>/<job>/attempt-<attempt>
 LeaseKey LeaseOf(const std::string& folder) {
   const std::vector<std::string> parts = absl::StrSplit(folder, '/');
   return {std::stoull(parts[parts.size() - 2]), std::stoull(parts.back().substr(6))};

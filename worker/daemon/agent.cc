@@ -275,7 +275,7 @@ void Agent::Begin(Slot* slot, const v1::AcquireLeasesResponse& grant) {
   for (const v1::Lease& lease : grant.leases()) {
     const LeaseKey key = KeyOf(lease.lease());
     if (entries_.count(key) > 0) continue;
-    // A new epoch of a job means that every older one is over.
+    // A new attempt of a job means that every older one is over.
     for (auto it = entries_.lower_bound({key.first, 0}); it != entries_.end(); ++it) {
       if (it->first.first != key.first) break;
       it->second.reporter->Abandon();
@@ -302,7 +302,7 @@ void Agent::Begin(Slot* slot, const v1::AcquireLeasesResponse& grant) {
   }
   const LeaseKey first = reporters.front()->key();
   const std::string name =
-      absl::StrCat("job-", first.first, "-epoch-", first.second,
+      absl::StrCat("job-", first.first, "-attempt-", first.second,
                    reporters.size() > 1 ? absl::StrCat("-and-", reporters.size() - 1) : "");
   spdlog::info("slot {}: {}: {} of depth {}, {} seeds", slot->index, name, grant.run().task(),
                grant.run().depth(), reporters.size());

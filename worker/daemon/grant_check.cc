@@ -21,7 +21,7 @@ absl::Status CheckGrant(const v1::AcquireLeasesResponse& grant, uint32_t pack_wi
   std::set<uint64_t> jobs;
   std::set<uint32_t> seeds;
   for (const v1::Lease& lease : grant.leases()) {
-    if (lease.lease().job_id() == 0 || lease.lease().epoch() == 0)
+    if (lease.lease().job_id() == 0 || lease.lease().attempt() == 0)
       return wrong("a lease without job");
     if (!jobs.insert(lease.lease().job_id()).second || !seeds.insert(lease.seed()).second) {
       return wrong("a job or seed comes twice");

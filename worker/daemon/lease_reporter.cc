@@ -24,7 +24,7 @@ bool IsStream(const SpoolRecord& record) {
 }  // namespace
 
 std::string ToString(const LeaseKey& key) {
-  return absl::StrCat("job ", key.first, " (epoch ", key.second, ")");
+  return absl::StrCat("job ", key.first, " (attempt ", key.second, ")");
 }
 
 LeaseReporter::LeaseReporter(const Environment* environment, Session* session, const Config& config,

@@ -20,9 +20,9 @@
 
 namespace coppice::worker {
 
-// (job, epoch): one attempt.
+// (job, attempt): one attempt.
 using LeaseKey = std::pair<uint64_t, uint64_t>;
-inline LeaseKey KeyOf(const v1::LeaseRef& lease) { return {lease.job_id(), lease.epoch()}; }
+inline LeaseKey KeyOf(const v1::LeaseRef& lease) { return {lease.job_id(), lease.attempt()}; }
 std::string ToString(const LeaseKey& key);
 
 // Purpose: everything one attempt has to report, in one order: rows, log and provenance go over the

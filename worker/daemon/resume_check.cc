@@ -52,7 +52,7 @@ std::string ResumeCheck::file() const {
   if (!resume_) return "";
   if (place_.shared) return JoinPath(place_.root, resume_->path());
   const std::string name =
-      absl::StrCat("resume-epoch-", resume_->epoch(), "-step-", resume_->step(), ".safetensors");
+      absl::StrCat("resume-attempt-", resume_->attempt(), "-step-", resume_->step(), ".safetensors");
   return JoinPath(JoinPath(place_.root, checkpoint_dir_), name);
 }
 
@@ -96,8 +96,8 @@ void ResumeCheck::Download() {
 }
 
 void ResumeCheck::Reject(const std::string& reason) {
-  spdlog::warn("job {} (epoch {}): the checkpoint of step {} cannot be resumed from: {}",
-               lease_.job_id(), lease_.epoch(), resume_->step(), reason);
+  spdlog::warn("job {} (attempt {}): the checkpoint of step {} cannot be resumed from: {}",
+               lease_.job_id(), lease_.attempt(), resume_->step(), reason);
   v1::RejectCheckpointRequest request;
   *request.mutable_lease() = lease_;
   request.set_step(resume_->step());

@@ -14,7 +14,7 @@
 namespace coppice::worker {
 namespace {
 
-// <sweep>/<job>/epoch-<epoch>: no attempt's folder lies deeper.
+// <sweep>/<job>/attempt-<attempt>: no attempt's folder lies deeper.
 constexpr int kDepth = 3;
 
 struct Sweep {

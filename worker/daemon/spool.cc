@@ -110,7 +110,7 @@ bool IsEnd(const SpoolRecord& record) {
 }
 
 std::string SpoolFileName(const v1::LeaseRef& lease) {
-  return absl::StrFormat("%020d-%010d.spool", lease.job_id(), lease.epoch());
+  return absl::StrFormat("%020d-%010d.spool", lease.job_id(), lease.attempt());
 }
 
 absl::StatusOr<std::unique_ptr<Spool>> Spool::Create(const std::string& path,

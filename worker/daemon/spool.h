@@ -75,7 +75,7 @@ class Spool {
   absl::Status error_;
 };
 
-// The file's name for a lease: sorts by job, then epoch.
+// The file's name for a lease: sorts by job, then attempt.
 std::string SpoolFileName(const v1::LeaseRef& lease);
 
 }  // namespace coppice::worker

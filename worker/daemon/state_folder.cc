@@ -29,10 +29,10 @@ OwnFolderKind Kind() {
 }
 
 std::vector<std::string> SpecNames() {
-  return {"job-#-epoch-#.json", "job-#-epoch-#-and-#.json", "measure-#.json"};
+  return {"job-#-attempt-#.json", "job-#-attempt-#-and-#.json", "measure-#.json"};
 }
 
-std::vector<std::string> LogNames() { return {"job-#-epoch-#.log", "job-#-epoch-#-and-#.log"}; }
+std::vector<std::string> LogNames() { return {"job-#-attempt-#.log", "job-#-attempt-#-and-#.log"}; }
 
 std::vector<std::string> WidthNames() { return {"%.json"}; }
 

@@ -50,7 +50,7 @@ void AddRows(const Synthetic& synthetic, const v1::Job& job, FakeSweepService* s
     metrics.set_task(job.task());
     metrics.set_depth(job.depth());
     metrics.set_seed(job.seed());
-    metrics.set_epoch(1);
+    metrics.set_attempt(1);
     v1::MetricRow* row = metrics.mutable_row();
     row->set_step(step);
     if (synthetic.losses) {
@@ -161,7 +161,7 @@ void Fill(const Synthetic& synthetic, FakeSweepService* service) {
                             : job.state() == v1::PENDING ? 0
                                                          : synthetic.done(id);
         job.set_step(static_cast<uint32_t>(done * synthetic.steps));
-        job.set_epoch(done > 0 ? 1 : 0);
+        job.set_attempt(done > 0 ? 1 : 0);
         job.set_attempts(done > 0 ? 1 : 0);
         if (job.state() == v1::FAILED) job.set_reason("nan: the loss is not finite");
         Count(job.state(), summary.mutable_counts());

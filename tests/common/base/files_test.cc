@@ -186,7 +186,7 @@ TEST(RemoveFile, IsContentWithAFileThatIsGone) {
 
 TEST(IsSafeRelativePath, RefusesEveryWayOutOfTheRoot) {
   for (const char* good :
-       {"a", "a/b", "job-1/epoch-2/step-000000010.safetensors", "..a", "a..b/c."}) {
+       {"a", "a/b", "job-1/attempt-2/step-000000010.safetensors", "..a", "a..b/c."}) {
     EXPECT_TRUE(IsSafeRelativePath(good)) << good;
   }
   for (const char* bad :

@@ -31,7 +31,7 @@ TEST(IsRetryable, OnlyForWhatMayPass) {
   EXPECT_TRUE(IsRetryable(absl::ResourceExhaustedError("")));
   EXPECT_TRUE(IsRetryable(absl::DeadlineExceededError("")));
   EXPECT_FALSE(IsRetryable(absl::OkStatus()));
-  EXPECT_FALSE(IsRetryable(absl::AbortedError(""))) << "a stale epoch stays stale";
+  EXPECT_FALSE(IsRetryable(absl::AbortedError(""))) << "a stale attempt stays stale";
   EXPECT_FALSE(IsRetryable(absl::InvalidArgumentError("")));
   EXPECT_FALSE(IsRetryable(absl::InternalError("")));
 }

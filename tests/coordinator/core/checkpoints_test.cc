@@ -53,7 +53,7 @@ TEST_F(CheckpointsTest, ACommitMakesItCurrent) {
   EXPECT_EQ(details.checkpoints[0].path, commit.path);
   EXPECT_EQ(details.checkpoints[0].digest, commit.digest);
   EXPECT_EQ(details.checkpoints[0].bytes, 7u);
-  EXPECT_EQ(details.checkpoints[0].epoch, lease_.epoch);
+  EXPECT_EQ(details.checkpoints[0].attempt, lease_.attempt);
   EXPECT_EQ(details.job.checkpoint_step, 20u);
   EXPECT_EQ(details.events.back().type, "checkpoint");
 }
@@ -68,8 +68,8 @@ TEST_F(CheckpointsTest, TheSameCommitAgainIsFineAnotherOneAtItsStepIsNot) {
   EXPECT_THAT(Listed(), ElementsAre(20));
 }
 
-TEST_F(CheckpointsTest, ACommitFromAnotherEpochOrWorkerIsRefused) {
-  CheckpointCommit commit = CommitOf(worker_, {1, lease_.epoch + 1}, 0);
+TEST_F(CheckpointsTest, ACommitFromAnotherAttemptOrWorkerIsRefused) {
+  CheckpointCommit commit = CommitOf(worker_, {1, lease_.attempt + 1}, 0);
   EXPECT_TRUE(absl::IsAborted(Commit(commit)));
   EXPECT_TRUE(absl::IsAborted(Commit(CommitOf(Register("other"), lease_, 0))));
   EXPECT_THAT(Listed(), IsEmpty());
@@ -84,11 +84,11 @@ TEST_F(CheckpointsTest, PathsDigestsAndStepsAreChecked) {
   };
   EXPECT_TRUE(absl::IsInvalidArgument(broken([](auto& c) { c.path = "/etc/passwd"; })));
   EXPECT_TRUE(
-      absl::IsInvalidArgument(broken([](auto& c) { c.path = "small/1/epoch-1/../../2/x"; })));
-  EXPECT_TRUE(absl::IsInvalidArgument(broken([](auto& c) { c.path = "small/1/epoch-2/x"; })));
-  EXPECT_TRUE(absl::IsInvalidArgument(broken([](auto& c) { c.path = "small/1/epoch-11/x"; })));
-  EXPECT_TRUE(absl::IsInvalidArgument(broken([](auto& c) { c.path = "small/1/epoch-1"; })));
-  EXPECT_TRUE(absl::IsInvalidArgument(broken([](auto& c) { c.path = "other/1/epoch-1/x"; })));
+      absl::IsInvalidArgument(broken([](auto& c) { c.path = "small/1/attempt-1/../../2/x"; })));
+  EXPECT_TRUE(absl::IsInvalidArgument(broken([](auto& c) { c.path = "small/1/attempt-2/x"; })));
+  EXPECT_TRUE(absl::IsInvalidArgument(broken([](auto& c) { c.path = "small/1/attempt-11/x"; })));
+  EXPECT_TRUE(absl::IsInvalidArgument(broken([](auto& c) { c.path = "small/1/attempt-1"; })));
+  EXPECT_TRUE(absl::IsInvalidArgument(broken([](auto& c) { c.path = "other/1/attempt-1/x"; })));
   EXPECT_TRUE(absl::IsInvalidArgument(broken([](auto& c) { c.digest = "abc"; })));
   EXPECT_TRUE(absl::IsInvalidArgument(broken([](auto& c) { c.digest = std::string(32, 'A'); })));
   EXPECT_TRUE(absl::IsInvalidArgument(broken([](auto& c) { c.step = 101; })));
@@ -144,7 +144,7 @@ TEST_F(CheckpointsTest, AnUploadIsHeldAgainstItsLeaseBeforeItBegins) {
   const CheckpointCommit good = CommitOf(worker_, lease_, 20);
   EXPECT_EQ(check(good), absl::OkStatus());
   CheckpointCommit bad = good;
-  bad.path = "small/2/epoch-1/step-20";
+  bad.path = "small/2/attempt-1/step-20";
   EXPECT_TRUE(absl::IsInvalidArgument(check(bad))) << "another job's folder";
   bad.path = "anywhere/step-20";
   EXPECT_TRUE(absl::IsInvalidArgument(check(bad)));
@@ -152,7 +152,7 @@ TEST_F(CheckpointsTest, AnUploadIsHeldAgainstItsLeaseBeforeItBegins) {
   bad.step = 101;
   EXPECT_TRUE(absl::IsInvalidArgument(check(bad)));
   bad = good;
-  bad.lease.epoch += 1;
+  bad.lease.attempt += 1;
   EXPECT_TRUE(absl::IsAborted(check(bad)));
 }
 

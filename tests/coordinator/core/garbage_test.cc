@@ -10,7 +10,7 @@
 #include "absl/strings/str_split.h"
 #include "coordinator/core/garbage_collector.h"
 #include "coordinator/core/garbage_plan.h"
-#include "coordinator/core/transaction.h"
+#include "coordinator/core/command_context.h"
 #include "tests/coordinator/core/harness.h"
 
 namespace coppice::core {
@@ -23,12 +23,12 @@ using ::testing::UnorderedElementsAre;
 
 TEST(GarbagePlan, OnlyNamesOfTheLayoutAreOurs) {
   EXPECT_EQ(ParseJobFolder("17"), 17u);
-  EXPECT_EQ(ParseEpochFolder("epoch-1700000000001"), 1700000000001u);
+  EXPECT_EQ(ParseAttemptFolder("attempt-1700000000001"), 1700000000001u);
   for (const char* name : {"", "017", "+1", "-1", " 1", "1 ", "1x", "18446744073709551616"}) {
     EXPECT_FALSE(ParseJobFolder(name).has_value()) << name;
   }
-  for (const char* name : {"epoch-", "epoch-01", "epoch-1.old", "Epoch-1", "epoch1", "1"}) {
-    EXPECT_FALSE(ParseEpochFolder(name).has_value()) << name;
+  for (const char* name : {"attempt-", "attempt-01", "attempt-1.old", "Attempt-1", "attempt1", "1"}) {
+    EXPECT_FALSE(ParseAttemptFolder(name).has_value()) << name;
   }
 }
 
@@ -60,8 +60,8 @@ TEST(GarbagePlan, IsExactlyWhatIsNeitherListedNorCurrentNorYoung) {
     FoundJob found{"s", 1 + random() % 3, {}, {}};
     JobFacts facts;
     std::vector<absl::Duration> ages;
-    for (int epoch = 1; epoch <= 12; epoch += 1 + static_cast<int>(random() % 6)) {
-      const std::string folder = absl::StrCat("s/", found.job, "/epoch-", epoch);
+    for (int attempt = 1; attempt <= 12; attempt += 1 + static_cast<int>(random() % 6)) {
+      const std::string folder = absl::StrCat("s/", found.job, "/attempt-", attempt);
       const auto age = [&] { return absl::Minutes(static_cast<int64_t>(random() % 125) - 5); };
       found.folders.push_back({folder, now - age(), 0});
       if (random() % 4 == 0) facts.current_dir = folder;
@@ -71,7 +71,7 @@ TEST(GarbagePlan, IsExactlyWhatIsNeitherListedNorCurrentNorYoung) {
         if (random() % 3 == 0) facts.listed.insert(path);
       }
     }
-    if (random() % 5 == 0) facts.current_dir = "other/1/epoch-1";
+    if (random() % 5 == 0) facts.current_dir = "other/1/attempt-1";
     const JobFacts* known = random() % 6 == 0 ? nullptr : &facts;
     std::vector<std::string> files, folders;
     for (const FoundFile& file : found.files) {
@@ -111,7 +111,7 @@ class GarbageTest : public Harness {
     ASSERT_EQ(Commit(commit), absl::OkStatus());
   }
   static std::string In(const LeaseRef& lease, const std::string& name) {
-    return absl::StrCat("small/", lease.job_id, "/epoch-", lease.epoch, "/", name);
+    return absl::StrCat("small/", lease.job_id, "/attempt-", lease.attempt, "/", name);
   }
   GarbageReport Collect(absl::Duration later = absl::Hours(2)) {
     clock_.JumpWallTime(later);
@@ -165,16 +165,16 @@ TEST_F(GarbageTest, WhatEndedAttemptsDidNotCommitGoesAndWhatIsCommittedStays) {
 
 TEST_F(GarbageTest, FoldersOfLostTimesAndUnknownSweepsGoNamesThatAreNotOursStay) {
   SubmitSmall(1);
-  Write("gone/7/epoch-1/step-20");
-  Write("small/99/epoch-3/step-20");       // a job that the store does not know
-  Write("other/1/epoch-1/step-20");        // the number of a known job, in another's folder
-  Write("small/1/epoch-1700000000/step-5");  // an attempt of a lost time
-  const std::vector<std::string> theirs = {".coppice-store",           ".hidden/1/epoch-1/x",
+  Write("gone/7/attempt-1/step-20");
+  Write("small/99/attempt-3/step-20");       // a job that the store does not know
+  Write("other/1/attempt-1/step-20");        // the number of a known job, in another's folder
+  Write("small/1/attempt-1700000000/step-5");  // an attempt of a lost time
+  const std::vector<std::string> theirs = {".coppice-store",           ".hidden/1/attempt-1/x",
                                            "gone/notes.txt",           "gone/7/readme",
-                                           "small/1/epoch-x/f",        "small/01/epoch-1/f",
-                                           "small/1/epoch-2.bak/f",    "top.txt",
-                                           "small/1/epoch-5/deeper/f", "small/1/epoch-5/model.pt",
-                                           "gone/7/epoch-1/notes.md"};
+                                           "small/1/attempt-x/f",        "small/01/attempt-1/f",
+                                           "small/1/attempt-2.bak/f",    "top.txt",
+                                           "small/1/attempt-5/deeper/f", "small/1/attempt-5/model.pt",
+                                           "gone/7/attempt-1/notes.md"};
   for (const std::string& path : theirs) {
     if (path != ".coppice-store") Write(path);
   }
@@ -192,25 +192,25 @@ TEST_F(GarbageTest, FoldersOfLostTimesAndUnknownSweepsGoNamesThatAreNotOursStay)
 TEST_F(GarbageTest, NoLinkIsFollowedOutOfTheFolder) {
   SubmitSmall(1);
   const fs::path outside = dir_ / "outside";
-  fs::create_directories(outside / "1/epoch-1");
-  fs::create_directories(outside / "epoch-1");
-  std::ofstream(outside / "1/epoch-1/precious") << "x";
-  std::ofstream(outside / "epoch-1/precious") << "x";
+  fs::create_directories(outside / "1/attempt-1");
+  fs::create_directories(outside / "attempt-1");
+  std::ofstream(outside / "1/attempt-1/precious") << "x";
+  std::ofstream(outside / "attempt-1/precious") << "x";
   std::ofstream(outside / "precious") << "x";
-  fs::create_directories(root_ / "gone/7/epoch-1");
+  fs::create_directories(root_ / "gone/7/attempt-1");
   fs::create_directories(root_ / "gone/9");
   fs::create_directory_symlink(outside, root_ / "linked");               // as a sweep
   fs::create_directory_symlink(outside, root_ / "gone/8");               // as a job
-  fs::create_directory_symlink(outside, root_ / "gone/9/epoch-1");       // as an attempt
-  fs::create_symlink(outside / "precious", root_ / "gone/7/epoch-1/f");  // as a file
+  fs::create_directory_symlink(outside, root_ / "gone/9/attempt-1");       // as an attempt
+  fs::create_symlink(outside / "precious", root_ / "gone/7/attempt-1/f");  // as a file
   EXPECT_EQ(Collect().files, 0u);
-  EXPECT_TRUE(fs::exists(outside / "1/epoch-1/precious"));
-  EXPECT_TRUE(fs::exists(outside / "epoch-1/precious"));
+  EXPECT_TRUE(fs::exists(outside / "1/attempt-1/precious"));
+  EXPECT_TRUE(fs::exists(outside / "attempt-1/precious"));
   EXPECT_TRUE(fs::exists(outside / "precious"));
 }
 
 TEST_F(GarbageTest, AFolderOfAnotherStoreIsNotTouched) {
-  Write("gone/7/epoch-1/step-20");
+  Write("gone/7/attempt-1/step-20");
   for (const char* mark : {"another store", ""}) {
     std::ofstream(root_ / ".coppice-store") << mark;
     clock_.JumpWallTime(absl::Hours(2));
@@ -220,13 +220,13 @@ TEST_F(GarbageTest, AFolderOfAnotherStoreIsNotTouched) {
   fs::remove(root_ / ".coppice-store");
   EXPECT_TRUE(
       absl::IsNotFound(GarbageCollector(store_.get(), &clock_, Options()).Collect().status()));
-  EXPECT_TRUE(Exists("gone/7/epoch-1/step-20"));
+  EXPECT_TRUE(Exists("gone/7/attempt-1/step-20"));
 }
 
 TEST_F(GarbageTest, AfterARestoreNothingIsRemovedForADay) {
-  Write("gone/7/epoch-1/step-20");
+  Write("gone/7/attempt-1/step-20");
   ASSERT_EQ(store_->RunInTransaction([&](WriteTransaction& tx) {
-    return tx.SetEpochFloor(static_cast<Epoch>(clock_.NowMillis()));
+    return tx.SetAttemptFloor(static_cast<AttemptNumber>(clock_.NowMillis()));
   }),
             absl::OkStatus());
   EXPECT_EQ(Collect(absl::Hours(23)).files, 0u);
@@ -234,7 +234,7 @@ TEST_F(GarbageTest, AfterARestoreNothingIsRemovedForADay) {
 }
 
 TEST_F(GarbageTest, RunsAtTheStartAndAgainEveryHour) {
-  Write("gone/7/epoch-1/step-20");
+  Write("gone/7/attempt-1/step-20");
   clock_.JumpWallTime(absl::Hours(2));
   GarbageCollector collector(store_.get(), &clock_, Options());
   // The timer that a run sets when it is done is the event to wait for.
@@ -246,14 +246,14 @@ TEST_F(GarbageTest, RunsAtTheStartAndAgainEveryHour) {
   const size_t before = clock_.pending_timers();
   collector.Start();
   wait_for_timer(before + 1);
-  EXPECT_FALSE(Exists("gone/7/epoch-1/step-20"));
-  Write("gone/8/epoch-1/step-20");
+  EXPECT_FALSE(Exists("gone/7/attempt-1/step-20"));
+  Write("gone/8/attempt-1/step-20");
   clock_.JumpWallTime(absl::Hours(2));
   clock_.Advance(absl::Minutes(59));
-  EXPECT_TRUE(Exists("gone/8/epoch-1/step-20"));
+  EXPECT_TRUE(Exists("gone/8/attempt-1/step-20"));
   clock_.Advance(absl::Minutes(2));
   wait_for_timer(before + 1);
-  EXPECT_FALSE(Exists("gone/8/epoch-1/step-20"));
+  EXPECT_FALSE(Exists("gone/8/attempt-1/step-20"));
   collector.Shutdown();
   EXPECT_EQ(clock_.pending_timers(), before);
 }

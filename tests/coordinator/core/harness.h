@@ -274,7 +274,7 @@ class Harness : public ::testing::Test {
     commit.worker_id = worker_id;
     commit.lease = lease;
     commit.step = step;
-    commit.path = absl::StrCat(sweep, "/", lease.job_id, "/epoch-", lease.epoch, "/step-", step);
+    commit.path = absl::StrCat(sweep, "/", lease.job_id, "/attempt-", lease.attempt, "/step-", step);
     commit.digest = std::string(32, 'a');
     commit.bytes = 7;
     return commit;

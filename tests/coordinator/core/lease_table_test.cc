@@ -13,9 +13,9 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-LeaseEntry Entry(JobId job, Epoch epoch, const std::string& worker, double work = 2) {
+LeaseEntry Entry(JobId job, AttemptNumber attempt, const std::string& worker, double work = 2) {
   LeaseEntry entry;
-  entry.ref = {job, epoch};
+  entry.ref = {job, attempt};
   entry.sweep_id = 1;
   entry.group_id = 7;
   entry.worker = worker;
@@ -40,7 +40,7 @@ TEST(LeaseTable, RenewalStartsATermAndForgetsMisses) {
   EXPECT_EQ(leases.Miss({1, 1}), 1);
 }
 
-TEST(LeaseTable, OnlyTheHolderOfTheEpochRenews) {
+TEST(LeaseTable, OnlyTheHolderOfTheAttemptRenews) {
   LeaseTable leases(absl::Seconds(60));
   leases.Add(Entry(1, 2, "a"), absl::ZeroDuration());
   EXPECT_FALSE(leases.Renew({{1, 1}, 0, 0, 0}, "a", absl::Seconds(1)));
@@ -49,7 +49,7 @@ TEST(LeaseTable, OnlyTheHolderOfTheEpochRenews) {
   EXPECT_EQ(leases.NextDeadline(), absl::Seconds(60));
 }
 
-TEST(LeaseTable, RemovingAnOldEpochLeavesTheNewLease) {
+TEST(LeaseTable, RemovingAnOldAttemptLeavesTheNewLease) {
   LeaseTable leases(absl::Seconds(60));
   leases.Add(Entry(1, 2, "a"), absl::ZeroDuration());
   leases.Remove({1, 1}, absl::Seconds(1));

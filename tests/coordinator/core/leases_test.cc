@@ -38,12 +38,12 @@ TEST_F(LeasesTest, AGrantRunsUpToWidthJobsOfOneGroup) {
   EXPECT_THAT(grant->run_json, HasSubstr("tense"));
   EXPECT_EQ(grant->leases[1].seed, 1u);
   EXPECT_EQ(grant->leases[1].sweep, "grid");
-  EXPECT_EQ(grant->leases[1].checkpoint_dir, "grid/5/epoch-1");
+  EXPECT_EQ(grant->leases[1].checkpoint_dir, "grid/5/attempt-1");
   EXPECT_FALSE(grant->leases[1].resume.has_value());
   const Job job = GetJob(5);
   EXPECT_EQ(job.state, JobState::kRunning);
   EXPECT_EQ(job.worker, "w");
-  EXPECT_EQ(job.epoch, 1u);
+  EXPECT_EQ(job.attempt, 1u);
   EXPECT_EQ(job.attempts, 1u);
   EXPECT_EQ(Workers()[0].running_jobs, 3u);
   EXPECT_EQ(Details(5).events.back().type, "granted");
@@ -132,7 +132,7 @@ TEST_F(LeasesTest, AReleasedLeaseServesWhoWaits) {
   const JobDetails details = Details(1);
   EXPECT_EQ(details.job.failures, 0u);
   EXPECT_EQ(details.attempts[0].outcome, "preempted");
-  EXPECT_EQ(details.job.epoch, 2u);
+  EXPECT_EQ(details.job.attempt, 2u);
 }
 
 TEST_F(LeasesTest, AnExpiredLeaseServesWhoWaitsAndIsNotCharged) {
@@ -168,7 +168,7 @@ TEST_F(LeasesTest, HeartbeatsKeepALeaseAlive) {
     ASSERT_TRUE(beat.ok());
     ASSERT_EQ(beat->directives[0].action, DirectiveAction::kContinue);
   }
-  EXPECT_EQ(GetJob(1).epoch, lease.epoch);
+  EXPECT_EQ(GetJob(1).attempt, lease.attempt);
 }
 
 TEST_F(LeasesTest, AJumpOfWallTimeEndsNoLease) {
@@ -211,7 +211,7 @@ TEST_F(LeasesTest, JobsPreemptedTogetherArePackedTogether) {
   const auto resumed = Acquire(worker, 2, "r2");
   EXPECT_THAT(Jobs(resumed), ElementsAre(1, 2));
   EXPECT_EQ(resumed->leases[0].resume->step, 20u);
-  EXPECT_EQ(resumed->leases[0].resume->path, "small/1/epoch-1/step-20");
+  EXPECT_EQ(resumed->leases[0].resume->path, "small/1/attempt-1/step-20");
   EXPECT_EQ(resumed->leases[0].resume->digest, std::string(32, 'a'));
 }
 
@@ -237,7 +237,7 @@ TEST_F(LeasesTest, CheckLeaseTellsCurrentFromStale) {
   };
   EXPECT_EQ(check(worker, lease), absl::OkStatus());
   EXPECT_TRUE(absl::IsAborted(check(other, lease)));
-  EXPECT_TRUE(absl::IsAborted(check(worker, {lease.job_id, lease.epoch + 1})));
+  EXPECT_TRUE(absl::IsAborted(check(worker, {lease.job_id, lease.attempt + 1})));
   EXPECT_TRUE(absl::IsAborted(check(worker, {99, 1})));
   EXPECT_TRUE(absl::IsNotFound(check("nobody", lease)));
 }

@@ -131,13 +131,13 @@ TEST_F(QueriesTest, MetricsCanBeNarrowedToNamesAndSteps) {
   EXPECT_EQ(page->rows[0].row.step, 20u);
 }
 
-TEST_F(QueriesTest, ArchivedRowsComeWithTheirEpochWhateverThePageSize) {
+TEST_F(QueriesTest, ArchivedRowsComeWithTheirAttemptWhateverThePageSize) {
   SubmitSmall(1);
   const std::string worker = Register("w");
-  for (Epoch epoch = 1; epoch <= 3; ++epoch) {
+  for (AttemptNumber attempt = 1; attempt <= 3; ++attempt) {
     const LeaseRef lease = TakeOne(worker);
     Report(worker, lease, 0, 20);
-    if (epoch < 3) {
+    if (attempt < 3) {
       ASSERT_EQ(Release(End(worker, lease, 0)), absl::OkStatus());
     }
   }
@@ -146,7 +146,7 @@ TEST_F(QueriesTest, ArchivedRowsComeWithTheirEpochWhateverThePageSize) {
     ASSERT_THAT(rows, SizeIs(6)) << limit;
     for (size_t i = 0; i < rows.size(); ++i) {
       EXPECT_EQ(rows[i].row.step, i / 3 * 10 + 10);
-      EXPECT_EQ(rows[i].epoch, i % 3 + 1);
+      EXPECT_EQ(rows[i].attempt, i % 3 + 1);
       EXPECT_EQ(rows[i].archived, i % 3 != 2);
     }
   }

@@ -28,8 +28,8 @@ class ReportsTest : public Harness {
   Record Log(uint64_t sequence, std::string text) {
     return {lease_, sequence, {}, std::move(text), {}};
   }
-  absl::StatusOr<LogPage> GetLog(Epoch epoch, uint64_t after) {
-    return Ask<LogPage>([&](auto done) { c_->GetLog({}, 1, epoch, after, done); });
+  absl::StatusOr<LogPage> GetLog(AttemptNumber attempt, uint64_t after) {
+    return Ask<LogPage>([&](auto done) { c_->GetLog({}, 1, attempt, after, done); });
   }
   std::string worker_;
   LeaseRef lease_;
@@ -143,7 +143,7 @@ TEST_F(MetricNamesTest, AJobWithFarTooManyNamesCanBeReadAgain) {
                       MetricRow row{10, {}};
                       for (int i = 0; i < 300'000; ++i)
                         row.values.push_back({absl::StrCat("a/long/enough/name/", i), 1});
-                      return tx.InsertMetricRow(1, lease_.epoch, row);
+                      return tx.InsertMetricRow(1, lease_.attempt, row);
                     })
                   .ok());
   EXPECT_EQ(GetJob(1).latest.size(), kMaxMetricNamesPerJob);
@@ -161,7 +161,7 @@ TEST_F(MetricNamesTest, APageOfMetricsEndsWithItsValuesAndGoesOn) {
                         MetricRow row{step, {}};
                         for (size_t i = 0; i < kMaxValuesPerRow; ++i)
                           row.values.push_back({absl::StrCat("name/", i), 1});
-                        COPPICE_RETURN_IF_ERROR(tx.InsertMetricRow(1, lease_.epoch, row));
+                        COPPICE_RETURN_IF_ERROR(tx.InsertMetricRow(1, lease_.attempt, row));
                       }
                       return absl::OkStatus();
                     })
@@ -240,7 +240,7 @@ TEST_F(ReportsTest, InvalidRecordsAreRefusedAndNotStored) {
 }
 
 TEST_F(ReportsTest, OneStaleLeaseDoesNotSpoilTheOthersOfAStream) {
-  const LeaseRef stale{1, lease_.epoch + 5};
+  const LeaseRef stale{1, lease_.attempt + 5};
   const auto acks = Append(worker_, {Row(stale, 1, 10), Row(lease_, 1, 10)});
   ASSERT_THAT(*acks, SizeIs(2));
   EXPECT_TRUE((*acks)[0].stale);
@@ -267,10 +267,10 @@ TEST_F(ReportsTest, LogTextComesBackInOrderAndInPages) {
   const auto page = GetLog(0, 0);
   ASSERT_TRUE(page.ok());
   EXPECT_EQ(page->text, "one\ntwo\n");
-  EXPECT_EQ(page->epoch, lease_.epoch);
+  EXPECT_EQ(page->attempt, lease_.attempt);
   EXPECT_FALSE(page->job_ended);
   AppendOne(Log(4, "three\n"));
-  EXPECT_EQ(GetLog(page->epoch, page->next)->text, "three\n");
+  EXPECT_EQ(GetLog(page->attempt, page->next)->text, "three\n");
   EXPECT_TRUE(absl::IsNotFound(GetLog(42, 0).status()));
 }
 
@@ -306,7 +306,7 @@ TEST_F(ReportsTest, CompletionNeedsEveryRecordRowAndTheLastCheckpoint) {
   EXPECT_EQ(details.job.step, 100u);
   EXPECT_EQ(details.attempts[0].outcome, "succeeded");
   EXPECT_GT(details.job.finished_ms, 0);
-  EXPECT_TRUE(absl::IsAborted(Complete(End(worker_, {1, lease_.epoch + 1}, 100, last))));
+  EXPECT_TRUE(absl::IsAborted(Complete(End(worker_, {1, lease_.attempt + 1}, 100, last))));
 }
 
 // The worker completes once all is acknowledged. Found as the test above was: the job was charged.

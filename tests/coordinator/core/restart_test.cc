@@ -67,7 +67,7 @@ TEST_F(RestartTest, PendingJobsKeepTheirOrderStepAndBackoff) {
   const auto grant = Acquire(worker, 1, "r2");
   ASSERT_THAT(grant->leases, SizeIs(1));
   EXPECT_EQ(grant->leases[0].resume->step, 20u);
-  EXPECT_EQ(grant->leases[0].ref.epoch, 2u);
+  EXPECT_EQ(grant->leases[0].ref.attempt, 2u);
 }
 
 TEST_F(RestartTest, AWallClockSetBackDoesNotStretchABackoff) {
@@ -115,7 +115,7 @@ TEST_F(RestartTest, CountsSurvive) {
   EXPECT_EQ(after.steps_done, before.steps_done);
 }
 
-TEST_F(RestartTest, AStaleEpochIsRefusedByTheNextCoordinatorToo) {
+TEST_F(RestartTest, AStaleAttemptIsRefusedByTheNextCoordinatorToo) {
   SubmitSmall(1);
   const std::string worker = Register("w");
   const LeaseRef first = TakeOne(worker);

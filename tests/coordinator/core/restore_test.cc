@@ -110,7 +110,7 @@ TEST_F(RestoreTest, ASweepThatWentOnBehindTheBackupEndsWithOneSeriesPerJobAndNoR
   EXPECT_THAT(Steps(1), ElementsAre(10, 20, 30, 40));
   EXPECT_THAT(Steps(1, true), ElementsAre(50));
   for (const LeaseRef& lost : {one, two, two_again, three, four}) {
-    EXPECT_NE(leases.at(lost.job_id).ref.epoch, lost.epoch);
+    EXPECT_NE(leases.at(lost.job_id).ref.attempt, lost.attempt);
     EXPECT_TRUE(IsStale(worker, Row(lost, 1, 10, 999))) << lost.job_id;
     EXPECT_TRUE(absl::IsAborted(Commit(CommitOf(worker, lost, 0))));
     EXPECT_TRUE(absl::IsAborted(Complete(End(worker, lost, 100, 0))));
@@ -153,7 +153,7 @@ TEST_F(RestoreTest, CheckpointsThatWereDroppedSinceAreRejectedDownToTheStart) {
   EXPECT_EQ(Steps(1), WholeSeries());
 }
 
-TEST_F(RestoreTest, TheSameBackupRestoredTwiceGivesNoEpochTwice) {
+TEST_F(RestoreTest, TheSameBackupRestoredTwiceGivesNoAttemptTwice) {
   SubmitSmall(1);
   const std::string worker = Register("w");
   Backup("backup");
@@ -165,7 +165,7 @@ TEST_F(RestoreTest, TheSameBackupRestoredTwiceGivesNoEpochTwice) {
   LoseAndRestore("backup");
   const std::string again = Register("w");
   const LeaseRef second = TakeOne(again);
-  EXPECT_GT(second.epoch, first.epoch);
+  EXPECT_GT(second.number, first.number);
   EXPECT_TRUE(IsStale(again, Row(first, 1, 10)));
 }
 
@@ -223,7 +223,7 @@ TEST_F(RestoreTest, NoHistoryOfBackupsAndRestoresLetsALostLeaseReport) {
     const uint32_t next = holder.step + 10;
     if (next <= 100) {
       ASSERT_EQ(IsStale(worker, Row(holder.lease, ++holder.sequence, next)), !is_current)
-          << "turn " << turn << " job " << holder.lease.job_id << " epoch " << holder.lease.epoch;
+          << "turn " << turn << " job " << holder.lease.job_id << " attempt " << holder.lease.attempt;
       holder.step = next;
     }
     const absl::Status committed = Commit(CommitOf(worker, holder.lease, holder.step));

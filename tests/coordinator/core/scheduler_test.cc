@@ -100,11 +100,11 @@ TEST_F(SchedulerTest, ADelayedJobIsPickedOnlyAfterItsWait) {
   AddGroup(1, 1, 0, 1);
   scheduler_.Add(1, 1, 0, absl::Seconds(10));
   EXPECT_THAT(Choose(1), IsEmpty());
-  EXPECT_EQ(scheduler_.NextRipe(), absl::Seconds(10));
-  EXPECT_FALSE(scheduler_.Ripen(absl::Seconds(9)));
-  EXPECT_TRUE(scheduler_.Ripen(absl::Seconds(10)));
+  EXPECT_EQ(scheduler_.NextDelayed(), absl::Seconds(10));
+  EXPECT_FALSE(scheduler_.PromoteDelayed(absl::Seconds(9)));
+  EXPECT_TRUE(scheduler_.PromoteDelayed(absl::Seconds(10)));
   EXPECT_THAT(Choose(1), ElementsAre(1));
-  EXPECT_EQ(scheduler_.NextRipe(), std::nullopt);
+  EXPECT_EQ(scheduler_.NextDelayed(), std::nullopt);
 }
 
 TEST_F(SchedulerTest, ARemovedJobIsGoneDelayedOrNot) {
@@ -114,7 +114,7 @@ TEST_F(SchedulerTest, ARemovedJobIsGoneDelayedOrNot) {
   scheduler_.Remove(1, 1, 20);
   scheduler_.Remove(1, 3, 0);
   scheduler_.Remove(1, 99, 20);  // unknown: no effect
-  scheduler_.Ripen(absl::Seconds(60));
+  scheduler_.PromoteDelayed(absl::Seconds(60));
   EXPECT_THAT(Choose(5), ElementsAre(2));
   scheduler_.Remove(1, 2, 20);
   EXPECT_THAT(Choose(5), IsEmpty());

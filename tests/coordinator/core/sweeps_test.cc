@@ -73,7 +73,7 @@ TEST_F(SweepsTest, CancelledJobsTakeNoMoreReportsAndTheirTrainersAreStopped) {
   const LeaseRef lease = TakeOne(worker);
   EXPECT_EQ(Cancel(Whole("small")), 3u);
   EXPECT_EQ(GetJob(lease.job_id).state, JobState::kCancelled);
-  EXPECT_EQ(GetJob(lease.job_id).epoch, lease.epoch);
+  EXPECT_EQ(GetJob(lease.job_id).attempt, lease.attempt);
   EXPECT_GT(Summary("small").finished_ms, 0);
   const auto acks = Append(worker, {Row(lease, 1, 10)});
   ASSERT_TRUE(acks.ok());
@@ -130,7 +130,7 @@ TEST_F(SweepsTest, ARetriedJobGoesOnFromItsCheckpointWithAClearRecord) {
   const auto grant = Acquire(worker, 1, "again");
   ASSERT_TRUE(grant.ok());
   ASSERT_THAT(grant->leases, SizeIs(1));
-  EXPECT_EQ(grant->leases[0].ref.epoch, lease.epoch + 1);
+  EXPECT_EQ(grant->leases[0].ref.attempt, lease.attempt + 1);
   ASSERT_TRUE(grant->leases[0].resume.has_value());
   EXPECT_EQ(grant->leases[0].resume->step, 20u);
 }

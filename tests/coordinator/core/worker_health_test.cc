@@ -58,7 +58,7 @@ TEST_F(WorkerHealthTest, AfterItsRestOneMoreFailureMakesTheNextTwiceAsLongUpToAB
     Fail(absl::StrCat("r", job), job);
     ASSERT_TRUE(Suspect());
     EXPECT_EQ(Rest(), expected);
-    expected = std::min(expected * 2, WorkerHealth::kLongestRest);
+    expected = std::min(expected * 2, WorkerHealth::kLongestBackoff);
   }
 }
 
@@ -318,7 +318,7 @@ TEST_F(MeasuringWorkersTest, MeasuringIsNoAttemptToAnybody) {
 
   const auto pack = AskMeasuring(worker, "r2");
   ASSERT_THAT(pack->leases, SizeIs(2));
-  EXPECT_GT(pack->leases[0].ref.epoch, measured.ref.epoch);
+  EXPECT_GT(pack->leases[0].ref.attempt, measured.ref.attempt);
   details = Details(1);
   EXPECT_EQ(details.job.attempts, 1u);
   EXPECT_EQ(details.job.started_ms, clock_.NowMillis());

@@ -171,7 +171,7 @@ TEST_F(BackupBinary, ARunningCoordinatorIsBackedUpDestroyedRestoredAndGoesOn) {
   EXPECT_EQ(Release(two.lease()), grpc::StatusCode::ABORTED);
   for (const char* request : {"r3", "r4", "r5"}) {
     const v1::Lease lease = Acquire(request);
-    EXPECT_GT(lease.lease().epoch(), 1'700'000'000'000u);
+    EXPECT_GT(lease.lease().attempt(), 1'700'000'000'000u);
     if (lease.lease().job_id() == two.lease().job_id()) {
       EXPECT_EQ(Release(two.lease()), grpc::StatusCode::ABORTED);
       EXPECT_EQ(Release(lease.lease()), grpc::StatusCode::OK);

@@ -445,12 +445,12 @@ TEST(CoordinatorBinary, APortFileThatIsSomethingElseStays) {
 TEST(CoordinatorBinary, ACheckpointFolderOfOtherFilesIsRefusedAndStays) {
   TempDir dir;
   const std::string runs = dir.Join("runs");
-  ASSERT_TRUE(MakeDirectories(runs + "/old/1/epoch-3").ok());
-  ASSERT_TRUE(WriteFileAtomically(runs + "/old/1/epoch-3/step-5.safetensors", "mine").ok());
+  ASSERT_TRUE(MakeDirectories(runs + "/old/1/attempt-3").ok());
+  ASSERT_TRUE(WriteFileAtomically(runs + "/old/1/attempt-3/step-5.safetensors", "mine").ok());
   ExpectRefusal(RunProcess(Command({"--data-dir", dir.Join("data"), "--listen", "127.0.0.1:0",
                                     "--checkpoint-dir", runs})),
                 1, {runs, "old", "--checkpoint-dir"});
-  EXPECT_TRUE(FileExists(runs + "/old/1/epoch-3/step-5.safetensors"));
+  EXPECT_TRUE(FileExists(runs + "/old/1/attempt-3/step-5.safetensors"));
 }
 
 TEST(CoordinatorBinary, ItsDefaultFolderIsTheUsersAndAnEarlierDefaultIsNotPassedOver) {

@@ -65,7 +65,7 @@ TEST_F(Bounds, AStreamTooManyIsRefusedAndOneThatEndsMakesRoom) {
   v1::StreamMetricsRequest report;
   report.set_worker_id("w");
   report.mutable_lease()->set_job_id(1);
-  report.mutable_lease()->set_epoch(1);
+  report.mutable_lease()->set_attempt(1);
   report.set_sequence(1);
   report.set_log("l");
   v1::StreamMetricsResponse ack;
@@ -131,7 +131,7 @@ TEST_F(Bounds, AllStreamsTogetherReadNoFurtherThanTheirBudgetAndLoseNothing) {
         v1::StreamMetricsRequest report;
         report.set_worker_id(absl::StrCat("w", i));
         report.mutable_lease()->set_job_id(i + 1);
-        report.mutable_lease()->set_epoch(1);
+        report.mutable_lease()->set_attempt(1);
         report.set_log(std::string(kBytes, 'l'));
         for (uint64_t sequence = 1; sequence <= kReports; ++sequence) {
           report.set_sequence(sequence);
@@ -166,7 +166,7 @@ TEST_F(Bounds, AReportThatNoWorkerWouldSendEndsTheStream) {
   v1::StreamMetricsRequest report;
   report.set_worker_id("w");
   report.mutable_lease()->set_job_id(1);
-  report.mutable_lease()->set_epoch(1);
+  report.mutable_lease()->set_attempt(1);
   report.set_sequence(1);
   report.set_log(std::string(kMaxReportMessageBytes + 1, 'l'));
   stream->Write(report);

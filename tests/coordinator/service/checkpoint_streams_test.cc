@@ -30,7 +30,7 @@ using ::testing::IsEmpty;
 using ::testing::NiceMock;
 
 constexpr absl::Duration kPatience = absl::Seconds(30);
-constexpr char kPath[] = "s/job-1/epoch-1/step-000000010.safetensors";
+constexpr char kPath[] = "s/job-1/attempt-1/step-000000010.safetensors";
 
 class Checkpoints : public ::testing::Test {
  protected:
@@ -41,7 +41,7 @@ class Checkpoints : public ::testing::Test {
     v1::CommitCheckpointRequest* header = request.mutable_header();
     header->set_worker_id("w");
     header->mutable_lease()->set_job_id(1);
-    header->mutable_lease()->set_epoch(1);
+    header->mutable_lease()->set_attempt(1);
     header->set_step(10);
     header->set_path(kPath);
     header->set_digest(DigestOf(content.data(), content.size()));
@@ -261,7 +261,7 @@ v1::DownloadCheckpointRequest Download(const std::string& path) {
   v1::DownloadCheckpointRequest request;
   request.set_worker_id("w");
   request.mutable_lease()->set_job_id(1);
-  request.mutable_lease()->set_epoch(2);
+  request.mutable_lease()->set_attempt(2);
   request.set_step(10);
   request.set_path(path);
   return request;
@@ -277,7 +277,7 @@ TEST_F(Checkpoints, ADownloadReturnsTheBytesOfThisJobsCheckpointsOnly) {
   });
   std::string content;
   for (int i = 0; i < 3'000'000; ++i) content.push_back(static_cast<char>(i * 7));
-  ASSERT_TRUE(MakeDirectories(dir_.Join("s/job-1/epoch-1")).ok());
+  ASSERT_TRUE(MakeDirectories(dir_.Join("s/job-1/attempt-1")).ok());
   ASSERT_TRUE(WriteFileAtomically(dir_.Join(kPath), content).ok());
   ASSERT_TRUE(WriteFileAtomically(dir_.Join("secret"), "other").ok());
   const auto download = [&](const std::string& path, std::string* out) {
@@ -319,7 +319,7 @@ class Fetches : public Checkpoints {
 
   Fetches() {
     for (int i = 0; i < 3'000'000; ++i) content_.push_back(static_cast<char>(i * 7));
-    EXPECT_TRUE(MakeDirectories(dir_.Join("s/job-1/epoch-1")).ok());
+    EXPECT_TRUE(MakeDirectories(dir_.Join("s/job-1/attempt-1")).ok());
     Put(kPath, content_);
     Put(kOlder, "older");
     // The job's own: nothing else is to be had.
@@ -357,7 +357,7 @@ class Fetches : public Checkpoints {
     return fetched;
   }
 
-  static constexpr char kOlder[] = "s/job-1/epoch-1/step-000000005.safetensors";
+  static constexpr char kOlder[] = "s/job-1/attempt-1/step-000000005.safetensors";
   std::string content_;
   std::vector<core::Checkpoint> checkpoints_;
 };
@@ -441,7 +441,7 @@ TEST_F(Fetches, AClientThatTakesForEverIsGivenUp) {
 TEST_F(Fetches, PipesAmongTheCheckpointsAreRefusedAndStopNothing) {
   checkpoints_.clear();
   for (uint32_t step = 1; step <= 8; ++step) {
-    const std::string path = absl::StrCat("s/job-1/epoch-1/pipe-", step);
+    const std::string path = absl::StrCat("s/job-1/attempt-1/pipe-", step);
     ASSERT_EQ(::mkfifo(dir_.Join(path).c_str(), 0600), 0);
     checkpoints_.push_back(Of(step, path, content_));
   }
@@ -492,7 +492,7 @@ TEST_F(DeadFileServer, ItsTransfersAndCommitsEndAndAllOthersGoOn) {
   EXPECT_EQ(Commit(kOlder, 5), absl::OkStatus());
   const std::string content(1000, 'c');
   v1::UploadCheckpointRequest upload = Header(content);
-  upload.mutable_header()->set_path("s/job-1/epoch-1/step-000000020.safetensors");
+  upload.mutable_header()->set_path("s/job-1/attempt-1/step-000000020.safetensors");
   EXPECT_EQ(Upload(upload, content), absl::OkStatus());
   for (std::thread& client : clients) client.join();
   for (const absl::Status& end : ends) EXPECT_TRUE(absl::IsDeadlineExceeded(end)) << end;

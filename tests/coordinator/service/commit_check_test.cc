@@ -88,8 +88,8 @@ class CommitCheck : public ::testing::Test {
     ASSERT_TRUE(clock_.AwaitTimers(1, absl::Seconds(30)));
     clock_.Advance(pause);
   }
-  static core::Checkpoint At(core::Epoch epoch, uint32_t step) {
-    return {8, epoch, step, "p", "", 7, 0};
+  static core::Checkpoint At(core::AttemptNumber attempt, uint32_t step) {
+    return {8, attempt, step, "p", "", 7, 0};
   }
 
   testing::TempDir dir_;

@@ -166,8 +166,8 @@ TEST(Register, BoundsAreChecked) {
   v1::HeldLease* held = in.add_held();
   ExpectRefused(RegisterFromProto(in).status(), "lease.job_id");
   held->mutable_lease()->set_job_id(1);
-  ExpectRefused(RegisterFromProto(in).status(), "lease.epoch");
-  held->mutable_lease()->set_epoch(1);
+  ExpectRefused(RegisterFromProto(in).status(), "lease.attempt");
+  held->mutable_lease()->set_attempt(1);
   held->set_steps_per_second(std::nan(""));
   ExpectRefused(RegisterFromProto(in).status(), "steps_per_second");
   held->set_steps_per_second(-1);
@@ -207,7 +207,7 @@ TEST(Commit, APathThatDrivesATerminalIsRefused) {
   v1::RejectCheckpointRequest in;
   in.set_worker_id("w");
   in.mutable_lease()->set_job_id(1);
-  in.mutable_lease()->set_epoch(1);
+  in.mutable_lease()->set_attempt(1);
   in.set_path("1/1/step-000000150.safetensors");
   EXPECT_TRUE(CheckpointFromProto(in).ok());
   for (const char* bad : {"1/1/\x1b[2J", "1/\xC2\x9D" "0;t/x", "1/1/\u202Exyz"}) {
@@ -220,7 +220,7 @@ TEST(Release, WhatItSaysAboutItsCauseIsCheckedAndPassedOn) {
   v1::ReleaseLeaseRequest in;
   in.set_worker_id("w");
   in.mutable_lease()->set_job_id(1);
-  in.mutable_lease()->set_epoch(1);
+  in.mutable_lease()->set_attempt(1);
   EXPECT_FALSE(EndFromProto(in).value().lost);
   in.set_lost(true);
   EXPECT_TRUE(EndFromProto(in).value().lost);
@@ -261,7 +261,7 @@ TEST(Acquire, TheWaitIsCappedAndTheRestChecked) {
 v1::StreamMetricsRequest Row(double value) {
   v1::StreamMetricsRequest in;
   in.mutable_lease()->set_job_id(3);
-  in.mutable_lease()->set_epoch(2);
+  in.mutable_lease()->set_attempt(2);
   in.set_sequence(9);
   in.mutable_row()->set_step(100);
   v1::MetricValue* metric = in.mutable_row()->add_values();
@@ -307,9 +307,9 @@ v1::CommitCheckpointRequest Commit() {
   v1::CommitCheckpointRequest in;
   in.set_worker_id("w");
   in.mutable_lease()->set_job_id(3);
-  in.mutable_lease()->set_epoch(2);
+  in.mutable_lease()->set_attempt(2);
   in.set_step(500);
-  in.set_path("s/job-3/epoch-2/step-000000500.safetensors");
+  in.set_path("s/job-3/attempt-2/step-000000500.safetensors");
   in.set_digest("0123456789abcdef0123456789abcdef");
   in.set_bytes(10);
   return in;
@@ -345,7 +345,7 @@ TEST(AttemptEnd, TextsAreBounded) {
   v1::FailJobRequest in;
   in.set_worker_id("w");
   in.mutable_lease()->set_job_id(3);
-  in.mutable_lease()->set_epoch(2);
+  in.mutable_lease()->set_attempt(2);
   ExpectRefused(EndFromProto(in).status(), "kind");
   in.set_kind("nan");
   in.set_message("loss is not finite");
@@ -389,7 +389,7 @@ TEST(JobDetails, KeepTheNewestWhenThereIsTooMuch) {
   for (int i = 0; i < 5000; ++i) {
     details.events.push_back({i, 1, "failed", std::string(4000, 'm')});
     details.attempts.push_back({});
-    details.attempts.back().epoch = i + 1;
+    details.attempts.back().attempt = i + 1;
     details.attempts.back().message = std::string(4000, 'm');
   }
   v1::GetJobResponse out;
@@ -397,7 +397,7 @@ TEST(JobDetails, KeepTheNewestWhenThereIsTooMuch) {
   EXPECT_LT(out.ByteSizeLong(), static_cast<size_t>(rpc::kMaxMessageBytes));
   ASSERT_GT(out.events_size(), 100);
   EXPECT_EQ(out.events(out.events_size() - 1).time_ms(), 4999);
-  EXPECT_EQ(out.attempts(out.attempts_size() - 1).epoch(), 5000u);
+  EXPECT_EQ(out.attempts(out.attempts_size() - 1).number(), 5000u);
 }
 
 TEST(StoredText, ThatCannotBeReadBackIsAnInternalError) {
@@ -414,17 +414,17 @@ TEST(StoredText, ThatCannotBeReadBackIsAnInternalError) {
 TEST(Numbers, ThatNoWorkerCanMeanAreRefusedAsSuch) {
   v1::StreamMetricsRequest record;
   record.mutable_lease()->set_job_id(1);
-  record.mutable_lease()->set_epoch(1);
+  record.mutable_lease()->set_attempt(1);
   record.set_log("x");
   record.set_sequence(UINT64_MAX);
   ExpectRefused(RecordFromProto(&record).status(), "sequence");
   record.set_sequence(1);
-  record.mutable_lease()->set_epoch(UINT64_MAX);
-  ExpectRefused(RecordFromProto(&record).status(), "lease.epoch");
+  record.mutable_lease()->set_attempt(UINT64_MAX);
+  ExpectRefused(RecordFromProto(&record).status(), "lease.attempt");
   v1::CommitCheckpointRequest commit;
   commit.set_worker_id("w");
   commit.mutable_lease()->set_job_id(1);
-  commit.mutable_lease()->set_epoch(1);
+  commit.mutable_lease()->set_attempt(1);
   commit.set_path("s/1");
   commit.set_digest(std::string(32, 'a'));
   commit.set_bytes(UINT64_MAX);

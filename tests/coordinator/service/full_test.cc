@@ -306,7 +306,7 @@ TEST_F(Full, ASweepGoesFromSubmissionThroughFailureAndResumeToItsEnd) {
   EXPECT_FALSE(grant.leases(0).has_resume());
   const v1::AcquireLeasesResponse again = Acquire("r1");
   ASSERT_EQ(again.leases_size(), 2);
-  EXPECT_EQ(again.leases(0).lease().epoch(), grant.leases(0).lease().epoch());
+  EXPECT_EQ(again.leases(0).lease().attempt(), grant.leases(0).lease().attempt());
   EXPECT_EQ(Acquire("r2").leases_size(), 0);
   const v1::Lease one = grant.leases(0), two = grant.leases(1);
 
@@ -315,7 +315,7 @@ TEST_F(Full, ASweepGoesFromSubmissionThroughFailureAndResumeToItsEnd) {
   *heartbeat.add_held()->mutable_lease() = one.lease();
   v1::LeaseRef* const stale = heartbeat.add_held()->mutable_lease();
   *stale = two.lease();
-  stale->set_epoch(99);
+  stale->set_attempt(99);
   v1::HeartbeatResponse directives;
   CALL_OK(workers_, Heartbeat, heartbeat, &directives);
   ASSERT_EQ(directives.directives_size(), 2);
@@ -381,7 +381,7 @@ TEST_F(Full, ASweepGoesFromSubmissionThroughFailureAndResumeToItsEnd) {
   EXPECT_EQ(events.back().summary().counts().failed(), 1u);
   EXPECT_NE(events.back().summary().finished_ms(), 0);
 
-  // Retried, released, granted again: each time from the checkpoint and with a higher epoch.
+  // Retried, released, granted again: each time from the checkpoint and with a higher attempt.
   v1::RetryJobsRequest retry;
   retry.mutable_filter()->set_sweep("s");
   v1::RetryJobsResponse retried;
@@ -389,7 +389,7 @@ TEST_F(Full, ASweepGoesFromSubmissionThroughFailureAndResumeToItsEnd) {
   EXPECT_EQ(retried.retried(), 1u);
   grant = Acquire("r3", 30'000);
   ASSERT_EQ(grant.leases_size(), 1);
-  EXPECT_EQ(grant.leases(0).lease().epoch(), two.lease().epoch() + 1);
+  EXPECT_EQ(grant.leases(0).lease().attempt(), two.lease().attempt() + 1);
   EXPECT_EQ(grant.leases(0).resume().step(), 10u);
   EXPECT_EQ(grant.leases(0).resume().path(), CheckpointOf(two, 10, "").path());
   auto release = Of<v1::ReleaseLeaseRequest>(grant.leases(0).lease(), 10);
@@ -486,11 +486,11 @@ TEST_F(Full, AWaitingWorkerGetsTheSweepThatIsSubmittedLater) {
   EXPECT_EQ(waiting.get().leases_size(), 2);
 }
 
-TEST_F(Full, EveryReportOfAStaleEpochIsRefused) {
+TEST_F(Full, EveryReportOfAStaleAttemptIsRefused) {
   Submit("s");
   Register();
   v1::Lease lease = Acquire("r1", 30'000).leases(0);
-  lease.mutable_lease()->set_epoch(lease.lease().epoch() + 1);
+  lease.mutable_lease()->set_attempt(lease.lease().attempt() + 1);
   const auto aborted = [](const grpc::Status& status) {
     EXPECT_EQ(status.error_code(), grpc::StatusCode::ABORTED) << status.error_message();
   };
@@ -537,7 +537,7 @@ TEST_F(Full, AnUploadIntoAnotherAttemptsFolderIsRefusedAndLeavesNoFile) {
   Register();
   const v1::Lease lease = Acquire("r1", 30'000).leases(0);
   v1::CommitCheckpointRequest header = CheckpointOf(lease, 20, "content");
-  header.set_path("s/999/epoch-1/step-20.safetensors");
+  header.set_path("s/999/attempt-1/step-20.safetensors");
   EXPECT_TRUE(absl::IsInvalidArgument(Upload(header, "content")));
   EXPECT_FALSE(FileExists(root_ + "/" + header.path()));
   header.set_path(".coppice-store");
@@ -572,7 +572,7 @@ TEST_F(Full, AnUnknownWorkerIsToldToRegister) {
   v1::StreamMetricsRequest row = Row(10, 1);
   row.set_worker_id(worker_id_);
   row.mutable_lease()->set_job_id(1);
-  row.mutable_lease()->set_epoch(1);
+  row.mutable_lease()->set_attempt(1);
   row.set_sequence(1);
   stream->Write(row);
   EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::NOT_FOUND);

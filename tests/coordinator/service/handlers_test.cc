@@ -102,7 +102,7 @@ core::Job AJob() {
   job.state = core::JobState::kFailed;
   job.step = 30;
   job.steps = 40;
-  job.epoch = 3;
+  job.attempt = 3;
   job.attempts = 2;
   job.failures = 1;
   job.worker = "node1";
@@ -124,7 +124,7 @@ void ExpectJob(const v1::Job& job) {
   EXPECT_EQ(job.state(), v1::FAILED);
   EXPECT_EQ(job.step(), 30u);
   EXPECT_EQ(job.steps(), 40u);
-  EXPECT_EQ(job.epoch(), 3u);
+  EXPECT_EQ(job.attempt(), 3u);
   EXPECT_EQ(job.attempts(), 2u);
   EXPECT_EQ(job.failures(), 1u);
   EXPECT_EQ(job.worker(), "node1");
@@ -143,7 +143,7 @@ core::Checkpoint ACheckpoint() { return {8, 3, 20, "small/8/step", kDigest, 99, 
 
 void ExpectCheckpoint(const v1::Checkpoint& checkpoint) {
   EXPECT_EQ(checkpoint.job_id(), 8u);
-  EXPECT_EQ(checkpoint.epoch(), 3u);
+  EXPECT_EQ(checkpoint.attempt(), 3u);
   EXPECT_EQ(checkpoint.step(), 20u);
   EXPECT_EQ(checkpoint.path(), "small/8/step");
   EXPECT_EQ(checkpoint.digest(), kDigest);
@@ -184,7 +184,7 @@ Request OfLease() {
   Request request;
   request.set_worker_id("w");
   request.mutable_lease()->set_job_id(8);
-  request.mutable_lease()->set_epoch(3);
+  request.mutable_lease()->set_attempt(3);
   return request;
 }
 
@@ -334,7 +334,7 @@ TEST_F(Handlers, GetJobShowsAttemptsEventsAndCheckpoints) {
   EXPECT_EQ(response.run().task(), "question");
   ASSERT_EQ(response.attempts_size(), 1);
   const v1::Attempt& attempt = response.attempts(0);
-  EXPECT_EQ(attempt.epoch(), 3u);
+  EXPECT_EQ(attempt.number(), 3u);
   EXPECT_EQ(attempt.worker(), "node1");
   EXPECT_EQ(attempt.granted_ms(), 10);
   EXPECT_EQ(attempt.ended_ms(), 20);
@@ -345,7 +345,7 @@ TEST_F(Handlers, GetJobShowsAttemptsEventsAndCheckpoints) {
   EXPECT_EQ(attempt.provenance(), "{}");
   ASSERT_EQ(response.events_size(), 1);
   EXPECT_EQ(response.events(0).time_ms(), 10);
-  EXPECT_EQ(response.events(0).epoch(), 3u);
+  EXPECT_EQ(response.events(0).attempt(), 3u);
   EXPECT_EQ(response.events(0).type(), "granted");
   EXPECT_EQ(response.events(0).message(), "to node1");
   ASSERT_EQ(response.checkpoints_size(), 1);
@@ -464,7 +464,7 @@ TEST_F(Handlers, RegisterCarriesTheWorkerAndWhatItHolds) {
   request.set_shared_checkpoints(true);
   v1::HeldLease* held = request.add_held();
   held->mutable_lease()->set_job_id(8);
-  held->mutable_lease()->set_epoch(3);
+  held->mutable_lease()->set_attempt(3);
   held->set_step(20);
   held->set_slot(1);
   v1::RegisterResponse response;
@@ -510,7 +510,7 @@ TEST_F(Handlers, AcquireLeasesReturnsTheGrantWithOneRun) {
   ASSERT_TRUE(served_.workers->AcquireLeases(&context, Acquire(), &response).ok());
   ASSERT_EQ(response.leases_size(), 2);
   EXPECT_EQ(response.leases(0).lease().job_id(), 8u);
-  EXPECT_EQ(response.leases(0).lease().epoch(), 3u);
+  EXPECT_EQ(response.leases(0).lease().attempt(), 3u);
   ExpectCheckpoint(response.leases(0).resume());
   EXPECT_EQ(response.leases(0).checkpoint_dir(), "small/8/3");
   EXPECT_EQ(response.leases(0).sweep(), "small");
@@ -589,7 +589,7 @@ TEST_F(Handlers, HeartbeatAnswersEachLease) {
   for (int job = 1; job <= 3; ++job) {
     v1::LeaseRef* lease = request.add_held()->mutable_lease();
     lease->set_job_id(job);
-    lease->set_epoch(1);
+    lease->set_attempt(1);
   }
   v1::HeartbeatResponse response;
   CallContext context;

@@ -30,7 +30,7 @@ class Limits : public Secured {
     v1::CommitCheckpointRequest request;
     request.set_worker_id("w");
     request.mutable_lease()->set_job_id(1);
-    request.mutable_lease()->set_epoch(1);
+    request.mutable_lease()->set_attempt(1);
     request.set_step(10);
     request.set_path(path);
     request.set_digest(DigestOf("evil", 4));
@@ -53,7 +53,7 @@ class Limits : public Secured {
     v1::DownloadCheckpointRequest request;
     request.set_worker_id("w");
     request.mutable_lease()->set_job_id(1);
-    request.mutable_lease()->set_epoch(1);
+    request.mutable_lease()->set_attempt(1);
     request.set_path(path);
     CallContext context;
     const auto reader = workers_->DownloadCheckpoint(&context, request);

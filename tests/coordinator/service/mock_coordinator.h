@@ -47,7 +47,7 @@ class MockCoordinator : public Coordinator {
     last_caller = std::move(caller);
     GetMetrics(std::move(a), std::move(b), std::move(c), std::move(d));
   }
-  void GetLog(Caller caller, JobId a, Epoch b, uint64_t c, Done<LogPage> d) override {
+  void GetLog(Caller caller, JobId a, AttemptNumber b, uint64_t c, Done<LogPage> d) override {
     last_caller = std::move(caller);
     GetLog(std::move(a), std::move(b), std::move(c), std::move(d));
   }
@@ -82,7 +82,7 @@ class MockCoordinator : public Coordinator {
   MOCK_METHOD(void, GetJob, (JobId, Done<JobDetails>));
   MOCK_METHOD(void, ExplainJob, (JobId, Done<Explanation>));
   MOCK_METHOD(void, GetMetrics, (MetricsQuery, MetricsCursor, uint32_t, Done<MetricsPage>));
-  MOCK_METHOD(void, GetLog, (JobId, Epoch, uint64_t, Done<LogPage>));
+  MOCK_METHOD(void, GetLog, (JobId, AttemptNumber, uint64_t, Done<LogPage>));
   MOCK_METHOD(void, CancelJobs, (JobFilter, Done<uint64_t>));
   MOCK_METHOD(void, RetryJobs, (JobFilter, Done<uint64_t>));
   MOCK_METHOD(void, SetPaused, (std::string, bool, Done<SweepSummary>));

@@ -198,7 +198,7 @@ TEST_F(Streams, MetricsComePageByPageAndNoFasterThanTheyAreRead) {
           row.row.step = fetched * limit + i;
           row.row.values = {{"val_loss", 0.25}};
           row.archived = true;
-          row.epoch = 2;
+          row.attempt = 2;
           page.rows.push_back(row);
         }
         ++fetched;
@@ -222,7 +222,7 @@ TEST_F(Streams, MetricsComePageByPageAndNoFasterThanTheyAreRead) {
       ASSERT_EQ(row.row().step(), rows++);
       EXPECT_EQ(row.row().values(0).value(), 0.25);
       EXPECT_TRUE(row.archived());
-      EXPECT_EQ(row.epoch(), 2u);
+      EXPECT_EQ(row.attempt(), 2u);
     }
   } while (reader->Read(&response));
   EXPECT_TRUE(reader->Finish().ok());
@@ -298,12 +298,12 @@ TEST_F(Streams, FollowedLogsGoOnIntoTheNextAttemptUntilTheJobEnds) {
     return std::make_unique<CountedSubscription>(&gone);
   });
   EXPECT_CALL(core_, GetLog(4, _, _, _))
-      .WillRepeatedly([&](auto, core::Epoch epoch, uint64_t after, auto done) {
+      .WillRepeatedly([&](auto, core::AttemptNumber attempt, uint64_t after, auto done) {
         core::LogPage page;
         {
           absl::MutexLock lock(&mutex);
-          page.epoch = epoch != 0 ? epoch : (second.empty() ? 1 : 2);
-          const std::string& text = page.epoch == 1 ? first : second;
+          page.attempt = attempt != 0 ? attempt : (second.empty() ? 1 : 2);
+          const std::string& text = page.attempt == 1 ? first : second;
           page.text = text.substr(std::min<size_t>(after, text.size()));
           page.next = text.size();
           page.job_ended = ended;
@@ -317,7 +317,7 @@ TEST_F(Streams, FollowedLogsGoOnIntoTheNextAttemptUntilTheJobEnds) {
   auto reader = served_.sweeps->GetLogs(&context, request);
   v1::GetLogsResponse response;
   ASSERT_TRUE(reader->Read(&response));
-  EXPECT_EQ(response.epoch(), 1u);
+  EXPECT_EQ(response.attempt(), 1u);
   EXPECT_EQ(response.text(), "one");
   {
     absl::MutexLock lock(&mutex);
@@ -332,7 +332,7 @@ TEST_F(Streams, FollowedLogsGoOnIntoTheNextAttemptUntilTheJobEnds) {
   }
   on_change();
   ASSERT_TRUE(reader->Read(&response));
-  EXPECT_EQ(response.epoch(), 2u);
+  EXPECT_EQ(response.attempt(), 2u);
   EXPECT_EQ(response.text(), "again");
   {
     absl::MutexLock lock(&mutex);
@@ -354,7 +354,7 @@ TEST_F(Streams, LogsWithoutFollowEndWhereTheLogEnds) {
   });
   v1::GetLogsRequest request;
   request.set_job_id(4);
-  request.set_epoch(3);
+  request.set_attempt(3);
   CallContext context;
   auto reader = served_.sweeps->GetLogs(&context, request);
   v1::GetLogsResponse response;
@@ -368,7 +368,7 @@ v1::StreamMetricsRequest Log(uint64_t sequence, size_t bytes) {
   v1::StreamMetricsRequest request;
   request.set_worker_id("w");
   request.mutable_lease()->set_job_id(1);
-  request.mutable_lease()->set_epoch(1);
+  request.mutable_lease()->set_attempt(1);
   request.set_sequence(sequence);
   request.set_log(std::string(bytes, 'l'));
   return request;
@@ -428,7 +428,7 @@ TEST_F(Streams, WhileACommitTakesLongTheWorkerIsHeldBackAndNothingIsLost) {
   EXPECT_EQ(last, kRecords);
 }
 
-TEST_F(Streams, AStaleEpochIsAcknowledgedAsStale) {
+TEST_F(Streams, AStaleAttemptIsAcknowledgedAsStale) {
   EXPECT_CALL(core_, Append)
       .WillOnce([](auto, const std::vector<core::Record>& records, auto done) {
         done(std::vector<core::RecordAck>{{records[0].lease, 0, true, ""}});

@@ -65,11 +65,11 @@ class BackupTest : public ::testing::Test {
   }
   static std::vector<std::string> Workers(const std::string& path) {
     std::vector<std::string> names;
-    auto db = Database::Open(path, SQLITE_OPEN_READONLY);
+    auto db = Connection::Open(path, SQLITE_OPEN_READONLY);
     if (!db.ok()) return {db.status().ToString()};
-    Query query = (*db)->Prepare("SELECT name FROM workers ORDER BY name");
-    for (auto more = query.Step(); more.ok() && *more; more = query.Step())
-      names.push_back(query.Text(0));
+    Statement statement = (*db)->Prepare("SELECT name FROM workers ORDER BY name");
+    for (auto more = statement.Step(); more.ok() && *more; more = statement.Step())
+      names.push_back(statement.Text(0));
     return names;
   }
   std::vector<std::string> Out() { return *ListDirectory(dir_.Join("out")); }
@@ -165,7 +165,7 @@ TEST_F(BackupTest, OfNothingOrOfSomethingElseSaysSo) {
   EXPECT_TRUE(absl::IsFailedPrecondition(
       BackupDatabase({dir_.Join("list"), target_, false, kNow}).status()));
   store_.reset();
-  (*Database::Open(path_, SQLITE_OPEN_READWRITE))
+  (*Connection::Open(path_, SQLITE_OPEN_READWRITE))
       ->Execute("PRAGMA user_version = 99")
       .IgnoreError();
   const absl::Status newer = Backup().status();

@@ -222,7 +222,7 @@ TEST_P(StoreContract, MissingRowsAreNotFound) {
     EXPECT_TRUE(absl::IsNotFound(read.GetJob(1).status()));
     EXPECT_TRUE(absl::IsNotFound(read.GetAttempt(1, 1).status()));
     EXPECT_FALSE(read.FindSweep("s")->has_value());
-    EXPECT_EQ(*read.NewestLogEpoch(1), 0u);
+    EXPECT_EQ(*read.NewestLogAttempt(1), 0u);
     return absl::OkStatus();
   });
   EXPECT_TRUE(status.ok());
@@ -278,7 +278,7 @@ TEST_P(StoreContract, UpdatingAJobKeepsEveryCounter) {
                    [](JobRow& job) {
                      job.state = JobState::kRunning;
                      job.worker = "w";
-                     job.epoch = 1;
+                     job.attempt = 1;
                    }),
             absl::OkStatus());
   ASSERT_EQ(Update(1, [](JobRow& job) { job.step = 40; }), absl::OkStatus());
@@ -314,20 +314,20 @@ TEST_P(StoreContract, EveryColumnOfAJobComesBack) {
                    }),
             absl::OkStatus());
   const JobRow got = Job(1);
-  EXPECT_EQ(std::tie(got.state, got.step, got.best_step, got.checkpoint_step, got.epoch,
+  EXPECT_EQ(std::tie(got.state, got.step, got.best_step, got.checkpoint_step, got.attempt,
                      got.attempts, got.failures),
-            std::tie(want.state, want.step, want.best_step, want.checkpoint_step, want.epoch,
+            std::tie(want.state, want.step, want.best_step, want.checkpoint_step, want.attempt,
                      want.attempts, want.failures));
-  EXPECT_EQ(std::tie(got.forgiven_epoch, got.not_before_ms, got.worker, got.reason, got.started_ms,
+  EXPECT_EQ(std::tie(got.forgiven_attempt, got.not_before_ms, got.worker, got.reason, got.started_ms,
                      got.finished_ms),
-            std::tie(want.forgiven_epoch, want.not_before_ms, want.worker, want.reason,
+            std::tie(want.forgiven_attempt, want.not_before_ms, want.worker, want.reason,
                      want.started_ms, want.finished_ms));
 }
 
-TEST_P(StoreContract, AnUpdateFromAnotherStateOrEpochIsRefused) {
+TEST_P(StoreContract, AnUpdateFromAnotherStateOrAttemptIsRefused) {
   FillWith(1);
   const JobRow pending = Job(1);
-  ASSERT_EQ(Update(1, [](JobRow& job) { job.epoch = 1; }), absl::OkStatus());
+  ASSERT_EQ(Update(1, [](JobRow& job) { job.attempt = 1; }), absl::OkStatus());
   EXPECT_TRUE(absl::IsInternal(
       Write([&](WriteTransaction& tx) { return tx.UpdateJob(pending, pending); })));
 }
@@ -343,7 +343,7 @@ TEST_P(StoreContract, AStateOutsideItsRangeIsRefused) {
 TEST_P(StoreContract, RowsWithoutTheirParentAreRefused) {
   AttemptRow attempt;
   attempt.job_id = 77;
-  attempt.epoch = 1;
+  attempt.number = 1;
   attempt.worker = "w";
   EXPECT_FALSE(Write([&](WriteTransaction& tx) { return tx.InsertAttempt(attempt); }).ok());
 }
@@ -375,7 +375,7 @@ TEST_P(StoreContract, AttemptsAreFoundByTheirRequestWhileTheyRun) {
   AttemptRow attempt;
   attempt.worker = "w";
   attempt.request_id = "r";
-  attempt.epoch = 1;
+  attempt.number = 1;
   attempt.granted_ms = 5;
   attempt.start_step = attempt.row_step = 20;
   for (const core::JobId job : {2, 1, 3}) {
@@ -423,10 +423,10 @@ TEST_P(StoreContract, TheNewestEventsComeOldestFirst) {
 TEST_P(StoreContract, CheckpointsAreListedByStateNewestFirst) {
   FillWith(1);
   ASSERT_EQ(Write([&](WriteTransaction& tx) -> absl::Status {
-              for (const auto& [epoch, step] :
+              for (const auto& [attempt, step] :
                    std::vector<std::pair<uint64_t, uint32_t>>{{1, 20}, {1, 40}, {2, 40}}) {
                 COPPICE_RETURN_IF_ERROR(tx.InsertCheckpoint(
-                    {1, epoch, step, absl::StrCat("p", epoch, step), "d", 8, 3}, epoch == 2));
+                    {1, attempt, step, absl::StrCat("p", attempt, step), "d", 8, 3}, attempt == 2));
               }
               return tx.SetCheckpointState(1, 1, 20, CheckpointState::kDropped);
             }),
@@ -434,8 +434,8 @@ TEST_P(StoreContract, CheckpointsAreListedByStateNewestFirst) {
   const auto listed = Read<std::vector<Checkpoint>>(
       [](ReadTransaction& read) { return read.ListCheckpoints(1, CheckpointState::kListed); });
   ASSERT_THAT(listed, SizeIs(2));
-  EXPECT_EQ(listed[0].epoch, 2u);
-  EXPECT_EQ(listed[1].epoch, 1u);
+  EXPECT_EQ(listed[0].attempt, 2u);
+  EXPECT_EQ(listed[1].attempt, 1u);
   EXPECT_EQ(listed[1].path, "p140");
   EXPECT_TRUE(Read<bool>([&](ReadTransaction& read) { return read.IsRowDue(listed[0]); }));
   EXPECT_FALSE(Read<bool>([&](ReadTransaction& read) { return read.IsRowDue(listed[1]); }));
@@ -472,13 +472,13 @@ TEST_P(StoreContract, MetricsAreArchivedPastAStep) {
   scan.include_archived = true;
   const auto all = Rows(scan);
   ASSERT_THAT(all, SizeIs(4));
-  EXPECT_EQ(all[1].epoch, 1u);
+  EXPECT_EQ(all[1].attempt, 1u);
   EXPECT_TRUE(all[1].archived);
-  EXPECT_EQ(all[2].epoch, 2u);
+  EXPECT_EQ(all[2].attempt, 2u);
   EXPECT_FALSE(all[2].archived);
   scan.after = true;
   scan.after_step = 20;
-  scan.after_epoch = 1;
+  scan.after_attempt = 1;
   EXPECT_THAT(Rows(scan), SizeIs(2));
   scan.names = {"b"};
   ASSERT_THAT(Rows(scan), SizeIs(1));
@@ -512,7 +512,7 @@ TEST_P(StoreContract, LogsAreReadFromAnOffsetAndTrimmedFromTheFront) {
     return Read<std::vector<core::LogChunk>>(
         [&](ReadTransaction& read) { return read.ReadLog(1, 3, offset, bytes); });
   };
-  EXPECT_EQ(Read<core::Epoch>([](ReadTransaction& read) { return read.NewestLogEpoch(1); }), 3u);
+  EXPECT_EQ(Read<core::AttemptNumber>([](ReadTransaction& read) { return read.NewestLogAttempt(1); }), 3u);
   ASSERT_THAT(read_log(0, 100), SizeIs(2));
   EXPECT_EQ(read_log(0, 100)[0].text, std::string("a\0b", 3));
   EXPECT_THAT(read_log(0, 1), SizeIs(1));  // at least one

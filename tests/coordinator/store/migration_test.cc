@@ -26,7 +26,7 @@ class MigrationTest : public ::testing::Test {
   }
   void Reopen() {
     db_.reset();
-    db_ = *Database::Open(dir_ / "db", SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
+    db_ = *Connection::Open(dir_ / "db", SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
   }
   int64_t Version() { return *db_->PragmaInt("user_version"); }
 
@@ -38,7 +38,7 @@ class MigrationTest : public ::testing::Test {
       "ALTER TABLE a ADD COLUMN y INTEGER NOT NULL DEFAULT 7",
       "CREATE TABLE b (z INTEGER NOT NULL) STRICT; INSERT INTO b SELECT x + y FROM a",
   };
-  std::unique_ptr<Database> db_;
+  std::unique_ptr<Connection> db_;
 };
 
 TEST_F(MigrationTest, EveryEarlierVersionComesForwardWithItsData) {
@@ -54,10 +54,10 @@ TEST_F(MigrationTest, EveryEarlierVersionComesForwardWithItsData) {
     }
     ASSERT_EQ(Migrate(*db_, steps_), absl::OkStatus()) << "from version " << from;
     EXPECT_EQ(Version(), 3);
-    Query query = db_->Prepare("SELECT z FROM b ORDER BY z");
-    ASSERT_TRUE(*query.Step());
-    EXPECT_EQ(query.Int(0), 8);
-    EXPECT_FALSE(*query.Step());
+    Statement statement = db_->Prepare("SELECT z FROM b ORDER BY z");
+    ASSERT_TRUE(*statement.Step());
+    EXPECT_EQ(statement.Int(0), 8);
+    EXPECT_FALSE(*statement.Step());
   }
 }
 
@@ -92,12 +92,12 @@ TEST_F(MigrationTest, AWorkerOfTheFirstShippedVersionIsKeptAndHasNoEnd) {
                          "0, 5, 6)"),
             absl::OkStatus());
   ASSERT_EQ(Migrate(*db_, Migrations()), absl::OkStatus());
-  Query query = db_->Prepare("SELECT name, draining, last_seen_ms, ends_ms FROM workers");
-  ASSERT_TRUE(*query.Step());
-  EXPECT_EQ(query.Text(0), "w");
-  EXPECT_EQ(query.Int(1), 1);
-  EXPECT_EQ(query.Int(2), 6);
-  EXPECT_EQ(query.Int(3), 0);
+  Statement statement = db_->Prepare("SELECT name, draining, last_seen_ms, ends_ms FROM workers");
+  ASSERT_TRUE(*statement.Step());
+  EXPECT_EQ(statement.Text(0), "w");
+  EXPECT_EQ(statement.Int(1), 1);
+  EXPECT_EQ(statement.Int(2), 6);
+  EXPECT_EQ(statement.Int(3), 0);
 }
 
 TEST_F(MigrationTest, AWorkerOfEveryEarlierVersionComesForwardWithoutANumber) {
@@ -113,13 +113,13 @@ TEST_F(MigrationTest, AWorkerOfEveryEarlierVersionComesForwardWithoutANumber) {
                            "'cpu', 0, 1, 0, 5, 6)"),
               absl::OkStatus());
     ASSERT_EQ(Migrate(*db_, Migrations()), absl::OkStatus()) << "from version " << from;
-    Query query = db_->Prepare(
+    Statement statement = db_->Prepare(
         "SELECT host, incarnation, superseded_host, superseded_ms FROM workers");
-    ASSERT_TRUE(*query.Step());
-    EXPECT_EQ(query.Text(0), "h");
-    EXPECT_EQ(query.Int(1), 0);
-    EXPECT_EQ(query.Text(2), "");
-    EXPECT_EQ(query.Int(3), 0);
+    ASSERT_TRUE(*statement.Step());
+    EXPECT_EQ(statement.Text(0), "h");
+    EXPECT_EQ(statement.Int(1), 0);
+    EXPECT_EQ(statement.Text(2), "");
+    EXPECT_EQ(statement.Int(3), 0);
   }
 }
 
@@ -129,14 +129,14 @@ TEST_F(MigrationTest, TheFirstShippedVersionComesForwardWithItsSweeps) {
                          "unfinished, steps_total) VALUES (7, 's', x'0102', 1, 2, 3, 4, 5)"),
             absl::OkStatus());
   ASSERT_EQ(Migrate(*db_, Migrations()), absl::OkStatus());
-  Query query = db_->Prepare(
+  Statement statement = db_->Prepare(
       "SELECT s.name, s.unfinished, s.steps_total, x.spec FROM sweeps s "
       "JOIN sweep_specs x ON x.sweep_id = s.id WHERE s.id = 7");
-  ASSERT_TRUE(*query.Step());
-  EXPECT_EQ(query.Text(0), "s");
-  EXPECT_EQ(query.Int(1), 4);
-  EXPECT_EQ(query.Int(2), 5);
-  EXPECT_EQ(query.Bytes(3), "\x01\x02");
+  ASSERT_TRUE(*statement.Step());
+  EXPECT_EQ(statement.Text(0), "s");
+  EXPECT_EQ(statement.Int(1), 4);
+  EXPECT_EQ(statement.Int(2), 5);
+  EXPECT_EQ(statement.Bytes(3), "\x01\x02");
 }
 
 TEST_F(MigrationTest, JobsOfAnEarlierVersionAreKeptAndTheirSeedsLookedAt) {
@@ -155,13 +155,13 @@ TEST_F(MigrationTest, JobsOfAnEarlierVersionAreKeptAndTheirSeedsLookedAt) {
                 "row_step) VALUES (2, 3, 'w', 'r', 1, 0, 0)"),
             absl::OkStatus());
   ASSERT_EQ(Migrate(*db_, Migrations()), absl::OkStatus());
-  Query jobs = db_->Prepare("SELECT COUNT(*), SUM(seed), MAX(epoch), MAX(worker) FROM jobs");
+  Statement jobs = db_->Prepare("SELECT COUNT(*), SUM(seed), MAX(attempt), MAX(worker) FROM jobs");
   ASSERT_TRUE(*jobs.Step());
   EXPECT_EQ(jobs.Int(0), 6);
   EXPECT_EQ(jobs.Int(1), 27);
   EXPECT_EQ(jobs.Int(2), 3);
   EXPECT_EQ(jobs.Text(3), "w");
-  Query ascend = db_->Prepare("SELECT seeds_ascend FROM groups ORDER BY id");
+  Statement ascend = db_->Prepare("SELECT seeds_ascend FROM groups ORDER BY id");
   ASSERT_TRUE(*ascend.Step());
   EXPECT_EQ(ascend.Int(0), 1);
   ASSERT_TRUE(*ascend.Step());
@@ -170,14 +170,48 @@ TEST_F(MigrationTest, JobsOfAnEarlierVersionAreKeptAndTheirSeedsLookedAt) {
   EXPECT_EQ(db_->Execute("PRAGMA foreign_keys = ON"), absl::OkStatus());
   EXPECT_FALSE(db_->Execute("DELETE FROM jobs WHERE id = 2").ok());
   EXPECT_EQ(db_->Execute("DELETE FROM jobs WHERE id = 1"), absl::OkStatus());
-  Query check = db_->Prepare("PRAGMA foreign_key_check");
+  Statement check = db_->Prepare("PRAGMA foreign_key_check");
   EXPECT_FALSE(*check.Step());
+}
+
+TEST_F(MigrationTest, WhatWasCalledEpochIsAnAttemptsNumberAndTheFloorStays) {
+  ASSERT_EQ(Migrate(*db_, {Migrations().begin(), Migrations().begin() + 7}), absl::OkStatus());
+  ASSERT_EQ(db_->Execute(
+                "INSERT INTO sweeps (id, name, priority, max_failures, created_ms, steps_total) "
+                "VALUES (1, 's', 0, 3, 5, 100);"
+                "INSERT INTO groups (id, sweep_id, task, depth, run_json, steps, report_every, "
+                "checkpoint_every, keep, keep_every, work_per_step, first_job, jobs) VALUES "
+                "(1, 1, 'dyck', 2, '{}', 10, 1, 1, 2, 0, 1, 1, 1);"
+                "INSERT INTO jobs (id, sweep_id, group_id, seed, epoch, forgiven_epoch) VALUES "
+                "(1, 1, 1, 0, 9, 8);"
+                "INSERT INTO attempts (job_id, epoch, worker, request_id, granted_ms, start_step, "
+                "row_step) VALUES (1, 9, 'w', 'r', 1, 0, 0);"
+                "INSERT INTO checkpoints (job_id, step, epoch, state, path, digest, bytes, "
+                "committed_ms, row_due) VALUES (1, 5, 9, 1, 's/1/epoch-9/step-5', 'd', 1, 1, 0);"
+                "INSERT INTO metric_names (id, name) VALUES (1, 'loss');"
+                "INSERT INTO metrics (job_id, step, name_id, epoch, value) VALUES (1, 5, 1, 9, 0.5);"
+                "INSERT INTO meta (key, value) VALUES ('epoch_floor', 7)"),
+            absl::OkStatus());
+  ASSERT_EQ(Migrate(*db_, Migrations()), absl::OkStatus());
+  Statement all = db_->Prepare(
+      "SELECT j.attempt, j.forgiven_attempt, a.attempt, c.attempt, c.path, m.attempt, "
+      "(SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'attempt_floor') "
+      "FROM jobs j JOIN attempts a ON a.job_id = j.id JOIN checkpoints c ON c.job_id = j.id "
+      "JOIN metrics m ON m.job_id = j.id");
+  ASSERT_TRUE(*all.Step());
+  EXPECT_EQ(all.Int(0), 9);
+  EXPECT_EQ(all.Int(1), 8);
+  EXPECT_EQ(all.Int(2), 9);
+  EXPECT_EQ(all.Int(3), 9);
+  EXPECT_EQ(all.Text(4), "s/1/epoch-9/step-5") << "a file keeps its place";
+  EXPECT_EQ(all.Int(5), 9);
+  EXPECT_EQ(all.Int(6), 7);
 }
 
 TEST_F(MigrationTest, TheShippedSchemaAppliesAndPassesSqlitesOwnChecks) {
   ASSERT_EQ(Migrate(*db_, Migrations()), absl::OkStatus());
   EXPECT_EQ(Version(), static_cast<int64_t>(Migrations().size()));
-  Query check = db_->Prepare("PRAGMA integrity_check");
+  Statement check = db_->Prepare("PRAGMA integrity_check");
   ASSERT_TRUE(*check.Step());
   EXPECT_EQ(check.Text(0), "ok");
 }

@@ -9,7 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/files.h"
 #include "common/base/ids.h"
-#include "coordinator/store/database.h"
+#include "coordinator/store/connection.h"
 #include "coordinator/store/schema.h"
 #include "coordinator/store/sqlite_store.h"
 
@@ -31,9 +31,9 @@ TEST_F(OpenTest, TheFolderIsCreatedAndTheFileIsDurable) {
   auto store = OpenSqliteStore({path_, 1, 0});
   ASSERT_TRUE(store.ok()) << store.status();
   EXPECT_TRUE(std::filesystem::exists(path_));
-  auto db = Database::Open(path_, SQLITE_OPEN_READONLY);
+  auto db = Connection::Open(path_, SQLITE_OPEN_READONLY);
   ASSERT_TRUE(db.ok());
-  Query mode = (*db)->Prepare("PRAGMA journal_mode");
+  Statement mode = (*db)->Prepare("PRAGMA journal_mode");
   ASSERT_TRUE(*mode.Step());
   EXPECT_EQ(mode.Text(0), "wal");
 }
@@ -72,7 +72,7 @@ TEST_F(OpenTest, AFileThatIsNoDatabaseIsRefusedAndLeftAlone) {
 TEST_F(OpenTest, ANewerDatabaseIsRefusedNamingFileAndVersions) {
   ASSERT_TRUE(OpenSqliteStore({path_, 1, 0}).ok());
   {
-    auto db = Database::Open(path_, SQLITE_OPEN_READWRITE);
+    auto db = Connection::Open(path_, SQLITE_OPEN_READWRITE);
     ASSERT_EQ((*db)->Execute("PRAGMA user_version = 99"), absl::OkStatus());
   }
   const auto store = OpenSqliteStore({path_, 1, 0});

@@ -125,9 +125,9 @@ TEST_F(AgentFaultsTest, ATrainerThatCannotBeStartedChargesNobodyAndMakesTheSlotW
 }
 
 TEST_F(AgentFaultsTest, AFlippedByteInACheckpointIsRejectedAndTheOneBeforeIsUsed) {
-  const v1::Checkpoint newer = WriteCheckpoint("job-1/epoch-0/step-200", 200, "newer");
-  const v1::Checkpoint older = WriteCheckpoint("job-1/epoch-0/step-100", 100, "older");
-  WriteFile("checkpoints/job-1/epoch-0/step-200", "newfr");
+  const v1::Checkpoint newer = WriteCheckpoint("job-1/attempt-0/step-200", 200, "newer");
+  const v1::Checkpoint older = WriteCheckpoint("job-1/attempt-0/step-100", 100, "older");
+  WriteFile("checkpoints/job-1/attempt-0/step-200", "newfr");
   *coordinator_.reject_answer.mutable_resume() = older;
   StartAgent();
   v1::AcquireLeasesResponse grant = MakeGrant(1);
@@ -138,7 +138,7 @@ TEST_F(AgentFaultsTest, AFlippedByteInACheckpointIsRejectedAndTheOneBeforeIsUsed
   EXPECT_EQ(coordinator_.rejections[0].step(), 200u);
   EXPECT_THAT(coordinator_.rejections[0].reason(), HasSubstr("digest"));
   ASSERT_THAT(launcher_.trainers, SizeIs(1));
-  EXPECT_EQ(Spec()["members"][0]["resume"], root_ + "/checkpoints/job-1/epoch-0/step-100");
+  EXPECT_EQ(Spec()["members"][0]["resume"], root_ + "/checkpoints/job-1/attempt-0/step-100");
   launcher_.last().Start({{0, 100}}, 1000);
   Settle();
   EXPECT_THAT(launcher_.last().signals, IsEmpty());
@@ -205,7 +205,7 @@ TEST_F(AgentFaultsTest, AStaleAnswerStopsTheTrainerAndDropsTheReports) {
   Settle();
   v1::StreamMetricsResponse stale;
   stale.mutable_lease()->set_job_id(1);
-  stale.mutable_lease()->set_epoch(1);
+  stale.mutable_lease()->set_attempt(1);
   stale.set_stale(true);
   coordinator_.Answer(stale);
   Settle();
@@ -224,7 +224,7 @@ TEST_F(AgentFaultsTest, ARefusedReportFailsTheAttempt) {
   FakeTrainer& trainer = StartTraining(1);
   v1::StreamMetricsResponse refused;
   refused.mutable_lease()->set_job_id(1);
-  refused.mutable_lease()->set_epoch(1);
+  refused.mutable_lease()->set_attempt(1);
   refused.set_sequence(1);
   refused.set_error("not JSON");
   coordinator_.Answer(refused);
@@ -311,8 +311,8 @@ TEST_F(AgentFaultsTest, ACompletionThatTheCoordinatorsDiskLostGoesBackUncharged)
 TEST_F(AgentFaultsTest, ACompletionWhoseCheckpointWasDamagedBeforeItsCommitGoesBackUncharged) {
   FakeTrainer& trainer = StartTraining(3);
   const std::string whole =
-      WriteCheckpoint("job-1/epoch-1/step-1000.safetensors", 1000, "whole").digest();
-  WriteCheckpoint("job-2/epoch-1/step-1000.safetensors", 1000, "who");  // the third is gone
+      WriteCheckpoint("job-1/attempt-1/step-1000.safetensors", 1000, "whole").digest();
+  WriteCheckpoint("job-2/attempt-1/step-1000.safetensors", 1000, "who");  // the third is gone
   coordinator_.errors["CommitCheckpoint"].assign(3, absl::FailedPreconditionError("other bytes"));
   coordinator_.errors["CompleteJob"].assign(3, absl::FailedPreconditionError("no checkpoint"));
   for (int seed = 0; seed < 3; ++seed) {
@@ -366,9 +366,9 @@ TEST_F(AgentFaultsTest, AfterANewRegistrationReportsGoOverANewStream) {
   EXPECT_THAT(coordinator_.Seen("row"), SizeIs(1));
 }
 
-TEST_F(AgentFaultsTest, ACommitOfAnOldEpochEndsTheLease) {
+TEST_F(AgentFaultsTest, ACommitOfAnOldAttemptEndsTheLease) {
   FakeTrainer& trainer = StartTraining(1);
-  coordinator_.errors["CommitCheckpoint"].push_back(absl::AbortedError("epoch 1 is over"));
+  coordinator_.errors["CommitCheckpoint"].push_back(absl::AbortedError("attempt 1 is over"));
   trainer.Checkpoint(0, 10);
   Settle();
   EXPECT_THAT(trainer.signals, ElementsAre(SIGTERM));
@@ -676,23 +676,23 @@ TEST_F(AgentFaultsTest, GrantsThatCannotBeRunAreInvalid) {
 TEST_F(AgentFaultsTest, TheEndOfAnEarlierAttemptTakesNoCheckpointFromTheNext) {
   config_.pack.checkpoints = {root_ + "/scratch", false};
   StartAgent();
-  WriteFile("scratch/job-1/epoch-0/step-100", "content");
+  WriteFile("scratch/job-1/attempt-0/step-100", "content");
   v1::AcquireLeasesResponse grant = MakeGrant(1);
   v1::Checkpoint* resume = grant.mutable_leases(0)->mutable_resume();
   resume->set_step(100);
-  resume->set_path("job-1/epoch-0/step-100");
+  resume->set_path("job-1/attempt-0/step-100");
   resume->set_digest(DigestOf("content", 7));
   coordinator_.Grant(grant);
   Settle();
   // Its reports are answered, and its folder goes.
-  std::filesystem::remove_all(root_ + "/scratch/job-1/epoch-0");
+  std::filesystem::remove_all(root_ + "/scratch/job-1/attempt-0");
   ASSERT_THAT(launcher_.trainers, SizeIs(1));
   EXPECT_EQ(*ReadFile(Spec()["members"][0]["resume"].get<std::string>()), "content");
 }
 
 TEST_F(AgentFaultsTest, WithoutASharedFolderCheckpointsComeAndGoOverTheNetwork) {
   config_.pack.checkpoints = {root_ + "/scratch", false};
-  WriteFile("scratch/old/epoch-3/step-7.safetensors", "x");
+  WriteFile("scratch/old/attempt-3/step-7.safetensors", "x");
   coordinator_.on_download = [](const std::string& file) {
     std::filesystem::create_directories(std::filesystem::path(file).parent_path());
     std::ofstream(file) << "content";
@@ -703,29 +703,29 @@ TEST_F(AgentFaultsTest, WithoutASharedFolderCheckpointsComeAndGoOverTheNetwork) 
   v1::AcquireLeasesResponse grant = MakeGrant(1);
   v1::Checkpoint* resume = grant.mutable_leases(0)->mutable_resume();
   resume->set_step(100);
-  resume->set_path("job-1/epoch-0/step-100");
+  resume->set_path("job-1/attempt-0/step-100");
   resume->set_digest(DigestOf("content", 7));
   coordinator_.Grant(grant);
   Settle();
-  EXPECT_THAT(coordinator_.Seen("download"), ElementsAre("download 1:1 job-1/epoch-0/step-100"));
+  EXPECT_THAT(coordinator_.Seen("download"), ElementsAre("download 1:1 job-1/attempt-0/step-100"));
   ASSERT_THAT(launcher_.trainers, SizeIs(1));
   EXPECT_EQ(Spec()["members"][0]["resume"],
-            root_ + "/scratch/job-1/epoch-1/resume-epoch-0-step-100.safetensors");
+            root_ + "/scratch/job-1/attempt-1/resume-attempt-0-step-100.safetensors");
   FakeTrainer& trainer = launcher_.last();
   trainer.Start({{0, 100}}, 1000);
   for (const int step : {200, 300}) {
-    WriteFile(absl::StrCat("scratch/job-1/epoch-1/step-", step, ".safetensors"), "c");
+    WriteFile(absl::StrCat("scratch/job-1/attempt-1/step-", step, ".safetensors"), "c");
     trainer.Checkpoint(0, step);
   }
   Settle();
   EXPECT_THAT(coordinator_.Seen("upload"),
               ElementsAre("upload 1:1 step 200", "upload 1:1 step 300"));
   EXPECT_THAT(coordinator_.Seen("commit"), IsEmpty());
-  EXPECT_FALSE(FileExists(root_ + "/scratch/job-1/epoch-1/step-200.safetensors"));
-  EXPECT_TRUE(FileExists(root_ + "/scratch/job-1/epoch-1/step-300.safetensors"));
+  EXPECT_FALSE(FileExists(root_ + "/scratch/job-1/attempt-1/step-200.safetensors"));
+  EXPECT_TRUE(FileExists(root_ + "/scratch/job-1/attempt-1/step-300.safetensors"));
   trainer.Exit(75);
   Settle();
-  EXPECT_FALSE(FileExists(root_ + "/scratch/job-1/epoch-1"));
+  EXPECT_FALSE(FileExists(root_ + "/scratch/job-1/attempt-1"));
 }
 
 TEST_F(AgentFaultsTest, ADownloadedCheckpointIsHeldAgainstItsDigestToo) {
@@ -740,7 +740,7 @@ TEST_F(AgentFaultsTest, ADownloadedCheckpointIsHeldAgainstItsDigestToo) {
   v1::AcquireLeasesResponse grant = MakeGrant(1);
   v1::Checkpoint* resume = grant.mutable_leases(0)->mutable_resume();
   resume->set_step(100);
-  resume->set_path("job-1/epoch-0/step-100");
+  resume->set_path("job-1/attempt-0/step-100");
   resume->set_digest(DigestOf("content", 7));
   coordinator_.Grant(grant);
   Settle();

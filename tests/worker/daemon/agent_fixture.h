@@ -78,15 +78,15 @@ class AgentFixture : public ::testing::Test {
     }
   }
 
-  // Jobs of seeds 0.. with epoch 1 and the number of their seed + 1; 1000 steps.
+  // Jobs of seeds 0.. with attempt 1 and the number of their seed + 1; 1000 steps.
   v1::AcquireLeasesResponse MakeGrant(int members) {
     v1::AcquireLeasesResponse grant;
     for (int seed = 0; seed < members; ++seed) {
       v1::Lease* lease = grant.add_leases();
       lease->mutable_lease()->set_job_id(static_cast<uint64_t>(seed) + 1);
-      lease->mutable_lease()->set_epoch(1);
+      lease->mutable_lease()->set_attempt(1);
       lease->set_seed(static_cast<uint32_t>(seed));
-      lease->set_checkpoint_dir(absl::StrCat("job-", seed + 1, "/epoch-1"));
+      lease->set_checkpoint_dir(absl::StrCat("job-", seed + 1, "/attempt-1"));
     }
     grant.mutable_run()->set_task("question");
     grant.mutable_run()->set_depth(2);

@@ -43,9 +43,9 @@ TEST_F(AgentTest, TheRunSpecHoldsWhatTheTrainerNeeds) {
   EXPECT_EQ(spec["device"], "cpu");
   ASSERT_EQ(spec["members"].size(), 2u);
   EXPECT_EQ(spec["members"][1]["seed"], 1);
-  EXPECT_EQ(spec["members"][1]["checkpoint_dir"], root_ + "/checkpoints/job-2/epoch-1");
+  EXPECT_EQ(spec["members"][1]["checkpoint_dir"], root_ + "/checkpoints/job-2/attempt-1");
   EXPECT_FALSE(spec["members"][1].contains("resume"));
-  EXPECT_TRUE(std::filesystem::is_directory(root_ + "/checkpoints/job-2/epoch-1"));
+  EXPECT_TRUE(std::filesystem::is_directory(root_ + "/checkpoints/job-2/attempt-1"));
   EXPECT_EQ(launcher_.last().command.argv[0], "/bin/trainer");
   EXPECT_THAT(launcher_.last().command.environment,
               Contains(std::make_pair("OMP_NUM_THREADS", "3")));

@@ -388,7 +388,7 @@ TEST_P(CheckpointStores, ABadOneFallsBackToAnotherOfTheSameStep) {
     trainer->Begin(40);
     trainer->Checkpoint(40, Content(40));
     ASSERT_TRUE(Until([](const auto& job) {
-      return job.checkpoints_size() > 0 && job.checkpoints(0).epoch() == 2;
+      return job.checkpoints_size() > 0 && job.checkpoints(0).attempt() == 2;
     }));
     machine->Leave(trainer, 40);
   }

@@ -112,12 +112,12 @@ class DaemonProcessTest : public ::testing::Test {
   }
   std::string DaemonLog() { return ReadFile(root_ + "/daemon.log").value_or(""); }
   // Job 1 of seed 0.
-  static v1::AcquireLeasesResponse Grant(uint64_t epoch = 1) {
+  static v1::AcquireLeasesResponse Grant(uint64_t attempt = 1) {
     v1::AcquireLeasesResponse grant;
     v1::Lease* lease = grant.add_leases();
     lease->mutable_lease()->set_job_id(1);
-    lease->mutable_lease()->set_epoch(epoch);
-    lease->set_checkpoint_dir(absl::StrCat("job-1/epoch-", epoch));
+    lease->mutable_lease()->set_attempt(attempt);
+    lease->set_checkpoint_dir(absl::StrCat("job-1/attempt-", attempt));
     grant.mutable_run()->set_task("question");
     grant.mutable_run()->set_depth(2);
     grant.mutable_run()->mutable_train()->set_steps(100);
@@ -126,7 +126,7 @@ class DaemonProcessTest : public ::testing::Test {
   pid_t TrainerPid() {
     int pid = 0;
     EXPECT_TRUE(absl::SimpleAtoi(
-        absl::StripAsciiWhitespace(*ReadFile(root_ + "/checkpoints/job-1/epoch-1/pid")), &pid));
+        absl::StripAsciiWhitespace(*ReadFile(root_ + "/checkpoints/job-1/attempt-1/pid")), &pid));
     return pid;
   }
   static bool BecomesGone(pid_t pid) {
@@ -158,8 +158,8 @@ TEST_F(DaemonProcessTest, AJobRunsToItsEndAndIsReportedInOrder) {
   ASSERT_EQ(order.size(), 5u);
   EXPECT_THAT(order[0], HasSubstr("row 1:1#"));
   EXPECT_THAT(server_.Seen("commit"),
-              ElementsAre("commit 1:1 step 50 job-1/epoch-1/step-50.safetensors",
-                          "commit 1:1 step 100 job-1/epoch-1/step-100.safetensors"));
+              ElementsAre("commit 1:1 step 50 job-1/attempt-1/step-50.safetensors",
+                          "commit 1:1 step 100 job-1/attempt-1/step-100.safetensors"));
   EXPECT_THAT(order.back(), HasSubstr("complete"));
   EXPECT_THAT(server_.Seen("log"), ::testing::SizeIs(1));
   EXPECT_EQ(Kill(SIGTERM), 0) << DaemonLog();
@@ -173,7 +173,7 @@ TEST_F(DaemonProcessTest, SigtermCheckpointsReleasesAndExitsWithZero) {
   ASSERT_TRUE(server_.Await("row 1:1"));
   EXPECT_EQ(Kill(SIGTERM), 0) << DaemonLog();
   EXPECT_THAT(server_.Seen("commit"),
-              ElementsAre("commit 1:1 step 42 job-1/epoch-1/step-42.safetensors"));
+              ElementsAre("commit 1:1 step 42 job-1/attempt-1/step-42.safetensors"));
   EXPECT_THAT(server_.Seen("release"), ElementsAre("release 1:1 step 42"));
   EXPECT_THAT(server_.Seen("fail"), IsEmpty());
 }
@@ -182,10 +182,10 @@ TEST_F(DaemonProcessTest, SlurmsEarlySignalsTakeTheSamePath) {
   for (const int signal : {SIGUSR1, SIGUSR2, SIGHUP, SIGINT}) {
     SCOPED_TRACE(signal);
     WriteTrainer(kPatient);
-    const uint64_t epoch = 100 + static_cast<uint64_t>(signal);
-    server_.Grant(Grant(epoch));
+    const uint64_t attempt = 100 + static_cast<uint64_t>(signal);
+    server_.Grant(Grant(attempt));
     StartDaemon();
-    const std::string lease = absl::StrCat("1:", epoch);
+    const std::string lease = absl::StrCat("1:", attempt);
     ASSERT_TRUE(server_.Await("row " + lease));
     EXPECT_EQ(Kill(signal), 0) << DaemonLog();
     EXPECT_THAT(server_.Seen("release " + lease), ElementsAre("release " + lease + " step 42"));
@@ -253,9 +253,9 @@ TEST_F(DaemonProcessTest, TheGracePeriodBoundsTheExit) {
 TEST_F(DaemonProcessTest, AStartTouchesNoFileOfTheUsers) {
   WriteTrainer("exit 1\n");
   const std::string disk = root_ + "/bigdisk";
-  std::filesystem::create_directories(disk + "/7/epoch-1");
+  std::filesystem::create_directories(disk + "/7/attempt-1");
   std::ofstream(disk + "/thesis.tex") << "mine";
-  std::ofstream(disk + "/7/epoch-1/step-5.safetensors") << "mine";
+  std::ofstream(disk + "/7/attempt-1/step-5.safetensors") << "mine";
   std::filesystem::create_directory(root_ + "/state");
   std::filesystem::create_directory_symlink(disk, root_ + "/state/scratch");
   StartDaemon({}, /*shared=*/false);
@@ -269,7 +269,7 @@ TEST_F(DaemonProcessTest, AStartTouchesNoFileOfTheUsers) {
   EXPECT_EQ(Wait(std::exchange(daemon_, 0)), 1);
   EXPECT_THAT(DaemonLog(), HasSubstr("--state-dir"));
   EXPECT_EQ(*ReadFile(root_ + "/state/scratch/thesis.tex"), "mine");
-  EXPECT_EQ(*ReadFile(root_ + "/state/scratch/7/epoch-1/step-5.safetensors"), "mine");
+  EXPECT_EQ(*ReadFile(root_ + "/state/scratch/7/attempt-1/step-5.safetensors"), "mine");
   EXPECT_EQ(*ReadFile(root_ + "/state/.bashrc"), "mine");
 }
 
@@ -346,18 +346,18 @@ TEST_F(DaemonProcessTest, WithoutASharedFolderTheFilesGoOverTheWire) {
 grep -q '"resume":"' "$2" || exit 9
 start 40; checkpoint 100; say '{"event":"done","seed":0,"step":100}')sh");
   const std::string content(2'500'000, 'c');
-  server_.SetFile("job-1/epoch-0/step-40", content);
+  server_.SetFile("job-1/attempt-0/step-40", content);
   v1::AcquireLeasesResponse grant = Grant();
   v1::Checkpoint* resume = grant.mutable_leases(0)->mutable_resume();
   resume->set_step(40);
-  resume->set_path("job-1/epoch-0/step-40");
+  resume->set_path("job-1/attempt-0/step-40");
   resume->set_digest(DigestOf(content.data(), content.size()));
   resume->set_bytes(content.size());
   server_.Grant(grant);
   StartDaemon({}, /*shared=*/false);
   ASSERT_TRUE(server_.Await("complete 1:1")) << DaemonLog();
   EXPECT_THAT(server_.Seen("upload"), ElementsAre("upload 1:1 step 100"));
-  EXPECT_EQ(server_.File("job-1/epoch-1/step-100.safetensors"), "content");
+  EXPECT_EQ(server_.File("job-1/attempt-1/step-100.safetensors"), "content");
   EXPECT_EQ(Kill(SIGTERM), 0);
 }
 

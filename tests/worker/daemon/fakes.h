@@ -159,7 +159,7 @@ class FakeCoordinator : public CoordinatorClient {
   void Acknowledge(uint64_t job, uint64_t sequence) {
     v1::StreamMetricsResponse answer;
     answer.mutable_lease()->set_job_id(job);
-    answer.mutable_lease()->set_epoch(1);
+    answer.mutable_lease()->set_attempt(1);
     answer.set_sequence(sequence);
     stream_->on_answer(answer);
   }
@@ -312,7 +312,7 @@ class FakeCoordinator : public CoordinatorClient {
 
   static absl::Status Away() { return absl::UnavailableError("nobody is there"); }
   static std::string Name(const v1::LeaseRef& lease) {
-    return absl::StrCat(lease.job_id(), ":", lease.epoch());
+    return absl::StrCat(lease.job_id(), ":", lease.attempt());
   }
   absl::Status Next(const std::string& method) {
     if (down) return Away();

@@ -29,7 +29,7 @@ class SpoolTest : public ::testing::Test {
   static v1::Lease Lease() {
     v1::Lease lease;
     lease.mutable_lease()->set_job_id(7);
-    lease.mutable_lease()->set_epoch(3);
+    lease.mutable_lease()->set_attempt(3);
     lease.set_checkpoint_dir("a/b");
     return lease;
   }

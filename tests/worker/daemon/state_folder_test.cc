@@ -52,11 +52,11 @@ class StateFolderTest : public ::testing::Test {
 };
 
 TEST_F(StateFolderTest, AFolderWithSomebodysFilesIsRefusedAndNothingInItChanges) {
-  for (const char* file : {"scratch/data.bin", "logs/mail.log", "runs/1/epoch-2/step-3", "notes"}) {
+  for (const char* file : {"scratch/data.bin", "logs/mail.log", "runs/1/attempt-2/step-3", "notes"}) {
     Write(State(file));
   }
   ExpectRefusal("notes");
-  for (const char* file : {"scratch/data.bin", "logs/mail.log", "runs/1/epoch-2/step-3", "notes"}) {
+  for (const char* file : {"scratch/data.bin", "logs/mail.log", "runs/1/attempt-2/step-3", "notes"}) {
     EXPECT_TRUE(FileExists(State(file))) << file;
   }
   EXPECT_FALSE(FileExists(State("lock")));
@@ -64,8 +64,8 @@ TEST_F(StateFolderTest, AFolderWithSomebodysFilesIsRefusedAndNothingInItChanges)
 }
 
 TEST_F(StateFolderTest, NoneOfItsFoldersMayBeALink) {
-  Write(dir_.Join("theirs/sweep/7/epoch-1/step-000000020.safetensors"));
-  Write(dir_.Join("theirs/job-1-epoch-1.log"));
+  Write(dir_.Join("theirs/sweep/7/attempt-1/step-000000020.safetensors"));
+  Write(dir_.Join("theirs/job-1-attempt-1.log"));
   for (const char* folder : {"spool", "runs", "logs", "scratch", "widths"}) {
     MakeFormer();
     fs::remove(State(folder));
@@ -81,8 +81,8 @@ TEST_F(StateFolderTest, NoneOfItsFoldersMayBeALink) {
     EXPECT_THAT(std::string(status.message()), AllOf(HasSubstr(folder), HasSubstr("link")));
     fs::remove_all(State());
   }
-  EXPECT_TRUE(FileExists(dir_.Join("theirs/sweep/7/epoch-1/step-000000020.safetensors")));
-  EXPECT_TRUE(FileExists(dir_.Join("theirs/job-1-epoch-1.log")));
+  EXPECT_TRUE(FileExists(dir_.Join("theirs/sweep/7/attempt-1/step-000000020.safetensors")));
+  EXPECT_TRUE(FileExists(dir_.Join("theirs/job-1-attempt-1.log")));
 }
 
 TEST_F(StateFolderTest, AFormerVersionsFolderIsTakenUp) {
@@ -96,22 +96,22 @@ TEST_F(StateFolderTest, AFormerVersionsFolderIsTakenUp) {
 
 TEST_F(StateFolderTest, OnlyCheckpointsInAttemptsFoldersAreRemovedFromScratch) {
   const StateFolder state = OpenStateFolder(State()).value();
-  const std::vector<std::string> ours = {"sweep/7/epoch-1/step-000000020.safetensors",
-                                         "sweep/7/epoch-2/step-000000030.safetensors",
-                                         "sweep/8/epoch-1/step-000000020.safetensors.tmp-12-0",
-                                         "sweep/8/epoch-1/resume-epoch-0-step-10.safetensors"};
+  const std::vector<std::string> ours = {"sweep/7/attempt-1/step-000000020.safetensors",
+                                         "sweep/7/attempt-2/step-000000030.safetensors",
+                                         "sweep/8/attempt-1/step-000000020.safetensors.tmp-12-0",
+                                         "sweep/8/attempt-1/resume-attempt-0-step-10.safetensors"};
   const std::vector<std::string> theirs = {"step-000000020.safetensors",
                                            "sweep/7/step-000000020.safetensors",
-                                           "sweep/7/epoch-1/model.pt",
-                                           "sweep/7/epoch-1/deeper/step-000000020.safetensors",
+                                           "sweep/7/attempt-1/model.pt",
+                                           "sweep/7/attempt-1/deeper/step-000000020.safetensors",
                                            "data/train.txt",
-                                           "a/b/c/epoch-1/step-000000020.safetensors"};
+                                           "a/b/c/attempt-1/step-000000020.safetensors"};
   for (const auto& files : {ours, theirs}) {
     for (const std::string& file : files) Write(JoinPath(State("scratch"), file));
   }
   Write(dir_.Join("outside/step-1"));
-  fs::create_directory_symlink(dir_.Join("outside"), State("scratch/sweep/7/epoch-9"));
-  Clean(state, {"sweep/7/epoch-2"});
+  fs::create_directory_symlink(dir_.Join("outside"), State("scratch/sweep/7/attempt-9"));
+  Clean(state, {"sweep/7/attempt-2"});
   for (const std::string& file : theirs) {
     EXPECT_TRUE(FileExists(JoinPath(State("scratch"), file))) << file;
   }
@@ -125,30 +125,30 @@ TEST_F(StateFolderTest, OnlyCheckpointsInAttemptsFoldersAreRemovedFromScratch) {
 
 TEST_F(StateFolderTest, TheEndOfAnAttemptRemovesItsCheckpointsAndNothingThroughALink) {
   const StateFolder state = OpenStateFolder(State()).value();
-  Write(State("scratch/s/7/epoch-1/step-000000020.safetensors"));
-  Write(State("scratch/s/7/epoch-2/step-000000020.safetensors"));
-  Write(State("scratch/s/7/epoch-2/notes"));
-  EXPECT_TRUE(RemoveScratch(*state.scratch, "s/7/epoch-1").ok());
-  EXPECT_TRUE(RemoveScratch(*state.scratch, "s/7/epoch-2").ok());
-  EXPECT_TRUE(RemoveScratch(*state.scratch, "s/7/epoch-3").ok()) << "there is none";
-  EXPECT_FALSE(FileExists(State("scratch/s/7/epoch-1")));
-  EXPECT_FALSE(FileExists(State("scratch/s/7/epoch-2/step-000000020.safetensors")));
-  EXPECT_TRUE(FileExists(State("scratch/s/7/epoch-2/notes")));
+  Write(State("scratch/s/7/attempt-1/step-000000020.safetensors"));
+  Write(State("scratch/s/7/attempt-2/step-000000020.safetensors"));
+  Write(State("scratch/s/7/attempt-2/notes"));
+  EXPECT_TRUE(RemoveScratch(*state.scratch, "s/7/attempt-1").ok());
+  EXPECT_TRUE(RemoveScratch(*state.scratch, "s/7/attempt-2").ok());
+  EXPECT_TRUE(RemoveScratch(*state.scratch, "s/7/attempt-3").ok()) << "there is none";
+  EXPECT_FALSE(FileExists(State("scratch/s/7/attempt-1")));
+  EXPECT_FALSE(FileExists(State("scratch/s/7/attempt-2/step-000000020.safetensors")));
+  EXPECT_TRUE(FileExists(State("scratch/s/7/attempt-2/notes")));
 
-  Write(dir_.Join("outside/epoch-1/step-000000020.safetensors"));
+  Write(dir_.Join("outside/attempt-1/step-000000020.safetensors"));
   fs::create_directory_symlink(dir_.Join("outside"), State("scratch/s/8"));
-  EXPECT_TRUE(RemoveScratch(*state.scratch, "s/8/epoch-1").ok());
-  EXPECT_TRUE(RemoveScratchFile(*state.scratch, "s/8/epoch-1/step-000000020.safetensors").ok());
-  EXPECT_FALSE(RemoveScratch(*state.scratch, "../../outside/epoch-1").ok());
-  EXPECT_TRUE(FileExists(dir_.Join("outside/epoch-1/step-000000020.safetensors")));
+  EXPECT_TRUE(RemoveScratch(*state.scratch, "s/8/attempt-1").ok());
+  EXPECT_TRUE(RemoveScratchFile(*state.scratch, "s/8/attempt-1/step-000000020.safetensors").ok());
+  EXPECT_FALSE(RemoveScratch(*state.scratch, "../../outside/attempt-1").ok());
+  EXPECT_TRUE(FileExists(dir_.Join("outside/attempt-1/step-000000020.safetensors")));
 }
 
 TEST_F(StateFolderTest, OfLogsAndSpecsOnlyThoseWithAWorkersNamesAreThinnedOut) {
   const StateFolder state = OpenStateFolder(State()).value();
   constexpr int kMany = 510;
-  for (int i = 0; i < kMany; ++i) Write(State(absl::StrCat("logs/job-", i + 1, "-epoch-1.log")));
+  for (int i = 0; i < kMany; ++i) Write(State(absl::StrCat("logs/job-", i + 1, "-attempt-1.log")));
   for (int i = 0; i < kMany; ++i) Write(State(absl::StrCat("logs/diary-", i, ".log")));
-  fs::create_symlink(State("logs/diary-1.log"), State("logs/job-9999-epoch-1.log"));
+  fs::create_symlink(State("logs/diary-1.log"), State("logs/job-9999-attempt-1.log"));
   Write(State("runs/measure-3.json.tmp-77-0"), "half");
   Write(State("runs/settings.json"));
   Clean(state);

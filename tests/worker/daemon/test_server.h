@@ -191,7 +191,7 @@ class TestServer final : public v1::WorkerService::Service {
 
  private:
   static std::string Name(const v1::LeaseRef& lease) {
-    return absl::StrCat(lease.job_id(), ":", lease.epoch());
+    return absl::StrCat(lease.job_id(), ":", lease.attempt());
   }
   grpc::Status See(std::string entry) {
     absl::MutexLock lock(&mutex_);

@@ -29,7 +29,7 @@ RunConfig SomeRun() {
   RunConfig run;
   run.model.heads = 2;
   run.train.batch_size = 4;
-  run.train.steps = 40;  // more than one epoch
+  run.train.steps = 40;  // more than one attempt
   return run;
 }
 

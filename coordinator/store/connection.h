@@ -1,6 +1,6 @@
 // One SQLite connection with cached statements: the thin layer between SQL text and typed rows.
-#ifndef COPPICE_COORDINATOR_STORE_DATABASE_H_
-#define COPPICE_COORDINATOR_STORE_DATABASE_H_
+#ifndef COPPICE_COORDINATOR_STORE_CONNECTION_H_
+#define COPPICE_COORDINATOR_STORE_CONNECTION_H_
 
 #include <sqlite3.h>
 
@@ -28,24 +28,24 @@ struct Blob {
   absl::string_view bytes;
 };
 
-// A statement with its parameters bound, from Database::Prepare; reset when it goes out of scope.
+// A statement with its parameters bound, from Connection::Prepare; reset when it goes out of scope.
 // Text that a column returns is copied. Errors, also of preparing and binding, come out of Step and
 // Run.
-class Query {
+class Statement {
  public:
-  Query(sqlite3* db, sqlite3_stmt* statement, absl::Status status)
+  Statement(sqlite3* db, sqlite3_stmt* statement, absl::Status status)
       : db_(db), statement_(statement), status_(std::move(status)) {}
-  Query(Query&& other) noexcept
+  Statement(Statement&& other) noexcept
       : db_(other.db_),
         statement_(std::exchange(other.statement_, nullptr)),
         status_(std::move(other.status_)),
         next_(other.next_) {}
-  Query& operator=(Query&&) = delete;
-  ~Query();
+  Statement& operator=(Statement&&) = delete;
+  ~Statement();
 
   // Binds the next parameters in order.
   template <typename... Values>
-  Query& Bind(const Values&... values) {
+  Statement& Bind(const Values&... values) {
     (BindOne(values), ...);
     return *this;
   }
@@ -90,21 +90,21 @@ class Query {
 };
 
 // Purpose: a connection. Owner: SqliteStore. One thread at a time.
-class Database {
+class Connection {
  public:
-  static absl::StatusOr<std::unique_ptr<Database>> Open(const std::string& path, int flags);
-  ~Database();
-  Database(const Database&) = delete;
-  Database& operator=(const Database&) = delete;
+  static absl::StatusOr<std::unique_ptr<Connection>> Open(const std::string& path, int flags);
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
 
   // `sql` must be a literal: its address is the key of the statement cache.
-  Query Prepare(const char* sql);
+  Statement Prepare(const char* sql);
   // One or more statements without parameters.
   absl::Status Execute(const std::string& sql);
   absl::StatusOr<int64_t> PragmaInt(const std::string& name);
   // Copies everything, as of one instant, over what `target` holds (SQLite's online backup). In WAL
   // mode writers of this database go on meanwhile; its log cannot start over before the end.
-  absl::Status CopyInto(Database& target);
+  absl::Status CopyInto(Connection& target);
   // Copies from the WAL into the file what no reader forbids (SQLITE_CHECKPOINT_PASSIVE). OK also
   // when another connection does that now.
   absl::Status Checkpoint();
@@ -121,7 +121,7 @@ class Database {
   bool in_transaction() const { return sqlite3_get_autocommit(db_) == 0; }
 
  private:
-  explicit Database(sqlite3* db) : db_(db) {}
+  explicit Connection(sqlite3* db) : db_(db) {}
 
   sqlite3* db_;
   std::function<bool()> stop_;
@@ -130,4 +130,4 @@ class Database {
 
 }  // namespace coppice::store
 
-#endif  // COPPICE_COORDINATOR_STORE_DATABASE_H_
+#endif  // COPPICE_COORDINATOR_STORE_CONNECTION_H_

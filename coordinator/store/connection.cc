@@ -1,4 +1,4 @@
-#include "coordinator/store/database.h"
+#include "coordinator/store/connection.h"
 
 #include <cerrno>
 #include <climits>
@@ -50,32 +50,32 @@ absl::Status SqliteStatus(int code, absl::string_view what, absl::string_view de
   }
 }
 
-Query::~Query() { Reset(); }
+Statement::~Statement() { Reset(); }
 
-void Query::Reset() {
+void Statement::Reset() {
   next_ = 0;
   if (statement_ == nullptr) return;
   sqlite3_reset(statement_);
   sqlite3_clear_bindings(statement_);
 }
 
-void Query::BindText(absl::string_view value) {
+void Statement::BindText(absl::string_view value) {
   Note(sqlite3_bind_text64(statement_, ++next_, value.data() == nullptr ? "" : value.data(),
                            value.size(), SQLITE_TRANSIENT, SQLITE_UTF8));
 }
 
-void Query::BindBlob(absl::string_view value) {
+void Statement::BindBlob(absl::string_view value) {
   Note(sqlite3_bind_blob64(statement_, ++next_, value.data() == nullptr ? "" : value.data(),
                            value.size(), SQLITE_TRANSIENT));
 }
 
-void Query::Note(int code) {
+void Statement::Note(int code) {
   if (code != SQLITE_OK && status_.ok()) {
     status_ = SqliteStatus(code, "cannot bind a parameter", sqlite3_errstr(code));
   }
 }
 
-absl::StatusOr<bool> Query::Step() {
+absl::StatusOr<bool> Statement::Step() {
   if (!status_.ok()) return status_;
   const int code = sqlite3_step(statement_);
   if (code == SQLITE_ROW) return true;
@@ -83,26 +83,26 @@ absl::StatusOr<bool> Query::Step() {
   return SqliteStatus(sqlite3_extended_errcode(db_), sqlite3_sql(statement_), sqlite3_errmsg(db_));
 }
 
-absl::Status Query::Run() {
+absl::Status Statement::Run() {
   for (;;) {
     COPPICE_ASSIGN_OR_RETURN(const bool row, Step());
     if (!row) return absl::OkStatus();
   }
 }
 
-std::string Query::Text(int column) const {
+std::string Statement::Text(int column) const {
   const auto* text = reinterpret_cast<const char*>(sqlite3_column_text(statement_, column));
   if (text == nullptr) return "";
   return std::string(text, static_cast<size_t>(sqlite3_column_bytes(statement_, column)));
 }
 
-std::string Query::Bytes(int column) const {
+std::string Statement::Bytes(int column) const {
   const auto* bytes = static_cast<const char*>(sqlite3_column_blob(statement_, column));
   if (bytes == nullptr) return "";
   return std::string(bytes, static_cast<size_t>(sqlite3_column_bytes(statement_, column)));
 }
 
-absl::StatusOr<std::unique_ptr<Database>> Database::Open(const std::string& path, int flags) {
+absl::StatusOr<std::unique_ptr<Connection>> Connection::Open(const std::string& path, int flags) {
   // SQLite's memory statistics put every allocation of every connection behind one mutex. Nobody
   // reads them. (Refused once a connection was opened otherwise; then they stay on.)
   static absl::once_flag once;
@@ -124,43 +124,43 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(const std::string& path
   // Without it each new value of a parameter that a partial index looks at makes SQLite plan the
   // statement again.
   sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_QPSG, 1, nullptr);
-  return std::unique_ptr<Database>(new Database(db));
+  return std::unique_ptr<Connection>(new Connection(db));
 }
 
-Database::~Database() {
+Connection::~Connection() {
   for (const auto& [sql, statement] : statements_) sqlite3_finalize(statement);
   sqlite3_close(db_);
 }
 
-Query Database::Prepare(const char* sql) {
+Statement Connection::Prepare(const char* sql) {
   sqlite3_stmt*& statement = statements_[sql];
   if (statement != nullptr && sqlite3_stmt_busy(statement)) {
-    return Query(
+    return Statement(
         db_, nullptr,
         absl::InternalError(absl::StrCat("database: statement used within itself: ", sql)));
   }
   if (statement == nullptr && sqlite3_prepare_v3(db_, sql, -1, SQLITE_PREPARE_PERSISTENT,
                                                  &statement, nullptr) != SQLITE_OK) {
-    return Query(db_, nullptr,
+    return Statement(db_, nullptr,
                  SqliteStatus(sqlite3_extended_errcode(db_), sql, sqlite3_errmsg(db_)));
   }
-  return Query(db_, statement, absl::OkStatus());
+  return Statement(db_, statement, absl::OkStatus());
 }
 
-absl::Status Database::Execute(const std::string& sql) {
+absl::Status Connection::Execute(const std::string& sql) {
   const int code = sqlite3_exec(db_, sql.c_str(), nullptr, nullptr, nullptr);
   if (code == SQLITE_OK) return absl::OkStatus();
   return SqliteStatus(code, sql.substr(0, 120), sqlite3_errmsg(db_));
 }
 
-absl::Status Database::Checkpoint() {
+absl::Status Connection::Checkpoint() {
   const int code =
       sqlite3_wal_checkpoint_v2(db_, nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
   if (code == SQLITE_OK || (code & 0xff) == SQLITE_BUSY) return absl::OkStatus();
   return SqliteStatus(sqlite3_extended_errcode(db_), "checkpoint", sqlite3_errmsg(db_));
 }
 
-void Database::OnWalCommit(int* frames) {
+void Connection::OnWalCommit(int* frames) {
   const auto note = [](void* to, sqlite3*, const char*, int count) {
     *static_cast<int*>(to) = count;
     return SQLITE_OK;
@@ -168,16 +168,16 @@ void Database::OnWalCommit(int* frames) {
   sqlite3_wal_hook(db_, frames == nullptr ? nullptr : +note, frames);
 }
 
-void Database::StopWhen(std::function<bool()> stop) {
+void Connection::StopWhen(std::function<bool()> stop) {
   // Some tenths of a millisecond between two looks.
   constexpr int kInstructions = 20'000;
   stop_ = std::move(stop);
   if (!stop_) return sqlite3_progress_handler(db_, 0, nullptr, nullptr);
-  const auto look = [](void* db) { return static_cast<Database*>(db)->stop_() ? 1 : 0; };
+  const auto look = [](void* db) { return static_cast<Connection*>(db)->stop_() ? 1 : 0; };
   sqlite3_progress_handler(db_, kInstructions, look, this);
 }
 
-absl::StatusOr<int64_t> Database::PragmaInt(const std::string& name) {
+absl::StatusOr<int64_t> Connection::PragmaInt(const std::string& name) {
   sqlite3_stmt* statement = nullptr;
   const std::string sql = absl::StrCat("PRAGMA ", name);
   if (sqlite3_prepare_v2(db_, sql.c_str(), -1, &statement, nullptr) != SQLITE_OK) {
@@ -192,7 +192,7 @@ absl::StatusOr<int64_t> Database::PragmaInt(const std::string& name) {
   return value;
 }
 
-absl::Status Database::CopyInto(Database& target) {
+absl::Status Connection::CopyInto(Connection& target) {
   sqlite3_backup* const backup = sqlite3_backup_init(target.db_, "main", db_, "main");
   if (backup == nullptr) {
     return SqliteStatus(sqlite3_extended_errcode(target.db_), "cannot begin a copy",

@@ -1,4 +1,4 @@
-#include "coordinator/core/transaction.h"
+#include "coordinator/core/command_context.h"
 
 #include <algorithm>
 #include <iterator>
@@ -28,7 +28,7 @@ void Effects::Append(Effects&& more) {
   MoveTo(dropped, more.dropped);
 }
 
-absl::Status Transaction::Move(const JobRow& before, JobTrigger trigger, JobRow after,
+absl::Status CommandContext::Move(const JobRow& before, JobTrigger trigger, JobRow after,
                                const std::string& cause) {
   const std::optional<JobState> next = NextState(before.state, trigger);
   if (!next.has_value()) {
@@ -47,7 +47,7 @@ absl::Status Transaction::Move(const JobRow& before, JobTrigger trigger, JobRow 
   return absl::OkStatus();
 }
 
-absl::Status Transaction::FinishOrReopenSweep(const JobRow& before, const JobRow& after) {
+absl::Status CommandContext::FinishOrReopenSweep(const JobRow& before, const JobRow& after) {
   if (IsOpen(before.state) == IsOpen(after.state)) return absl::OkStatus();
   COPPICE_ASSIGN_OR_RETURN(const SweepRow sweep, read().GetSweep(after.sweep_id));
   if (sweep.unfinished == 0) {
@@ -59,7 +59,7 @@ absl::Status Transaction::FinishOrReopenSweep(const JobRow& before, const JobRow
 }
 
 // Keeps the scheduler's index and the lease table in step with the job.
-void Transaction::Reindex(const JobRow& before, const JobRow& after) {
+void CommandContext::Reindex(const JobRow& before, const JobRow& after) {
   absl::Duration eligible_at = absl::ZeroDuration();
   if (after.not_before_ms > now_ms_)
     eligible_at = now_ + absl::Milliseconds(after.not_before_ms - now_ms_);
@@ -67,13 +67,13 @@ void Transaction::Reindex(const JobRow& before, const JobRow& after) {
     if (before.state == JobState::kPending) {
       memory.scheduler.Remove(before.group_id, before.id, before.checkpoint_step);
     }
-    if (before.state == JobState::kRunning) memory.leases.Remove({before.id, before.epoch}, now);
+    if (before.state == JobState::kRunning) memory.leases.Remove({before.id, before.attempt}, now);
     if (after.state == JobState::kPending) {
       memory.scheduler.Add(after.group_id, after.id, after.checkpoint_step, eligible_at);
     }
     if (after.state == JobState::kRunning) {
       LeaseEntry lease;
-      lease.ref = {after.id, after.epoch};
+      lease.ref = {after.id, after.attempt};
       lease.sweep_id = after.sweep_id;
       lease.group_id = after.group_id;
       lease.worker = after.worker;
@@ -85,9 +85,9 @@ void Transaction::Reindex(const JobRow& before, const JobRow& after) {
   });
 }
 
-absl::Status Transaction::EndAttempt(const JobRow& before, JobTrigger trigger, JobRow after,
+absl::Status CommandContext::EndAttempt(const JobRow& before, JobTrigger trigger, JobRow after,
                                      const Ending& ending) {
-  COPPICE_ASSIGN_OR_RETURN(AttemptRow attempt, read().GetAttempt(before.id, before.epoch));
+  COPPICE_ASSIGN_OR_RETURN(AttemptRow attempt, read().GetAttempt(before.id, before.attempt));
   attempt.ended_ms = now_ms_;
   attempt.outcome = ending.outcome;
   attempt.message = ending.message;
@@ -98,26 +98,26 @@ absl::Status Transaction::EndAttempt(const JobRow& before, JobTrigger trigger, J
   return Move(before, trigger, std::move(after), ending.message);
 }
 
-absl::Status Transaction::UpdateRunning(const JobRow& before, const JobRow& after) {
+absl::Status CommandContext::UpdateRunning(const JobRow& before, const JobRow& after) {
   COPPICE_RETURN_IF_ERROR(store_.UpdateJob(before, after));
   AfterCommit([after](Memory& memory) {
-    memory.leases.SetStoredStep({after.id, after.epoch}, after.step);
+    memory.leases.SetStoredStep({after.id, after.attempt}, after.step);
   });
   effects_.changed.push_back(after);
   return absl::OkStatus();
 }
 
-absl::Status Transaction::LogEvent(const JobRow& job, const std::string& type,
+absl::Status CommandContext::LogEvent(const JobRow& job, const std::string& type,
                                    const std::string& message) {
-  return store_.InsertEvent(job.id, {now_ms_, job.epoch, type, message});
+  return store_.InsertEvent(job.id, {now_ms_, job.attempt, type, message});
 }
 
-bool MayHaveLost(const Transaction& tx, const LeaseRef& lease) {
+bool MayHaveLost(const CommandContext& tx, const LeaseRef& lease) {
   const auto entry = tx.memory().leases.Find(lease.job_id);
   return !entry.has_value() || entry->ref != lease || entry->recovered;
 }
 
-absl::StatusOr<const WorkerEntry*> KnownWorker(const Transaction& tx,
+absl::StatusOr<const WorkerEntry*> KnownWorker(const CommandContext& tx,
                                                const std::string& worker_id) {
   const WorkerEntry* worker = tx.memory().workers.FindById(worker_id);
   if (worker == nullptr) {
@@ -127,22 +127,22 @@ absl::StatusOr<const WorkerEntry*> KnownWorker(const Transaction& tx,
   return worker;
 }
 
-absl::StatusOr<JobRow> CurrentLease(Transaction& tx, const std::string& worker_id,
+absl::StatusOr<JobRow> CurrentLease(CommandContext& tx, const std::string& worker_id,
                                     const LeaseRef& lease) {
   COPPICE_ASSIGN_OR_RETURN(const WorkerEntry* worker, KnownWorker(tx, worker_id));
   auto job = tx.read().GetJob(lease.job_id);
   if (!job.ok() && !absl::IsNotFound(job.status())) return job.status();
-  const bool current = job.ok() && job->state == JobState::kRunning && job->epoch == lease.epoch &&
+  const bool current = job.ok() && job->state == JobState::kRunning && job->attempt == lease.attempt &&
                        job->worker == worker->row.info.name;
   if (!current) {
     return absl::AbortedError(
-        absl::StrCat("the lease of job ", lease.job_id, ", epoch ", lease.epoch, ", is over"));
+        absl::StrCat("the lease of job ", lease.job_id, ", attempt ", lease.attempt, ", is over"));
   }
   return job;
 }
 
 std::string CheckpointDir(const std::string& sweep, const LeaseRef& lease) {
-  return absl::StrCat(sweep, "/", lease.job_id, "/epoch-", lease.epoch);
+  return absl::StrCat(sweep, "/", lease.job_id, "/attempt-", lease.attempt);
 }
 
 absl::StatusOr<uint32_t> LastRowOf(ReadTransaction& read,

@@ -1,6 +1,6 @@
 // One command's view of a transaction, and the one function through which a job changes its state.
-#ifndef COPPICE_COORDINATOR_CORE_TRANSACTION_H_
-#define COPPICE_COORDINATOR_CORE_TRANSACTION_H_
+#ifndef COPPICE_COORDINATOR_CORE_COMMAND_CONTEXT_H_
+#define COPPICE_COORDINATOR_CORE_COMMAND_CONTEXT_H_
 
 #include <functional>
 #include <optional>
@@ -41,9 +41,9 @@ struct Ending {
 // Owner: the writer, for one command inside its savepoint. Not thread-safe. Memory is read-only
 // here and shows the state before the batch; the store shows what commands earlier in the batch
 // have written, so whatever decides is read from the store.
-class Transaction {
+class CommandContext {
  public:
-  Transaction(WriteTransaction* store, const Memory* memory, Effects* effects, int64_t now_ms,
+  CommandContext(WriteTransaction* store, const Memory* memory, Effects* effects, int64_t now_ms,
               absl::Duration now)
       : store_(*store), memory_(*memory), effects_(*effects), now_ms_(now_ms), now_(now) {}
 
@@ -79,15 +79,15 @@ class Transaction {
   const absl::Duration now_;
 };
 
-// The job, RUNNING with this epoch on this worker. ABORTED: the lease is over. NOT_FOUND: unknown
+// The job, RUNNING with this attempt on this worker. ABORTED: the lease is over. NOT_FOUND: unknown
 // worker (it should register again).
-absl::StatusOr<JobRow> CurrentLease(Transaction& tx, const std::string& worker_id,
+absl::StatusOr<JobRow> CurrentLease(CommandContext& tx, const std::string& worker_id,
                                     const LeaseRef& lease);
 // Whether reports that the worker of this lease got an acknowledgement of may be missing here.
-bool MayHaveLost(const Transaction& tx, const LeaseRef& lease);
-absl::StatusOr<const WorkerEntry*> KnownWorker(const Transaction& tx, const std::string& worker_id);
+bool MayHaveLost(const CommandContext& tx, const LeaseRef& lease);
+absl::StatusOr<const WorkerEntry*> KnownWorker(const CommandContext& tx, const std::string& worker_id);
 
-// Where an attempt's checkpoints go, relative to the checkpoint root: <sweep>/<job>/epoch-<epoch>.
+// Where an attempt's checkpoints go, relative to the checkpoint root: <sweep>/<job>/attempt-<attempt>.
 std::string CheckpointDir(const std::string& sweep, const LeaseRef& lease);
 
 // The last step whose row belongs to the series that ends with this checkpoint (none: the start of
@@ -102,4 +102,4 @@ std::string Tail(const std::string& text, size_t bytes);
 
 }  // namespace coppice::core
 
-#endif  // COPPICE_COORDINATOR_CORE_TRANSACTION_H_
+#endif  // COPPICE_COORDINATOR_CORE_COMMAND_CONTEXT_H_

@@ -1,5 +1,5 @@
-#ifndef COPPICE_COORDINATOR_STORE_CHECKPOINTER_H_
-#define COPPICE_COORDINATOR_STORE_CHECKPOINTER_H_
+#ifndef COPPICE_COORDINATOR_STORE_WAL_CHECKPOINTER_H_
+#define COPPICE_COORDINATOR_STORE_WAL_CHECKPOINTER_H_
 
 #include <atomic>
 #include <memory>
@@ -7,7 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "common/base/executor.h"
-#include "coordinator/store/database.h"
+#include "coordinator/store/connection.h"
 
 namespace coppice::store {
 
@@ -18,7 +18,7 @@ namespace coppice::store {
 // Owner: SqliteStore; destroyed before the writer's connection. Committed: writer thread only.
 // Failure: a round that fails is logged and tried again later; until then the WAL grows.
 // Durability: none of its business, commits are durable in the WAL.
-class Checkpointer {
+class WalCheckpointer {
  public:
   // A round begins when so many new frames (pages of 4 KiB) are in the WAL.
   static constexpr int kRoundFrames = 2'000;
@@ -28,22 +28,22 @@ class Checkpointer {
   static constexpr int kMaxFrames = 64'000;
 
   // Takes over from SQLite's automatic checkpoints on `writer`.
-  static absl::StatusOr<std::unique_ptr<Checkpointer>> Open(const std::string& path,
-                                                            Database* writer);
-  ~Checkpointer();
-  Checkpointer(const Checkpointer&) = delete;
-  Checkpointer& operator=(const Checkpointer&) = delete;
+  static absl::StatusOr<std::unique_ptr<WalCheckpointer>> Open(const std::string& path,
+                                                            Connection* writer);
+  ~WalCheckpointer();
+  WalCheckpointer(const WalCheckpointer&) = delete;
+  WalCheckpointer& operator=(const WalCheckpointer&) = delete;
 
   // After each COMMIT.
   void Committed();
   int wal_frames() const { return frames_; }
 
  private:
-  Checkpointer(std::unique_ptr<Database> own, Database* writer);
+  WalCheckpointer(std::unique_ptr<Connection> own, Connection* writer);
   void Round();
 
-  const std::unique_ptr<Database> own_;
-  Database& writer_;
+  const std::unique_ptr<Connection> own_;
+  Connection& writer_;
   int frames_ = 0;       // of the WAL, after the last commit
   int round_began_ = 0;  // frames_ when the last round began
   std::atomic<bool> busy_{false};
@@ -53,4 +53,4 @@ class Checkpointer {
 
 }  // namespace coppice::store
 
-#endif  // COPPICE_COORDINATOR_STORE_CHECKPOINTER_H_
+#endif  // COPPICE_COORDINATOR_STORE_WAL_CHECKPOINTER_H_

@@ -1,4 +1,4 @@
-#include "coordinator/store/checkpointer.h"
+#include "coordinator/store/wal_checkpointer.h"
 
 #include <utility>
 
@@ -7,25 +7,25 @@
 
 namespace coppice::store {
 
-absl::StatusOr<std::unique_ptr<Checkpointer>> Checkpointer::Open(const std::string& path,
-                                                                 Database* writer) {
+absl::StatusOr<std::unique_ptr<WalCheckpointer>> WalCheckpointer::Open(const std::string& path,
+                                                                 Connection* writer) {
   COPPICE_ASSIGN_OR_RETURN(auto own,
-                           Database::Open(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW));
+                           Connection::Open(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW));
   COPPICE_RETURN_IF_ERROR(own->Execute("PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF"));
-  return std::unique_ptr<Checkpointer>(new Checkpointer(std::move(own), writer));
+  return std::unique_ptr<WalCheckpointer>(new WalCheckpointer(std::move(own), writer));
 }
 
-Checkpointer::Checkpointer(std::unique_ptr<Database> own, Database* writer)
+WalCheckpointer::WalCheckpointer(std::unique_ptr<Connection> own, Connection* writer)
     : own_(std::move(own)), writer_(*writer) {
   writer_.OnWalCommit(&frames_);
 }
 
-Checkpointer::~Checkpointer() {
+WalCheckpointer::~WalCheckpointer() {
   executor_.Shutdown();
   writer_.OnWalCommit(nullptr);
 }
 
-void Checkpointer::Committed() {
+void WalCheckpointer::Committed() {
   if (busy_.load(std::memory_order_acquire)) return;
   if (frames_ < round_began_) round_began_ = 0;  // the WAL began anew
   const bool help = std::exchange(round_done_, false) && frames_ >= kLongFrames;
@@ -42,7 +42,7 @@ void Checkpointer::Committed() {
   if (!executor_.Add([this] { Round(); })) busy_.store(false, std::memory_order_release);
 }
 
-void Checkpointer::Round() {
+void WalCheckpointer::Round() {
   const absl::Status status = own_->Checkpoint();
   if (!status.ok()) spdlog::warn("cannot copy the database's log into it: {}", status.ToString());
   busy_.store(false, std::memory_order_release);
