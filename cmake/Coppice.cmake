@@ -76,13 +76,6 @@ if(COPPICE_FUZZ)
   add_compile_options(-fsanitize=fuzzer-no-link)
 endif()
 
-# Adds a directory when it holds a CMakeLists.txt.
-function(coppice_add_subdirectory dir)
-  if(EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/${dir}/CMakeLists.txt)
-    add_subdirectory(${dir})
-  endif()
-endfunction()
-
 # coppice_library(NAME SRCS a.cc ... LIBS x ...): a static library with the project's settings.
 function(coppice_library name)
   cmake_parse_arguments(A "" "" "SRCS;LIBS" ${ARGN})
