@@ -138,8 +138,8 @@ absl::StatusOr<std::unique_ptr<Client>> Client::Create(const std::string& addres
                                                        const rpc::Credentials& credentials) {
   COPPICE_ASSIGN_OR_RETURN(std::shared_ptr<grpc::Channel> channel,
                            rpc::MakeChannel(address, credentials));
-  return std::unique_ptr<Client>(new Client(
-      address, std::make_unique<Calls>(std::move(channel), address, credentials.tls())));
+  return std::unique_ptr<Client>(
+      new Client(address, std::make_unique<Calls>(std::move(channel), address, credentials.tls())));
 }
 
 Client::Client(std::string address, std::unique_ptr<Calls> calls)

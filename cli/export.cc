@@ -206,19 +206,19 @@ absl::Status ExportMetrics(Client* client, const v1::GetMetricsRequest& request,
 }
 
 absl::Status ExportJobsCsv(Client* client, const v1::JobFilter& filter, const Sink& sink) {
-  COPPICE_RETURN_IF_ERROR(
-      sink("job_id,task,depth,seed,state,step,steps,attempts,failures,attempt,worker,checkpoint_step,"
-           "created_ms,started_ms,finished_ms,reason\n"));
+  COPPICE_RETURN_IF_ERROR(sink(
+      "job_id,task,depth,seed,state,step,steps,attempts,failures,attempt,worker,checkpoint_step,"
+      "created_ms,started_ms,finished_ms,reason\n"));
   absl::Status failure;
   COPPICE_RETURN_IF_ERROR(client->ListJobs(filter, false, [&](const v1::ListJobsResponse& page) {
     std::string text;
     for (const v1::Job& j : page.jobs()) {
-      text +=
-          CsvLine({absl::StrCat(j.id()), j.task(), absl::StrCat(j.depth()), absl::StrCat(j.seed()),
-                   v1::JobState_Name(j.state()), absl::StrCat(j.step()), absl::StrCat(j.steps()),
-                   absl::StrCat(j.attempts()), absl::StrCat(j.failures()), absl::StrCat(j.attempt()),
-                   j.worker(), absl::StrCat(j.checkpoint_step()), absl::StrCat(j.created_ms()),
-                   absl::StrCat(j.started_ms()), absl::StrCat(j.finished_ms()), j.reason()});
+      text += CsvLine({absl::StrCat(j.id()), j.task(), absl::StrCat(j.depth()),
+                       absl::StrCat(j.seed()), v1::JobState_Name(j.state()), absl::StrCat(j.step()),
+                       absl::StrCat(j.steps()), absl::StrCat(j.attempts()),
+                       absl::StrCat(j.failures()), absl::StrCat(j.attempt()), j.worker(),
+                       absl::StrCat(j.checkpoint_step()), absl::StrCat(j.created_ms()),
+                       absl::StrCat(j.started_ms()), absl::StrCat(j.finished_ms()), j.reason()});
     }
     failure = sink(text);
     return failure.ok();

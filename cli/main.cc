@@ -17,6 +17,5 @@ int main(int argc, char** argv) {
   coppice::rpc::KeepTlsUntilTheEnd();
   coppice::Output out(STDOUT_FILENO);
   const std::vector<std::string> args(argv + 1, argv + argc);
-  return coppice::cli::RunCli(args, out, std::cerr,
-                              coppice::cli::DetectTerminal(STDOUT_FILENO));
+  return coppice::cli::RunCli(args, out, std::cerr, coppice::cli::DetectTerminal(STDOUT_FILENO));
 }

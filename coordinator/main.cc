@@ -145,8 +145,9 @@ Signals BlockSignals() {
 }
 
 // The next signal that asks for the end. SIGHUP reads tokens and certificates again where there are
-// any, under nohup too; otherwise it asks like the others, as when a terminal closes. SIGUSR1 and SIGUSR2 are
-// Slurm's early warnings: workers hand in their work then, and need somebody to take it.
+// any, under nohup too; otherwise it asks like the others, as when a terminal closes. SIGUSR1 and
+// SIGUSR2 are Slurm's early warnings: workers hand in their work then, and need somebody to take
+// it.
 std::string AwaitRequest(const Signals& signals, const std::function<void()>& reload) {
   for (;;) {
     int received = 0;
@@ -213,10 +214,10 @@ absl::Status Serve(const Flags& flags, const core::CoordinatorOptions& options,
                            serving->Start(core.get(), clock, options.checkpoint_root));
   COPPICE_RETURN_IF_ERROR(port_file.Write(server->address()));
   collector.Start();
-  spdlog::info("version {}, data in {}, checkpoints in {}, store {}", VersionText(),
-               flags.data_dir, options.checkpoint_root, store->store_id());
-  WaitForSignal(signals, serving->reloads() ? [serving] { serving->Reload(); }
-                                            : std::function<void()>());
+  spdlog::info("version {}, data in {}, checkpoints in {}, store {}", VersionText(), flags.data_dir,
+               options.checkpoint_root, store->store_id());
+  WaitForSignal(signals,
+                serving->reloads() ? [serving] { serving->Reload(); } : std::function<void()>());
   port_file.Remove();
   const commands::ShutdownWatchdog watchdog(clock, kShutdownLimit, options.checkpoint_root);
   server->CloseStreams();
@@ -228,7 +229,8 @@ absl::Status Serve(const Flags& flags, const core::CoordinatorOptions& options,
 }
 
 int Fail(const absl::Status& status, int code) {
-  std::fprintf(stderr, "coppice-coordinator: %s\n", Printable(std::string(status.message())).c_str());
+  std::fprintf(stderr, "coppice-coordinator: %s\n",
+               Printable(std::string(status.message())).c_str());
   return code;
 }
 

@@ -46,8 +46,8 @@ absl::StatusOr<uint64_t> CheckNothingLost(const Options& options, Client* client
     const auto it = running.find(job);
     if (it != running.end() && it->second == attempt) continue;
     if (std::max(pending[job], it == running.end() ? 0 : it->second) < attempt) {
-      return absl::DataLossError(
-          absl::StrCat("the grant of job ", job, ", attempt ", attempt, " is gone after the restart"));
+      return absl::DataLossError(absl::StrCat("the grant of job ", job, ", attempt ", attempt,
+                                              " is gone after the restart"));
     }
     ++ended;  // the coordinator says so, and its answer was lost
   }

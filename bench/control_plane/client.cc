@@ -102,9 +102,10 @@ void StatusProbe::Run() {
     }
     if ((round % 8 == 4 || what_ == kCommandAlone) && !options_.coppice.empty()) {
       ask(&latencies_.command, [this]() -> absl::Status {
-        COPPICE_ASSIGN_OR_RETURN(const int code, RunCommand({options_.coppice, "--insecure",
-                                                             "--coordinator", address_, "status", kLarge},
-                                                            "/dev/null"));
+        COPPICE_ASSIGN_OR_RETURN(
+            const int code, RunCommand({options_.coppice, "--insecure", "--coordinator", address_,
+                                        "status", kLarge},
+                                       "/dev/null"));
         return code == 0 ? absl::OkStatus() : absl::InternalError("coppice status failed");
       });
     }

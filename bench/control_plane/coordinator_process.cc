@@ -57,10 +57,10 @@ CoordinatorProcess::~CoordinatorProcess() { Kill(); }
 
 absl::Status CoordinatorProcess::Exec() {
   COPPICE_ASSIGN_OR_RETURN(
-      pid_, Spawn({binary_, "--insecure", "--data-dir", folder_, "--checkpoint-dir", checkpoint_folder_,
-                   "--listen", address_, "--port-file", JoinPath(folder_, "port"), "--heartbeat",
-                   absl::StrCat(heartbeat_seconds_, "s"), "--lease",
-                   absl::StrCat(heartbeat_seconds_ * 6, "s")},
+      pid_, Spawn({binary_, "--insecure", "--data-dir", folder_, "--checkpoint-dir",
+                   checkpoint_folder_, "--listen", address_, "--port-file",
+                   JoinPath(folder_, "port"), "--heartbeat", absl::StrCat(heartbeat_seconds_, "s"),
+                   "--lease", absl::StrCat(heartbeat_seconds_ * 6, "s")},
                   JoinPath(folder_, "coordinator.log")));
   return absl::OkStatus();
 }

@@ -74,7 +74,8 @@ absl::StatusOr<OverloadResult> Overload(const Options& options, const std::strin
   result.load.server_cpu = CpuSecondsOf(server) - server_cpu;
   for (const auto& job : json.value("completed", std::vector<uint64_t>()))
     result.acknowledged.completed.insert(job);
-  for (const auto& [job, attempt] : json.value("open", std::vector<std::pair<uint64_t, uint64_t>>()))
+  for (const auto& [job, attempt] :
+       json.value("open", std::vector<std::pair<uint64_t, uint64_t>>()))
     result.acknowledged.leases[job] = attempt;
   return result;
 }

@@ -42,9 +42,9 @@ absl::Status WriteRecord(const std::string& path, const Recorded& recorded) {
   absl::StatusOr<std::vector<Recorded>> records = ReadRecords(path);
   if (absl::IsNotFound(records.status())) records = std::vector<Recorded>();
   if (!records.ok()) return records.status();
-  const auto own =
-      std::find_if(records->begin(), records->end(),
-                   [&](const Recorded& row) { return row.machine == recorded.machine; });
+  const auto own = std::find_if(records->begin(), records->end(), [&](const Recorded& row) {
+    return row.machine == recorded.machine;
+  });
   if (own != records->end()) {
     *own = recorded;
   } else {

@@ -174,7 +174,8 @@ int Main(int argc, char** argv) {
                      "Only compares the small models' ratios with this file; 1 when too slow, "
                      "never on a machine of which it has no record")
           ->check(CLI::ExistingFile);
-  app.add_option("--record", options.record, "Only writes this machine's record into that file")->excludes(guard);
+  app.add_option("--record", options.record, "Only writes this machine's record into that file")
+      ->excludes(guard);
   app.add_flag("--limits", options.limits, "Only prints what a step computes and moves at least");
   try {
     app.parse(argc, argv);

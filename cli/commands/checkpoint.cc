@@ -155,8 +155,10 @@ absl::StatusOr<int> FetchJob(const GetOptions& options, std::optional<OutputFile
     return OutputFile::Open(path, ExistingOf(options.output));
   };
   const bool to_stdout = path == kStandardOutputName;
-  if (to_stdout) fetch.out = &context->out;
-  else fetch.progress = [&](uint64_t bytes, uint64_t total) { progress.Show(bytes, total); };
+  if (to_stdout)
+    fetch.out = &context->out;
+  else
+    fetch.progress = [&](uint64_t bytes, uint64_t total) { progress.Show(bytes, total); };
   const absl::StatusOr<v1::Checkpoint> fetched = FetchCheckpoint(client, fetch);
   progress.Stop();
   COPPICE_RETURN_IF_ERROR(fetched.status());

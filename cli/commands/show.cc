@@ -65,9 +65,9 @@ void PrintAttempts(const v1::GetJobResponse& response, const Context& context) {
                {"outcome"},
                {"message"}});
   for (const v1::Attempt& attempt : response.attempts()) {
-    table.AddRow({absl::StrCat(attempt.number()), attempt.worker(), FormatTime(attempt.granted_ms()),
-                  FormatTime(attempt.ended_ms()), absl::StrCat(attempt.start_step()),
-                  absl::StrCat(attempt.end_step()),
+    table.AddRow({absl::StrCat(attempt.number()), attempt.worker(),
+                  FormatTime(attempt.granted_ms()), FormatTime(attempt.ended_ms()),
+                  absl::StrCat(attempt.start_step()), absl::StrCat(attempt.end_step()),
                   attempt.outcome().empty() ? "running" : attempt.outcome(),
                   FirstLine(attempt.message())});
   }

@@ -42,13 +42,13 @@ std::string Daemons::LogPath(const std::string& name) const {
 absl::StatusOr<std::string> Daemons::StartCoordinator() {
   COPPICE_ASSIGN_OR_RETURN(const auto port_file, FileArrival::Of(paths_.run, kPortFile));
   COPPICE_ASSIGN_OR_RETURN(
-      coordinator_,
-      Child::Start("coppice-coordinator",
-                   {JoinPath(paths_.binaries, "coppice-coordinator"), "--data-dir",
-                    JoinPath(paths_.run, "coordinator"), "--checkpoint-dir",
-                    JoinPath(paths_.run, "checkpoints"), "--access", AccessPath(), "--listen",
-                    "127.0.0.1:0", "--port-file", JoinPath(paths_.run, kPortFile), "--heartbeat", kHeartbeat},
-                   LogPath("coordinator")));
+      coordinator_, Child::Start("coppice-coordinator",
+                                 {JoinPath(paths_.binaries, "coppice-coordinator"), "--data-dir",
+                                  JoinPath(paths_.run, "coordinator"), "--checkpoint-dir",
+                                  JoinPath(paths_.run, "checkpoints"), "--access", AccessPath(),
+                                  "--listen", "127.0.0.1:0", "--port-file",
+                                  JoinPath(paths_.run, kPortFile), "--heartbeat", kHeartbeat},
+                                 LogPath("coordinator")));
   const absl::Duration deadline = clock_->Monotonic() + kStartTimeout;
   for (;;) {
     const std::optional<std::string> address = port_file->Take();
@@ -67,8 +67,7 @@ absl::StatusOr<std::string> Daemons::StartCoordinator() {
 
 std::string Daemons::AccessPath() const { return JoinPath(paths_.run, kAccessFile); }
 
-absl::Status Daemons::StartWorker(uint32_t index, uint32_t slots, uint32_t pack,
-                                  uint32_t threads) {
+absl::Status Daemons::StartWorker(uint32_t index, uint32_t slots, uint32_t pack, uint32_t threads) {
   const std::string name = absl::StrCat("worker-", index);
   COPPICE_ASSIGN_OR_RETURN(
       std::unique_ptr<Child> worker,

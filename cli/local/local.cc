@@ -142,8 +142,7 @@ absl::Status LocalRun::StartWorkers() {
                << ", logs in " << dir_ << "/logs\n"
                << std::flush;
   for (uint32_t i = 1; i <= options_.workers; ++i) {
-    COPPICE_RETURN_IF_ERROR(
-        daemons_.StartWorker(i, slots, options_.pack, options_.threads));
+    COPPICE_RETURN_IF_ERROR(daemons_.StartWorker(i, slots, options_.pack, options_.threads));
   }
   return absl::OkStatus();
 }

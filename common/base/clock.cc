@@ -24,7 +24,8 @@ class RealClock : public Clock {
   TimerId Schedule(absl::Duration delay, std::function<void()> callback) override {
     absl::MutexLock lock(&mutex_);
     const TimerId id = ++last_id_;
-    const absl::Duration due = Monotonic() + (delay > absl::ZeroDuration() ? delay : absl::ZeroDuration());
+    const absl::Duration due =
+        Monotonic() + (delay > absl::ZeroDuration() ? delay : absl::ZeroDuration());
     timers_.emplace(std::make_pair(due, id), std::move(callback));
     due_of_.emplace(id, due);
     changed_.Signal();
@@ -77,7 +78,8 @@ class RealClock : public Clock {
   absl::CondVar finished_;
   TimerId last_id_ ABSL_GUARDED_BY(mutex_) = 0;
   TimerId running_ ABSL_GUARDED_BY(mutex_) = 0;
-  std::map<std::pair<absl::Duration, TimerId>, std::function<void()>> timers_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::pair<absl::Duration, TimerId>, std::function<void()>> timers_
+      ABSL_GUARDED_BY(mutex_);
   std::map<TimerId, absl::Duration> due_of_ ABSL_GUARDED_BY(mutex_);
   std::thread thread_;  // last: it uses everything above
 };

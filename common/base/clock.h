@@ -22,10 +22,11 @@ class Clock {
   virtual absl::Duration Monotonic() = 0;
 
   using TimerId = uint64_t;
-  // Calls `callback` once, on a thread of the clock, no sooner than `delay` from now. Callbacks run one at a time and must not block.
+  // Calls `callback` once, on a thread of the clock, no sooner than `delay` from now. Callbacks run
+  // one at a time and must not block.
   virtual TimerId Schedule(absl::Duration delay, std::function<void()> callback) = 0;
-  // True when the callback will not run. Otherwise it has run or runs now: then waits for its end, unless called from a callback.
-  // 0 is no timer's number.
+  // True when the callback will not run. Otherwise it has run or runs now: then waits for its end,
+  // unless called from a callback. 0 is no timer's number.
   virtual bool Cancel(TimerId id) = 0;
 
   int64_t NowMillis() { return absl::ToUnixMillis(Now()); }

@@ -9,7 +9,8 @@
 
 namespace coppice {
 
-// XXH3-128 as 32 lower-case hex digits (canonical, big-endian order), computed in pieces. It finds accidents, not forgeries. Not thread-safe.
+// XXH3-128 as 32 lower-case hex digits (canonical, big-endian order), computed in pieces. It finds
+// accidents, not forgeries. Not thread-safe.
 class Digest {
  public:
   Digest();

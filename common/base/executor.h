@@ -13,14 +13,16 @@
 
 namespace coppice {
 
-// Threads that run closures in the order of Add; with one thread, one after the other: the owner thread of a state that then needs no mutex.
-// Thread-safe. Shutdown (also by the destructor) refuses new work, runs what is queued, joins. Nothing is durable.
+// Threads that run closures in the order of Add; with one thread, one after the other: the owner
+// thread of a state that then needs no mutex. Thread-safe. Shutdown (also by the destructor)
+// refuses new work, runs what is queued, joins. Nothing is durable.
 class Executor {
  public:
   // Takes a closure to run later, never inline, and on one thread.
   using Runner = std::function<void(std::function<void()>)>;
 
-  // With a runner there are no threads: it is called once for each closure that was added. So a simulation decides what runs when.
+  // With a runner there are no threads: it is called once for each closure that was added. So a
+  // simulation decides what runs when.
   explicit Executor(int threads = 1, Runner runner = nullptr);
   ~Executor();
   Executor(const Executor&) = delete;
@@ -35,7 +37,8 @@ class Executor {
   bool RunOne();  // false: nothing is queued
 
   const Runner runner_;
-  const std::shared_ptr<char> alive_ = std::make_shared<char>();  // what the runner still holds finds the executor gone
+  // What the runner still holds finds the executor gone.
+  const std::shared_ptr<char> alive_ = std::make_shared<char>();
 
   absl::Mutex mutex_;
   std::deque<std::function<void()>> queue_ ABSL_GUARDED_BY(mutex_);

@@ -41,9 +41,9 @@ bool NameFitsOrIsUnfinished(absl::string_view name, absl::string_view pattern) {
 }
 
 bool IsCheckpointFileName(absl::string_view name) {
-  for (const char* pattern : {"step-#.safetensors", "step-#", "resume-attempt-#-step-#.safetensors",
-                              "resume-attempt-#-step-#", "resume-epoch-#-step-#.safetensors",
-                              "resume-epoch-#-step-#"}) {
+  for (const char* pattern :
+       {"step-#.safetensors", "step-#", "resume-attempt-#-step-#.safetensors",
+        "resume-attempt-#-step-#", "resume-epoch-#-step-#.safetensors", "resume-epoch-#-step-#"}) {
     if (NameFitsOrIsUnfinished(name, pattern)) return true;
   }
   return false;

@@ -77,7 +77,8 @@ absl::Status WriteFileAtomically(const std::string& path, absl::string_view cont
 
 absl::StatusOr<AtomicFile> AtomicFile::Open(const std::string& path) {
   static std::atomic<uint64_t> counter{0};
-  // A process that was killed may have left such a name, and in a container the next one has its number: then another is tried.
+  // A process that was killed may have left such a name, and in a container the next one has its
+  // number: then another is tried.
   constexpr int kTries = 1000;
   int error = EEXIST;
   std::string temporary;
@@ -94,7 +95,9 @@ AtomicFile::AtomicFile(std::string path, std::string temporary, int fd)
     : path_(std::move(path)), temporary_(std::move(temporary)), fd_(fd) {}
 
 AtomicFile::AtomicFile(AtomicFile&& other) noexcept
-    : path_(std::move(other.path_)), temporary_(std::move(other.temporary_)), fd_(std::exchange(other.fd_, -1)) {}
+    : path_(std::move(other.path_)),
+      temporary_(std::move(other.temporary_)),
+      fd_(std::exchange(other.fd_, -1)) {}
 
 AtomicFile::~AtomicFile() {
   if (fd_ < 0) return;
@@ -172,7 +175,8 @@ bool FileExists(const std::string& path) { return ::access(path.c_str(), F_OK) =
 
 absl::StatusOr<uint64_t> FileSize(const std::string& path) {
   struct stat info;
-  if (::stat(path.c_str(), &info) != 0) return ErrnoToStatus(errno, absl::StrCat("cannot stat ", path));
+  if (::stat(path.c_str(), &info) != 0)
+    return ErrnoToStatus(errno, absl::StrCat("cannot stat ", path));
   return static_cast<uint64_t>(info.st_size);
 }
 
@@ -215,7 +219,8 @@ absl::StatusOr<FileLock> FileLock::Acquire(const std::string& path) {
     const int error = errno;
     ::close(fd);
     if (error == EWOULDBLOCK) {
-      return absl::FailedPreconditionError(absl::StrCat(path, " is locked by another running process"));
+      return absl::FailedPreconditionError(
+          absl::StrCat(path, " is locked by another running process"));
     }
     return ErrnoToStatus(error, absl::StrCat("cannot lock ", path));
   }

@@ -12,20 +12,22 @@
 
 namespace coppice {
 
-// Codes of every function here: NOT_FOUND (no such file), PERMISSION_DENIED, RESOURCE_EXHAUSTED (disk full, quota),
-// ALREADY_EXISTS, otherwise INTERNAL. Messages name the path and the system's reason.
+// Codes of every function here: NOT_FOUND (no such file), PERMISSION_DENIED, RESOURCE_EXHAUSTED
+// (disk full, quota), ALREADY_EXISTS, otherwise INTERNAL. Messages name the path and the system's
+// reason.
 absl::Status ErrnoToStatus(int error_number, absl::string_view what);
 
-// A small file; INVALID_ARGUMENT for what is no regular file or holds over 256 MiB. For a file that others name, ReadRegularFile
-// (regular_file.h) takes a limit that fits.
+// A small file; INVALID_ARGUMENT for what is no regular file or holds over 256 MiB. For a file that
+// others name, ReadRegularFile (regular_file.h) takes a limit that fits.
 absl::StatusOr<std::string> ReadFile(const std::string& path);
 
-// Writes to a temporary name in the same folder, fsyncs it, renames it over `path`, fsyncs the folder. After OK the content is durable; after an error the
-// old content, if any, is untouched and the temporary file is gone.
+// Writes to a temporary name in the same folder, fsyncs it, renames it over `path`, fsyncs the
+// folder. After OK the content is durable; after an error the old content, if any, is untouched and
+// the temporary file is gone.
 absl::Status WriteFileAtomically(const std::string& path, absl::string_view content);
 
-// The same for content that is produced in pieces. Usage: Open, Append..., Commit. Destroyed before Commit, it removes its temporary file.
-// Not thread-safe.
+// The same for content that is produced in pieces. Usage: Open, Append..., Commit. Destroyed before
+// Commit, it removes its temporary file. Not thread-safe.
 class AtomicFile {
  public:
   static absl::StatusOr<AtomicFile> Open(const std::string& path);
@@ -52,11 +54,13 @@ bool FileExists(const std::string& path);
 absl::StatusOr<uint64_t> FileSize(const std::string& path);
 // Names (not paths) in a folder, sorted.
 absl::StatusOr<std::vector<std::string>> ListDirectory(const std::string& path);
-// True for a non-empty relative path without empty, "." or ".." parts, backslashes or NUL: what may be joined to a root when it came over the wire.
+// True for a non-empty relative path without empty, "." or ".." parts, backslashes or NUL: what may
+// be joined to a root when it came over the wire.
 bool IsSafeRelativePath(absl::string_view path);
 std::string JoinPath(absl::string_view a, absl::string_view b);
 
-// An exclusive advisory lock on a file, held until destruction (or process death): keeps two daemons out of one data directory.
+// An exclusive advisory lock on a file, held until destruction (or process death): keeps two
+// daemons out of one data directory.
 class FileLock {
  public:
   // FAILED_PRECONDITION when another process holds it.

@@ -26,9 +26,9 @@ class CleanMessage : public spdlog::custom_flag_formatter {
   void format(const spdlog::details::log_msg& message, const std::tm&,
               spdlog::memory_buf_t& out) override {
     const absl::string_view text(message.payload.data(), message.payload.size());
-    const std::string clean =
-        IsPrintable(text) ? std::string(text)
-                          : absl::StrReplaceAll(Printable(text), {{"\n", "\n    "}});
+    const std::string clean = IsPrintable(text)
+                                  ? std::string(text)
+                                  : absl::StrReplaceAll(Printable(text), {{"\n", "\n    "}});
     out.append(clean.data(), clean.data() + clean.size());
   }
   std::unique_ptr<custom_flag_formatter> clone() const override {
@@ -38,8 +38,10 @@ class CleanMessage : public spdlog::custom_flag_formatter {
 
 }  // namespace
 
-absl::Status InitLogging(const std::string& program, const std::string& level, const std::string& file) {
-  static constexpr std::array<const char*, 6> kLevels = {"trace", "debug", "info", "warn", "error", "off"};
+absl::Status InitLogging(const std::string& program, const std::string& level,
+                         const std::string& file) {
+  static constexpr std::array<const char*, 6> kLevels = {"trace", "debug", "info",
+                                                         "warn",  "error", "off"};
   bool known = false;
   for (const char* name : kLevels) known = known || level == name;
   if (!known) {
@@ -51,7 +53,8 @@ absl::Status InitLogging(const std::string& program, const std::string& level, c
     try {
       sinks.push_back(std::make_shared<spdlog::sinks::basic_file_sink_mt>(file));
     } catch (const spdlog::spdlog_ex& error) {
-      return absl::PermissionDeniedError(absl::StrCat("cannot open log file ", file, ": ", error.what()));
+      return absl::PermissionDeniedError(
+          absl::StrCat("cannot open log file ", file, ": ", error.what()));
     }
   }
   auto logger = std::make_shared<spdlog::logger>(program, sinks.begin(), sinks.end());

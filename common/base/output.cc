@@ -75,8 +75,7 @@ int FinishStandardOutput(absl::string_view program, int exit_code) {
   const int error = std::fflush(stdout) == 0 ? 0 : errno;
   const bool failed = error != 0 || std::ferror(stdout) != 0;
   if (printed.ok() && !failed) return exit_code;
-  if (error == EPIPE || ReaderIsGone(std::cout))
-    return exit_code == 0 ? kExitNoReader : exit_code;
+  if (error == EPIPE || ReaderIsGone(std::cout)) return exit_code == 0 ? kExitNoReader : exit_code;
   const absl::Status reason = printed.ok() ? CannotWrite(error) : printed;
   std::cerr << program << ": " << reason.message() << "\n" << std::flush;
   return exit_code == 0 ? 1 : exit_code;

@@ -5,10 +5,10 @@
 #include "absl/status/statusor.h"
 
 // Returns the status of `expr` from the enclosing function when it is not OK.
-#define COPPICE_RETURN_IF_ERROR(expr)                        \
-  do {                                                       \
-    ::absl::Status coppice_status_ = (expr);                 \
-    if (!coppice_status_.ok()) return coppice_status_;       \
+#define COPPICE_RETURN_IF_ERROR(expr)                  \
+  do {                                                 \
+    ::absl::Status coppice_status_ = (expr);           \
+    if (!coppice_status_.ok()) return coppice_status_; \
   } while (false)
 
 #define COPPICE_STATUS_CONCAT_INNER_(a, b) a##b

@@ -13,7 +13,7 @@ namespace coppice {
 struct UsageNames {
   std::vector<std::string> flags;  // with their dashes
   std::vector<std::string> commands;
-  bool takes_words = false;  // beside commands: files, sweeps
+  bool takes_words = false;                // beside commands: files, sweeps
   std::vector<std::string> switches = {};  // those of `flags` that take no value
 };
 

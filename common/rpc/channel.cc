@@ -75,15 +75,15 @@ bool IsLoopback(const std::string& address) {
 
 absl::Status ExplainCallError(const absl::Status& status, const std::string& address, bool tls) {
   if (absl::IsUnavailable(status)) {
-    return absl::UnavailableError(
-        absl::StrCat("cannot reach the coordinator at ", address, " (", status.message(),
-                     "); start one with `coppice-coordinator`, or name another with --coordinator "
-                     "HOST:PORT or COPPICE_COORDINATOR",
-                     tls ? "; if it runs, it may serve without TLS (--insecure), or its certificate "
-                           "may be another authority's, expired or for another host name (--access "
-                           "FILE, --tls-ca FILE)"
-                         : "; if it runs, it may serve TLS: leave --insecure out, or give --access "
-                           "FILE or --tls-ca FILE"));
+    return absl::UnavailableError(absl::StrCat(
+        "cannot reach the coordinator at ", address, " (", status.message(),
+        "); start one with `coppice-coordinator`, or name another with --coordinator "
+        "HOST:PORT or COPPICE_COORDINATOR",
+        tls ? "; if it runs, it may serve without TLS (--insecure), or its certificate "
+              "may be another authority's, expired or for another host name (--access "
+              "FILE, --tls-ca FILE)"
+            : "; if it runs, it may serve TLS: leave --insecure out, or give --access "
+              "FILE or --tls-ca FILE"));
   }
   if (absl::IsDeadlineExceeded(status)) {
     return absl::DeadlineExceededError(absl::StrCat("the coordinator at ", address,

@@ -3,8 +3,8 @@
 
 namespace coppice::rpc {
 
-// Keeps OpenSSL from tearing itself down in exit(), where threads of gRPC may still be shaking hands:
-// a process that ends then would crash. For the first line of a main.
+// Keeps OpenSSL from tearing itself down in exit(), where threads of gRPC may still be shaking
+// hands: a process that ends then would crash. For the first line of a main.
 void KeepTlsUntilTheEnd();
 
 }  // namespace coppice::rpc

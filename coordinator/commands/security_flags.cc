@@ -65,9 +65,9 @@ absl::Status CheckTimes(const SecurityFlags& flags, const security::CertificateI
                                              " --renew` makes a new one")));
   }
   if (now < info.from) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "the certificate ", flags.tls_cert, " is valid only from ", date(info.from),
-        " on, and clients would refuse it; wait, or set this machine's clock"));
+    return absl::FailedPreconditionError(
+        absl::StrCat("the certificate ", flags.tls_cert, " is valid only from ", date(info.from),
+                     " on, and clients would refuse it; wait, or set this machine's clock"));
   }
   return absl::OkStatus();
 }

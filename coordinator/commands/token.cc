@@ -71,7 +71,8 @@ std::string Rfc3339(absl::Time time) {
   return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", time, absl::UTCTimeZone());
 }
 
-// Null: not since it is noted. A token of the same name may have been used before this one was made.
+// Null: not since it is noted. A token of the same name may have been used before this one was
+// made.
 const absl::Time* UseOf(const security::TokenRecord& record, const security::TokenUses& uses) {
   const auto found = uses.last.find(record.name);
   return found == uses.last.end() || found->second < record.created ? nullptr : &found->second;
@@ -86,8 +87,7 @@ std::string UseText(const security::TokenRecord& record,
   return absl::StrCat("not since ", Minute(uses->since));
 }
 
-void ListJson(const security::TokenTable& table,
-              const absl::StatusOr<security::TokenUses>& uses) {
+void ListJson(const security::TokenTable& table, const absl::StatusOr<security::TokenUses>& uses) {
   nlohmann::ordered_json json;
   json["noted_since"] = uses.ok() ? nlohmann::ordered_json(Rfc3339(uses->since)) : nullptr;
   json["tokens"] = nlohmann::ordered_json::array();
@@ -140,8 +140,7 @@ absl::Status AddTokenTo(const std::string& tokens, const std::string& name, secu
   COPPICE_RETURN_IF_ERROR(table->Add(name, role, clock->Now(), token));
   const absl::Status written = CreateSecretFile(out, content(token));
   if (absl::IsAlreadyExists(written)) {
-    return absl::AlreadyExistsError(
-        absl::StrCat(out, " is there already; name another file"));
+    return absl::AlreadyExistsError(absl::StrCat(out, " is there already; name another file"));
   }
   COPPICE_RETURN_IF_ERROR(written);
   const absl::Status stored = ReplaceSecretFile(tokens, table->Serialize());

@@ -120,8 +120,8 @@ absl::StatusOr<std::string> WhyGiveUp(CommandContext& tx, const JobRow& job, con
   const bool here =
       !attempts.empty() && speaks_against_job(job.worker, attempts.back().start_step, end.step);
   for (const AttemptRow& earlier : attempts) {
-    const bool counts =
-        earlier.number > job.forgiven_attempt && earlier.outcome == "failed" && earlier.kind != "disk";
+    const bool counts = earlier.number > job.forgiven_attempt && earlier.outcome == "failed" &&
+                        earlier.kind != "disk";
     if (!counts || earlier.end_step != end.step || earlier.worker == job.worker) continue;
     if (!here && !speaks_against_job(earlier.worker, earlier.start_step, earlier.end_step))
       continue;
@@ -249,9 +249,9 @@ absl::Status ReleaseLease(CommandContext& tx, const AttemptEnd& end) {
   if (end.best_width > 0) return ReleaseMeasured(tx, *job, end);
   JobRow after = end.untrained ? WithoutThisAttempt(*job) : *job;
   after.reason = absl::StrCat("preempted: ", Head(end.message, kMaxMessage));
-  return tx.EndAttempt(*job, JobTrigger::kRelease, std::move(after),
-                       {"preempted", Head(end.message, kMaxMessage), end.step,
-                        end.untrained ? kUntrained : "", ""});
+  return tx.EndAttempt(
+      *job, JobTrigger::kRelease, std::move(after),
+      {"preempted", Head(end.message, kMaxMessage), end.step, end.untrained ? kUntrained : "", ""});
 }
 
 }  // namespace coppice::core

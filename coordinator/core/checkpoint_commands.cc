@@ -114,9 +114,9 @@ absl::Status CommitCheckpoint(CommandContext& tx, const CheckpointCommit& commit
   // reported it, and who resumes from here would not do so again.
   if (attempt.last_sequence < commit.last_sequence) {
     if (!MayHaveLost(tx, commit.lease)) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("last_sequence is ", commit.last_sequence, "; acknowledged were ",
-                       attempt.last_sequence, " records of this attempt"));
+      return absl::InvalidArgumentError(absl::StrCat("last_sequence is ", commit.last_sequence,
+                                                     "; acknowledged were ", attempt.last_sequence,
+                                                     " records of this attempt"));
     }
     return absl::DataLossError(absl::StrCat(kReportsMissing, ": records are there up to ",
                                             attempt.last_sequence, " of ", commit.last_sequence));

@@ -29,7 +29,7 @@ void Effects::Append(Effects&& more) {
 }
 
 absl::Status CommandContext::Move(const JobRow& before, JobTrigger trigger, JobRow after,
-                               const std::string& cause) {
+                                  const std::string& cause) {
   const std::optional<JobState> next = NextState(before.state, trigger);
   if (!next.has_value()) {
     return absl::FailedPreconditionError(absl::StrCat("job ", before.id, " is ",
@@ -86,7 +86,7 @@ void CommandContext::Reindex(const JobRow& before, const JobRow& after) {
 }
 
 absl::Status CommandContext::EndAttempt(const JobRow& before, JobTrigger trigger, JobRow after,
-                                     const Ending& ending) {
+                                        const Ending& ending) {
   COPPICE_ASSIGN_OR_RETURN(AttemptRow attempt, read().GetAttempt(before.id, before.attempt));
   attempt.ended_ms = now_ms_;
   attempt.outcome = ending.outcome;
@@ -108,7 +108,7 @@ absl::Status CommandContext::UpdateRunning(const JobRow& before, const JobRow& a
 }
 
 absl::Status CommandContext::LogEvent(const JobRow& job, const std::string& type,
-                                   const std::string& message) {
+                                      const std::string& message) {
   return store_.InsertEvent(job.id, {now_ms_, job.attempt, type, message});
 }
 
@@ -132,8 +132,8 @@ absl::StatusOr<JobRow> CurrentLease(CommandContext& tx, const std::string& worke
   COPPICE_ASSIGN_OR_RETURN(const WorkerEntry* worker, KnownWorker(tx, worker_id));
   auto job = tx.read().GetJob(lease.job_id);
   if (!job.ok() && !absl::IsNotFound(job.status())) return job.status();
-  const bool current = job.ok() && job->state == JobState::kRunning && job->attempt == lease.attempt &&
-                       job->worker == worker->row.info.name;
+  const bool current = job.ok() && job->state == JobState::kRunning &&
+                       job->attempt == lease.attempt && job->worker == worker->row.info.name;
   if (!current) {
     return absl::AbortedError(
         absl::StrCat("the lease of job ", lease.job_id, ", attempt ", lease.attempt, ", is over"));

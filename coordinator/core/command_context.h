@@ -44,7 +44,7 @@ struct Ending {
 class CommandContext {
  public:
   CommandContext(WriteTransaction* store, const Memory* memory, Effects* effects, int64_t now_ms,
-              absl::Duration now)
+                 absl::Duration now)
       : store_(*store), memory_(*memory), effects_(*effects), now_ms_(now_ms), now_(now) {}
 
   ReadTransaction& read() { return store_.read(); }
@@ -85,9 +85,11 @@ absl::StatusOr<JobRow> CurrentLease(CommandContext& tx, const std::string& worke
                                     const LeaseRef& lease);
 // Whether reports that the worker of this lease got an acknowledgement of may be missing here.
 bool MayHaveLost(const CommandContext& tx, const LeaseRef& lease);
-absl::StatusOr<const WorkerEntry*> KnownWorker(const CommandContext& tx, const std::string& worker_id);
+absl::StatusOr<const WorkerEntry*> KnownWorker(const CommandContext& tx,
+                                               const std::string& worker_id);
 
-// Where an attempt's checkpoints go, relative to the checkpoint root: <sweep>/<job>/attempt-<attempt>.
+// Where an attempt's checkpoints go, relative to the checkpoint root:
+// <sweep>/<job>/attempt-<attempt>.
 std::string CheckpointDir(const std::string& sweep, const LeaseRef& lease);
 
 // The last step whose row belongs to the series that ends with this checkpoint (none: the start of

@@ -11,16 +11,16 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "coordinator/core/caller.h"
-#include "coordinator/core/memory.h"
 #include "coordinator/core/command_context.h"
+#include "coordinator/core/memory.h"
 #include "coordinator/core/writer.h"
 
 namespace coppice::core {
 
 // ---- submissions (submit_commands.cc)
 
-// A sweep on its way into the store. Its jobs are stored in parts, group after group; until the last
-// one is there it is invisible and nothing of it is granted.
+// A sweep on its way into the store. Its jobs are stored in parts, group after group; until the
+// last one is there it is invisible and nothing of it is granted.
 struct Submission {
   std::shared_ptr<const SweepSpec> spec;  // checked (planner.h)
   Caller caller;
@@ -62,10 +62,10 @@ struct BulkPart {
 };
 inline constexpr uint32_t kBulkPart = 2000;
 inline constexpr uint64_t kBulkLooks = 50'000;  // jobs that a part looks at, also when few change
-absl::StatusOr<BulkPart> CancelPart(CommandContext& tx, const Caller& caller, const JobFilter& filter,
-                                    JobId after);
-absl::StatusOr<BulkPart> RetryPart(CommandContext& tx, const Caller& caller, const JobFilter& filter,
-                                   JobId after);
+absl::StatusOr<BulkPart> CancelPart(CommandContext& tx, const Caller& caller,
+                                    const JobFilter& filter, JobId after);
+absl::StatusOr<BulkPart> RetryPart(CommandContext& tx, const Caller& caller,
+                                   const JobFilter& filter, JobId after);
 
 // ---- workers (registration.cc, worker_commands.cc)
 
@@ -90,9 +90,9 @@ absl::Status LoseAttempt(CommandContext& tx, const JobRow& job, const std::strin
 absl::StatusOr<std::optional<LeaseGrant>> BeginAcquire(CommandContext& tx,
                                                        const AcquireRequest& request);
 // Takes waiters out of memory.waiters and plans a grant for each as far as there is work, until the
-// grants have `jobs_left` jobs (the last one may have more), which is lowered. Waiters whose callers
-// or workers have gone are answered through `reply`. Suspect workers wait while another one is
-// connected.
+// grants have `jobs_left` jobs (the last one may have more), which is lowered. Waiters whose
+// callers or workers have gone are answered through `reply`. Suspect workers wait while another one
+// is connected.
 std::vector<Command> PlanGrants(Memory& memory, absl::Duration now, size_t& jobs_left,
                                 const std::function<void(std::function<void()>)>& reply);
 
@@ -104,9 +104,11 @@ inline constexpr size_t kMaxLogTail = 16 << 10;     // of a failure
 inline constexpr size_t kMaxValuesPerRow = 1000;
 inline constexpr size_t kMaxMetricName = 128;
 // Begins the reason of an attempt that ended because reports before one that came are missing.
-inline constexpr char kReportsMissing[] = "the coordinator's disk has lost reports that it had taken";
+inline constexpr char kReportsMissing[] =
+    "the coordinator's disk has lost reports that it had taken";
 
-absl::StatusOr<std::vector<RecordAck>> AppendRecords(CommandContext& tx, const std::string& worker_id,
+absl::StatusOr<std::vector<RecordAck>> AppendRecords(CommandContext& tx,
+                                                     const std::string& worker_id,
                                                      const std::vector<Record>& records);
 // Report steps up to and including `step`: the multiples of report_every, and the last step.
 uint64_t ReportSteps(const GroupSpec& spec, uint32_t step);

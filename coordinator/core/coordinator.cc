@@ -40,19 +40,21 @@ class CoordinatorImpl : public Coordinator {
 
   // -- clients
 
-  void SubmitSweep(Caller caller, SweepSpec spec, uint32_t pack_width, Done<SubmitResult> done) override {
+  void SubmitSweep(Caller caller, SweepSpec spec, uint32_t pack_width,
+                   Done<SubmitResult> done) override {
     submissions_.Submit(std::move(caller), std::move(spec), pack_width, std::move(done));
   }
   void GetSweep(Caller caller, std::string name, Done<SweepDetails> done) override {
-    engine_.Read<SweepDetails>(caller, 
+    engine_.Read<SweepDetails>(
+        caller,
         [this, name = std::move(name)](ReadTransaction& read) {
           return QuerySweep(read, engine_.memory(), name);
         },
         std::move(done));
   }
   void ListSweeps(Caller caller, Done<std::vector<SweepSummary>> done) override {
-    engine_.Read<std::vector<SweepSummary>>(caller, 
-        [this](ReadTransaction& read) { return QuerySweeps(read, engine_.memory()); },
+    engine_.Read<std::vector<SweepSummary>>(
+        caller, [this](ReadTransaction& read) { return QuerySweeps(read, engine_.memory()); },
         std::move(done));
   }
   void ListJobs(Caller caller, JobFilter filter, JobId after, uint32_t limit, bool with_latest,
@@ -66,8 +68,8 @@ class CoordinatorImpl : public Coordinator {
         std::move(done));
   }
   void GetJob(Caller caller, JobId id, Done<JobDetails> done) override {
-    engine_.Read<JobDetails>(caller, 
-        [this, id](ReadTransaction& read) { return QueryJob(read, engine_.memory(), id); },
+    engine_.Read<JobDetails>(
+        caller, [this, id](ReadTransaction& read) { return QueryJob(read, engine_.memory(), id); },
         std::move(done));
   }
   void ExplainJob(Caller, JobId id, Done<Explanation> done) override {
@@ -76,14 +78,17 @@ class CoordinatorImpl : public Coordinator {
   }
   void GetMetrics(Caller caller, MetricsQuery query, MetricsCursor after, uint32_t limit,
                   Done<MetricsPage> done) override {
-    engine_.Read<MetricsPage>(caller, 
+    engine_.Read<MetricsPage>(
+        caller,
         [this, query = std::move(query), after, limit](ReadTransaction& read) {
           return QueryMetrics(read, engine_.memory(), query, after, limit);
         },
         std::move(done));
   }
-  void GetLog(Caller caller, JobId id, AttemptNumber attempt, uint64_t after, Done<LogPage> done) override {
-    engine_.Read<LogPage>(caller, 
+  void GetLog(Caller caller, JobId id, AttemptNumber attempt, uint64_t after,
+              Done<LogPage> done) override {
+    engine_.Read<LogPage>(
+        caller,
         [id, attempt, after](ReadTransaction& read) { return QueryLog(read, id, attempt, after); },
         std::move(done));
   }
@@ -96,9 +101,11 @@ class CoordinatorImpl : public Coordinator {
                  std::move(done));
   }
   void SetPaused(Caller caller, std::string name, bool paused, Done<SweepSummary> done) override {
-    engine_.Write<SweepSummary>([caller, name = std::move(name), paused](
-                                    CommandContext& tx) { return SetSweepPaused(tx, caller, name, paused); },
-                                std::move(done));
+    engine_.Write<SweepSummary>(
+        [caller, name = std::move(name), paused](CommandContext& tx) {
+          return SetSweepPaused(tx, caller, name, paused);
+        },
+        std::move(done));
   }
   void ListWorkers(Caller, Done<std::vector<Worker>> done) override {
     engine_.Write<std::vector<Worker>>(
@@ -107,7 +114,8 @@ class CoordinatorImpl : public Coordinator {
         },
         std::move(done));
   }
-  void DrainWorker(Caller caller, std::string name_or_id, bool preempt, bool undo, Done<Worker> done) override {
+  void DrainWorker(Caller caller, std::string name_or_id, bool preempt, bool undo,
+                   Done<Worker> done) override {
     engine_.Write<Worker>(
         [caller, name_or_id = std::move(name_or_id), preempt, undo](CommandContext& tx) {
           return core::DrainWorker(tx, caller, name_or_id, preempt, undo);
@@ -129,9 +137,11 @@ class CoordinatorImpl : public Coordinator {
 
   void Register(WorkerInfo info, std::vector<HeldLease> held, Done<Registration> done) override {
     const size_t bytes = BytesOf(held);
-    engine_.Write<Registration>([info = std::move(info), held = std::move(held), id = RandomId()](
-                                    CommandContext& tx) { return RegisterWorker(tx, info, held, id); },
-                                std::move(done), bytes);
+    engine_.Write<Registration>(
+        [info = std::move(info), held = std::move(held), id = RandomId()](CommandContext& tx) {
+          return RegisterWorker(tx, info, held, id);
+        },
+        std::move(done), bytes);
   }
   void AcquireLeases(AcquireRequest request, std::function<bool()> cancelled,
                      Done<LeaseGrant> done) override;
@@ -173,8 +183,9 @@ class CoordinatorImpl : public Coordinator {
   }
   void FailJob(AttemptEnd end, DoneStatus done) override {
     const size_t bytes = BytesOf(end);
-    engine_.WriteStatus([end = std::move(end)](CommandContext& tx) { return core::FailJob(tx, end); },
-                        std::move(done), bytes);
+    engine_.WriteStatus(
+        [end = std::move(end)](CommandContext& tx) { return core::FailJob(tx, end); },
+        std::move(done), bytes);
   }
   void ReleaseLease(AttemptEnd end, DoneStatus done) override {
     engine_.WriteStatus(
@@ -195,7 +206,8 @@ class CoordinatorImpl : public Coordinator {
   }
 
  private:
-  using Part = absl::StatusOr<BulkPart> (*)(CommandContext&, const Caller&, const JobFilter&, JobId);
+  using Part = absl::StatusOr<BulkPart> (*)(CommandContext&, const Caller&, const JobFilter&,
+                                            JobId);
   void WriteInParts(Part part, Caller caller, std::shared_ptr<const JobFilter> filter, JobId after,
                     uint64_t changed, Done<uint64_t> done);
 
@@ -210,8 +222,11 @@ void CoordinatorImpl::WriteInParts(Part part, Caller caller,
                                    uint64_t changed, Done<uint64_t> done) {
   const size_t bytes = BytesOf(*filter);
   engine_.WritePart<BulkPart>(
-      [part, caller, filter, after](CommandContext& tx) { return part(tx, caller, *filter, after); },
-      [this, part, caller, filter, changed, done = std::move(done)](absl::StatusOr<BulkPart> result) {
+      [part, caller, filter, after](CommandContext& tx) {
+        return part(tx, caller, *filter, after);
+      },
+      [this, part, caller, filter, changed,
+       done = std::move(done)](absl::StatusOr<BulkPart> result) {
         if (!result.ok()) return done(result.status());
         const uint64_t so_far = changed + result->changed;
         if (result->next_after == 0) return done(so_far);

@@ -161,8 +161,8 @@ void Engine::SetTimer(absl::Duration now) {
   // The heartbeat that ends the grace makes a turn of its own.
   std::optional<absl::Duration> lease_end = memory_.leases.NextDeadline();
   if (lease_end.has_value()) *lease_end += GraceOfLeases();
-  for (const auto& due : {lease_end, memory_.scheduler.NextDelayed(), memory_.waiters.NextDeadline(),
-                          memory_.health.NextEnd(now)}) {
+  for (const auto& due : {lease_end, memory_.scheduler.NextDelayed(),
+                          memory_.waiters.NextDeadline(), memory_.health.NextEnd(now)}) {
     if (due.has_value()) next = std::min(next, *due);
   }
   if (next <= now) next = now + (due_failed_ ? kRetryPause : absl::ZeroDuration());

@@ -43,7 +43,8 @@ class Engine {
   // Runs `body` on the writer thread, in a savepoint of its own; `done` after COMMIT.
   // `bytes`: what the call holds, as far as its caller decides.
   template <typename T>
-  void Write(std::function<absl::StatusOr<T>(CommandContext&)> body, Done<T> done, size_t bytes = 0);
+  void Write(std::function<absl::StatusOr<T>(CommandContext&)> body, Done<T> done,
+             size_t bytes = 0);
   void WriteStatus(std::function<absl::Status(CommandContext&)> body, Coordinator::DoneStatus done,
                    size_t bytes = 0);
   void Submit(Command command);

@@ -132,9 +132,9 @@ class Explainer {
       return;
     }
     const uint32_t step = std::max(row_.step, lease->live_step);
-    Say("It runs on ", row_.worker, " (attempt ", row_.attempt,
-        ") at step ", step, " of ", group_.spec.steps, ", ",
-        absl::StrFormat("%.3g", tx_.memory().leases.RateOf(*lease)), " steps a second.");
+    Say("It runs on ", row_.worker, " (attempt ", row_.attempt, ") at step ", step, " of ",
+        group_.spec.steps, ", ", absl::StrFormat("%.3g", tx_.memory().leases.RateOf(*lease)),
+        " steps a second.");
     ExplainSilence(*lease);
     const absl::Duration silent = tx_.now() - lease->renewed_at;
     if (silent > 2 * tx_.memory().options.heartbeat_interval) {

@@ -14,8 +14,8 @@
 
 namespace coppice::core {
 
-// The layout of the checkpoint root: <sweep>/<job>/attempt-<attempt>. Names that only look like it (a
-// zero in front, a sign) are not ours.
+// The layout of the checkpoint root: <sweep>/<job>/attempt-<attempt>. Names that only look like it
+// (a zero in front, a sign) are not ours.
 std::optional<JobId> ParseJobFolder(absl::string_view name);
 std::optional<AttemptNumber> ParseAttemptFolder(absl::string_view name);
 

@@ -134,7 +134,8 @@ absl::StatusOr<std::optional<LeaseGrant>> BeginAcquire(CommandContext& tx,
   for (const AttemptRow& attempt : attempts) {
     COPPICE_ASSIGN_OR_RETURN(const JobRow job, tx.read().GetJob(attempt.job_id));
     const auto group = tx.memory().catalog.Group(job.group_id);
-    if (group == nullptr || job.state != JobState::kRunning || job.attempt != attempt.number) continue;
+    if (group == nullptr || job.state != JobState::kRunning || job.attempt != attempt.number)
+      continue;
     COPPICE_ASSIGN_OR_RETURN(std::optional<Checkpoint> resume, CurrentCheckpoint(tx, job.id));
     grant.run_json = group->spec.run_json;
     grant.leases.push_back(MakeLease(job, *group, std::move(resume)));

@@ -13,7 +13,8 @@ namespace coppice::core {
 template <typename Callback>
 class Hub::SubscriberHandle : public Subscription {
  public:
-  explicit SubscriberHandle(std::shared_ptr<Subscriber<Callback>> subscriber) : subscriber_(std::move(subscriber)) {}
+  explicit SubscriberHandle(std::shared_ptr<Subscriber<Callback>> subscriber)
+      : subscriber_(std::move(subscriber)) {}
   ~SubscriberHandle() override {
     absl::MutexLock lock(&subscriber_->mutex);
     subscriber_->ended = true;
@@ -61,7 +62,8 @@ std::unique_ptr<Subscription> Hub::WatchSweep(SweepId id,
     sweeps_[id].subscribers.push_back(subscriber);
     delivery_.Add([this, id, subscriber] { DeliverFirst(id, subscriber); });
   }
-  return std::make_unique<SubscriberHandle<std::function<void(const SweepChange&)>>>(std::move(subscriber));
+  return std::make_unique<SubscriberHandle<std::function<void(const SweepChange&)>>>(
+      std::move(subscriber));
 }
 
 std::unique_ptr<Subscription> Hub::WatchLog(JobId id, std::function<void()> on_change) {
@@ -142,9 +144,9 @@ std::vector<std::shared_ptr<Hub::SweepSubscriber>> Hub::SubscribersOf(SweepId id
   const auto it = sweeps_.find(id);
   if (it == sweeps_.end()) return {};
   auto& subscribers = it->second.subscribers;
-  subscribers.erase(
-      std::remove_if(subscribers.begin(), subscribers.end(), [](const auto& subscriber) { return HasEnded(*subscriber); }),
-      subscribers.end());
+  subscribers.erase(std::remove_if(subscribers.begin(), subscribers.end(),
+                                   [](const auto& subscriber) { return HasEnded(*subscriber); }),
+                    subscribers.end());
   if (!subscribers.empty()) return subscribers;
   sweeps_.erase(it);
   return {};

@@ -12,8 +12,8 @@
 #include "absl/time/time.h"
 #include "common/base/clock.h"
 #include "common/base/executor.h"
-#include "coordinator/core/coordinator.h"
 #include "coordinator/core/command_context.h"
+#include "coordinator/core/coordinator.h"
 
 namespace coppice::core {
 
@@ -27,10 +27,7 @@ class Hub : public std::enable_shared_from_this<Hub> {
   static constexpr size_t kMaxPending = 20'000;
 
   Hub(Store* store, Clock* clock, const Memory* memory)
-      : store_(*store),
-        clock_(*clock),
-        memory_(*memory),
-        delivery_(1, memory->options.runner) {}
+      : store_(*store), clock_(*clock), memory_(*memory), delivery_(1, memory->options.runner) {}
 
   std::unique_ptr<Subscription> WatchSweep(SweepId id,
                                            std::function<void(const SweepChange&)> on_change);
@@ -83,7 +80,8 @@ class Hub : public std::enable_shared_from_this<Hub> {
   absl::Mutex mutex_;
   size_t pending_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::flat_hash_map<SweepId, Watched> sweeps_ ABSL_GUARDED_BY(mutex_);
-  absl::flat_hash_map<JobId, std::vector<std::shared_ptr<LogSubscriber>>> logs_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<JobId, std::vector<std::shared_ptr<LogSubscriber>>> logs_
+      ABSL_GUARDED_BY(mutex_);
   Executor delivery_;
 };
 

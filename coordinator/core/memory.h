@@ -21,7 +21,9 @@ namespace coppice::core {
 // but `catalog`, `leases` and `options` belongs to the writer thread.
 struct Memory {
   explicit Memory(CoordinatorOptions o, Clock* clock = nullptr)
-      : options(std::move(o)), leases(options.lease, clock), admission(options.heartbeat_interval) {}
+      : options(std::move(o)),
+        leases(options.lease, clock),
+        admission(options.heartbeat_interval) {}
 
   const CoordinatorOptions options;
   std::string store_id;
@@ -36,7 +38,7 @@ struct Memory {
   Admission admission;
   // Submissions that the last process did not bring to their end; fixed from recovery on.
   std::vector<SweepRow> cut_short;
-  uint64_t grants = 0;  // ever made, for the scheduler's turns
+  uint64_t grants = 0;                              // ever made, for the scheduler's turns
   absl::Duration forget_at = absl::ZeroDuration();  // when workers long gone are looked for again
   // Why the store takes no changes at present; empty while it does. The writer's own.
   std::string store_trouble;

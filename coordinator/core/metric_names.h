@@ -13,9 +13,10 @@
 namespace coppice::core {
 
 // Purpose: which metric names a sweep and a job are known to have, so that a row of known names
-// costs no look into the store. Names are kept as hashes: two with one hash count as one. Owner: the
-// writer thread, the only one to touch it; changed after commits. No failure codes. Durability:
-// none; what is not known here is asked of the store, and so everything may be forgotten at any time.
+// costs no look into the store. Names are kept as hashes: two with one hash count as one. Owner:
+// the writer thread, the only one to touch it; changed after commits. No failure codes. Durability:
+// none; what is not known here is asked of the store, and so everything may be forgotten at any
+// time.
 class MetricNames {
  public:
   // Of all sweeps and jobs together.

@@ -4,14 +4,14 @@
 #include <optional>
 #include <string>
 
-#include "coordinator/core/metric_names.h"
 #include "coordinator/core/command_context.h"
+#include "coordinator/core/metric_names.h"
 
 namespace coppice::core {
 
-// Purpose: an end to the different metric names of a job and of a sweep (store.h): each answer about
-// a job holds them all, and 300,000 names from one job once made its sweep unreadable. Owner: an
-// Append, for the records of one lease. Writer thread.
+// Purpose: an end to the different metric names of a job and of a sweep (store.h): each answer
+// about a job holds them all, and 300,000 names from one job once made its sweep unreadable. Owner:
+// an Append, for the records of one lease. Writer thread.
 class NameCheck {
  public:
   explicit NameCheck(CommandContext* tx) : tx_(*tx) {}

@@ -141,7 +141,8 @@ class MetricsPager {
 
  private:
   static MetricsCursor Before(JobId id) {
-    return {id - 1, std::numeric_limits<uint32_t>::max(), std::numeric_limits<AttemptNumber>::max(), true};
+    return {id - 1, std::numeric_limits<uint32_t>::max(), std::numeric_limits<AttemptNumber>::max(),
+            true};
   }
 
   bool Add(const JobRow& job, const GroupInfo& group, const StoredRow& row) {
@@ -189,7 +190,8 @@ absl::StatusOr<MetricsPage> QueryMetrics(ReadTransaction& read, const Memory& me
   return pager.Finish(next_after);
 }
 
-absl::StatusOr<LogPage> QueryLog(ReadTransaction& read, JobId id, AttemptNumber attempt, uint64_t after) {
+absl::StatusOr<LogPage> QueryLog(ReadTransaction& read, JobId id, AttemptNumber attempt,
+                                 uint64_t after) {
   COPPICE_ASSIGN_OR_RETURN(const JobRow job, read.GetJob(id));
   LogPage page;
   page.attempt = attempt;

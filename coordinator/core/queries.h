@@ -30,7 +30,7 @@ class JobLister {
   const bool with_latest_;
   JobId after_;
   bool listed_ = false;
-  size_t completed_ = 0;  // jobs whose latest metrics are there
+  size_t completed_ = 0;     // jobs whose latest metrics are there
   size_t latest_bytes_ = 0;  // of their metrics
 };
 absl::StatusOr<JobDetails> QueryJob(ReadTransaction& read, const Memory& memory, JobId id);
@@ -38,7 +38,8 @@ absl::StatusOr<JobDetails> QueryJob(ReadTransaction& read, const Memory& memory,
 absl::StatusOr<MetricsPage> QueryMetrics(ReadTransaction& read, const Memory& memory,
                                          const MetricsQuery& query, const MetricsCursor& after,
                                          uint32_t limit);
-absl::StatusOr<LogPage> QueryLog(ReadTransaction& read, JobId id, AttemptNumber attempt, uint64_t after);
+absl::StatusOr<LogPage> QueryLog(ReadTransaction& read, JobId id, AttemptNumber attempt,
+                                 uint64_t after);
 
 }  // namespace coppice::core
 

@@ -193,7 +193,8 @@ absl::StatusOr<RecordAck> AppendToLease(CommandContext& tx, const std::string& w
 
 }  // namespace
 
-absl::StatusOr<std::vector<RecordAck>> AppendRecords(CommandContext& tx, const std::string& worker_id,
+absl::StatusOr<std::vector<RecordAck>> AppendRecords(CommandContext& tx,
+                                                     const std::string& worker_id,
                                                      const std::vector<Record>& records) {
   COPPICE_RETURN_IF_ERROR(KnownWorker(tx, worker_id).status());
   std::vector<LeaseRef> leases;  // in order of their first record
@@ -205,8 +206,8 @@ absl::StatusOr<std::vector<RecordAck>> AppendRecords(CommandContext& tx, const s
   }
   std::vector<RecordAck> acks;
   for (const LeaseRef& lease : leases) {
-    COPPICE_ASSIGN_OR_RETURN(
-        RecordAck ack, AppendToLease(tx, worker_id, lease, by_lease[{lease.job_id, lease.attempt}]));
+    COPPICE_ASSIGN_OR_RETURN(RecordAck ack, AppendToLease(tx, worker_id, lease,
+                                                          by_lease[{lease.job_id, lease.attempt}]));
     acks.push_back(std::move(ack));
   }
   return acks;

@@ -8,8 +8,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "common/base/status_macros.h"
-#include "coordinator/core/memory.h"
 #include "coordinator/core/command_context.h"
+#include "coordinator/core/memory.h"
 
 namespace coppice::core {
 namespace {

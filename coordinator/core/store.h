@@ -60,7 +60,8 @@ struct JobRow {
   AttemptNumber attempt = 0;
   uint32_t attempts = 0;
   uint32_t failures = 0;
-  AttemptNumber forgiven_attempt = 0;  // attempts up to here no longer count against the job (it was retried)
+  // Attempts up to here no longer count against the job (it was retried).
+  AttemptNumber forgiven_attempt = 0;
   int64_t not_before_ms = 0;  // wall time before which it is not granted
   std::string worker;         // name; empty unless RUNNING
   std::string reason;
@@ -68,8 +69,8 @@ struct JobRow {
   int64_t finished_ms = 0;
 };
 
-// Kinds of an attempt that are no failure's. Nothing was trained under the lease: it is no attempt to
-// people.
+// Kinds of an attempt that are no failure's. Nothing was trained under the lease: it is no attempt
+// to people.
 inline constexpr char kUntrained[] = "untrained";
 // A newer process took the name of its worker.
 inline constexpr char kSuperseded[] = "superseded";
@@ -172,8 +173,9 @@ class ReadTransaction {
   virtual absl::StatusOr<std::string> GetSpecBlob(SweepId id) = 0;
   virtual absl::StatusOr<std::vector<GroupRow>> ListGroups(SweepId sweep_id) = 0;  // by id
 
+  // Oldest first.
   virtual absl::StatusOr<std::vector<Operation>> ListOperations(SweepId sweep_id,
-                                                                uint32_t newest) = 0;  // oldest first
+                                                                uint32_t newest) = 0;
 
   virtual absl::StatusOr<JobRow> GetJob(JobId id) = 0;
   // Jobs with first <= id <= last in one of `states`, by id.
@@ -200,7 +202,8 @@ class ReadTransaction {
                                    absl::FunctionRef<bool(const StoredRow&)> visit) = 0;
   // By name, the first kMaxMetricNamesPerJob: what older versions took may be more.
   virtual absl::StatusOr<std::vector<MetricValue>> LatestMetrics(JobId job_id) = 0;
-  // The different names of all that a job has reported, visible or archived; at most `most` of them.
+  // The different names of all that a job has reported, visible or archived; at most `most` of
+  // them.
   virtual absl::StatusOr<std::vector<std::string>> ListMetricNames(JobId job_id, size_t most) = 0;
   // Those that AddMetricName has added to the sweep.
   virtual absl::StatusOr<uint64_t> CountMetricNames(SweepId sweep_id) = 0;
@@ -209,17 +212,18 @@ class ReadTransaction {
   virtual absl::StatusOr<uint64_t> CountMetricSteps(JobId job_id, uint32_t step) = 0;
 
   // Chunks that start at or after `offset`, as many as fit in max_bytes (at least one).
-  virtual absl::StatusOr<std::vector<LogChunk>> ReadLog(JobId job_id, AttemptNumber attempt, uint64_t offset,
-                                                        uint64_t max_bytes) = 0;
-  virtual absl::StatusOr<AttemptNumber> NewestLogAttempt(JobId job_id) = 0;  // 0: no attempt has a log
+  virtual absl::StatusOr<std::vector<LogChunk>> ReadLog(JobId job_id, AttemptNumber attempt,
+                                                        uint64_t offset, uint64_t max_bytes) = 0;
+  // 0: no attempt has a log.
+  virtual absl::StatusOr<AttemptNumber> NewestLogAttempt(JobId job_id) = 0;
 
   virtual absl::StatusOr<std::vector<WorkerRow>> ListWorkers() = 0;  // by name
   virtual absl::StatusOr<std::optional<WorkerRow>> FindWorker(absl::string_view name) = 0;
   // The greatest incarnation that any process was ever told; 0: none was.
   virtual absl::StatusOr<uint64_t> GetIncarnations() = 0;
 
-  // Every attempt that is granted from now on lies above it. 0 unless the data was once restored from
-  // a backup: what was granted between the backup and the loss is not known.
+  // Every attempt that is granted from now on lies above it. 0 unless the data was once restored
+  // from a backup: what was granted between the backup and the loss is not known.
   virtual absl::StatusOr<AttemptNumber> GetAttemptFloor() = 0;
 };
 
@@ -245,8 +249,8 @@ class WriteTransaction {
   // One PENDING job for each seed, from id `first` on, all of them reserved for the group.
   virtual absl::Status InsertJobs(SweepId sweep_id, GroupId group_id, JobId first,
                                   absl::Span<const uint32_t> seeds) = 0;
-  // Takes an incomplete sweep back: at most `limit` of its jobs; once there are none, the rest of it.
-  // Returns how many jobs were deleted; less than `limit`: all is gone.
+  // Takes an incomplete sweep back: at most `limit` of its jobs; once there are none, the rest of
+  // it. Returns how many jobs were deleted; less than `limit`: all is gone.
   virtual absl::StatusOr<uint64_t> DeleteIncompleteSweep(SweepId id, uint64_t limit) = 0;
   // Keeps the newest `keep` of a sweep.
   virtual absl::Status InsertOperation(SweepId sweep_id, const Operation& operation,
@@ -261,7 +265,8 @@ class WriteTransaction {
   virtual absl::Status UpdateAttempt(const AttemptRow& attempt) = 0;
   virtual absl::Status InsertEvent(JobId job_id, const JobEvent& event) = 0;
 
-  virtual absl::Status InsertMetricRow(JobId job_id, AttemptNumber attempt, const MetricRow& row) = 0;
+  virtual absl::Status InsertMetricRow(JobId job_id, AttemptNumber attempt,
+                                       const MetricRow& row) = 0;
   // Counts a name among those of the sweep, unless it is there.
   virtual absl::Status AddMetricName(SweepId sweep_id, const std::string& name) = 0;
   // Moves rows past `step` out of the visible series; how many values.

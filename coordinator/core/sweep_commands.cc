@@ -58,8 +58,8 @@ std::string Describe(const JobFilter& filter) {
 }
 
 // On record with the first part of a bulk change, for each sweep that it names or touches.
-absl::Status NoteBulk(CommandContext& tx, const Caller& caller, const JobFilter& filter, JobId after,
-                      const std::vector<JobRow>& jobs, const std::string& action) {
+absl::Status NoteBulk(CommandContext& tx, const Caller& caller, const JobFilter& filter,
+                      JobId after, const std::vector<JobRow>& jobs, const std::string& action) {
   if (after != 0 || jobs.empty()) return absl::OkStatus();
   std::set<SweepId> sweeps;
   for (const JobRow& job : jobs) sweeps.insert(job.sweep_id);
@@ -103,8 +103,8 @@ absl::StatusOr<SweepSummary> SetSweepPaused(CommandContext& tx, const Caller& ca
   return ReadSummary(tx.read(), sweep->id, tx.memory().leases);
 }
 
-absl::StatusOr<BulkPart> CancelPart(CommandContext& tx, const Caller& caller, const JobFilter& filter,
-                                    JobId after) {
+absl::StatusOr<BulkPart> CancelPart(CommandContext& tx, const Caller& caller,
+                                    const JobFilter& filter, JobId after) {
   const StateSet open({JobState::kPending, JobState::kRunning});
   COPPICE_ASSIGN_OR_RETURN(const Selection part, SelectPart(tx, filter, open, after));
   COPPICE_RETURN_IF_ERROR(NoteBulk(tx, caller, filter, after, part.jobs, "cancelled jobs"));
@@ -123,8 +123,8 @@ absl::StatusOr<BulkPart> CancelPart(CommandContext& tx, const Caller& caller, co
   return BulkPart{part.jobs.size(), part.next_after};
 }
 
-absl::StatusOr<BulkPart> RetryPart(CommandContext& tx, const Caller& caller, const JobFilter& filter,
-                                   JobId after) {
+absl::StatusOr<BulkPart> RetryPart(CommandContext& tx, const Caller& caller,
+                                   const JobFilter& filter, JobId after) {
   const StateSet ended({JobState::kFailed, JobState::kCancelled});
   COPPICE_ASSIGN_OR_RETURN(const Selection part, SelectPart(tx, filter, ended, after));
   COPPICE_RETURN_IF_ERROR(NoteBulk(tx, caller, filter, after, part.jobs, "retried jobs"));

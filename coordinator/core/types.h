@@ -47,7 +47,8 @@ struct GroupSpec {
 // A valid, resolved sweep: the grid is groups x seeds.
 struct SweepSpec {
   std::string name;
-  std::string spec_blob;  // the user's spec in canonical serialized form: equal blobs mean the same sweep
+  // The user's spec in canonical serialized form: equal blobs mean the same sweep.
+  std::string spec_blob;
   int32_t priority = 0;
   uint32_t max_failures = 3;
   std::vector<GroupSpec> groups;
@@ -164,7 +165,8 @@ struct Attempt {
   std::string worker;
   int64_t granted_ms = 0;
   int64_t ended_ms = 0;
-  std::string outcome;  // succeeded, failed, preempted, released, expired, cancelled; empty while running
+  // One of succeeded, failed, preempted, released, expired, cancelled; empty while running.
+  std::string outcome;
   std::string message;
   uint32_t start_step = 0;
   uint32_t end_step = 0;
@@ -234,7 +236,7 @@ struct MetricsPage {
 struct LogPage {
   AttemptNumber attempt = 0;
   std::string text;
-  uint64_t next = 0;   // pass as `after` to go on
+  uint64_t next = 0;  // pass as `after` to go on
   bool job_ended = false;
 };
 

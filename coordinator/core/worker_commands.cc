@@ -154,8 +154,7 @@ absl::Status ExpireLease(CommandContext& tx, const LeaseRef& lease) {
       absl::StrCat(
           "worker ", entry->worker, " was not heard of for ",
           absl::FormatDuration(absl::Trunc(tx.now() - entry->renewed_at, absl::Seconds(1))))));
-  tx.AfterCommit(
-      [lease, now = tx.now()](Memory& memory) { memory.leases.Remove(lease, now); });
+  tx.AfterCommit([lease, now = tx.now()](Memory& memory) { memory.leases.Remove(lease, now); });
   return absl::OkStatus();
 }
 

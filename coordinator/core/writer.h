@@ -25,8 +25,8 @@ struct Command {
   // It writes nothing but may lead to a grant: it runs ahead of its batch, so that the grant shares
   // the batch's commit.
   bool ahead = false;
-  // A part of a change to many jobs. A turn takes one, so that neither many such changes nor a large
-  // one hold up what else waits.
+  // A part of a change to many jobs. A turn takes one, so that neither many such changes nor a
+  // large one hold up what else waits.
   bool bulk = false;
   // It continues a call that was taken, so the bounds do not refuse it.
   bool goes_on = false;
@@ -46,8 +46,8 @@ class Writer {
  public:
   // All on the writer thread.
   struct Hooks {
-    // `behind`: commands have waited for longer than a turn, and some may say that what seems due is
-    // not.
+    // `behind`: commands have waited for longer than a turn, and some may say that what seems due
+    // is not.
     std::function<std::vector<Command>(bool behind)> due;
     // Grants of together about `jobs_left` jobs (the last pack may go past it), which it lowers.
     std::function<std::vector<Command>(size_t& jobs_left)> grants;
@@ -76,8 +76,8 @@ class Writer {
  private:
   void AskForTurn() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void TakeTurns();
-  std::deque<Command> TakeBatch();  // empty: woken
-  bool IsDone();                    // nothing waits; the next to come asks for a turn
+  std::deque<Command> TakeBatch();               // empty: woken
+  bool IsDone();                                 // nothing waits; the next to come asks for a turn
   bool RunBatch(std::vector<Command> commands);  // true: all of it worked
   void NoteStore(const absl::Status& committed, const Effects& effects, absl::Duration now);
 
@@ -101,7 +101,7 @@ class Writer {
   const Hooks hooks_;
   // Of the writer thread.
   std::optional<absl::Duration> said_trouble_at_;
-  size_t jobs_left_ = 0;  // that this turn may still grant
+  size_t jobs_left_ = 0;   // that this turn may still grant
   bool was_full_ = false;  // the batch of the turn before
 
   absl::Mutex mutex_;

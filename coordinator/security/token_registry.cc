@@ -163,9 +163,10 @@ void TokenRegistry::WriteUses(bool at_once) {
   if (written.ok()) {
     uses_written_ = std::move(text);
   } else if (!std::exchange(uses_refused_, true)) {
-    spdlog::warn("`token list` will not tell when tokens were last used: {}; make the folder "
-                 "writable for the coordinator",
-                 std::string(written.message()));
+    spdlog::warn(
+        "`token list` will not tell when tokens were last used: {}; make the folder "
+        "writable for the coordinator",
+        std::string(written.message()));
   }
 }
 

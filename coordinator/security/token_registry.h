@@ -64,7 +64,7 @@ class TokenRegistry {
   std::string uses_written_;
   absl::Duration uses_written_at_;
   bool uses_refused_ = false;  // and that was said
-  Executor reader_;  // where the disk is touched: it may hang, the clock must not
+  Executor reader_;            // where the disk is touched: it may hang, the clock must not
 };
 
 }  // namespace coppice::security

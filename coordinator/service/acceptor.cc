@@ -119,7 +119,8 @@ void Acceptor::Complain(const char* why) {
   if (now - complained_ < kComplainAgain) return;
   complained_ = now;
   spdlog::error(
-      "connections are turned away: {}. At most {} descriptors are for connections; raise the limit "
+      "connections are turned away: {}. At most {} descriptors are for connections; raise the "
+      "limit "
       "(`ulimit -Hn`) and start the coordinator again, or find out who opens so many (`ss -tn`)",
       why, most_);
 }

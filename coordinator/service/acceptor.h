@@ -14,13 +14,13 @@
 
 namespace coppice::service {
 
-// Purpose: takes connections from listening sockets, one at a time, on a thread of its own, and hands
-// each over. gRPC could do that itself, but 1.51 stops listening for good when the process has once
-// run out of file descriptors, and looks at the clock once for as many connections as happen to wait.
-// Here a connection that would leave too few descriptors for files is closed at once (the log says so,
-// at most once a minute), and where there are none at all the others wait in the kernel's queue. With
-// a view of the transport it also guards connections (connection_guard.h). Owner: Server. Nothing is
-// handed over any more once Stop has returned.
+// Purpose: takes connections from listening sockets, one at a time, on a thread of its own, and
+// hands each over. gRPC could do that itself, but 1.51 stops listening for good when the process
+// has once run out of file descriptors, and looks at the clock once for as many connections as
+// happen to wait. Here a connection that would leave too few descriptors for files is closed at
+// once (the log says so, at most once a minute), and where there are none at all the others wait in
+// the kernel's queue. With a view of the transport it also guards connections (connection_guard.h).
+// Owner: Server. Nothing is handed over any more once Stop has returned.
 class Acceptor {
  public:
   // Takes ownership of the descriptor: non-blocking, connected.
@@ -50,8 +50,8 @@ class Acceptor {
   Clock* const clock_;
   const Handler handler_;
   const int most_;
-  Socket stop_;  // an eventfd
-  std::optional<ConnectionGuard> guard_;  // of the thread
+  Socket stop_;                                            // an eventfd
+  std::optional<ConnectionGuard> guard_;                   // of the thread
   absl::Duration complained_ = -absl::InfiniteDuration();  // of the thread
   std::thread thread_;                                     // last: it uses everything above
 };

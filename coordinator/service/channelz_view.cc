@@ -92,7 +92,8 @@ std::optional<TransportView::Counters> ChannelzView::CountersOf(int64_t id) {
   size_t at = 0;
   const auto begun = NextMember(json, "lastRemoteStreamCreatedTimestamp", at);
   std::string error;
-  if (begun.has_value() && !absl::ParseTime(absl::RFC3339_full, *begun, &counters.last_call, &error)) {
+  if (begun.has_value() &&
+      !absl::ParseTime(absl::RFC3339_full, *begun, &counters.last_call, &error)) {
     counters.last_call = absl::InfinitePast();
   }
   return counters;

@@ -66,12 +66,12 @@ class CheckpointFiles : public std::enable_shared_from_this<CheckpointFiles> {
 
 // Purpose: one upload. Begin, Append..., Store, and Withdraw when the core then refuses it. Replace
 // after an ALREADY_EXISTS of Store, only where the core knows the announced bytes by this name.
-// Destroyed before Store, or after Withdraw, it leaves neither a file nor a folder that it made. Owner: the upload's stream. Not thread-safe; every
-// method blocks on the disk. Failure codes: those of files.h; INVALID_ARGUMENT (more or fewer bytes
-// than announced, another digest, too large), ALREADY_EXISTS (another file has this name),
-// RESOURCE_EXHAUSTED (disk full, or the path is being uploaded),
-// PERMISSION_DENIED (a symbolic link on the way).
-// Durability: after Store or Replace the file and its name survive a power failure.
+// Destroyed before Store, or after Withdraw, it leaves neither a file nor a folder that it made.
+// Owner: the upload's stream. Not thread-safe; every method blocks on the disk. Failure codes:
+// those of files.h; INVALID_ARGUMENT (more or fewer bytes than announced, another digest, too
+// large), ALREADY_EXISTS (another file has this name), RESOURCE_EXHAUSTED (disk full, or the path
+// is being uploaded), PERMISSION_DENIED (a symbolic link on the way). Durability: after Store or
+// Replace the file and its name survive a power failure.
 class CheckpointUpload {
  public:
   static absl::StatusOr<std::unique_ptr<CheckpointUpload>> Begin(

@@ -63,22 +63,21 @@ void UploadStream::OnReadDone(bool ok) {
 
 void UploadStream::Begin(core::CheckpointCommit announced) {
   announced_ = std::move(announced);
-  context_.core->CheckUpload(
-      announced_, [self = Self<UploadStream>()](absl::Status status) {
-        if (!status.ok()) return self->End(std::move(status));
-        const auto begun = std::make_shared<Result<std::shared_ptr<CheckpointUpload>>>();
-        self->context_.disk->Run(
-            self->announced_.path,
-            [files = self->context_.files, announced = self->announced_, begun]() -> absl::Status {
-              auto upload = CheckpointUpload::Begin(files, announced);
-              if (upload.ok()) begun->value = *std::move(upload);
-              return upload.status();
-            },
-            [self, begun](absl::Status status) {
-              if (status.ok()) self->upload_ = std::move(begun->value);
-              self->ReadNext(std::move(status));
-            });
-      });
+  context_.core->CheckUpload(announced_, [self = Self<UploadStream>()](absl::Status status) {
+    if (!status.ok()) return self->End(std::move(status));
+    const auto begun = std::make_shared<Result<std::shared_ptr<CheckpointUpload>>>();
+    self->context_.disk->Run(
+        self->announced_.path,
+        [files = self->context_.files, announced = self->announced_, begun]() -> absl::Status {
+          auto upload = CheckpointUpload::Begin(files, announced);
+          if (upload.ok()) begun->value = *std::move(upload);
+          return upload.status();
+        },
+        [self, begun](absl::Status status) {
+          if (status.ok()) self->upload_ = std::move(begun->value);
+          self->ReadNext(std::move(status));
+        });
+  });
 }
 
 void UploadStream::Complete() {

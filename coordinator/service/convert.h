@@ -27,7 +27,7 @@ inline constexpr uint64_t kMaxSequence = 1'000'000'000'000'000;
 inline constexpr uint64_t kMaxStored = INT64_MAX;  // of ids and sizes
 // Of one job. A greater rate is taken for this one.
 inline constexpr double kMaxStepsPerSecond = 1e6;
-inline constexpr size_t kMaxPathBytes = 1024;          // of a checkpoint, below the root
+inline constexpr size_t kMaxPathBytes = 1024;  // of a checkpoint, below the root
 inline constexpr size_t kMaxFilterEntries = 100'000;
 inline constexpr size_t kMaxHeldLeases = 10'000;
 inline constexpr size_t kMaxLogTailBytes = 16 << 10;

@@ -50,10 +50,11 @@ absl::StatusOr<core::AttemptEnd> NamedEnd(const Request& request) {
 
 absl::StatusOr<RegisterArguments> RegisterFromProto(const v1::RegisterRequest& request) {
   if (request.protocol() != rpc::kProtocolVersion) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "the worker speaks protocol ", request.protocol(), " (version ",
-        Printable(request.version().substr(0, 40)), "), this coordinator protocol ", rpc::kProtocolVersion,
-        " (version ", VersionText(), "); install the same version of Coppice on both machines"));
+    return absl::FailedPreconditionError(
+        absl::StrCat("the worker speaks protocol ", request.protocol(), " (version ",
+                     Printable(request.version().substr(0, 40)), "), this coordinator protocol ",
+                     rpc::kProtocolVersion, " (version ", VersionText(),
+                     "); install the same version of Coppice on both machines"));
   }
   COPPICE_RETURN_IF_ERROR(CheckName("name", request.name()));
   COPPICE_RETURN_IF_ERROR(CheckName("instance", request.instance()));

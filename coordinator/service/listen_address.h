@@ -44,9 +44,9 @@ struct ListeningSockets {
   int port = 0;             // the same for all
 };
 
-// Listens on HOST:PORT. Connections whose peer confirms no data for `silence` end. ALREADY_EXISTS (in
-// use), PERMISSION_DENIED, UNAVAILABLE (no such address here), INVALID_ARGUMENT (unknown host name);
-// each says what to do. Every address that the host name stands for must be free.
+// Listens on HOST:PORT. Connections whose peer confirms no data for `silence` end. ALREADY_EXISTS
+// (in use), PERMISSION_DENIED, UNAVAILABLE (no such address here), INVALID_ARGUMENT (unknown host
+// name); each says what to do. Every address that the host name stands for must be free.
 absl::StatusOr<ListeningSockets> Listen(const ListenAddress& address, absl::Duration silence);
 
 }  // namespace coppice::service

@@ -50,8 +50,8 @@ absl::Status MetricsStream::AcceptLocked() {
   }
   const size_t bytes = request_.ByteSizeLong();
   if (bytes > kMaxReportMessageBytes) {
-    return absl::InvalidArgumentError(absl::StrCat("a report of ", bytes, " bytes; at most ",
-                                                   kMaxReportMessageBytes));
+    return absl::InvalidArgumentError(
+        absl::StrCat("a report of ", bytes, " bytes; at most ", kMaxReportMessageBytes));
   }
   absl::StatusOr<core::Record> record = RecordFromProto(&request_);
   if (!record.ok()) return record.status();

@@ -44,11 +44,11 @@ constexpr int kHandshakeTimeoutMs = 20'000;
 constexpr int kIdleConnectionMs = 15 * 60'000;
 // Pings closer together than a client of ours sends them, in a row without data in between.
 constexpr int kMaxPingStrikes = 50;
-// When a silent peer is asked whether it is still there; data that is not confirmed ends a connection
-// much sooner. Not shorter: gRPC counts this time from when it last looked at the clock, which in the
-// middle of accepting thousands of connections, or after the process stood still, is long ago. A
-// connection whose time is up while it is being made is worked on by two threads at once, and the
-// process dies (tests/chaos/connection_storm.py).
+// When a silent peer is asked whether it is still there; data that is not confirmed ends a
+// connection much sooner. Not shorter: gRPC counts this time from when it last looked at the clock,
+// which in the middle of accepting thousands of connections, or after the process stood still, is
+// long ago. A connection whose time is up while it is being made is worked on by two threads at
+// once, and the process dies (tests/chaos/connection_storm.py).
 constexpr int kKeepaliveMs = 10 * 60'000;
 constexpr int kKeepaliveTimeoutMs = 10'000;
 // What a stream may send before it is read.
@@ -79,9 +79,8 @@ void Configure(grpc::ServerBuilder* builder) {
   builder->AddChannelArgument(GRPC_ARG_HTTP2_MAX_PING_STRIKES, kMaxPingStrikes);
   builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
   builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
-  rpc::FixWindows(kStreamWindowBytes, [&](const char* name, int value) {
-    builder->AddChannelArgument(name, value);
-  });
+  rpc::FixWindows(kStreamWindowBytes,
+                  [&](const char* name, int value) { builder->AddChannelArgument(name, value); });
   builder->AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kMaxMetadataBytes);
   builder->AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, kHandshakeTimeoutMs);
   builder->AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, kIdleConnectionMs);
@@ -136,7 +135,7 @@ struct Server::Parts {
   security::TokenRegistry* tokens = nullptr;
   std::unique_ptr<grpc::Server> server;  // it stops before what it serves
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> connections;  // null: unix:
-  std::unique_ptr<ChannelzView> view;  // null: unix:
+  std::unique_ptr<ChannelzView> view;                                           // null: unix:
   std::unique_ptr<Acceptor> acceptor;  // last: nothing is handed to a server that has gone
 };
 
@@ -187,7 +186,8 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(core::Coordinator* core, C
         grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD,
         Credentials(options, clock, &parts->identity, &parts->refusals));
   } else {
-    builder.AddListeningPort(options.listen, Credentials(options, clock, &parts->identity, &parts->refusals), &bound);
+    builder.AddListeningPort(
+        options.listen, Credentials(options, clock, &parts->identity, &parts->refusals), &bound);
   }
   // Before the first call.
   parts->facts.address =

@@ -38,7 +38,7 @@ enum class Insecure { kNo, kThisMachine, kAnywhere };
 struct ServerOptions {
   std::string listen = "127.0.0.1:7070";  // HOST:PORT, [V6]:PORT or unix:/path; port 0: a free one
   Insecure insecure = Insecure::kNo;
-  std::string checkpoint_root;  // an existing folder
+  std::string checkpoint_root;   // an existing folder
   DiskCalls::Options disk = {};  // how long its files are waited for
   // Bounds on what clients may make it hold; past them it answers RESOURCE_EXHAUSTED, or reads on
   // only later.
@@ -74,8 +74,9 @@ class Server {
 
   // Where it listens, with the port it got.
   const std::string& address() const;
-  // What connections are shown from now on; those that are open stay. Whoever calls this has checked
-  // it. Only for a server that speaks TLS; whether it asks for client certificates stays as it is.
+  // What connections are shown from now on; those that are open stay. Whoever calls this has
+  // checked it. Only for a server that speaks TLS; whether it asks for client certificates stays as
+  // it is.
   void ReplaceIdentity(TlsIdentity identity);
   // Reports NOT_SERVING and ends every stream; new ones are refused.
   void CloseStreams();

@@ -162,10 +162,12 @@ grpc::ServerUnaryReactor* SweepServiceImpl::ListSweeps(Context* context,
   Unary* reactor = context->DefaultReactor();
   const absl::StatusOr<core::SweepId> after = SweepTokenFromProto(request->page_token());
   if (!after.ok()) return Refuse(reactor, after.status());
-  core_->ListSweeps(CallerOf(context), Answer<std::vector<core::SweepSummary>>(
-      reactor, [response, after = *after](const std::vector<core::SweepSummary>& sweeps) {
-        ToProto(sweeps, after, response);
-      }));
+  core_->ListSweeps(
+      CallerOf(context),
+      Answer<std::vector<core::SweepSummary>>(
+          reactor, [response, after = *after](const std::vector<core::SweepSummary>& sweeps) {
+            ToProto(sweeps, after, response);
+          }));
   return reactor;
 }
 
@@ -265,12 +267,13 @@ grpc::ServerUnaryReactor* SweepServiceImpl::ListWorkers(Context* context,
   Unary* reactor = context->DefaultReactor();
   absl::StatusOr<std::string> after = WorkerTokenFromProto(request->page_token());
   if (!after.ok()) return Refuse(reactor, after.status());
-  core_->ListWorkers(CallerOf(context), Answer<std::vector<core::Worker>>(
-      reactor, [response, facts = facts_,
-                after = *std::move(after)](const std::vector<core::Worker>& workers) {
-        ToProto(workers, after, response);
-        if (after.empty()) WarningsToProto(*facts, response);
-      }));
+  core_->ListWorkers(CallerOf(context),
+                     Answer<std::vector<core::Worker>>(
+                         reactor, [response, facts = facts_, after = *std::move(after)](
+                                      const std::vector<core::Worker>& workers) {
+                           ToProto(workers, after, response);
+                           if (after.empty()) WarningsToProto(*facts, response);
+                         }));
   return reactor;
 }
 
@@ -280,8 +283,8 @@ grpc::ServerUnaryReactor* SweepServiceImpl::DrainWorker(Context* context,
   Unary* reactor = context->DefaultReactor();
   absl::StatusOr<std::string> worker = WorkerNameFromProto(request->worker());
   if (!worker.ok()) return Refuse(reactor, worker.status());
-  core_->DrainWorker(NamedCallerOf(context, facts_->tokens), *std::move(worker),
-                     request->preempt(), request->undo(),
+  core_->DrainWorker(NamedCallerOf(context, facts_->tokens), *std::move(worker), request->preempt(),
+                     request->undo(),
                      Answer<core::Worker>(reactor, [response](const core::Worker& drained) {
                        ToProto(drained, response->mutable_worker());
                      }));

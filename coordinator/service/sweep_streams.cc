@@ -81,9 +81,10 @@ void LogStream::OnPage(absl::StatusOr<core::LogPage> page) {
   if (!page->text.empty()) return Send(*std::move(page));
   if (!follow_ || asked_attempt_ != 0 || attempt_ == 0) return Rest(page->job_ended);
   // This attempt's log is at its end; a later attempt may have begun one.
-  core_->GetLog(CallerAt(peer_), job_, 0, 0, [self = Self<LogStream>()](absl::StatusOr<core::LogPage> newest) {
-    self->OnNewestAttempt(std::move(newest));
-  });
+  core_->GetLog(CallerAt(peer_), job_, 0, 0,
+                [self = Self<LogStream>()](absl::StatusOr<core::LogPage> newest) {
+                  self->OnNewestAttempt(std::move(newest));
+                });
 }
 
 void LogStream::OnNewestAttempt(absl::StatusOr<core::LogPage> page) {

@@ -18,7 +18,10 @@ inline constexpr uint32_t kMetricsPageRows = 500;
 class WatchStream final : public PullStream<v1::WatchSweepResponse> {
  public:
   WatchStream(LiveStreams* live, core::Coordinator* core, std::string name)
-      : PullStream(live), core_(core), name_(std::move(name)), queue_(kMaxWatchedJobs, live->watched_jobs()) {}
+      : PullStream(live),
+        core_(core),
+        name_(std::move(name)),
+        queue_(kMaxWatchedJobs, live->watched_jobs()) {}
   // Subscribes, then goes on as every PullStream.
   void Start();
 

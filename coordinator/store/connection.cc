@@ -142,7 +142,7 @@ Statement Connection::Prepare(const char* sql) {
   if (statement == nullptr && sqlite3_prepare_v3(db_, sql, -1, SQLITE_PREPARE_PERSISTENT,
                                                  &statement, nullptr) != SQLITE_OK) {
     return Statement(db_, nullptr,
-                 SqliteStatus(sqlite3_extended_errcode(db_), sql, sqlite3_errmsg(db_)));
+                     SqliteStatus(sqlite3_extended_errcode(db_), sql, sqlite3_errmsg(db_)));
   }
   return Statement(db_, statement, absl::OkStatus());
 }

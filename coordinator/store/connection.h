@@ -20,7 +20,8 @@ namespace coppice::store {
 
 // RESOURCE_EXHAUSTED for a full disk, PERMISSION_DENIED for a file that cannot be written,
 // FAILED_PRECONDITION for a file that is no database, UNAVAILABLE for a database that stays busy,
-// CANCELLED for a statement that was stopped, otherwise INTERNAL. `code` is a (possibly extended) result code.
+// CANCELLED for a statement that was stopped, otherwise INTERNAL. `code` is a (possibly extended)
+// result code.
 absl::Status SqliteStatus(int code, absl::string_view what, absl::string_view detail);
 
 // Binds as bytes, not as text.

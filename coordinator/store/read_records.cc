@@ -14,8 +14,9 @@ namespace {
 using core::AttemptRow;
 using core::Checkpoint;
 
-#define ATTEMPT_COLUMNS                                                                           \
-  "job_id, attempt, worker, request_id, granted_ms, ended_ms, outcome, kind, message, start_step, " \
+#define ATTEMPT_COLUMNS                                                                 \
+  "job_id, attempt, worker, request_id, granted_ms, ended_ms, outcome, kind, message, " \
+  "start_step, "                                                                        \
   "end_step, row_step, last_sequence, log_bytes, provenance, log_tail"
 
 AttemptRow ReadAttempt(const Statement& statement) {
@@ -64,18 +65,18 @@ Checkpoint ReadCheckpoint(const Statement& statement) {
 
 }  // namespace
 
-absl::StatusOr<AttemptRow> SqliteReads::GetAttempt(core::JobId job_id, core::AttemptNumber attempt) {
+absl::StatusOr<AttemptRow> SqliteReads::GetAttempt(core::JobId job_id,
+                                                   core::AttemptNumber attempt) {
   Statement statement =
       db_.Prepare("SELECT " ATTEMPT_COLUMNS " FROM attempts WHERE job_id = ? AND attempt = ?");
   COPPICE_ASSIGN_OR_RETURN(const bool found, statement.Bind(job_id, attempt).Step());
-  if (!found)
-    return absl::NotFoundError(absl::StrCat("job ", job_id, " had no attempt ", attempt));
+  if (!found) return absl::NotFoundError(absl::StrCat("job ", job_id, " had no attempt ", attempt));
   return ReadAttempt(statement);
 }
 
 absl::StatusOr<std::vector<AttemptRow>> SqliteReads::ListAttempts(core::JobId job_id) {
-  Statement statement = db_.Prepare("SELECT " ATTEMPT_COLUMNS
-                            " FROM attempts WHERE job_id = ? ORDER BY attempt DESC LIMIT ?");
+  Statement statement = db_.Prepare(
+      "SELECT " ATTEMPT_COLUMNS " FROM attempts WHERE job_id = ? ORDER BY attempt DESC LIMIT ?");
   statement.Bind(job_id, core::kMaxAttemptsListed);
   COPPICE_ASSIGN_OR_RETURN(std::vector<AttemptRow> newest, Collect(statement, &ReadAttempt));
   std::reverse(newest.begin(), newest.end());
@@ -140,9 +141,11 @@ constexpr char kVisible[] =
 // Sorted in memory; few ask for it, and a job's rows are few.
 constexpr char kWithArchived[] =
     "SELECT a.step, a.attempt, a.archived, n.name, a.value FROM ("
-    "SELECT step, attempt, 0 AS archived, name_id, value FROM metrics WHERE job_id = ?1 AND step >= "
+    "SELECT step, attempt, 0 AS archived, name_id, value FROM metrics WHERE job_id = ?1 AND step "
+    ">= "
     "?2 UNION ALL "
-    "SELECT step, attempt, 1, name_id, value FROM metrics_archive WHERE job_id = ?1 AND step >= ?2) "
+    "SELECT step, attempt, 1, name_id, value FROM metrics_archive WHERE job_id = ?1 AND step >= "
+    "?2) "
     "a "
     "JOIN metric_names n ON n.id = a.name_id ORDER BY a.step, a.attempt, a.archived, a.name_id";
 
@@ -159,7 +162,8 @@ bool Wanted(const core::MetricsScan& scan, const std::string& name) {
 absl::Status SqliteReads::ScanMetrics(const core::MetricsScan& scan,
                                       absl::FunctionRef<bool(const core::StoredRow&)> visit) {
   Statement statement = db_.Prepare(scan.include_archived ? kWithArchived : kVisible);
-  statement.Bind(scan.job_id, scan.after ? std::max(scan.from_step, scan.after_step) : scan.from_step);
+  statement.Bind(scan.job_id,
+                 scan.after ? std::max(scan.from_step, scan.after_step) : scan.from_step);
   core::StoredRow row;
   const auto flush = [&]() { return row.row.values.empty() || visit(row); };
   for (;;) {
@@ -231,7 +235,8 @@ absl::StatusOr<uint64_t> SqliteReads::CountMetricSteps(core::JobId job_id, uint3
 }
 
 absl::StatusOr<std::vector<core::LogChunk>> SqliteReads::ReadLog(core::JobId job_id,
-                                                                 core::AttemptNumber attempt, uint64_t offset,
+                                                                 core::AttemptNumber attempt,
+                                                                 uint64_t offset,
                                                                  uint64_t max_bytes) {
   Statement statement = db_.Prepare(
       "SELECT at, text FROM job_logs WHERE job_id = ? AND attempt = ? AND at >= ? ORDER BY at");

@@ -14,7 +14,7 @@ using core::GroupRow;
 using core::JobRow;
 using core::SweepRow;
 
-#define SWEEP_COLUMNS \
+#define SWEEP_COLUMNS                                                                            \
   "id, name, priority, max_failures, paused, created_ms, finished_ms, unfinished, steps_total, " \
   "jobs_missing"
 
@@ -59,7 +59,7 @@ GroupRow ReadGroup(const Statement& statement) {
   return row;
 }
 
-#define JOB_COLUMNS                                                                          \
+#define JOB_COLUMNS                                                                            \
   "id, sweep_id, group_id, seed, state, step, best_step, checkpoint_step, attempt, attempts, " \
   "failures, forgiven_attempt, not_before_ms, worker, reason, started_ms, finished_ms"
 
@@ -85,7 +85,7 @@ JobRow ReadJob(const Statement& statement) {
   return row;
 }
 
-#define WORKER_COLUMNS                                                                        \
+#define WORKER_COLUMNS                                                                           \
   "name, id, instance, host, version, slots, pack_width, device, shared_checkpoints, draining, " \
   "preempt, registered_ms, last_seen_ms, ends_ms, incarnation, superseded_host, superseded_ms"
 
@@ -133,8 +133,8 @@ absl::StatusOr<SweepRow> SqliteReads::GetSweep(core::SweepId id) {
 }
 
 absl::StatusOr<std::optional<SweepRow>> SqliteReads::FindSweep(absl::string_view name) {
-  Statement statement = db_.Prepare("SELECT " SWEEP_COLUMNS
-                            " FROM sweeps WHERE name = ? AND jobs_missing = 0");
+  Statement statement =
+      db_.Prepare("SELECT " SWEEP_COLUMNS " FROM sweeps WHERE name = ? AND jobs_missing = 0");
   COPPICE_ASSIGN_OR_RETURN(const bool found, statement.Bind(name).Step());
   if (!found) return std::optional<SweepRow>();
   return std::optional<SweepRow>(ReadSweep(statement));
@@ -162,9 +162,10 @@ absl::StatusOr<std::vector<core::Operation>> SqliteReads::ListOperations(core::S
       "SELECT time_ms, action, who, detail FROM (SELECT number, time_ms, action, who, detail FROM "
       "operations WHERE sweep_id = ? ORDER BY number DESC LIMIT ?) ORDER BY number");
   statement.Bind(sweep_id, newest);
-  return Collect(statement, +[](const Statement& row) {
-    return core::Operation{row.Int(0), row.Text(1), row.Text(2), row.Text(3)};
-  });
+  return Collect(
+      statement, +[](const Statement& row) {
+        return core::Operation{row.Int(0), row.Text(1), row.Text(2), row.Text(3)};
+      });
 }
 
 absl::StatusOr<JobRow> SqliteReads::GetJob(core::JobId id) {
@@ -176,8 +177,8 @@ absl::StatusOr<JobRow> SqliteReads::GetJob(core::JobId id) {
 
 absl::Status SqliteReads::ScanJobs(core::JobId first, core::JobId last, core::StateSet states,
                                    absl::FunctionRef<bool(const JobRow&)> visit) {
-  Statement statement = db_.Prepare("SELECT " JOB_COLUMNS
-                            " FROM jobs WHERE id BETWEEN ? AND ? AND (? >> state) & 1 ORDER BY id");
+  Statement statement = db_.Prepare(
+      "SELECT " JOB_COLUMNS " FROM jobs WHERE id BETWEEN ? AND ? AND (? >> state) & 1 ORDER BY id");
   statement.Bind(first, last, states.mask());
   for (;;) {
     COPPICE_ASSIGN_OR_RETURN(const bool more, statement.Step());
@@ -199,13 +200,15 @@ absl::StatusOr<std::optional<core::WorkerRow>> SqliteReads::FindWorker(absl::str
 }
 
 absl::StatusOr<uint64_t> SqliteReads::GetIncarnations() {
-  Statement statement = db_.Prepare("SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'incarnations'");
+  Statement statement =
+      db_.Prepare("SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'incarnations'");
   COPPICE_ASSIGN_OR_RETURN(const bool found, statement.Step());
   return found ? statement.As<uint64_t>(0) : 0;
 }
 
 absl::StatusOr<core::AttemptNumber> SqliteReads::GetAttemptFloor() {
-  Statement statement = db_.Prepare("SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'attempt_floor'");
+  Statement statement =
+      db_.Prepare("SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'attempt_floor'");
   COPPICE_ASSIGN_OR_RETURN(const bool found, statement.Step());
   return found ? statement.As<core::AttemptNumber>(0) : 0;
 }

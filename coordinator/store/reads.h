@@ -33,7 +33,8 @@ class SqliteReads : public core::ReadTransaction {
   absl::Status ScanJobs(core::JobId first, core::JobId last, core::StateSet states,
                         absl::FunctionRef<bool(const core::JobRow&)> visit) override;
 
-  absl::StatusOr<core::AttemptRow> GetAttempt(core::JobId job_id, core::AttemptNumber attempt) override;
+  absl::StatusOr<core::AttemptRow> GetAttempt(core::JobId job_id,
+                                              core::AttemptNumber attempt) override;
   absl::StatusOr<std::vector<core::AttemptRow>> ListAttempts(core::JobId job_id) override;
   absl::StatusOr<std::vector<core::AttemptRow>> FindOpenAttempts(
       absl::string_view worker, absl::string_view request_id) override;
@@ -55,8 +56,9 @@ class SqliteReads : public core::ReadTransaction {
   absl::StatusOr<bool> HasMetricName(core::SweepId sweep_id, absl::string_view name) override;
   absl::StatusOr<uint64_t> CountMetricSteps(core::JobId job_id, uint32_t step) override;
 
-  absl::StatusOr<std::vector<core::LogChunk>> ReadLog(core::JobId job_id, core::AttemptNumber attempt,
-                                                      uint64_t offset, uint64_t max_bytes) override;
+  absl::StatusOr<std::vector<core::LogChunk>> ReadLog(core::JobId job_id,
+                                                      core::AttemptNumber attempt, uint64_t offset,
+                                                      uint64_t max_bytes) override;
   absl::StatusOr<core::AttemptNumber> NewestLogAttempt(core::JobId job_id) override;
 
   absl::StatusOr<std::vector<core::WorkerRow>> ListWorkers() override;

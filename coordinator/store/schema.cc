@@ -280,7 +280,7 @@ absl::Status ApplyMigration(Connection& db, size_t version, const char* sql) {
 
 const std::vector<const char*>& Migrations() {
   static const std::vector<const char*>* const migrations =
-      new std::vector<const char*>{kVersion1,         kWorkerEnds, kSweepSpecs,  kSubmissionParts,
+      new std::vector<const char*>{kVersion1,         kWorkerEnds, kSweepSpecs,   kSubmissionParts,
                                    kSweepMetricNames, kOperations, kIncarnations, kAttemptNumbers};
   return *migrations;
 }

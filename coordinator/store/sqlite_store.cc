@@ -16,12 +16,12 @@
 #include "common/base/files.h"
 #include "common/base/ids.h"
 #include "common/base/status_macros.h"
-#include "coordinator/store/wal_checkpointer.h"
 #include "coordinator/store/connection.h"
 #include "coordinator/store/database_lock.h"
 #include "coordinator/store/reads.h"
 #include "coordinator/store/schema.h"
 #include "coordinator/store/wal_check.h"
+#include "coordinator/store/wal_checkpointer.h"
 #include "coordinator/store/writes.h"
 
 namespace coppice::store {

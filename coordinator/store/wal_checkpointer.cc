@@ -8,7 +8,7 @@
 namespace coppice::store {
 
 absl::StatusOr<std::unique_ptr<WalCheckpointer>> WalCheckpointer::Open(const std::string& path,
-                                                                 Connection* writer) {
+                                                                       Connection* writer) {
   COPPICE_ASSIGN_OR_RETURN(auto own,
                            Connection::Open(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW));
   COPPICE_RETURN_IF_ERROR(own->Execute("PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF"));

@@ -29,7 +29,7 @@ class WalCheckpointer {
 
   // Takes over from SQLite's automatic checkpoints on `writer`.
   static absl::StatusOr<std::unique_ptr<WalCheckpointer>> Open(const std::string& path,
-                                                            Connection* writer);
+                                                               Connection* writer);
   ~WalCheckpointer();
   WalCheckpointer(const WalCheckpointer&) = delete;
   WalCheckpointer& operator=(const WalCheckpointer&) = delete;

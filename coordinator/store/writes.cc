@@ -54,7 +54,7 @@ absl::StatusOr<core::SweepId> SqliteWrites::InsertSweep(const core::SweepRow& sw
       "steps_total) "
       "VALUES (?, ?, ?, ?, ?, ?, ?)");
   statement.Bind(sweep.name, sweep.priority, sweep.max_failures, sweep.paused, sweep.created_ms,
-             sweep.finished_ms, sweep.steps_total);
+                 sweep.finished_ms, sweep.steps_total);
   COPPICE_RETURN_IF_ERROR(statement.Run());
   const auto id = static_cast<core::SweepId>(db_.last_insert_rowid());
   Statement spec = db_.Prepare("INSERT INTO sweep_specs (sweep_id, spec) VALUES (?, ?)");
@@ -67,8 +67,9 @@ absl::StatusOr<core::GroupId> SqliteWrites::InsertGroup(const core::GroupRow& gr
       "INSERT INTO groups (sweep_id, task, depth, run_json, steps, report_every, checkpoint_every, "
       "keep, keep_every, work_per_step, seeds_ascend) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
   statement.Bind(group.sweep_id, group.spec.task, group.spec.depth, group.spec.run_json,
-             group.spec.steps, group.spec.report_every, group.spec.checkpoint_every,
-             group.spec.keep, group.spec.keep_every, group.spec.work_per_step, group.seeds_ascend);
+                 group.spec.steps, group.spec.report_every, group.spec.checkpoint_every,
+                 group.spec.keep, group.spec.keep_every, group.spec.work_per_step,
+                 group.seeds_ascend);
   COPPICE_RETURN_IF_ERROR(statement.Run());
   return static_cast<core::GroupId>(db_.last_insert_rowid());
 }
@@ -97,7 +98,8 @@ absl::StatusOr<core::JobId> SqliteWrites::ReserveJobs(core::SweepId sweep_id,
 
 absl::Status SqliteWrites::InsertJobs(core::SweepId sweep_id, core::GroupId group_id,
                                       core::JobId first, absl::Span<const uint32_t> seeds) {
-  Statement insert = db_.Prepare("INSERT INTO jobs (id, sweep_id, group_id, seed) VALUES (?, ?, ?, ?)");
+  Statement insert =
+      db_.Prepare("INSERT INTO jobs (id, sweep_id, group_id, seed) VALUES (?, ?, ?, ?)");
   core::JobId id = first;
   for (const uint32_t seed : seeds) {
     COPPICE_RETURN_IF_ERROR(insert.Bind(id++, sweep_id, group_id, seed).Run());
@@ -136,7 +138,8 @@ absl::Status SqliteWrites::InsertOperation(core::SweepId sweep_id, const core::O
   insert.Bind(sweep_id, operation.time_ms, operation.action, operation.who, operation.detail);
   COPPICE_RETURN_IF_ERROR(insert.Run());
   Statement trim = db_.Prepare(
-      "DELETE FROM operations WHERE sweep_id = ?1 AND number <= (SELECT MAX(number) FROM operations "
+      "DELETE FROM operations WHERE sweep_id = ?1 AND number <= (SELECT MAX(number) FROM "
+      "operations "
       "WHERE sweep_id = ?1) - ?2");
   return trim.Bind(sweep_id, keep).Run();
 }
@@ -159,9 +162,9 @@ absl::Status SqliteWrites::UpdateJob(const JobRow& before, const JobRow& after) 
       "?, "
       "finished_ms = ? WHERE id = ? AND state = ? AND attempt = ?");
   statement.Bind(after.state, after.step, after.best_step, after.checkpoint_step, after.attempt,
-             after.attempts, after.failures, after.forgiven_attempt, after.not_before_ms,
-             after.worker, after.reason, after.started_ms, after.finished_ms, after.id,
-             before.state, before.attempt);
+                 after.attempts, after.failures, after.forgiven_attempt, after.not_before_ms,
+                 after.worker, after.reason, after.started_ms, after.finished_ms, after.id,
+                 before.state, before.attempt);
   COPPICE_RETURN_IF_ERROR(ExactlyOne(statement, "updating a job"));
   return CountChange(before, after);
 }
@@ -186,7 +189,8 @@ absl::Status SqliteWrites::CountChange(const JobRow& before, const JobRow& after
 
 absl::Status SqliteWrites::InsertAttempt(const core::AttemptRow& attempt) {
   Statement statement = db_.Prepare(
-      "INSERT INTO attempts (job_id, attempt, worker, request_id, granted_ms, start_step, row_step) "
+      "INSERT INTO attempts (job_id, attempt, worker, request_id, granted_ms, start_step, "
+      "row_step) "
       "VALUES (?, ?, ?, ?, ?, ?, ?)");
   return statement
       .Bind(attempt.job_id, attempt.number, attempt.worker, attempt.request_id, attempt.granted_ms,
@@ -200,9 +204,10 @@ absl::Status SqliteWrites::UpdateAttempt(const core::AttemptRow& attempt) {
       "end_step = ?, "
       "row_step = ?, last_sequence = ?, log_bytes = ?, provenance = ?, log_tail = ? "
       "WHERE job_id = ? AND attempt = ?");
-  statement.Bind(attempt.ended_ms, attempt.outcome, attempt.kind, attempt.message, attempt.start_step,
-             attempt.end_step, attempt.row_step, attempt.last_sequence, attempt.log_bytes,
-             attempt.provenance, attempt.log_tail, attempt.job_id, attempt.number);
+  statement.Bind(attempt.ended_ms, attempt.outcome, attempt.kind, attempt.message,
+                 attempt.start_step, attempt.end_step, attempt.row_step, attempt.last_sequence,
+                 attempt.log_bytes, attempt.provenance, attempt.log_tail, attempt.job_id,
+                 attempt.number);
   return ExactlyOne(statement, "updating an attempt");
 }
 
@@ -239,8 +244,7 @@ absl::Status SqliteWrites::InsertMetricRow(core::JobId job_id, core::AttemptNumb
 
 absl::Status SqliteWrites::AddMetricName(core::SweepId sweep_id, const std::string& name) {
   COPPICE_ASSIGN_OR_RETURN(const int64_t name_id, NameId(name));
-  return db_
-      .Prepare("INSERT OR IGNORE INTO sweep_metric_names (sweep_id, name_id) VALUES (?, ?)")
+  return db_.Prepare("INSERT OR IGNORE INTO sweep_metric_names (sweep_id, name_id) VALUES (?, ?)")
       .Bind(sweep_id, name_id)
       .Run();
 }
@@ -268,8 +272,8 @@ absl::Status SqliteWrites::InsertCheckpoint(const core::Checkpoint& checkpoint, 
       .Run();
 }
 
-absl::Status SqliteWrites::SetCheckpointState(core::JobId job_id, core::AttemptNumber attempt, uint32_t step,
-                                              core::CheckpointState state) {
+absl::Status SqliteWrites::SetCheckpointState(core::JobId job_id, core::AttemptNumber attempt,
+                                              uint32_t step, core::CheckpointState state) {
   Statement statement =
       db_.Prepare("UPDATE checkpoints SET state = ? WHERE job_id = ? AND step = ? AND attempt = ?");
   return ExactlyOne(statement.Bind(state, job_id, step, attempt), "updating a checkpoint");
@@ -279,14 +283,15 @@ absl::Status SqliteWrites::DeleteDroppedCheckpoints(core::JobId job_id) {
   return db_.Prepare("DELETE FROM checkpoints WHERE job_id = ? AND state = 2").Bind(job_id).Run();
 }
 
-absl::Status SqliteWrites::AppendLog(core::JobId job_id, core::AttemptNumber attempt, uint64_t offset,
-                                     absl::string_view text) {
+absl::Status SqliteWrites::AppendLog(core::JobId job_id, core::AttemptNumber attempt,
+                                     uint64_t offset, absl::string_view text) {
   return db_.Prepare("INSERT INTO job_logs (job_id, attempt, at, text) VALUES (?, ?, ?, ?)")
       .Bind(job_id, attempt, offset, text)
       .Run();
 }
 
-absl::Status SqliteWrites::TrimLog(core::JobId job_id, core::AttemptNumber attempt, uint64_t offset) {
+absl::Status SqliteWrites::TrimLog(core::JobId job_id, core::AttemptNumber attempt,
+                                   uint64_t offset) {
   return db_.Prepare("DELETE FROM job_logs WHERE job_id = ? AND attempt = ? AND at < ?")
       .Bind(job_id, attempt, offset)
       .Run();

@@ -95,8 +95,10 @@ TEST_F(ControlTest, DryRunOfAnIdenticalSweepSaysThatASubmitWouldChangeNothing) {
 
 TEST_F(ControlTest, ATakenNameIsAnErrorThatListsWhatDiffers) {
   const std::string file = Demo("301");
-  for (const std::vector<std::string>& args : std::vector<std::vector<std::string>>{
-           {"submit", file}, {"submit", file, "--dry-run"}, {"submit", file, "--dry-run", "--json"}}) {
+  for (const std::vector<std::string>& args :
+       std::vector<std::vector<std::string>>{{"submit", file},
+                                             {"submit", file, "--dry-run"},
+                                             {"submit", file, "--dry-run", "--json"}}) {
     const CliResult result = Run(args);
     EXPECT_EQ(result.code, 2) << args.back();
     EXPECT_THAT(result.err, AllOf(HasSubstr(file + ":1:7: "), HasSubstr("'demo'"),
@@ -111,9 +113,9 @@ TEST_F(ControlTest, ATakenNameIsAnErrorThatListsWhatDiffers) {
 TEST_F(ControlTest, DryRunPlansWithoutACoordinator) {
   const CliResult result = RunCommand("127.0.0.1:1", {"submit", Write(kOther), "--dry-run"});
   EXPECT_EQ(result.code, 0) << result.err;
-  EXPECT_THAT(result.out, AllOf(HasSubstr("plan of other: 30 jobs in 6 packs"),
-                                HasSubstr("train.warmup_steps"),
-                                ::testing::Not(HasSubstr("a submit would"))));
+  EXPECT_THAT(result.out,
+              AllOf(HasSubstr("plan of other: 30 jobs in 6 packs"), HasSubstr("train.warmup_steps"),
+                    ::testing::Not(HasSubstr("a submit would"))));
   EXPECT_THAT(result.err, AllOf(HasSubstr("planned without a coordinator"),
                                 HasSubstr("whether the name is taken is not known")));
   const CliResult json =

@@ -423,8 +423,7 @@ FakeCoordinator::FakeCoordinator() {
   const auto own = security::IssueServerCertificate(authority, {"127.0.0.1"}, valid).value();
   const auto client = security::IssueClientCertificate(authority, "client", valid).value();
   int tls_port = 0;
-  grpc::SslServerCredentialsOptions ssl(
-      GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
+  grpc::SslServerCredentialsOptions ssl(GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
   ssl.pem_key_cert_pairs.push_back({own.key, own.certificate});
   ssl.pem_root_certs = authority.certificate;
   builder.AddListeningPort("127.0.0.1:0", grpc::SslServerCredentials(ssl), &tls_port);

@@ -39,10 +39,10 @@ class FakeSweepService final : public v1::SweepService::Service {
   // What FetchCheckpoint sends, then it ends with `fetch_status`.
   std::vector<v1::FetchCheckpointResponse> fetch_parts;
   grpc::Status fetch_status;
-  std::string taint;  // stands behind every text of every answer
+  std::string taint;           // stands behind every text of every answer
   std::string log = "first ";  // the first part of what GetLogs sends; empty: nothing is sent
-  int busy = 0;  // so many calls of GetSweep are refused with RESOURCE_EXHAUSTED
-  bool stored = false;  // SubmitSweep without dry_run came
+  int busy = 0;                // so many calls of GetSweep are refused with RESOURCE_EXHAUSTED
+  bool stored = false;         // SubmitSweep without dry_run came
 
   // The newest request of each kind.
   v1::SubmitSweepRequest submit;

@@ -80,7 +80,8 @@ TEST(Truncate, KeepsWholeCharactersAndEndsColours) {
 
 TEST(CsvCell, QuotesWhatASpreadsheetWouldCompute) {
   EXPECT_EQ(CsvCell("=HYPERLINK(\"http://x\")"), "\"'=HYPERLINK(\"\"http://x\"\")\"");
-  for (const char* text : {"=1+1", "+1+1", "-1+1", "@SUM(A1)", "\t=1", "\r=1", "-", "+", "=", "-a"}) {
+  for (const char* text :
+       {"=1+1", "+1+1", "-1+1", "@SUM(A1)", "\t=1", "\r=1", "-", "+", "=", "-a"}) {
     EXPECT_EQ(CsvCell(text), absl::StrCat("\"'", text, "\"")) << text;
   }
 }

@@ -42,7 +42,8 @@ class LocalTest : public ::testing::Test {
   void WriteCoordinator(const std::string& address, const std::string& access = "") {
     std::ofstream(dir_.Join("access")) << access;
     WriteScript("coppice-coordinator",
-                absl::StrCat(kFindPort, "umask 077; cp ", dir_.Join("access"), " $access\necho ", address, " > $port.tmp; mv $port.tmp $port\n",
+                absl::StrCat(kFindPort, "umask 077; cp ", dir_.Join("access"), " $access\necho ",
+                             address, " > $port.tmp; mv $port.tmp $port\n",
                              "trap 'echo stopped >> ", dir_.Join("order"), "; exit 0' TERM\n",
                              "while :; do sleep 600 & wait $!; done\n"));
   }

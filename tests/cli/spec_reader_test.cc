@@ -135,10 +135,10 @@ INSTANTIATE_TEST_SUITE_P(
         BadCase{"SeedInWhere", "", "overrides: [{where: {seed: 3}, model: {heads: 1}}]\n", "9:22",
                 "`where` chooses by task and depth, since jobs that differ only in seed have the "
                 "same settings; for a seed with settings of its own submit a sweep of its own"},
-        BadCase{"TasksInWhere", "", "overrides: [{where: {tasks: x}, model: {heads: 1}}]\n",
-                "9:22", "did you mean 'task'? `where` chooses by task and depth"},
-        BadCase{"StepsInWhere", "", "overrides: [{where: {steps: 3}, model: {heads: 1}}]\n",
-                "9:22", "`where` chooses by task and depth, for example"},
+        BadCase{"TasksInWhere", "", "overrides: [{where: {tasks: x}, model: {heads: 1}}]\n", "9:22",
+                "did you mean 'task'? `where` chooses by task and depth"},
+        BadCase{"StepsInWhere", "", "overrides: [{where: {steps: 3}, model: {heads: 1}}]\n", "9:22",
+                "`where` chooses by task and depth, for example"},
         BadCase{"KeyInTheWrongPlaceOfAnOverride", "",
                 "overrides: [{where: {depth: 2}, steps: 30}]\n", "9:33",
                 "it belongs at overrides[0].train.steps"},
@@ -353,10 +353,10 @@ TEST(ReadSpecFile, AcceptsEveryPreset) {
 }
 
 TEST(SpecWarnings, StandAtTheLineOfTheSetting) {
-  const absl::StatusOr<SpecFile> file =
-      ParseSpec("name: a\ntasks: dyck\ndepths: 1\nseeds: 0\ntrain: {steps: 20000}\n"
-                "overrides:\n  - train: {warmup_steps: 20000}\n",
-                "f.yaml");
+  const absl::StatusOr<SpecFile> file = ParseSpec(
+      "name: a\ntasks: dyck\ndepths: 1\nseeds: 0\ntrain: {steps: 20000}\n"
+      "overrides:\n  - train: {warmup_steps: 20000}\n",
+      "f.yaml");
   ASSERT_TRUE(file.ok()) << file.status();
   EXPECT_THAT(SpecWarnings(*file),
               ElementsAre(HasSubstr("f.yaml:7:27: train.warmup_steps is 20000 and train.steps "

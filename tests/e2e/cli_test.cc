@@ -27,7 +27,8 @@ report: {every: 100, probes: {sentences: 20}}
 checkpoint: {every: 200, keep_every: 300}
 )";
 
-// One finished sweep for all tests that only read. Of its keep_every the trainer says in its log that it keeps nothing.
+// One finished sweep for all tests that only read. Of its keep_every the trainer says in its log
+// that it keeps nothing.
 class CliTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
@@ -70,9 +71,12 @@ TEST_F(CliTest, WatchOfAFinishedSweepEnds) {
 }
 
 TEST_F(CliTest, QueriesAnswerInWordsAndInJson) {
-  const std::vector<std::vector<std::string>> queries = {
-      {"list"}, {"jobs", "words"}, {"show", "words/question/2/1"}, {"why", "words/question/2/1"}, {"workers"},
-      {"status", "words"}};
+  const std::vector<std::vector<std::string>> queries = {{"list"},
+                                                         {"jobs", "words"},
+                                                         {"show", "words/question/2/1"},
+                                                         {"why", "words/question/2/1"},
+                                                         {"workers"},
+                                                         {"status", "words"}};
   for (std::vector<std::string> query : queries) {
     EXPECT_FALSE(Ok(query).empty()) << query[0];
     query.push_back("--json");
@@ -84,7 +88,8 @@ TEST_F(CliTest, JobsCanBeFiltered) {
   const std::string text = Ok({"jobs", "words", "--depth", "2", "--seed", "1"});
   EXPECT_TRUE(absl::StrContains(text, "SUCCEEDED")) << text;
   size_t rows = 0;
-  for (const absl::string_view line : absl::StrSplit(text, '\n')) rows += absl::StrContains(line, "SUCCEEDED");
+  for (const absl::string_view line : absl::StrSplit(text, '\n'))
+    rows += absl::StrContains(line, "SUCCEEDED");
   EXPECT_EQ(rows, 1u) << text;
 }
 
@@ -100,12 +105,14 @@ TEST_F(CliTest, MetricsComeAsTableCsvAndJsonLines) {
   const std::string csv = Ok({"metrics", "words", "--csv"});
   const std::vector<std::string> lines = absl::StrSplit(csv, '\n', absl::SkipEmpty());
   EXPECT_EQ(lines.size(), 1 + 4 * 4u) << csv;
-  for (const char* name : {"train_loss", "val_loss", "id_accuracy", "gen_accuracy", "grad_norm", "learning_rate",
-                           "weight_norm", "weight_norm_per_layer", "attention_sparsity", "t_score",
-                           "t_parseval", "right_branching_f1", "sequences_per_second"}) {
+  for (const char* name :
+       {"train_loss", "val_loss", "id_accuracy", "gen_accuracy", "grad_norm", "learning_rate",
+        "weight_norm", "weight_norm_per_layer", "attention_sparsity", "t_score", "t_parseval",
+        "right_branching_f1", "sequences_per_second"}) {
     EXPECT_TRUE(absl::StrContains(lines[0], name)) << lines[0];
   }
-  for (const absl::string_view line : absl::StrSplit(Ok({"metrics", "words", "--jsonl"}), '\n', absl::SkipEmpty())) {
+  for (const absl::string_view line :
+       absl::StrSplit(Ok({"metrics", "words", "--jsonl"}), '\n', absl::SkipEmpty())) {
     EXPECT_FALSE(nlohmann::json::parse(std::string(line), nullptr, false).is_discarded()) << line;
   }
 }
@@ -113,7 +120,8 @@ TEST_F(CliTest, MetricsComeAsTableCsvAndJsonLines) {
 TEST_F(CliTest, ACheckpointThatWasFetchedIsTheOneThatWasCommitted) {
   const std::string file = cluster_->Path("fetched.safetensors");
   Ok({"checkpoint", "fetch", "words/question/2/1", "-o", file});
-  const nlohmann::json listed = Json({"checkpoint", "list", "words/question/2/1", "--json"})["checkpoints"];
+  const nlohmann::json listed =
+      Json({"checkpoint", "list", "words/question/2/1", "--json"})["checkpoints"];
   ASSERT_EQ(listed.size(), 2u) << listed;
   EXPECT_EQ(listed[0]["step"], 400);
   EXPECT_EQ(listed[0]["current"], true);
@@ -124,15 +132,19 @@ TEST_F(CliTest, ACheckpointThatWasFetchedIsTheOneThatWasCommitted) {
   EXPECT_EQ(checked["seed"], "1");
   EXPECT_EQ(checked["step"], "400");
   Ok({"checkpoint", "fetch", "words/question/2/1", "--step", "200", "-o", file, "--force"});
-  EXPECT_EQ(Json({"checkpoint", "verify", file, "--json"})["files"][0]["digest"], listed[1]["digest"]);
+  EXPECT_EQ(Json({"checkpoint", "verify", file, "--json"})["files"][0]["digest"],
+            listed[1]["digest"]);
 }
 
 TEST_F(CliTest, AnExportForTensorBoardHasARunAJob) {
-  const std::string text = Ok({"export", "words", "--format", "tensorboard", "-o", cluster_->Path("board")});
+  const std::string text =
+      Ok({"export", "words", "--format", "tensorboard", "-o", cluster_->Path("board")});
   EXPECT_TRUE(absl::StrContains(text, "4 runs")) << text;
 }
 
-TEST_F(CliTest, LogsShowTheTrainersWords) { EXPECT_FALSE(Ok({"logs", "words/question/1/0"}).empty()); }
+TEST_F(CliTest, LogsShowTheTrainersWords) {
+  EXPECT_FALSE(Ok({"logs", "words/question/1/0"}).empty());
+}
 
 TEST_F(CliTest, DryRunPlansAndStoresNothing) {
   const std::string file = cluster_->Path("plan.yaml");
@@ -178,9 +190,10 @@ TEST(CliControlTest, PauseResumeDrainCancelAndRetry) {
   ASSERT_TRUE(cluster.AwaitStep("words", 100)) << cluster.worker("node").err();
 
   const auto state_is = [&](const std::function<bool(const v1::JobCounts&)>& holds) {
-    return cluster.WatchUntil("words", absl::Seconds(40), [&](const v1::WatchSweepResponse& change) {
-      return change.has_summary() && holds(change.summary().counts());
-    });
+    return cluster.WatchUntil("words", absl::Seconds(40),
+                              [&](const v1::WatchSweepResponse& change) {
+                                return change.has_summary() && holds(change.summary().counts());
+                              });
   };
   const auto none_running = [](const v1::JobCounts& counts) { return counts.running() == 0; };
   const auto some_running = [](const v1::JobCounts& counts) { return counts.running() > 0; };
@@ -209,11 +222,13 @@ TEST(CliControlTest, PauseResumeDrainCancelAndRetry) {
 }
 
 TEST(CliWithoutCoordinatorTest, SaysWhichAddressAndWhatToDo) {
-  const RunResult result = RunProcess({Binary("coppice"), "--insecure", "--coordinator", "127.0.0.1:1", "list"});
+  const RunResult result =
+      RunProcess({Binary("coppice"), "--insecure", "--coordinator", "127.0.0.1:1", "list"});
   EXPECT_EQ(result.code, 1);
   EXPECT_TRUE(absl::StrContains(result.err, "127.0.0.1:1")) << result.err;
   EXPECT_TRUE(absl::StrContains(result.err, "coppice-coordinator")) << result.err;
-  EXPECT_EQ(RunProcess({Binary("coppice"), "--insecure", "--coordinator", "nonsense", "list"}).code, 2);
+  EXPECT_EQ(RunProcess({Binary("coppice"), "--insecure", "--coordinator", "nonsense", "list"}).code,
+            2);
 }
 
 }  // namespace

@@ -27,7 +27,8 @@ std::string Binary(const std::string& name) { return absl::StrCat(COPPICE_BIN_DI
 bool AwaitFile(const std::string& path, absl::Duration timeout) {
   const absl::Time deadline = absl::Now() + timeout;
   const int fd = ::inotify_init1(IN_CLOEXEC);
-  ::inotify_add_watch(fd, std::filesystem::path(path).parent_path().c_str(), IN_CREATE | IN_MOVED_TO | IN_CLOSE_WRITE);
+  ::inotify_add_watch(fd, std::filesystem::path(path).parent_path().c_str(),
+                      IN_CREATE | IN_MOVED_TO | IN_CLOSE_WRITE);
   bool there = std::filesystem::exists(path);
   while (!there && absl::Now() < deadline) {
     pollfd waiting = {fd, POLLIN, 0};
@@ -43,9 +44,21 @@ bool AwaitFile(const std::string& path, absl::Duration timeout) {
 void Cluster::StartCoordinator(std::vector<std::string> extra) {
   const std::string port_file = Path("port");
   std::filesystem::remove(port_file);
-  std::vector<std::string> argv = {Binary("coppice-coordinator"), "--data-dir", Path("coordinator"), "--checkpoint-dir",
-                                   Path("checkpoints"), "--listen", address_.empty() ? "127.0.0.1:0" : address_,
-                                   "--port-file", port_file, "--access", access_, "--lease", "2s", "--heartbeat", "300ms"};
+  std::vector<std::string> argv = {Binary("coppice-coordinator"),
+                                   "--data-dir",
+                                   Path("coordinator"),
+                                   "--checkpoint-dir",
+                                   Path("checkpoints"),
+                                   "--listen",
+                                   address_.empty() ? "127.0.0.1:0" : address_,
+                                   "--port-file",
+                                   port_file,
+                                   "--access",
+                                   access_,
+                                   "--lease",
+                                   "2s",
+                                   "--heartbeat",
+                                   "300ms"};
   argv.insert(argv.end(), extra.begin(), extra.end());
   coordinator_ = std::make_unique<Subprocess>(argv);
   ASSERT_TRUE(AwaitFile(port_file, absl::Seconds(30))) << coordinator_->err();
@@ -53,10 +66,18 @@ void Cluster::StartCoordinator(std::vector<std::string> extra) {
 }
 
 void Cluster::StartWorker(const std::string& name, WorkerFlags flags) {
-  std::vector<std::string> argv = {Binary("coppice-worker"), "--access", access_, "--name",
-                                   flags.name.empty() ? name : flags.name, "--state-dir",
-                                   Path(name), "--slots", absl::StrCat(flags.slots), "--pack",
-                                   flags.pack == 0 ? "auto" : absl::StrCat(flags.pack), "--threads",
+  std::vector<std::string> argv = {Binary("coppice-worker"),
+                                   "--access",
+                                   access_,
+                                   "--name",
+                                   flags.name.empty() ? name : flags.name,
+                                   "--state-dir",
+                                   Path(name),
+                                   "--slots",
+                                   absl::StrCat(flags.slots),
+                                   "--pack",
+                                   flags.pack == 0 ? "auto" : absl::StrCat(flags.pack),
+                                   "--threads",
                                    absl::StrCat(flags.threads)};
   if (flags.shared_checkpoints) argv.insert(argv.end(), {"--checkpoint-dir", Path("checkpoints")});
   if (!flags.trainer.empty()) argv.insert(argv.end(), {"--trainer", flags.trainer});
@@ -108,10 +129,11 @@ bool Cluster::AwaitStep(const std::string& sweep, uint32_t step, absl::Duration 
 bool Cluster::AwaitEnd(const std::string& sweep, absl::Duration timeout) {
   const absl::Time deadline = absl::Now() + timeout;
   while (absl::Now() < deadline) {
-    const bool ended = WatchUntil(sweep, deadline - absl::Now(), [](const v1::WatchSweepResponse& change) {
-      const v1::JobCounts& counts = change.summary().counts();
-      return change.has_summary() && counts.pending() + counts.running() == 0;
-    });
+    const bool ended =
+        WatchUntil(sweep, deadline - absl::Now(), [](const v1::WatchSweepResponse& change) {
+          const v1::JobCounts& counts = change.summary().counts();
+          return change.has_summary() && counts.pending() + counts.running() == 0;
+        });
     if (ended) return true;
   }
   return false;
@@ -166,7 +188,8 @@ std::map<std::string, std::string> Cluster::Metrics(const std::string& sweep) {
     if (cells.size() != header.size()) continue;
     for (size_t c = 5; c < cells.size(); ++c) {
       if (header[c] == "sequences_per_second" || header[c] == "probe_seconds") continue;
-      values[absl::StrCat(cells[1], "/", cells[2], "/", cells[3], " ", cells[4], " ", header[c])] = cells[c];
+      values[absl::StrCat(cells[1], "/", cells[2], "/", cells[3], " ", cells[4], " ", header[c])] =
+          cells[c];
     }
   }
   return values;
@@ -181,7 +204,8 @@ std::vector<pid_t> TrainersOf(pid_t worker) {
     const size_t paren = stat.rfind(')');
     if (paren == std::string::npos || stat.find("(coppice-trainer") == std::string::npos) continue;
     const std::vector<std::string> fields = absl::StrSplit(stat.substr(paren + 2), ' ');
-    if (fields.size() > 1 && fields[0] != "Z" && fields[1] == absl::StrCat(worker)) pids.push_back(pid);
+    if (fields.size() > 1 && fields[0] != "Z" && fields[1] == absl::StrCat(worker))
+      pids.push_back(pid);
   }
   return pids;
 }

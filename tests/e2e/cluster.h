@@ -1,4 +1,5 @@
-// A real deployment on loopback: coordinator, workers, trainers and the CLI as processes, in one folder.
+// A real deployment on loopback: coordinator, workers, trainers and the CLI as processes, in one
+// folder.
 #ifndef COPPICE_TESTS_E2E_CLUSTER_H_
 #define COPPICE_TESTS_E2E_CLUSTER_H_
 
@@ -34,7 +35,8 @@ class Cluster {
  public:
   Cluster() : access_(dir_.Join("access.json")) {}
   // Talks to a coordinator that something else started.
-  Cluster(std::string address, std::string access) : access_(std::move(access)), address_(std::move(address)) {}
+  Cluster(std::string address, std::string access)
+      : access_(std::move(access)), address_(std::move(address)) {}
 
   // Keeps its port across coordinator restarts.
   void StartCoordinator(std::vector<std::string> extra = {});
@@ -53,18 +55,21 @@ class Cluster {
   // Writes `yaml` to a file, submits it, expects success.
   void Submit(const std::string& yaml);
 
-  // Follows the sweep until `done` holds for some change, or it ends; false on a timeout or a broken stream. With a coordinator that is killed meanwhile, call again.
+  // Follows the sweep until `done` holds for some change, or it ends; false on a timeout or a
+  // broken stream. With a coordinator that is killed meanwhile, call again.
   bool WatchUntil(const std::string& sweep, absl::Duration timeout,
                   const std::function<bool(const v1::WatchSweepResponse&)>& done);
   // Some job of the sweep is running at `step` or past it.
-  bool AwaitStep(const std::string& sweep, uint32_t step, absl::Duration timeout = absl::Seconds(60));
+  bool AwaitStep(const std::string& sweep, uint32_t step,
+                 absl::Duration timeout = absl::Seconds(60));
   // Every job of the sweep has ended. Survives restarts of the coordinator.
   bool AwaitEnd(const std::string& sweep, absl::Duration timeout = absl::Seconds(180));
 
   v1::GetSweepResponse Sweep(const std::string& name);
   std::vector<v1::Job> Jobs(const std::string& sweep);
   v1::GetJobResponse Job(uint64_t id);
-  // "task/depth/seed step name" -> value with every digit, without those that measure time (sequences_per_second, probe_seconds).
+  // "task/depth/seed step name" -> value with every digit, without those that measure time
+  // (sequences_per_second, probe_seconds).
   std::map<std::string, std::string> Metrics(const std::string& sweep);
 
  private:

@@ -1,5 +1,5 @@
-// The promise to the scientist on real processes: whatever dies in mid-run, the sweep completes and every metric equals the
-// undisturbed run's to the last bit.
+// The promise to the scientist on real processes: whatever dies in mid-run, the sweep completes and
+// every metric equals the undisturbed run's to the last bit.
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -141,13 +141,16 @@ TEST_F(FaultsTest, CheckpointsThatTravelOverTheWireResumeToTheSameBits) {
 TEST_F(FaultsTest, GarbageFromATrainerFailsTheAttemptAndTheDaemonLives) {
   cluster_.StartCoordinator();
   const std::string script = cluster_.Path("garbage-trainer");
-  std::ofstream(script) << "#!/bin/sh\necho 'about to go wrong' >&2\necho 'this is not an event'\nexec sleep 60\n";
+  std::ofstream(script)
+      << "#!/bin/sh\necho 'about to go wrong' >&2\necho 'this is not an event'\nexec sleep 60\n";
   ASSERT_EQ(::chmod(script.c_str(), 0755), 0);
   cluster_.StartWorker("odd", {.slots = 1, .trainer = script});
   cluster_.Submit(kSweep);
-  ASSERT_TRUE(cluster_.WatchUntil("faults", absl::Seconds(30), [](const v1::WatchSweepResponse& change) {
-    return change.has_job() && change.job().failures() > 0;
-  })) << cluster_.worker("odd").err();
+  ASSERT_TRUE(cluster_.WatchUntil("faults", absl::Seconds(30),
+                                  [](const v1::WatchSweepResponse& change) {
+                                    return change.has_job() && change.job().failures() > 0;
+                                  }))
+      << cluster_.worker("odd").err();
   EXPECT_TRUE(cluster_.worker("odd").Running());
   bool found = false;
   for (const v1::Job& job : cluster_.Jobs("faults")) {

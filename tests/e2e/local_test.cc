@@ -107,11 +107,14 @@ TEST_F(LocalTest, CtrlCStopsCleanlyAndTheSameCommandContinues) {
     // A folder must be there to be watched.
     std::filesystem::create_directory(dir_.Join("stopped"));
     Subprocess interrupted(Command("stopped"));
-    ASSERT_TRUE(AwaitFile(dir_.Join("stopped/coordinator.port"), absl::Seconds(30))) << interrupted.err();
+    ASSERT_TRUE(AwaitFile(dir_.Join("stopped/coordinator.port"), absl::Seconds(30)))
+        << interrupted.err();
     const std::string address = testing::ReadAll(dir_.Join("stopped/coordinator.port"));
-    Cluster running(std::string(absl::StripAsciiWhitespace(address)), dir_.Join("stopped/access.json"));
+    Cluster running(std::string(absl::StripAsciiWhitespace(address)),
+                    dir_.Join("stopped/access.json"));
     // The port comes before the sweep; its first trainer makes this folder.
-    ASSERT_TRUE(AwaitFile(dir_.Join("stopped/checkpoints/small"), absl::Seconds(30))) << interrupted.err();
+    ASSERT_TRUE(AwaitFile(dir_.Join("stopped/checkpoints/small"), absl::Seconds(30)))
+        << interrupted.err();
     ASSERT_TRUE(running.AwaitStep("small", 200)) << interrupted.err();
     interrupted.Signal(SIGINT);
     interrupted.Signal(SIGTERM);  // the same request, as `timeout` and Slurm deliver it
@@ -131,7 +134,8 @@ TEST_F(LocalTest, AnotherSpecUnderTheSameNameIsRefused) {
   std::string text = kSweep;
   text.replace(text.find("1200"), 4, "1600");
   std::ofstream(other) << text;
-  const RunResult result = RunProcess({Binary("coppice"), "local", other, "--dir", dir_.Join("run")});
+  const RunResult result =
+      RunProcess({Binary("coppice"), "local", other, "--dir", dir_.Join("run")});
   EXPECT_NE(result.code, 0);
   EXPECT_TRUE(absl::StrContains(result.err, "small")) << result.err;
 }
@@ -142,7 +146,8 @@ TEST_F(LocalTest, AJobThatDivergesFailsWithItsReasonAndTheOthersFinish) {
   // Only dyck diverges: a decay that overflows its weights within a few steps.
   text += "overrides:\n  - where: {task: dyck}\n    train: {weight_decay: 9e29}\n";
   std::ofstream(spec) << text;
-  const RunResult result = RunProcess({Binary("coppice"), "local", spec, "--dir", dir_.Join("nan")}, {}, absl::Seconds(180));
+  const RunResult result = RunProcess({Binary("coppice"), "local", spec, "--dir", dir_.Join("nan")},
+                                      {}, absl::Seconds(180));
   EXPECT_EQ(result.code, 1) << result.out;
   EXPECT_TRUE(absl::StrContains(result.out + result.err, "nan")) << result.out << result.err;
   const std::string csv = testing::ReadAll(dir_.Join("nan/metrics.csv"));
@@ -169,11 +174,14 @@ TEST_F(LocalTest, BadSpecsAreRefusedWithFileLineAndRemedyAndStoreNothing) {
     std::string text = kSweep;
     text.replace(text.find(bad.from), std::string(bad.from).size(), bad.to);
     std::ofstream(spec) << text;
-    const RunResult result = RunProcess({Binary("coppice"), "local", spec, "--dir", dir_.Join("bad")});
+    const RunResult result =
+        RunProcess({Binary("coppice"), "local", spec, "--dir", dir_.Join("bad")});
     EXPECT_EQ(result.code, 2) << bad.to << ": " << result.err;
     EXPECT_TRUE(absl::StrContains(result.err, absl::StrCat(spec, bad.line))) << result.err;
-    EXPECT_TRUE(absl::StrContains(absl::StrReplaceAll(result.err, {{",", ""}}), bad.says)) << result.err;
-    EXPECT_FALSE(std::filesystem::exists(dir_.Join("bad/coordinator"))) << "nothing may be stored for " << bad.to;
+    EXPECT_TRUE(absl::StrContains(absl::StrReplaceAll(result.err, {{",", ""}}), bad.says))
+        << result.err;
+    EXPECT_FALSE(std::filesystem::exists(dir_.Join("bad/coordinator")))
+        << "nothing may be stored for " << bad.to;
   }
 }
 

@@ -339,8 +339,7 @@ TEST(WaitE2eTest, OutlivesTheCoordinatorAndTellsHowTheSweepEnded) {
   cluster.Submit(R"({name: long, tasks: question, depths: 1, seeds: 0,
     model: {d_model: 32, heads: 2, d_ff: 64}, train: {steps: 100000},
     data: {train: 500, val: 50, test: 10, gen: 50}})");
-  testing::Subprocess waiting(
-      {Binary("coppice"), "--access", cluster.access(), "wait", "long"});
+  testing::Subprocess waiting({Binary("coppice"), "--access", cluster.access(), "wait", "long"});
   testing::Subprocess watching(
       {Binary("coppice"), "--access", cluster.access(), "status", "long", "--watch"});
   // Both follow the sweep by now or soon; the restart must not end them in either case.

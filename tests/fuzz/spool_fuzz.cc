@@ -1,10 +1,9 @@
 // The spool's file. First byte even: the rest is the file as it lies on disk. Odd: the rest is a
 // list of records (type, length of two bytes, payload) that are given right lengths and checksums,
 // so that what stands inside them is reached too.
-#include "worker/daemon/spool.h"
-
 #include "absl/strings/str_cat.h"
 #include "tests/fuzz/fuzz.h"
+#include "worker/daemon/spool.h"
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>

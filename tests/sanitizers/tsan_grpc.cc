@@ -1,7 +1,7 @@
-// Makes visible to ThreadSanitizer in which order gRPC runs callbacks. Debian's libgrpc is not built
-// with it, so what is handed from thread to thread inside is nothing to it. As in tsan_absl.cc, a
-// program's symbols win over those of its shared libraries: the functions here say what happens and
-// call the library's own. Three orders are told, and no more:
+// Makes visible to ThreadSanitizer in which order gRPC runs callbacks. Debian's libgrpc is not
+// built with it, so what is handed from thread to thread inside is nothing to it. As in
+// tsan_absl.cc, a program's symbols win over those of its shared libraries: the functions here say
+// what happens and call the library's own. Three orders are told, and no more:
 //   1. what was done before an operation was started comes before what its completion runs;
 //   2. all callbacks of a server's call come before its OnDone, what began it before its OnCancel;
 //   3. a server is destroyed after the OnDone of each of its calls.

@@ -28,12 +28,10 @@ void Simulation::StartCoordinator() {
 
 Machine* Simulation::AddMachine(const WorkerShape& shape) {
   const std::string name = absl::StrCat("m", machines_.size() + 1);
-  machines_.push_back(
-      std::make_unique<Machine>(name, shape, absl::StrCat(options_.folder, "/", name),
-                                TrainerHost{&world_, &ledger_, &schedule_, &healed_, nullptr,
-                                            [this](const LeaseKey& key) {
-                                              return !invariants_->IsCurrent(key);
-                                            }}));
+  machines_.push_back(std::make_unique<Machine>(
+      name, shape, absl::StrCat(options_.folder, "/", name),
+      TrainerHost{&world_, &ledger_, &schedule_, &healed_, nullptr,
+                  [this](const LeaseKey& key) { return !invariants_->IsCurrent(key); }}));
   return machines_.back().get();
 }
 
@@ -70,9 +68,9 @@ void Simulation::OnExit(size_t index, int code, const std::string& message) {
   world_.Trace(process.setup().process, " exits with ", code);
   if (code == worker::Agent::kExitSuperseded) {
     world_.Did(Fault::kSuperseded);
-    const auto others =
-        std::count_if(processes_.begin(), processes_.end(),
-                      [&](const auto& other) { return other->setup().worker == worker; });
+    const auto others = std::count_if(processes_.begin(), processes_.end(), [&](const auto& other) {
+      return other->setup().worker == worker;
+    });
     if (others < 2) world_.Violation(process.setup().process + " is superseded by nobody");
     // A service manager does not start such a one again, but somebody looks after the other.
     const std::vector<WorkerProcess*> live = LiveProcessesOf(worker);
@@ -130,19 +128,18 @@ void Simulation::StartTwin(Seat* seat) {
   WorkerProcess* twin = StartWorker(seat->worker, machine);
   const size_t index = static_cast<size_t>(seat - seats_.data());
   if (random.Chance(0.5)) return;
-  world_.At(random.Time(absl::Milliseconds(100), absl::Seconds(40)),
-            [this, index, twin, machine] {
-              Seat& now = seats_[index];
-              if (!twin->alive() || now.process == twin) return;
-              const bool twin_stays = world_.random().Chance(0.5) && twin->alive();
-              WorkerProcess* leaver = twin_stays ? now.process : twin;
-              world_.Trace(leaver->setup().process, " leaves the name to its twin");
-              if (twin_stays) {
-                now.process = twin;
-                now.machine = machine;
-              }
-              leaver->Kill();
-            });
+  world_.At(random.Time(absl::Milliseconds(100), absl::Seconds(40)), [this, index, twin, machine] {
+    Seat& now = seats_[index];
+    if (!twin->alive() || now.process == twin) return;
+    const bool twin_stays = world_.random().Chance(0.5) && twin->alive();
+    WorkerProcess* leaver = twin_stays ? now.process : twin;
+    world_.Trace(leaver->setup().process, " leaves the name to its twin");
+    if (twin_stays) {
+      now.process = twin;
+      now.machine = machine;
+    }
+    leaver->Kill();
+  });
 }
 
 }  // namespace coppice::simulation

@@ -61,7 +61,8 @@ void Invariants::CheckMove(const JobRow& before, const JobRow& after, const Chan
   }
   if (before.state != JobState::kRunning && after.state == JobState::kRunning) {
     if (after.attempt <= before.attempt || !granted_.insert({after.id, after.attempt}).second) {
-      Broken(after.id, absl::StrCat("attempt ", after.attempt, " is granted after ", before.attempt));
+      Broken(after.id,
+             absl::StrCat("attempt ", after.attempt, " is granted after ", before.attempt));
     }
   } else if (after.attempt != before.attempt) {
     Broken(after.id, "its attempt changes without a grant");
@@ -173,8 +174,8 @@ void Invariants::CheckSeries(core::ReadTransaction& read, const JobRow& job) {
     }
     for (const core::AttemptRow& later : *attempts) {
       if (later.attempt > row.attempt && step > later.start_step) {
-        Broken(job.id, absl::StrCat("the row of step ", step, " was written by attempt ", row.attempt,
-                                    " behind the start of attempt ", later.attempt));
+        Broken(job.id, absl::StrCat("the row of step ", step, " was written by attempt ",
+                                    row.attempt, " behind the start of attempt ", later.attempt));
       }
     }
   }

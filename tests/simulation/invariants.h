@@ -20,10 +20,10 @@ namespace coppice::simulation {
 // Purpose: holds the store against what must always be true, after each commit and at the end.
 // Reads the durable store itself, not through a coordinator. Owner: a Simulation.
 //
-// After each commit: a job is granted only attempts above all before; one attempt is open when it is
-// RUNNING and none otherwise; a worker's name goes to ever newer processes and never back; only a failed attempt raises `failures`, by one; a checkpoint is
-// committed only when every row up to it is visible (but for that of its own step); the current
-// checkpoint's file is there and whole.
+// After each commit: a job is granted only attempts above all before; one attempt is open when it
+// is RUNNING and none otherwise; a worker's name goes to ever newer processes and never back; only
+// a failed attempt raises `failures`, by one; a checkpoint is committed only when every row up to
+// it is visible (but for that of its own step); the current checkpoint's file is there and whole.
 // At any time: what is visible of a job is the beginning of its trajectory, each report step once,
 // with the undisturbed run's values; no visible row was written by an attempt behind whose end it
 // lies.
@@ -86,7 +86,7 @@ class Invariants {
     uint64_t incarnation = 0;
     std::set<std::string> before;  // instances
   };
-  std::map<std::string, NameHolder> holders_;  // by the worker's name
+  std::map<std::string, NameHolder> holders_;                         // by the worker's name
   uint64_t retries_ = 0;                                              // stored, of all jobs
   std::map<LeaseKey, uint32_t> committed_;                            // the last checkpoint's step
   std::map<core::GroupId, std::pair<std::string, uint32_t>> groups_;  // task, depth

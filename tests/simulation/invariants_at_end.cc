@@ -149,7 +149,8 @@ uint64_t Invariants::StateDigest() {
       }
       const auto events = read.ListEvents(job.id, 1'000'000);
       for (const auto& event : *events) {
-        absl::StrAppend(&text, event.attempt, " ", event.type, " ", WithoutPath(event.message), "\n");
+        absl::StrAppend(&text, event.attempt, " ", event.type, " ", WithoutPath(event.message),
+                        "\n");
       }
     });
   }

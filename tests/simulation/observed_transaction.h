@@ -41,7 +41,8 @@ class ObservedReads : public core::ReadTransaction {
                         absl::FunctionRef<bool(const core::JobRow&)> visit) override {
     return inner_.ScanJobs(first, last, states, visit);
   }
-  absl::StatusOr<core::AttemptRow> GetAttempt(core::JobId job, core::AttemptNumber attempt) override {
+  absl::StatusOr<core::AttemptRow> GetAttempt(core::JobId job,
+                                              core::AttemptNumber attempt) override {
     return inner_.GetAttempt(job, attempt);
   }
   absl::StatusOr<std::vector<core::AttemptRow>> ListAttempts(core::JobId job) override {
@@ -97,7 +98,9 @@ class ObservedReads : public core::ReadTransaction {
     return inner_.FindWorker(name);
   }
   absl::StatusOr<uint64_t> GetIncarnations() override { return inner_.GetIncarnations(); }
-  absl::StatusOr<core::AttemptNumber> GetAttemptFloor() override { return inner_.GetAttemptFloor(); }
+  absl::StatusOr<core::AttemptNumber> GetAttemptFloor() override {
+    return inner_.GetAttemptFloor();
+  }
 
  private:
   core::ReadTransaction& inner_;
@@ -175,7 +178,9 @@ class ObservedTransaction : public core::WriteTransaction {
   absl::Status SetIncarnations(uint64_t greatest) override {
     return inner_.SetIncarnations(greatest);
   }
-  absl::Status SetAttemptFloor(core::AttemptNumber floor) override { return inner_.SetAttemptFloor(floor); }
+  absl::Status SetAttemptFloor(core::AttemptNumber floor) override {
+    return inner_.SetAttemptFloor(floor);
+  }
   absl::Status DeleteWorker(const std::string& name) override { return inner_.DeleteWorker(name); }
 
  private:

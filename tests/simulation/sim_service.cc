@@ -186,19 +186,21 @@ void SimService::DownloadCheckpoint(const v1::DownloadCheckpointRequest& request
                                     Reply<std::string> reply) {
   auto wanted = service::CheckpointFromProto(request);
   if (!wanted.ok()) return reply(wanted.status());
-  core_.CheckLease(
-      wanted->worker_id, wanted->lease,
-      [this, wanted = *wanted, reply = std::move(reply)](const absl::Status& status) {
-        if (!status.ok()) return reply(status);
-        core_.GetJob({}, wanted.lease.job_id, [this, wanted,
-                                           reply](const absl::StatusOr<core::JobDetails>& job) {
-          if (!job.ok()) return reply(job.status());
-          const bool known = std::any_of(job->checkpoints.begin(), job->checkpoints.end(),
-                                         [&](const auto& c) { return c.path == wanted.path; });
-          if (!known) return reply(absl::NotFoundError("no such checkpoint of this job"));
-          reply(ReadFile(files_->PathOf(wanted.path)));
-        });
-      });
+  core_.CheckLease(wanted->worker_id, wanted->lease,
+                   [this, wanted = *wanted, reply = std::move(reply)](const absl::Status& status) {
+                     if (!status.ok()) return reply(status);
+                     core_.GetJob(
+                         {}, wanted.lease.job_id,
+                         [this, wanted, reply](const absl::StatusOr<core::JobDetails>& job) {
+                           if (!job.ok()) return reply(job.status());
+                           const bool known =
+                               std::any_of(job->checkpoints.begin(), job->checkpoints.end(),
+                                           [&](const auto& c) { return c.path == wanted.path; });
+                           if (!known)
+                             return reply(absl::NotFoundError("no such checkpoint of this job"));
+                           reply(ReadFile(files_->PathOf(wanted.path)));
+                         });
+                   });
 }
 
 }  // namespace coppice::simulation

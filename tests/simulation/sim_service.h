@@ -58,7 +58,9 @@ class ServerStream : public std::enable_shared_from_this<ServerStream> {
 class SimService {
  public:
   SimService(World* world, const LifeRef& life, core::Coordinator* core, std::string root)
-      : world_(*world), life_(life), core_(*core),
+      : world_(*world),
+        life_(life),
+        core_(*core),
         files_(std::make_shared<service::CheckpointFiles>(std::move(root))) {}
 
   void Register(const v1::RegisterRequest& request, Reply<v1::RegisterResponse> reply);

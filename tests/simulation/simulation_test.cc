@@ -34,8 +34,8 @@ TEST(Simulation, ASeedAlwaysGivesTheSameRun) {
   }
 }
 
-// Each of these was a violation once. 778549: the trainer of an attempt that was over started from a
-// checkpoint that the next attempt's commits had made superfluous, and the harness took it for a
+// Each of these was a violation once. 778549: the trainer of an attempt that was over started from
+// a checkpoint that the next attempt's commits had made superfluous, and the harness took it for a
 // failure. The schedules are not what they were, as they are drawn otherwise with each new fault.
 TEST(Simulation, SeedsThatWereViolationsAreNoneAnyMore) {
   for (const uint64_t seed : {778549}) {

@@ -12,7 +12,8 @@
 
 namespace coppice::testing {
 
-// Time stands still until Advance, which runs due timers in order on the caller's thread. Thread-safe; Advance from one thread at a time.
+// Time stands still until Advance, which runs due timers in order on the caller's thread.
+// Thread-safe; Advance from one thread at a time.
 class FakeClock : public Clock {
  public:
   absl::Time Now() override {
@@ -61,7 +62,8 @@ class FakeClock : public Clock {
   // Whether `count` timers wait, now or before `patience` (of real time) is over.
   bool AwaitTimers(size_t count, absl::Duration patience) {
     absl::MutexLock lock(&mutex_);
-    const auto wait = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return timers_.size() == count; };
+    const auto wait = [&]()
+                          ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return timers_.size() == count; };
     return mutex_.AwaitWithTimeout(absl::Condition(&wait), patience);
   }
   size_t pending_timers() {
@@ -88,7 +90,8 @@ class FakeClock : public Clock {
   absl::Duration elapsed_ ABSL_GUARDED_BY(mutex_) = absl::ZeroDuration();
   absl::Duration jump_ ABSL_GUARDED_BY(mutex_) = absl::ZeroDuration();
   TimerId last_id_ ABSL_GUARDED_BY(mutex_) = 0;
-  std::map<std::pair<absl::Duration, TimerId>, std::function<void()>> timers_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::pair<absl::Duration, TimerId>, std::function<void()>> timers_
+      ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace coppice::testing

@@ -1,4 +1,5 @@
-// Real child processes in tests: started, signalled and awaited by pidfd, their output kept in files.
+// Real child processes in tests: started, signalled and awaited by pidfd, their output kept in
+// files.
 #ifndef COPPICE_TESTS_TESTING_SUBPROCESS_H_
 #define COPPICE_TESTS_TESTING_SUBPROCESS_H_
 
@@ -32,13 +33,15 @@ inline std::string ReadAll(const std::string& path) {
   return text.str();
 }
 
-// How a process ended: by exit code, or by a signal (code is then 128 + signal, as a shell says it).
+// How a process ended: by exit code, or by a signal (code is then 128 + signal, as a shell says
+// it).
 struct ExitStatus {
   int code = 0;
   int signal = 0;
 };
 
-// One child, in a process group of its own and killed with its group when the test's process or this object ends.
+// One child, in a process group of its own and killed with its group when the test's process or
+// this object ends.
 class Subprocess {
  public:
   explicit Subprocess(std::vector<std::string> argv, std::map<std::string, std::string> env = {}) {
@@ -93,7 +96,8 @@ class Subprocess {
     }
     int status = 0;
     ::waitpid(pid_, &status, 0);
-    ended_ = WIFSIGNALED(status) ? ExitStatus{128 + WTERMSIG(status), WTERMSIG(status)} : ExitStatus{WEXITSTATUS(status), 0};
+    ended_ = WIFSIGNALED(status) ? ExitStatus{128 + WTERMSIG(status), WTERMSIG(status)}
+                                 : ExitStatus{WEXITSTATUS(status), 0};
     return ended_;
   }
 
@@ -117,7 +121,8 @@ struct RunResult {
 };
 
 // Runs to the end.
-inline RunResult RunProcess(std::vector<std::string> argv, std::map<std::string, std::string> env = {},
+inline RunResult RunProcess(std::vector<std::string> argv,
+                            std::map<std::string, std::string> env = {},
                             absl::Duration timeout = absl::Seconds(60)) {
   Subprocess child(std::move(argv), std::move(env));
   const std::optional<ExitStatus> status = child.Wait(timeout);

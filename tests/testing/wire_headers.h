@@ -1,4 +1,5 @@
-// What tests of the wire include anyway and what costs most of their compilation; precompiled, never included by name.
+// What tests of the wire include anyway and what costs most of their compilation; precompiled,
+// never included by name.
 #ifndef COPPICE_TESTS_TESTING_WIRE_HEADERS_H_
 #define COPPICE_TESTS_TESTING_WIRE_HEADERS_H_
 

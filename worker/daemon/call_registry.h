@@ -36,12 +36,12 @@ class CallRegistry {
   std::shared_ptr<grpc::ClientContext> Begin(Kind kind) {
     absl::MutexLock lock(&mutex_);
     const uint64_t id = ++last_id_;
-    const std::shared_ptr<grpc::ClientContext> context(
-        new grpc::ClientContext, [this, id](grpc::ClientContext* ended) {
-          delete ended;
-          absl::MutexLock lock(&mutex_);
-          calls_.erase(id);
-        });
+    const std::shared_ptr<grpc::ClientContext> context(new grpc::ClientContext,
+                                                       [this, id](grpc::ClientContext* ended) {
+                                                         delete ended;
+                                                         absl::MutexLock lock(&mutex_);
+                                                         calls_.erase(id);
+                                                       });
     if (closed_) context->TryCancel();
     calls_.emplace(id, Call{context, kind});
     return context;

@@ -157,8 +157,7 @@ absl::StatusOr<std::unique_ptr<CoordinatorClient>> MakeGrpcCoordinatorClient(
     const std::string& address, const rpc::Credentials& credentials) {
   auto channel = rpc::MakeChannel(address, credentials);
   if (!channel.ok()) return channel.status();
-  return std::make_unique<GrpcCoordinatorClient>(std::move(*channel), address,
-                                                 credentials.tls());
+  return std::make_unique<GrpcCoordinatorClient>(std::move(*channel), address, credentials.tls());
 }
 
 }  // namespace coppice::worker

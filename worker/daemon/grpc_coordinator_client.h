@@ -11,9 +11,9 @@
 namespace coppice::worker {
 
 // WorkerService over a gRPC channel, callback API; checkpoint files pass through two threads of its
-// own, because they block on disks. Owned by main, outlives the Agent. Thread-safe. Destruction, never
-// from a callback, cancels what is in flight and waits until its callbacks have run and are gone. The
-// codes of rpc::MakeChannel.
+// own, because they block on disks. Owned by main, outlives the Agent. Thread-safe. Destruction,
+// never from a callback, cancels what is in flight and waits until its callbacks have run and are
+// gone. The codes of rpc::MakeChannel.
 absl::StatusOr<std::unique_ptr<CoordinatorClient>> MakeGrpcCoordinatorClient(
     const std::string& address, const rpc::Credentials& credentials = {});
 

@@ -98,8 +98,8 @@ class LeaseReporter {
   // The process that held the lease has gone, and saved nothing at its end.
   void ReleaseLost(absl::string_view reason);
   // The trainer could not read the file it was to resume from. One that has been damaged since it
-  // was checked is no fault of the job: the lease goes back as lost, and the next worker rejects the
-  // checkpoint. Otherwise the attempt has failed.
+  // was checked is no fault of the job: the lease goes back as lost, and the next worker rejects
+  // the checkpoint. Otherwise the attempt has failed.
   void FailResume(const std::string& file, const std::string& digest, uint32_t step,
                   const std::string& message, const std::string& log_tail);
   // The lease is not ours any more: drops everything. `on_lost` is not called.

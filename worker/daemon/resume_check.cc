@@ -51,8 +51,8 @@ ResumeCheck::~ResumeCheck() { session_->Cancel(call_); }
 std::string ResumeCheck::file() const {
   if (!resume_) return "";
   if (place_.shared) return JoinPath(place_.root, resume_->path());
-  const std::string name =
-      absl::StrCat("resume-attempt-", resume_->attempt(), "-step-", resume_->step(), ".safetensors");
+  const std::string name = absl::StrCat("resume-attempt-", resume_->attempt(), "-step-",
+                                        resume_->step(), ".safetensors");
   return JoinPath(JoinPath(place_.root, checkpoint_dir_), name);
 }
 

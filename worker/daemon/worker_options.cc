@@ -172,9 +172,10 @@ std::optional<WorkerOptions> ParseWorkerOptions(int argc, const char* const* arg
       "coppice-worker");
   app.set_version_flag("--version", ProgramVersion("coppice-worker"));
   rpc::AddAccessFlags(&app, &options.access);
-  app.add_option("--name", options.name,
-                 "unique among workers: a newer one takes the name from an older one, which then ends "
-                 "with exit code 79 (default: the host's name and a suffix)");
+  app.add_option(
+      "--name", options.name,
+      "unique among workers: a newer one takes the name from an older one, which then ends "
+      "with exit code 79 (default: the host's name and a suffix)");
   app.add_option("--slots", options.slots, "trainers at the same time")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();

@@ -19,8 +19,8 @@ struct WorkerOptions {
   rpc::AccessFlags access;
   std::string name;  // empty: host name and a suffix that the state folder keeps
   uint32_t slots = 1;
-  uint32_t pack = 0;     // 0: measured
-  uint32_t threads = 0;  // 0: cores / slots
+  uint32_t pack = 0;           // 0: measured
+  uint32_t threads = 0;        // 0: cores / slots
   std::string state_dir;       // empty: DefaultStateFolder()
   std::string checkpoint_dir;  // empty: over the network
   std::string trainer;         // empty: coppice-trainer beside this program
@@ -35,9 +35,9 @@ struct WorkerOptions {
   std::string log_level = "info";
 };
 
-// Parses the command line (and the variables of rpc::AddAccessFlags, SLURM_JOB_END_TIME). Help, version and usage
-// errors are printed, and *exit_code is set to what the program is to end with; then nothing is
-// returned.
+// Parses the command line (and the variables of rpc::AddAccessFlags, SLURM_JOB_END_TIME). Help,
+// version and usage errors are printed, and *exit_code is set to what the program is to end with;
+// then nothing is returned.
 std::optional<WorkerOptions> ParseWorkerOptions(int argc, const char* const* argv, int* exit_code);
 
 // What a worker needs from its disk before it starts.

@@ -12,9 +12,9 @@
 namespace coppice::trainer {
 
 struct DataCommand {
-  RunConfig run;      // task and data
-  std::string split;  // train, val, test or gen
-  std::string out;    // a file, or "-" for standard output
+  RunConfig run;       // task and data
+  std::string split;   // train, val, test or gen
+  std::string out;     // a file, or "-" for standard output
   bool force = false;  // a file that is there may be replaced
 };
 

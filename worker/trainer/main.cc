@@ -80,9 +80,9 @@ int FailAll(const PackSpec& spec, EventWriter* events, FailureKind kind,
   return kFailed;
 }
 
-// Reads or makes the data on a thread of its own: a file server that does not answer would keep this
-// one from hearing of a stop. CANCELLED: a stop was asked for meanwhile; that thread may still run,
-// so the process must end at once.
+// Reads or makes the data on a thread of its own: a file server that does not answer would keep
+// this one from hearing of a stop. CANCELLED: a stop was asked for meanwhile; that thread may still
+// run, so the process must end at once.
 absl::StatusOr<Dataset> LoadData(DatasetOptions options) {
   struct Loading {
     absl::Notification over;
@@ -105,7 +105,8 @@ absl::StatusOr<Dataset> LoadData(DatasetOptions options) {
   return dataset;
 }
 
-// Nothing was done yet, so there is nothing to save or to tell; a thread may be stuck in the kernel.
+// Nothing was done yet, so there is nothing to save or to tell; a thread may be stuck in the
+// kernel.
 [[noreturn]] void LeaveBeforeTheStart() {
   spdlog::info("stopped before the data were there");
   spdlog::shutdown();

@@ -32,9 +32,7 @@ TEST(GuardTest, OfAnotherMachineThereIsNoRecordToFailBy) {
   EXPECT_EQ(FindRecord(records, "2 cores, AMD EPYC, AVX2"), nullptr);
 }
 
-TEST(GuardTest, WhatWasNeverRecordedPasses) {
-  EXPECT_TRUE(Judge(kRecorded, "d=256", 0.1).ok());
-}
+TEST(GuardTest, WhatWasNeverRecordedPasses) { EXPECT_TRUE(Judge(kRecorded, "d=256", 0.1).ok()); }
 
 TEST(GuardTest, ANewRecordReplacesItsMachinesAndKeepsTheOthers) {
   testing::TempDir dir;

@@ -65,7 +65,8 @@ TEST(Executor, WorkMayAddWork) {
 TEST(Executor, WithARunnerNothingRunsBeforeTheRunnerSaysSo) {
   std::vector<std::function<void()>> queue;
   std::vector<int> ran;
-  auto executor = std::make_unique<Executor>(4, [&](std::function<void()> work) { queue.push_back(std::move(work)); });
+  auto executor = std::make_unique<Executor>(
+      4, [&](std::function<void()> work) { queue.push_back(std::move(work)); });
   for (int i = 0; i < 4; ++i) executor->Add([&ran, i] { ran.push_back(i); });
   EXPECT_TRUE(ran.empty());
   queue[0]();

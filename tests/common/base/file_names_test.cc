@@ -8,8 +8,9 @@ namespace {
 TEST(FileNamesTest, OnlyTheWholePatternFits) {
   EXPECT_TRUE(NameFits("job-12-attempt-3.json", "job-#-attempt-#.json"));
   EXPECT_TRUE(NameFits("00ff.json", "%.json"));
-  for (const char* name : {"", "job--attempt-3.json", "job-1-attempt-3.json.bak", "xjob-1-attempt-3.json",
-                           "job-1-attempt-3", "job-1x-attempt-3.json", "job--1-attempt-3.json"}) {
+  for (const char* name :
+       {"", "job--attempt-3.json", "job-1-attempt-3.json.bak", "xjob-1-attempt-3.json",
+        "job-1-attempt-3", "job-1x-attempt-3.json", "job--1-attempt-3.json"}) {
     EXPECT_FALSE(NameFits(name, "job-#-attempt-#.json")) << name;
   }
   EXPECT_FALSE(NameFits("00FF.json", "%.json"));
@@ -19,7 +20,8 @@ TEST(FileNamesTest, OnlyTheWholePatternFits) {
 TEST(FileNamesTest, CheckpointsAreKnownWholeAndHalfWrittenAndNothingElseIs) {
   for (const char* name :
        {"step-000000100.safetensors", "step-5.safetensors.tmp-77-0", "step-60.tmp-77-0", "step-20",
-        "step-20.tmp-00ffab12", "resume-attempt-3-step-100.safetensors", "resume-epoch-3-step-100.safetensors"}) {
+        "step-20.tmp-00ffab12", "resume-attempt-3-step-100.safetensors",
+        "resume-epoch-3-step-100.safetensors"}) {
     EXPECT_TRUE(IsCheckpointFileName(name)) << name;
   }
   for (const char* name : {"step-", "step", "model.safetensors", "step-1.pt", "step-1.safetensors~",

@@ -116,7 +116,8 @@ TEST(AtomicFile, TwoWritersOfOneNameDoNotMix) {
 TEST(AtomicFile, WritesBesideWhatAKilledProcessOfItsNumberLeft) {
   TempDir dir;
   const std::string path = dir.Join("file");
-  for (int i = 0; i < 100; ++i) std::ofstream(absl::StrCat(path, ".tmp-", ::getpid(), "-", i)) << "half";
+  for (int i = 0; i < 100; ++i)
+    std::ofstream(absl::StrCat(path, ".tmp-", ::getpid(), "-", i)) << "half";
   ASSERT_EQ(WriteFileAtomically(path, "whole"), absl::OkStatus());
   EXPECT_EQ(*ReadFile(path), "whole");
 }

@@ -153,7 +153,8 @@ TEST(ValidateSweepSpec, AcceptsTheSmallestSpecAndTheEdgesOfEachRange) {
           "warmup_steps: 0 "
           "beta1: 0 beta2: 0 weight_decay: 0 precision: 'float32' } data { seed: 4294967295 "
           "train: 1 val: 1 "
-          "test: 1 gen: 1 directory: '/d' files { train: '/t' gen: 'question.test' } } report { every: 1 stall_seconds: 1 probes { sentences: 0 every: 1 } } "
+          "test: 1 gen: 1 directory: '/d' files { train: '/t' gen: 'question.test' } } report { "
+          "every: 1 stall_seconds: 1 probes { sentences: 0 every: 1 } } "
           "checkpoint { every: 1 keep: 1 keep_every: 0 } priority: -1000 max_failures: 1 "
           "overrides { where { task: 'dyck' depth: 4 } train { steps: 2 } }")),
       IsEmpty());

@@ -8,9 +8,9 @@
 #include <thread>
 
 #include "absl/strings/str_split.h"
+#include "coordinator/core/command_context.h"
 #include "coordinator/core/garbage_collector.h"
 #include "coordinator/core/garbage_plan.h"
-#include "coordinator/core/command_context.h"
 #include "tests/coordinator/core/harness.h"
 
 namespace coppice::core {
@@ -27,7 +27,8 @@ TEST(GarbagePlan, OnlyNamesOfTheLayoutAreOurs) {
   for (const char* name : {"", "017", "+1", "-1", " 1", "1 ", "1x", "18446744073709551616"}) {
     EXPECT_FALSE(ParseJobFolder(name).has_value()) << name;
   }
-  for (const char* name : {"attempt-", "attempt-01", "attempt-1.old", "Attempt-1", "attempt1", "1"}) {
+  for (const char* name :
+       {"attempt-", "attempt-01", "attempt-1.old", "Attempt-1", "attempt1", "1"}) {
     EXPECT_FALSE(ParseAttemptFolder(name).has_value()) << name;
   }
 }
@@ -166,14 +167,19 @@ TEST_F(GarbageTest, WhatEndedAttemptsDidNotCommitGoesAndWhatIsCommittedStays) {
 TEST_F(GarbageTest, FoldersOfLostTimesAndUnknownSweepsGoNamesThatAreNotOursStay) {
   SubmitSmall(1);
   Write("gone/7/attempt-1/step-20");
-  Write("small/99/attempt-3/step-20");       // a job that the store does not know
-  Write("other/1/attempt-1/step-20");        // the number of a known job, in another's folder
+  Write("small/99/attempt-3/step-20");         // a job that the store does not know
+  Write("other/1/attempt-1/step-20");          // the number of a known job, in another's folder
   Write("small/1/attempt-1700000000/step-5");  // an attempt of a lost time
-  const std::vector<std::string> theirs = {".coppice-store",           ".hidden/1/attempt-1/x",
-                                           "gone/notes.txt",           "gone/7/readme",
-                                           "small/1/attempt-x/f",        "small/01/attempt-1/f",
-                                           "small/1/attempt-2.bak/f",    "top.txt",
-                                           "small/1/attempt-5/deeper/f", "small/1/attempt-5/model.pt",
+  const std::vector<std::string> theirs = {".coppice-store",
+                                           ".hidden/1/attempt-1/x",
+                                           "gone/notes.txt",
+                                           "gone/7/readme",
+                                           "small/1/attempt-x/f",
+                                           "small/01/attempt-1/f",
+                                           "small/1/attempt-2.bak/f",
+                                           "top.txt",
+                                           "small/1/attempt-5/deeper/f",
+                                           "small/1/attempt-5/model.pt",
                                            "gone/7/attempt-1/notes.md"};
   for (const std::string& path : theirs) {
     if (path != ".coppice-store") Write(path);
@@ -199,8 +205,8 @@ TEST_F(GarbageTest, NoLinkIsFollowedOutOfTheFolder) {
   std::ofstream(outside / "precious") << "x";
   fs::create_directories(root_ / "gone/7/attempt-1");
   fs::create_directories(root_ / "gone/9");
-  fs::create_directory_symlink(outside, root_ / "linked");               // as a sweep
-  fs::create_directory_symlink(outside, root_ / "gone/8");               // as a job
+  fs::create_directory_symlink(outside, root_ / "linked");                 // as a sweep
+  fs::create_directory_symlink(outside, root_ / "gone/8");                 // as a job
   fs::create_directory_symlink(outside, root_ / "gone/9/attempt-1");       // as an attempt
   fs::create_symlink(outside / "precious", root_ / "gone/7/attempt-1/f");  // as a file
   EXPECT_EQ(Collect().files, 0u);

@@ -62,7 +62,8 @@ TEST_F(GroupCommitTest, AFailedCommitFailsEveryCommandAndChangesNothingInMemory)
       Ask<SweepSummary>([&](auto done) { c_->SetPaused({}, "small", true, done); }).status()));
   faulty_->fail_commits = false;
 
-  EXPECT_THAT(*Ask<std::vector<SweepSummary>>([&](auto done) { c_->ListSweeps({}, done); }), SizeIs(1));
+  EXPECT_THAT(*Ask<std::vector<SweepSummary>>([&](auto done) { c_->ListSweeps({}, done); }),
+              SizeIs(1));
   EXPECT_TRUE(absl::IsNotFound(c_->WatchSweep("other", [](const SweepChange&) {}).status()));
   EXPECT_EQ(GetJob(lease.job_id).state, JobState::kRunning);
   EXPECT_EQ(GetJob(lease.job_id).failures, 0u);

@@ -274,7 +274,8 @@ class Harness : public ::testing::Test {
     commit.worker_id = worker_id;
     commit.lease = lease;
     commit.step = step;
-    commit.path = absl::StrCat(sweep, "/", lease.job_id, "/attempt-", lease.attempt, "/step-", step);
+    commit.path =
+        absl::StrCat(sweep, "/", lease.job_id, "/attempt-", lease.attempt, "/step-", step);
     commit.digest = std::string(32, 'a');
     commit.bytes = 7;
     return commit;
@@ -321,7 +322,8 @@ class Harness : public ::testing::Test {
     MetricsCursor cursor;
     for (;;) {
       MetricsQuery query{filter, {}, 0, archived};
-      auto page = Ask<MetricsPage>([&](auto done) { c_->GetMetrics({}, query, cursor, limit, done); });
+      auto page =
+          Ask<MetricsPage>([&](auto done) { c_->GetMetrics({}, query, cursor, limit, done); });
       EXPECT_TRUE(page.ok()) << page.status();
       if (!page.ok()) return rows;
       rows.insert(rows.end(), page->rows.begin(), page->rows.end());

@@ -189,16 +189,17 @@ TEST_F(HeartbeatTest, AWorkerIsConnectedWhileItIsHeardOf) {
 
 // A worker's token lets it register under any number of names.
 TEST_F(HeartbeatTest, NamesOfWorkersAreNotRememberedWithoutEnd) {
-  ASSERT_TRUE(store_->RunInTransaction([&](WriteTransaction& tx) -> absl::Status {
-                      for (int i = 0; i < 20'000; ++i) {
-                        WorkerRow row;
-                        row.info.name = absl::StrCat("known", i);
-                        row.id = absl::StrCat("id", i);
-                        row.info.instance = "i";
-                        COPPICE_RETURN_IF_ERROR(tx.PutWorker(row));
-                      }
-                      return absl::OkStatus();
-                    })
+  ASSERT_TRUE(store_
+                  ->RunInTransaction([&](WriteTransaction& tx) -> absl::Status {
+                    for (int i = 0; i < 20'000; ++i) {
+                      WorkerRow row;
+                      row.info.name = absl::StrCat("known", i);
+                      row.id = absl::StrCat("id", i);
+                      row.info.instance = "i";
+                      COPPICE_RETURN_IF_ERROR(tx.PutWorker(row));
+                    }
+                    return absl::OkStatus();
+                  })
                   .ok());
   Restart();
   EXPECT_THAT(Register("known7", "new"), Not(HasSubstr("RESOURCE_EXHAUSTED")));

@@ -69,10 +69,9 @@ TEST_F(QueriesTest, AQueryWhoseCallerHasGoneEnds) {
       Ask<JobPage>([&](auto done) { c_->ListJobs(gone, Whole("small"), 0, 0, false, done); });
   EXPECT_TRUE(absl::IsCancelled(page.status())) << page.status();
   const Caller stays{"p", "", [] { return false; }};
-  EXPECT_THAT(Ids(Ask<JobPage>([&](auto done) {
-                c_->ListJobs(stays, Whole("small"), 0, 0, false, done);
-              })),
-              SizeIs(10));
+  EXPECT_THAT(
+      Ids(Ask<JobPage>([&](auto done) { c_->ListJobs(stays, Whole("small"), 0, 0, false, done); })),
+      SizeIs(10));
 }
 
 TEST_F(QueriesTest, LatestHoldsTheNewestValueOfEachMetric) {
@@ -154,7 +153,8 @@ TEST_F(QueriesTest, ArchivedRowsComeWithTheirAttemptWhateverThePageSize) {
 }
 
 TEST_F(QueriesTest, UnknownThingsAreNotFound) {
-  EXPECT_TRUE(absl::IsNotFound(Ask<JobDetails>([&](auto done) { c_->GetJob({}, 5, done); }).status()));
+  EXPECT_TRUE(
+      absl::IsNotFound(Ask<JobDetails>([&](auto done) { c_->GetJob({}, 5, done); }).status()));
   EXPECT_TRUE(
       absl::IsNotFound(Ask<LogPage>([&](auto done) { c_->GetLog({}, 5, 0, 0, done); }).status()));
   EXPECT_TRUE(

@@ -127,8 +127,8 @@ TEST_F(MetricNamesTest, TheJobsOfASweepTogetherGetNoFurtherThanTheSweepsLimit) {
   ASSERT_TRUE(Submit(Spec("wide", {Group("dyck", 2)}, kJobs + 1)).ok());
   for (size_t i = 0; i < kJobs; ++i) {
     const std::string worker = Register(absl::StrCat("v", i));
-    EXPECT_EQ(Names(worker, TakeOne(worker), i * kMaxMetricNamesPerJob, kMaxMetricNamesPerJob).error,
-              "");
+    EXPECT_EQ(
+        Names(worker, TakeOne(worker), i * kMaxMetricNamesPerJob, kMaxMetricNamesPerJob).error, "");
   }
   const std::string worker = Register("late");
   const LeaseRef lease = TakeOne(worker);
@@ -139,40 +139,41 @@ TEST_F(MetricNamesTest, TheJobsOfASweepTogetherGetNoFurtherThanTheSweepsLimit) {
 
 // As versions before left it behind.
 TEST_F(MetricNamesTest, AJobWithFarTooManyNamesCanBeReadAgain) {
-  ASSERT_TRUE(store_->RunInTransaction([&](WriteTransaction& tx) -> absl::Status {
-                      MetricRow row{10, {}};
-                      for (int i = 0; i < 300'000; ++i)
-                        row.values.push_back({absl::StrCat("a/long/enough/name/", i), 1});
-                      return tx.InsertMetricRow(1, lease_.attempt, row);
-                    })
+  ASSERT_TRUE(store_
+                  ->RunInTransaction([&](WriteTransaction& tx) -> absl::Status {
+                    MetricRow row{10, {}};
+                    for (int i = 0; i < 300'000; ++i)
+                      row.values.push_back({absl::StrCat("a/long/enough/name/", i), 1});
+                    return tx.InsertMetricRow(1, lease_.attempt, row);
+                  })
                   .ok());
   EXPECT_EQ(GetJob(1).latest.size(), kMaxMetricNamesPerJob);
-  const auto page = Ask<JobPage>([&](auto done) {
-    c_->ListJobs({}, Whole("small"), 0, 100, /*with_latest=*/true, done);
-  });
+  const auto page = Ask<JobPage>(
+      [&](auto done) { c_->ListJobs({}, Whole("small"), 0, 100, /*with_latest=*/true, done); });
   ASSERT_TRUE(page.ok()) << page.status();
   EXPECT_EQ(page->jobs[0].latest.size(), kMaxMetricNamesPerJob);
 }
 
 TEST_F(MetricNamesTest, APageOfMetricsEndsWithItsValuesAndGoesOn) {
   EXPECT_EQ(AppendOne(Row(lease_, 1, 10)).error, "");
-  ASSERT_TRUE(store_->RunInTransaction([&](WriteTransaction& tx) -> absl::Status {
-                      for (uint32_t step = 20; step <= 620; step += 10) {
-                        MetricRow row{step, {}};
-                        for (size_t i = 0; i < kMaxValuesPerRow; ++i)
-                          row.values.push_back({absl::StrCat("name/", i), 1});
-                        COPPICE_RETURN_IF_ERROR(tx.InsertMetricRow(1, lease_.attempt, row));
-                      }
-                      return absl::OkStatus();
-                    })
+  ASSERT_TRUE(store_
+                  ->RunInTransaction([&](WriteTransaction& tx) -> absl::Status {
+                    for (uint32_t step = 20; step <= 620; step += 10) {
+                      MetricRow row{step, {}};
+                      for (size_t i = 0; i < kMaxValuesPerRow; ++i)
+                        row.values.push_back({absl::StrCat("name/", i), 1});
+                      COPPICE_RETURN_IF_ERROR(tx.InsertMetricRow(1, lease_.attempt, row));
+                    }
+                    return absl::OkStatus();
+                  })
                   .ok());
   MetricsQuery query;
   query.filter = Whole("small");
   std::vector<size_t> pages;
   MetricsPage page;
   do {
-    const auto next = Ask<MetricsPage>(
-        [&](auto done) { c_->GetMetrics({}, query, page.next, 1000, done); });
+    const auto next =
+        Ask<MetricsPage>([&](auto done) { c_->GetMetrics({}, query, page.next, 1000, done); });
     ASSERT_TRUE(next.ok()) << next.status();
     page = *next;
     pages.push_back(page.rows.size());
@@ -182,15 +183,16 @@ TEST_F(MetricNamesTest, APageOfMetricsEndsWithItsValuesAndGoesOn) {
 
 TEST_F(MetricNamesTest, APageOfJobsWithManyNamesEndsEarlyAndGoesOn) {
   ASSERT_TRUE(Submit(Spec("many", {Group("dyck", 2)}, 12)).ok());
-  ASSERT_TRUE(store_->RunInTransaction([&](WriteTransaction& tx) -> absl::Status {
-                      for (JobId job = 2; job <= 13; ++job) {
-                        MetricRow row{10, {}};
-                        for (size_t i = 0; i < kMaxMetricNamesPerJob; ++i)
-                          row.values.push_back({absl::StrCat(std::string(1000, 'n'), i), 1});
-                        COPPICE_RETURN_IF_ERROR(tx.InsertMetricRow(job, 1, row));
-                      }
-                      return absl::OkStatus();
-                    })
+  ASSERT_TRUE(store_
+                  ->RunInTransaction([&](WriteTransaction& tx) -> absl::Status {
+                    for (JobId job = 2; job <= 13; ++job) {
+                      MetricRow row{10, {}};
+                      for (size_t i = 0; i < kMaxMetricNamesPerJob; ++i)
+                        row.values.push_back({absl::StrCat(std::string(1000, 'n'), i), 1});
+                      COPPICE_RETURN_IF_ERROR(tx.InsertMetricRow(job, 1, row));
+                    }
+                    return absl::OkStatus();
+                  })
                   .ok());
   std::vector<JobId> seen;
   int pages = 0;

@@ -1,5 +1,4 @@
 // A database that is replaced by an older one of its own, while workers go on.
-#include "common/base/status_macros.h"
 #include "coordinator/core/restore.h"
 
 #include <gmock/gmock.h>
@@ -7,6 +6,7 @@
 #include <map>
 #include <random>
 
+#include "common/base/status_macros.h"
 #include "coordinator/store/backup.h"
 #include "coordinator/store/restore.h"
 #include "tests/coordinator/core/harness.h"
@@ -202,7 +202,8 @@ TEST_F(RestoreTest, NoHistoryOfBackupsAndRestoresLetsALostLeaseReport) {
     clock_.Advance(absl::Milliseconds(1));
     if (chance(4)) Backup("backup");
     if (chance(3)) {
-      clock_.Advance(absl::Milliseconds(1));  // a restore in the backup's own millisecond is refused
+      // A restore in the backup's own millisecond is refused.
+      clock_.Advance(absl::Milliseconds(1));
       LoseAndRestore("backup");
       worker = Register("w");
       current.clear();
@@ -223,7 +224,8 @@ TEST_F(RestoreTest, NoHistoryOfBackupsAndRestoresLetsALostLeaseReport) {
     const uint32_t next = holder.step + 10;
     if (next <= 100) {
       ASSERT_EQ(IsStale(worker, Row(holder.lease, ++holder.sequence, next)), !is_current)
-          << "turn " << turn << " job " << holder.lease.job_id << " attempt " << holder.lease.attempt;
+          << "turn " << turn << " job " << holder.lease.job_id << " attempt "
+          << holder.lease.attempt;
       holder.step = next;
     }
     const absl::Status committed = Commit(CommitOf(worker, holder.lease, holder.step));

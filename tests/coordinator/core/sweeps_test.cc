@@ -56,15 +56,16 @@ TEST_F(SweepsTest, TheSameSpecAgainIsTheSameSweepAndAnotherSpecIsRefused) {
   SweepSpec other = spec;
   other.spec_blob = "something else";
   EXPECT_TRUE(absl::IsAlreadyExists(Submit(other).status()));
-  EXPECT_EQ(Ask<std::vector<SweepSummary>>([&](auto done) { c_->ListSweeps({}, done); })->size(), 1u);
+  EXPECT_EQ(Ask<std::vector<SweepSummary>>([&](auto done) { c_->ListSweeps({}, done); })->size(),
+            1u);
 }
 
 TEST_F(SweepsTest, AnInvalidSpecStoresNothing) {
   SweepSpec spec = Spec("bad", {Group("dyck", 2), Group("tense", 2)}, 2);
   spec.groups[1].steps = 0;
   EXPECT_TRUE(absl::IsInvalidArgument(Submit(spec).status()));
-  EXPECT_TRUE(
-      absl::IsNotFound(Ask<SweepDetails>([&](auto done) { c_->GetSweep({}, "bad", done); }).status()));
+  EXPECT_TRUE(absl::IsNotFound(
+      Ask<SweepDetails>([&](auto done) { c_->GetSweep({}, "bad", done); }).status()));
 }
 
 TEST_F(SweepsTest, CancelledJobsTakeNoMoreReportsAndTheirTrainersAreStopped) {
@@ -100,8 +101,8 @@ TEST_F(SweepsTest, ACancelFilterHitsOnlyWhatItNames) {
   by_id.job_ids = {1, 4};
   EXPECT_EQ(Cancel(by_id), 1u);  // 4 is cancelled already
   by_id.job_ids = {99};
-  EXPECT_TRUE(
-      absl::IsNotFound(Ask<uint64_t>([&](auto done) { c_->CancelJobs({}, by_id, done); }).status()));
+  EXPECT_TRUE(absl::IsNotFound(
+      Ask<uint64_t>([&](auto done) { c_->CancelJobs({}, by_id, done); }).status()));
   EXPECT_TRUE(absl::IsInvalidArgument(
       Ask<uint64_t>([&](auto done) { c_->CancelJobs({}, {}, done); }).status()));
   EXPECT_TRUE(absl::IsNotFound(
@@ -220,11 +221,9 @@ TEST_F(SweepsTest, WhoAskedForWhatIsKeptWithTheSweepAndItsJobs) {
   ASSERT_TRUE(Ask<SubmitResult>([&](auto done) {
                 c_->SubmitSweep(ana, Spec("small", {Group("dyck", 2)}, 4), 0, done);
               }).ok());
-  ASSERT_TRUE(
-      Ask<SweepSummary>([&](auto done) { c_->SetPaused(ben, "small", true, done); }).ok());
+  ASSERT_TRUE(Ask<SweepSummary>([&](auto done) { c_->SetPaused(ben, "small", true, done); }).ok());
   // Paused already: nothing was done.
-  ASSERT_TRUE(
-      Ask<SweepSummary>([&](auto done) { c_->SetPaused(ana, "small", true, done); }).ok());
+  ASSERT_TRUE(Ask<SweepSummary>([&](auto done) { c_->SetPaused(ana, "small", true, done); }).ok());
   JobFilter some = Whole("small");
   some.seeds = {1, 3};
   EXPECT_EQ(*Ask<uint64_t>([&](auto done) { c_->CancelJobs(ben, some, done); }), 2u);
@@ -234,8 +233,7 @@ TEST_F(SweepsTest, WhoAskedForWhatIsKeptWithTheSweepAndItsJobs) {
   const auto details = Ask<SweepDetails>([&](auto done) { c_->GetSweep({}, "small", done); });
   std::vector<std::string> lines;
   for (const Operation& operation : details->operations) {
-    lines.push_back(
-        absl::StrCat(operation.action, " [", operation.detail, "] ", operation.who));
+    lines.push_back(absl::StrCat(operation.action, " [", operation.detail, "] ", operation.who));
   }
   EXPECT_THAT(lines, ElementsAre("submitted [4 jobs] ana at ipv4:10.0.0.7:4242",
                                  "paused [] ben at ipv4:10.0.0.8:1",

@@ -250,7 +250,8 @@ TEST_F(FaultyWorkersTest, WorkersLongGoneAreForgottenUnlessTheyHoldOrWereDrained
   const LeaseRef lease = TakeOne(holder);
   Register("gone");
   Register("drained");
-  ASSERT_TRUE(Ask<Worker>([&](auto done) { c_->DrainWorker({}, "drained", false, false, done); }).ok());
+  ASSERT_TRUE(
+      Ask<Worker>([&](auto done) { c_->DrainWorker({}, "drained", false, false, done); }).ok());
   clock_.JumpWallTime(absl::Hours(8 * 24));
   Advance(absl::Seconds(50));
   ASSERT_TRUE(Beat(holder, {Held(lease)}).ok());

@@ -368,10 +368,10 @@ TEST(CoordinatorBinary, AnEarlyWarningOfTheClusterDoesNotEndItWhileWorkersHandIn
 TEST(CoordinatorBinary, WithStandardErrorClosedTheLogGoesIntoNoFileOfItsOwn) {
   TempDir dir;
   const std::string port = dir.Join("port");
-  Subprocess closed(
-      {"/bin/sh", "-c",
-       absl::StrCat("exec ", COPPICE_COORDINATOR_BINARY, " --insecure --data-dir ", dir.Join("data"),
-                    " --listen 127.0.0.1:0 --port-file ", port, " 0<&- 1>&- 2>&-")});
+  Subprocess closed({"/bin/sh", "-c",
+                     absl::StrCat("exec ", COPPICE_COORDINATOR_BINARY, " --insecure --data-dir ",
+                                  dir.Join("data"), " --listen 127.0.0.1:0 --port-file ", port,
+                                  " 0<&- 1>&- 2>&-")});
   for (int i = 0; i < 3000 && !FileExists(port) && closed.Running(); ++i) {
     closed.Wait(absl::Milliseconds(20));
   }

@@ -1,5 +1,7 @@
-// Checkpoints through real stubs: uploads and downloads of workers, fetches of clients, with a mock core
-// behind that decides what is current.
+// Checkpoints through real stubs: uploads and downloads of workers, fetches of clients, with a mock
+// core behind that decides what is current.
+#include "coordinator/service/checkpoint_streams.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -15,7 +17,6 @@
 #include "common/base/digest.h"
 #include "common/base/files.h"
 #include "common/rpc/status.h"
-#include "coordinator/service/checkpoint_streams.h"
 #include "tests/coordinator/service/mock_coordinator.h"
 #include "tests/coordinator/service/served.h"
 #include "tests/testing/fake_clock.h"

@@ -194,7 +194,10 @@ TEST(Register, ATextThatDrivesATerminalIsRefusedAndNamed) {
   good.set_slots(1);
   good.set_pack_width(1);
   ASSERT_TRUE(RegisterFromProto(good).ok());
-  for (const char* bad : {"\x1b]0;title\x07", "a\nb", "a\tb", "\xC2\x9B" "2J", "\u202E", "\x7f", "\xFF"}) {
+  for (const char* bad : {"\x1b]0;title\x07", "a\nb", "a\tb",
+                          "\xC2\x9B"
+                          "2J",
+                          "\u202E", "\x7f", "\xFF"}) {
     for (const char* field : {"name", "instance", "host", "version", "device"}) {
       v1::RegisterRequest in = good;
       in.GetReflection()->SetString(&in, in.GetDescriptor()->FindFieldByName(field), bad);
@@ -210,7 +213,10 @@ TEST(Commit, APathThatDrivesATerminalIsRefused) {
   in.mutable_lease()->set_attempt(1);
   in.set_path("1/1/step-000000150.safetensors");
   EXPECT_TRUE(CheckpointFromProto(in).ok());
-  for (const char* bad : {"1/1/\x1b[2J", "1/\xC2\x9D" "0;t/x", "1/1/\u202Exyz"}) {
+  for (const char* bad : {"1/1/\x1b[2J",
+                          "1/\xC2\x9D"
+                          "0;t/x",
+                          "1/1/\u202Exyz"}) {
     in.set_path(bad);
     ExpectRefused(CheckpointFromProto(in).status(), "path");
   }

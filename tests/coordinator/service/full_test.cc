@@ -408,7 +408,8 @@ TEST_F(Full, ASweepGoesFromSubmissionThroughFailureAndResumeToItsEnd) {
   CALL_OK(workers_, RejectCheckpoint, reject, &resume);
   EXPECT_FALSE(resume.has_resume());
   EXPECT_EQ(Send(third.lease(), 1, {Row(10, 0.75), Row(20, 0.5)}).sequence(), 2u);
-  CALL_OK(workers_, CommitCheckpoint, Write(CheckpointOf(third, 20, "twenty"), "twenty"), &committed);
+  CALL_OK(workers_, CommitCheckpoint, Write(CheckpointOf(third, 20, "twenty"), "twenty"),
+          &committed);
   complete = Of<v1::CompleteJobRequest>(third.lease(), 20);
   complete.set_last_sequence(2);
   CALL_OK(workers_, CompleteJob, complete, &completed);
@@ -586,7 +587,8 @@ TEST_F(Full, AWorkerOfAnotherProtocolIsRefused) {
   CallContext context;
   const grpc::Status status = workers_->Register(&context, request, &response);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
-  EXPECT_THAT(status.error_message(), HasSubstr(absl::StrCat("protocol ", rpc::kProtocolVersion + 7)));
+  EXPECT_THAT(status.error_message(),
+              HasSubstr(absl::StrCat("protocol ", rpc::kProtocolVersion + 7)));
 }
 
 TEST_F(Full, UnknownNamesAreNotFound) {

@@ -221,7 +221,8 @@ TEST_F(OwnAccessBinary, ACoordinatorThatRunsWarnsOfItsCertificatesAndRenewsThemO
   std::filesystem::rename(Data("ca-key.pem"), dir_.Join("ca-key.pem"));
   Serve({"--listen", "127.0.0.1:0"});
   const std::string warned = Cli({"workers"}).out;
-  EXPECT_THAT(warned, HasSubstr("coordinator: the server's certificate " + Data("server-cert.pem")));
+  EXPECT_THAT(warned,
+              HasSubstr("coordinator: the server's certificate " + Data("server-cert.pem")));
   EXPECT_THAT(warned, HasSubstr("coordinator: the clients' certificate " + File()));
   EXPECT_THAT(warned, HasSubstr("`kill -HUP "));
   EXPECT_THAT(coordinator_->err(), HasSubstr("no worker can connect with it after that"));

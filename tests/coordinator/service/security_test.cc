@@ -363,7 +363,8 @@ TEST_F(Intruder, ANewCertificateIsForNewConnectionsAndTheDoorStaysAsItWas) {
   options.security.client_authority = authority_.certificate;
   Start(options);
   rpc::Credentials member = With(Role::kViewer);
-  const security::KeyPair client = security::IssueClientCertificate(authority_, "me", valid_).value();
+  const security::KeyPair client =
+      security::IssueClientCertificate(authority_, "me", valid_).value();
   member.tls_cert = Put("client-cert", client.certificate);
   member.tls_key = Put("client-key", client.key);
   const auto open = Channel(member);
@@ -474,7 +475,8 @@ TEST_F(Watched, TheTransportTellsOfEachConnectionAndItsMessages) {
     for (int i = 0; i < 3; ++i) Call(channel, "/coppice.v1.SweepService/ListSweeps").IgnoreError();
     const auto opened = view.NewlyOpened();
     ASSERT_EQ(opened.size(), 1u) << listen;
-    EXPECT_THAT(opened[0].peer, ::testing::StartsWith(listen[0] == '[' ? "ipv6:[::1]:" : "ipv4:127."));
+    EXPECT_THAT(opened[0].peer,
+                ::testing::StartsWith(listen[0] == '[' ? "ipv6:[::1]:" : "ipv4:127."));
     // gRPC counts an answer behind its write: the client may have it before, and nothing tells.
     std::optional<TransportView::Counters> counters = view.CountersOf(opened[0].id);
     const absl::Time until = absl::Now() + absl::Seconds(20);

@@ -179,12 +179,11 @@ TEST_P(StoreContract, AnIncompleteSweepIsHiddenAndCanBeTakenBackInParts) {
   };
   EXPECT_THAT(names(false), ElementsAre("s"));
   EXPECT_THAT(names(true), ElementsAre("late"));
-  EXPECT_FALSE(Read<std::optional<core::SweepRow>>(
-                   [](ReadTransaction& read) { return read.FindSweep("late"); })
-                   .has_value());
-  EXPECT_FALSE(Write([&](WriteTransaction& tx) {
-                 return tx.DeleteIncompleteSweep(1, 100).status();
-               }).ok())
+  EXPECT_FALSE(Read<std::optional<core::SweepRow>>([](ReadTransaction& read) {
+                 return read.FindSweep("late");
+               }).has_value());
+  EXPECT_FALSE(
+      Write([&](WriteTransaction& tx) { return tx.DeleteIncompleteSweep(1, 100).status(); }).ok())
       << "the other one is complete";
   std::vector<uint64_t> deleted;
   do {
@@ -318,8 +317,8 @@ TEST_P(StoreContract, EveryColumnOfAJobComesBack) {
                      got.attempts, got.failures),
             std::tie(want.state, want.step, want.best_step, want.checkpoint_step, want.attempt,
                      want.attempts, want.failures));
-  EXPECT_EQ(std::tie(got.forgiven_attempt, got.not_before_ms, got.worker, got.reason, got.started_ms,
-                     got.finished_ms),
+  EXPECT_EQ(std::tie(got.forgiven_attempt, got.not_before_ms, got.worker, got.reason,
+                     got.started_ms, got.finished_ms),
             std::tie(want.forgiven_attempt, want.not_before_ms, want.worker, want.reason,
                      want.started_ms, want.finished_ms));
 }
@@ -512,7 +511,9 @@ TEST_P(StoreContract, LogsAreReadFromAnOffsetAndTrimmedFromTheFront) {
     return Read<std::vector<core::LogChunk>>(
         [&](ReadTransaction& read) { return read.ReadLog(1, 3, offset, bytes); });
   };
-  EXPECT_EQ(Read<core::AttemptNumber>([](ReadTransaction& read) { return read.NewestLogAttempt(1); }), 3u);
+  EXPECT_EQ(
+      Read<core::AttemptNumber>([](ReadTransaction& read) { return read.NewestLogAttempt(1); }),
+      3u);
   ASSERT_THAT(read_log(0, 100), SizeIs(2));
   EXPECT_EQ(read_log(0, 100)[0].text, std::string("a\0b", 3));
   EXPECT_THAT(read_log(0, 1), SizeIs(1));  // at least one

@@ -113,8 +113,8 @@ TEST_F(MigrationTest, AWorkerOfEveryEarlierVersionComesForwardWithoutANumber) {
                            "'cpu', 0, 1, 0, 5, 6)"),
               absl::OkStatus());
     ASSERT_EQ(Migrate(*db_, Migrations()), absl::OkStatus()) << "from version " << from;
-    Statement statement = db_->Prepare(
-        "SELECT host, incarnation, superseded_host, superseded_ms FROM workers");
+    Statement statement =
+        db_->Prepare("SELECT host, incarnation, superseded_host, superseded_ms FROM workers");
     ASSERT_TRUE(*statement.Step());
     EXPECT_EQ(statement.Text(0), "h");
     EXPECT_EQ(statement.Int(1), 0);
@@ -176,22 +176,23 @@ TEST_F(MigrationTest, JobsOfAnEarlierVersionAreKeptAndTheirSeedsLookedAt) {
 
 TEST_F(MigrationTest, WhatWasCalledEpochIsAnAttemptsNumberAndTheFloorStays) {
   ASSERT_EQ(Migrate(*db_, {Migrations().begin(), Migrations().begin() + 7}), absl::OkStatus());
-  ASSERT_EQ(db_->Execute(
-                "INSERT INTO sweeps (id, name, priority, max_failures, created_ms, steps_total) "
-                "VALUES (1, 's', 0, 3, 5, 100);"
-                "INSERT INTO groups (id, sweep_id, task, depth, run_json, steps, report_every, "
-                "checkpoint_every, keep, keep_every, work_per_step, first_job, jobs) VALUES "
-                "(1, 1, 'dyck', 2, '{}', 10, 1, 1, 2, 0, 1, 1, 1);"
-                "INSERT INTO jobs (id, sweep_id, group_id, seed, epoch, forgiven_epoch) VALUES "
-                "(1, 1, 1, 0, 9, 8);"
-                "INSERT INTO attempts (job_id, epoch, worker, request_id, granted_ms, start_step, "
-                "row_step) VALUES (1, 9, 'w', 'r', 1, 0, 0);"
-                "INSERT INTO checkpoints (job_id, step, epoch, state, path, digest, bytes, "
-                "committed_ms, row_due) VALUES (1, 5, 9, 1, 's/1/epoch-9/step-5', 'd', 1, 1, 0);"
-                "INSERT INTO metric_names (id, name) VALUES (1, 'loss');"
-                "INSERT INTO metrics (job_id, step, name_id, epoch, value) VALUES (1, 5, 1, 9, 0.5);"
-                "INSERT INTO meta (key, value) VALUES ('epoch_floor', 7)"),
-            absl::OkStatus());
+  ASSERT_EQ(
+      db_->Execute(
+          "INSERT INTO sweeps (id, name, priority, max_failures, created_ms, steps_total) "
+          "VALUES (1, 's', 0, 3, 5, 100);"
+          "INSERT INTO groups (id, sweep_id, task, depth, run_json, steps, report_every, "
+          "checkpoint_every, keep, keep_every, work_per_step, first_job, jobs) VALUES "
+          "(1, 1, 'dyck', 2, '{}', 10, 1, 1, 2, 0, 1, 1, 1);"
+          "INSERT INTO jobs (id, sweep_id, group_id, seed, epoch, forgiven_epoch) VALUES "
+          "(1, 1, 1, 0, 9, 8);"
+          "INSERT INTO attempts (job_id, epoch, worker, request_id, granted_ms, start_step, "
+          "row_step) VALUES (1, 9, 'w', 'r', 1, 0, 0);"
+          "INSERT INTO checkpoints (job_id, step, epoch, state, path, digest, bytes, "
+          "committed_ms, row_due) VALUES (1, 5, 9, 1, 's/1/epoch-9/step-5', 'd', 1, 1, 0);"
+          "INSERT INTO metric_names (id, name) VALUES (1, 'loss');"
+          "INSERT INTO metrics (job_id, step, name_id, epoch, value) VALUES (1, 5, 1, 9, 0.5);"
+          "INSERT INTO meta (key, value) VALUES ('epoch_floor', 7)"),
+      absl::OkStatus());
   ASSERT_EQ(Migrate(*db_, Migrations()), absl::OkStatus());
   Statement all = db_->Prepare(
       "SELECT j.attempt, j.forgiven_attempt, a.attempt, c.attempt, c.path, m.attempt, "

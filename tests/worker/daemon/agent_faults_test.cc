@@ -157,8 +157,8 @@ TEST_F(AgentFaultsTest, WithNoCheckpointLeftTheJobStartsAtStepZero) {
   EXPECT_FALSE(Spec()["members"][0].contains("resume"));
 }
 
-// Found by damaging files all the time: between the worker's check and the trainer's reading there is
-// time too.
+// Found by damaging files all the time: between the worker's check and the trainer's reading there
+// is time too.
 TEST_F(AgentFaultsTest, AResumeFileThatIsDamagedAfterItsCheckIsNotCharged) {
   for (const bool damaged : {true, false}) {
     coordinator_.seen.clear();

@@ -88,8 +88,8 @@ class DaemonProcessTest : public ::testing::Test {
     if (pid == 0) {
       ::setenv("COPPICE_COORDINATOR", server_.address().c_str(), 1);
       ::setenv("COPPICE_INSECURE", "1", 1);
-    ::unsetenv("SLURM_JOB_END_TIME");
-    ::signal(SIGHUP, SIG_DFL);  // also where the tests run under nohup
+      ::unsetenv("SLURM_JOB_END_TIME");
+      ::signal(SIGHUP, SIG_DFL);  // also where the tests run under nohup
       const int fd = ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
       ::dup2(fd, 2);
       ::execv(argv[0], argv.data());

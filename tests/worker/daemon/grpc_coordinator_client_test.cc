@@ -74,9 +74,8 @@ TEST_F(GrpcCoordinatorClientTest, ItsEndCancelsWhatIsInFlight) {
   absl::Status polled;
   v1::AcquireLeasesRequest request;
   request.set_wait_ms(60'000);
-  client->AcquireLeases(request, [&](absl::StatusOr<v1::AcquireLeasesResponse> answer) {
-    polled = answer.status();
-  });
+  client->AcquireLeases(
+      request, [&](absl::StatusOr<v1::AcquireLeasesResponse> answer) { polled = answer.status(); });
   absl::Status ended;
   const auto stream = client->OpenReports([](const v1::StreamMetricsResponse&) {},
                                           [&](absl::Status status) { ended = status; });

@@ -52,11 +52,13 @@ class StateFolderTest : public ::testing::Test {
 };
 
 TEST_F(StateFolderTest, AFolderWithSomebodysFilesIsRefusedAndNothingInItChanges) {
-  for (const char* file : {"scratch/data.bin", "logs/mail.log", "runs/1/attempt-2/step-3", "notes"}) {
+  for (const char* file :
+       {"scratch/data.bin", "logs/mail.log", "runs/1/attempt-2/step-3", "notes"}) {
     Write(State(file));
   }
   ExpectRefusal("notes");
-  for (const char* file : {"scratch/data.bin", "logs/mail.log", "runs/1/attempt-2/step-3", "notes"}) {
+  for (const char* file :
+       {"scratch/data.bin", "logs/mail.log", "runs/1/attempt-2/step-3", "notes"}) {
     EXPECT_TRUE(FileExists(State(file))) << file;
   }
   EXPECT_FALSE(FileExists(State("lock")));

@@ -82,7 +82,8 @@ class TestServer final : public v1::WorkerService::Service {
   grpc::Status Register(grpc::ServerContext*, const v1::RegisterRequest* request,
                         v1::RegisterResponse* response) override {
     absl::MutexLock lock(&mutex_);
-    if (request->protocol() != rpc::kProtocolVersion) return {grpc::StatusCode::FAILED_PRECONDITION, "protocol"};
+    if (request->protocol() != rpc::kProtocolVersion)
+      return {grpc::StatusCode::FAILED_PRECONDITION, "protocol"};
     seen_.push_back(absl::StrCat("register ", request->name(), " held ", request->held_size()));
     response->set_worker_id("w");
     response->set_heartbeat_interval_ms(100);

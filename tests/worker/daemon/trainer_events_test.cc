@@ -87,8 +87,8 @@ TEST_F(TrainerEventsTest, ActivityIsReadWhereTheTrainerTellsIt) {
           .ok());
   EXPECT_EQ(std::get<TrainerProgress>(events_[1]).activity, std::nullopt);
   EXPECT_EQ(std::get<TrainerProgress>(events_[2]).activity, 7u);
-  ExpectGarbage(
-      {R"({"event":"progress","members":[],"steps_per_second":1,"activity":"much"})"}, "activity");
+  ExpectGarbage({R"({"event":"progress","members":[],"steps_per_second":1,"activity":"much"})"},
+                "activity");
 }
 
 TEST_F(TrainerEventsTest, PiecesOfAnySizeGiveTheSameEvents) {

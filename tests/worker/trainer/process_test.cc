@@ -112,9 +112,10 @@ TEST_F(ProcessTest, TheReadmesRunLearns) {
   std::string word;
   words >> word;
   while (words >> word) {
-    if (word != "\\") arguments.push_back(arguments.empty() || arguments.back() != "--out"
-                                               ? word
-                                               : std::string(directory_ / "readme"));
+    if (word != "\\")
+      arguments.push_back(arguments.empty() || arguments.back() != "--out"
+                              ? word
+                              : std::string(directory_ / "readme"));
   }
   TrainerProcess process(arguments, directory_ / "log");
   EXPECT_EQ(process.Wait(), 0) << Log();
@@ -132,7 +133,7 @@ TEST_F(ProcessTest, TheLogSaysAtTheStartWhatCannotDoWhatItSays) {
                       directory_ / "log");
   EXPECT_EQ(vain.Wait(), 0) << Log();
   EXPECT_THAT(Log(), ::testing::AllOf(HasSubstr("train.warmup_steps is 10000 and train.steps 360"),
-                                    HasSubstr("checkpoint.every is 1000 and train.steps 360")));
+                                      HasSubstr("checkpoint.every is 1000 and train.steps 360")));
 }
 
 TEST_F(ProcessTest, TerminatedAndResumedItEndsBitForBitTheSame) {

@@ -281,7 +281,8 @@ TEST_F(ProductsTest, Avx2AndAvx512GiveTheSameBits) {
   }
 }
 
-// What stands for a lesser CPU in the tests, and keeps a cluster of mixed machines at the same bits.
+// What stands for a lesser CPU in the tests, and keeps a cluster of mixed machines at the same
+// bits.
 TEST(ProductSwitchesTest, WhatIsOffIsLeftOutWithWhatBuildsOnIt) {
   const auto names = [] {
     std::vector<std::string> names;

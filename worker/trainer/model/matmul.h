@@ -1,7 +1,7 @@
 // Matrix products of [R, n] activations with [m, n] weights, for one member (2-d) or a stack (3-d,
 // leading K). Members of a stack are computed one by one, so that a member's sums do not depend on
-// its pack. float32 goes to products.h where the machine has AMX, or AVX2 and weights are small, else
-// to oneDNN where it was there at build time; each is the fastest there (docs/performance.md).
+// its pack. float32 goes to products.h where the machine has AMX, or AVX2 and weights are small,
+// else to oneDNN where it was there at build time; each is the fastest there (docs/performance.md).
 // Everything else goes through ATen.
 #ifndef COPPICE_WORKER_TRAINER_MODEL_MATMUL_H_
 #define COPPICE_WORKER_TRAINER_MODEL_MATMUL_H_

@@ -101,7 +101,7 @@ struct DatasetOptions {
   int32_t test = 10000;
   int32_t gen = 10000;
   std::string
-      directory;  // not empty: read question.train, question.val, ... of this folder instead
+      directory;     // not empty: read question.train, question.val, ... of this folder instead
   SplitFiles files;  // given: read these instead
   int32_t decode_sentences =
       2000;  // tense: at most so many sentences decoded per split, chosen by `seed`
@@ -148,10 +148,10 @@ int32_t GeneratorVersion(Task task);
 // the smaller one, and test and gen depend on the sizes before them only in what they must not
 // repeat. Subject and object types have the released sets' frequencies (kept closely, not by
 // independent draws; the training set of tense has those of the released training set, which differ
-// from those of val and test), words are uniform. Where a combination of types has no new sentence left, the
-// other objects of that subject take its share: this happens to the shortest sentences of the tense
-// grammar (`my yak slept`, 1,404 in all), of which a train set of 100,000 would need 4,800; val and
-// test at their default sizes keep the frequencies.
+// from those of val and test), words are uniform. Where a combination of types has no new sentence
+// left, the other objects of that subject take its share: this happens to the shortest sentences of
+// the tense grammar (`my yak slept`, 1,404 in all), of which a train set of 100,000 would need
+// 4,800; val and test at their default sizes keep the frequencies.
 //
 // dyck. Train strings are independent draws and repeat, as in the released set (a fifth of them
 // have 4 brackets, and only 800 such strings exist). A path is the shape, types erased, of a string

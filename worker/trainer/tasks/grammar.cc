@@ -94,9 +94,9 @@ class Parser {
 
   void Fail(absl::string_view expected) {
     if (!status_.ok()) return;
-    status_ = absl::InvalidArgumentError(
-        absl::StrCat(PlaceAt(next_), ": expected ", expected, ", got ",
-                     next_ < Size() ? Describe(Peek()) : "the end"));
+    status_ =
+        absl::InvalidArgumentError(absl::StrCat(PlaceAt(next_), ": expected ", expected, ", got ",
+                                                next_ < Size() ? Describe(Peek()) : "the end"));
   }
 
   int Take(WordClass word_class) {

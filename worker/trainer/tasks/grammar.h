@@ -64,7 +64,8 @@ std::string PlaceOf(const Lexicon& lexicon, absl::Span<const int32_t> tokens, si
 
 // The shape of a sentence given as tokens, without the final full stop. INVALID_ARGUMENT: names the
 // place of the first word that the grammar does not allow there, and what it allows; also for an
-// auxiliary that does not agree with its subject. It quotes no word. Verbs of the tense grammar may have any form.
+// auxiliary that does not agree with its subject. It quotes no word. Verbs of the tense grammar may
+// have any form.
 absl::StatusOr<Sentence> ParseSentence(const Lexicon& lexicon, absl::Span<const int32_t> tokens);
 
 }  // namespace coppice::trainer

@@ -151,10 +151,7 @@ class KindSampler {
 class Generator {
  public:
   Generator(const SentenceTask& task, const DatasetOptions& options)
-      : task_(task),
-        lexicon_(Lexicon::For(task.task)),
-        seed_(options.seed),
-        stop_(options.stop) {}
+      : task_(task), lexicon_(Lexicon::For(task.task)), seed_(options.seed), stop_(options.stop) {}
 
   absl::Status InDomain(SplitName name, int32_t size, Split* split) {
     Random random(seed_, StreamOf(task_.task, name, Purpose::kExamples));
