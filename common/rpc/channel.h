@@ -14,7 +14,7 @@
 namespace coppice::rpc {
 
 // The number of the wire's present form; both sides compare it when they meet.
-inline constexpr uint32_t kProtocolVersion = 2;
+inline constexpr uint32_t kProtocolVersion = 3;
 inline constexpr int kDefaultPort = 7070;
 // Largest message either side sends: a page of jobs, a batch of rows, a checkpoint chunk.
 inline constexpr int kMaxMessageBytes = 16 << 20;

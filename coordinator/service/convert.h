@@ -109,7 +109,7 @@ void ToProto(const core::Checkpoint& checkpoint, v1::Checkpoint* out);
 void ToProto(const core::Worker& worker, v1::Worker* out);
 void ToProto(const core::Registration& registration, v1::RegisterResponse* out);
 void ToProto(const core::LeaseRef& lease, v1::LeaseRef* out);
-absl::Status ToProto(const core::LeaseGrant& grant, v1::AcquireLeasesResponse* out);
+void ToProto(const core::LeaseGrant& grant, v1::AcquireLeasesResponse* out);
 void ToProto(const core::HeartbeatResult& result, v1::HeartbeatResponse* out);
 void ToProto(const core::RecordAck& ack, v1::StreamMetricsResponse* out);
 

@@ -294,8 +294,8 @@ void ToProto(const core::LeaseRef& lease, v1::LeaseRef* out) {
   out->set_attempt(lease.attempt);
 }
 
-absl::Status ToProto(const core::LeaseGrant& grant, v1::AcquireLeasesResponse* out) {
-  if (grant.leases.empty()) return absl::OkStatus();
+void ToProto(const core::LeaseGrant& grant, v1::AcquireLeasesResponse* out) {
+  if (grant.leases.empty()) return;
   for (const core::Lease& lease : grant.leases) {
     v1::Lease* added = out->add_leases();
     ToProto(lease.ref, added->mutable_lease());
@@ -305,7 +305,7 @@ absl::Status ToProto(const core::LeaseGrant& grant, v1::AcquireLeasesResponse* o
     added->set_sweep(lease.sweep);
   }
   out->set_unmeasured(grant.unmeasured);
-  return RunToProto(grant.run_json, out->mutable_run());
+  out->set_run_json(grant.run_json);
 }
 
 void ToProto(const core::HeartbeatResult& result, v1::HeartbeatResponse* out) {

@@ -51,7 +51,7 @@ grpc::ServerUnaryReactor* WorkerServiceImpl::AcquireLeases(Context* context,
   absl::StatusOr<core::AcquireRequest> acquire = AcquireFromProto(*request);
   if (!acquire.ok()) return Refuse(reactor, acquire.status());
   auto answer = Answer<core::LeaseGrant>(
-      reactor, [response](const core::LeaseGrant& grant) { return ToProto(grant, response); });
+      reactor, [response](const core::LeaseGrant& grant) { ToProto(grant, response); });
   core_->AcquireLeases(
       *std::move(acquire), reactor->cancelled(),
       [context, answer = std::move(answer)](absl::StatusOr<core::LeaseGrant> grant) {

@@ -28,7 +28,7 @@ ALLOWED = {
                              'coordinator/service'),
     'coordinator': ('common/base', 'common/rpc', 'common/spec', 'coordinator/core', 'coordinator/store',
                     'coordinator/service', 'coordinator/commands', 'coordinator/security', 'gen'),
-    'worker/daemon': ('common/base', 'common/rpc', 'common/spec', 'gen'),
+    'worker/daemon': ('common/base', 'common/rpc', 'common/settings', 'gen'),
     'worker/trainer': ('common/base', 'common/settings'),
     'cli': ('common/base', 'common/rpc', 'common/spec', 'gen'),
 }

@@ -270,7 +270,7 @@ void Agent::OnNoWork(Slot* slot, absl::Duration waited) {
 }
 
 void Agent::Begin(Slot* slot, const v1::AcquireLeasesResponse& grant) {
-  const absl::Status valid = CheckGrant(grant, config_.pack_width);
+  const absl::StatusOr<GrantedRun> run = CheckGrant(grant, config_.pack_width);
   std::vector<std::shared_ptr<LeaseReporter>> reporters;
   for (const v1::Lease& lease : grant.leases()) {
     const LeaseKey key = KeyOf(lease.lease());
@@ -288,13 +288,13 @@ void Agent::Begin(Slot* slot, const v1::AcquireLeasesResponse& grant) {
     pump_.Add(reporter);
     reporters.push_back(std::move(reporter));
   }
-  if (!valid.ok() || TakesNoWork() || reporters.empty()) {
-    if (!valid.ok()) spdlog::error("{}", valid.ToString());
+  if (!run.ok() || TakesNoWork() || reporters.empty()) {
+    if (!run.ok()) spdlog::error("{}", run.status().ToString());
     for (const auto& reporter : reporters) {
-      if (valid.ok()) {
+      if (run.ok()) {
         reporter->ReleaseUntrained("the worker takes no more work");
       } else {
-        reporter->Release(valid.message());
+        reporter->Release(run.status().message());
       }
     }
     slot->pause.Start(slot->trouble.Next(), [this, slot] { Poll(slot); });
@@ -304,10 +304,10 @@ void Agent::Begin(Slot* slot, const v1::AcquireLeasesResponse& grant) {
   const std::string name =
       absl::StrCat("job-", first.first, "-attempt-", first.second,
                    reporters.size() > 1 ? absl::StrCat("-and-", reporters.size() - 1) : "");
-  spdlog::info("slot {}: {}: {} of depth {}, {} seeds", slot->index, name, grant.run().task(),
-               grant.run().depth(), reporters.size());
+  spdlog::info("slot {}: {}: {} of depth {}, {} seeds", slot->index, name, run->task, run->depth,
+               reporters.size());
   slot->run = std::make_unique<PackRun>(
-      &environment_, &session_, &config_.pack, name, grant.run(), reporters,
+      &environment_, &session_, &config_.pack, name, *run, reporters,
       PackRun::Packing{widths_.get(), grant.unmeasured()}, [this, slot](PackRun::Result result) {
         environment_.main(callbacks_.Bind([this, slot, result] { OnPackFinished(slot, result); }));
       });

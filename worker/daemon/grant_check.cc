@@ -7,7 +7,7 @@
 
 namespace coppice::worker {
 
-absl::Status CheckGrant(const v1::AcquireLeasesResponse& grant, uint32_t pack_width) {
+absl::StatusOr<GrantedRun> CheckGrant(const v1::AcquireLeasesResponse& grant, uint32_t pack_width) {
   const auto wrong = [](const auto&... parts) {
     return absl::InvalidArgumentError(
         absl::StrCat("the coordinator's grant is invalid: ", parts...));
@@ -15,9 +15,8 @@ absl::Status CheckGrant(const v1::AcquireLeasesResponse& grant, uint32_t pack_wi
   if (static_cast<uint32_t>(grant.leases_size()) > pack_width) {
     return wrong(grant.leases_size(), " leases for a pack of ", pack_width);
   }
-  if (grant.run().task().empty() || grant.run().train().steps() == 0) {
-    return wrong("its run has no task or no steps");
-  }
+  absl::StatusOr<GrantedRun> run = ReadGrantedRun(grant.run_json());
+  if (!run.ok()) return wrong(run.status().message());
   std::set<uint64_t> jobs;
   std::set<uint32_t> seeds;
   for (const v1::Lease& lease : grant.leases()) {
@@ -28,10 +27,10 @@ absl::Status CheckGrant(const v1::AcquireLeasesResponse& grant, uint32_t pack_wi
     }
     if (!IsSafeRelativePath(lease.checkpoint_dir()))
       return wrong("a checkpoint folder outside of the root");
-    if (lease.resume().step() > grant.run().train().steps())
+    if (lease.resume().step() > run->steps)
       return wrong("a checkpoint behind the last step");
   }
-  return absl::OkStatus();
+  return run;
 }
 
 }  // namespace coppice::worker

@@ -3,14 +3,15 @@
 
 #include <cstdint>
 
-#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "coppice/v1/coordinator.pb.h"
+#include "worker/daemon/granted_run.h"
 
 namespace coppice::worker {
 
-// OK for leases that one trainer can run together as a pack of at most `pack_width`;
+// The run of leases that one trainer can run together as a pack of at most `pack_width`;
 // INVALID_ARGUMENT says what is wrong with them.
-absl::Status CheckGrant(const v1::AcquireLeasesResponse& grant, uint32_t pack_width);
+absl::StatusOr<GrantedRun> CheckGrant(const v1::AcquireLeasesResponse& grant, uint32_t pack_width);
 
 }  // namespace coppice::worker
 

@@ -11,7 +11,6 @@
 #include "common/base/files.h"
 #include "common/base/printable.h"
 #include "common/base/status_macros.h"
-#include "common/spec/spec.h"
 #include "worker/daemon/exit_text.h"
 #include "worker/daemon/text.h"
 #include "worker/daemon/thread_settings.h"
@@ -36,7 +35,7 @@ bool IsRequestToStop(int signal) {
 }  // namespace
 
 PackRun::PackRun(const Environment* environment, Session* session, const PackConfig* config,
-                 std::string name, v1::RunConfig run,
+                 std::string name, GrantedRun run,
                  std::vector<std::shared_ptr<LeaseReporter>> reporters, Packing packing,
                  std::function<void(Result)> on_finished)
     : environment_(environment),
@@ -53,7 +52,7 @@ PackRun::PackRun(const Environment* environment, Session* session, const PackCon
              for (Member& member : members_) member.reporter->Log(text);
            }),
       kill_timer_(environment),
-      stall_watch_(environment, absl::Seconds(run_.report().stall_seconds())) {
+      stall_watch_(environment, run_.stall) {
   for (size_t i = 0; i < reporters.size(); ++i) {
     members_[i].reporter = std::move(reporters[i]);
     members_[i].checkpoint_dir =
@@ -150,8 +149,8 @@ std::string PackRun::SpecJson() const {
     if (member.resume) entry["resume"] = member.check->file();
     members.push_back(std::move(entry));
   }
-  // The run keeps the canonical text it has.
-  return absl::StrCat("{\"run\": ", spec::RunConfigToJson(run_),
+  // The run keeps the text it has.
+  return absl::StrCat("{\"run\": ", run_.json,
                       ",\n \"members\": ", members.dump(), ",\n \"threads\": ", config_->threads,
                       ", \"device\": ", nlohmann::json(config_->device).dump(),
                       ", \"prune\": false}\n");
@@ -167,7 +166,7 @@ void PackRun::Launch() {
     }
   }
   width_ = static_cast<uint32_t>(expected.size());
-  reader_ = std::make_unique<TrainerEventReader>(std::move(expected), run_.train().steps());
+  reader_ = std::make_unique<TrainerEventReader>(std::move(expected), run_.steps);
   ProcessCommand command;
   command.argv = {config_->trainer, "--spec", JoinPath(config_->runs_dir, name_ + ".json")};
   command.environment = ThreadSettings(config_->threads);

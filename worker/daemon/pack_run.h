@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "coppice/v1/coordinator.pb.h"
+#include "worker/daemon/granted_run.h"
 #include "worker/daemon/lease_reporter.h"
 #include "worker/daemon/log_forwarder.h"
 #include "worker/daemon/pack_widths.h"
@@ -69,7 +70,7 @@ class PackRun {
   };
   // `on_finished` comes once, when no process is left.
   PackRun(const Environment* environment, Session* session, const PackConfig* config,
-          std::string name, v1::RunConfig run,
+          std::string name, GrantedRun run,
           std::vector<std::shared_ptr<LeaseReporter>> reporters, Packing packing,
           std::function<void(Result)> on_finished);
   ~PackRun();
@@ -127,7 +128,7 @@ class PackRun {
   Session* const session_;
   const PackConfig* const config_;
   const std::string name_;
-  const v1::RunConfig run_;
+  const GrantedRun run_;
   const Packing packing_;
   const std::function<void(Result)> on_finished_;
   CallbackOwner callbacks_;

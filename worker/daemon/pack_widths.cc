@@ -9,7 +9,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/files.h"
-#include "common/spec/spec.h"
 #include "worker/daemon/exit_text.h"
 #include "worker/daemon/text.h"
 #include "worker/daemon/thread_settings.h"
@@ -28,8 +27,8 @@ PackWidths::~PackWidths() {
   if (now_ && now_->process) now_->process->Signal(SIGKILL);
 }
 
-PackWidths::Id PackWidths::Find(const v1::RunConfig& run, std::function<void(uint32_t)> done) {
-  waiting_.push_back({++last_id_, KindOf(run), run, std::move(done)});
+PackWidths::Id PackWidths::Find(const GrantedRun& run, std::function<void(uint32_t)> done) {
+  waiting_.push_back({++last_id_, run, std::move(done)});
   environment_->main(callbacks_.Bind([this] { Serve(); }));
   return last_id_;
 }
@@ -44,26 +43,26 @@ void PackWidths::Cancel(Id id) {
 void PackWidths::Serve() {
   for (;;) {
     const auto it = std::find_if(waiting_.begin(), waiting_.end(), [this](const Request& request) {
-      return known_.count(request.kind) > 0;
+      return known_.count(request.run.kind) > 0;
     });
     if (it == waiting_.end()) break;
     const Request request = std::move(*it);
     waiting_.erase(it);
-    request.done(known_.at(request.kind));
+    request.done(known_.at(request.run.kind));
   }
   if (!now_ && !waiting_.empty()) Begin(waiting_.front());
 }
 
 void PackWidths::Begin(const Request& request) {
-  now_ = std::make_unique<Measurement>(environment_, request.kind, config_.widest);
-  now_->name = absl::StrCat(request.run.task(), " of depth ", request.run.depth());
+  now_ = std::make_unique<Measurement>(environment_, request.run.kind, config_.widest);
+  now_->name = absl::StrCat(request.run.task, " of depth ", request.run.depth);
   const std::string spec =
       JoinPath(config_.runs_dir, absl::StrCat("measure-", ++last_spec_, ".json"));
   const auto done = callbacks_.Bind(
       [this, spec](absl::Status status, std::optional<std::vector<MeasuredWidth>> cached) {
         OnCacheRead(spec, std::move(status), std::move(cached));
       });
-  environment_->background([asked = KeyOf(request.kind), trainer = config_.trainer,
+  environment_->background([asked = KeyOf(request.run.kind), trainer = config_.trainer,
                             folder = config_.cache_dir, spec, json = SpecJson(request.run), done] {
     WidthKey key = asked;
     key.trainer = TrainerIdentity(trainer);
@@ -76,9 +75,9 @@ void PackWidths::Begin(const Request& request) {
   });
 }
 
-std::string PackWidths::SpecJson(const v1::RunConfig& run) const {
+std::string PackWidths::SpecJson(const GrantedRun& run) const {
   // The member is one that the reader of specs asks for; nothing of it is measured.
-  return absl::StrCat("{\"run\": ", spec::RunConfigToJson(run),
+  return absl::StrCat("{\"run\": ", run.json,
                       ",\n \"members\": [{\"seed\": 0, \"checkpoint_dir\": \"unused\"}],",
                       "\n \"threads\": ", config_.threads,
                       ", \"device\": ", nlohmann::json(config_.device).dump(), "}\n");
@@ -186,7 +185,7 @@ void PackWidths::End() {
 
 bool PackWidths::Wanted(const std::string& kind) const {
   return std::any_of(waiting_.begin(), waiting_.end(),
-                     [&kind](const Request& request) { return request.kind == kind; });
+                     [&kind](const Request& request) { return request.run.kind == kind; });
 }
 
 }  // namespace coppice::worker

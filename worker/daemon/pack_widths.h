@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
-#include "coppice/v1/sweep.pb.h"
+#include "worker/daemon/granted_run.h"
 #include "worker/daemon/process_launcher.h"
 #include "worker/daemon/sequence.h"
 #include "worker/daemon/width_cache.h"
@@ -53,15 +53,14 @@ class PackWidths {
   PackWidths& operator=(const PackWidths&) = delete;
 
   // The best width for packs of this run comes once, never before this returns, unless cancelled.
-  Id Find(const v1::RunConfig& run, std::function<void(uint32_t width)> done);
+  Id Find(const GrantedRun& run, std::function<void(uint32_t width)> done);
   // A measurement that nobody waits for any more is ended at once.
   void Cancel(Id id);
 
  private:
   struct Request {
     Id id = 0;
-    std::string kind;
-    v1::RunConfig run;
+    GrantedRun run;
     std::function<void(uint32_t)> done;
   };
   // Between Begin and End, what is found out now.
@@ -92,7 +91,7 @@ class PackWidths {
   // For the present kind, from now on.
   void Learn(uint32_t width);
   bool Wanted(const std::string& kind) const;
-  std::string SpecJson(const v1::RunConfig& run) const;
+  std::string SpecJson(const GrantedRun& run) const;
   WidthKey KeyOf(const std::string& kind) const;
 
   const Environment* const environment_;

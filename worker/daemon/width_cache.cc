@@ -30,22 +30,6 @@ std::string WidthKey::Text() const {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
-std::string KindOf(const v1::RunConfig& run) {
-  Json json = {{"task", run.task()},
-               {"depth", run.depth()},
-               {"d_model", run.model().d_model()},
-               {"heads", run.model().heads()},
-               {"d_ff", run.model().d_ff()},
-               {"dropout", run.model().dropout()},
-               {"batch_size", run.train().batch_size()},
-               {"precision", run.train().precision()},
-               {"directory", run.data().directory()},
-               {"checkpoints", run.checkpoint().every() < run.train().steps()}};
-  const v1::DataFiles& files = run.data().files();
-  if (run.data().has_files()) json["files"] = {files.train(), files.val(), files.gen()};
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
-
 std::string TrainerIdentity(const std::string& path) {
   struct stat found = {};
   if (::stat(path.c_str(), &found) != 0) return "";

@@ -8,7 +8,6 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "coppice/v1/sweep.pb.h"
 #include "worker/daemon/width_reader.h"
 
 namespace coppice::worker {
@@ -19,15 +18,12 @@ struct WidthKey {
   std::string machine;  // the device that was asked for, the processor and the GPUs there are
   uint32_t threads = 1;
   uint32_t widest = 1;
-  std::string kind;  // of run: KindOf
+  std::string kind;  // of run: GrantedRun::kind
 
   // One text for each key; other texts for other versions of the worker.
   std::string Text() const;
 };
 
-// What of a run its speed and memory depend on: task, depth, model, batch, precision, the folder
-// its data come from, and whether checkpoints are written on the way. A text of JSON.
-std::string KindOf(const v1::RunConfig& run);
 // Tells one build of the program from another: its size and when it was written. A program that
 // cannot be looked at has the empty text.
 std::string TrainerIdentity(const std::string& path);

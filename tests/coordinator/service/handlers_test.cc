@@ -516,7 +516,7 @@ TEST_F(Handlers, AcquireLeasesReturnsTheGrantWithOneRun) {
   EXPECT_EQ(response.leases(0).sweep(), "small");
   EXPECT_FALSE(response.leases(1).has_resume());
   EXPECT_EQ(response.leases(1).seed(), 1u);
-  EXPECT_EQ(response.run().task(), "question");
+  EXPECT_EQ(response.run_json(), Group().spec.run_json) << "not a byte is another";
 }
 
 TEST_F(Handlers, NoWorkIsAnEmptyAnswer) {
@@ -527,7 +527,7 @@ TEST_F(Handlers, NoWorkIsAnEmptyAnswer) {
   CallContext context;
   ASSERT_TRUE(served_.workers->AcquireLeases(&context, Acquire(), &response).ok());
   EXPECT_EQ(response.leases_size(), 0);
-  EXPECT_FALSE(response.has_run());
+  EXPECT_EQ(response.run_json(), "");
 }
 
 TEST_F(Handlers, ARefusedRequestForWorkSaysWhenToComeAgain) {

@@ -669,8 +669,14 @@ TEST_F(AgentFaultsTest, GrantsThatCannotBeRunAreInvalid) {
   grant.mutable_leases(0)->mutable_resume()->set_step(1001);
   EXPECT_FALSE(CheckGrant(grant, 3).ok());
   grant = MakeGrant(1);
-  grant.clear_run();
-  EXPECT_FALSE(CheckGrant(grant, 3).ok());
+  for (const std::string& run :
+       {std::string(), std::string("[]"), std::string("{"), std::string(R"({"depth": 2})"),
+        std::string(R"({"task": "dyck", "train": {"steps": 0}})"),
+        std::string(R"({"task": "dyck"} , "members": [{}])"),
+        absl::StrCat(R"({"task": "dyck", "x": ")", std::string(kMaxRunBytes, 'x'), R"("})")}) {
+    grant.set_run_json(run);
+    EXPECT_FALSE(CheckGrant(grant, 3).ok()) << run.substr(0, 60);
+  }
 }
 
 TEST_F(AgentFaultsTest, TheEndOfAnEarlierAttemptTakesNoCheckpointFromTheNext) {

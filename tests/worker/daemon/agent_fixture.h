@@ -88,10 +88,15 @@ class AgentFixture : public ::testing::Test {
       lease->set_seed(static_cast<uint32_t>(seed));
       lease->set_checkpoint_dir(absl::StrCat("job-", seed + 1, "/attempt-1"));
     }
-    grant.mutable_run()->set_task("question");
-    grant.mutable_run()->set_depth(2);
-    grant.mutable_run()->mutable_train()->set_steps(1000);
+    SetRun(&grant, [](nlohmann::json&) {});
     return grant;
+  }
+  // Gives the grant a small run as `change` leaves it.
+  template <typename Change>
+  static void SetRun(v1::AcquireLeasesResponse* grant, Change change) {
+    nlohmann::json run = {{"task", "question"}, {"depth", 2}, {"train", {{"steps", 1000}}}};
+    change(run);
+    grant->set_run_json(run.dump());
   }
   // Starts an agent with a pack in training.
   FakeTrainer& StartTraining(int members) {

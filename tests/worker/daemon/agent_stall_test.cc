@@ -23,7 +23,9 @@ class AgentStallTest : public AgentFixture {
     StartAgent();
     v1::AcquireLeasesResponse grant = MakeGrant(members);
     if (stall_seconds > 0) {
-      grant.mutable_run()->mutable_report()->set_stall_seconds(stall_seconds);
+      SetRun(&grant, [stall_seconds](nlohmann::json& run) {
+        run["report"]["stall_seconds"] = stall_seconds;
+      });
     }
     coordinator_.Grant(grant);
     Settle();

@@ -51,6 +51,30 @@ TEST_F(AgentTest, TheRunSpecHoldsWhatTheTrainerNeeds) {
               Contains(std::make_pair("OMP_NUM_THREADS", "3")));
 }
 
+// It is the coordinator's text, and the trainer's reader that judges it.
+TEST_F(AgentTest, TheRunGoesIntoTheRunSpecAsItCame) {
+  StartAgent();
+  v1::AcquireLeasesResponse grant = MakeGrant(1);
+  const std::string run =
+      R"({ "depth":2, "task":"question","train":{"learning_rate":1.0E-4,"steps":1000}, "new": [1.50] })";
+  grant.set_run_json(run);
+  coordinator_.Grant(grant);
+  Settle();
+  ASSERT_THAT(launcher_.trainers, SizeIs(1));
+  EXPECT_THAT(*ReadFile(launcher_.last().command.argv.at(2)), HasSubstr("{\"run\": " + run + ","));
+}
+
+// Text of an earlier version lacks the settings that came later; they have their defaults.
+TEST_F(AgentTest, ARunThatDoesNotSayItsStepsHasThoseOfItsTask) {
+  EXPECT_EQ(ReadGrantedRun(R"({"task": "question", "depth": 2})")->steps, 300'000u);
+  EXPECT_EQ(ReadGrantedRun(R"({"task": "dyck", "depth": 2})")->steps, 400'000u);
+  const auto run = ReadGrantedRun(
+      R"({"task": "dyck", "depth": 3, "train": {"steps": 7}, "report": {"stall_seconds": 90}})");
+  EXPECT_EQ(run->steps, 7u);
+  EXPECT_EQ(run->depth, 3u);
+  EXPECT_EQ(run->stall, absl::Seconds(90));
+}
+
 TEST_F(AgentTest, RowsAreAcknowledgedBeforeTheCommitAndTheCommitBeforeTheCompletion) {
   coordinator_.acknowledge = false;
   FakeTrainer& trainer = StartTraining(1);

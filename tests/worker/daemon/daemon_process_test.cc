@@ -118,9 +118,7 @@ class DaemonProcessTest : public ::testing::Test {
     lease->mutable_lease()->set_job_id(1);
     lease->mutable_lease()->set_attempt(attempt);
     lease->set_checkpoint_dir(absl::StrCat("job-1/attempt-", attempt));
-    grant.mutable_run()->set_task("question");
-    grant.mutable_run()->set_depth(2);
-    grant.mutable_run()->mutable_train()->set_steps(100);
+    grant.set_run_json(R"({"task": "question", "depth": 2, "train": {"steps": 100}})");
     return grant;
   }
   pid_t TrainerPid() {

@@ -131,13 +131,23 @@ TEST_F(WidthCacheTest, AnotherBuildOfTheTrainerIsAnotherTrainer) {
 }
 
 TEST_F(WidthCacheTest, OnlyWhatSpeedAndMemoryDependOnMakesAKind) {
-  v1::RunConfig run = MakeGrant(1).run();
-  const std::string kind = KindOf(run);
-  run.mutable_report()->set_every(7);
-  run.mutable_train()->set_learning_rate(0.5);
-  EXPECT_EQ(KindOf(run), kind);
-  run.mutable_train()->set_batch_size(77);
-  EXPECT_NE(KindOf(run), kind);
+  const auto kind_of = [](const nlohmann::json& run) { return ReadGrantedRun(run.dump())->kind; };
+  nlohmann::json run = nlohmann::json::parse(MakeGrant(1).run_json());
+  const std::string kind = kind_of(run);
+  run["report"]["every"] = 7;
+  run["train"]["learning_rate"] = 0.5;
+  run["train"]["batch_size"] = 8;  // the default
+  EXPECT_EQ(kind_of(run), kind);
+  for (const auto& [pointer, value] :
+       std::map<std::string, nlohmann::json>{{"/train/batch_size", 77},
+                                             {"/model/d_model", 64},
+                                             {"/data/files", {{"train", "/t"}}},
+                                             {"/checkpoint/every", 500},
+                                             {"/depth", 3}}) {
+    nlohmann::json other = run;
+    other[nlohmann::json::json_pointer(pointer)] = value;
+    EXPECT_NE(kind_of(other), kind_of(run)) << pointer;
+  }
 }
 
 TEST_F(WidthCacheTest, AMachineIsKnownByItsProcessorAndItsGpus) {
@@ -170,7 +180,7 @@ class MeasuringAgentTest : public AgentFixture {
   v1::AcquireLeasesResponse Unmeasured(uint64_t job = 1, uint32_t depth = 2) {
     v1::AcquireLeasesResponse grant = MakeGrant(1);
     grant.mutable_leases(0)->mutable_lease()->set_job_id(job);
-    grant.mutable_run()->set_depth(depth);
+    SetRun(&grant, [depth](nlohmann::json& run) { run["depth"] = depth; });
     grant.set_unmeasured(true);
     return grant;
   }
