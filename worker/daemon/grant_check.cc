@@ -27,8 +27,7 @@ absl::StatusOr<GrantedRun> CheckGrant(const v1::AcquireLeasesResponse& grant, ui
     }
     if (!IsSafeRelativePath(lease.checkpoint_dir()))
       return wrong("a checkpoint folder outside of the root");
-    if (lease.resume().step() > run->steps)
-      return wrong("a checkpoint behind the last step");
+    if (lease.resume().step() > run->steps) return wrong("a checkpoint behind the last step");
   }
   return run;
 }

@@ -150,8 +150,8 @@ std::string PackRun::SpecJson() const {
     members.push_back(std::move(entry));
   }
   // The run keeps the text it has.
-  return absl::StrCat("{\"run\": ", run_.json,
-                      ",\n \"members\": ", members.dump(), ",\n \"threads\": ", config_->threads,
+  return absl::StrCat("{\"run\": ", run_.json, ",\n \"members\": ", members.dump(),
+                      ",\n \"threads\": ", config_->threads,
                       ", \"device\": ", nlohmann::json(config_->device).dump(),
                       ", \"prune\": false}\n");
 }

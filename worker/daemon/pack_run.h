@@ -70,9 +70,8 @@ class PackRun {
   };
   // `on_finished` comes once, when no process is left.
   PackRun(const Environment* environment, Session* session, const PackConfig* config,
-          std::string name, GrantedRun run,
-          std::vector<std::shared_ptr<LeaseReporter>> reporters, Packing packing,
-          std::function<void(Result)> on_finished);
+          std::string name, GrantedRun run, std::vector<std::shared_ptr<LeaseReporter>> reporters,
+          Packing packing, std::function<void(Result)> on_finished);
   ~PackRun();
   PackRun(const PackRun&) = delete;
   PackRun& operator=(const PackRun&) = delete;
