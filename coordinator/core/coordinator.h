@@ -96,7 +96,7 @@ class Coordinator {
   virtual void ExplainJob(Caller caller, JobId id, Done<Explanation> done) = 0;
   virtual void GetMetrics(Caller caller, MetricsQuery query, MetricsCursor after, uint32_t limit,
                           Done<MetricsPage> done) = 0;
-  // Text after position `after` (0: the start). AttemptNumber 0: the newest attempt that has a log.
+  // Text after position `after` (0: the start). Attempt 0: the newest attempt that has a log.
   virtual void GetLog(Caller caller, JobId id, AttemptNumber attempt, uint64_t after,
                       Done<LogPage> done) = 0;
   virtual void CancelJobs(Caller caller, JobFilter filter, Done<uint64_t> done) = 0;
