@@ -39,7 +39,7 @@ void SweepModel::Refresh(const std::vector<v1::Job>& listed) {
   for (const v1::Job& job : listed) {
     const auto known = jobs_.find(job.id());
     if (known == jobs_.end()) continue;
-    if (known->second.number() == job.attempt() && known->second.state() == job.state())
+    if (known->second.attempt() == job.attempt() && known->second.state() == job.state())
       known->second = job;
   }
 }

@@ -173,7 +173,7 @@ void SimulatedWorker::Begin(const v1::LeaseRef& lease) {
 void SimulatedWorker::End(const v1::LeaseRef& lease) {
   absl::MutexLock lock(&mutex_);
   const auto it = running_.find(lease.job_id());
-  if (it != running_.end() && it->second.number() == lease.attempt()) running_.erase(it);
+  if (it != running_.end() && it->second.attempt() == lease.attempt()) running_.erase(it);
 }
 
 std::vector<v1::HeldLease> SimulatedWorker::listed() const {

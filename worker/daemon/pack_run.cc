@@ -217,7 +217,7 @@ void PackRun::DescribePace(v1::HeldLease* held) const {
 
 void PackRun::OnStalled() {
   if (stopping_ || killed_) return;  // it has its time for that
-  const bool set = run_.report().has_stall_seconds();
+  const bool set = run_.stall > absl::ZeroDuration();
   stalled_ = absl::StrCat(
       "its trainer did not report or get on for ", absl::FormatDuration(stall_watch_.limit()),
       set ? ", the limit that report.stall_seconds sets"

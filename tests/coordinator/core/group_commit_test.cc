@@ -73,7 +73,7 @@ TEST_F(GroupCommitTest, AFailedCommitFailsEveryCommandAndChangesNothingInMemory)
   EXPECT_EQ(Beat(worker, {Held(lease)})->directives[0].action, DirectiveAction::kContinue);
   const LeaseRef second = TakeOne(worker);
   EXPECT_NE(second.job_id, lease.job_id);
-  EXPECT_EQ(second.number, 1u);
+  EXPECT_EQ(second.attempt, 1u);
   RunToEnd(worker, second);
 }
 

@@ -165,7 +165,7 @@ TEST_F(RestoreTest, TheSameBackupRestoredTwiceGivesNoAttemptTwice) {
   LoseAndRestore("backup");
   const std::string again = Register("w");
   const LeaseRef second = TakeOne(again);
-  EXPECT_GT(second.number, first.number);
+  EXPECT_GT(second.attempt, first.attempt);
   EXPECT_TRUE(IsStale(again, Row(first, 1, 10)));
 }
 
