@@ -173,9 +173,9 @@ void Invariants::CheckSeries(core::ReadTransaction& read, const JobRow& job) {
       return Broken(job.id, absl::StrCat("its row of step ", step, " is not the undisturbed one"));
     }
     for (const core::AttemptRow& later : *attempts) {
-      if (later.attempt > row.attempt && step > later.start_step) {
+      if (later.number > row.attempt && step > later.start_step) {
         Broken(job.id, absl::StrCat("the row of step ", step, " was written by attempt ",
-                                    row.attempt, " behind the start of attempt ", later.attempt));
+                                    row.attempt, " behind the start of attempt ", later.number));
       }
     }
   }

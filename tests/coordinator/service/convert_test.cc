@@ -395,7 +395,7 @@ TEST(JobDetails, KeepTheNewestWhenThereIsTooMuch) {
   for (int i = 0; i < 5000; ++i) {
     details.events.push_back({i, 1, "failed", std::string(4000, 'm')});
     details.attempts.push_back({});
-    details.attempts.back().attempt = i + 1;
+    details.attempts.back().number = i + 1;
     details.attempts.back().message = std::string(4000, 'm');
   }
   v1::GetJobResponse out;
