@@ -24,7 +24,8 @@ constexpr int kExitPreempted = 75;
 // <root>/<sweep>/<job>/attempt-<attempt>
 LeaseKey LeaseOf(const std::string& folder) {
   const std::vector<std::string> parts = absl::StrSplit(folder, '/');
-  return {std::stoull(parts[parts.size() - 2]), std::stoull(parts.back().substr(6))};
+  const std::vector<std::string> attempt = absl::StrSplit(parts.back(), '-');
+  return {std::stoull(parts[parts.size() - 2]), std::stoull(attempt.back())};
 }
 
 std::string FileOf(const std::string& folder, uint32_t step) {
