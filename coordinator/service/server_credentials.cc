@@ -86,16 +86,19 @@ std::shared_ptr<grpc::ServerCredentials> ServedIdentity::Credentials() {
 
 grpc_ssl_certificate_config_reload_status ServedIdentity::Fetch(
     void* self, grpc_ssl_server_certificate_config** config) {
-  auto* const served = static_cast<ServedIdentity*>(self);
-  absl::MutexLock lock(&served->mutex_);
-  if (served->taken_) return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_UNCHANGED;
-  const TlsIdentity& identity = served->identity_;
-  const grpc_ssl_pem_key_cert_pair pair = {identity.key.c_str(), identity.certificate.c_str()};
+  return static_cast<ServedIdentity*>(self)->Take(config);
+}
+
+grpc_ssl_certificate_config_reload_status ServedIdentity::Take(
+    grpc_ssl_server_certificate_config** config) {
+  absl::MutexLock lock(&mutex_);
+  if (taken_) return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_UNCHANGED;
+  const grpc_ssl_pem_key_cert_pair pair = {identity_.key.c_str(), identity_.certificate.c_str()};
   // gRPC insists on some authority here. Where no client certificate is asked for it is never used.
   const std::string& authority =
-      identity.client_authority.empty() ? identity.certificate : identity.client_authority;
+      identity_.client_authority.empty() ? identity_.certificate : identity_.client_authority;
   *config = grpc_ssl_server_certificate_config_create(authority.c_str(), &pair, 1);
-  served->taken_ = true;
+  taken_ = true;
   return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_NEW;
 }
 

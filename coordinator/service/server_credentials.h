@@ -36,6 +36,7 @@ class ServedIdentity {
  private:
   static grpc_ssl_certificate_config_reload_status Fetch(
       void* self, grpc_ssl_server_certificate_config** config);
+  grpc_ssl_certificate_config_reload_status Take(grpc_ssl_server_certificate_config** config);
 
   absl::Mutex mutex_;
   TlsIdentity identity_ ABSL_GUARDED_BY(mutex_);
