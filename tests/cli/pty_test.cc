@@ -168,7 +168,7 @@ TEST_F(PtyTest, WatchIsCleanAfterTheWindowChanges) {
        std::vector<std::pair<uint16_t, uint16_t>>{{40, 24}, {120, 50}, {80, 24}, {40, 12}}) {
     program.Resize(width, height);
     // The row above the totals can only be there before the screen was drawn anew.
-    const auto anew = [&](const std::string& text) {
+    const auto anew = [&, width = width, height = height](const std::string& text) {
       const std::vector<std::string> lines = program.screen().Lines();
       return ShowsWhole(text) && absl::StartsWith(text, "structural-grokking:") &&
              Count(text, "structural-grokking:") == 1 &&

@@ -42,7 +42,8 @@ TEST(TrainerProtocolDocument, ShowsTheDefaults) {
   for (const auto& [path, value] : defaults.all()) {
     const std::string pointer = absl::StrCat("/", absl::StrReplaceAll(path, {{".", "/"}}));
     ASSERT_TRUE(shown.contains(pointer)) << path << " is not shown";
-    std::visit([&](const auto& v) { EXPECT_EQ(shown[pointer], nlohmann::json(v)) << path; }, value);
+    std::visit([&](const auto& v) { EXPECT_EQ(shown[pointer], nlohmann::json(v)) << pointer; },
+               value);
     shown.erase(pointer);
   }
   EXPECT_EQ(shown, nlohmann::json::parse(R"({"/task": "question", "/depth": 2})"));
