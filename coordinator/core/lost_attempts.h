@@ -2,7 +2,7 @@
 //
 // A vanished worker is usually a preempted machine, so a lost attempt is never charged. But a job
 // that takes down its whole machine each time (it exhausts the memory, or crashes the GPU's driver)
-// looks the same, and would go on for ever, from machine to machine. Progress tells the two apart:
+// looks the same, and would go on forever, from machine to machine. Progress tells the two apart:
 // an innocent job makes some before its next machine goes.
 //   1. Only consecutive lost attempts count, without progress of the job. A clean end of any kind,
 //      progress, or a retry by a person resets the count.

@@ -28,7 +28,7 @@ namespace coppice::core {
 // a few preempted jobs do not make a narrow pack while a full one waits. Among equals it takes the
 // most advanced step, so that started work ends first.
 //
-// No job waits for ever while its priority is served. Within one sweep the set of jobs is finite,
+// No job waits forever while its priority is served. Within one sweep the set of jobs is finite,
 // every attempt ends, and a job has finitely many attempts without progress, so the jobs ahead run
 // out. Across sweeps, each kOldestSweepTurn-th grant goes to the oldest sweep of the highest
 // priority that has work, so an endless stream of new, longer sweeps only slows down an old one.

@@ -303,7 +303,7 @@ class Store {
       absl::FunctionRef<absl::Status(WriteTransaction&)> body) = 0;
   // Waits for a free reader connection.
   virtual absl::Status Read(absl::FunctionRef<absl::Status(ReadTransaction&)> body) = 0;
-  // Identifies this data for ever.
+  // Identifies this data forever.
   virtual std::string store_id() const = 0;
 };
 

@@ -376,7 +376,7 @@ struct AttemptEnd {
   std::string message;           // of a failure or a release
   std::string log_tail;
   bool lost = false;                 // of a release: nothing was saved
-  uint32_t out_of_memory_width = 0;  // of a release: the width that did not fit; 0: it did
+  uint32_t out_of_memory_width = 0;  // of a release: the width that did not fit; 0: other reason
   uint32_t best_width = 0;           // of a release: best width of the group on the worker
   bool untrained = false;            // of a release: no trainer was started
 };

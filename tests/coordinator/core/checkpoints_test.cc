@@ -158,7 +158,7 @@ TEST_F(CheckpointsTest, AnUploadIsHeldAgainstItsLeaseBeforeItBegins) {
 }
 
 // The store lost an acknowledged row (its disk did). A trainer that resumes from a checkpoint after
-// that row would not report it again, and the job would lack it for ever.
+// that row would not report it again, and the job would lack it forever.
 TEST_F(CheckpointsTest, ACheckpointBehindAnAcknowledgedRowThatIsLostIsRefused) {
   const uint64_t last = Report(worker_, lease_, 0, 10);
   Restart();

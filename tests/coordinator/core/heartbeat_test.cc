@@ -82,7 +82,7 @@ TEST_F(HeartbeatTest, AfterARegistrationOneMissIsEnough) {
   TakeOne(worker);
   Advance(absl::Seconds(11));
   EXPECT_EQ(Register("w", "i1"),
-            worker);  // the same process, after it was told NOT_FOUND or lost its connection
+            worker);  // the same process, after NOT_FOUND or a lost connection
   EXPECT_EQ(GetJob(1).state, JobState::kRunning);
   ASSERT_TRUE(Beat(worker, {}).ok());
   EXPECT_EQ(GetJob(1).state, JobState::kPending);
