@@ -44,13 +44,13 @@ namespace {
 
 constexpr int kFailed = 1;
 constexpr int kUsage = 2;
-// How long calls in progress may take to end after a signal.
+// Time for calls in progress to end after a signal.
 constexpr absl::Duration kShutdownGrace = absl::Seconds(2);
-// Longer than an orderly end takes on a disk that answers.
+// Longer than an orderly shutdown takes on a working disk.
 constexpr absl::Duration kShutdownLimit = absl::Seconds(20);
 
 struct Flags {
-  std::string data_dir;  // resolved before anything looks at it
+  std::string data_dir;  // resolved before anything uses it
   std::string checkpoint_dir;
   std::string port_file;
   std::string lease = "60s";
@@ -111,7 +111,7 @@ absl::StatusOr<core::CoordinatorOptions> MakeCoreOptions(const Flags& flags) {
   }
   const std::string root =
       flags.checkpoint_dir.empty() ? JoinPath(flags.data_dir, "checkpoints") : flags.checkpoint_dir;
-  // Workers may run elsewhere and clients print it: it must mean the same everywhere.
+  // Workers may run elsewhere and clients print the path, so it must mean the same everywhere.
   char* const absolute = ::realpath(".", nullptr);
   options.checkpoint_root =
       root.front() == '/' || absolute == nullptr ? root : JoinPath(absolute, root);
@@ -128,7 +128,8 @@ absl::StatusOr<core::GarbageOptions> MakeGarbageOptions(const Flags& flags,
   return options;
 }
 
-// What the coordinator reacts to, blocked in every thread so that only sigwait sees it.
+// The signals to which the coordinator reacts. They are blocked in every thread, so that only
+// sigwait receives them.
 struct Signals {
   sigset_t set;
   bool hang_up_is_ignored;  // as under nohup
@@ -144,10 +145,10 @@ Signals BlockSignals() {
   return signals;
 }
 
-// The next signal that asks for the end. SIGHUP reads tokens and certificates again where there are
-// any, under nohup too; otherwise it asks like the others, as when a terminal closes. SIGUSR1 and
-// SIGUSR2 are Slurm's early warnings: workers hand in their work then, and need somebody to take
-// it.
+// Returns the next signal that requests the end. SIGHUP reloads tokens and certificates if there
+// are any, under nohup too; otherwise it requests the end, as when a terminal closes. SIGUSR1 and
+// SIGUSR2 are Slurm's early warnings: workers then hand in their work, and need a coordinator to
+// take it.
 std::string AwaitRequest(const Signals& signals, const std::function<void()>& reload) {
   for (;;) {
     int received = 0;
@@ -171,7 +172,7 @@ void WaitForSignal(const Signals& signals, const std::function<void()>& reload) 
                AwaitRequest(signals, reload));
   requests.OnSignal(Clock::Real()->Monotonic());
   Signals after = signals;
-  after.hang_up_is_ignored |= reload != nullptr;  // one to read them again would come too late
+  after.hang_up_is_ignored |= reload != nullptr;  // a reload would now come too late
   std::thread([after, requests]() mutable {
     for (;;) {
       const std::string name = AwaitRequest(after, nullptr);
@@ -182,7 +183,7 @@ void WaitForSignal(const Signals& signals, const std::function<void()>& reload) 
   }).detach();
 }
 
-// What is refused on purpose says what to do; what the system refuses does not.
+// Deliberate refusals already name the remedy; errors of the system do not.
 absl::Status DataFolderError(const std::string& folder, const absl::Status& status) {
   if (absl::IsFailedPrecondition(status) || absl::IsDataLoss(status)) return status;
   return absl::Status(status.code(),
@@ -236,7 +237,8 @@ int Fail(const absl::Status& status, int code) {
 
 int Main(int argc, char** argv) {
   SkipLockOrderChecks();
-  // Before any thread, the clock's too, so that all inherit it.
+  // Signals are blocked before any thread starts, including the clock's, so that all inherit the
+  // mask.
   const Signals signals = BlockSignals();
   CLI::App app(
       "The head of a Coppice installation: plans sweeps, grants leases, records what workers "

@@ -8,12 +8,12 @@
 
 namespace coppice::core {
 
-// Purpose: how much work may be begun while the coordinator and its workers do not keep up with
-// what was begun. That is seen by the heartbeats, also where nothing of ours can be seen to wait: a
-// worker sends the next one an interval after the last was answered, so what it comes later has
-// been spent in queues, here, on the way or there. While most come late, half as many leases begin
-// as end, and kFewestPerSecond besides (work that has just begun may be long). Owner: the writer
-// thread, the only one to touch it.
+// Purpose: limits how many leases begin while the coordinator and its workers fall behind.
+// Heartbeats show this even when no queue of the coordinator is long. A worker sends its next
+// heartbeat one interval after the answer to the last one, so a late heartbeat has waited in queues
+// on the way or at either end. While most heartbeats are late, one lease may begin for every two
+// that end, and kFewestPerSecond more each second, because new leases may be long. Owner: the
+// writer thread; no other thread touches it.
 class Admission {
  public:
   static constexpr size_t kNoLimit = SIZE_MAX;
@@ -21,18 +21,19 @@ class Admission {
 
   explicit Admission(absl::Duration heartbeat_interval);
 
-  // A heartbeat came, that much later than its worker's interval after the one before.
+  // Counts a heartbeat that came `late_by` later than its worker's interval allows.
   void NoteHeartbeat(absl::Duration late_by);
-  // Of the last 32 or so heartbeats most came late.
+  // True when most of about the last 32 heartbeats came late.
   bool behind() const { return late_share_ > 0.5; }
 
-  // How many leases may begin now; `granted` and `ended`: how many ever did.
+  // Returns the number of leases that may begin now. `granted` and `ended` are totals since the
+  // start.
   size_t Room(absl::Duration now, uint64_t granted, uint64_t ended);
 
  private:
-  const absl::Duration late_;  // a heartbeat is when it comes by more than that too late
+  const absl::Duration late_;  // a heartbeat counts as late beyond this delay
   double late_share_ = 0;      // a moving average
-  // Of the time since most are late; what is counted from there.
+  // State since most heartbeats have been late. The counts are baselines from that moment.
   bool limited_ = false;
   absl::Duration since_ = absl::ZeroDuration();
   uint64_t granted_before_ = 0;

@@ -1,4 +1,4 @@
-// How attempts end, as their workers report it.
+// Ends attempts as their workers report it.
 #include <algorithm>
 #include <initializer_list>
 #include <iterator>
@@ -17,7 +17,7 @@ constexpr size_t kMaxMessage = 4 << 10;
 }  // namespace
 
 absl::Duration FailureBackoff(uint32_t failures) {
-  // No jitter: jobs that failed in one pack come back together, and share one again.
+  // No jitter: jobs that failed in one pack become eligible together and share a pack again.
   constexpr absl::Duration kWaits[] = {absl::Seconds(2), absl::Seconds(2), absl::Seconds(10),
                                        absl::Seconds(60), absl::Minutes(5)};
   return kWaits[std::min<size_t>(failures, std::size(kWaits) - 1)];
@@ -25,7 +25,8 @@ absl::Duration FailureBackoff(uint32_t failures) {
 
 namespace {
 
-// A report of an attempt's end that was already taken, sent again because its answer was lost.
+// True if this end of an attempt was already recorded. Its report was sent again because the answer
+// was lost.
 bool EndedAs(CommandContext& tx, const LeaseRef& lease,
              std::initializer_list<absl::string_view> outcomes) {
   const auto attempt = tx.read().GetAttempt(lease.job_id, lease.attempt);
@@ -36,7 +37,7 @@ bool EndedAs(CommandContext& tx, const LeaseRef& lease,
   return false;
 }
 
-// DATA_LOSS where this database lacks what the worker has an acknowledgement of, which is no fault
+// DATA_LOSS if this database lacks records that were acknowledged to the worker. That is no fault
 // of the job.
 absl::Status CheckComplete(CommandContext& tx, const JobRow& job, const GroupSpec& spec,
                            const AttemptEnd& end) {
@@ -83,7 +84,7 @@ absl::Status CompleteJob(CommandContext& tx, const AttemptEnd& end) {
   JobRow after = *job;
   after.step = group->spec.steps;
   after.best_step = group->spec.steps;
-  after.failures = 0;  // there is no further than this
+  after.failures = 0;  // the job cannot get further than this
   after.reason.clear();
   return tx.EndAttempt(
       *job, JobTrigger::kComplete, std::move(after),
@@ -92,10 +93,10 @@ absl::Status CompleteJob(CommandContext& tx, const AttemptEnd& end) {
 
 namespace {
 
-// The run itself cannot be trained, whoever tries: it is a function of its spec and seed, so that
-// one that diverged would diverge again, data that cannot be made cannot be made by another worker,
-// and a trainer that refuses the settings refuses them everywhere. Empty: the attempt failed
-// otherwise.
+// Returns the fault if the run itself cannot be trained on any worker. A run is a function of its
+// spec and seed: one that diverged would diverge again, data that cannot be generated cannot be
+// generated elsewhere, and a trainer that refuses the settings refuses them everywhere. Empty: the
+// attempt failed otherwise.
 absl::string_view FaultOfTheRun(absl::string_view kind) {
   if (kind == "nan") return "its loss is not finite, and would be again";
   if (kind == "data") return "its data cannot be had";
@@ -103,9 +104,10 @@ absl::string_view FaultOfTheRun(absl::string_view kind) {
   return "";
 }
 
-// Empty: another attempt may do better. A fault of the run is final. Of the rest,
-// a job that dies at one step wherever it runs is to blame itself; a full disk is its worker's, and
-// so may be a death before the first step on a worker that nothing has run on yet.
+// Returns the reason to give the job up; empty if another attempt may do better. A fault of the run
+// is final. A job that dies at one step on two workers is itself to blame. A full disk is the
+// worker's fault. So may be a death before the first step, on a worker where no job has made
+// progress yet.
 absl::StatusOr<std::string> WhyGiveUp(CommandContext& tx, const JobRow& job, const AttemptEnd& end,
                                       uint32_t max_failures) {
   if (const auto fault = FaultOfTheRun(end.kind); !fault.empty()) return std::string(fault);
@@ -131,8 +133,8 @@ absl::StatusOr<std::string> WhyGiveUp(CommandContext& tx, const JobRow& job, con
   return std::string();
 }
 
-// Counts a failure against its worker, unless the worker has shown that it can run the job or the
-// failure is the job's own.
+// Counts a failure against its worker, unless the attempt made progress there or the fault is the
+// run's own.
 absl::Status BlameWorker(CommandContext& tx, const JobRow& job, const AttemptEnd& end,
                          const std::string& what) {
   if (!FaultOfTheRun(end.kind).empty()) return absl::OkStatus();
@@ -203,7 +205,7 @@ absl::Status LoseAttempt(CommandContext& tx, const JobRow& job, const std::strin
 
 namespace {
 
-// Nothing was trained under the lease, so that to people there was none.
+// Nothing was trained under the lease, so people see no attempt.
 JobRow WithoutThisAttempt(const JobRow& job) {
   JobRow after = job;
   if (after.attempts > 0) --after.attempts;
@@ -211,8 +213,8 @@ JobRow WithoutThisAttempt(const JobRow& job) {
   return after;
 }
 
-// A pack of another width than its worker should have: nobody's failure, and the worker gets others
-// from now on.
+// Releases a job whose pack has another width than its worker should have. Nobody failed, and the
+// worker gets packs of the new width from now on.
 absl::Status ReleaseForWidth(CommandContext& tx, const JobRow& job, const AttemptEnd& end,
                              absl::string_view now_gets) {
   const bool untrained = end.best_width > 0;  // it was measured

@@ -6,19 +6,20 @@
 
 namespace coppice::core {
 
-// The client behind a call, as far as the transport knows it. The default is a caller that nobody
-// has to share with, and that stays.
+// The client behind a call, as far as the transport knows it. A default Caller shares with nobody
+// and never goes away.
 struct Caller {
-  // Its connection, e.g. "ipv4:10.0.0.7:4242". Queries are shared out by it.
+  // The address of its connection, e.g. "ipv4:10.0.0.7:4242". Each peer gets its own share of the
+  // reader threads.
   std::string peer;
-  // Of the token that it presented; empty where none is asked for.
+  // The name in its token; empty if the server requires no token.
   std::string name;
-  // True: nobody waits for the answer any more. May be empty. Called until `done` is called, on any
-  // thread.
+  // Returns true once nobody waits for the answer. May be empty. Any thread may call it until
+  // `done` is called.
   std::function<bool()> gone;
 };
 
-// "ana at ipv4:10.0.0.7:4242", as far as it is known.
+// Formats the caller as "ana at ipv4:10.0.0.7:4242", as far as it is known.
 inline std::string Describe(const Caller& caller) {
   const std::string name = caller.name.empty() ? "somebody" : caller.name;
   return caller.peer.empty() ? name : name + " at " + caller.peer;

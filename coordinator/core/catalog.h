@@ -1,4 +1,4 @@
-// What never changes about a sweep once it is stored (and whether it is paused).
+// The facts about a sweep that never change once it is stored, and whether it is paused.
 #ifndef COPPICE_COORDINATOR_CORE_CATALOG_H_
 #define COPPICE_COORDINATOR_CORE_CATALOG_H_
 
@@ -30,8 +30,8 @@ struct GroupInfo {
   std::shared_ptr<const SweepInfo> sweep;
 };
 
-// Purpose: names and settings for whoever has only ids. Owner: the core. Thread-safe; the writer
-// adds after commits. What it hands out stays valid.
+// Purpose: finds the names and settings that belong to ids. Owner: the core. Thread-safe. The
+// writer adds entries after commits. Returned pointers stay valid.
 class Catalog {
  public:
   void Add(const SweepRow& sweep, const std::vector<GroupRow>& groups);

@@ -32,9 +32,9 @@ absl::Status CheckCommit(const CheckpointCommit& commit, const AttemptRow& attem
   return absl::OkStatus();
 }
 
-// A job that falls back to this checkpoint must find every row up to it. The row of its own step
-// may be due: an evaluation that a preemption interrupted is done again after the resume. True: it
-// is.
+// Checks that a job that falls back to this checkpoint would find every row up to it. Returns true
+// if only the row of the checkpoint's own step is due: an evaluation that a preemption interrupted
+// is repeated after the resume.
 absl::StatusOr<bool> CheckRows(CommandContext& tx, const CheckpointCommit& commit,
                                const GroupSpec& spec) {
   const JobId job = commit.lease.job_id;
@@ -52,8 +52,7 @@ absl::StatusOr<bool> CheckRows(CommandContext& tx, const CheckpointCommit& commi
 }
 
 absl::Status DropOld(CommandContext& tx, JobId job_id, const GroupSpec& spec) {
-  // The files of those dropped by the commit before are gone by now, or will be after the next
-  // start.
+  // Files that the last commit dropped are gone by now, or will be after the next start.
   COPPICE_RETURN_IF_ERROR(tx.write().DeleteDroppedCheckpoints(job_id));
   COPPICE_ASSIGN_OR_RETURN(const auto listed,
                            tx.read().ListCheckpoints(job_id, CheckpointState::kListed));
@@ -70,7 +69,7 @@ absl::Status DropOld(CommandContext& tx, JobId job_id, const GroupSpec& spec) {
 std::vector<Checkpoint> BeyondRetention(const std::vector<Checkpoint>& listed,
                                         const GroupSpec& spec) {
   std::vector<Checkpoint> beyond;
-  // The first is the current one: kept whatever the settings say.
+  // The first one is current, and kept whatever the settings say.
   for (size_t i = std::max<size_t>(1, spec.keep); i < listed.size(); ++i) {
     if (spec.keep_every == 0 || listed[i].step % spec.keep_every != 0) beyond.push_back(listed[i]);
   }
@@ -105,13 +104,13 @@ absl::Status CommitCheckpoint(CommandContext& tx, const CheckpointCommit& commit
           "job ", job.id, " has another checkpoint at step ", present.step, " in ", present.path));
     }
   }
-  // Sent again after later ones were committed: what it asks for has been overtaken.
+  // The request was repeated after later checkpoints were committed, so it is obsolete.
   if (!listed.empty() && listed.front().attempt == commit.lease.attempt &&
       commit.step < listed.front().step) {
     return absl::OkStatus();
   }
-  // A row that was acknowledged and is gone would be taken for one that is due. But the trainer has
-  // reported it, and who resumes from here would not do so again.
+  // A lost row that was acknowledged would look like one that is due. But the trainer has already
+  // reported it, and an attempt that resumes from here would not report it again.
   if (attempt.last_sequence < commit.last_sequence) {
     if (!MayHaveLost(tx, commit.lease)) {
       return absl::InvalidArgumentError(absl::StrCat("last_sequence is ", commit.last_sequence,

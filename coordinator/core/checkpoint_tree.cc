@@ -38,7 +38,7 @@ FoundFile Describe(std::string path, const struct stat& info) {
 
 absl::StatusOr<std::unique_ptr<CheckpointTree>> CheckpointTree::Open(const std::string& root,
                                                                      const std::string& store_id) {
-  // Another filesystem may be mounted there by now, or none.
+  // Another filesystem, or none, may be mounted there by now.
   COPPICE_ASSIGN_OR_RETURN(const std::string owner, ReadFile(JoinPath(root, ".coppice-store")));
   if (absl::StripAsciiWhitespace(owner) != store_id) {
     return absl::FailedPreconditionError(
@@ -85,7 +85,7 @@ absl::StatusOr<std::vector<std::string>> CheckpointTree::Names(const std::string
   for (errno = 0; const dirent* entry = ::readdir(folder); errno = 0) {
     if (entry->d_name[0] != '.') names.push_back(entry->d_name);
   }
-  // Half a listing would be no danger, but it would look like the whole.
+  // A partial listing would do no harm, but it would look complete.
   if (errno != 0) return ErrnoToStatus(errno, absl::StrCat("cannot list ", path));
   std::sort(names.begin(), names.end());
   return names;
@@ -120,7 +120,7 @@ absl::StatusOr<FoundJob> CheckpointTree::Look(const std::string& sweep, JobId jo
     if (!ParseAttemptFolder(attempt).has_value()) continue;
     const std::string path = absl::StrCat(base, "/", attempt);
     const absl::StatusOr<int> fd = OpenFolder(path);
-    if (!fd.ok()) continue;  // no folder, a link, or gone meanwhile
+    if (!fd.ok()) continue;  // not a folder, a link, or already gone
     const absl::Cleanup close = [&fd] { ::close(*fd); };
     struct stat info;
     if (::fstat(*fd, &info) != 0) continue;
@@ -128,7 +128,7 @@ absl::StatusOr<FoundJob> CheckpointTree::Look(const std::string& sweep, JobId jo
     COPPICE_ASSIGN_OR_RETURN(const std::vector<std::string> names, Names(path));
     for (const std::string& name : names) {
       if (::fstatat(*fd, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) continue;
-      // Nobody knows whose the others are.
+      // Other files may belong to anyone.
       if (S_ISREG(info.st_mode) && IsCheckpointFileName(name)) {
         found.files.push_back(Describe(absl::StrCat(path, "/", name), info));
       }

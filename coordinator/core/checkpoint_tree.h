@@ -11,35 +11,35 @@
 
 namespace coppice::core {
 
-// Purpose: the checkpoint root as those see and touch it that remove files there. Below the root no
-// symbolic link is followed, neither in looking nor in removing, and nothing that does not have the
-// layout of an attempt and a checkpoint's name is seen at all. Owner: one run of the collector. Not
-// thread-safe; blocks on the disk. Failure codes: those of files.h; FAILED_PRECONDITION (of Open:
-// the folder is not this store's).
+// Purpose: the checkpoint root, for code that lists and removes files in it. Below the root it
+// follows no symbolic link. It ignores entries that do not have the layout of an attempt or the
+// name of a checkpoint. Owner: one run of the collector. Not thread-safe; blocks on the disk.
+// Failure codes: those of files.h; FAILED_PRECONDITION from Open (the folder is not this store's).
 class CheckpointTree {
  public:
-  // `root` must bear the mark of the store.
+  // `root` must bear this store's mark.
   static absl::StatusOr<std::unique_ptr<CheckpointTree>> Open(const std::string& root,
                                                               const std::string& store_id);
-  // The same whatever mark it bears, for files whose paths the store has told.
+  // Accepts any mark. For files whose paths come from the store.
   static absl::StatusOr<std::unique_ptr<CheckpointTree>> OpenAnyStores(const std::string& root);
   ~CheckpointTree();
   CheckpointTree(const CheckpointTree&) = delete;
   CheckpointTree& operator=(const CheckpointTree&) = delete;
 
-  // Names of folders that may be a sweep's, sorted.
+  // Returns the names of folders that may belong to a sweep, sorted.
   absl::StatusOr<std::vector<std::string>> Sweeps() const;
   absl::StatusOr<std::vector<JobId>> Jobs(const std::string& sweep) const;  // by number
   absl::StatusOr<FoundJob> Look(const std::string& sweep, JobId job) const;
 
-  // A path that Look gave. OK also when it is gone already.
+  // Removes a file that Look returned. OK also if it is already gone.
   absl::Status RemoveFile(const std::string& path) const;
-  // A folder of an attempt, a job or a sweep. False: something is in it, or it is gone.
+  // Removes the empty folder of an attempt, a job or a sweep. False: it is not empty, or it is
+  // gone.
   absl::StatusOr<bool> RemoveIfEmpty(const std::string& path) const;
 
  private:
   explicit CheckpointTree(int root) : root_(root) {}
-  // A descriptor of the folder at `path` (empty: the root).
+  // Returns a descriptor of the folder at `path` (empty: the root).
   absl::StatusOr<int> OpenFolder(const std::string& path) const;
   absl::StatusOr<std::vector<std::string>> Names(const std::string& path) const;
 

@@ -58,7 +58,7 @@ absl::Status CommandContext::FinishOrReopenSweep(const JobRow& before, const Job
   return absl::OkStatus();
 }
 
-// Keeps the scheduler's index and the lease table in step with the job.
+// Keeps the scheduler's index and the lease table consistent with the job.
 void CommandContext::Reindex(const JobRow& before, const JobRow& after) {
   absl::Duration eligible_at = absl::ZeroDuration();
   if (after.not_before_ms > now_ms_)

@@ -1,4 +1,4 @@
-// One command's view of a transaction, and the one function through which a job changes its state.
+// A command's view of its transaction, and the only function that changes a job's state.
 #ifndef COPPICE_COORDINATOR_CORE_COMMAND_CONTEXT_H_
 #define COPPICE_COORDINATOR_CORE_COMMAND_CONTEXT_H_
 
@@ -16,19 +16,19 @@
 
 namespace coppice::core {
 
-// What follows from a command once it is committed, in order.
+// The consequences of a command, carried out in this order once it is committed.
 struct Effects {
   std::vector<std::function<void(Memory&)>> apply;
   std::vector<JobRow> changed;      // for watchers
-  std::vector<SweepId> touched;     // their summaries changed without a job
-  std::vector<SweepId> finished;    // their last job ended
-  std::vector<JobId> logged;        // log text came
+  std::vector<SweepId> touched;     // sweeps whose summaries changed without a job
+  std::vector<SweepId> finished;    // sweeps whose last job ended
+  std::vector<JobId> logged;        // jobs with new log text
   std::vector<Checkpoint> dropped;  // files to remove
 
   void Append(Effects&& more);
 };
 
-// How an attempt ended.
+// The end of an attempt.
 struct Ending {
   std::string outcome;  // as in Attempt
   std::string message;
@@ -37,10 +37,11 @@ struct Ending {
   std::string log_tail;  // of a failure
 };
 
-// Purpose: carries a command through validate, write, and what to apply after the commit.
+// Purpose: carries a command through validation and writes, and collects the effects to apply after
+// the commit.
 // Owner: the writer, for one command inside its savepoint. Not thread-safe. Memory is read-only
-// here and shows the state before the batch; the store shows what commands earlier in the batch
-// have written, so whatever decides is read from the store.
+// here and shows the state before the batch. The store also shows the writes of earlier commands in
+// the batch, so a command must read from the store everything on which it decides.
 class CommandContext {
  public:
   CommandContext(WriteTransaction* store, const Memory* memory, Effects* effects, int64_t now_ms,
@@ -57,14 +58,15 @@ class CommandContext {
     effects_.apply.push_back(std::move(apply));
   }
 
-  // Moves `before` to where `trigger` leads, taking the other columns from `after`, and logs it.
-  // FAILED_PRECONDITION when the lifecycle has no such row. Nothing else changes a job's state.
+  // Changes the state of `before` as `trigger` demands, takes the other columns from `after`, and
+  // logs the transition. FAILED_PRECONDITION if the lifecycle has no such row. No other function
+  // changes a job's state.
   absl::Status Move(const JobRow& before, JobTrigger trigger, JobRow after,
                     const std::string& cause);
-  // Ends the running attempt of `before`, too; `after` as above.
+  // Also ends the running attempt of `before`. `after` as for Move.
   absl::Status EndAttempt(const JobRow& before, JobTrigger trigger, JobRow after,
                           const Ending& ending);
-  // For changes that leave the state alone.
+  // Updates a running job without changing its state.
   absl::Status UpdateRunning(const JobRow& before, const JobRow& after);
   absl::Status LogEvent(const JobRow& job, const std::string& type, const std::string& message);
 
@@ -79,26 +81,26 @@ class CommandContext {
   const absl::Duration now_;
 };
 
-// The job, RUNNING with this attempt on this worker. ABORTED: the lease is over. NOT_FOUND: unknown
-// worker (it should register again).
+// Returns the job if it is RUNNING with this attempt on this worker. ABORTED: the lease is over.
+// NOT_FOUND: the worker is unknown and should register again.
 absl::StatusOr<JobRow> CurrentLease(CommandContext& tx, const std::string& worker_id,
                                     const LeaseRef& lease);
-// Whether reports that the worker of this lease got an acknowledgement of may be missing here.
+// True if the store may lack reports of this lease that were acknowledged to its worker.
 bool MayHaveLost(const CommandContext& tx, const LeaseRef& lease);
 absl::StatusOr<const WorkerEntry*> KnownWorker(const CommandContext& tx,
                                                const std::string& worker_id);
 
-// Where an attempt's checkpoints go, relative to the checkpoint root:
+// Returns the folder of an attempt's checkpoints, relative to the checkpoint root:
 // <sweep>/<job>/attempt-<attempt>.
 std::string CheckpointDir(const std::string& sweep, const LeaseRef& lease);
 
-// The last step whose row belongs to the series that ends with this checkpoint (none: the start of
-// the job). Rows past it are archived when the job resumes from it, and the next one comes after
-// it.
+// Returns the last step whose row belongs to the series that ends with this checkpoint (none: the
+// start of the job). When the job resumes from the checkpoint, later rows are archived, and the
+// next row comes after this step.
 absl::StatusOr<uint32_t> LastRowOf(ReadTransaction& read,
                                    const std::optional<Checkpoint>& checkpoint);
 
-// At most `bytes` from the start or the end, cut between UTF-8 characters.
+// Return at most `bytes` from the start or the end, cut between UTF-8 characters.
 std::string Head(const std::string& text, size_t bytes);
 std::string Tail(const std::string& text, size_t bytes);
 

@@ -19,12 +19,12 @@ namespace {
 
 constexpr absl::Duration kMaxWait = absl::Minutes(10);
 
-// Purpose: says for every call which command or query answers it.
+// Purpose: maps every call to its command or query.
 class CoordinatorImpl : public Coordinator {
  public:
   CoordinatorImpl(Store* store, Clock* clock, CoordinatorOptions options)
       : engine_(store, clock, std::move(options)), submissions_(&engine_) {}
-  // The engine's threads end before what they call is gone.
+  // The engine's threads must end before the objects that they call are destroyed.
   ~CoordinatorImpl() override { engine_.Shutdown(); }
 
   absl::Status Start() {
@@ -216,7 +216,7 @@ class CoordinatorImpl : public Coordinator {
   Submissions submissions_;
 };
 
-// Each part is a command of its own, so that others get their turn in between.
+// Each part is its own command, so that other commands run in between.
 void CoordinatorImpl::WriteInParts(Part part, Caller caller,
                                    std::shared_ptr<const JobFilter> filter, JobId after,
                                    uint64_t changed, Done<uint64_t> done) {
@@ -241,7 +241,7 @@ void CoordinatorImpl::AcquireLeases(AcquireRequest request, std::function<bool()
     AcquireRequest request;
     std::function<bool()> cancelled;
     Done<LeaseGrant> done;
-    std::optional<LeaseGrant> grant;  // what an earlier try of this request got
+    std::optional<LeaseGrant> grant;  // the grant of an earlier try of this request
     bool waits = false;
   };
   auto call = std::make_shared<Call>(

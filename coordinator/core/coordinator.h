@@ -1,5 +1,5 @@
-// The coordinator's core behind one door. The gRPC service decodes, calls a method here, encodes;
-// nothing else.
+// The public interface of the coordinator's core. The gRPC service only decodes, calls a method
+// here, and encodes.
 #ifndef COPPICE_COORDINATOR_CORE_COORDINATOR_H_
 #define COPPICE_COORDINATOR_CORE_COORDINATOR_H_
 
@@ -26,66 +26,66 @@ struct CoordinatorOptions {
   absl::Duration heartbeat_interval = absl::Seconds(10);
   std::string checkpoint_root;
   int reader_threads = 2;
-  // Bounds on what may wait; past them a call is refused with RESOURCE_EXHAUSTED. Commands count
-  // from when they are taken until they are answered, their bytes as far as their size is the
-  // caller's to choose. Two seconds of work, and every worker of a large cluster that registers at
-  // once.
+  // Bounds on waiting work. Beyond them a call is refused with RESOURCE_EXHAUSTED. A command counts
+  // from its acceptance until it is answered. Its bytes count only where the caller determines
+  // their size. The bounds hold two seconds of work, and the registrations of all workers of a
+  // large cluster at once.
   size_t max_queued_commands = 20'000;
   size_t max_queued_bytes = 64 << 20;
   size_t max_queued_reads = 2'000;
-  // Lease requests that wait for work; of one worker at most twice its slots.
+  // Lease requests that may wait for work. A worker may have at most twice as many as it has slots.
   size_t max_waiting_requests = 50'000;
-  // Jobs that a submission stores in one transaction, beside which others get their turn.
+  // Jobs that a submission stores in one transaction. Other commands run between two of these.
   uint64_t jobs_a_part = 10'000;
-  // Runs what the core's threads would run, in place of them: for a simulation. Empty in
-  // production.
+  // Runs the core's tasks in place of its threads, for a simulation. Empty in production.
   Executor::Runner runner;
 };
 
-// What a watcher hears, in commit order. `job` is set for a change of one job; otherwise `summary`
-// is.
+// A change that a watcher receives, in commit order. `job` is set for a change of one job,
+// otherwise `summary` is set.
 struct SweepChange {
   std::optional<Job> job;
   std::optional<SweepSummary> summary;
   bool finished = false;  // every job has ended; the last call
 };
 
-// Keeps a subscription alive; destruction ends it and waits for a callback that runs now.
+// Keeps a subscription alive. Its destructor ends the subscription and waits for a running
+// callback.
 class Subscription {
  public:
   virtual ~Subscription() = default;
 };
 
-// Purpose: every decision about sweeps, jobs, leases, metrics and checkpoints.
-// Owner: main; it outlives the gRPC server. Thread-safe: every method may be called from any
-// thread, returns at once, and calls `done` exactly once on a thread of the core, or, when the call
-// is refused because too much waits, before it returns (so do not hold a lock that `done` takes);
-// `done` must not block. Writes run on one writer thread, many to a transaction; `done(OK)` follows
-// COMMIT (synchronous=FULL), so what it says is durable. Reads use their own connections and see
-// only committed state. Failure codes: INVALID_ARGUMENT, NOT_FOUND (sweep, job, worker),
-// ALREADY_EXISTS (another sweep with this name), ABORTED (stale attempt), FAILED_PRECONDITION
-// (state forbids it), RESOURCE_EXHAUSTED (too many commands queued, disk full), UNAVAILABLE
-// (shutting down), INTERNAL (the store failed; nothing was changed).
+// Purpose: makes every decision about sweeps, jobs, leases, metrics and checkpoints.
+// Owner: main; it outlives the gRPC server. Thread-safe: any thread may call any method. A method
+// returns at once and calls `done` exactly once, on a thread of the core. If the call is refused
+// because too much waits, `done` runs before the method returns, so do not hold a lock that `done`
+// takes. `done` must not block. One writer thread runs the writes, many to a transaction.
+// `done(OK)` follows COMMIT (synchronous=FULL), so the acknowledged change is durable. Reads use
+// their own connections and see only committed state. Failure codes: INVALID_ARGUMENT, NOT_FOUND
+// (sweep, job, worker), ALREADY_EXISTS (another sweep with this name), ABORTED (stale attempt),
+// FAILED_PRECONDITION (state forbids it), RESOURCE_EXHAUSTED (too many commands queued, disk full),
+// UNAVAILABLE (shutting down), INTERNAL (the store failed; nothing was changed).
 class Coordinator {
  public:
   template <typename T>
   using Done = std::function<void(absl::StatusOr<T>)>;
   using DoneStatus = std::function<void(absl::Status)>;
 
-  // Recovers from the store: every running lease gets a full term from now. `store` and `clock`
+  // Recovers from the store. Every running lease gets a full term from now. `store` and `clock`
   // must outlive the coordinator.
   static absl::StatusOr<std::unique_ptr<Coordinator>> Open(Store* store, Clock* clock,
                                                            CoordinatorOptions options);
 
   virtual ~Coordinator() = default;  // Shutdown()
 
-  // Answers waiting AcquireLeases with nothing, refuses new calls with UNAVAILABLE, finishes what
-  // is queued.
+  // Answers waiting AcquireLeases calls with empty grants, refuses new calls with UNAVAILABLE, and
+  // finishes queued ones.
   virtual void Shutdown() = 0;
   virtual ServerInfo server_info() const = 0;
 
-  // -- clients. A query ends with CANCELLED when its caller has gone; a change that has begun goes
-  // on.
+  // -- clients. A query ends with CANCELLED once its caller has gone. A change that has begun
+  // continues.
   virtual void SubmitSweep(Caller caller, SweepSpec spec, uint32_t pack_width,
                            Done<SubmitResult> done) = 0;
   virtual void GetSweep(Caller caller, std::string name, Done<SweepDetails> done) = 0;
@@ -96,7 +96,8 @@ class Coordinator {
   virtual void ExplainJob(Caller caller, JobId id, Done<Explanation> done) = 0;
   virtual void GetMetrics(Caller caller, MetricsQuery query, MetricsCursor after, uint32_t limit,
                           Done<MetricsPage> done) = 0;
-  // Text after position `after` (0: the start). Attempt 0: the newest attempt that has a log.
+  // Returns text after position `after` (0: the start). Attempt 0: the newest attempt that has a
+  // log.
   virtual void GetLog(Caller caller, JobId id, AttemptNumber attempt, uint64_t after,
                       Done<LogPage> done) = 0;
   virtual void CancelJobs(Caller caller, JobFilter filter, Done<uint64_t> done) = 0;
@@ -106,24 +107,25 @@ class Coordinator {
   virtual void DrainWorker(Caller caller, std::string name_or_id, bool preempt, bool undo,
                            Done<Worker> done) = 0;
 
-  // Calls back with the summary as of now, then with every later change; summaries at most once a
-  // second. NOT_FOUND for an unknown sweep.
+  // Calls back with the current summary, then with every later change. Summaries come at most once
+  // a second. NOT_FOUND for an unknown sweep.
   virtual absl::StatusOr<std::unique_ptr<Subscription>> WatchSweep(
       std::string name, std::function<void(const SweepChange&)> on_change) = 0;
-  // Calls back (without content) whenever log text of the job was stored or the job ended; for
-  // followers.
+  // Calls back, without content, after log text of the job was stored or the job ended. For clients
+  // that follow a log.
   virtual std::unique_ptr<Subscription> WatchLog(JobId id, std::function<void()> on_change) = 0;
 
   // -- workers
   virtual void Register(WorkerInfo info, std::vector<HeldLease> held, Done<Registration> done) = 0;
-  // Waits for work up to wait_ms; `done` gets an empty grant then. A repeated request_id gets the
-  // same grant while its leases are current. `cancelled` may be polled before granting: a caller
-  // that has gone away is not granted leases.
+  // Waits for work up to wait_ms, then passes an empty grant to `done`. A repeated request_id gets
+  // the same grant while its leases are current. `cancelled` may be polled before a grant, so that
+  // a caller that has gone gets no leases.
   virtual void AcquireLeases(AcquireRequest request, std::function<bool()> cancelled,
                              Done<LeaseGrant> done) = 0;
   virtual void Heartbeat(std::string worker_id, std::vector<HeldLease> held, bool draining,
                          Done<HeartbeatResult> done) = 0;
-  // Records of one worker in the order they arrived; one ack per lease touched, after COMMIT.
+  // Takes records of one worker in order of arrival. Returns one acknowledgement per lease after
+  // COMMIT.
   virtual void Append(std::string worker_id, std::vector<Record> records,
                       Done<std::vector<RecordAck>> done) = 0;
   virtual void CommitCheckpoint(CheckpointCommit commit, DoneStatus done) = 0;
@@ -132,10 +134,10 @@ class Coordinator {
   virtual void CompleteJob(AttemptEnd end, DoneStatus done) = 0;
   virtual void FailJob(AttemptEnd end, DoneStatus done) = 0;
   virtual void ReleaseLease(AttemptEnd end, DoneStatus done) = 0;
-  // The lease is current (OK) or not (ABORTED): for checkpoint streams, before their first byte.
+  // OK if the lease is current, else ABORTED. Called before the first byte of a checkpoint stream.
   virtual void CheckLease(std::string worker_id, LeaseRef lease, DoneStatus done) = 0;
-  // Whether CommitCheckpoint could take what an upload announces: the lease is current, path,
-  // digest and step are this attempt's. Asked before anything is made on disk.
+  // Checks that CommitCheckpoint could accept an announced upload: the lease is current, and path,
+  // digest and step fit this attempt. Called before anything is created on disk.
   virtual void CheckUpload(CheckpointCommit announced, DoneStatus done) = 0;
 };
 

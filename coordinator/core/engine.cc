@@ -11,7 +11,7 @@ namespace coppice::core {
 namespace {
 
 constexpr size_t kMaxExpiriesPerBatch = 256;
-// After a turn that could not do what was due (a full disk), the next try waits as long.
+// The wait before the next try, after a turn that could not do its due work (a full disk).
 constexpr absl::Duration kRetryPause = absl::Seconds(1);
 constexpr absl::Duration kSayBehindAgain = absl::Minutes(1);
 constexpr absl::Duration kTimerSlack = absl::Milliseconds(100);
@@ -61,7 +61,7 @@ void Engine::Shutdown() {
 void Engine::Submit(Command command) {
   auto finish = command.finish;
   const absl::Status status = writer_->Submit(std::move(command));
-  // At once: a queue of refusals would have no bound.
+  // Answers at once: a queue of refusals would have no bound.
   if (!status.ok()) finish(status);
 }
 
@@ -99,8 +99,8 @@ std::vector<Command> Engine::PlanDue(bool behind) {
   const absl::Duration now = clock_.Monotonic();
   memory_.scheduler.PromoteDelayed(now);
   SayIfBehind(now);
-  // The heartbeat that renews a lease may be among what waits, here or where nobody sees it. A
-  // worker that is really gone is found out a term later.
+  // The heartbeat that renews a lease may be in a queue, here or elsewhere. A worker that is really
+  // gone is detected one term later.
   const absl::Duration grace = behind ? memory_.options.lease : GraceOfLeases();
   const std::vector<LeaseRef> due = memory_.leases.Due(now - grace, kMaxExpiriesPerBatch);
   due_failed_ = !due.empty();  // until a later call in this turn finds it done
@@ -142,13 +142,13 @@ std::vector<Command> Engine::PlanGrantsWithin(size_t& jobs_left) {
   return grants;
 }
 
-// Answers who has waited long enough and sets the one timer to what comes next.
+// Answers waiters whose time is over, and sets the only timer to the next due time.
 void Engine::EndTurn() {
   absl::Duration now = clock_.Monotonic();
   AnswerWaiters(memory_.waiters.TakeOverdue(now));
   SetTimer(now);
-  // A timer counts from when it is set: if time leapt on meanwhile (a suspended machine, a test's
-  // clock), it is late.
+  // A timer counts from the moment it is set. If time jumped meanwhile (a suspended machine, a
+  // test's clock), the timer would be late.
   while (clock_.Monotonic() - now > kTimerSlack) {
     now = clock_.Monotonic();
     timer_due_ = now;
@@ -158,7 +158,7 @@ void Engine::EndTurn() {
 
 void Engine::SetTimer(absl::Duration now) {
   absl::Duration next = absl::InfiniteDuration();
-  // The heartbeat that ends the grace makes a turn of its own.
+  // The heartbeat that ends the grace causes a turn of its own.
   std::optional<absl::Duration> lease_end = memory_.leases.NextDeadline();
   if (lease_end.has_value()) *lease_end += GraceOfLeases();
   for (const auto& due : {lease_end, memory_.scheduler.NextDelayed(),
@@ -167,7 +167,7 @@ void Engine::SetTimer(absl::Duration now) {
   }
   if (next <= now) next = now + (due_failed_ ? kRetryPause : absl::ZeroDuration());
   if (timer_ != 0 && timer_due_ > now && timer_due_ <= next)
-    return;  // it wakes early enough; then it is set anew
+    return;  // it fires early enough and is then set again
   if (timer_ != 0) clock_.Cancel(timer_);
   timer_ = 0;
   if (next == absl::InfiniteDuration()) return;

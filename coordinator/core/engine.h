@@ -23,12 +23,12 @@
 
 namespace coppice::core {
 
-// Purpose: the machinery behind Coordinator: the writer runs commands, reader threads answer
-// queries, the hub tells watchers, one timer wakes the writer for what is due by the clock. Owner:
-// the coordinator. Thread-safe, unless said otherwise. Every Done is called exactly once, on the
-// reply thread or a reader thread; when the call is refused, on the caller's.
-// 1. Start recovers memory from the store and begins to work. 2. Shutdown refuses what comes,
-// finishes what is queued.
+// Purpose: the machinery behind Coordinator. The writer runs commands, reader threads answer
+// queries, the hub notifies watchers, and one timer wakes the writer for scheduled work. Owner: the
+// coordinator. Thread-safe, unless said otherwise. Every Done is called exactly once, on the reply
+// thread or a reader thread, or on the caller's thread if the call is refused.
+//   1. Start recovers memory from the store and begins to work.
+//   2. Shutdown refuses new calls and finishes queued ones.
 class Engine {
  public:
   template <typename T>
@@ -40,32 +40,32 @@ class Engine {
   absl::Status Start();
   void Shutdown();
 
-  // Runs `body` on the writer thread, in a savepoint of its own; `done` after COMMIT.
-  // `bytes`: what the call holds, as far as its caller decides.
+  // Runs `body` on the writer thread in its own savepoint, and calls `done` after COMMIT. `bytes`
+  // is the part of the call's size that its caller determines.
   template <typename T>
   void Write(std::function<absl::StatusOr<T>(CommandContext&)> body, Done<T> done,
              size_t bytes = 0);
   void WriteStatus(std::function<absl::Status(CommandContext&)> body, Coordinator::DoneStatus done,
                    size_t bytes = 0);
   void Submit(Command command);
-  // The same for a part of a change to many jobs: of those the writer takes one a turn, whosever it
-  // is. `goes_on`: the call was taken with an earlier part and is not refused.
+  // Does the same for one part of a bulk change. The writer takes one part a turn, over all
+  // callers. `goes_on`: an earlier part of the call was accepted, so this one is not refused.
   template <typename T>
   void WritePart(std::function<absl::StatusOr<T>(CommandContext&)> body, Done<T> done, size_t bytes,
                  bool goes_on);
-  // Runs `body` on a reader thread, on one snapshot. CANCELLED when the caller has gone.
+  // Runs `body` on a reader thread, on one snapshot. CANCELLED if the caller has gone.
   template <typename T>
   void Read(const Caller& caller, std::function<absl::StatusOr<T>(ReadTransaction&)> body,
             Done<T> done);
-  // For what may take long: runs `slice` until it returns true, each time on a new snapshot, with
-  // the queries of others in between. The answer grows in its second argument.
+  // Runs a long query. Calls `slice` until it returns true, each time on a new snapshot and with
+  // the queries of others in between. The answer accumulates in its second argument.
   template <typename T>
   void ReadInSlices(const Caller& caller,
                     std::function<absl::StatusOr<bool>(ReadTransaction&, T&)> slice, Done<T> done);
-  // Tells waiting requests that there is no work. Writer thread.
+  // Answers waiting requests with empty grants. Writer thread.
   void AnswerWaiters(std::vector<Waiter> waiters);
 
-  // From other threads than the writer's: only the catalog, the leases and the options.
+  // Other threads than the writer's may use only the catalog, the leases and the options.
   const Memory& memory() const { return memory_; }
   Hub& hub() { return *hub_; }
   absl::Duration Now() const { return clock_.Monotonic(); }
@@ -79,7 +79,7 @@ class Engine {
                            size_t bytes);
   std::vector<Command> PlanDue(bool behind);
   void SayIfBehind(absl::Duration now);
-  // For how long a lease may be overdue before it ends.
+  // Returns how long a lease may be overdue before it ends.
   absl::Duration GraceOfLeases() const;
   std::vector<Command> PlanGrantsWithin(size_t& jobs_left);
   void EndTurn();
@@ -94,11 +94,11 @@ class Engine {
   std::shared_ptr<Writer> writer_;  // shared: a timer that fires late finds it gone
   int64_t started_ms_ = 0;
   absl::once_flag shutdown_once_;
-  // Writer thread only (and Shutdown, after it has ended).
+  // For the writer thread only (and for Shutdown, after that thread has ended).
   Clock::TimerId timer_ = 0;
   absl::Duration timer_due_ = absl::InfiniteDuration();
   absl::Duration say_behind_at_ = -absl::InfiniteDuration();
-  bool due_failed_ = false;  // the last turn could not do what was due
+  bool due_failed_ = false;  // the last turn could not do its due work
 };
 
 template <typename T>

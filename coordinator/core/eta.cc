@@ -5,7 +5,7 @@
 namespace coppice::core {
 namespace {
 
-// Steps that the group's open jobs have still to do.
+// Returns the steps that the group's open jobs have yet to do.
 double StepsLeft(const GroupRow& group, const LiveStats& live) {
   const auto extra = live.extra_steps.find(group.id);
   const uint64_t total = group.counts.unfinished() * group.spec.steps;
@@ -13,7 +13,7 @@ double StepsLeft(const GroupRow& group, const LiveStats& live) {
   return static_cast<double>(total - std::min(total, done));
 }
 
-// Work a second of one job, over the groups that were measured; 0 where none was.
+// Returns the work a second of one job, over the measured groups; 0 if none was measured.
 double WorkPace(const std::vector<GroupRow>& groups, const LiveStats& live) {
   double work = 0, seconds = 0;
   for (const GroupRow& group : groups) {
@@ -25,7 +25,7 @@ double WorkPace(const std::vector<GroupRow>& groups, const LiveStats& live) {
   return seconds > 0 ? work / seconds : 0;
 }
 
-// By the rates that trainers told a moment ago.
+// Predicts from the rates that trainers last reported.
 double ByToldRates(const std::vector<GroupRow>& groups, const LiveStats& live) {
   double work_left = 0;
   for (const GroupRow& group : groups)

@@ -21,7 +21,7 @@ std::string Ago(absl::Duration duration) {
 
 std::string Jobs(uint64_t count) { return absl::StrCat(count, count == 1 ? " job" : " jobs"); }
 
-// Sentences about one job, the most important first.
+// Collects sentences about one job, the most important first.
 class Explainer {
  public:
   Explainer(CommandContext& tx, const JobRow& row, const GroupInfo& group)
@@ -83,7 +83,7 @@ class Explainer {
     ExplainLost();
   }
 
-  // True when some worker may take jobs.
+  // True if some worker may take jobs.
   bool ExplainWorkers() {
     size_t connected = 0;
     size_t taking = 0;

@@ -24,10 +24,10 @@ void FileRemover::Remove(std::vector<Checkpoint> checkpoints) {
 }
 
 void FileRemover::RemoveOne(const Checkpoint& checkpoint) {
-  // The path was checked when it was committed; once more costs nothing, and a deletion is for
-  // good.
+  // The path was checked when it was committed. A second check costs nothing, and a deletion is
+  // final.
   if (!IsSafeRelativePath(checkpoint.path)) return;
-  // Not by the whole path: a folder on the way may have become a link.
+  // The full path is not opened directly: a folder on it may have become a link.
   const auto tree = CheckpointTree::OpenAnyStores(root_);
   absl::Status status = tree.ok() ? (*tree)->RemoveFile(checkpoint.path) : tree.status();
   if (absl::IsNotFound(status)) status = absl::OkStatus();

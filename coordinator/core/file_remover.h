@@ -12,14 +12,14 @@
 namespace coppice::core {
 
 // Purpose: deletes the files of checkpoints that retention dropped, after the commit that dropped
-// them. Best effort: what a crash leaves behind is found in the store at the next start, and when
-// kMaxPending files wait (a filesystem that hangs) more are left where they are. Owner: the
-// coordinator. Thread-safe; nothing blocks the caller.
+// them. Best effort: the store lists files that a crash left behind, and the next start finds them.
+// While kMaxPending files wait (a filesystem that hangs), further ones are left in place. Owner:
+// the coordinator. Thread-safe; never blocks the caller.
 class FileRemover {
  public:
   static constexpr size_t kMaxPending = 100'000;
 
-  // An empty root: nothing is ever removed.
+  // With an empty root, nothing is ever removed.
   FileRemover(std::string root, Executor::Runner runner)
       : root_(std::move(root)), executor_(1, std::move(runner)) {}
 

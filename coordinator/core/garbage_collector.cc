@@ -13,9 +13,9 @@
 namespace coppice::core {
 namespace {
 
-// Jobs that are looked at, asked for and dealt with together.
+// Jobs that are listed, read from the store and cleaned up together.
 constexpr size_t kJobsAtOnce = 256;
-// A run may take at most this share of the time.
+// The pause after a run is at least this many times the run's length.
 constexpr int kRestFactor = 10;
 
 using FactsByJob = absl::flat_hash_map<JobId, JobFacts>;
@@ -64,7 +64,7 @@ void GarbageCollector::Shutdown() {
     timer = std::exchange(timer_, 0);
   }
   stop_ = true;
-  // Outside of the lock: a timer that fires now waits for it.
+  // Outside the lock: a timer that fires now waits for it.
   if (timer != 0) clock_.Cancel(timer);
   thread_.Shutdown();
 }
@@ -166,7 +166,7 @@ void GarbageCollector::Remove(const CheckpointTree& tree, const FoundJob& job,
     report->bytes += file.bytes;
   }
   for (const FoundFile& folder : plan.folders) RemoveFolder(tree, folder.path, report);
-  // A known job's own folder stays: its next attempt may be about to put its folder there.
+  // The folder of a known job stays: its next attempt may be about to create its own folder there.
   if (facts == nullptr || facts->sweep != job.sweep)
     RemoveFolder(tree, absl::StrCat(job.sweep, "/", job.job), report);
 }

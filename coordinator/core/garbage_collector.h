@@ -22,10 +22,10 @@ namespace coppice::core {
 struct GarbageOptions {
   std::string root;
   absl::Duration every = absl::Hours(1);
-  // A file or folder that was changed later is left alone.
+  // Files and folders that changed less than this long ago are kept.
   absl::Duration min_age = absl::Hours(1);
-  // After a restore from a backup, for so long nothing is removed: what the backup does not know
-  // is what a person who takes the restore back needs.
+  // Nothing is removed for this long after a restore from a backup. A person who undoes the restore
+  // needs the files that the backup does not know.
   absl::Duration after_restore = absl::Hours(24);
 };
 
@@ -36,30 +36,30 @@ struct GarbageReport {
   uint64_t failures = 0;  // could not be removed; tried again in the next run
 };
 
-// Purpose: removes from the checkpoint root what no job will ever resume from: files of attempts
-// that ended before their commit, temporary files of uploads that a crash cut off, what a restore
-// from a backup no longer knows, folders that are empty. What FileRemover does after a commit is
-// not its business.
-// Owner: main; destroyed before store and clock. Thread-safe; works on a thread of its own, and
-// never on the writer's. A run, some hundred jobs at a time:
-//   1. the root's mark is read: it must be this store's;
-//   2. the folders of the jobs are looked at;
-//   3. then the store is asked for those jobs, in one snapshot (garbage_plan.h says why in this
-//      order);
-//   4. what the plan names is removed, and said in the log.
-// Failure codes of Collect: those of CheckpointTree and Store; one file that cannot be removed ends
-// nothing.
+// Purpose: removes files from the checkpoint root that no job will ever resume from: files of
+// attempts that ended before their commit, temporary files of uploads that a crash interrupted,
+// files that a restored backup does not know, and empty folders. FileRemover deletes files after
+// commits; this class does not.
+// Owner: main; destroyed before store and clock. Thread-safe; works on its own thread, never on the
+// writer's. A run handles some hundred jobs at a time:
+//   1. It reads the root's mark, which must be this store's.
+//   2. It lists the folders of the jobs.
+//   3. It then reads those jobs from the store, in one snapshot (garbage_plan.h explains the
+//      order).
+//   4. It removes the files in the plan and logs each.
+// Failure codes of Collect: those of CheckpointTree and Store. A file that cannot be removed does
+// not end the run.
 class GarbageCollector {
  public:
   GarbageCollector(Store* store, Clock* clock, GarbageOptions options);
   ~GarbageCollector();
 
-  // The first run at once, the others `every` after the end of the one before; less often when a
-  // run takes long.
+  // Starts the first run at once, and each later run `every` after the end of the one before. The
+  // pause is longer if a run takes long.
   void Start();
-  // Ends a run after the files it is at.
+  // Ends a run after its current files.
   void Shutdown();
-  // One run, here and now.
+  // Does one run on the calling thread.
   absl::StatusOr<GarbageReport> Collect();
 
  private:

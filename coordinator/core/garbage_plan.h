@@ -1,4 +1,4 @@
-// Which files of the checkpoint root nobody will ever ask for again: the decision, without a disk.
+// Decides which files of the checkpoint root are garbage, without a disk.
 #ifndef COPPICE_COORDINATOR_CORE_GARBAGE_PLAN_H_
 #define COPPICE_COORDINATOR_CORE_GARBAGE_PLAN_H_
 
@@ -14,8 +14,8 @@
 
 namespace coppice::core {
 
-// The layout of the checkpoint root: <sweep>/<job>/attempt-<attempt>. Names that only look like it
-// (a zero in front, a sign) are not ours.
+// Parse the layout of the checkpoint root: <sweep>/<job>/attempt-<attempt>. Similar names (with a
+// leading zero or a sign) are not Coppice's.
 std::optional<JobId> ParseJobFolder(absl::string_view name);
 std::optional<AttemptNumber> ParseAttemptFolder(absl::string_view name);
 
@@ -26,7 +26,7 @@ struct FoundFile {
   uint64_t bytes = 0;
 };
 
-// What was found of one job's folder <sweep>/<job>.
+// The contents of one job's folder <sweep>/<job>.
 struct FoundJob {
   std::string sweep;
   JobId job = 0;
@@ -34,10 +34,10 @@ struct FoundJob {
   std::vector<FoundFile> folders;  // those folders
 };
 
-// What the store says of a job at one moment after the folder was looked at.
+// The store's state of a job, read after its folder was listed.
 struct JobFacts {
   std::string sweep;                        // its name
-  std::string current_dir;                  // of the attempt that runs; empty: none does
+  std::string current_dir;                  // folder of the running attempt; empty: none runs
   absl::flat_hash_set<std::string> listed;  // paths of its committed checkpoints
 };
 
@@ -46,12 +46,13 @@ struct GarbagePlan {
   std::vector<FoundFile> folders;  // to be removed if they are empty
 };
 
-// Garbage is what is neither listed, nor in the folder of the attempt that runs, nor younger than
-// `min_age`. `facts` is null for a job that the store does not know. Why it stays garbage, whatever
-// is committed while it is being removed: only a file of the running attempt can become listed, an
-// attempt that does not run never runs again (attempts grow), and a file exists only after its
-// attempt was granted. So facts read after the files were found know every attempt that a file can
-// belong to. The age spares what these reasons do not: a person's mistake, a clock.
+// A file is garbage if it is not listed, not in the folder of the running attempt, and not younger
+// than `min_age`. `facts` is null for a job that the store does not know. Garbage stays garbage,
+// whatever is committed while it is being removed. Only a file of the running attempt can become
+// listed. An attempt that has ended never runs again, because attempt numbers grow. A file exists
+// only after its attempt was granted, so facts read after the files were found know every attempt
+// that can own one. The minimum age protects against other causes: a person's mistake or a wrong
+// clock.
 GarbagePlan PlanGarbage(const FoundJob& found, const JobFacts* facts, absl::Time now,
                         absl::Duration min_age);
 

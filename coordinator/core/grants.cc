@@ -31,7 +31,7 @@ Lease MakeLease(const JobRow& job, const GroupInfo& group, std::optional<Checkpo
   return lease;
 }
 
-// Starts an attempt: everything that a grant changes, in one transaction.
+// Starts an attempt. One transaction holds everything that a grant changes.
 absl::StatusOr<Lease> GrantJob(CommandContext& tx, JobId id, const GroupInfo& group,
                                const AcquireRequest& request, const std::string& worker) {
   COPPICE_ASSIGN_OR_RETURN(const JobRow before, tx.read().GetJob(id));
@@ -95,8 +95,8 @@ Command GrantCommand(Waiter waiter, Scheduler::Pick pick, bool unmeasured) {
   return command;
 }
 
-// Room for one more that waits. A slot waits once; the second place is for a request whose caller
-// has gone away without a word.
+// Checks that there is room for one more waiter. A slot waits once; its second place is for a
+// request whose caller has silently gone.
 absl::Status CheckMayWait(const CommandContext& tx, const WorkerEntry& worker,
                           const AcquireRequest& request) {
   const Waiters& waiters = tx.memory().waiters;
@@ -151,7 +151,7 @@ absl::StatusOr<std::optional<LeaseGrant>> BeginAcquire(CommandContext& tx,
 
 namespace {
 
-// Somebody better than a suspect worker may take the work, now or when a slot of it is free.
+// True if a trusted worker may take the work, now or when one of its slots is free.
 bool AnyTrusted(const Memory& memory, absl::Duration now) {
   for (const WorkerEntry* worker : memory.workers.All()) {
     if (IsConnected(*worker, memory.options.lease, now) && !worker->draining() &&
@@ -162,18 +162,18 @@ bool AnyTrusted(const Memory& memory, absl::Duration now) {
   return false;
 }
 
-// The worker has still to say how many jobs of the group it wants at a time.
+// True if the worker has not yet reported how many jobs of the group it wants at a time.
 bool Unmeasured(const Memory& memory, const AcquireRequest& request, const std::string& worker,
                 GroupId group) {
   return request.measures && !memory.health.KnowsWidth(worker, group);
 }
 
-// How many jobs of the group the request is to be offered. Who measures wants packs for their
-// speed: it takes no more than its share of the `left` ones, so that few jobs do not end up in one
-// pack while other slots stand idle.
+// Returns how many jobs of the group to offer. A worker that measures wants packs for their speed.
+// It takes no more than its share of the `left` jobs, so that few jobs do not end up in one pack
+// while other slots stand idle.
 size_t WidthOf(const Memory& memory, const AcquireRequest& request, const std::string& worker,
                GroupId group, size_t left) {
-  // One to measure with, and whether there is another to make a pack with.
+  // The first is for the measurement. The second shows whether there are enough for a pack.
   if (Unmeasured(memory, request, worker, group)) return 2;
   const size_t width = memory.health.WidthFor(worker, group, request.pack_width);
   if (!request.measures) return width;
@@ -187,7 +187,7 @@ std::vector<Command> PlanGrants(Memory& memory, absl::Duration now, size_t& jobs
                                 const std::function<void(std::function<void()>)>& reply) {
   std::vector<Command> commands;
   absl::flat_hash_set<JobId> taken;
-  // Where every worker is suspect, the work itself may be to blame: it is tried, and charged.
+  // If every worker is suspect, the work itself may be to blame, so it is tried and charged.
   const bool skip_suspects = memory.health.NextEnd(now).has_value() && AnyTrusted(memory, now);
   Waiters& waiters = memory.waiters;
   for (auto it = waiters.begin();
@@ -209,7 +209,7 @@ std::vector<Command> PlanGrants(Memory& memory, absl::Duration now, size_t& jobs
     auto pick = memory.scheduler.Choose(
         [&](GroupId group) { return WidthOf(memory, it->request, name, group, left); }, taken,
         memory.grants + commands.size());
-    if (!pick.has_value()) break;  // what one cannot have, none can
+    if (!pick.has_value()) break;  // no other waiter can get a job either
     if (it->cancelled && it->cancelled()) {
       reply([done = waiters.Take(it).done] { done(LeaseGrant()); });
       continue;

@@ -57,7 +57,7 @@ std::unique_ptr<Subscription> Hub::WatchSweep(SweepId id,
   auto subscriber = std::make_shared<SweepSubscriber>();
   subscriber->callback = std::move(on_change);
   {
-    // The first summary is queued before any change committed from now on.
+    // The first summary is queued before any change committed after this point.
     absl::MutexLock lock(&mutex_);
     sweeps_[id].subscribers.push_back(subscriber);
     delivery_.Add([this, id, subscriber] { DeliverFirst(id, subscriber); });
@@ -159,7 +159,7 @@ void Hub::DeliverFirst(SweepId id, const std::shared_ptr<SweepSubscriber>& subsc
     return;
   }
   {
-    // A sweep that finished since then: its last changes and its last summary are still queued.
+    // If the sweep finished meanwhile, its last changes and its last summary are still queued.
     absl::MutexLock lock(&mutex_);
     const auto it = sweeps_.find(id);
     if (it != sweeps_.end() && it->second.finishing) change->finished = false;
@@ -184,7 +184,7 @@ void Hub::DeliverSummary(SweepId id, bool last) {
     spdlog::warn("cannot read sweep {} for its watchers: {}", id, change.status().ToString());
     return;
   }
-  // The store may be ahead of what is queued; only behind the last change does a watch end.
+  // The store may be ahead of the queued changes. A watch ends only after the last change.
   if (!last) change->finished = false;
   for (const auto& subscriber : subscribers) {
     Call(*subscriber, *change);

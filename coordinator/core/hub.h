@@ -17,10 +17,10 @@
 
 namespace coppice::core {
 
-// Purpose: tells watchers what was committed, in commit order. Summaries are read from the store
-// when they are due, at most one a second for each sweep; the last one comes at once. Owner: the
-// coordinator, by shared_ptr (timers hold it weakly). Thread-safe. Callbacks run on one thread of
-// the hub, one at a time.
+// Purpose: notifies watchers of committed changes, in commit order. Summaries are read from the
+// store when they are due, at most one a second for each sweep; the last one comes at once. Owner:
+// the coordinator, by shared_ptr (timers hold it weakly). Thread-safe. One thread of the hub runs
+// the callbacks, one at a time.
 class Hub : public std::enable_shared_from_this<Hub> {
  public:
   static constexpr absl::Duration kSummaryInterval = absl::Seconds(1);
@@ -33,14 +33,14 @@ class Hub : public std::enable_shared_from_this<Hub> {
                                            std::function<void(const SweepChange&)> on_change);
   std::unique_ptr<Subscription> WatchLog(JobId id, std::function<void()> on_change);
 
-  // From the writer, after each commit.
-  // Waits while kMaxPending changes are still to be told, so that they do not pile up.
+  // Called by the writer after each commit. Blocks while kMaxPending changes await delivery, so
+  // that they do not pile up.
   void Publish(const Effects& effects);
-  // Delivers what is queued, then nothing more.
+  // Delivers queued changes, then nothing more.
   void Shutdown();
 
  private:
-  // One subscriber; shared with its Subscription, which ends it.
+  // One subscriber, shared with its Subscription, which ends it.
   template <typename Callback>
   struct Subscriber {
     absl::Mutex mutex;
@@ -56,7 +56,7 @@ class Hub : public std::enable_shared_from_this<Hub> {
   struct Watched {
     std::vector<std::shared_ptr<SweepSubscriber>> subscribers;
     bool scheduled = false;  // a summary is on its way
-    bool finishing = false;  // the last summary is on its way, behind the last changes
+    bool finishing = false;  // the last summary is queued behind the last changes
     absl::Duration last_summary = -absl::InfiniteDuration();
   };
 

@@ -51,7 +51,7 @@ bool HasAny(const JobCounts& counts, StateSet states) {
          (counts.cancelled > 0 && states.Has(JobState::kCancelled));
 }
 
-// One walk over the jobs of a filter.
+// A walk over the jobs of a filter.
 class Walk {
  public:
   Walk(ReadTransaction& read, const Catalog& catalog, const Criteria& criteria, JobId after,
@@ -88,7 +88,7 @@ class Walk {
       if (!HasAny(row.counts, criteria_.states)) continue;
       const JobId from = std::max(row.first_job, after_ + 1);
       if (left_ == 0) return from - 1;
-      // A search looks at some twenty jobs of a million where the seeds have gaps.
+      // If the seeds have gaps, a search reads some twenty jobs of a million.
       const bool search = !seeds_.empty() && row.seeds_ascend &&
                           seeds_.size() < std::max<uint64_t>(2, row.jobs / 8);
       COPPICE_ASSIGN_OR_RETURN(const JobId next_after,
@@ -100,7 +100,7 @@ class Walk {
   }
 
  private:
-  // 0: the group is done.
+  // Returns the id after which to continue; 0: the group is done.
   absl::StatusOr<JobId> Scan(const GroupInfo& group, JobId from, JobId last) {
     const JobId until = std::min(last, from + left_ - 1);
     COPPICE_RETURN_IF_ERROR(read_.ScanJobs(from, until, criteria_.states,
@@ -114,7 +114,7 @@ class Walk {
     for (auto it = std::lower_bound(seeds_.begin(), seeds_.end(), first.seed);
          it != seeds_.end() && from <= last; ++it) {
       if (left_ == 0 && from > first.id) return from - 1;
-      // Seeds are mostly a range; gaps before the wanted one put it further to the front.
+      // Seeds are usually a range. Gaps before the wanted seed move it further to the front.
       const JobId at = std::max(from, std::min<JobId>(last, first.id + (*it - first.seed)));
       COPPICE_ASSIGN_OR_RETURN(JobRow job, Look(at));
       if (job.seed != *it) {
@@ -128,7 +128,7 @@ class Walk {
     return 0;
   }
 
-  // The first job from `low` on whose seed is not below `seed`, or the one at `high`.
+  // Returns the first job from `low` on whose seed is at least `seed`, or the one at `high`.
   absl::StatusOr<JobRow> Bisect(uint32_t seed, JobId low, JobId high) {
     while (low < high) {
       const JobId middle = low + (high - low) / 2;
@@ -157,7 +157,7 @@ class Walk {
   const Criteria& criteria_;
   std::vector<uint32_t> seeds_;  // ascending
   const JobId after_;
-  uint64_t left_;  // jobs that may still be looked at
+  uint64_t left_;  // jobs that may still be read
   const Visit visit_;
   bool ended_ = false;
 };

@@ -8,12 +8,12 @@
 
 namespace coppice::core {
 
-// Visits the jobs a filter means, by id, from the first behind `after`, until `visit` returns
-// false. `also` narrows the states further. Groups without a job in a wanted state are skipped
-// whole, by their counts; where a group's seeds rise with the ids, wanted seeds are searched for.
-// Looks at no more than about `most` jobs, those that do not fit among them. Returns the id after
-// which to go on, 0 when none is left or `visit` has ended it. INVALID_ARGUMENT: neither sweep nor
-// job ids. NOT_FOUND: unknown sweep or job id.
+// Visits the jobs that a filter selects, by id, starting after `after`, until `visit` returns
+// false. `also` restricts the states further. Groups without a job in a wanted state are skipped by
+// their counts. If a group's seeds rise with the ids, wanted seeds are found by binary search.
+// Reads about `most` jobs at most, whether they match or not. Returns the id after which to
+// continue, or 0 if none is left or `visit` ended the walk. INVALID_ARGUMENT: neither sweep nor job
+// ids. NOT_FOUND: unknown sweep or job id.
 absl::StatusOr<JobId> WalkJobs(ReadTransaction& read, const Catalog& catalog,
                                const JobFilter& filter, StateSet also, JobId after, uint64_t most,
                                absl::FunctionRef<bool(const JobRow&, const GroupInfo&)> visit);

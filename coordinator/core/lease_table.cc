@@ -6,12 +6,12 @@
 namespace coppice::core {
 namespace {
 
-// A trainer reports every two seconds, a worker tells of it with its next heartbeat, of which there
-// are several in a term.
+// A trainer reports every two seconds. A worker passes this on with its next heartbeat, of which
+// there are several in a term.
 constexpr absl::Duration kShortestSilence = absl::Seconds(10);
 constexpr absl::Duration kReportInterval = absl::Seconds(2);
 
-// What a rate told at `entry.renewed_at` is worth when the trainer has been silent for so long.
+// Discounts a rate reported at `entry.renewed_at` after the trainer has been silent for so long.
 double RateAfter(const LeaseEntry& entry, absl::Duration silence) {
   if (silence <= absl::ZeroDuration()) return entry.steps_per_second;
   const absl::Duration told = std::max(kReportInterval, entry.renewed_at - entry.got_on_at);
@@ -36,10 +36,11 @@ double LeaseTable::RateOf(const LeaseEntry& entry) const {
 
 namespace {
 
-// What an ended attempt still counts after another has: about the last twenty are remembered.
+// The weight that remains of an ended attempt after the next one: about the last twenty are
+// remembered.
 constexpr double kMemory = 0.95;
 
-// An attempt that made no step says nothing of the others: it measured, or never began.
+// An attempt without a step says nothing about the others: it measured, or never began.
 Pace PaceOf(const LeaseEntry& entry, uint32_t step, absl::Duration until) {
   const double seconds = absl::ToDoubleSeconds(until - entry.granted_at);
   if (step <= entry.first_step || seconds <= 0) return {};
@@ -126,7 +127,7 @@ void LeaseTable::Remove(const LeaseRef& ref, absl::Duration now) {
     Pace& past = past_[entry.sweep_id][entry.group_id];
     past = {kMemory * past.steps + pace.steps, kMemory * past.seconds + pace.seconds};
   }
-  // Sums of what was added and taken away are exact again.
+  // Erasing the empty sums also removes rounding errors.
   if (sweep->second.leases == 0) by_sweep_.erase(sweep);
   leases_.erase(it);
 }
@@ -243,7 +244,7 @@ LiveStats LeaseTable::Live(SweepId sweep) const {
     stats.steps_per_second -= lost;
     stats.work_per_second -= lost * entry.work_per_step;
   }
-  // Rounding must not leave a rate where there is none.
+  // Rounding errors must not leave a rate without leases.
   stats.steps_per_second = std::max(0.0, stats.steps_per_second);
   stats.work_per_second = std::max(0.0, stats.work_per_second);
   return stats;

@@ -1,4 +1,4 @@
-// The life of a job as data: what may happen in which state, and where it leads.
+// The lifecycle of a job as data: the events that each state allows, and the next states.
 #ifndef COPPICE_COORDINATOR_CORE_LIFECYCLE_H_
 #define COPPICE_COORDINATOR_CORE_LIFECYCLE_H_
 
@@ -13,12 +13,12 @@ namespace coppice::core {
 enum class JobTrigger {
   kGrant = 1,  // leased to a worker
   kComplete,   // reached its last step
-  kFail,       // an attempt failed, charged; another one follows
-  kGiveUp,     // an attempt failed and no other one follows
+  kFail,       // an attempt failed and was charged; another one follows
+  kGiveUp,     // an attempt failed, and no other one follows
   kRelease,    // the attempt ended without fault (preemption, drain, shutdown, a lost grant)
   kExpire,     // the lease ran out
   kCancel,     // a person ended it
-  kRetry,      // a person wants another try
+  kRetry,      // a person asked for another try
 };
 
 struct LifecycleRow {
@@ -27,10 +27,10 @@ struct LifecycleRow {
   JobState next;
 };
 
-// Every pair that is not here is refused.
+// Pairs that are not listed are refused.
 const std::vector<LifecycleRow>& Lifecycle();
 
-// Empty when `trigger` cannot happen in `state`.
+// Returns nothing if `trigger` cannot happen in `state`.
 std::optional<JobState> NextState(JobState state, JobTrigger trigger);
 
 // PENDING or RUNNING.

@@ -15,10 +15,10 @@ absl::StatusOr<LostInARow> CountLostInARow(ReadTransaction& read, const JobRow& 
   uint32_t furthest = 0;
   for (size_t i = 0; i < attempts.size(); ++i) {
     const AttemptRow& attempt = attempts[i];
-    // These say nothing about the job, neither for it nor against it.
+    // These attempts count neither for nor against the job.
     const bool superseded = attempt.outcome == "expired" && attempt.kind == kSuperseded;
     if (superseded || IsUntrained(attempt)) continue;
-    // Where the next one started is the checkpoint that this one left.
+    // The next attempt started at the checkpoint that this one left.
     const uint32_t checkpoint =
         i + 1 < attempts.size() ? attempts[i + 1].start_step : job.checkpoint_step;
     const uint32_t reached = std::max({attempt.start_step, attempt.row_step, checkpoint});

@@ -17,8 +17,8 @@
 
 namespace coppice::core {
 
-// What the core holds in memory. It mirrors committed state, so it changes only after a commit; all
-// but `catalog`, `leases` and `options` belongs to the writer thread.
+// The core's state in memory. It mirrors committed state, so it changes only after a commit. All
+// members except `catalog`, `leases` and `options` belong to the writer thread.
 struct Memory {
   explicit Memory(CoordinatorOptions o, Clock* clock = nullptr)
       : options(std::move(o)),
@@ -27,7 +27,7 @@ struct Memory {
 
   const CoordinatorOptions options;
   std::string store_id;
-  AttemptNumber attempt_floor = 0;  // every grant's attempt lies above it; fixed from recovery on
+  AttemptNumber attempt_floor = 0;  // every grant's attempt number is greater; fixed after recovery
   Catalog catalog;
   LeaseTable leases;
   Scheduler scheduler;
@@ -36,11 +36,11 @@ struct Memory {
   MetricNames metric_names;
   Waiters waiters;
   Admission admission;
-  // Submissions that the last process did not bring to their end; fixed from recovery on.
+  // Submissions that the last process did not finish; fixed after recovery.
   std::vector<SweepRow> cut_short;
-  uint64_t grants = 0;                              // ever made, for the scheduler's turns
-  absl::Duration forget_at = absl::ZeroDuration();  // when workers long gone are looked for again
-  // Why the store takes no changes at present; empty while it does. The writer's own.
+  uint64_t grants = 0;                              // total, for the scheduler's turns
+  absl::Duration forget_at = absl::ZeroDuration();  // next check for workers long gone
+  // The reason why the store currently accepts no changes; empty if it does. For the writer only.
   std::string store_trouble;
 };
 

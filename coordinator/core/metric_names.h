@@ -12,25 +12,25 @@
 
 namespace coppice::core {
 
-// Purpose: which metric names a sweep and a job are known to have, so that a row of known names
-// costs no look into the store. Names are kept as hashes: two with one hash count as one. Owner:
-// the writer thread, the only one to touch it; changed after commits. No failure codes. Durability:
-// none; what is not known here is asked of the store, and so everything may be forgotten at any
+// Purpose: remembers the metric names of sweeps and jobs, so that a row of known names needs no
+// read from the store. Names are kept as hashes; two names with the same hash count as one. Owner:
+// the writer thread; no other thread touches it. It changes only after commits. No failure codes.
+// Durability: none. Unknown names are looked up in the store, so everything may be forgotten at any
 // time.
 class MetricNames {
  public:
-  // Of all sweeps and jobs together.
+  // The maximum over all sweeps and jobs together.
   static constexpr size_t kMost = 500'000;
   using Set = absl::flat_hash_set<size_t>;
   static size_t HashOf(const std::string& name);
 
   bool SweepHas(SweepId sweep, const std::string& name) const;
-  // As far as is known here.
+  // Returns the number of names as far as it is known here.
   size_t CountOf(SweepId sweep) const;
-  // Null: it is not known which names the job has.
+  // Null: the job's names are not known.
   const Set* OfJob(JobId job) const;
 
-  // `count`: how many the sweep has by now.
+  // `count`: the sweep's current number of names.
   void AddToSweep(SweepId sweep, const std::vector<std::string>& names, size_t count);
   void SetOfJob(JobId job, Set names);
 

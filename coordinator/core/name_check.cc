@@ -18,7 +18,7 @@ std::string TooMany(const std::string& who, size_t most, const std::string& name
 
 absl::Status NameCheck::Take(const JobRow& job, const MetricRow& row, std::string& error) {
   const MetricNames& known = tx_.memory().metric_names;
-  std::vector<std::string> unknown;  // in memory
+  std::vector<std::string> unknown;  // not known in memory
   for (const MetricValue& value : row.values) {
     if (!known.SweepHas(job.sweep_id, value.name)) unknown.push_back(value.name);
   }

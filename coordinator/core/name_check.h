@@ -9,22 +9,23 @@
 
 namespace coppice::core {
 
-// Purpose: an end to the different metric names of a job and of a sweep (store.h): each answer
-// about a job holds them all, and 300,000 names from one job once made its sweep unreadable. Owner:
-// an Append, for the records of one lease. Writer thread.
+// Purpose: limits the different metric names of a job and of a sweep (store.h). Each answer about a
+// job holds all its names, and 300,000 names from one job once made its sweep unreadable. Owner:
+// one Append call, for the records of one lease. Writer thread.
 class NameCheck {
  public:
   explicit NameCheck(CommandContext* tx) : tx_(*tx) {}
 
-  // Counts the row's names as the job's and its sweep's, or says in `error` why not.
+  // Counts the row's names for the job and its sweep, or sets `error` to the reason why not.
   absl::Status Take(const JobRow& job, const MetricRow& row, std::string& error);
 
  private:
-  // Only where the sweep has more names than a job may have; otherwise no job can.
+  // Called only if the sweep has more names than a job may have; otherwise no job can exceed its
+  // limit.
   absl::Status TakeForJob(JobId job, const MetricRow& row, std::string& error);
 
   CommandContext& tx_;
-  std::optional<MetricNames::Set> of_job_;  // as this transaction leaves them
+  std::optional<MetricNames::Set> of_job_;  // including this transaction's changes
 };
 
 }  // namespace coppice::core

@@ -1,4 +1,4 @@
-// From a sweep's groups and seeds to jobs, packs and work.
+// Turns a sweep's groups and seeds into jobs, packs and work.
 #ifndef COPPICE_COORDINATOR_CORE_PLANNER_H_
 #define COPPICE_COORDINATOR_CORE_PLANNER_H_
 
@@ -10,12 +10,12 @@ namespace coppice::core {
 inline constexpr uint64_t kMaxJobsPerSweep = 5'000'000;
 inline constexpr uint32_t kDefaultPackWidth = 10;
 
-// What the core relies on, whoever resolved the spec. INVALID_ARGUMENT names the first thing that
-// is wrong.
+// Checks the properties of a spec that the core relies on, whatever resolved it. INVALID_ARGUMENT
+// names the first fault.
 absl::Status CheckSpec(const SweepSpec& spec);
 
 // `spec` is valid. A pack holds jobs of one group, so each group fills its own packs. pack_width 0:
-// kDefaultPackWidth. Groups come without ids, all their jobs PENDING.
+// kDefaultPackWidth. The groups have no ids, and all their jobs are PENDING.
 Plan MakePlan(const SweepSpec& spec, uint32_t pack_width);
 
 uint64_t StepsTotal(const SweepSpec& spec);

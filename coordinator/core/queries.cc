@@ -15,14 +15,14 @@ namespace {
 
 constexpr uint32_t kMaxEvents = 1000;
 constexpr uint32_t kMaxOperations = 100;
-// Of a page of jobs: it ends early where its jobs have thousands of metrics.
+// A page of jobs ends early at this size, if its jobs have thousands of metrics.
 constexpr size_t kMaxLatestBytes = 8 << 20;
 constexpr uint64_t kLogPageBytes = 256 << 10;
-// So much is looked at in one go, then it is the next caller's turn.
+// The share that one slice reads before the next caller's turn.
 constexpr uint64_t kJobsASlice = 50'000;
 constexpr size_t kLatestASlice = 200;
 constexpr uint64_t kReportsAPage = 20'000;
-// A page of metrics ends after so many values: a row may have a thousand.
+// A page of metrics ends after this many values: a row may have a thousand.
 constexpr size_t kMaxValuesPerMetricsPage = 50'000;
 
 uint32_t Limit(uint32_t limit, uint32_t otherwise) {
@@ -97,7 +97,7 @@ absl::StatusOr<JobDetails> QueryJob(ReadTransaction& read, const Memory& memory,
   attempts.erase(std::remove_if(attempts.begin(), attempts.end(), &IsUntrained), attempts.end());
   for (const AttemptRow& attempt : attempts) details.attempts.push_back(MakeAttempt(attempt));
   COPPICE_ASSIGN_OR_RETURN(details.events, read.ListEvents(id, kMaxEvents));
-  // Not stored: it would double what a submission of a million jobs writes.
+  // The event is not stored: it would double the writes of a submission of a million jobs.
   details.events.insert(details.events.begin(), {details.job.created_ms, 0, "submitted", ""});
   COPPICE_ASSIGN_OR_RETURN(details.checkpoints, read.ListCheckpoints(id, CheckpointState::kListed));
   return details;
@@ -105,7 +105,7 @@ absl::StatusOr<JobDetails> QueryJob(ReadTransaction& read, const Memory& memory,
 
 namespace {
 
-// Collects rows of one job after another until the page is full.
+// Collects the rows of one job after another until the page is full.
 class MetricsPager {
  public:
   MetricsPager(ReadTransaction& read, const MetricsQuery& query, const MetricsCursor& after,
@@ -131,7 +131,7 @@ class MetricsPager {
     return status_.ok() && !stopped_;
   }
 
-  // `next_after`: the walk has looked at its share of jobs; 0: it is at its end.
+  // `next_after`: the walk has read its share of jobs; 0: it has reached its end.
   absl::StatusOr<MetricsPage> Finish(JobId next_after) {
     if (!status_.ok()) return status_;
     if (next_after != 0) Stop(Before(next_after + 1));
@@ -148,7 +148,7 @@ class MetricsPager {
   bool Add(const JobRow& job, const GroupInfo& group, const StoredRow& row) {
     if (page_.rows.size() >= limit_ || values_ >= kMaxValuesPerMetricsPage) {
       const JobMetrics& last = page_.rows.back();
-      // The cursor cannot stand between a row and its archived twin of the same attempt.
+      // The cursor cannot distinguish a row from its archived twin of the same attempt.
       const bool twin =
           last.job_id == job.id && last.row.step == row.row.step && last.attempt == row.attempt;
       if (!twin) return Stop({last.job_id, last.row.step, last.attempt, true});
@@ -169,7 +169,7 @@ class MetricsPager {
   const MetricsQuery& query_;
   const MetricsCursor& after_;
   const size_t limit_;
-  uint64_t reports_ = 0;  // of the jobs that were looked at, about
+  uint64_t reports_ = 0;  // of the visited jobs, approximately
   size_t values_ = 0;
   bool stopped_ = false;
   absl::Status status_;
@@ -207,7 +207,7 @@ absl::StatusOr<LogPage> QueryLog(ReadTransaction& read, JobId id, AttemptNumber 
     page.text += chunk.text;
     page.next = chunk.offset + chunk.text.size();
   }
-  // More pages follow before the end can be told.
+  // The end is known only with the last page.
   if (page.next < row.log_bytes) page.job_ended = false;
   return page;
 }

@@ -1,4 +1,4 @@
-// Reads: what each query answers, from one snapshot of the store. Failure codes: coordinator.h.
+// The answers to queries, each read from one snapshot of the store. Failure codes: coordinator.h.
 #ifndef COPPICE_COORDINATOR_CORE_QUERIES_H_
 #define COPPICE_COORDINATOR_CORE_QUERIES_H_
 
@@ -13,11 +13,11 @@ namespace coppice::core {
 
 inline constexpr uint32_t kMaxPage = 10'000;
 
-// Each reads the thread-safe parts of `memory` only.
+// Queries read only the thread-safe parts of `memory`.
 absl::StatusOr<SweepDetails> QuerySweep(ReadTransaction& read, const Memory& memory,
                                         const std::string& name);
 absl::StatusOr<std::vector<SweepSummary>> QuerySweeps(ReadTransaction& read, const Memory& memory);
-// Lists jobs slice by slice, each some hundredths of a second long, however many jobs do not fit.
+// Lists jobs in slices of some hundredths of a second each, however many jobs do not match.
 class JobLister {
  public:
   JobLister(JobFilter filter, JobId after, uint32_t limit, bool with_latest);
@@ -30,11 +30,11 @@ class JobLister {
   const bool with_latest_;
   JobId after_;
   bool listed_ = false;
-  size_t completed_ = 0;     // jobs whose latest metrics are there
+  size_t completed_ = 0;     // jobs whose latest metrics are filled in
   size_t latest_bytes_ = 0;  // of their metrics
 };
 absl::StatusOr<JobDetails> QueryJob(ReadTransaction& read, const Memory& memory, JobId id);
-// A page ends early, with few rows or none, where it took much looking to find them.
+// A page may end early, with few rows or none, if finding them takes many reads.
 absl::StatusOr<MetricsPage> QueryMetrics(ReadTransaction& read, const Memory& memory,
                                          const MetricsQuery& query, const MetricsCursor& after,
                                          uint32_t limit);

@@ -26,7 +26,7 @@ absl::Status ReadQueue::Add(const std::string& caller, Slice slice) {
   return absl::OkStatus();
 }
 
-// RunOne waits for the lock, so that it finds what is pushed behind it.
+// RunOne waits for the lock, so it finds the slice that is pushed after Add.
 bool ReadQueue::Push(const std::string& caller, Slice& slice) {
   if (!threads_.Add([this] { RunOne(); })) return false;
   Queue& queue = queues_[caller];
@@ -35,7 +35,7 @@ bool ReadQueue::Push(const std::string& caller, Slice& slice) {
   return true;
 }
 
-// Called once for each slice that waits.
+// Called once for each waiting slice.
 void ReadQueue::RunOne() {
   std::string caller;
   Slice slice;
@@ -51,9 +51,9 @@ void ReadQueue::RunOne() {
   while (!slice()) {
     absl::MutexLock lock(&mutex_);
     if (Push(caller, slice)) return;
-    // The threads take no more work: the query ends here.
+    // The threads accept no more work, so the query ends here.
   }
-  slice = nullptr;  // what it holds is gone before it is no longer counted
+  slice = nullptr;  // the slice's memory is released before its count
   absl::MutexLock lock(&mutex_);
   --taken_;
   if (--queues_[caller].taken == 0) queues_.erase(caller);

@@ -14,32 +14,31 @@
 
 namespace coppice::core {
 
-// Purpose: shares the reader threads out fairly. Each caller has a queue of its own, and the
-// callers take turns, so that one with a thousand queries delays another's by one of them. A query
-// that takes long runs in slices: after each it goes back to the end of its caller's queue.
-// Bounded: by the queries that were taken and have not ended, over all callers and for each.
-// Owner: the engine. Thread-safe. Failure codes of Add: RESOURCE_EXHAUSTED (too many wait),
-// UNAVAILABLE (shut down).
+// Purpose: shares the reader threads out fairly. Each caller has its own queue, and the callers
+// take turns. A caller with a thousand queries thus delays another's query by only one of them. A
+// long query runs in slices: after each it goes back to the end of its caller's queue. The number
+// of accepted and unfinished queries is bounded, in total and for each caller. Owner: the engine.
+// Thread-safe. Failure codes of Add: RESOURCE_EXHAUSTED (too many wait), UNAVAILABLE (shut down).
 class ReadQueue {
  public:
-  // Runs one slice; true when the query has ended.
+  // Runs one slice. Returns true when the query has ended.
   using Slice = std::function<bool()>;
 
-  // Of `most` queries one caller may have a quarter.
+  // One caller may have a quarter of the `most` queries.
   ReadQueue(int threads, size_t most, Executor::Runner runner);
 
   absl::Status Add(const std::string& caller, Slice slice);
-  // Refuses new queries, ends those that were taken.
+  // Refuses new queries and finishes the accepted ones.
   void Shutdown();
 
  private:
   struct Queue {
     std::deque<Slice> waiting;
-    size_t taken = 0;  // not ended
+    size_t taken = 0;  // accepted and not ended
   };
 
   void RunOne();
-  // False, and the slice stays where it is: the threads take no more.
+  // False: the threads accept no more work, and `slice` is left unchanged.
   bool Push(const std::string& caller, Slice& slice) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const size_t most_;

@@ -13,7 +13,7 @@ namespace coppice::core {
 namespace {
 
 constexpr uint32_t kMaxDropped = 100'000;
-// Enough to know how fast the jobs of a group are trained.
+// Enough jobs to estimate the pace of a group.
 constexpr int kJobsOfPace = 20;
 
 struct Clocks {
@@ -36,8 +36,8 @@ void RecoverJob(Memory& memory, const JobRow& job, const GroupRow& group, const 
   }
   absl::Duration eligible_at = absl::ZeroDuration();
   if (job.not_before_ms > clocks.now_ms) {
-    // Wall time may have been set back while nothing ran; no wait is longer than the longest there
-    // is.
+    // The wall clock may have been set back while nothing ran. No wait exceeds the longest possible
+    // one.
     const absl::Duration wait = absl::Milliseconds(job.not_before_ms - clocks.now_ms);
     const absl::Duration longest =
         job.failures > 0 ? FailureBackoff(job.failures) : kLongestLostBackoff;
@@ -46,7 +46,8 @@ void RecoverJob(Memory& memory, const JobRow& job, const GroupRow& group, const 
   memory.scheduler.Add(job.group_id, job.id, job.checkpoint_step, eligible_at);
 }
 
-// The pace of jobs that were trained in one go: when they held a slot is known then.
+// Estimates the pace from jobs that were trained in one attempt: only then is it known how long
+// they held a slot.
 absl::Status RecallPace(ReadTransaction& read, Memory& memory, const GroupRow& group) {
   int looked_at = 0;
   Pace pace;

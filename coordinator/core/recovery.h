@@ -10,9 +10,9 @@
 
 namespace coppice::core {
 
-// Fills an empty `memory` from the store: every sweep, every PENDING job into the scheduler, every
-// RUNNING job a full lease term from now, every worker (not connected until it is heard of).
-// `dropped` gets the checkpoints whose files a crash may have left behind.
+// Fills an empty `memory` from the store. It adds every sweep, every PENDING job to the scheduler,
+// every RUNNING job with a full lease term from now, and every worker (not connected until its
+// first call). `dropped` receives the checkpoints whose files a crash may have left behind.
 absl::Status Recover(Store& store, Clock& clock, Memory& memory, std::vector<Checkpoint>& dropped);
 
 }  // namespace coppice::core

@@ -9,16 +9,17 @@
 
 namespace coppice::core {
 
-// Purpose: when callers that were refused may come again. Each is given the next place in a row of
-// places kInterval apart, so that, however many they are, they do not come faster than that; who
-// would have to wait for longer than kLongest comes then. Owner: the coordinator. Thread-safe.
+// Purpose: schedules the retries of refused callers. Each caller gets the next place in a sequence
+// with kInterval between places, so that any number of callers retries no faster than that. A
+// caller whose place is further away than kLongest retries after kLongest. Owner: the coordinator.
+// Thread-safe.
 class RefusalPacer {
  public:
   static constexpr absl::Duration kInterval = absl::Milliseconds(2);
   static constexpr absl::Duration kShortest = absl::Milliseconds(100);
   static constexpr absl::Duration kLongest = absl::Seconds(30);
 
-  // How long the caller that is refused at `now` is to wait.
+  // Returns the time for which the caller refused at `now` should wait.
   absl::Duration Next(absl::Duration now) {
     absl::MutexLock lock(&mutex_);
     free_ = std::clamp(free_ + kInterval, now + kShortest, now + kLongest);

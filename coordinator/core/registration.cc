@@ -1,18 +1,19 @@
-// Which process has a worker's name.
+// Decides which process owns a worker's name.
 //
-// Two processes may say that they are one worker: a machine that was cut off and replaced comes
-// back, or a start script was copied. The newer one has the name; the older one is told so and
-// ends. Neither a registration that waited in the network nor a call of an older process may turn
-// that round, so processes are ordered by numbers (incarnations) that the coordinator gives out and
-// keeps in its store:
-//   1. a registration without a number changes nothing: it is given the next number and asked to
-//   come again with it. What was delayed does not come again, and no process has a name without
-//   knowing its number, also where an answer was lost;
-//   2. with a number it takes a name that nobody has, or that a process with a lower one has. The
-//   leases of the older process end, uncharged, but for those that the newer one says it holds;
-//   3. with a lower number than that of the process that has the name it comes from an older one,
-//   which is told who has the name. It is never registered again.
-// Numbers only grow, over all names, whatever is forgotten.
+// Two processes may claim to be one worker: a machine that was cut off and replaced comes back, or
+// a start script was copied. The newer one owns the name; the older one is informed and ends.
+// Neither a registration delayed in the network nor a call of an older process may reverse that. So
+// processes are ordered by numbers (incarnations) that the coordinator assigns and keeps in its
+// store:
+//   1. A registration without a number changes nothing. It gets the next number, and the worker
+//      must register again with it. A delayed registration is not repeated. No process owns a name
+//      without knowing its number, even if an answer was lost.
+//   2. A registration with a number takes a name that nobody owns, or that a process with a lower
+//      number owns. The leases of the older process end, uncharged, except those that the newer one
+//      says it holds.
+//   3. A registration with a lower number than the owner's comes from an older process. It is told
+//      the owner's host and is never registered again.
+// Numbers only grow, over all names, even after names are forgotten.
 #include <algorithm>
 #include <utility>
 
@@ -26,12 +27,12 @@
 namespace coppice::core {
 namespace {
 
-// Machines of a cluster come and go under ever new names. One that somebody drained is kept: it
-// must not take work when it comes back.
+// Machines of a cluster come and go under ever new names. A drained worker is kept: it must not
+// take work when it comes back.
 constexpr absl::Duration kForgetAfter = absl::Hours(7 * 24);
 constexpr absl::Duration kForgetEvery = absl::Hours(1);
 constexpr size_t kMaxForgotten = 1000;  // at once
-// Names that are remembered: as many as twice the cluster that the control plane is measured with.
+// Limit on remembered names: twice the cluster with which the control plane is measured.
 constexpr size_t kMaxWorkers = 20'000;
 
 absl::Status CheckInfo(const WorkerInfo& info) {
@@ -79,7 +80,7 @@ bool Lists(const std::vector<HeldLease>& held, const LeaseRef& lease) {
                      [&](const HeldLease& h) { return h.lease == lease; });
 }
 
-// An older process of the name has come again.
+// Refuses an older process of the name.
 absl::StatusOr<Registration> Refuse(CommandContext& tx, const WorkerRow& newer,
                                     const WorkerInfo& older) {
   WorkerRow row = newer;
@@ -92,9 +93,9 @@ absl::StatusOr<Registration> Refuse(CommandContext& tx, const WorkerRow& newer,
   return answer;
 }
 
-// Ends a lease that the older process of the name had. On the same machine it was started again, or
-// a crash of the machine ended it: that counts as an attempt that was lost. On another one somebody
-// has given two workers one name, or has moved one: that says nothing about the job.
+// Ends a lease of the older process of the name. On the same machine, the worker was restarted or
+// the machine crashed, so the attempt counts as lost. On another machine, somebody gave two workers
+// one name or moved a worker, which says nothing about the job.
 absl::Status EndLeaseOf(CommandContext& tx, const LeaseRef& lease, const WorkerInfo& older,
                         const WorkerInfo& newer) {
   COPPICE_ASSIGN_OR_RETURN(const JobRow job, tx.read().GetJob(lease.job_id));
@@ -168,7 +169,7 @@ absl::StatusOr<Registration> RegisterWorker(CommandContext& tx, const WorkerInfo
   COPPICE_RETURN_IF_ERROR(tx.write().PutWorker(entry.row));
 
   for (const LeaseEntry& lease : tx.memory().leases.OfWorker(info.name)) {
-    // The same process may have a grant on its way to it; its first heartbeat tells.
+    // The same process may have a grant on its way. Its first heartbeat will show it.
     if (same_process || Lists(held, lease.ref)) continue;
     COPPICE_RETURN_IF_ERROR(EndLeaseOf(tx, lease.ref, taken ? known->info : info, info));
   }

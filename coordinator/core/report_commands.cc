@@ -21,7 +21,8 @@ bool IsMetricName(const std::string& name) {
   return true;
 }
 
-// Empty: valid. Steps must also grow within an attempt, so that each step has one row.
+// Returns the fault of a row; empty: valid. Steps must grow within an attempt, so that each step
+// has one row.
 std::string WhatIsWrong(const MetricRow& row, const AttemptRow& attempt, const GroupSpec& spec) {
   if (row.step <= attempt.row_step || row.step > spec.steps) {
     return absl::StrCat("step ", row.step, " is outside (", attempt.row_step, ", ", spec.steps,
@@ -44,7 +45,7 @@ std::string WhatIsWrong(const MetricRow& row, const AttemptRow& attempt, const G
   return "";
 }
 
-// One lease's records within an Append.
+// The records of one lease within an Append call.
 class Appender {
  public:
   Appender(CommandContext& tx, JobRow job, AttemptRow attempt, const GroupSpec& spec)
@@ -57,11 +58,11 @@ class Appender {
 
   uint64_t sequence() const { return attempt_.last_sequence; }
   const JobRow& job() const { return job_; }
-  // Set when what was acknowledged before a record is missing.
+  // Set if records acknowledged before this one are missing.
   const std::string& gap() const { return gap_; }
 
-  // Stores the record, or says in `error` why not, or finds a gap (then nothing after it may be
-  // stored).
+  // Stores the record, sets `error` to the reason why not, or finds a gap (then no later record may
+  // be stored).
   absl::Status Add(const Record& record, std::string& error) {
     if (record.sequence <= attempt_.last_sequence) return absl::OkStatus();  // sent again
     if (record.sequence != attempt_.last_sequence + 1) {
@@ -75,7 +76,8 @@ class Appender {
       return absl::OkStatus();
     }
     if (record.start_step.has_value() && *record.start_step != attempt_.start_step) {
-      // The worker was told so when it rejected a checkpoint, or this would be another attempt.
+      // The coordinator gave this start step when the worker rejected a checkpoint, and has lost
+      // that since. Otherwise this would be another attempt.
       gap_ = absl::StrCat(kReportsMissing, ": the trainer started at step ", *record.start_step,
                           ", the attempt at step ", attempt_.start_step);
       return absl::OkStatus();
@@ -127,7 +129,7 @@ class Appender {
     attempt_.row_step = row.step;
     job_.step = row.step;
     if (row.step > job_.best_step) {
-      // Further than ever before: earlier failures no longer count. A row reported again after a
+      // The job made progress, so earlier failures no longer count. A row reported again after a
       // resume is no progress.
       job_.best_step = row.step;
       job_.failures = 0;
@@ -179,8 +181,8 @@ absl::StatusOr<RecordAck> AppendToLease(CommandContext& tx, const std::string& w
   COPPICE_RETURN_IF_ERROR(appender.Finish());
   ack.sequence = appender.sequence();
   if (!appender.gap().empty()) {
-    // A worker drops a record when it was acknowledged, and sends in order. So this database has
-    // lost what it had said to be durable, which is no fault of the job.
+    // A worker drops a record only after its acknowledgement, and sends in order. So this database
+    // has lost durable records, which is no fault of the job.
     COPPICE_RETURN_IF_ERROR(LoseAttempt(tx, appender.job(), appender.gap()));
     tx.AfterCommit([job = lease.job_id, what = appender.gap()](Memory&) {
       spdlog::error("job {}: {}; it goes on from its checkpoint. Check the disk under --data-dir",

@@ -58,11 +58,11 @@ absl::StatusOr<RestoreSummary> PrepareRestored(Store& store, Clock& clock, int64
   const Memory memory{CoordinatorOptions()};
   RestoreSummary summary;
   const absl::Status status = store.RunInTransaction([&](WriteTransaction& write) -> absl::Status {
-    Effects unused;  // there is no memory to change, and nobody watches
+    Effects unused;  // there is no memory to change, and there are no watchers
     CommandContext tx(&write, &memory, &unused, now_ms, clock.Monotonic());
     COPPICE_ASSIGN_OR_RETURN(summary.attempt_floor, NewFloor(tx.read(), now_ms, backup_ms));
     COPPICE_RETURN_IF_ERROR(write.SetAttemptFloor(summary.attempt_floor));
-    // Nor is it known what processes were told since.
+    // The incarnations assigned since the backup are also unknown.
     COPPICE_ASSIGN_OR_RETURN(const uint64_t incarnations, tx.read().GetIncarnations());
     COPPICE_RETURN_IF_ERROR(
         write.SetIncarnations(std::max<uint64_t>(incarnations, summary.attempt_floor)));

@@ -17,15 +17,16 @@ struct RestoreSummary {
   AttemptNumber attempt_floor = 0;
 };
 
-// Turns the data of a backup, made at `backup_ms` (0: not known), into data that a coordinator can
-// go on from, before the first coordinator opens it. Since the backup attempts were granted that it
-// does not know, and their workers may be alive: a job that got the same number again would take
-// their rows for its own. So (1) every attempt from now on lies above a floor that no coordinator
-// has reached: the wall time in milliseconds, since no job is granted a thousand times a second for
-// long; it holds for jobs submitted later, too, whose ids the lost data may have used. (2) Every
-// RUNNING job goes back to PENDING, with an event that says so. One transaction.
-// FAILED_PRECONDITION: the clock stands before the backup or before an earlier restore, so the
-// floor would prove nothing. Otherwise the codes of Store.
+// Turns the data of a backup, made at `backup_ms` (0: not known), into data on which a coordinator
+// can continue. Runs before the first coordinator opens it. Attempts granted since the backup are
+// not in it, and their workers may be alive. A job that reused such an attempt number would take
+// their rows for its own. So:
+//   1. Every later attempt number lies above a floor that no coordinator has reached: the wall time
+//      in milliseconds, since no job is granted a thousand times a second for long. It also holds
+//      for jobs submitted later, whose ids the lost data may have used.
+//   2. Every RUNNING job goes back to PENDING, with an event that says so.
+// All of this is one transaction. FAILED_PRECONDITION: the clock shows a time before the backup or
+// before an earlier restore, so the floor would prove nothing. Otherwise the codes of Store.
 absl::StatusOr<RestoreSummary> PrepareRestored(Store& store, Clock& clock, int64_t backup_ms);
 
 }  // namespace coppice::core

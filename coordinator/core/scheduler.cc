@@ -6,7 +6,7 @@
 namespace coppice::core {
 namespace {
 
-// The first `width` jobs of a step that are still free.
+// Returns the first `width` free jobs of a step.
 std::vector<JobId> FreeJobs(const absl::btree_set<JobId>& jobs, size_t width,
                             const absl::flat_hash_set<JobId>& taken) {
   std::vector<JobId> free;
@@ -17,7 +17,7 @@ std::vector<JobId> FreeJobs(const absl::btree_set<JobId>& jobs, size_t width,
   return free;
 }
 
-// How many jobs of the set come before `job`; of a large set with gaps, about.
+// Returns how many jobs of the set come before `job`; an estimate for a large set.
 uint64_t CountBefore(const absl::btree_set<JobId>& jobs, JobId job) {
   constexpr uint64_t kCounted = 10'000;
   if (jobs.empty() || job <= *jobs.begin()) return 0;
@@ -50,7 +50,7 @@ void Scheduler::Unindex(const Entry& entry) {
 void Scheduler::AddGroup(const Group& group) { groups_.try_emplace(group.id, Entry{group, {}, 0}); }
 
 void Scheduler::Insert(Entry& entry, JobId job, uint32_t step) {
-  // The group's place depends on its first step alone.
+  // The group's position depends only on its first step.
   const bool moves = entry.by_step.empty() || step < entry.by_step.begin()->first;
   if (moves) Unindex(entry);
   if (entry.by_step[step].insert(job).second) {
@@ -140,8 +140,8 @@ std::optional<Scheduler::Key> Scheduler::KeyWithout(const Entry& entry,
 }
 
 const Scheduler::Entry* Scheduler::Best(const absl::flat_hash_set<JobId>& taken) const {
-  // A group's place in order_ is where it stands before anything is taken; taking only moves it
-  // back. So the first group whose place without `taken` comes before the next one's is the best.
+  // A group's key in order_ ignores `taken`, and taking jobs can only move the group back. So the
+  // search ends once the best key without `taken` comes before the next key in order_.
   const Entry* best = nullptr;
   std::optional<Key> best_key;
   for (const Key& key : order_) {
@@ -178,7 +178,7 @@ std::optional<Scheduler::Pick> Scheduler::Choose(absl::FunctionRef<size_t(GroupI
   if (entry == nullptr) return std::nullopt;
   Pick pick{entry->group.id, {}};
   const size_t width = width_of(entry->group.id);
-  // From the most advanced step down; only a fuller pack displaces one further on.
+  // From the most advanced step down. Only a fuller pack replaces a more advanced one.
   for (auto it = entry->by_step.rbegin(); it != entry->by_step.rend() && pick.jobs.size() < width;
        ++it) {
     std::vector<JobId> free = FreeJobs(it->second, width, taken);
@@ -193,8 +193,8 @@ Scheduler::Ahead Scheduler::CountAhead(GroupId group, JobId job, uint32_t resume
   const auto it = groups_.find(group);
   if (it == groups_.end()) return ahead;
   const Entry& own = it->second;
-  // A waiting job may not be indexed itself (paused, in its backoff): its place is where it would
-  // be.
+  // A PENDING job may be missing from the index (paused, in its backoff). It counts at the position
+  // that it would have.
   const uint32_t first =
       own.by_step.empty() ? resume_step : std::min(resume_step, own.by_step.begin()->first);
   const Key place = KeyOf(own.group, first);

@@ -1,4 +1,4 @@
-// Which jobs a lease request gets.
+// Chooses the jobs that a lease request gets.
 #ifndef COPPICE_COORDINATOR_CORE_SCHEDULER_H_
 #define COPPICE_COORDINATOR_CORE_SCHEDULER_H_
 
@@ -21,22 +21,22 @@ namespace coppice::core {
 
 // Purpose: the index of PENDING jobs in the order in which they are granted.
 //
-// Order. Groups compete; a request is served from one group. Higher priority first; then longest
-// expected work first, measured by the group's job that has most of it left (work_per_step *
-// remaining steps): long jobs started late would stretch the end of the sweep. Within a group a
-// pack takes jobs that stand at the same resume step. It takes the step that fills the request
-// best, so that a few preempted jobs do not make a narrow pack while a full one waits; among equals
-// the most advanced, so that started work ends first.
+// Order. Groups compete, and a request is served from one group. Higher priority comes first, then
+// the longest expected work, measured by the group's job with the most of it left (work_per_step *
+// remaining steps): long jobs that start late would stretch the end of the sweep. Within a group, a
+// pack takes jobs with the same resume step. It takes the step that fills the request best, so that
+// a few preempted jobs do not make a narrow pack while a full one waits. Among equals it takes the
+// most advanced step, so that started work ends first.
 //
-// No job waits for ever while its priority is served. Within one sweep the set of jobs is finite,
-// every attempt ends, and a job's attempts are finite without progress, so whatever is ahead runs
+// No job waits forever while its priority is served. Within one sweep the set of jobs is finite,
+// every attempt ends, and a job has finitely many attempts without progress, so the jobs ahead run
 // out. Across sweeps, each kOldestSweepTurn-th grant goes to the oldest sweep of the highest
-// priority that has work, so an endless stream of new, longer sweeps only slows an old one down.
-// Within a group, passing a narrow step over for a fuller one consumes the fuller one. A lower
-// priority does wait for a higher one: that is what it means.
+// priority that has work, so an endless stream of new, longer sweeps only slows down an old one.
+// Within a group, choosing a fuller step over a narrow one uses up the fuller one. A lower priority
+// waits for a higher one by design.
 //
-// Owner: the writer thread, the only one to touch it; changed only after a commit. No failure: the
-// caller keeps it in step with the store.
+// Owner: the writer thread; no other thread touches it. It changes only after a commit. No failure
+// codes: the caller keeps it in step with the store.
 class Scheduler {
  public:
   static constexpr uint64_t kOldestSweepTurn = 8;
@@ -55,27 +55,29 @@ class Scheduler {
 
   // Idempotent.
   void AddGroup(const Group& group);
-  // The group is known. `eligible_at` (monotonic): not picked before; zero: at once.
+  // The group must be known. The job is not picked before `eligible_at` (monotonic; zero: at once).
   void Add(GroupId group, JobId job, uint32_t resume_step, absl::Duration eligible_at);
-  // With all its jobs; no effect when it is not there. None of them may wait to become eligible.
+  // Removes a group with all its jobs; no effect if it is absent. None of its jobs may be waiting
+  // to become eligible.
   void RemoveGroup(GroupId group);
-  // With the resume step it was added with; no effect when it is not there.
+  // `resume_step` must be the one from Add. No effect if the job is absent.
   void Remove(GroupId group, JobId job, uint32_t resume_step);
   void SetPaused(SweepId sweep, bool paused);
   bool paused(SweepId sweep) const { return paused_.contains(sweep); }
 
-  // Lets jobs in whose wait is over; true when there were any.
+  // Admits jobs whose wait is over. True if there were any.
   bool PromoteDelayed(absl::Duration now);
-  // When PromoteDelayed has something to do next.
+  // Returns the time at which PromoteDelayed has work next.
   std::optional<absl::Duration> NextDelayed() const;
 
-  // Jobs of one group at one resume step, up to the width that the request has for this group, none
-  // of them in `taken`; empty when there are none. Changes nothing. `turn` counts grants.
+  // Returns jobs of one group at one resume step, up to the request's width for this group and
+  // without the jobs in `taken`. Returns nothing if there are none. Changes nothing. `turn` counts
+  // grants.
   std::optional<Pick> Choose(absl::FunctionRef<size_t(GroupId)> width_of,
                              const absl::flat_hash_set<JobId>& taken, uint64_t turn) const;
 
-  // How many jobs may be granted now; how many of them come before this one, and how many of those
-  // by priority. An estimate: packs may overtake.
+  // The number of jobs that may be granted now, and the number of them ahead of a given job, by
+  // priority and by work. Both are estimates: packs may overtake.
   size_t ready() const { return ready_; }
   struct Ahead {
     uint64_t by_priority = 0;
@@ -89,7 +91,7 @@ class Scheduler {
     std::map<uint32_t, absl::btree_set<JobId>> by_step;  // resume step -> jobs; no empty sets
     size_t jobs = 0;
   };
-  // Priority descending, work left descending, id: the first is served first.
+  // Ordered by priority descending, work left descending, then id. The first is served first.
   struct Key {
     int32_t priority;
     double work;
@@ -110,7 +112,7 @@ class Scheduler {
   void Index(const Entry& entry);
   void Unindex(const Entry& entry);
   void Insert(Entry& entry, JobId job, uint32_t step);
-  // The key of what is left of an entry once `taken` is gone; empty when nothing is.
+  // Returns the key of an entry without the jobs in `taken`, or nothing if no job is left.
   std::optional<Key> KeyWithout(const Entry& entry, const absl::flat_hash_set<JobId>& taken) const;
   const Entry* Best(const absl::flat_hash_set<JobId>& taken) const;
   const Entry* OldestSweep(const absl::flat_hash_set<JobId>& taken) const;

@@ -1,4 +1,4 @@
-// What calls hold while they wait, as far as their callers decide: what the writer's queue counts.
+// Returns the memory that waiting calls hold, as far as their callers determine it.
 #ifndef COPPICE_COORDINATOR_CORE_SIZES_H_
 #define COPPICE_COORDINATOR_CORE_SIZES_H_
 

@@ -1,4 +1,4 @@
-// What the core keeps: typed rows and the operations on them, without a word of SQL.
+// The core's durable data: typed rows and the operations on them, independent of SQL.
 #ifndef COPPICE_COORDINATOR_CORE_STORE_H_
 #define COPPICE_COORDINATOR_CORE_STORE_H_
 
@@ -27,25 +27,25 @@ struct SweepRow {
   bool paused = false;
   int64_t created_ms = 0;
   int64_t finished_ms = 0;
-  uint64_t unfinished = 0;  // jobs PENDING or RUNNING; the store keeps it as it updates jobs
+  uint64_t unfinished = 0;  // jobs PENDING or RUNNING; updated with the jobs
   uint64_t steps_total = 0;
-  // Jobs that its submission has still to insert. Until they are there the sweep is not submitted:
-  // only ListIncompleteSweeps and GetSweep know of it.
+  // Jobs that the submission has yet to insert. Until then the sweep counts as not submitted: only
+  // ListIncompleteSweeps and GetSweep return it.
   uint64_t jobs_missing = 0;
 };
 
-// A group's jobs have the ids first_job, first_job + 1, ... in the order of the seeds.
+// A group's jobs have the ids first_job, first_job + 1, ..., in the order of the seeds.
 struct GroupRow {
   GroupId id = 0;
   SweepId sweep_id = 0;
   GroupSpec spec;
   JobId first_job = 0;
   uint64_t jobs = 0;
-  bool seeds_ascend = true;  // seeds rise with the ids: one can be searched for
-  // Kept by the store as it updates jobs.
+  bool seeds_ascend = true;  // seeds rise with the ids, which allows binary search
+  // The store updates these with the jobs.
   JobCounts counts;
   uint64_t steps_done = 0;  // over all jobs
-  uint64_t open_steps = 0;  // over those PENDING or RUNNING
+  uint64_t open_steps = 0;  // over PENDING and RUNNING jobs
 };
 
 struct JobRow {
@@ -54,23 +54,23 @@ struct JobRow {
   GroupId group_id = 0;
   uint32_t seed = 0;
   JobState state = JobState::kPending;
-  uint32_t step = 0;             // last known of the visible series
-  uint32_t best_step = 0;        // the furthest ever durable; passing it is progress
+  uint32_t step = 0;             // last known step of the visible series
+  uint32_t best_step = 0;        // greatest durable step ever; passing it is progress
   uint32_t checkpoint_step = 0;  // of the current checkpoint; 0: none
   AttemptNumber attempt = 0;
   uint32_t attempts = 0;
   uint32_t failures = 0;
   // Attempts up to here no longer count against the job (it was retried).
   AttemptNumber forgiven_attempt = 0;
-  int64_t not_before_ms = 0;  // wall time before which it is not granted
+  int64_t not_before_ms = 0;  // wall time before which the job is not granted
   std::string worker;         // name; empty unless RUNNING
   std::string reason;
   int64_t started_ms = 0;
   int64_t finished_ms = 0;
 };
 
-// Kinds of an attempt that are no failure's. Nothing was trained under the lease: it is no attempt
-// to people.
+// Kinds of attempts that did not fail. Nothing was trained under the lease, so people do not count
+// it as an attempt.
 inline constexpr char kUntrained[] = "untrained";
 // A newer process took the name of its worker.
 inline constexpr char kSuperseded[] = "superseded";
@@ -83,18 +83,18 @@ struct AttemptRow {
   int64_t granted_ms = 0;
   int64_t ended_ms = 0;
   std::string outcome;  // empty while it runs
-  std::string kind;     // of a failure, or one of the kinds below
+  std::string kind;     // of a failure, or one of the kinds above
   std::string message;
   uint32_t start_step = 0;
   uint32_t end_step = 0;
-  uint32_t row_step = 0;       // of the last stored metric row, or start_step
-  uint64_t last_sequence = 0;  // the last durable record
-  uint64_t log_bytes = 0;      // ever written, also what was trimmed since
+  uint32_t row_step = 0;       // of the last stored row, or start_step
+  uint64_t last_sequence = 0;  // of the last durable record
+  uint64_t log_bytes = 0;      // total written, including trimmed text
   std::string provenance;
   std::string log_tail;
 };
 
-// A dropped checkpoint's file is being deleted; a bad one was found unreadable and is kept on
+// The file of a dropped checkpoint is being deleted. A bad checkpoint was unreadable and stays on
 // record.
 enum class CheckpointState { kListed = 1, kDropped = 2, kBad = 3 };
 
@@ -120,7 +120,7 @@ struct MetricsScan {
   uint32_t from_step = 0;
   std::vector<std::string> names;  // empty: all
   bool include_archived = false;
-  // Rows strictly after (after_step, after_attempt) in order of (step, attempt), when set.
+  // If set, only rows after (after_step, after_attempt), in order of (step, attempt).
   bool after = false;
   uint32_t after_step = 0;
   AttemptNumber after_attempt = 0;
@@ -132,8 +132,8 @@ struct LogChunk {
 };
 
 inline constexpr uint32_t kMaxAttemptsListed = 500;
-// Different names that one job, and all jobs of a sweep, may report. Whoever asks for a job gets
-// each of its names, and memory keeps those of a sweep.
+// Limits on the different names that one job, and all jobs of a sweep, may report. A query for a
+// job returns all its names, and memory keeps those of a sweep.
 inline constexpr size_t kMaxMetricNamesPerJob = 2'000;
 inline constexpr size_t kMaxMetricNamesPerSweep = 10'000;
 
@@ -155,15 +155,16 @@ class StateSet {
 
 // ---- operations -------------------------------------------------------------------------------
 
-// Purpose: reads of one consistent snapshot (inside a write: with what the transaction has written
-// so far). Owner: the Store, for the length of one call. Not thread-safe. Failure codes: NOT_FOUND
-// (a Get without its row), otherwise those of Store. A callback returns false to stop a scan.
+// Purpose: reads from one consistent snapshot (inside a write, including the transaction's own
+// writes). Owner: the Store, for the duration of one call. Not thread-safe. Failure codes:
+// NOT_FOUND (a Get without its row), otherwise those of Store. A callback returns false to stop a
+// scan.
 class ReadTransaction {
  public:
   virtual ~ReadTransaction() = default;
 
-  // From now on a read of this transaction fails with CANCELLED soon after `stop` has become true,
-  // also in the middle of a long scan. It is called often, on the reading thread.
+  // After this call, reads of this transaction fail with CANCELLED soon after `stop` returns true,
+  // even in the middle of a long scan. The reading thread calls `stop` often.
   virtual void StopWhen(std::function<bool()> stop) = 0;
 
   virtual absl::StatusOr<std::vector<SweepRow>> ListSweeps() = 0;            // by id
@@ -183,9 +184,9 @@ class ReadTransaction {
                                 absl::FunctionRef<bool(const JobRow&)> visit) = 0;
 
   virtual absl::StatusOr<AttemptRow> GetAttempt(JobId job_id, AttemptNumber attempt) = 0;
-  // The newest kMaxAttemptsListed, by attempt: each may hold 80 KB of what its worker said.
+  // Returns the newest kMaxAttemptsListed, by attempt. Each may hold 80 KB of text from its worker.
   virtual absl::StatusOr<std::vector<AttemptRow>> ListAttempts(JobId job_id) = 0;
-  // Attempts granted to this request that have not ended, by job.
+  // Returns the open attempts granted to this request, by job.
   virtual absl::StatusOr<std::vector<AttemptRow>> FindOpenAttempts(
       absl::string_view worker, absl::string_view request_id) = 0;
   virtual absl::StatusOr<std::vector<JobEvent>> ListEvents(JobId job_id,
@@ -200,18 +201,18 @@ class ReadTransaction {
   // Rows in order of (step, attempt).
   virtual absl::Status ScanMetrics(const MetricsScan& scan,
                                    absl::FunctionRef<bool(const StoredRow&)> visit) = 0;
-  // By name, the first kMaxMetricNamesPerJob: what older versions took may be more.
+  // Returns the first kMaxMetricNamesPerJob, by name. Older versions may have stored more.
   virtual absl::StatusOr<std::vector<MetricValue>> LatestMetrics(JobId job_id) = 0;
-  // The different names of all that a job has reported, visible or archived; at most `most` of
+  // Returns the different names that a job has reported, visible or archived; at most `most` of
   // them.
   virtual absl::StatusOr<std::vector<std::string>> ListMetricNames(JobId job_id, size_t most) = 0;
-  // Those that AddMetricName has added to the sweep.
+  // Counts the names added with AddMetricName.
   virtual absl::StatusOr<uint64_t> CountMetricNames(SweepId sweep_id) = 0;
   virtual absl::StatusOr<bool> HasMetricName(SweepId sweep_id, absl::string_view name) = 0;
-  // How many steps up to and including `step` have a visible row.
+  // Counts the steps up to and including `step` that have a visible row.
   virtual absl::StatusOr<uint64_t> CountMetricSteps(JobId job_id, uint32_t step) = 0;
 
-  // Chunks that start at or after `offset`, as many as fit in max_bytes (at least one).
+  // Returns chunks that start at or after `offset`, as many as fit in max_bytes (at least one).
   virtual absl::StatusOr<std::vector<LogChunk>> ReadLog(JobId job_id, AttemptNumber attempt,
                                                         uint64_t offset, uint64_t max_bytes) = 0;
   // 0: no attempt has a log.
@@ -219,46 +220,46 @@ class ReadTransaction {
 
   virtual absl::StatusOr<std::vector<WorkerRow>> ListWorkers() = 0;  // by name
   virtual absl::StatusOr<std::optional<WorkerRow>> FindWorker(absl::string_view name) = 0;
-  // The greatest incarnation that any process was ever told; 0: none was.
+  // Returns the greatest incarnation ever assigned to a process; 0: none was.
   virtual absl::StatusOr<uint64_t> GetIncarnations() = 0;
 
-  // Every attempt that is granted from now on lies above it. 0 unless the data was once restored
-  // from a backup: what was granted between the backup and the loss is not known.
+  // Every later attempt number lies above this floor. 0 unless the data was once restored from a
+  // backup: the attempts granted between the backup and the loss are unknown.
   virtual absl::StatusOr<AttemptNumber> GetAttemptFloor() = 0;
 };
 
-// Purpose: the writes of one transaction. Owner, threads: as above. After an error the caller gives
-// up the enclosing savepoint or transaction.
+// Purpose: the writes of one transaction. Owner and threads: as above. After an error the caller
+// must abandon the enclosing savepoint or transaction.
 class WriteTransaction {
  public:
   virtual ~WriteTransaction() = default;
 
   virtual ReadTransaction& read() = 0;
 
-  // Runs `body`; when it fails, undoes what it wrote and returns its error. The transaction goes
-  // on, unless the store itself had to roll everything back: then every later call, and the
-  // transaction, fail.
+  // Runs `body`. If it fails, undoes its writes and returns its error. The transaction continues,
+  // unless the store itself had to roll everything back; then every later call fails, and so does
+  // the transaction.
   virtual absl::Status Savepoint(absl::FunctionRef<absl::Status()> body) = 0;
 
   virtual absl::StatusOr<SweepId> InsertSweep(const SweepRow& sweep,
                                               absl::string_view spec_blob) = 0;
   virtual absl::StatusOr<GroupId> InsertGroup(const GroupRow& group) = 0;
-  // Reserves `count` consecutive ids for the jobs of a new group, all PENDING: sets its first_job,
+  // Reserves `count` consecutive ids for the jobs of a new group, all PENDING. Sets its first_job,
   // jobs and counts, and the sweep's unfinished and jobs_missing. Returns first_job.
   virtual absl::StatusOr<JobId> ReserveJobs(SweepId sweep_id, GroupId group_id, uint64_t count) = 0;
-  // One PENDING job for each seed, from id `first` on, all of them reserved for the group.
+  // Inserts one PENDING job for each seed, with ids from `first` on, all reserved for the group.
   virtual absl::Status InsertJobs(SweepId sweep_id, GroupId group_id, JobId first,
                                   absl::Span<const uint32_t> seeds) = 0;
-  // Takes an incomplete sweep back: at most `limit` of its jobs; once there are none, the rest of
-  // it. Returns how many jobs were deleted; less than `limit`: all is gone.
+  // Deletes at most `limit` jobs of an incomplete sweep and, once it has none, the rest of it.
+  // Returns the number of deleted jobs. Less than `limit`: nothing of the sweep is left.
   virtual absl::StatusOr<uint64_t> DeleteIncompleteSweep(SweepId id, uint64_t limit) = 0;
-  // Keeps the newest `keep` of a sweep.
+  // Keeps only the newest `keep` operations of a sweep.
   virtual absl::Status InsertOperation(SweepId sweep_id, const Operation& operation,
                                        uint32_t keep) = 0;
   virtual absl::Status SetSweepPaused(SweepId id, bool paused) = 0;
   virtual absl::Status SetSweepFinished(SweepId id, int64_t finished_ms) = 0;
-  // Replaces `before` (as read in this transaction) and keeps the group's and the sweep's counters.
-  // INTERNAL when the stored state or attempt is another.
+  // Replaces `before` (as read in this transaction) and updates the counters of the group and the
+  // sweep. INTERNAL if the stored state or attempt differs.
   virtual absl::Status UpdateJob(const JobRow& before, const JobRow& after) = 0;
 
   virtual absl::Status InsertAttempt(const AttemptRow& attempt) = 0;
@@ -267,12 +268,12 @@ class WriteTransaction {
 
   virtual absl::Status InsertMetricRow(JobId job_id, AttemptNumber attempt,
                                        const MetricRow& row) = 0;
-  // Counts a name among those of the sweep, unless it is there.
+  // Adds a name to those of the sweep, unless it is already there.
   virtual absl::Status AddMetricName(SweepId sweep_id, const std::string& name) = 0;
-  // Moves rows past `step` out of the visible series; how many values.
+  // Moves rows after `step` out of the visible series. Returns the number of values moved.
   virtual absl::StatusOr<uint64_t> ArchiveMetrics(JobId job_id, uint32_t step) = 0;
 
-  // row_due: it was written before the row of its own step.
+  // row_due: the checkpoint was written before the row of its own step.
   virtual absl::Status InsertCheckpoint(const Checkpoint& checkpoint, bool row_due) = 0;
   virtual absl::Status SetCheckpointState(JobId job_id, AttemptNumber attempt, uint32_t step,
                                           CheckpointState state) = 0;
@@ -292,8 +293,8 @@ class WriteTransaction {
 // Purpose: durable state behind transactions.
 // Owner: main; outlives the coordinator. Threads: RunInTransaction from one thread at a time, Read
 // from any. Failure codes: RESOURCE_EXHAUSTED (disk full), INTERNAL (I/O error, corruption). A
-// failed transaction changed nothing. Durability: what RunInTransaction returned OK for survives a
-// power failure.
+// failed transaction changes nothing. Durability: once RunInTransaction returns OK, its writes
+// survive a power failure.
 class Store {
  public:
   virtual ~Store() = default;
@@ -302,7 +303,7 @@ class Store {
       absl::FunctionRef<absl::Status(WriteTransaction&)> body) = 0;
   // Waits for a free reader connection.
   virtual absl::Status Read(absl::FunctionRef<absl::Status(ReadTransaction&)> body) = 0;
-  // Names this data for ever.
+  // Identifies this data forever.
   virtual std::string store_id() const = 0;
 };
 

@@ -11,12 +11,12 @@ namespace coppice::core {
 
 void Submissions::Submit(Caller caller, SweepSpec spec, uint32_t pack_width,
                          Done<SubmitResult> done) {
-  // Here, not on the writer: a million seeds take a while to compare.
+  // Checked here and not on the writer: comparing a million seeds takes a while.
   if (const absl::Status status = CheckSpec(spec); !status.ok()) return done(status);
   auto run = std::make_shared<Run>();
   run->bytes = BytesOf(spec);
   run->submission.caller = std::move(caller);
-  run->submission.caller.gone = nullptr;  // it may be gone before the last part
+  run->submission.caller.gone = nullptr;  // the caller may be gone before the last part
   run->submission.plan = MakePlan(spec, pack_width);
   run->submission.spec = std::make_shared<const SweepSpec>(std::move(spec));
   run->done = std::move(done);

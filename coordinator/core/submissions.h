@@ -16,14 +16,15 @@
 
 namespace coppice::core {
 
-// Purpose: brings a submission into the store part by part, so that five million jobs hold up no
-// heartbeat. Submissions of one name come one after the other.
-//   1. The first command stores the sweep, its groups and the first jobs, or finds the sweep there.
+// Purpose: stores a submission part by part, so that five million jobs delay no heartbeat.
+// Submissions of one name run one after the other.
+//   1. The first command stores the sweep, its groups and the first jobs, or finds the sweep
+//      already stored.
 //   2. Further commands store the other jobs, one part each. The last one makes the sweep visible,
 //      and the caller is answered.
-//   3. When a part fails, the jobs before it are taken back, then the caller is told.
-//   4. What a crash cut short is taken back when the coordinator starts, or by the next submission
-//      of that name.
+//   3. If a part fails, the jobs stored before it are taken back. Then the caller gets the error.
+//   4. Submissions that a crash interrupted are taken back when the coordinator starts, or by the
+//      next submission of the same name.
 // Owner: the coordinator. Thread-safe. Failure codes: coordinator.h.
 class Submissions {
  public:
@@ -35,7 +36,7 @@ class Submissions {
   explicit Submissions(Engine* engine) : engine_(*engine) {}
 
   void Submit(Caller caller, SweepSpec spec, uint32_t pack_width, Done<SubmitResult> done);
-  // Once, after the engine has started.
+  // Called once, after the engine has started.
   void TakeBackLeftovers();
 
  private:
@@ -46,8 +47,8 @@ class Submissions {
     Done<SubmitResult> done;
   };
 
-  // Runs `work`, which ends with NextTurn, when no other of this name is under way. False, and it
-  // never runs: too many wait.
+  // Runs `work`, which ends with NextTurn, once no other submission of this name is running. False:
+  // too many wait, and `work` never runs.
   bool TakeTurn(const std::string& name, std::function<void()> work) ABSL_LOCKS_EXCLUDED(mutex_);
   void NextTurn(const std::string& name) ABSL_LOCKS_EXCLUDED(mutex_);
   void Begin(const std::shared_ptr<Run>& run);
@@ -58,7 +59,7 @@ class Submissions {
 
   Engine& engine_;
   absl::Mutex mutex_;
-  // Of each name that is under way: what waits behind it.
+  // The work that waits behind each name in progress.
   absl::flat_hash_map<std::string, std::deque<std::function<void()>>> turns_
       ABSL_GUARDED_BY(mutex_);
 };

@@ -10,8 +10,8 @@
 namespace coppice::core {
 namespace {
 
-// The sweep is stored already: fine when a client sends it again, an error when it means another
-// one.
+// Answers for a sweep that is already stored. OK if the client repeats the same sweep; an error if
+// it means another one.
 absl::StatusOr<SubmitResult> Resubmit(CommandContext& tx, const SweepRow& stored,
                                       const SweepSpec& spec, Plan plan) {
   COPPICE_ASSIGN_OR_RETURN(const std::string blob, tx.read().GetSpecBlob(stored.id));
@@ -51,7 +51,7 @@ void IndexJobs(Memory& memory, const SweepRow& sweep, const GroupRow& group, uin
   }
 }
 
-// Inserts up to `most` jobs from where the submission stands, and moves it on.
+// Inserts up to `most` jobs after the first `inserted` ones. Sets `now_inserted` to the new count.
 absl::Status InsertSome(CommandContext& tx, const Submission& submission, uint64_t inserted,
                         uint64_t most, uint64_t& now_inserted) {
   const std::vector<uint32_t>& seeds = submission.spec->seeds;
@@ -72,7 +72,7 @@ absl::Status InsertSome(CommandContext& tx, const Submission& submission, uint64
   return absl::OkStatus();
 }
 
-// The last job is there: the sweep is submitted.
+// Called after the last job was inserted: the sweep is now submitted.
 absl::StatusOr<SubmitResult> Complete(CommandContext& tx, const Submission& submission) {
   COPPICE_RETURN_IF_ERROR(NoteOperation(tx, submission.sweep.id, submission.sweep.name,
                                         submission.caller, "submitted",
@@ -115,7 +115,7 @@ absl::StatusOr<SubmitStep> BeginSubmit(CommandContext& tx, const Submission& sub
   sweep.unfinished = submission.plan.jobs;
   COPPICE_ASSIGN_OR_RETURN(sweep.id, tx.write().InsertSweep(sweep, spec.spec_blob));
   COPPICE_ASSIGN_OR_RETURN(begun.groups, InsertGroups(tx, sweep.id, spec));
-  // Nothing is granted before all of it is there.
+  // No job is granted before the whole sweep is stored.
   tx.AfterCommit([id = sweep.id](Memory& memory) { memory.scheduler.SetPaused(id, true); });
   COPPICE_RETURN_IF_ERROR(InsertSome(tx, begun, 0, tx.memory().options.jobs_a_part, step.inserted));
   if (step.inserted == begun.jobs()) {

@@ -35,7 +35,7 @@ absl::StatusOr<Selection> SelectPart(CommandContext& tx, const JobFilter& filter
   return part;
 }
 
-// "tasks dyck; depths 2, 4": what narrows a filter down; "all" when nothing does.
+// Returns "tasks dyck; depths 2, 4", the restrictions of a filter, or "all" if it has none.
 std::string Describe(const JobFilter& filter) {
   constexpr size_t kNamed = 20;
   std::vector<std::string> parts;
@@ -57,7 +57,7 @@ std::string Describe(const JobFilter& filter) {
   return parts.empty() ? "all" : absl::StrJoin(parts, "; ");
 }
 
-// On record with the first part of a bulk change, for each sweep that it names or touches.
+// Records the first part of a bulk change, for each sweep that it names or touches.
 absl::Status NoteBulk(CommandContext& tx, const Caller& caller, const JobFilter& filter,
                       JobId after, const std::vector<JobRow>& jobs, const std::string& action) {
   if (after != 0 || jobs.empty()) return absl::OkStatus();

@@ -75,8 +75,8 @@ struct SweepSummary {
   double seed_steps_per_second = 0;
   double eta_seconds = -1;
   uint64_t workers = 0;
-  uint64_t silent_jobs = 0;     // running ones whose trainer has not got on for a while
-  uint32_t silent_seconds = 0;  // for how long the longest of them
+  uint64_t silent_jobs = 0;     // running jobs whose trainer has made no progress for a while
+  uint32_t silent_seconds = 0;  // the longest time among them
 };
 
 // A client's request for a sweep, and the client's name.
@@ -142,7 +142,7 @@ struct Job {
   int64_t finished_ms = 0;
   uint32_t checkpoint_step = 0;
   bool sweep_paused = false;
-  uint32_t silent_seconds = 0;  // since its trainer last got on, where that is long
+  uint32_t silent_seconds = 0;  // since its trainer's last progress, if that is long ago
   std::vector<MetricValue> latest;
 };
 
@@ -220,7 +220,7 @@ struct MetricsQuery {
   bool include_archived = false;
 };
 
-// Rows come in order of (job, step); ask again with `after` = cursor until `end`.
+// Rows come in order of (job, step). For the next page pass `next` as `after`, until `end`.
 struct MetricsCursor {
   JobId job_id = 0;
   uint32_t step = 0;
@@ -236,7 +236,7 @@ struct MetricsPage {
 struct LogPage {
   AttemptNumber attempt = 0;
   std::string text;
-  uint64_t next = 0;  // pass as `after` to go on
+  uint64_t next = 0;  // pass as `after` to continue
   bool job_ended = false;
 };
 
@@ -253,8 +253,8 @@ struct HeldLease {
   uint32_t step = 0;
   double steps_per_second = 0;
   uint32_t slot = 0;
-  uint64_t silent_ms = 0;  // since its trainer last got on
-  uint64_t stall_ms = 0;   // how long that may last; 0: no trainer runs
+  uint64_t silent_ms = 0;  // since its trainer's last progress
+  uint64_t stall_ms = 0;   // the limit of that; 0: no trainer runs
 };
 
 struct WorkerInfo {
@@ -266,9 +266,9 @@ struct WorkerInfo {
   uint32_t pack_width = 0;
   std::string device;
   bool shared_checkpoints = false;
-  int64_t ends_ms = 0;  // when its walltime ends; 0: it does not, as far as anyone knows
-  // The process's place among those of its name: a newer one has a greater number. Of a
-  // registration: what the process was told last; 0: nothing yet.
+  int64_t ends_ms = 0;  // end of its walltime; 0: none is known
+  // The number of the process among those of its name; newer processes have greater ones. In a
+  // registration: the number that the coordinator last assigned to the process; 0: none yet.
   uint64_t incarnation = 0;
 };
 
@@ -280,10 +280,10 @@ struct Worker {
   int64_t registered_ms = 0;
   int64_t last_seen_ms = 0;
   uint32_t running_jobs = 0;
-  int64_t suspect_until_ms = 0;  // 0: it is trusted
+  int64_t suspect_until_ms = 0;  // 0: trusted
   std::string suspect_reason;
-  std::string superseded_host;  // an older process of the name went on there
-  int64_t superseded_ms = 0;    // when it was told to end; 0: there was none
+  std::string superseded_host;  // host of the older process of the name that was last refused
+  int64_t superseded_ms = 0;    // wall time of that refusal; 0: none
 };
 
 // A newer process of the same name.
@@ -293,12 +293,12 @@ struct Superseder {
 };
 
 struct Registration {
-  std::string worker_id;  // empty: not registered, for one of the last two reasons
+  std::string worker_id;  // empty: not registered; `confirm` or `superseded_by` gives the reason
   uint32_t heartbeat_interval_ms = 0;
   uint32_t lease_ms = 0;
   std::string store_id;
   uint64_t incarnation = 0;
-  bool confirm = false;  // to be asked for again with the incarnation
+  bool confirm = false;  // the worker must register again with this incarnation
   std::optional<Superseder> superseded_by = std::nullopt;
 };
 
@@ -308,21 +308,21 @@ struct AcquireRequest {
   uint32_t slot = 0;
   uint32_t pack_width = 1;
   uint32_t wait_ms = 0;
-  bool measures = false;  // of a group whose best width the worker has not told it gets one job
+  bool measures = false;  // grant one job of a group whose best width this worker has not reported
 };
 
 struct Lease {
   LeaseRef ref;
   uint32_t seed = 0;
   std::optional<Checkpoint> resume;
-  std::string checkpoint_dir;  // relative
+  std::string checkpoint_dir;  // relative to the checkpoint root
   std::string sweep;
 };
 
 struct LeaseGrant {
   std::vector<Lease> leases;  // empty: no work within wait_ms
   std::string run_json;
-  bool unmeasured = false;  // one job, for want of a told width; there may be more
+  bool unmeasured = false;  // one job, because its best width is not reported; more may be pending
 };
 
 enum class DirectiveAction { kContinue, kPreempt, kStop };
@@ -338,14 +338,14 @@ struct HeartbeatResult {
   bool drain = false;
 };
 
-// One numbered record of an attempt's stream: exactly one of row, log, provenance.
+// A numbered record of an attempt's stream: exactly one of row, log and provenance is set.
 struct Record {
   LeaseRef lease;
   uint64_t sequence = 0;
   std::optional<MetricRow> row;
   std::optional<std::string> log;
   std::optional<std::string> provenance;
-  std::optional<uint32_t> start_step = std::nullopt;  // with provenance: where the trainer started
+  std::optional<uint32_t> start_step = std::nullopt;  // with provenance: the trainer's first step
 };
 
 struct RecordAck {
@@ -362,23 +362,23 @@ struct CheckpointCommit {
   std::string path;
   std::string digest;
   uint64_t bytes = 0;
-  uint64_t last_sequence = 0;  // records of the attempt that came before and were acknowledged
+  uint64_t last_sequence = 0;  // the attempt's last acknowledged record before this
 };
 
-// The end of an attempt as its worker reports it.
+// The end of an attempt, as its worker reports it.
 struct AttemptEnd {
   std::string worker_id;
   LeaseRef lease;
   uint32_t step = 0;
-  uint64_t last_sequence = 0;    // of a completion: all that was acknowledged
-  uint32_t checkpoint_step = 0;  // of a completion: likewise; 0: none
+  uint64_t last_sequence = 0;    // of a completion: last acknowledged record
+  uint32_t checkpoint_step = 0;  // of a completion: last acknowledged one; 0: none
   std::string kind;              // of a failure
   std::string message;           // of a failure or a release
   std::string log_tail;
-  bool lost = false;                 // a release: nobody saved anything
-  uint32_t out_of_memory_width = 0;  // a release: of the pack that was too wide; 0: another reason
-  uint32_t best_width = 0;           // a release: what the worker's packs of the group should have
-  bool untrained = false;            // a release: no trainer was started
+  bool lost = false;                 // of a release: nothing was saved
+  uint32_t out_of_memory_width = 0;  // of a release: the width that did not fit; 0: other reason
+  uint32_t best_width = 0;           // of a release: best width of the group on the worker
+  bool untrained = false;            // of a release: no trainer was started
 };
 
 struct ServerInfo {

@@ -9,8 +9,8 @@
 namespace coppice::core {
 namespace {
 
-// A group's steps with those its running jobs have done since their last report, never more than
-// there are.
+// Returns a group's steps, including those of running jobs since their last report, but at most its
+// total.
 uint64_t StepsDone(const GroupRow& group, const LiveStats& live) {
   const auto extra = live.extra_steps.find(group.id);
   const uint64_t done = group.steps_done + (extra == live.extra_steps.end() ? 0 : extra->second);
@@ -114,7 +114,7 @@ Attempt MakeAttempt(const AttemptRow& row) {
 }
 
 bool IsUntrained(const AttemptRow& row) {
-  // The kind of a failure is the worker's word.
+  // A failed attempt's kind comes from its worker, so it does not count here.
   return row.kind == kUntrained && row.outcome != "failed";
 }
 

@@ -1,4 +1,4 @@
-// From stored rows to what callers see.
+// Turns stored rows into the values that callers see.
 #ifndef COPPICE_COORDINATOR_CORE_VIEWS_H_
 #define COPPICE_COORDINATOR_CORE_VIEWS_H_
 
@@ -15,18 +15,19 @@
 
 namespace coppice::core {
 
-// With what running jobs have done since their last report. ETA: see eta.h.
+// The summaries include the steps of running jobs since their last report. ETA: see eta.h.
 SweepSummary MakeSummary(const SweepRow& sweep, const std::vector<GroupRow>& groups,
                          const LeaseTable& leases);
 std::vector<GroupSummary> MakeGroups(const std::vector<GroupRow>& groups, const LeaseTable& leases);
 absl::StatusOr<SweepSummary> ReadSummary(ReadTransaction& read, SweepId id,
                                          const LeaseTable& leases);
 
-// `latest` is left empty.
+// Leaves `latest` empty.
 Job MakeJob(const JobRow& row, const Catalog& catalog, const LeaseTable& leases);
 
 Attempt MakeAttempt(const AttemptRow& row);
-// Nothing was trained under the lease, only measured for example: people do not count it.
+// True if nothing was trained under the lease, for example if it only measured. People do not count
+// such an attempt.
 bool IsUntrained(const AttemptRow& row);
 Worker MakeWorker(const WorkerEntry& entry, const Memory& memory, absl::Duration now);
 bool IsConnected(const WorkerEntry& entry, absl::Duration term, absl::Duration now);

@@ -25,14 +25,15 @@ struct Waiter {
   uint64_t number = 0;  // set by Add
 };
 
-// Purpose: lease requests that wait for work, in the order they came; who was served and asks again
-// stands at the end. A hundred thousand may wait: nothing here looks at all of them. Owner: the
-// writer thread, the only one to touch it. Each Waiter that is taken out is to be answered.
+// Purpose: lease requests that wait for work, in order of arrival. A waiter that was served and
+// asks again goes to the end. A hundred thousand may wait, so no function here visits all of them
+// except TakeAll. Owner: the writer thread; no other thread touches it. The caller must answer each
+// Waiter that it takes out.
 class Waiters {
  public:
   using Queue = std::list<Waiter>;
 
-  // Returns the waiter it replaces: the same request, sent again while the first still waits.
+  // Returns the replaced waiter, if the same request was sent again while the first still waits.
   std::optional<Waiter> Add(Waiter waiter);
   std::vector<Waiter> TakeOverdue(absl::Duration now);
   std::vector<Waiter> TakeAll();
@@ -44,7 +45,8 @@ class Waiters {
     return by_request_.contains({worker, request_id});
   }
 
-  // For the one who serves them: in order; Take moves one out and `it` on to the next.
+  // Iteration in order, for the code that serves waiters. Take removes one and moves `it` to the
+  // next.
   Queue::iterator begin() { return queue_.begin(); }
   Queue::iterator end() { return queue_.end(); }
   Waiter Take(Queue::iterator& it);
@@ -54,7 +56,7 @@ class Waiters {
   uint64_t next_number_ = 1;
   std::map<std::pair<absl::Duration, uint64_t>, Queue::iterator> by_deadline_;
   absl::flat_hash_map<std::pair<std::string, std::string>, Queue::iterator> by_request_;
-  absl::flat_hash_map<std::string, size_t> counts_;  // by worker; no zeros
+  absl::flat_hash_map<std::string, size_t> counts_;  // by worker; without zeros
 };
 
 }  // namespace coppice::core

@@ -13,12 +13,12 @@
 namespace coppice::core {
 namespace {
 
-// last_seen is stored so rarely because it is only of interest to people after a restart.
+// last_seen is stored this rarely because only people use it, after a restart.
 constexpr absl::Duration kStoreLastSeen = absl::Minutes(1);
 constexpr int kMissesBeforeRelease = 2;
 
-// Ends a lease of this worker without charge; nothing happens when it ended meanwhile. `kExpire`:
-// the worker is gone.
+// Ends a lease of this worker without charge, unless it has ended meanwhile. `kExpire`: the worker
+// is gone.
 absl::Status EndLease(CommandContext& tx, const LeaseRef& lease, JobTrigger trigger,
                       const std::string& message) {
   COPPICE_ASSIGN_OR_RETURN(const JobRow job, tx.read().GetJob(lease.job_id));
@@ -53,9 +53,9 @@ Directive DirectiveFor(CommandContext& tx, const WorkerEntry& worker, const Held
   return {held.lease, DirectiveAction::kContinue, ""};
 }
 
-// A lease its worker does not list is lost: the grant never arrived, or the worker forgot it. A
-// grant and a heartbeat may cross on the wire, so a lease younger than a heartbeat interval is left
-// alone, and the first miss counts only right after a registration.
+// A lease that its worker does not list is lost: the grant never arrived, or the worker forgot it.
+// A grant and a heartbeat may cross on the wire, so a lease younger than a heartbeat interval is
+// kept. The first miss releases a lease only right after a registration.
 absl::Status MissLease(CommandContext& tx, const WorkerEntry& worker, const LeaseEntry& lease) {
   if (tx.now() - lease.granted_at < tx.memory().options.heartbeat_interval) return absl::OkStatus();
   if (!worker.fresh && lease.missed + 1 < kMissesBeforeRelease) {
@@ -66,7 +66,7 @@ absl::Status MissLease(CommandContext& tx, const WorkerEntry& worker, const Leas
                   absl::StrCat("worker ", lease.worker, " no longer holds it"));
 }
 
-// Rows are changed as they are in the store: another process may have taken the name in this batch.
+// Starts from the stored row: another process may have taken the name in this batch.
 absl::Status StoreLastSeen(CommandContext& tx, const WorkerEntry& worker) {
   if (tx.now_ms() - worker.row.last_seen_ms < absl::ToInt64Milliseconds(kStoreLastSeen))
     return absl::OkStatus();

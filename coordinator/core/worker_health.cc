@@ -8,10 +8,10 @@
 namespace coppice::core {
 namespace {
 
-// Of each worker's failed jobs; beyond it the suspicion has long been certain.
+// Limit on each worker's failed jobs; the suspicion is certain long before.
 constexpr size_t kMaxJobs = 1000;
-// Of each worker's groups with a width of their own. Sweeps come without end; what is forgotten is
-// learned again.
+// Limit on each worker's groups with their own width. New sweeps keep coming, and a forgotten width
+// is learned again.
 constexpr size_t kMaxWidths = 4096;
 
 uint32_t& WidthOf(std::map<GroupId, uint32_t>& widths, GroupId group) {

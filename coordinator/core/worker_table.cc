@@ -47,7 +47,7 @@ std::optional<absl::Duration> WorkerTable::Heard(const std::string& id, absl::Du
   const std::optional<absl::Duration> before = std::exchange(entry->beat_at, now);
   if (!before.has_value()) return std::nullopt;
   const absl::Duration passed = now - *before;
-  // A failed one is followed sooner.
+  // A worker repeats a failed heartbeat sooner than its interval.
   entry->interval = std::min(entry->interval, std::max(passed, shortest));
   return passed - entry->interval;
 }

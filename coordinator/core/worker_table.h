@@ -14,29 +14,30 @@ namespace coppice::core {
 
 struct WorkerEntry {
   WorkerRow row;
-  bool leaving = false;  // it said in its last heartbeat that it drains by itself
-  bool fresh = false;    // registered and not heard of since
+  bool leaving = false;  // its last heartbeat said that it drains on its own
+  bool fresh = false;    // registered, without a heartbeat since
   bool heard = false;    // since this coordinator started
   absl::Duration heard_at;
   int64_t heard_ms = 0;
-  std::optional<absl::Duration> beat_at;  // its last heartbeat, or its registration
-  // Between two heartbeats of it. One that registered with an earlier coordinator may have been
-  // told another interval than this one tells; then it is what is seen.
+  std::optional<absl::Duration> beat_at;  // last heartbeat or registration
+  // The time between its heartbeats. A worker that registered with an earlier coordinator may use
+  // another interval than this one assigns; then the observed interval counts.
   absl::Duration interval = absl::InfiniteDuration();
   bool draining() const { return row.draining || leaving; }
 };
 
-// Purpose: the registered workers, by name and by the id each registration got. Owner: the writer
-// thread, the only one to touch it; changed after commits.
+// Purpose: the registered workers, by name and by the id of each registration. Owner: the writer
+// thread; no other thread touches it. It changes only after commits.
 class WorkerTable {
  public:
-  void Put(WorkerEntry entry);  // takes the place of another of the same name
-  // A heartbeat; returns how much more than its interval has passed since this worker's last one,
-  // nullopt if that is not known. `shortest`: what workers are told now.
+  void Put(WorkerEntry entry);  // replaces an entry of the same name
+  // Records a heartbeat. Returns how far the time since this worker's last heartbeat exceeds its
+  // interval, or nullopt if that is unknown. `shortest`: the interval that workers are assigned
+  // now.
   std::optional<absl::Duration> Heard(const std::string& id, absl::Duration now, int64_t now_ms,
                                       bool leaving, absl::Duration shortest);
   void Remove(const std::string& name);
-  // Of the process that the row names, if it still has the name.
+  // Updates the row if its process still has the name.
   void SetRow(const WorkerRow& row);
   void Touch(const std::string& id, absl::Duration now, int64_t now_ms);
 

@@ -22,7 +22,7 @@ Writer::Writer(Store* store, Clock* clock, Memory* memory, Hooks hooks)
       replies_(1, memory->options.runner),
       turns_(1, memory->options.runner) {}
 
-// The first turn grants what recovery found.
+// The first turn grants the recovered jobs.
 void Writer::Start() { Wake(); }
 
 Writer::~Writer() { Shutdown(); }
@@ -31,7 +31,7 @@ absl::Status Writer::Submit(Command command) {
   absl::MutexLock lock(&mutex_);
   if (closed_) return absl::UnavailableError("the coordinator is shutting down");
   const CoordinatorOptions& limits = memory_.options;
-  // One that alone is larger than the bound still gets its turn, when nothing else waits.
+  // A command larger than the bound still runs when nothing else waits.
   const bool too_large =
       open_.commands > 0 && open_.bytes + command.bytes > limits.max_queued_bytes;
   if (!command.goes_on && (open_.commands >= limits.max_queued_commands || too_large)) {
@@ -109,15 +109,15 @@ void Writer::TakeTurns() {
     const auto others = std::count_if(batch.begin(), batch.end(),
                                       [](const Command& command) { return !command.ahead; });
     const size_t room = jobs_left_ = RoomForGrants(static_cast<size_t>(others));
-    // What was left behind by a full batch is in this one.
+    // The commands that a full batch left behind are in this one.
     const bool full = batch.size() >= kMaxBatch;
     const bool behind = std::exchange(was_full_, full) || full;
-    // A failing store would fail the same work at once again; it is tried again in a later turn.
+    // A failing store would fail the same work again at once, so it is retried in a later turn.
     for (auto due = hooks_.due(behind); !due.empty() && RunBatch(std::move(due));
          due = hooks_.due(behind)) {
     }
     if (!batch.empty()) RunCommands(std::move(batch));
-    // One batch a turn: however many ask for work, reports get their turn in between.
+    // One batch a turn, so that reports get their turn between any number of requests for work.
     if (auto grants = PlanGrants(); !grants.empty()) RunBatch(std::move(grants));
     if (jobs_left_ != room) {  // there may be more to grant
       absl::MutexLock lock(&mutex_);
@@ -145,7 +145,7 @@ void Writer::RunCommands(std::deque<Command> batch) {
   std::vector<Command> commands;
   if (!ahead.empty()) {
     RunBatch(std::move(ahead));
-    // The grants come first: they were planned from what was committed.
+    // The grants come first: they were planned from committed state.
     commands = PlanGrants();
   }
   commands.insert(commands.end(), std::make_move_iterator(rest.begin()),
@@ -180,12 +180,12 @@ bool Writer::RunBatch(std::vector<Command> commands) {
       taken.bytes += commands[i].bytes;
     }
     if (!commands[i].finish) continue;
-    // What a command found out in a batch that was lost may rest on another's lost writes: all get
-    // the batch's error.
+    // A result of a lost batch may depend on other commands' lost writes, so all commands get the
+    // batch's error.
     answers->push_back([finish = std::move(commands[i].finish),
                         status = committed.ok() ? results[i] : committed] { finish(status); });
   }
-  commands.clear();  // what they hold is gone before it is given back
+  commands.clear();  // memory is released before it is given back to the bounds
   if (!answers->empty() || taken.commands > 0) {
     Reply([this, answers, taken] {
       for (const auto& answer : *answers) answer();
@@ -207,7 +207,7 @@ void Writer::NoteStore(const absl::Status& committed, const Effects& effects, ab
                                  "); free some space")
                   : absl::StrCat("its database cannot be written (", committed.message(),
                                  "); check the disk under --data-dir");
-    // Between two large changes that find no room a small one may find some.
+    // A small change may still fit between two large ones that do not.
     if (said_trouble_at_.has_value() && now - *said_trouble_at_ < kSayAgain) return;
     said_trouble_at_ = now;
     spdlog::error(
@@ -216,7 +216,7 @@ void Writer::NoteStore(const absl::Status& committed, const Effects& effects, ab
         trouble);
     return;
   }
-  // What changes nothing, as a heartbeat, commits on a full disk too and gives no all-clear.
+  // A change without effects, such as a heartbeat, commits even on a full disk and proves nothing.
   if (!effects.changed.empty() || !effects.logged.empty()) trouble.clear();
 }
 

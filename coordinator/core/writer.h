@@ -16,44 +16,49 @@
 namespace coppice::core {
 
 struct Command {
-  // Validates and writes, inside a savepoint of its own; an error undoes this command alone.
+  // Validates and writes, inside its own savepoint. An error undoes only this command.
   std::function<absl::Status(CommandContext&)> run;
-  // After COMMIT, or with the error; on the reply thread. May be empty.
+  // Called on the reply thread, after COMMIT or with the error. May be empty.
   std::function<void(const absl::Status&)> finish;
-  // What it holds in memory beyond itself, as far as its caller decides.
+  // The memory that it holds beyond itself, as far as its caller determines it.
   size_t bytes = 0;
-  // It writes nothing but may lead to a grant: it runs ahead of its batch, so that the grant shares
-  // the batch's commit.
+  // The command writes nothing but may lead to a grant. It runs ahead of its batch, so that the
+  // grant shares the batch's commit.
   bool ahead = false;
-  // A part of a change to many jobs. A turn takes one, so that neither many such changes nor a
-  // large one hold up what else waits.
+  // A part of a bulk change. A turn takes one of these, so that many or large changes do not delay
+  // other commands.
   bool bulk = false;
-  // It continues a call that was taken, so the bounds do not refuse it.
+  // The command continues an accepted call, so the bounds do not refuse it.
   bool goes_on = false;
   bool counted = false;  // against the bounds; set by Submit
 };
 
-// Purpose: the one door to durable state. A thread takes whatever commands wait, runs them in one
-// transaction (group commit), and after COMMIT applies their effects to memory, in order, and
-// answers. When the commit fails, every command of the batch gets its error and memory stays as it
-// was; the log says, at most once a minute, that the store takes nothing and what a person can do.
-// A turn of the thread: (1) what is due by the clock; (2) of the waiting commands those that go
-// ahead; (3) grants and the other commands; (4) grants, until there are none; (5) `end_turn`.
-// Bounded: Submit counts every command until it is answered. Owner: the coordinator. Submit, Wake:
-// any thread. Failure
-// codes of Submit: RESOURCE_EXHAUSTED (queue full), UNAVAILABLE (closed).
+// Purpose: the only path to durable state. A thread takes the waiting commands, runs them in one
+// transaction (group commit), applies their effects to memory in order after COMMIT, and answers.
+// If the commit fails, every command of the batch gets its error and memory stays unchanged. The
+// log then says, at most once a minute, that the store accepts nothing, and gives a remedy. A turn
+// of the thread runs:
+//   1. the commands that are due by the clock;
+//   2. those waiting commands that go ahead;
+//   3. the other commands, preceded by grants if some commands went ahead;
+//   4. grants, in a batch of their own;
+//   5. `end_turn`.
+// Submit counts every command until it is answered, and refuses those beyond the bounds. Owner: the
+// coordinator. Submit, Wake: any thread. Failure codes of Submit: RESOURCE_EXHAUSTED (queue full),
+// UNAVAILABLE (closed).
 class Writer {
  public:
-  // All on the writer thread.
+  // Every hook but `closing` runs on the writer thread.
   struct Hooks {
-    // `behind`: commands have waited for longer than a turn, and some may say that what seems due
-    // is not.
+    // `behind`: commands have waited for longer than a turn. Some of them may show that something
+    // that seems due is not.
     std::function<std::vector<Command>(bool behind)> due;
-    // Grants of together about `jobs_left` jobs (the last pack may go past it), which it lowers.
+    // Returns grants of about `jobs_left` jobs in total (the last pack may exceed it), and lowers
+    // it.
     std::function<std::vector<Command>(size_t& jobs_left)> grants;
     std::function<void(const Effects&)> committed;
     std::function<void()> end_turn;
-    std::function<void()> closing;  // once, when the thread has ended; on the one that shuts down
+    std::function<void()> closing;  // once, after the thread has ended, on the thread of Shutdown
   };
   static constexpr size_t kMaxBatch = 512;
   static constexpr int kLongestWithoutGrants = 16;
@@ -63,46 +68,47 @@ class Writer {
   Writer(Store* store, Clock* clock, Memory* memory, Hooks hooks);
   ~Writer();
 
-  // Once, before anything else.
+  // Called once, before anything else.
   void Start();
   absl::Status Submit(Command command);
-  // Makes the thread take a turn, for timers.
+  // Makes the thread take a turn. For timers.
   void Wake();
-  // Refuses new commands, runs those that wait, joins.
+  // Refuses new commands, runs the waiting ones, joins the thread.
   void Shutdown();
-  // Runs on the reply thread, behind what was answered before; at once when that has ended.
+  // Runs on the reply thread after earlier replies, or at once if that thread has ended.
   void Reply(std::function<void()> reply);
 
  private:
   void AskForTurn() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void TakeTurns();
-  std::deque<Command> TakeBatch();               // empty: woken
-  bool IsDone();                                 // nothing waits; the next to come asks for a turn
-  bool RunBatch(std::vector<Command> commands);  // true: all of it worked
+  std::deque<Command> TakeBatch();  // empty: woken without commands
+  bool IsDone();                    // true: nothing waits, and the next command asks for a turn
+  bool RunBatch(std::vector<Command> commands);  // true: every command succeeded
   void NoteStore(const absl::Status& committed, const Effects& effects, absl::Duration now);
 
   Store& store_;
   Clock& clock_;
   Memory& memory_;
-  // What a batch took from the bounds.
+  // A batch's share of the bounds.
   struct Taken {
     size_t commands = 0;
     size_t bytes = 0;
   };
   void GiveBack(const Taken& taken);
   void RunCommands(std::deque<Command> batch);
-  // Of how many jobs this turn may grant leases, beside `others` commands that are no requests for
-  // work. Work that was begun is to end before more is begun, or under overload much would be begun
-  // and little ended: half as many as the others (a job's end takes three commands and more), and
-  // none while more than a batch of commands waits, but every so often.
+  // Returns the number of jobs to which this turn may grant leases, beside `others` commands that
+  // do not ask for work. Running work must end before more begins; otherwise an overloaded
+  // coordinator begins much and ends little. So grants get half as many as the other commands (a
+  // job's end takes at least three commands). While more than a batch of commands waits, grants get
+  // a turn only now and then.
   size_t RoomForGrants(size_t others);
   std::vector<Command> PlanGrants();
 
   const Hooks hooks_;
-  // Of the writer thread.
+  // For the writer thread only.
   std::optional<absl::Duration> said_trouble_at_;
-  size_t jobs_left_ = 0;   // that this turn may still grant
-  bool was_full_ = false;  // the batch of the turn before
+  size_t jobs_left_ = 0;   // jobs that this turn may still grant
+  bool was_full_ = false;  // the batch of the last turn was full
 
   absl::Mutex mutex_;
   std::deque<Command> queue_ ABSL_GUARDED_BY(mutex_);

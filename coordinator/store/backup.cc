@@ -54,7 +54,7 @@ absl::Status Copy(const std::string& from, const std::string& to) {
   COPPICE_RETURN_IF_ERROR(source->Execute("PRAGMA busy_timeout = 10000"));
   {
     COPPICE_ASSIGN_OR_RETURN(const auto target, Connection::Open(to, SQLITE_OPEN_READWRITE));
-    // It is synced as a whole, and of no use to anyone before that.
+    // The file is synced once at the end, and is useless before that.
     COPPICE_RETURN_IF_ERROR(target->Execute("PRAGMA synchronous = OFF"));
     COPPICE_RETURN_IF_ERROR(source->CopyInto(*target));
   }
@@ -63,7 +63,7 @@ absl::Status Copy(const std::string& from, const std::string& to) {
       "PRAGMA locking_mode = EXCLUSIVE; PRAGMA synchronous = OFF; PRAGMA journal_mode = DELETE");
 }
 
-// What backups that were killed left beside this target.
+// Removes leftovers of killed backups beside this target.
 void RemoveLeftovers(const std::string& target) {
   const auto names = ListDirectory(FolderOf(target));
   if (!names.ok()) return;
@@ -113,7 +113,7 @@ absl::StatusOr<DatabaseFacts> Stamp(const std::string& path, int64_t now_ms) {
   return facts;
 }
 
-// A backup that replaces one may be read by whom that one could.
+// A backup that replaces another one keeps its permissions.
 absl::Status TakeModeOf(const std::string& replaced, const std::string& partial) {
   struct stat info;
   if (::stat(replaced.c_str(), &info) != 0) return absl::OkStatus();
@@ -121,11 +121,11 @@ absl::Status TakeModeOf(const std::string& replaced, const std::string& partial)
   return ErrnoToStatus(errno, absl::StrCat("cannot set the mode of ", partial));
 }
 
-// Two backups at once must not replace each other's file unless they were told to.
+// Simultaneous backups must not replace each other's file unless forced.
 absl::Status Rename(const std::string& from, const std::string& to, bool replace) {
   if (!replace && ::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0)
     return absl::OkStatus();
-  // Not every filesystem can do that; there a look beforehand must do.
+  // Not every filesystem supports that. There a prior check must do.
   const bool cannot = errno == EINVAL || errno == ENOSYS;
   if (!replace && (!cannot || FileExists(to))) {
     return ErrnoToStatus(cannot ? EEXIST : errno, absl::StrCat("cannot create ", to));
@@ -190,7 +190,7 @@ absl::Status SyncFile(const std::string& path) {
 
 absl::StatusOr<DatabaseFacts> BackupDatabase(const BackupOptions& given) {
   BackupOptions options = given;
-  // A link to where the backups lie stays one.
+  // A link to the backup's location stays a link.
   COPPICE_ASSIGN_OR_RETURN(options.target, FollowLinks(given.target));
   COPPICE_RETURN_IF_ERROR(CheckTarget(options));
   RemoveLeftovers(options.target);

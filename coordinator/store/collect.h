@@ -9,7 +9,7 @@
 
 namespace coppice::store {
 
-// Every row of a statement, in its order; the error of the step that failed, if one does.
+// Returns all rows of a statement in order, or the error of a failed step.
 template <typename Row>
 absl::StatusOr<std::vector<Row>> Collect(Statement& statement, Row (*read)(const Statement&)) {
   std::vector<Row> rows;

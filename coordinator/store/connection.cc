@@ -103,14 +103,15 @@ std::string Statement::Bytes(int column) const {
 }
 
 absl::StatusOr<std::unique_ptr<Connection>> Connection::Open(const std::string& path, int flags) {
-  // SQLite's memory statistics put every allocation of every connection behind one mutex. Nobody
-  // reads them. (Refused once a connection was opened otherwise; then they stay on.)
+  // SQLite's memory statistics put every allocation of every connection behind one mutex, and
+  // nobody reads them. SQLite refuses the change after a connection was opened elsewhere; then they
+  // stay on.
   static absl::once_flag once;
   absl::call_once(once, [] { sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0); });
   sqlite3* db = nullptr;
   std::string file = path;
   if ((flags & SQLITE_OPEN_NOFOLLOW) != 0) {
-    // SQLite would refuse a link anywhere in the path; only the file itself may be none.
+    // SQLite would refuse a link anywhere in the path, but only the file itself must not be one.
     COPPICE_ASSIGN_OR_RETURN(file, WithoutLinksInFolder(path));
   }
   const int code = sqlite3_open_v2(file.c_str(), &db, flags | SQLITE_OPEN_NOMUTEX, nullptr);
@@ -121,7 +122,7 @@ absl::StatusOr<std::unique_ptr<Connection>> Connection::Open(const std::string& 
     return status;
   }
   sqlite3_extended_result_codes(db, 1);
-  // Without it each new value of a parameter that a partial index looks at makes SQLite plan the
+  // Without it, each new value of a parameter that a partial index uses makes SQLite plan the
   // statement again.
   sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_QPSG, 1, nullptr);
   return std::unique_ptr<Connection>(new Connection(db));
@@ -169,7 +170,7 @@ void Connection::OnWalCommit(int* frames) {
 }
 
 void Connection::StopWhen(std::function<bool()> stop) {
-  // Some tenths of a millisecond between two looks.
+  // Some tenths of a millisecond between two checks.
   constexpr int kInstructions = 20'000;
   stop_ = std::move(stop);
   if (!stop_) return sqlite3_progress_handler(db_, 0, nullptr, nullptr);
@@ -198,8 +199,8 @@ absl::Status Connection::CopyInto(Connection& target) {
     return SqliteStatus(sqlite3_extended_errcode(target.db_), "cannot begin a copy",
                         sqlite3_errmsg(target.db_));
   }
-  // All pages in one step hold one snapshot; with several, each commit in between would start the
-  // copy over.
+  // One step copies all pages in one snapshot. With several steps, each commit in between would
+  // restart the copy.
   const int step = sqlite3_backup_step(backup, -1);
   const int finish = sqlite3_backup_finish(backup);
   if (step == SQLITE_DONE && finish == SQLITE_OK) return absl::OkStatus();

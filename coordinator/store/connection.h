@@ -1,4 +1,4 @@
-// One SQLite connection with cached statements: the thin layer between SQL text and typed rows.
+// A SQLite connection with cached statements: the thin layer between SQL text and typed rows.
 #ifndef COPPICE_COORDINATOR_STORE_CONNECTION_H_
 #define COPPICE_COORDINATOR_STORE_CONNECTION_H_
 
@@ -18,20 +18,20 @@
 
 namespace coppice::store {
 
-// RESOURCE_EXHAUSTED for a full disk, PERMISSION_DENIED for a file that cannot be written,
-// FAILED_PRECONDITION for a file that is no database, UNAVAILABLE for a database that stays busy,
-// CANCELLED for a statement that was stopped, otherwise INTERNAL. `code` is a (possibly extended)
-// result code.
+// Converts a (possibly extended) result code. RESOURCE_EXHAUSTED for a full disk, PERMISSION_DENIED
+// for a file that cannot be written, FAILED_PRECONDITION for a file that is no database,
+// UNAVAILABLE for a database that stays busy, CANCELLED for a stopped statement, otherwise
+// INTERNAL.
 absl::Status SqliteStatus(int code, absl::string_view what, absl::string_view detail);
 
-// Binds as bytes, not as text.
+// A value bound as bytes, not as text.
 struct Blob {
   absl::string_view bytes;
 };
 
-// A statement with its parameters bound, from Connection::Prepare; reset when it goes out of scope.
-// Text that a column returns is copied. Errors, also of preparing and binding, come out of Step and
-// Run.
+// A statement with its bound parameters, from Connection::Prepare. It is reset when it goes out of
+// scope. Text from a column is copied. Step and Run return all errors, including those of preparing
+// and binding.
 class Statement {
  public:
   Statement(sqlite3* db, sqlite3_stmt* statement, absl::Status status)
@@ -51,11 +51,11 @@ class Statement {
     return *this;
   }
 
-  // True: a row is there. False: the end.
+  // True: there is a row. False: no more rows.
   absl::StatusOr<bool> Step();
-  // To the end; rows are not looked at.
+  // Runs to the end and ignores the rows.
   absl::Status Run();
-  // For a statement used again at once, as in a bulk insert.
+  // For a statement that is reused at once, as in a bulk insert.
   void Reset();
 
   int64_t Int(int column) const { return sqlite3_column_int64(statement_, column); }
@@ -90,7 +90,7 @@ class Statement {
   int next_ = 0;
 };
 
-// Purpose: a connection. Owner: SqliteStore. One thread at a time.
+// Purpose: one SQLite connection. Owner: SqliteStore. One thread at a time.
 class Connection {
  public:
   static absl::StatusOr<std::unique_ptr<Connection>> Open(const std::string& path, int flags);
@@ -103,17 +103,18 @@ class Connection {
   // One or more statements without parameters.
   absl::Status Execute(const std::string& sql);
   absl::StatusOr<int64_t> PragmaInt(const std::string& name);
-  // Copies everything, as of one instant, over what `target` holds (SQLite's online backup). In WAL
-  // mode writers of this database go on meanwhile; its log cannot start over before the end.
+  // Copies the whole database, as of one instant, over the contents of `target` (SQLite's online
+  // backup). In WAL mode other connections can write meanwhile, but the log cannot restart before
+  // the end.
   absl::Status CopyInto(Connection& target);
-  // Copies from the WAL into the file what no reader forbids (SQLITE_CHECKPOINT_PASSIVE). OK also
-  // when another connection does that now.
+  // Copies the part of the WAL that no reader still needs into the file
+  // (SQLITE_CHECKPOINT_PASSIVE). OK also if another connection is doing that now.
   absl::Status Checkpoint();
-  // Each commit leaves in `frames` how many the WAL has; SQLite checkpoints no more by itself.
-  // Null: no more of that either. Not to be called inside a transaction.
+  // Sets `frames` to the WAL's number of frames after each commit, and turns off SQLite's automatic
+  // checkpoints. Null stops the updates. Do not call it inside a transaction.
   void OnWalCommit(int* frames);
 
-  // Statements fail with CANCELLED soon after `stop` has become true; null: no more of that.
+  // Makes statements fail with CANCELLED soon after `stop` returns true. Null ends that.
   void StopWhen(std::function<bool()> stop);
 
   int changes() const { return sqlite3_changes(db_); }

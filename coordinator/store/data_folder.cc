@@ -29,7 +29,7 @@ absl::Status WithFlag(const absl::Status& status) {
       absl::StrCat(status.message(), " (--data-dir DIR names another)"));
 }
 
-// Takes the rights of others from a folder that is surely the coordinator's own.
+// Removes the permissions of others from a folder that is certainly the coordinator's.
 absl::Status CloseToOthers(const Directory& folder) {
   struct stat info;
   if (::fstat(folder.fd(), &info) != 0) {

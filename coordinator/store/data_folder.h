@@ -8,20 +8,20 @@
 
 namespace coppice::store {
 
-// The coordinator's data folder when no flag names one: below StateHome. FAILED_PRECONDITION, with
-// the remedy, where an earlier version's default folder lies in the current folder instead.
+// Returns the coordinator's default data folder, below StateHome. FAILED_PRECONDITION, with the
+// remedy, if the current folder holds the default folder of an earlier version.
 absl::StatusOr<std::string> DefaultDataFolder();
 
-// Makes the data folder, for its owner alone (0700). One that is there and open to others is closed
-// to them, with a line in the log, if it is empty or holds a database of this account; nothing else
-// is known to be the coordinator's. FAILED_PRECONDITION, with the remedy: it is a symbolic link,
-// another account's, lies below another account's folder in a place like /tmp, or is open to others
-// and holds other files. Else the codes of files.h.
+// Creates the data folder for its owner alone (0700). An existing folder that is open to others is
+// closed to them, with a line in the log, if it is empty or holds a database of this account. Other
+// folders may not be the coordinator's. FAILED_PRECONDITION, with the remedy: it is a symbolic
+// link, belongs to another account, lies below another account's folder in a place like /tmp, or is
+// open to others and holds other files. Otherwise the codes of files.h.
 absl::Status PrepareDataFolder(const std::string& path);
 
-// That the database at `path`, its log and its lock are regular files of this account where they
-// are there, and no links: through one a commit would go into a file that is somebody else's.
-// FAILED_PRECONDITION with the remedy. The superuser may look at another account's.
+// Checks that the database at `path`, its log and its lock, if they exist, are regular files of
+// this account and no links: through a link, a commit would go into somebody else's file.
+// FAILED_PRECONDITION with the remedy. The superuser may open another account's files.
 absl::Status CheckDatabaseFiles(const std::string& path);
 
 }  // namespace coppice::store

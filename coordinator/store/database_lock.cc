@@ -15,7 +15,7 @@ std::string FolderOf(const std::string& path) {
   return slash == 0 ? "/" : path.substr(0, slash);
 }
 
-// FileLock creates its file, so it also finds out whether the folder can be written.
+// FileLock creates its file, so it also checks that the folder is writable.
 absl::StatusOr<FileLock> LockDatabase(const std::string& path) {
   const std::string folder = FolderOf(path);
   if (folder != ".") COPPICE_RETURN_IF_ERROR(MakePrivateDirectories(folder));

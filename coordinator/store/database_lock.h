@@ -8,11 +8,11 @@
 
 namespace coppice::store {
 
-// The folder that `path` lies in.
+// Returns the folder that contains `path`.
 std::string FolderOf(const std::string& path);
 
-// Creates the folder of a database where needed and takes the lock (`<path>.lock`) by which one
-// process at a time may write it. FAILED_PRECONDITION: another process holds it. PERMISSION_DENIED:
+// Creates the folder of a database if needed and takes the lock (`<path>.lock`) that allows one
+// process at a time to write it. FAILED_PRECONDITION: another process holds it. PERMISSION_DENIED:
 // folder or file cannot be written.
 absl::StatusOr<FileLock> LockDatabase(const std::string& path);
 

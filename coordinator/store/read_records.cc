@@ -1,4 +1,4 @@
-// Reads of what jobs left behind: attempts, events, checkpoints, metrics, logs.
+// Reads the records of jobs: attempts, events, checkpoints, metrics, logs.
 #include <algorithm>
 #include <utility>
 
@@ -133,12 +133,12 @@ absl::StatusOr<bool> SqliteReads::IsRowDue(const Checkpoint& checkpoint) {
 
 namespace {
 
-// A visible step has one attempt: the key's own order will do, and a scan can stop early.
+// A visible step has one attempt, so the key's own order is enough, and a scan can stop early.
 constexpr char kVisible[] =
     "SELECT m.step, m.attempt, 0, n.name, m.value FROM metrics m JOIN metric_names n ON n.id = "
     "m.name_id "
     "WHERE m.job_id = ?1 AND m.step >= ?2 ORDER BY m.step, m.name_id";
-// Sorted in memory; few ask for it, and a job's rows are few.
+// Sorted in memory, because it is rarely used and a job has few rows.
 constexpr char kWithArchived[] =
     "SELECT a.step, a.attempt, a.archived, n.name, a.value FROM ("
     "SELECT step, attempt, 0 AS archived, name_id, value FROM metrics WHERE job_id = ?1 AND step "
@@ -187,7 +187,7 @@ absl::Status SqliteReads::ScanMetrics(const core::MetricsScan& scan,
 }
 
 absl::StatusOr<std::vector<core::MetricValue>> SqliteReads::LatestMetrics(core::JobId job_id) {
-  // With one MAX() SQLite takes the other columns of a group from the row that holds the maximum.
+  // With a single MAX(), SQLite takes a group's other columns from the row that holds the maximum.
   Statement statement = db_.Prepare(
       "SELECT n.name, m.value, MAX(m.step) FROM metrics m JOIN metric_names n ON n.id = m.name_id "
       "WHERE m.job_id = ? GROUP BY m.name_id ORDER BY n.name LIMIT ?");

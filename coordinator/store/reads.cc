@@ -1,4 +1,4 @@
-// Reads of what is planned: sweeps, groups, jobs, workers.
+// Reads of sweeps, groups, jobs and workers.
 #include "coordinator/store/reads.h"
 
 #include <utility>

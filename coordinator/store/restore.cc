@@ -26,7 +26,7 @@ absl::Status Rename(const std::string& from, const std::string& to) {
   return ErrnoToStatus(errno, absl::StrCat("cannot rename ", from, " to ", to));
 }
 
-// Run by the superuser, a restore must leave a database that the coordinator's own user can open.
+// After a restore by the superuser, the coordinator's own user must be able to open the database.
 absl::Status GiveToOwnerOfFolder(const std::string& path) {
   struct stat folder;
   if (::geteuid() != 0 || ::stat(FolderOf(path).c_str(), &folder) != 0) return absl::OkStatus();
@@ -49,7 +49,7 @@ absl::StatusOr<std::unique_ptr<StagedRestore>> StagedRestore::Begin(const Restor
     return absl::AlreadyExistsError(absl::StrCat("there is a database at ", options.database));
   }
   std::unique_ptr<StagedRestore> staged(new StagedRestore(options, std::move(lock)));
-  COPPICE_RETURN_IF_ERROR(RemoveAll(staged->path_));  // of a restore that was killed
+  COPPICE_RETURN_IF_ERROR(RemoveAll(staged->path_));  // of a killed restore
   COPPICE_RETURN_IF_ERROR(CopyDatabase(options.backup, staged->path_));
   COPPICE_ASSIGN_OR_RETURN(const auto db, Connection::Open(staged->path_, SQLITE_OPEN_READWRITE));
   COPPICE_ASSIGN_OR_RETURN(staged->facts_, InspectDatabase(*db));
@@ -65,17 +65,17 @@ absl::StatusOr<std::string> StagedRestore::PutAside(int64_t now_ms) {
     const std::string time =
         absl::FormatTime("%Y%m%dT%H%M%SZ", absl::FromUnixMillis(now_ms), absl::UTCTimeZone());
     aside = absl::StrCat(database, ".replaced-", time);
-    // A second restore within a second must not bury what the first put aside.
+    // A second restore within a second must not overwrite the first one's old database.
     for (int i = 2; FileExists(aside); ++i) {
       aside = absl::StrCat(database, ".replaced-", time, "-", i);
     }
     COPPICE_RETURN_IF_ERROR(Rename(database, aside));
-    // Its log belongs to it: without the log it would lack its last commits.
+    // Its log moves with it: without the log it would lack its last commits.
     if (FileExists(database + "-wal")) {
       COPPICE_RETURN_IF_ERROR(Rename(database + "-wal", aside + "-wal"));
     }
   }
-  // A log without its database tells nothing, and must not be taken for the restored one's.
+  // A log without its database is useless, and must not be mistaken for the restored one's.
   for (const char* suffix : {"-wal", "-shm", "-journal"}) {
     COPPICE_RETURN_IF_ERROR(RemoveFile(database + suffix));
   }

@@ -15,22 +15,23 @@ namespace coppice::store {
 
 struct RestoreOptions {
   std::string backup;
-  std::string database;  // where it goes
-  bool force = false;    // put aside the database that is there
+  std::string database;  // the database to replace
+  bool force = false;    // put an existing database aside
 };
 
-// Purpose: puts a backup in a database's place, never half of it.
-//   1. Begin locks the database's folder, copies the backup beside the database, inspects the copy;
-//   2. the caller opens the copy at path() as a store, prepares it (core::PrepareRestored), closes
-//   it;
-//   3. Install puts the old database aside, removes what is left of its log, and gives the copy its
-//   name.
-// Owner: the restore command. Not thread-safe. Destroyed before Install it leaves all as it was.
-// Failure codes: NOT_FOUND (no backup), FAILED_PRECONDITION (a coordinator runs; the file is not
-// Coppice's, or newer), ALREADY_EXISTS (a database is there, not forced), DATA_LOSS or INTERNAL
-// (damaged, I/O error), PERMISSION_DENIED, RESOURCE_EXHAUSTED.
-// Durability: after Install the database survives a power failure. A crash within Install leaves
-// the folder without a database at worst; then the same restore is to be run again.
+// Purpose: replaces a database with a backup, all or nothing.
+//   1. Begin locks the database's folder, copies the backup beside the database, and inspects the
+//      copy.
+//   2. The caller opens the copy at path() as a store, prepares it (core::PrepareRestored), and
+//      closes it.
+//   3. Install puts the old database aside, removes the remains of its log, and gives the copy its
+//      name.
+// Owner: the restore command. Not thread-safe. Its destructor, before Install, leaves everything as
+// it was. Failure codes: NOT_FOUND (no backup), FAILED_PRECONDITION (a coordinator runs; the file
+// is not Coppice's, or newer), ALREADY_EXISTS (a database exists, not forced), DATA_LOSS or
+// INTERNAL (damaged, I/O error), PERMISSION_DENIED, RESOURCE_EXHAUSTED.
+// Durability: after Install the database survives a power failure. A crash within Install at worst
+// leaves the folder without a database; run the same restore again.
 class StagedRestore {
  public:
   static absl::StatusOr<std::unique_ptr<StagedRestore>> Begin(const RestoreOptions& options);
@@ -40,8 +41,8 @@ class StagedRestore {
 
   const std::string& path() const { return path_; }
   const DatabaseFacts& facts() const { return facts_; }
-  // The copy's store must be closed. Returns where the database that was there is now; empty: there
-  // was none. `now_ms` names it.
+  // Installs the copy, whose store must be closed. Returns the new path of the old database; empty:
+  // there was none. `now_ms` is part of that name.
   absl::StatusOr<std::string> Install(int64_t now_ms);
 
  private:

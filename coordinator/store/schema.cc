@@ -6,10 +6,9 @@
 namespace coppice::store {
 namespace {
 
-// Sizes: one sweep may have millions of jobs. So a job has no secondary index (a group's jobs have
-// consecutive ids, which serves every scan), and how many jobs of a group are in each state is
-// kept, not counted. Metrics are clustered by (job, step): the order in which they are archived and
-// read.
+// One sweep may have millions of jobs. So a job has no secondary index (a group's jobs have
+// consecutive ids, which serves every scan), and the job counts of a group by state are stored.
+// Metrics are clustered by (job, step), the order in which they are archived and read.
 constexpr char kVersion1[] = R"sql(
 CREATE TABLE meta (
   key TEXT NOT NULL PRIMARY KEY,
@@ -168,13 +167,13 @@ CREATE TABLE workers (
 ) STRICT, WITHOUT ROWID;
 )sql";
 
-// When a worker's walltime ends.
+// The end of a worker's walltime.
 constexpr char kWorkerEnds[] = R"sql(
 ALTER TABLE workers ADD COLUMN ends_ms INTEGER NOT NULL DEFAULT 0;
 )sql";
 
-// The spec of a large sweep lists 100,000 seeds, and the row beside it is rewritten with each job
-// that ends: they are kept apart.
+// The spec of a large sweep lists 100,000 seeds. It has its own table, because the sweep's row is
+// rewritten whenever a job ends.
 constexpr char kSweepSpecs[] = R"sql(
 CREATE TABLE sweep_specs (
   sweep_id INTEGER NOT NULL PRIMARY KEY REFERENCES sweeps (id),
@@ -184,10 +183,10 @@ INSERT INTO sweep_specs (sweep_id, spec) SELECT id, spec FROM sweeps ORDER BY id
 ALTER TABLE sweeps DROP COLUMN spec;
 )sql";
 
-// A submission of millions of jobs is stored in parts, and taken back when it does not come to its
-// end. Deleting a group would search all jobs for one that refers to it, so a job refers to its
-// sweep and its group without a foreign key. Whether a group's seeds rise with the ids says whether
-// one can be searched for.
+// A submission of millions of jobs is stored in parts, and taken back if it does not complete.
+// Deleting a group would search all jobs for one that refers to it, so a job refers to its sweep
+// and its group without a foreign key. seeds_ascend says whether a seed can be found by binary
+// search.
 constexpr char kSubmissionParts[] = R"sql(
 ALTER TABLE sweeps ADD COLUMN jobs_missing INTEGER NOT NULL DEFAULT 0 CHECK (jobs_missing >= 0);
 ALTER TABLE groups ADD COLUMN seeds_ascend INTEGER NOT NULL DEFAULT 1
@@ -222,8 +221,8 @@ DROP TABLE jobs;
 ALTER TABLE new_jobs RENAME TO jobs;
 )sql";
 
-// Which metric names a sweep's jobs have reported, so that there is an end to them. Names of before
-// are counted when they are reported again: to look for them would read every metric there is.
+// The metric names that a sweep's jobs have reported, so that their number can be limited. Older
+// names are counted when they are reported again: finding them would read every stored metric.
 constexpr char kSweepMetricNames[] = R"sql(
 CREATE TABLE sweep_metric_names (
   sweep_id INTEGER NOT NULL,
@@ -245,14 +244,14 @@ CREATE TABLE operations (
 ) STRICT, WITHOUT ROWID;
 )sql";
 
-// Which of the processes of a name is the newest, and that an older one was met.
+// The newest process of each name, and the last older one that was refused.
 constexpr char kIncarnations[] = R"sql(
 ALTER TABLE workers ADD COLUMN incarnation INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE workers ADD COLUMN superseded_host TEXT NOT NULL DEFAULT '';
 ALTER TABLE workers ADD COLUMN superseded_ms INTEGER NOT NULL DEFAULT 0;
 )sql";
 
-// An attempt's number, which was called epoch.
+// The number of an attempt, formerly called epoch.
 constexpr char kAttemptNumbers[] = R"sql(
 ALTER TABLE jobs RENAME COLUMN epoch TO attempt;
 ALTER TABLE jobs RENAME COLUMN forgiven_epoch TO forgiven_attempt;
@@ -290,7 +289,7 @@ absl::Status Migrate(Connection& db, const std::vector<const char*>& migrations)
   COPPICE_ASSIGN_OR_RETURN(const int64_t application, db.PragmaInt("application_id"));
   COPPICE_ASSIGN_OR_RETURN(const int64_t schema, db.PragmaInt("schema_version"));
   const auto known = static_cast<int64_t>(migrations.size());
-  // A file without any table is new; everything else must say that it is ours.
+  // A file without tables is new. Any other must be marked as Coppice's.
   if (application != kApplicationId && (application != 0 || version != 0 || schema != 0)) {
     return absl::FailedPreconditionError(
         "the file is the SQLite database of another program, not Coppice's");

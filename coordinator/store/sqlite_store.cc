@@ -103,7 +103,7 @@ class SqliteStore : public core::Store {
 
   const std::optional<FileLock> lock_;
   const std::string store_id_;
-  absl::Mutex writer_mutex_;  // uncontended but for a database in memory
+  absl::Mutex writer_mutex_;  // uncontended, except for a database in memory
   const std::unique_ptr<Connection> writer_;
   const std::unique_ptr<WalCheckpointer> checkpointer_;  // null in memory
   SqliteWrites writes_ ABSL_GUARDED_BY(writer_mutex_);
@@ -119,7 +119,7 @@ absl::Status Configure(Connection& db) {
       "PRAGMA cell_size_check = ON; PRAGMA cache_size = -32768; PRAGMA temp_store = MEMORY");
 }
 
-// Limits the writer's file when asked to, and sees to it that a commit is on disk before it is
+// Limits the writer's file if requested, and ensures that a commit is on disk before it is
 // reported.
 absl::Status ConfigureWriter(Connection& db, uint64_t max_bytes) {
   COPPICE_RETURN_IF_ERROR(Configure(db));
@@ -144,7 +144,8 @@ absl::StatusOr<std::string> StoreId(Connection& db) {
   return id;
 }
 
-// What SQLite would pass over in silence: see wal_check.h. True: changes are lost, as accepted.
+// Checks for losses that SQLite ignores in silence (wal_check.h). True: changes are lost, and that
+// is accepted.
 absl::StatusOr<bool> CheckLog(const SqliteOptions& options) {
   COPPICE_ASSIGN_OR_RETURN(const WalState log, CheckWal(options.path + "-wal"));
   if (log.lost_commits < 2) return false;
@@ -161,14 +162,14 @@ absl::StatusOr<bool> CheckLog(const SqliteOptions& options) {
       "what is missing; a sweep, a pause, a cancellation of that time has to be asked for again)"));
 }
 
-// Begins with an empty log, so that one that is found damaged later holds nothing of before. Where
-// there is no room for that the log stays as it is, and is as good.
+// Starts with an empty log, so that a log found damaged later contains nothing older. If the disk
+// lacks room for that, the log stays, which is just as good.
 void EmptyLog(Connection& db) {
   const absl::Status emptied = db.Execute("PRAGMA wal_checkpoint(TRUNCATE)");
   if (!emptied.ok()) spdlog::warn("the write-ahead log stays: {}", std::string(emptied.message()));
 }
 
-// Pages of a damaged log and of the database beside it may not belong together.
+// The pages of a damaged log may not match those of its database.
 absl::Status CheckPages(Connection& db) {
   Statement check = db.Prepare("PRAGMA quick_check(1)");
   COPPICE_ASSIGN_OR_RETURN(const bool row, check.Step());
@@ -178,7 +179,7 @@ absl::Status CheckPages(Connection& db) {
                                           "): restore a backup"));
 }
 
-// A new database is its owner's alone; SQLite gives its log the same mode.
+// A new database is readable by its owner alone. SQLite gives its log the same mode.
 absl::Status CreateDatabaseFile(const std::string& path) {
   const int fd =
       ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR);

@@ -15,7 +15,7 @@ namespace {
 
 constexpr size_t kHeader = 32;
 constexpr size_t kFrameHeader = 24;
-constexpr uint32_t kMagic = 0x377f0682;  // the last bit says how the checksums read their words
+constexpr uint32_t kMagic = 0x377f0682;  // the last bit gives the byte order of the checksums
 
 uint32_t BigEndian(const uint8_t* bytes) {
   return uint32_t{bytes[0]} << 24 | uint32_t{bytes[1]} << 16 | uint32_t{bytes[2]} << 8 | bytes[3];
@@ -25,7 +25,7 @@ uint32_t LittleEndian(const uint8_t* bytes) {
   return uint32_t{bytes[3]} << 24 | uint32_t{bytes[2]} << 16 | uint32_t{bytes[1]} << 8 | bytes[0];
 }
 
-// The running checksum of a log: of each frame with all that came before it.
+// The running checksum of a log. It covers each frame and all frames before it.
 struct Checksum {
   uint32_t first = 0;
   uint32_t second = 0;
@@ -50,7 +50,7 @@ class WalReader {
     bool whole = true;
     while (ReadFrame()) {
       if (!IsOfThisLog()) {
-        // The rest of an earlier log, or noise; a later frame may still be of this one.
+        // A remainder of an earlier log, or noise. A later frame may still belong to this one.
         whole = false;
         continue;
       }

@@ -8,22 +8,22 @@
 
 namespace coppice::store {
 
-// A write-ahead log as SQLite will read it when it opens the database: up to the first frame that
-// is not whole.
+// The part of a write-ahead log that SQLite will read when it opens the database: all before the
+// first damaged frame.
 struct WalState {
-  uint64_t commits = 0;       // transactions that will be there
-  uint64_t lost_commits = 0;  // of the same log, behind a damaged frame: they will not
+  uint64_t commits = 0;       // transactions that SQLite will read
+  uint64_t lost_commits = 0;  // of the same log, behind a damaged frame
 };
 
-// SQLite ends its reading at the first bad frame without a word. For the torn end that a crash
-// leaves that is right: each transaction is on disk before the next one begins, so that behind the
-// last whole commit lies at most one that nobody was told of. Where more than one lies there, a
-// disk has changed bytes that it had already stored, and changes that were acknowledged would be
-// lost in silence. (One alone cannot be told from a torn end.)
+// Counts the commits before and after the first damaged frame. SQLite silently stops reading there.
+// After a crash that is right: each transaction is on disk before the next one begins, so at most
+// one unacknowledged commit can follow the last whole one. If more follow, the disk has changed
+// stored bytes, and acknowledged changes would be lost in silence. (A single one cannot be told
+// from a torn end.)
 //
 // Reads the file once. Call it while no connection has the database open. A log that is missing,
-// empty or not SQLite's has no commits. Codes of opening and reading a file.
-// Form of the file: https://www.sqlite.org/fileformat2.html#the_write_ahead_log.
+// empty or not SQLite's has no commits. Failure codes: those of opening and reading a file.
+// File format: https://www.sqlite.org/fileformat2.html#the_write_ahead_log.
 absl::StatusOr<WalState> CheckWal(const std::string& wal_path);
 
 }  // namespace coppice::store

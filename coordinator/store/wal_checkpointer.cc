@@ -27,7 +27,7 @@ WalCheckpointer::~WalCheckpointer() {
 
 void WalCheckpointer::Committed() {
   if (busy_.load(std::memory_order_acquire)) return;
-  if (frames_ < round_began_) round_began_ = 0;  // the WAL began anew
+  if (frames_ < round_began_) round_began_ = 0;  // the WAL restarted
   const bool help = std::exchange(round_done_, false) && frames_ >= kLongFrames;
   if (help || frames_ >= kMaxFrames) {
     const absl::Status status = writer_.Checkpoint();

@@ -11,30 +11,31 @@
 
 namespace coppice::store {
 
-// Purpose: copies what was committed from the WAL into the database file, beside the writer:
-// SQLite's own way would do it inside a COMMIT, which then takes tens of milliseconds. The WAL
-// starts anew only when all of it was copied, which a busy writer never lets happen; so once it is
-// long, the writer itself copies the little that came since the last round.
-// Owner: SqliteStore; destroyed before the writer's connection. Committed: writer thread only.
-// Failure: a round that fails is logged and tried again later; until then the WAL grows.
-// Durability: none of its business, commits are durable in the WAL.
+// Purpose: copies committed changes from the WAL into the database file, beside the writer. SQLite
+// alone would do it inside a COMMIT, which then takes tens of milliseconds. The WAL restarts only
+// after all of it was copied, which a busy writer never allows. So once it is long, the writer
+// itself copies the few changes since the last round. Owner: SqliteStore; destroyed before the
+// writer's connection. Committed: writer thread only. Failure: a failed round is logged and tried
+// again later; until then the WAL grows. Durability: none of its own; commits are durable in the
+// WAL.
 class WalCheckpointer {
  public:
-  // A round begins when so many new frames (pages of 4 KiB) are in the WAL.
+  // New frames in the WAL (pages of 4 KiB) after which a round begins.
   static constexpr int kRoundFrames = 2'000;
-  // From here on the writer helps after a round.
+  // Above this length the writer helps after a round.
   static constexpr int kLongFrames = 8'000;
-  // From here on it copies all of it, whatever that takes: the bound of the WAL's growth.
+  // From this length on the writer copies everything, however long it takes. This bounds the WAL's
+  // growth.
   static constexpr int kMaxFrames = 64'000;
 
-  // Takes over from SQLite's automatic checkpoints on `writer`.
+  // Replaces SQLite's automatic checkpoints on `writer`.
   static absl::StatusOr<std::unique_ptr<WalCheckpointer>> Open(const std::string& path,
                                                                Connection* writer);
   ~WalCheckpointer();
   WalCheckpointer(const WalCheckpointer&) = delete;
   WalCheckpointer& operator=(const WalCheckpointer&) = delete;
 
-  // After each COMMIT.
+  // Called after each COMMIT.
   void Committed();
   int wal_frames() const { return frames_; }
 
@@ -47,7 +48,7 @@ class WalCheckpointer {
   int frames_ = 0;       // of the WAL, after the last commit
   int round_began_ = 0;  // frames_ when the last round began
   std::atomic<bool> busy_{false};
-  bool round_done_ = false;  // since the writer looked last
+  bool round_done_ = false;  // since the writer's last check
   Executor executor_{1};
 };
 

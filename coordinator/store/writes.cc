@@ -13,7 +13,7 @@ constexpr size_t kMaxNamesInMemory = 100'000;
 
 bool IsOpen(JobState state) { return state == JobState::kPending || state == JobState::kRunning; }
 
-// +1, 0 or -1: what the change adds to the count of `state`.
+// Returns the change of the count of `state`: +1, 0 or -1.
 int Delta(const JobRow& before, const JobRow& after, JobState state) {
   return static_cast<int>(after.state == state) - static_cast<int>(before.state == state);
 }
@@ -78,7 +78,7 @@ absl::StatusOr<core::JobId> SqliteWrites::ReserveJobs(core::SweepId sweep_id,
                                                       core::GroupId group_id, uint64_t count) {
   core::JobId first = 0;
   {
-    // Ids rise with the groups, and a group may have ids whose jobs are still to come.
+    // Ids grow with the groups, and a group may have reserved ids without jobs yet.
     Statement statement = db_.Prepare(
         "SELECT MAX(COALESCE((SELECT MAX(id) + 1 FROM jobs), 1), COALESCE((SELECT first_job + jobs "
         "FROM groups WHERE jobs > 0 ORDER BY id DESC LIMIT 1), 1))");
@@ -250,7 +250,7 @@ absl::Status SqliteWrites::AddMetricName(core::SweepId sweep_id, const std::stri
 }
 
 absl::StatusOr<uint64_t> SqliteWrites::ArchiveMetrics(core::JobId job_id, uint32_t step) {
-  // An attempt that fell back to an earlier checkpoint reports some steps twice; the later report
+  // An attempt that fell back to an earlier checkpoint reports some steps twice. The later report
   // wins.
   Statement copy = db_.Prepare(
       "INSERT OR REPLACE INTO metrics_archive (job_id, step, attempt, name_id, value) "

@@ -8,13 +8,14 @@
 
 namespace coppice::store {
 
-// core::WriteTransaction over the writer connection. Lives as long as the connection; BeginUse and
-// the cache of metric names survive from one transaction to the next.
+// core::WriteTransaction over the writer connection. It lives as long as the connection. Its cache
+// of metric names survives from one transaction to the next.
 class SqliteWrites : public core::WriteTransaction {
  public:
   explicit SqliteWrites(Connection* db) : db_(*db), reads_(db) {}
 
-  // The transaction was lost or undone: what was interned in it is not in the file.
+  // Empties the cache of metric names. Names interned in a lost or undone transaction are not in
+  // the file.
   void ForgetNames() { name_ids_.clear(); }
 
   core::ReadTransaction& read() override { return reads_; }

@@ -1,4 +1,4 @@
-// What is done to the system at the times that the schedule names.
+// Injects the disturbances at their scheduled times.
 #include <filesystem>
 #include <fstream>
 
@@ -95,7 +95,8 @@ void Simulation::FillWorkerDisk() {
             [machine] { machine->disk_full = false; });
 }
 
-// The file of a job that nobody runs, so that no trainer is at it: a flipped byte, a part, nothing.
+// Damages the file of a job that does not run, so that no trainer uses it: flips a byte, truncates
+// it, or removes it.
 void Simulation::DamageCheckpoint(int tries) {
   if (healed_ || tries == 0) return;
   for (const core::JobRow& job : invariants_->Jobs()) {
@@ -167,7 +168,7 @@ void Simulation::Pause() {
   });
 }
 
-// What a client is told has happened must be stored, unless another command came meanwhile.
+// A change acknowledged to a client must be stored, unless another command followed meanwhile.
 void Simulation::SetPaused(bool paused) {
   coordinators_.back()->core().SetPaused(
       {}, schedule_.spec.name(), paused,

@@ -1,4 +1,4 @@
-// What a schedule does to the system, counted.
+// The faults that a schedule injects, with counts.
 #ifndef COPPICE_TESTS_SIMULATION_FAULTS_H_
 #define COPPICE_TESTS_SIMULATION_FAULTS_H_
 
@@ -51,11 +51,11 @@ enum class Fault {
   kCount,
 };
 
-// For people, in a table.
+// Returns the name of a fault for tables.
 absl::string_view NameOf(Fault fault);
 
-// How often each was done, and in how many schedules. A fault is counted when it happens, not when
-// it is drawn.
+// Counts each fault, and the schedules in which it occurred. A fault is counted when it happens,
+// not when it is drawn.
 struct FaultCounts {
   static constexpr size_t kKinds = static_cast<size_t>(Fault::kCount);
   std::array<uint64_t, kKinds> times{};

@@ -1,5 +1,5 @@
-// The processes of a schedule, and what a service manager does for them: whatever ends is started
-// again after a while.
+// The processes of a schedule, and the work of a service manager: ended processes are restarted
+// after a while.
 #include <algorithm>
 #include <utility>
 
@@ -72,7 +72,7 @@ void Simulation::OnExit(size_t index, int code, const std::string& message) {
       return other->setup().worker == worker;
     });
     if (others < 2) world_.Violation(process.setup().process + " is superseded by nobody");
-    // A service manager does not start such a one again, but somebody looks after the other.
+    // A service manager does not restart such a process, but the seat continues with the other one.
     const std::vector<WorkerProcess*> live = LiveProcessesOf(worker);
     for (Seat& seat : seats_) {
       if (seat.process != &process || live.empty()) continue;
@@ -115,9 +115,9 @@ Simulation::Seat* Simulation::AnyLiveSeat() {
   return seat->process->alive() ? seat : nullptr;
 }
 
-// A second process under the same name on another machine: a copied start script, or a machine that
-// was cut off and replaced and comes back. In half of the cases one of the two is killed before
-// long; in the others both are left to settle it.
+// Starts a second process under the same name on another machine: a copied start script, or a
+// replaced machine that comes back. In half of the cases one of the two is soon killed; in the
+// others both must settle it.
 void Simulation::StartTwin(Seat* seat) {
   world_.Did(Fault::kTwins);
   Random& random = world_.random();

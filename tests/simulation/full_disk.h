@@ -6,8 +6,8 @@
 
 namespace coppice::simulation {
 
-// While it lives no file of this process can grow, so that what writes real files fails as on a
-// full disk, in the middle of its work and with what it wrote before still there.
+// While this object lives, no file of this process can grow. So writers of real files fail as on a
+// full disk, in the middle of their work and with the earlier output still there.
 class FullDisk {
  public:
   explicit FullDisk(bool full) : full_(full) {

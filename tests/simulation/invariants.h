@@ -17,17 +17,18 @@
 
 namespace coppice::simulation {
 
-// Purpose: holds the store against what must always be true, after each commit and at the end.
-// Reads the durable store itself, not through a coordinator. Owner: a Simulation.
+// Purpose: checks the store against the invariants, after each commit and at the end. Reads the
+// durable store itself, not through a coordinator. Owner: a Simulation.
 //
-// After each commit: a job is granted only attempts above all before; one attempt is open when it
-// is RUNNING and none otherwise; a worker's name goes to ever newer processes and never back; only
-// a failed attempt raises `failures`, by one; a checkpoint is committed only when every row up to
-// it is visible (but for that of its own step); the current checkpoint's file is there and whole.
-// At any time: what is visible of a job is the beginning of its trajectory, each report step once,
-// with the undisturbed run's values; no visible row was written by an attempt behind whose end it
-// lies.
-// At the end: every job has ended, once for each life; what was acknowledged is there.
+// After each commit: a job is granted only attempts above all earlier ones; one attempt is open
+// when the job is RUNNING and none otherwise; a worker's name goes to ever newer processes and
+// never back; only a failed attempt raises `failures`, by one; a checkpoint is committed only when
+// every row up to it is visible (except that of its own step); the current checkpoint's file exists
+// and is intact.
+// At any time: the visible rows of a job are the beginning of its trajectory, each report step
+// once, with the values of the undisturbed run; no visible row lies beyond the end of the attempt
+// that wrote it.
+// At the end: every job has ended, once for each life; everything that was acknowledged is stored.
 class Invariants {
  public:
   Invariants(World* world, const Ledger* ledger, core::Store* store, const Schedule* schedule,
@@ -39,19 +40,19 @@ class Invariants {
         root_(std::move(checkpoint_root)) {}
 
   void OnCommitted(const Changes& changes);
-  // Every job as it is now: series, current checkpoint.
+  // Checks the current series and checkpoint of every job.
   void CheckJobs();
-  // Also that all have ended, and every promise of the ledger.
+  // Also checks that every job has ended, and every promise in the ledger.
   void CheckEnd();
 
   std::vector<core::JobRow> Jobs();
-  GridPoint PointOf(const core::JobRow& job) const;            // of one that Jobs gave
+  GridPoint PointOf(const core::JobRow& job) const;            // of a job that Jobs returned
   std::vector<core::Checkpoint> Checkpoints(core::JobId job);  // listed, newest first
-  // The job runs, and this is its attempt.
+  // True if the job is RUNNING with this attempt.
   bool IsCurrent(const LeaseKey& key);
   bool IsPaused();
   bool IsDraining(const std::string& worker);
-  // Of everything durable but times and random names.
+  // Covers everything durable except times and random names.
   uint64_t StateDigest();
 
  private:
@@ -70,7 +71,7 @@ class Invariants {
   Rows RowsOf(core::ReadTransaction& read, core::JobId job, bool archived);
   void Read(const std::function<void(core::ReadTransaction&)>& body);
   void Broken(core::JobId job, const std::string& what);
-  // A text for people without the name of a temporary file in it, which is another on each run.
+  // Returns a text for people without the path of a temporary file, which differs between runs.
   static std::string WithoutPath(const std::string& text) {
     return text.substr(0, text.find(" /"));
   }
@@ -84,7 +85,7 @@ class Invariants {
   struct NameHolder {
     std::string instance;
     uint64_t incarnation = 0;
-    std::set<std::string> before;  // instances
+    std::set<std::string> before;  // earlier instances
   };
   std::map<std::string, NameHolder> holders_;                         // by the worker's name
   uint64_t retries_ = 0;                                              // stored, of all jobs

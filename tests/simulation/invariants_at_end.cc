@@ -1,4 +1,4 @@
-// What must be true once everything has ended.
+// The invariants that hold once everything has ended.
 #include <algorithm>
 
 #include "absl/strings/match.h"
@@ -27,7 +27,7 @@ void Invariants::CheckEnd() {
   }
 }
 
-// One terminal event for each life: the first, and one more after each retry.
+// Checks that each life has one terminal event: the first life, and one more after each retry.
 void Invariants::CheckEnded(core::ReadTransaction& read, const JobRow& job) {
   if (core::IsOpen(job.state)) {
     return Broken(job.id,
@@ -73,7 +73,7 @@ void Invariants::CheckAttempt(core::ReadTransaction& read, const LeaseKey& key,
     Broken(key.first, absl::StrCat("attempt ", key.second,
                                    " failed although nothing failed: ", attempt->message));
   }
-  // A release that is sent again finds what took the lease back in whichever way.
+  // A repeated release may find that the lease was already taken back in another way.
   const bool released =
       promised.end == "preempted" || promised.end == "released" || promised.end == "expired";
   const bool end_fits =
@@ -83,7 +83,7 @@ void Invariants::CheckAttempt(core::ReadTransaction& read, const LeaseKey& key,
     Broken(key.first, absl::StrCat("attempt ", key.second, " was told that it ", promised.end,
                                    ", stored is ", attempt->outcome));
   }
-  // One that was overtaken by a later one is answered with OK, too.
+  // A commit that a later one overtook is also answered with OK.
   const auto committed = committed_.find(key);
   if (!promised.committed.empty() &&
       (committed == committed_.end() || committed->second < *promised.committed.rbegin())) {

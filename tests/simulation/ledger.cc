@@ -46,7 +46,7 @@ bool Ledger::IsDamagedFile(const std::string& file) const {
 
 void Ledger::Acknowledged(const v1::StreamMetricsResponse& answer) {
   Attempt& attempt = attempts_[KeyOf(answer.lease())];
-  // A stale answer names what is durable of the attempt, too.
+  // A stale answer also names the attempt's last durable record.
   attempt.acknowledged = std::max(attempt.acknowledged, answer.sequence());
   world_.Trace("job ", answer.lease().job_id(), " attempt ", answer.lease().attempt(),
                " acknowledged up to ", answer.sequence(), answer.stale() ? " stale" : "",

@@ -15,19 +15,19 @@ namespace coppice::simulation {
 using LeaseKey = std::pair<uint64_t, uint64_t>;  // job, attempt
 inline LeaseKey KeyOf(const v1::LeaseRef& lease) { return {lease.job_id(), lease.attempt()}; }
 
-// Purpose: what the coordinator has promised, written down on the workers' side of the network at
-// the moment that a worker learns of it; and what went wrong on purpose. The store is held against
-// it (invariants.h). Owner: a Simulation.
+// Purpose: records the coordinator's promises, on the workers' side of the network and at the
+// moment that a worker receives them, and the injected faults. The invariants check the store
+// against it (invariants.h). Owner: a Simulation.
 class Ledger {
  public:
   explicit Ledger(World* world) : world_(*world) {}
 
   struct Attempt {
-    std::string holder;                                 // the process that was granted the lease
-    std::map<uint64_t, v1::StreamMetricsRequest> sent;  // by number
+    std::string holder;                                 // the process that got the lease
+    std::map<uint64_t, v1::StreamMetricsRequest> sent;  // by sequence number
     uint64_t acknowledged = 0;
     std::set<uint32_t> committed;  // steps of checkpoints
-    std::string end;               // outcome as the worker was told that it is stored
+    std::string end;               // acknowledged outcome
     uint64_t failures_caused = 0;  // by the schedule
   };
 
@@ -41,18 +41,19 @@ class Ledger {
     attempts_[KeyOf(lease)].end = outcome;
   }
 
-  // The trainer of this attempt was made to fail.
+  // The schedule made the trainer of this attempt fail.
   void CausedFailure(const LeaseKey& key) { ++attempts_[key].failures_caused; }
-  // A client was told so.
+  // These were acknowledged to a client.
   void Cancelled(uint64_t job) { ++cancelled_[job]; }
   void Retried(uint64_t jobs) { retried_ += jobs; }
   const std::map<uint64_t, int>& cancelled() const { return cancelled_; }
   uint64_t retried() const { return retried_; }
 
-  // A checkpoint's file was damaged: that it is unreadable is not the system's fault.
+  // Notes that the schedule damaged a checkpoint's file. If it is unreadable, that is no fault of
+  // the system.
   void Damaged(const std::string& path) { damaged_.insert(path); }
   bool IsDamaged(const std::string& path) const { return damaged_.contains(path); }
-  bool IsDamagedFile(const std::string& file) const;  // by its whole name
+  bool IsDamagedFile(const std::string& file) const;  // by its full path
 
   const std::map<LeaseKey, Attempt>& attempts() const { return attempts_; }
 

@@ -17,7 +17,7 @@
 
 namespace coppice::simulation {
 
-// What is on its way or waits for an answer; told when the coordinator's process ends.
+// A message or call in flight. It is notified when the coordinator's process ends.
 class InFlight {
  public:
   virtual ~InFlight() = default;
@@ -25,26 +25,26 @@ class InFlight {
 };
 
 // Purpose: carries messages between machines and the coordinator. It loses, repeats and delays them
-// as the schedule says, each independently, so that any may overtake any; a stream keeps its order.
-// Owner: a Simulation. One thread.
+// as the schedule says, each independently, so any message may overtake another. A stream keeps its
+// order. Owner: a Simulation. One thread.
 class Network {
  public:
   Network(World* world, const Rates& rates) : world_(*world), rates_(rates) {}
 
-  // The process that answers from now on; null: connections are refused. Whatever was in flight to
-  // the one before fails.
+  // Sets the process that answers from now on; null: connections are refused. Calls in flight to
+  // the previous one fail.
   void SetServer(SimService* service);
   SimService* server() { return server_; }
   void Cut(const std::string& machine, absl::Duration time) {
     cut_until_[machine] = world_.now() + time;
   }
   bool IsCut(const std::string& machine) const;
-  // Nothing goes wrong from now on.
+  // Ends all faults.
   void Heal();
 
-  // One call. `serve` hands the request to the service, maybe twice, maybe never; `callback` comes
-  // once, at the latest with DEADLINE_EXCEEDED. Where calls are delayed, this one may be served by
-  // so much later still, long after its caller gave it up or has gone.
+  // Makes one call. `serve` hands the request to the service, and may run twice or never.
+  // `callback` runs once, at the latest with DEADLINE_EXCEEDED. If calls are delayed, this one may
+  // be served later by up to `later`, long after its caller has given up or gone.
   template <typename Response>
   void Call(const std::string& machine, absl::Duration timeout,
             std::function<void(SimService&, Reply<Response>)> serve, Reply<Response> callback,
@@ -80,7 +80,7 @@ class Network {
     bool reached_server = false;
   };
 
-  // Whether a message that is sent now arrives, as far as the line is concerned.
+  // True if the line loses a message sent now.
   bool Loses(const std::string& machine);
   template <typename Response>
   void OnLost(const std::shared_ptr<CallState<Response>>& call);
@@ -97,7 +97,7 @@ class Network {
 
 template <typename Response>
 void Network::OnLost(const std::shared_ptr<CallState<Response>>& call) {
-  // The connection breaks, or nobody notices before the deadline.
+  // The connection breaks, or the loss goes unnoticed until the deadline.
   if (world_.random().Chance(0.5)) {
     call->FailSoon(world_.random().Time(absl::Milliseconds(100), absl::Seconds(3)));
   }

@@ -10,8 +10,8 @@
 
 namespace coppice::simulation {
 
-// Purpose: passes reads on. One planted bug lives here: rows that are not there are counted. Owner:
-// an ObservedTransaction.
+// Purpose: forwards reads. One planted bug lives here: missing rows are counted. Owner: an
+// ObservedTransaction.
 class ObservedReads : public core::ReadTransaction {
  public:
   ObservedReads(core::ReadTransaction* inner, const Schedule* schedule, PlantedBug bug)
@@ -108,8 +108,8 @@ class ObservedReads : public core::ReadTransaction {
   const PlantedBug bug_;
 };
 
-// Purpose: passes writes on and writes down those that the invariants are about; what a savepoint
-// undoes is forgotten. Planted bugs that change a write live here. Owner: SimStore, for one
+// Purpose: forwards writes and records those that the invariants check. It discards the records of
+// an undone savepoint. Planted bugs that change a write live here. Owner: SimStore, for one
 // transaction.
 class ObservedTransaction : public core::WriteTransaction {
  public:

@@ -1,5 +1,5 @@
-// Bugs that a schedule can be run with, to show that the simulation finds them. Each is planted
-// from outside, at a seam: in what decorates the store, or in the worker's client.
+// Bugs that show that the simulation finds them. Each is planted from outside, at a seam: in the
+// store's decorators, or in the worker's client.
 #ifndef COPPICE_TESTS_SIMULATION_PLANTED_BUGS_H_
 #define COPPICE_TESTS_SIMULATION_PLANTED_BUGS_H_
 
@@ -9,15 +9,16 @@ enum class PlantedBug {
   kNone,
   // A row of an attempt that is over is stored and acknowledged.
   kStaleAttemptAccepted,
-  // Answers go out although the commit then fails, or the coordinator dies before it.
+  // Answers are sent before the commit, which then fails or does not happen because the coordinator
+  // dies.
   kAcknowledgedBeforeCommit,
-  // A grant leaves the rows past the checkpoint visible.
+  // A grant leaves the rows beyond the checkpoint visible.
   kArchiveForgotten,
-  // A lease that a worker gave back counts as a failure of the job.
+  // A lease that a worker released counts as a failure of the job.
   kPreemptionCharged,
-  // A worker takes what it has sent for acknowledged.
+  // A worker treats sent records as acknowledged.
   kSpoolDroppedBeforeAck,
-  // The same, and the coordinator commits a checkpoint whose rows it does not have.
+  // As above, and the coordinator commits a checkpoint without its rows.
   kCheckpointWithoutRows,
   // Retention removes the file of the current checkpoint.
   kCurrentCheckpointRemoved,

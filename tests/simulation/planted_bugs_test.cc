@@ -1,5 +1,4 @@
-// The simulation finds bugs: each of these is planted and must be seen within a number of
-// schedules.
+// Checks that the simulation finds bugs. Each planted bug must show within a number of schedules.
 #include <gtest/gtest.h>
 #include <spdlog/spdlog.h>
 

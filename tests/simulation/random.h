@@ -16,8 +16,8 @@ inline uint64_t Mix(uint64_t x) {
   return x ^ (x >> 31);
 }
 
-// The only source of chance in a schedule: the same seed gives the same numbers on every platform,
-// which the standard distributions do not promise. Not thread-safe.
+// The only source of chance in a schedule. The same seed gives the same numbers on every platform,
+// unlike the standard distributions. Not thread-safe.
 class Random {
  public:
   explicit Random(uint64_t seed) : state_(seed) {}
@@ -28,7 +28,7 @@ class Random {
   bool Chance(double probability) {
     return static_cast<double>(Next() >> 11) * 0x1.0p-53 < probability;
   }
-  // In milliseconds from low to high.
+  // Returns a time from low to high, in whole milliseconds.
   absl::Duration Time(absl::Duration low, absl::Duration high) {
     return absl::Milliseconds(
         static_cast<int64_t>(Uniform(static_cast<uint64_t>(absl::ToInt64Milliseconds(low)),

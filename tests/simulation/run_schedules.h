@@ -1,4 +1,4 @@
-// Runs many schedules and says what came of them.
+// Runs many schedules and summarizes their outcomes.
 #ifndef COPPICE_TESTS_SIMULATION_RUN_SCHEDULES_H_
 #define COPPICE_TESTS_SIMULATION_RUN_SCHEDULES_H_
 
@@ -10,27 +10,28 @@
 
 namespace coppice::simulation {
 
-// One schedule, its files on a memory disk where there is one.
+// Runs one schedule, with its files on a memory disk if there is one.
 Outcome RunSchedule(uint64_t seed, PlantedBug bug = PlantedBug::kNone, bool trace = false);
 
 struct Summary {
   uint64_t schedules = 0;
   uint64_t broken = 0;
-  std::string first_broken;  // the first few: seed, what was violated, how to see it again
+  std::string first_broken;  // the first few: seed, violation, command to repeat it
   uint64_t jobs = 0;
   uint64_t attempts = 0;
   uint64_t events = 0;
   absl::Duration simulated;
   FaultCounts faults;
 
-  // Faults and how often each was done, for docs/reliability.md.
+  // Returns the faults and their counts, for docs/reliability.md.
   std::string Table() const;
 };
 
-// The seeds from `first` on.
+// Runs `count` schedules, with the seeds from `first` on.
 Summary RunSchedules(uint64_t first, uint64_t count, bool trace);
 
-// The first of `count` seeds from 1 on whose schedule shows the bug; nothing: none does.
+// Returns the first of `count` seeds, from 1 on, whose schedule exposes the bug; nothing if none
+// does.
 std::optional<uint64_t> FirstSeedThatFinds(PlantedBug bug, uint64_t count, std::string* what);
 
 }  // namespace coppice::simulation

@@ -31,7 +31,7 @@ v1::SweepSpec DrawSpec(Random& random) {
   return spec;
 }
 
-// Most schedules leave most faults out, so that those they have meet each other in many ways.
+// Most schedules omit most faults, so that the remaining ones combine in many ways.
 double Maybe(Random& random, double share, std::vector<double> rates) {
   return random.Chance(share) ? random.Pick(rates) : 0;
 }

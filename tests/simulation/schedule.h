@@ -1,4 +1,4 @@
-// What one seed makes of a run: the sweep, the workers, how often what goes wrong.
+// The parameters of a run, drawn from one seed: the sweep, the workers, the rates of faults.
 #ifndef COPPICE_TESTS_SIMULATION_SCHEDULE_H_
 #define COPPICE_TESTS_SIMULATION_SCHEDULE_H_
 
@@ -23,7 +23,7 @@ struct WorkerShape {
 // Task, depth, seed: one grid point of the sweep.
 using GridPoint = std::tuple<std::string, uint32_t, uint32_t>;
 
-// Probabilities: of a message, of a transaction, of a trainer's step.
+// Probabilities, for each message, transaction or step of a trainer.
 struct Rates {
   double lost = 0;
   double duplicated = 0;
@@ -34,7 +34,7 @@ struct Rates {
   double trainer = 0;
 };
 
-// Something that is done to the system at a time; to whom is drawn when it comes.
+// A disturbance at a given time. Its target is drawn when it happens.
 enum class Disturbance {
   kPartition,
   kCoordinatorCrash,
@@ -60,16 +60,16 @@ struct Schedule {
   absl::Duration lease;
   absl::Duration heartbeat;
   absl::Duration step_time;                // of a trainer
-  std::map<GridPoint, uint32_t> diverges;  // at this step, whatever runs it
+  std::map<GridPoint, uint32_t> diverges;  // the step at which every attempt diverges
   Rates rates;
-  absl::Duration faults_end;  // after that nothing goes wrong any more
+  absl::Duration faults_end;  // no faults after this
   std::vector<std::pair<absl::Duration, Disturbance>> disturbances;
 };
 
 Schedule DrawSchedule(Random& random);
 
-// The trajectory of a grid point: a chain, so that a step that is left out, done twice, or resumed
-// from a wrong state shows in every later value.
+// The trajectory of a grid point. It is a chain: a step that is skipped, repeated or resumed from a
+// wrong state shows in every later value.
 uint64_t StartState(const GridPoint& point);
 uint64_t NextState(uint64_t state, uint32_t step);
 double LossOf(uint64_t state);

@@ -93,7 +93,7 @@ void SimClient::CancelAcquires() {
   for (const auto& weak : std::exchange(acquires_, {})) {
     const auto acquire = weak.lock();
     if (acquire == nullptr) continue;
-    // The server learns of it later, if it does.
+    // The server learns of the cancellation later, if at all.
     if (!network_.IsCut(place_.machine)) {
       world.At(network_.Delay(), [acquire] { acquire->cancelled = true; });
     }

@@ -14,13 +14,13 @@
 namespace coppice::simulation {
 
 // Purpose: the worker's view of WorkerService over the simulated network, with the deadlines of the
-// real client. Tells the ledger what the worker was told. Owner: a WorkerProcess.
+// real client. Records in the ledger what the worker receives. Owner: a WorkerProcess.
 class SimClient : public worker::CoordinatorClient {
  public:
   struct Place {
-    std::string machine;  // whose line may be cut
+    std::string machine;  // its line may be cut
     std::string process;  // for the ledger
-    // Runs what writes to this machine's disk.
+    // Runs a function that writes to this machine's disk.
     std::function<absl::Status(const std::function<absl::Status()>&)> on_disk;
   };
   SimClient(Network* network, Ledger* ledger, const LifeRef& life, Place place, PlantedBug bug)
@@ -57,7 +57,7 @@ class SimClient : public worker::CoordinatorClient {
     bool cancelled = false;
     std::function<void()> give_up;
   };
-  // A call whose OK is written down before the worker hears of it.
+  // Makes a call whose OK is recorded before the worker receives it.
   template <typename Request, typename Response>
   void Told(void (SimService::*method)(const Request&, Reply<Response>), const Request& request,
             Callback<Response> callback, std::function<void()> on_ok);
@@ -67,7 +67,7 @@ class SimClient : public worker::CoordinatorClient {
   const LifeRef life_;
   const Place place_;
   const PlantedBug bug_;
-  uint64_t registered_as_ = 0;  // these two for a planted bug
+  uint64_t registered_as_ = 0;  // both for a planted bug
   uint64_t returns_ = 0;
   std::vector<std::weak_ptr<Acquire>> acquires_;
 };

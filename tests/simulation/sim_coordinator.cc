@@ -27,7 +27,7 @@ CoordinatorProcess::CoordinatorProcess(const Setup& setup)
 
 core::CoordinatorOptions CoordinatorProcess::Options(const Setup& setup) const {
   core::CoordinatorOptions options;
-  options.jobs_a_part = 3;  // so that a submission can break off
+  options.jobs_a_part = 3;  // small, so that a submission can be interrupted
   options.lease = setup.schedule->lease;
   options.heartbeat_interval = setup.schedule->heartbeat;
   options.checkpoint_root = setup.checkpoint_root;
@@ -45,7 +45,7 @@ void CoordinatorProcess::Crash() {
 
 void CoordinatorProcess::Stop() {
   core_->Shutdown();
-  if (!alive()) return;  // it was killed while it shut down
+  if (!alive()) return;  // killed during its shutdown
   Crash();
 }
 

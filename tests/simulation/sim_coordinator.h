@@ -12,15 +12,15 @@
 
 namespace coppice::simulation {
 
-// Purpose: one run of the coordinator's process: the real core on a store that outlives it, its
-// threads replaced by the world's queue. Owner: a Simulation, to the end of the schedule also when
-// the process has long ended: what is on the stack of a crash may still touch it.
+// Purpose: one run of the coordinator's process. It is the real core on a store that outlives it,
+// with the world's queue in place of its threads. Owner: a Simulation, to the end of the schedule,
+// even after the process has ended: functions on the stack of a crash may still use it.
 class CoordinatorProcess {
  public:
   struct Setup {
     World* world;
     Network* network;
-    core::Store* store;  // what is durable
+    core::Store* store;  // the durable data
     const Schedule* schedule;
     PlantedBug bug;
     std::string checkpoint_root;
@@ -29,9 +29,10 @@ class CoordinatorProcess {
   explicit CoordinatorProcess(const Setup& setup);
 
   bool alive() const { return life_ != nullptr; }
-  // Nothing of it runs from now on, queued work is lost, nobody hears of what was not answered.
+  // Kills the process: nothing of it runs any more, queued work is lost, and open calls get no
+  // answer.
   void Crash();
-  // As SIGTERM does: what is queued is done and answered.
+  // Ends the process as SIGTERM does: queued work is finished and answered.
   void Stop();
 
   core::Coordinator& core() { return *core_; }
@@ -47,7 +48,7 @@ class CoordinatorProcess {
   Life life_ = NewLife();
   const std::shared_ptr<testing::FakeClock> clock_;
   SimStore store_;
-  std::unique_ptr<SimService> service_;  // outlives what the core still holds of it
+  std::unique_ptr<SimService> service_;  // outlives the core's references to it
   std::unique_ptr<core::Coordinator> core_;
 };
 

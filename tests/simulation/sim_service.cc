@@ -155,7 +155,7 @@ void SimService::UploadCheckpoint(const v1::CommitCheckpointRequest& header, std
   core_.CheckUpload(*commit, [this, commit = *commit, content = std::move(content),
                               reply = std::move(reply)](const absl::Status& status) {
     if (!status.ok()) return reply(status);
-    // The file travels and reaches the disk while other things happen.
+    // Other events happen while the file travels and reaches the disk.
     world_.For(life_, world_.random().Time(absl::ZeroDuration(), absl::Milliseconds(300)),
                [this, commit, content, reply] { Store(commit, content, reply); });
   });

@@ -18,12 +18,12 @@ namespace coppice::simulation {
 template <typename Response>
 using Reply = std::function<void(absl::StatusOr<Response>)>;
 
-// Purpose: the server's end of a report stream, as service/metrics_stream.h has it: while one batch
-// is being committed the next is collected. Owner: who holds it; the service does not.
+// Purpose: the server's end of a report stream, like service/metrics_stream.h: while one batch is
+// committed, the next is collected. Owner: its users; the service keeps no reference.
 class ServerStream : public std::enable_shared_from_this<ServerStream> {
  public:
   using OnAnswer = std::function<void(const v1::StreamMetricsResponse&)>;
-  // A planted bug: stores a record whose lease is over; false when it cannot.
+  // A planted bug: stores a record whose lease is over. Returns false if it cannot.
   using AcceptStale = std::function<bool(const core::Record&)>;
   ServerStream(core::Coordinator* core, AcceptStale accept_stale, OnAnswer on_answer,
                std::function<void(absl::Status)> on_end)
@@ -33,7 +33,7 @@ class ServerStream : public std::enable_shared_from_this<ServerStream> {
         on_end_(std::move(on_end)) {}
 
   void Receive(v1::StreamMetricsRequest message);
-  // The worker has gone.
+  // Called when the worker has gone.
   void Stop() { ended_ = true; }
 
  private:
@@ -52,9 +52,9 @@ class ServerStream : public std::enable_shared_from_this<ServerStream> {
   bool ended_ = false;
 };
 
-// Purpose: WorkerService without gRPC: each call goes through the same conversion in both
-// directions, and uploads through the same files, as in coordinator/service. Owner: a
-// CoordinatorProcess. One thread. `life` is that process's.
+// Purpose: WorkerService without gRPC. As in coordinator/service, each call is converted in both
+// directions and uploads go through files. Owner: a CoordinatorProcess. One thread. `life` belongs
+// to that process.
 class SimService {
  public:
   SimService(World* world, const LifeRef& life, core::Coordinator* core, std::string root)

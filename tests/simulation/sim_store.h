@@ -14,24 +14,24 @@
 
 namespace coppice::simulation {
 
-// What one transaction changed, as far as the invariants are about it.
+// The changes of one transaction that the invariants check.
 struct Changes {
   std::vector<std::pair<core::JobRow, core::JobRow>> jobs;  // before, after
   std::vector<core::AttemptRow> attempts;                   // inserted or updated
   std::vector<core::Checkpoint> committed;                  // checkpoints
-  std::vector<core::WorkerRow> workers;                     // registered, or changed otherwise
+  std::vector<core::WorkerRow> workers;                     // registered or changed
   std::set<core::JobId> checkpoints;  // jobs whose list of checkpoints changed
-  std::set<core::JobId> dropped;      // of these, where retention dropped one
+  std::set<core::JobId> dropped;      // those from which retention dropped one
 };
 
-// Purpose: one coordinator process's way to the store, which outlives it. Fails transactions and
-// kills the process around a commit, as the schedule says; tells what was really committed; plants
-// bugs. Owner: a CoordinatorProcess. One thread.
+// Purpose: one coordinator process's access to the store, which outlives the process. It fails
+// transactions and kills the process around a commit, as the schedule says. It reports real commits
+// and plants bugs. Owner: a CoordinatorProcess. One thread.
 class SimStore : public core::Store {
  public:
   struct Hooks {
     std::function<void(const Changes&)> committed;
-    // Ends the process: nothing of it runs any more. This object stays for what is on the stack.
+    // Ends the process. This object stays, for functions still on the stack.
     std::function<void()> crash;
   };
   SimStore(World* world, core::Store* inner, const Schedule* schedule, PlantedBug bug, Hooks hooks)
@@ -43,18 +43,18 @@ class SimStore : public core::Store {
   std::string store_id() const override { return inner_.store_id(); }
 
   void set_full(bool full) { full_ = full; }
-  // Nothing goes wrong from now on.
+  // Ends all faults.
   void Heal() {
     healed_ = true;
     full_ = false;
   }
-  // The process has ended.
+  // Called when the process has ended.
   void Die() { dead_ = true; }
 
  private:
   enum class Fate { kCommit, kFull, kIoError, kCrashBefore, kCrashAfter };
   Fate DrawFate();
-  // The transaction was rolled back: what its caller hears, and what else happens.
+  // Handles a rolled-back transaction: returns the caller's error and carries out the fate.
   absl::Status Failed(Fate fate);
 
   World& world_;

@@ -10,7 +10,7 @@ struct SimStream::State : InFlight, std::enable_shared_from_this<State> {
       : network(*network), ledger(*ledger), machine(std::move(machine)), life(life) {}
 
   World& world() { return network.world(); }
-  // When a message that leaves now arrives: behind those before it.
+  // Returns when a message sent now arrives: after the earlier ones.
   absl::Duration InOrder(absl::Duration& last) {
     last = std::max(world().now() + network.Delay(), last + absl::Microseconds(1));
     return last - world().now();
@@ -24,7 +24,7 @@ struct SimStream::State : InFlight, std::enable_shared_from_this<State> {
     if (network.IsCut(machine) && !broken) Break();
     if (up_dead) return;
     if (server == nullptr && network.server() != nullptr && !server_gone) {
-      // Weak: this end holds the other.
+      // Weak, because this end owns the other.
       const auto to_self = [weak = weak_from_this()](auto method, const auto& what) {
         const auto self = weak.lock();
         if (self != nullptr) (self.get()->*method)(what);
@@ -34,7 +34,7 @@ struct SimStream::State : InFlight, std::enable_shared_from_this<State> {
           [to_self](const absl::Status& status) { to_self(&State::EndFromServer, status); });
     }
     if (server == nullptr) {
-      up_dead = true;  // what follows a message that is lost is lost with it
+      up_dead = true;  // messages after a lost one are lost too
       return Break();
     }
     server->Receive(message);
@@ -64,7 +64,7 @@ struct SimStream::State : InFlight, std::enable_shared_from_this<State> {
     on_end(status);
   }
 
-  // The line is gone: answers are lost, each end notices some time.
+  // Cuts the line: answers are lost, and each end notices some time later.
   void Break() {
     if (std::exchange(broken, true)) return;
     world().Did(Fault::kStreamBroken);

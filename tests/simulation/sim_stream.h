@@ -11,9 +11,9 @@
 
 namespace coppice::simulation {
 
-// Purpose: the worker's end of a report stream. In both directions messages keep their order until
-// the stream breaks; then what is on its way to the server may still arrive, long after the worker
-// has opened another stream. Owner: the agent's pump; what is in flight outlives it.
+// Purpose: the worker's end of a report stream. Messages keep their order in both directions until
+// the stream breaks. After that, messages in flight to the server may still arrive, even long after
+// the worker has opened another stream. Owner: the agent's pump; messages in flight outlive it.
 class SimStream : public worker::ReportStream {
  public:
   using OnAnswer = std::function<void(v1::StreamMetricsResponse)>;
@@ -24,7 +24,7 @@ class SimStream : public worker::ReportStream {
 
   void Send(const v1::StreamMetricsRequest& message) override;
 
-  // A planted bug: the worker is told that a message is durable as soon as it has sent it.
+  // A planted bug: the worker gets each message acknowledged as soon as it has sent it.
   void set_takes_sent_for_acknowledged(bool value);
 
  private:

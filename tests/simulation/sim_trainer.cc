@@ -21,7 +21,7 @@ using Json = nlohmann::json;
 
 constexpr int kExitPreempted = 75;
 
-// <root>/<sweep>/<job>/attempt-<attempt>
+// Parses the job and attempt of <root>/<sweep>/<job>/attempt-<attempt>.
 LeaseKey LeaseOf(const std::string& folder) {
   const std::vector<std::string> parts = absl::StrSplit(folder, '/');
   const std::vector<std::string> attempt = absl::StrSplit(parts.back(), '-');
@@ -55,8 +55,9 @@ void SimTrainer::Begin() {
     return callbacks_.on_exit(exit);
   }
   const absl::Status read = ReadSpec();
-  // Its machine may be gone, or a lease is over and the file was collected, or that of a job that
-  // nobody holds was damaged. If any of this were charged, it would be seen at the end.
+  // These failures are legitimate: the machine is gone, the lease is over and the file was
+  // collected, or the schedule damaged the file. If one of them were charged, it would be seen at
+  // the end.
   if (!read.ok() && (orphan_ || lost_its_file_)) return Exit(1, 0);
   if (!read.ok()) {
     host_.world->Violation("a trainer cannot start: " + read.ToString());
@@ -94,7 +95,7 @@ absl::Status SimTrainer::ReadSpec() {
 
 absl::Status SimTrainer::Load(Member& member) {
   if (member.resume.empty()) return absl::OkStatus();
-  // A later attempt commits checkpoints of its own, and this one is no longer kept.
+  // A later attempt has committed its own checkpoints, and this one is no longer kept.
   lost_its_file_ = lost_its_file_ || host_.ledger->IsDamagedFile(member.resume) ||
                    !FileExists(member.folder) || host_.is_over(member.lease);
   COPPICE_ASSIGN_OR_RETURN(const SafetensorsFile file, SafetensorsFile::Read(member.resume));
@@ -140,7 +141,7 @@ void SimTrainer::Tick() {
   ScheduleTick();
 }
 
-// One step, or the evaluation behind one.
+// Runs one step, or the evaluation after one.
 void SimTrainer::Advance(Member& member) {
   if (member.evaluating) {
     Report(member);
@@ -246,7 +247,7 @@ bool SimTrainer::WriteCheckpoint(Member& member, const Member& state) {
   if (*host_.disk_full) {
     host_.world->Did(Fault::kCheckpointDiskFull);
     host_.ledger->CausedFailure(member.lease);
-  } else if (!absl::IsNotFound(status)) {  // the folder of a lease that is over may be gone
+  } else if (!absl::IsNotFound(status)) {  // the folder of an ended lease may be gone
     host_.world->Violation("a trainer cannot write a checkpoint: " + status.ToString());
   }
   Fail(member, "disk", "the checkpoint cannot be written");
@@ -254,7 +255,8 @@ bool SimTrainer::WriteCheckpoint(Member& member, const Member& state) {
 }
 
 void SimTrainer::Fail(Member& member, const std::string& kind, const std::string& message) {
-  // What it tells comes before the last word; one that cannot be written is not what failed it.
+  // A pending snapshot is announced before the failure. If it cannot be written, that is not the
+  // cause of the failure.
   if (const auto snapshot = std::exchange(member.snapshot, nullptr)) {
     TryWrite(*snapshot).IgnoreError();
   }
@@ -267,7 +269,7 @@ void SimTrainer::Fail(Member& member, const std::string& kind, const std::string
 void SimTrainer::PreemptAll() {
   for (Member& member : members_) {
     if (member.ended) continue;
-    if (member.snapshot != nullptr && random().Chance(0.5)) {  // nobody has begun to write it
+    if (member.snapshot != nullptr && random().Chance(0.5)) {  // not being written yet
       member.snapshot = nullptr;
       member.checkpoint_step = -1;
     }
@@ -283,7 +285,7 @@ void SimTrainer::PreemptAll() {
 void SimTrainer::Signal(int signal) {
   if (!alive() || orphan_) return;
   if (signal == SIGKILL) return Exit(0, SIGKILL);
-  if (hangs_until_ > host_.world->now()) return;  // deaf
+  if (hangs_until_ > host_.world->now()) return;  // it does not react
   terminate_ = true;
 }
 

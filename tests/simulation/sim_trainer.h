@@ -16,22 +16,22 @@
 
 namespace coppice::simulation {
 
-// What trainers on one machine share. Outlives them.
+// State shared by the trainers of one machine. It outlives them.
 struct TrainerHost {
   World* world = nullptr;
   Ledger* ledger = nullptr;
   const Schedule* schedule = nullptr;
-  const bool* healed = nullptr;     // nothing goes wrong any more
+  const bool* healed = nullptr;     // no more faults
   const bool* disk_full = nullptr;  // of the machine
-  // Nobody waits for what an attempt does any more, whether its worker knows it or not.
+  // True if nobody needs an attempt's output any more, whether its worker knows it or not.
   std::function<bool(const LeaseKey&)> is_over;
 };
 
-// Purpose: a trainer as docs/trainer-protocol.md has it, without the training: a step advances a
-// chain that depends on seed and step alone, a checkpoint is a real file that holds the chain's
-// state. On the way it writes a snapshot beside later steps. It fails as the schedule says. Owner:
-// SimLauncher and who has the Process; events of a process that has ended do not happen, but what
-// it wrote into its pipe is still read.
+// Purpose: a trainer that follows docs/trainer-protocol.md without training. A step advances a
+// chain that depends only on seed and step. A checkpoint is a real file that holds the chain's
+// state. A periodic checkpoint is a snapshot, written while later steps run. The trainer fails as
+// the schedule says. Owner: SimLauncher, and the owner of the Process. Events of an ended process
+// do not happen, but the data in its pipe is still read.
 class SimTrainer : public std::enable_shared_from_this<SimTrainer> {
  public:
   SimTrainer(const TrainerHost& host, worker::ProcessCommand command,
@@ -41,7 +41,7 @@ class SimTrainer : public std::enable_shared_from_this<SimTrainer> {
   void Start();
   void Signal(int signal);
   void ReadMore();
-  // Its daemon has died; nobody reads it and it will be killed before long.
+  // Its daemon has died: nobody reads its output, and it will be killed before long.
   void Orphan();
   bool alive() const { return life_ != nullptr; }
 
@@ -54,10 +54,10 @@ class SimTrainer : public std::enable_shared_from_this<SimTrainer> {
     uint32_t step = 0;
     uint64_t state = 0;
     uint32_t reported = 0;         // the last step whose row was printed
-    int64_t checkpoint_step = -1;  // of the newest file, also of the one resumed from
+    int64_t checkpoint_step = -1;  // of the newest file, or of the resumed one
     bool evaluating = false;
     bool ended = false;
-    std::shared_ptr<const Member> snapshot;  // that is not written yet
+    std::shared_ptr<const Member> snapshot;  // not written yet
   };
 
   Random& random() { return host_.world->random(); }
@@ -69,7 +69,7 @@ class SimTrainer : public std::enable_shared_from_this<SimTrainer> {
   void Advance(Member& member);
   void AfterStep(Member& member);
   void Report(Member& member);
-  // False: it failed, and the member with it.
+  // False: it failed, and so did the member.
   bool Checkpoint(Member& member);
   bool FinishSnapshot(Member& member);
   bool WriteCheckpoint(Member& member, const Member& state);
@@ -101,13 +101,13 @@ class SimTrainer : public std::enable_shared_from_this<SimTrainer> {
   uint32_t steps_ = 0;
   uint32_t report_every_ = 0;
   uint32_t checkpoint_every_ = 0;
-  bool has_stall_limit_ = false;  // so that it tells of its progress often
+  bool has_stall_limit_ = false;  // if set, it reports progress often
   bool terminate_ = false;
   bool orphan_ = false;
   bool any_failed_ = false;
   bool lost_its_file_ = false;
   absl::Duration hangs_until_ = absl::ZeroDuration();
-  // The pipe: what was written and not read.
+  // The pipe: data written and not yet read.
   std::string written_;
   bool handed_out_ = false;
   bool exited_ = false;
@@ -120,7 +120,7 @@ class SimLauncher : public worker::ProcessLauncher {
   explicit SimLauncher(const TrainerHost& host) : host_(host) {}
   std::unique_ptr<worker::Process> Start(worker::ProcessCommand command,
                                          worker::ProcessCallbacks callbacks) override;
-  // The daemon has died.
+  // Called when the daemon has died.
   void OrphanAll();
 
  private:

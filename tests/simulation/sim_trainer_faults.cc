@@ -1,4 +1,4 @@
-// How a SimTrainer fails, and the pipe between it and its daemon.
+// The failures of a SimTrainer, and the pipe between it and its daemon.
 #include <csignal>
 #include <fstream>
 #include <utility>
@@ -42,8 +42,8 @@ void SimTrainer::Crash() {
   Exit(3, random().Chance(0.5) ? SIGSEGV : 0);
 }
 
-// Before the rename, leaving a part under a temporary name, or behind it, leaving a whole file that
-// nobody was told of.
+// Crashes before the rename, which leaves a partial file under a temporary name, or after it, which
+// leaves a complete file that was not announced.
 void SimTrainer::CrashInCheckpoint() {
   host_.world->Did(Fault::kTrainerCrashInCheckpoint);
   BlameAll();
@@ -60,7 +60,7 @@ void SimTrainer::CrashInCheckpoint() {
   Exit(0, SIGKILL);
 }
 
-// The allocator says so, or the kernel kills.
+// Either the trainer reports it, or the kernel kills the process.
 void SimTrainer::RunOutOfMemory() {
   host_.world->Did(Fault::kTrainerOutOfMemory);
   BlameAll();
@@ -95,7 +95,7 @@ void SimTrainer::Pump() {
   handed_out_ = true;
   host_.world->At(
       random().Time(absl::ZeroDuration(), absl::Milliseconds(20)), [self = shared_from_this()] {
-        // A reader gets what is there, which need not end with a line.
+        // A reader gets the available data, which may end within a line.
         const size_t size = self->written_.size();
         if (size == 0) return self->ReadMore();
         const size_t piece = self->random().Chance(0.2) ? self->random().Uniform(1, size) : size;
@@ -114,7 +114,7 @@ void SimTrainer::Exit(int code, int signal) {
   life_.reset();
   exit_.code = code;
   exit_.signal = signal;
-  // The exit is seen a moment after the last words.
+  // The exit is seen a moment after the last output.
   host_.world->At(absl::Milliseconds(5), [self = shared_from_this()] {
     self->exited_ = true;
     self->Pump();

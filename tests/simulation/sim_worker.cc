@@ -137,7 +137,7 @@ void WorkerProcess::Tear(const std::function<void()>& work) {
   }
 }
 
-// The process ends, with what its background threads still have to write.
+// Ends the process, after its background threads have finished their writes.
 void WorkerProcess::Exited(int code, const std::string& message) {
   setup_.world->For(life_, absl::ZeroDuration(), [this, code, message] {
     life_.reset();

@@ -14,7 +14,7 @@
 
 namespace coppice::simulation {
 
-// A machine: a folder, a disk that may fill, trainers that may outlive their daemon. Owner: a
+// A machine: a folder, a disk that may fill, and trainers that may outlive their daemon. Owner: a
 // Simulation, to the end of the schedule.
 struct Machine {
   Machine(std::string name, const WorkerShape& shape, std::string root, const TrainerHost& host);
@@ -26,12 +26,12 @@ struct Machine {
   SimLauncher launcher;
 
   std::string spool() const { return root + "/spool"; }
-  // Loses everything on it.
+  // Deletes everything on the machine.
   void Wipe();
 };
 
-// Purpose: one run of a worker's process on a machine: the real agent, its threads replaced by the
-// world's queue. Owner: a Simulation.
+// Purpose: one run of a worker's process on a machine. It is the real agent, with the world's queue
+// in place of its threads. Owner: a Simulation.
 class WorkerProcess {
  public:
   struct Setup {
@@ -42,17 +42,17 @@ class WorkerProcess {
     std::string worker;   // the name it registers with
     std::string process;  // names this run
     PlantedBug bug;
-    std::string checkpoint_root;  // the coordinator's
+    std::string checkpoint_root;  // of the coordinator
     std::string store_id;
-    std::function<void(int code, const std::string& message)> on_exit;  // of its own accord
+    std::function<void(int code, const std::string& message)> on_exit;  // when it exits on its own
   };
   explicit WorkerProcess(const Setup& setup);
   ~WorkerProcess();
 
   bool alive() const { return life_ != nullptr; }
-  // As SIGTERM does.
+  // Ends the process as SIGTERM does.
   void Stop(const std::string& reason) { agent_->Stop(reason); }
-  // As SIGKILL does: what it had not synced is lost, in whole or in part.
+  // Ends the process as SIGKILL does. Unsynced data is lost, in whole or in part.
   void Kill();
 
   const Setup& setup() const { return setup_; }
@@ -63,7 +63,7 @@ class WorkerProcess {
   worker::AgentConfig MakeConfig() const;
   void RunBackground(uint64_t id);
   absl::Status OnDisk(const std::function<absl::Status()>& work);
-  // Work on the disk that the crash cut off.
+  // Runs disk work that the crash interrupted.
   void Tear(const std::function<void()>& work);
   void Exited(int code, const std::string& message);
 

@@ -14,9 +14,9 @@
 namespace coppice::simulation {
 namespace {
 
-// With nothing going wrong any more a sweep of a few jobs of a minute or so ends within this.
+// Without faults, a sweep of a few jobs of about a minute each ends within this time.
 constexpr absl::Duration kStarved = absl::Minutes(40);
-// So does of two workers of one name the older one.
+// Without faults, the older of two workers of one name ends within this time.
 constexpr absl::Duration kSettled = absl::Minutes(10);
 constexpr absl::Duration kCheckEvery = absl::Seconds(20);
 
@@ -41,7 +41,7 @@ Simulation::Simulation(const Options& options)
 }
 
 Simulation::~Simulation() {
-  // Agents first: they hold what a coordinator's answers would reach.
+  // Agents go first: they hold the targets of a coordinator's answers.
   for (const auto& process : processes_) process->Kill();
   std::error_code ignored;
   std::filesystem::remove_all(options_.folder, ignored);
@@ -134,7 +134,7 @@ bool Simulation::WaitForJobs() {
   }
 }
 
-// What failed for good or was cancelled: tried once more, everything succeeds that can.
+// Retries jobs that failed for good or were cancelled. Everything that can succeed then succeeds.
 void Simulation::RetryWhatFailed() {
   const auto needs_retry = [this](const core::JobRow& job) {
     return job.state != core::JobState::kSucceeded &&
@@ -158,8 +158,8 @@ void Simulation::RetryWhatFailed() {
 }
 
 void Simulation::StopWorkers() {
-  // Who was killed last comes back too and sends what it had kept, and of two processes of a name
-  // one is left.
+  // Workers killed last also return and send their spooled records, and of two processes of one
+  // name only one is left.
   const auto settled = [this](const Seat& seat) {
     return seat.process->alive() && LiveProcessesOf(seat.worker).size() == 1;
   };

@@ -18,13 +18,13 @@ struct Options {
   uint64_t seed = 1;
   PlantedBug bug = PlantedBug::kNone;
   bool trace = false;
-  std::string folder;  // a place for the files of this schedule, removed afterwards
+  std::string folder;  // for this schedule's files; removed afterwards
 };
 
 struct Outcome {
   std::vector<std::string> violations;  // empty: every invariant held
-  uint64_t trace_digest = 0;            // of everything that happened, in order
-  uint64_t state_digest = 0;            // of what is stored at the end
+  uint64_t trace_digest = 0;            // of all events, in order
+  uint64_t state_digest = 0;            // of the stored data at the end
   uint64_t events = 0;
   absl::Duration duration;  // simulated
   uint64_t jobs = 0;
@@ -32,8 +32,8 @@ struct Outcome {
   FaultCounts faults;
 };
 
-// Purpose: one schedule from its seed: a real coordinator core, real worker agents, a sweep; faults
-// for a while; then nothing goes wrong any more and the sweep has to end. Not thread-safe;
+// Purpose: runs one schedule from its seed: a real coordinator core, real worker agents and a
+// sweep. Faults occur for a while; then they stop, and the sweep has to end. Not thread-safe;
 // everything happens on the caller's thread.
 class Simulation {
  public:
@@ -42,7 +42,7 @@ class Simulation {
   Outcome Run();
 
  private:
-  // A worker by name, wherever it runs now.
+  // A worker by name, on whichever machine it runs now.
   struct Seat {
     std::string worker;
     Machine* machine = nullptr;
@@ -53,16 +53,16 @@ class Simulation {
   // -- simulation.cc
   void Submit();
   void Finish();
-  // Until every job has ended; false: not within the bound.
+  // Waits until every job has ended. False: not within the bound.
   bool WaitForJobs();
   void RetryWhatFailed();
   void StopWorkers();
-  // A client's command, until it is answered with OK.
+  // Repeats a client's command until it is answered with OK.
   template <typename T>
   void Insist(const std::function<void(core::Coordinator&, core::Coordinator::Done<T>)>& command);
   void CheckNow();
 
-  // -- fleet.cc: processes and who starts them again
+  // -- fleet.cc: processes and their restarts
   void StartCoordinator();
   void AddWorker(const WorkerShape& shape);
   Machine* AddMachine(const WorkerShape& shape);
@@ -93,18 +93,18 @@ class Simulation {
   World world_;
   const Schedule schedule_;
   bool healed_ = false;
-  bool closing_ = false;  // workers that end are not started again
+  bool closing_ = false;  // ended workers are not restarted
   std::unique_ptr<core::Store> store_;
   std::string root_;
   Network network_;
   Ledger ledger_;
   std::unique_ptr<Invariants> invariants_;
-  std::vector<std::unique_ptr<CoordinatorProcess>> coordinators_;  // the last is the present one
+  std::vector<std::unique_ptr<CoordinatorProcess>> coordinators_;  // the last one is current
   bool coordinator_starting_ = false;
   std::vector<std::unique_ptr<Machine>> machines_;
   std::vector<std::unique_ptr<WorkerProcess>> processes_;
   std::vector<Seat> seats_;
-  uint64_t last_command_ = 0;  // of a client, to pause or to drain
+  uint64_t last_command_ = 0;  // of a client, to pause or drain
 };
 
 }  // namespace coppice::simulation

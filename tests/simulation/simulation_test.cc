@@ -1,5 +1,5 @@
-// simulation_test [--schedules N] [--seed S] [--trace]: N schedules from seed S on; --trace prints
-// what happens in each.
+// simulation_test [--schedules N] [--seed S] [--trace]: runs N schedules from seed S on; --trace
+// prints the events of each.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <spdlog/spdlog.h>
@@ -34,9 +34,9 @@ TEST(Simulation, ASeedAlwaysGivesTheSameRun) {
   }
 }
 
-// Each of these was a violation once. 778549: the trainer of an attempt that was over started from
+// Each of these seeds once showed a violation. 778549: the trainer of an ended attempt started from
 // a checkpoint that the next attempt's commits had made superfluous, and the harness took it for a
-// failure. The schedules are not what they were, as they are drawn otherwise with each new fault.
+// failure. The schedules have changed since, because each new fault changes what is drawn.
 TEST(Simulation, SeedsThatWereViolationsAreNoneAnyMore) {
   for (const uint64_t seed : {778549}) {
     EXPECT_THAT(RunSchedule(seed).violations, ::testing::IsEmpty()) << "seed " << seed;

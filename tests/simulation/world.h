@@ -17,14 +17,15 @@
 
 namespace coppice::simulation {
 
-// A process, as long as somebody holds it: what was scheduled for a dead one does not happen.
+// The life of a process, which lasts as long as a reference is held. Events scheduled for a dead
+// process do not happen.
 using Life = std::shared_ptr<char>;
 using LifeRef = std::weak_ptr<char>;
 inline Life NewLife() { return std::make_shared<char>(); }
 
-// Purpose: one thread, one order of events, one source of chance. Every process has a clock of its
-// own that the world moves along; a process whose time leaps is moved by hand. Everything that
-// happens is written into a digest, so that two runs can be compared. Owner: a Simulation.
+// Purpose: one thread, one order of events, one source of chance. Every process has its own clock,
+// which the world advances. The clock of a process whose time jumps is advanced separately. Every
+// event goes into a digest, so that two runs can be compared. Owner: a Simulation.
 class World {
  public:
   World(uint64_t seed, bool trace) : random_(Mix(seed)), trace_(trace) {}
@@ -35,20 +36,20 @@ class World {
   absl::Duration now() const { return now_; }
 
   void At(absl::Duration delay, std::function<void()> event);
-  // Only if the process still lives then.
+  // Schedules an event that happens only if the process still lives then.
   void For(const LifeRef& life, absl::Duration delay, std::function<void()> event);
 
-  // A clock that shows the world's time and goes along until it is dropped.
+  // Returns a clock that shows the world's time and advances with it until it is dropped.
   std::shared_ptr<testing::FakeClock> NewClock();
 
-  // The next event or timer; nothing happens at the same time as another.
+  // Runs the next event or timer. No two happen at the same time.
   void Step();
   void RunFor(absl::Duration time);
 
   void Did(Fault fault) { ++faults_.times[static_cast<size_t>(fault)]; }
   const FaultCounts& faults() const { return faults_; }
 
-  // What happened, for the digest and for people who asked for a trace.
+  // Records an event, for the digest and for an optional trace.
   template <typename... Parts>
   void Trace(const Parts&... parts) {
     Record(absl::StrCat(parts...));
@@ -56,7 +57,7 @@ class World {
   uint64_t digest() const { return digest_; }
   uint64_t events() const { return events_; }
 
-  // What must never happen did.
+  // Reports that an invariant is violated.
   void Violation(const std::string& what);
   const std::vector<std::string>& violations() const { return violations_; }
 

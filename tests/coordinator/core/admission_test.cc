@@ -16,7 +16,7 @@ void Note(Admission& admission, absl::Duration late_by, int times) {
 TEST(Admission, HasNoLimitWhileMostHeartbeatsComeInTime) {
   Admission admission(kInterval);
   EXPECT_EQ(admission.Room(absl::ZeroDuration(), 0, 0), Admission::kNoLimit);
-  // A few workers that were away, however long.
+  // A few workers were away, for any length of time.
   for (int round = 0; round < 100; ++round) {
     Note(admission, kOnTime, 3);
     Note(admission, absl::Hours(1), 1);
@@ -37,7 +37,7 @@ TEST(Admission, LetsHalfAsManyLeasesBeginAsEndWhileMostHeartbeatsAreLate) {
   EXPECT_EQ(admission.Room(start, 5090, 4200), 10u);
 }
 
-// Long jobs end rarely, and idle slots are to be filled also then.
+// Long jobs end rarely, but idle slots must be filled meanwhile.
 TEST(Admission, LetsSomeLeasesBeginAsTimeGoes) {
   Admission admission(kInterval);
   Note(admission, kLate, 100);

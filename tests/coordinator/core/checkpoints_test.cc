@@ -102,7 +102,7 @@ TEST_F(CheckpointsTest, ACheckpointAheadOfItsRowsIsRefused) {
   EXPECT_EQ(Commit(CommitOf(worker_, lease_, 19)), absl::OkStatus());
 }
 
-// It is written while training goes on.
+// A checkpoint is written while training goes on.
 TEST_F(CheckpointsTest, ACheckpointMayComeBehindTheRowsOfLaterStepsWhichItThenTakesBack) {
   Report(worker_, lease_, 0, 40);
   ASSERT_EQ(Commit(CommitOf(worker_, lease_, 20)), absl::OkStatus());
@@ -121,7 +121,8 @@ TEST_F(CheckpointsTest, ARowThatWasInterruptedComesFromTheNextAttempt) {
   ASSERT_EQ(Release(End(worker_, lease_, 20)), absl::OkStatus());
   const LeaseRef second = TakeOne(worker_);
   EXPECT_EQ((*Append(worker_, {Row(second, 1, 20), Row(second, 2, 30)}))[0].sequence, 2u);
-  // It is lost before it has a checkpoint of its own: the next one does the same step again.
+  // The second attempt fails before it has its own checkpoint, so the next one repeats the same
+  // step.
   ASSERT_EQ(Fail(End(worker_, second, 33), "crashed"), absl::OkStatus());
   Advance(absl::Seconds(3));
   const LeaseRef third = TakeOne(worker_);
@@ -156,8 +157,8 @@ TEST_F(CheckpointsTest, AnUploadIsHeldAgainstItsLeaseBeforeItBegins) {
   EXPECT_TRUE(absl::IsAborted(check(bad)));
 }
 
-// The store lost a row that it had acknowledged (its disk did): the trainer that goes on from a
-// checkpoint behind it does not report it again, and the job would want it for ever.
+// The store lost an acknowledged row (its disk did). A trainer that resumes from a checkpoint after
+// that row would not report it again, and the job would lack it forever.
 TEST_F(CheckpointsTest, ACheckpointBehindAnAcknowledgedRowThatIsLostIsRefused) {
   const uint64_t last = Report(worker_, lease_, 0, 10);
   Restart();
@@ -166,7 +167,7 @@ TEST_F(CheckpointsTest, ACheckpointBehindAnAcknowledgedRowThatIsLostIsRefused) {
   const absl::Status refused = Commit(commit);
   EXPECT_TRUE(absl::IsDataLoss(refused)) << refused;
   EXPECT_EQ(GetJob(1).checkpoint_step, 0u);
-  // The row of that step that is due, for comparison, is not missing.
+  // By contrast, the row of the checkpoint's own step is merely due.
   commit.last_sequence = last;
   EXPECT_EQ(Commit(commit), absl::OkStatus());
 }
@@ -242,7 +243,7 @@ TEST_F(CheckpointsTest, AFileThatACrashLeftBehindIsRemovedAtTheNextStart) {
   Report(worker_, lease_, 0, 100);
   for (const uint32_t step : {20u, 40u, 60u}) WriteAndCommit(lease_, step);
   Close();
-  WriteCheckpoint(lease_, 20);  // as if the process had died between commit and deletion
+  WriteCheckpoint(lease_, 20);  // as if the process had died before the deletion
   Open();
   Close();
   EXPECT_FALSE(std::filesystem::exists(FileOf(lease_, 20)));
@@ -274,11 +275,11 @@ TEST_F(CheckpointsTest, ARejectedCheckpointFallsBackToTheOneBefore) {
   EXPECT_EQ(GetJob(1).checkpoint_step, 20u);
   EXPECT_EQ(Details(1).events.back().type, "checkpoint_rejected");
   EXPECT_THAT(Details(1).events.back().message, HasSubstr("digest differs"));
-  // Sent again it answers the same; an unknown one is an error.
+  // A repeated rejection gets the same answer. An unknown checkpoint is an error.
   EXPECT_EQ((*Reject(bad))->step, 20u);
   bad.step = 33;
   EXPECT_TRUE(absl::IsNotFound(Reject(bad).status()));
-  // The attempt goes on from there, past the bad checkpoint's step.
+  // The attempt continues from there, past the bad checkpoint's step.
   RunToEnd(worker_, next, 20);
   EXPECT_THAT(Steps(1), ElementsAre(10, 20, 30, 40, 50, 60, 70, 80, 90, 100));
 }
@@ -299,9 +300,9 @@ TEST_F(CheckpointsTest, WithoutAnotherCheckpointTheJobStartsOver) {
   EXPECT_EQ(GetJob(1).state, JobState::kSucceeded);
 }
 
-// Found by taking the last acknowledged commit away from the database. A trainer that the worker
-// started at an earlier step reports steps that this attempt cannot have, which nobody is to blame
-// for.
+// Found by removing the last acknowledged commit from the database. A trainer that the worker
+// started at an earlier step reports steps that this attempt cannot have, and nobody is to blame
+// for that.
 TEST_F(CheckpointsTest, ARejectionThatTheDatabaseHasLostEndsTheAttemptUncharged) {
   Report(worker_, lease_, 0, 50);
   for (const uint32_t step : {20u, 40u})
@@ -320,14 +321,14 @@ TEST_F(CheckpointsTest, ARejectionThatTheDatabaseHasLostEndsTheAttemptUncharged)
   EXPECT_THAT(job.reason, ::testing::StartsWith(kReportsMissing));
   EXPECT_THAT(job.reason, HasSubstr("started at step 20, the attempt at step 40"));
   EXPECT_THAT(Steps(1), ElementsAre(10, 20, 30, 40));
-  // The next one starts where it was told to.
+  // The next attempt starts at its given step.
   const LeaseRef third = TakeOne(worker_);
   const RecordAck right = AppendOne(worker_, start(third, 40));
   EXPECT_FALSE(right.stale);
   EXPECT_EQ(right.sequence, 1u);
 }
 
-// The other way round: what a rejection has moved is what a start is compared with.
+// Conversely, a start is compared with the step to which a rejection has moved the attempt.
 TEST_F(CheckpointsTest, ATrainerMayStartWhereARejectionLeads) {
   Report(worker_, lease_, 0, 50);
   for (const uint32_t step : {20u, 40u})

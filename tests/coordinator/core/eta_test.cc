@@ -1,4 +1,4 @@
-// When a sweep will have ended, told from what its jobs were measured to take.
+// Predicts the end of a sweep from the measured pace of its jobs.
 #include "coordinator/core/eta.h"
 
 #include <gtest/gtest.h>
@@ -61,14 +61,15 @@ TEST_F(EtaTest, NothingLeftIsZeroAndNothingKnownIsUnknown) {
 }
 
 TEST_F(EtaTest, JobsThatHaveJustBegunCountAsTheOthersDid) {
-  // Two at once. Each of ten jobs takes 100 s: 10 steps a second.
+  // Two jobs run at once. Each of ten jobs takes 100 s: 10 steps a second.
   GroupRow group = Group(1, 10, 10);
   Begin(1, &group, absl::ZeroDuration());
   Begin(2, &group, absl::ZeroDuration());
   Told(1, 500, 10, absl::Seconds(50));
   Told(2, 500, 10, absl::Seconds(50));
   EXPECT_NEAR(Eta({group}), (8 * 100 + 2 * 50) / 2, 1e-6);
-  // Both have ended, two others begun. They have told nothing: no rate of this moment is known.
+  // Both have ended and two others have begun. These have reported nothing, so no current rate is
+  // known.
   End(1, &group, absl::Seconds(100));
   End(2, &group, absl::Seconds(100));
   Begin(3, &group, absl::Seconds(100));
@@ -78,7 +79,7 @@ TEST_F(EtaTest, JobsThatHaveJustBegunCountAsTheOthersDid) {
 }
 
 TEST_F(EtaTest, WhatATrainerDoesBesideStepsIsInItsPace) {
-  // Trainers tell 10 steps a second while they train; half of the time they evaluate.
+  // The trainer reports 10 steps a second while it trains, but evaluates half of the time.
   GroupRow group = Group(1, 1, 10);
   Begin(1, &group, absl::ZeroDuration());
   Told(1, 500, 10, absl::Seconds(100));
@@ -91,9 +92,9 @@ TEST_F(EtaTest, AGroupThatWasMeasuredHasItsOwnPaceAndAnotherTheWork) {
   Begin(1, &shallow, absl::ZeroDuration());
   End(1, &shallow, absl::Seconds(100));  // 10 steps a second, 100 of work
   Begin(2, &shallow, absl::Seconds(100));
-  // Of the deep one nothing was measured: four times the work takes four times as long.
+  // Nothing of the deep group was measured: four times the work takes four times as long.
   EXPECT_NEAR(Eta({shallow, deep}), 100 + 400, 1e-6);
-  // It is measured, and is faster than its work says.
+  // Now it is measured, and is faster than its work suggests.
   End(2, &shallow, absl::Seconds(200));
   Begin(3, &deep, absl::Seconds(200));
   Told(3, 500, 5, absl::Seconds(300));
@@ -105,7 +106,7 @@ TEST_F(EtaTest, NoShorterThanOneJob) {
   for (JobId job = 1; job <= 4; ++job) Begin(job, &group, absl::ZeroDuration());
   GroupRow slow = Group(2, 1, 100);
   for (JobId job = 1; job <= 4; ++job) Told(job, 900, 9, absl::Seconds(100));
-  // 4 x 11 s, and one job of 1,111 s that no number of slots makes shorter.
+  // 4 x 11 s, and one job of 1,111 s that more slots cannot shorten.
   EXPECT_NEAR(Eta({group, slow}), 1000.0 / 9 * 10, 1e-6);
 }
 

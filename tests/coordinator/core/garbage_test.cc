@@ -39,7 +39,7 @@ std::vector<std::string> PathsOf(const std::vector<FoundFile>& files) {
   return paths;
 }
 
-// The rule again, said the long way round: why a file is kept.
+// Restates the rule in full: the reasons to keep a file.
 bool MustStay(const std::string& path, const JobFacts* facts, absl::Duration age,
               absl::Duration min_age) {
   if (age < min_age) return true;
@@ -87,8 +87,8 @@ TEST(GarbagePlan, IsExactlyWhatIsNeitherListedNorCurrentNorYoung) {
   }
 }
 
-// A coordinator's own folder, with files as its jobs leave them. The clock is moved so that what
-// was written is old enough.
+// A coordinator's own folder, with files as its jobs leave them. Tests advance the clock until the
+// files are old enough.
 class GarbageTest : public Harness {
  protected:
   void SetUp() override {
@@ -97,7 +97,7 @@ class GarbageTest : public Harness {
     fs::create_directories(root_);
     std::ofstream(root_ / ".coppice-store") << store_->store_id();
     worker_ = Register("w");
-    // Files get the real time; the fake clock must not stand before it.
+    // Files get the real time, so the fake clock must not be behind it.
     struct stat info;
     ASSERT_EQ(::stat((root_ / ".coppice-store").c_str(), &info), 0);
     clock_.JumpWallTime(absl::TimeFromTimespec(info.st_mtim) - clock_.Now());
@@ -169,7 +169,7 @@ TEST_F(GarbageTest, FoldersOfLostTimesAndUnknownSweepsGoNamesThatAreNotOursStay)
   Write("gone/7/attempt-1/step-20");
   Write("small/99/attempt-3/step-20");         // a job that the store does not know
   Write("other/1/attempt-1/step-20");          // the number of a known job, in another's folder
-  Write("small/1/attempt-1700000000/step-5");  // an attempt of a lost time
+  Write("small/1/attempt-1700000000/step-5");  // an attempt lost by a restore
   const std::vector<std::string> theirs = {".coppice-store",
                                            ".hidden/1/attempt-1/x",
                                            "gone/notes.txt",
@@ -243,7 +243,7 @@ TEST_F(GarbageTest, RunsAtTheStartAndAgainEveryHour) {
   Write("gone/7/attempt-1/step-20");
   clock_.JumpWallTime(absl::Hours(2));
   GarbageCollector collector(store_.get(), &clock_, Options());
-  // The timer that a run sets when it is done is the event to wait for.
+  // A finished run sets a timer, which is the event to wait for.
   const auto wait_for_timer = [&](size_t timers) {
     for (int i = 0; i < 30'000'000 && clock_.pending_timers() < timers; ++i)
       std::this_thread::yield();
@@ -264,8 +264,8 @@ TEST_F(GarbageTest, RunsAtTheStartAndAgainEveryHour) {
   EXPECT_EQ(clock_.pending_timers(), before);
 }
 
-// Attempts come, write, commit, end in every way, while the collector runs again and again without
-// any age to spare a file: it never takes one that is committed or that may still be.
+// Attempts write, commit and end in every way, while the collector runs again and again without a
+// minimum age. It never removes a file that is committed or may still become so.
 TEST_F(GarbageTest, NoHistoryOfAttemptsMakesItTakeAFileThatIsOrMayBecomeCommitted) {
   const uint64_t seed = ::testing::UnitTest::GetInstance()->random_seed();
   SCOPED_TRACE(absl::StrCat("--gtest_random_seed=", seed));
@@ -328,7 +328,7 @@ TEST_F(GarbageTest, NoHistoryOfAttemptsMakesItTakeAFileThatIsOrMayBecomeCommitte
       }
     }
   }
-  // In the end nothing but what is listed is left.
+  // In the end only listed files are left.
   for (const Attempt& attempt : running) {
     ASSERT_EQ(Release(End(worker_, attempt.lease, attempt.step)), absl::OkStatus());
   }

@@ -69,7 +69,7 @@ TEST_F(GroupCommitTest, AFailedCommitFailsEveryCommandAndChangesNothingInMemory)
   EXPECT_EQ(GetJob(lease.job_id).failures, 0u);
   EXPECT_EQ(GetJob(lease.job_id).step, 10u);
   EXPECT_EQ(Workers()[0].running_jobs, 1u);
-  // The lease still stands, the job that was not granted is still to be had, and it all goes on.
+  // The lease stands, the job that was not granted is still available, and work continues.
   EXPECT_EQ(Beat(worker, {Held(lease)})->directives[0].action, DirectiveAction::kContinue);
   const LeaseRef second = TakeOne(worker);
   EXPECT_NE(second.job_id, lease.job_id);
@@ -99,7 +99,7 @@ TEST_F(GroupCommitTest, WhyNamesAFullDiskUntilSomethingWasWrittenAgain) {
   faulty_->fail_commits = true;
   EXPECT_FALSE(Submit(Spec("other", {Group("dyck", 2)}, 2)).ok());
   faulty_->fail_commits = false;
-  // A question changes nothing, so its commit proves nothing.
+  // A query changes nothing, so its commit proves nothing.
   EXPECT_THAT(first_reason(), HasSubstr("disk of its database is full"));
   EXPECT_THAT(first_reason(), HasSubstr("free some space"));
   TakeOne(worker);

@@ -24,17 +24,17 @@
 
 namespace coppice::core {
 
-// How long a test waits for an answer before it fails; nothing waits that long when all is well.
+// Time that a test waits for an answer before it fails. No passing test waits that long.
 inline constexpr absl::Duration kPatience = absl::Seconds(30);
 
-// A Done that can be waited for.
+// A Done whose result a test can wait for.
 template <typename T>
 class Answer {
  public:
   std::function<void(absl::StatusOr<T>)> done() {
     return [state = state_](absl::StatusOr<T> result) {
       state->result = std::move(result);
-      state->notification.Notify();  // dies when called twice
+      state->notification.Notify();  // crashes if called twice
     };
   }
   bool ready() const { return state_->notification.HasBeenNotified(); }
@@ -53,7 +53,7 @@ class Answer {
   std::shared_ptr<State> state_ = std::make_shared<State>();
 };
 
-// Fails commits on demand, as a full disk would: what the body wrote is rolled back.
+// Fails commits on demand, as a full disk would: the body's writes are rolled back.
 class FaultyStore : public Store {
  public:
   explicit FaultyStore(Store* inner) : inner_(*inner) {}
@@ -77,13 +77,13 @@ class FaultyStore : public Store {
   std::atomic<bool> fail_commits{false};
   std::atomic<int> transactions{0};
   absl::Notification* gate = nullptr;  // set before the coordinator opens: transactions wait for it
-  absl::Notification at_gate;          // the first one has come to it
+  absl::Notification at_gate;          // the first transaction waits at the gate
 
  private:
   Store& inner_;
 };
 
-// A coordinator on a real SQLite file and a clock that the test moves.
+// A coordinator on a real SQLite file, with a clock that the test advances.
 class Harness : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -111,7 +111,7 @@ class Harness : public ::testing::Test {
     faulty_.reset();
     store_.reset();
   }
-  // As after a crash and a restart: only the file survives.
+  // Simulates a crash and a restart: only the file survives.
   void Restart() {
     Close();
     Open();
@@ -137,7 +137,7 @@ class Harness : public ::testing::Test {
     return answer.Wait().status();
   }
 
-  // Everything that was due or asked for before has been done.
+  // Also waits until all earlier due work and calls are done.
   std::vector<Worker> Workers() {
     return *Ask<std::vector<Worker>>([&](auto done) { c_->ListWorkers({}, done); });
   }
@@ -169,12 +169,12 @@ class Harness : public ::testing::Test {
   absl::StatusOr<SubmitResult> Submit(const SweepSpec& spec) {
     return Ask<SubmitResult>([&](auto done) { c_->SubmitSweep({}, spec, 0, done); });
   }
-  // A sweep of one group; its job ids are 1.. in a fresh store.
+  // Submits a sweep of one group. In a fresh store its job ids start at 1.
   void SubmitSmall(uint32_t seeds) {
     ASSERT_TRUE(Submit(Spec("small", {Group("dyck", 2)}, seeds)).ok());
   }
 
-  // As a worker's process does: it comes again when it is asked to.
+  // Registers as a worker's process does: it repeats the registration when asked to confirm.
   std::string Register(const std::string& name, const std::string& instance = "i1",
                        std::vector<HeldLease> held = {}, const std::string& host = "") {
     WorkerInfo info;
@@ -194,7 +194,7 @@ class Harness : public ::testing::Test {
       if (!result->confirm) return result->worker_id;
     }
   }
-  // What a process remembers; it stays where it is when others are added.
+  // Returns the number that a process remembers. The reference stays valid when others are added.
   uint64_t& IncarnationOf(const std::string& name, const std::string& instance) {
     absl::MutexLock lock(&incarnations_mutex_);
     return incarnations_[{name, instance}];
@@ -209,7 +209,7 @@ class Harness : public ::testing::Test {
       c_->AcquireLeases({worker_id, request, 0, width, wait_ms}, {}, done);
     });
   }
-  // One lease, of whichever job comes first.
+  // Takes one lease, of the first available job.
   LeaseRef TakeOne(const std::string& worker_id, const std::string& request = RandomId()) {
     const auto grant = Acquire(worker_id, 1, request);
     if (!grant.ok() || grant->leases.size() != 1) {
@@ -254,7 +254,8 @@ class Harness : public ::testing::Test {
     EXPECT_TRUE(acks.ok()) << acks.status();
     return acks.ok() && acks->size() == 1 ? (*acks)[0] : RecordAck();
   }
-  // Rows for every report step in (from, to], numbered from `sequence`. Returns the last number.
+  // Reports rows for every report step in (from, to], with sequence numbers from `sequence` on.
+  // Returns the last number.
   uint64_t Report(const std::string& worker_id, const LeaseRef& lease, uint32_t from, uint32_t to,
                   uint64_t sequence = 1) {
     std::vector<Record> records;
@@ -304,7 +305,7 @@ class Harness : public ::testing::Test {
   absl::Status Release(const AttemptEnd& end) {
     return Do([&](auto done) { c_->ReleaseLease(end, done); });
   }
-  // From wherever the lease starts to SUCCEEDED.
+  // Runs a lease from step `from` to SUCCEEDED.
   void RunToEnd(const std::string& worker_id, const LeaseRef& lease, uint32_t from = 0) {
     const uint64_t last = Report(worker_id, lease, from, 100);
     EXPECT_EQ(Commit(CommitOf(worker_id, lease, 100)), absl::OkStatus());
@@ -345,7 +346,7 @@ class Harness : public ::testing::Test {
   CoordinatorOptions options_;
   coppice::testing::FakeClock clock_;
   absl::Mutex incarnations_mutex_;  // tests register on several threads
-  std::map<std::pair<std::string, std::string>, uint64_t> incarnations_;  // of name and instance
+  std::map<std::pair<std::string, std::string>, uint64_t> incarnations_;  // by name and instance
   std::unique_ptr<Store> store_;
   std::unique_ptr<FaultyStore> faulty_;
   std::unique_ptr<Coordinator> c_;

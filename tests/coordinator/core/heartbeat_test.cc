@@ -82,7 +82,7 @@ TEST_F(HeartbeatTest, AfterARegistrationOneMissIsEnough) {
   TakeOne(worker);
   Advance(absl::Seconds(11));
   EXPECT_EQ(Register("w", "i1"),
-            worker);  // the same process, after it was told NOT_FOUND or lost its connection
+            worker);  // the same process, after NOT_FOUND or a lost connection
   EXPECT_EQ(GetJob(1).state, JobState::kRunning);
   ASSERT_TRUE(Beat(worker, {}).ok());
   EXPECT_EQ(GetJob(1).state, JobState::kPending);
@@ -150,7 +150,7 @@ TEST_F(HeartbeatTest, ADrainingWorkerTakesNothingNewAndKeepsWhatRuns) {
   const auto beat = Beat(worker, {Held(lease)});
   EXPECT_TRUE(beat->drain);
   EXPECT_EQ(beat->directives[0].action, DirectiveAction::kContinue);
-  // It stays with the name when the process changes, and ends with undo.
+  // The drain stays with the name when the process changes, and ends with undo.
   const std::string next = Register("w", "i2", {Held(lease)});
   EXPECT_TRUE(Beat(next, {Held(lease)})->drain);
   ASSERT_TRUE(Drain(next, false, true).ok());
@@ -203,7 +203,7 @@ TEST_F(HeartbeatTest, NamesOfWorkersAreNotRememberedWithoutEnd) {
                   .ok());
   Restart();
   EXPECT_THAT(Register("known7", "new"), Not(HasSubstr("RESOURCE_EXHAUSTED")));
-  // The first registration forgets a thousand that were never heard of.
+  // The first registration deletes a thousand workers that were last seen long ago.
   for (int i = 0; i < 1000; ++i) Register(absl::StrCat("fresh", i));
   EXPECT_THAT(Register("another"), HasSubstr("RESOURCE_EXHAUSTED"));
   EXPECT_THAT(Register("fresh5"), Not(HasSubstr("RESOURCE_EXHAUSTED")));

@@ -14,7 +14,7 @@ using ::testing::ElementsAre;
 using ::testing::ElementsAreArray;
 using ::testing::Lt;
 
-// Walks over a stored sweep, a few looks at a time.
+// Walks over a stored sweep, a few reads at a time.
 class JobFilterTest : public Harness {
  protected:
   void Store(const SweepSpec& spec) {
@@ -27,7 +27,7 @@ class JobFilterTest : public Harness {
                     })
                     .ok());
   }
-  // The ids of all walks together; `walks_` says how many it took.
+  // Returns the ids of all walks together. `walks_` counts the walks.
   std::vector<JobId> Walk(const JobFilter& filter, uint64_t most) {
     std::vector<JobId> ids;
     walks_ = 0;
@@ -75,8 +75,8 @@ TEST_F(JobFilterTest, JobsThatDoNotFitCountAsLookedAt) {
   EXPECT_EQ(walks_, 9);
 }
 
-// Whatever the seeds, their order, the filter and the looks a walk has: the jobs are those that a
-// plain comparison finds.
+// For any seeds, their order, the filter and the reads of a walk, the result equals that of a plain
+// comparison.
 TEST_F(JobFilterTest, ASearchFindsWhatAScanFinds) {
   const uint32_t start = 20261129;
   std::mt19937 random(start);
@@ -92,7 +92,7 @@ TEST_F(JobFilterTest, ASearchFindsWhatAScanFinds) {
     if (round % 4 == 3) std::shuffle(spec.seeds.begin(), spec.seeds.end(), random);
     const auto result = Submit(spec);
     ASSERT_TRUE(result.ok());
-    Store(spec);  // sent again: the same sweep
+    Store(spec);  // the same sweep again
     JobFilter filter = Whole(spec.name);
     if (below(3) == 0) filter.depths = {6};
     for (uint32_t i = 0, wanted = 1 + below(8); i < wanted; ++i) {

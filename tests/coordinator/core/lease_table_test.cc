@@ -70,7 +70,7 @@ TEST(LeaseTable, LiveFiguresAddWhatIsNotReportedYet) {
   const LiveStats live = leases.Live(1);
   EXPECT_EQ(live.extra_steps.at(7), 5u + 4u);
   EXPECT_DOUBLE_EQ(live.extra_work, 18);
-  EXPECT_DOUBLE_EQ(live.steps_per_second, 3);  // a rate that is no number counts nothing
+  EXPECT_DOUBLE_EQ(live.steps_per_second, 3);  // a rate that is not a number counts as zero
   EXPECT_DOUBLE_EQ(live.work_per_second, 6);
   EXPECT_EQ(live.workers, 2u);
   EXPECT_EQ(leases.Live(2).workers, 0u);
@@ -93,7 +93,7 @@ TEST(LeaseTable, ARateFallsWithTheSilenceOfItsTrainerAndOneThatTrainsKeepsIts) {
 
   clock.Advance(absl::Seconds(100));
   hangs.silent_ms = 100'000;
-  hangs.steps_per_second = 602 * 2 / 100.0;  // as the worker says by now
+  hangs.steps_per_second = 602 * 2 / 100.0;  // the worker's current report
   leases.Renew(hangs, "a", clock.Monotonic());
   leases.Renew(trains, "a", clock.Monotonic());
   LiveStats live = leases.Live(1);
@@ -102,7 +102,7 @@ TEST(LeaseTable, ARateFallsWithTheSilenceOfItsTrainerAndOneThatTrainsKeepsIts) {
   EXPECT_NEAR(live.steps_per_second, 8 + 12.04, 1e-9);
   EXPECT_NEAR(live.work_per_second, 2 * (8 + 12.04), 1e-9);
 
-  // With its worker silent too, it goes on falling.
+  // With its worker silent too, the rate goes on falling.
   clock.Advance(absl::Seconds(100));
   leases.Renew(trains, "a", clock.Monotonic());
   live = leases.Live(1);
@@ -121,7 +121,7 @@ TEST(LeaseTable, WhereNoTrainerRunsThereIsNoSilence) {
   leases.Add(Entry(1, 1, "a"), clock.Monotonic());
   clock.Advance(absl::Minutes(5));
   EXPECT_EQ(leases.Live(1).silent, 0u);
-  leases.Renew({{1, 1}, 0, 0, 0}, "a", clock.Monotonic());  // it is measured, or reports wait
+  leases.Renew({{1, 1}, 0, 0, 0}, "a", clock.Monotonic());  // measured, or its reports wait
   clock.Advance(absl::Minutes(5));
   EXPECT_EQ(leases.Live(1).silent, 0u);
   EXPECT_EQ(leases.SilenceOf(*leases.Find(1)), absl::ZeroDuration());

@@ -12,8 +12,8 @@ using ::testing::SizeIs;
 
 class LeasesTest : public Harness {
  protected:
-  // Asks for leases without waiting for the answer; when this returns, the request waits in the
-  // queue (or was served).
+  // Asks for leases without waiting for the answer. On return, the request waits in the queue, or
+  // was already served.
   Answer<LeaseGrant> Ask4Lease(const std::string& worker, const std::string& request,
                                uint32_t width = 1, std::function<bool()> cancelled = {}) {
     Answer<LeaseGrant> answer;
@@ -58,10 +58,10 @@ TEST_F(LeasesTest, ARequestSentAgainGetsTheSameLeases) {
   EXPECT_EQ(again->leases[0].ref, first->leases[0].ref);
   EXPECT_EQ(again->run_json, first->run_json);
   EXPECT_THAT(Jobs(Acquire(worker, 2, "r2")), ElementsAre(3, 4));
-  // What has ended is no longer part of it.
+  // An ended lease is no longer part of the grant.
   ASSERT_EQ(Release(End(worker, first->leases[0].ref, 0)), absl::OkStatus());
   EXPECT_THAT(Jobs(Acquire(worker, 2, "r1")), ElementsAre(2));
-  // Another worker's request of that name is another request.
+  // The same request id from another worker is another request.
   EXPECT_THAT(Jobs(Acquire(Register("other"), 2, "r1")), ElementsAre(1));
 }
 
@@ -150,7 +150,7 @@ TEST_F(LeasesTest, AnExpiredLeaseServesWhoWaitsAndIsNotCharged) {
   EXPECT_EQ(details.job.worker, "other");
   EXPECT_EQ(details.attempts[0].outcome, "expired");
   EXPECT_THAT(details.attempts[0].message, HasSubstr("lost"));
-  // The old holder's reports are refused from now on.
+  // The old holder's reports are now refused.
   EXPECT_TRUE(absl::IsAborted(Commit(CommitOf(lost, lease, 20))));
   EXPECT_TRUE(absl::IsAborted(Complete(End(lost, lease, 100))));
   EXPECT_TRUE(absl::IsAborted(Fail(End(lost, lease, 5), "crashed")));

@@ -16,8 +16,8 @@ const JobTrigger kTriggers[] = {JobTrigger::kGrant,  JobTrigger::kComplete, JobT
                                 JobTrigger::kGiveUp, JobTrigger::kRelease,  JobTrigger::kExpire,
                                 JobTrigger::kCancel, JobTrigger::kRetry};
 
-// The same life, written a second time as a picture: one line a state, one column a trigger, '-'
-// where nothing may happen.
+// The lifecycle again, as a picture: a line for each state, a column for each trigger, '-' for a
+// refusal.
 TEST(Lifecycle, EveryPairOfStateAndTriggerLeadsWhereItShould) {
   const std::map<JobState, std::string> picture = {
       //                       grant complete fail giveup release expire cancel retry

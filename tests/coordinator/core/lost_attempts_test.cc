@@ -1,5 +1,5 @@
-// Jobs whose workers vanish: never charged, never starved, and a job that takes its machines down
-// is seen.
+// A job whose workers vanish is never charged and never starves. A job that takes its machines down
+// is detected.
 #include "coordinator/core/lost_attempts.h"
 
 #include <gmock/gmock.h>
@@ -19,14 +19,14 @@ using ::testing::SizeIs;
 
 class LostTest : public Harness {
  protected:
-  // A new worker of this name takes the job and is never heard of again, after `rows` report rows.
+  // A new worker of this name takes the job, reports `rows` report rows, and vanishes.
   void Lose(const std::string& name, uint32_t rows = 0) {
     const std::string worker = Register(name, RandomId());
     const LeaseRef lease = TakeOne(worker);
     if (rows > 0) Report(worker, lease, 0, rows * 10);
     Advance(absl::Seconds(61));
   }
-  // Lets the backoff of a job that was lost again and again pass.
+  // Waits for the longest backoff of a lost job.
   void Rest() { Advance(kLongestLostBackoff); }
   std::string Why(JobId id) {
     const auto explanation = Ask<Explanation>([&](auto done) { c_->ExplainJob({}, id, done); });
@@ -57,7 +57,8 @@ TEST_F(LostTest, AWorkerThatVanishesOnceOrTwiceCostsNoWait) {
 TEST_F(LostTest, AJobThatIsLostAgainAndAgainWaitsLongerAndIsNeverCharged) {
   SubmitSmall(1);
   for (int i = 0; i < 3; ++i) Lose(absl::StrCat("w", i));
-  // The lease ends at its term or, if the writer is slow, a second later, as far as Lose goes on.
+  // The lease ends at its term or, as Lose advances the clock past it, a second later if the writer
+  // is slow.
   EXPECT_THAT(Why(1), AllOf(HasSubstr("Its workers vanished and it waits"),
                             AnyOf(HasSubstr("(30s more)"), HasSubstr("(29s more)"))));
   EXPECT_FALSE(Granted());
@@ -150,7 +151,7 @@ TEST_F(LostTest, AJobThatTakesManyMachinesDownIsSetAsideWhereOthersGetOn) {
       Report(worker, other, 0, 10);
       ASSERT_EQ(Commit(CommitOf(worker, other, 10)), absl::OkStatus());
       ASSERT_EQ(Release(End(worker, other, 10)), absl::OkStatus());
-      // Out of the way.
+      // This job must not be granted any more.
       JobFilter filter;
       filter.job_ids = {2};
       ASSERT_TRUE(Ask<uint64_t>([&](auto done) { c_->CancelJobs({}, filter, done); }).ok());
@@ -165,7 +166,7 @@ TEST_F(LostTest, AJobThatTakesManyMachinesDownIsSetAsideWhereOthersGetOn) {
   EXPECT_THAT(job.reason,
               AllOf(HasSubstr("set aside"), HasSubstr("20 workers (4 different ones)")));
   EXPECT_THAT(Why(1), HasSubstr("coppice retry"));
-  // A retry forgives.
+  // A retry clears the count.
   ASSERT_TRUE(Ask<uint64_t>([&](auto done) { c_->RetryJobs({}, Whole("small"), done); }).ok());
   Lose("w0");
   EXPECT_EQ(GetJob(1).state, JobState::kPending);

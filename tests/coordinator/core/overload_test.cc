@@ -1,5 +1,5 @@
-// An overloaded coordinator refuses with RESOURCE_EXHAUSTED, holds no more than it was told to, and
-// takes work again once it has caught up.
+// An overloaded coordinator refuses calls with RESOURCE_EXHAUSTED, holds no more than its bounds
+// allow, and accepts work again once it has caught up.
 #include <gmock/gmock.h>
 
 #include "common/base/retry_after.h"
@@ -26,7 +26,7 @@ class OverloadTest : public Harness {
     Close();
     Open();
   }
-  // Does not wait for the answer.
+  // Starts a request without waiting for its answer.
   Answer<LeaseGrant> StartAcquire(const std::string& worker, const std::string& request) {
     Answer<LeaseGrant> answer;
     c_->AcquireLeases({worker, request, 0, 1, 60'000}, {}, answer.done());
@@ -42,7 +42,7 @@ TEST_F(OverloadTest, CommandsAreRefusedAtTheBoundOfTheirBytesAndTakenWhenTheyHav
   const std::vector<Record> four(4, record);
   std::vector<Answer<std::vector<RecordAck>>> answers(100);
   for (auto& answer : answers) c_->Append("nobody", four, answer.done());
-  // Refusals come at once, while the store hangs and nothing else is answered.
+  // Refusals come at once, while the store hangs and no other call is answered.
   size_t refused = 0;
   for (auto& answer : answers) refused += answer.ready() ? 1 : 0;
   EXPECT_EQ(refused, 97u) << "three times 256 KiB and a little fit into 1 MiB";
@@ -50,7 +50,7 @@ TEST_F(OverloadTest, CommandsAreRefusedAtTheBoundOfTheirBytesAndTakenWhenTheyHav
   EXPECT_FALSE(answers.front().ready());
   gate_.Notify();
   EXPECT_TRUE(absl::IsNotFound(answers.front().Wait().status()));
-  Workers();  // behind the others: their bytes are given back
+  Workers();  // after the others: their bytes are given back
   EXPECT_TRUE(absl::IsNotFound(Append("nobody", four).status()));
 }
 
@@ -61,12 +61,12 @@ TEST_F(OverloadTest, CommandsCountUntilTheyAreAnsweredAndThenNoMore) {
   for (auto& answer : answers) c_->ListWorkers({}, answer.done());
   size_t refused = 0;
   for (auto& answer : answers) refused += answer.ready() ? 1 : 0;
-  // Also those that the writer has taken out of the queue already.
+  // This includes commands that the writer has already taken out of the queue.
   EXPECT_EQ(refused, 20u);
   gate_.Notify();
   for (size_t i = 0; i < 10; ++i) EXPECT_TRUE(answers[i].Wait().ok());
-  // Many times the bound, one after the other: what is answered is forgotten. The last answer of a
-  // batch is given a moment before the batch is.
+  // Sends many times the bound, one after the other: answered commands no longer count. The last
+  // answer of a batch comes a moment before the batch's bytes are given back.
   for (int i = 0; i < 50; ++i) {
     absl::Status status;
     do {
@@ -88,7 +88,7 @@ TEST_F(OverloadTest, QueriesAreRefusedAtTheirBoundAndTakenAfterwards) {
   Reopen();
   SubmitSmall(1);
   absl::Notification entered, release;
-  // The reader is held by the answer of the first query.
+  // The answer to the first query blocks the reader.
   c_->GetJob({}, 1, [&](const absl::StatusOr<JobDetails>&) {
     entered.Notify();
     release.WaitForNotification();
@@ -131,7 +131,7 @@ TEST_F(OverloadTest, AWorkerMayNotWaitWithMoreRequestsThanItsSlotsCanMean) {
   auto second = StartAcquire(worker, "b");
   Workers();
   EXPECT_TRUE(absl::IsResourceExhausted(Acquire(worker, 1, "c", 60'000).status()));
-  // Sent again it is the same request; the earlier caller hears that there is nothing.
+  // A repeated request is the same request. The earlier caller gets an empty grant.
   auto again = StartAcquire(worker, "b");
   Workers();
   EXPECT_TRUE(second.Wait()->leases.empty());
@@ -145,7 +145,7 @@ TEST_F(OverloadTest, AGrantSharesTheCommitOfTheCommandsBesideIt) {
   SubmitSmall(2);
   const std::string worker = Register("w");
   OpenBehindGate();
-  // The first transaction hangs at the gate; what comes meanwhile is one batch.
+  // The first transaction hangs at the gate. The commands that arrive meanwhile form one batch.
   Answer<std::vector<Worker>> first;
   c_->ListWorkers({}, first.done());
   ASSERT_TRUE(faulty_->at_gate.WaitForNotificationWithTimeout(kPatience));
@@ -153,14 +153,14 @@ TEST_F(OverloadTest, AGrantSharesTheCommitOfTheCommandsBesideIt) {
   auto lease = StartAcquire(worker, "r");
   c_->SetPaused({}, "small", true, paused.done());
   gate_.Notify();
-  // Both hold: the request came first.
+  // Both succeed: the request came first.
   EXPECT_EQ(lease.Wait()->leases.size(), 1u);
   EXPECT_TRUE(paused.Wait()->paused);
   EXPECT_TRUE(first.Wait().ok());
   EXPECT_LE(faulty_->transactions, 4);
 }
 
-// What was begun ends before more is begun, however many ask for work.
+// Running work must end before more begins, however many requests for work come.
 TEST_F(OverloadTest, ATurnGrantsHalfAsManyJobsAsItTakesReports) {
   constexpr uint32_t kWidth = 50;
   constexpr size_t kRequests = 10, kReports = 400;
@@ -168,11 +168,11 @@ TEST_F(OverloadTest, ATurnGrantsHalfAsManyJobsAsItTakesReports) {
   std::vector<std::string> workers;
   for (size_t i = 0; i < kRequests; ++i) workers.push_back(Register(absl::StrCat("w", i)));
   OpenBehindGate();
-  // The first transaction hangs at the gate; what comes meanwhile is one batch.
+  // The first transaction hangs at the gate. The commands that arrive meanwhile form one batch.
   Answer<std::vector<Worker>> first;
   c_->ListWorkers({}, first.done());
   ASSERT_TRUE(faulty_->at_gate.WaitForNotificationWithTimeout(kPatience));
-  size_t granted = 0;  // of the thread that answers
+  size_t granted = 0;  // changed by the reply thread
   std::vector<Answer<LeaseGrant>> leases(kRequests);
   for (size_t i = 0; i < kRequests; ++i) {
     c_->AcquireLeases({workers[i], "r", 0, kWidth, 60'000}, {},
@@ -191,8 +191,8 @@ TEST_F(OverloadTest, ATurnGrantsHalfAsManyJobsAsItTakesReports) {
   for (auto& lease : leases) EXPECT_EQ(lease.Wait()->leases.size(), kWidth);
 }
 
-// An overloaded coordinator must not take a worker for dead whose heartbeats it has not read yet:
-// every job of it would begin again elsewhere.
+// An overloaded coordinator must not expire a worker whose heartbeats it has not read yet: every
+// job of it would begin again elsewhere.
 TEST_F(OverloadTest, ALeaseWhoseRenewalWaitsDoesNotExpire) {
   SubmitSmall(1);
   const std::string worker = Register("w");
@@ -212,13 +212,13 @@ TEST_F(OverloadTest, ALeaseWhoseRenewalWaitsDoesNotExpire) {
   ASSERT_EQ(answer->directives.size(), 1u);
   EXPECT_EQ(answer->directives[0].action, DirectiveAction::kContinue);
   EXPECT_EQ(GetJob(lease.job_id).state, JobState::kRunning);
-  // Of one that really is gone the lease ends.
+  // The lease of a worker that is really gone ends.
   clock_.Advance(options_.lease + absl::Seconds(1));
   Workers();
   EXPECT_EQ(GetJob(lease.job_id).state, JobState::kPending);
 }
 
-// Workers that send their heartbeats late, as all do whose calls wait somewhere.
+// Workers whose heartbeats come late, as they do when calls wait in queues.
 class LateHeartbeatsTest : public OverloadTest {
  protected:
   void SetUp() override {
@@ -231,7 +231,7 @@ class LateHeartbeatsTest : public OverloadTest {
     c_->Heartbeat(workers_[i], std::move(held), false, beat.done());
     ASSERT_TRUE(beat.Wait().ok());
   }
-  // The first one holds `held`.
+  // The first worker holds `held`.
   void AllAreLate(const std::vector<HeldLease>& held = {}) {
     clock_.Advance(options_.heartbeat_interval + absl::Seconds(3));
     Beat(0, held);
@@ -244,7 +244,7 @@ class LateHeartbeatsTest : public OverloadTest {
 
 TEST_F(LateHeartbeatsTest, NoMoreWorkIsBegunThanEndsBesideALittle) {
   AllAreLate();
-  // From here on it counts; and nothing ends.
+  // From here on leases count, and none ends.
   EXPECT_TRUE(Acquire(workers_[0], 1, "first", 0)->leases.empty());
   auto waits = StartAcquire(workers_[1], "second");
   Workers();
@@ -253,7 +253,7 @@ TEST_F(LateHeartbeatsTest, NoMoreWorkIsBegunThanEndsBesideALittle) {
   Beat(2);
   ASSERT_TRUE(waits.Wait().ok());
   EXPECT_EQ(waits.Wait()->leases.size(), 1u);
-  // In time again: whatever they ask for.
+  // Heartbeats are on time again, so every request is granted.
   for (int round = 0; round < 2; ++round) {
     clock_.Advance(options_.heartbeat_interval);
     for (size_t i = 0; i < kWorkers; ++i) Beat(i);
@@ -261,7 +261,7 @@ TEST_F(LateHeartbeatsTest, NoMoreWorkIsBegunThanEndsBesideALittle) {
   EXPECT_EQ(Acquire(workers_[0], 300, "third", 0)->leases.size(), 300u);
 }
 
-// The coordinator was started again with a shorter interval; workers keep the one they were told.
+// The coordinator was restarted with a shorter interval. Workers keep their old one.
 TEST_F(LateHeartbeatsTest, WorkersThatWereToldALongerIntervalAreNotLate) {
   const absl::Duration told = options_.heartbeat_interval;
   options_.heartbeat_interval = told / 5;
@@ -271,7 +271,7 @@ TEST_F(LateHeartbeatsTest, WorkersThatWereToldALongerIntervalAreNotLate) {
     for (size_t i = 0; i < kWorkers; ++i) Beat(i);
   }
   EXPECT_EQ(Acquire(workers_[0], 1, "first", 0)->leases.size(), 1u);
-  // They may be late all the same.
+  // They can still be late.
   clock_.Advance(told + absl::Seconds(3));
   for (size_t i = 0; i < kWorkers; ++i) Beat(i);
   EXPECT_TRUE(Acquire(workers_[0], 1, "second", 0)->leases.empty());
@@ -295,7 +295,7 @@ TEST(RefusalPacer, SpreadsThoseWhoComeAgain) {
   for (int i = 1; i < 1000; ++i) {
     EXPECT_EQ(pacer.Next(start), RefusalPacer::kShortest + i * RefusalPacer::kInterval);
   }
-  // A second later half of them have come; the next one stands behind the others.
+  // A second later half of the callers have returned. The next one gets a place after the others.
   EXPECT_EQ(pacer.Next(start + absl::Seconds(1)),
             RefusalPacer::kShortest + 1000 * RefusalPacer::kInterval - absl::Seconds(1));
   for (int i = 0; i < 100'000; ++i) pacer.Next(start);
@@ -317,7 +317,7 @@ TEST(Waiters, KeepTheirOrderTheirDeadlinesAndTheirCountsWhateverIsTakenOut) {
   EXPECT_FALSE(waiters.Add(MakeWaiter("a", "2", 10)).has_value());
   EXPECT_FALSE(waiters.Add(MakeWaiter("b", "1", 20)).has_value());
   EXPECT_EQ(waiters.NextDeadline(), absl::Seconds(10));
-  // Sent again with another deadline it keeps its place.
+  // A request repeated with another deadline keeps its place.
   const auto replaced = waiters.Add(MakeWaiter("a", "1", 5));
   ASSERT_TRUE(replaced.has_value());
   EXPECT_EQ(replaced->deadline, absl::Seconds(30));

@@ -41,7 +41,7 @@ class ReadQueueTest : public ::testing::Test {
       return --left == 0;
     });
   }
-  // Who had the thread, slice by slice, once all have had it.
+  // Returns the callers in the order of their slices, after all slices have run.
   std::vector<std::string> Order() {
     release_.Notify();
     absl::MutexLock lock(&mutex_);
@@ -92,7 +92,7 @@ TEST_F(ReadQueueTest, TheCallersTogetherHaveABoundAndPlacesComeBack) {
   EXPECT_EQ(taken, 40);
   release_.Notify();
   absl::Notification done;
-  // Refused until a place has come back.
+  // Refused until a place is free again.
   while (!queue_
               .Add("late",
                    [&] {

@@ -57,7 +57,7 @@ TEST_F(ReportsTest, RecordsSentAgainAreAcknowledgedAndStoredOnce) {
   EXPECT_EQ(Metrics(Whole("small"))[0].row.values[0].value, 1);
 }
 
-// Found by taking acknowledged commits away from the database: the job was charged for them.
+// Found by removing acknowledged commits from the database: the job was charged for them.
 TEST_F(ReportsTest, AGapAfterARestartEndsTheAttemptAsLostAndChargesNobody) {
   Restart();
   const auto acks = Append(worker_, {Row(lease_, 1, 10), Row(lease_, 3, 30), Row(lease_, 4, 40)});
@@ -72,7 +72,8 @@ TEST_F(ReportsTest, AGapAfterARestartEndsTheAttemptAsLostAndChargesNobody) {
   EXPECT_TRUE(AppendOne(Row(lease_, 2, 20)).stale);
 }
 
-// What this process granted and acknowledged it has: the worker errs, and the disk is not blamed.
+// This process has every record that it acknowledged, so the worker is wrong and the disk is not
+// blamed.
 TEST_F(ReportsTest, AGapThatNoRestartExplainsIsTheWorkersFault) {
   const auto acks = Append(worker_, {Row(lease_, 1, 10), Row(lease_, 3, 30)});
   EXPECT_EQ((*acks)[0].sequence, 1u);
@@ -94,7 +95,7 @@ TEST_F(ReportsTest, AGapThatNoRestartExplainsIsTheWorkersFault) {
 // Found by sending 300,000 names in 7 s: no answer about the sweep fitted into a message any more.
 class MetricNamesTest : public ReportsTest {
  protected:
-  // `count` names from `first` on, in rows of `width`.
+  // Sends `count` names from `first` on, in rows of `width`.
   RecordAck Names(const std::string& worker, const LeaseRef& lease, size_t first, size_t count,
                   uint64_t sequence = 1, size_t width = 1000) {
     std::vector<Record> records;
@@ -137,7 +138,7 @@ TEST_F(MetricNamesTest, TheJobsOfASweepTogetherGetNoFurtherThanTheSweepsLimit) {
   EXPECT_EQ(AppendOne(Row(lease_, 1, 10)).error, "") << "another sweep does not notice";
 }
 
-// As versions before left it behind.
+// Earlier versions left such data behind.
 TEST_F(MetricNamesTest, AJobWithFarTooManyNamesCanBeReadAgain) {
   ASSERT_TRUE(store_
                   ->RunInTransaction([&](WriteTransaction& tx) -> absl::Status {
@@ -296,7 +297,7 @@ TEST_F(ReportsTest, OfALongLogTheNewestMebibyteIsKept) {
 }
 
 TEST_F(ReportsTest, CompletionNeedsEveryRecordRowAndTheLastCheckpoint) {
-  EXPECT_TRUE(absl::IsFailedPrecondition(Complete(End(worker_, lease_, 100, 0))));  // nothing there
+  EXPECT_TRUE(absl::IsFailedPrecondition(Complete(End(worker_, lease_, 100, 0))));  // no row stored
   const uint64_t last = Report(worker_, lease_, 0, 100);
   EXPECT_TRUE(
       absl::IsFailedPrecondition(Complete(End(worker_, lease_, 100, last))));  // no checkpoint
@@ -311,7 +312,8 @@ TEST_F(ReportsTest, CompletionNeedsEveryRecordRowAndTheLastCheckpoint) {
   EXPECT_TRUE(absl::IsAborted(Complete(End(worker_, {1, lease_.attempt + 1}, 100, last))));
 }
 
-// The worker completes once all is acknowledged. Found as the test above was: the job was charged.
+// The worker completes after everything is acknowledged. Found like the test above: the job was
+// charged.
 TEST_F(ReportsTest, ACompletionTellsWhatWasLostFromWhatNeverCame) {
   const uint64_t last = Report(worker_, lease_, 0, 100);
   Restart();
@@ -330,7 +332,7 @@ TEST_F(ReportsTest, ACompletionTellsWhatWasLostFromWhatNeverCame) {
   EXPECT_EQ(GetJob(1).state, JobState::kRunning);
 }
 
-// It may have nothing left to do but to say so.
+// The attempt may have nothing left to do but to report its success.
 TEST_F(ReportsTest, SuccessForgivesWhatWasChargedBefore) {
   Report(worker_, lease_, 0, 100);
   ASSERT_EQ(Commit(CommitOf(worker_, lease_, 100)), absl::OkStatus());
@@ -346,7 +348,7 @@ TEST_F(ReportsTest, ASkippedRowIsFoundAtTheCheckpoint) {
   Append(worker_, {Row(lease_, 1, 10), Row(lease_, 2, 30)}).IgnoreError();
   EXPECT_TRUE(absl::IsFailedPrecondition(Commit(CommitOf(worker_, lease_, 40))));
   EXPECT_EQ(Commit(CommitOf(worker_, lease_, 15)),
-            absl::OkStatus());  // nothing is missing up to there
+            absl::OkStatus());  // no row up to there is missing
 }
 
 TEST_F(ReportsTest, FailuresAreChargedUntilTheJobIsGivenUp) {
@@ -381,7 +383,7 @@ TEST_F(ReportsTest, BackoffsGrow) {
 
 TEST_F(ReportsTest, ProgressForgivesFailures) {
   for (uint32_t round = 1; round <= 5; ++round) {
-    Report(worker_, lease_, 0, round * 10);  // one report step further than the attempt before
+    Report(worker_, lease_, 0, round * 10);  // one report step further than the last attempt
     ASSERT_EQ(Fail(End(worker_, lease_, round * 10 + round), "crashed"), absl::OkStatus());
     EXPECT_EQ(GetJob(1).failures, 1u);
     Advance(absl::Seconds(3));
@@ -427,7 +429,7 @@ TEST_F(ReportsTest, DyingAtOneStepOnTwoWorkersQuarantinesTheJob) {
   EXPECT_EQ(job.state, JobState::kFailed);
   EXPECT_THAT(job.reason, HasSubstr("quarantined"));
   EXPECT_THAT(job.reason, HasSubstr("42"));
-  // Once it is retried, what was counts no longer.
+  // A retry clears the earlier failures.
   Ask<uint64_t>([&](auto done) { c_->RetryJobs({}, Whole("small"), done); }).IgnoreError();
   const LeaseRef third = TakeOne(worker_);
   ASSERT_EQ(Fail(End(worker_, third, 42), "crashed"), absl::OkStatus());
@@ -467,7 +469,7 @@ TEST_F(ReportsTest, ALogTailIsCutBetweenCharacters) {
   AttemptEnd end = End(worker_, lease_, 5);
   end.kind = "crashed";
   for (int i = 0; i < 10'000; ++i) end.log_tail += "\xc3\xa9";  // é
-  end.log_tail += "!";  // so that the cut falls inside a character
+  end.log_tail += "!";                                          // moves the cut into a character
   ASSERT_EQ(Do([&](auto done) { c_->FailJob(end, done); }), absl::OkStatus());
   const std::string message = Details(1).attempts[0].message;
   const size_t tail = message.find('\n');

@@ -19,13 +19,13 @@ TEST_F(RestartTest, ARunningLeaseGoesOnWithAFullTerm) {
   Advance(absl::Seconds(55));
   const std::string store_id = c_->server_info().store_id;
   Close();
-  clock_.Advance(absl::Hours(10));  // no lease time runs while the coordinator is down
+  clock_.Advance(absl::Hours(10));  // lease terms do not run while the coordinator is down
   Open();
   EXPECT_EQ(c_->server_info().store_id, store_id);
   Advance(absl::Seconds(59));
   EXPECT_EQ(GetJob(1).state, JobState::kRunning);
   EXPECT_EQ(Beat(worker, {Held(lease)})->directives[0].action, DirectiveAction::kContinue);
-  // The worker goes on where it was, without registering again.
+  // The worker continues without registering again.
   const auto acks = Append(worker, {Row(lease, 2, 20), Row(lease, 3, 30)});
   EXPECT_EQ((*acks)[0].sequence, 3u);
   EXPECT_THAT(Steps(1), ElementsAre(10, 20, 30));

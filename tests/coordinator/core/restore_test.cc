@@ -1,4 +1,4 @@
-// A database that is replaced by an older one of its own, while workers go on.
+// Replaces a database by an older copy of itself, while workers continue.
 #include "coordinator/core/restore.h"
 
 #include <gmock/gmock.h>
@@ -38,7 +38,7 @@ class RestoreTest : public Harness {
     COPPICE_RETURN_IF_ERROR(staged->Install(clock_.NowMillis()).status());
     return summary;
   }
-  // The coordinator dies, its database is lost, a backup takes its place.
+  // The coordinator dies, its database is lost, and a backup replaces it.
   RestoreSummary LoseAndRestore(const std::string& name) {
     Close();
     std::filesystem::remove(Database());
@@ -66,8 +66,8 @@ TEST_F(RestoreTest, ASweepThatWentOnBehindTheBackupEndsWithOneSeriesPerJobAndNoR
   Report(worker, two, 0, 30);
   Backup("backup");
 
-  // Behind the backup: job 1 ends, job 2 goes into its second attempt, job 3 into its first, and
-  // another sweep comes.
+  // After the backup, job 1 ends, job 2 goes into its second attempt, job 3 into its first, and
+  // another sweep is submitted.
   Report(worker, one, 50, 100, 6);
   ASSERT_EQ(Commit(CommitOf(worker, one, 100)), absl::OkStatus());
   ASSERT_EQ(Complete(End(worker, one, 100, 10)), absl::OkStatus());
@@ -90,14 +90,14 @@ TEST_F(RestoreTest, ASweepThatWentOnBehindTheBackupEndsWithOneSeriesPerJobAndNoR
   EXPECT_THAT(Details(1).events.back().message, HasSubstr("restored from a backup of 2023-"));
   EXPECT_EQ(Details(1).attempts[0].outcome, "released");
 
-  // The old worker is told to stop all it holds, whether the backup knows of it or not.
+  // The old worker must stop everything that it holds, whether the backup knows of it or not.
   const auto beat = Beat(worker, {Held(two), Held(two_again), Held(three), Held(four)});
   ASSERT_TRUE(beat.ok()) << beat.status();
   EXPECT_EQ(beat->directives.size(), 4u);
   for (const Directive& directive : beat->directives) {
     EXPECT_EQ(directive.action, DirectiveAction::kStop) << directive.lease.job_id;
   }
-  // The lost jobs come again, also the other sweep, whose job has the number that the lost one had.
+  // The lost jobs return. So does the other sweep, whose job has the number of the lost one.
   ASSERT_TRUE(Submit(Spec("again", {Group("dyck", 2)}, 1)).ok());
   const std::string fresh = Register("new");
   std::map<JobId, Lease> leases;
@@ -127,7 +127,7 @@ TEST_F(RestoreTest, ASweepThatWentOnBehindTheBackupEndsWithOneSeriesPerJobAndNoR
   EXPECT_NE(Summary("small").finished_ms, 0);
 }
 
-// The files of what a backup lists may be gone: the sweep dropped them later.
+// Files of checkpoints that a backup lists may be gone, because retention dropped them later.
 TEST_F(RestoreTest, CheckpointsThatWereDroppedSinceAreRejectedDownToTheStart) {
   SubmitSmall(1);
   const std::string worker = Register("w");
@@ -180,8 +180,8 @@ TEST_F(RestoreTest, AClockThatStandsBeforeTheBackupIsRefused) {
   Open();
 }
 
-// Whoever holds a lease of a lost timeline tries to report again and again, through any number of
-// backups and restores; only who holds the current one is heard.
+// Holders of leases from a lost timeline report again and again, through any number of backups and
+// restores. Only the current holder's reports are accepted.
 TEST_F(RestoreTest, NoHistoryOfBackupsAndRestoresLetsALostLeaseReport) {
   struct Holder {
     LeaseRef lease;

@@ -21,7 +21,7 @@ TEST_F(ScaleTest, ALargeSweepIsSubmittedRecoveredAndServed) {
   EXPECT_EQ(Summary("small").counts.running, 10u);
 }
 
-// Many workers at once on the real clock; afterwards every counter must agree with what is there.
+// Many workers run at once on the real clock. Afterwards every counter must match the stored rows.
 TEST_F(ScaleTest, ManyWorkersAtOnceLeaveTheCountsRight) {
   constexpr int kThreads = 8;
   constexpr uint32_t kJobs = 200;

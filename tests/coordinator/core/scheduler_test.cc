@@ -67,7 +67,8 @@ TEST_F(SchedulerTest, TakingAGroupsLongestJobMovesItBack) {
   AddJobs(1, 1, 1, 0);   // 300 left
   AddJobs(1, 2, 1, 90);  // 30 left
   AddJobs(2, 3, 1, 0);   // 200 left
-  // At width 1 group 1 offers its most advanced job first; without both its jobs group 2 follows.
+  // At width 1 group 1 offers its most advanced job first. Once both its jobs are taken, group 2
+  // follows.
   EXPECT_THAT(Choose(1), ElementsAre(2));
   EXPECT_THAT(Choose(1, {1}), ElementsAre(3));
 }
@@ -79,7 +80,7 @@ TEST_F(SchedulerTest, APackHoldsOneGroupAtOneStep) {
   AddJobs(1, 4, 2, 50);
   AddJobs(2, 6, 9, 0);
   EXPECT_THAT(Choose(10), ElementsAre(1, 2, 3));
-  EXPECT_THAT(Choose(2), ElementsAre(4, 5));  // both steps fill it: the most advanced
+  EXPECT_THAT(Choose(2), ElementsAre(4, 5));  // both steps fill the request: the most advanced wins
   EXPECT_THAT(Choose(2, {4}), ElementsAre(1, 2));
 }
 
@@ -90,7 +91,7 @@ TEST_F(SchedulerTest, APausedSweepIsSkippedUntilItResumes) {
   AddJobs(2, 3, 1);
   scheduler_.SetPaused(1, true);
   EXPECT_THAT(Choose(5), ElementsAre(3));
-  AddJobs(1, 5, 1);  // what arrives meanwhile waits, too
+  AddJobs(1, 5, 1);  // new jobs wait too
   EXPECT_THAT(Choose(5), ElementsAre(3));
   scheduler_.SetPaused(1, false);
   EXPECT_THAT(Choose(5), ElementsAre(1, 2, 5));
@@ -159,7 +160,7 @@ TEST_F(SchedulerTest, JobsAheadAreCountedByPriorityAndWork) {
   EXPECT_EQ(scheduler_.CountAhead(1, 1, 0).by_priority, 0u);
 }
 
-// Against a plain list searched from end to end.
+// Compares with a search through a plain list.
 TEST_F(SchedulerTest, AgreesWithASearchThroughAllJobsOnRandomSequences) {
   const uint64_t seed = std::random_device{}();
   SCOPED_TRACE(::testing::Message() << "seed " << seed);
@@ -213,7 +214,7 @@ TEST_F(SchedulerTest, APlaceInAVeryLargeGroupIsFoundWithoutCounting) {
   EXPECT_EQ(scheduler_.CountAhead(1, 1, 0).by_work, 0u);
   EXPECT_EQ(scheduler_.CountAhead(1, 20'001, 0).by_work, 20'000u);
   EXPECT_EQ(scheduler_.CountAhead(1, 30'000, 0).by_work, 29'999u);
-  // With gaps it is about right.
+  // With gaps the count is approximate.
   for (JobId id = 2; id < 30'000; id += 3) scheduler_.Remove(1, id, 0);
   EXPECT_NEAR(static_cast<double>(scheduler_.CountAhead(1, 15'001, 0).by_work), 10'000, 10);
 }

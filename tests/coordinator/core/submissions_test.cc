@@ -32,7 +32,7 @@ class SubmissionsTest : public Harness {
                     .ok());
     return rows;
   }
-  // Answers once everything that was asked for before has been done, and what follows from it.
+  // Returns once all earlier calls, and their follow-up work, are done.
   void Settle() {
     while (!Incomplete().empty()) Workers();
   }
@@ -87,13 +87,13 @@ TEST_F(SubmissionsTest, NothingOfItIsSeenOrGrantedBeforeItIsComplete) {
   while (!submitted.ready()) {
     const std::vector<SweepSummary> sweeps = Sweeps();
     const auto grant = Acquire(worker, 1, RandomId());
-    if (submitted.ready()) break;  // it may have become complete meanwhile
+    if (submitted.ready()) break;  // it may be complete by now
     for (const SweepSummary& sweep : sweeps) {
       EXPECT_EQ(sweep.counts.pending + sweep.counts.running, 5000u);
     }
     ASSERT_TRUE(grant.ok());
     if (grant->leases.empty()) continue;
-    // Granted: then it was complete.
+    // A grant means that the sweep was complete.
     EXPECT_THAT(Sweeps(), SizeIs(1));
     break;
   }
@@ -108,7 +108,7 @@ TEST_F(SubmissionsTest, OneThatFailsHalfwayLeavesNothingAndItsNameIsFree) {
   EXPECT_TRUE(absl::IsResourceExhausted(submitted.Wait().status()));
   faulty_->fail_commits = false;
   EXPECT_THAT(Sweeps(), IsEmpty());
-  // The next one takes back what the full disk has kept.
+  // The next submission takes back the part that the full disk left.
   const auto again = Submit(large_);
   ASSERT_TRUE(again.ok());
   const auto huge = Submit(Spec("huge", {Group("dyck", 2)}, 20));

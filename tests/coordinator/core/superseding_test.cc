@@ -1,4 +1,4 @@
-// Two processes of one name: who has it, whatever arrives in whatever order.
+// Tests which of two processes owns a name, for messages in any order.
 #include <gmock/gmock.h>
 
 #include "tests/coordinator/core/harness.h"
@@ -13,7 +13,7 @@ using ::testing::SizeIs;
 
 class SupersedingTest : public Harness {
  protected:
-  // A message of a process as it was sent, however late it comes.
+  // Sends a process's message as it was composed, however late it arrives.
   absl::StatusOr<Registration> Send(const std::string& instance, uint64_t incarnation,
                                     const std::string& host) {
     WorkerInfo info;
@@ -62,7 +62,7 @@ TEST_F(SupersedingTest, TheOlderOneIsRefusedByACoordinatorThatStartedAnewToo) {
 }
 
 TEST_F(SupersedingTest, AFirstRegistrationThatComesLateTakesTheNameFromNobody) {
-  // The process sent it and was killed; the one that was started in its place is registered.
+  // The process sent it and was killed. Its replacement is registered.
   const std::string present = Register("w", "i2", {}, "beta");
   for (int i = 0; i < 3; ++i) {
     const auto ghost = Send("i1", 0, "alpha");
@@ -96,7 +96,7 @@ TEST_F(SupersedingTest, NumbersAreNotGivenTwiceWhateverIsRestartedInBetween) {
 }
 
 TEST_F(SupersedingTest, NoProcessHasANameWithoutKnowingItsNumber) {
-  // Otherwise one whose answer was lost could be superseded and come back as if it were new.
+  // Otherwise a process whose answer was lost could be superseded and return as if it were new.
   const auto first = Send("i1", 0, "alpha");
   EXPECT_TRUE(first->confirm);
   EXPECT_EQ(first->worker_id, "");
@@ -136,7 +136,7 @@ TEST_F(SupersedingTest, TheJobsOfTheOlderOneGoOnAtOnceUnchargedAndWithoutAWait) 
     EXPECT_THAT(details.attempts.back().message,
                 AllOf(HasSubstr("superseded by a newer process"), HasSubstr("on " + host)));
   }
-  TakeOne(worker);  // a job whose machines crash would have to wait by now
+  TakeOne(worker);  // a job whose machines crash would be in its backoff by now
   const auto why = Ask<Explanation>([&](auto done) { c_->ExplainJob({}, 1, done); });
   for (const std::string& reason : why->reasons) EXPECT_THAT(reason, Not(HasSubstr("memory")));
 }
@@ -157,7 +157,7 @@ TEST_F(SupersedingTest, TwoProcessesOfOneHostAreNamedWhereAJobIsLostAgainAndAgai
 }
 
 TEST_F(SupersedingTest, AHeartbeatThatIsHandledWithARegistrationDoesNotBringTheOlderOneBack) {
-  // Both in one transaction: the older one's last sign of life is due to be stored.
+  // Both calls share a transaction. The older process's last_seen is due to be stored.
   const std::string older = Register("w", "i1", {}, "alpha");
   const auto asked = Send("i2", 0, "beta");
   clock_.Advance(absl::Minutes(5));
@@ -168,7 +168,7 @@ TEST_F(SupersedingTest, AHeartbeatThatIsHandledWithARegistrationDoesNotBringTheO
   absl::Notification gate;
   faulty_->gate = &gate;
   c_ = *Coordinator::Open(faulty_.get(), &clock_, options_);
-  Answer<std::vector<Worker>> first;  // waits at the gate, while the others queue up behind it
+  Answer<std::vector<Worker>> first;  // waits at the gate while the others queue up
   c_->ListWorkers({}, first.done());
   faulty_->at_gate.WaitForNotification();
   WorkerInfo newer;

@@ -222,7 +222,7 @@ TEST_F(SweepsTest, WhoAskedForWhatIsKeptWithTheSweepAndItsJobs) {
                 c_->SubmitSweep(ana, Spec("small", {Group("dyck", 2)}, 4), 0, done);
               }).ok());
   ASSERT_TRUE(Ask<SweepSummary>([&](auto done) { c_->SetPaused(ben, "small", true, done); }).ok());
-  // Paused already: nothing was done.
+  // Already paused: nothing changed.
   ASSERT_TRUE(Ask<SweepSummary>([&](auto done) { c_->SetPaused(ana, "small", true, done); }).ok());
   JobFilter some = Whole("small");
   some.seeds = {1, 3};

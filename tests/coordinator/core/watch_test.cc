@@ -8,7 +8,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::SizeIs;
 
-// Everything a watcher heard.
+// Records everything that a watcher received.
 class Ledger {
  public:
   std::function<void(const SweepChange&)> listener() {
@@ -17,7 +17,7 @@ class Ledger {
       changes_.push_back(change);
     };
   }
-  // Waits until `enough` holds for what was heard so far.
+  // Waits until `enough` holds for the received changes.
   std::vector<SweepChange> WaitUntil(
       const std::function<bool(const std::vector<SweepChange>&)>& enough) {
     absl::MutexLock lock(&mutex_);
@@ -78,7 +78,8 @@ TEST_F(WatchTest, JobsComeInCommitOrderAndTheLastCallIsTheFinalSummary) {
   EXPECT_GT(heard.back().summary->finished_ms, 0);
 }
 
-// A watcher whose callback is slow: the store says "finished" long before it has heard of the jobs.
+// With a slow callback, the store says "finished" long before the watcher has received the jobs'
+// changes.
 TEST_F(WatchTest, ASlowWatcherHearsEveryChangeBeforeTheEnd) {
   SubmitSmall(1);
   absl::Notification go;
@@ -112,12 +113,13 @@ TEST_F(WatchTest, SummariesComeAtMostOnceASecond) {
   ledger_.WaitFor(1);
   const std::string worker = Register("w");
   const LeaseRef lease = TakeOne(worker);
-  // Heard before more happens, or one summary would speak of all of it.
+  // Received before more changes follow; otherwise one summary would cover all of them.
   ledger_.WaitUntil([](const auto& changes) { return Ledger::Summaries(changes) >= 2; });
   for (uint64_t i = 1; i <= 5; ++i) {
     Append(worker, {Row(lease, i, static_cast<uint32_t>(10 * i))}).IgnoreError();
   }
-  // One at the start, one for the first change; five more job changes wait for the second to pass.
+  // One summary comes at the start and one for the first change. Five more job changes come before
+  // the next summary, which waits for its second to pass.
   auto heard = ledger_.WaitUntil([](const auto& changes) { return changes.size() >= 8; });
   EXPECT_EQ(Ledger::Summaries(heard), 2u);
   clock_.Advance(absl::Seconds(1));
@@ -154,7 +156,7 @@ TEST_F(WatchTest, ACallbackMayEndItsOwnSubscription) {
   }
   TakeOne(Register("w"));
   EXPECT_TRUE(ended.WaitForNotificationWithTimeout(kPatience));
-  absl::MutexLock lock(&mutex);  // the callback has let go of it
+  absl::MutexLock lock(&mutex);  // the callback has released it
 }
 
 TEST_F(WatchTest, FollowersOfALogHearOfTextAndOfTheEnd) {

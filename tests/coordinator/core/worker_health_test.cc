@@ -1,4 +1,4 @@
-// Workers that fail whatever they get, packs that their memory does not hold, workers long gone.
+// Workers that fail every job, packs that exceed their memory, workers long gone.
 #include "coordinator/core/worker_health.h"
 
 #include <gmock/gmock.h>
@@ -102,7 +102,7 @@ TEST_F(WorkerHealthTest, AWidthThatWasMeasuredHoldsUntilAnotherProcessTakesTheNa
   EXPECT_EQ(health_.WidthFor("w", 7, 32), 4u);
   health_.OnMeasured("w", 7, 8);
   EXPECT_EQ(health_.WidthFor("w", 7, 32), 8u);
-  health_.OnTooWide("w", 7, 8);  // the memory has the last word
+  health_.OnTooWide("w", 7, 8);  // the memory limit prevails
   EXPECT_EQ(health_.WidthFor("w", 7, 32), 4u);
   health_.OnMeasured("w", 7, 2);
   EXPECT_EQ(health_.WidthFor("w", 7, 32), 2u);
@@ -187,7 +187,7 @@ TEST_F(FaultyWorkersTest, AJobsOwnFailureSaysNothingAboutItsWorker) {
   for (const char* kind : {"nan", "nan", "data", "refused", "refused", "refused"}) {
     ASSERT_EQ(Fail(End(worker, TakeOne(worker), 0), kind), absl::OkStatus());
   }
-  for (int i = 0; i < 4; ++i) {  // these had got somewhere
+  for (int i = 0; i < 4; ++i) {  // these had made progress
     const LeaseRef lease = TakeOne(worker);
     Report(worker, lease, 0, 10);
     ASSERT_EQ(Fail(End(worker, lease, 15), "crashed"), absl::OkStatus());
@@ -315,7 +315,7 @@ TEST_F(MeasuringWorkersTest, MeasuringIsNoAttemptToAnybody) {
   EXPECT_EQ(details.job.attempts, 0u);
   EXPECT_EQ(details.job.started_ms, 0);
   EXPECT_THAT(details.attempts, IsEmpty());
-  EXPECT_EQ(details.events.back().type, "released");  // what happened is still on record
+  EXPECT_EQ(details.events.back().type, "released");  // the event stays on record
 
   const auto pack = AskMeasuring(worker, "r2");
   ASSERT_THAT(pack->leases, SizeIs(2));
@@ -328,7 +328,8 @@ TEST_F(MeasuringWorkersTest, MeasuringIsNoAttemptToAnybody) {
   EXPECT_EQ(GetJob(1).attempts, 1u);
   EXPECT_THAT(Details(1).attempts, SizeIs(1));
 
-  // So is a lease that goes back before a trainer was started; one that was trained counts.
+  // The same holds for a lease that was released before its trainer started. A lease under which a
+  // trainer ran counts.
   AttemptEnd end = End(worker, pack->leases[0].ref, 0);
   end.untrained = true;
   ASSERT_EQ(Release(end), absl::OkStatus());

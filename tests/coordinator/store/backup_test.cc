@@ -41,7 +41,7 @@ class BackupTest : public ::testing::Test {
     ASSERT_TRUE(store.ok()) << store.status();
     store_ = *std::move(store);
   }
-  // Two rows in one transaction: a snapshot has both or none.
+  // Writes two rows in one transaction: a snapshot has both or none.
   void AddPair(int number) {
     const absl::Status status = store_->RunInTransaction([&](core::WriteTransaction& tx) {
       core::WorkerRow worker;
@@ -96,7 +96,7 @@ TEST_F(BackupTest, OfARunningStoreIsOneFileForItsOwnerAloneWithEverythingCommitt
 
 TEST_F(BackupTest, OfAStoreThatWasKilledHasWhatItsLogHolds) {
   AddPair(1);
-  // A copy of file and log, as the death of a process leaves them.
+  // Copies file and log, as the death of a process leaves them.
   fs::create_directory(dir_.Join("dead"));
   for (const char* suffix : {"", "-wal"}) {
     fs::copy_file(path_ + suffix, dir_.Join("dead/coppice.db") + suffix);
@@ -191,7 +191,7 @@ TEST_F(BackupTest, OnAFullDiskLeavesNothingAndSaysSo) {
 TEST_F(BackupTest, RemovesWhatAKilledBackupLeft) {
   const pid_t child = ::fork();
   if (child == 0) ::_exit(0);
-  ::waitpid(child, nullptr, 0);  // a number that no process has now
+  ::waitpid(child, nullptr, 0);  // a process id no longer in use
   std::ofstream(absl::StrCat(target_, ".partial-", child)) << "half";
   std::ofstream(absl::StrCat(target_, ".partial-", ::getppid())) << "another one's, which lives";
   ASSERT_TRUE(Backup().ok());
@@ -231,7 +231,7 @@ TEST_F(BackupTest, ForcedItPutsTheOldDatabaseAsideWithItsLog) {
   AddPair(1);
   ASSERT_TRUE(Backup().ok());
   AddPair(2);
-  // As after a kill: the second pair is in the log alone, which must not be lost, nor be taken for
+  // As after a kill, the second pair is only in the log. The log must not be lost, nor mistaken for
   // the restored database's.
   for (const char* suffix : {"", "-wal", "-shm"}) {
     fs::copy_file(path_ + suffix, dir_.Join("out/kept") + suffix);

@@ -1,4 +1,4 @@
-// What core::Store promises, on a file and in memory.
+// Checks the contract of core::Store, on a file and in memory.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -205,7 +205,7 @@ TEST_P(StoreContract, AScanEndsWhenItIsToldToStop) {
   int looks = 0;
   const absl::Status status = store_->Read([&](ReadTransaction& read) {
     read.StopWhen([&] { return ++looks > 2; });
-    // No job is in such a state: nothing but the stop can end it early.
+    // No job is in this state, so only the stop can end the scan early.
     return read.ScanJobs(1, 50'000, core::StateSet({JobState::kFailed}),
                          [](const JobRow&) { return true; });
   });
@@ -253,8 +253,7 @@ TEST_P(StoreContract, AFailedSavepointUndoesItsOwnWritesAlone) {
                 return absl::AbortedError("no");
               })));
               return tx.Savepoint([&]() -> absl::Status {
-                // The name was interned in the savepoint that was undone: it must be interned
-                // again.
+                // The name was interned in the undone savepoint, so it must be interned again.
                 return tx.InsertMetricRow(1, 1, {10, {{"lost_name", 2}}});
               });
             }),
@@ -555,7 +554,7 @@ TEST_P(StoreContract, AWorkerIsKnownByItsName) {
   EXPECT_FALSE(Read<std::optional<core::WorkerRow>>([](ReadTransaction& read) {
                  return read.FindWorker("nam");
                }).has_value());
-  for (int twice = 0; twice < 2; ++twice) {  // one that is not there is no error
+  for (int twice = 0; twice < 2; ++twice) {  // deleting an absent one is no error
     ASSERT_EQ(Write([&](WriteTransaction& tx) { return tx.DeleteWorker("name"); }),
               absl::OkStatus());
     EXPECT_THAT(Read<std::vector<core::WorkerRow>>(

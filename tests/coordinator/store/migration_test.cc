@@ -68,7 +68,7 @@ TEST_F(MigrationTest, AStepThatFailsLeavesTheVersionBeforeIt) {
   EXPECT_EQ(Version(), 1);
   EXPECT_FALSE(db_->in_transaction());
   EXPECT_EQ(Migrate(*db_, steps_),
-            absl::OkStatus());  // nothing of the failed step stands in the way
+            absl::OkStatus());  // the failed step left nothing that interferes
   EXPECT_EQ(Version(), 3);
 }
 

@@ -44,7 +44,7 @@ TEST_F(OpenTest, TwoProcessesCannotShareAFile) {
   const pid_t child = fork();
   ASSERT_GE(child, 0);
   if (child == 0) {
-    // Only opens the lock: nothing of the parent's threads or connections is used.
+    // The child only opens the lock and uses none of the parent's threads or connections.
     const auto lock = FileLock::Acquire(path_ + ".lock");
     _exit(absl::IsFailedPrecondition(lock.status()) ? 0 : 1);
   }
@@ -87,7 +87,7 @@ TEST_F(OpenTest, AFolderThatCannotBeWrittenIsRefused) {
   std::filesystem::permissions(
       dir_ / "deeper", std::filesystem::perms::owner_read | std::filesystem::perms::owner_exec);
   if (access((dir_ / "deeper").c_str(), W_OK) == 0) {
-    // The superuser writes anywhere; a folder whose place is taken by a file stops everyone.
+    // The superuser can write anywhere, but a file in place of the folder stops everyone.
     std::filesystem::remove_all(dir_);
     std::ofstream(std::string(dir_)) << "a file";
   }
@@ -119,7 +119,7 @@ TEST_F(OpenTest, ADamagedDatabaseReportsAnErrorInsteadOfLying) {
   }
   const auto size = std::filesystem::file_size(path_);
   std::fstream file(path_, std::ios::in | std::ios::out | std::ios::binary);
-  // Everything behind the schema's first pages becomes noise.
+  // Everything after the schema's first pages becomes noise.
   file.seekp(static_cast<std::streamoff>(size / 2));
   for (auto i = size / 2; i < size; ++i) file.put(static_cast<char>(i * 31));
   file.close();

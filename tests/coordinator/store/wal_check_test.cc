@@ -1,4 +1,5 @@
-// What a crash leaves behind the last commit is passed over; what a disk changed before it is not.
+// A torn end that a crash leaves after the last commit is ignored. A change by the disk before it
+// is not.
 #include "coordinator/store/wal_check.h"
 
 #include <gmock/gmock.h>
@@ -23,7 +24,7 @@ constexpr size_t kFrame = 24 + 4096;
 
 class WalCheckTest : public ::testing::Test {
  protected:
-  // A database that a crash left: kCommits transactions, each durable, none checkpointed.
+  // Leaves a database as after a crash: kCommits transactions, each durable, none checkpointed.
   void SetUp() override {
     const std::string live = dir_ / "live" / "coppice.db";
     auto store = OpenSqliteStore({.path = live});
@@ -109,7 +110,7 @@ TEST_F(WalCheckTest, AByteThatChangedBeforeTheEndIsFoundInsteadOfLosingWhatIsBeh
     EXPECT_THAT(std::string(store.status().message()),
                 AllOf(HasSubstr(path_ + "-wal"), HasSubstr("restore a backup"),
                       HasSubstr("--accept-data-loss")));
-    // It is left as it was found.
+    // The log is left unchanged.
     EXPECT_EQ(*ReadFile(path_ + "-wal"), Flipped(offset));
   }
 }
@@ -126,7 +127,7 @@ TEST_F(WalCheckTest, WhatIsLeftIsOpenedOnceTheLossIsAcceptedAndNeedsNoFlagAgain)
   EXPECT_TRUE(again.ok()) << again.status();
 }
 
-// The limit of what can be known: it looks like a transaction that a crash cut off.
+// The limit of detection: the damage looks like a transaction that a crash cut off.
 TEST_F(WalCheckTest, TheLastTransactionAloneCannotBeToldFromATornEnd) {
   WriteLog(Flipped(log_.size() - 100));
   const auto store = OpenSqliteStore({.path = path_});
