@@ -10,8 +10,7 @@ namespace coppice::trainer {
 struct Sequence {
   int32_t first_row = 0;
   int32_t length = 0;
-  int32_t first_position =
-      0;  // position of its first row; above 0 when a cache holds earlier words
+  int32_t first_position = 0;  // of its first row; above 0 when a cache has earlier words
 };
 
 // One member's [B, T] batch as rows: [B, T, D] activations are stored as [R, D]. Sequence b is the

@@ -353,8 +353,7 @@ void MultiplyBlock(const MatrixView& out, const MatrixView& a, const MatrixView&
   const int64_t steps = (a.columns + kStep - 1) / kStep;
   const int64_t kept_lines = rows_kept ? a.rows : b.columns;
   const int64_t passing_lines = rows_kept ? b.columns : a.rows;
-  const int64_t turns =
-      (kept_lines + kPair - 1) / kPair * steps * kTurns;  // for each passing strip
+  const int64_t turns = (kept_lines + kPair - 1) / kPair * steps * kTurns;  // per passing strip
   const auto passing_at = [&](int64_t line) { return scratch->passing[line / kPair % 2]; };
   const auto passing = [&](int64_t line) {
     if (line >= passing_lines) return StripWriter();

@@ -53,7 +53,7 @@ class Reader {
           .copy_(model_->EncodeTree(weights_, batch.tree, entropy_rows.data()));
       for (const ProbeChain& chain : batch.chains) {
         for (int64_t k = 0; k < pack_; ++k) {
-          readings_[k].entropy_sum += entropy[k][0];  // SOS's
+          readings_[k].entropy_sum += entropy[k][0];  // row of SOS
           for (const int32_t row : chain.rows) readings_[k].entropy_sum += entropy[k][row];
         }
         std::vector<int32_t>& kept = context_rows_[chain.sentence];

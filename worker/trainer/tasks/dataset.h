@@ -100,13 +100,13 @@ struct DatasetOptions {
   int32_t val = 1000;
   int32_t test = 10000;
   int32_t gen = 10000;
-  std::string directory;            // if set, read question.train, question.val, ... of this folder
-  SplitFiles files;                 // if set, read these
+  std::string directory;            // if set, read question.train, ... of this folder instead
+  SplitFiles files;                 // if set, read these instead
   int32_t decode_sentences = 2000;  // tense: decode at most this many per split, chosen by `seed`
   int32_t dyck_prefixes = 5000;     // dyck: score this many first closing positions per split
   // dyck: strings with more brackets are drawn again; 0: no limit, as in the released sampler. Its
-  // val strings have 13 brackets on average and at most 80, its train strings 50 and over 1,000,
-  // its gen strings 116 and over 1,000.
+  // val strings have 13 brackets on average and at most 80. Its train strings have 50 on average,
+  // its gen strings 116, and the longest of both more than 1,000.
   int32_t dyck_max_brackets = 0;
   const std::atomic<bool>* stop = nullptr;  // if not null: give up when it becomes true
 

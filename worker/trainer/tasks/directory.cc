@@ -132,7 +132,7 @@ absl::StatusOr<Example> ParseDyckLine(absl::string_view line) {
   return example;
 }
 
-// Whether an example belongs to the generalization set of its task.
+// True if an example belongs to the generalization set of its task.
 bool IsGeneralization(Task task, const Example& example) {
   const Lexicon& lexicon = Lexicon::For(task);
   const Kind& kind = SentenceTaskOf(task).generalization;
