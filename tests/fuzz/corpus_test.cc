@@ -1,5 +1,5 @@
-// Every file of a target's corpus through the target, in every build: seeds, and what fuzzing once
-// found.
+// Runs every file of a target's corpus through the target, in every build: seeds, and earlier
+// findings.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -23,7 +23,7 @@ std::vector<std::string> CorpusFiles() {
   return files;
 }
 
-// A finding ends the process; the last name printed is the file's.
+// A finding ends the process. The last printed name is that of the file.
 TEST(FuzzCorpus, EveryFileIsReadWithoutAFinding) {
   const std::vector<std::string> files = CorpusFiles();
   ASSERT_GE(files.size(), 3u) << "no seeds in " << COPPICE_CORPUS_DIR;
@@ -35,7 +35,7 @@ TEST(FuzzCorpus, EveryFileIsReadWithoutAFinding) {
   }
 }
 
-// Each file, cut at any place, is input too.
+// Every beginning of a file is also an input.
 TEST(FuzzCorpus, EveryBeginningOfASmallFileIsReadWithoutAFinding) {
   for (const std::string& file : CorpusFiles()) {
     const auto content = ReadFile(file);
@@ -43,7 +43,7 @@ TEST(FuzzCorpus, EveryBeginningOfASmallFileIsReadWithoutAFinding) {
     if (content->size() > 2000) continue;
     std::fprintf(stderr, "%s\n", file.c_str());
     for (size_t size = 0; size < content->size(); ++size) {
-      // Of its own, so that a read past the end is seen.
+      // A buffer of its own, so that a read past the end is detected.
       const std::vector<uint8_t> beginning(content->begin(), content->begin() + size);
       LLVMFuzzerTestOneInput(beginning.data(), beginning.size());
     }

@@ -1,4 +1,4 @@
-// What the fuzz targets share. Each *_fuzz.cc defines LLVMFuzzerTestOneInput for one reader and is
+// Shared by the fuzz targets. Each *_fuzz.cc defines LLVMFuzzerTestOneInput for one reader and is
 // built twice: with libFuzzer (preset `asan`), and with corpus_test.cc, which runs the files of
 // tests/fuzz/corpus in every build.
 #ifndef COPPICE_TESTS_FUZZ_FUZZ_H_
@@ -21,7 +21,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
 
 namespace coppice::fuzz {
 
-// Ends the process, which is what a fuzzer calls a finding.
+// Ends the process, which a fuzzer counts as a finding.
 [[noreturn]] inline void Fail(const char* file, int line, const char* condition,
                               absl::string_view detail) {
   std::fprintf(stderr, "%s:%d: does not hold: %s\n%.*s\n", file, line, condition,
@@ -36,7 +36,7 @@ inline absl::string_view Text(const uint8_t* data, size_t size) {
   return {reinterpret_cast<const char*>(data), size};
 }
 
-// Messages go to terminals, logs and over the wire: printable ASCII and line ends alone.
+// Messages go to terminals, logs and over the wire: only printable ASCII and line ends are allowed.
 inline void CheckMessage(const absl::Status& status, size_t longest) {
   const absl::string_view message = status.message();
   FUZZ_CHECK(!message.empty(), "an error that says nothing");
@@ -46,7 +46,8 @@ inline void CheckMessage(const absl::Status& status, size_t longest) {
              message);
 }
 
-// A file for readers that open a path, and no link; in memory where the system has such a folder.
+// A file for readers that open a path and refuse links. It is in memory if the system has such a
+// folder.
 class MemoryFile {
  public:
   explicit MemoryFile(absl::string_view content)
@@ -79,7 +80,7 @@ class MemoryFile {
   const int fd_;
 };
 
-// Little-endian integers as the file formats here have them.
+// Little-endian integers, as in the file formats.
 template <typename Integer>
 void PutInteger(Integer value, std::string* out) {
   for (size_t i = 0; i < sizeof(Integer); ++i) out->push_back(static_cast<char>(value >> (8 * i)));

@@ -1,5 +1,5 @@
-// The run spec that a trainer is started with, and the same `run` object as the coordinator reads
-// it from its database.
+// The run spec that starts a trainer, and the same `run` object that the coordinator reads from its
+// database.
 #include "absl/strings/str_cat.h"
 #include "common/spec/spec.h"
 #include "tests/fuzz/fuzz.h"
@@ -8,7 +8,7 @@
 namespace coppice::trainer {
 namespace {
 
-// A run that was read, written out and read again is the same run.
+// Writing a run out and reading it again gives the same run.
 void CheckRun(const RunConfig& run) {
   const nlohmann::json json = ToJson(run);
   const std::string text = json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);

@@ -1,6 +1,6 @@
-// A checkpoint file. First byte even: the rest is the file as it lies on disk. Odd: the rest is a
-// header's text (up to the first NUL) and data, which are given a right length and a right digest,
-// so that what stands in the header is reached too.
+// A checkpoint file. First byte even: the other bytes are the file. Odd: they are a header's text
+// (up to the first NUL) and data. These get a correct length and digest, so that the checks of the
+// header's contents are reached too.
 #include "absl/strings/str_cat.h"
 #include "common/base/checkpoint_file.h"
 #include "common/base/digest.h"
@@ -25,7 +25,7 @@ std::string WithLengthAndDigest(absl::string_view rest) {
   return file.replace(digits, kDigits, DigestOf(file.data(), file.size()));
 }
 
-// Every tensor lies where its shape says, and all of it can be read.
+// Every tensor is where its shape says, and can be read completely.
 void CheckTensors(const SafetensorsFile& file, size_t file_bytes) {
   uint64_t total = 0, sum = 0;
   for (const auto& [name, tensor] : file.tensors()) {

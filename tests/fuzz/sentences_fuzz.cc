@@ -12,7 +12,7 @@
 namespace coppice::trainer {
 namespace {
 
-// A binary tree over all words: one bracket less than there are words.
+// A binary tree over all words has one bracket fewer than words.
 void CheckTree(const GoldTree& tree, size_t words) {
   FUZZ_CHECK(tree.nodes.size() == 2 * words - 1, "");
   FUZZ_CHECK(tree.Brackets().size() == words - 1, "");

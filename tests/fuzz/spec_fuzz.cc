@@ -1,5 +1,5 @@
-// A sweep spec as a person writes it: YAML text to a valid message, or to an error that names the
-// place.
+// A sweep spec as a person writes it. Its YAML text gives a valid message, or an error that names
+// the place.
 #include <google/protobuf/descriptor.h>
 
 #include <cmath>
@@ -20,8 +20,8 @@ namespace {
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 
-constexpr size_t kMaxGroups = 16;        // of a spec, resolved
-constexpr size_t kMaxPrinted = 1 << 20;  // what the reader takes
+constexpr size_t kMaxGroups = 16;        // that are resolved per spec
+constexpr size_t kMaxPrinted = 1 << 20;  // the reader's limit
 
 std::string Scalar(const Message& message, const FieldDescriptor& field, int index) {
   const auto& reflection = *message.GetReflection();
@@ -40,13 +40,13 @@ std::string Scalar(const Message& message, const FieldDescriptor& field, int ind
     default: {
       const std::string text = list ? reflection.GetRepeatedString(message, &field, index)
                                     : reflection.GetString(message, &field);
-      // Single quotes in YAML know one escape.
+      // Single quotes in YAML have only one escape.
       return absl::StrCat("'", absl::StrReplaceAll(text, {{"'", "''"}}), "'");
     }
   }
 }
 
-// The message as YAML in one line, for reading it again.
+// Prints the message as YAML in one line, to be read again.
 std::string Print(const Message& message) {
   const auto& reflection = *message.GetReflection();
   std::vector<const FieldDescriptor*> fields;
@@ -109,8 +109,8 @@ void CheckAccepted(const SpecFile& file, absl::string_view text) {
   FUZZ_CHECK(again->spec.SerializeAsString() == file.spec.SerializeAsString(), printed);
 }
 
-// Twenty problems at most, each on a line of its own that names the file, and nothing that a
-// terminal would obey.
+// At most twenty problems, each on its own line that names the file, and no control characters for
+// a terminal.
 void CheckRefused(const absl::Status& status) {
   FUZZ_CHECK(status.code() == absl::StatusCode::kInvalidArgument, status.ToString());
   const std::vector<absl::string_view> lines = absl::StrSplit(status.message(), '\n');

@@ -1,6 +1,6 @@
-// The spool's file. First byte even: the rest is the file as it lies on disk. Odd: the rest is a
-// list of records (type, length of two bytes, payload) that are given right lengths and checksums,
-// so that what stands inside them is reached too.
+// The spool's file. First byte even: the other bytes are the file. Odd: they are a list of records
+// (type, length of two bytes, payload). These get correct lengths and checksums, so that the checks
+// of their contents are reached too.
 #include "absl/strings/str_cat.h"
 #include "tests/fuzz/fuzz.h"
 #include "worker/daemon/spool.h"
@@ -40,7 +40,7 @@ std::vector<std::string> Print(const SpoolContents& contents) {
   return printed;
 }
 
-// The valid beginning, alone, reads as it did before, with nothing wrong.
+// The valid beginning alone must give the same contents, without an error.
 void CheckBeginning(absl::string_view file, const SpoolContents& contents) {
   const fuzz::MemoryFile beginning(file.substr(0, contents.valid_bytes));
   const auto again = Spool::Read(beginning.path());
@@ -50,7 +50,7 @@ void CheckBeginning(absl::string_view file, const SpoolContents& contents) {
   FUZZ_CHECK(Print(*again) == Print(contents), "");
 }
 
-// What a worker does that finds the file: goes on behind the valid beginning.
+// A worker that finds the file continues after its valid beginning.
 void CheckContinue(const fuzz::MemoryFile& file, const SpoolContents& contents) {
   v1::StreamMetricsRequest message;
   message.set_sequence(77);

@@ -1,5 +1,5 @@
-// What a trainer prints, as the daemon reads it. First byte: where to cut the rest into pieces, 0
-// for not at all.
+// A trainer's output, as the daemon reads it. The first byte says where to cut the other bytes into
+// pieces; 0: not at all.
 #include <cmath>
 #include <set>
 
@@ -42,7 +42,7 @@ Outcome Feed(absl::string_view bytes, size_t piece) {
   return outcome;
 }
 
-// Holds what is said of a member against the pack, and prints it for comparison.
+// Checks reports of members against the pack, and prints them for comparison.
 class Checker {
  public:
   std::string text;

@@ -100,7 +100,8 @@ DatasetOptions DatasetOptionsOf(const RunConfig& run) {
 
 json ToJson(const RunConfig& run) {
   json document = ToJson(ValuesOf(run));
-  // Only where there are some: runs of before there were any are the same runs.
+  // Written only if there are any: runs from before these settings existed are then still the same
+  // runs.
   if (!run.data.files.any()) document["data"].erase("files");
   return document;
 }

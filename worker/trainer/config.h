@@ -1,4 +1,5 @@
-// What to train: the run spec of docs/trainer-protocol.md as checked structures, free of LibTorch.
+// The run spec of docs/trainer-protocol.md as checked structures: the settings of a training. Free
+// of LibTorch.
 #ifndef COPPICE_WORKER_TRAINER_CONFIG_H_
 #define COPPICE_WORKER_TRAINER_CONFIG_H_
 
@@ -13,12 +14,13 @@
 
 namespace coppice::trainer {
 
-// In the dropout counter (model/dropout.h) batch index, head and position share 32 bits: with the
-// largest batch and the most heads of the table of settings, so much is left for a sentence.
+// In the dropout counter (model/dropout.h) batch index, head and position share 32 bits. This is
+// the longest sentence for which they suffice with the largest batch and the most heads that the
+// table of settings allows.
 inline constexpr int64_t kMaxSequenceLength = 4096;
 
-// The settings of common/settings/run_settings.cc, with the defaults that these have for question;
-// run_fields.h says which is which. A test compares them.
+// The settings of common/settings/run_settings.cc, with their defaults for the question task.
+// run_fields.h maps settings to fields. A test compares the defaults.
 struct ModelConfig {
   int64_t d_model = 512;
   int64_t heads = 8;
@@ -62,7 +64,7 @@ struct ReportConfig {
 struct CheckpointConfig {
   int64_t every = 15000;
   int64_t keep = 2;
-  int64_t keep_every = 0;  // in steps; 0: none beside the newest `keep`
+  int64_t keep_every = 0;  // in steps; 0: keeps only the newest `keep`
 };
 
 struct RunConfig {
@@ -95,18 +97,19 @@ absl::StatusOr<PackSpec> ParsePackSpec(const nlohmann::json& document);
 absl::StatusOr<PackSpec> ParsePackSpecText(absl::string_view text);
 absl::StatusOr<RunConfig> ParseRunConfigText(absl::string_view text);
 
-// What of a run says which dataset it is trained and measured on.
+// The dataset on which the run is trained and measured.
 DatasetOptions DatasetOptionsOf(const RunConfig& run);
 
-// Every key written out; ParseRunConfigText reads it back.
+// Writes every key; ParseRunConfigText reads it back.
 nlohmann::json ToJson(const RunConfig& run);
 
-// Names what would make a run that goes on from `saved` another experiment than `wanted`
-// ("run.model.d_model is 64 here and 512 in the checkpoint"), or "" when nothing does. train.steps
-// and checkpoint.* may differ.
+// Names the difference that makes `wanted` another experiment than the checkpoint's run `saved`
+// ("run.model.d_model is 64 here and 512 in the checkpoint"). Returns "" when there is none.
+// train.steps and checkpoint.* may differ.
 std::string DescribeDifference(const RunConfig& wanted, const RunConfig& saved);
 
-// "0-9", "0,2,5" or a mix; each seed once, at most a million. INVALID_ARGUMENT otherwise.
+// Parses "0-9", "0,2,5" or a mix of both. INVALID_ARGUMENT: anything else, a repeated seed, or more
+// than a million seeds.
 absl::StatusOr<std::vector<uint64_t>> ParseSeeds(absl::string_view text);
 
 }  // namespace coppice::trainer

@@ -24,7 +24,8 @@ const Split* Find(const Dataset& dataset, const std::string& name) {
 }
 
 absl::StatusOr<RunConfig> RunOf(const std::string& task, const json& data) {
-  // The depth plays no part; the run spec's reader checks the rest and knows each task's sizes.
+  // The depth is not used. The run spec's reader checks the other values and knows each task's
+  // sizes.
   const json run = {{"task", task}, {"depth", 1}, {"data", data}};
   return ParseRunConfigText(run.dump());
 }
@@ -48,7 +49,8 @@ absl::StatusOr<std::optional<DataCommand>> ParseDataCommand(int argc, const char
       ->check(CLI::IsMember({"train", "val", "test", "gen"}));
   app.add_option("--out", command.out, "the file to write, or - for standard output")->required();
   app.add_flag("--force", command.force, "replace a file that is there");
-  // Signed, so that every CLI11 leaves it to the run spec's reader to refuse a negative number.
+  // Signed, so that the run spec's reader refuses negative numbers, not CLI11, whose versions
+  // differ.
   for (const char* key : {"seed", "train", "val", "test", "gen"}) {
     const settings::Setting& setting = *settings::RunSettings().Find(absl::StrCat("data.", key));
     app.add_option_function<int64_t>(
@@ -76,7 +78,7 @@ absl::Status WriteData(const DataCommand& command) {
   const std::string text = FormatSplit(command.run.task, dataset.vocabulary, *split);
   using Existing = OutputFile::Existing;
   if (command.out == kStandardOutputName) {
-    std::cout << text;  // main looks whether it arrived
+    std::cout << text;  // main checks the output
     return absl::OkStatus();
   }
   return WriteOutputFile(command.out, text, command.force ? Existing::kReplace : Existing::kKeep);

@@ -28,12 +28,12 @@ ordered_json ProvenanceJson(const Provenance& provenance) {
           {"precision", provenance.precision}, {"threads", provenance.threads}};
 }
 
-// To the microsecond: more digits say nothing.
+// Rounds to microseconds: more digits have no meaning.
 double Milliseconds(absl::Duration duration) {
   return static_cast<double>(absl::ToInt64Microseconds(duration)) / 1000;
 }
 
-// 0, or the errno of the write that failed.
+// Returns 0, or the errno of the failed write.
 int WriteWhole(int fd, const char* data, size_t size) {
   while (size > 0) {
     const ssize_t written = ::write(fd, data, size);
@@ -151,7 +151,7 @@ void EventWriter::Preempted(uint64_t seed, int64_t step) {
 }
 
 void EventWriter::Refused(absl::string_view message) {
-  // A key of the spec's may be of any length.
+  // A key of the spec may have any length.
   constexpr size_t kLongest = 1000;
   Write({{"event", "refused"}, {"message", std::string(message.substr(0, kLongest))}});
 }
@@ -162,7 +162,7 @@ int EventWriter::unwritten() const {
 }
 
 void EventWriter::Write(const ordered_json& event) {
-  // A path or a message may hold bytes that are no UTF-8; the line must still be JSON.
+  // A path or a message may have bytes that are not UTF-8. The line must still be JSON.
   std::string line = event.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
   line += '\n';
   bool closed_now = false;

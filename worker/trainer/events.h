@@ -36,19 +36,19 @@ struct CheckpointInfo {
   std::string path;
   std::string digest;
   uint64_t bytes = 0;
-  absl::Duration stall;  // how long training stood still for it
-  absl::Duration write;  // until it was durable
+  absl::Duration stall;  // the time for which training stood still
+  absl::Duration write;  // the time until it was durable
 };
 
-// `kind` of a failed event.
+// The `kind` of a failed event.
 enum class FailureKind { kNan, kCheckpoint, kData, kOutOfMemory, kDisk, kInternal };
 absl::string_view FailureKindName(FailureKind kind);
 
 using MetricValues = std::vector<std::pair<std::string, double>>;
 
-// Writes one JSON object a line to a file descriptor, each line whole and at once. Thread-safe.
-// When the reader is gone (EPIPE) or the descriptor fails otherwise, calls `on_closed` once and
-// drops every later line; SIGPIPE must be ignored.
+// Writes one JSON object per line to a file descriptor, each line whole and at once. Thread-safe.
+// When a write fails (EPIPE: the reader is gone), it calls `on_closed` once and drops every later
+// line. SIGPIPE must be ignored.
 class EventWriter {
  public:
   EventWriter(int fd, std::function<void()> on_closed);
@@ -63,16 +63,16 @@ class EventWriter {
   void Done(uint64_t seed, int64_t step);
   void Failed(uint64_t seed, int64_t step, FailureKind kind, absl::string_view message);
   void Preempted(uint64_t seed, int64_t step);
-  // The run as a whole, instead of a start.
+  // Refuses the run as a whole. No start event is written then.
   void Refused(absl::string_view message);
 
-  // Of a measurement: what will be measured, and what was.
+  // Events of a measurement: its plan, then each result.
   void Measure(const Provenance& provenance, const std::vector<int64_t>& widths);
   void Width(int64_t width, double steps_per_second, double seed_steps_per_second,
              int64_t peak_bytes);
   void WidthOutOfMemory(int64_t width, absl::string_view message);
 
-  // The errno of the write that failed; 0 as long as every line was written.
+  // The errno of the failed write; 0 while every line was written.
   int unwritten() const ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:

@@ -1,4 +1,4 @@
-// The mark of a function that runs on the host and on a CUDA device.
+// Marks a function that runs on the host and on a CUDA device.
 #ifndef COPPICE_WORKER_TRAINER_HOST_DEVICE_H_
 #define COPPICE_WORKER_TRAINER_HOST_DEVICE_H_
 

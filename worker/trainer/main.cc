@@ -33,7 +33,8 @@
 namespace coppice::trainer {
 namespace {
 
-// How often the data's thread is asked whether a stop has come, and how long it then gets.
+// The interval of checks for a stop while the data thread runs, and the time that it then gets to
+// end.
 constexpr absl::Duration kStopLook = absl::Milliseconds(100);
 constexpr absl::Duration kStopPatience = absl::Seconds(1);
 
@@ -64,8 +65,8 @@ Provenance MakeProvenance(const PackSpec& spec, const std::string& device) {
   return provenance;
 }
 
-// Events could not be written. A reader that has gone is a daemon that died, or the user's `head`:
-// the run stopped as after SIGTERM. Anything else is the fault of where the output went.
+// Events could not be written. EPIPE means that the reader is gone, a dead daemon or the user's
+// `head`: the run stopped as after SIGTERM. Any other error is that of the output.
 int Untold(const EventWriter& events) {
   if (events.unwritten() == EPIPE) return kPreempted;
   std::cerr << "coppice-trainer: cannot write to the standard output: "
@@ -73,16 +74,16 @@ int Untold(const EventWriter& events) {
   return kFailed;
 }
 
-// Every member fails for the same reason before anything started.
+// Fails every member with the same reason before anything has started.
 int FailAll(const PackSpec& spec, EventWriter* events, FailureKind kind,
             absl::string_view message) {
   for (const MemberSpec& member : spec.members) events->Failed(member.seed, 0, kind, message);
   return kFailed;
 }
 
-// Reads or makes the data on a thread of its own: a file server that does not answer would keep
-// this one from hearing of a stop. CANCELLED: a stop was asked for meanwhile; that thread may still
-// run, so the process must end at once.
+// Reads or makes the data on a separate thread, because a file server that does not answer would
+// keep this one from noticing a stop. CANCELLED: a stop was requested meanwhile. The thread may
+// still run, so the process must end at once.
 absl::StatusOr<Dataset> LoadData(DatasetOptions options) {
   struct Loading {
     absl::Notification over;
@@ -105,8 +106,7 @@ absl::StatusOr<Dataset> LoadData(DatasetOptions options) {
   return dataset;
 }
 
-// Nothing was done yet, so there is nothing to save or to tell; a thread may be stuck in the
-// kernel.
+// Nothing was done yet, so there is nothing to save or report. A thread may be stuck in the kernel.
 [[noreturn]] void LeaveBeforeTheStart() {
   spdlog::info("stopped before the data were there");
   spdlog::shutdown();
@@ -120,8 +120,8 @@ int DataFailed(const PackSpec& spec, EventWriter* events, const absl::Status& st
                  status.message());
 }
 
-// The parameters and moments of the whole pack are laid out here: a pack that is too wide ends here
-// and not in a member's first step.
+// Allocates the parameters and moments of the whole pack. A pack that is too wide fails here and
+// not in a member's first step.
 absl::StatusOr<std::unique_ptr<Engine>> MakeEngine(const EngineOptions& options,
                                                    const Dataset& dataset, EventWriter* events) {
   try {
@@ -216,7 +216,7 @@ int Main(int argc, char** argv) {
   if (argc > 1 && std::string(argv[1]) == "measure") return Measure(argc - 1, argv + 1);
   std::string refused;
   absl::StatusOr<std::optional<Options>> options = ParseCommandLine(argc, argv, &refused);
-  // For the reader of the events: another trainer would refuse it too.
+  // For the reader of the events: every other trainer would also refuse this spec.
   if (!refused.empty()) EventWriter(STDOUT_FILENO, nullptr).Refused(refused);
   if (!options.ok()) return Usage(options.status());
   if (!options->has_value()) return kDone;
@@ -234,8 +234,7 @@ int main(int argc, char** argv) {
   coppice::SetCommit(coppice::kBuildCommit);
   try {
     return coppice::FinishStandardOutput("coppice-trainer", coppice::trainer::Main(argc, argv));
-  } catch (const std::exception&
-               error) {  // of a library, while starting: an allocation too large for this machine
+  } catch (const std::exception& error) {  // of a library at the start, e.g. a too large allocation
     std::cerr << "coppice-trainer: " << error.what() << "\n";
     return coppice::trainer::kFailed;
   }

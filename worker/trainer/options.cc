@@ -20,10 +20,10 @@ namespace {
 
 using nlohmann::json;
 
-// A spec of a million members is smaller.
+// Larger than a spec of a million members.
 constexpr uint64_t kMaxSpecBytes = uint64_t{256} << 20;
 
-// Every setting has one, and so has what is the same for all runs of a machine.
+// One flag for each setting, and for each value that all runs of a machine share.
 const std::vector<RunFlag>& Flags() {
   static const auto* const flags = [] {
     auto* all = new std::vector<RunFlag>(FlagsOf(settings::RunSettings()));
@@ -35,7 +35,7 @@ const std::vector<RunFlag>& Flags() {
   return *flags;
 }
 
-// The flags that describe a run: a spec file, or one flag for each setting.
+// The description of a run: a spec file, or one flag for each setting.
 class RunFlags {
  public:
   explicit RunFlags(CLI::App* app) {
@@ -48,10 +48,10 @@ class RunFlags {
   RunFlags(const RunFlags&) = delete;
   RunFlags& operator=(const RunFlags&) = delete;
 
-  // Another one that says what a spec file would.
+  // Adds another flag that a spec file excludes.
   void AddByHand(CLI::Option* option) { by_hand_.push_back(option); }
   bool has_file() const { return spec_->count() > 0; }
-  // `seeds` and `out` are for a run by hand. Codes of ParseCommandLine.
+  // `seeds` and `out` are those of a run by hand. Codes of ParseCommandLine.
   absl::StatusOr<PackSpec> Spec(const std::string& seeds, const std::string& out,
                                 std::string* refused = nullptr) const {
     return has_file() ? FromFile(refused) : FromFlags(seeds, out);
@@ -105,7 +105,7 @@ void AddLogLevel(CLI::App* app, std::string* level) {
       ->default_str("info");
 }
 
-// False when the command line asked for text, which was printed.
+// False: the command line asked for text, which was printed.
 absl::StatusOr<bool> Parse(CLI::App* app, int argc, const char* const* argv) {
   try {
     app->parse(argc, argv);

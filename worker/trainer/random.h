@@ -1,6 +1,6 @@
-// Counter-based random numbers (Philox4x32-10 of Random123): every draw is a pure function of
-// (seed, role, counter), so nothing about randomness has to be saved in a checkpoint and nothing
-// depends on the order of calls.
+// Counter-based random numbers (Philox4x32-10 of Random123). Every draw is a pure function of
+// (seed, role, counter). So checkpoints need no random state, and the order of calls does not
+// matter.
 #ifndef COPPICE_WORKER_TRAINER_RANDOM_H_
 #define COPPICE_WORKER_TRAINER_RANDOM_H_
 
@@ -19,7 +19,7 @@ inline std::array<uint32_t, 4> Philox(PhiloxKey key, std::array<uint32_t, 4> cou
   return {out[0], out[1], out[2], out[3]};
 }
 
-// The numbers of one (key, stream, substream) in sequence. Not thread-safe.
+// The consecutive numbers of one (key, stream, substream). Not thread-safe.
 class PhiloxStream {
  public:
   PhiloxStream(PhiloxKey key, uint64_t stream, uint32_t substream)

@@ -6,7 +6,7 @@
 
 namespace coppice::trainer {
 
-// What a stream is for. The number is part of the key: changing one changes every run.
+// The use of a stream. The number is part of the key: a change of it changes every run.
 enum class RandomRole : uint64_t { kInit = 1, kOrder = 2, kDropout = 3 };
 
 struct PhiloxKey {

@@ -1,4 +1,4 @@
-// Which field of a RunConfig holds which setting of the table (common/settings/run_settings.cc).
+// Maps the settings of the table (common/settings/run_settings.cc) to fields of a RunConfig.
 #ifndef COPPICE_WORKER_TRAINER_RUN_FIELDS_H_
 #define COPPICE_WORKER_TRAINER_RUN_FIELDS_H_
 
@@ -19,12 +19,12 @@ struct RunField {
   Field (*of)(RunConfig& run);
 };
 
-// One for each setting that a trainer reads.
+// One field for each setting that a trainer reads.
 const std::vector<RunField>& RunFields();
 
-// Sets the fields that `values` has; these must be in their ranges.
+// Sets the fields whose settings are in `values`. The values must be in their ranges.
 void SetFields(const settings::Values& values, RunConfig* run);
-// Of every field.
+// The values of all fields.
 settings::Values ValuesOf(const RunConfig& run);
 
 }  // namespace coppice::trainer

@@ -12,7 +12,7 @@ namespace coppice::trainer {
 using nlohmann::json;
 
 std::string FlagHelp(const settings::Setting& setting) {
-  // What a path may be, its help says.
+  // The help of such a flag describes paths; there is no range to show.
   const bool is_path = std::holds_alternative<settings::PathRange>(setting.range);
   std::string help =
       absl::StrCat(setting.help, setting.required ? " (" : " (default ",

@@ -11,7 +11,7 @@
 
 namespace coppice::trainer {
 
-// A flag and the place in the run spec that it fills. Values are checked by the spec's reader.
+// A flag and the place in the run spec that it fills. The reader of the spec checks values.
 struct RunFlag {
   std::string name;     // "--batch-size"
   std::string pointer;  // "/run/train/batch_size"
@@ -19,13 +19,13 @@ struct RunFlag {
   std::string help;
 };
 
-// One for each setting that has one, in the table's order.
+// One flag for each setting that has a flag, in the table's order.
 std::vector<RunFlag> FlagsOf(const settings::Table& table);
 
 // "training split (default 100000, dyck 200000; 1 to 20000000 sentences)".
 std::string FlagHelp(const settings::Setting& setting);
 
-// INVALID_ARGUMENT: a number was wanted.
+// INVALID_ARGUMENT: the text is not the number that the flag needs.
 absl::StatusOr<nlohmann::json> FlagValue(const RunFlag& flag, const std::string& text);
 
 }  // namespace coppice::trainer

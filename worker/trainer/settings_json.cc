@@ -19,7 +19,7 @@ using settings::Table;
 using settings::Value;
 using settings::Values;
 
-// Doubles up to here hold every integer exactly.
+// Doubles represent every integer up to this exactly.
 constexpr double kLargestExactInteger = 9007199254740992.0;
 
 std::optional<Value> WholeNumber(const json& value) {
@@ -30,12 +30,12 @@ std::optional<Value> WholeNumber(const json& value) {
   }
   if (value.is_number_integer()) return value.get<int64_t>();
   if (!value.is_number_float()) return std::nullopt;
-  const double number = value.get<double>();  // 3e5 is an integer to people
+  const double number = value.get<double>();  // people write 3e5 for an integer
   if (std::trunc(number) != number || std::abs(number) > kLargestExactInteger) return std::nullopt;
   return static_cast<int64_t>(number);
 }
 
-// nullopt: of another type than the setting.
+// nullopt: the value has another type than the setting.
 std::optional<Value> ValueOf(const Setting& setting, const json& value) {
   if (std::holds_alternative<settings::IntegerRange>(setting.range)) return WholeNumber(value);
   if (std::holds_alternative<settings::NumberRange>(setting.range))

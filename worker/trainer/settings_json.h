@@ -1,4 +1,4 @@
-// The settings of a run from JSON, as the table knows them (common/settings/table.h).
+// The settings of a run, read from JSON by the table's rules (common/settings/table.h).
 #ifndef COPPICE_WORKER_TRAINER_SETTINGS_JSON_H_
 #define COPPICE_WORKER_TRAINER_SETTINGS_JSON_H_
 
@@ -8,12 +8,12 @@
 
 namespace coppice::trainer {
 
-// All settings of the run that `object` describes: what it says, and the defaults of its task. What
-// is missing, unknown, of another type, out of its range or does not fit the rest is the object's
-// error.
+// All settings of the run that `object` describes: its own, and defaults of its task for all
+// others. A value that is missing, unknown, of a wrong type, out of its range or in conflict with
+// another one becomes the object's error.
 settings::Values ReadRun(StrictObject object, const settings::Table& table);
 
-// In the form that ReadRun reads.
+// Writes the format that ReadRun reads.
 nlohmann::json ToJson(const settings::Values& values);
 
 }  // namespace coppice::trainer

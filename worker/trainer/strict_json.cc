@@ -14,7 +14,7 @@ namespace {
 
 using nlohmann::json;
 
-// Doubles up to here hold every integer exactly.
+// Doubles represent every integer up to this exactly.
 constexpr double kLargestExactInteger = 9007199254740992.0;
 
 }  // namespace
@@ -89,7 +89,7 @@ void StrictObject::Int(absl::string_view key, int64_t min, int64_t max, int64_t*
     parsed = value->get<int64_t>();
   } else if (value->is_number_float() && std::trunc(value->get<double>()) == value->get<double>() &&
              std::abs(value->get<double>()) <= kLargestExactInteger) {
-    parsed = static_cast<int64_t>(value->get<double>());  // 3e5 is an integer to people
+    parsed = static_cast<int64_t>(value->get<double>());  // people write 3e5 for an integer
   } else {
     return Fail(key, absl::StrCat("must be an integer, not ", value->dump()));
   }

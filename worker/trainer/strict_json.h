@@ -1,5 +1,5 @@
-// Reading JSON that a person or another program wrote: every key is known, has the right type and
-// lies in its range, or the error names it.
+// Reads JSON that a person or another program wrote. Every key must be known, of the right type and
+// in its range; otherwise the error names it.
 #ifndef COPPICE_WORKER_TRAINER_STRICT_JSON_H_
 #define COPPICE_WORKER_TRAINER_STRICT_JSON_H_
 
@@ -14,32 +14,31 @@
 
 namespace coppice::trainer {
 
-// Parses `text`; a key given twice is an error too. INVALID_ARGUMENT names the byte or the key.
-// Never throws.
+// Parses `text`. A repeated key is an error. INVALID_ARGUMENT names the byte or the key. Does not
+// throw.
 absl::StatusOr<nlohmann::json> ParseStrictJson(absl::string_view text);
 
-// One object being read. Each getter leaves `*out` alone when the key is absent. The first error of
-// a tree of objects is kept in
-// `*status` and later ones are ignored, so a caller reads everything and looks once. Finish()
-// refuses keys nobody asked for. Not thread-safe; `value` and `status` must outlive it.
+// Reads one object. Each getter leaves `*out` alone when the key is absent. `*status` keeps the
+// first error of a tree of objects, so a caller reads everything and checks once. Finish() refuses
+// keys that no call asked for. Not thread-safe; `value` and `status` must outlive it.
 class StrictObject {
  public:
   // `path` is the object's place in the document ("run.model"), empty at the top.
   StrictObject(const nlohmann::json* value, std::string path, absl::Status* status);
 
   bool Has(absl::string_view key) const;
-  // The value of the key, which is known from now on; null when it is absent.
+  // The key's value, or null when it is absent. The key counts as known from now on.
   const nlohmann::json* Find(absl::string_view key);
   void Int(absl::string_view key, int64_t min, int64_t max, int64_t* out);
   void Unsigned(absl::string_view key, uint64_t* out);
   void String(absl::string_view key, std::string* out);
   void Bool(absl::string_view key, bool* out);
-  // The child object; an empty one when the key is absent.
+  // The child object; it is empty when the key is absent.
   StrictObject Object(absl::string_view key);
-  // The elements of a list of objects; empty when the key is absent.
+  // The elements of a list of objects; none when the key is absent.
   std::vector<StrictObject> Objects(absl::string_view key);
   void Require(absl::string_view key);
-  // An error of the caller's own about `key`.
+  // Reports an error of the caller's own about `key`.
   void Fail(absl::string_view key, absl::string_view message);
   void Finish();
 

@@ -1,5 +1,5 @@
-// The engine with checkpoints that are written beside the training: gates in the writing decide
-// what happens before what.
+// The engine with checkpoints that are written during training. Gates in the writer fix the order
+// of events.
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -40,10 +40,10 @@ class BackgroundCheckpointTest : public testing::Test {
     pack.before_run = [this](Engine& engine) { engine_ = &engine; };
     return pack;
   }
-  // Calls `act` whenever the only member, on its thread, comes by the clock at `step` or later.
+  // Calls `act` whenever the only member, on its thread, reads the clock at `step` or later.
   void FromStep(PackRun* pack, int64_t step, std::function<void(std::atomic<bool>*)> act) {
     pack->on_clock = [this, step, act = std::move(act)](int, std::atomic<bool>* stop) {
-      // Before the first snapshot no other thread but the engine's own looks at the clock.
+      // Before the first snapshot no other thread than the engine's own reads the clock.
       const std::thread::id self = std::this_thread::get_id();
       if (self == main_ || engine_ == nullptr) return;
       const int64_t now = engine_.load()->member(0).step();
@@ -51,7 +51,7 @@ class BackgroundCheckpointTest : public testing::Test {
       if (now >= step && self == trains_) act(stop);
     };
   }
-  // In the writing of step 10 calls `act` first.
+  // Calls `act` before the write of step 10.
   static SaveFunction WithTen(std::function<void()> act) {
     return [act = std::move(act)](const auto& folder, const auto& run, uint64_t seed,
                                   const auto& layout, const auto& progress, const auto& rows) {
@@ -86,7 +86,7 @@ TEST_F(BackgroundCheckpointTest, TrainingGoesOnWhileOneIsWritten) {
   pack.save = WithTen([&] { EXPECT_TRUE(far.WaitForNotificationWithTimeout(kPatience)); });
   const PackResult result = RunPack(Questions(), pack);
   std::vector<std::string> order = Order(result, 3);
-  // It may end before or behind the last report, but before the last checkpoint begins.
+  // It may end before or after the last report, but must end before the last checkpoint begins.
   ASSERT_EQ(order.size(), 6u);
   if (order[2] == "metrics 20") std::swap(order[2], order[3]);
   EXPECT_THAT(order, ElementsAre("metrics 7", "metrics 14", "checkpoint 10", "metrics 20",
@@ -124,7 +124,7 @@ TEST_F(BackgroundCheckpointTest, OneThatCannotBeWrittenFailsItsMemberAlone) {
   ASSERT_EQ(result.Of("failed", 0).size(), 1u);
   EXPECT_EQ(result.Of("failed", 0)[0]["kind"], "disk");
   EXPECT_EQ(result.Of("failed", 0)[0]["message"], "the disk is full");
-  // At the latest where the next one would have been taken.
+  // At the latest at the step of the next checkpoint.
   EXPECT_THAT(result.Of("failed", 0)[0]["step"].get<int>(), AllOf(Ge(10), Le(20)));
   EXPECT_TRUE(result.Of("checkpoint", 0).empty());
   EXPECT_TRUE(result.Of("done", 0).empty());
@@ -148,7 +148,7 @@ TEST_F(BackgroundCheckpointTest, APreemptionWaitsForTheOneThatIsBeingWritten) {
   const PackResult result = RunPack(Questions(), pack);
   const std::vector<std::string> order = Order(result, 3);
   ASSERT_EQ(order.size(), 4u);
-  // The step that was about to begin may still be taken.
+  // A step that was about to begin may still be done.
   const std::string step = order[3] == "preempted 13" ? "13" : "12";
   EXPECT_THAT(order,
               ElementsAre("metrics 7", "checkpoint 10", "checkpoint " + step, "preempted " + step));

@@ -126,7 +126,7 @@ TEST_F(CheckpointTest, EveryTruncationAndAnyAppendedByteIsCaught) {
   EXPECT_EQ(Load(path).code(), absl::StatusCode::kDataLoss);
 }
 
-// Rewrites the header of a file and makes its digest fit again, as a faulty writer would.
+// Rewrites the header of a file and corrects its digest, as a faulty writer would.
 std::string WithHeader(const std::string& content, const std::string& from, const std::string& to) {
   uint64_t length = 0;
   for (int i = 7; i >= 0; --i) length = length << 8 | static_cast<unsigned char>(content[i]);
@@ -145,7 +145,7 @@ std::string WithHeader(const std::string& content, const std::string& from, cons
   return prefix + header + data;
 }
 
-// A checkpoint of before the training set of tense had its frequencies has no data_version.
+// A checkpoint from before the training set of tense had its frequencies has no data_version.
 TEST_F(CheckpointTest, ARunDoesNotGoOnWithDataOfAnotherVersion) {
   const std::string path = Save(57);
   Overwrite(path, WithHeader(Contents(path), "\"data_version\":\"1\",", ""));

@@ -24,7 +24,7 @@ json Minimal() {
       R"({"run": {"task": "question", "depth": 2}, "members": [{"seed": 3, "checkpoint_dir": "/d"}]})");
 }
 
-// Sets the value at `pointer` of the smallest valid spec and returns what the reader says.
+// Sets the value at `pointer` of the smallest valid spec and returns the reader's error.
 std::string ErrorAt(const std::string& pointer, const json& value) {
   json document = Minimal();
   document[json::json_pointer(pointer)] = value;
@@ -55,8 +55,7 @@ TEST(ConfigTest, ARunThatSaysNothingIsThatOfTheTablesDefaults) {
   EXPECT_EQ(ToJson(RunConfig{}), ToJson(run));
 }
 
-// A new field does not compile here before it is named, and then fails until run_fields.cc binds
-// it.
+// A new field does not compile here until it is named, and then fails until run_fields.cc binds it.
 TEST(ConfigTest, EveryFieldOfARunIsBoundToASetting) {
   RunConfig run;
   std::set<const void*> fields;
@@ -246,7 +245,7 @@ TEST(ConfigTest, SeedsAreRangesAndLists) {
   EXPECT_EQ(ParseSeeds("5-9,0-5").status().message(), "seed 5 is given twice in \"5-9,0-5\"");
 }
 
-// A million in all, however many ranges they come in: a short text must not fill the memory.
+// At most a million in all ranges together: a short text must not exhaust the memory.
 TEST(ConfigTest, SeedsAreBoundedInAll) {
   EXPECT_EQ(ParseSeeds("0-999999")->size(), 1'000'000u);
   for (const char* many : {"0-1000000", "0-999999,1000000", "0-599999,600000-1199999"}) {

@@ -1,4 +1,4 @@
-// `coppice-trainer data` as a user calls it, and a run on the files it wrote.
+// `coppice-trainer data` as a user runs it, and a run on its files.
 #include <algorithm>
 #include <fstream>
 #include <iterator>
@@ -40,7 +40,7 @@ class DataCommandTest : public testing::Test {
   }
   std::string Log() const { return Read(directory_ / "log"); }
 
-  // The metrics of a short run, without those that measure time.
+  // The metrics of a short run, except those that measure time.
   std::vector<json> Train(const std::string& task, const std::string& out,
                           const std::vector<std::string>& more) {
     std::vector<std::string> arguments = {"--task",

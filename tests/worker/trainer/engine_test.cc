@@ -79,7 +79,8 @@ TEST(EngineTest, CheckpointsComeAtTheirStepsBehindTheMetricsAndBeforeDone) {
       order.push_back(event["event"].get<std::string>() +
                       event.value("step", nlohmann::json("")).dump());
   }
-  // The first is written beside the steps up to 14, so it comes before or behind their metrics.
+  // The first checkpoint is written during the steps up to 14, so it comes before or after their
+  // metrics.
   ASSERT_EQ(order.size(), 6u);
   if (order[2] == "metrics14") std::swap(order[2], order[3]);
   EXPECT_EQ(order, (std::vector<std::string>{"start\"\"", "metrics7", "checkpoint7", "metrics14",
@@ -96,8 +97,9 @@ TEST(EngineTest, WithoutPruningEveryCheckpointStays) {
   EXPECT_EQ(ListCheckpoints(directory / "seed-0")->size(), 3u);
 }
 
-// Stops the run at its n-th look at the clock, for every n, and goes on until it is done. Some of
-// these moments lie at the beginning of an evaluation, which is then abandoned and done again.
+// Stops the run at its n-th reading of the clock, for every n, and resumes it until it is done.
+// Some of these moments are at the beginning of an evaluation, which is then abandoned and
+// repeated.
 TEST(EngineTest, InterruptedAtAnyPointTheRunEndsBitForBitTheSame) {
   const PackResult whole = RunSeeds({3}, 1);
   const std::map<int64_t, nlohmann::json> expected = whole.Metrics(3);
@@ -127,8 +129,7 @@ TEST(EngineTest, InterruptedAtAnyPointTheRunEndsBitForBitTheSame) {
       abandoned +=
           step % pack.run.report.every == 0 && step > 0 && metrics.count(step) == 0 ? 1 : 0;
       if (attempt == 2)
-        pack.on_clock =
-            nullptr;  // three interruptions are enough; early ones would never get anywhere
+        pack.on_clock = nullptr;  // three interruptions are enough; early ones would never end
     }
     EXPECT_EQ(metrics, expected) << "stopped at look " << stop_at;
     EXPECT_EQ(digest, whole.FinalDigest(3)) << "stopped at look " << stop_at;
@@ -196,7 +197,7 @@ TEST(EngineTest, AnUnreadableResumeFileFailsItsMemberAlone) {
   pack.members[1].resume = directory / "missing.safetensors";
   const PackResult result = RunPack(Questions(), pack);
   ASSERT_TRUE(result.status.ok());
-  // In this order the worker's reader knows who is missing from the start.
+  // This order lets the worker's reader know the missing member from the start.
   EXPECT_EQ(result.events.at(0)["event"], "failed");
   EXPECT_EQ(result.events.at(0)["seed"], 1);
   EXPECT_EQ(result.events.at(0)["kind"], "checkpoint");

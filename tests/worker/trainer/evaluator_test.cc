@@ -1,5 +1,5 @@
-// The batched, cached evaluation against the plain definition: one sentence at a time, everything
-// recomputed.
+// The batched, cached evaluation against the plain definition, which recomputes everything for one
+// sentence at a time.
 #include "worker/trainer/train/evaluator.h"
 
 #include <algorithm>
@@ -18,7 +18,7 @@ constexpr int kWords = 6;
 
 class EvaluatorTest : public testing::Test {
  protected:
-  // A random model, strong enough in its weights that its choices vary.
+  // A random model with weights large enough that its choices vary.
   void MakeModel(const Vocabulary& vocabulary, int64_t max_length) {
     layout_.emplace(ModelShape{vocabulary.size(), 16, 2, 24, 2});
     parameters_ = at::zeros({1, layout_->row_size()}, at::kFloat);
@@ -27,7 +27,7 @@ class EvaluatorTest : public testing::Test {
     model_.emplace(*layout_, max_length, at::kFloat, MakeCpuFusedOps(at::kFloat));
   }
 
-  // Logits after reading SOS and `words`.
+  // The logits after SOS and `words`.
   std::vector<double> NextLogits(const Vocabulary& vocabulary, const std::vector<int32_t>& words) {
     MemberBatch batch;
     batch.Append(words.data(), static_cast<int32_t>(words.size()), vocabulary.sos());
@@ -103,7 +103,7 @@ TEST_F(EvaluatorTest, DecodingWithTheCacheEqualsDecodingFromScratch) {
   Dataset dataset{Vocabulary({"a", "b", "c", "d", "e", "f"}), {}, {}, {}, {}, {}};
   const Vocabulary& vocabulary = dataset.vocabulary;
   MakeModel(vocabulary, 40);
-  // Sentences whose targets are what the model itself says, decoded word by word from scratch.
+  // Sentences whose targets are the model's own output, decoded word by word without a cache.
   PhiloxStream random({1, 2}, 3, 4);
   for (int i = 0; i < 600; ++i) {
     Example example;
@@ -126,8 +126,8 @@ TEST_F(EvaluatorTest, DecodingWithTheCacheEqualsDecodingFromScratch) {
   for (int8_t i = 0; i < vocabulary.size(); ++i) dataset.gen.decodes.part_of_speech.push_back(i);
   EXPECT_EQ(Measure(dataset).at("gen_accuracy"), 1.0);
 
-  // A target that is longer, shorter or another word is wrong; another word of the same class, away
-  // from the main verb, is right.
+  // A longer, shorter or different target is wrong. A different word of the same class is right,
+  // except at the main verb.
   std::vector<Example>& examples = dataset.gen.examples;
   examples[0].tokens.push_back(1);
   examples[1].tokens.back() = examples[1].tokens.back() % kWords + 1;

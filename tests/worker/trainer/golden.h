@@ -20,11 +20,11 @@
 
 namespace coppice::trainer {
 
-// How near float64 comes to the golden values. The position table is float32 even there, by
-// LibTorch's own sine and cosine (SinusoidalPositions), and those of 2.x have other last bits than
-// in the versions that the files were made with: up to 1.2e-7 apart, which moves a gradient by up
-// to 1e-6 of its largest element. So do those of 1.13 where it does not use AVX2.
-// trainer_gradients_test holds the arithmetic itself to 1e-11 everywhere.
+// The distance allowed between float64 results and golden values. Even then the position table is
+// float32, by LibTorch's own sine and cosine (SinusoidalPositions). Those of 2.x, and those of 1.13
+// without AVX2, differ in the last bits from the versions that made the files: by up to 1.2e-7,
+// which moves a gradient by up to 1e-6 of its largest element. trainer_gradients_test checks the
+// arithmetic itself to 1e-11 everywhere.
 inline bool LibTorchUsesAvx2() {
 #if defined(__x86_64__)
   const char* setting = std::getenv("ATEN_CPU_CAPABILITY");
@@ -45,7 +45,7 @@ inline std::string GoldenName(const testing::TestParamInfo<std::string>& info) {
   return name;
 }
 
-// `relative` of the largest magnitude in the tensor.
+// Allows `relative` of the largest magnitude in the tensor.
 template <typename T>
 void ExpectNear(const std::string& what, const std::vector<double>& expected, const T* actual,
                 double relative) {
@@ -61,7 +61,7 @@ inline void ExpectClose(const std::string& what, double expected, double actual,
   EXPECT_NEAR(expected, actual, relative * std::max(1.0, std::abs(expected))) << what;
 }
 
-// The same model in each of `pack` rows of the flat buffers.
+// Fills each of `pack` rows of the flat buffers with the same model.
 template <typename T>
 class GoldenModel {
  public:

@@ -1,6 +1,6 @@
 // The model against numbers of the reference implementation (tests/golden): weights, logits, loss,
 // every gradient, clipped AdamW steps; alone and as the same model in each row of a pack.
-// COPPICE_GOLDEN_DIR may name another folder; every *_lm.json in it is taken.
+// COPPICE_GOLDEN_DIR may name another folder; every *_lm.json in it is used.
 #include "tests/worker/trainer/golden.h"
 
 #include "worker/trainer/model/kernels.h"

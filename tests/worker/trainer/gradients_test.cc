@@ -1,5 +1,5 @@
 // The hand-written backward pass against LibTorch's automatic differentiation of an independent,
-// naive forward pass with the same dropout masks, and the stacked pass against single members.
+// naive forward pass with the same dropout masks. Also the stacked pack against single members.
 #include <ATen/ATen.h>
 
 #include <cmath>
@@ -147,7 +147,7 @@ struct Pack {
     for (int64_t k = 0; k < width; ++k) {
       at::Tensor row = at::empty({layout.row_size()}, at::kFloat);
       InitializeParameters(layout, 40 + k, row.data_ptr<float>());
-      // LayerNorm weights of exactly one and zero would hide mistakes.
+      // LayerNorm weights of exactly one and zero would hide errors.
       row += 0.05 * at::sin(at::arange(layout.row_size(), at::kFloat) * (1.0 + k));
       parameters[k].copy_(row);
       batches.push_back(MakeBatch(500 + k, 3 + static_cast<int>(k)));
@@ -168,7 +168,7 @@ struct Pack {
     return loss;
   }
 
-  // Members stand at different steps.
+  // Members are at different steps.
   static Dropout DropoutOf(size_t k, double probability) {
     return Dropout::For(40 + k, 1000 * (k + 1), probability);
   }

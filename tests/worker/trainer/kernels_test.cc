@@ -13,7 +13,7 @@
 namespace coppice::trainer {
 namespace {
 
-// A batch of three sequences of awkward lengths, with room for every kernel's arguments.
+// A batch of three sequences of awkward lengths, with memory for every kernel's arguments.
 struct Workbench {
   static constexpr int64_t kD = 72, kHeads = 3, kVocabulary = 29;
   std::vector<Sequence> sequences = {{0, 5, 0}, {5, 70, 0}, {75, 1, 0}};
@@ -38,7 +38,7 @@ struct Workbench {
   }
 };
 
-// What the probes' kernels compute on a tree of random parents, as bits.
+// The bits of the probes' kernels on a tree of random parents.
 std::vector<float> RunTree(const Kernels<float>& kernels) {
   constexpr int64_t kRows = 60, d = Workbench::kD;
   PhiloxStream random({8, 9}, 10, 11);
@@ -65,7 +65,7 @@ std::vector<float> RunTree(const Kernels<float>& kernels) {
   return all;
 }
 
-// Everything a set of kernels computes on the workbench, back to back.
+// All results of a set of kernels on the workbench, one after the other.
 std::vector<float> RunAll(const Kernels<float>& kernels) {
   const Workbench bench;
   const int64_t d = Workbench::kD, rows = bench.row_count, v = Workbench::kVocabulary;

@@ -15,7 +15,7 @@ namespace {
 struct Shape {
   int64_t rows, inner, columns;
 };
-// Those of a small model, and ones with a side of one.
+// Shapes of a small model, and shapes with a side of one.
 const Shape kShapes[] = {{187, 64, 192}, {216, 128, 128}, {37, 96, 21}, {64, 216, 256},
                          {1, 64, 64},    {5, 1, 7},       {9, 33, 1},   {1, 1, 1},
                          {23, 300, 47},  {3, 130, 80}};
@@ -27,7 +27,7 @@ class MatmulTest : public testing::Test {
     at::manual_seed(7);
   }
 
-  // The largest error in units of what rounding a sum of `inner` products may cost.
+  // The largest error, in units of the rounding error of a sum of `inner` products.
   static double ErrorOf(const at::Tensor& got, const at::Tensor& a, const at::Tensor& b,
                         const at::Tensor& before) {
     const at::Tensor exact = at::matmul(a.to(at::kDouble), b.to(at::kDouble)) + before;
@@ -78,10 +78,10 @@ TEST_F(MatmulTest, PartsOfLargerBuffersAreReadAndWrittenAlone) {
   EXPECT_TRUE(at::equal(buffer, at::full({30, 80}, 5.0f)));
 }
 
-// What a job's trajectory rests on: neither its place in a pack nor where its memory lies matters.
+// A job's trajectory depends on this: neither its place in a pack nor its memory address matters.
 TEST_F(MatmulTest, AMemberOfAStackGetsTheSameBitsAsAlone) {
   const int64_t rows = 187, inner = 64, columns = 192, members = 5;
-  const int64_t odd = columns * inner + 13;  // rows of parameters begin at any address
+  const int64_t odd = columns * inner + 13;  // parameter rows may begin at any address
   const at::Tensor parameters = at::randn({members, odd});
   const at::Tensor w = parameters.narrow(1, 5, columns * inner).unflatten(1, {columns, inner});
   const at::Tensor x = at::randn({members, rows, inner});

@@ -1,4 +1,4 @@
-// `coppice-trainer measure` as its callers meet it, and what it decides before it measures.
+// `coppice-trainer measure` as its callers use it, and its decisions before it measures.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -45,11 +45,11 @@ TEST(MeasuredRunTest, TrainsTheSameModelAndNeverEndsReportsOrSaves) {
   const RunConfig measured = MeasuredRun(run);
   EXPECT_EQ(measured.depth, 3);
   EXPECT_EQ(measured.model, run.model);
-  EXPECT_EQ(measured.data.train, 30000);  // one batch at least
+  EXPECT_EQ(measured.data.train, 30000);  // at least one batch
   EXPECT_GT(measured.train.steps, int64_t{1} << 32);
   EXPECT_GT(measured.report.every, int64_t{1} << 32);
   EXPECT_GT(measured.checkpoint.every, int64_t{1} << 32);
-  // Memory for snapshots of checkpoints on the way, as the run has it.
+  // Memory for snapshots of checkpoints during training, as in the run.
   EXPECT_LT(measured.checkpoint.every, measured.train.steps);
   run.checkpoint.every = run.train.steps;
   EXPECT_EQ(MeasuredRun(run).checkpoint.every, MeasuredRun(run).train.steps);
@@ -86,7 +86,7 @@ TEST(MeasureWidthsTest, PacksThatAreTrainedAsOneAreMeasuredTheSameWay) {
   EXPECT_THAT(widths, ElementsAre(1, 3));
 }
 
-// The host, with a count of the operations that only evaluation has (decoding).
+// The host, with a count of an operation that only evaluation uses (decoding).
 class CountingAccelerator : public Accelerator {
  public:
   at::Device device() const override { return host_->device(); }
@@ -115,8 +115,8 @@ class CountingAccelerator : public Accelerator {
   mutable std::atomic<int64_t> decoded_{0};
 };
 
-// A device that has no room for it would be found out by a run's first report, after thousands of
-// steps and before the first checkpoint.
+// Otherwise a device without room for evaluation would fail at a run's first report, after
+// thousands of steps and before the first checkpoint.
 TEST(MeasureWidthsTest, TheMemoryOfAnAcceleratorsEvaluationIsMeasuredToo) {
   TestDirectory directory;
   RunConfig run;
@@ -196,7 +196,7 @@ TEST_F(MeasureCommandTest, EachWidthIsTrainedAndItsSpeedAndMemoryAreTold) {
   EXPECT_EQ(begin["widths"], json({1, 2}));
   EXPECT_EQ(begin["provenance"]["threads"], 2);
   const std::vector<json> widths = process.Of("width");
-  ASSERT_EQ(widths.size(), 4u) << Log();  // each twice
+  ASSERT_EQ(widths.size(), 4u) << Log();  // each width twice
   for (size_t i = 0; i < widths.size(); ++i) {
     const json& told = widths[i];
     const double width = i % 2 == 0 ? 1 : 2;

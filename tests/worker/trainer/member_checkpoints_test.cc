@@ -1,5 +1,5 @@
-// A snapshot is written beside the training: what is in the file, in which order things happen, and
-// what becomes of it when the disk refuses or the process is to stop.
+// Snapshots that are written during training: the contents of the file, the order of events, and
+// the result when the disk fails or the process should stop.
 #include "worker/trainer/checkpoint/member_checkpoints.h"
 
 #include <fcntl.h>
@@ -44,7 +44,7 @@ class MemberCheckpointsTest : public ::testing::Test {
     ::close(events_fd_);
   }
 
-  // Another state in the same memory.
+  // Makes another state in the same memory.
   void Train() {
     ++progress_.step;
     progress_.loss_sum += 1.0 / 3;
@@ -61,7 +61,7 @@ class MemberCheckpointsTest : public ::testing::Test {
         &context_, seed, directory_ / std::to_string(seed), buffers_.back()->data()));
     return members_.back().get();
   }
-  // Of the file that holds the state of now, written while nothing else happens.
+  // The digest of a file with the current state, written while nothing else happens.
   std::string DigestOfNow(uint64_t seed) {
     const absl::StatusOr<SavedCheckpoint> saved =
         SaveCheckpoint(directory_ / "at-once", run_, seed, layout_, progress_, Rows());
@@ -216,7 +216,7 @@ TEST_F(MemberCheckpointsTest, AMemberWaitsForNoPackMate) {
   const std::string expected_of_quick = DigestOfNow(1);
   ASSERT_FALSE(quick->Snapshot(progress_, Rows()).has_value());
   Train();
-  EXPECT_FALSE(quick->Finish().has_value());  // on this thread: the other one is busy
+  EXPECT_FALSE(quick->Finish().has_value());  // on this thread, because the executor is busy
   EXPECT_THAT(Told(), ElementsAre("1/2"));
   gate.Notify();
   EXPECT_FALSE(slow->Finish().has_value());
@@ -268,7 +268,7 @@ TEST_F(MemberCheckpointsTest, WhenTheProcessIsToStopWaitingOnesGiveWayToTheState
   ASSERT_FALSE(member->Snapshot(progress_, Rows()).has_value());
   stop_ = true;
   gate.Notify();
-  executor_.Shutdown();  // it has seen the snapshot and left it
+  executor_.Shutdown();  // it has left the snapshot alone
   EXPECT_TRUE(Told().empty());
   EXPECT_TRUE(member->Supersede());
   EXPECT_FALSE(member->Supersede());

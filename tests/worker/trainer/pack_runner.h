@@ -1,4 +1,4 @@
-// Runs the engine in this process on small data, with the events read back.
+// Runs the engine in this process on small data, and reads its events back.
 #ifndef COPPICE_TESTS_WORKER_TRAINER_PACK_RUNNER_H_
 #define COPPICE_TESTS_WORKER_TRAINER_PACK_RUNNER_H_
 
@@ -52,8 +52,7 @@ inline RunConfig SmallRun(Task task) {
   return run;
 }
 
-// The real clock, which also counts how often it was asked and calls back: a way to act at any
-// point of a run.
+// The real clock. It counts its calls and calls back, so that a test can act at any point of a run.
 class CountingClock : public Clock {
  public:
   explicit CountingClock(std::function<void(int)> on_call) : on_call_(std::move(on_call)) {}
@@ -89,7 +88,7 @@ struct PackResult {
     const std::vector<nlohmann::json> checkpoints = Of("checkpoint", seed);
     return checkpoints.empty() ? "none" : checkpoints.back()["digest"].get<std::string>();
   }
-  // By step, without what depends on the machine's speed.
+  // Metrics by step, without those that depend on the machine's speed.
   std::map<int64_t, nlohmann::json> Metrics(uint64_t seed) const {
     std::map<int64_t, nlohmann::json> metrics;
     for (nlohmann::json event : Of("metrics", seed)) {

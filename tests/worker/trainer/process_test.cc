@@ -1,4 +1,4 @@
-// The program as its users meet it: flags and spec files, signals, exit codes, and resuming after
+// The program as its users run it: flags and spec files, signals, exit codes, and resuming after
 // any death.
 #include <sys/stat.h>
 
@@ -57,7 +57,7 @@ class ProcessTest : public ::testing::Test {
     return std::string(std::istreambuf_iterator<char>(in), {});
   }
 
-  // (seed, step) -> values without the machine's speed, and the last checkpoint's digest by seed.
+  // (seed, step) -> values that do not depend on speed, and each seed's last checkpoint digest.
   struct Result {
     std::map<std::pair<uint64_t, int64_t>, json> metrics;
     std::map<uint64_t, std::string> digests;
@@ -74,7 +74,7 @@ class ProcessTest : public ::testing::Test {
       result->digests[event["seed"]] = event["digest"];
   }
 
-  // Starts again until the run is done.
+  // Restarts until the run is done.
   Result Uninterrupted() {
     TrainerProcess process(Flags("whole"), directory_ / "log");
     EXPECT_EQ(process.Wait(), 0) << Log();
@@ -101,7 +101,7 @@ TEST_F(ProcessTest, WhatWasMisspeltIsSuggested) {
   }
 }
 
-// What a new user copies first.
+// The first command that a new user copies.
 TEST_F(ProcessTest, TheReadmesRunLearns) {
   std::ifstream in(COPPICE_README);
   const std::string readme(std::istreambuf_iterator<char>(in), {});
@@ -154,8 +154,8 @@ TEST_F(ProcessTest, TerminatedAndResumedItEndsBitForBitTheSame) {
   EXPECT_EQ(actual.digests, expected.digests);
 }
 
-// A cluster may have CPUs of several kinds; of models with small matrices (products.h) the bits are
-// those of every one with AVX2.
+// A cluster may have several kinds of CPUs. For models with small matrices (products.h) every CPU
+// with AVX2 gives the same bits.
 TEST_F(ProcessTest, OnACpuWithoutAvx512ItEndsBitForBitTheSame) {
   std::string blas;
   const auto run = [&](const std::string& out, const std::map<std::string, std::string>& kind) {
@@ -179,7 +179,7 @@ TEST_F(ProcessTest, OnACpuWithoutAvx512ItEndsBitForBitTheSame) {
   EXPECT_EQ(narrow.digests, wide.digests);
 }
 
-// A cluster signals every process of a job, and the daemon passes on what it gets itself.
+// A cluster signals every process of a job, and the daemon forwards its own signal.
 TEST_F(ProcessTest, ManyRequestsToStopAreOneAndTheCheckpointIsWritten) {
   TrainerProcess process(Flags("out", {{"--steps", "1000000"}}), directory_ / "log");
   ASSERT_TRUE(process.ReadUntil("start"));
@@ -192,7 +192,7 @@ TEST_F(ProcessTest, ManyRequestsToStopAreOneAndTheCheckpointIsWritten) {
 }
 
 TEST_F(ProcessTest, EverySignalThatAsksForTheEndCheckpoints) {
-  ::signal(SIGHUP, SIG_DFL);  // where the tests run under nohup it would be left alone
+  ::signal(SIGHUP, SIG_DFL);  // under nohup the trainer would ignore it
   for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2}) {
     TrainerProcess process(Flags("out", {{"--steps", "1000000"}}), directory_ / "log");
     ASSERT_TRUE(process.ReadUntil("start"));
@@ -202,7 +202,7 @@ TEST_F(ProcessTest, EverySignalThatAsksForTheEndCheckpoints) {
 }
 
 TEST_F(ProcessTest, APackThatDoesNotFitIntoMemorySaysSoForEveryMember) {
-  // 500 TB: more than a process can address, so nothing is ever touched.
+  // 500 TB: more than a process can address, so no memory is ever touched.
   TrainerProcess process(
       Flags("out",
             {{"--seeds", "0-9999"}, {"--depth", "64"}, {"--d-model", "4096"}, {"--d-ff", "16384"}}),
@@ -327,8 +327,8 @@ TEST_F(ProcessTest, DataThatCannotBeHadFailEveryMemberWithExitCodeOne) {
   EXPECT_EQ(process.Of("failed")[0]["kind"], "data");
 }
 
-// A folder of data that others named: nothing in it may hold the trainer up, take its memory, or
-// show what a private file holds to whoever reads the job's reason.
+// A data folder with foreign files. No file in it may block the trainer, exhaust its memory, or
+// leak private contents to a reader of the job's failure message.
 class ForeignData : public ProcessTest {
  protected:
   ForeignData() {
@@ -339,7 +339,7 @@ class ForeignData : public ProcessTest {
     }
   }
   std::string Train() const { return directory_ / "data/question.train"; }
-  // The message with which both members failed.
+  // The message of both members' failure.
   std::string Failure() {
     TrainerProcess process(Flags("out", {{"--data-dir", directory_ / "data"}}), directory_ / "log");
     EXPECT_EQ(process.Wait(), 1) << Log();
@@ -376,7 +376,8 @@ TEST_F(ForeignData, AFileServerThatDoesNotAnswerDoesNotMakeTheTrainerDeaf) {
   coppice::testing::HungFolder dead(directory_ / "dead");
   if (!dead.mounted()) GTEST_SKIP() << "this machine does not let a FUSE filesystem be mounted";
   TrainerProcess process(Flags("out", {{"--data-dir", directory_ / "dead"}}), directory_ / "log");
-  // It says nothing before it has its data; what it holds open tells that it waits for them.
+  // The trainer prints nothing before it has its data. Its second thread proves that it waits for
+  // them.
   ASSERT_TRUE(process.AwaitThreads(2));
   process.Signal(SIGTERM);
   EXPECT_EQ(process.Wait(), 75) << Log();

@@ -18,8 +18,8 @@ namespace {
 
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
-// Rows, terms and columns: those of a small model, with sides of one, and around the sizes of tiles
-// and blocks.
+// Rows, terms and columns: of a small model, with sides of one, and near the sizes of tiles and
+// blocks.
 struct Shape {
   int64_t rows, terms, columns;
 };
@@ -28,7 +28,7 @@ const Shape kShapes[] = {{187, 64, 192}, {216, 128, 128}, {37, 96, 21},   {64, 2
                          {23, 300, 47},  {3, 130, 80},    {33, 31, 16},   {16, 32, 33},
                          {17, 513, 15},  {600, 40, 530},  {530, 140, 49}, {48, 129, 545}};
 
-// Numbers in a buffer of NaN, by rows or by columns, so that what is read beside them shows.
+// Numbers in a buffer of NaN, by rows or by columns, so that reads outside them are visible.
 class Matrix {
  public:
   Matrix(int64_t rows, int64_t columns, bool by_columns, uint32_t salt)
@@ -55,7 +55,7 @@ class Matrix {
   }
   int64_t rows() const { return rows_; }
   int64_t columns() const { return columns_; }
-  // Also of what lies beside the numbers.
+  // Compares the surroundings of the numbers too.
   bool SameBits(const Matrix& other) const {
     return buffer_.size() == other.buffer_.size() &&
            std::memcmp(buffer_.data(), other.buffer_.data(), buffer_.size() * sizeof(float)) == 0;
@@ -67,7 +67,7 @@ class Matrix {
   std::vector<float> buffer_;
 };
 
-// Each element's error over the sum of its terms' sizes.
+// Each element's error, relative to the sum of its terms' magnitudes.
 std::vector<double> ErrorsOf(Matrix& out, Matrix& a, Matrix& b, Matrix* before) {
   std::vector<double> errors;
   for (int64_t i = 0; i < out.rows(); ++i) {
@@ -78,7 +78,7 @@ std::vector<double> ErrorsOf(Matrix& out, Matrix& a, Matrix& b, Matrix* before) 
         exact += term;
         size += std::abs(term);
       }
-      // Not a number stays one, also in the largest of them.
+      // NaN counts as an infinite error, which survives in the largest one.
       const double error = std::abs(out.at(i, j) - exact) / std::max(size, 1e-30);
       errors.push_back(std::isnan(error) ? std::numeric_limits<double>::infinity() : error);
     }
@@ -132,7 +132,8 @@ TEST_F(ProductsTest, EveryLayoutGivesTheProductAndTouchesNothingElse) {
   }
 }
 
-// What makes a product of parts a product of float32: it loses no more than summing float32 does.
+// A product of split numbers is as good as one of float32: its error is not above that of summing
+// in float32.
 TEST_F(ProductsTest, NoneIsLessExactThanFloat32) {
   Matrix a(187, 128, false, 1), b(128, 96, true, 2);
   Matrix plain(187, 96, false, 3);
@@ -151,7 +152,7 @@ TEST_F(ProductsTest, NoneIsLessExactThanFloat32) {
   }
 }
 
-// What is left out of a product has no sign of its own: over many products it cancels.
+// The omitted parts of a product have no preferred sign: over many products they cancel.
 TEST_F(ProductsTest, ErrorsOfSingleTermsHaveNoBias) {
   for (const NamedProduct& product : Products()) {
     Matrix a(200, 1, false, 1), b(1, 200, false, 2), out(200, 200, false, 3);
@@ -167,7 +168,7 @@ TEST_F(ProductsTest, ErrorsOfSingleTermsHaveNoBias) {
   }
 }
 
-// Twelve bits take two parts, and their sums fit into float32.
+// Two parts represent twelve bits, and the sums fit into float32.
 TEST_F(ProductsTest, WholeNumbersAreExact) {
   for (const NamedProduct& product : Products()) {
     Matrix a(40, 100, false, 1), b(100, 50, false, 2), out(40, 50, false, 3);
@@ -193,7 +194,7 @@ TEST_F(ProductsTest, SizesFarApartAreKept) {
   }
 }
 
-// A member that diverges must be seen, and what is not its own must not be touched.
+// A member's divergence must be visible, and rows of others must not change.
 TEST_F(ProductsTest, WhatIsNotFiniteStaysInItsRow) {
   for (const NamedProduct& product : Products()) {
     Matrix a(40, 70, false, 1), b(70, 50, false, 2), clean(40, 50, false, 3);
@@ -212,7 +213,7 @@ TEST_F(ProductsTest, WhatIsNotFiniteStaysInItsRow) {
   }
 }
 
-// A NaN of any bits, also of those that rounding carries over into the sign.
+// NaN stays NaN whatever its bits, also if rounding carries into the sign.
 TEST_F(ProductsTest, ANanOfAnyBitsStaysOne) {
   for (const NamedProduct& product : Products()) {
     for (const uint32_t bits : {0x7fffffffu, 0xffffffffu, 0x7f800001u, 0x7fff8000u}) {
@@ -224,7 +225,7 @@ TEST_F(ProductsTest, ANanOfAnyBitsStaysOne) {
   }
 }
 
-// What reads a sentence beside others or alone must get the same states.
+// A sentence must get the same states alone and beside others.
 TEST_F(ProductsTest, ARowHasTheSameBitsInEveryBatch) {
   for (const NamedProduct& product : Products()) {
     Matrix x(187, 300, false, 1), w(300, 130, true, 2), all(187, 130, false, 3);
@@ -240,7 +241,7 @@ TEST_F(ProductsTest, ARowHasTheSameBitsInEveryBatch) {
   }
 }
 
-// A bucket's rows behind those of the batch are zeros.
+// The rows of a bucket after those of the batch are zeros.
 TEST_F(ProductsTest, TermsOfZeroBehindTheLastChangeNoBit) {
   for (const NamedProduct& product : Products()) {
     for (const int64_t terms : {30, 127, 128, 150, 187, 260}) {
@@ -259,7 +260,7 @@ TEST_F(ProductsTest, TermsOfZeroBehindTheLastChangeNoBit) {
   }
 }
 
-// A run may move between two machines of which only one has AVX-512.
+// A run may move from a machine with AVX-512 to one without, or back.
 TEST_F(ProductsTest, Avx2AndAvx512GiveTheSameBits) {
   std::vector<NamedProduct> products = Products();
   if (std::string(products[0].name) == "AMX") products.erase(products.begin());
@@ -281,8 +282,8 @@ TEST_F(ProductsTest, Avx2AndAvx512GiveTheSameBits) {
   }
 }
 
-// What stands for a lesser CPU in the tests, and keeps a cluster of mixed machines at the same
-// bits.
+// The switches emulate a lesser CPU in tests, and keep the bits equal in a cluster of mixed
+// machines.
 TEST(ProductSwitchesTest, WhatIsOffIsLeftOutWithWhatBuildsOnIt) {
   const auto names = [] {
     std::vector<std::string> names;

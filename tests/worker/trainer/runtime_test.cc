@@ -8,7 +8,7 @@
 namespace coppice::trainer {
 namespace {
 
-// As LibTorch words them.
+// LibTorch's own messages.
 TEST(OutOfMemoryTest, EveryWayInWhichMemoryIsRefusedIsKnown) {
   for (const char* message :
        {"[enforce fail at alloc_cpu.cpp:66] . DefaultCPUAllocator: can't allocate memory: you "

@@ -1,4 +1,4 @@
-// Variables of this process's environment, for the life of an object.
+// Sets variables of this process's environment during the life of an object.
 #ifndef COPPICE_TESTS_WORKER_TRAINER_SCOPED_ENVIRONMENT_H_
 #define COPPICE_TESTS_WORKER_TRAINER_SCOPED_ENVIRONMENT_H_
 
@@ -9,7 +9,7 @@
 
 namespace coppice::trainer {
 
-// Processes that are started meanwhile get them too. No other thread may read the environment.
+// Processes that are started meanwhile inherit them. No other thread may read the environment.
 class ScopedEnvironment {
  public:
   explicit ScopedEnvironment(const std::map<std::string, std::string>& variables) {

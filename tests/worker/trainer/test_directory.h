@@ -9,7 +9,7 @@
 
 namespace coppice::trainer {
 
-// A folder of its own for one test, removed at its end.
+// A separate folder for one test, removed at the test's end.
 class TestDirectory {
  public:
   TestDirectory() {

@@ -82,7 +82,7 @@ bool TrainerProcess::AwaitThreads(int count) {
       if (line.rfind("Threads:", 0) == 0) threads = std::stoi(line.substr(8));
       if (line.rfind("SigCgt:", 0) == 0) caught = std::stoull(line.substr(7), nullptr, 16);
     }
-    if (threads == 0) return false;  // a zombie has none of its own
+    if (threads == 0) return false;  // a zombie has no threads
     if (threads >= count && (caught >> (SIGTERM - 1) & 1) != 0) return true;
     int status = 0;
     if (::waitpid(pid_, &status, WNOHANG) == pid_) {

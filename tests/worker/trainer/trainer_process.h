@@ -12,10 +12,10 @@
 
 namespace coppice::trainer {
 
-// Killed at destruction when still running. Not thread-safe.
+// The destructor kills the process if it still runs. Not thread-safe.
 class TrainerProcess {
  public:
-  // stderr goes to the file `stderr_path`.
+  // Writes stderr to the file `stderr_path`.
   TrainerProcess(const std::vector<std::string>& arguments, const std::string& stderr_path);
   ~TrainerProcess();
   TrainerProcess(const TrainerProcess&) = delete;
@@ -23,13 +23,14 @@ class TrainerProcess {
 
   // The next line of stdout; nullopt at its end.
   std::optional<std::string> NextLine();
-  // Reads until an event of this kind; false at the end of the output.
+  // Reads until an event of this kind; false: the output ended first.
   bool ReadUntil(const std::string& event);
   void Signal(int signal_number);
-  // Waits until the process has so many threads and answers SIGTERM; false when it ends before.
+  // Waits until the process has at least `count` threads and handles SIGTERM; false: it ended
+  // first.
   bool AwaitThreads(int count);
   void CloseStdout();
-  // Reads the rest of the output and waits. The exit code, or -N after death by signal N.
+  // Reads the remaining output and waits. Returns the exit code, or -N after death by signal N.
   int Wait();
 
   // All events read so far.

@@ -66,8 +66,8 @@ absl::Status CheckIdentity(const CheckpointIdentity& identity, const RunConfig& 
   return absl::OkStatus();
 }
 
-// Data that are generated are part of what a run is. A file of before there were versions has none:
-// its data were of version 1.
+// Generated data are part of a run's identity. A file from before data had versions names none; its
+// data had version 1.
 absl::Status CheckGenerator(const std::map<std::string, std::string>& metadata,
                             const RunConfig& run) {
   if (DatasetOptionsOf(run).from_files()) return absl::OkStatus();
@@ -80,7 +80,7 @@ absl::Status CheckGenerator(const std::map<std::string, std::string>& metadata,
                    " data, and this program makes version ", ours, " (docs/science.md)"));
 }
 
-// Every token's text by its id, as a JSON list.
+// Every token's text in the order of ids, as a JSON list.
 std::string VocabularyJson(const Vocabulary& vocabulary) {
   nlohmann::json words = nlohmann::json::array();
   for (int32_t id = 0; id < vocabulary.size(); ++id)
@@ -121,7 +121,7 @@ std::optional<int64_t> StepOfName(absl::string_view name) {
   return step;
 }
 
-// By what the file says of itself: a name like a checkpoint's is anybody's.
+// Decides by the file's own metadata, because any file may have a name like a checkpoint's.
 bool IsOfRun(const std::string& path, const RunConfig& run, uint64_t seed) {
   const absl::StatusOr<SafetensorsFile> file = SafetensorsFile::Read(path);
   if (!file.ok()) return false;
@@ -142,8 +142,8 @@ absl::StatusOr<SavedCheckpoint> SaveCheckpoint(const std::string& directory, con
                                                const MemberProgress& progress,
                                                const MemberRows& rows) {
   COPPICE_RETURN_IF_ERROR(MakeDirectories(directory));
-  // Tensors of one element keep the bits of a double. They come first, so that all are aligned in
-  // the file.
+  // Tensors of one element store doubles exactly. They come first, so that all tensors are aligned
+  // in the file.
   std::vector<TensorToWrite> tensors = {
       {"report.loss_sum", DType::kF64, {1}, &progress.loss_sum},
       {"report.grad_norm", DType::kF64, {1}, &progress.grad_norm},

@@ -1,4 +1,4 @@
-// A member's state on disk: the files docs/trainer-protocol.md describes. Free of LibTorch.
+// A member's state on disk, in the files that docs/trainer-protocol.md describes. Free of LibTorch.
 #ifndef COPPICE_WORKER_TRAINER_CHECKPOINT_CHECKPOINT_H_
 #define COPPICE_WORKER_TRAINER_CHECKPOINT_CHECKPOINT_H_
 
@@ -14,14 +14,14 @@
 
 namespace coppice::trainer {
 
-// Everything that decides how a member goes on, beside its parameters and moments.
+// The state, beside parameters and moments, that decides how a member goes on.
 struct MemberProgress {
   int64_t step = 0;
-  // The last step whose metrics were reported, 0 at the start. A checkpoint written while an
-  // evaluation was abandoned has a smaller one than `step`: the report is due again after the
-  // resume.
+  // The last step whose metrics were reported, 0 at the start. It is smaller than `step` in a
+  // checkpoint that was written after an abandoned evaluation; the report is then due again after
+  // the resume.
   int64_t reported_step = 0;
-  // Over the steps since the last regular report.
+  // Sums over the steps since the last regular report.
   double loss_sum = 0;
   int64_t loss_steps = 0;
   double grad_norm = 0;  // before clipping, of the update that led to `step`
@@ -46,22 +46,22 @@ absl::StatusOr<SavedCheckpoint> SaveCheckpoint(const std::string& directory, con
                                                const MemberProgress& progress,
                                                const MemberRows& rows);
 
-// Fills `rows` (on an error they may be half filled) and returns where the member stands.
-// DATA_LOSS: the file is damaged. FAILED_PRECONDITION: it is another run's (names the difference).
-// Otherwise codes of common/base/files.h. Messages name the path.
+// Fills `rows` and returns the member's progress. On an error `rows` may be partly filled.
+// DATA_LOSS: the file is damaged. FAILED_PRECONDITION: the file belongs to another run; the message
+// names the difference. Otherwise codes of common/base/files.h. Messages name the path.
 absl::StatusOr<MemberProgress> LoadCheckpoint(const std::string& path, const RunConfig& run,
                                               uint64_t seed, const ParameterLayout& layout,
                                               const MemberRows& rows);
 
-// The checkpoint files of a folder by step, newest first; no folder is no files.
+// The checkpoint files of a folder, newest first. A missing folder has no files.
 struct CheckpointFile {
   int64_t step = 0;
   std::string path;
 };
 absl::StatusOr<std::vector<CheckpointFile>> ListCheckpoints(const std::string& directory);
 
-// Removes this member's files but for the newest `checkpoint.keep` and those at multiples of
-// keep_every (when that is positive). A file that is damaged, another run's or no checkpoint stays.
+// Removes this member's files except the newest `checkpoint.keep` and those at multiples of
+// keep_every (if positive). Damaged files, files of other runs and other kinds of files stay.
 absl::Status PruneCheckpoints(const std::string& directory, const RunConfig& run, uint64_t seed);
 
 }  // namespace coppice::trainer

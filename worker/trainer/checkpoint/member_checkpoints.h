@@ -20,10 +20,10 @@
 
 namespace coppice::trainer {
 
-// SaveCheckpoint, or what a test puts in its place.
+// SaveCheckpoint, or a test's replacement.
 using SaveFunction = std::function<decltype(SaveCheckpoint)>;
 
-// What the checkpoints of a pack's members share. Everything outlives them.
+// Shared by the checkpoints of a pack's members. Everything here outlives them.
 struct CheckpointContext {
   const RunConfig* run = nullptr;
   const ParameterLayout* layout = nullptr;
@@ -31,7 +31,7 @@ struct CheckpointContext {
   EventWriter* events = nullptr;
   Clock* clock = nullptr;
   const std::atomic<bool>* stop = nullptr;
-  Executor* executor = nullptr;  // of one thread; writes the snapshots
+  Executor* executor = nullptr;  // one thread; writes the snapshots
   SaveFunction save = SaveCheckpoint;
 };
 
@@ -40,41 +40,41 @@ struct CheckpointFailure {
   std::string message;
 };
 
-// Purpose: one member's checkpoints, of which at most one is under way. Snapshot copies the
-// member's rows and returns; the copy is written while the member trains on. Write writes the rows
-// themselves and returns when that is done. For either come, in this order: the file with its
-// digest, fsync, the checkpoint event, pruning; and all of that before the next one's file.
+// Purpose: writes one member's checkpoints, one at a time. Snapshot copies the member's rows and
+// returns; the copy is written while the member trains on. Write writes the rows themselves and
+// returns when they are written. Both do these steps in this order: the file with its digest,
+// fsync, the checkpoint event, pruning. All of them precede the next checkpoint's file.
 // Owner: its Member. Thread safety: the member's thread calls every function; the executor must be
 // shut down before this is destroyed.
 // Failures: the first one stays, and every later call returns it. Nothing is thrown.
 // Durability: that of SaveCheckpoint, once the event is written.
 // Life of a snapshot: 1. waiting, behind those of other members; 2. writing, on the executor, or on
-// the member's thread when that has nothing to do but wait for it; 3. none. Once the process is to
-// stop the executor leaves waiting ones to their members.
+// the member's thread if that waits for it; 3. none. Once the process stops, the executor leaves
+// waiting snapshots to their members.
 class MemberCheckpoints {
  public:
-  // `snapshot`: [3, P] float32, used for one snapshot after the other; null where none is taken.
+  // `snapshot`: [3, P] float32, which all snapshots reuse; null if none is ever taken.
   MemberCheckpoints(const CheckpointContext* context, uint64_t seed, std::string directory,
                     float* snapshot);
   MemberCheckpoints(const MemberCheckpoints&) = delete;
   MemberCheckpoints& operator=(const MemberCheckpoints&) = delete;
 
-  // Waits for the one before; then the time of a copy.
+  // Waits for the previous checkpoint, then takes the time of a copy.
   std::optional<CheckpointFailure> Snapshot(const MemberProgress& progress, const MemberRows& rows);
   std::optional<CheckpointFailure> Write(const MemberProgress& progress, const MemberRows& rows);
-  // Returns when none is under way.
+  // Returns when no checkpoint is being written.
   std::optional<CheckpointFailure> Finish();
-  // Of one that has ended; does not wait.
+  // The failure of a finished checkpoint. Does not wait.
   std::optional<CheckpointFailure> failure() const;
-  // Drops a waiting snapshot, for a newer one that is to be written in its place. False: there is
-  // none, or it is one of those that `keep_every` asks for.
+  // Drops a waiting snapshot, because a newer checkpoint will replace it. False: none waits, or
+  // `keep_every` asks for it.
   bool Supersede();
 
  private:
   enum class State { kNone, kWaiting, kWriting };
 
   void WriteWaiting();
-  // `at_once`: training stands still for the writing too.
+  // `at_once`: training also stands still during the write.
   std::optional<CheckpointFailure> Save(const MemberProgress& progress, const MemberRows& rows,
                                         absl::Duration stall, bool at_once);
   std::optional<CheckpointFailure> SaveOrThrow(const MemberProgress& progress,
@@ -84,11 +84,11 @@ class MemberCheckpoints {
   const CheckpointContext* const context_;
   const uint64_t seed_;
   const std::string directory_;
-  const MemberRows snapshot_;  // the member's thread fills it in kNone, who writes it reads it
+  const MemberRows snapshot_;  // filled in kNone by the member's thread, read by the writer
 
   mutable absl::Mutex mutex_;
   State state_ ABSL_GUARDED_BY(mutex_) = State::kNone;
-  MemberProgress progress_ ABSL_GUARDED_BY(mutex_);  // of the snapshot, as is the next
+  MemberProgress progress_ ABSL_GUARDED_BY(mutex_);  // of the snapshot, like stall_
   absl::Duration stall_ ABSL_GUARDED_BY(mutex_) = absl::ZeroDuration();
   std::optional<CheckpointFailure> failure_ ABSL_GUARDED_BY(mutex_);
 };

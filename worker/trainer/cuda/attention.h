@@ -1,5 +1,5 @@
-// Causal attention within each sequence (model/kernels.h), for short ones: a team takes one row of
-// one head, lanes side by side over the visible rows and then over the head's width.
+// Causal attention within short sequences (model/kernels.h). A team takes one row of one head. Its
+// lanes split the visible rows, then the head's width.
 #ifndef COPPICE_WORKER_TRAINER_CUDA_ATTENTION_H_
 #define COPPICE_WORKER_TRAINER_CUDA_ATTENTION_H_
 
@@ -9,7 +9,7 @@
 
 namespace coppice::trainer {
 
-// What the operations below share: where row `item / heads` of head `item % heads` finds its part.
+// Shared by the operations below: the offsets of row `item / heads` in head `item % heads`.
 struct AttentionShape {
   DevicePack pack;
   int64_t heads = 0;
@@ -26,7 +26,7 @@ struct AttentionShape {
     return RowItemOf(pack, RowOf(item)).member * weight_stride + place.weights +
            (HeadOf(item) * length + place.index) * length;
   }
-  // In a row [q: H x dh | per head (k: dh, v: dh)].
+  // Offset in a row [q: H x dh | per head (k: dh, v: dh)].
   COPPICE_HOST_DEVICE int64_t QueryOf(int64_t item) const { return HeadOf(item) * d_head; }
   COPPICE_HOST_DEVICE int64_t KeyOf(int64_t item) const { return d() + HeadOf(item) * 2 * d_head; }
 };
@@ -51,7 +51,7 @@ COPPICE_HOST_DEVICE inline void WeightedRows(const Team& team, T* out, int64_t w
   }
 }
 
-// out[j] = softmax over j < n of score(j). A lane writes, and may read back, only its own.
+// out[j] = softmax over j < n of score(j). A lane writes, and may read back, only its own elements.
 template <typename T, typename Team, typename F>
 COPPICE_HOST_DEVICE inline void SoftmaxOfScores(const Team& team, int64_t n, T* out, F score) {
   T largest = -INFINITY;
@@ -104,7 +104,7 @@ struct AttentionRow {
   }
 };
 
-// First half of the backward pass: the scores' gradients of each row, and the query's.
+// First half of the backward pass: the gradients of each row's scores and query.
 template <typename T>
 struct AttentionScoreGradRow {
   static constexpr TeamKind kTeam = TeamKind::kWarp;
@@ -142,7 +142,7 @@ struct AttentionScoreGradRow {
   }
 };
 
-// Second half: the gradients of each row's key and value, from the rows that saw it.
+// Second half: the gradients of each row's key and value, from the rows that attended to it.
 template <typename T>
 struct AttentionKeyGradRow {
   static constexpr TeamKind kTeam = TeamKind::kWarp;

@@ -1,4 +1,4 @@
-// A pack's training batches, prepared ahead by a thread of their own.
+// A pack's training batches, prepared in advance by a separate thread.
 #ifndef COPPICE_WORKER_TRAINER_CUDA_BATCH_FEED_H_
 #define COPPICE_WORKER_TRAINER_CUDA_BATCH_FEED_H_
 
@@ -15,23 +15,25 @@
 
 namespace coppice::trainer {
 
-// A seed and the step whose batch it takes first.
+// A seed and the first step whose batch it needs.
 struct FeedMember {
   uint64_t seed = 0;
   int64_t step = 0;
 };
 
-// The most rows a batch of the run can have, and the most words of a training example with SOS.
+// The most rows that a batch of the run can have, and the length of the longest training example,
+// SOS included.
 int64_t LargestBatchRows(const Dataset& dataset, int64_t batch_size);
 int64_t LongestTrainingSequence(const Dataset& dataset);
 
-// Fills pieces of host memory, laid out as pack.h has it, with one pack step after the other: each
-// member's batches from its own first step on, none (no rows) from the run's last on. What a member
-// reads depends on its seed and step alone, and the bucket on the members' batches alone, whatever
-// becomes of them in training.
+// Fills slots of host memory, in the layout of pack.h, with one pack step after the other: each
+// member's batches from its own first step on, then empty batches (no rows) after the run's last
+// step. A member's batches depend only on its seed and step. The bucket depends only on the
+// members' batches, whatever happens to the members in training.
 //
-// Owned by the training; its thread runs from here to the end. Next and Release are the training
-// thread's. `slots` are as long as BatchBytes of the largest bucket; they and the data outlive it.
+// Owned by the training. Its thread runs from the constructor to the destructor. The training
+// thread calls Next and Release. Each of `slots` has BatchBytes of the largest bucket; slots and
+// data outlive this.
 class BatchFeed {
  public:
   BatchFeed(const Dataset* dataset, const RunConfig& run, const std::vector<FeedMember>& members,
@@ -44,14 +46,14 @@ class BatchFeed {
     size_t slot = 0;
     int64_t rows = 0;  // of the bucket
   };
-  // The next step's, in their order; waits for it.
+  // Waits for the next step's batches. Steps come in order.
   Filled Next();
-  // The slot may be filled again.
+  // Frees the slot for another step.
   void Release(size_t slot);
 
  private:
   void Fill();
-  // Waits for a free slot; nullopt at the end.
+  // Waits for a free slot; nullopt when the feed ends.
   std::optional<size_t> TakeFree();
 
   const Dataset* const dataset_;

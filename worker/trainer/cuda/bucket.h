@@ -1,4 +1,4 @@
-// The fixed shapes that steps are captured with.
+// The fixed shapes for which steps are captured.
 #ifndef COPPICE_WORKER_TRAINER_CUDA_BUCKET_H_
 #define COPPICE_WORKER_TRAINER_CUDA_BUCKET_H_
 
@@ -6,9 +6,10 @@
 
 namespace coppice::trainer {
 
-// Rows of the bucket for batches of up to `rows` rows: the next multiple of 32, and from 512 rows
-// on of an eighth of the power of two below. So at most an eighth is empty (a batch under 256 rows:
-// at most 31 rows), and there are eight buckets from one power of two to the next.
+// The rows of the bucket for batches of up to `rows` rows: the next multiple of 32, or from 512
+// rows on, of an eighth of the power of two below. So at most an eighth of a bucket is empty (for a
+// batch under 256 rows: at most 31 rows). There are eight buckets from one power of two to the
+// next.
 inline int64_t BucketRows(int64_t rows) {
   int64_t grain = 32;
   while (16 * grain <= rows) grain *= 2;

@@ -1,4 +1,4 @@
-// One rule of capturing a step that does not depend on CUDA.
+// A rule for capturing a step that does not depend on CUDA.
 #ifndef COPPICE_WORKER_TRAINER_CUDA_CAPTURE_H_
 #define COPPICE_WORKER_TRAINER_CUDA_CAPTURE_H_
 
@@ -7,9 +7,9 @@
 
 namespace coppice::trainer {
 
-// Captures what `step` enqueues, between `begin` and `end`. When it throws, the capture is ended
-// too: a stream that goes on capturing refuses all that comes after, with errors that hide this
-// one.
+// Captures the work that `step` enqueues, between `begin` and `end`. If `step` throws, the capture
+// is ended too. A stream that still captures would refuse all later work, with errors that hide the
+// first one.
 inline void Capture(const std::function<void()>& begin, const std::function<void()>& step,
                     const std::function<void()>& end) {
   begin();

@@ -1,6 +1,5 @@
-// Gradients that sum over a member's rows. One lane owns a column and adds its rows in their order:
-// no atomics, so the bits are the same in every run, and neither the pack nor the bucket plays a
-// part in them.
+// Gradients that sum over a member's rows. One lane owns a column and adds its rows in order,
+// without atomics. So the bits are the same in every run, and depend on neither pack nor bucket.
 #ifndef COPPICE_WORKER_TRAINER_CUDA_COLUMNS_H_
 #define COPPICE_WORKER_TRAINER_CUDA_COLUMNS_H_
 
@@ -31,7 +30,7 @@ struct SumColumn {
   }
 };
 
-// dgamma and dbeta from the gradient of y, before ResidualNormGradRow replaces it.
+// dgamma and dbeta from the gradient of y. Runs before ResidualNormGradRow replaces it.
 template <typename T>
 struct NormGradColumn {
   static constexpr TeamKind kTeam = TeamKind::kThread;
@@ -60,7 +59,7 @@ struct NormGradColumn {
   }
 };
 
-// The table's gradient: an item is one element, which adds the rows that read its word.
+// The table's gradient. An item is one element; it adds the rows that contain its word.
 template <typename T>
 struct EmbedGradElement {
   static constexpr TeamKind kTeam = TeamKind::kThread;

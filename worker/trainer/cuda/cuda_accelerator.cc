@@ -1,5 +1,5 @@
-// A CUDA device as an accelerator: LibTorch's stream, graphs, events and allocator. The one file
-// that needs a LibTorch with CUDA.
+// A CUDA device as an accelerator, by LibTorch's stream, graphs, events and allocator. Only this
+// file needs a LibTorch with CUDA.
 #include <ATen/Context.h>
 #include <ATen/cuda/CUDAEvent.h>
 #include <ATen/cuda/CUDAGraph.h>
@@ -24,7 +24,7 @@ namespace {
 
 namespace allocator = c10::cuda::CUDACachingAllocator;
 
-constexpr size_t kAllPools = 0;  // of the allocator's statistics
+constexpr size_t kAllPools = 0;  // index in the allocator's statistics
 
 struct StreamRunner {
   template <typename Operation>
@@ -33,8 +33,8 @@ struct StreamRunner {
   }
 };
 
-// Captured with LibTorch's own calls, so that its allocator knows of the capture. All of a step's
-// memory is there before; a graph's own pool stays empty.
+// Captures with LibTorch's own calls, so that its allocator knows of the capture. All memory of a
+// step exists before, so a graph's own pool stays empty.
 class CudaGraphs : public StepGraphs {
  public:
   void Run(int64_t bucket, const std::function<void()>& warm_up,
@@ -42,10 +42,10 @@ class CudaGraphs : public StepGraphs {
     std::unique_ptr<at::cuda::CUDAGraph>& graph = graphs_[bucket];
     if (graph == nullptr) {
       warm_up();
-      // A capture knows no other work of the device.
+      // Work that the device still does must not overlap with a capture.
       c10::cuda::getCurrentCUDAStream().synchronize();
       auto captured = std::make_unique<at::cuda::CUDAGraph>();
-      // Another thread's call, e.g. for the memory that is left, does not disturb it.
+      // Calls of other threads, e.g. for the available memory, do not disturb it.
       Capture(
           [&] {
             captured->capture_begin({0, 0}, cudaStreamCaptureModeThreadLocal);
@@ -69,7 +69,7 @@ class CudaMark : public WorkMark {
   at::cuda::CUDAEvent event_;
 };
 
-// What LibTorch's allocator holds of the device; the driver's own part is not counted.
+// The memory that LibTorch's allocator holds on the device, without the driver's own part.
 class CudaMemory : public MemoryMeter {
  public:
   explicit CudaMemory(c10::DeviceIndex index) : index_(index) {}
@@ -91,7 +91,7 @@ class CudaMemory : public MemoryMeter {
     const cudaError_t error = cudaMemGetInfo(&free, &total);
     c10::cuda::set_device(before);
     if (error != cudaSuccess) return std::nullopt;
-    // What the allocator keeps of tensors that are gone is to be had again.
+    // The allocator can reuse the memory that it keeps of freed tensors.
     const auto stats = allocator::getDeviceStats(index_);
     return static_cast<int64_t>(free) + stats.reserved_bytes[kAllPools].current -
            stats.allocated_bytes[kAllPools].current;
@@ -143,7 +143,8 @@ absl::StatusOr<std::shared_ptr<Accelerator>> MakeCudaAccelerator(int index, bool
   at::globalContext().setAllowTF32CuBLAS(tf32);
   auto accelerator =
       std::make_shared<CudaAccelerator>(static_cast<c10::DeviceIndex>(index), device.name);
-  // The first tensor makes the device's context and LibTorch's allocator, which may be asked now.
+  // The first tensor creates the device's context and LibTorch's allocator, whose statistics can
+  // then be read.
   at::empty({1}, at::TensorOptions(at::kByte).device(accelerator->device()));
   return std::shared_ptr<Accelerator>(std::move(accelerator));
 }

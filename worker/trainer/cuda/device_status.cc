@@ -12,7 +12,7 @@ std::string VersionName(int version) {
   return absl::StrCat(version / 1000, ".", version % 1000 / 10);
 }
 
-// A machine without a GPU often has no driver either; CUDA calls that an old one.
+// A machine without a GPU often also has no driver; CUDA reports that as an old driver.
 bool IsNothingThere(const CudaDevices& devices) {
   return devices.code == kCudaNoDevice ||
          (devices.code == kCudaOldDriver && devices.driver_version == 0);

@@ -1,4 +1,4 @@
-// Why a CUDA device cannot be used, as far as the runtime's answers tell. Free of CUDA.
+// Explains why a CUDA device cannot be used, from the runtime's answers. Free of CUDA.
 #ifndef COPPICE_WORKER_TRAINER_CUDA_DEVICE_STATUS_H_
 #define COPPICE_WORKER_TRAINER_CUDA_DEVICE_STATUS_H_
 
@@ -7,14 +7,14 @@
 
 namespace coppice::trainer {
 
-// NOT_FOUND: there is no such device, or nothing of CUDA on this machine. FAILED_PRECONDITION:
-// there is something, and it is out of order: an old driver, say. Messages name the remedy.
+// NOT_FOUND: there is no such device, or this machine has no CUDA. FAILED_PRECONDITION: the device
+// exists but does not work, e.g. because of an old driver. Messages name the remedy.
 absl::Status CheckCudaDevices(const CudaDevices& devices, int index);
 // FAILED_PRECONDITION: this build's kernels do not run on device number `index`.
 absl::Status CheckCudaDevice(const CudaDevice& device, int index);
 
-// Whether somebody who asked for any device (`auto`) and gets the CPU is to be told why, given what
-// MakeCudaAccelerator said: not where there is no GPU, or no CUDA in this build.
+// True if a user who asked for any device (`auto`) and gets the CPU should know the reason.
+// `status` is that of MakeCudaAccelerator. False if there is no GPU, or no CUDA in this build.
 bool IsWorthAWarning(const absl::Status& status);
 
 }  // namespace coppice::trainer

@@ -146,7 +146,7 @@ class OperationOps final : public TrainingOps<T, Runner> {
     for (int64_t r = 0; r < tree.rows(); ++r) {
       int32_t* const path = &lists.seen[r * lists.longest];
       const int32_t parent = tree.parents()[r];
-      // A parent stands before its children, so its path is there already.
+      // A parent precedes its children, so its path is already complete.
       const int32_t above = parent < 0 ? 0 : lists.lengths[parent];
       if (parent >= 0) std::copy_n(&lists.seen[parent * lists.longest], above, path);
       path[above] = static_cast<int32_t>(r);
@@ -155,7 +155,7 @@ class OperationOps final : public TrainingOps<T, Runner> {
     return lists;
   }
 
-  // The largest element's place in each row of x [K, R, n]; the first of equals.
+  // The index of the largest element in each row of x [K, R, n]; the first of equals wins.
   static Words LargestOf(const at::Tensor& x) {
     const at::Tensor host = at::argmax(x, -1).to(at::kCPU);
     const int64_t members = PackWidthOf(x), rows = x.size(-2);
@@ -167,14 +167,14 @@ class OperationOps final : public TrainingOps<T, Runner> {
     return words;
   }
 
-  // A tensor of its own: the rows may be a temporary.
+  // Copies into a tensor of its own, because `rows` may be a temporary.
   at::Tensor LongIndex(const std::vector<int64_t>& rows) const {
     const at::Tensor index = at::empty({static_cast<int64_t>(rows.size())}, at::kLong);
     std::copy(rows.begin(), rows.end(), DataOf<int64_t>(index));
     return index.to(scratch_.device());
   }
 
-  // `entropy` [K, R] is added to; may be undefined.
+  // The entropies are added to `entropy` [K, R], which may be undefined.
   void RunPaths(const PathLists& lists, const at::Tensor& qkv, int64_t heads, const T* keys,
                 int64_t key_stride, int64_t key_member_stride, T* context,
                 const at::Tensor& entropy) {

@@ -16,10 +16,10 @@ namespace coppice::trainer {
 namespace {
 
 constexpr int kWarpLanes = 32;
-constexpr int kThreads = 256;  // of a block
+constexpr int kThreads = 256;  // per block
 
 // The 32 lanes of a warp. An exchange by exclusive-or adds the same pairs in every lane, so all
-// have the same bits.
+// lanes have the same bits.
 struct Warp {
   __device__ int64_t lane() const { return threadIdx.x % kWarpLanes; }
   __device__ int64_t size() const { return kWarpLanes; }
@@ -46,7 +46,7 @@ __global__ void __launch_bounds__(kThreads) RunByThread(const Operation operatio
   if (item < items) operation(OneLane(), item);
 }
 
-// A warp has one item, so its lanes stay together.
+// A warp shares one item, so its lanes do not diverge.
 template <typename Operation>
 __global__ void __launch_bounds__(kThreads) RunByWarp(const Operation operation, int64_t items) {
   const int64_t item = (static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x) / kWarpLanes;
@@ -66,7 +66,7 @@ CudaDevices FindCudaDevices() {
   if (error != cudaSuccess) {
     devices.count = 0;
     devices.error = cudaGetErrorString(error);
-    cudaGetLastError();  // so that nobody meets it later
+    cudaGetLastError();  // clears the error for later calls
   } else if (devices.count == 0) {
     devices.error = "there is none";
   }
@@ -83,7 +83,7 @@ CudaDevice DescribeCudaDevice(int index) {
     device.minor = properties.minor;
     error = cudaSetDevice(index);
   }
-  // One kernel stands for all: they are compiled for the same devices.
+  // One kernel represents all, because all are compiled for the same devices.
   cudaFuncAttributes attributes;
   if (error == cudaSuccess) error = cudaFuncGetAttributes(&attributes, RunByWarp<PrepareUpdate>);
   if (error != cudaSuccess) {

@@ -6,8 +6,8 @@
 
 namespace coppice::trainer {
 
-// logits become the gradient of the member's mean loss; losses holds each row's own. The bias's
-// gradient is the columns' sum (SumColumn).
+// The logits become the gradient of the member's mean loss; `losses` gets the loss of each row.
+// SumColumn computes the bias's gradient.
 template <typename T>
 struct CrossEntropyRow {
   static constexpr TeamKind kTeam = TeamKind::kWarp;
@@ -20,7 +20,7 @@ struct CrossEntropyRow {
 
   COPPICE_HOST_DEVICE int64_t items() const { return pack.members * pack.batch.rows; }
 
-  // A lane reads back only what it wrote, but for the target's logit.
+  // Except for the target's logit, a lane reads back only its own elements.
   template <typename Team>
   COPPICE_HOST_DEVICE void operator()(const Team& team, int64_t item) const {
     T* row = logits + item * vocabulary;
@@ -53,7 +53,7 @@ struct CrossEntropyRow {
   }
 };
 
-// The mean of each member that has not stopped, rows added in their order.
+// The mean loss of each member that has not stopped. Rows are added in order.
 struct MeanLoss {
   static constexpr TeamKind kTeam = TeamKind::kThread;
   DevicePack pack;
@@ -63,7 +63,7 @@ struct MeanLoss {
 
   template <typename Team>
   COPPICE_HOST_DEVICE void operator()(const Team&, int64_t k) const {
-    if (pack.state[k].stopped != 0) return;  // what it stopped at stays
+    if (pack.state[k].stopped != 0) return;  // keeps the loss at which it stopped
     const int64_t rows = pack.batch.row_counts[k];
     double sum = 0;
     for (int64_t r = 0; r < rows; ++r) sum += losses[k * pack.batch.rows + r];

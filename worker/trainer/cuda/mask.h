@@ -7,8 +7,8 @@
 
 namespace coppice::trainer {
 
-// Philox4x32-10 (Salmon et al. 2011, table 2): Random123's numbers. Written out so that host and
-// device run the same lines; Random123 itself has other ones for each.
+// Philox4x32-10 (Salmon et al. 2011, table 2), with Random123's numbers. Host and device run these
+// same lines; Random123 itself has a different implementation for each.
 struct PhiloxWords {
   uint32_t word[4];
 };
@@ -27,13 +27,13 @@ COPPICE_HOST_DEVICE inline PhiloxWords PhiloxBlock(PhiloxKey key, PhiloxWords c)
   return c;
 }
 
-// The eight elements of a mask's row that share a Philox block: number n decides element
-// ElementOf(block, n). Eight lanes with neighboring blocks touch neighboring elements.
+// The eight elements of a mask's row that share a Philox block: number n of the block decides
+// element ElementOf(block, n). Eight lanes with neighboring blocks access neighboring elements.
 COPPICE_HOST_DEVICE inline int64_t ElementOf(int64_t block, int n) {
   return block / 8 * 64 + n * 8 + block % 8;
 }
 
-// Bit n is set where element ElementOf(block, n) stays.
+// Bit n is set if element ElementOf(block, n) is kept.
 COPPICE_HOST_DEVICE inline uint32_t KeptOfBlock(const Dropout& dropout, uint32_t site,
                                                 uint32_t mask_row, int64_t block) {
   if (dropout.threshold == 0) return 0xff;
@@ -54,8 +54,8 @@ COPPICE_HOST_DEVICE inline bool Keeps(const Dropout& dropout, uint32_t site, uin
   return (kept >> (element % 64 / 8) & 1) != 0;
 }
 
-// Calls visit(element, kept) for each of the `width` elements of a mask's row, spread over the team
-// by blocks.
+// Calls visit(element, kept) for each of the `width` elements of a mask's row. Blocks are divided
+// among the team's lanes.
 template <typename Team, typename F>
 COPPICE_HOST_DEVICE inline void ForEachMasked(const Team& team, const Dropout& dropout,
                                               uint32_t site, uint32_t mask_row, int64_t width,

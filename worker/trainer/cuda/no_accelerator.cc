@@ -1,4 +1,4 @@
-// In place of cuda_accelerator.cc in builds without CUDA.
+// Replaces cuda_accelerator.cc in builds without CUDA.
 #include "worker/trainer/cuda/accelerator.h"
 
 namespace coppice::trainer {

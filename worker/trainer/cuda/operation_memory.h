@@ -1,4 +1,4 @@
-// Tensors as the operations of this folder see them, and memory that they need for themselves.
+// Access to tensors for the operations of this folder, and their scratch memory.
 #ifndef COPPICE_WORKER_TRAINER_CUDA_OPERATION_MEMORY_H_
 #define COPPICE_WORKER_TRAINER_CUDA_OPERATION_MEMORY_H_
 
@@ -17,14 +17,14 @@ T* DataOf(const at::Tensor& tensor) {
   return tensor.defined() ? static_cast<T*>(tensor.data_ptr()) : nullptr;
 }
 
-// Elements between two members of a weight or an activation; of a single member nobody asks.
+// Elements from one member of a weight or an activation to the next. Unused for a single member.
 inline int64_t MemberStride(const at::Tensor& tensor) { return tensor.stride(0); }
 
-// Bytes of the host in the accelerator's memory. The result holds them; on the host they are read
-// in place.
+// Copies host bytes to the accelerator's memory, which the result owns. On the host nothing is
+// copied: the result refers to `data`.
 inline at::Tensor Uploaded(const void* data, int64_t bytes, at::Device device) {
   const at::Tensor host = at::from_blob(const_cast<void*>(data), {bytes}, at::kByte);
-  // From memory that is not pinned the call returns when the bytes have been read.
+  // If the memory is not pinned, the call returns after the bytes have been read.
   return host.to(at::TensorOptions(at::kByte).device(device), /*non_blocking=*/true);
 }
 
@@ -33,7 +33,7 @@ at::Tensor Uploaded(const std::vector<E>& values, at::Device device) {
   return Uploaded(values.data(), static_cast<int64_t>(values.size() * sizeof(E)), device);
 }
 
-// An accelerator's memory for one purpose each, which grows to the most that was asked for.
+// Buffers in an accelerator's memory, one per purpose. Each grows to the largest size requested.
 class ScratchMemory {
  public:
   explicit ScratchMemory(at::Device device) : device_(device) {}
@@ -49,7 +49,7 @@ class ScratchMemory {
     }
     return static_cast<E*>(buffer.data_ptr());
   }
-  // The tensor's memory, or this purpose's where it is undefined.
+  // The tensor's memory, or that of this purpose if the tensor is undefined.
   template <typename E>
   E* TakeUnless(const at::Tensor& tensor, int purpose, int64_t count) {
     return tensor.defined() ? DataOf<E>(tensor) : Take<E>(purpose, count);

@@ -5,7 +5,7 @@
 namespace coppice::trainer {
 namespace {
 
-// The arrays in their order; each begins where the one before ends.
+// The arrays in order. Each begins at the end of the previous one.
 struct Arrays {
   int64_t* row_counts;
   RowPlace* places;

@@ -1,5 +1,5 @@
-// A pack's batches as the device sees them: fixed shapes that a captured graph can be replayed
-// with, and everything that differs between steps in memory.
+// A pack's batches in the device's form: fixed shapes for which a captured graph can be replayed.
+// All that differs between steps is in memory.
 #ifndef COPPICE_WORKER_TRAINER_CUDA_PACK_H_
 #define COPPICE_WORKER_TRAINER_CUDA_PACK_H_
 
@@ -12,16 +12,16 @@
 
 namespace coppice::trainer {
 
-// Where a row of a batch stands. A row beyond the batch's own has length 0; it is written as zeros.
+// The place of a row in a batch. A row past the batch's own has length 0 and is written as zeros.
 struct RowPlace {
   int32_t sequence = 0;
-  int32_t index = 0;     // in its sequence, whose first row is this row - index
+  int32_t index = 0;     // in its sequence; its first row is this row - index
   int32_t length = 0;    // of its sequence
   int32_t position = 0;  // in the table of positions
   int64_t weights = 0;   // first attention weight of its sequence: [heads, length, length]
 };
 
-// What a member's batch consists of. Written by the host before each step.
+// The contents of the members' batches. The host writes them before each step.
 struct DeviceBatch {
   int64_t rows = 0;                     // R of the shapes below, the same for all members
   const int64_t* row_counts = nullptr;  // [K] a member's own rows, at most R
@@ -30,7 +30,7 @@ struct DeviceBatch {
   const int32_t* targets = nullptr;     // [K, R]
 };
 
-// What AdamW multiplies with in one step.
+// The factors of AdamW in one step.
 struct UpdateFactors {
   double clip = 1;
   double rate = 0;   // learning rate over the first moment's bias correction
@@ -38,22 +38,23 @@ struct UpdateFactors {
   double decay = 1;  // 1 - learning rate * weight decay
 };
 
-// A member's state beside its flat rows. The device goes from step to step by itself: it counts
-// `step` up after each update and the next masks follow from it.
+// A member's state beside its flat rows. The device advances by itself: it increments `step` after
+// each update, and the next masks depend on it.
 struct DeviceMember {
   Dropout dropout;
-  int64_t step = 0;        // updates made; dropout.step is its low half
+  int64_t step = 0;        // updates so far; dropout.step is its low half
   double loss = 0;         // mean over the rows of the last batch
   double norm = 0;         // of the last gradient, before clipping
   double loss_sum = 0;     // over the updates since the host last set it
-  int64_t loss_steps = 0;  // how many those were
+  int64_t loss_steps = 0;  // the number of those updates
   UpdateFactors factors;
-  // 1 from the first loss or norm that is not finite on, and of a member that has ended: neither
-  // weights nor moments nor step change any more, whatever is replayed until the host has seen it.
+  // 1 from the first loss or norm that is not finite, and for a member that has ended. Weights,
+  // moments and step then no longer change, however many steps are replayed before the host
+  // notices.
   int32_t stopped = 0;
 };
 
-// The pack as each operation gets it, by value.
+// The pack, passed to each operation by value.
 struct DevicePack {
   int64_t members = 0;            // K
   int64_t attention_weights = 0;  // room for one member's
@@ -61,7 +62,7 @@ struct DevicePack {
   DeviceMember* state = nullptr;  // [K]
 };
 
-// An item of an operation that treats each row of each member by itself.
+// An item of an operation that treats each row of each member separately.
 struct RowItem {
   int64_t member = 0;
   int64_t row = 0;  // of the member
@@ -79,15 +80,15 @@ COPPICE_HOST_DEVICE inline uint32_t MaskRowOf(const RowPlace& place, int64_t hea
   return MaskRow(place.sequence, head, place.index);
 }
 
-// Bytes of what the host writes of a pack's batches before a step: the arrays of DeviceBatch, one
-// behind the other, so that they go to the device in one copy.
+// The size of the host's data of a pack's batches for one step: the arrays of DeviceBatch, one
+// after the other, so that one copy brings them to the device.
 int64_t BatchBytes(int64_t members, int64_t rows);
 
-// The arrays at `base`, BatchBytes long and aligned to 8.
+// The arrays in the BatchBytes bytes at `base`, which is aligned to 8.
 DeviceBatch BatchAt(void* base, int64_t members, int64_t rows);
 
-// Writes the members' batches to `base` in host memory. `rows` is at least as many as the largest
-// has; what lies behind a member's own is empty.
+// Writes the members' batches to `base` in host memory. `rows` is at least the largest member's;
+// rows past a member's own are empty.
 void LayOut(const std::vector<const MemberBatch*>& members, int64_t heads, int64_t rows,
             void* base);
 

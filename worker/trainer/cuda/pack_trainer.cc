@@ -90,7 +90,7 @@ void PackTrainer::Step(const at::Tensor& slot, int64_t rows) {
 std::shared_ptr<const DevicePack> PackTrainer::PackAt(const at::Tensor& batch,
                                                       const at::Tensor& members,
                                                       int64_t rows) const {
-  // A sequence has its square of weights in each head, so rows times the longest is enough.
+  // A sequence has length x length weights per head, so rows times the longest length is enough.
   const int64_t attention_weights = heads_ * rows * std::min(rows, options_.longest);
   return std::make_shared<DevicePack>(DevicePack{options_.members, attention_weights,
                                                  BatchAt(batch.data_ptr(), options_.members, rows),

@@ -16,45 +16,46 @@ namespace coppice::trainer {
 
 struct PackTrainerOptions {
   int64_t members = 0;       // K
-  int64_t largest_rows = 0;  // of a member's batch
-  int64_t longest = 0;       // sequence of a batch, SOS included
+  int64_t largest_rows = 0;  // of the largest batch of a member
+  int64_t longest = 0;       // sequence of a training batch, SOS included
   int64_t max_length = 0;    // of the model's positions
   at::ScalarType dtype = at::kFloat;
 };
 
-// The four flat buffers [K, P], each member's DeviceMember and one place for a step's batches. A
-// step, forward, backward and update of all members, reads and writes these alone, so it is
-// captured once for each bucket; products are of stacked matrices, plain ones when K is 1.
+// Holds the four flat buffers [K, P], each member's DeviceMember and the memory for one step's
+// batches. A step (forward, backward and update of all members) reads and writes only these, so it
+// is captured once for each bucket. Products are of stacked matrices, or plain ones when K is 1.
 //
-// All memory is there after the constructor, which runs the largest bucket once without effect.
-// One thread, which has entered the accelerator.
+// The constructor runs the largest bucket once without effect, which allocates all memory. Only one
+// thread uses this, after it has entered the accelerator.
 class PackTrainer {
  public:
   PackTrainer(const Accelerator* accelerator, const ParameterLayout& layout, const RunConfig& run,
               const PackTrainerOptions& options);
 
-  // A member's rows from host memory, and to it.
+  // Copy a member's rows from host memory and to it.
   void Upload(int64_t k, const MemberRows& rows);
   void Download(int64_t k, const MemberRows& rows) const;
   void SetMembers(const std::vector<DeviceMember>& members);
-  // Waits for all steps that were enqueued.
+  // Waits for all enqueued steps.
   std::vector<DeviceMember> Members() const;
-  // The same to `host`, of MembersBytes(), when the steps so far are done; does not wait.
+  // Copies the states to `host`, of MembersBytes(), after the steps enqueued so far. Does not wait.
   int64_t MembersBytes() const { return members_.numel(); }
   void EnqueueMembers(const at::Tensor& host) const { at::Tensor(host).copy_(members_, true); }
 
-  // Bytes of a batch in host memory, of the largest bucket.
+  // The bytes in host memory of a batch of the largest bucket.
   int64_t SlotBytes() const;
-  // Enqueues the copy of a batch that LayOut wrote for `rows` rows, a bucket's, and the step.
+  // Enqueues the copy of a batch and its step. LayOut wrote the batch for `rows` rows, those of a
+  // bucket.
   void Step(const at::Tensor& slot, int64_t rows);
 
   // [K, P]
   const at::Tensor& parameters() const { return rows_.parameters; }
-  // Of each of these weights rows [.., P], in float64, in host memory.
+  // The sum of squares of each row of these weights [.., P], in float64, in host memory.
   at::Tensor SquareSums(const at::Tensor& x) { return ops_->SquareSums(x); }
 
  private:
-  // What a step works on: the pack's, or an idle one that changes nothing.
+  // The pack for a step: the real one, or an idle one that changes nothing.
   std::shared_ptr<const DevicePack> PackAt(const at::Tensor& batch, const at::Tensor& members,
                                            int64_t rows) const;
   void RunStep(const std::shared_ptr<const DevicePack>& pack);

@@ -1,5 +1,5 @@
-// Attention of single rows over those that a list names, without dropout: a prefix tree's paths
-// (model/prefix_tree.h) and a decoder's cache.
+// Attention of single rows over the rows in a list, without dropout: for a prefix tree's paths
+// (model/prefix_tree.h) and for a decoder's cache.
 #ifndef COPPICE_WORKER_TRAINER_CUDA_PATHS_H_
 #define COPPICE_WORKER_TRAINER_CUDA_PATHS_H_
 
@@ -7,10 +7,10 @@
 
 namespace coppice::trainer {
 
-// Which rows each of R rows sees, first word first; the same for all members.
+// The rows that each of R rows attends to, first word first; the same for all members.
 struct Paths {
   int64_t rows = 0;                  // R
-  int64_t longest = 0;               // room for each path
+  int64_t longest = 0;               // capacity of each path
   const int32_t* seen = nullptr;     // [R, longest]
   const int32_t* lengths = nullptr;  // [R]
 };
@@ -22,10 +22,10 @@ struct PathAttentionRow {
   int64_t members = 0;
   int64_t heads = 0;
   int64_t d_head = 0;
-  const T* qkv = nullptr;         // [K, R, 3 d]; the query's part is read
-  const T* keys = nullptr;        // rows with, per head, (k: dh, v: dh)
-  int64_t key_stride = 0;         // between two rows of them
-  int64_t key_member_stride = 0;  // between two members'
+  const T* qkv = nullptr;         // [K, R, 3 d]; only the query's part is read
+  const T* keys = nullptr;        // rows of, per head, (k: dh, v: dh)
+  int64_t key_stride = 0;         // from one row of keys to the next
+  int64_t key_member_stride = 0;  // from one member's keys to the next
   T* context = nullptr;           // [K, R, d]; may be null
   T* weights = nullptr;           // [K, R, heads, longest]
 

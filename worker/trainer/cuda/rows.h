@@ -1,6 +1,6 @@
-// Forward and backward passes that treat each row by itself. The math and the names are those of
-// model/kernels.h; shapes have a leading K. An operation is the memory it works on and one call per
-// item: launch.h runs it on the device, RunOnHost (team.h) on the host.
+// Forward and backward passes that treat each row separately. Math and names are those of
+// model/kernels.h; shapes have a leading K. An operation has the memory that it works on and a
+// function for one item. launch.h runs it on the device, RunOnHost (team.h) on the host.
 #ifndef COPPICE_WORKER_TRAINER_CUDA_ROWS_H_
 #define COPPICE_WORKER_TRAINER_CUDA_ROWS_H_
 
@@ -117,8 +117,8 @@ struct ResidualNormRow {
   }
 };
 
-// dy, in: the gradient of y, becomes that of x; da, that of a, is written. The columns' sums are
-// NormGradColumn's (columns.h), which reads dy before and da after.
+// dy becomes the gradient of x from that of y; da, the gradient of a, is written. NormGradColumn
+// (columns.h) must read dy before this, and SumColumn da after it.
 template <typename T>
 struct ResidualNormGradRow {
   static constexpr TeamKind kTeam = TeamKind::kWarp;
@@ -164,7 +164,7 @@ struct ResidualNormGradRow {
   }
 };
 
-// h = drop(relu(h + bias)) in place.
+// h = drop(relu(h + bias)), in place.
 template <typename T>
 struct ReluRow {
   static constexpr TeamKind kTeam = TeamKind::kWarp;
@@ -188,13 +188,13 @@ struct ReluRow {
     const T* biases = bias + k * weight_stride;
     ForEachMasked(team, dropout, site, MaskRowOf(place, 0), f, [&](int64_t i, bool kept) {
       const T value = row[i] + biases[i];
-      const T active = value <= 0 ? T(0) : value;  // written so that NaN stays NaN
+      const T active = value <= 0 ? T(0) : value;  // this form keeps NaN
       row[i] = kept ? active * scale : T(0);
     });
   }
 };
 
-// dh becomes the gradient before the activation, given the result h of ReluRow.
+// dh becomes the gradient before the activation; h is the result of ReluRow.
 template <typename T>
 struct ReluGradRow {
   static constexpr TeamKind kTeam = TeamKind::kWarp;

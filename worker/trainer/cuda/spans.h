@@ -6,8 +6,8 @@
 
 namespace coppice::trainer {
 
-// A chain's words lie at places first .. first + length of the lists of rows, and its cosines at
-// the same places of the results.
+// A chain's words have the indices first .. first + length in the lists of rows, and its cosines
+// the same indices in the results.
 struct ChainPlace {
   int64_t first = 0;
   int64_t length = 0;
@@ -32,7 +32,7 @@ struct SpanCosineChain {
 
   COPPICE_HOST_DEVICE int64_t items() const { return members * chains; }
 
-  // A lane reads back only the sums that it wrote.
+  // A lane reads back only the sums that it wrote itself.
   template <typename Team>
   COPPICE_HOST_DEVICE void operator()(const Team& team, int64_t item) const {
     const int64_t k = item / chains;
@@ -54,7 +54,7 @@ struct SpanCosineChain {
       const double norms = sqrt(static_cast<double>(team.Sum(contexts))) *
                            sqrt(static_cast<double>(team.Sum(alones)));
       const double product = static_cast<double>(team.Sum(products));
-      // Written so that NaN stays NaN.
+      // This form keeps NaN.
       if (team.lane() == 0) cosines[k * words + j] = norms == 0 ? 0 : product / norms;
     }
   }

@@ -1,5 +1,5 @@
-// FusedOps on stacked tensors, made of this folder's operations, and what a training step needs
-// beside the model.
+// FusedOps on stacked tensors, built from this folder's operations, and the operations of a
+// training step outside the model.
 #ifndef COPPICE_WORKER_TRAINER_CUDA_STACKED_OPS_H_
 #define COPPICE_WORKER_TRAINER_CUDA_STACKED_OPS_H_
 
@@ -17,19 +17,19 @@ struct FlatRows {
   at::Tensor parameters, gradients, adam_m, adam_v;
 };
 
-// Tensors are the accelerator's. Work is enqueued and not waited for, but where a function returns
-// numbers to the host. Scratch memory grows with what is asked for and then stays where it is, so
-// that a captured step may be replayed: the largest shapes come first.
+// Tensors are in the accelerator's memory. Functions enqueue work and do not wait, except those
+// that return numbers to the host. A captured step needs its scratch memory to stay in place. So
+// the largest shapes must come first: scratch memory moves only when it grows.
 class StackedOps : public FusedOps {
  public:
   // The clipped AdamW update of every member that has not stopped (update.h).
   virtual void Update(const UpdateSettings& settings, const FlatRows& rows,
                       DeviceMember* state) = 0;
-  // Of each member's row of x [K, P], in float64: [K] in host memory.
+  // The sum of squares of each member's row of x [K, P], in float64: [K] in host memory.
   virtual at::Tensor SquareSums(const at::Tensor& x) = 0;
 };
 
-// On tensors in host memory, each operation run by the calling thread.
+// On tensors in host memory. The calling thread runs each operation.
 std::unique_ptr<StackedOps> MakeHostStackedOps(at::ScalarType dtype);
 
 }  // namespace coppice::trainer

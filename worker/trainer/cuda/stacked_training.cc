@@ -14,11 +14,11 @@
 namespace coppice::trainer {
 namespace {
 
-// Steps that are enqueued before the oldest of them must be done, so that a stop, a report or an
-// end waits for no more than these; twice as many batches are there or being prepared.
+// Steps that may be enqueued before the oldest of them must be done. A stop, a report or an end
+// waits only for these. Twice as many batches are ready or in preparation.
 constexpr size_t kStepsAhead = 2;
 constexpr size_t kSlots = 2 * kStepsAhead;
-// How many steps a member may go on replaying after it has diverged.
+// Steps between two checks for diverged members; a member replays at most about this many more.
 constexpr int64_t kLookEvery = 64;
 
 MemberProgress ProgressOf(const DeviceMember& state, MemberProgress progress) {
@@ -221,7 +221,7 @@ bool StackedTraining::MeasureProbes(const std::vector<size_t>& due,
                            *context_->stop, &measured)) {
     return false;
   }
-  // Its share: members' sums are what was spent.
+  // A member's share, so that the sum over members is the time spent.
   const double seconds = absl::ToDoubleSeconds(context_->clock->Monotonic() - begin) /
                          static_cast<double>(probed.size());
   for (size_t i = 0; i < probed.size(); ++i) {

@@ -14,45 +14,46 @@
 
 namespace coppice::trainer {
 
-// Members that are running when it starts, each to its end; what a member reports, saves and ends
-// with is its own (train/member.h). Steps are enqueued ahead of the accelerator and nothing is read
-// of them until a member has something due, but for a look now and then at whether one has
-// diverged. Such a member stays in the stack, stopped, and its batches go on to be read, so that
-// its pack-mates' shapes, and with them their bits, are those of a run in which nothing happened.
+// Trains the members that run at the start, each to its end. Each member reports, saves and ends by
+// itself (train/member.h). Steps are enqueued ahead of the accelerator. Their results are read only
+// when a member has something due, and now and then to check for a diverged member. A diverged
+// member stays in the stack, stopped, and its batches are still read. So the shapes of its
+// pack-mates, and with them their bits, are those of a run without the failure.
 //
-// Owned by the engine; one thread runs it. Rows of the members are in host memory and are brought
-// up to date when they are saved. Life: 1. the constructor, without the accelerator. 2. Run.
+// Owned by the engine; one thread runs it. The members' rows are in host memory and are updated
+// when they are saved.
+// Life: 1. The constructor, which does not use the accelerator. 2. Run.
 class StackedTraining {
  public:
-  // Everything outlives it. `max_length`: of the model's positions.
-  // `evaluate_first`: see EngineOptions.
+  // Everything outlives this. `max_length` is that of the model's positions. `evaluate_first`: see
+  // EngineOptions.
   StackedTraining(const MemberContext* context, std::shared_ptr<Accelerator> accelerator,
                   int64_t max_length, bool evaluate_first);
   ~StackedTraining();
 
-  // Does not throw: what goes wrong ends every member that is still running.
+  // Does not throw: an error ends every member that still runs.
   void Run(std::vector<Member*> members);
 
  private:
-  // A step that was enqueued and is not known to be done.
+  // An enqueued step that is not known to be done.
   struct InFlight {
     size_t slot = 0;
-    bool looks = false;  // it is followed by a copy of the members' states
+    bool looks = false;  // a copy of the members' states follows it
   };
 
   void RunOrThrow();
   void Prepare();
   void EvaluateAll();
-  // Enqueues up to `steps` and waits for them; fewer when the process is to stop or a member was
-  // seen to have diverged.
+  // Enqueues up to `steps` steps and waits for them. Stops early when the process should stop or a
+  // member has diverged.
   void Train(int64_t steps);
-  // Waits for the oldest step in flight; false when a member was seen to have diverged.
+  // Waits for the oldest step in flight. False: a member has diverged.
   bool Retire();
-  // What is due now, for every member.
+  // Does everything that is due now, for every member.
   void Settle();
-  // Measurements of the members `due`, indices of the stack; empty when they were abandoned.
+  // The measurements of the members `due` (indices of the stack); empty when they were abandoned.
   std::vector<MetricValues> Measure(const std::vector<size_t>& due);
-  // Of those for whom probes are due; false when they were abandoned.
+  // Measures probes of those members of `due` that need them. False: abandoned.
   bool MeasureProbes(const std::vector<size_t>& due, std::vector<MetricValues>* values);
   // The weights' rows of these members of the stack.
   at::Tensor RowsOf(const std::vector<size_t>& members) const;

@@ -1,7 +1,7 @@
-// A team is the lanes that work on one item together, each in the same place of the same function.
-// Lane l takes the elements l, l + size(), ..; Sum and Max give every lane the same bits; what a
-// lane wrote before Sync the others may read after it. Host and device compile one body of each
-// operation and differ only in the team.
+// A team is the lanes that work on one item together, all in the same function. Lane l takes the
+// elements l, l + size(), ... Sum and Max give every lane the same bits. After Sync a lane may read
+// what other lanes wrote before it. Host and device compile one body of each operation; only the
+// team differs.
 #ifndef COPPICE_WORKER_TRAINER_CUDA_TEAM_H_
 #define COPPICE_WORKER_TRAINER_CUDA_TEAM_H_
 
@@ -12,10 +12,10 @@
 
 namespace coppice::trainer {
 
-// How many lanes an operation wants for an item: one thread of the device, or a warp.
+// The number of lanes for one item of an operation: one thread of the device, or a warp.
 enum class TeamKind { kThread, kWarp };
 
-// A thread of the device for itself, and any operation on the host.
+// A team of one lane: a single thread of the device, or the host.
 struct OneLane {
   COPPICE_HOST_DEVICE int64_t lane() const { return 0; }
   COPPICE_HOST_DEVICE int64_t size() const { return 1; }
@@ -30,7 +30,7 @@ struct OneLane {
   COPPICE_HOST_DEVICE void Sync() const {}
 };
 
-// The host's way to run an operation: all items in their order.
+// Runs an operation on the host: all items in order.
 template <typename Operation>
 void RunOnHost(const Operation& operation) {
   for (int64_t item = 0; item < operation.items(); ++item) operation(OneLane(), item);

@@ -1,5 +1,5 @@
-// The operations of a training step behind StackedOps. `Runner` runs one: a function object that
-// takes any operation of this folder, in host memory (HostRunner) or on a device.
+// The operations of a training step behind StackedOps. `Runner` is a function object that runs any
+// operation of this folder, in host memory (HostRunner) or on a device.
 #ifndef COPPICE_WORKER_TRAINER_CUDA_TRAINING_OPS_H_
 #define COPPICE_WORKER_TRAINER_CUDA_TRAINING_OPS_H_
 
@@ -24,8 +24,8 @@ struct HostRunner {
   }
 };
 
-// The inference half of FusedOps is inference_ops.h's; what it leaves undefined of a training
-// step's results goes to scratch memory.
+// inference_ops.h has the inference half of FusedOps. If inference leaves results of a training
+// step undefined, they go to scratch memory.
 template <typename T, typename Runner>
 class TrainingOps : public StackedOps {
  public:
@@ -156,7 +156,7 @@ class TrainingOps : public StackedOps {
  protected:
   enum Purpose { kKeep, kXhat, kRstd, kWeights, kLosses, kSquares, kInference };
 
-  // Each row's loss [K, R]; logits become its gradient.
+  // Each row's loss [K, R]. The logits become its gradient.
   double* RowLosses(const PackBatch& batch, const at::Tensor& bias, const at::Tensor& logits) {
     double* const losses = scratch_.template Take<double>(kLosses, batch.width() * batch.rows());
     run_(CrossEntropyRow<T>{*batch.placed, logits.size(-1), MemberStride(bias), DataOf<T>(bias),
@@ -177,7 +177,7 @@ class TrainingOps : public StackedOps {
     return {*batch.placed, heads, context.size(-1) / heads, batch.placed->attention_weights};
   }
 
-  // [K, SquareChunks(P)] of x [K, P], whose rows lie one behind the other.
+  // [K, SquareChunks(P)] of x [K, P], whose rows are contiguous.
   double* ChunkSums(const at::Tensor& x) {
     const int64_t members = x.size(0), size = x.size(1), chunks = SquareChunks(size);
     if (!x.is_contiguous()) throw std::invalid_argument("rows of a pack must be contiguous");

@@ -1,5 +1,5 @@
-// The clipped AdamW update of each member's row (train/optimizer.h), from step to step without the
-// host.
+// The clipped AdamW update of each member's row (train/optimizer.h). The device does it from step
+// to step without the host.
 #ifndef COPPICE_WORKER_TRAINER_CUDA_UPDATE_H_
 #define COPPICE_WORKER_TRAINER_CUDA_UPDATE_H_
 
@@ -9,15 +9,15 @@
 
 namespace coppice::trainer {
 
-// Elements that are squared and added together; the same for every pack, so that a member's norm
-// does not depend on it.
+// Elements whose squares are added together. It is the same for every pack, so that a member's norm
+// does not depend on its pack.
 inline constexpr int64_t kSquareChunk = 4096;
 
 inline int64_t SquareChunks(int64_t row_size) {
   return (row_size + kSquareChunk - 1) / kSquareChunk;
 }
 
-// Sums of squares of each chunk of a member's row of gradients.
+// The sum of squares of each chunk of a member's row of gradients.
 template <typename T>
 struct SquareSumChunk {
   static constexpr TeamKind kTeam = TeamKind::kWarp;
@@ -43,8 +43,8 @@ struct SquareSumChunk {
   }
 };
 
-// The norm, and what the update multiplies with; or the member stops. The step is counted here, so
-// that each later operation of this step finds the factors and the next step's masks find theirs.
+// Computes the norm and the update's factors, or stops the member. It also increments the step:
+// later operations of this step use the factors, and the next step's masks use the new count.
 struct PrepareUpdate {
   static constexpr TeamKind kTeam = TeamKind::kWarp;
   UpdateSettings settings;
@@ -84,7 +84,7 @@ struct PrepareUpdate {
   }
 };
 
-// One element of every member that has not stopped.
+// Updates one element of every member that has not stopped.
 template <typename T>
 struct AdamWElement {
   static constexpr TeamKind kTeam = TeamKind::kThread;

@@ -10,22 +10,21 @@ namespace coppice::trainer {
 struct Sequence {
   int32_t first_row = 0;
   int32_t length = 0;
-  int32_t first_position = 0;  // of its first row; not 0 when earlier words are in a cache
+  int32_t first_position = 0;  // of its first row; above 0 when a cache has earlier words
 };
 
-// One member's [B, T] batch as rows: [B, T, D] activations are kept as [R, D], where sequence b is
-// the rows first_row .. first_row + length. Rows of a batch lie back to back without padding, so a
-// sum over rows is a sum over real tokens and nothing depends on the longest sequence, of the batch
-// or of a pack-mate's.
+// One member's [B, T] batch as rows: [B, T, D] activations are stored as [R, D]. Sequence b is the
+// rows first_row .. first_row + length. Rows lie back to back without padding, so a sum over rows
+// is a sum over real tokens. Nothing depends on the longest sequence of the batch or of a
+// pack-mate's batch.
 struct MemberBatch {
   std::vector<Sequence> sequences;  // ascending, disjoint
-  std::vector<int32_t> tokens;      // [R] what is read: SOS w1 .. wn
-  std::vector<int32_t>
-      targets;  // [R] what must be predicted: w1 .. wn EOS; empty when nothing is scored
+  std::vector<int32_t> tokens;      // [R] input: SOS w1 .. wn
+  std::vector<int32_t> targets;  // [R] expected output: w1 .. wn EOS; empty when nothing is scored
 
   int64_t rows() const { return static_cast<int64_t>(tokens.size()); }
   void Clear();
-  // Appends SOS tokens[0..count); with `eos` >= 0 also the targets.
+  // Appends SOS words[0..count) to the tokens; with `eos` >= 0 also the targets.
   void Append(const int32_t* words, int32_t count, int32_t sos, int32_t eos = -1);
 };
 

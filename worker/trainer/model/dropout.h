@@ -1,5 +1,5 @@
-// Dropout masks as a pure function of (seed, step, site, coordinates): see dropout_bits.h. Free of
-// Random123, whose headers not every CUDA compiler reads.
+// Dropout masks as a pure function of (seed, step, site, coordinates), as dropout_bits.h defines
+// it. Free of Random123, because not every CUDA compiler can read its headers.
 #ifndef COPPICE_WORKER_TRAINER_MODEL_DROPOUT_H_
 #define COPPICE_WORKER_TRAINER_MODEL_DROPOUT_H_
 
@@ -11,7 +11,7 @@
 
 namespace coppice::trainer {
 
-// Where in the model a mask is applied. Part of the counter.
+// The places in the model where a mask is applied. The value is part of the counter.
 enum class DropoutSite : uint32_t {
   kEmbedding = 0,
   kAttention = 1,
@@ -29,7 +29,7 @@ COPPICE_HOST_DEVICE inline uint32_t SiteNumber(DropoutSite site, int64_t layer) 
 struct Dropout {
   PhiloxKey key;
   uint32_t step = 0;
-  uint32_t threshold = 0;  // a 16-bit number below it drops; 0: no dropout
+  uint32_t threshold = 0;  // drops 16-bit numbers below it; 0: no dropout
   double scale = 1;
 
   bool active() const { return threshold != 0; }
@@ -44,8 +44,8 @@ struct Dropout {
   }
 };
 
-// A row of a mask: sequence `b` of the batch, head `h` (0 where there is none), position `t`. See
-// the bounds in config.h.
+// The row of a mask for sequence `b` of the batch, head `h` (0 outside attention) and position `t`.
+// config.h bounds them.
 COPPICE_HOST_DEVICE inline uint32_t MaskRow(int64_t b, int64_t h, int64_t t) {
   return static_cast<uint32_t>(b) << 20 | static_cast<uint32_t>(h) << 12 | static_cast<uint32_t>(t);
 }

@@ -6,10 +6,10 @@
 
 namespace coppice::trainer {
 
-// The definition, element by element; the kernels compute 64 elements at a time and are tested
-// against it. Element e of a row belongs to group g = e / 64; the group is 8 Philox blocks with
-// counters (8 g + j, row, step, site), j = e % 8, and the element takes 16-bit number (e % 64) / 8
-// of its block (number n is the low or high half of word n / 2).
+// The definition, element by element. The kernels compute 64 elements at a time and are tested
+// against it. Element e of a row belongs to group g = e / 64. A group is 8 Philox blocks with
+// counters (8 g + j, row, step, site), j = e % 8. The element takes 16-bit number n = (e % 64) / 8
+// of its block: the low (even n) or high half of word n / 2.
 inline uint32_t DropoutBits(const Dropout& dropout, uint32_t site, uint32_t row, uint32_t element) {
   const std::array<uint32_t, 4> block =
       Philox(dropout.key, {element / 64 * 8 + element % 8, row, dropout.step, site});

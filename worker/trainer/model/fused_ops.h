@@ -1,6 +1,6 @@
-// Everything the model computes beside matrix products, on stacked tensors. This is the one
-// interface an accelerator has to implement; the CPU's implementation loops over the members and
-// calls the kernels of kernels.h.
+// All operations of the model beside matrix products, on stacked tensors. An accelerator has to
+// implement this interface and no other. The CPU's implementation loops over the members and calls
+// the kernels of kernels.h.
 #ifndef COPPICE_WORKER_TRAINER_MODEL_FUSED_OPS_H_
 #define COPPICE_WORKER_TRAINER_MODEL_FUSED_OPS_H_
 
@@ -17,47 +17,47 @@ namespace coppice::trainer {
 
 struct DevicePack;  // cuda/pack.h
 
-// The batches of K members, stacked: R is the largest of their row counts. Rows of a member past
-// its own are zero in every activation and gradient.
+// The batches of K members, stacked. R is the largest of their row counts. Rows past a member's own
+// are zero in every activation and gradient.
 struct PackBatch {
   std::vector<const MemberBatch*> members;  // K
   std::vector<Dropout> dropout;             // K
-  // The batches in an accelerator's memory, and then all that is read of them: R may be larger, and
-  // the members above left out.
+  // The batches in an accelerator's memory. Once set, the operations read only this: its R may be
+  // larger, and `members` may be empty.
   std::shared_ptr<const DevicePack> placed = nullptr;
 
   int64_t width() const;  // K
   int64_t rows() const;
-  // Elements of one member's attention weights, the largest of all members.
+  // The number of attention weights of the member that has the most.
   int64_t attention_weights(int64_t heads) const;
 };
 
-// Tensors a LayerNorm's backward pass needs; undefined ones are not written (inference).
+// Tensors for the backward pass of a LayerNorm. Undefined ones are not written (inference).
 struct NormState {
   at::Tensor xhat;  // [K, R, d]
   at::Tensor rstd;  // [K, R]
   at::Tensor keep;  // [K, R, KeepStride(d)] bytes
 };
 
-// One row of states alone per word and, in another tensor, the same words in context: the cosine of
-// the sums over the first 1, 2, .. words goes to cosines[first_cosine ..].
+// Rows of the same words in two tensors of states: read in context and read alone.
+// cosines[first_cosine + i] is the cosine between the two sums over words 0..i.
 struct SpanChain {
   absl::Span<const int32_t> context_rows;
-  absl::Span<const int32_t> alone_rows;  // as many
+  absl::Span<const int32_t> alone_rows;  // as many as context_rows
   int64_t first_cosine = 0;
 };
 
-// A word for each row of each member: words[k][r].
+// words[k][r]: a word for each row r of each member k.
 using Words = std::vector<std::vector<int32_t>>;
 
-// Shapes as in transformer.h, K left out when it is 1. Not thread-safe: one per thread. The math is
-// that of kernels.h, where each op is described.
+// Shapes are those of transformer.h; K is left out when it is 1. kernels.h describes the math of
+// each operation. Not thread-safe: one object per thread.
 class FusedOps {
  public:
   virtual ~FusedOps() = default;
 
-  // To be called for a batch of the members' before the others see it: where it is not read in
-  // place, it is brought to where it is.
+  // Comes before every other operation on a batch. Copies the batch to the accelerator's memory,
+  // unless operations read it where it is.
   virtual void Place(int64_t heads, PackBatch* batch) = 0;
 
   virtual void Embed(const PackBatch& batch, const at::Tensor& table, const at::Tensor& positions,
@@ -85,34 +85,35 @@ class FusedOps {
   virtual void AttentionGrad(const PackBatch& batch, int64_t heads, const at::Tensor& qkv,
                              const at::Tensor& weights, const at::Tensor& dropped,
                              const at::Tensor& dcontext, const at::Tensor& dqkv) = 0;
-  // For decoding: copies the key and value part of row i of qkv [K, S, 3 d] to row cache_rows[i] of
+  // For decoding: copies the key and value of row i of qkv [K, S, 3 d] to row cache_rows[i] of
   // `cache` [K, .., 2 d].
   virtual void StoreKeysValues(const at::Tensor& qkv, const std::vector<int64_t>& cache_rows,
                                const at::Tensor& cache) = 0;
-  // Row i of qkv attends to lengths[i] rows of `cache` from row first_rows[i] on.
+  // The query of row i of qkv attends to lengths[i] rows of `cache`, from row first_rows[i] on.
   virtual void AttentionStep(int64_t heads, const at::Tensor& qkv, const at::Tensor& cache,
                              const std::vector<int64_t>& first_rows,
                              const std::vector<int32_t>& lengths, const at::Tensor& context) = 0;
-  // Attention along the tree's paths, the same tree for each of the K members of qkv [K, R, 3 d].
-  // `context` [K, R, d] may be undefined; entropy[k][r] (added to) may be null.
+  // Attention along the tree's paths; all K members of qkv [K, R, 3 d] share the tree. `context`
+  // [K, R, d] may be undefined. The entropies are added to entropy[k][r]; the pointer may be null.
   virtual void TreeAttention(const PrefixTree& tree, int64_t heads, const at::Tensor& qkv,
                              const at::Tensor& context, double* const* entropy) = 0;
-  // cosines[k] for each chain: from context [K, C, d] and alone [K, R, d].
+  // cosines[k]: every chain's cosines, from context [K, C, d] and alone [K, R, d].
   virtual void SpanCosines(const std::vector<SpanChain>& chains, const at::Tensor& context,
                            const at::Tensor& alone, double* const* cosines) = 0;
-  // For evaluation: of the rows `rows` of states [K, R, d] each, the candidate with the largest
-  // logit, in float64; the first of equals.
+  // For evaluation: the candidate with the largest logit for each of the given rows of states [K,
+  // R, d]. Logits are compared in float64; the first of equals wins.
   virtual Words BestCandidates(const at::Tensor& states, const std::vector<int64_t>& rows,
                                const std::vector<int32_t>& candidates, const at::Tensor& output,
                                const at::Tensor& bias) = 0;
-  // The word with the largest logit of each row of logits [K, R, V], to which `bias` is still to be
-  // added; the first of equals.
+  // The word with the largest value of logits + bias for each row of logits [K, R, V]; the first of
+  // equals wins.
   virtual Words MostProbable(const at::Tensor& logits, const at::Tensor& bias) = 0;
-  // sums[k] = sum over the member's rows of -log softmax(logits + bias)[target]; logits are lost.
+  // sums[k] = sum over the member's rows of -log softmax(logits + bias)[target]. The logits are
+  // overwritten.
   virtual void CrossEntropySums(const PackBatch& batch, const at::Tensor& bias,
                                 const at::Tensor& logits, double* sums) = 0;
-  // loss[k] = mean over the member's rows; logits become their gradient. On an accelerator the
-  // losses stay in its memory (DeviceMember), and `loss` may be null.
+  // loss[k] = the mean over the member's rows. The logits become their gradient. On an accelerator
+  // the losses stay in its memory (DeviceMember), and `loss` may be null.
   virtual void CrossEntropyGrad(const PackBatch& batch, const at::Tensor& bias,
                                 const at::Tensor& logits, const at::Tensor& dbias,
                                 double* loss) = 0;

@@ -36,7 +36,7 @@ namespace {
 template <typename T>
 class CpuFusedOps : public FusedOps {
  public:
-  void Place(int64_t, PackBatch*) override {}  // read where they are
+  void Place(int64_t, PackBatch*) override {}  // operations read batches in place
 
   void Embed(const PackBatch& batch, const at::Tensor& table, const at::Tensor& positions,
              const at::Tensor& x, const at::Tensor& keep) override {
@@ -281,7 +281,7 @@ class CpuFusedOps : public FusedOps {
     }
   }
 
-  // Member k's part. Tensors of a single member have no leading dimension, and then k is 0.
+  // Member k's part. A single member's tensors have no leading dimension; k is then 0.
   static T* At(const at::Tensor& tensor, int64_t k) {
     if (!tensor.defined()) return nullptr;
     return tensor.data_ptr<T>() + (k == 0 ? 0 : k * tensor.stride(0));

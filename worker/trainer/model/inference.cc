@@ -1,4 +1,4 @@
-// The forward pass without dropout and without keeping what a backward pass needs.
+// The forward pass for inference: without dropout, and without the state of a backward pass.
 #include "ATen/ops/empty.h"
 #include "worker/trainer/model/matmul.h"
 #include "worker/trainer/model/transformer.h"
@@ -105,7 +105,7 @@ void Transformer::FinishLayer(const LayerWeights& weights, const PackBatch& batc
   Linear(h, y1, weights.linear1);
   ops_->Relu(batch, 0, weights.bias1, h);
   Linear(a, h, weights.linear2);
-  // x has been read for the last time, so y may share its memory.
+  // x was read for the last time, so y may share its memory.
   ops_->ResidualNorm(batch, 0, y1, a, weights.bias2, weights.gamma2, weights.beta2, y, NormState());
 }
 

@@ -9,8 +9,8 @@
 namespace coppice::trainer {
 namespace {
 
-// Grows and never shrinks; one per thread, so that no step allocates. Its own class because
-// std::vector<T> is a template whose code must not be shared between instruction sets.
+// One per thread; it grows and never shrinks, so that no step allocates. std::vector<T> would be a
+// template whose code instruction sets must not share.
 template <typename T>
 class Scratch {
  public:
@@ -30,7 +30,7 @@ class Scratch {
   int64_t capacity_ = 0;
 };
 
-// out[c * stride + j] = in[j * in_stride + c]; columns n .. stride become zero.
+// out[c * stride + j] = in[j * in_stride + c]; columns n .. stride become zero. (A transpose.)
 template <typename T>
 inline void TransposeHead(const T* in, int64_t in_stride, int64_t n, int64_t width, int64_t stride,
                           T* out) {
@@ -40,7 +40,7 @@ inline void TransposeHead(const T* in, int64_t in_stride, int64_t n, int64_t wid
   }
 }
 
-// scores[0 .. visible) = softmax(scores * factor), and zero from there to the next whole vector.
+// scores[0 .. visible) = softmax(scores * factor); zero from there to the end of the vector.
 template <typename T>
 inline void SoftmaxRow(T* scores, int64_t visible, T factor) {
   const Vector<T> first = Vector<T>{} + scores[0];
@@ -76,8 +76,8 @@ inline void CopyRow(const T* from, int64_t n, T* to) {
   __builtin_memcpy(to, from, static_cast<size_t>(n) * sizeof(T));
 }
 
-// One head of one sequence; weights and dropped are its n x n matrices or null. `scratch` holds
-// padded * (dh + kAtOnce).
+// One head of one sequence. `weights` and `dropped` are its n x n matrices, or null. `scratch`
+// holds padded * (dh + kAtOnce) elements.
 template <typename T>
 void AttentionHead(const Dropout& dropout, uint32_t site, uint32_t mask_row, int64_t n, int64_t dh,
                    int64_t d, const T* query, const T* key, T* context, T* weights, T* dropped,
@@ -89,7 +89,7 @@ void AttentionHead(const Dropout& dropout, uint32_t site, uint32_t mask_row, int
   TransposeHead(key, 3 * d, n, dh, padded, keys);
   for (int64_t i = 0; i < n; i += kAtOnce) {
     const int64_t count = Smaller(kAtOnce, n - i);
-    const int64_t visible = RoundUpToLanes(i + count);  // for each of them, zero past itself
+    const int64_t visible = RoundUpToLanes(i + count);  // a row is zero past its own columns
     WeightedSums(count, scores, padded, visible, query + i * 3 * d, 3 * d, int64_t{1}, dh, keys,
                  padded);
     for (int64_t r = 0; r < count; ++r) {
@@ -126,8 +126,8 @@ void Attention(const Rows& rows, const Dropout& dropout, uint32_t site,
   }
 }
 
-// A row's gradient of the scores from that of its dropped weights, in place; lanes past `visible`
-// become zero. The weights are copied to whole vectors first.
+// A row's gradient of the scores from that of its dropped weights, in place. Lanes past `visible`
+// become zero. The weights are first copied to whole vectors.
 template <typename T>
 inline void SoftmaxGradRow(int64_t visible, T factor, const T* weights, const T* dropped, T* padded,
                            T* padded_dropped, T* ds) {
@@ -148,9 +148,10 @@ inline void SoftmaxGradRow(int64_t visible, T factor, const T* weights, const T*
   }
 }
 
-// One head of one sequence. With A = softmax weights, M the mask over its keep probability and W =
-// A * M what multiplied the values: dS = A * (dW * M - sum(A * dW * M)) = W * dW - A * sum(W * dW),
-// so the mask itself is not needed. `scratch` holds padded * (dh + 2 n + 1).
+// One head of one sequence. Let A be the softmax weights, M the mask divided by the keep
+// probability, and W = A * M the factors of the values. Then dS = A * (dW * M - sum(A * dW * M)) =
+// W * dW - A * sum(W * dW), so the mask itself is not needed. `scratch` holds padded * (dh + 2 n +
+// 1) elements.
 template <typename T>
 void AttentionGradHead(int64_t n, int64_t dh, int64_t d, const T* query, const T* key,
                        const T* weights, const T* dropped, const T* dcontext, T* dquery, T* dkey,

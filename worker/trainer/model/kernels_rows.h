@@ -54,7 +54,7 @@ void EmbedGrad(const Rows& rows, const Dropout& dropout, const int32_t* tokens, 
   }
 }
 
-// out = LN(out) with the mean and variance of the row; returns 1 / sqrt(var + eps).
+// out = LN(out) with the row's mean and variance. Returns 1 / sqrt(var + eps).
 template <typename T>
 inline T NormalizeRow(T* out, int64_t d) {
   const T mean = SumOf(out, d) / static_cast<T>(d);
@@ -146,7 +146,7 @@ void Relu(const Rows& rows, const Dropout& dropout, uint32_t site, int64_t f, co
       T* row = h + (rows.sequences[b].first_row + t) * f;
       for (int64_t i = 0; i < f; ++i) {
         const T value = row[i] + bias[i];
-        row[i] = value <= 0 ? T(0) : value;  // written so that NaN stays NaN
+        row[i] = value <= 0 ? T(0) : value;  // this form keeps NaN
       }
       if (!dropout.active()) continue;
       for (int64_t g = 0; g * 64 < f; ++g) {
@@ -157,7 +157,7 @@ void Relu(const Rows& rows, const Dropout& dropout, uint32_t site, int64_t f, co
   }
 }
 
-// h is zero exactly where the activation or the dropout cut it, so no mask is kept.
+// h is zero exactly where the activation or the dropout zeroed it, so no mask is stored.
 template <typename T>
 void ReluGrad(const Rows& rows, const Dropout& dropout, int64_t f, const T* h, T* dh, T* dbias) {
   const T scale = static_cast<T>(dropout.scale);
@@ -208,8 +208,8 @@ double CrossEntropy(int64_t rows, int64_t vocabulary, const T* bias, const int32
   return loss;
 }
 
-// How many elements ahead of their use the passes over whole buffers ask for them. These lie in the
-// third-level cache or beyond, and what the processor asks for by itself ends at each page.
+// The number of elements by which passes over whole buffers prefetch ahead. The buffers lie in the
+// third-level cache or beyond, and the processor's own prefetching stops at each page.
 constexpr int64_t kAhead = 512;
 
 template <typename T>

@@ -1,4 +1,4 @@
-// What the probes need: attention along the paths of a prefix tree, and cosines of growing spans.
+// Kernels of the probes: attention along the paths of a prefix tree, and cosines of growing spans.
 // See kernels_vector.h.
 #ifndef COPPICE_WORKER_TRAINER_MODEL_KERNELS_TREE_H_
 #define COPPICE_WORKER_TRAINER_MODEL_KERNELS_TREE_H_
@@ -35,7 +35,7 @@ void TreeAttention(const TreeAttentionArgs<T>& args) {
     for (int64_t h = 0; h < args.heads; ++h) {
       const T* query = args.qkv + r * 3 * d + h * dh;
       const T* key = args.qkv + d + h * 2 * dh;
-      // Root first, as the words are read: the order of every sum is that of a pass without a tree.
+      // Root first, in reading order, so that every sum has the order of a pass without a tree.
       for (int64_t j = 0; j < n; ++j) scores[j] = DotOf(query, key + path[n - 1 - j] * 3 * d, dh);
       SoftmaxRow(scores, n, factor);
       for (int64_t j = 0; j < n; ++j) mean[j] += static_cast<double>(scores[j]);
@@ -70,7 +70,7 @@ void SpanCosines(const SpanCosineArgs<T>& args) {
     const double norms = std::sqrt(static_cast<double>(DotOf<T>(context, context, d))) *
                          std::sqrt(static_cast<double>(DotOf<T>(alone, alone, d)));
     const double product = static_cast<double>(DotOf<T>(context, alone, d));
-    // Written so that NaN stays NaN.
+    // This form keeps NaN.
     args.cosines[j] = norms == 0 ? 0 : product / norms;
   }
 }

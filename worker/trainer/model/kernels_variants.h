@@ -15,10 +15,11 @@ extern const ProductKernel kAvx2Product;
 extern const ProductKernel kAvx512Product;
 extern const ProductKernel kAmxProduct;
 
-// COPPICE_AVX2=off and the like in the environment: this process computes as a CPU without it does.
+// True when the environment variable is "off", e.g. COPPICE_AVX2=off. This process then computes as
+// on a CPU without that instruction set.
 bool IsOff(const char* variable);
-// Whether this CPU has what the files of that name are compiled for and it is not off. Without
-// AVX2 there is no AVX-512, and without AVX-512 no AMX.
+// True when this CPU has the instruction set that the files of that name are compiled for, and it
+// is not off. AVX-512 requires AVX2, and AMX requires AVX-512.
 bool HasAvx2();
 bool HasAvx512();
 #endif

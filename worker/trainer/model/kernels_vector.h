@@ -1,7 +1,7 @@
-// Building blocks of the kernels. Included by kernels_*.cc alone, once per instruction set;
-// everything is in an unnamed namespace, because the same inline function compiled for a wider set
-// must never be picked by the linker for a narrower one. For that reason nothing here calls a
-// function template of the standard library.
+// Building blocks of the kernels. Only kernels_*.cc include this, once per instruction set.
+// Everything is in an unnamed namespace: the linker must never pick an inline function that was
+// compiled for a wider set for use in a narrower one. For that reason nothing here calls a function
+// template of the standard library.
 #ifndef COPPICE_WORKER_TRAINER_MODEL_KERNELS_VECTOR_H_
 #define COPPICE_WORKER_TRAINER_MODEL_KERNELS_VECTOR_H_
 
@@ -24,8 +24,8 @@ constexpr int kLanes = 16;
 constexpr uint32_t kPhiloxMultiplier0 = 0xD2511F53, kPhiloxMultiplier1 = 0xCD9E8D57;
 constexpr uint32_t kPhiloxWeyl0 = 0x9E3779B9, kPhiloxWeyl1 = 0xBB67AE85;
 
-// Sixteen lanes, whatever the machine's registers hold: lane l of every sum is the same sum
-// everywhere.
+// Sixteen lanes, whatever the size of the machine's registers, so that lane l of every sum is the
+// same on every machine.
 template <typename T>
 struct VectorOf {
   typedef T type __attribute__((vector_size(kLanes * sizeof(T))));
@@ -46,7 +46,7 @@ inline void Store(T* to, Vector<T> value) {
   *reinterpret_cast<typename VectorOf<T>::unaligned*>(to) = value;
 }
 
-// Integers as wide as T, one a lane: what comparisons give.
+// Integers as wide as T, one per lane: the type of a comparison's result.
 template <typename T>
 struct MaskOf;
 template <>
@@ -120,7 +120,7 @@ inline T DotOf(const T* x, const T* y, int64_t n) {
 }
 
 // out[i * out_stride + c] = sum over r of weights[i * down + r * right] * rows[r * stride + c], for
-// kOut rows i at once: their sums do not wait for each other.
+// kOut rows i at once, whose sums do not wait for each other.
 template <int kOut, typename T>
 inline void WeightedSumsOf(T* out, int64_t out_stride, int64_t width, const T* weights,
                            int64_t down, int64_t right, int64_t count, const T* rows,
@@ -145,7 +145,7 @@ inline void WeightedSumsOf(T* out, int64_t out_stride, int64_t width, const T* w
   }
 }
 
-// The same for n rows, 1 to kAtOnce. Every product of the attention has this form, with the short
+// The same for n rows, 1 <= n <= kAtOnce. Every product of attention has this form, with the short
 // dimension in registers.
 constexpr int64_t kAtOnce = 4;
 template <typename T>
@@ -159,8 +159,8 @@ inline void WeightedSums(int64_t n, T* out, int64_t out_stride, int64_t width, c
   sums(out, out_stride, width, weights, down, right, count, rows, stride);
 }
 
-// e^x for x <= 0 in each lane, about one ulp: x = n ln 2 + r, |r| <= ln 2 / 2, Taylor to r^7. NaN
-// stays NaN. Written out because the C library's version differs between machines.
+// e^x for x <= 0 in each lane, to about one ulp: x = n ln 2 + r, |r| <= ln 2 / 2, Taylor to r^7.
+// NaN stays NaN. The C library's version differs between machines.
 inline Vector<float> ExpOf(Vector<float> x) {
   constexpr float kRound = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer
   const Vector<float> lowest = Vector<float>{} - 87.0f;
@@ -175,7 +175,7 @@ inline Vector<float> ExpOf(Vector<float> x) {
   p = p * r + 0.5f;
   p = p * r + 1.0f;
   p = p * r + 1.0f;
-  // n + 127 in the place of the exponent; the rest shifts out.
+  // n + 127 becomes the exponent; the other bits are shifted out.
   const Mask<float> power = (reinterpret_cast<Mask<float>>(shifted) - 0x4B400000 + 127) << 23;
   return p * reinterpret_cast<Vector<float>>(power);
 }
@@ -186,11 +186,11 @@ inline Vector<double> ExpOf(Vector<double> x) {
 
 inline int64_t RoundUpToLanes(int64_t n) { return (n + kLanes - 1) / kLanes * kLanes; }
 
-// keep[e] = 1 where element 64 * group + e of the mask row stays: DropoutBits, 64 elements at a
-// time.
+// keep[e] = 1 where element 64 * group + e of the mask row is kept. These are the bits of
+// DropoutBits, 64 elements at a time.
 #if defined(__AVX512BW__)
-// Each word lies in a 64-bit lane of its own, because the multiplication reads only the low halves;
-// what gathers in the high halves is never read.
+// Each word has a 64-bit lane of its own, because the multiplication reads only low halves. The
+// high halves fill with values that are never read.
 inline void KeepGroup(const Dropout& dropout, uint32_t site, uint32_t row, int64_t group,
                       uint8_t* keep) {
   const __m512i multiplier0 = _mm512_set1_epi64(kPhiloxMultiplier0);
@@ -209,7 +209,8 @@ inline void KeepGroup(const Dropout& dropout, uint32_t site, uint32_t row, int64
     key0 = _mm512_add_epi32(key0, _mm512_set1_epi64(kPhiloxWeyl0));
     key1 = _mm512_add_epi32(key1, _mm512_set1_epi64(kPhiloxWeyl1));
   }
-  // Of each word the low numbers of blocks 0 to 7, then the high ones; two words a register.
+  // For each word: the low numbers of blocks 0 to 7, then the high ones. A register takes two
+  // words.
   const __m512i order =
       _mm512_set_epi16(15 * 2 + 1, 14 * 2 + 1, 13 * 2 + 1, 12 * 2 + 1, 11 * 2 + 1, 10 * 2 + 1,
                        9 * 2 + 1, 8 * 2 + 1, 15 * 2, 14 * 2, 13 * 2, 12 * 2, 11 * 2, 10 * 2, 9 * 2,
@@ -226,9 +227,9 @@ inline void KeepGroup(const Dropout& dropout, uint32_t site, uint32_t row, int64
   _mm512_storeu_si512(keep, _mm512_maskz_set1_epi8(kept, 1));
 }
 #elif defined(__AVX2__)
-// 0xffff for each 16-bit number of the eight blocks' word that is at least the threshold: first the
-// low numbers of blocks 0 to 7, then the high ones. `first` and `second` hold the word of blocks 0
-// to 3 and 4 to 7 in 64-bit lanes.
+// 0xffff for each 16-bit number of a word of the eight blocks that is at least the threshold: first
+// the low numbers of blocks 0 to 7, then the high ones. `first` and `second` hold the word of
+// blocks 0 to 3 and 4 to 7 in 64-bit lanes.
 inline __m256i KeptNumbers(__m256i first, __m256i second, __m256i threshold) {
   const __m256i low_halves = _mm256_set_epi32(6, 4, 2, 0, 6, 4, 2, 0);
   const __m256i word = _mm256_blend_epi32(_mm256_permutevar8x32_epi32(first, low_halves),
@@ -241,9 +242,9 @@ inline __m256i KeptNumbers(__m256i first, __m256i second, __m256i threshold) {
 
 inline void KeepGroup(const Dropout& dropout, uint32_t site, uint32_t row, int64_t group,
                       uint8_t* keep) {
-  // Each word lies in a 64-bit lane, because the multiplication reads only the low halves; what
-  // gathers in the high halves is never read. Two vectors of four blocks go side by side to hide
-  // its latency.
+  // Each word has a 64-bit lane of its own, because the multiplication reads only low halves. The
+  // high halves fill with values that are never read. Two vectors of four blocks run side by side
+  // to hide the multiplication's latency.
   const __m256i multiplier0 = _mm256_set1_epi64x(kPhiloxMultiplier0);
   const __m256i multiplier1 = _mm256_set1_epi64x(kPhiloxMultiplier1);
   __m256i c[4][2];

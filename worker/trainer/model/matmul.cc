@@ -31,14 +31,14 @@ void ProductByAten(const at::Tensor& out, const at::Tensor& a, const at::Tensor&
   }
 }
 
-// The tensor's matrix, of a stack the first one. Nothing: not one of float32 in CPU memory whose
-// rows or columns lie one after the other.
+// The tensor as a matrix; of a stack, the first one. nullopt: it is not float32 in CPU memory, or
+// neither its rows nor its columns are contiguous.
 std::optional<MatrixView> ViewOf(const at::Tensor& t, bool turned) {
   if (t.scalar_type() != at::kFloat || !t.is_cpu()) return std::nullopt;
   const int64_t last = t.dim() - 1;
   MatrixView view{t.data_ptr<float>(), t.size(last - 1), t.size(last), t.stride(last - 1),
                   t.stride(last)};
-  // Of a matrix of one row or column one stride says nothing.
+  // In a matrix of one row or one column, one of the strides has no meaning.
   if (view.columns == 1) view.right = 1;
   if (view.rows == 1) view.down = view.right == 1 ? view.columns : 1;
   const bool by_rows = view.right == 1 && (view.down >= view.columns || view.columns == 1);
@@ -48,7 +48,7 @@ std::optional<MatrixView> ViewOf(const at::Tensor& t, bool turned) {
 }
 
 #ifdef COPPICE_ONEDNN
-// A matrix of a BLAS: rows lie one after the other ('N'), or columns do ('T').
+// A matrix in the BLAS's terms: 'N' if rows are contiguous, 'T' if columns are.
 struct Layout {
   char transposed;
   int64_t leading;
@@ -83,15 +83,15 @@ const NamedProduct& FastestProduct() {
   return fastest;
 }
 
-// Null: ATen's. A matter of the weights' shape alone, so that a word's results do not depend on
-// how many others are in its batch.
+// Null: ATen's. Only the weights' shape decides, so that a word's results do not depend on the
+// number of other words in its batch.
 ProductKernel KernelFor(const MatrixView& out, const MatrixView& a, const MatrixView& b) {
   const NamedProduct& own = FastestProduct();
   const int64_t weights = a.right == 1 ? b.rows * b.columns : out.rows * out.columns;
   return weights <= own.most_weights ? own.multiply : kLibraryProduct;
 }
 
-// False: not a product for it.
+// False: the product is left to ATen.
 bool ProductInPlace(const at::Tensor& out, const at::Tensor& a, const at::Tensor& b, Turned turned,
                     bool add) {
   if (out.numel() == 0 || a.numel() == 0) return false;

@@ -1,8 +1,8 @@
 // Matrix products of [R, n] activations with [m, n] weights, for one member (2-d) or a stack (3-d,
 // leading K). Members of a stack are computed one by one, so that a member's sums do not depend on
-// its pack. float32 goes to products.h where the machine has AMX, or AVX2 and weights are small,
-// else to oneDNN where it was there at build time; each is the fastest there (docs/performance.md).
-// Everything else goes through ATen.
+// its pack. Products of float32 use products.h on a machine with AMX, or with AVX2 when the weights
+// are small; otherwise oneDNN, if the build has it. Each is the fastest in its case
+// (docs/performance.md). All other products use ATen.
 #ifndef COPPICE_WORKER_TRAINER_MODEL_MATMUL_H_
 #define COPPICE_WORKER_TRAINER_MODEL_MATMUL_H_
 
@@ -12,19 +12,19 @@
 
 namespace coppice::trainer {
 
-// Which of the two factors is given transposed. (A view of it would do too, but costs LibTorch's
-// dispatch.)
+// The factor that is passed transposed, if any. (A transposed view would also work, but costs
+// LibTorch's dispatch.)
 enum class Turned { kNone, kA, kB };
 
-// out = a · b, or out += a · b. Shapes [R, k], [k, n] and [R, n], or the same with a leading K.
-// `out` must not share memory with the others.
+// out = a · b, or out += a · b. Shapes are [R, k], [k, n] and [R, n], or the same with a leading K.
+// `out` must not share memory with `a` or `b`.
 void Product(const at::Tensor& out, const at::Tensor& a, const at::Tensor& b,
              Turned turned = Turned::kNone);
 void AddProduct(const at::Tensor& out, const at::Tensor& a, const at::Tensor& b,
                 Turned turned = Turned::kNone);
 
-// What computes products of float32, e.g. "AMX" or "AVX-512, oneDNN 2.6.3"; empty: ATen, and so the
-// BLAS behind it, at least some of them.
+// The library for products of float32, e.g. "AMX" or "AVX-512, oneDNN 2.6.3". Empty when at least
+// some of them use ATen, and so its BLAS.
 std::string ProductLibrary();
 
 // out [R, m] = x [R, n] · wᵀ

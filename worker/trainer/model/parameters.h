@@ -1,4 +1,4 @@
-// Where every weight lies in a member's row of the flat buffers, and what it starts as. Free of
+// The place of every weight in a member's row of the flat buffers, and its initial value. Free of
 // LibTorch.
 #ifndef COPPICE_WORKER_TRAINER_MODEL_PARAMETERS_H_
 #define COPPICE_WORKER_TRAINER_MODEL_PARAMETERS_H_
@@ -19,7 +19,8 @@ struct ModelShape {
   int64_t d_head() const { return d_model / heads; }
 };
 
-// How a weight is drawn (SCIENCE: Xavier uniform, biases as in a default linear layer).
+// The distribution of initial weights (docs/science.md: Xavier uniform, biases as in a default
+// linear layer).
 enum class Initializer { kXavier, kXavierRelu, kBias, kOnes, kZeros };
 
 struct Parameter {
@@ -27,22 +28,22 @@ struct Parameter {
   std::vector<int64_t> shape;
   int64_t offset = 0;  // first element in the row
   Initializer initializer = Initializer::kXavier;
-  // Of one Xavier matrix; the key and value halves of data_to_kv count as two.
+  // Those of one Xavier matrix. The key and value halves of data_to_kv count as two matrices.
   int64_t fan_in = 0;
   int64_t fan_out = 0;
 
   int64_t count() const;
 };
 
-// The parameters of one layer by their offsets. data_to_q is directly followed by data_to_kv, so
-// that both are one [3 d_model, d_model] matrix.
+// The offsets of one layer's parameters. data_to_kv directly follows data_to_q, so that both form
+// one [3 d_model, d_model] matrix.
 struct LayerOffsets {
   int64_t qkv = 0, merge = 0;
   int64_t linear1 = 0, bias1 = 0, linear2 = 0, bias2 = 0;
   int64_t gamma1 = 0, beta1 = 0, gamma2 = 0, beta2 = 0;
 };
 
-// Immutable. Blocks start at multiples of 16 elements; the gaps hold zeros for ever (their gradient
+// Immutable. Blocks start at multiples of 16 elements. The gaps always hold zeros (their gradient
 // is zero), so passes over a whole row may ignore them.
 class ParameterLayout {
  public:
@@ -73,8 +74,8 @@ class ParameterLayout {
   int64_t parameter_count_ = 0;
 };
 
-// Writes a member's initial weights, a pure function of (layout, seed), to row[0 .. row_size), gaps
-// included.
+// Writes a member's initial weights to row[0 .. row_size), gaps included. They are a pure function
+// of (layout, seed).
 void InitializeParameters(const ParameterLayout& layout, uint64_t seed, float* row);
 
 }  // namespace coppice::trainer

@@ -13,7 +13,7 @@ namespace coppice::trainer {
 #ifdef COPPICE_X86_KERNELS
 namespace {
 
-// Asks the operating system for the tiles' registers: a process gets them on request alone.
+// Also asks the operating system for the tile registers, which a process gets only on request.
 bool HasAmx() {
   constexpr unsigned kTiles = 1u << 24, kBfloat16 = 1u << 22;
   unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
@@ -29,8 +29,9 @@ bool HasAmx() {
 int ListProducts(NamedProduct out[kProductVariants]) {
   int count = 0;
 #ifdef COPPICE_X86_KERNELS
-  // oneDNN keeps larger blocks in the second-level cache: at d = 512 it is the faster one. The same
-  // bound for both, so that both compute the same products.
+  // Beyond this oneDNN is faster (e.g. at d = 512), because it keeps larger blocks in the
+  // second-level cache. The bound is the same for both sets, so that both compute the same
+  // products.
   constexpr int64_t kMostWeights = int64_t{1} << 17;
   if (HasAvx512()) {
     if (!IsOff("COPPICE_AMX") && HasAmx()) out[count++] = {"AMX", kAmxProduct, kAnyWeights};

@@ -1,6 +1,6 @@
 // Matrix products of float32 for x86-64 machines with AVX2, AVX-512 or AMX. Free of LibTorch.
 //
-// Those of AVX2 and AVX-512 are the same bits; those of AMX are others, closer to the exact ones.
+// AVX2 and AVX-512 give the same bits. AMX gives other bits, closer to the exact products.
 #ifndef COPPICE_WORKER_TRAINER_MODEL_PRODUCTS_H_
 #define COPPICE_WORKER_TRAINER_MODEL_PRODUCTS_H_
 
@@ -9,7 +9,7 @@
 
 namespace coppice::trainer {
 
-// Element (i, j) lies at data[i * down + j * right]. One of the two strides is 1.
+// Element (i, j) is at data[i * down + j * right]. One of the two strides is 1.
 struct MatrixView {
   float* data = nullptr;
   int64_t rows = 0, columns = 0;
@@ -18,9 +18,9 @@ struct MatrixView {
   MatrixView Transposed() const { return {data, columns, rows, right, down}; }
 };
 
-// out = a · b, or out += a · b, with out.right = 1; `out` shares no memory with the others. An
-// element's sum has an order of its own: neither what else is in `a` and `b` changes it, nor zeros
-// behind the last of its terms.
+// out = a · b, or out += a · b, with out.right = 1. `out` shares no memory with the others. The
+// order of an element's sum is fixed: neither the other elements of `a` and `b` nor zeros after its
+// last term change it.
 using ProductKernel = void (*)(const MatrixView& out, const MatrixView& a, const MatrixView& b,
                                bool add);
 
@@ -29,14 +29,15 @@ inline constexpr int64_t kAnyWeights = std::numeric_limits<int64_t>::max();
 struct NamedProduct {
   const char* name = "";  // e.g. "AMX"
   ProductKernel multiply = nullptr;
-  // Weights of more elements than this go to oneDNN, which is faster with them.
+  // Weights with more elements than this go to oneDNN, which is faster for them.
   int64_t most_weights = 0;
 };
 inline constexpr int kProductVariants = 3;
 
-// Those that this machine can run, the fastest first; returns how many. COPPICE_AMX=off in the
-// environment leaves AMX out, for the bits of a machine without it; COPPICE_AVX512=off and
-// COPPICE_AVX2=off leave out these, what builds on them, and their kernels (kernels.h).
+// Lists the variants that this machine runs, fastest first, and returns their number. In the
+// environment, COPPICE_AMX=off leaves out AMX, for the bits of a machine without it.
+// COPPICE_AVX512=off and COPPICE_AVX2=off leave out these, the sets that build on them, and their
+// kernels (kernels.h).
 int ListProducts(NamedProduct out[kProductVariants]);
 
 }  // namespace coppice::trainer

@@ -1,13 +1,14 @@
 // See products.h: float32 by the tile unit (AMX), which multiplies bfloat16 sixteen times as fast
-// as the vector units multiply float32. A float32 is the sum of three numbers of bfloat16, exactly:
-// each has eight bits of its 24. Of the nine products of two such sums the six large ones are added
-// up in float32; what the other three add is less than 2^-25 of the product, half of what rounding
-// it to float32 may cost (Henry, Tang & Heinecke 2019). A number beyond 3.39e38, the largest of
-// bfloat16, counts as not finite.
+// as the vector units multiply float32. A float32 is exactly the sum of three bfloat16 numbers,
+// each with eight of its 24 bits. Of the nine products of two such sums the six large ones are
+// added in float32. The other three would add less than 2^-25 of the product, half of a float32's
+// rounding error (Henry, Tang & Heinecke 2019). A number beyond 3.39e38, the largest bfloat16,
+// counts as not finite.
 //
 // Each factor is split and laid out as tiles: 16 lines (rows of a, columns of b) of 32 terms of
 // their products. Two by two tiles of results stay in registers. While the tile unit works, 16
-// cycles an instruction, the vector units lay out what comes next and bring away what was before.
+// cycles per instruction, the vector units lay out the next strips and write back the previous
+// results.
 #include <immintrin.h>
 
 #include <algorithm>
@@ -21,18 +22,18 @@
 namespace coppice::trainer {
 namespace {
 
-constexpr int64_t kWide = 16;                    // lines of a tile, floats in a register
-constexpr int64_t kPair = 2 * kWide;             // lines of two tiles
-constexpr int64_t kStep = 2 * kWide;             // terms of a tile
-constexpr int64_t kSteps = 4;                    // of a block of terms: a strip of it is 24 KiB
-constexpr int64_t kKeptLines = 512;              // of a block of lines
-constexpr int64_t kTile = 256;                   // words of a tile: pairs of terms, or a result
-constexpr int64_t kParts = 3;                    // of a number, the largest first
-constexpr int64_t kGroup = kParts * kTile;       // of a tile, one part after the other
-constexpr int64_t kStripStep = 2 * kGroup;       // of two tiles
-constexpr int64_t kStrip = kSteps * kStripStep;  // step after step
-constexpr int64_t kVectors = 4;                  // that are laid out at once
-constexpr int64_t kTurns = 6;                    // of the tile unit in a step: pairs of parts
+constexpr int64_t kWide = 16;               // lines of a tile; floats in a register
+constexpr int64_t kPair = 2 * kWide;        // lines of two tiles
+constexpr int64_t kStep = 2 * kWide;        // terms of a tile
+constexpr int64_t kSteps = 4;               // steps of a block of terms: its strip has 24 KiB
+constexpr int64_t kKeptLines = 512;         // lines of a block of lines
+constexpr int64_t kTile = 256;              // words of a tile: pairs of terms, or a result
+constexpr int64_t kParts = 3;               // parts of a number, the largest first
+constexpr int64_t kGroup = kParts * kTile;  // words of a tile's parts, one part after the other
+constexpr int64_t kStripStep = 2 * kGroup;  // words of one step of a strip: two tiles
+constexpr int64_t kStrip = kSteps * kStripStep;  // words of a strip, step after step
+constexpr int64_t kVectors = 4;                  // vectors that are laid out at once
+constexpr int64_t kTurns = 6;  // tile products per step of a strip: pairs of parts
 
 inline __mmask16 Mask(int64_t count) {
   return static_cast<__mmask16>((1u << std::clamp<int64_t>(count, 0, kWide)) - 1);
@@ -44,8 +45,9 @@ inline MatrixView Part(const MatrixView& m, int64_t row, int64_t rows, int64_t c
           std::min(columns, m.columns - column), m.down, m.right};
 }
 
-// Writes the three parts of `low` as the low halves of words, those of `high` as the high ones. A
-// part is what remains, rounded to eight bits and half away from zero; the last needs no rounding.
+// Writes the three parts of `low` as the low halves of words, and those of `high` as the high
+// halves. A part is the remainder, rounded half away from zero to eight bits; the last part needs
+// no rounding.
 inline void Split(__m512 low, __m512 high, uint32_t* to) {
   const __m512i half = _mm512_set1_epi32(0x8000);
   const __m512i top = _mm512_set1_epi32(static_cast<int>(0xffff0000u));
@@ -67,9 +69,9 @@ inline void Split(__m512 low, __m512 high, uint32_t* to) {
                      join(_mm512_castps_si512(low), _mm512_castps_si512(high)));
 }
 
-// What a tile is laid out from: 16 vectors of 16 lanes, twice, for the low and the high halves of
-// its words. Lane l of vector v lies at low[v * stride + l] or, turned, at low[l * stride + v].
-// What is beyond the counts is zero.
+// The source of a tile: 16 vectors of 16 lanes, once for the low and once for the high halves of
+// its words. Lane l of vector v is at low[v * stride + l] or, turned, at low[l * stride + v].
+// Elements beyond the counts are zero.
 struct Source {
   const float* low = nullptr;
   const float* high = nullptr;
@@ -87,7 +89,7 @@ inline void LayOutDirect(const Source& from, int64_t first, uint32_t* to) {
   }
 }
 
-// Four vectors of 16 lanes from 16 rows of four floats.
+// Transposes 16 rows of four floats to four vectors of 16 lanes.
 inline void Turn(const float* from, int64_t stride, __m512 out[kVectors]) {
   __m512 r[kVectors];
 #pragma GCC unroll 4
@@ -127,11 +129,11 @@ inline void LayOutTurned(const Source& from, int64_t first, uint32_t* to) {
   for (int v = 0; v < kVectors; ++v) Split(low[v], high[v], to + (first + v) * kWide);
 }
 
-// Lays out lines of a factor as strips of kPair lines, little by little: strip after strip, of a
-// strip step after step. A word holds two terms that are 16 apart.
+// Lays out lines of a factor as strips of kPair lines, in small portions: strip after strip, and in
+// a strip step after step. A word has two terms that are 16 apart.
 class StripWriter {
  public:
-  StripWriter() = default;  // of nothing
+  StripWriter() = default;  // with nothing to write
   static StripWriter OfRows(const MatrixView& a, uint32_t* strips) {
     return {a, a.rows, a.columns, true, strips};
   }
@@ -140,12 +142,12 @@ class StripWriter {
   }
 
   bool done() const { return line_ >= lines_; }
-  // How often to advance until it is done.
+  // The number of Advance calls until done().
   int64_t units() const {
     return (lines_ + kWide - 1) / kWide * ((terms_ + kStep - 1) / kStep) * (kWide / kVectors);
   }
 
-  // Four vectors more, unless it is done.
+  // Lays out four more vectors, unless it is done.
   void Advance() {
     if (done()) return;
     turned_ ? LayOutTurned(source_, vector_, to_) : LayOutDirect(source_, vector_, to_);
@@ -155,7 +157,7 @@ class StripWriter {
   void Finish() {
     while (!done()) Advance();
   }
-  // Until the strip that begins with `line` is laid out.
+  // Advances until the strip that begins with `line` is laid out.
   void FinishStrip(int64_t line) {
     while (!done() && strip_ <= line) Advance();
   }
@@ -167,18 +169,18 @@ class StripWriter {
     if (!done()) Aim();
   }
 
-  // The tile behind.
+  // Goes to the next tile.
   void Next() {
     vector_ = 0;
     to_ += kGroup;
     line_ += kWide;
     const int64_t end = std::min(strip_ + kPair, lines_);
-    if (line_ >= end) {  // the next step
+    if (line_ >= end) {  // to the next step
       if (end - strip_ <= kWide) to_ += kGroup;
       term_ += kStep;
       line_ = strip_;
     }
-    if (term_ >= terms_) {  // the next strip
+    if (term_ >= terms_) {  // to the next strip
       to_ += (kSteps - (terms_ + kStep - 1) / kStep) * kStripStep;
       term_ = 0;
       strip_ += kPair;
@@ -207,10 +209,10 @@ class StripWriter {
   Source source_;
 };
 
-// Brings two by two tiles of results to their place, row after row.
+// Writes two by two tiles of results to `out`, row after row.
 class ResultWriter {
  public:
-  ResultWriter() = default;  // of nothing
+  ResultWriter() = default;  // with nothing to write
   ResultWriter(const MatrixView& out, bool add, const float* tiles)
       : to_(out.data),
         down_(out.down),
@@ -246,8 +248,9 @@ class ResultWriter {
   const float* tiles_ = nullptr;
 };
 
-// What the vector units do beside the tile unit, a little at each of its turns: results first, then
-// what is kept, then the next strip that passes by, spread over all turns before it is needed.
+// The work of the vector units beside the tile unit, a little at each of its turns. First come
+// results, then the kept factor, then the next passing strip, spread over all turns before it is
+// needed.
 class Aside {
  public:
   ResultWriter results;
@@ -278,11 +281,12 @@ class Aside {
   int64_t units_ = 0, turns_ = 1, credit_ = 0;
 };
 
-// The compiler does not know which memory instructions on tiles read and write.
+// Orders memory accesses around tile instructions: the compiler does not know what these read and
+// write.
 inline void Fence() { asm volatile("" ::: "memory"); }
 
-// The product of two strips as two by two tiles of results, of which those of absent lines are not
-// written. Tiles 0 to 3 are results, 4 and 5 parts of a, 6 and 7 parts of b.
+// The product of two strips as two by two tiles of results. Tiles of absent lines are not written.
+// Registers 0 to 3 are results, 4 and 5 parts of a, 6 and 7 parts of b.
 template <bool kTwoRows, bool kTwoColumns>
 void MultiplyStrips(const uint32_t* a, const uint32_t* b, int64_t steps, float* results,
                     Aside* aside) {
@@ -343,13 +347,13 @@ struct Scratch {
 };
 
 // out = or += the product of one block of terms. The factor with fewer lines is kept as strips, at
-// most kKeptLines of it; the strips of the other one pass by. `rows_kept`: it is a that is kept.
+// most kKeptLines of them; the strips of the other factor pass by. `rows_kept`: a is kept.
 void MultiplyBlock(const MatrixView& out, const MatrixView& a, const MatrixView& b, bool rows_kept,
                    bool add, Scratch* scratch) {
   const int64_t steps = (a.columns + kStep - 1) / kStep;
   const int64_t kept_lines = rows_kept ? a.rows : b.columns;
   const int64_t passing_lines = rows_kept ? b.columns : a.rows;
-  const int64_t turns = (kept_lines + kPair - 1) / kPair * steps * kTurns;  // of a passing strip
+  const int64_t turns = (kept_lines + kPair - 1) / kPair * steps * kTurns;  // per passing strip
   const auto passing_at = [&](int64_t line) { return scratch->passing[line / kPair % 2]; };
   const auto passing = [&](int64_t line) {
     if (line >= passing_lines) return StripWriter();
@@ -380,15 +384,15 @@ void MultiplyBlock(const MatrixView& out, const MatrixView& a, const MatrixView&
   aside.results.Finish();
 }
 
-// Of the instruction that says how many rows of how many bytes each tile has.
+// The operand of the instruction that sets the rows and row bytes of each tile.
 struct alignas(64) TileConfig {
   uint8_t palette = 1, start_row = 0, reserved[14] = {};
   uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
   uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
 };
 
-// A block of terms is added to the sum of those before it, so that zeros behind the last of the
-// terms change nothing.
+// Each block of terms is added to the sum of the blocks before it, so that zeros after the last
+// term change nothing.
 void Multiply(const MatrixView& out, const MatrixView& a, const MatrixView& b, bool add) {
   static thread_local const auto scratch = std::make_unique<Scratch>();
   const TileConfig config;

@@ -1,5 +1,5 @@
-// See products_vector.h. A tile is 6 x 16 results: twelve sums, two vectors of the panel and a
-// factor are all that sixteen registers hold.
+// See products_vector.h. A tile is 6 x 16 results: the sixteen registers have just enough room for
+// twelve sums, two vectors of the panel and a factor.
 #include <immintrin.h>
 
 #include "worker/trainer/model/kernels_variants.h"
@@ -10,7 +10,7 @@ namespace {
 
 struct Avx2 {
   using Floats = __m256;
-  // Some CPUs take twenty times as long to store under a mask.
+  // Some CPUs take twenty times as long for masked stores.
   struct Mask {
     __m256i lanes;
     bool whole;
@@ -40,8 +40,8 @@ struct Avx2 {
   static Floats Add(Floats a, Floats b) { return _mm256_add_ps(a, b); }
   static Floats MultiplyAdd(Floats a, Floats b, Floats c) { return _mm256_fmadd_ps(a, b, c); }
 
-  // out[c * out_stride + r] = in[r * in_stride + c] for 8 x 8 elements, as two rounds of exchanges
-  // within halves of registers and one of the halves.
+  // out[c * out_stride + r] = in[r * in_stride + c] for 8 x 8 elements: two rounds of exchanges
+  // within halves of registers, and one between the halves.
   static void Transpose(const float* in, int64_t in_stride, float* out, int64_t out_stride) {
     __m256 r[8], t[8];
 #pragma GCC unroll 8

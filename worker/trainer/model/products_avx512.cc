@@ -26,8 +26,8 @@ struct Avx512 {
   static Floats Add(Floats a, Floats b) { return _mm512_add_ps(a, b); }
   static Floats MultiplyAdd(Floats a, Floats b, Floats c) { return _mm512_fmadd_ps(a, b, c); }
 
-  // out[c * out_stride + r] = in[r * in_stride + c] for 16 x 16 elements, as two rounds of
-  // exchanges within quarters of registers and two of the quarters.
+  // out[c * out_stride + r] = in[r * in_stride + c] for 16 x 16 elements: two rounds of exchanges
+  // within quarters of registers, and two between the quarters.
   static void Transpose(const float* in, int64_t in_stride, float* out, int64_t out_stride) {
     __m512 r[16], t[16];
 #pragma GCC unroll 16

@@ -1,10 +1,11 @@
-// The products of products_avx*.cc, which alone include this. The scheme is that of Goto & van de
-// Geijn 2008 without its outermost loops, which matrices of this size do not need: a panel of b,
-// packed into the first-level cache, is multiplied with all of a, a tile of results in registers at
-// a time. Every instruction set adds up the terms of an element in the same order, fused: blocks of
-// kPanelDepth terms, one after the other. So all give the same bits.
+// The products of products_avx*.cc; only these files include it. The scheme is that of Goto & van
+// de Geijn 2008, without its outermost loops, which matrices of this size do not need. A panel of b
+// is packed into the first-level cache and multiplied with all of a, one tile of results in
+// registers at a time. Every instruction set adds the terms of an element in the same order, with
+// fused multiply-add, in consecutive blocks of kPanelDepth terms. So all give the same bits.
 //
-// In an unnamed namespace, and without function templates of the standard library, for the reason
+// The unnamed namespace and the ban on function templates of the standard library have the reason
+// that kernels_vector.h gives.
 // that kernels_vector.h gives.
 #ifndef COPPICE_WORKER_TRAINER_MODEL_PRODUCTS_VECTOR_H_
 #define COPPICE_WORKER_TRAINER_MODEL_PRODUCTS_VECTOR_H_
@@ -26,8 +27,8 @@ struct Number {
 
 inline int64_t Least(int64_t a, int64_t b) { return a < b ? a : b; }
 
-// [kRows, kWide · kVectors] of out from `depth` columns of a and rows of a panel; `masks` say which
-// columns exist.
+// out [kRows, kWide · kVectors] from `depth` columns of a and as many rows of a panel. `masks` mark
+// the columns that exist.
 template <typename V, int kRows, int kVectors, bool kColumnMajor>
 inline void Tile(int64_t depth, const float* a, int64_t stride, const float* panel, bool add,
                  const typename V::Mask* masks, float* out, int64_t down) {
@@ -61,8 +62,8 @@ inline void Tile(int64_t depth, const float* a, int64_t stride, const float* pan
   }
 }
 
-// All rows of a with one panel. Tiles have nearly the same number of rows: a last one of a single
-// row would leave the multiply-add units waiting.
+// Multiplies all rows of a with one panel. Tiles have nearly the same number of rows, because a
+// last tile of a single row would leave the multiply-add units waiting.
 template <typename V, int kVectors, bool kColumnMajor>
 void MultiplyPanel(const MatrixView& out, const MatrixView& a, const float* panel, bool add) {
   typename V::Mask masks[kVectors];
@@ -101,7 +102,7 @@ void MultiplyPanel(const MatrixView& out, const MatrixView& a, const float* pane
   }
 }
 
-// panel[p * padded + j] = b(p, j), and zero for columns that b lacks.
+// panel[p * padded + j] = b(p, j); zero in columns that b does not have.
 template <typename V>
 void Pack(const MatrixView& b, int64_t padded, float* panel) {
   if (b.right == 1) {
@@ -139,7 +140,7 @@ void PackAndMultiply(const MatrixView& out, const MatrixView& a, const MatrixVie
   }
 }
 
-// As many vectors as it takes for the columns, up to kMost of them.
+// Uses as many vectors as the columns need, at most kMost.
 template <typename V, int kMost>
 void MultiplyVectors(const MatrixView& out, const MatrixView& a, const MatrixView& b, bool add,
                      float* panel) {

@@ -69,7 +69,7 @@ at::Tensor Transformer::TakeAs(Slot slot, int64_t layer, int64_t pack, int64_t r
                                at::ScalarType dtype) {
   at::Tensor& buffer = scratch_[static_cast<size_t>(slot) * layout_.shape().depth + layer];
   const int64_t count = pack * rows * width;
-  // A quarter more than asked, so that a slightly longer batch does not allocate again.
+  // A quarter more than needed, so that a slightly longer batch does not allocate again.
   if (!buffer.defined() || buffer.numel() < count)
     buffer = at::empty({count + count / 4}, at::dtype(dtype).device(device_));
   if (pack == 1) return at::as_strided(buffer, {rows, width}, {width, 1});
@@ -148,7 +148,7 @@ void Transformer::ForwardLayer(const Weights& all, const PackBatch& batch, int64
                      weights.bias2, weights.gamma2, weights.beta2, state.y, state.norm2);
 }
 
-// dx: in the gradient of the layer's result, out that of its input.
+// dx is the gradient of the layer's result on entry, and of its input on return.
 void Transformer::BackwardLayer(const Weights& all_weights, const Weights& all_gradients,
                                 const PackBatch& batch, int64_t layer, const at::Tensor& dx) {
   const LayerWeights& weights = all_weights.layers[layer];

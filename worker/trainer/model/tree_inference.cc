@@ -12,7 +12,7 @@
 namespace coppice::trainer {
 namespace {
 
-// The rows of a tree by what stands there, each word at a position once.
+// The distinct pairs of word and position among a tree's rows.
 struct DistinctRows {
   explicit DistinctRows(const PrefixTree& tree) {
     absl::flat_hash_map<std::pair<int32_t, int32_t>, int64_t> found;
@@ -29,7 +29,7 @@ struct DistinctRows {
   int64_t rows() const { return static_cast<int64_t>(tokens.size()); }
 
   std::vector<int32_t> tokens, positions;
-  std::vector<int64_t> of_row;  // of each of the tree's rows
+  std::vector<int64_t> of_row;  // index of each tree row's pair
 };
 
 }  // namespace

@@ -1,4 +1,4 @@
-// The flat buffers' rows seen as weights.
+// Rows of the flat buffers as weights.
 #ifndef COPPICE_WORKER_TRAINER_MODEL_WEIGHTS_H_
 #define COPPICE_WORKER_TRAINER_MODEL_WEIGHTS_H_
 
@@ -9,22 +9,22 @@
 
 namespace coppice::trainer {
 
-// K of a tensor [K, m, n], whose leading dimension is there only when K > 1.
+// K of a tensor [K, m, n]; the leading dimension exists only when K > 1.
 inline int64_t PackWidth(const at::Tensor& matrix) {
   return matrix.dim() == 2 ? 1 : matrix.size(0);
 }
 
 struct LayerWeights {
-  at::Tensor qkv;                           // [K, 3 d, d]: q, then per head k and v
+  at::Tensor qkv;                           // [K, 3 d, d]: q, then k and v of each head
   at::Tensor merge;                         // [K, d, d]
   at::Tensor linear1, bias1;                // [K, f, d], [K, f]
   at::Tensor linear2, bias2;                // [K, d, f], [K, d]
   at::Tensor gamma1, beta1, gamma2, beta2;  // [K, d]
 };
 
-// Views into `flat` [K, P]; writing to one writes to it. The leading dimension is there only when K
-// > 1: a single member's products are plain matrix products, which LibTorch passes to the BLAS with
-// the least overhead. Used for parameters and, alike, for gradients.
+// Views of `flat` [K, P]: a write to a view changes `flat`. The leading dimension exists only when
+// K > 1. The products of a single member are plain matrix products, which LibTorch passes to the
+// BLAS with the least overhead. Used for parameters and for gradients.
 struct Weights {
   at::Tensor embedding;            // [K, V, d]
   at::Tensor output, output_bias;  // [K, V, d], [K, V]

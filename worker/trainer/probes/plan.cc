@@ -9,9 +9,10 @@
 namespace coppice::trainer {
 namespace {
 
-// Bounds the states in context that are kept (some 60,000 rows for the question task).
+// Bounds the number of stored states in context (some 60,000 rows for the question task).
 constexpr size_t kGroupSentences = 10000;
-// As in the evaluator: efficient matrix products, and a prompt answer to SIGTERM.
+// As in the evaluator: large enough for efficient matrix products, small enough for a prompt
+// reaction to SIGTERM.
 constexpr int64_t kBatchRows = 1024;
 
 struct Suffix {

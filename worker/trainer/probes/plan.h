@@ -1,5 +1,5 @@
-// How the probes' sentences are read: a pure function of the sentences, made once and shared. Free
-// of LibTorch.
+// The plan for reading the probes' sentences: a pure function of the sentences, made once and
+// shared. Free of LibTorch.
 #ifndef COPPICE_WORKER_TRAINER_PROBES_PLAN_H_
 #define COPPICE_WORKER_TRAINER_PROBES_PLAN_H_
 
@@ -22,19 +22,19 @@ struct ProbeBatch {
   std::vector<ProbeChain> chains;
 };
 
-// The model is causal, so the states of words i..j that can see only SOS and the words from i on do
-// not depend on what follows j: one reading of each suffix serves all spans that begin where it
-// does, and the suffix from the first word is the sentence in context. Suffixes that begin with the
-// same words at the same position share those rows (PrefixTree). For 10,000 sentences of the
+// The model is causal: when words i..j can see only SOS and the words from i on, their states do
+// not depend on what follows j. So one reading of each suffix serves all spans that begin with its
+// first word. The suffix from the first word is the sentence in context. Suffixes that begin with
+// the same words at the same position share those rows (PrefixTree). For 10,000 sentences of the
 // question task that is less than a ninth of the rows that one reading per span takes (plan_test.cc
-// holds it to that).
+// checks it).
 //
-// Sentences are worked on in groups, because the states in context must be at hand while a group's
+// Sentences are processed in groups, because a group's states in context must be kept while its
 // suffixes are read.
 class ProbePlan {
  public:
   ProbePlan() = default;
-  // Sentences have at least one word.
+  // Every sentence has at least one word.
   ProbePlan(const std::vector<std::vector<int32_t>>& sentences, int32_t sos);
 
   struct Group {
@@ -47,10 +47,10 @@ class ProbePlan {
   const std::vector<Group>& groups() const { return groups_; }
   size_t sentences() const { return words_.size(); }
   int64_t words(size_t sentence) const { return words_[sentence]; }
-  // Where the sentence's chart begins among the values of all charts.
+  // The index of the sentence's first value among the values of all charts.
   int64_t first_value(size_t sentence) const { return first_value_[sentence]; }
   int64_t values() const { return values_; }
-  // Rows of all trees: what a probe costs in words read.
+  // Rows of all trees: the number of words that the probes read.
   int64_t rows() const;
   int64_t longest_sentence() const;
 

@@ -9,7 +9,7 @@
 namespace coppice::trainer {
 namespace {
 
-// Reads one plan for all members of a pack; the members' results lie side by side.
+// Reads one plan for all members of a pack. Their results lie side by side.
 class Reader {
  public:
   Reader(const ProbePlan& plan, const Weights& weights, Transformer* model,
@@ -34,7 +34,7 @@ class Reader {
   }
 
  private:
-  // Keeps the states in context [K, C, d] and each sentence's rows in them.
+  // Stores the states in context [K, C, d] and each sentence's rows in them.
   bool ReadInContext(const ProbePlan::Group& group) {
     const int64_t d = weights_.embedding.size(-1);
     std::vector<int64_t> shape = {group.context_rows, d};
@@ -53,7 +53,7 @@ class Reader {
           .copy_(model_->EncodeTree(weights_, batch.tree, entropy_rows.data()));
       for (const ProbeChain& chain : batch.chains) {
         for (int64_t k = 0; k < pack_; ++k) {
-          readings_[k].entropy_sum += entropy[k][0];  // of SOS
+          readings_[k].entropy_sum += entropy[k][0];  // row of SOS
           for (const int32_t row : chain.rows) readings_[k].entropy_sum += entropy[k][row];
         }
         std::vector<int32_t>& kept = context_rows_[chain.sentence];
@@ -65,7 +65,7 @@ class Reader {
     return true;
   }
 
-  // Spans from the first word see all there is before them in either reading.
+  // Nothing precedes a span from the first word, so both readings are the same.
   void FillWholeBeginnings(const ProbeChain& chain) {
     const int64_t first = plan_.first_value(chain.sentence);
     for (double* charts : charts_) std::fill_n(charts + first, plan_.words(chain.sentence), 1.0);

@@ -1,5 +1,4 @@
-// What the probes measure of a model's internals at a report step: attention sparsity and tree
-// projections.
+// The probes measure a model's internals at a report step: attention sparsity and tree projections.
 #ifndef COPPICE_WORKER_TRAINER_PROBES_PROBES_H_
 #define COPPICE_WORKER_TRAINER_PROBES_PROBES_H_
 
@@ -16,33 +15,34 @@ namespace coppice::trainer {
 
 // One member's raw measurements.
 struct ProbeReadings {
-  // Every sentence's chart (tree_projection.h), at plan.first_value(sentence): chart(i, j) = cosine
-  // between the sum of the final layer's states of words i..j read in context and the sum of the
-  // same words' states when they can see only SOS and words i..j, at unchanged positions.
+  // Every sentence's chart (tree_projection.h), at plan.first_value(sentence). chart(i, j) is the
+  // cosine between two sums of the final layer's states of words i..j: read in context, and read
+  // when they see only SOS and words i..j, at unchanged positions.
   std::vector<double> charts;
-  // Attention entropy of the sentences in context, SOS included: the heads' average weights,
-  // entropy of each row in nats, summed over rows, averaged over layers, summed over sentences.
+  // The attention entropy of the sentences in context, SOS included: for each row the entropy in
+  // nats of the heads' average weights, summed over rows, averaged over layers, summed over
+  // sentences.
   double entropy_sum = 0;
 };
 
-// One for each of the weights' K members. nullopt when `stop` became true: polled between batches.
+// One reading for each of the weights' K members. Polls `stop` between batches; nullopt when it is
+// set.
 std::optional<std::vector<ProbeReadings>> ReadProbes(const ProbePlan& plan, const Weights& weights,
                                                      Transformer* model,
                                                      const std::atomic<bool>& stop);
 
-// A sample and the plan to read it.
+// A sample and its reading plan.
 struct Probes {
   ProbeSample sample;
   ProbePlan plan;
 };
 
-// Appends, for each member k of the weights' pack to values[k], attention_sparsity (minus the mean
-// entropy of a sentence), t_score and, where the sample has gold parses, t_parseval (corpus F1 of
-// all brackets) and right_branching_f1. Returns false, with `values` unusable, when `stop` became
-// true.
+// Appends to values[k], for each member k of the weights' pack: attention_sparsity (minus the mean
+// entropy of a sentence), t_score and, if the sample has gold parses, t_parseval (corpus F1 of all
+// brackets) and right_branching_f1. Returns false, with `values` unusable, when `stop` became true.
 bool MeasureProbesOfPack(const Probes& probes, const Weights& weights, Transformer* model,
                          const std::atomic<bool>& stop, std::vector<MetricValues>* values);
-// The same for a single member (K = 1).
+// The same for one member (K = 1).
 bool MeasureProbes(const Probes& probes, const Weights& weights, Transformer* model,
                    const std::atomic<bool>& stop, MetricValues* values);
 

@@ -1,4 +1,4 @@
-// Which sentences the probes read, and what their trees are compared with. Free of LibTorch.
+// The sentences that the probes read, and the trees for comparison. Free of LibTorch.
 #ifndef COPPICE_WORKER_TRAINER_PROBES_SAMPLE_H_
 #define COPPICE_WORKER_TRAINER_PROBES_SAMPLE_H_
 
@@ -11,8 +11,8 @@
 
 namespace coppice::trainer {
 
-// Longer dyck strings are left out of the sample: spans grow with the square of the length, and a
-// few of the longest training strings would cost more than all others together.
+// The sample leaves out longer dyck strings. The number of spans grows with the square of the
+// length, so a few of the longest training strings would cost more than all others together.
 inline constexpr size_t kLongestDyckProbe = 80;  // brackets
 
 struct ProbeSample {
@@ -23,11 +23,11 @@ struct ProbeSample {
   bool has_gold() const { return !gold.empty(); }
 };
 
-// Up to `count` training inputs, drawn without replacement by the dataset's seed alone: question,
-// the declarative part, without its full stop, of inputs that ask for a question (docs/science.md
-// says how the published numbers tell that copies are not in their sample); tense, that part of any
-// input; dyck, whole strings. Fewer when there are fewer. INVALID_ARGUMENT when an input has no
-// gold parse.
+// Up to `count` training inputs, or all if there are fewer, drawn without replacement by the
+// dataset's seed alone. question: the declarative part, without its full stop, of inputs that ask
+// for a question. (docs/science.md: by the published numbers, copies are not in the authors'
+// sample.) tense: the same part of any input. dyck: whole strings. INVALID_ARGUMENT: an input has
+// no gold parse.
 absl::StatusOr<ProbeSample> DrawProbeSample(Task task, const Dataset& dataset, uint64_t seed,
                                             int64_t count);
 

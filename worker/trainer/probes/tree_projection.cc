@@ -10,7 +10,7 @@ TreeProjection ProjectTree(int64_t words, absl::Span<const double> chart) {
     open.pop_back();
     if (span.first >= span.last) continue;
     projection.brackets.push_back(span);
-    int split = span.first;  // the left part's last word
+    int split = span.first;  // last word of the left part
     double best = 0, sum = 0;
     for (int k = span.first; k < span.last; ++k) {
       const double value =

@@ -17,15 +17,15 @@ namespace coppice::trainer {
 
 enum class Task { kQuestion, kTense, kDyck };
 
-// "question", "tense", "dyck"; nullopt for anything else.
+// Parses "question", "tense" or "dyck"; nullopt for anything else.
 std::optional<Task> ParseTask(absl::string_view name);
 absl::string_view TaskName(Task task);
 
-// Word <-> id. Id 0 is <pad>, words follow in sorted (byte) order from id 1, then EOS, then SOS.
-// Immutable after construction.
+// Maps words to ids and back. Id 0 is <pad>; words follow in sorted (byte) order from id 1, then
+// EOS, then SOS. Immutable after construction.
 class Vocabulary {
  public:
-  explicit Vocabulary(std::vector<std::string> words);  // duplicates are merged; sorted here
+  explicit Vocabulary(std::vector<std::string> words);  // sorts and removes duplicates
 
   static constexpr int32_t kPad = 0;
   int32_t eos() const { return static_cast<int32_t>(words_.size()) + 1; }
@@ -46,12 +46,12 @@ class Vocabulary {
 // One string for the language model, without SOS and EOS (the model adds both; dyck's END is EOS).
 struct Example {
   std::vector<int32_t> tokens;
-  // Number of tokens up to and including the task word (`quest`, `PAST`, ...); 0 for dyck.
+  // The number of tokens up to and including the task word (`quest`, `PAST`, ...); 0 for dyck.
   int32_t prefix = 0;
 };
 
-// "Which of these tokens comes next": at `position` of an example (tokens[0..position) are read,
-// tokens[position] is the target) the most probable of `candidates` must be `answer`.
+// "Which of these tokens comes next": tokens[0..position) of an example are the input,
+// tokens[position] is the target. The most probable of `candidates` must be `answer`.
 struct ChoiceItem {
   int32_t example = 0;
   int32_t position = 0;
@@ -62,28 +62,28 @@ struct ChoiceSet {
   std::vector<ChoiceItem> items;
 };
 
-// Greedy decoding after the task word: right if the output, up to EOS, has the target's
-// part-of-speech sequence and its word at `main_verb` (an index into the output, that is into
-// tokens[prefix..]).
+// Greedy decoding after the task word. The output, up to EOS, is right if it has the target's
+// part-of-speech sequence and its word at `main_verb`. That is an index into the output, so into
+// tokens[prefix..].
 struct DecodeItem {
   int32_t example = 0;
   int32_t main_verb = 0;
 };
 struct DecodeSet {
   std::vector<DecodeItem> items;
-  std::vector<int8_t> part_of_speech;  // by token id; EOS, SOS and <pad> have classes of their own
+  std::vector<int8_t> part_of_speech;  // by token id; EOS, SOS, <pad>: own classes
 };
 
-// One split with what is evaluated on it. Exactly one of `choices` and `decodes` has items for a
-// split that is scored (question and dyck: choices; tense: decodes); both are empty for train.
+// One split and its evaluation items. A scored split has items in exactly one of `choices`
+// (question, dyck) and `decodes` (tense). Train has none.
 struct Split {
   std::vector<Example> examples;
   ChoiceSet choices;
   DecodeSet decodes;
 };
 
-// Files of a dataset that have names of their own; an empty one has the name that directory.h says.
-// A relative path is one below the folder.
+// File names of a dataset's splits. An empty one means the default name in directory.h. A relative
+// path is relative to the folder.
 struct SplitFiles {
   std::string train;
   std::string val;
@@ -100,22 +100,20 @@ struct DatasetOptions {
   int32_t val = 1000;
   int32_t test = 10000;
   int32_t gen = 10000;
-  std::string
-      directory;     // not empty: read question.train, question.val, ... of this folder instead
-  SplitFiles files;  // given: read these instead
-  int32_t decode_sentences =
-      2000;  // tense: at most so many sentences decoded per split, chosen by `seed`
-  int32_t dyck_prefixes = 5000;  // dyck: the first so many closing positions of a split are scored
-  // dyck: strings with more brackets are drawn again; 0: no limit, as in the released sampler. Of
-  // its strings val has 13 brackets on average and 80 at the most, but train 50 and above 1,000,
-  // and gen 116 and above 1,000.
+  std::string directory;            // if set, read question.train, ... of this folder instead
+  SplitFiles files;                 // if set, read these instead
+  int32_t decode_sentences = 2000;  // tense: decode at most this many per split, chosen by `seed`
+  int32_t dyck_prefixes = 5000;     // dyck: score this many first closing positions per split
+  // dyck: strings with more brackets are drawn again; 0: no limit, as in the released sampler. Its
+  // val strings have 13 brackets on average and at most 80. Its train strings have 50 on average,
+  // its gen strings 116, and the longest of both more than 1,000.
   int32_t dyck_max_brackets = 0;
-  const std::atomic<bool>* stop = nullptr;  // not null: give up when it becomes true
+  const std::atomic<bool>* stop = nullptr;  // if not null: give up when it becomes true
 
   bool from_files() const { return !directory.empty() || files.any(); }
 };
 
-// Largest size of a split: what fits into memory, not what the grammars could give.
+// The largest size of a split. Memory bounds it; the grammars could give more.
 inline constexpr int32_t kLargestSplit = 20'000'000;
 
 // A pure function of DatasetOptions: the same on every machine, compiler and thread count.
@@ -125,46 +123,47 @@ struct Dataset {
   Split val;   // in-domain
   Split test;  // in-domain
   Split gen;   // generalization
-  // For the log: which file each split was read from; empty when they were generated.
+  // For the log: the file of each split; empty when the splits were generated.
   std::vector<std::string> sources;
 };
 
-// The words of a task, whatever part of them a dataset happens to use.
+// All words of a task, also those that a dataset does not use.
 const Vocabulary& VocabularyOf(Task task);
 
-// Of what the generator makes of the same options: 2 for tense, whose training set has had the
-// frequencies of the released training set since then; 1 for the other tasks. A run never goes on
-// with data of another version.
+// The version of the generator's output for the same options: 2 for tense, since its training set
+// has the frequencies of the released training set; 1 for the other tasks. A run never goes on with
+// data of another version.
 int32_t GeneratorVersion(Task task);
 
-// Generates a dataset, or reads it where `directory` is given (directory.h has the form of the
-// files).
+// Generates a dataset, or reads it if options name a folder or files (directory.h describes their
+// format).
 //
 // question, tense. A sentence is the input without full stop and task word: `my yak does eat . decl
-// ...` and `my yak does eat . quest ...` are the same sentence, and each occurs at most once in the
-// four splits together. The seed deals every sentence of the grammar to train or to the other three
-// by a fair coin; train is then drawn from the one half, and val, test and gen, in that order, from
-// the other. So train depends on the seed and its own size only, a larger train or val begins with
-// the smaller one, and test and gen depend on the sizes before them only in what they must not
-// repeat. Subject and object types have the released sets' frequencies (kept closely, not by
-// independent draws; the training set of tense has those of the released training set, which differ
-// from those of val and test), words are uniform. Where a combination of types has no new sentence
-// left, the other objects of that subject take its share: this happens to the shortest sentences of
-// the tense grammar (`my yak slept`, 1,404 in all), of which a train set of 100,000 would need
-// 4,800; val and test at their default sizes keep the frequencies.
+// ...` and `my yak does eat . quest ...` are the same sentence. Each sentence occurs at most once
+// in the four splits together. By a fair coin the seed assigns every sentence of the grammar either
+// to train or to the other three. Train is drawn from the one half; val, test and gen, in that
+// order, from the other. So train depends only on the seed and its own size, and a larger train or
+// val begins with the smaller one. Test and gen depend on the sizes before them only because they
+// must not repeat their sentences. Subject and object types have the released sets' frequencies,
+// which are kept closely, not by independent draws. (The training set of tense has those of the
+// released training set, which differ from those of val and test.) Words are uniform. When a
+// combination of types has no new sentence left, the other objects of that subject take its share.
+// This happens to the shortest sentences of the tense grammar (`my yak slept`, 1,404 in all), of
+// which a train set of 100,000 would need 4,800. Val and test at their default sizes keep the
+// frequencies.
 //
 // dyck. Train strings are independent draws and repeat, as in the released set (a fifth of them
-// have 4 brackets, and only 800 such strings exist). A path is the shape, types erased, of a string
-// between two returns to the empty stack. Val and test hold strings all of whose paths occur in
-// train, gen strings with at least one path that does not; none of these is in train, and none
-// occurs twice. Train depends on the seed and its own size only; the others, in the same order, on
-// what came before them.
+// have 4 brackets, and only 800 such strings exist). A path is the shape, without types, of a
+// string between two returns to the empty stack. All paths of val and test strings occur in train;
+// a gen string has at least one path that does not. None of these strings is in train, and none
+// occurs twice. Train depends only on the seed and its own size; the others also depend on the
+// splits before them, in the same order.
 //
-// INVALID_ARGUMENT: a size is not positive, larger than kLargestSplit, or larger than what the
-// grammar can give (names the split, the size and the largest possible one; for dyck: when drawing
-// on gives next to nothing new). For files: NOT_FOUND or INVALID_ARGUMENT, naming file, line and
-// column and quoting nothing: whoever reads the message may not be whom the file is for.
-// CANCELLED: `stop` became true. RESOURCE_EXHAUSTED: no memory for so many examples.
+// INVALID_ARGUMENT: a size is not positive, larger than kLargestSplit, or larger than the grammar
+// allows (names the split, the size and the largest possible size; for dyck: further draws give
+// almost nothing new). For files: NOT_FOUND or INVALID_ARGUMENT. The message names file, line and
+// column but quotes nothing, because its reader may not be allowed to read the file. CANCELLED:
+// `stop` became true. RESOURCE_EXHAUSTED: no memory for so many examples.
 absl::StatusOr<Dataset> MakeDataset(const DatasetOptions& options);
 
 }  // namespace coppice::trainer

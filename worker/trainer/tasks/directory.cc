@@ -20,7 +20,7 @@ namespace coppice::trainer {
 namespace {
 
 constexpr absl::string_view kEnd = "END";
-// More than kLargestSplit examples of the longest sentence are never read.
+// No file with more than this is read: it is enough for kLargestSplit examples.
 constexpr uint64_t kMaxFileBytes = uint64_t{2} << 30;
 constexpr size_t kMaxLineBytes = 1 << 17;
 
@@ -32,12 +32,12 @@ std::string Join(const Vocabulary& vocabulary, absl::Span<const int32_t> tokens)
   return text;
 }
 
-// "column 12, word 3", both from 1; the column is counted in bytes, as editors that jump to it do.
+// "column 12, word 3", both counted from 1. Columns count bytes, as editors do.
 std::string Place(absl::string_view line, absl::string_view word, size_t number) {
   return absl::StrCat("column ", word.data() - line.data() + 1, ", word ", number);
 }
 
-// The words of `text`, a part of `line` that begins with its word number `first`.
+// The ids of the words of `text`, a part of `line` whose first word has the number `first`.
 absl::StatusOr<std::vector<int32_t>> Lookup(Task task, absl::string_view line,
                                             absl::string_view text, size_t first = 1) {
   const Vocabulary& vocabulary = VocabularyOf(task);
@@ -52,7 +52,7 @@ absl::StatusOr<std::vector<int32_t>> Lookup(Task task, absl::string_view line,
   return tokens;
 }
 
-// The number of the first word, from 0, in which the two differ.
+// The index of the first word in which the two differ.
 size_t FirstDifference(absl::Span<const int32_t> a, absl::Span<const int32_t> b) {
   size_t i = 0;
   while (i < a.size() && i < b.size() && a[i] == b[i]) ++i;
@@ -132,7 +132,7 @@ absl::StatusOr<Example> ParseDyckLine(absl::string_view line) {
   return example;
 }
 
-// Whether an example belongs to the generalization set of its task.
+// True if an example belongs to the generalization set of its task.
 bool IsGeneralization(Task task, const Example& example) {
   const Lexicon& lexicon = Lexicon::For(task);
   const Kind& kind = SentenceTaskOf(task).generalization;
@@ -144,11 +144,11 @@ bool IsGeneralization(Task task, const Example& example) {
          (kind.takes == nullptr || kind.takes(lexicon, *sentence));
 }
 
-// Where a split is read from, and what is to be known of that.
+// The file of a split, and facts about it.
 struct Source {
   std::string path;
   std::string remark;                   // for the log
-  bool must_be_generalization = false;  // the file's name does not say that it is
+  bool must_be_generalization = false;  // the file's name does not imply it
 };
 
 class Reader {
@@ -162,7 +162,7 @@ class Reader {
     COPPICE_ASSIGN_OR_RETURN(const Source gen, SourceOf(SplitName::kGen));
     COPPICE_RETURN_IF_ERROR(ReadSplit(train, "train", &dataset, &dataset.train));
     COPPICE_RETURN_IF_ERROR(ReadSplit(val, "val", &dataset, &dataset.val));
-    // Nothing is trained or reported on `test`.
+    // `test` may be missing: no training or report uses it.
     const absl::StatusOr<Source> test = SourceOf(SplitName::kTest);
     if (test.ok() && test->path != gen.path) {
       const absl::Status read = ReadSplit(*test, "test", &dataset, &dataset.test);
@@ -236,7 +236,7 @@ class Reader {
   }
 
   absl::Status ReadLines(const Source& source, RegularFileLines* lines, Split* split) const {
-    int64_t blank = 0;  // the first of blank lines that may be the last ones
+    int64_t blank = 0;  // number of the first blank line; only the last lines may be blank
     for (absl::string_view line;;) {
       COPPICE_ASSIGN_OR_RETURN(const bool more, lines->Next(&line));
       if (!more) break;

@@ -12,8 +12,8 @@
 namespace coppice::trainer {
 namespace {
 
-// One character a bracket: type i opens as i and closes as i + kDyckTypes. A short form that hashes
-// well.
+// One character per bracket: type i opens as i and closes as i + kDyckTypes. This form is short and
+// hashes well.
 using Brackets = std::string;
 
 bool IsClosing(char bracket) { return bracket >= kDyckTypes; }
@@ -50,9 +50,9 @@ const Tokens& TheTokens() {
   return *tokens;
 }
 
-// The walk: at the empty stack END and opening are equally likely, between them closing and
-// opening, at full depth only closing. An END that comes too early is drawn again. Strings above
-// `limit` brackets (0: none) are given up.
+// The random walk. At the empty stack, END and opening are equally likely; between, closing and
+// opening; at full depth it only closes. An END that comes too early is drawn again. Returns false
+// for a string with more than `limit` brackets (0: no limit).
 bool DrawString(Random& random, size_t limit, Brackets* out) {
   out->clear();
   char stack[kDyckDepth];
@@ -73,8 +73,8 @@ bool DrawString(Random& random, size_t limit, Brackets* out) {
   }
 }
 
-// Calls `use` with the shape (types erased) of each part of the string between two returns to the
-// empty stack.
+// Calls `use` with each path of the string: the shape, without types, of a part between two returns
+// to the empty stack.
 template <typename Use>
 void ForEachPath(const Brackets& brackets, Use use) {
   std::string path;
@@ -116,12 +116,12 @@ class Generator {
     return absl::OkStatus();
   }
 
-  // New strings all of whose paths (`seen`), or not all of whose paths, occur in train.
+  // Draws new strings. If `seen`, all their paths occur in train; otherwise at least one does not.
   absl::Status Held(SplitName name, int32_t size, bool seen, Split* split) {
     Random random(seed_, StreamOf(Task::kDyck, name, Purpose::kExamples));
     Brackets brackets;
-    // A small train set can leave next to nothing that is new and of seen structure, a low limit
-    // nothing unseen.
+    // Bounds the draws. A small train set may leave almost no new string with only seen paths, and
+    // a low limit almost none with an unseen path.
     int64_t draws_left = 1'000'000 + int64_t{1000} * size;
     while (split->examples.size() < static_cast<size_t>(size)) {
       COPPICE_RETURN_IF_ERROR(CheckStop(stop_));

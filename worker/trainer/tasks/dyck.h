@@ -16,13 +16,13 @@ inline constexpr int kDyckTypes = 20;
 inline constexpr int kDyckDepth = 10;
 inline constexpr int kDyckShortest = 4;  // brackets
 
-// The 40 tokens "(a".."(t" and "a)".."t)"; the END of a string is the model's EOS.
+// The 40 tokens "(a".."(t" and "a)".."t)". A string's END is the model's EOS.
 const Vocabulary& DyckVocabulary();
 
 // Token ids of the closing brackets, by type.
 const std::vector<int32_t>& DyckClosers();
 
-// INVALID_ARGUMENT: says at which bracket (counted from 1) the string breaks which rule.
+// INVALID_ARGUMENT: names the bracket (counted from 1) and the rule that it breaks.
 absl::Status CheckDyckString(absl::Span<const int32_t> tokens);
 
 // Generates all four splits, without evaluation sets. See MakeDataset for the rules.

@@ -52,11 +52,11 @@ void AddClosingChoices(int32_t limit, Split* split) {
 void AddDecodes(const DatasetOptions& options, SplitName name, Split* split) {
   const Lexicon& lexicon = Lexicon::For(Task::kTense);
   Random random(options.seed, StreamOf(Task::kTense, name, Purpose::kDecodeSample));
-  // PAST examples too: the published in-domain accuracies are multiples of 1/1000 of a val split of
-  // 1,000 sentences.
+  // Examples with PAST count too: the published in-domain accuracies are multiples of 1/1000, those
+  // of a val split of 1,000 sentences.
   for (const int32_t i : SampleIndices(split->examples.size(),
                                        static_cast<size_t>(options.decode_sentences), random)) {
-    // The output has the words of the sentence in the same places.
+    // The output's words have the same positions as the sentence's.
     const auto sentence = ParseSentence(lexicon, DeclarativePart(split->examples[i]));
     if (sentence.ok()) split->decodes.items.push_back({i, sentence->verb});
   }

@@ -1,4 +1,4 @@
-// What is scored on a split; independent of where its examples came from.
+// The scored items of a split. They do not depend on the source of its examples.
 #ifndef COPPICE_WORKER_TRAINER_TASKS_EVALUATION_H_
 #define COPPICE_WORKER_TRAINER_TASKS_EVALUATION_H_
 
@@ -6,7 +6,7 @@
 
 namespace coppice::trainer {
 
-// Fills `choices` or `decodes` of val, test and gen. The examples are well-formed.
+// Fills `choices` or `decodes` of val, test and gen. The examples must be well-formed.
 void AddEvaluationSets(const DatasetOptions& options, Dataset* dataset);
 
 }  // namespace coppice::trainer

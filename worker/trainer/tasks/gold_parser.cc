@@ -37,7 +37,7 @@ class TreeBuilder {
     return Join(determiner, Leaf(noun));
   }
 
-  // `object` is a node or -1, `aux` a word or -1.
+  // `object` is a node, `aux` a word; -1: none.
   int VerbPhrase(int aux, int verb, int object) {
     int node = Leaf(verb);
     if (object >= 0) node = Join(node, object);

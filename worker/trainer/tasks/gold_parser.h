@@ -1,4 +1,4 @@
-// Gold parses of question and tense sentences, and the bracket score they are compared with.
+// Gold parses of question and tense sentences, and the score of brackets against them.
 #ifndef COPPICE_WORKER_TRAINER_TASKS_GOLD_PARSER_H_
 #define COPPICE_WORKER_TRAINER_TASKS_GOLD_PARSER_H_
 
@@ -32,7 +32,7 @@ struct GoldTree {
 
   // The spans of all inner nodes, sorted: n-1 of them, the whole sentence included.
   std::vector<Bracket> Brackets() const;
-  // "((my yak) (does eat))"; `words` are those of the sentence.
+  // Formats as "((my yak) (does eat))"; `words` are those of the sentence.
   std::string ToString(absl::Span<const absl::string_view> words) const;
 };
 
@@ -41,8 +41,8 @@ struct GoldTree {
 // clause's object.
 //
 // `sentence` is the declarative part without its final full stop, words separated by single spaces.
-// `task` is kQuestion or kTense. INVALID_ARGUMENT: names the word that is unknown or stands where
-// the grammar does not allow it, and what it allows.
+// `task` is kQuestion or kTense. INVALID_ARGUMENT: names a word that is unknown or not allowed in
+// its place, and what the grammar allows there.
 absl::StatusOr<GoldTree> GoldParse(Task task, absl::string_view sentence);
 // The same for token ids of the task's vocabulary.
 absl::StatusOr<GoldTree> GoldParse(Task task, absl::Span<const int32_t> tokens);
@@ -51,10 +51,10 @@ absl::StatusOr<GoldTree> GoldParse(Task task, absl::Span<const int32_t> tokens);
 // task word.
 absl::Span<const int32_t> DeclarativePart(const Example& example);
 
-// The tree in which every left child is a word: the baseline of t_parseval.
+// The tree in which every left child is a word. It is the baseline of t_parseval.
 std::vector<Bracket> RightBranching(int words);
 
-// Corpus F1 of brackets: counts are summed over sentences, then divided once.
+// Corpus F1 of brackets: counts are summed over all sentences and divided once.
 struct BracketScore {
   int64_t matched = 0;
   int64_t predicted = 0;

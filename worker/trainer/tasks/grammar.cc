@@ -64,8 +64,8 @@ class Drawer {
   Sentence sentence_;
 };
 
-// Recursive descent with one word of lookahead. After the first error every step is a no-op that
-// answers position 0, so that the grammar's rules below need no error handling of their own.
+// Recursive descent with one word of lookahead. After the first error every step does nothing and
+// returns position 0, so the grammar's rules below need no error handling.
 class Parser {
  public:
   Parser(const Lexicon& lexicon, absl::Span<const int32_t> tokens) : lexicon_(lexicon) {

@@ -1,12 +1,12 @@
-// Sentences of the question and tense grammars: drawing one of a given shape, and finding the shape
-// of a given one.
+// Sentences of the question and tense grammars: draws one of a given shape, and finds the shape of
+// a given one.
 //
 //   S  -> NP VP             VP -> V_i | V_t NP
 //   NP -> Det N | Det N Prep Det N | Det N RC
 //   RC -> Rel V_i | Rel V_t Det N | Rel Det N V_t
 //
-// In the question grammar an auxiliary stands before every verb; in the tense grammar the input is
-// in the past tense.
+// In the question grammar an auxiliary precedes every verb. In the tense grammar the input is in
+// the past tense.
 #ifndef COPPICE_WORKER_TRAINER_TASKS_GRAMMAR_H_
 #define COPPICE_WORKER_TRAINER_TASKS_GRAMMAR_H_
 
@@ -31,10 +31,10 @@ enum class PhraseType : int8_t {
 };
 inline constexpr int kPhraseTypes = 6;
 
-// Positions are word indices into the sentence; -1 for what the phrase does not have.
+// Positions are word indices into the sentence; -1 for parts that the phrase does not have.
 struct NounPhrase {
   PhraseType type = PhraseType::kNone;
-  int noun = -1;        // the head; its determiner is the word before
+  int noun = -1;        // the head; its determiner is the word before it
   int inner_noun = -1;  // after the preposition, or inside the relative clause
   int aux = -1;         // the relative clause's auxiliary (question grammar)
   int verb = -1;        // the relative clause's verb
@@ -53,19 +53,20 @@ struct Sentence {
   NounPhrase object;
 };
 
-// A sentence with that subject and object, determiners, nouns, numbers, verbs and polarities
-// uniform and independent, verbs agreeing with their own subjects. `subject` is not kNone.
+// Draws a sentence with these types of subject and object. Determiners, nouns, numbers, verbs and
+// polarities are uniform and independent; verbs agree with their own subjects. `subject` is not
+// kNone.
 Sentence DrawSentence(const Lexicon& lexicon, PhraseType subject, PhraseType object,
                       Random& random);
 
-// "column 12, word 3": where the word of that number, from 0, begins in a line of these words with
-// single spaces between them.
+// "column 12, word 3": the place of a word in a line of these words with single spaces between
+// them. `number` counts words from 0.
 std::string PlaceOf(const Lexicon& lexicon, absl::Span<const int32_t> tokens, size_t number);
 
-// The shape of a sentence given as tokens, without the final full stop. INVALID_ARGUMENT: names the
-// place of the first word that the grammar does not allow there, and what it allows; also for an
-// auxiliary that does not agree with its subject. It quotes no word. Verbs of the tense grammar may
-// have any form.
+// The shape of a sentence of tokens, without the final full stop. INVALID_ARGUMENT: names the place
+// of the first word that the grammar does not allow there, and what it allows; also for an
+// auxiliary that does not agree with its subject. The message quotes no word. Verbs of the tense
+// grammar may have any form.
 absl::StatusOr<Sentence> ParseSentence(const Lexicon& lexicon, absl::Span<const int32_t> tokens);
 
 }  // namespace coppice::trainer

@@ -1,5 +1,5 @@
-// The words of the question and tense grammars: what each one is, and the way from a lemma to its
-// forms.
+// The words of the question and tense grammars: the class of each word, and the forms of each
+// lemma.
 #ifndef COPPICE_WORKER_TRAINER_TASKS_LEXICON_H_
 #define COPPICE_WORKER_TRAINER_TASKS_LEXICON_H_
 
@@ -24,10 +24,10 @@ enum class WordClass : int8_t {
   kPunctuation,
 };
 
-// What an error message calls a class: "a determiner".
+// The name of a class in an error message: "a determiner".
 absl::string_view Describe(WordClass word_class);
 
-// Bits: `read` is both the past and the plural present of its lemma.
+// Bits, because `read` is both the past and the plural present of its lemma.
 enum VerbForm : int8_t { kBase = 1, kThirdPerson = 2, kPast = 4 };
 
 struct WordInfo {
@@ -38,8 +38,8 @@ struct WordInfo {
 };
 
 // One per task, immutable, alive until the process ends; safe to share between threads. The
-// question grammar has base forms and auxiliaries, the tense grammar base, third person and past
-// forms and no auxiliaries.
+// question grammar has base forms and auxiliaries. The tense grammar has base, third person and
+// past forms, and no auxiliaries.
 class Lexicon {
  public:
   // `task` is kQuestion or kTense.
@@ -52,7 +52,7 @@ class Lexicon {
   static constexpr int kRelatives = 2;
 
   bool has_auxiliaries() const { return has_auxiliaries_; }
-  // 68 words for question, 98 for tense, whatever part of them a dataset happens to use.
+  // 68 words for question, 98 for tense, also those that a dataset does not use.
   const Vocabulary& vocabulary() const { return vocabulary_; }
   // `token` is an id of vocabulary().
   const WordInfo& Info(int32_t token) const { return info_[static_cast<size_t>(token)]; }
@@ -64,14 +64,14 @@ class Lexicon {
   int32_t Auxiliary(bool plural, bool negated) const { return auxiliaries_[plural][negated]; }
   // `word_class` is kIntransitive or kTransitive.
   int32_t Verb(WordClass word_class, int lemma, VerbForm form) const;
-  // The present of a verb in any form, agreeing with a singular or plural subject.
+  // The present form of a verb (given in any form) that agrees with a singular or plural subject.
   int32_t Present(int32_t verb, bool plural) const;
   int32_t Token(absl::string_view word) const { return vocabulary_.Id(word); }
 
-  // By token id, for DecodeSet: determiners, nouns, verbs, auxiliaries, prepositions, relative
+  // By token id, for DecodeSet. Determiners, nouns, verbs, auxiliaries, prepositions, relative
   // pronouns, task words and each punctuation mark are one class each. Number, tense and
-  // transitivity are no part of it, as in the published measure: it asks whether the output has the
-  // shape of the sentence, and the inflection asked for is judged at the main verb alone.
+  // transitivity do not matter, as in the published measure: it asks whether the output has the
+  // shape of the sentence, and judges the inflection only at the main verb.
   std::vector<int8_t> PartsOfSpeech() const;
 
  private:

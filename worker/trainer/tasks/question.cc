@@ -1,12 +1,13 @@
-// Question formation: which sentences, how often. Section 3 of the paper; frequencies counted in
-// its released sets.
+// Question formation: the types of sentences and their frequencies. Section 3 of the paper;
+// frequencies were counted in its released sets.
 #include "worker/trainer/tasks/sentence_task.h"
 
 namespace coppice::trainer {
 namespace {
 
-// The two auxiliaries of a sentence with a relative clause on the subject and none on the object
-// are does and doesn't, or do and don't, in either order: moving the wrong one shows.
+// True if a sentence with a relative clause on the subject, and none on the object, has the
+// auxiliaries does and doesn't, or do and don't, in either order. Moving the wrong one is then
+// visible.
 bool AuxiliariesDifferInPolarity(const Lexicon& lexicon, const Sentence& sentence) {
   const int32_t inner = sentence.tokens[sentence.subject.aux];
   const int32_t main = sentence.tokens[sentence.aux];

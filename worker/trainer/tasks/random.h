@@ -8,8 +8,8 @@
 
 namespace coppice::trainer {
 
-// Philox4x32-10 keyed by `seed`; two streams of one seed are independent. The distributions of
-// <random> are not used because the standard leaves their algorithms open. Not thread-safe.
+// Philox4x32-10, keyed by `seed`. Two streams of one seed are independent. The standard leaves the
+// algorithms of <random>'s distributions open, so they are not used. Not thread-safe.
 class Random {
  public:
   Random(uint64_t seed, uint64_t stream)

@@ -11,8 +11,8 @@
 
 namespace coppice::trainer {
 
-// `count` of the numbers 0..population-1, each subset equally likely, ascending; all of them when
-// there are no more. A Fisher-Yates shuffle that stops early.
+// Draws `count` of the numbers 0..population-1, in ascending order; all of them if there are fewer.
+// Each subset is equally likely. (A Fisher-Yates shuffle that stops early.)
 inline std::vector<int32_t> SampleIndices(size_t population, size_t count, Random& random) {
   std::vector<int32_t> indices(population);
   std::iota(indices.begin(), indices.end(), 0);

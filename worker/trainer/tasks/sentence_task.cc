@@ -14,8 +14,8 @@
 namespace coppice::trainer {
 namespace {
 
-// A sentence as a number: 7 bits a word (both vocabularies are smaller than 128), at most 16 words.
-// Exact, so that two sentences never look alike.
+// A sentence as a number: at most 16 words of 7 bits (both vocabularies have fewer than 128 words).
+// The coding is exact, so two sentences never have the same key.
 using Key = std::pair<uint64_t, uint64_t>;
 
 Key KeyOf(const Sentence& sentence) {
@@ -34,22 +34,22 @@ uint64_t Mix(uint64_t x) {
   return x ^ (x >> 31);
 }
 
-// A dataset seed deals every sentence of the grammar to train or to the other three splits, by a
-// fair coin. So train is a function of its own size and the seed alone, no sentence can be in train
-// and elsewhere, and train, which comes first, cannot use up the few short sentences (1,404 of the
-// shortest in the tense grammar) before the sets that are measured get theirs.
+// By a fair coin a dataset's seed assigns every sentence of the grammar to train or to the other
+// three splits. So train is a function of its size and the seed alone, and no sentence is in train
+// and in another split. And train, which is drawn first, cannot use up the few short sentences
+// (1,404 of the shortest in the tense grammar) before the other sets get theirs.
 bool IsHeldOut(const Key& key, uint64_t seed) {
   return (Mix(key.first ^ Mix(key.second ^ Mix(seed + 0x9e3779b97f4a7c15ULL))) & 1) != 0;
 }
 
-// A combination of subject and object type is taken to be used up after so many draws in a row
-// without a new sentence. A quarter of all draws fits a half of the sentences and a kind's filter,
-// so about 1 % of them may remain.
+// A combination of subject and object type counts as used up after this many draws in a row without
+// a new sentence. A quarter of all draws is in the right half of the sentences and passes a kind's
+// filter, so about 1 % of the sentences may remain.
 constexpr int kDrawsUntilExhausted = 2000;
 
-// Picks indices at random in given proportions, but keeps the counts close to them, as a deck of
-// cards does: independent picks would leave a type that the tables know from 1,500 sentences off by
-// more than a point.
+// Draws indices at random in given proportions, but keeps the counts close to them, like cards from
+// a deck. Independent draws would miss the proportions, known from 1,500 sentences, by more than a
+// point.
 class Dealer {
  public:
   using Weights = std::array<int, kPhraseTypes>;
@@ -57,8 +57,8 @@ class Dealer {
   Dealer() = default;
   explicit Dealer(const Weights& weights) : weights_(weights) {}
 
-  // An index, chosen by what its share of the next kAhead picks leaves it; -1 when all weights are
-  // 0.
+  // Draws an index with a weight of what its share of the picks so far and the next kAhead leaves
+  // it. -1: all weights are 0.
   int Pick(Random& random) {
     int64_t total = 0;
     for (const int weight : weights_) total += weight;
@@ -77,7 +77,7 @@ class Dealer {
     return index;
   }
 
-  // The others share what `index` had, from here on.
+  // From now on the other indices share the weight of `index`.
   void Remove(int index) {
     weights_[index] = 0;
     counts_.fill(0);

@@ -1,4 +1,4 @@
-// What the question and tense tasks have in common: kinds of examples, each with its type
+// The common part of the question and tense tasks: kinds of examples, each with its type
 // frequencies, and the unique sentences of the splits.
 #ifndef COPPICE_WORKER_TRAINER_TASKS_SENTENCE_TASK_H_
 #define COPPICE_WORKER_TRAINER_TASKS_SENTENCE_TASK_H_
@@ -16,11 +16,11 @@ namespace coppice::trainer {
 // Per mille, as counted in the released sets. Indexed by PhraseType; a subject is never kNone.
 struct TypeShares {
   std::array<int, kPhraseTypes> subject;
-  std::array<int, kPhraseTypes> object;              // of a subject that is not plain
-  std::array<int, kPhraseTypes> object_after_plain;  // of a plain subject
+  std::array<int, kPhraseTypes> object;              // for subjects that are not plain
+  std::array<int, kPhraseTypes> object_after_plain;  // for plain subjects
 };
 
-// What the output is, given the input sentence.
+// The change from the input sentence to the output.
 enum class Transform : int8_t {
   kCopy,
   kFrontAuxiliary,  // the main auxiliary moves to the front, `?` ends the output
@@ -30,9 +30,9 @@ enum class Transform : int8_t {
 struct Kind {
   absl::string_view task_word;
   Transform transform;
-  int share;  // in proportion to the other kind's
+  int share;  // relative to the other kind's share
   TypeShares types;
-  // Which sentences of these types the kind takes; nullptr: all.
+  // Selects the sentences of these types that belong to the kind; nullptr: all.
   bool (*takes)(const Lexicon&, const Sentence&);
 };
 
@@ -48,7 +48,7 @@ const SentenceTask& TenseTask();     // tense.cc
 // `task` is kQuestion or kTense.
 const SentenceTask& SentenceTaskOf(Task task);
 
-// The whole example: sentence, `.`, task word, output.
+// Makes the whole example: sentence, `.`, task word, output.
 Example MakeExample(const Lexicon& lexicon, const Sentence& sentence, absl::string_view task_word,
                     Transform transform);
 

@@ -18,14 +18,14 @@ absl::string_view ToString(SplitName name);
 
 enum class Purpose : int8_t { kExamples, kDecodeSample, kProbeSample };
 
-// Every use of randomness has a stream of its own, so that none depends on how much another one
-// drew.
+// Every use of randomness has its own stream, so that none depends on the number of draws of
+// another.
 inline uint64_t StreamOf(Task task, SplitName split, Purpose purpose) {
   return (static_cast<uint64_t>(task) << 16) | (static_cast<uint64_t>(purpose) << 8) |
          static_cast<uint64_t>(split);
 }
 
-// CANCELLED when a stop was asked for. `stop` may be null.
+// CANCELLED: `stop` is set. `stop` may be null.
 absl::Status CheckStop(const std::atomic<bool>* stop);
 
 // INVALID_ARGUMENT: names the split, the size asked for and the largest possible one.

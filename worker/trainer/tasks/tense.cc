@@ -1,12 +1,12 @@
-// Tense reinflection: which sentences, how often. Section 3 of the paper; frequencies counted in
-// its released sets.
+// Tense reinflection: the types of sentences and their frequencies. Section 3 of the paper;
+// frequencies were counted in its released sets.
 #include "worker/trainer/tasks/sentence_task.h"
 
 namespace coppice::trainer {
 namespace {
 
-// Whether the noun nearest before the main verb has the subject's number, so that "agree with the
-// nearest noun" and "agree with the subject" give the same verb.
+// True if the noun nearest before the main verb has the subject's number. "Agree with the nearest
+// noun" and "agree with the subject" then give the same verb.
 bool NearestNounAgrees(const Lexicon& lexicon, const Sentence& sentence) {
   const NounPhrase& subject = sentence.subject;
   const int nearest = subject.inner_noun >= 0 ? subject.inner_noun : subject.noun;
@@ -24,8 +24,8 @@ const SentenceTask& TenseTask() {
   // In the order of PhraseType: intransitive, plain, prep, orc, src_i, src_t.
   static const TypeShares past = {
       {0, 302, 353, 118, 112, 115}, {256, 245, 242, 83, 86, 89}, {135, 298, 273, 99, 103, 93}};
-  // Of the subjects of the released training set only the shares of plain, prep and relative
-  // clauses are known; the clauses divide theirs as they do in val and test.
+  // For the subjects of the released training set only the shares of plain, prep and relative
+  // clauses are known. The types of clauses divide their share as in val and test.
   static const SentenceTask task = {
       Task::kTense,
       {Kind{"PAST", Transform::kCopy, 588, past, nullptr},

@@ -1,4 +1,4 @@
-// How a trainer that works is told from one that hangs.
+// Proof that a trainer works and does not hang.
 #ifndef COPPICE_WORKER_TRAINER_TRAIN_ACTIVITY_H_
 #define COPPICE_WORKER_TRAINER_TRAIN_ACTIVITY_H_
 
@@ -7,8 +7,9 @@
 
 namespace coppice::trainer {
 
-// Counts what this process gets done between two steps: batches of an evaluation, of the probes. It
-// goes out with each progress event, which comes by the clock and says nothing by itself.
+// Counts work that this process finishes between two steps: batches of an evaluation or of the
+// probes. Each progress event carries the count, because progress events alone come by the clock
+// and prove nothing.
 inline std::atomic<uint64_t>& Activity() {
   static std::atomic<uint64_t> count{0};
   return count;

@@ -17,9 +17,9 @@
 namespace coppice::trainer {
 namespace {
 
-// How long a member trains before its thread looks for one that stands further back.
+// The time for which a thread trains a member before it picks the one with the smallest step.
 constexpr absl::Duration kQuantum = absl::Milliseconds(200);
-// The first report comes early, so that a short run shows its speed too; then they space out.
+// The first report comes early, so that a short run also shows its speed. Intervals then grow.
 constexpr absl::Duration kFirstProgressInterval = absl::Milliseconds(500);
 constexpr absl::Duration kProgressInterval = absl::Seconds(2);
 
@@ -36,7 +36,7 @@ ModelShape ShapeOf(const RunConfig& run, const Dataset& dataset) {
   return {dataset.vocabulary.size(), run.model.d_model, run.model.heads, run.model.d_ff, run.depth};
 }
 
-// The last step's is written when there is nothing left to do beside it.
+// False if the only checkpoint is that of the last step, which does not overlap with training.
 bool CheckpointsOnTheWay(const RunConfig& run) { return run.checkpoint.every < run.train.steps; }
 
 }  // namespace
@@ -83,12 +83,13 @@ Engine::Engine(const EngineOptions& options, const Dataset* dataset, Probes prob
   const int64_t pack = static_cast<int64_t>(options.spec.members.size());
   for (at::Tensor* buffer : {&parameters_, &gradients_, &adam_m_, &adam_v_}) {
     if (options.accelerator != nullptr && buffer == &gradients_) continue;  // not read by the host
-    // Members write the whole of the others' rows when they are initialized or restored.
+    // Members write whole rows of the other buffers when they are initialized or restored.
     *buffer = buffer == &gradients_ ? at::zeros({pack, layout_.row_size()}, at::kFloat)
                                     : at::empty({pack, layout_.row_size()}, at::kFloat);
   }
   const bool snapshots = CheckpointsOnTheWay(options.spec.run);
-  // Written before it is read. On the CPU it is touched at once, so that its memory is counted.
+  // Snapshots are written before they are read. On the CPU they are touched at once, so that their
+  // memory is counted.
   snapshots_ = at::empty({snapshots ? pack : 0, 3, layout_.row_size()}, at::kFloat);
   if (options.accelerator == nullptr) snapshots_.zero_();
   for (int64_t k = 0; k < pack; ++k) {
@@ -185,8 +186,8 @@ void Engine::Work() {
   {
     const c10::InferenceMode no_autograd;
     Transformer model(layout_, max_length_, at::kFloat, MakeCpuFusedOps(at::kFloat));
-    // There are never more threads than members, so a thread that finds none ready leaves one to
-    // each other thread.
+    // There are never more threads than members. So a thread that finds no ready member leaves one
+    // to each other thread.
     while (Member* member = TakeMember()) {
       const MemberState state = member->Advance(&model, kQuantum);
       if (state != MemberState::kRunning) continue;

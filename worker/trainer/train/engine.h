@@ -1,4 +1,4 @@
-// Trains a pack: all members to their end, each as its own slice, spread over threads.
+// Trains a pack: all members to their end, each in its own rows of the buffers, on several threads.
 #ifndef COPPICE_WORKER_TRAINER_TRAIN_ENGINE_H_
 #define COPPICE_WORKER_TRAINER_TRAIN_ENGINE_H_
 
@@ -27,37 +27,37 @@ namespace coppice::trainer {
 struct EngineOptions {
   PackSpec spec;
   Provenance provenance;
-  // By hand: each member goes on from the newest readable checkpoint of its folder.
+  // By hand: each member resumes from the newest readable checkpoint of its folder.
   bool resume_newest = false;
   SaveFunction save = SaveCheckpoint;
-  // Null: the CPU, a member at a time. Otherwise the pack is trained there as one.
+  // Null: trains on the CPU, each member by itself. Otherwise trains the pack there as one.
   std::shared_ptr<Accelerator> accelerator = nullptr;
-  // On an accelerator: evaluates once before the first step, for the memory that it takes.
+  // On an accelerator: evaluates once before the first step, to allocate the memory that evaluation
+  // needs.
   bool evaluate_first = false;
 };
 
 // Parameters, gradients and both Adam moments are four flat buffers [K, P]. On the CPU a member
 // works on its own row as a pack of one, on one thread at a time, so its bits depend on neither
-// pack-mates nor thread count. Threads pick the member that stands at the smallest step. On an
-// accelerator one thread trains the pack (cuda/stacked_training.h), and the buffers in host memory
-// are what members start from and are saved from. Where checkpoints are written on the way, a fifth
-// buffer [K, 3, P] holds a snapshot of each member, and one more thread writes them.
+// pack-mates nor thread count. Threads pick the member with the smallest step. On an accelerator
+// one thread trains the pack (cuda/stacked_training.h); members start from the buffers in host
+// memory and are saved from them. If checkpoints are written during training, a fifth buffer [K, 3,
+// P] holds a snapshot of each member, and one more thread writes them.
 //
 // Life: 1. Create. 2. Restore. 3. Run. Not thread-safe; Run uses its own threads.
 class Engine {
  public:
-  // The dataset, `events`, `clock` and `stop` must outlive the engine.
-  // INVALID_ARGUMENT: the data do not fit the run (a sentence too long, fewer examples than a
-  // batch).
-  // As for the probes' sample: DrawProbeSample.
+  // The dataset, `events`, `clock` and `stop` must outlive the engine. INVALID_ARGUMENT: the data
+  // do not fit the run (a sentence is too long, or there are fewer examples than a batch needs).
+  // Also codes of DrawProbeSample.
   static absl::StatusOr<std::unique_ptr<Engine>> Create(const EngineOptions& options,
                                                         const Dataset* dataset, EventWriter* events,
                                                         Clock* clock,
                                                         const std::atomic<bool>* stop);
 
   // Reads every checkpoint, writes the start event, then a failed event for each member whose
-  // resume file is unreadable. FAILED_PRECONDITION, with nothing written: a folder resumed by hand
-  // belongs to another run.
+  // resume file is unreadable. FAILED_PRECONDITION: a folder that is resumed by hand belongs to
+  // another run; nothing was written.
   absl::Status Restore();
 
   struct Outcome {
@@ -73,9 +73,10 @@ class Engine {
   Engine(const EngineOptions& options, const Dataset* dataset, Probes probes, EventWriter* events,
          Clock* clock, const std::atomic<bool>* stop, int64_t max_length);
 
-  // False: its folder holds no checkpoint that can be read.
+  // False: the folder has no readable checkpoint.
   absl::StatusOr<bool> RestoreNewest(Member* member);
-  // Each on a thread; with an accelerator on all cores, since nothing else runs yet.
+  // Initializes members in parallel, on the run's threads. With an accelerator it uses all cores,
+  // since nothing else runs yet.
   void Initialize(const std::vector<Member*>& members);
   void Work();
   void WorkStacked();
@@ -94,7 +95,7 @@ class Engine {
   at::Tensor snapshots_;                                 // [K, 3, P], or [0, 3, P]
   std::vector<std::unique_ptr<Member>> members_;
   std::unique_ptr<StackedTraining> stacked_;  // null on the CPU
-  Executor checkpoint_thread_;                // behind the members: it ends before them
+  Executor checkpoint_thread_;                // after the members, so that it ends before them
 
   absl::Mutex mutex_;
   std::vector<Member*> ready_ ABSL_GUARDED_BY(mutex_);

@@ -10,8 +10,8 @@
 namespace coppice::trainer {
 namespace {
 
-// Large enough for efficient matrix products, small enough for the cache and for a prompt answer to
-// SIGTERM.
+// Large enough for efficient matrix products, small enough for the cache and for a prompt reaction
+// to SIGTERM.
 constexpr int64_t kBatchRows = 1024;
 constexpr size_t kBatchDecodings = 64;
 
@@ -22,7 +22,7 @@ struct Score {
   int64_t items = 0;
 };
 
-// Scores of each of the pack's members, for whom the same sentences are read side by side.
+// One score per member of the pack. Members read the same sentences side by side.
 using Scores = std::vector<Score>;
 
 void ReadBatch(const EvaluationPlan::SplitPlan& plan, const EvaluationPlan::ReadingBatch& readings,
@@ -35,8 +35,7 @@ void ReadBatch(const EvaluationPlan::SplitPlan& plan, const EvaluationPlan::Read
     batch.Append(reading.example->tokens.data(), reading.words, vocabulary.sos(),
                  plan.loss ? vocabulary.eos() : -1);
     for (const ChoiceItem& item : reading.choices) {
-      // Having read tokens[0 .. position), the model's last row is that of SOS plus `position`
-      // words.
+      // After tokens[0 .. position), the model's last row is that of SOS plus `position` words.
       rows.push_back(batch.sequences.back().first_row + item.position);
       answers.push_back(item.answer);
     }
@@ -61,7 +60,7 @@ void ReadBatch(const EvaluationPlan::SplitPlan& plan, const EvaluationPlan::Read
 
 enum class Verdict { kGoOn, kRight, kWrong };
 
-// Judges the output's word number `index`.
+// Judges word number `index` of the output.
 Verdict Judge(const EvaluationPlan::Decoding& decoding, const std::vector<int8_t>& part_of_speech,
               int32_t eos, int32_t index, int32_t word) {
   const Example& example = *decoding.example;
@@ -73,8 +72,8 @@ Verdict Judge(const EvaluationPlan::Decoding& decoding, const std::vector<int8_t
   return Verdict::kGoOn;
 }
 
-// Greedy decoding of all sentences side by side; a sentence leaves as soon as it is wrong or done
-// for every member. Until then the words of members that are through with it are not looked at.
+// Greedy decoding of all sentences side by side. A sentence leaves once it is decided, right or
+// wrong, for every member. Until then the words of members that have finished it are ignored.
 void DecodeBatch(const std::vector<int8_t>& part_of_speech,
                  const EvaluationPlan::DecodingBatch& decodings, const Vocabulary& vocabulary,
                  const Weights& weights, Transformer* model, KeyValueCache* cache, Scores* scores) {

@@ -1,4 +1,4 @@
-// What is measured at a report step beside the training loss.
+// The measurements at a report step, beside the training loss.
 #ifndef COPPICE_WORKER_TRAINER_TRAIN_EVALUATOR_H_
 #define COPPICE_WORKER_TRAINER_TRAIN_EVALUATOR_H_
 
@@ -12,9 +12,9 @@
 
 namespace coppice::trainer {
 
-// How the evaluation splits are cut into batches: sorted by length, each pass over a sentence
-// serving its loss and all of its choices. A pure function of the dataset. Immutable, shared by all
-// members and threads; points into the dataset.
+// The batches of the evaluation splits, sorted by length. One pass over a sentence serves its loss
+// and all of its choices. A pure function of the dataset. Immutable, shared by all members and
+// threads; points into the dataset.
 class EvaluationPlan {
  public:
   explicit EvaluationPlan(const Dataset* dataset);
@@ -22,7 +22,7 @@ class EvaluationPlan {
   // One sentence of a forward pass.
   struct Reading {
     const Example* example = nullptr;
-    int32_t words = 0;  // how many are read behind SOS
+    int32_t words = 0;  // words to read after SOS
     std::vector<ChoiceItem> choices;
   };
   struct ReadingBatch {
@@ -54,14 +54,14 @@ class EvaluationPlan {
   SplitPlan gen_;
 };
 
-// Appends val_loss, id_accuracy and gen_accuracy (an accuracy only where its split has items) to
-// values[k] of each member k of the weights' pack. float32, no dropout, the same bits at any thread
-// count. Returns false, with `values` unusable, when `stop` became true: it is polled between
-// batches. Further measurements of a report (probes) are functions of this form, called one after
-// the other.
+// Appends val_loss, id_accuracy and gen_accuracy to values[k] for each member k of the weights'
+// pack. An accuracy is left out when its split has no items. Computes in float32 without dropout;
+// the bits do not depend on the thread count. Polls `stop` between batches; when it is set, returns
+// false and leaves `values` unusable. Other measurements of a report (probes) are functions of this
+// form, called one after the other.
 bool EvaluatePack(const EvaluationPlan& plan, const Weights& weights, Transformer* model,
                   const std::atomic<bool>& stop, std::vector<MetricValues>* values);
-// The same for a single member (K = 1).
+// The same for one member (K = 1).
 bool Evaluate(const EvaluationPlan& plan, const Weights& weights, Transformer* model,
               const std::atomic<bool>& stop, MetricValues* values);
 

@@ -24,7 +24,7 @@ std::optional<int64_t> NumberIn(const std::string& path) {
   return number;
 }
 
-// Behind "key " on a line of its own; 0 without one.
+// The number after "key " on a line of its own; 0 if there is none.
 int64_t CountIn(const std::string& path, absl::string_view key) {
   const std::string text = Contents(path);
   int64_t count = 0;
@@ -65,7 +65,7 @@ std::optional<int64_t> LeftOfGroups(const std::string& root, absl::string_view m
       const auto limit = NumberIn(absl::StrCat(group, "/memory.max"));
       const auto used = NumberIn(absl::StrCat(group, "/memory.current"));
       if (limit.has_value() && used.has_value()) {
-        // Of what is used, the kernel gives up copies of files that nobody reads.
+        // When memory is needed, the kernel frees cached copies of unused files.
         const int64_t needed =
             *used - CountIn(absl::StrCat(group, "/memory.stat"), "inactive_file");
         const int64_t left = std::max<int64_t>(*limit - needed, 0);

@@ -1,4 +1,5 @@
-// What memory this process takes and what of the machine's is left for it, as the kernel counts it.
+// The memory that this process takes, and the memory that the machine has left for it, from the
+// kernel's own counts.
 #ifndef COPPICE_WORKER_TRAINER_TRAIN_HOST_MEMORY_H_
 #define COPPICE_WORKER_TRAINER_TRAIN_HOST_MEMORY_H_
 
@@ -11,22 +12,23 @@
 
 namespace coppice::trainer {
 
-// The number behind `key` in a file of "key: number kB" lines such as /proc/meminfo, in bytes.
+// The number after `key`, in bytes, in a file of "key: number kB" lines such as /proc/meminfo.
 std::optional<int64_t> BytesOfLine(absl::string_view file, absl::string_view key);
 
-// Of this process; 0 where the kernel does not say.
+// The memory of this process; 0 if the kernel does not report it.
 int64_t ResidentBytes();
-// The most since ResetPeakResidentBytes, or since the start where that is not possible.
+// The peak since ResetPeakResidentBytes, or since the start of the process if a reset is not
+// possible.
 int64_t PeakResidentBytes();
 void ResetPeakResidentBytes();
 
-// What the machine has left, or less where a control group this process is in allows less; nullopt
-// where the kernel does not say.
+// The memory that the machine has left, or less if a control group of this process allows less.
+// nullopt: the kernel does not report it.
 std::optional<int64_t> AvailableBytes();
-// The three above and ResidentBytes as a meter.
+// ResidentBytes and the three functions above, as a meter.
 MemoryMeter& HostMemory();
-// Of the control group whose path `membership` (a /proc/self/cgroup) names below `root`, and of all
-// above it: the least that is left of a limit; nullopt without one.
+// The least memory that is left of any limit. It considers the control group below `root` that
+// `membership` (a /proc/self/cgroup) names, and all groups above it. nullopt: no limit.
 std::optional<int64_t> LeftOfGroups(const std::string& root, absl::string_view membership);
 
 }  // namespace coppice::trainer

@@ -1,5 +1,5 @@
-// The optimizer's settings and its learning rate as the host and the device compute them, free of
-// what a CUDA compiler need not read.
+// The optimizer's settings and its learning rate, as both host and device compute them. Free of
+// headers that a CUDA compiler need not read.
 #ifndef COPPICE_WORKER_TRAINER_TRAIN_LEARNING_RATE_H_
 #define COPPICE_WORKER_TRAINER_TRAIN_LEARNING_RATE_H_
 
@@ -12,7 +12,7 @@ namespace coppice::trainer {
 struct Schedule {
   double peak = 0;
   int64_t warmup_steps = 0;
-  int64_t decay_steps = 0;  // where the rate is 0 again
+  int64_t decay_steps = 0;  // the step from which the rate is 0 again
 };
 
 struct UpdateSettings {
@@ -21,9 +21,9 @@ struct UpdateSettings {
   double clip_norm = 0;
 };
 
-// The learning rate of the update that takes a member from `step` to step + 1: linear from 0 to its
-// peak over warmup_steps, then linear to 0 at decay_steps. (The very first update therefore has
-// rate 0, as in the released code.)
+// The learning rate of the update from `step` to step + 1. It rises linearly from 0 to its peak
+// over warmup_steps, then falls linearly to 0 at decay_steps. (So the very first update has rate 0,
+// as in the released code.)
 COPPICE_HOST_DEVICE inline double LearningRateAt(const Schedule& schedule, int64_t step) {
   if (step < schedule.warmup_steps) {
     return schedule.peak * static_cast<double>(step) / static_cast<double>(schedule.warmup_steps);

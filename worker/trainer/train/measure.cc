@@ -29,23 +29,22 @@ constexpr double kLearningRate = 1e-6;
 
 constexpr absl::Duration kLook = absl::Milliseconds(1);
 constexpr absl::Duration kWarmUp = absl::Milliseconds(100);
-// On an accelerator each bucket's step is captured when it comes up first, which takes longer than
-// many steps.
+// On an accelerator the first step of each bucket is captured, which takes longer than many steps.
 constexpr absl::Duration kCaptureWarmUp = absl::Milliseconds(600);
 constexpr absl::Duration kWindow = absl::Milliseconds(400);
-constexpr int64_t kPackSteps = 2;  // measured at least, unless time is up
-// From so many on it does not matter where in a pack step the window ends.
+constexpr int64_t kPackSteps = 2;  // the fewest to measure, unless time is up
+// From this number on the position of the window's end within a pack step does not matter.
 constexpr int64_t kManyPackSteps = 8;
 
-// A wider pack that gains less gains nothing; two of them in a row, or one that is so much slower,
-// and no wider one is tried.
+// A pack gains if it is faster than the best by this factor. The search for wider ones ends after
+// two packs in a row without gain, or after one that is slower by kClearlyWorse.
 constexpr double kGain = 1.05;
 constexpr double kClearlyWorse = 0.9;
-// Of the memory that is left; the rest is for what a pack's probes and checkpoints take, on a CPU
-// also its first evaluation, and for others.
+// The share of the available memory that a pack may take. The remainder is for its probes and
+// checkpoints, on a CPU also for its first evaluation, and for other processes.
 constexpr double kUsableShare = 0.8;
 
-// The engine's events, which nobody is to read unless it fails.
+// Collects the engine's events. They are read only for failures.
 class EventSink {
  public:
   EventSink() : fd_(::memfd_create("measured", MFD_CLOEXEC)), writer_(fd_, nullptr) {}
@@ -54,7 +53,7 @@ class EventSink {
   EventSink& operator=(const EventSink&) = delete;
 
   EventWriter* writer() { return &writer_; }
-  // Kind and message of the first failure; nullopt: there was none.
+  // The kind and message of the first failure; nullopt: none.
   std::optional<std::pair<std::string, std::string>> Failure() const {
     std::string text(static_cast<size_t>(std::max<off_t>(::lseek(fd_, 0, SEEK_END), 0)), '\0');
     if (::pread(fd_, text.data(), text.size(), 0) < 0) return std::nullopt;
@@ -71,10 +70,10 @@ class EventSink {
   EventWriter writer_;
 };
 
-// One pack in training, on a thread of its own, until it is stopped.
+// One pack in training, on a separate thread, until it is stopped.
 class Pack {
  public:
-  // Codes of Engine::Create; RESOURCE_EXHAUSTED when it does not fit into memory.
+  // Codes of Engine::Create. RESOURCE_EXHAUSTED: the pack does not fit into memory.
   static absl::StatusOr<std::unique_ptr<Pack>> Start(const MeasureOptions& options, int64_t width,
                                                      const Dataset* dataset, Clock* clock) {
     std::unique_ptr<Pack> pack(new Pack(width));
@@ -83,12 +82,12 @@ class Pack {
     engine.spec.threads = options.threads;
     engine.spec.prune = false;
     engine.accelerator = options.accelerator;
-    // Thousands of steps later it would be too late to find that its memory is not there.
+    // Evaluation would otherwise first run out of memory thousands of steps later.
     engine.evaluate_first = true;
     for (int64_t seed = 0; seed < width; ++seed) {
       engine.spec.members.push_back({static_cast<uint64_t>(seed), "", ""});
     }
-    // Its end is a preemption, which nothing is to be left of.
+    // The pack ends by preemption, which must leave no file.
     engine.save = [](auto&&...) { return SavedCheckpoint(); };
     try {
       COPPICE_ASSIGN_OR_RETURN(pack->engine_, Engine::Create(engine, dataset, pack->sink_.writer(),
@@ -104,7 +103,7 @@ class Pack {
   ~Pack() { Stop(); }
 
   int64_t width() const { return width_; }
-  // Of all members.
+  // The steps of all members together.
   int64_t Steps() const {
     int64_t steps = 0;
     for (size_t i = 0; i < engine_->size(); ++i) steps += engine_->member(i).step();
@@ -116,7 +115,7 @@ class Pack {
     }
     return true;
   }
-  // False when training has ended by itself.
+  // False: training has ended by itself.
   bool Wait(absl::Duration time) {
     absl::MutexLock lock(&mutex_);
     return !mutex_.AwaitWithTimeout(absl::Condition(&ended_), time);
@@ -159,7 +158,7 @@ class Meter {
   absl::Status Run() {
     const absl::Duration begin = clock_.Monotonic();
     COPPICE_ASSIGN_OR_RETURN(const std::vector<int64_t> measured, FirstLook());
-    // What else the machine does makes a measurement slower, never faster.
+    // Measures again, because other load on the machine makes a measurement slower, never faster.
     if (measured.size() < 2 || clock_.Monotonic() - begin > options_.limit / 2) {
       return absl::OkStatus();
     }
@@ -174,7 +173,7 @@ class Meter {
     return stop_.load(std::memory_order_relaxed) || clock_.Monotonic() >= deadline_;
   }
 
-  // Those that gave a result.
+  // Returns the widths that gave a result.
   absl::StatusOr<std::vector<int64_t>> FirstLook() {
     const std::vector<int64_t>& widths = options_.widths;
     const bool widening = std::is_sorted(widths.begin(), widths.end());
@@ -195,8 +194,8 @@ class Meter {
         continue;
       }
       measured.push_back(width);
-      // With more members than cores are free the widest one may be slow where narrower ones are
-      // not.
+      // If other processes use some of the cores, the widest pack may be slow while narrower ones
+      // are not.
       if (rate < kClearlyWorse * best && (widening || width < widest)) break;
       flat = rate < kGain * best ? flat + 1 : 0;
       if (widening && flat == 2) break;
@@ -205,8 +204,8 @@ class Meter {
     return measured;
   }
 
-  // As far as the widths before tell. A host's kernel would not refuse the memory, but kill for it,
-  // and perhaps somebody else.
+  // Estimates from the previous width. A host's kernel would not refuse the memory but kill a
+  // process for it, perhaps another one.
   bool Fits(int64_t width) {
     const std::optional<int64_t> available = memory_.AvailableBytes();
     const double needed = bytes_per_member_ * static_cast<double>(width);
@@ -219,7 +218,7 @@ class Meter {
     return false;
   }
 
-  // Seed-steps a second, of which a width event tells; 0: this width gave no result.
+  // Returns seed-steps per second, after a width event with them. 0: this width gave no result.
   absl::StatusOr<double> Measure(int64_t width) {
     memory_.ResetPeak();
     const int64_t before = memory_.HeldBytes();
@@ -245,7 +244,7 @@ class Meter {
     return rate;
   }
 
-  // False when time was up before, or training ended.
+  // False: time was up before, or training ended.
   bool WarmUp(Pack& pack) {
     const absl::Duration begin = clock_.Monotonic();
     const absl::Duration least = options_.accelerator != nullptr ? kCaptureWarmUp : kWarmUp;
@@ -255,7 +254,7 @@ class Meter {
     return true;
   }
 
-  // Seed-steps a second from the end of one step to the end of another; 0 when time was up before a
+  // Seed-steps per second from the end of one step to the end of another. 0: time was up before a
   // whole pack step.
   double Window(Pack& pack) {
     const int64_t width = pack.width();
@@ -285,7 +284,7 @@ class Meter {
   const std::atomic<bool>& stop_;
   MemoryMeter& memory_;
   const absl::Duration deadline_;
-  double bytes_per_member_ = 0;  // of the widest pack so far
+  double bytes_per_member_ = 0;  // of the width measured last
 };
 
 }  // namespace
@@ -302,7 +301,7 @@ std::vector<int64_t> CandidateWidths(int64_t widest, int64_t threads, absl::stri
 }
 
 RunConfig MeasuredRun(RunConfig run) {
-  // Where checkpoints are written on the way, a pack has a copy of itself for them.
+  // If checkpoints are written during training, the pack has a snapshot buffer for them.
   const bool snapshots = run.checkpoint.every < run.train.steps;
   run.train.steps = kNever;
   run.train.learning_rate = std::min(run.train.learning_rate, kLearningRate);

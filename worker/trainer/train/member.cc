@@ -50,7 +50,7 @@ void Member::Initialize() {
 
 absl::Status Member::Restore(const std::string& path) {
   for (float* row : {rows_.parameters, rows_.adam_m, rows_.adam_v})
-    std::fill_n(row, context_->layout->row_size(), 0.0f);  // also between two tensors
+    std::fill_n(row, context_->layout->row_size(), 0.0f);  // also the gaps between tensors
   absl::StatusOr<MemberProgress> progress =
       LoadCheckpoint(path, context_->run, spec_.seed, *context_->layout, rows_);
   if (!progress.ok()) return progress.status();
@@ -63,7 +63,7 @@ absl::Status Member::Restore(const std::string& path) {
 
 void Member::Fail(FailureKind kind, absl::string_view message) {
   state_ = MemberState::kFailed;
-  checkpoints_.Finish();  // what it tells comes before the member's last word
+  checkpoints_.Finish();  // its events precede the member's last one
   context_->events->Failed(spec_.seed, progress_.step, kind, message);
 }
 
@@ -214,7 +214,7 @@ bool Member::Report(const MeasureFunction& measure, std::optional<absl::Duration
     Fail(FailureKind::kNan, absl::StrCat(name, " is not finite"));
     return false;
   }
-  // After a resume that lands on a report step nothing was trained in this process.
+  // After a resume at a report step, this process has not trained yet.
   if (steps > 0 && trained > absl::ZeroDuration()) {
     values.emplace_back("sequences_per_second",
                         static_cast<double>(steps * context_->run.train.batch_size) /
@@ -222,8 +222,8 @@ bool Member::Report(const MeasureFunction& measure, std::optional<absl::Duration
   }
   context_->events->Metrics(spec_.seed, progress_.step, values);
   progress_.reported_step = progress_.step;
-  // A last report off the regular steps leaves the sums alone: a run that is later extended then
-  // reports the same numbers as one that was that long from the start.
+  // A last report between regular steps does not reset the sums. So a run that is extended later
+  // reports the same numbers as one with that length from the start.
   if (progress_.step % context_->run.report.every == 0) {
     progress_.loss_sum = 0;
     progress_.loss_steps = 0;
@@ -243,7 +243,7 @@ bool Member::Checkpoint() {
 }
 
 void Member::Preempt() {
-  // There is little time left: what is written is the state of now, and not also an older one that
+  // There is little time left: only the current state is written, not also an older snapshot that
   // waits behind those of pack-mates.
   if (checkpoints_.Supersede()) checkpointed_step_ = -1;
   const bool written = checkpointed_step_ == progress_.step;

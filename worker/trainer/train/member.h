@@ -21,12 +21,12 @@
 
 namespace coppice::trainer {
 
-// What the members of a pack share. Everything outlives them.
+// Shared by the members of a pack. Everything here outlives them.
 struct MemberContext {
   RunConfig run;
   const Dataset* dataset = nullptr;
   const EvaluationPlan* evaluation = nullptr;
-  const Probes* probes = nullptr;  // its plan is empty when there are none
+  const Probes* probes = nullptr;  // its plan is empty if the run has no probes
   const ParameterLayout* layout = nullptr;
   EventWriter* events = nullptr;
   Clock* clock = nullptr;
@@ -36,26 +36,26 @@ struct MemberContext {
 
 enum class MemberState { kRunning, kDone, kFailed, kPreempted };
 
-// Appends what is measured of a member's model at a report step; false when that was abandoned.
+// Appends the measurements of a member's model at a report step. False: they were abandoned.
 using MeasureFunction = std::function<bool(MetricValues*)>;
 
-// The norm of a member's weights, of whose squares this is the sum.
+// Appends the norm of a member's weights; `square_sum` is the sum of their squares.
 void AppendWeightNorm(double square_sum, int64_t depth, MetricValues* values);
 
-// One seed's training: a trajectory that is a function of the run and the seed alone. Owned by the
-// engine; one thread at a time calls it, step() and sequences() may be read by others.
+// Trains one seed: a trajectory that is a function of the run and the seed alone. Owned by the
+// engine. One thread at a time calls it; other threads may read step() and sequences().
 //
-// Life: 1. Restore or Initialize. 2. Advance until it no longer returns kRunning. At a step
-// boundary come, in this order: the report (metrics), the checkpoint, then the end (done),
-// preemption or the next step. Of a checkpoint on the way only a snapshot is taken here; it is
-// written beside the next steps, and should that fail, the member ends at the next step boundary.
-// The end comes when none is being written. A failure ends the member before its parameters are
-// touched again; nothing of it reaches another member.
+// Life: 1. Restore or Initialize. 2. Advance until it no longer returns kRunning. A step boundary
+// has this order: the report (metrics), the checkpoint, then the end (done), preemption or the next
+// step. For a checkpoint during training only a snapshot is taken here; it is written during the
+// next steps. If that fails, the member ends at the next step boundary. No checkpoint is being
+// written when the end comes. A failure ends the member before its parameters are touched again,
+// and leaves other members alone.
 class Member {
  public:
   // `parameters`, `gradients`, `adam_m`, `adam_v`: this member's rows [1, P] of the flat buffers,
-  // float32; of a member that is never advanced the gradients may be undefined. `snapshot`: as
-  // MemberCheckpoints has it.
+  // float32. The gradients may be undefined for a member that is never advanced. `snapshot`: see
+  // MemberCheckpoints.
   Member(const MemberContext* context, MemberSpec spec, const at::Tensor& parameters,
          const at::Tensor& gradients, const at::Tensor& adam_m, const at::Tensor& adam_v,
          float* snapshot);
@@ -64,23 +64,23 @@ class Member {
   // Codes of LoadCheckpoint.
   absl::Status Restore(const std::string& path);
 
-  // Trains for about `quantum`; every change of state was written as an event on return. Does not
+  // Trains for about `quantum`. On return every change of state was written as an event. Does not
   // throw.
   MemberState Advance(Transformer* model, absl::Duration quantum);
   // Ends the member from outside, with a failed event.
   void Fail(FailureKind kind, absl::string_view message);
-  // The same with what the exception says that is being handled.
+  // The same with the message of the exception that is being handled.
   void FailOfException();
 
-  // Where a pack is trained as one, in other memory, the calls are these instead of Advance: Begin;
-  // then, at each step boundary at which something may be due, SetProgress and Settle.
-  // `fetch_rows` brings rows() up to date; it is called before they are saved.
+  // These calls replace Advance when an accelerator trains the pack as one in its own memory:
+  // Begin, then SetProgress and Settle at each step boundary at which something may be due.
+  // `fetch_rows` updates rows(); it is called before they are saved.
   void Begin(std::function<void()> fetch_rows);
   void SetProgress(const MemberProgress& progress);
-  // Does what is due at this boundary, the preemption included; false when the member is not
-  // running any more. `trained_until`: when the last step ended.
+  // Does everything that is due at this boundary, including preemption. False: the member no longer
+  // runs. `trained_until`: the end of the last step.
   bool Settle(const MeasureFunction& measure, absl::Duration trained_until);
-  // Steps until something is due, or the end; at least 1.
+  // Steps until something is due or the run ends; at least 1.
   int64_t StepsToBoundary() const;
   bool ReportDue() const;
   bool ProbeDue() const;
@@ -91,7 +91,7 @@ class Member {
   const MemberSpec& spec() const { return spec_; }
   MemberState state() const { return state_; }
   int64_t step() const { return published_step_.load(std::memory_order_relaxed); }
-  // Trained since this process began.
+  // Sequences trained since this process began.
   int64_t sequences() const {
     return step() == 0 ? 0 : (step() - first_step_) * context_->run.train.batch_size;
   }
@@ -100,17 +100,17 @@ class Member {
 
  private:
   MemberState AdvanceOrThrow(Transformer* model, absl::Duration quantum);
-  // What is due at the current step boundary; false when the member is not running any more. The
-  // time of `trained_until`, or of now, is that of the last step's end.
+  // Does everything that is due at the current step boundary. False: the member no longer runs.
+  // `trained_until`: the end of the last step; nullopt: now.
   bool SettleBoundary(const MeasureFunction& measure, std::optional<absl::Duration> trained_until);
   void TrainStep(Transformer* model);
   bool CheckpointDue() const;
   bool Measure(Transformer* model, MetricValues* values);
-  // False when it was abandoned or the member failed.
+  // False: the report was abandoned or the member failed.
   bool Report(const MeasureFunction& measure, std::optional<absl::Duration> trained_until);
   bool Checkpoint();
   void Preempt();
-  // False: there is one, and the member has failed of it.
+  // False: there is a failure, and it has ended the member.
   bool Survived(const std::optional<CheckpointFailure>& failure);
 
   const MemberContext* context_;
@@ -126,7 +126,7 @@ class Member {
   MemberState state_ = MemberState::kRunning;
   MemberCheckpoints checkpoints_;
   std::function<void()> fetch_rows_ = [] {};
-  int64_t checkpointed_step_ = -1;  // of the newest file or snapshot that holds exactly this state
+  int64_t checkpointed_step_ = -1;  // step of the newest file or snapshot of exactly this state
   int64_t first_step_ = 0;
   int64_t interval_first_step_ = 0;
   absl::Duration interval_start_ = absl::ZeroDuration();

@@ -1,4 +1,4 @@
-// What memory a training takes, where its tensors lie.
+// The memory that training takes, in the place of its tensors.
 #ifndef COPPICE_WORKER_TRAINER_TRAIN_MEMORY_METER_H_
 #define COPPICE_WORKER_TRAINER_TRAIN_MEMORY_METER_H_
 
@@ -11,11 +11,11 @@ class MemoryMeter {
  public:
   virtual ~MemoryMeter() = default;
 
-  // Of this process, now and at most since the last ResetPeak.
+  // The memory of this process: now, and its peak since the last ResetPeak.
   virtual int64_t HeldBytes() const = 0;
   virtual int64_t PeakBytes() const = 0;
   virtual void ResetPeak() = 0;
-  // What is left for it; nullopt where nobody says.
+  // The memory that is left for this process; nullopt: unknown.
   virtual std::optional<int64_t> AvailableBytes() const = 0;
 };
 

@@ -17,9 +17,10 @@ struct OptimizerRows {
   T* parameters = nullptr;
 };
 
-// The update from `step` to step + 1: clips the gradient to train.clip_norm by its global norm
-// (factor clip / (norm + 1e-6), at most 1), then Adam with decoupled weight decay (Loshchilov &
-// Hutter 2019). Returns the norm before clipping; when that is not finite nothing was changed.
+// The update from `step` to step + 1. Clips the gradient to train.clip_norm by its global norm
+// (factor clip / (norm + 1e-6), at most 1), then applies Adam with decoupled weight decay
+// (Loshchilov & Hutter 2019). Returns the norm before clipping. If it is not finite, nothing was
+// changed.
 template <typename T>
 double ClippedAdamW(const TrainConfig& train, int64_t step, const OptimizerRows<T>& rows);
 

@@ -33,8 +33,8 @@ namespace {
 
 std::atomic<bool> stop_flag{false};
 static_assert(std::atomic<bool>::is_always_lock_free, "a signal handler sets it");
-// Of SIGINT alone. Only the handler touches them, and it does not interrupt itself: the first
-// thread that gets one takes the flag, another that gets one at the same moment leaves it alone.
+// Counts SIGINTs. Only the handler uses these, and it does not interrupt itself. If two threads get
+// a SIGINT at the same moment, the first one takes the flag and the other ignores its signal.
 StopRequests interrupts;
 std::atomic_flag counting = ATOMIC_FLAG_INIT;
 Clock* monotonic = nullptr;
@@ -66,7 +66,7 @@ void InstallSignalHandlers() {
 }
 
 void PrepareComputeThread() {
-  // LibTorch's setting is per thread with OpenMP, but also creates a shared pool on the way.
+  // With OpenMP, LibTorch's setting is per thread, but the call also creates a shared pool.
   static absl::Mutex mutex(absl::kConstInit);
   absl::MutexLock lock(&mutex);
   at::set_num_threads(1);
@@ -86,7 +86,7 @@ absl::StatusOr<SelectedDevice> SelectDevice(absl::string_view device, absl::stri
   absl::StatusOr<std::shared_ptr<Accelerator>> accelerator =
       MakeCudaAccelerator(index, precision != "float32");
   if (!accelerator.ok() && device == "auto") {
-    // A device that is there and not used is not what anybody wants.
+    // Warns because a user with a GPU does not expect the CPU.
     if (IsWorthAWarning(accelerator.status()))
       spdlog::warn("the CPU is used: {}", std::string(accelerator.status().message()));
     return SelectedDevice{"cpu", nullptr};
@@ -111,7 +111,7 @@ BlasInfo DetectBlas() {
   for (const char* name : {"openblas", "mkl", "blis", "atlas", "armpl"}) {
     if (absl::StrContains(lower, name)) return {absl::StrCat(name, " (", base, ")"), false};
   }
-  // A LibTorch that carries its BLAS inside itself resolves the symbol in its own library.
+  // A LibTorch with a built-in BLAS resolves the symbol in its own library.
   if (absl::StrContains(lower, "torch")) return {absl::StrCat("bundled (", base, ")"), false};
   return {absl::StrCat("reference (", base, ")"), true};
 }

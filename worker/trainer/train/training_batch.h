@@ -8,7 +8,7 @@
 
 namespace coppice::trainer {
 
-// The training examples of these indices as a batch.
+// Fills the batch with the training examples of these indices.
 inline void FillBatch(const Dataset& dataset, const int32_t* indices, int64_t count,
                       MemberBatch* batch) {
   batch->Clear();

@@ -29,7 +29,7 @@ RunConfig SomeRun() {
   RunConfig run;
   run.model.heads = 2;
   run.train.batch_size = 4;
-  run.train.steps = 40;  // more than one attempt
+  run.train.steps = 40;  // more than one epoch
   return run;
 }
 
@@ -84,7 +84,7 @@ TEST(CudaBatchFeedTest, EachStepsBatchesAreThoseOfItsMembersStepsAndTheEndsAreEm
     const int64_t* const counts = BatchAt(slots[filled.slot], 3, filled.rows).row_counts;
     EXPECT_EQ(counts[0] == 0, i >= 40);
     EXPECT_EQ(counts[2] == 0, i >= 10);
-    // Two at a time, as steps in flight have them.
+    // Holds two at a time, like steps in flight.
     held.push_back(filled);
     if (held.size() == kSlots - 1) {
       EXPECT_NE(held[0].slot, held[1].slot);

@@ -9,7 +9,7 @@
 namespace coppice::trainer {
 namespace {
 
-// As a stream is: while it captures, no other capture may begin.
+// Like a stream: while it captures, no other capture may begin.
 struct FakeStream {
   void Begin() {
     if (capturing) throw std::runtime_error("operation not permitted when stream is capturing");

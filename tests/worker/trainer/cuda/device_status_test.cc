@@ -30,7 +30,7 @@ TEST(CudaDeviceStatusTest, ADeviceThatIsThereCanBeUsed) {
 TEST(CudaDeviceStatusTest, WhereThereIsNoGpuAutoTakesTheCpuWithoutAWord) {
   for (const CudaDevices& devices :
        {Answer(kCudaNoDevice, "no CUDA-capable device is detected"), Answer(0, "there is none"),
-        // What CUDA says where no driver is installed.
+        // CUDA's answer if no driver is installed.
         Answer(kCudaOldDriver, "CUDA driver version is insufficient", 0)}) {
     const absl::Status status = CheckCudaDevices(devices, 0);
     EXPECT_EQ(status.code(), absl::StatusCode::kNotFound) << status;
@@ -40,7 +40,7 @@ TEST(CudaDeviceStatusTest, WhereThereIsNoGpuAutoTakesTheCpuWithoutAWord) {
   EXPECT_FALSE(IsWorthAWarning(absl::UnimplementedError("no CUDA in this build")));
 }
 
-// A GPU that stands idle while its job runs a hundred times as slow is not what anybody wants.
+// A user does not expect a GPU to stand idle while the job runs a hundred times slower.
 TEST(CudaDeviceStatusTest, AGpuThatIsThereAndNotUsedIsWorthAWarning) {
   const absl::Status old = CheckCudaDevices(
       Answer(kCudaOldDriver, "CUDA driver version is insufficient for CUDA runtime version", 12040),

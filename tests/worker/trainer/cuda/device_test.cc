@@ -1,5 +1,5 @@
-// Every operation on a CUDA device against the same body on the host, on the same numbers: up to
-// the device's own exp, log and contraction, and the masks to the bit.
+// Every operation on a CUDA device against the same code on the host, with the same numbers.
+// Results may differ by the device's own exp, log and contraction; masks must be equal bit for bit.
 #include <ATen/ATen.h>
 
 #include <string>
@@ -24,7 +24,7 @@ struct Result {
   at::Tensor value;  // on the host
 };
 
-// Runs the operations with the accelerator's memory and keeps what they wrote.
+// Runs the operations in the accelerator's memory and collects their results.
 class Operations {
  public:
   Operations(Accelerator* accelerator, at::ScalarType dtype)
@@ -96,7 +96,7 @@ class Operations {
   }
 
  private:
-  // Numbers in [-1, 1), the same in either memory.
+  // Numbers in [-1, 1), the same in both memories.
   at::Tensor Noise(const std::vector<int64_t>& shape) {
     int64_t count = 1;
     for (const int64_t size : shape) count *= size;
@@ -106,7 +106,7 @@ class Operations {
   at::Tensor Zeros(const std::vector<int64_t>& shape) const {
     return at::zeros(shape, at::TensorOptions(dtype_).device(device_));
   }
-  // What no operation writes would show.
+  // Filled with a value that reveals elements that no operation writes.
   at::Tensor Fresh(const std::vector<int64_t>& shape) const { return Zeros(shape).fill_(1e9); }
   at::Tensor Bytes() const {
     return at::zeros({kMembers, kRows, KeepStride(kD)},
@@ -153,7 +153,7 @@ class Operations {
     Keep("table's gradient", dtable);
   }
 
-  // Member 1's gradient is not finite: its rows stay what they are.
+  // Member 1's gradient is not finite, so its rows must not change.
   void Update() {
     constexpr int64_t kCount = 2 * 4096 + 100;
     UpdateSettings settings{{1e-2, 3, 100}, 0.9, 0.999, 1e-7, 0.01, 1.0};
@@ -164,7 +164,7 @@ class Operations {
     Keep("parameters", rows.parameters);
     Keep("first moments", rows.adam_m);
     Keep("second moments", rows.adam_v);
-    // The first update has rate 0; the second one's rate is that of the step that was counted.
+    // The first update has rate 0. The second one has the rate of the incremented step.
     ops_->Update(settings, rows, batch_.placed->state);
     Keep("parameters of the next step", rows.parameters);
   }
@@ -243,7 +243,7 @@ TEST_P(CudaDeviceTest, TheSameWorkGivesTheSameBits) {
   ExpectEqual(first, second, 0);
 }
 
-// What the comparison rests on: it tells numbers apart that are a little unlike.
+// The comparison must detect small differences.
 TEST(CudaDeviceComparisonTest, SeesADifference) {
   const auto host = MakeHostAccelerator();
   const auto expected = Operations(host.get(), at::kFloat).TrainingStep();

@@ -1,5 +1,5 @@
 // Evaluation and probes of a stacked pack by the device's operations, run on the host, against the
-// CPU's kernels, each member alone.
+// CPU's kernels for each single member.
 #include <atomic>
 #include <cmath>
 #include <memory>
@@ -21,7 +21,7 @@ namespace {
 constexpr int64_t kMembers = 3, kLongest = 200;
 const std::atomic<bool> kNoStop{false};
 
-// Members' weights, and a model by the stacked operations and one by the CPU's kernels.
+// The members' weights, with a model on the stacked operations and one on the CPU's kernels.
 struct Models {
   Models(const Vocabulary& vocabulary, at::ScalarType dtype)
       : layout({vocabulary.size(), 16, 2, 24, 2}),
@@ -75,7 +75,7 @@ TEST(CudaInferenceTest, APacksEvaluationIsThatOfItsMembers) {
       ExpectEqual(pack[k], alone, 1e-5);
       ExpectEqual(by_itself, alone, 1e-5);
     }
-    // A control: the members are not one and the same.
+    // A control: the members differ from each other.
     EXPECT_GT(std::abs(ValueOf(pack[0], "val_loss") - ValueOf(pack[1], "val_loss")), 1e-4);
   }
 }
@@ -93,8 +93,8 @@ TEST(CudaInferenceTest, APacksEvaluationByTheCpusKernelsIsThatOfItsMembers) {
   }
 }
 
-// Words of a vocabulary of ten, which a random model decodes to a mix of right and wrong: the
-// sentence goes on for some members when it has ended for others.
+// Words of a vocabulary of ten, for which a random model's output is partly right and partly wrong.
+// A sentence goes on for some members after it has ended for others.
 TEST(CudaInferenceTest, MembersThatDecodeUnlikeWordsDoNotDisturbEachOther) {
   Dataset dataset{Vocabulary({"a", "b", "c", "d", "e", "f", "g"}), {}, {}, {}, {}, {}};
   Models models(dataset.vocabulary, at::kFloat);
@@ -107,7 +107,7 @@ TEST(CudaInferenceTest, MembersThatDecodeUnlikeWordsDoNotDisturbEachOther) {
     dataset.gen.examples.push_back(example);
     dataset.gen.decodes.items.push_back({i, -1});
   }
-  // One class of words: a sentence ends where the model says so, or at its length.
+  // All words have one class: a sentence ends where the model says so, or at its length.
   dataset.gen.decodes.part_of_speech.assign(dataset.vocabulary.size(), 0);
   dataset.gen.decodes.part_of_speech[dataset.vocabulary.eos()] = 1;
   const EvaluationPlan plan(&dataset);

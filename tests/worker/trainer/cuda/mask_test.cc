@@ -23,7 +23,7 @@ TEST(CudaMaskTest, PhiloxIsThatOfRandom123) {
 }
 
 TEST(CudaMaskTest, PhiloxGivesThePublishedNumbers) {
-  // As in random_test.cc, so that the comparison above compares with the right thing.
+  // As in random_test.cc: proves that the reference of the comparison above is right.
   const uint32_t zeros[4] = {0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8};
   const PhiloxWords actual = PhiloxBlock({0, 0}, {{0, 0, 0, 0}});
   for (int w = 0; w < 4; ++w) EXPECT_EQ(actual.word[w], zeros[w]);

@@ -1,5 +1,5 @@
-// The device's operations, run on the host, against the CPU's kernels: the same numbers up to the
-// order of sums (1e-5 in float32, 1e-12 in float64), the same masks to the bit.
+// The device's operations, run on the host, against the CPU's kernels. Numbers are equal up to the
+// order of sums (1e-5 in float32, 1e-12 in float64), masks bit for bit.
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -20,7 +20,7 @@ namespace {
 const std::vector<std::vector<int32_t>> kLengths = {{5, 70, 1}, {3, 9}, {1}};
 constexpr int64_t kRows = 80, kD = 72, kHeads = PackBench::kHeads, kV = PackBench::kVocabulary;
 
-// Everything the operations compute for one pack, in the order of a step.
+// All results of the operations for one pack, in the order of a step.
 template <typename T>
 struct Results {
   int64_t rows = 0, weight_count = 0;
@@ -48,7 +48,7 @@ struct Inputs {
     Repack(members, rows, 3 * kD, &qkv);
     Repack(members, rows, kV, &logits);
   }
-  // To a smaller bucket's shape.
+  // Copies to a smaller bucket's shape.
   static void Repack(int64_t members, int64_t rows, int64_t width, std::vector<T>* x) {
     std::vector<T> packed;
     for (int64_t k = 0; k < members; ++k) {
@@ -69,7 +69,7 @@ Results<T> RunOperations(const PackBench& bench, int64_t lanes) {
   Results<T> out;
   out.rows = rows;
   out.weight_count = bench.WeightCount();
-  // What no operation writes would show as NaN.
+  // Elements that no operation writes stay NaN.
   const T nan = std::numeric_limits<T>::quiet_NaN();
   for (auto* v : {&out.x, &out.y, &out.xhat, &out.context, &out.da}) v->assign(all * kD, nan);
   out.rstd.assign(all, nan);
@@ -119,7 +119,7 @@ Results<T> RunOperations(const PackBench& bench, int64_t lanes) {
   return out;
 }
 
-// The same of one member by the CPU's kernels.
+// The same results for one member, by the CPU's kernels.
 template <typename T>
 Results<T> RunKernels(const PackBench& bench, int64_t k) {
   const Kernels<T>& kernels = GetKernels<T>();
@@ -180,7 +180,7 @@ Results<T> RunKernels(const PackBench& bench, int64_t k) {
   return out;
 }
 
-// Of stacked values the first `count` of a member.
+// The first `count` values of a member, from stacked values.
 template <typename T>
 std::vector<T> PartOf(const std::vector<T>& stacked, int64_t member, int64_t members,
                       size_t count) {
@@ -203,7 +203,7 @@ class CudaOperationsTest : public ::testing::Test {
     }
   }
 
-  // Weights above the diagonal are never touched: on both sides they are cleared here.
+  // Weights above the diagonal are never written, so both sides are cleared there.
   static void ClearUnseen(const PackBench& bench, int64_t k, std::vector<T>* weights) {
     int64_t at = 0;
     for (const Sequence& sequence : bench.batch(k).sequences) {
@@ -256,7 +256,7 @@ class CudaOperationsTest : public ::testing::Test {
     }
   }
 
-  // Elements past d, which nobody reads, are left out.
+  // Elements past d are never read, so they are not compared.
   static void ExpectSameMasks(const Results<T>& actual, const Results<T>& expected, int64_t k,
                               int64_t members) {
     for (auto field : {&Results<T>::keep0, &Results<T>::keep}) {
@@ -286,7 +286,8 @@ TYPED_TEST(CudaOperationsTest, AgreeWithTheKernelsWithoutDropout) {
 }
 
 TYPED_TEST(CudaOperationsTest, AgreeWhateverTheNumberOfLanes) {
-  // A short batch: where there are fewer cores than lanes, they wait for each other all the time.
+  // The batch is short, because with fewer cores than lanes the lanes wait for each other all the
+  // time.
   const PackBench bench({{5, 17, 1}, {2}}, 24, 0.1);
   this->ExpectAgreement(bench, 3);
   this->ExpectAgreement(bench, 8);

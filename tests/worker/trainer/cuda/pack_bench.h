@@ -1,4 +1,4 @@
-// A stacked pack with batches of unequal size in host memory, laid out as on the device.
+// A stacked pack with batches of unequal size, in host memory but in the device's layout.
 #ifndef COPPICE_TESTS_WORKER_TRAINER_CUDA_PACK_BENCH_H_
 #define COPPICE_TESTS_WORKER_TRAINER_CUDA_PACK_BENCH_H_
 
@@ -15,7 +15,7 @@ class PackBench {
  public:
   static constexpr int64_t kHeads = 3, kVocabulary = 29;
 
-  // Sequence lengths of each member; `rows` at least the sum of any.
+  // `lengths` are each member's sequence lengths; `rows` is at least the sum of any member's.
   PackBench(const std::vector<std::vector<int32_t>>& lengths, int64_t rows, double dropout)
       : block_(BatchBytes(static_cast<int64_t>(lengths.size()), rows) / sizeof(int64_t) + 1) {
     const auto members = static_cast<int64_t>(lengths.size());
@@ -62,7 +62,7 @@ class PackBench {
   DevicePack pack_;
 };
 
-// Numbers in [-1, 1): one run of them for each member, the same whatever its pack.
+// Numbers in [-1, 1). A member's numbers do not depend on its pack.
 template <typename T>
 std::vector<T> MemberNoise(int64_t members, int64_t count, uint32_t salt) {
   std::vector<T> values;

@@ -1,5 +1,5 @@
-// The stacked step, on the host and on a CUDA device where there is one, against the CPU trainer's
-// model and optimizer, member by member.
+// The stacked step, on the host and on a CUDA device if there is one, against the CPU trainer's
+// model and optimizer for each member.
 #include "worker/trainer/cuda/pack_trainer.h"
 
 #include <ATen/ATen.h>
@@ -23,7 +23,7 @@ namespace coppice::trainer {
 namespace {
 
 constexpr int64_t kSteps = 60;
-// Members stand at different steps, as after a resume.
+// Members are at different steps, as after a resume.
 constexpr int64_t kFirstStep[] = {0, 5, 20};
 
 const Dataset& Questions() {
@@ -50,7 +50,7 @@ struct HostRows {
   std::vector<float> parameters, adam_m, adam_v;
 };
 
-// Some members of the pack of three, stacked; `extra` rows are added to each bucket.
+// Some members of the pack of three, stacked. Each bucket gets `extra` additional rows.
 class Stacked {
  public:
   Stacked(std::shared_ptr<Accelerator> accelerator, std::vector<int64_t> members,
@@ -121,7 +121,7 @@ class Stacked {
   at::Tensor slot_;
 };
 
-// The same as the CPU trainer goes.
+// The same with the CPU trainer.
 template <typename T>
 class Alone {
  public:
@@ -200,8 +200,8 @@ TEST_P(CudaPackTrainerTest, ForSixtyStepsAPackGoesTheWayOfItsMembersOnTheCpu) {
   GoTheWayOfTheMembers<double>(accelerator_);
 }
 
-// On a device the library picks a product's algorithm by its shape, so that this is the host's
-// alone; and so do the libraries for CPUs of which products.h has no kernel.
+// Only for the host: a device's library chooses a product's algorithm by its shape. So do the
+// libraries for CPUs that products.h does not support.
 TEST(CudaPackTrainerBitsTest, NeitherTheBucketNorThePackChangesABitOnTheHost) {
   NamedProduct products[kProductVariants];
   if (ListProducts(products) == 0) GTEST_SKIP() << "promised of x86-64 CPUs with AVX2 alone";

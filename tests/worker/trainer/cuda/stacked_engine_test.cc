@@ -1,5 +1,5 @@
-// The engine with a stacked pack, on the host and on a CUDA device where there is one, against
-// itself and against the CPU's members.
+// The engine with a stacked pack, on the host and on a CUDA device if there is one, against itself
+// and against the CPU's members.
 #include <algorithm>
 #include <atomic>
 #include <cmath>
@@ -48,9 +48,9 @@ class StackedEngineTest : public AcceleratorTest {
     return RunPack(Questions(), PackOf(directory, seeds));
   }
 
-  // Sums have other orders, and a choice between two words or parses that are as good as equal may
-  // fall the other way: of what counts choices a few may differ on the host, and on a device, whose
-  // products are rounded, it is not compared.
+  // Sums have other orders, so a choice between two nearly equal words or parses may differ. On the
+  // host a few choices may differ in metrics that count them. On a device, whose products are
+  // rounded, these metrics are not compared.
   void ExpectNear(const nlohmann::json& actual, const nlohmann::json& expected) const {
     const double tolerance = on_host() ? 1e-4 : 2e-3;
     ASSERT_EQ(actual.size(), expected.size()) << actual << expected;
@@ -167,7 +167,7 @@ TEST_P(StackedEngineTest, AMemberThatDivergesFailsAloneAndItsPackMatesKeepTheirB
   }
 }
 
-// One member is done earlier than the others: it was resumed from a later step.
+// One member ends before the others, because it was resumed from a later step.
 TEST_P(StackedEngineTest, MembersAtUnequalStepsGoEachToItsEnd) {
   TestDirectory directory, cpu_directory;
   PackRun ahead = PackOf(directory, {1});

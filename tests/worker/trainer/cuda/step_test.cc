@@ -1,6 +1,6 @@
-// Whole training steps of a stacked pack through the product's stacked operations, run on the host,
-// against the CPU trainer's model and optimizer, member by member: the same trajectory up to
-// rounding.
+// Whole training steps of a stacked pack by the trainer's stacked operations, run on the host,
+// against the CPU trainer's model and optimizer for each member. The trajectories are the same up
+// to rounding.
 #include <ATen/ATen.h>
 
 #include <cmath>
@@ -22,7 +22,7 @@ namespace {
 const ModelShape kShape{/*vocabulary=*/13, /*d_model=*/24, /*heads=*/3, /*d_ff=*/40, /*depth=*/2};
 constexpr int64_t kMembers = 3, kSteps = 8, kLongest = 12;
 constexpr double kDropout = 0.2;
-// Members stand at different steps, as after a resume.
+// Members are at different steps, as after a resume.
 constexpr int64_t kFirstStep[kMembers] = {0, 5, 1000};
 
 template <typename T>
@@ -64,7 +64,7 @@ class Pack {
     }
   }
 
-  // One step of all members by the operations; losses of the step.
+  // Does one step of all members by the operations. Returns the losses of the step.
   std::vector<double> StepStacked(int64_t step) {
     if (model_ == nullptr) {
       auto ops = MakeHostStackedOps(kType<T>);
@@ -90,7 +90,7 @@ class Pack {
     return loss;
   }
 
-  // The same as the CPU trainer goes: each member alone.
+  // The same step with the CPU trainer, each member alone.
   std::vector<double> StepAlone(int64_t step) {
     if (model_ == nullptr) model_ = Model(MakeCpuFusedOps(kType<T>));
     std::vector<double> loss(kMembers);
@@ -148,7 +148,8 @@ TYPED_TEST(CudaStepTest, APackGoesTheWayOfItsMembersOnTheCpu) {
   }
   EXPECT_LT(Difference(stacked.m, alone.m), this->kTolerance);
   EXPECT_LT(Difference(stacked.v, alone.v), this->kTolerance);
-  // Adam divides by a root of small numbers, which magnifies rounding; it is far below the way.
+  // Adam divides by roots of small numbers, which magnifies rounding. It is still far below the
+  // updates.
   EXPECT_LT(Difference(stacked.parameters, alone.parameters), 20 * this->kTolerance);
   EXPECT_GT(Difference(start, alone.parameters), 1e-3);
 }

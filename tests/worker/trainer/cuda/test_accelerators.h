@@ -1,4 +1,4 @@
-// The accelerators that a test runs on: the host, and a CUDA device where there is one.
+// The accelerators that a test runs on: the host, and a CUDA device if there is one.
 #ifndef COPPICE_TESTS_WORKER_TRAINER_CUDA_TEST_ACCELERATORS_H_
 #define COPPICE_TESTS_WORKER_TRAINER_CUDA_TEST_ACCELERATORS_H_
 
@@ -10,12 +10,12 @@
 
 namespace coppice::trainer {
 
-// Products in full float32, as on the CPU they are compared with.
+// Uses full float32 for products, like the CPU that results are compared with.
 inline absl::StatusOr<std::shared_ptr<Accelerator>> TestCuda() {
   return MakeCudaAccelerator(0, /*tf32=*/false);
 }
 
-// A test with one of them. Without a CUDA device those of the device are skipped, and fail where
+// A test on one accelerator. Without a CUDA device the device's tests are skipped, or fail if
 // COPPICE_REQUIRE_CUDA is set (tests/gpu_check.sh).
 class AcceleratorTest : public ::testing::TestWithParam<bool> {
  protected:

@@ -1,6 +1,6 @@
-// A team of host threads, for tests: what a warp's lanes do side by side, with more and with fewer
-// lanes than an operation has elements. A missing Sync or a lane that takes another's element shows
-// as a wrong number, or as a race under ThreadSanitizer.
+// A team of host threads for tests. It replaces a warp's lanes, with more or fewer lanes than an
+// operation has elements. A missing Sync, or a lane that uses another's element, causes a wrong
+// number, or a race under ThreadSanitizer.
 #ifndef COPPICE_TESTS_WORKER_TRAINER_CUDA_THREAD_TEAM_H_
 #define COPPICE_TESTS_WORKER_TRAINER_CUDA_THREAD_TEAM_H_
 
@@ -17,7 +17,7 @@ class ThreadTeam {
  public:
   struct Shared {
     explicit Shared(int64_t lanes) : slots(lanes), barrier(lanes) {}
-    std::vector<double> slots;  // a float fits too
+    std::vector<double> slots;  // also holds a float
     std::barrier<> barrier;
   };
 
@@ -44,7 +44,7 @@ class ThreadTeam {
     T all = static_cast<T>(shared_->slots[0]);
     for (size_t l = 1; l < shared_->slots.size(); ++l)
       all = f(all, static_cast<T>(shared_->slots[l]));
-    Sync();  // nobody writes a slot that another has still to read
+    Sync();  // a slot is written only after all have read it
     return all;
   }
 
@@ -52,7 +52,7 @@ class ThreadTeam {
   int64_t lane_;
 };
 
-// The operation with as many lanes for an item as it asks for: one, or `lanes` in a warp's place.
+// Runs the operation with the lanes per item that it asks for: one, or `lanes` in place of a warp.
 template <typename Operation>
 void RunWithLanes(const Operation& operation, int64_t lanes) {
   if (lanes == 1 || Operation::kTeam == TeamKind::kThread) return RunOnHost(operation);

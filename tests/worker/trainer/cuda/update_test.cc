@@ -25,7 +25,7 @@ TrainConfig SomeTraining() {
   return train;
 }
 
-// Members' flat rows, and their updates by the device's operations on the host.
+// Members' flat rows, and their updates by the device's operations, run on the host.
 struct Training {
   explicit Training(int64_t members)
       : state(members),
@@ -36,7 +36,7 @@ struct Training {
     for (int64_t k = 0; k < members; ++k) state[k].dropout = Dropout::For(k, 0, 0.1);
   }
 
-  // The gradients of a step: large ones, so that clipping sets in, and small ones.
+  // Draws the gradients of a step: large ones, which are clipped, and small ones.
   void Draw(int64_t step) {
     gradients = MemberNoise<float>(static_cast<int64_t>(state.size()), kSize,
                                    static_cast<uint32_t>(100 + step));
@@ -60,7 +60,7 @@ struct Training {
             parameters.data() + k * kSize};
   }
 
-  // Moments and weights of a member.
+  // The moments and weights of a member.
   std::vector<float> RowBits(int64_t k) const {
     std::vector<float> all;
     for (const auto* buffer : {&m, &v, &parameters})
@@ -123,7 +123,7 @@ TEST(CudaUpdateTest, AMemberThatDivergesStopsAndItsPackMatesGoOnInTheSameBits) {
       const std::vector<float> actual = broken.RowBits(k), expected = whole.RowBits(k);
       EXPECT_EQ(std::memcmp(actual.data(), expected.data(), actual.size() * sizeof(float)), 0);
     }
-    // A control: the member that went on is elsewhere by now.
+    // A control: the member that went on has changed.
     const std::vector<float> other = whole.RowBits(1);
     EXPECT_NE(std::memcmp(after.data(), other.data(), after.size() * sizeof(float)), 0);
   }

@@ -12,7 +12,7 @@ using nlohmann::json;
 
 const std::atomic<bool> kNoStop{false};
 
-// Brackets of a nested list of words, from the top down; returns the number of words.
+// Appends the brackets of a nested list of words, from the top down. Returns the number of words.
 int BracketsOf(const json& tree, int first, std::vector<Bracket>* brackets) {
   if (!tree.is_array()) return 1;
   const size_t at = brackets->size();

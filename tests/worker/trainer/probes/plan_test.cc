@@ -1,4 +1,5 @@
-// What the probes read and how their trees are made, by hand and against plain definitions.
+// The reading plan and the trees of the probes, against examples made by hand and plain
+// definitions.
 #include "worker/trainer/probes/plan.h"
 
 #include <map>
@@ -33,7 +34,7 @@ TEST(PrefixTree, SharesTheBeginningOfTheSequenceBefore) {
   EXPECT_EQ(tree.longest(), 5);
 }
 
-// Walks from a chain's last row to the root and spells what it reads.
+// Reads a chain from its last row to the root and checks its words.
 void ExpectChainSpells(const PrefixTree& tree, const ProbeChain& chain,
                        const std::vector<int32_t>& sentence) {
   ASSERT_EQ(chain.rows.size(), sentence.size() - chain.first);
@@ -175,8 +176,8 @@ TEST(ProbeSample, IsFixedByTheDatasetSeed) {
   EXPECT_NE(draw(3), draw(4));
 }
 
-// 0.663 and 0.50 are those of the released sets, for questions alone and for both kinds of tense
-// examples.
+// 0.663 and 0.50 are the scores of the released sets: of questions alone, and of both kinds of
+// tense examples.
 TEST(ProbeSample, IsMadeOfQuestionsOnlyAndHasTheirRightBranchingScore) {
   const Dataset dataset = Make(Task::kQuestion, 3);
   const int32_t quest = dataset.vocabulary.Id("quest");

@@ -1,4 +1,4 @@
-// The probes on real samples: batched readings against plain ones, and what ends them.
+// The probes on real samples: batched readings against plain ones, and early stops.
 #include "worker/trainer/probes/probes.h"
 
 #include <cmath>
@@ -31,7 +31,7 @@ class ProbesTest : public testing::Test {
     return probes;
   }
 
-  // Final states of SOS and `words`, by the pass that training uses.
+  // The final states of SOS and `words`, by the pass that training uses.
   at::Tensor States(const Vocabulary& vocabulary, const std::vector<int32_t>& words) {
     MemberBatch batch;
     batch.Append(words.data(), static_cast<int32_t>(words.size()), vocabulary.sos());
@@ -44,7 +44,7 @@ class ProbesTest : public testing::Test {
   std::optional<Transformer> model_;
 };
 
-// EncodeTree has arithmetic of its own for attention; in context it must give what Encode gives.
+// EncodeTree computes attention differently; in context its results must be those of Encode.
 TEST_F(ProbesTest, StatesInContextAreThoseOfTheTrainingPass) {
   const Dataset dataset = SmallDataset(Task::kQuestion);
   MakeModel(dataset.vocabulary);

@@ -1,4 +1,5 @@
-// What all tasks share: determinism, independence of sizes, evaluation sets, refused options.
+// The common rules of all tasks: determinism, independence of sizes, evaluation sets, refused
+// options.
 #include "worker/trainer/tasks/dataset.h"
 
 #include <gmock/gmock.h>
@@ -51,7 +52,7 @@ std::string DigestOfAll(const DatasetOptions& options) {
   return DigestOf(text.data(), text.size());
 }
 
-// Any change here changes every dataset: results of before and after are no longer comparable.
+// Any change here changes every dataset: earlier and later results are then not comparable.
 TEST(Dataset, IsTheSameEverywhere) {
   EXPECT_EQ(DigestOfAll(Small(Task::kQuestion)), "0188114174fa229d1a0bd98234059c89");
   EXPECT_EQ(DigestOfAll(Small(Task::kTense)), "452a06779e5bc55c4d2e24986065016a");
@@ -62,7 +63,7 @@ TEST(Dataset, AnotherSeedIsAnotherDataset) {
   for (const Task task : {Task::kQuestion, Task::kTense, Task::kDyck}) {
     EXPECT_EQ(DigestOfAll(Small(task, 1)), DigestOfAll(Small(task, 1)));
     EXPECT_NE(DigestOfAll(Small(task, 1)), DigestOfAll(Small(task, 2)));
-    // Also a seed that differs in its upper half alone.
+    // A seed that differs only in its upper half.
     EXPECT_NE(DigestOfAll(Small(task, 1)), DigestOfAll(Small(task, (uint64_t{1} << 32) + 1)));
   }
 }
@@ -117,8 +118,8 @@ TEST(Evaluation, QuestionScoresTheFirstWordOfEveryQuestion) {
   EXPECT_EQ(dataset.gen.choices.items.size(), 400u);
 }
 
-// In-domain examples of both kinds: the published accuracies on val are multiples of 1/1000, that
-// is of all its 1,000 sentences.
+// Both kinds of in-domain examples count: the published accuracies on val are multiples of 1/1000,
+// so they cover all its 1,000 sentences.
 TEST(Evaluation, TenseDecodesAFixedSampleOfBothKindsOfExamples) {
   const Dataset dataset = MakeDataset(Small(Task::kTense)).value();
   const Oracle oracle(Task::kTense);

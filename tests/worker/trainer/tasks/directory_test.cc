@@ -50,7 +50,7 @@ class Directory : public testing::Test {
   absl::StatusOr<Dataset> Read(Task task) const {
     DatasetOptions options = Options(task);
     options.directory = path_;
-    options.train = 7;  // sizes are those of the files
+    options.train = 7;  // sizes come from the files
     return MakeDataset(options);
   }
 
@@ -185,7 +185,7 @@ TEST_F(Directory, ErrorsNameFileAndLine) {
   EXPECT_THAT(std::string(missing.status().message()), HasSubstr(file));
 }
 
-// ---- what others wrote
+// ---- files of other origin
 
 class Foreign : public Directory {
  protected:
@@ -198,7 +198,7 @@ class Foreign : public Directory {
     return std::string(dataset.status().message());
   }
 
-  // In-domain, and of the generalization set.
+  // An in-domain line, and one of the generalization set.
   static constexpr char kDecl[] = "my yak does eat . decl\tmy yak does eat .\n";
   static constexpr char kQuest[] = "my yak does eat . quest\tdoes my yak eat ?\n";
   static constexpr char kGen[] =
@@ -319,8 +319,8 @@ TEST_F(Foreign, AStopEndsReadingAndMaking) {
   EXPECT_TRUE(absl::IsCancelled(MakeDataset(options).status()));
 }
 
-// The beginnings of the released files, where they are at hand: as released, but for the training
-// set, which is too large to be there.
+// The beginnings of the released files, if they are available: unchanged, except for the training
+// set, which is too large to include.
 TEST_F(Foreign, ReleasedSetsLoadAsTheyCome) {
   const char* released = std::getenv("COPPICE_RELEASED_DIR");
   if (released == nullptr) GTEST_SKIP() << "COPPICE_RELEASED_DIR names no folder of released data";

@@ -33,8 +33,8 @@ std::string Line(const Example& example) {
   return FormatExample(Task::kDyck, PaperSize().vocabulary, example);
 }
 
-// The bracket rules once more, on text. Returns the shapes between returns to the empty stack;
-// `fault` is set when the string is not in the language.
+// A second check of the bracket rules, on text. Returns the shapes between returns to the empty
+// stack. `fault` is set when the string is not in the language.
 std::vector<std::string> Paths(const std::string& line, std::string* fault) {
   std::vector<std::string> words = SplitWords(line);
   if (words.empty() || words.back() != "END") *fault = "no END: " + line;
@@ -124,7 +124,7 @@ TEST(Dyck, LengthsAreThoseOfTheReleasedSampler) {
   EXPECT_NEAR(MeanLength(PaperSize().train), 50, 1);
   EXPECT_NEAR(MeanLength(PaperSize().val), 13.25, .5);
   EXPECT_NEAR(static_cast<double>(Longest(PaperSize().val)), 80, 25);
-  // Three ways to 4 brackets: of weights 1/8 (side by side) and 1/16 (nested).
+  // Two ways to have 4 brackets, with weights 1/8 (side by side) and 1/16 (nested).
   double shortest = 0;
   for (const Example& example : PaperSize().train.examples) shortest += example.tokens.size() == 4;
   EXPECT_NEAR(shortest / 200000, 3.0 / 16, .005);
@@ -173,7 +173,7 @@ TEST(Dyck, SmallDatasetsWork) {
 }
 
 TEST(Dyck, TellsWhichSplitCannotBeFilled) {
-  // With at most 4 brackets a string is ()() or (()), and a train set of 1,000 has seen both.
+  // With at most 4 brackets a string is ()() or (()). A train set of 1,000 contains both.
   DatasetOptions options = Sizes(1000, 5, 5, 10);
   options.dyck_max_brackets = 4;
   const auto gen = MakeDataset(options);

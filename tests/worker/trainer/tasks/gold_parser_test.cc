@@ -83,7 +83,7 @@ TEST(Brackets, ScoreIsOverTheWholeCorpus) {
   EXPECT_EQ(score.F1(), 0);
   const auto tree = GoldParse(Task::kTense, absl::string_view("my yak admired her newts"));
   ASSERT_TRUE(tree.ok());
-  // ((my yak) (admired (her newts))): of 0-4, 1-4, 2-4, 3-4 all but the second are right.
+  // ((my yak) (admired (her newts))): of 0-4, 1-4, 2-4, 3-4 all except the second are right.
   score.Add(RightBranching(5), tree->Brackets());
   EXPECT_EQ(score.matched, 3);
   EXPECT_DOUBLE_EQ(score.F1(), .75);

@@ -96,8 +96,8 @@ std::string Oracle::Present(const std::string& past, bool plural) const {
   return plural ? base : base + "s";
 }
 
-// Which noun a verb agrees with: the one right before it, but for a verb after a relative pronoun
-// the one before that, and for the main verb the first of the sentence.
+// The noun that a verb agrees with is the one just before it. After a relative pronoun it is the
+// noun before the pronoun; for the main verb it is the first of the sentence.
 std::string Oracle::Expected(const Reading& reading, const std::vector<std::string>& words,
                              const std::string& tags) const {
   std::vector<std::string> out = words;

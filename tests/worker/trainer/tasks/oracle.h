@@ -1,5 +1,5 @@
-// A second, independent reading of the question and tense grammars, for checking generated lines:
-// everything is done on the words' text and on patterns of part-of-speech letters.
+// A second, independent reader of the question and tense grammars, which checks generated lines. It
+// works on the words' text and on patterns of part-of-speech letters.
 #ifndef COPPICE_TESTS_WORKER_TRAINER_TASKS_ORACLE_H_
 #define COPPICE_TESTS_WORKER_TRAINER_TASKS_ORACLE_H_
 
@@ -13,7 +13,7 @@ namespace coppice::trainer {
 
 std::vector<std::string> SplitWords(const std::string& text);
 
-// One line of a question or tense dataset, taken apart.
+// A parsed line of a question or tense dataset.
 struct Reading {
   std::string error;  // empty: the line is right
   std::string sentence;

@@ -27,7 +27,7 @@ TEST(Random, BelowIsUniform) {
   for (int i = 0; i < 130000; ++i) ++counts.at(random.Below(13));
   for (const int count : counts) EXPECT_NEAR(count, 10000, 500);
   for (int i = 0; i < 100; ++i) EXPECT_EQ(random.Below(1), 0u);
-  // Three quarters of the range: a plain product without rejection would favour every third value.
+  // Three quarters of the range: without rejection a plain product would favor every third value.
   const uint32_t n = 3u << 30;
   int low = 0;
   for (int i = 0; i < 30000; ++i) low += random.Below(n) % 3 == 0;

@@ -21,7 +21,7 @@ struct Readings {
   std::vector<Reading> train, val, test, gen;
 };
 
-// Generated and read once per task, shared by the tests.
+// Generated and parsed once per task, shared by the tests.
 struct World {
   explicit World(Task task) : dataset(Make(task)) {
     const Oracle oracle(task);
@@ -48,7 +48,7 @@ struct World {
     return task == Task::kTense ? *tense : *question;
   }
 
-  // The 11,000 in-domain sentences that the tables were counted on.
+  // The 11,000 in-domain sentences from which the tables were counted.
   std::vector<Reading> Measured() const {
     std::vector<Reading> all = readings.val;
     all.insert(all.end(), readings.test.begin(), readings.test.end());
@@ -218,7 +218,8 @@ TEST(Frequencies, EvaluationSetsMatchTheReleasedOnes) {
     const auto count = [&](const char* of, std::string Reading::*field) {
       return Count(sample, row.task_word, of, field);
     };
-    // The released sets must be met within 0.015; types are dealt so evenly that far less is left.
+    // The shares must match the released sets within 0.015. Types are drawn so evenly that much
+    // less remains.
     ExpectShares(count("any", &Reading::subject), row.subject, true, .006, what);
     ExpectShares(count("other", &Reading::object), row.object, false, .006, what);
     ExpectShares(count("plain", &Reading::object), row.object_after_plain, false, .006, what);
@@ -241,7 +242,7 @@ TEST(Frequencies, TrainMatchesTheReleasedSetsWhereSentencesSuffice) {
   }
 }
 
-// The released training set of tense has other shares than its val and test.
+// The released training set of tense has other shares than the released val and test.
 TEST(Frequencies, TrainOfTenseFollowsTheReleasedTrainingSet) {
   const std::vector<Reading>& sample = World::Of(Task::kTense).readings.train;
   Shares subjects = Count(sample, "PRESENT", "any", &Reading::subject);
