@@ -150,8 +150,8 @@ absl::Status OutputFile::Append(absl::string_view data) {
 absl::Status OutputFile::TakeModeOfOld() {
   if (!old_.has_value()) return absl::OkStatus();
   mode_t mode = old_->st_mode & 07777;
-  // Only root may give a file away, but a user may set a group of his own. If the owner changes, a
-  // set-user-ID bit would now apply to another user, so it is dropped.
+  // Only root may give a file away, but a user may set a group of his own. If neither succeeds, the
+  // special mode bits, such as set-user-ID, are dropped: they would now apply to another user.
   if (::fchown(fd_, old_->st_uid, old_->st_gid) != 0 &&
       ::fchown(fd_, static_cast<uid_t>(-1), old_->st_gid) != 0) {
     mode &= 0777;
