@@ -64,7 +64,7 @@ absl::StatusOr<Directory> Directory::OpenAt(int parent, const std::string& name,
 }
 
 absl::StatusOr<Directory> Directory::Open(const std::string& path) {
-  // "link/" would be followed.
+  // The link in "link/" would be followed.
   std::string plain = path;
   while (plain.size() > 1 && plain.back() == '/') plain.pop_back();
   return OpenAt(AT_FDCWD, plain, plain);

@@ -23,7 +23,7 @@ class Directory {
  public:
   struct Entry {
     std::string name;
-    struct stat info;  // of a link itself
+    struct stat info;  // for a link, of the link itself
     bool is_file() const { return S_ISREG(info.st_mode); }
     bool is_folder() const { return S_ISDIR(info.st_mode); }
   };

@@ -30,7 +30,7 @@ struct TensorToWrite {
 };
 
 struct WrittenFile {
-  std::string digest;  // of the file as it lies on disk
+  std::string digest;  // of the file on disk
   uint64_t bytes = 0;
 };
 

@@ -21,7 +21,8 @@ void SendRetryAfter(const absl::Status& status, grpc::ServerContextBase* context
 // The status of a call that has ended, with that delay.
 absl::Status FromGrpc(const grpc::Status& status, const grpc::ClientContext& context);
 
-// Worth another try with backoff: UNAVAILABLE, RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED.
+// True for a call that is worth another try with backoff: UNAVAILABLE, RESOURCE_EXHAUSTED,
+// DEADLINE_EXCEEDED.
 bool IsRetryable(const absl::Status& status);
 
 }  // namespace coppice::rpc

@@ -28,7 +28,7 @@ std::string SettingPath(const v1::SweepSpec& spec, const std::string& task, uint
 // " (dyck/2, dyck/4)", or "" if `groups` are all the groups of the sweep.
 std::string GroupsText(std::vector<std::string> groups, size_t all);
 
-// The settings that are set in a message with the fields of v1::RunConfig, v1::SweepSpec or
+// The settings that a message sets. It must have the fields of v1::RunConfig, v1::SweepSpec or
 // v1::Override.
 settings::Values ValuesOf(const google::protobuf::Message& message, const settings::Table& table);
 

@@ -40,7 +40,7 @@ Acceptor::Acceptor(ListeningSockets sockets, Clock* clock, Handler handler, int 
       most_(most > 0 ? most : MostForConnections()),
       stop_(::eventfd(0, EFD_CLOEXEC)) {
   if (view != nullptr) {
-    // One address leaves room for others.
+    // A single address must leave room for others.
     limits.open_per_peer =
         std::min(limits.open_per_peer, static_cast<size_t>(std::max(most_ / 2, kFewestForFiles)));
     guard_.emplace(clock_, view, limits, handler_);

@@ -41,7 +41,7 @@ std::function<void(absl::StatusOr<T>)> Answer(grpc::ServerUnaryReactor* reactor,
   };
 }
 
-// For calls whose answer is only a status.
+// The same for a call that returns only a status.
 inline std::function<void(absl::Status)> Answer(grpc::ServerUnaryReactor* reactor) {
   return [reactor](absl::Status status) { reactor->Finish(Outcome(status)); };
 }

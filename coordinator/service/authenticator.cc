@@ -54,7 +54,7 @@ grpc::Status Authenticator::Process(const InputMetadata& metadata, grpc::AuthCon
   Call call;
   const absl::Status status = Check(metadata, &call);
   if (!status.ok() || call.token.empty()) {
-    // A call that needs no token must not pass one on: its handler never sees it.
+    // The handler of a refused call, or of one that needs no token, must not see a presented token.
     const auto [first, last] = metadata.equal_range(kAuthorization);
     for (auto entry = first; entry != last; ++entry) {
       consumed->emplace(kAuthorization, std::string(View(entry->second)));

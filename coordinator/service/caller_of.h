@@ -23,7 +23,7 @@ inline core::Caller CallerOf(const grpc::CallbackServerContext* context) {
 
 // The same, with the name of the call's token, for requests that are stored under that name. The
 // token is looked up again, because the authenticator cannot pass the name on: gRPC's auth context
-// of a call belongs to the whole connection and lives as long as it.
+// of a call belongs to the whole connection and has its lifetime.
 inline core::Caller NamedCallerOf(const grpc::CallbackServerContext* context,
                                   const security::TokenRegistry* tokens) {
   core::Caller caller = CallerOf(context);

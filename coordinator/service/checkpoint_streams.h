@@ -72,7 +72,7 @@ class UploadStream final
 
   absl::Mutex mutex_;
   bool busy_ ABSL_GUARDED_BY(mutex_) =
-      false;  // a step runs outside of gRPC; otherwise a read is out
+      false;  // a step runs outside of gRPC; otherwise a read is pending
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
   std::optional<absl::Status> stop_ ABSL_GUARDED_BY(mutex_);
 };

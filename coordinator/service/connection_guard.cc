@@ -92,8 +92,7 @@ bool ConnectionGuard::HasRoom(const Peer& peer) const {
 }
 
 void ConnectionGuard::Begin(int fd, std::string name, Peer& peer) {
-  const auto stale =
-      connections_.find(fd);  // the descriptor was reused, so the old connection is gone
+  const auto stale = connections_.find(fd);  // reused, so that connection is gone
   if (stale != connections_.end()) Forget(stale);
   Connection& connection = connections_[fd];
   connection.cookie = CookieOf(fd);

@@ -53,8 +53,8 @@ class MetricsStream final
 
   core::Coordinator* const core_;
   const std::shared_ptr<ByteBudget> budget_;
-  v1::StreamMetricsRequest request_;    // being read into
-  v1::StreamMetricsResponse response_;  // being written
+  v1::StreamMetricsRequest request_;    // of the pending read
+  v1::StreamMetricsResponse response_;  // of the pending write
 
   absl::Mutex mutex_;
   std::string worker_id_ ABSL_GUARDED_BY(mutex_);

@@ -41,8 +41,7 @@ class RefusalLog {
   std::optional<absl::Duration> looked_ ABSL_GUARDED_BY(mutex_);
   std::optional<absl::Duration> logged_ ABSL_GUARDED_BY(mutex_);
   uint64_t unlogged_ ABSL_GUARDED_BY(mutex_) = 0;
-  std::map<std::string, uint64_t> peers_
-      ABSL_GUARDED_BY(mutex_);  // refusals by peer since the last line; sampled
+  std::map<std::string, uint64_t> peers_ ABSL_GUARDED_BY(mutex_);  // since the last line; sampled
 };
 
 }  // namespace coppice::service

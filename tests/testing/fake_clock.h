@@ -12,8 +12,8 @@
 
 namespace coppice::testing {
 
-// Time stands still until Advance, which runs due timers in order on the caller's thread.
-// Thread-safe; Advance from one thread at a time.
+// A clock that stands still until Advance, which runs due timers in order on the caller's thread.
+// Thread-safe, but only one thread at a time may call Advance.
 class FakeClock : public Clock {
  public:
   absl::Time Now() override {

@@ -42,8 +42,7 @@ class CheckpointFileTest : public ::testing::Test {
     return ReadFile(path_).value();
   }
   absl::Status Inspect(const std::string& content) {
-    std::ofstream(path_, std::ios::binary)
-        << content;  // without the cost of an fsync for each of many files
+    std::ofstream(path_, std::ios::binary) << content;  // saves an fsync for each of many files
     const absl::Status status = InspectCheckpoint(path_).status();
     // Both readers must agree on everything that both check.
     const absl::Status whole = SafetensorsFile::Read(path_).status();

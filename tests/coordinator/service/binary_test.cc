@@ -171,7 +171,7 @@ TEST(CoordinatorBinary, RefusesADataDirectoryItCannotWriteTo) {
   ::chmod(data.c_str(), 0555);
   std::vector<std::string> command = Command({"--data-dir", data, "--listen", "127.0.0.1:0"});
   if (::geteuid() == 0) {
-    // File modes do not stop root.
+    // Root ignores file modes, so the program runs as another user.
     const std::vector<std::string> as_nobody = {"setpriv", "--reuid=65534", "--regid=65534",
                                                 "--clear-groups"};
     command.insert(command.begin(), as_nobody.begin(), as_nobody.end());
@@ -338,7 +338,7 @@ TEST(CoordinatorBinary, ItEndsThoughAFileServerUnderItsCheckpointsDoesNotAnswer)
   EXPECT_EQ(Coordinator(data).Terminate(), 0);
 }
 
-// Waits for the process's end between cheap checks of the file.
+// Waits for the process's end between cheap checks of its log.
 void AwaitLog(Subprocess* process, const std::string& text) {
   for (int i = 0; i < 400 && process->err().find(text) == std::string::npos; ++i) {
     ASSERT_FALSE(process->Wait(absl::Milliseconds(20)).has_value()) << process->err();

@@ -175,7 +175,7 @@ TEST_F(OwnAccessBinary, AnotherCoordinatorsAccessFileIsNeverReplaced) {
   ::chmod(File().c_str(), 0666);
   ExpectFailure(Coordinator({"--listen", "127.0.0.1:0"}), "chmod 600");
   ::chmod(File().c_str(), 0600);
-  // A recreated data folder gets its own access file again.
+  // A recreated data folder replaces its old access file.
   std::filesystem::remove_all(dir_.Join("data"));
   Serve({"--listen", "127.0.0.1:0"});
   EXPECT_NE(ReadAll(File()), before);
