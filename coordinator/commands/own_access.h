@@ -36,7 +36,7 @@ struct OwnAccess {
 //      name is missing.
 //   3. Addresses returns the addresses to listen on, best first.
 //   4. PublishAccess writes the access file atomically once the coordinator listens.
-//      Thread-compatible. Other codes: those of files.h and LoadSecurity.
+// Thread-compatible. Other codes: those of files.h and LoadSecurity.
 absl::Status CheckAccessFile(const OwnAccess& own);
 absl::StatusOr<SecurityFlags> MakeOwnAccess(const OwnAccess& own, Clock* clock);
 std::vector<std::string> Addresses(const OwnAccess& own);

@@ -16,9 +16,9 @@
 
 namespace coppice::security {
 
-// INVALID_ARGUMENT: the content is malformed. FAILED_PRECONDITION: the access rights are wrong, for
-// example because another account owns the file or its folder, or may write there. Both name the
-// file and the remedy. Otherwise the codes of files.h.
+// INVALID_ARGUMENT: not a valid token file. FAILED_PRECONDITION: others can read the file, or
+// another account owns the file or its folder or may write there. Both name the file and the
+// remedy. Otherwise the codes of files.h.
 absl::StatusOr<TokenTable> LoadTokens(const std::string& path);
 
 // Purpose: the tokens that a running coordinator accepts. It checks the file every few seconds, and

@@ -19,8 +19,8 @@ namespace coppice::service {
 //   2. If the work returns, `done` gets its status on the same thread.
 //   3. If the work does not return within `limit`, `done` gets DEADLINE_EXCEEDED on the clock's
 //      thread, and the working thread is left behind. Until it returns, further calls for this path
-//      are refused. When it returns, it runs `late`. The work and `late` may outlive everything
-//      else, so they must own what they use.
+//      are refused. When it returns, it runs `late`.
+// The work and `late` may outlive everything else, so they must own what they use.
 class DiskCalls {
  public:
   struct Options {

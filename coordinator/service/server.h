@@ -55,10 +55,10 @@ struct ServerOptions {
 // before the coordinator and the clock. Thread-safe.
 //   1. Start checks and binds the address.
 //   2. CloseStreams, core::Coordinator::Shutdown and Shutdown follow in this order: streams end
-//      with UNAVAILABLE, waiting calls are answered, commits finish. Failure codes (of Start):
-//      INVALID_ARGUMENT (the address), FAILED_PRECONDITION (see CheckAddress), ALREADY_EXISTS (port
-//      in use), PERMISSION_DENIED (a privileged port), UNAVAILABLE (not an address of this
-//      machine). Each message says what to do.
+//      with UNAVAILABLE, waiting calls are answered, commits finish.
+// Failure codes (of Start): INVALID_ARGUMENT (the address), FAILED_PRECONDITION (see CheckAddress),
+// ALREADY_EXISTS (port in use), PERMISSION_DENIED (a privileged port), UNAVAILABLE (not an address
+// of this machine). Each message says what to do.
 class Server {
  public:
   // Checks the address before anything is opened. INVALID_ARGUMENT: a malformed address.
