@@ -8,7 +8,7 @@
 namespace coppice {
 
 // Exponential backoff with full jitter: the nth delay is uniform in (0, min(maximum, initial *
-// 2^n)], never under initial / 2. Not thread-safe.
+// 2^n)], but at least initial / 2. Not thread-safe.
 class Backoff {
  public:
   Backoff(absl::Duration initial, absl::Duration maximum, uint64_t seed = std::random_device{}());

@@ -1,4 +1,4 @@
-// Which Coppice this is: its version and the commit that it was built from.
+// The version of this Coppice and the commit from which it was built.
 #ifndef COPPICE_COMMON_BASE_BUILD_INFO_H_
 #define COPPICE_COMMON_BASE_BUILD_INFO_H_
 
@@ -8,22 +8,21 @@
 
 namespace coppice {
 
-// Of the CMake target coppice_commit, which programs alone link: a new commit links them anew and
-// not every test.
+// Defined by the CMake target coppice_commit. Only programs link it, so a new commit relinks the
+// programs and not every test.
 extern const char kBuildCommit[];
 
-// In every main, before anything else, with kBuildCommit. `commit` must live as long as the
-// process.
+// Every main calls this first, with kBuildCommit. `commit` must live as long as the process.
 void SetCommit(const char* commit);
 
-// "0123456789ab", "0123456789ab-dirty" when files differed from it, "unknown" where the source is
-// not in a repository, or in a program that called no SetCommit.
+// "0123456789ab", or "0123456789ab-dirty" if files differed from that commit. "unknown" if the
+// source is not in a repository or the program did not call SetCommit.
 absl::string_view Commit();
 
 // "0.1.0 (0123456789ab)".
 std::string VersionText();
 
-// What --version prints: "coppice-worker 0.1.0 (0123456789ab)".
+// The output of --version: "coppice-worker 0.1.0 (0123456789ab)".
 std::string ProgramVersion(absl::string_view program);
 
 }  // namespace coppice

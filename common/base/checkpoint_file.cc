@@ -54,7 +54,7 @@ absl::Status CheckTensor(const std::map<std::string, TensorInfo>& tensors, const
   return absl::DataLossError(absl::StrCat("tensor ", name, " has another type or shape"));
 }
 
-// Counts the parameters. Tensors of other names may have come later.
+// Counts the parameters. Tensors of other names are allowed, for later versions may add some.
 absl::StatusOr<uint64_t> CheckTensors(const std::map<std::string, TensorInfo>& tensors) {
   for (const auto& [name, dtype] : kReport)
     COPPICE_RETURN_IF_ERROR(CheckTensor(tensors, std::string(name), dtype, {1}));

@@ -1,5 +1,5 @@
-// What a checkpoint file says of itself (docs/trainer-protocol.md): for the trainer that resumes
-// from it and for whoever wants to know without one.
+// The description that a checkpoint file carries of itself (docs/trainer-protocol.md). The trainer
+// that resumes from it reads it, and so do programs without a trainer.
 #ifndef COPPICE_COMMON_BASE_CHECKPOINT_FILE_H_
 #define COPPICE_COMMON_BASE_CHECKPOINT_FILE_H_
 
@@ -14,7 +14,7 @@ namespace coppice {
 
 inline constexpr absl::string_view kCheckpointFormat = "coppice-checkpoint";
 inline constexpr absl::string_view kCheckpointVersion = "1";
-// The tensors' names begin with one of these; each parameter has all three.
+// Prefixes of the tensors' names. Each parameter has a tensor under each of the three.
 inline constexpr absl::string_view kModelPrefix = "model.";
 inline constexpr absl::string_view kAdamMPrefix = "adam_m.";
 inline constexpr absl::string_view kAdamVPrefix = "adam_v.";
@@ -25,8 +25,8 @@ struct CheckpointIdentity {
   std::string run;  // the run spec's `run` object as JSON text
 };
 
-// From a file's metadata. FAILED_PRECONDITION: another format or version. DATA_LOSS: a field is
-// missing or no number.
+// Reads the identity from a file's metadata. FAILED_PRECONDITION: another format or version.
+// DATA_LOSS: a field is missing or is not a number.
 absl::StatusOr<CheckpointIdentity> ReadCheckpointIdentity(
     const std::map<std::string, std::string>& metadata);
 
@@ -37,7 +37,7 @@ struct CheckpointSummary {
   uint32_t depth = 0;
   uint64_t tensors = 0;
   uint64_t parameters = 0;  // of the model, without the moments
-  std::string digest;       // of the file, as the coordinator keeps it
+  std::string digest;       // of the whole file, as the coordinator stores it
   uint64_t bytes = 0;
 };
 

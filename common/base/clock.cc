@@ -33,7 +33,7 @@ class RealClock : public Clock {
   }
 
   bool Cancel(TimerId id) override {
-    if (id == 0) return false;  // nobody's; no callback that runs has it
+    if (id == 0) return false;  // no timer has this number
     absl::MutexLock lock(&mutex_);
     const auto it = due_of_.find(id);
     if (it != due_of_.end()) {

@@ -1,4 +1,4 @@
-// Time enters every component through Clock, so that tests decide what time it is.
+// Every component reads the time through Clock, so that tests control it.
 #ifndef COPPICE_COMMON_BASE_CLOCK_H_
 #define COPPICE_COMMON_BASE_CLOCK_H_
 
@@ -16,7 +16,7 @@ class Clock {
  public:
   virtual ~Clock() = default;
 
-  // Wall time, for what people read and what is stored.
+  // Wall time, for people and for storage.
   virtual absl::Time Now() = 0;
   // Time since an arbitrary start that never jumps, for leases, timeouts and rates.
   virtual absl::Duration Monotonic() = 0;
@@ -25,8 +25,8 @@ class Clock {
   // Calls `callback` once, on a thread of the clock, no sooner than `delay` from now. Callbacks run
   // one at a time and must not block.
   virtual TimerId Schedule(absl::Duration delay, std::function<void()> callback) = 0;
-  // True when the callback will not run. Otherwise it has run or runs now: then waits for its end,
-  // unless called from a callback. 0 is no timer's number.
+  // True: the callback will not run. False: it has already run. Waits for a callback that is
+  // running, unless called from a callback. No timer has the number 0.
   virtual bool Cancel(TimerId id) = 0;
 
   int64_t NowMillis() { return absl::ToUnixMillis(Now()); }

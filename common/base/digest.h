@@ -9,8 +9,8 @@
 
 namespace coppice {
 
-// XXH3-128 as 32 lower-case hex digits (canonical, big-endian order), computed in pieces. It finds
-// accidents, not forgeries. Not thread-safe.
+// XXH3-128 as 32 lower-case hex digits (canonical, big-endian order), computed in pieces. It
+// detects accidental damage, not forgery. Not thread-safe.
 class Digest {
  public:
   Digest();

@@ -41,7 +41,7 @@ absl::StatusOr<Directory> Directory::OpenAt(int parent, const std::string& name,
   const int error = errno;
   struct stat info;
   if (fd < 0) {
-    // O_DIRECTORY and O_NOFOLLOW together say ENOTDIR of a link.
+    // With O_DIRECTORY and O_NOFOLLOW together, a link gives ENOTDIR.
     if (::fstatat(parent, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0) {
       if (S_ISLNK(info.st_mode)) {
         return absl::FailedPreconditionError(
@@ -64,7 +64,7 @@ absl::StatusOr<Directory> Directory::OpenAt(int parent, const std::string& name,
 }
 
 absl::StatusOr<Directory> Directory::Open(const std::string& path) {
-  // "link/" would be followed.
+  // The link in "link/" would be followed.
   std::string plain = path;
   while (plain.size() > 1 && plain.back() == '/') plain.pop_back();
   return OpenAt(AT_FDCWD, plain, plain);
@@ -161,7 +161,7 @@ absl::StatusOr<Directory> Directory::Walk(absl::string_view relative) const {
 }
 
 absl::StatusOr<std::vector<Directory::Entry>> Directory::List() const {
-  // A descriptor of its own: the position in a listing belongs to the open file.
+  // Needs a descriptor of its own, because the position in a listing belongs to the open file.
   const int fd = ::openat(fd_, ".", kFolder);
   DIR* const folder = fd < 0 ? nullptr : ::fdopendir(fd);
   if (folder == nullptr) {
@@ -175,7 +175,7 @@ absl::StatusOr<std::vector<Directory::Entry>> Directory::List() const {
     const std::string name = found->d_name;
     if (name == "." || name == "..") continue;
     absl::StatusOr<Entry> entry = Look(name);
-    if (absl::IsNotFound(entry.status())) continue;  // gone meanwhile
+    if (absl::IsNotFound(entry.status())) continue;  // it was removed meanwhile
     COPPICE_RETURN_IF_ERROR(entry.status());
     entries.push_back(*std::move(entry));
   }
@@ -194,7 +194,7 @@ absl::StatusOr<Directory::Entry> Directory::Look(const std::string& name) const 
 
 absl::StatusOr<std::string> Directory::Read(const std::string& name) const {
   const std::string path = JoinPath(path_, name);
-  // Without O_NONBLOCK a named pipe would hold the program up.
+  // Without O_NONBLOCK a named pipe would block the program.
   const int fd = ::openat(fd_, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
   if (fd < 0) {
     if (errno == ELOOP) {

@@ -1,4 +1,4 @@
-// Folders that are held by a descriptor, for looking and removing without ever following a link.
+// Folders that are held by a descriptor, for listing and removing files without following a link.
 #ifndef COPPICE_COMMON_BASE_DIRECTORY_H_
 #define COPPICE_COMMON_BASE_DIRECTORY_H_
 
@@ -13,50 +13,50 @@
 
 namespace coppice {
 
-// Purpose: one folder of this program's own. It is reached by its descriptor, so what happens to
-// its path meanwhile changes nothing. No symbolic link is followed, neither to the folder itself
-// nor to anything in it, and no other filesystem is entered. Names are those of direct children.
-// Thread-safe: nothing changes after Open. Failure codes: those of files.h; FAILED_PRECONDITION,
-// with the remedy, when what is found is not this program's to touch: a link, another account's
-// folder, a folder that others may write to, another filesystem.
+// Purpose: one folder of this program's own. It is reached by its descriptor, so later changes to
+// its path have no effect. No symbolic link is followed, neither to the folder nor in it, and no
+// other filesystem is entered. Names are those of direct children. Thread-safe: nothing changes
+// after Open. Failure codes: those of files.h. FAILED_PRECONDITION, with the remedy: the entry is
+// not this program's to touch, being a link, another account's folder, a folder that others may
+// write to, or on another filesystem.
 class Directory {
  public:
   struct Entry {
     std::string name;
-    struct stat info;  // of a link itself
+    struct stat info;  // for a link, of the link itself
     bool is_file() const { return S_ISREG(info.st_mode); }
     bool is_folder() const { return S_ISDIR(info.st_mode); }
   };
 
-  // The last part of `path` may be no link; those before it may.
+  // The last part of `path` must not be a link; earlier parts may be.
   static absl::StatusOr<Directory> Open(const std::string& path);
   Directory(Directory&& other) noexcept;
   Directory& operator=(Directory&& other) noexcept;
   ~Directory();
 
-  // Of this process's user, and nobody else may write to it.
+  // OK if the folder belongs to this process's user and nobody else may write to it.
   absl::Status CheckOwned() const;
-  // Takes from group and others all rights to the folder. True: there were some.
+  // Removes all rights of group and others to the folder. True: they had some.
   absl::StatusOr<bool> MakePrivate() const;
 
-  // A folder in this one, of this process's user.
+  // A child folder that belongs to this process's user.
   absl::StatusOr<Directory> OpenFolder(const std::string& name) const;
-  // The same, created where it is missing (0700); nobody else may write to it.
+  // The same, but creates a missing folder (0700) and requires that nobody else may write to it.
   absl::StatusOr<Directory> MakeFolder(const std::string& name) const;
-  // A folder further down, "a/b/c". NOT_FOUND also when a part of the path is no folder or a link.
+  // A folder further down, "a/b/c". NOT_FOUND also if a part of the path is a link or not a folder.
   absl::StatusOr<Directory> Walk(absl::string_view relative) const;
 
-  // By name.
+  // Sorted by name.
   absl::StatusOr<std::vector<Entry>> List() const;
   // NOT_FOUND when there is no such entry.
   absl::StatusOr<Entry> Look(const std::string& name) const;
   // The content of a small regular file of this process's user.
   absl::StatusOr<std::string> Read(const std::string& name) const;
-  // Durably, in one step, in place of what has that name.
+  // Writes the file durably and atomically. An existing file of that name is replaced.
   absl::Status Write(const std::string& name, absl::string_view content) const;
-  // A regular file, no link and no folder. OK also when it is gone.
+  // Removes a regular file, never a link or a folder. OK also if it is already gone.
   absl::Status RemoveFile(const std::string& name) const;
-  // False: something is in it, it is no folder, or it is gone.
+  // False: the folder is not empty, is not a folder, or is gone.
   absl::StatusOr<bool> RemoveFolderIfEmpty(const std::string& name) const;
 
   int fd() const { return fd_; }

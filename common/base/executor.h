@@ -13,22 +13,22 @@
 
 namespace coppice {
 
-// Threads that run closures in the order of Add; with one thread, one after the other: the owner
-// thread of a state that then needs no mutex. Thread-safe. Shutdown (also by the destructor)
-// refuses new work, runs what is queued, joins. Nothing is durable.
+// Purpose: threads that run closures in the order of Add. With one thread they run one after the
+// other, so that thread can own a state that needs no mutex. Thread-safe. Shutdown (also called by
+// the destructor) refuses new work, runs the queued work and joins the threads. Nothing is durable.
 class Executor {
  public:
-  // Takes a closure to run later, never inline, and on one thread.
+  // Takes a closure and runs it later, never inline, always on the same thread.
   using Runner = std::function<void(std::function<void()>)>;
 
-  // With a runner there are no threads: it is called once for each closure that was added. So a
-  // simulation decides what runs when.
+  // With a runner there are no threads: the runner is called once for each added closure. Thus a
+  // simulation controls the order.
   explicit Executor(int threads = 1, Runner runner = nullptr);
   ~Executor();
   Executor(const Executor&) = delete;
   Executor& operator=(const Executor&) = delete;
 
-  // False, and nothing is queued, after Shutdown has begun.
+  // False: Shutdown has begun, and the work was not queued.
   bool Add(std::function<void()> work);
   void Shutdown();
 
@@ -37,7 +37,7 @@ class Executor {
   bool RunOne();  // false: nothing is queued
 
   const Runner runner_;
-  // What the runner still holds finds the executor gone.
+  // A closure that the runner still holds learns from this that the executor is gone.
   const std::shared_ptr<char> alive_ = std::make_shared<char>();
 
   absl::Mutex mutex_;

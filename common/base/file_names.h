@@ -1,4 +1,4 @@
-// The names that Coppice gives to files which it may remove again: what has another name stays.
+// The names of the files that Coppice may remove. A file of any other name stays.
 #ifndef COPPICE_COMMON_BASE_FILE_NAMES_H_
 #define COPPICE_COMMON_BASE_FILE_NAMES_H_
 
@@ -10,17 +10,17 @@ namespace coppice {
 // for one or more hexadecimal ones (lower case), and everything else for itself.
 bool NameFits(absl::string_view name, absl::string_view pattern);
 
-// The same, also with the ending that a file has until it is whole (AtomicFile, Directory::Write):
-// a process that was killed leaves such.
+// The same, but also accepts the temporary suffix of an incomplete file (AtomicFile,
+// Directory::Write). A killed process leaves such files behind.
 bool NameFitsOrIsUnfinished(absl::string_view name, absl::string_view pattern);
 
-// A checkpoint, or a second name of one that is resumed from, whole or not: "step-000000100",
-// "resume-attempt-3-step-100", with ".safetensors" or without it.
+// True for the name of a checkpoint, or for the second name of one that a job resumes from,
+// complete or not: "step-000000100", "resume-attempt-3-step-100", with or without ".safetensors".
 bool IsCheckpointFileName(absl::string_view name);
 
-// "attempt-7": an attempt's folder. "epoch-7" is one that an earlier version made.
+// True for an attempt's folder: "attempt-7", or "epoch-7" from an earlier version.
 bool IsAttemptFolderName(absl::string_view name);
-// Takes what stands before the number from the name of an attempt's folder; false: it is none.
+// Removes the prefix before the number from an attempt folder's name. False: it has no such prefix.
 bool ConsumeAttemptPrefix(absl::string_view* name);
 
 }  // namespace coppice

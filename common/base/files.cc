@@ -64,7 +64,7 @@ absl::Status ErrnoToStatus(int error_number, absl::string_view what) {
 }
 
 absl::StatusOr<std::string> ReadFile(const std::string& path) {
-  // What is read whole through here is small; the bound keeps a wrong name from taking the memory.
+  // Files read here are small. The bound keeps a wrong name from exhausting the memory.
   constexpr uint64_t kMaxBytes = uint64_t{256} << 20;
   return ReadRegularFile(path, kMaxBytes);
 }
@@ -77,8 +77,8 @@ absl::Status WriteFileAtomically(const std::string& path, absl::string_view cont
 
 absl::StatusOr<AtomicFile> AtomicFile::Open(const std::string& path) {
   static std::atomic<uint64_t> counter{0};
-  // A process that was killed may have left such a name, and in a container the next one has its
-  // number: then another is tried.
+  // A killed process may have left a file of this name, and in a container the next process may
+  // have the same id. Then another name is tried.
   constexpr int kTries = 1000;
   int error = EEXIST;
   std::string temporary;
@@ -144,7 +144,7 @@ absl::Status MakeDirectoriesOnce(const std::string& path) {
 }  // namespace
 
 absl::Status MakeDirectories(const std::string& path) {
-  // Another process that removes empty folders may take a parent away before its child is there.
+  // Another process that removes empty folders may remove a parent before its child exists.
   constexpr int kTries = 5;
   absl::Status made = MakeDirectoriesOnce(path);
   for (int i = 1; i < kTries && absl::IsNotFound(made); ++i) made = MakeDirectoriesOnce(path);
@@ -157,7 +157,8 @@ absl::Status SyncDirectory(const std::string& path) {
   const int result = ::fsync(fd);
   const int error = errno;
   ::close(fd);
-  // Some network filesystems refuse fsync on a folder; the rename is as durable there as it gets.
+  // Some network filesystems refuse to fsync a folder. There the rename cannot be made more
+  // durable.
   if (result != 0 && error != EINVAL && error != ENOTSUP) {
     return ErrnoToStatus(error, absl::StrCat("cannot fsync folder ", path));
   }
@@ -208,7 +209,8 @@ std::string JoinPath(absl::string_view a, absl::string_view b) {
 }
 
 absl::StatusOr<FileLock> FileLock::Acquire(const std::string& path) {
-  // Not through a link: it would make a file, or lock one, where somebody else wants it.
+  // Links are not followed: they could lead to making or locking a file at a place of somebody
+  // else's choice.
   const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
   if (fd < 0 && errno == ELOOP) {
     return absl::PermissionDeniedError(

@@ -17,17 +17,17 @@ namespace coppice {
 // reason.
 absl::Status ErrnoToStatus(int error_number, absl::string_view what);
 
-// A small file; INVALID_ARGUMENT for what is no regular file or holds over 256 MiB. For a file that
-// others name, ReadRegularFile (regular_file.h) takes a limit that fits.
+// Reads a small file. INVALID_ARGUMENT: not a regular file, or over 256 MiB. For a file that others
+// name, use ReadRegularFile (regular_file.h) with a fitting limit.
 absl::StatusOr<std::string> ReadFile(const std::string& path);
 
-// Writes to a temporary name in the same folder, fsyncs it, renames it over `path`, fsyncs the
-// folder. After OK the content is durable; after an error the old content, if any, is untouched and
+// Writes to a temporary file in the same folder, fsyncs it, renames it to `path`, and fsyncs the
+// folder. After OK the content is durable. After an error the old content, if any, is untouched and
 // the temporary file is gone.
 absl::Status WriteFileAtomically(const std::string& path, absl::string_view content);
 
-// The same for content that is produced in pieces. Usage: Open, Append..., Commit. Destroyed before
-// Commit, it removes its temporary file. Not thread-safe.
+// The same for content that is produced in pieces. Usage: Open, Append..., Commit. If destroyed
+// before Commit, it removes its temporary file. Not thread-safe.
 class AtomicFile {
  public:
   static absl::StatusOr<AtomicFile> Open(const std::string& path);
@@ -45,7 +45,7 @@ class AtomicFile {
   int fd_;
 };
 
-// mkdir -p; every created folder's parent is fsynced.
+// Like mkdir -p; also fsyncs the parent of every created folder.
 absl::Status MakeDirectories(const std::string& path);
 absl::Status SyncDirectory(const std::string& path);
 // OK also when the file is already gone.
@@ -54,16 +54,16 @@ bool FileExists(const std::string& path);
 absl::StatusOr<uint64_t> FileSize(const std::string& path);
 // Names (not paths) in a folder, sorted.
 absl::StatusOr<std::vector<std::string>> ListDirectory(const std::string& path);
-// True for a non-empty relative path without empty, "." or ".." parts, backslashes or NUL: what may
-// be joined to a root when it came over the wire.
+// True for a non-empty relative path without empty, "." or ".." parts, backslashes or NUL. Such a
+// path may be joined to a root even if it came over the wire.
 bool IsSafeRelativePath(absl::string_view path);
 std::string JoinPath(absl::string_view a, absl::string_view b);
 
-// An exclusive advisory lock on a file, held until destruction (or process death): keeps two
-// daemons out of one data directory.
+// An exclusive advisory lock on a file, held until destruction or the end of the process. It keeps
+// two daemons from sharing one data folder.
 class FileLock {
  public:
-  // FAILED_PRECONDITION when another process holds it.
+  // FAILED_PRECONDITION: another process holds the lock.
   static absl::StatusOr<FileLock> Acquire(const std::string& path);
   FileLock(FileLock&& other) noexcept;
   FileLock& operator=(FileLock&&) = delete;

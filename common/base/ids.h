@@ -5,7 +5,8 @@
 
 namespace coppice {
 
-// 128 bits from the system's random source as 32 hex digits: names processes, stores, requests.
+// 128 bits from the system's random source, as 32 hex digits. They identify processes, stores and
+// requests.
 std::string RandomId();
 // This machine's host name, or "localhost" when the system gives none.
 std::string HostName();

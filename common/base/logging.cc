@@ -19,8 +19,8 @@ namespace coppice {
 
 namespace {
 
-// The message, which may quote what a peer, a file or another program said: without what drives a
-// terminal, and with further lines set in, so that none of them looks like a line of this log.
+// Formats the message, which may quote a peer, a file or another program. Characters that drive a
+// terminal are removed, and further lines are indented so that none looks like a line of this log.
 class CleanMessage : public spdlog::custom_flag_formatter {
  public:
   void format(const spdlog::details::log_msg& message, const std::tm&,

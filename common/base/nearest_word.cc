@@ -8,7 +8,8 @@
 namespace coppice {
 namespace {
 
-// Longer words are no misspelling of anything here, and their distance would cost time.
+// Longer words cannot be misspellings of any candidate, and computing their distance would take
+// time.
 constexpr size_t kMaxWord = 64;
 constexpr size_t kAbbreviation = 3;
 

@@ -1,4 +1,4 @@
-// What a misspelt word most likely was.
+// Suggestions for misspelled words.
 #ifndef COPPICE_COMMON_BASE_NEAREST_WORD_H_
 #define COPPICE_COMMON_BASE_NEAREST_WORD_H_
 
@@ -9,15 +9,15 @@
 
 namespace coppice {
 
-// The first candidate that the word is the beginning of (from three letters on), otherwise the one
-// with the fewest insertions, deletions, replacements and swaps of neighbors, at most a third of
-// the word. Empty when none is near.
+// The first candidate that begins with the word, if the word has at least three letters. Otherwise
+// the candidate with the fewest insertions, deletions, replacements and swaps of neighbors, at most
+// about a third of the word's length. Empty when no candidate is near.
 std::string NearestWord(absl::string_view word, const std::vector<std::string>& candidates);
 
 // " did you mean 'question'?", or "" when none is near.
 std::string DidYouMean(absl::string_view word, const std::vector<std::string>& candidates);
 
-// ";" and the question, or "" where there is none: for the end of a message.
+// ";" and the question, to end a message with; "" for an empty question.
 std::string AfterSemicolon(const std::string& question);
 
 // DidYouMean for the names of the tasks.

@@ -1,5 +1,5 @@
-// What a program says on its standard output, checked to the last byte: a full disk, a closed
-// descriptor or a reader that has gone must not look like success.
+// Standard output, checked to the last byte. A full disk, a closed descriptor or a reader that has
+// gone must not look like success.
 #ifndef COPPICE_COMMON_BASE_OUTPUT_H_
 #define COPPICE_COMMON_BASE_OUTPUT_H_
 
@@ -13,20 +13,20 @@
 
 namespace coppice {
 
-// What a shell shows for a program that SIGPIPE ended. A program whose reader has gone
-// (`coppice jobs | head`) ends with it, and says nothing.
+// The exit code that a shell shows for a program ended by SIGPIPE. A program whose reader has gone
+// (`coppice jobs | head`) exits with it and prints nothing.
 inline constexpr int kExitNoReader = 141;
 
-// For every main, right behind StartProcess (process_start.h): std::cout prints through a
-// DescriptorBuffer from then on.
+// Every main calls this right after StartProcess (process_start.h). From then on std::cout prints
+// through a DescriptorBuffer.
 void PrepareStandardStreams();
 
-// Purpose: what an ostream prints, to a descriptor, with the reason of a failure. Owner: Output.
-// Not thread-safe. After the first failure nothing more is written.
+// Purpose: writes an ostream's output to a descriptor and keeps the reason of a failure. Owner:
+// Output. Not thread-safe. After the first failure nothing more is written.
 class DescriptorBuffer : public std::streambuf {
  public:
   explicit DescriptorBuffer(int fd);
-  // The errno of the write that failed; 0 as long as all is well.
+  // The errno of the write that failed; 0: none has.
   int error() const { return error_; }
 
  protected:
@@ -39,7 +39,7 @@ class DescriptorBuffer : public std::streambuf {
   std::vector<char> buffer_;
 };
 
-// Not closed at the end.
+// An ostream on a descriptor. It does not close the descriptor.
 class Output : public std::ostream {
  public:
   explicit Output(int fd);
@@ -48,13 +48,13 @@ class Output : public std::ostream {
   DescriptorBuffer buffer_;
 };
 
-// Flushes; the codes of ErrnoToStatus with the reason when that, or anything before, failed.
+// Flushes. If this or an earlier write failed: the reason, with the codes of ErrnoToStatus.
 absl::Status FlushOutput(std::ostream& out);
-// After a failure: nobody reads any more.
+// Whether a write failed because the reader has gone.
 bool ReaderIsGone(const std::ostream& out);
 
-// At the end of a main that prints with std::cout or printf: flushes both. The exit code, which a
-// failure makes 1 (with a message on stderr) or kExitNoReader where it was 0.
+// Ends a main that prints with std::cout or printf: flushes both and returns the exit code. On a
+// failure, an exit code of 0 becomes 1 (with a message on stderr) or kExitNoReader.
 int FinishStandardOutput(absl::string_view program, int exit_code);
 
 }  // namespace coppice

@@ -20,7 +20,7 @@
 namespace coppice {
 namespace {
 
-// As many as the kernel follows.
+// The kernel's own limit.
 constexpr int kMaxLinks = 40;
 
 std::string FolderOf(const std::string& path) {
@@ -29,8 +29,8 @@ std::string FolderOf(const std::string& path) {
   return slash == 0 ? "/" : path.substr(0, slash);
 }
 
-// The number of a descriptor of this process, by the names that systems give it; -1 for another
-// path. Opened by name, a file behind it would be written from its start again.
+// The number of this process's descriptor that `path` names; -1 for another path. If such a path
+// were opened by name, a file behind it would be written again from its start.
 int DescriptorOf(absl::string_view path) {
   if (path == "/dev/stdout") return STDOUT_FILENO;
   if (path == "/dev/stderr") return STDERR_FILENO;
@@ -63,7 +63,7 @@ absl::StatusOr<std::string> FollowLinks(const std::string& path) {
   std::string at = path;
   for (int i = 0; i <= kMaxLinks; ++i) {
     struct stat info;
-    // What cannot be looked at is for its user to open, and to say why it cannot.
+    // If lstat fails, the caller's open will fail too and report the reason.
     if (::lstat(at.c_str(), &info) != 0 || !S_ISLNK(info.st_mode)) return at;
     char target[PATH_MAX];
     const ssize_t size = ::readlink(at.c_str(), target, sizeof(target));
@@ -118,13 +118,13 @@ OutputFile::~OutputFile() {
 
 absl::Status OutputFile::OpenTemporary() {
   static std::atomic<uint64_t> counter{0};
-  // A process that was killed may have left such a name: then another is tried.
+  // A killed process may have left a file of this name. Then another name is tried.
   constexpr int kTries = 1000;
   int error = EEXIST;
   for (int i = 0; i < kTries && error == EEXIST; ++i) {
     const std::string name = absl::StrCat(target_, ".tmp-", ::getpid(), "-", counter.fetch_add(1));
-    // The umask makes the mode of a new file; nobody else may read the next content of an old one
-    // before it has that one's mode.
+    // The umask determines the mode of a new file. A replacement stays private until it has the
+    // mode of the old file.
     fd_ = ::open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, old_ ? 0600 : 0666);
     if (fd_ >= 0) {
       temporary_ = name;
@@ -150,8 +150,8 @@ absl::Status OutputFile::Append(absl::string_view data) {
 absl::Status OutputFile::TakeModeOfOld() {
   if (!old_.has_value()) return absl::OkStatus();
   mode_t mode = old_->st_mode & 07777;
-  // Only root may give a file away; a group of one's own is possible. What a foreign owner's file
-  // had of set-user-ID would be another user's now.
+  // Only root may give a file away, but a user may set a group of his own. If neither succeeds, the
+  // special mode bits, such as set-user-ID, are dropped: they would now apply to another user.
   if (::fchown(fd_, old_->st_uid, old_->st_gid) != 0 &&
       ::fchown(fd_, static_cast<uid_t>(-1), old_->st_gid) != 0) {
     mode &= 0777;
@@ -167,7 +167,7 @@ absl::Status OutputFile::Rename() {
       return absl::OkStatus();
     }
     if (errno == EEXIST) return Kept(path_);
-    // Not every filesystem can do that; there a look beforehand must do.
+    // Not every filesystem supports this. There an earlier check must suffice.
     if (errno != EINVAL && errno != ENOSYS)
       return ErrnoToStatus(errno, absl::StrCat("cannot create ", path_));
     if (FileExists(target_)) return Kept(path_);

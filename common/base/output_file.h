@@ -1,7 +1,7 @@
-// The file that a user names for a program to write (-o FILE, --out FILE). One rule for all of
-// them, told to users in docs/commands.md:
-//   - what is there is kept, unless the user says that it may be replaced;
-//   - a symbolic link is followed: its target is written, and the link stays;
+// The file that a user names for a program's output (-o FILE, --out FILE). All programs keep the
+// same rules, which docs/commands.md gives to users:
+//   - an existing file is kept, unless the user allows its replacement;
+//   - a symbolic link is followed: the target is written, and the link stays;
 //   - a replaced file keeps its mode and, where permitted, its owner;
 //   - a character device or a pipe is written to and stays what it is;
 //   - a folder, a socket and a block device are refused.
@@ -19,22 +19,22 @@
 
 namespace coppice {
 
-// The name that means the standard output. What is written there is the caller's stream's matter.
+// The name that stands for standard output. The caller writes to that with its own stream.
 inline constexpr absl::string_view kStandardOutputName = "-";
 
-// Where `path` leads: symbolic links are followed, the last one also where its target does not
-// exist. INVALID_ARGUMENT where they lead in a circle.
+// The path to which the symbolic links of `path` lead. The target of the last one need not exist.
+// INVALID_ARGUMENT: the links form a loop.
 absl::StatusOr<std::string> FollowLinks(const std::string& path);
 
-// Purpose: writes such a file; a regular one appears, or is replaced, with Commit, whole and
-// durable. Destroyed before that, it leaves what was there. Not thread-safe. Codes: those of
-// ErrnoToStatus; ALREADY_EXISTS for a file that is kept; INVALID_ARGUMENT for what cannot be
-// written to at all.
+// Purpose: writes such a file. With Commit a regular file appears, or is replaced, whole and
+// durable. If destroyed before Commit, it leaves the old file as it was. Not thread-safe. Failure
+// codes: those of ErrnoToStatus; ALREADY_EXISTS (the existing file is kept); INVALID_ARGUMENT (the
+// target cannot be written to at all).
 class OutputFile {
  public:
   enum class Existing { kKeep, kReplace };
 
-  // Waits for the reader of a named pipe.
+  // Blocks until a named pipe has a reader.
   static absl::StatusOr<OutputFile> Open(const std::string& path, Existing existing);
   OutputFile(OutputFile&& other) noexcept;
   OutputFile& operator=(OutputFile&&) = delete;
@@ -50,19 +50,19 @@ class OutputFile {
   absl::Status Rename();
 
   std::string path_;       // as the user wrote it, for messages
-  std::string target_;     // where it leads
-  std::string temporary_;  // empty: written through
+  std::string target_;     // the target of `path_`'s links
+  std::string temporary_;  // empty: written directly
   std::optional<struct stat> old_;
   Existing existing_ = Existing::kKeep;
   int fd_;
 };
 
-// The whole of it at once.
+// Writes the whole content at once.
 absl::Status WriteOutputFile(const std::string& path, absl::string_view content,
                              OutputFile::Existing existing);
 
-// Removes the regular file that `path` names or links to; a link, a device and a pipe stay. OK also
-// where nothing is.
+// Removes the regular file that `path` names or links to. A link, a device and a pipe stay. OK also
+// when there is no file.
 absl::Status RemoveOutputFile(const std::string& path);
 
 }  // namespace coppice

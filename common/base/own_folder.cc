@@ -30,7 +30,7 @@ std::string MarkText(const OwnFolderKind& kind) {
   return absl::StrCat("coppice: ", kind.what, ", version ", kind.version, "\n");
 }
 
-// OK: the mark is there and of this kind. NOT_FOUND: there is none.
+// OK: the folder has a mark of this kind. NOT_FOUND: it has no mark.
 absl::Status CheckMark(const Directory& folder, const OwnFolderKind& kind) {
   COPPICE_ASSIGN_OR_RETURN(const std::string text, folder.Read(kind.mark));
   absl::string_view rest = absl::StripSuffix(text, "\n");
@@ -48,7 +48,7 @@ absl::Status CheckMark(const Directory& folder, const OwnFolderKind& kind) {
                    "); run that one, or choose another folder with ", kind.flag, " DIR"));
 }
 
-// Whether `entry` is what `name` of a kind's list stands for.
+// Whether `entry` matches `name`, an item of a kind's list.
 bool Matches(const Directory::Entry& entry, absl::string_view name) {
   const bool folder = absl::ConsumeSuffix(&name, "/");
   return entry.name == name && (folder ? entry.is_folder() : entry.is_file()) &&
@@ -73,7 +73,7 @@ bool IsProven(const std::vector<Directory::Entry>& entries, const OwnFolderKind&
          });
 }
 
-// A link under one of our names is the likeliest thing to be in the way, so it is named.
+// A link under one of our names is the most likely obstacle, so it gets a message of its own.
 absl::Status CheckNoLink(const Directory& folder, const Directory::Entry& entry,
                          const OwnFolderKind& kind) {
   const auto is_it = [&](absl::string_view name) {
@@ -94,7 +94,7 @@ absl::Status MarkAs(const Directory& folder, const OwnFolderKind& kind) {
   COPPICE_ASSIGN_OR_RETURN(std::vector<Directory::Entry> entries, folder.List());
   const auto ignored = [&](const Directory::Entry& entry) {
     return IsOfTheFilesystem(entry.name) ||
-           // Of a process that was killed while it made the mark.
+           // Left by a process that was killed while it made the mark.
            absl::StartsWith(entry.name, absl::StrCat(kind.mark, ".tmp-"));
   };
   entries.erase(std::remove_if(entries.begin(), entries.end(), ignored), entries.end());
@@ -132,7 +132,7 @@ absl::Status CheckNotBelowAStranger(const std::string& path) {
     return ErrnoToStatus(errno, absl::StrCat("cannot resolve ", path));
   }
   const std::string whole = resolved;
-  bool open_to_all = false;  // the folder above
+  bool open_to_all = false;  // of the parent folder
   for (size_t slash = 0; slash != std::string::npos;) {
     const std::string part = slash == 0 ? "/" : whole.substr(0, slash);
     struct stat info;
@@ -165,7 +165,7 @@ absl::StatusOr<Directory> ClaimFolder(const std::string& path, const OwnFolderKi
     folder = Directory::Open(path);
   }
   if (!folder.ok()) return remedy(folder.status());
-  // In what is empty nobody has left anything yet.
+  // An empty folder holds nobody's files yet.
   COPPICE_ASSIGN_OR_RETURN(const std::vector<Directory::Entry> entries, folder->List());
   if (entries.empty()) folder->MakePrivate().status().IgnoreError();
   COPPICE_RETURN_IF_ERROR(remedy(folder->CheckOwned()));

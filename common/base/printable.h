@@ -1,5 +1,5 @@
-// Text that others wrote, before it is shown: on a terminal some bytes are commands (colours, the
-// title, the clipboard, the cursor), and some characters turn the reading direction around.
+// Makes text from others safe to show. On a terminal some bytes are commands (colors, the title,
+// the clipboard, the cursor), and some characters reverse the reading direction.
 #ifndef COPPICE_COMMON_BASE_PRINTABLE_H_
 #define COPPICE_COMMON_BASE_PRINTABLE_H_
 
@@ -14,13 +14,13 @@ namespace coppice {
 struct Utf8Character {
   uint32_t code = 0;
   size_t bytes = 1;
-  bool valid = false;  // otherwise it is one byte that is no UTF-8
+  bool valid = false;  // false: one byte that is not UTF-8
 };
-// The first character of a text that is not empty, by the strict rules: no overlong forms, no
-// surrogates, nothing past U+10FFFF.
+// The first character of a non-empty text, by the strict rules: no overlong forms, no surrogates,
+// nothing past U+10FFFF.
 Utf8Character FirstCharacter(absl::string_view text);
 
-// Whether nothing in `text` is what Printable replaces, nor a newline or a tab.
+// Whether `text` contains no newline, no tab, and nothing that Printable would replace.
 bool IsPrintable(absl::string_view text);
 
 // Control characters become spaces, except newline and tab. Everything else that drives a terminal
@@ -29,7 +29,7 @@ bool IsPrintable(absl::string_view text);
 // U+2029, and every byte that is not part of valid UTF-8.
 std::string Printable(absl::string_view text);
 
-// The same in one line: newlines and tabs become spaces too.
+// The same, but newlines and tabs become spaces too.
 std::string PrintableLine(absl::string_view text);
 
 }  // namespace coppice

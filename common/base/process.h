@@ -1,4 +1,4 @@
-// What a process that serves thousands asks of the system at its start.
+// System settings for a process that serves thousands of connections.
 #ifndef COPPICE_COMMON_BASE_PROCESS_H_
 #define COPPICE_COMMON_BASE_PROCESS_H_
 
@@ -6,12 +6,12 @@
 
 namespace coppice {
 
-// Raises the soft limit of open files to the hard one (a connection is a file, and the usual soft
-// limit is 1024). Returns the limit that holds now.
+// Raises the soft limit of open files to the hard one, because each connection is a file and the
+// usual soft limit is 1024. Returns the new limit.
 uint64_t RaiseFileLimit();
 
-// Abseil, as some distributions build it, records the order of every lock that is taken to find
-// deadlocks. Call before any thread starts. Debug builds go on looking.
+// Turns off Abseil's deadlock detection, which in some distributions' builds records the order of
+// every lock. Call before any thread starts. Debug builds keep it on.
 void SkipLockOrderChecks();
 
 }  // namespace coppice

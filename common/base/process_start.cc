@@ -9,13 +9,13 @@ namespace {
 
 constexpr int kRequests[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGCHLD};
 
-// Each by one that refuses use, so that output that is lost is an error.
+// Opens each closed descriptor in a mode that refuses use, so that lost output is an error.
 void OpenStandardDescriptors() {
   for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
     if (::fcntl(fd, F_GETFD) >= 0) continue;
-    // The lowest free number, which is this one: those before it are taken.
+    // The kernel assigns the lowest free number, which is `fd`, because all lower ones are in use.
     const int taken = ::open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
-    // Without /dev/null nothing can be done safely, and nobody can be told.
+    // Without /dev/null nothing is safe, and no message can be printed.
     if (taken != fd) ::_exit(1);
   }
 }
@@ -41,7 +41,7 @@ sigset_t StopSignalSet(std::initializer_list<int> signals) {
   sigset_t set;
   ::sigemptyset(&set);
   for (const int signal : signals) {
-    // A signal that is ignored would come all the same once it is blocked.
+    // An ignored signal would be delivered after all once it is blocked.
     if (signal != SIGHUP || !HangUpIsIgnored()) ::sigaddset(&set, signal);
   }
   return set;

@@ -46,11 +46,11 @@ absl::Status CheckStop(const std::string& path, const std::atomic<bool>* stop) {
 
 absl::StatusOr<RegularFile> RegularFile::Open(const std::string& path, int extra_flags) {
   struct stat info;
-  // Opening alone can do something to a device, so it is looked at first.
+  // Opening a device can already have an effect, so the type is checked first.
   if ((extra_flags & O_NOFOLLOW) == 0 && ::stat(path.c_str(), &info) == 0) {
     COPPICE_RETURN_IF_ERROR(CheckRegular(path, info));
   }
-  // Without O_NONBLOCK a named pipe would hold the program up.
+  // Without O_NONBLOCK a named pipe would block the program.
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | extra_flags);
   if (fd < 0) return ErrnoToStatus(errno, absl::StrCat("cannot open ", path));
   RegularFile file(path, fd, 0);
@@ -96,7 +96,7 @@ absl::StatusOr<std::string> ReadRegularFile(const std::string& path, uint64_t ma
     return absl::ResourceExhaustedError(
         absl::StrCat("no memory for the ", file.size(), " bytes of ", path));
   }
-  // The size of the file may be untrue (/proc) or change: what counts is what is read.
+  // The reported size may be wrong (/proc) or change, so only the bytes read count.
   char buffer[kPieceBytes];
   for (;;) {
     COPPICE_RETURN_IF_ERROR(CheckStop(path, stop));

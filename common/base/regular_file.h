@@ -1,6 +1,6 @@
-// Reading files whose names come from others: a user, a spec, a database, the wire. A name may lead
-// to a pipe that nobody writes to, to a device without an end, to a file larger than memory. None
-// of these may hold a program up or take its memory.
+// Reads files whose names come from others: a user, a spec, a database, the wire. Such a name may
+// lead to a pipe without a writer, to an endless device or to a file larger than memory. None of
+// these may block a program or exhaust its memory.
 #ifndef COPPICE_COMMON_BASE_REGULAR_FILE_H_
 #define COPPICE_COMMON_BASE_REGULAR_FILE_H_
 
@@ -17,7 +17,7 @@ namespace coppice {
 
 // A regular file, open for reading. Links are followed unless `extra_flags` holds O_NOFOLLOW.
 // Movable; not thread-safe. Codes of every function here: INVALID_ARGUMENT (not a regular file, or
-// larger than allowed), otherwise those of files.h. Messages name the path and quote nothing of the
+// larger than allowed), otherwise those of files.h. Messages name the path and never quote the
 // content.
 class RegularFile {
  public:
@@ -28,7 +28,7 @@ class RegularFile {
 
   int fd() const { return fd_; }
   const std::string& path() const { return path_; }
-  // As it was when the file was opened; a file of /proc says 0.
+  // The size when the file was opened; 0 for a file of /proc.
   uint64_t size() const { return size_; }
   // Up to `size` bytes; 0 only at the end of the file.
   absl::StatusOr<size_t> Read(char* data, size_t size);
@@ -40,11 +40,11 @@ class RegularFile {
   uint64_t size_;
 };
 
-// The whole content, at most `max_bytes`. CANCELLED: `stop` became true meanwhile.
+// The whole content, at most `max_bytes`. CANCELLED: `stop` became true during the read.
 absl::StatusOr<std::string> ReadRegularFile(const std::string& path, uint64_t max_bytes,
                                             const std::atomic<bool>* stop = nullptr);
 
-// A text file line by line, in pieces: it needs memory for one line. Usage: Open, then Next until
+// Reads a text file line by line and needs memory for one line only. Usage: Open, then Next until
 // it returns false.
 class RegularFileLines {
  public:
@@ -56,10 +56,10 @@ class RegularFileLines {
   static absl::StatusOr<RegularFileLines> Open(const std::string& path, Limits limits,
                                                const std::atomic<bool>* stop = nullptr);
 
-  // False at the end of the file. `line` is without its line feed and points into this until the
-  // next call. The last line may lack the line feed.
+  // False at the end of the file. `line` excludes the line feed and is valid until the next call.
+  // The last line may lack the line feed.
   absl::StatusOr<bool> Next(absl::string_view* line);
-  // Of the line that Next returned last; from 1.
+  // The number of the line that Next returned last, from 1.
   int64_t number() const { return number_; }
 
  private:
@@ -70,7 +70,7 @@ class RegularFileLines {
   Limits limits_;
   const std::atomic<bool>* stop_;
   std::string buffer_;
-  size_t begin_ = 0;  // of what has not been returned
+  size_t begin_ = 0;  // start of the part not yet returned
   uint64_t read_ = 0;
   bool ended_ = false;
   int64_t number_ = 0;

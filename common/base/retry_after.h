@@ -6,12 +6,12 @@
 
 namespace coppice {
 
-// A refusal may say how long its caller is to wait before the next try; the wish travels with the
-// status (over gRPC: rpc::SendRetryAfter). No longer than kLongestRetryAfter, whatever is asked.
+// A refusal may ask its caller to wait before the next try. The delay travels with the status (over
+// gRPC: rpc::SendRetryAfter) and never exceeds kLongestRetryAfter.
 inline constexpr absl::Duration kLongestRetryAfter = absl::Minutes(1);
 
 absl::Status WithRetryAfter(absl::Status status, absl::Duration delay);
-// In whole milliseconds; zero when the status asks for none.
+// The delay in whole milliseconds; zero if the status asks for none.
 absl::Duration RetryAfter(const absl::Status& status);
 
 }  // namespace coppice

@@ -20,7 +20,7 @@ using nlohmann::ordered_json;
 
 constexpr uint64_t kMaxHeaderBytes = 16 << 20;
 constexpr uint64_t kMaxFileBytes = uint64_t{64} << 30;
-constexpr size_t kLengthBytes = 8;  // what says how long the header is
+constexpr size_t kLengthBytes = 8;  // of the header's length
 constexpr size_t kDigestDigits = 32;
 constexpr size_t kPieceBytes = 1 << 16;
 // Inside a JSON string a quote is escaped, so this text can only be the metadata key itself.
@@ -62,7 +62,7 @@ absl::Status WithPath(const absl::Status& status, const std::string& path) {
   return absl::Status(status.code(), absl::StrCat(path, ": ", status.message()));
 }
 
-// How long the header is, as a file of `file_bytes` says in its first 8 bytes.
+// The header's length, which a file of `file_bytes` states in its first 8 bytes.
 absl::StatusOr<uint64_t> HeaderBytes(absl::string_view first, uint64_t file_bytes) {
   if (first.size() < kLengthBytes) return Damaged("too short to be a checkpoint");
   const uint64_t header_bytes = GetLittleEndian64(first.data());
@@ -73,10 +73,10 @@ absl::StatusOr<uint64_t> HeaderBytes(absl::string_view first, uint64_t file_byte
   return header_bytes;
 }
 
-// The digest that a file holds of itself, with its own digits read as zeros.
+// Computes the digest that a file contains of itself, with that digest's digits read as zeros.
 class InnerDigest {
  public:
-  // `head` is the file up to its data.
+  // `head` is the part of the file before its data.
   absl::Status Begin(absl::string_view head) {
     const size_t key = head.find(kDigestKey, kLengthBytes);
     if (key == absl::string_view::npos || head.find(kDigestKey, key + 1) != head.npos ||
@@ -172,7 +172,7 @@ absl::Status ParseHeader(absl::string_view header, uint64_t data_bytes,
   return CheckRanges(*tensors, data_bytes);
 }
 
-// Up to `size` bytes; fewer only at the end of the file.
+// Reads up to `size` bytes; fewer only at the end of the file.
 absl::StatusOr<std::string> ReadUpTo(RegularFile* in, size_t size) {
   std::string data(size, '\0');
   size_t got = 0;
@@ -247,8 +247,7 @@ absl::StatusOr<WrittenFile> WriteSafetensors(const std::string& path,
   char length[8];
   PutLittleEndian64(text.size(), length);
 
-  // The digest of the file with zeros in its place comes first, then the digest of the finished
-  // file.
+  // First computes the digest of the file with zeros in its place, then that of the finished file.
   auto digest_all = [&] {
     Digest digest;
     digest.Update(length, sizeof(length));

@@ -20,8 +20,8 @@ enum class DType { kF32, kF64, kI64 };
 absl::string_view DTypeName(DType dtype);
 int64_t DTypeSize(DType dtype);
 
-// A tensor to write: `data` is not owned and must hold its dense row-major elements until the write
-// is over.
+// A tensor to write. `data` is not owned and must point to the dense row-major elements until the
+// write is over.
 struct TensorToWrite {
   std::string name;
   DType dtype = DType::kF32;
@@ -30,21 +30,21 @@ struct TensorToWrite {
 };
 
 struct WrittenFile {
-  std::string digest;  // of the file as it lies on disk
+  std::string digest;  // of the file on disk
   uint64_t bytes = 0;
 };
 
-// Atomic and durable (see AtomicFile). `metadata` must not hold a key "digest": it is added here.
-// Codes of common/base/files.h.
+// Writes the file atomically and durably (see AtomicFile). `metadata` must not hold the key
+// "digest", which is added here. Codes of common/base/files.h.
 absl::StatusOr<WrittenFile> WriteSafetensors(const std::string& path,
                                              const std::vector<TensorToWrite>& tensors,
                                              const std::map<std::string, std::string>& metadata);
 
-// What the header says of one tensor.
+// The header's entry of one tensor.
 struct TensorInfo {
   DType dtype = DType::kF32;
   std::vector<int64_t> shape;
-  uint64_t offset = 0;  // behind the header
+  uint64_t offset = 0;  // from the end of the header
   uint64_t bytes = 0;
 };
 
@@ -55,11 +55,11 @@ struct TensorInFile {
   uint64_t bytes = 0;
 };
 
-// A whole file in memory, everything about it checked: header length, JSON, types, shapes against
-// byte ranges, no gap and no overlap, digest. Movable; the tensors point into it.
+// A whole file in memory, fully checked: header length, JSON, types, shapes against byte ranges, no
+// gaps, no overlaps, digest. Movable; the tensors point into it.
 class SafetensorsFile {
  public:
-  // DATA_LOSS: the file is not what was written (names path and reason). Otherwise the codes of
+  // DATA_LOSS: the file is damaged (the message names path and reason). Otherwise the codes of
   // common/base/files.h.
   static absl::StatusOr<SafetensorsFile> Read(const std::string& path);
 
@@ -70,19 +70,19 @@ class SafetensorsFile {
   SafetensorsFile() = default;
   absl::Status Parse();
 
-  std::unique_ptr<const std::string> content_;  // its bytes stay where they are when this is moved
+  std::unique_ptr<const std::string> content_;  // a move leaves its bytes in place
   std::map<std::string, std::string> metadata_;
   std::map<std::string, TensorInFile> tensors_;
 };
 
-// A file that was checked as SafetensorsFile::Read does, and not kept.
+// The summary of a file that passed the checks of SafetensorsFile::Read but is not kept in memory.
 struct SafetensorsSummary {
   std::map<std::string, std::string> metadata;
   std::map<std::string, TensorInfo> tensors;
-  std::string digest;  // of the file as it lies on disk, not the one inside
+  std::string digest;  // of the file on disk, not the one in its metadata
   uint64_t bytes = 0;
 };
-// Reads in pieces: needs memory for the header only. Codes as for Read.
+// Reads in pieces, so it needs memory for the header only. Codes as for Read.
 absl::StatusOr<SafetensorsSummary> InspectSafetensors(const std::string& path);
 
 }  // namespace coppice

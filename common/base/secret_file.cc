@@ -40,7 +40,7 @@ absl::Status CheckMode(const std::string& path, const struct stat& info) {
 }
 
 absl::Status WriteDurably(int fd, const std::string& path, absl::string_view content) {
-  // The umask may have taken rights away from the owner as well.
+  // The umask may have removed rights of the owner too.
   if (::fchmod(fd, kOwnerOnly) != 0) return ErrnoToStatus(errno, "cannot set the mode of " + path);
   while (!content.empty()) {
     const ssize_t written = ::write(fd, content.data(), content.size());
@@ -52,7 +52,8 @@ absl::Status WriteDurably(int fd, const std::string& path, absl::string_view con
   return absl::OkStatus();
 }
 
-// Writes under a temporary name, then gives it the name: `publish` returns what link or rename do.
+// Writes under a temporary name, then calls `publish` to give the file its name. `publish` returns
+// the result of link or rename.
 template <typename Publish>
 absl::Status Write(const std::string& path, absl::string_view content, const Publish& publish) {
   const std::string temporary = absl::StrCat(path, ".tmp-", RandomId());
@@ -72,7 +73,7 @@ absl::Status Write(const std::string& path, absl::string_view content, const Pub
 }  // namespace
 
 absl::StatusOr<std::string> ReadSecretFile(const std::string& path) {
-  // Without O_NONBLOCK a named pipe would hold the program up.
+  // Without O_NONBLOCK a named pipe would block the program.
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return ErrnoToStatus(errno, absl::StrCat("cannot open ", path));
   const absl::Cleanup close = [fd] { ::close(fd); };

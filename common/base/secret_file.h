@@ -10,20 +10,20 @@
 
 namespace coppice {
 
-// Nothing that is a key, a token or a table of them comes near this size.
+// An upper bound. No key, token or table of tokens comes near this size.
 inline constexpr size_t kMaxSecretBytes = 1 << 20;
 
-// Reads a secret that others cannot read or change. FAILED_PRECONDITION, with the chmod that
-// repairs it, when everybody may read it or anybody but its owner may write it; reading by its
-// group is allowed, for a lab that shares one file. INVALID_ARGUMENT when it is no regular file or
-// too large; else the codes of files.h. The content is in no message.
+// Reads a secret that others can neither read nor change. FAILED_PRECONDITION, with the chmod that
+// repairs it: everybody may read the file, or somebody besides its owner may write it. Its group
+// may read it, for a lab that shares one file. INVALID_ARGUMENT: not a regular file, or too large.
+// Otherwise the codes of files.h. No message contains the content.
 absl::StatusOr<std::string> ReadSecretFile(const std::string& path);
 
-// Creates a file that only its owner may read, durably and in one step, and never replaces one:
+// Creates a file that only its owner may read, durably and atomically. Never replaces a file:
 // ALREADY_EXISTS.
 absl::Status CreateSecretFile(const std::string& path, absl::string_view content);
 
-// The same, in place of what is there: a reader sees the old content or the new one.
+// The same, but replaces an existing file. A reader sees either the old content or the new one.
 absl::Status ReplaceSecretFile(const std::string& path, absl::string_view content);
 
 }  // namespace coppice

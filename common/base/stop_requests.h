@@ -5,11 +5,11 @@
 
 namespace coppice {
 
-// Purpose: says what a signal that asks for the end means, in every program. The first one stops
+// Purpose: interprets termination signals, in the same way in every program. The first one stops
 // the program in good order. Cluster machinery delivers one request several times (`timeout`
 // signals its child and then the group; Slurm signals the batch shell, which forwards, and the
-// process itself), so what comes right after a request is the same one. A later one means it: leave
-// at once. After that, nothing is waited for. Owned by main, or by a signal handler: nothing here
+// process itself), so a signal soon after a request repeats it. A later one is a new request, to
+// leave at once. After that, nothing is waited for. Owner: main, or a signal handler; nothing here
 // allocates, locks or fails. Not thread-safe.
 class StopRequests {
  public:

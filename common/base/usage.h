@@ -1,5 +1,5 @@
-// What is wrong with a command line, with what a misspelt flag or command most likely was. Takes
-// CLI11's application as a template, so that the library itself needs no CLI11.
+// Advice for a wrong command line: the flag or command that was most likely meant. CLI11's
+// application is a template parameter, so that the library itself does not need CLI11.
 #ifndef COPPICE_COMMON_BASE_USAGE_H_
 #define COPPICE_COMMON_BASE_USAGE_H_
 
@@ -8,17 +8,17 @@
 
 namespace coppice {
 
-// The names that a command line may use at its end: flags of the application and of the commands
-// named so far, and the commands below the last of these.
+// The names that may follow on a command line: the flags of the application and of the commands
+// named so far, and the subcommands of the last of these.
 struct UsageNames {
-  std::vector<std::string> flags;  // with their dashes
+  std::vector<std::string> flags;  // with dashes
   std::vector<std::string> commands;
-  bool takes_words = false;                // beside commands: files, sweeps
-  std::vector<std::string> switches = {};  // those of `flags` that take no value
+  bool takes_words = false;                // accepts words besides commands: files, sweeps
+  std::vector<std::string> switches = {};  // the `flags` that take no value
 };
 
-// "; did you mean --depth?" for the first unknown flag or, where only commands may stand, unknown
-// word of `args`; "" where there is none or nothing is near it.
+// "; did you mean --depth?" for the first unknown flag of `args`, or for the first unknown word if
+// only commands are accepted. "" if there is none, or if no name is near it.
 std::string UsageAdvice(const UsageNames& names, const std::vector<std::string>& args);
 
 template <typename App>
@@ -41,7 +41,7 @@ UsageNames NamesOf(const App& app, const std::vector<std::string>& args) {
       }
       if (each == path.back() && option->get_positional()) names.takes_words = true;
     }
-    // A command that was found is not to be found missing.
+    // A command that was recognized must not count as unknown.
     if (each != &app) names.commands.push_back(each->get_name());
   }
   for (const App* command : path.back()->get_subcommands(all)) {

@@ -65,7 +65,7 @@ std::string TemporaryFolder() {
 absl::StatusOr<int> OpenUnnamedFile(const std::string& folder) {
   int fd = ::open(folder.c_str(), O_TMPFILE | O_RDWR | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
   if (fd >= 0) return fd;
-  // Not every filesystem can do that.
+  // Not every filesystem supports O_TMPFILE.
   std::string name = JoinPath(folder, "coppice-XXXXXX");
   fd = ::mkostemp(name.data(), O_CLOEXEC);
   if (fd >= 0) {

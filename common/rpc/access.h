@@ -1,4 +1,4 @@
-// Which coordinator a client or a worker means, and how it gets in.
+// The coordinator that a client or a worker uses, and its credentials for it.
 #ifndef COPPICE_COMMON_RPC_ACCESS_H_
 #define COPPICE_COMMON_RPC_ACCESS_H_
 
@@ -14,11 +14,11 @@ inline constexpr char kCoordinatorVariable[] = "COPPICE_COORDINATOR";
 inline constexpr char kAccessVariable[] = "COPPICE_ACCESS";
 inline constexpr char kInsecureVariable[] = "COPPICE_INSECURE";
 
-// As flags and environment say it; empty: nothing was said.
+// The values of flags and environment variables. Empty: not set.
 struct AccessFlags {
   std::string coordinator{};
-  std::string access{};   // the flag alone; its variable is looked up where it counts
-  bool insecure = false;  // the same
+  std::string access{};   // the flag only; ResolveAccess reads the variable
+  bool insecure = false;  // likewise
   Credentials credentials{};
 };
 
@@ -48,14 +48,14 @@ struct Access {
   std::string address;
   Credentials credentials;
   std::string file;     // the access file; empty: none was used
-  std::string warning;  // to tell the user once; empty: none
+  std::string warning;  // to be shown to the user once; empty: none
 };
 
-// In this order: --access; one of the credentials, by flag or variable; --insecure or its variable;
-// COPPICE_ACCESS; the default file. --coordinator names another address in each case.
-// INVALID_ARGUMENT for flags that exclude each other; NOT_FOUND when nothing says how to get in;
-// FAILED_PRECONDITION when the file has ended or is for another caller; the codes of
-// ReadAccessFile. Each message says what to do.
+// Uses the first that is given, in this order: --access; one of the credentials, by flag or
+// variable; --insecure or its variable; COPPICE_ACCESS; the default file. In each case
+// --coordinator overrides the address. INVALID_ARGUMENT: flags exclude each other. NOT_FOUND: no
+// access is given. FAILED_PRECONDITION: the file has expired or is for another caller. Otherwise
+// the codes of ReadAccessFile. Each message says what to do.
 absl::StatusOr<Access> ResolveAccess(const AccessFlags& flags, Caller caller);
 
 }  // namespace coppice::rpc

@@ -21,7 +21,7 @@ constexpr int kVersion = 1;
 constexpr char kTimeFormat[] = "%Y-%m-%dT%H:%M:%SZ";
 constexpr char kName[] = "access.json";
 
-// The text at `name`; empty when there is none.
+// The string member `name`; empty if there is none.
 std::string Text(const nlohmann::json& json, const char* name) {
   const auto found = json.find(name);
   return found != json.end() && found->is_string() ? found->get<std::string>() : "";

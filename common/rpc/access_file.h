@@ -1,4 +1,4 @@
-// The file by which an account's clients and workers find a coordinator and prove who they are.
+// The file with which an account's clients and workers find a coordinator and authenticate to it.
 #ifndef COPPICE_COMMON_RPC_ACCESS_FILE_H_
 #define COPPICE_COMMON_RPC_ACCESS_FILE_H_
 
@@ -11,31 +11,31 @@
 
 namespace coppice::rpc {
 
-// What it holds, as JSON. One token a role; an empty one is not in it.
+// The content of the file, which is JSON. It has one token per role; empty tokens are omitted.
 struct AccessFile {
   std::string address;      // of the coordinator: HOST:PORT or unix:PATH
-  std::string authority;    // PEM: who signed the coordinator's certificate
+  std::string authority;    // PEM: the authority that signed the coordinator's certificate
   std::string certificate;  // PEM: the client's own
   std::string key;          // PEM, secret
-  absl::Time until;         // when that certificate ends
+  absl::Time until;         // the end of that certificate
   std::string operator_token, viewer_token, worker_token;  // secret
-  // Where the coordinator keeps its data; empty in a file that was made to hand on.
+  // The place of the coordinator's data. Empty in a file that was exported for others.
   std::string host, data_dir;
 };
 
-// Who calls: people's programs show an operator's or a viewer's token, workers a worker's.
+// The kind of caller. Clients present an operator's or a viewer's token, workers a worker's token.
 enum class Caller { kClient, kWorker };
-// FAILED_PRECONDITION when the file has none for this caller; `path` is for the message.
+// FAILED_PRECONDITION: the file has no token for this caller. `path` is for the message.
 absl::StatusOr<std::string> TokenFor(const AccessFile& access, Caller caller,
                                      const std::string& path);
 
 std::string SerializeAccess(const AccessFile& access);
-// INVALID_ARGUMENT for what is none, or one of a later version. The message quotes nothing of it.
+// INVALID_ARGUMENT: not an access file, or one of a later version. The message never quotes `text`.
 absl::StatusOr<AccessFile> ParseAccess(absl::string_view text);
 
-// Reads one that belongs to this account (or root) and that nobody else may change, nor everybody
-// read: FAILED_PRECONDITION with the remedy otherwise. INVALID_ARGUMENT for what is no access file;
-// else the codes of files.h. Messages name the path, never a secret.
+// Reads an access file. It must belong to this account or to root, nobody else may write it, and
+// not everybody may read it; otherwise FAILED_PRECONDITION, with the remedy. INVALID_ARGUMENT: not
+// an access file. Otherwise the codes of files.h. Messages name the path, never a secret.
 absl::StatusOr<AccessFile> ReadAccessFile(const std::string& path);
 
 // $XDG_CONFIG_HOME/coppice/access.json, by default ~/.config/coppice/access.json. The codes of

@@ -12,7 +12,7 @@
 namespace coppice::rpc {
 namespace {
 
-// Splits host:port (also [v6]:port). False when the form is another.
+// Splits host:port (also [v6]:port). False: the address has another form.
 bool SplitAddress(const std::string& address, std::string* host, int* port) {
   const size_t colon = address.rfind(':');
   if (colon == std::string::npos || colon == 0) return false;
@@ -22,7 +22,7 @@ bool SplitAddress(const std::string& address, std::string* host, int* port) {
   return absl::SimpleAtoi(address.substr(colon + 1), port) && *port >= 0 && *port <= 65535;
 }
 
-// What the coordinator may send on a stream before it is read.
+// Bytes that the coordinator may send on a stream before they are read.
 constexpr int kStreamWindowBytes = 1 << 20;
 
 }  // namespace
@@ -49,8 +49,8 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> MakeChannel(const std::string& ad
   arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 200);
-  // How long one attempt to connect may take, whatever the name says: a loaded machine may need
-  // seconds to accept.
+  // Despite its name, this bounds one attempt to connect. A loaded machine may need seconds to
+  // accept.
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 5000);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 5000);
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
@@ -68,7 +68,7 @@ bool IsLoopback(const std::string& address) {
   std::string host;
   int port = 0;
   if (!SplitAddress(address, &host, &port)) return false;
-  // A name such as 127.example.org resolves to anything.
+  // A name such as 127.example.org may resolve to any address.
   const bool numeric = host.find_first_not_of("0123456789.") == std::string::npos;
   return host == "localhost" || host == "[::1]" || (numeric && absl::StartsWith(host, "127."));
 }

@@ -26,7 +26,8 @@ namespace {
 
 constexpr size_t kMaxTokenBytes = 512;
 
-// Fit for a header: visible ASCII without spaces. The token is not repeated in the message.
+// Checks that the token fits a header: visible ASCII without spaces. The message does not repeat
+// the token.
 absl::StatusOr<std::string> CheckToken(absl::string_view text, absl::string_view where) {
   const absl::string_view token = absl::StripAsciiWhitespace(text);
   const bool good = !token.empty() && token.size() <= kMaxTokenBytes &&
@@ -51,7 +52,7 @@ std::string StampOf(const std::string& file) {
                       ".", info.st_mtim.tv_nsec);
 }
 
-// Where a call's token comes from.
+// The source of a call's token.
 struct TokenSource {
   std::string file;  // empty: the environment
   std::function<absl::StatusOr<std::string>()> read;
@@ -61,8 +62,8 @@ TokenSource SourceOf(const Credentials& credentials) {
   const std::string& access = credentials.access_file;
   const std::string& file = credentials.token_file;
   if (!access.empty()) {
-    // A token goes to its own authority alone, also when the file is another coordinator's
-    // meanwhile.
+    // A token is sent only to its own authority, even if the file now belongs to another
+    // coordinator.
     const auto read = [access, caller = credentials.caller,
                        authority =
                            std::make_shared<std::string>()]() -> absl::StatusOr<std::string> {
@@ -80,14 +81,14 @@ TokenSource SourceOf(const Credentials& credentials) {
   return {"", [token = credentials.token] { return CheckToken(token, kTokenVariable); }};
 }
 
-// Purpose: puts the token on each call. Owner: the channel's credentials. Thread-safe. A file that
-// has changed is read again; while it cannot be read the last token goes on.
+// Purpose: attaches the token to each call. Owner: the channel's credentials. Thread-safe. A
+// changed file is read again; while it is unreadable the last token stays in use.
 class TokenPlugin final : public grpc::MetadataCredentialsPlugin {
  public:
   TokenPlugin(std::string token, TokenSource source)
       : source_(std::move(source)), token_(std::move(token)), stamp_(StampOf(source_.file)) {}
 
-  // It looks at a file, which may lie on a network filesystem.
+  // The file may be on a network filesystem.
   bool IsBlocking() const override { return !source_.file.empty(); }
   const char* GetType() const override { return "coppice-token"; }
   // gRPC may log this.
@@ -163,7 +164,7 @@ absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> Transport(const std::s
         "certificate with --tls-ca FILE or ",
         kCaVariable, " (ca-cert.pem, as `coppice-coordinator init-tls` made it)"));
   }
-  // gRPC holds the connection itself against this, too.
+  // gRPC also checks the connection itself.
   return grpc::experimental::LocalCredentials(absl::StartsWith(address, "unix:") ? UDS : LOCAL_TCP);
 }
 
@@ -184,7 +185,7 @@ absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> MakeChannelCredentials
   if (!with_token) return channel;
   TokenSource source = SourceOf(credentials);
   COPPICE_ASSIGN_OR_RETURN(std::string token, source.read());
-  // The level is the transport's affair: Transport lets plain text through to this machine only.
+  // The security level is left to Transport, which allows plain text only to this machine.
   const auto call = grpc::experimental::MetadataCredentialsFromPlugin(
       std::make_unique<TokenPlugin>(std::move(token), std::move(source)),
       credentials.tls() ? GRPC_PRIVACY_AND_INTEGRITY : GRPC_SECURITY_NONE);

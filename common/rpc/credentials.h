@@ -1,4 +1,4 @@
-// What a client or a worker proves itself with, and the coordinator to it.
+// The credentials by which a client or a worker and the coordinator authenticate to each other.
 #ifndef COPPICE_COMMON_RPC_CREDENTIALS_H_
 #define COPPICE_COMMON_RPC_CREDENTIALS_H_
 
@@ -14,24 +14,24 @@ class ChannelCredentials;
 
 namespace coppice::rpc {
 
-// Files, as flags or the environment name them; empty ones are not used. Empty altogether: plain
-// text, and nobody is asked who they are.
+// Files, as named by flags or the environment. Empty names are not used. If all are empty, the
+// channel is plain text without authentication.
 struct Credentials {
-  std::string tls_ca{};      // the authority that signed the coordinator's certificate: speak TLS
+  std::string tls_ca{};      // authority of the coordinator's certificate; turns TLS on
   std::string tls_cert{};    // a client certificate, for mutual TLS
   std::string tls_key{};     // its key
-  std::string token_file{};  // holds one token; read again when it changes, so that a token can be
-                             // replaced under a running worker
-  std::string token{};       // the token itself, where no file can be; token_file goes first
-  // All of the above in one file, in place of them (access_file.h). Its token, too, is read again.
+  std::string token_file{};  // holds one token; read again when it changes, so that the token of a
+                             // running worker can be replaced
+  std::string token{};       // the token itself, if there can be no file; token_file has precedence
+  // One file in place of all of the above (access_file.h). Its token, too, is read again.
   std::string access_file{};
-  Caller caller = Caller::kClient;  // whose token of that file
+  Caller caller = Caller::kClient;  // selects the token in that file
 
   bool tls() const { return !tls_ca.empty() || !access_file.empty(); }
 };
 
-// The environment variables behind the flags that AddCredentialFlags adds, and one for the token
-// itself. A secret is no flag: `ps` shows flags to everybody.
+// Environment variables for the flags of AddCredentialFlags, and one for the token itself. A secret
+// is never a flag, because `ps` shows flags to everybody.
 inline constexpr char kCaVariable[] = "COPPICE_TLS_CA";
 inline constexpr char kCertVariable[] = "COPPICE_TLS_CERT";
 inline constexpr char kKeyVariable[] = "COPPICE_TLS_KEY";
@@ -61,10 +61,10 @@ void AddCredentialFlags(App* app, Credentials* credentials) {
 // Fills `token` from COPPICE_TOKEN.
 void TakeTokenFromEnvironment(Credentials* credentials);
 
-// gRPC's form of them for a channel to `address`. INVALID_ARGUMENT for files that do not go
-// together or are not what they should be; FAILED_PRECONDITION for a secret that others can read,
-// and for a token that would travel in plain text to another machine; the codes of files.h. Each
-// names the file or flag and what to do, none the secret.
+// Makes gRPC's credentials for a channel to `address`. INVALID_ARGUMENT: files do not match or have
+// the wrong content. FAILED_PRECONDITION: others can read a secret, or a token would travel to
+// another machine in plain text. Otherwise the codes of files.h. Each message names the file or
+// flag and the remedy, never the secret.
 absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> MakeChannelCredentials(
     const std::string& address, const Credentials& credentials);
 

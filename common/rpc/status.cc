@@ -12,8 +12,8 @@
 namespace coppice::rpc {
 namespace {
 
-// A message travels in a header, percent-encoded; a peer refuses headers of more than 8 KiB, and
-// would then show its own complaint in place of the message.
+// A message travels percent-encoded in a header. A peer refuses headers of more than 8 KiB and
+// would then show its own error in place of the message.
 constexpr size_t kMaxEncodedMessage = 6 << 10;
 
 constexpr char kPushback[] = "grpc-retry-pushback-ms";
@@ -23,7 +23,7 @@ std::string Shortened(absl::string_view message) {
   for (size_t i = 0; i < message.size(); ++i) {
     encoded += absl::ascii_isprint(static_cast<unsigned char>(message[i])) ? 1 : 3;
     if (encoded <= kMaxEncodedMessage) continue;
-    // Not in the middle of a character.
+    // Never cut within a character.
     while (i > 0 && (message[i] & 0xC0) == 0x80) --i;
     return absl::StrCat(message.substr(0, i), " ... (cut off)");
   }
@@ -54,7 +54,7 @@ absl::Status FromGrpc(const grpc::Status& status, const grpc::ClientContext& con
   const auto& trailing = context.GetServerTrailingMetadata();
   const auto it = trailing.find(kPushback);
   int64_t ms = 0;
-  // A peer's number: what is none, or negative, is no wish.
+  // The value comes from a peer. Anything but a positive number counts as no delay.
   if (it == trailing.end() ||
       !absl::SimpleAtoi(absl::string_view(it->second.data(), it->second.size()), &ms) || ms <= 0) {
     return converted;

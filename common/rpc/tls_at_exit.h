@@ -3,8 +3,8 @@
 
 namespace coppice::rpc {
 
-// Keeps OpenSSL from tearing itself down in exit(), where threads of gRPC may still be shaking
-// hands: a process that ends then would crash. For the first line of a main.
+// Keeps OpenSSL from cleaning up in exit(), while threads of gRPC may still be in a handshake.
+// Otherwise the process could crash at its end. Belongs on the first line of a main.
 void KeepTlsUntilTheEnd();
 
 }  // namespace coppice::rpc

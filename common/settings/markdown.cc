@@ -66,7 +66,7 @@ std::string LineDifference(absl::string_view before, absl::string_view after) {
   std::string text;
   size_t at = same;
   for (size_t i = same; i < old_lines.size() - tail; ++i) {
-    // A line that comes later in the other stays; those before it are new there.
+    // If the other text has this line further on, the line stays, and the lines before it are new.
     size_t found = at;
     while (found < new_lines.size() - tail && new_lines[found] != old_lines[i]) ++found;
     if (found == new_lines.size() - tail) {

@@ -1,4 +1,4 @@
-// The table of the documentation, made from the settings.
+// Generates the documentation's table from the settings.
 #ifndef COPPICE_COMMON_SETTINGS_MARKDOWN_H_
 #define COPPICE_COMMON_SETTINGS_MARKDOWN_H_
 
@@ -10,15 +10,14 @@
 
 namespace coppice::settings {
 
-// A row for each setting, with a head; ends in a newline.
+// A header, and one row per setting. Ends in a newline.
 std::string MarkdownTable(const Table& table);
 
-// The document with what stands between its marks of the table replaced by `rows`. NOT_FOUND: it
-// lacks the marks.
+// The document, with the text between its table marks replaced by `rows`. NOT_FOUND: it lacks the
+// marks.
 absl::StatusOr<std::string> WithTable(absl::string_view document, absl::string_view rows);
 
-// Lines of `before` that `after` lacks with a minus, those that it has more with a plus; empty when
-// the two are the same.
+// Removed lines with a minus and added lines with a plus. Empty when the texts are equal.
 std::string LineDifference(absl::string_view before, absl::string_view after);
 
 }  // namespace coppice::settings

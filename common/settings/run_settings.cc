@@ -1,6 +1,6 @@
-// The settings of a run. A new one is an entry here, a field of proto/coppice/v1/sweep.proto and a
-// line of worker/trainer/run_fields.cc; tests name what is forgotten. Defaults are the paper's
-// (Murty et al. 2023) and its released code's.
+// The settings of a run. A new one needs an entry here, a field in proto/coppice/v1/sweep.proto and
+// a line in worker/trainer/run_fields.cc; tests name the missing ones. The defaults come from the
+// paper (Murty et al. 2023) and its released code.
 #include <limits>
 #include <string>
 #include <utility>
@@ -15,21 +15,21 @@ namespace {
 
 // Checkpoint names carry the step in nine digits.
 constexpr int64_t kMaxSteps = 999'999'999;
-// The dropout counter has 32 bits for a step, and a schedule may well end behind the last step.
+// The dropout counter has 32 bits for a step. A schedule may end after the last step.
 constexpr int64_t kMaxScheduleStep = std::numeric_limits<int32_t>::max();
 // In the dropout counter batch index, head and position share 32 bits (worker/trainer/config.h).
 constexpr int64_t kMaxBatchSize = 4'096;
 constexpr int64_t kMaxHeads = 256;
-// Of one split: what fits into memory (worker/trainer/tasks/dataset.h).
+// The limit of one split, which must fit into memory (worker/trainer/tasks/dataset.h).
 constexpr int64_t kMaxExamples = 20'000'000;
-// What a message can say. A larger seed would give no other kind of data.
+// The largest value of the message's field. Larger seeds would add nothing.
 constexpr int64_t kMaxSeed = std::numeric_limits<uint32_t>::max();
-// Wider models than these fit no device, and a number of parameters fits 64 bits by far.
+// No device can hold wider models, and the number of parameters stays far below 64 bits.
 constexpr int64_t kMaxWidth = 16'384;
 constexpr int64_t kMaxFeedForward = 65'536;
-// Dropout divides by what is left.
+// Dropout divides by the remaining share.
 constexpr double kMaxDropout = 0.99;
-// A product of two of these is still a double.
+// The product of two such values is still finite.
 constexpr double kHuge = 1e30;
 
 using Many = std::vector<Setting>;
@@ -127,7 +127,7 @@ void AddTraining(Many* table) {
                     .default_value = int64_t{8},
                     .unit = "sentences",
                     .help = "sentences of a batch"});
-  // At 0 nothing would be learned; above 10 nothing is but noise.
+  // At 0 nothing would be learned; above 10 there is only noise.
   table->push_back({.path = "train.learning_rate",
                     .flag = "--learning-rate",
                     .range = NumberRange{0, 10, true, true},
@@ -249,7 +249,7 @@ void AddCheckpoint(Many* table) {
                     .help = "those at multiples of it are kept too; 0: none"});
 }
 
-// A relative path of a file is one below the folder; without a folder a worker's own would count.
+// A relative file path starts at the folder. Without a folder it would depend on the worker's own.
 CrossCheck FileHasAFolder(const char* path) {
   return {
       .settings = {path, "data.directory"},

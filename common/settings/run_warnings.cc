@@ -11,9 +11,9 @@ namespace {
 
 constexpr double kLargestProbeShare = 1.0 / 3;
 
-// What reading a sentence costs beside training on one. Measured at d_model 512
-// (docs/performance.md, "What the probes cost"); below 256, where a step is little more than its
-// products, about twice as much.
+// The cost of reading a sentence, relative to training on one. Measured at d_model 512
+// (docs/performance.md, "What the probes cost"). Below 256, where a step is little more than its
+// products, it is about twice as high.
 struct ReadingCost {
   double probe;
   double evaluation;
@@ -61,7 +61,7 @@ void CheckIntervals(const RunFacts& run, std::vector<RunWarning>* warnings) {
                       "whole run")});
   }
   if (run.checkpoint_keep_every == 0 || run.checkpoint_every == 0) return;
-  // Only where there is a checkpoint at all can one be kept.
+  // A checkpoint can be kept only at a step that has one.
   const int64_t kept = std::lcm(run.checkpoint_keep_every, run.checkpoint_every);
   if (kept == run.checkpoint_keep_every && kept <= run.steps) return;
   warnings->push_back(
@@ -105,12 +105,12 @@ RunFacts FactsOf(const Values& run) {
 }
 
 double ProbeShare(const RunFacts& run) {
-  // Question formation probes only inputs that ask for a question, half of them.
+  // Question formation probes only inputs that ask for a question, which are half of all.
   const int64_t most = run.task == "question" ? run.train_sentences / 2 : run.train_sentences;
   const auto probed = static_cast<double>(std::min(run.probe_sentences, most));
   if (probed <= 0) return 0;
   const ReadingCost cost = CostOf(run);
-  // All in sentences trained on, of the stretch of a run that has one round of probes.
+  // All amounts are in sentences trained on, for the part of a run with one round of probes.
   const double every = static_cast<double>(run.report_every) *
                        static_cast<double>(std::max<int64_t>(1, run.probe_every));
   const auto steps = static_cast<double>(run.steps);

@@ -1,5 +1,5 @@
-// Settings of a run that are valid and cannot do what they say. One rule for whoever plans a run
-// (the spec's reader) and whoever starts it (the trainer).
+// Warnings about settings of a run that are valid but cannot take effect. The spec's reader and the
+// trainer share these rules.
 #ifndef COPPICE_COMMON_SETTINGS_RUN_WARNINGS_H_
 #define COPPICE_COMMON_SETTINGS_RUN_WARNINGS_H_
 
@@ -11,7 +11,7 @@
 
 namespace coppice::settings {
 
-// What the warnings look at, by the names of docs/sweep-spec.md.
+// The values that the warnings depend on, by their names in docs/sweep-spec.md.
 struct RunFacts {
   std::string task;
   int64_t d_model = 0;
@@ -31,17 +31,17 @@ struct RunFacts {
 
 struct RunWarning {
   std::string setting;  // "train.warmup_steps"
-  std::string other;    // the setting it does not go with; may be empty
-  std::string message;  // goes after `setting`: "is 10000 and train.steps 200: ..."
+  std::string other;    // the conflicting setting; may be empty
+  std::string message;  // follows `setting`: "is 10000 and train.steps 200: ..."
 };
 
-// Of a whole run.
+// `run` must hold all settings of a run.
 RunFacts FactsOf(const Values& run);
 
 std::vector<RunWarning> RunWarnings(const RunFacts& run);
 
-// The probes' share of a run's time as docs/performance.md measured it, right within a factor of
-// two or so: 0.08 at the paper's settings. 0 without probes.
+// The probes' estimated share of a run's time, from the measurements in docs/performance.md and
+// correct within a factor of about two. 0.08 at the paper's settings; 0 without probes.
 double ProbeShare(const RunFacts& run);
 
 }  // namespace coppice::settings

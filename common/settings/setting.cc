@@ -21,7 +21,7 @@ constexpr size_t kLongestPath = 4'096;
 std::string NumberText(double value) {
   char digits[40];
   const auto end = std::to_chars(digits, digits + sizeof(digits), value).ptr;
-  // "1e-04" and "1e+30" are 1e-4 and 1e30 to people.
+  // People write "1e-04" and "1e+30" as 1e-4 and 1e30.
   std::string text =
       absl::StrReplaceAll(std::string(digits, end), {{"e-0", "e-"}, {"e+0", "e"}, {"e+", "e"}});
   return text;
@@ -94,7 +94,7 @@ bool Holds(const WordRange& range, const Value& value) {
   return word != nullptr && absl::c_linear_search(range.words, *word);
 }
 
-// A path is shown on the terminals of whoever looks at the sweep.
+// A path is shown on the terminals of everybody who views the sweep.
 bool Holds(const PathRange&, const Value& value) {
   const auto* path = std::get_if<std::string>(&value);
   return path != nullptr && IsPrintable(*path) && path->size() <= kLongestPath;
@@ -133,7 +133,7 @@ std::string ValueText(const Value& value) {
 std::string Quoted(absl::string_view text) {
   constexpr size_t kLongest = 60;
   size_t end = std::min(text.size(), kLongest);
-  // Never inside a character of UTF-8.
+  // Never cut within a UTF-8 character.
   while (end > 0 && end < text.size() && (static_cast<uint8_t>(text[end]) & 0xc0) == 0x80) --end;
   return absl::StrCat("'", absl::Utf8SafeCEscape(text.substr(0, end)),
                       end < text.size() ? "...'" : "'");

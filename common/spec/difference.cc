@@ -29,7 +29,7 @@ std::string Two(const std::string& path, const char* verb, const std::string& th
   return absl::StrCat(path, " ", verb, " ", there, " there and ", here, " here");
 }
 
-// Every setting of one run by its path, as JSON has it.
+// All settings of one run by path, as in its JSON.
 std::map<std::string, std::string> Leaves(const v1::RunConfig& run) {
   std::map<std::string, std::string> leaves;
   const auto json = nlohmann::json::parse(RunConfigToJson(run), nullptr, false);
@@ -41,7 +41,7 @@ std::map<std::string, std::string> Leaves(const v1::RunConfig& run) {
   return leaves;
 }
 
-// (path, there, here) -> the groups of which it is so.
+// Maps (path, there, here) to the groups with this difference.
 using Changes =
     std::map<std::tuple<std::string, std::string, std::string>, std::vector<std::string>>;
 

@@ -1,4 +1,4 @@
-// How two sweeps of one name differ, as a user means it.
+// The differences between two sweeps of one name, from a user's point of view.
 #ifndef COPPICE_COMMON_SPEC_DIFFERENCE_H_
 #define COPPICE_COMMON_SPEC_DIFFERENCE_H_
 
@@ -10,12 +10,12 @@
 
 namespace coppice::spec {
 
-// "0-4, 7" of numbers in any order; after `most` ranges "...".
+// "0-4, 7", from numbers in any order. "..." replaces the ranges after the first `most`.
 std::string RangesText(std::vector<uint32_t> numbers, size_t most = 8);
 
-// "train.steps is 300 there and 301 here (dyck/2)", one for each setting that another job, another
-// group or the whole sweep would have; a default written out or a list in another order is no
-// difference. Both specs must be valid. Names are not compared.
+// "train.steps is 300 there and 301 here (dyck/2)", one for each setting that differs for a job, a
+// group or the whole sweep. An explicit default or another order of a list is no difference. Both
+// specs must be valid. Names are not compared.
 std::vector<std::string> Differences(const v1::SweepSpec& there, const v1::SweepSpec& here);
 
 }  // namespace coppice::spec

@@ -11,7 +11,7 @@ std::string RunConfigToJson(const v1::RunConfig& run) {
   options.preserve_proto_field_names = true;
   options.always_print_primitive_fields = true;
   std::string json;
-  // Fails only on a message that is not valid UTF-8, which validation keeps out.
+  // Fails only on invalid UTF-8, which validation excludes.
   if (!google::protobuf::util::MessageToJsonString(run, &json, options).ok()) json.clear();
   return json;
 }
@@ -27,7 +27,7 @@ absl::StatusOr<v1::RunConfig> RunConfigFromJson(const std::string& json) {
   if (read.task().empty() || read.depth() == 0) {
     return absl::InvalidArgumentError("a run configuration needs a task and a depth of at least 1");
   }
-  // Text that an older version wrote lacks the settings that came later.
+  // Text from an older version lacks newer settings.
   v1::RunConfig run = DefaultRun(read.task());
   run.MergeFrom(read);
   return run;

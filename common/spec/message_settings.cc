@@ -1,4 +1,4 @@
-// Settings in messages: read, set and checked by the table's paths, which are those of the fields.
+// Reads, sets and checks settings in messages by the table's paths, which are those of the fields.
 #include <google/protobuf/descriptor.h>
 
 #include <map>
@@ -16,8 +16,8 @@ using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 using settings::Value;
 
-// The message that has the last field of a path, and that field; null where the path leads nowhere
-// or through a message that is not set.
+// The message with the last field of a path, and that field. Null if the path does not exist or
+// leads through a message that is not set.
 struct Place {
   const Message* message = nullptr;
   const FieldDescriptor* field = nullptr;

@@ -9,7 +9,7 @@
 namespace coppice::spec {
 namespace {
 
-// SweepSpec and Override share the names of their setting groups, not a type.
+// SweepSpec and Override share the names of their setting groups but have no common type.
 template <typename Settings>
 void MergeSettings(const Settings& from, v1::RunConfig* run) {
   if (from.has_model()) run->mutable_model()->MergeFrom(from.model());
@@ -48,12 +48,13 @@ std::string SettingPath(const v1::SweepSpec& spec, const std::string& task, uint
 
 double WorkPerStep(const v1::RunConfig& run) {
   const bool dyck = run.task() == "dyck";
-  // Words of a mean example with its start token, and a vocabulary close enough for a measure.
+  // The mean number of tokens of an example, with its start token, and an approximate vocabulary
+  // size.
   const double tokens = dyck ? 51 : 27;
   const double vocabulary = dyck ? 43 : 80;
   const double d = run.model().d_model();
   const double layer = 4 * d * d + 2 * d * run.model().d_ff() + 2 * d * tokens;
-  // One forward pass, and a backward pass of twice its cost.
+  // One forward pass and one backward pass, which costs twice as much.
   return 3 * run.train().batch_size() * tokens * (run.depth() * layer + d * vocabulary);
 }
 

@@ -1,4 +1,4 @@
-// What must hold between settings: the name, the grid, the overrides, every resolved run.
+// Checks of a spec: the name, the grid, the overrides, every resolved run.
 #include <algorithm>
 #include <set>
 
@@ -13,18 +13,18 @@
 namespace coppice::spec {
 namespace {
 
-// Every task and every depth there is once; more are told as repetitions.
+// All existing tasks and depths. Further entries are reported as repetitions.
 constexpr int kMaxTasks = 3;
 constexpr int kMaxDepths = 256;
 constexpr int kMaxSeeds = 1'000'000;
 constexpr int kMaxOverrides = 1'000;
-// Of an override's `where`: every task and every depth there is, with room for repetitions.
+// Limits of an override's `where`: all existing tasks and depths, with room for repetitions.
 constexpr int kMaxWhereTasks = 16;
 constexpr int kMaxWhereDepths = 1'024;
-// A list of a million equal mistakes is told in its first lines.
+// Of a list with a million equal mistakes, only the first are reported.
 constexpr int kMaxProblemsPerList = 10;
 
-// What is wrong with one entry of a list of tasks or depths; empty: nothing.
+// The mistake in one entry of a list of tasks or depths; empty: none.
 std::string CheckEntry(absl::string_view setting, settings::Value value) {
   return WhatIsWrong(*settings::RunSettings().Find(setting), value, settings::Origin::kSweep)
       .value_or("");
@@ -47,7 +47,8 @@ void CheckName(const std::string& name, std::vector<Problem>* problems) {
   }
 }
 
-// Runs `check(value)` (empty: fine) over a list that must not be empty nor hold a value twice.
+// Runs `check(value)` (empty result: valid) on each entry of a list, which must be neither empty
+// nor hold a value twice.
 template <typename List, typename Check>
 void CheckList(const std::string& path, const List& list, const char* example, Check check,
                std::vector<Problem>* problems) {
@@ -98,7 +99,7 @@ void CheckScheduling(const v1::SweepSpec& spec, std::vector<Problem>* problems) 
   }
 }
 
-// Every group of the sweep looks through these lists.
+// The lists must be short, because every group of the sweep searches them.
 bool WhereFits(const v1::Where& where, const std::string& path, std::vector<Problem>* problems) {
   const auto fits = [&](const char* list, int size, int most) {
     if (size <= most) return true;
@@ -142,7 +143,7 @@ void CheckOverride(const v1::SweepSpec& spec, int index, std::vector<Problem>* p
   }
 }
 
-// Where a setting of a failed check was given: where the first of them that was, is.
+// The place of a failed check: the path of the first of its settings that the spec sets.
 std::string PlaceOf(const v1::SweepSpec& spec, const v1::RunConfig& run,
                     const settings::CrossCheck& check) {
   for (const std::string& setting : check.settings) {
@@ -152,7 +153,7 @@ std::string PlaceOf(const v1::SweepSpec& spec, const v1::RunConfig& run,
   return check.settings.front();
 }
 
-// What must hold between the settings of each run, told once for each place.
+// Runs the cross-checks on each run and reports each mistake once per place.
 void CheckGroups(const v1::SweepSpec& spec, const settings::Table& table,
                  std::vector<Problem>* problems) {
   std::set<std::string> told;

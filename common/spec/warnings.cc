@@ -21,7 +21,7 @@ std::string PlaceOf(const v1::SweepSpec& spec, const std::string& task, uint32_t
 }  // namespace
 
 std::vector<Problem> Warnings(const v1::SweepSpec& spec) {
-  // In the order in which they came up first.
+  // In the order of first occurrence.
   std::vector<std::pair<Problem, std::vector<std::string>>> found;
   std::map<std::pair<std::string, std::string>, size_t> known;
   size_t groups = 0;

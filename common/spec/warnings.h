@@ -7,9 +7,9 @@
 
 namespace coppice::spec {
 
-// What is valid and cannot do what it says (common/settings/run_warnings.h), of every group of a
-// valid spec: each warning once, with the groups it is true of where it is not all. `path` is where
-// the setting or the one it does not go with is set; where both are defaults, the setting's own.
+// The warnings (common/settings/run_warnings.h) about every group of a valid spec. Each occurs
+// once, with the groups that it concerns unless these are all. `path` is the place that sets the
+// setting, or else the conflicting one; if both are defaults, the setting's own path.
 std::vector<Problem> Warnings(const v1::SweepSpec& spec);
 
 }  // namespace coppice::spec

@@ -9,8 +9,8 @@
 
 namespace coppice::commands {
 
-// Adds `backup FILE [--force]`: copies the database of `data_dir` (filled by the parser), whether a
-// coordinator runs on it or not. The pointers outlive the action.
+// Adds `backup FILE [--force]`, which copies the database of `data_dir` (filled by the parser). A
+// coordinator may be running on it. The pointers outlive the action.
 void AddBackup(CLI::App* app, const std::string* data_dir, Clock* clock, Action* action);
 
 }  // namespace coppice::commands

@@ -7,8 +7,8 @@
 
 namespace coppice::commands {
 
-// What a subcommand of coppice-coordinator does once the flags are read: set by the one that was
-// given, and run by main instead of serving. Its error's message is printed as it is.
+// The action of a subcommand of coppice-coordinator. The given subcommand sets it while the flags
+// are read, and main runs it instead of serving. An error's message is printed unchanged.
 using Action = std::function<absl::Status()>;
 
 }  // namespace coppice::commands

@@ -24,7 +24,7 @@
 namespace coppice::commands {
 namespace {
 
-// Clients whose clocks are behind shall not be turned away.
+// Clients with a slow clock must still be able to connect.
 constexpr absl::Duration kClockSkew = absl::Hours(24);
 constexpr int kAuthorityDays = 3650;
 constexpr int kMaxDays = 3650;
@@ -33,7 +33,7 @@ security::Validity ValidFor(int days, Clock* clock) {
   return {clock->Now() - kClockSkew, clock->Now() + absl::Hours(24) * days};
 }
 
-// The given ones and this machine's own, each once.
+// The given hosts and this machine's own, each once.
 std::vector<std::string> AllHosts(const std::vector<std::string>& given) {
   std::vector<std::string> hosts = given;
   for (const char* own : {"localhost", "127.0.0.1", "::1"}) {
@@ -95,7 +95,7 @@ absl::Status Taken(const std::string& dir) {
 
 absl::Status Create(const std::string& dir, const InitTlsOptions& options, Clock* clock) {
   std::error_code error;
-  // "a/b/" would put the temporary folder inside of the one that is to come.
+  // "a/b/" would put the temporary folder inside the new one.
   std::string target = std::filesystem::path(dir).lexically_normal().string();
   while (target.size() > 1 && absl::EndsWith(target, "/")) target.pop_back();
   if (std::filesystem::exists(target, error) &&
@@ -110,7 +110,7 @@ absl::Status Create(const std::string& dir, const InitTlsOptions& options, Clock
   }
   absl::Cleanup remove = [&] { std::filesystem::remove_all(temporary, error); };
   COPPICE_RETURN_IF_ERROR(Fill(temporary, options, clock));
-  // Fails when somebody has filled the folder meanwhile.
+  // Fails if somebody has put files into the folder meanwhile.
   if (::rename(temporary.c_str(), target.c_str()) != 0) {
     if (errno == ENOTEMPTY || errno == EEXIST || errno == ENOTDIR) return Taken(dir);
     return ErrnoToStatus(errno, absl::StrCat("cannot create folder ", target));
@@ -138,7 +138,7 @@ absl::Status RenewServer(const std::string& dir, const security::KeyPair& author
   }
   COPPICE_ASSIGN_OR_RETURN(
       server, security::IssueServerCertificate(authority, hosts, validity, server.key));
-  // The key stays, so that one rename is the whole change.
+  // The key stays, so one rename is the whole change.
   return WriteFileAtomically(JoinPath(dir, kServerCertificate), server.certificate);
 }
 

@@ -12,17 +12,17 @@ namespace coppice::commands {
 
 struct InitTlsOptions {
   std::string dir;
-  std::vector<std::string> hosts;  // beside localhost, 127.0.0.1 and ::1
+  std::vector<std::string> hosts;  // besides localhost, 127.0.0.1 and ::1
   int days = 365;
-  bool client = false;  // also a certificate for mutual TLS
-  bool renew = false;   // new certificates for the keys that are there
+  bool client = false;  // also make a certificate for mutual TLS
+  bool renew = false;   // make new certificates for the existing keys
 };
 
-// Makes a folder (0700) with an authority, a server certificate and one token of each role, all or
-// nothing: it is filled under another name and then renamed. Never replaces what is there:
-// ALREADY_EXISTS. With `renew` signs new certificates in an existing folder; keys, authority and
-// tokens stay. INVALID_ARGUMENT for a host that is none; else the codes of files.h. Says on stdout
-// which file goes where, never what it holds.
+// Makes a folder (0700) with an authority, a server certificate and one token of each role. The
+// folder is filled under another name and then renamed, so it appears complete or not at all. Never
+// replaces anything: ALREADY_EXISTS. With `renew` it signs new certificates in an existing folder;
+// keys, authority and tokens stay. INVALID_ARGUMENT: an invalid host. Otherwise the codes of
+// files.h. Prints to stdout where each file belongs, never its content.
 absl::Status InitTls(const InitTlsOptions& options, Clock* clock);
 
 // Adds `init-tls --dir DIR [--host HOST]... [--days N] [--client] [--renew]`.

@@ -24,7 +24,7 @@ std::string Date(absl::Time time) {
 
 std::string HangUp() { return absl::StrCat("`kill -HUP ", ::getpid(), "`"); }
 
-// Until when a PEM's first certificate is valid; nothing when it holds none.
+// The end of validity of a PEM's first certificate; nullopt if it has none.
 std::optional<absl::Time> EndOf(const std::string& pem) {
   const auto info = security::ReadCertificate(pem);
   return info.ok() ? std::make_optional(info->until) : std::nullopt;

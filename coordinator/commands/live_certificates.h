@@ -17,14 +17,14 @@
 namespace coppice::commands {
 
 // Purpose: the certificates of a coordinator that serves TLS. Owner: Serving; made before the
-// server, and outlives it. Reload from one thread; states from any.
-//   1. Start: warns of what ends soon, and looks again every hour.
-//   2. Reload (SIGHUP): signs new certificates where they are the coordinator's own and due, reads
-//   the files as a start does, and gives them to the server. What a start would refuse is logged,
-//   and the identity that is served stays.
+// server, and outlives it. Threads: Reload from one thread, states from any.
+//   1. Start warns of certificates that end soon, and checks again every hour.
+//   2. Reload (SIGHUP) renews the coordinator's own certificates if they are due, reads the files
+//      as at a start, and gives them to the server. Files that a start would refuse are logged, and
+//      the served identity stays.
 class LiveCertificates {
  public:
-  // `files` with every name filled in; `own` where the coordinator made them itself.
+  // `files` has every name filled in. `own` is set if the coordinator made the files itself.
   LiveCertificates(SecurityFlags files, std::optional<OwnAccess> own, service::TlsIdentity served,
                    Clock* clock);
 
@@ -43,7 +43,7 @@ class LiveCertificates {
   service::Server* server_ = nullptr;
   absl::Mutex mutex_;
   service::TlsIdentity served_ ABSL_GUARDED_BY(mutex_);
-  security::CertificateWatch watch_;  // last: its thread uses what is above
+  security::CertificateWatch watch_;  // last: its thread uses the members above
 };
 
 }  // namespace coppice::commands

@@ -39,7 +39,7 @@ bool IsWildcard(const std::string& host) {
   return host == "0.0.0.0" || host == "[::]" || host == "*";
 }
 
-// What the resolver calls this machine; empty when it does not know it. May ask the network.
+// The resolver's name for this machine; empty if it has none. May query the network.
 std::string CanonicalName(const std::string& host) {
   addrinfo hints = {};
   hints.ai_family = AF_UNSPEC;
@@ -51,14 +51,14 @@ std::string CanonicalName(const std::string& host) {
   return found->ai_canonname == nullptr ? "" : found->ai_canonname;
 }
 
-// By which other machines reach this one.
+// The name by which other machines reach this one.
 std::string NetworkName(const OwnAccess& own) {
   if (!own.hosts.empty()) return own.hosts.front();
   const std::string name = CanonicalName(HostName());
   return name.empty() || !security::CheckHost(name).ok() || name == "localhost" ? HostName() : name;
 }
 
-// Host names for the certificate, beside the loopback's own.
+// Host names for the certificate, besides those of the loopback.
 std::vector<std::string> CertificateHosts(const OwnAccess& own) {
   std::vector<std::string> hosts = own.hosts;
   const auto add = [&hosts](std::string host) {
@@ -74,7 +74,7 @@ std::vector<std::string> CertificateHosts(const OwnAccess& own) {
   return hosts;
 }
 
-// What clients are to call where the server says that it listens here.
+// The address for clients of a server that listens on `listening`.
 std::string CallAddress(const OwnAccess& own, const std::string& listening) {
   if (rpc::IsLoopback(listening)) return listening;
   const auto listen = service::ParseListenAddress(listening);
@@ -102,7 +102,7 @@ absl::Status Foreign(const rpc::AccessFile& file, const OwnAccess& own) {
       "coordinator is no more"));
 }
 
-// Nobody else may put other certificates or tokens there.
+// Checks that nobody else can put certificates or tokens there.
 absl::Status CheckFolder(const std::string& folder) {
   struct stat info;
   if (::lstat(folder.c_str(), &info) != 0) return ErrnoToStatus(errno, "cannot use " + folder);
@@ -138,8 +138,8 @@ absl::StatusOr<bool> NeedsRenewal(const std::string& folder, const std::vector<s
   return !named || IsDue(server, now) || IsDue(client, now);
 }
 
-// The token that the folder's file holds, as long as the coordinator accepts it; otherwise what the
-// access file held before.
+// The token in the folder's file if the coordinator accepts it, otherwise the one from the old
+// access file. Empty if it accepts neither.
 absl::StatusOr<std::string> OwnersToken(const std::string& folder, const char* role,
                                         const security::TokenTable& table,
                                         const std::string& before) {
@@ -208,7 +208,7 @@ absl::StatusOr<SecurityFlags> MakeOwnAccess(const OwnAccess& own, Clock* clock) 
   if (renew) {
     options.renew = true;
     const absl::Status renewed = InitTls(options, clock);
-    // The authority's key may be kept elsewhere; what has ended is refused later.
+    // The authority's key may be kept elsewhere. An expired certificate is refused later.
     if (!renewed.ok() && !absl::IsNotFound(renewed)) return renewed;
     if (renewed.ok()) {
       spdlog::info("signed new certificates in {}", folder);
@@ -231,7 +231,8 @@ std::vector<std::string> Addresses(const OwnAccess& own) {
     addresses.emplace_back(absl::StripAsciiWhitespace(*last));
   }
   addresses.push_back(absl::StrCat("127.0.0.1:", rpc::kDefaultPort));
-  // Another account's coordinator may have that one: the access file says which it is.
+  // Another account's coordinator may use the default port. The access file gives clients the
+  // actual one.
   addresses.emplace_back("127.0.0.1:0");
   return addresses;
 }
@@ -251,7 +252,7 @@ absl::Status PublishAccess(const OwnAccess& own, const std::string& listening) {
   if (slash != std::string::npos && slash > 0) {
     COPPICE_RETURN_IF_ERROR(MakePrivateDirectories(own.file.substr(0, slash)));
   }
-  // Two coordinators that start for the first time at once: one of them has the name.
+  // If two coordinators start for the first time at once, only one gets the file.
   const absl::Status created = CreateSecretFile(own.file, text);
   return absl::IsAlreadyExists(created) ? CheckAccessFile(own) : created;
 }

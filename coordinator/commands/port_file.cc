@@ -10,7 +10,7 @@
 namespace coppice::commands {
 namespace {
 
-// HOST:PORT; a host holds no blanks.
+// Accepts HOST:PORT. A host has no blanks.
 bool IsAddress(absl::string_view text) {
   const size_t colon = text.rfind(':');
   return colon != absl::string_view::npos && colon > 0 && NameFits(text.substr(colon + 1), "#") &&

@@ -7,22 +7,22 @@
 
 namespace coppice::commands {
 
-// Purpose: the file that says where a coordinator serves (--port-file), from Write until the end.
-// Only a file that holds an address, or nothing, is ever removed or replaced. Owner: main. Not
-// thread-safe. Failure codes: FAILED_PRECONDITION, with the remedy, for a file that holds something
-// else or is no file; else those of files.h.
+// Purpose: the file with the coordinator's address (--port-file), from Write until the end. Only a
+// file that is empty or holds an address is ever removed or replaced. Owner: main. Not thread-safe.
+// Failure codes: FAILED_PRECONDITION, with the remedy (the file holds something else, or is not a
+// file); otherwise those of files.h.
 class PortFile {
  public:
-  // An empty path: there is none, and every call is OK.
+  // An empty path: there is no file, and every call is OK.
   explicit PortFile(std::string path) : path_(std::move(path)) {}
   ~PortFile() { Remove(); }
   PortFile(const PortFile&) = delete;
   PortFile& operator=(const PortFile&) = delete;
 
-  // Removes what an earlier coordinator has left, so that nobody takes it for this one's.
+  // Removes an earlier coordinator's file, so that nobody takes it for this one's.
   absl::Status Clear();
   absl::Status Write(const std::string& address);
-  // Removes what this one has written, unless another coordinator has written its own.
+  // Removes the file that this coordinator wrote, unless another one has replaced it.
   void Remove();
 
  private:

@@ -9,8 +9,8 @@
 
 namespace coppice::commands {
 
-// Adds `restore FILE [--force]`: makes a backup the database of `data_dir` (filled by the parser),
-// on which no coordinator may run. The pointers outlive the action.
+// Adds `restore FILE [--force]`, which makes a backup the database of `data_dir` (filled by the
+// parser). No coordinator may be running on it. The pointers outlive the action.
 void AddRestore(CLI::App* app, const std::string* data_dir, Clock* clock, Action* action);
 
 }  // namespace coppice::commands

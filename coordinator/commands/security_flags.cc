@@ -13,7 +13,7 @@
 namespace coppice::commands {
 namespace {
 
-// The folder's files where no flag names another.
+// Uses the folder's files unless a flag names another.
 SecurityFlags Resolve(const SecurityFlags& given) {
   SecurityFlags flags = given;
   if (flags.tls_dir.empty()) return flags;
@@ -51,7 +51,7 @@ absl::Status About(const std::string& file, const absl::Status& status) {
   return absl::InvalidArgumentError(absl::StrCat(file, " ", status.message()));
 }
 
-// What ends soon is warned of while it is served (certificate_watch.h).
+// CertificateWatch warns of certificates that end soon.
 absl::Status CheckTimes(const SecurityFlags& flags, const security::CertificateInfo& info,
                         absl::Time now) {
   const auto date = [](absl::Time time) {

@@ -12,7 +12,7 @@
 
 namespace coppice::commands {
 
-// The serving coordinator's flags about who may come in.
+// The serving coordinator's flags for authentication.
 struct SecurityFlags {
   std::string tls_dir;
   std::string tls_cert;
@@ -21,7 +21,7 @@ struct SecurityFlags {
   std::string tokens;
   bool require_client_cert = false;
 };
-// Nothing was said: the coordinator makes what it needs (own_access.h).
+// True if no flag was given: the coordinator makes its own access (own_access.h).
 bool Unsaid(const SecurityFlags& flags);
 void AddSecurityFlags(CLI::App* app, SecurityFlags* flags);
 
@@ -30,12 +30,12 @@ struct LoadedSecurity {
   service::ServerSecurity server;  // its `tokens` is the registry below
   std::unique_ptr<security::TokenRegistry> tokens;
 };
-// Reads the files that the flags name. INVALID_ARGUMENT (flags that do not go together, a file that
-// is not what it should be), FAILED_PRECONDITION (a secret that others can read, a certificate that
-// has expired, no token); else the codes of files.h. Each says what to do.
+// Reads the files that the flags name. INVALID_ARGUMENT (conflicting flags, a file with the wrong
+// content), FAILED_PRECONDITION (a secret that others can read, an expired certificate, no token);
+// otherwise the codes of files.h. Each message says what to do.
 absl::StatusOr<LoadedSecurity> LoadSecurity(const SecurityFlags& flags, Clock* clock);
-// Its part about TLS, from flags in which every name is filled in: a key that is not the
-// certificate's, or that others may read, and a certificate that is not valid now are refused.
+// The TLS part of LoadSecurity, from flags with every name filled in. Refuses a key that does not
+// belong to the certificate or that others may read, and a certificate that is not valid now.
 absl::Status LoadTls(const SecurityFlags& files, Clock* clock, service::ServerSecurity* server);
 
 inline constexpr uint64_t kMaxPemBytes = 1 << 20;

@@ -94,7 +94,7 @@ absl::StatusOr<Serving> Serving::Check(const ServingFlags& flags, const std::str
   COPPICE_ASSIGN_OR_RETURN(serving.security_, LoadSecurity(flags.security, clock));
   const absl::Status address =
       service::Server::CheckAddress(serving.listen_, serving.insecure_, serving.security_.server);
-  // What the flags ask for is what is wrong.
+  // The mistake is in the flags.
   if (!address.ok()) return absl::InvalidArgumentError(address.message());
   return serving;
 }

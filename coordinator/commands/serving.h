@@ -18,11 +18,10 @@
 
 namespace coppice::commands {
 
-// Where the coordinator serves, and who may come in.
+// The address on which the coordinator serves, and its authentication.
 struct ServingFlags {
-  std::string
-      listen;  // empty: 127.0.0.1:7070; with access of its own, what is free where it is taken
-  std::string access;  // empty: the account's own place
+  std::string listen;  // empty: 127.0.0.1:7070, or with its own access a free port if that is taken
+  std::string access;  // empty: the account's default
   std::vector<std::string> hosts;
   bool insecure = false;
   bool insecure_anywhere = false;
@@ -30,12 +29,13 @@ struct ServingFlags {
 };
 void AddServingFlags(CLI::App* app, ServingFlags* flags);
 
-// Purpose: from these flags to a server. Owner: main; outlives the server. Not thread-safe.
-//   1. Check, before anything is opened or made. INVALID_ARGUMENT (flags that do not go together,
-//   no address), FAILED_PRECONDITION (open to others and nobody said insecure; another
-//   coordinator's access file); the codes of LoadSecurity.
-//   2. Prepare, with the data folder locked: makes or renews the access of its own.
-//   3. Start: the codes of service::Server::Start. The access file is written once it listens.
+// Purpose: makes a server from these flags. Owner: main; outlives the server. Not thread-safe.
+//   1. Check, before anything is opened or made. INVALID_ARGUMENT (conflicting flags, not an
+//      address), FAILED_PRECONDITION (open to others without --insecure; another coordinator's
+//      access file); otherwise the codes of LoadSecurity.
+//   2. Prepare, with the data folder locked, makes or renews the coordinator's own access.
+//   3. Start starts the server, with the codes of service::Server::Start, and writes the access
+//      file once it listens.
 class Serving {
  public:
   static absl::StatusOr<Serving> Check(const ServingFlags& flags, const std::string& data_dir,
@@ -44,15 +44,16 @@ class Serving {
   absl::StatusOr<std::unique_ptr<service::Server>> Start(core::Coordinator* core, Clock* clock,
                                                          const std::string& checkpoint_root);
 
-  // Whether there is something that Reload reads again: tokens, certificates.
+  // Whether there are files for Reload: tokens or certificates.
   bool reloads() const { return security_.tokens != nullptr || certificates_ != nullptr; }
-  // While the server serves; from one thread. What cannot be read is logged, and stays as it was.
+  // Reads the files again while the server serves. Called from one thread. An unreadable file is
+  // logged, and the old content stays in use.
   void Reload();
 
  private:
   void Tell(const std::string& address) const;
 
-  std::optional<OwnAccess> own_;  // nothing where flags say another way in
+  std::optional<OwnAccess> own_;  // unset if flags give another access
   std::string listen_;
   service::Insecure insecure_ = service::Insecure::kNo;
   LoadedSecurity security_;

@@ -9,10 +9,9 @@
 namespace coppice::commands {
 
 // Purpose: ends the process with exit code 1 when its orderly end takes too long. A thread that
-// removes checkpoints waits in the kernel while a file server does not answer, and nothing can call
-// it back. By then every acknowledged change is durable; what was not removed is removed after the
-// next start.
-// Owner: main, from the signal to the end of everything that may wait. One thread.
+// removes checkpoints blocks in the kernel while a file server does not answer, and nothing can
+// free it. By then every acknowledged change is durable, and the next start removes the remaining
+// files. Owner: main, from the signal to the end of everything that may block. One thread.
 class ShutdownWatchdog {
  public:
   ShutdownWatchdog(Clock* clock, absl::Duration limit, const std::string& checkpoint_root);

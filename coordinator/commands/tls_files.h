@@ -1,4 +1,4 @@
-// What `init-tls` puts into its folder, and `--tls-dir` looks for there.
+// Names of the files that `init-tls` puts into its folder and `--tls-dir` expects there.
 #ifndef COPPICE_COORDINATOR_COMMANDS_TLS_FILES_H_
 #define COPPICE_COORDINATOR_COMMANDS_TLS_FILES_H_
 

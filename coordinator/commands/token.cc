@@ -71,8 +71,8 @@ std::string Rfc3339(absl::Time time) {
   return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", time, absl::UTCTimeZone());
 }
 
-// Null: not since it is noted. A token of the same name may have been used before this one was
-// made.
+// Null: not used since recording began. Uses from before the token was made belong to an earlier
+// token of the same name.
 const absl::Time* UseOf(const security::TokenRecord& record, const security::TokenUses& uses) {
   const auto found = uses.last.find(record.name);
   return found == uses.last.end() || found->second < record.created ? nullptr : &found->second;
@@ -82,7 +82,7 @@ std::string UseText(const security::TokenRecord& record,
                     const absl::StatusOr<security::TokenUses>& uses) {
   if (!uses.ok()) return "unknown";
   if (const absl::Time* use = UseOf(record, *uses); use != nullptr) return Minute(*use);
-  // A coordinator begins to note right after it has made its tokens.
+  // A coordinator starts recording right after it has made its tokens.
   if (uses->since <= record.created + absl::Minutes(1)) return "never";
   return absl::StrCat("not since ", Minute(uses->since));
 }

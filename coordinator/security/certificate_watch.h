@@ -19,7 +19,7 @@ struct WatchedCertificate {
   std::string kind;  // "server", "authority", "clients"
   std::string file;
   absl::Time until;
-  std::string remedy;  // a sentence's end
+  std::string remedy;  // the end of a sentence
 };
 
 struct CertificateState {
@@ -29,22 +29,22 @@ struct CertificateState {
   std::string warning;  // empty: a month or more is left
 };
 
-// From when on it is warned of, and when it is urgent.
+// Remaining times at which warnings start, and at which they become urgent.
 inline constexpr absl::Duration kCertificateEndsSoon = absl::Hours(24 * 30);
 inline constexpr absl::Duration kCertificateEndsNow = absl::Hours(24 * 7);
 
-// "the server's certificate FILE ends on 2026-12-20, in 21 days; REMEDY". Empty while there is
-// time.
+// "the server's certificate FILE ends on 2026-12-20, in 21 days; REMEDY". Empty while enough time
+// is left.
 std::string CertificateWarning(const WatchedCertificate& certificate, absl::Time now);
 
-// Purpose: tells in time, in the log and to who asks, that a certificate ends. The log has one line
-// a day for each file, and one at once when it becomes urgent and when it has ended. Owner:
+// Purpose: warns in time that a certificate ends, in the log and on request. The log has one line
+// per day and file, and an immediate one when the end becomes urgent and when it has passed. Owner:
 // commands::LiveCertificates. Thread-safe. No failure codes. Nothing is durable.
-//   1. Look: reads which certificates there are now, and warns.
-//   2. Start: looks again every hour, on a thread of its own.
+//   1. Look reads the present certificates and warns.
+//   2. Start repeats Look every hour, on a thread of its own.
 class CertificateWatch {
  public:
-  // Called by one thread at a time; may touch the disk.
+  // Called by one thread at a time; may access the disk.
   using Reader = std::function<std::vector<WatchedCertificate>()>;
 
   CertificateWatch(Clock* clock, Reader reader);
@@ -54,9 +54,9 @@ class CertificateWatch {
 
   void Look() ABSL_LOCKS_EXCLUDED(reading_, mutex_);
   void Start();
-  // As of the last look, with the time that is left now.
+  // States as of the last Look, with the time that is left now.
   std::vector<CertificateState> states() const;
-  // Waits until every look that was begun is over. For tests.
+  // Waits for every Look that has begun. For tests.
   void Settle();
 
  private:
@@ -77,7 +77,7 @@ class CertificateWatch {
   std::map<std::string, Said> said_ ABSL_GUARDED_BY(mutex_);  // by file
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
   std::optional<Clock::TimerId> timer_ ABSL_GUARDED_BY(mutex_);
-  Executor thread_;  // where the disk is touched
+  Executor thread_;  // accesses the disk
 };
 
 }  // namespace coppice::security

@@ -39,7 +39,7 @@ constexpr size_t kMaxHostBytes = 253;
 constexpr int kSerialBits = 159;  // positive, at most 20 bytes (RFC 5280, 4.1.2.2)
 constexpr long kX509v3 = 2;       // counted from 0
 
-// OpenSSL's own reason, which names no secret; empties its queue.
+// Reports OpenSSL's own reason, which contains no secret, and empties its queue.
 absl::Status Failed(absl::string_view what) {
   const unsigned long code = ::ERR_peek_last_error();
   ::ERR_clear_error();
@@ -68,7 +68,7 @@ absl::StatusOr<Certificate> ParseCertificate(absl::string_view pem) {
   return certificate;
 }
 
-// Never asks for a passphrase: a daemon has nobody to ask.
+// Never prompts for a passphrase, because a daemon has no terminal.
 int NoPassphrase(char*, int, int, void*) { return -1; }
 
 absl::StatusOr<Key> ParseKey(absl::string_view pem) {
@@ -119,8 +119,8 @@ struct Wanted {
   std::string value;
 };
 
-// What every certificate here is: version, serial, times, name, key, extensions, signature. Signed
-// by itself when `issuer` is null.
+// Makes and signs a certificate: version, serial, times, name, key, extensions, signature. It is
+// self-signed if `issuer` is null.
 absl::StatusOr<std::string> Sign(EVP_PKEY* key, const std::string& common_name,
                                  const Validity& validity, const std::vector<Wanted>& extensions,
                                  X509* issuer, EVP_PKEY* issuer_key) {
@@ -224,7 +224,7 @@ absl::StatusOr<KeyPair> MakeAuthority(const std::string& common_name, const Vali
 
 absl::Status CheckHost(absl::string_view host) {
   if (IsAddress(host)) return absl::OkStatus();
-  // What this lets through cannot end one entry of the extension's text and begin another.
+  // A host that passes this check cannot end its entry in the extension's text and begin another.
   const bool good =
       !host.empty() && host.size() <= kMaxHostBytes && host.front() != '.' && host.front() != '-' &&
       std::all_of(host.begin(), host.end(),

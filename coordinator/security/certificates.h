@@ -1,4 +1,4 @@
-// X.509 certificates for one installation: a private authority, and what it signs.
+// X.509 certificates for one installation: a private authority and the certificates that it signs.
 #ifndef COPPICE_COORDINATOR_SECURITY_CERTIFICATES_H_
 #define COPPICE_COORDINATOR_SECURITY_CERTIFICATES_H_
 
@@ -23,15 +23,15 @@ struct Validity {
   absl::Time until;
 };
 
-// A self-signed authority that may sign end certificates, no further authority.
+// A self-signed authority that may sign end certificates but no further authority.
 absl::StatusOr<KeyPair> MakeAuthority(const std::string& common_name, const Validity& validity);
 
-// A name or an address that a server certificate may stand for. INVALID_ARGUMENT for anything but
-// a DNS name without wildcard, an IPv4 or an IPv6 address (without brackets).
+// Checks a host for a server certificate. INVALID_ARGUMENT: anything but a DNS name without
+// wildcard, an IPv4 address, or an IPv6 address without brackets.
 absl::Status CheckHost(absl::string_view host);
 
-// A server's certificate, valid for these hosts and for nothing but TLS servers. With `key` (PEM)
-// for that key, otherwise for a new one.
+// A server's certificate, valid only for these hosts and only for TLS servers. It is for `key`
+// (PEM) if that is given, otherwise for a new key.
 absl::StatusOr<KeyPair> IssueServerCertificate(const KeyPair& authority,
                                                const std::vector<std::string>& hosts,
                                                const Validity& validity,
@@ -43,17 +43,16 @@ absl::StatusOr<KeyPair> IssueClientCertificate(const KeyPair& authority,
                                                const std::string& key = "");
 
 struct CertificateInfo {
-  std::vector<std::string> hosts;  // of the subject alternative names
+  std::vector<std::string> hosts;  // the subject alternative names
   absl::Time from;
   absl::Time until;
 };
 
-// What a PEM file's first certificate says. INVALID_ARGUMENT when there is none.
+// Reads a PEM file's first certificate. INVALID_ARGUMENT: it has none.
 absl::StatusOr<CertificateInfo> ReadCertificate(absl::string_view pem);
-// OK when a PEM file holds certificates, and every one of them can be read; INVALID_ARGUMENT
-// otherwise.
+// OK if a PEM file holds at least one certificate and all can be read; otherwise INVALID_ARGUMENT.
 absl::Status CheckChain(absl::string_view pem);
-// OK when the key is the certificate's own; INVALID_ARGUMENT otherwise.
+// OK if the key belongs to the certificate; otherwise INVALID_ARGUMENT.
 absl::Status CheckKeyFits(const KeyPair& pair);
 
 }  // namespace coppice::security

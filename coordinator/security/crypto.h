@@ -1,4 +1,4 @@
-// The few primitives that access control is made of; OpenSSL stays behind this folder's files.
+// The few primitives of access control. Only this folder's files use OpenSSL.
 #ifndef COPPICE_COORDINATOR_SECURITY_CRYPTO_H_
 #define COPPICE_COORDINATOR_SECURITY_CRYPTO_H_
 
@@ -12,11 +12,11 @@ namespace coppice::security {
 // SHA-256 as 64 lower-case hex digits.
 std::string Sha256Hex(absl::string_view data);
 
-// Equality of two strings in a time that depends on their lengths only.
+// Compares two strings in a time that depends only on their lengths.
 bool SameSecret(absl::string_view a, absl::string_view b);
 
-// `bytes` bytes of OpenSSL's generator for secrets, in URL-safe base64 without padding. INTERNAL
-// when the system has no randomness to give.
+// `bytes` bytes from OpenSSL's generator for secrets, in URL-safe base64 without padding. INTERNAL:
+// the system provides no randomness.
 absl::StatusOr<std::string> RandomSecret(int bytes);
 
 }  // namespace coppice::security

@@ -22,7 +22,7 @@ namespace {
 constexpr absl::Duration kLookEvery = absl::Seconds(2);
 constexpr absl::Duration kWriteUsesEvery = absl::Minutes(1);
 
-// Differs when the file was replaced or written to.
+// A text that changes when the file is replaced or written to.
 std::string StampOf(const std::string& path) {
   struct stat info;
   if (::stat(path.c_str(), &info) != 0) return "gone";
@@ -38,7 +38,7 @@ absl::Status CheckOwner(const std::string& path, const struct stat& info) {
                    "as that one"));
 }
 
-// Who can put another file in the table's place needs no token.
+// Somebody who can replace the table needs no token.
 absl::Status CheckFolder(const std::string& path) {
   const size_t slash = path.rfind('/');
   const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
@@ -48,7 +48,7 @@ absl::Status CheckFolder(const std::string& path) {
   }
   COPPICE_RETURN_IF_ERROR(CheckOwner(folder, info));
   const bool others_write = (info.st_mode & (S_IWGRP | S_IWOTH)) != 0;
-  // In a sticky folder (/tmp) a file is its owner's to replace.
+  // In a sticky folder (/tmp) only the owner can replace a file.
   if (!others_write || (info.st_mode & S_ISVTX) != 0) return absl::OkStatus();
   return absl::FailedPreconditionError(absl::StrFormat(
       "other accounts may write to %s (its mode is %04o) and so put another token file there; run "
@@ -56,7 +56,7 @@ absl::Status CheckFolder(const std::string& path) {
       folder, info.st_mode & 07777, folder));
 }
 
-// That nobody but this account and the superuser can change the table or put another in its place.
+// Checks that only this account and the superuser can change or replace the table.
 absl::Status CheckPlace(const std::string& path) {
   struct stat info;
   if (::stat(path.c_str(), &info) != 0) {
@@ -71,7 +71,7 @@ absl::Status CheckPlace(const std::string& path) {
   return CheckFolder(resolved);
 }
 
-// Nobody could come in, and nobody is told why; most likely the file was cut short.
+// An empty table would admit nobody. Most likely the file was truncated.
 absl::Status CheckNotEmpty(const std::string& path, const TokenTable& table) {
   if (!table.records().empty()) return absl::OkStatus();
   return absl::FailedPreconditionError(
@@ -142,7 +142,7 @@ void TokenRegistry::ReadUses() {
   }
   for (const TokenRecord& record : table()->records()) {
     const auto found = uses->last.find(record.name);
-    // Another token may have had the name.
+    // An earlier token may have had this name.
     if (found == uses->last.end() || found->second < record.created) continue;
     record.last_use->Note(found->second);
   }

@@ -13,7 +13,7 @@ namespace coppice::security {
 namespace {
 
 constexpr char kTimeFormat[] = "%Y-%m-%dT%H:%M:%SZ";
-// No token has this name: it begins with no letter or digit.
+// No token has this name, because it does not begin with a letter or digit.
 constexpr absl::string_view kSince = "-since";
 
 std::string Write(absl::Time time) {

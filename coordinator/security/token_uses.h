@@ -1,4 +1,4 @@
-// When each token was last used: noted by the coordinator, shown by `token list`.
+// The last use of each token, recorded by the coordinator and shown by `token list`.
 #ifndef COPPICE_COORDINATOR_SECURITY_TOKEN_USES_H_
 #define COPPICE_COORDINATOR_SECURITY_TOKEN_USES_H_
 
@@ -12,17 +12,19 @@
 
 namespace coppice::security {
 
-// Of one token, to the second. Thread-safe; calls of many threads do not hold each other up.
+// The last use of one token, to the second. Thread-safe; calls from many threads do not block each
+// other.
 class LastUse {
  public:
   void Note(absl::Time when) {
     const int64_t second = absl::ToUnixSeconds(when);
-    // One write a second, or every call would take the cache line from the other CPUs.
+    // At most one write a second. Otherwise every call would take the cache line from the other
+    // CPUs.
     if (second_.load(std::memory_order_relaxed) != second) {
       second_.store(second, std::memory_order_relaxed);
     }
   }
-  // InfinitePast: not since it has been noted.
+  // InfinitePast: not used since recording began.
   absl::Time when() const {
     const int64_t second = second_.load(std::memory_order_relaxed);
     return second == 0 ? absl::InfinitePast() : absl::FromUnixSeconds(second);
@@ -33,17 +35,17 @@ class LastUse {
 };
 
 struct TokenUses {
-  absl::Time since;                        // uses before this were not noted
+  absl::Time since;                        // earlier uses were not recorded
   std::map<std::string, absl::Time> last;  // by the token's name
 };
 
-// Beside the token file; mode 0600, without secrets.
+// The path, beside the token file. The file has mode 0600 and holds no secrets.
 std::string TokenUsesFile(const std::string& tokens);
 std::string SerializeTokenUses(const TokenUses& uses);
-// INVALID_ARGUMENT: it is no such file.
+// INVALID_ARGUMENT: not such a file.
 absl::StatusOr<TokenUses> ParseTokenUses(absl::string_view text);
-// Of a token file. The codes of ReadSecretFile and ParseTokenUses; nothing of importance is lost
-// with it.
+// Loads the uses that belong to a token file. The codes of ReadSecretFile and ParseTokenUses.
+// Losing this file does no harm.
 absl::StatusOr<TokenUses> LoadTokenUses(const std::string& tokens);
 
 }  // namespace coppice::security

@@ -14,9 +14,9 @@ namespace {
 constexpr int kTokenBytes = 32;
 constexpr size_t kHashDigits = 64;
 constexpr size_t kMaxNameBytes = 64;
-// What a token is compared with; more would make every call slower.
+// A presented token is compared with every record, so more would slow down every call.
 constexpr size_t kMaxTokens = 1000;
-// Longer than any token: hashing it would be work for nothing.
+// No token is longer, so a longer one need not be hashed.
 constexpr size_t kMaxTokenBytes = 512;
 constexpr char kTimeFormat[] = "%Y-%m-%dT%H:%M:%SZ";
 
@@ -92,7 +92,7 @@ absl::StatusOr<TokenTable> TokenTable::Parse(absl::string_view text) {
     ++number;
     line = absl::StripAsciiWhitespace(line.substr(0, line.find('#')));
     if (line.empty()) continue;
-    // The line itself may be a token that somebody put there by mistake: it is not repeated.
+    // The line may be a token that was put there by mistake, so the message does not repeat it.
     absl::StatusOr<TokenRecord> record = ParseLine(line);
     if (!record.ok()) {
       return absl::InvalidArgumentError(

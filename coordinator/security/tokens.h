@@ -1,4 +1,4 @@
-// Bearer tokens and the roles they stand for.
+// Bearer tokens and their roles.
 #ifndef COPPICE_COORDINATOR_SECURITY_TOKENS_H_
 #define COPPICE_COORDINATOR_SECURITY_TOKENS_H_
 
@@ -14,30 +14,30 @@
 
 namespace coppice::security {
 
-// viewer: reads. operator: reads and changes sweeps. worker: what workers call, nothing else.
+// viewer: reads. operator: reads and changes sweeps. worker: only the RPCs for workers.
 enum class Role { kViewer, kOperator, kWorker };
 
 absl::string_view RoleName(Role role);
 // INVALID_ARGUMENT, listing the roles.
 absl::StatusOr<Role> ParseRole(absl::string_view text);
 
-// A new token, `coppice_` and 256 random bits, so that a search for leaked secrets can find it.
+// A new token: `coppice_` and 256 random bits. The prefix lets a search for leaked secrets find it.
 absl::StatusOr<std::string> NewToken();
 
 struct TokenRecord {
   std::string name;  // letters, digits, '.', '_', '-'; unique in a table
   Role role = Role::kViewer;
   absl::Time created;
-  std::string sha256;  // of the token, hex. A token has 256 random bits: no salt, no slow hash
-  // Shared by the copies of a record; in no file of the table.
+  std::string sha256;  // of the token, in hex; 256 random bits need no salt and no slow hash
+  // Shared by all copies of a record. Not part of the table's file.
   std::shared_ptr<LastUse> last_use = std::make_shared<LastUse>();
 };
 
 absl::Status CheckTokenName(absl::string_view name);
 
-// Purpose: who may come in; holds no token, only hashes. A value: immutable while shared.
-// Its file has one line a token, `NAME ROLE CREATED SHA256`, and comments after '#'. Failure codes:
-// INVALID_ARGUMENT names the line (never its content); ALREADY_EXISTS, NOT_FOUND by name.
+// Purpose: the accepted tokens, as hashes only. A value: immutable while shared. Its file has one
+// line per token, `NAME ROLE CREATED SHA256`, and comments after '#'. Failure codes:
+// INVALID_ARGUMENT (names the line, never its content); ALREADY_EXISTS and NOT_FOUND (by name).
 class TokenTable {
  public:
   static absl::StatusOr<TokenTable> Parse(absl::string_view text);
@@ -46,13 +46,13 @@ class TokenTable {
   absl::Status Add(const std::string& name, Role role, absl::Time created, absl::string_view token);
   absl::Status Remove(absl::string_view name);
 
-  // The record of a presented token, or null. Compares with every hash in constant time, whatever
-  // matches.
+  // The record of a presented token, or null. Compares with every hash in constant time, even after
+  // a match.
   const TokenRecord* Find(absl::string_view token) const;
   const std::vector<TokenRecord>& records() const { return records_; }
-  // True when a token that `before` accepts is refused here, or has another role.
+  // True if this table refuses a token that `before` accepts, or gives it another role.
   bool TakesAwayFrom(const TokenTable& before) const;
-  // Tokens that `before` has too go on with its notes of their last use.
+  // Takes the last uses of common tokens over from `before`.
   void KeepUsesOf(const TokenTable& before);
 
  private:

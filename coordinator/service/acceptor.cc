@@ -16,10 +16,10 @@ namespace coppice::service {
 namespace {
 
 constexpr int kMostInARow = 64;
-// Nothing tells when a descriptor is free again.
+// There is no notice when a descriptor becomes free.
 constexpr int kRetryMs = 100;
 constexpr absl::Duration kComplainAgain = absl::Minutes(1);
-// For the database's files, checkpoints and what else is opened.
+// Descriptors reserved for the database, checkpoints and other files.
 constexpr int kFewestForFiles = 32;
 constexpr int kMostForFiles = 256;
 
@@ -40,7 +40,7 @@ Acceptor::Acceptor(ListeningSockets sockets, Clock* clock, Handler handler, int 
       most_(most > 0 ? most : MostForConnections()),
       stop_(::eventfd(0, EFD_CLOEXEC)) {
   if (view != nullptr) {
-    // One address leaves room for others.
+    // A single address must leave room for others.
     limits.open_per_peer =
         std::min(limits.open_per_peer, static_cast<size_t>(std::max(most_ / 2, kFewestForFiles)));
     guard_.emplace(clock_, view, limits, handler_);
@@ -66,7 +66,7 @@ void Acceptor::Run() {
   polled.push_back({stop_.fd(), POLLIN, 0});
   bool exhausted = false;
   for (;;) {
-    // Without descriptors only the wish to stop is waited for, and the time of the next try.
+    // Without free descriptors, poll waits only for Stop and for the time of the next try.
     pollfd* const first = exhausted ? &polled.back() : polled.data();
     const nfds_t count = exhausted ? 1 : polled.size();
     const int wait_ms = WaitMs();
@@ -102,7 +102,7 @@ bool Acceptor::AcceptFrom(int listening) {
       Complain(std::strerror(errno));
       return false;
     }
-    // Anything else is about that one connection, which has gone already.
+    // Any other error concerns only that connection, which is already gone.
   }
   return true;
 }

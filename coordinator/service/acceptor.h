@@ -14,20 +14,20 @@
 
 namespace coppice::service {
 
-// Purpose: takes connections from listening sockets, one at a time, on a thread of its own, and
-// hands each over. gRPC could do that itself, but 1.51 stops listening for good when the process
-// has once run out of file descriptors, and looks at the clock once for as many connections as
+// Purpose: accepts connections from listening sockets, one at a time, on a thread of its own, and
+// hands each over. gRPC could do that itself, but once the process has run out of file descriptors,
+// version 1.51 stops listening for good, and it reads the clock once for all connections that
 // happen to wait. Here a connection that would leave too few descriptors for files is closed at
-// once (the log says so, at most once a minute), and where there are none at all the others wait in
-// the kernel's queue. With a view of the transport it also guards connections (connection_guard.h).
-// Owner: Server. Nothing is handed over any more once Stop has returned.
+// once (logged at most once a minute). If there are no descriptors left, connections wait in the
+// kernel's queue. Given a view of the transport, it also guards connections (connection_guard.h).
+// Owner: Server. After Stop has returned, nothing is handed over.
 class Acceptor {
  public:
   // Takes ownership of the descriptor: non-blocking, connected.
   using Handler = std::function<void(int fd)>;
 
-  // `most`: descriptors with higher numbers are not for connections; 0: by the process's limit.
-  // `view` outlives the acceptor; without one nothing is known of connections, and none is guarded.
+  // `most`: the highest descriptor number for a connection; 0: derived from the process's limit.
+  // `view` outlives the acceptor. Without a view, connections are not guarded.
   Acceptor(ListeningSockets sockets, Clock* clock, Handler handler, int most = 0,
            TransportView* view = nullptr, ConnectionLimits limits = {});
   ~Acceptor();
@@ -39,10 +39,10 @@ class Acceptor {
 
  private:
   void Run();
-  // Accepts what waits, at most so many that the other sockets get their turn. False: there are no
-  // descriptors left.
+  // Accepts waiting connections, but only so many that the other sockets get their turn. False:
+  // there are no descriptors left.
   bool AcceptFrom(int listening);
-  // For poll: until the guard looks again.
+  // The timeout for poll: the time until the guard's next check.
   int WaitMs() const;
   void Complain(const char* why);
 

@@ -37,7 +37,7 @@ constexpr AccessRule kRules[] = {
     {"/coppice.v1.WorkerService/UploadCheckpoint", Access::kWork},
     {"/coppice.v1.WorkerService/DownloadCheckpoint", Access::kWork},
 
-    // A load balancer or an orchestrator asks without credentials; the answer is one bit.
+    // Load balancers and orchestrators call without credentials. The answer is a single bit.
     {"/grpc.health.v1.Health/Check", Access::kOpen},
     {"/grpc.health.v1.Health/Watch", Access::kOpen},
     {"/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", Access::kRead},

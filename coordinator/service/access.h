@@ -1,4 +1,4 @@
-// Who may call what: one row for each RPC this server answers.
+// Access rules: one row for each RPC that this server answers.
 #ifndef COPPICE_COORDINATOR_SERVICE_ACCESS_H_
 #define COPPICE_COORDINATOR_SERVICE_ACCESS_H_
 
@@ -9,7 +9,7 @@
 
 namespace coppice::service {
 
-// kOpen: anybody, also without a token. kRead: viewer and operator. kChange: operator. kWork:
+// kOpen: anybody, even without a token. kRead: viewer and operator. kChange: operator. kWork:
 // worker.
 enum class Access { kOpen, kRead, kChange, kWork };
 
@@ -18,13 +18,13 @@ struct AccessRule {
   Access access;
 };
 
-// Every rule. A test holds it against the services' descriptors.
+// All rules. A test compares them with the services' descriptors.
 absl::Span<const AccessRule> AccessRules();
 
-// PERMISSION_DENIED, naming the role that is needed, unless `role` may call `path`. A method that
-// no rule names may be called by nobody.
+// PERMISSION_DENIED, naming the required role, unless `role` may call `path`. Nobody may call a
+// method without a rule.
 absl::Status CheckAccess(security::Role role, absl::string_view path);
-// May be called without a token.
+// Whether `path` may be called without a token.
 bool IsOpen(absl::string_view path);
 
 }  // namespace coppice::service

@@ -1,4 +1,4 @@
-// The one way a unary call is answered, and any call refused.
+// The only functions that answer a unary call or refuse any call.
 #ifndef COPPICE_COORDINATOR_SERVICE_ANSWER_H_
 #define COPPICE_COORDINATOR_SERVICE_ANSWER_H_
 
@@ -15,7 +15,7 @@
 
 namespace coppice::service {
 
-// What the caller gets. What is nobody's fault but ours is also logged.
+// The status for the caller. The coordinator's own faults are also logged.
 inline grpc::Status Outcome(const absl::Status& status) {
   if (absl::IsInternal(status) || absl::IsUnknown(status) || absl::IsDataLoss(status)) {
     spdlog::error("a call failed: {}", status.ToString());
@@ -23,8 +23,9 @@ inline grpc::Status Outcome(const absl::Status& status) {
   return rpc::ToGrpc(status);
 }
 
-// The core's `done` for a call: encodes the value into the response (which lives until Finish) and
-// finishes; an error becomes the call's status. `encode` takes T and returns void or a Status.
+// Makes the `done` callback that the core gets for a call. It encodes the value into the response
+// (which lives until Finish) and finishes the call. An error becomes the call's status. `encode`
+// takes T and returns void or a Status.
 template <typename T, typename Encode>
 std::function<void(absl::StatusOr<T>)> Answer(grpc::ServerUnaryReactor* reactor, Encode encode) {
   return [reactor, encode = std::move(encode)](absl::StatusOr<T> result) {
@@ -40,12 +41,12 @@ std::function<void(absl::StatusOr<T>)> Answer(grpc::ServerUnaryReactor* reactor,
   };
 }
 
-// For calls whose answer is only a status.
+// The same for a call that returns only a status.
 inline std::function<void(absl::Status)> Answer(grpc::ServerUnaryReactor* reactor) {
   return [reactor](absl::Status status) { reactor->Finish(Outcome(status)); };
 }
 
-// Refuses a request that did not pass validation.
+// Refuses a request that failed validation.
 inline grpc::ServerUnaryReactor* Refuse(grpc::ServerUnaryReactor* reactor,
                                         const absl::Status& status) {
   reactor->Finish(rpc::ToGrpc(status));

@@ -36,7 +36,7 @@ absl::Status Authenticator::Check(const InputMetadata& metadata, Call* call) con
   if (std::next(first) != last || !absl::StartsWithIgnoreCase(value, kBearer)) {
     return Unauthenticated("the call's credentials are not one bearer token");
   }
-  // Held while it is looked at: a reload may replace it meanwhile.
+  // Kept alive during the lookup, because a reload may replace the table.
   const std::shared_ptr<const security::TokenTable> table = tokens_->table();
   const security::TokenRecord* const record = table->Find(value.substr(kBearer.size()));
   if (record == nullptr) {
@@ -54,7 +54,7 @@ grpc::Status Authenticator::Process(const InputMetadata& metadata, grpc::AuthCon
   Call call;
   const absl::Status status = Check(metadata, &call);
   if (!status.ok() || call.token.empty()) {
-    // What needs no token has no business with one: its handler never sees it.
+    // The handler of a refused call, or of one that needs no token, must not see a presented token.
     const auto [first, last] = metadata.equal_range(kAuthorization);
     for (auto entry = first; entry != last; ++entry) {
       consumed->emplace(kAuthorization, std::string(View(entry->second)));

@@ -13,11 +13,11 @@
 
 namespace coppice::service {
 
-// Purpose: the one door. gRPC asks it about each call, unary or stream, known method or not, before
-// any handler hears of it, so that no handler can forget to. Owner: the server's credentials.
-// Thread-safe; does not block. Failure codes: UNAUTHENTICATED (no token, more than one, an unknown
-// one), PERMISSION_DENIED (access.h). No message and no log line holds what was presented.
-// Handlers that keep the token's name look it up again (caller_of.h).
+// Purpose: authenticates every call. gRPC asks it about each call, unary or stream, known method or
+// not, before the handler runs, so no handler can forget the check. Owner: the server's
+// credentials. Thread-safe; does not block. Failure codes: UNAUTHENTICATED (no token, more than
+// one, an unknown one), PERMISSION_DENIED (access.h). No message and no log line contains the
+// presented token. Handlers that store the token's name look it up again (caller_of.h).
 class Authenticator final : public grpc::AuthMetadataProcessor {
  public:
   // All of them outlive the server.
@@ -31,7 +31,7 @@ class Authenticator final : public grpc::AuthMetadataProcessor {
  private:
   struct Call {
     absl::string_view method;
-    std::string token;  // its name; empty: none that is known, or none is needed
+    std::string token;  // its name; empty: an unknown token, or none is needed
   };
   absl::Status Check(const InputMetadata& metadata, Call* call) const;
 

@@ -6,9 +6,9 @@
 
 namespace coppice::service {
 
-// Purpose: what many streams may hold together. Not a hard bound: who asks HasRoom and then takes
-// may go past it by one message. Owner: LiveStreams and each
-// of the streams. Thread-safe.
+// Purpose: bounds the total that many streams hold. The bound is soft: a stream that checks HasRoom
+// and then takes may exceed it by one message. Owner: LiveStreams and each of the streams.
+// Thread-safe.
 class ByteBudget {
  public:
   explicit ByteBudget(size_t limit) : limit_(limit) {}

@@ -12,7 +12,7 @@
 
 namespace coppice::service {
 
-// The metadata of a call that holds its token.
+// The metadata entry of a call that holds its token.
 inline constexpr char kAuthorization[] = "authorization";
 inline constexpr absl::string_view kBearer = "Bearer ";
 
@@ -21,9 +21,9 @@ inline core::Caller CallerOf(const grpc::CallbackServerContext* context) {
   return {context->peer(), "", [context] { return context->IsCancelled(); }};
 }
 
-// The same, with the name of the token that the call came with: for what is kept under its name.
-// The token is looked up once more, since gRPC has no place where the authenticator could leave the
-// name: what it calls the call's auth context belongs to the whole connection, and lasts as long.
+// The same, with the name of the call's token, for requests that are stored under that name. The
+// token is looked up again, because the authenticator cannot pass the name on: gRPC's auth context
+// of a call belongs to the whole connection and has its lifetime.
 inline core::Caller NamedCallerOf(const grpc::CallbackServerContext* context,
                                   const security::TokenRegistry* tokens) {
   core::Caller caller = CallerOf(context);

@@ -12,10 +12,10 @@
 namespace coppice::service {
 namespace {
 
-// gRPC numbers a connection before it lists it: a smaller number may come after a greater one.
+// gRPC numbers a connection before it lists it, so a smaller number may appear after a greater one.
 constexpr int64_t kOverlap = 256;
 
-// gRPC's own JSON, as it comes from grpc_channelz_*.
+// Takes ownership of the JSON that grpc_channelz_* returns.
 std::string Take(char* json) {
   if (json == nullptr) return "";
   std::string text = json;
@@ -23,7 +23,7 @@ std::string Take(char* json) {
   return text;
 }
 
-// The text of the next string member of this name at or after `at`, which moves behind it.
+// The text of the next string member `name` at or after `at`. Moves `at` past it.
 std::optional<std::string> NextMember(const std::string& json, absl::string_view name, size_t& at) {
   const std::string key = '"' + std::string(name) + "\":\"";
   const size_t found = json.find(key, at);

@@ -19,8 +19,8 @@
 namespace coppice::service {
 namespace {
 
-// A folder without a mark is the coordinator's to use only where nobody has used it yet: it removes
-// files there.
+// The coordinator removes files in its root, so it takes a folder without a mark only if that is
+// unused.
 absl::Status CheckUnused(const std::string& root, const std::string& store_id) {
   COPPICE_ASSIGN_OR_RETURN(std::vector<std::string> names, ListDirectory(root));
   names.erase(std::remove_if(names.begin(), names.end(),
@@ -110,7 +110,7 @@ absl::StatusOr<std::unique_ptr<CheckpointUpload>> CheckpointUpload::Begin(
   COPPICE_RETURN_IF_ERROR(files->Claim(announced.path));
   const std::string path = files->PathOf(announced.path);
   std::unique_ptr<CheckpointUpload> upload(new CheckpointUpload(std::move(files), announced, path));
-  // Another upload that ends may take an empty folder away between the two.
+  // Between the two calls, another upload that ends may remove an empty folder.
   for (int tries = 3;; --tries) {
     COPPICE_RETURN_IF_ERROR(upload->MakeFolders());
     absl::StatusOr<AtomicFile> file = AtomicFile::Open(path);
@@ -138,7 +138,7 @@ absl::Status CheckpointUpload::MakeFolders() {
   return last == std::string::npos ? absl::OkStatus() : MakeDirectories(path_.substr(0, last));
 }
 
-// The innermost first; one that holds something stays, and so does all around it.
+// Starts with the innermost folder. A non-empty folder stays, and so do all that contain it.
 void CheckpointUpload::RemoveFolders() {
   for (auto folder = folders_.rbegin(); folder != folders_.rend(); ++folder) {
     if (::rmdir(folder->c_str()) != 0 && errno != ENOENT) return;
@@ -166,7 +166,8 @@ absl::Status CheckpointUpload::Store() {
                                                    ", announced was ", announced_.digest));
   }
   if (FileExists(path_)) {
-    // An upload whose answer was lost comes again: the file stays as it is, maybe it is committed.
+    // The upload may be repeated because its response was lost. The file may be committed, so it
+    // stays as it is.
     const absl::StatusOr<std::string> existing = DigestOfFile(path_);
     const bool regular = !absl::IsInvalidArgument(existing.status());
     if (regular && !existing.ok()) return existing.status();
@@ -182,11 +183,11 @@ absl::Status CheckpointUpload::Store() {
   return absl::OkStatus();
 }
 
-// Withdraw leaves it: the core knows it by this name.
+// Withdraw does not remove this file, because the core has a checkpoint of this name.
 absl::Status CheckpointUpload::Replace() { return file_->Commit(); }
 
 void CheckpointUpload::Withdraw() {
-  // A file that stays behind costs space, nothing else: no job refers to it.
+  // A file that remains costs only space, since no job refers to it.
   if (created_) RemoveFile(path_).IgnoreError();
 }
 

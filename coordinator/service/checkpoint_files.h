@@ -20,39 +20,39 @@
 
 namespace coppice::service {
 
-// A bound on what one upload may fill the disk with.
+// The largest checkpoint that may be uploaded.
 inline constexpr uint64_t kMaxCheckpointBytes = uint64_t{64} << 30;
 
-// Creates the checkpoint root where needed and marks it with the store's id (`.coppice-store`), by
-// which a worker can tell that it sees the same folder. FAILED_PRECONDITION when it belongs to
-// another store; the codes of files.h.
+// Creates the checkpoint root if needed and marks it with the store's id (`.coppice-store`), from
+// which a worker can tell that it sees the same folder. FAILED_PRECONDITION: the root belongs to
+// another store. Otherwise the codes of files.h.
 absl::Status ClaimCheckpointRoot(const std::string& root, const std::string& store_id);
 
 class CheckpointReader;
 
-// Purpose: the checkpoint root as a place to put and read files by relative path, for workers that
-// do not see it. Owner: Server. Thread-safe. Every path has passed IsSafeRelativePath.
+// Purpose: stores and reads files under the checkpoint root by relative path, for workers that
+// cannot access it. Owner: Server. Thread-safe. Every path has passed IsSafeRelativePath.
 class CheckpointFiles : public std::enable_shared_from_this<CheckpointFiles> {
  public:
-  // Each transfer holds a file and about a megabyte.
+  // Each transfer holds an open file and about a megabyte of memory.
   static constexpr size_t kMaxTransfers = 64;
 
   explicit CheckpointFiles(std::string root, size_t max_transfers = kMaxTransfers)
       : root_(std::move(root)), max_transfers_(max_transfers) {}
 
   std::string PathOf(const std::string& relative) const { return JoinPath(root_, relative); }
-  // PERMISSION_DENIED when a part of the path, from the root on, is a symbolic link: what lies
-  // behind it is not ours to read or write. A part that is not there yet is fine. Against links
-  // that are put there by mistake or left behind; whoever may write to the root can race it.
+  // PERMISSION_DENIED: a part of the path below the root is a symbolic link, whose target is not
+  // ours to read or write. Missing parts are allowed. This guards against links made by mistake or
+  // left behind; anybody who may write to the root can race it.
   absl::Status CheckNoLink(const std::string& relative) const;
-  // One upload of a path at a time. RESOURCE_EXHAUSTED while another is in progress, or as many of
-  // other paths as may be.
+  // Starts an upload of a path. RESOURCE_EXHAUSTED: an upload of this path is in progress, or as
+  // many of other paths as are allowed.
   absl::Status Claim(const std::string& relative);
   void Unclaim(const std::string& relative);
-  // A file to read, with the same bound on how many are open. CheckNoLink's codes and those of
-  // CheckpointReader. Blocks on the disk.
+  // Opens a file to read, with the same bound on the number of open files. The codes of CheckNoLink
+  // and CheckpointReader. Blocks on the disk.
   absl::StatusOr<std::shared_ptr<CheckpointReader>> Open(const std::string& relative);
-  // What Open counts. EndRead after each BeginRead that was OK.
+  // The counting that Open does. Each BeginRead that returned OK needs an EndRead.
   absl::Status BeginRead();
   void EndRead();
 
@@ -64,14 +64,14 @@ class CheckpointFiles : public std::enable_shared_from_this<CheckpointFiles> {
   absl::flat_hash_set<std::string> claimed_ ABSL_GUARDED_BY(mutex_);
 };
 
-// Purpose: one upload. Begin, Append..., Store, and Withdraw when the core then refuses it. Replace
-// after an ALREADY_EXISTS of Store, only where the core knows the announced bytes by this name.
-// Destroyed before Store, or after Withdraw, it leaves neither a file nor a folder that it made.
-// Owner: the upload's stream. Not thread-safe; every method blocks on the disk. Failure codes:
-// those of files.h; INVALID_ARGUMENT (more or fewer bytes than announced, another digest, too
-// large), ALREADY_EXISTS (another file has this name), RESOURCE_EXHAUSTED (disk full, or the path
-// is being uploaded), PERMISSION_DENIED (a symbolic link on the way). Durability: after Store or
-// Replace the file and its name survive a power failure.
+// Purpose: one upload. Usage: Begin, Append..., Store, and Withdraw if the core then refuses it.
+// After an ALREADY_EXISTS of Store, Replace is allowed only if the core has the announced bytes
+// under this name. If destroyed before Store, or after Withdraw, it leaves neither files nor
+// folders of its own. Owner: the upload's stream. Not thread-safe; every method blocks on the disk.
+// Failure codes: those of files.h; INVALID_ARGUMENT (more or fewer bytes than announced, another
+// digest, too large), ALREADY_EXISTS (another file has this name), RESOURCE_EXHAUSTED (disk full,
+// or the path is being uploaded), PERMISSION_DENIED (a symbolic link in the path). Durability:
+// after Store or Replace the file and its name survive a power failure.
 class CheckpointUpload {
  public:
   static absl::StatusOr<std::unique_ptr<CheckpointUpload>> Begin(
@@ -81,7 +81,7 @@ class CheckpointUpload {
   absl::Status Append(absl::string_view data);
   absl::Status Store();
   absl::Status Replace();
-  // Removes the file when this upload put it there.
+  // Removes the file if this upload created it.
   void Withdraw();
 
  private:
@@ -92,11 +92,11 @@ class CheckpointUpload {
   absl::Status MakeFolders();
   void RemoveFolders();
 
-  // Shared: a disk that does not answer may keep an upload longer than the server lives.
+  // Shared, because an upload on an unresponsive disk may outlive the server.
   const std::shared_ptr<CheckpointFiles> files_;
   const core::CheckpointCommit announced_;
   const std::string path_;
-  std::vector<std::string> folders_;  // that were not there before, outermost first
+  std::vector<std::string> folders_;  // those that this upload made, outermost first
   std::optional<AtomicFile> file_;
   Digest digest_;
   uint64_t bytes_ = 0;
@@ -104,14 +104,14 @@ class CheckpointUpload {
 };
 
 // Purpose: one download. Owner: its stream. Not thread-safe; every method blocks on the disk.
-// DATA_LOSS: what has the name is no regular file. Otherwise the codes of files.h.
+// DATA_LOSS: the path is not a regular file. Otherwise the codes of files.h.
 class CheckpointReader {
  public:
   ~CheckpointReader() { files_->EndRead(); }
   CheckpointReader(const CheckpointReader&) = delete;
   CheckpointReader& operator=(const CheckpointReader&) = delete;
 
-  // As it was when the file was opened.
+  // The size when the file was opened.
   uint64_t size() const { return file_.size(); }
   // Up to `size` bytes; empty at the end of the file.
   absl::StatusOr<std::string> Read(size_t size);

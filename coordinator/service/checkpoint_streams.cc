@@ -12,7 +12,7 @@
 namespace coppice::service {
 namespace {
 
-// A result that the work fills and its answer takes; the work may be left behind with it.
+// A result that the work fills and `done` reads. It is shared because the work may be left behind.
 template <typename T>
 struct Result {
   T value{};
@@ -31,7 +31,7 @@ void UploadStream::Stop(absl::Status status) {
     if (finished_) return;
     if (!stop_.has_value()) stop_ = status;
     if (busy_) return;
-    busy_ = true;  // the read that is out will find the stream finished
+    busy_ = true;  // the pending read will find the stream finished
   }
   End(std::move(status));
 }
@@ -94,7 +94,7 @@ void UploadStream::OnDisk(std::function<absl::Status(CheckpointUpload*)> work,
       [self = Self<UploadStream>(), then](absl::Status status) {
         (self.get()->*then)(std::move(status));
       },
-      // Nobody will commit what it stored after it was given up.
+      // Nobody will commit a file that was stored after the call had ended.
       [upload = upload_] { upload->Withdraw(); });
 }
 
@@ -112,8 +112,8 @@ void UploadStream::ReadNext(absl::Status status) {
   End(std::move(status));
 }
 
-// Another file has the name. Nothing is overwritten but a damaged checkpoint, by the bytes that
-// were committed: it is mended by the upload that comes again.
+// Another file has this name. Only a damaged checkpoint may be overwritten, by the committed bytes:
+// the repeated upload repairs it.
 void UploadStream::ReplaceIfDamaged(const absl::Status& exists) {
   context_.core->GetJob(
       {}, announced_.lease.job_id,
@@ -149,8 +149,8 @@ void UploadStream::CommitStored(absl::Status status) {
 }
 
 void UploadStream::End(absl::Status status) {
-  // The path is free again, and the temporary file gone, before the worker hears of the end: it may
-  // come again at once. Unless the disk does not answer.
+  // The worker may repeat the upload at once. Therefore the path is released and the temporary file
+  // removed before the call ends, unless the disk does not answer.
   const auto upload = std::make_shared<Result<std::shared_ptr<CheckpointUpload>>>();
   upload->value = std::move(upload_);
   context_.disk->Run(
@@ -170,7 +170,7 @@ void UploadStream::End(absl::Status status) {
 template <typename Response>
 void FileStream<Response>::Release() {
   limit_.reset();
-  // Closing a file can take a while on a network filesystem; reactions must not wait for it.
+  // Closing a file may take a while on a network filesystem, and reactions must not block.
   context_.disk->Dispose(std::move(reader_));
 }
 

@@ -1,4 +1,4 @@
-// Checkpoints over the wire: for workers that do not share the coordinator's filesystem, and for
+// Checkpoints over the wire, for workers that do not share the coordinator's filesystem and for
 // clients.
 #ifndef COPPICE_COORDINATOR_SERVICE_CHECKPOINT_STREAMS_H_
 #define COPPICE_COORDINATOR_SERVICE_CHECKPOINT_STREAMS_H_
@@ -22,23 +22,23 @@
 namespace coppice::service {
 
 inline constexpr size_t kCheckpointChunkBytes = 1 << 20;
-// A transfer that takes longer is given up.
+// A transfer that takes longer is ended.
 inline constexpr absl::Duration kTransferLimit = absl::Minutes(30);
 
-// What the transfers share. Owner: Server; all of it outlives the streams.
+// The objects that all transfers share. Owner: Server; they outlive the streams.
 struct TransferContext {
   core::Coordinator* core;
-  // Shared with what works on the disk.
+  // Shared with the work on the disk.
   std::shared_ptr<CheckpointFiles> files;
-  DiskCalls* disk;  // where the disk is touched
+  DiskCalls* disk;  // runs all work on the disk
   Clock* clock;
 };
 
 // Purpose: receives one checkpoint. Owner: itself (OwnedStream). Thread-safe.
-//   1. The header is checked, path and step are held against the lease, the temporary file is made.
-//   2. Each chunk is written before the next is read: the disk sets the pace.
-//   3. At the end of the stream size and digest are checked, the file made durable under its name.
-//   4. CommitCheckpoint; when the core refuses, the file is removed again.
+//   1. Check the header, compare path and step with the lease, and make the temporary file.
+//   2. Write each chunk before the next is read, so that the disk sets the pace.
+//   3. At the end of the stream, check size and digest, and make the file durable under its name.
+//   4. Call CommitCheckpoint. If the core refuses, remove the file again.
 class UploadStream final
     : public OwnedStream<grpc::ServerReadReactor<v1::UploadCheckpointRequest>> {
  public:
@@ -53,14 +53,14 @@ class UploadStream final
   void Release() override { limit_.reset(); }
   void Begin(core::CheckpointCommit announced);
   void Complete();
-  // Runs blocking work on upload_, then goes on with its status.
+  // Runs blocking work on upload_, then calls `then` with its status.
   void OnDisk(std::function<absl::Status(CheckpointUpload*)> work,
               void (UploadStream::*then)(absl::Status));
   void ReadNext(absl::Status status);
   void Commit(absl::Status status);
   void ReplaceIfDamaged(const absl::Status& exists);
   void CommitStored(absl::Status status);
-  // Only by who holds busy_: exactly once.
+  // Called exactly once, by the holder of busy_.
   void End(absl::Status status);
 
   const TransferContext context_;
@@ -72,17 +72,17 @@ class UploadStream final
 
   absl::Mutex mutex_;
   bool busy_ ABSL_GUARDED_BY(mutex_) =
-      false;  // a step runs outside of gRPC; otherwise a read is out
+      false;  // a step runs outside of gRPC; otherwise a read is pending
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
   std::optional<absl::Status> stop_ ABSL_GUARDED_BY(mutex_);
 };
 
-// Purpose: a checkpoint file as a server stream, in pieces: what DownloadStream and FetchStream
-// share. Owner: itself. Failure codes: those of files.h for a file that cannot be read.
-//   1. Locate finds out which file, and leads to exactly one of Send or End.
-//   2. Send opens it where blocking does no harm; Opened may refuse it, or fill a message that goes
-//   first.
-//   3. Fill puts each piece into a message, Ended looks at the whole.
+// Purpose: sends a checkpoint file as a server stream, in pieces. Base of DownloadStream and
+// FetchStream. Owner: itself. Failure codes: those of files.h for a file that cannot be read.
+//   1. Locate determines the file and leads to exactly one call of Send or End.
+//   2. Send opens the file on a thread that may block. Opened may refuse it, or fill a message that
+//      precedes the data.
+//   3. Fill puts each piece into a message. Ended checks the whole.
 template <typename Response>
 class FileStream : public PullStream<Response> {
  public:
@@ -117,7 +117,7 @@ class FileStream : public PullStream<Response> {
   std::unique_ptr<StreamLimit> limit_;
   // Touched only between Fetch and its outcome.
   std::string path_;
-  // Shared with the call that is at it, which a disk that does not answer may keep.
+  // Shared with the disk call in progress, which an unresponsive disk may hold up.
   std::shared_ptr<CheckpointReader> reader_;
 };
 
@@ -136,9 +136,9 @@ class DownloadStream final : public FileStream<v1::DownloadCheckpointResponse> {
   const core::CheckpointCommit wanted_;
 };
 
-// Purpose: sends a committed checkpoint to a client, its description first. The path comes from
-// the store. Owner: itself. Failure codes: NOT_FOUND (no such job, no checkpoint at this step),
-// DATA_LOSS (the file is gone, or its size or digest is not what was committed; the digest is known
+// Purpose: sends a committed checkpoint to a client, its description first. The path comes from the
+// store. Owner: itself. Failure codes: NOT_FOUND (no such job, no checkpoint at this step),
+// DATA_LOSS (the file is gone, or its size or digest differs from the commit; the digest is known
 // only at the end).
 class FetchStream final : public FileStream<v1::FetchCheckpointResponse> {
  public:

@@ -1,4 +1,4 @@
-// The small checks that request decoding is made of. Each is INVALID_ARGUMENT and names the field.
+// Small checks for the decoding of requests. Each fails with INVALID_ARGUMENT and names the field.
 #ifndef COPPICE_COORDINATOR_SERVICE_CHECKS_H_
 #define COPPICE_COORDINATOR_SERVICE_CHECKS_H_
 
@@ -20,14 +20,15 @@ inline absl::Status CheckText(absl::string_view field, absl::string_view text, s
   return Bad(field, absl::StrCat("holds ", text.size(), " bytes; at most ", max_bytes));
 }
 
-// Text in one line that is shown to people.
+// Checks a single line of text that people will see.
 inline absl::Status CheckLine(absl::string_view field, absl::string_view text, size_t max_bytes) {
   COPPICE_RETURN_IF_ERROR(CheckText(field, text, max_bytes));
   if (IsPrintable(text)) return absl::OkStatus();
   return Bad(field, "holds a control character, or is not UTF-8");
 }
 
-// A name that is printed, logged and typed: not empty, and nothing that drives a terminal.
+// Checks a name that is printed, logged and typed: it must not be empty or contain anything that
+// drives a terminal.
 inline absl::Status CheckName(absl::string_view field, absl::string_view text,
                               size_t max_bytes = kMaxNameBytes) {
   if (text.empty()) return Bad(field, "is missing");

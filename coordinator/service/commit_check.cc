@@ -14,11 +14,10 @@
 namespace coppice::service {
 namespace {
 
-// How long after a failed look the next one comes.
+// The pauses between failed checks.
 constexpr absl::Duration kPauses[] = {absl::Milliseconds(250), absl::Seconds(1), absl::Seconds(2)};
 
-// One commit on its way: look, look again, decide. Shared by the callbacks, one of which is out at
-// a time.
+// One commit in progress. Owner: its callbacks, of which one is pending at a time.
 class Check : public std::enable_shared_from_this<Check> {
  public:
   Check(const TransferContext& context, core::CheckpointCommit commit,
@@ -38,10 +37,10 @@ class Check : public std::enable_shared_from_this<Check> {
  private:
   void Looked(absl::Status seen) {
     if (seen.ok()) return context_.core->CommitCheckpoint(commit_, done_);
-    // The disk does not answer, or the server ends: that says nothing about the file.
+    // The disk does not answer, or the server ends. Neither says anything about the file.
     if (absl::IsDeadlineExceeded(seen) || absl::IsUnavailable(seen)) return done_(std::move(seen));
     seen_ = std::move(seen);
-    // Who is not to commit, or need not, is told at once.
+    // A worker that must not commit, or need not, gets its answer at once.
     looks_ == 0 ? AskCore() : LookAgain();
   }
 

@@ -9,18 +9,19 @@
 
 namespace coppice::service {
 
-// OK when `path` is a regular file of this size, and no symbolic link. NOT_FOUND,
-// FAILED_PRECONDITION (no regular file, another size), otherwise the codes of files.h. Blocks on
-// the disk.
+// OK if `path` is a regular file of this size and not a symbolic link. NOT_FOUND;
+// FAILED_PRECONDITION (not a regular file, or another size); otherwise the codes of files.h. Blocks
+// on the disk.
 absl::Status CheckCheckpointFile(const std::string& path, uint64_t bytes);
 
-// Commits a checkpoint that its worker says it has written into the shared folder, after a look at
-// the file from here: a worker may see another folder than it thinks, and a file that is not there
-// would be found out only when the job needs it. The look happens where blocking does no harm
-// (DiskCalls); DEADLINE_EXCEEDED and UNAVAILABLE when the disk does not answer. A network
-// filesystem may show a fresh file late, so it is looked for again for some seconds. Then: OK for a
-// commit sent again whose file retention has dropped since (a later one of its attempt is current);
-// ABORTED for a stale lease; FAILED_PRECONDITION with the remedy.
+// Commits a checkpoint that its worker has written into the shared folder, after the coordinator
+// has checked the file itself. A worker may see another folder than it thinks, and a missing file
+// would otherwise be noticed only when the job needs it. The check runs in DiskCalls, where it may
+// block; DEADLINE_EXCEEDED and UNAVAILABLE: the disk does not answer. After a failed check, the
+// core decides: ABORTED for a stale lease; OK for a repeated commit whose file retention has since
+// removed (a later checkpoint of the attempt is current). Otherwise the check is repeated for some
+// seconds, because a network filesystem may show a new file late, and finally fails with
+// FAILED_PRECONDITION and the remedy.
 void CommitFromSharedFolder(const TransferContext& context, core::CheckpointCommit commit,
                             core::Coordinator::DoneStatus done);
 

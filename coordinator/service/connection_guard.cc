@@ -14,18 +14,18 @@
 namespace coppice::service {
 namespace {
 
-// At all of them: with ten thousand that takes 20 ms.
+// Interval between full checks. With ten thousand connections a check takes 20 ms.
 constexpr absl::Duration kLookEvery = absl::Milliseconds(250);
 constexpr absl::Duration kLookPerConnection = absl::Microseconds(50);
-// At the conspicuous; while some wait, at those that begin.
+// Interval of checks of conspicuous connections, and of handshakes while connections wait.
 constexpr absl::Duration kLookSoon = absl::Milliseconds(50);
 constexpr absl::Duration kLookWhileWaiting = absl::Milliseconds(10);
-// Below this nothing is asked of the transport.
+// Below this number of unread bytes, the transport is not queried.
 constexpr uint64_t kUnsuspicious = 128 << 10;
-// Pings, and what confirms an answer of any size, are no flood.
+// Pings and the acknowledgements of a response of any size are not a flood.
 constexpr double kQuietBytesPerSecond = 64;
 constexpr uint64_t kConfirmsOneMessage = 4 << 10;
-// A handshake that gRPC has ended by itself would be gone; this one it knows under another name.
+// After this time gRPC would have ended a handshake. One that remains has another name in gRPC.
 constexpr absl::Duration kLongestHandshake = absl::Seconds(30);
 constexpr absl::Duration kFirstRefusal = absl::Seconds(1);
 constexpr uint32_t kMostDoublings = 5;
@@ -80,7 +80,7 @@ void ConnectionGuard::Take(int fd, const sockaddr_storage& from) {
     ::close(fd);
     return;
   }
-  // Those that wait come first.
+  // Waiting connections have precedence.
   if (peer.waiting.empty() && HasRoom(peer)) return Begin(fd, std::move(named.connection), peer);
   if (peer.waiting.empty()) turns_.push_back(&peer);
   peer.waiting.emplace_back(fd, std::move(named.connection));
@@ -92,7 +92,7 @@ bool ConnectionGuard::HasRoom(const Peer& peer) const {
 }
 
 void ConnectionGuard::Begin(int fd, std::string name, Peer& peer) {
-  const auto stale = connections_.find(fd);  // the number is new, so that one has gone
+  const auto stale = connections_.find(fd);  // reused, so that connection is gone
   if (stale != connections_.end()) Forget(stale);
   Connection& connection = connections_[fd];
   connection.cookie = CookieOf(fd);
@@ -185,7 +185,7 @@ void ConnectionGuard::NoteOpened() {
     const auto named = by_name_.find(opened.peer);
     if (named == by_name_.end()) continue;
     Connection& connection = connections_.at(named->second);
-    // The newest of a name: a peer's port may come again.
+    // The newest connection of a name counts, because a peer may reuse a port.
     if (opened.id <= connection.id) continue;
     connection.id = opened.id;
     connection.counters = {};
@@ -201,7 +201,7 @@ void ConnectionGuard::SetOpen(int fd, Connection& connection) {
 }
 
 void ConnectionGuard::BeginWaiting() {
-  // In turn by peer; each that cannot go on now stays for the next look.
+  // Peers take turns. Those that cannot continue now stay for the next check.
   for (size_t left = turns_.size(); left > 0 && waiting_ > 0; --left) {
     Peer& peer = *turns_.front();
     turns_.pop_front();
@@ -276,7 +276,7 @@ std::string ConnectionGuard::WhatIsWrong(int fd, Connection& connection, uint64_
     connection.slow_since.reset();
     return "";
   }
-  // Who reads an answer confirms it, and has nothing else to send.
+  // A peer that only reads a response still sends acknowledgements.
   connection.received_at_message +=
       std::min(received - connection.received_at_message,
                kConfirmsOneMessage * (counted->messages_sent - before.messages_sent));
@@ -331,7 +331,7 @@ void ConnectionGuard::End(int fd, Connection& connection, const std::string& why
   if (CookieOf(fd) != connection.cookie) return;
   Discard(fd);
   Peer& peer = *connection.peer;
-  connection.id = 0;  // not looked at again
+  connection.id = 0;  // not checked again
   if (punish) {
     const absl::Duration now = clock_->Monotonic();
     if (now > peer.refused_until + kForgiveAfter) peer.strikes = 0;

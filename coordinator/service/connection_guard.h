@@ -21,7 +21,8 @@
 
 namespace coppice::service {
 
-// What the transport knows of its connections; gRPC in production (channelz_view.h).
+// The transport's information about its connections. In production it comes from gRPC
+// (channelz_view.h).
 class TransportView {
  public:
   struct Opened {
@@ -29,85 +30,89 @@ class TransportView {
     std::string peer;  // "ipv4:1.2.3.4:567", "ipv6:[::1]:567"
   };
   struct Counters {
-    uint64_t calls = 0;     // ever begun by the peer
-    uint64_t messages = 0;  // ever received, whole
+    uint64_t calls = 0;     // begun by the peer so far
+    uint64_t messages = 0;  // received whole so far
     uint64_t messages_sent = 0;
     absl::Time last_call = absl::InfinitePast();  // when the peer began its last one
   };
   virtual ~TransportView() = default;
-  // Connections whose handshake has ended since this was asked last; some may be told twice.
+  // Connections whose handshake has ended since the last call. Some may be returned twice.
   virtual std::vector<Opened> NewlyOpened() = 0;
-  // Empty: it has gone.
+  // Empty: the connection is gone.
   virtual std::optional<Counters> CountersOf(int64_t id) = 0;
 };
 
 struct ConnectionLimits {
-  size_t handshakes = 512;  // in progress, of all
+  size_t handshakes = 512;  // in progress, in total
   size_t handshakes_per_peer = 128;
-  size_t waiting = 4096;  // for their handshake to begin
+  size_t waiting = 4096;  // connections that wait for their handshake to begin
   size_t waiting_per_peer = 2048;
   size_t open_per_peer = SIZE_MAX;
-  // After so long a handshake in progress makes room for one that waits.
+  // A handshake that takes longer may be ended in favor of one that waits.
   absl::Duration patience = absl::Seconds(1);
-  // Bytes of one connection, and of all, that have not become a message. A message has 16 MiB.
+  // Limits on bytes that do not yet form a message, for one connection and for all. A message has
+  // at most 16 MiB.
   uint64_t unread = uint64_t{24} << 20;
   uint64_t unread_of_all = uint64_t{96} << 20;
-  // Calls begun, at this rate or a greater one, of which not one in four sent its message.
+  // Limit on calls begun, at this rate or a greater one, of which fewer than one in four sent its
+  // message.
   uint64_t empty_calls = 500;
   double empty_calls_per_second = 200;
-  // A connection that has more to read all this time, and of which less is read than this a second,
-  // though no message comes of it, is costly to read.
+  // A connection is costly to read if, for this long, it always has more to read, is read more
+  // slowly than this, and yields no message.
   absl::Duration slow = absl::Milliseconds(1500);
   uint64_t slow_bytes_per_second = uint64_t{4} << 20;
-  // A message may take longer than this only while the process has time to spare.
+  // A message may take longer than this only while the process is not busy.
   absl::Duration longest_while_busy = absl::Seconds(20);
 };
 
-// Purpose: connections before and beside gRPC. It begins no more handshakes at once, of one peer
-// address and of all, than it can end; others wait in turn by peer. And it ends connections that
-// cost without being of use: HTTP/2 lets a peer send headers without end, of a size without bound,
-// and calls that it gives up at once, and gRPC 1.51 goes along with all three. They have in common
-// that bytes come and no message does. A peer whose connection was ended this way is turned away
-// for a second, then for twice as long each time, up to half a minute. It closes no descriptor that
-// it has handed over: it shuts the connection down, and only while the number still stands for the
-// same socket. Owner: Acceptor, on whose thread everything happens (no socket is made on another).
-// No failure codes: what is refused is closed, and logged every 10 s.
+// Purpose: guards connections before and while gRPC handles them. It limits the handshakes in
+// progress, per peer address and in total, to what the process can finish; further connections
+// wait, and the peers take turns. It also ends connections that use up resources to no purpose.
+// HTTP/2 lets a peer send endless headers, headers of unbounded size, and calls that it cancels at
+// once, and gRPC 1.51 accepts all three. In each case bytes arrive but no message does. A peer
+// whose connection was ended for this is refused for a second, and each further time for twice as
+// long, up to half a minute. The guard never closes a descriptor that it has handed over. It shuts
+// the connection down instead, and only while the number still stands for the same socket. Owner:
+// Acceptor, on whose thread everything happens (no other thread makes sockets). No failure codes:
+// refused connections are closed, and logged every 10 s.
 class ConnectionGuard {
  public:
   // `hand_over` takes the descriptor. `view` outlives the guard.
   ConnectionGuard(Clock* clock, TransportView* view, ConnectionLimits limits,
                   std::function<void(int)> hand_over);
-  ~ConnectionGuard();  // closes those that wait
+  ~ConnectionGuard();  // closes waiting connections
   ConnectionGuard(const ConnectionGuard&) = delete;
   ConnectionGuard& operator=(const ConnectionGuard&) = delete;
 
-  // A connection that was accepted: it begins, waits, or is closed.
+  // Takes an accepted connection, which begins its handshake, waits or is closed.
   void Take(int fd, const sockaddr_storage& from);
-  // Looks at them: at all, or between two such looks at those that begin and those that were
-  // conspicuous. To be called when NextLook has passed.
+  // Checks all connections, or, between two full checks, only those in a handshake and the
+  // conspicuous ones. Call it when the time of NextLook has come.
   void Look();
-  // Infinite: there is nothing to look at.
+  // The time until the next check. Infinite: there are no connections to check.
   absl::Duration NextLook() const;
 
  private:
   struct Peer;
   struct Connection {
     uint64_t cookie = 0;  // of its socket
-    std::string name;     // as TransportView names it
+    std::string name;     // its name in TransportView
     Peer* peer = nullptr;
     absl::Duration begun;
     bool open = false;  // its handshake has ended
-    int64_t id = 0;     // for `view`; 0: not known
+    int64_t id = 0;     // for `view`; 0: unknown
     TransportView::Counters counters;
     absl::Duration counted_at;
     absl::Duration looked_at;
-    uint64_t received = 0;  // in the last look
-    // When a message last came. What came since is unread; the last time that it was little:
+    uint64_t received = 0;  // as of the last check
+    // Bytes received when the last message arrived; later bytes are unread. unread_since is the
+    // last time at which these were few.
     uint64_t received_at_message = 0;
     absl::Duration unread_since;
     std::optional<absl::Duration> slow_since;
   };
-  // All connections from one address; of IPv6 from one network of 64 bits.
+  // All connections from one address, or from one /64 network of IPv6.
   struct Peer {
     std::string address;
     size_t handshakes = 0;
@@ -118,20 +123,20 @@ class ConnectionGuard {
   };
   using Connections = std::map<int, Connection>;  // by descriptor
 
-  absl::Duration LookAtAllAgain() const;  // when
+  absl::Duration LookAtAllAgain() const;  // time until then
   void LookAtAll();
   void ForgetGone(const std::vector<int>& fds);
   void Begin(int fd, std::string name, Peer& peer);
   bool HasRoom(const Peer& peer) const;
   void BeginWaiting();
-  // Ends the oldest handshake that has had its time; of this peer, if given.
+  // Ends the oldest handshake that has exceeded `patience`, only of `peer` if that is given.
   bool MakeRoom(const Peer* peer);
   void NoteOpened();
   void Forget(Connections::iterator it);
   void ForgetPeers();
   void SetOpen(int fd, Connection& connection);
   void LookAt(int fd, Connection& connection);
-  // Empty: it may go on.
+  // Empty: the connection may continue.
   std::string WhatIsWrong(int fd, Connection& connection, uint64_t received);
   bool IsSlow(int fd, Connection& connection, uint64_t received);
   void EndLargest();
@@ -144,16 +149,16 @@ class ConnectionGuard {
   const ConnectionLimits limits_;
   const std::function<void(int)> hand_over_;
   absl::flat_hash_map<std::string, std::unique_ptr<Peer>> peers_;
-  std::deque<Peer*> turns_;  // peers with connections that wait, next first
+  std::deque<Peer*> turns_;  // peers with waiting connections, in the order of service
   Connections connections_;
   absl::flat_hash_map<std::string, int> by_name_;
-  std::set<int> handshakes_;      // the descriptors of those in progress
-  std::vector<int> conspicuous_;  // with more than a little that is unread
+  std::set<int> handshakes_;      // descriptors of handshakes in progress
+  std::vector<int> conspicuous_;  // descriptors with many unread bytes
   size_t waiting_ = 0;
-  uint64_t unread_ = 0;  // of all, in this look
+  uint64_t unread_ = 0;  // of all connections, in the present check
   absl::Duration looked_at_ = -absl::InfiniteDuration();
   absl::Duration looked_at_all_at_ = -absl::InfiniteDuration();
-  // The process's time on CPUs, and when that was read.
+  // The process's CPU time, and when it was read.
   absl::Duration cpu_, cpu_at_;
   bool busy_ = false;
   absl::Duration complained_ = -absl::InfiniteDuration();

@@ -1,6 +1,6 @@
-// Wire messages to core values and back. What arrives is checked here: lengths, ranges, finiteness,
-// paths. A refusal is INVALID_ARGUMENT and names the field; what is state (unknown ids, stale
-// attempts) is the core's to judge.
+// Conversion between wire messages and core values. Requests are checked here for lengths, ranges,
+// finiteness and paths. A refusal is INVALID_ARGUMENT and names the field. The core checks against
+// its state (unknown ids, stale attempts).
 #ifndef COPPICE_COORDINATOR_SERVICE_CONVERT_H_
 #define COPPICE_COORDINATOR_SERVICE_CONVERT_H_
 
@@ -17,15 +17,15 @@
 
 namespace coppice::service {
 
-// Bounds on what one message may hold.
+// Bounds on the content of one message.
 inline constexpr size_t kMaxNameBytes = 200;          // of a sweep, worker, metric, id
 inline constexpr size_t kMaxMessageTextBytes = 4096;  // reasons, messages
 inline constexpr size_t kMaxHostBytes = 255;
 inline constexpr size_t kMaxDeviceBytes = 512;
-// No attempt has more records: at ten thousand a second it would take 3,000 years.
+// No attempt reaches this: at ten thousand records a second it would take 3,000 years.
 inline constexpr uint64_t kMaxSequence = 1'000'000'000'000'000;
 inline constexpr uint64_t kMaxStored = INT64_MAX;  // of ids and sizes
-// Of one job. A greater rate is taken for this one.
+// Rate of one job. Greater rates are clamped to it.
 inline constexpr double kMaxStepsPerSecond = 1e6;
 inline constexpr size_t kMaxPathBytes = 1024;  // of a checkpoint, below the root
 inline constexpr size_t kMaxFilterEntries = 100'000;
@@ -36,13 +36,13 @@ inline constexpr uint32_t kMaxPageSize = 10'000;
 inline constexpr uint32_t kDefaultPackWidth = 10;
 inline constexpr uint32_t kMaxPackWidth = 1024;
 inline constexpr uint32_t kMaxSlots = 1024;
-inline constexpr uint32_t kMaxWaitMs = 60'000;  // AcquireLeases waits no longer, whatever was asked
-// An answer stops growing here, well under the transport's limit.
+inline constexpr uint32_t kMaxWaitMs = 60'000;  // AcquireLeases never waits longer
+// The size at which a response stops growing, well under the transport's limit.
 inline constexpr size_t kAnswerBytes = 8 << 20;
 
-// ---- what arrives
+// ---- requests
 
-// The spec's every rule (common/spec), then its groups resolved. Equal specs give equal blobs.
+// Checks all rules of the spec (common/spec) and resolves its groups. Equal specs give equal blobs.
 absl::StatusOr<core::SweepSpec> SweepSpecFromProto(const v1::SweepSpec& spec);
 absl::StatusOr<uint32_t> PlanPackWidth(uint32_t pack_width);
 absl::StatusOr<std::string> SweepNameFromProto(const std::string& name);
@@ -54,7 +54,7 @@ struct PageRequest {
   uint32_t limit = 0;
 };
 absl::StatusOr<PageRequest> PageFromProto(const v1::ListJobsRequest& request);
-// What an answer's next_page_token said: the last sweep, or the name of the last worker, in it.
+// Decode a response's next_page_token: its last sweep, or the name of its last worker.
 absl::StatusOr<core::SweepId> SweepTokenFromProto(const std::string& token);
 absl::StatusOr<std::string> WorkerTokenFromProto(const std::string& token);
 absl::StatusOr<core::MetricsQuery> MetricsQueryFromProto(const v1::GetMetricsRequest& request);
@@ -64,15 +64,15 @@ struct RegisterArguments {
   core::WorkerInfo info;
   std::vector<core::HeldLease> held;
 };
-// FAILED_PRECONDITION when the worker speaks another protocol, naming both.
+// FAILED_PRECONDITION, naming both versions: the worker speaks another protocol.
 absl::StatusOr<RegisterArguments> RegisterFromProto(const v1::RegisterRequest& request);
 absl::StatusOr<std::string> WorkerIdFromProto(const std::string& worker_id);
 absl::StatusOr<core::LeaseRef> LeaseFromProto(const v1::LeaseRef& lease);
 absl::StatusOr<std::vector<core::HeldLease>> HeldFromProto(
     const google::protobuf::RepeatedPtrField<v1::HeldLease>& held);
 absl::StatusOr<core::AcquireRequest> AcquireFromProto(const v1::AcquireLeasesRequest& request);
-// Refuses what cannot be acknowledged: no lease, no number, no payload. Whether the content is good
-// is the core's to say, in an acknowledgement. Moves the payload out.
+// Refuses a message that cannot be acknowledged: one without lease, number or payload. The core
+// checks the content and reports errors in the acknowledgement. Moves the payload out.
 absl::StatusOr<core::Record> RecordFromProto(v1::StreamMetricsRequest* request);
 absl::StatusOr<core::CheckpointCommit> CommitFromProto(const v1::CommitCheckpointRequest& request);
 absl::StatusOr<core::CheckpointCommit> CheckpointFromProto(
@@ -83,7 +83,7 @@ absl::StatusOr<core::AttemptEnd> EndFromProto(const v1::CompleteJobRequest& requ
 absl::StatusOr<core::AttemptEnd> EndFromProto(const v1::FailJobRequest& request);
 absl::StatusOr<core::AttemptEnd> EndFromProto(const v1::ReleaseLeaseRequest& request);
 
-// ---- what leaves. INTERNAL where stored text (a spec, a run) cannot be read back.
+// ---- responses. INTERNAL: stored text (a spec, a run) cannot be read back.
 
 void ToProto(const core::JobCounts& counts, v1::JobCounts* out);
 absl::Status ToProto(const core::GroupSummary& group, v1::GroupSummary* out);
@@ -92,16 +92,16 @@ absl::Status ToProto(const core::Plan& plan, v1::Plan* out);
 absl::Status ToProto(const core::SubmitResult& result, v1::SubmitSweepResponse* out);
 absl::Status ToProto(const core::SweepDetails& details, v1::GetSweepResponse* out);
 void ToProto(const core::Job& job, v1::Job* out);
-// These end early, with a page token that goes on from there, when the answer would grow past
+// The next three end early, with a page token for the remainder, if the response would exceed
 // kAnswerBytes.
 void ToProto(const core::JobPage& page, v1::ListJobsResponse* out);
-// Sweeps by id, those with greater ones than `after`.
+// Sweeps with an id above `after`, by id.
 void ToProto(const std::vector<core::SweepSummary>& sweeps, core::SweepId after,
              v1::ListSweepsResponse* out);
-// Workers by name, those behind `after`.
+// Workers with a name behind `after`, by name.
 void ToProto(const std::vector<core::Worker>& workers, const std::string& after,
              v1::ListWorkersResponse* out);
-// Keeps the newest attempts, events and checkpoints when there are more than fit.
+// Keeps the newest attempts, events and checkpoints if not all fit.
 absl::Status ToProto(const core::JobDetails& details, v1::GetJobResponse* out);
 void ToProto(const core::Explanation& explanation, v1::ExplainJobResponse* out);
 void ToProto(const core::JobMetrics& metrics, v1::JobMetrics* out);

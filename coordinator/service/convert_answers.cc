@@ -1,4 +1,4 @@
-// What leaves.
+// Conversion of responses.
 #include <algorithm>
 #include <utility>
 
@@ -40,8 +40,8 @@ void ToProto(const core::JobEvent& event, v1::JobEvent* out) {
   out->set_message(event.message);
 }
 
-// Index of the first of the newest elements (they come oldest first) that together stay within
-// `budget` bytes.
+// The index of the first of the newest elements that together fit into `budget` bytes. `all` has
+// the oldest first.
 template <typename T, typename Size>
 size_t NewestThatFit(const std::vector<T>& all, size_t budget, Size size) {
   size_t first = all.size();

@@ -1,4 +1,4 @@
-// What arrives from clients.
+// Conversion of requests from clients.
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
@@ -11,7 +11,7 @@
 namespace coppice::service {
 namespace {
 
-// Field order is fixed and specs hold no map, so equal messages give equal bytes.
+// Field order is fixed and specs have no map fields, so equal messages give equal bytes.
 std::string Serialize(const v1::SweepSpec& spec) {
   std::string blob;
   {

@@ -1,4 +1,4 @@
-// What arrives from workers.
+// Conversion of requests from workers.
 #include <algorithm>
 #include <cmath>
 #include <utility>
@@ -105,7 +105,7 @@ absl::StatusOr<std::vector<core::HeldLease>> HeldFromProto(
       return Bad("held.steps_per_second", "is not a rate");
     }
     lease.step = one.step();
-    // A trainer that measured over no time at all is not told off for it.
+    // A rate that a trainer measured over too short a time is clamped, not refused.
     lease.steps_per_second = std::min(one.steps_per_second(), kMaxStepsPerSecond);
     lease.slot = one.slot();
     lease.silent_ms = std::min(one.silent_ms(), kMaxSilenceMs);

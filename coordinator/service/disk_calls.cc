@@ -26,13 +26,13 @@ struct Call {
   Clock::TimerId limit = 0;
   bool running = false;
   bool slow = false;
-  bool finished = false;  // the work came back
+  bool finished = false;  // the work returned
   bool given_up = false;
 };
 
 }  // namespace
 
-// Shared by the threads: one that was left behind may come back after everything else has gone.
+// Shared by the threads, because one that was left behind may return after everything else is gone.
 struct DiskCalls::State : std::enable_shared_from_this<State> {
   explicit State(const Options& options) : options(options) {}
 
@@ -50,12 +50,12 @@ struct DiskCalls::State : std::enable_shared_from_this<State> {
   absl::Mutex mutex;
   bool closed ABSL_GUARDED_BY(mutex) = false;
   std::deque<std::shared_ptr<Call>> queue ABSL_GUARDED_BY(mutex);
-  // What waits for its answer, `done` included.
+  // Calls that are not yet answered, or whose `done` is running.
   absl::flat_hash_set<std::shared_ptr<Call>> open ABSL_GUARDED_BY(mutex);
   absl::flat_hash_set<std::string> dead_paths ABSL_GUARDED_BY(mutex);
   int threads ABSL_GUARDED_BY(mutex) = 0;
   int idle ABSL_GUARDED_BY(mutex) = 0;
-  int working ABSL_GUARDED_BY(mutex) = 0;  // neither idle nor at something slow
+  int working ABSL_GUARDED_BY(mutex) = 0;  // threads neither idle nor in a slow call
   int left_behind ABSL_GUARDED_BY(mutex) = 0;
 };
 
@@ -117,7 +117,7 @@ void DiskCalls::State::RunThread() {
       const auto ready = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
         return closed || !queue.empty();
       };
-      // One more than may work at a time has come back from something slow.
+      // A thread that returned from a slow call exceeds the allowed number.
       const bool surplus = working > options.threads;
       --working;
       ++idle;
@@ -142,7 +142,7 @@ void DiskCalls::State::RunCall(const std::shared_ptr<Call>& call) {
   const Clock::TimerId slow =
       clock->Schedule(options.slow, [self = shared_from_this(), call] { self->MarkSlow(call); });
   absl::Status status = call->work();
-  call->work = nullptr;  // what it holds may block as well
+  call->work = nullptr;  // destroying its captures may block too
   clock->Cancel(slow);
   bool late = false;
   Clock::TimerId limit = 0;
@@ -163,7 +163,7 @@ void DiskCalls::State::RunCall(const std::shared_ptr<Call>& call) {
     if (call->late) call->late();
     return;
   }
-  call->late = nullptr;  // whoever is told next may count on being the last who holds it
+  call->late = nullptr;  // `done` may then hold the last reference
   if (call->done) call->done(std::move(status));
   call->done = nullptr;
   absl::MutexLock lock(&mutex);
@@ -198,7 +198,7 @@ void DiskCalls::State::GiveUp(const std::shared_ptr<Call>& call, const absl::Sta
       call->given_up = true;
       queue.erase(std::remove(queue.begin(), queue.end(), call), queue.end());
     } else {
-      return;  // it waits for a thread; nobody waits for it
+      return;  // it waits for a thread, but nobody waits for it
     }
   }
   if (behind > 0) {
@@ -251,7 +251,7 @@ void DiskCalls::Shutdown(absl::Duration grace) {
   for (const auto& call : rest) {
     state_->GiveUp(call, absl::UnavailableError("the coordinator is shutting down"));
   }
-  // Those whose work came back meanwhile are being answered.
+  // Calls whose work has returned are just being answered.
   absl::MutexLock lock(&state_->mutex);
   const auto answered = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(state_->mutex) {
     return std::all_of(state_->open.begin(), state_->open.end(),

@@ -11,25 +11,24 @@
 
 namespace coppice::service {
 
-// Purpose: runs what touches the disk, and answers in time although the disk does not. A file
-// server that is gone holds a thread in the kernel, and nothing can call it back. Such a thread is
-// left behind and counted; another takes its place.
-// Owner: Server. Thread-safe. Nothing is durable.
-//   1. Run: queued. At most `threads` calls work at a time; one that takes longer than `slow` is no
-//   longer counted among them.
-//   2. The work comes back: `done` gets its status, on that thread.
-//   3. The work does not come back within `limit`: `done` gets DEADLINE_EXCEEDED, on the clock's
-//   thread. The thread is left behind. Until it comes back, further calls of this path are refused.
-//   When it does, `late` runs on it.
-// The work and `late` may outlive everything else: they own what they touch.
+// Purpose: runs work on the disk, and answers in time even if the disk does not. A file server that
+// is gone blocks a thread in the kernel, from which nothing can free it. Such a thread is left
+// behind and counted, and another takes its place. Owner: Server. Thread-safe. Nothing is durable.
+//   1. Run queues the work. At most `threads` calls run at a time; a call longer than `slow` no
+//      longer counts.
+//   2. If the work returns, `done` gets its status on the same thread.
+//   3. If the work does not return within `limit`, `done` gets DEADLINE_EXCEEDED on the clock's
+//      thread, and the working thread is left behind. Until it returns, further calls for this path
+//      are refused. When it returns, it runs `late`.
+// The work and `late` may outlive everything else, so they must own what they use.
 class DiskCalls {
  public:
   struct Options {
     int threads = 4;
-    // With those that were left behind.
+    // Including threads that were left behind.
     int max_threads = 64;
     absl::Duration slow = absl::Seconds(1);
-    // From Run on.
+    // Counted from Run.
     absl::Duration limit = absl::Seconds(30);
     Clock* clock = Clock::Real();
   };
@@ -38,17 +37,18 @@ class DiskCalls {
 
   DiskCalls();
   explicit DiskCalls(const Options& options);
-  ~DiskCalls();  // Shutdown without a grace
+  ~DiskCalls();  // Shutdown without grace
   DiskCalls(const DiskCalls&) = delete;
   DiskCalls& operator=(const DiskCalls&) = delete;
 
-  // Calls `done` exactly once; at once, with UNAVAILABLE, when the path does not answer, when as
-  // many threads as may be were left behind, or after Shutdown. `path` is what messages name.
+  // Calls `done` exactly once. It is called immediately with UNAVAILABLE if an earlier call for the
+  // path does not return, if the maximum of threads was left behind, or after Shutdown. Messages
+  // name `path`.
   void Run(const std::string& path, Work work, Done done, std::function<void()> late = nullptr);
-  // Drops a reference where blocking does no harm. Never refused.
+  // Drops a reference on a thread that may block. Never refused.
   void Dispose(std::shared_ptr<void> object);
-  // Refuses new calls. Waits up to `grace` (of real time) for those in progress, then answers the
-  // rest with UNAVAILABLE and leaves their threads behind. After it no `done` runs.
+  // Refuses new calls. Waits up to `grace` (real time) for calls in progress, answers the others
+  // with UNAVAILABLE and leaves their threads behind. No `done` runs after it returns.
   void Shutdown(absl::Duration grace);
   int left_behind() const;
 

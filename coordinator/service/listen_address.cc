@@ -40,14 +40,15 @@ absl::Status BindError(int error, const ListenAddress& address) {
   }
 }
 
-constexpr int kBacklog = 4096;  // the kernel takes the smaller of it and net.core.somaxconn
+constexpr int kBacklog = 4096;  // the kernel limits it to net.core.somaxconn
 
 // Accepted connections inherit these.
 void SetOptions(int fd, int family, absl::Duration silence) {
   const auto set = [fd](int level, int name, int value) {
     ::setsockopt(fd, level, name, &value, sizeof(value));
   };
-  // A connection that lingers from an earlier coordinator is no obstacle, a listener is.
+  // A lingering connection of an earlier coordinator must not prevent listening; another listener
+  // must.
   set(SOL_SOCKET, SO_REUSEADDR, 1);
   set(IPPROTO_TCP, TCP_NODELAY, 1);
   set(IPPROTO_TCP, TCP_USER_TIMEOUT, static_cast<int>(absl::ToInt64Milliseconds(silence)));

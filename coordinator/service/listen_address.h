@@ -14,14 +14,14 @@
 namespace coppice::service {
 
 struct ListenAddress {
-  std::string host;  // as given, [V6] with its brackets; empty for unix:
+  std::string host;  // as given, with the brackets of [V6]; empty for unix:
   int port = 0;
 };
 
 // INVALID_ARGUMENT with an example for anything but HOST:PORT, [V6]:PORT and unix:/path.
 absl::StatusOr<ListenAddress> ParseListenAddress(const std::string& address);
 
-// A descriptor that is closed with its owner.
+// Owns a descriptor and closes it.
 class Socket {
  public:
   explicit Socket(int fd) : fd_(fd) {}
@@ -44,9 +44,10 @@ struct ListeningSockets {
   int port = 0;             // the same for all
 };
 
-// Listens on HOST:PORT. Connections whose peer confirms no data for `silence` end. ALREADY_EXISTS
-// (in use), PERMISSION_DENIED, UNAVAILABLE (no such address here), INVALID_ARGUMENT (unknown host
-// name); each says what to do. Every address that the host name stands for must be free.
+// Listens on HOST:PORT. A connection ends if its peer acknowledges no data for `silence`.
+// ALREADY_EXISTS (in use), PERMISSION_DENIED, UNAVAILABLE (not an address of this machine),
+// INVALID_ARGUMENT (unknown host name); each message says what to do. All addresses of the host
+// name must be free.
 absl::StatusOr<ListeningSockets> Listen(const ListenAddress& address, absl::Duration silence);
 
 }  // namespace coppice::service

@@ -14,40 +14,40 @@
 
 namespace coppice::service {
 
-// A streaming call in progress. It owns itself until its last reaction (see OwnedStream); whoever
-// hands it to another thread keeps a shared_ptr.
+// A streaming call in progress. It owns itself until its last reaction (see OwnedStream). Code that
+// passes it to another thread keeps a shared_ptr.
 class LiveStream : public std::enable_shared_from_this<LiveStream> {
  public:
   virtual ~LiveStream() = default;
-  // Ends the call with this status as soon as nothing of it is in flight. Any thread; the first
-  // status wins.
+  // Ends the call with this status as soon as none of its operations is in flight. May be called
+  // from any thread; the first status wins.
   virtual void Stop(absl::Status status) = 0;
 };
 
-// Purpose: finds every streaming call when the server wants to end it, so that none ends as a
+// Purpose: lists all streaming calls, so that the server can end each with a status instead of a
 // broken connection. Owner: Server. Thread-safe. Nothing is durable.
 class LiveStreams {
  public:
-  // A stream of reports of each worker of a large cluster, and watchers.
+  // Enough for a report stream of each worker of a large cluster, and for watchers.
   static constexpr size_t kMaxStreams = 30'000;
 
-  // Reports that were read and wait for their turn to be stored, over all streams.
+  // Bytes of reports that were read but not yet stored, over all streams.
   static constexpr size_t kMaxReportBytes = 64 << 20;
-  // Changes of jobs that wait for watchers, over all of them.
+  // Job changes not yet sent to watchers, over all of them.
   static constexpr size_t kMaxWatchedJobs = 500'000;
 
   explicit LiveStreams(size_t max_streams = kMaxStreams, size_t max_report_bytes = kMaxReportBytes)
       : max_streams_(max_streams), report_bytes_(std::make_shared<ByteBudget>(max_report_bytes)) {}
-  // Shared: a stream may outlive the server in a callback of the core.
+  // Shared, because a callback of the core may keep a stream beyond the server's end.
   std::shared_ptr<ByteBudget> report_bytes() const { return report_bytes_; }
-  // Changes of jobs that wait for their watchers.
+  // Job changes not yet sent to their watchers.
   std::shared_ptr<ByteBudget> watched_jobs() const { return watched_jobs_; }
-  // UNAVAILABLE after StopAll, RESOURCE_EXHAUSTED when there are as many as may be.
+  // UNAVAILABLE after StopAll; RESOURCE_EXHAUSTED at the maximum number of streams.
   absl::Status Add(const std::shared_ptr<LiveStream>& stream);
   void Remove(LiveStream* stream);
-  // Stops all with UNAVAILABLE and refuses new ones.
+  // Stops all streams with UNAVAILABLE and refuses new ones.
   void StopAll();
-  // Ends those there are with this status; new ones may come.
+  // Ends all present streams with this status. New ones are still accepted.
   void EndAll(const absl::Status& status);
   size_t count() const;
 
@@ -63,8 +63,8 @@ class LiveStreams {
 };
 
 // A gRPC reactor that lives from Launch to the end of OnDone, or longer while a callback of the
-// core or a file operation holds it. After OnDone nobody may touch the call; every derived class
-// keeps a flag for that under its mutex.
+// core or a file operation holds it. After OnDone the call must not be used. Every derived class
+// has a flag for that under its mutex.
 template <typename Reactor>
 class OwnedStream : public Reactor, public LiveStream {
  public:
@@ -77,7 +77,7 @@ class OwnedStream : public Reactor, public LiveStream {
   }
 
  protected:
-  // Drops subscriptions and files; no reaction follows.
+  // Drops subscriptions and files. No reaction follows it.
   virtual void Release() {}
 
   template <typename T>
@@ -107,8 +107,8 @@ T* Launch(LiveStreams* live, Args&&... args) {
   return stream.get();
 }
 
-// Ends a stream with DEADLINE_EXCEEDED when it has not been destroyed in time: a bound on what a
-// stuck peer can hold.
+// Ends a stream with DEADLINE_EXCEEDED unless it is destroyed within `limit`. This bounds the
+// resources of a stuck peer.
 class StreamLimit {
  public:
   StreamLimit(Clock* clock, absl::Duration limit, std::weak_ptr<LiveStream> stream);

@@ -16,20 +16,20 @@
 
 namespace coppice::service {
 
-// Bounds on what one stream holds in memory; at either the server stops reading, and HTTP/2 flow
+// Bounds on the memory of one stream. At any of them the server stops reading, and HTTP/2 flow
 // control stops the worker.
 inline constexpr size_t kMaxPendingRecords = 512;
 inline constexpr size_t kMaxPendingBytes = 2 << 20;
 inline constexpr size_t kMaxPendingAcks = 1024;
-// Far more than the largest report that the core would take.
+// Far more than the largest report that the core accepts.
 inline constexpr size_t kMaxReportMessageBytes = 1 << 20;
 
-// Purpose: a worker's records into the core, acknowledgements back. While one batch is being
-// committed the next is collected; an acknowledgement is sent when its batch is durable. When all
-// streams together have read as much as they may, each reads on only when it holds nothing. Owner:
-// itself (OwnedStream). Thread-safe. Failure codes: INVALID_ARGUMENT (a message that cannot be
-// acknowledged; worker_id missing or changed), those of Append. A record with bad content gets an
-// acknowledgement with `error`, in its turn, and the stream goes on. The stream ends with OK after
+// Purpose: passes a worker's records to the core and returns acknowledgements. While one batch is
+// being committed, the next is collected. An acknowledgement is sent once its batch is durable.
+// When all streams together have reached their bound, a stream reads on only if it holds nothing.
+// Owner: itself (OwnedStream). Thread-safe. Failure codes: INVALID_ARGUMENT (a message that cannot
+// be acknowledged; worker_id missing or changed), those of Append. A record with bad content gets
+// an acknowledgement with `error`, in order, and the stream continues. The stream ends with OK once
 // the worker has half-closed and every acknowledgement was sent.
 class MetricsStream final
     : public OwnedStream<
@@ -45,7 +45,7 @@ class MetricsStream final
   void OnCancel() override { Stop(absl::CancelledError("the call was cancelled")); }
 
  private:
-  // Starts whatever can be started now.
+  // Starts every operation that can start now.
   void Advance();
   absl::Status AcceptLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool HasRoomLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -53,8 +53,8 @@ class MetricsStream final
 
   core::Coordinator* const core_;
   const std::shared_ptr<ByteBudget> budget_;
-  v1::StreamMetricsRequest request_;    // being read into
-  v1::StreamMetricsResponse response_;  // being written
+  v1::StreamMetricsRequest request_;    // of the pending read
+  v1::StreamMetricsResponse response_;  // of the pending write
 
   absl::Mutex mutex_;
   std::string worker_id_ ABSL_GUARDED_BY(mutex_);

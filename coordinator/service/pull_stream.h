@@ -15,14 +15,14 @@
 
 namespace coppice::service {
 
-// Purpose: a server stream as a loop: fetch, write, fetch again. One thing is in flight at a time,
-// so a slow client slows the fetching and nothing piles up. Owner: itself (OwnedStream).
+// Purpose: a server stream as a loop of fetching and writing. One operation is in flight at a time,
+// so a slow client slows the fetching and no data accumulate. Owner: itself (OwnedStream).
 // Thread-safe: Write, Wait, End and Wake may be called from any thread.
-//   1. Start -> Fetch(). A Wake before it is remembered.
-//   2. Fetch leads, now or later, to exactly one of Write (response_ is filled), Wait (nothing yet)
-//   or End.
-//   3. Write -> after gRPC took the message, Fetch(). Wait -> Fetch() after the next Wake, at once
-//   if one came since Fetch began.
+//   1. Start calls Fetch. An earlier Wake is remembered.
+//   2. Fetch leads, now or later, to exactly one call of Write (response_ is filled), Wait (nothing
+//      to send yet) or End.
+//   3. After Write, Fetch is called once gRPC has taken the message. After Wait, it is called on
+//      the next Wake, or at once if a Wake came since Fetch began.
 //   4. Stop (cancellation, shutdown, a limit) ends the call at the next of these points.
 template <typename Response>
 class PullStream : public OwnedStream<grpc::ServerWriteReactor<Response>> {
@@ -56,7 +56,8 @@ class PullStream : public OwnedStream<grpc::ServerWriteReactor<Response>> {
  protected:
   virtual void Fetch() = 0;
 
-  // The client at `peer`, for what Fetch asks of the core: gone when the stream was stopped.
+  // The client at `peer`, for Fetch's requests to the core. It counts as gone once the stream was
+  // stopped.
   core::Caller CallerAt(const std::string& peer) {
     return {peer, "", [self = this->template Self<PullStream>()] { return self->IsStopped(); }};
   }
@@ -84,7 +85,7 @@ class PullStream : public OwnedStream<grpc::ServerWriteReactor<Response>> {
     Fetch();
   }
 
-  // Fetch once more, unless the stream was stopped: when an answer held nothing to write.
+  // Calls Fetch again, unless the stream was stopped. For results with nothing to write.
   void Again() {
     {
       absl::MutexLock lock(&mutex_);

@@ -14,9 +14,9 @@ namespace {
 constexpr absl::Duration kLogEvery = absl::Seconds(10);
 constexpr absl::Duration kLookEvery = absl::Milliseconds(100);
 constexpr size_t kMostConnections = 64;
-// Whose last call is older is not the one.
+// A connection with an older last call cannot be the caller's.
 constexpr absl::Duration kJustNow = absl::Seconds(1);
-constexpr size_t kMostPeers = 64;  // that are counted
+constexpr size_t kMostPeers = 64;  // the most peers that are counted
 constexpr size_t kMostTold = 3;
 constexpr size_t kMostOfAMethod = 100;
 
@@ -33,7 +33,7 @@ std::string RefusalLog::FindPeer() {
     newest_[opened.id] = std::move(opened.peer);
     if (newest_.size() > kMostConnections) newest_.erase(newest_.begin());
   }
-  // The transport's books have the machine's time.
+  // The transport's counters use the machine's time.
   absl::Time latest = Clock::Real()->Now() - kJustNow;
   std::string peer;
   for (auto it = newest_.begin(); it != newest_.end();) {
@@ -51,7 +51,7 @@ std::string RefusalLog::FindPeer() {
   return peer;
 }
 
-// ", from A, B and others": those that were found most often, and not the one that the line names.
+// ", from A, B and others": the most frequent peers, without the one that the line already names.
 std::string RefusalLog::TakePeers(const std::string& but) {
   std::vector<std::pair<uint64_t, std::string>> found;
   for (const auto& [peer, times] : std::exchange(peers_, {})) {

@@ -16,18 +16,18 @@
 
 namespace coppice::service {
 
-// Purpose: says in the log which calls were refused, and where they came from. One line at most
-// every few seconds: whoever guesses tokens shall not fill the disk. gRPC does not tell the
-// authenticator from where a call comes. So the address is that of the connection on which a call
-// began last, by the transport's books; of two connections whose calls begin in the same instant it
-// may be the other one. It is looked up a few times a second, among the connections that were
-// opened last. Owner: Server. Thread-safe; a lookup takes about a millisecond. No failure codes.
+// Purpose: logs refused calls and their peers, in one line at most every few seconds, so that
+// guesses at tokens cannot fill the disk. gRPC does not give the authenticator a call's peer. The
+// address is therefore that of the connection on which, by the transport's counters, a call began
+// last. If calls begin on two connections in the same instant, it may be that of the other. It is
+// looked up a few times a second, among the connections that were opened last. Owner: Server.
+// Thread-safe; a lookup takes about a millisecond. No failure codes.
 class RefusalLog {
  public:
   explicit RefusalLog(Clock* clock) : clock_(clock) {}
-  // Until then no address is known.
+  // Before this call no address is known.
   void Watch(std::unique_ptr<TransportView> view);
-  // `token` is its name; empty: it was none that is known.
+  // `token`: the token's name; empty: an unknown token.
   void Refused(const absl::Status& why, absl::string_view method, absl::string_view token);
 
  private:
@@ -37,7 +37,7 @@ class RefusalLog {
   Clock* const clock_;
   absl::Mutex mutex_;
   std::unique_ptr<TransportView> view_ ABSL_GUARDED_BY(mutex_);
-  std::map<int64_t, std::string> newest_ ABSL_GUARDED_BY(mutex_);  // connections: number and peer
+  std::map<int64_t, std::string> newest_ ABSL_GUARDED_BY(mutex_);  // peers by connection id
   std::optional<absl::Duration> looked_ ABSL_GUARDED_BY(mutex_);
   std::optional<absl::Duration> logged_ ABSL_GUARDED_BY(mutex_);
   uint64_t unlogged_ ABSL_GUARDED_BY(mutex_) = 0;

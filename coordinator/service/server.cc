@@ -27,34 +27,34 @@
 namespace coppice::service {
 namespace {
 
-// What works on the disk when the server ends gets so much time at least.
+// The least time for disk calls that are running when the server ends.
 constexpr absl::Duration kDiskGrace = absl::Seconds(2);
-// Of one connection; a client's further calls wait on its own side. Each slot of a worker has one
-// waiting call, and one more that reports its end.
+// Limit of one connection; a client's further calls wait on its own side. Each slot of a worker has
+// one waiting call, and one more that reports its end.
 constexpr int kMaxCallsPerConnection = 2048;
-// What the transport may hold: buffers of connections and calls. Past it, it refuses calls with
-// RESOURCE_EXHAUSTED and reads less from each connection.
+// Memory of the transport, for buffers of connections and calls. Beyond it, the transport refuses
+// calls with RESOURCE_EXHAUSTED and reads less from each connection.
 constexpr size_t kTransportBytes = 512 << 20;
 
-// Bounds on what one connection may hold, whoever is at its other end.
+// Bounds on each connection, whoever the peer is.
 constexpr int kMaxMetadataBytes = 8 << 10;
-// From accept to a connection that speaks HTTP/2, TLS included.
+// Time from accept to HTTP/2, including TLS.
 constexpr int kHandshakeTimeoutMs = 20'000;
-// Without any call; a worker always has one.
+// Time without any call. A worker always has one.
 constexpr int kIdleConnectionMs = 15 * 60'000;
-// Pings closer together than a client of ours sends them, in a row without data in between.
+// Pings in a row, without data in between, that come faster than our clients send them.
 constexpr int kMaxPingStrikes = 50;
-// When a silent peer is asked whether it is still there; data that is not confirmed ends a
-// connection much sooner. Not shorter: gRPC counts this time from when it last looked at the clock,
-// which in the middle of accepting thousands of connections, or after the process stood still, is
-// long ago. A connection whose time is up while it is being made is worked on by two threads at
-// once, and the process dies (tests/chaos/connection_storm.py).
+// Time after which a silent peer is pinged. Unacknowledged data ends a connection much sooner. It
+// must not be shorter: gRPC counts this time from its last reading of the clock, which is long past
+// while it accepts thousands of connections or after the process stood still. If the time of a
+// connection ends during its handshake, two threads work on it at once, and the process dies
+// (tests/chaos/connection_storm.py).
 constexpr int kKeepaliveMs = 10 * 60'000;
 constexpr int kKeepaliveTimeoutMs = 10'000;
-// What a stream may send before it is read.
+// Bytes that a peer may send on a stream before they are read.
 constexpr int kStreamWindowBytes = 512 << 10;
 
-// gRPC's own log speaks of file descriptors; what matters of it comes back as a status.
+// gRPC's own log is about file descriptors. Important errors also arrive as a status.
 void LogFromGrpc(gpr_log_func_args* args) {
   spdlog::debug("grpc: {} ({}:{})", args->message, args->file, args->line);
 }
@@ -94,8 +94,8 @@ std::shared_ptr<grpc::ServerCredentials> Credentials(const ServerOptions& option
   if (security.tls()) {
     credentials = identity->Credentials();
   } else if (security.tokens != nullptr) {
-    // Plain text, and only to peers on this machine: gRPC asks for tokens on such a connection, and
-    // drops any other.
+    // Plain text, only for peers on this machine. On such a connection gRPC accepts tokens; it
+    // drops any other connection.
     credentials = grpc::experimental::LocalServerCredentials(
         absl::StartsWith(options.listen, "unix:") ? UDS : LOCAL_TCP);
   } else {
@@ -133,10 +133,10 @@ struct Server::Parts {
   ServedIdentity identity;
   RefusalLog refusals;
   security::TokenRegistry* tokens = nullptr;
-  std::unique_ptr<grpc::Server> server;  // it stops before what it serves
+  std::unique_ptr<grpc::Server> server;  // stops before the members above, which it uses
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> connections;  // null: unix:
   std::unique_ptr<ChannelzView> view;                                           // null: unix:
-  std::unique_ptr<Acceptor> acceptor;  // last: nothing is handed to a server that has gone
+  std::unique_ptr<Acceptor> acceptor;  // last: it must not hand a connection to a destroyed server
 };
 
 absl::Status Server::CheckAddress(const std::string& listen, Insecure insecure,
@@ -189,7 +189,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(core::Coordinator* core, C
     builder.AddListeningPort(
         options.listen, Credentials(options, clock, &parts->identity, &parts->refusals), &bound);
   }
-  // Before the first call.
+  // Set before the first call.
   parts->facts.address =
       sockets.has_value() ? absl::StrCat(listen.host, ":", sockets->port) : options.listen;
   builder.RegisterService(&parts->sweeps);
@@ -203,7 +203,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(core::Coordinator* core, C
     parts->view = std::make_unique<ChannelzView>();
     parts->refusals.Watch(std::make_unique<ChannelzView>());
     parts->acceptor = std::make_unique<Acceptor>(
-        *std::move(sockets), Clock::Real(),  // sockets know no other
+        *std::move(sockets), Clock::Real(),  // sockets use real time only
         [connections = parts->connections.get()](int fd) {
           grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
           connection.fd = fd;
@@ -213,7 +213,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(core::Coordinator* core, C
   }
   parts->tokens = options.security.tokens;
   if (parts->tokens != nullptr) {
-    // Whose stream it is does not matter: the others come back with their tokens.
+    // All streams end, whatever their token. Those with valid tokens reconnect.
     parts->tokens->OnRevoked([live = &parts->live] {
       live->EndAll(absl::UnavailableError("the coordinator's tokens have changed; call again"));
     });
@@ -242,11 +242,11 @@ void Server::CloseStreams() {
 
 void Server::Shutdown(absl::Duration grace) {
   if (parts_->acceptor != nullptr) parts_->acceptor->Stop();
-  // First: a call that waits for a disk that does not answer would never end.
+  // Comes first: a call that waits for an unresponsive disk would never end.
   parts_->disk.Shutdown(std::max(grace, kDiskGrace));
   parts_->server->Shutdown(absl::ToChronoTime(parts_->clock->Now() + grace));
   parts_->server->Wait();
-  parts_->disk.Shutdown(kDiskGrace);  // what the last calls let go of
+  parts_->disk.Shutdown(kDiskGrace);  // drops the objects that the last calls released
 }
 
 }  // namespace coppice::service

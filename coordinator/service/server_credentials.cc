@@ -15,7 +15,7 @@ grpc::string_ref Text(const grpc_slice& slice) {
   return {reinterpret_cast<const char*>(GRPC_SLICE_START_PTR(slice)), GRPC_SLICE_LENGTH(slice)};
 }
 
-// What gRPC's own C++ credentials do, around credentials that C++ has no name for.
+// Does the same as gRPC's own C++ credentials, for core credentials without a C++ wrapper.
 class CoreCredentials final : public grpc::ServerCredentials {
  public:
   explicit CoreCredentials(grpc_server_credentials* core) : core_(core) {}
@@ -75,7 +75,7 @@ std::shared_ptr<grpc::ServerCredentials> ServedIdentity::Credentials() {
     }
     taken_ = false;
   }
-  // gRPC may not have begun yet.
+  // gRPC may not be initialized yet.
   grpc_init();
   auto credentials =
       std::make_shared<CoreCredentials>(grpc_ssl_server_credentials_create_with_options(
@@ -94,7 +94,7 @@ grpc_ssl_certificate_config_reload_status ServedIdentity::Take(
   absl::MutexLock lock(&mutex_);
   if (taken_) return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_UNCHANGED;
   const grpc_ssl_pem_key_cert_pair pair = {identity_.key.c_str(), identity_.certificate.c_str()};
-  // gRPC insists on some authority here. Where no client certificate is asked for it is never used.
+  // gRPC requires some authority here. If no client certificate is required, it is never used.
   const std::string& authority =
       identity_.client_authority.empty() ? identity_.certificate : identity_.client_authority;
   *config = grpc_ssl_server_certificate_config_create(authority.c_str(), &pair, 1);

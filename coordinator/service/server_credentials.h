@@ -12,7 +12,8 @@
 
 namespace coppice::service {
 
-// What a TLS server shows, and whom it lets in; PEM. No authority: no client certificate is asked.
+// A TLS server's certificate and key, and the authority of the clients that it admits; all PEM. No
+// authority: no client certificate is required.
 struct TlsIdentity {
   std::string certificate;
   std::string key;
@@ -20,17 +21,16 @@ struct TlsIdentity {
 };
 
 // Purpose: a TLS server's identity, which may change while it serves. gRPC asks for it at each
-// handshake: the next one takes the new identity, and connections that are open stay as they are.
-// gRPC's own way to a new certificate watches files, and takes whatever it finds in them at a
-// moment of its own; here nothing is served that was not checked before, and no key is written
-// anywhere. Owner: Server; one server each. Thread-safe. Whoever replaces it has checked it
-// (security_flags.h).
+// handshake, so the next handshake uses a new identity and open connections stay as they are.
+// gRPC's own mechanism watches files and uses their content at an arbitrary moment. Here only a
+// checked identity is served, and no key is written anywhere. Owner: Server; one server each.
+// Thread-safe. The caller of Replace has checked the identity (security_flags.h).
 class ServedIdentity {
  public:
   explicit ServedIdentity(TlsIdentity identity) : identity_(std::move(identity)) {}
   void Replace(TlsIdentity identity);
-  // For one server, which ends before this does. Asks for client certificates when there is an
-  // authority now.
+  // Credentials for one server, which ends before this object. They require client certificates if
+  // there is an authority at the time of the call.
   std::shared_ptr<grpc::ServerCredentials> Credentials();
 
  private:

@@ -11,11 +11,10 @@
 
 namespace coppice::service {
 
-// What handlers know of the server that they belong to. Owner: Server. It changes no more once
-// calls come in.
+// Facts about the server for its handlers. Owner: Server. They do not change once calls arrive.
 struct ServerFacts {
   std::string address;
-  const security::TokenRegistry* tokens = nullptr;  // null: no token is asked for
+  const security::TokenRegistry* tokens = nullptr;  // null: no token is required
   std::function<std::vector<security::CertificateState>()> certificates;  // may be empty
 };
 

@@ -43,8 +43,8 @@ PeerName NameOf(const sockaddr_storage& from) {
           absl::StrCat("ipv6:[", text, "]:", ntohs(v6.sin6_port))};
 }
 
-// By getsockopt alone: ThreadSanitizer takes other calls on a descriptor that another thread may
-// close for races, and here they are none.
+// Uses only getsockopt. ThreadSanitizer reports other calls as races if another thread may close
+// the descriptor, although they are harmless here.
 
 uint64_t CookieOf(int fd) {
   uint64_t cookie = 0;

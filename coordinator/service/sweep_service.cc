@@ -20,10 +20,10 @@
 namespace coppice::service {
 namespace {
 
-// More of them do not fit an error's message.
+// An error's message has no room for more.
 constexpr size_t kMaxDifferencesTold = 8;
 
-// What differs between the stored sweep of a name and one that is sent; nothing: they are the same.
+// The differences between the stored sweep and a sent one of the same name; empty: none.
 absl::StatusOr<std::vector<std::string>> Differences(const core::SweepDetails& stored,
                                                      const v1::SweepSpec& sent,
                                                      v1::SweepSpec* stored_spec) {
@@ -44,9 +44,9 @@ absl::Status Taken(const std::string& name, std::vector<std::string> differences
       "a sweep '", name, "' exists with other settings: ", absl::StrJoin(differences, "; ")));
 }
 
-// One submission. The core compares specs byte by byte; a spec that only looks different (a default
-// written out, a list in another order) is submitted once more as it is stored, so that it counts
-// as sent again. Owner: the callbacks it hands out.
+// One submission. The core compares specs byte by byte. An equivalent spec (with an explicit
+// default, or a list in another order) is therefore submitted again in its stored form, so that it
+// counts as resent. Owner: its callbacks.
 class Submission : public std::enable_shared_from_this<Submission> {
  public:
   Submission(core::Coordinator* core, core::Caller caller, grpc::ServerUnaryReactor* reactor,
@@ -98,12 +98,12 @@ class Submission : public std::enable_shared_from_this<Submission> {
   const core::Caller caller_;
   grpc::ServerUnaryReactor* const reactor_;
   const v1::SubmitSweepRequest* const
-      request_;  // live until the reactor finishes, as the response does
+      request_;  // like the response, lives until the reactor finishes
   v1::SubmitSweepResponse* const response_;
   const uint32_t pack_width_;
 };
 
-// Says what a submission would do.
+// Reports the effect that a submission would have.
 absl::Status DryRun(const absl::StatusOr<core::SweepDetails>& stored,
                     const v1::SubmitSweepRequest& request, uint32_t pack_width,
                     v1::SubmitSweepResponse* response) {

@@ -8,12 +8,12 @@
 
 namespace coppice::service {
 
-// Purpose: SweepService, what clients call. Each handler decodes, calls the core, encodes.
+// Purpose: SweepService, the RPCs for clients. Each handler decodes, calls the core and encodes.
 // Owner: Server. Thread-safe; nothing blocks in a reaction. Failure codes: those of
 // core::Coordinator, and INVALID_ARGUMENT from the decoding.
 class SweepServiceImpl final : public v1::SweepService::CallbackService {
  public:
-  // All of it outlives this.
+  // All arguments outlive this object.
   SweepServiceImpl(const TransferContext& context, LiveStreams* live, const ServerFacts* facts)
       : context_(context), core_(context.core), live_(live), facts_(facts) {}
 

@@ -80,7 +80,7 @@ void LogStream::OnPage(absl::StatusOr<core::LogPage> page) {
   if (!page.ok()) return End(page.status());
   if (!page->text.empty()) return Send(*std::move(page));
   if (!follow_ || asked_attempt_ != 0 || attempt_ == 0) return Rest(page->job_ended);
-  // This attempt's log is at its end; a later attempt may have begun one.
+  // This attempt's log has ended, but a later attempt may have begun one.
   core_->GetLog(CallerAt(peer_), job_, 0, 0,
                 [self = Self<LogStream>()](absl::StatusOr<core::LogPage> newest) {
                   self->OnNewestAttempt(std::move(newest));

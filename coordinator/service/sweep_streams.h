@@ -12,7 +12,7 @@
 
 namespace coppice::service {
 
-inline constexpr size_t kMaxWatchedJobs = 20'000;  // changes that may wait for one watcher
+inline constexpr size_t kMaxWatchedJobs = 20'000;  // changes not yet sent to one watcher
 inline constexpr uint32_t kMetricsPageRows = 500;
 
 class WatchStream final : public PullStream<v1::WatchSweepResponse> {
@@ -22,7 +22,7 @@ class WatchStream final : public PullStream<v1::WatchSweepResponse> {
         core_(core),
         name_(std::move(name)),
         queue_(kMaxWatchedJobs, live->watched_jobs()) {}
-  // Subscribes, then goes on as every PullStream.
+  // Subscribes, then starts like every PullStream.
   void Start();
 
  private:
@@ -36,7 +36,7 @@ class WatchStream final : public PullStream<v1::WatchSweepResponse> {
       subscription_;  // set before gRPC knows the stream, reset after its last reaction
 };
 
-// Pages of rows; one page may take several messages.
+// Sends pages of rows. One page may need several messages.
 class MetricsQueryStream final : public PullStream<v1::GetMetricsResponse> {
  public:
   MetricsQueryStream(LiveStreams* live, core::Coordinator* core, std::string peer,
@@ -55,8 +55,8 @@ class MetricsQueryStream final : public PullStream<v1::GetMetricsResponse> {
   size_t sent_ = 0;  // rows of page_
 };
 
-// Sends an attempt's log; with `follow` goes on, into later attempts too unless one was asked for,
-// until the job ends.
+// Sends an attempt's log. With `follow` it continues until the job ends, through later attempts too
+// unless the request named one.
 class LogStream final : public PullStream<v1::GetLogsResponse> {
  public:
   LogStream(LiveStreams* live, core::Coordinator* core, std::string peer,

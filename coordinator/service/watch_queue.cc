@@ -25,7 +25,7 @@ void WatchQueue::Push(const core::SweepChange& change) {
     }
   }
   if (change.summary.has_value()) {
-    // The last summary comes behind every job it counts.
+    // The last summary must follow every job that it counts.
     if (summary_.has_value() && change.finished) {
       order_.erase(std::find(order_.begin(), order_.end(), kSummary));
       summary_.reset();

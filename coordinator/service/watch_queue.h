@@ -16,17 +16,17 @@
 
 namespace coppice::service {
 
-// Purpose: what one watcher has yet to be told. A change of a job that waits already is replaced by
-// the newer one, and so is a summary: a slow watcher sees fewer, never older states. Owner: the
-// watch stream. Thread-safe. Failure codes (of Pop): RESOURCE_EXHAUSTED when more than `max_jobs`
-// different jobs wait, or as many for all watchers together as may and not just a few for this one;
-// the watcher should list the jobs and watch again.
+// Purpose: the changes not yet sent to one watcher. A newer change of a job replaces one that still
+// waits, and so does a newer summary: a slow watcher sees fewer states, never older ones. Owner:
+// the watch stream. Thread-safe. Failure codes (of Pop): RESOURCE_EXHAUSTED when more than
+// `max_jobs` jobs wait, or when the bound of all watchers is reached and more than kFew wait for
+// this one. The watcher should then list the jobs and watch again.
 class WatchQueue {
  public:
-  // So many may always wait.
+  // The number of jobs that may always wait.
   static constexpr size_t kFew = 16;
 
-  // `of_all`: the jobs that wait, over all watchers.
+  // `of_all` counts the waiting jobs of all watchers.
   WatchQueue(size_t max_jobs, std::shared_ptr<ByteBudget> of_all)
       : max_jobs_(max_jobs), of_all_(std::move(of_all)) {}
   ~WatchQueue() { of_all_->GiveBack(jobs_.size()); }
@@ -36,9 +36,9 @@ class WatchQueue {
   struct Next {
     std::optional<core::Job> job;
     std::optional<core::SweepSummary> summary;
-    bool end = false;  // everything was told and the sweep has ended
+    bool end = false;  // everything was sent and the sweep has ended
   };
-  // All empty: nothing waits.
+  // All fields empty: nothing waits.
   absl::StatusOr<Next> Pop();
 
  private:

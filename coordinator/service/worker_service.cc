@@ -14,7 +14,8 @@
 namespace coppice::service {
 namespace {
 
-// Remembers that the caller has gone away, also beyond its own life, since the core may ask late.
+// Records that the caller has gone away. The record outlives the reactor, because the core may
+// check it later.
 class AcquireReactor final : public grpc::ServerUnaryReactor {
  public:
   void OnCancel() override { cancelled_->store(true, std::memory_order_relaxed); }

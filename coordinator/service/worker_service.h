@@ -7,7 +7,7 @@
 
 namespace coppice::service {
 
-// Purpose: WorkerService, what workers call. Each handler decodes, calls the core, encodes.
+// Purpose: WorkerService, the RPCs for workers. Each handler decodes, calls the core and encodes.
 // Owner: Server. Thread-safe; nothing blocks in a reaction. Failure codes: those of
 // core::Coordinator, and INVALID_ARGUMENT from the decoding.
 class WorkerServiceImpl final : public v1::WorkerService::CallbackService {

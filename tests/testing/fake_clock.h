@@ -12,8 +12,8 @@
 
 namespace coppice::testing {
 
-// Time stands still until Advance, which runs due timers in order on the caller's thread.
-// Thread-safe; Advance from one thread at a time.
+// A clock that stands still until Advance, which runs due timers in order on the caller's thread.
+// Thread-safe, but only one thread at a time may call Advance.
 class FakeClock : public Clock {
  public:
   absl::Time Now() override {
@@ -49,17 +49,17 @@ class FakeClock : public Clock {
     absl::MutexLock relock(&mutex_);
     elapsed_ = target;
   }
-  // Moves wall time without time passing, as an administrator or NTP may.
+  // Moves wall time alone, as an administrator or NTP may.
   void JumpWallTime(absl::Duration by) {
     absl::MutexLock lock(&mutex_);
     jump_ += by;
   }
-  // Until the next timer is due; infinite when there is none.
+  // Time until the next timer is due; infinite if there is none.
   absl::Duration UntilNextTimer() {
     absl::MutexLock lock(&mutex_);
     return timers_.empty() ? absl::InfiniteDuration() : timers_.begin()->first.first - elapsed_;
   }
-  // Whether `count` timers wait, now or before `patience` (of real time) is over.
+  // Whether exactly `count` timers wait, now or within `patience` (real time).
   bool AwaitTimers(size_t count, absl::Duration patience) {
     absl::MutexLock lock(&mutex_);
     const auto wait = [&]()

@@ -10,8 +10,8 @@
 
 namespace coppice::trainer {
 
-// Where golden numbers lie: COPPICE_GOLDEN_DIR, or the project's own folder. A relative path is
-// meant from where the user stands (PWD), not from the folder in which ctest runs a test.
+// The folder of golden numbers: COPPICE_GOLDEN_DIR, or the project's own folder. A relative path
+// starts at the user's working directory (PWD), not at the folder in which ctest runs a test.
 inline std::string GoldenDirectory() {
   const char* from_environment = std::getenv("COPPICE_GOLDEN_DIR");
   if (from_environment == nullptr || *from_environment == '\0') return COPPICE_DEFAULT_GOLDEN_DIR;
@@ -21,7 +21,7 @@ inline std::string GoldenDirectory() {
   return (std::filesystem::path(shell_folder) / directory).string();
 }
 
-// Its files whose names end so, sorted; none when there is no such folder.
+// The files of that folder whose names have this ending, sorted; none if there is no such folder.
 inline std::vector<std::string> GoldenFiles(const std::string& ending) {
   std::vector<std::string> files;
   std::error_code error;

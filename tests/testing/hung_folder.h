@@ -15,9 +15,9 @@
 
 namespace coppice::testing {
 
-// A folder on a file server that does not answer: whoever touches it waits in the kernel until
-// Release. It is a FUSE filesystem whose daemon greets the kernel and reads nothing more. Where the
-// machine does not let one be mounted, `mounted` is false.
+// A folder on a file server that does not answer: every access waits in the kernel until Release.
+// It is a FUSE filesystem whose daemon completes the initial handshake and then reads nothing more.
+// `mounted` is false if the machine does not allow the mount.
 class HungFolder {
  public:
   explicit HungFolder(const std::string& path) : path_(path) {
@@ -32,12 +32,12 @@ class HungFolder {
   HungFolder& operator=(const HungFolder&) = delete;
 
   bool mounted() const { return mounted_; }
-  // Until somebody waits here. False: nobody came.
+  // Waits until an access blocks here. False: there was none in time.
   bool AwaitVisitor(absl::Duration patience) {
     pollfd request = {fd_, POLLIN, 0};
     return ::poll(&request, 1, static_cast<int>(absl::ToInt64Milliseconds(patience))) == 1;
   }
-  // Everybody who waits gets an error.
+  // Every blocked access gets an error.
   void Release() {
     if (fd_ >= 0) ::close(fd_);
     fd_ = -1;
@@ -46,7 +46,7 @@ class HungFolder {
   }
 
  private:
-  // Only after this does the kernel send what visitors ask for.
+  // The kernel sends requests only after this handshake.
   void Greet() {
     char request[FUSE_MIN_READ_BUFFER];
     if (::read(fd_, request, sizeof(request)) < static_cast<ssize_t>(sizeof(fuse_in_header)))

@@ -1,5 +1,4 @@
-// Real child processes in tests: started, signalled and awaited by pidfd, their output kept in
-// files.
+// Real child processes for tests, awaited by pidfd, with their output in files.
 #ifndef COPPICE_TESTS_TESTING_SUBPROCESS_H_
 #define COPPICE_TESTS_TESTING_SUBPROCESS_H_
 
@@ -33,15 +32,14 @@ inline std::string ReadAll(const std::string& path) {
   return text.str();
 }
 
-// How a process ended: by exit code, or by a signal (code is then 128 + signal, as a shell says
-// it).
+// The end of a process: an exit code, or a signal (the code is then 128 + signal, as in a shell).
 struct ExitStatus {
   int code = 0;
   int signal = 0;
 };
 
-// One child, in a process group of its own and killed with its group when the test's process or
-// this object ends.
+// One child, in a process group of its own. The group is killed when this object ends, and the
+// child also when the test's process ends.
 class Subprocess {
  public:
   explicit Subprocess(std::vector<std::string> argv, std::map<std::string, std::string> env = {}) {
@@ -83,7 +81,7 @@ class Subprocess {
   }
   bool Running() { return !Wait(absl::ZeroDuration()).has_value(); }
 
-  // nullopt when it still runs after `timeout`.
+  // nullopt: it still runs after `timeout`.
   std::optional<ExitStatus> Wait(absl::Duration timeout) {
     if (ended_) return ended_;
     const absl::Time deadline = absl::Now() + timeout;
@@ -115,12 +113,12 @@ class Subprocess {
 };
 
 struct RunResult {
-  int code = -1;  // -1: it had to be killed after the timeout
+  int code = -1;  // -1: killed after the timeout
   std::string out;
   std::string err;
 };
 
-// Runs to the end.
+// Runs a process to its end.
 inline RunResult RunProcess(std::vector<std::string> argv,
                             std::map<std::string, std::string> env = {},
                             absl::Duration timeout = absl::Seconds(60)) {

@@ -1,5 +1,5 @@
-// What tests of the wire include anyway and what costs most of their compilation; precompiled,
-// never included by name.
+// Headers that all tests of the wire include and that take most of their compilation time. They are
+// precompiled; no file includes this one by name.
 #ifndef COPPICE_TESTS_TESTING_WIRE_HEADERS_H_
 #define COPPICE_TESTS_TESTING_WIRE_HEADERS_H_
 

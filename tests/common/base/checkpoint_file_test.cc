@@ -1,4 +1,4 @@
-// Checkpoint files as they come from elsewhere: cut, flipped, made up.
+// Tests of checkpoint files from elsewhere: truncated, with flipped bytes, forged.
 #include "common/base/checkpoint_file.h"
 
 #include <gmock/gmock.h>
@@ -42,16 +42,16 @@ class CheckpointFileTest : public ::testing::Test {
     return ReadFile(path_).value();
   }
   absl::Status Inspect(const std::string& content) {
-    std::ofstream(path_, std::ios::binary) << content;  // no fsync for each of many
+    std::ofstream(path_, std::ios::binary) << content;  // saves an fsync for each of many files
     const absl::Status status = InspectCheckpoint(path_).status();
-    // Both readers judge alike what they both look at.
+    // Both readers must agree on everything that both check.
     const absl::Status whole = SafetensorsFile::Read(path_).status();
     if (absl::IsDataLoss(whole)) {
       EXPECT_EQ(whole, status);
     }
     return status;
   }
-  // A file with this header and this data, whose inner digest fits.
+  // A file with this header and data and a correct inner digest.
   static std::string Sealed(std::string header, const std::string& data) {
     const std::string key = "\"digest\":\"";
     const size_t digits = header.find(key) + key.size();

@@ -35,7 +35,7 @@ TEST(RealClock, NeverRunsATimerEarly) {
 
 TEST(RealClock, RunsTimersInTheOrderTheyAreDue) {
   Clock* const clock = Clock::Real();
-  std::vector<int> order;  // touched on the clock's thread only, until `done`
+  std::vector<int> order;  // used on the clock's thread only, until `done`
   absl::Notification done;
   clock->Schedule(absl::Milliseconds(40), [&] {
     order.push_back(2);

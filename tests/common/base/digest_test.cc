@@ -10,8 +10,8 @@
 namespace coppice {
 namespace {
 
-// The published XXH3-128 (seed 0) of no input at all: files written by other builds and machines
-// must agree.
+// The published XXH3-128 (seed 0) of empty input. Digests of other builds and machines must agree
+// with it.
 TEST(Digest, OfNothingIsThePublishedValue) {
   EXPECT_EQ(DigestOf("", 0), "99aa06d3014798d86001c324468d497f");
 }

@@ -97,7 +97,7 @@ TEST_F(DirectoryTest, AFolderThatOthersMayWriteToIsRefusedWithTheRemedy) {
 }
 
 TEST_F(DirectoryTest, AnotherFilesystemIsNotEntered) {
-  // Mounts of the machine's own; one of them lies on another filesystem than its parent.
+  // Mounts of the machine itself; at least one is on another filesystem than its parent.
   const Directory root = Directory::Open("/").value();
   const absl::Status entered = root.OpenFolder("proc").status();
   EXPECT_TRUE(absl::IsFailedPrecondition(entered));

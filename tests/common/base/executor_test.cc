@@ -26,7 +26,7 @@ TEST(Executor, OneThreadKeepsTheOrder) {
 }
 
 TEST(Executor, ThreadsRunSideBySide) {
-  // Each piece of work waits for the other; one thread alone would wait for ever.
+  // Each closure waits for the other, so a single thread would wait forever.
   absl::Notification first, second;
   Executor executor(2);
   executor.Add([&] {
@@ -76,7 +76,7 @@ TEST(Executor, WithARunnerNothingRunsBeforeTheRunnerSaysSo) {
   EXPECT_EQ(ran, (std::vector<int>{0, 1, 2, 3})) << "Shutdown runs what is queued";
   EXPECT_FALSE(executor->Add([] {}));
   executor.reset();
-  queue[2]();  // what the runner still holds does nothing
+  queue[2]();  // a closure that the runner still holds does nothing
   EXPECT_EQ(ran.size(), 4u);
 }
 

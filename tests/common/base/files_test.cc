@@ -48,7 +48,7 @@ TEST(WriteFileAtomically, LeavesAFolderInTheWayUntouched) {
   EXPECT_THAT(ListDirectory(dir.Join("target")).value(), ElementsAre("inside"));
 }
 
-// A filesystem of 64 KiB, where root can mount one.
+// A filesystem of 64 KiB, if the test may mount one.
 class FullDisk : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -112,7 +112,7 @@ TEST(AtomicFile, TwoWritersOfOneNameDoNotMix) {
   EXPECT_EQ(ReadFile(path).value(), "bb");
 }
 
-// In a container a process has the number of the one that was killed before it.
+// In a container a process may have the id of one that was killed earlier.
 TEST(AtomicFile, WritesBesideWhatAKilledProcessOfItsNumberLeft) {
   TempDir dir;
   const std::string path = dir.Join("file");

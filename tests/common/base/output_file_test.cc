@@ -1,5 +1,5 @@
-// The one rule for files that users name: what is there is kept, links stay links, devices stay
-// devices.
+// Tests of the rules for files that users name: existing files are kept, links stay links, devices
+// stay devices.
 #include "common/base/output_file.h"
 
 #include <fcntl.h>
@@ -119,7 +119,7 @@ TEST_F(OutputFileTest, LinksInACircleAreRefused) {
 }
 
 TEST_F(OutputFileTest, ADeviceIsWrittenThroughAndStaysOne) {
-  // A device of our own, where making one is permitted, so that a mistake harms nobody.
+  // A device of our own, if we may make one, so that a mistake does no harm.
   std::string null = dir_.Join("null");
   if (::mknod(null.c_str(), S_IFCHR | 0666, makedev(1, 3)) != 0) null = "/dev/null";
   std::string full = dir_.Join("full");

@@ -43,7 +43,7 @@ TEST(Output, AFullDiskIsToldWithItsReason) {
   EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
   EXPECT_THAT(std::string(status.message()), HasSubstr("No space left on device"));
   EXPECT_FALSE(ReaderIsGone(out));
-  // The first reason stays, also when more is printed.
+  // The first reason stays, even if more is printed.
   out << "y";
   EXPECT_EQ(FlushOutput(out), status);
   ::close(fd);

@@ -74,7 +74,7 @@ TEST_F(OwnFolderTest, AFolderWithOtherFilesAndNoMarkIsRefusedAndStaysAsItIs) {
   Write("home/scratch/data");
   ExpectRefusal("home", "thesis.tex");
   EXPECT_EQ(Mark("home"), "");
-  // Names like ours alone prove nothing.
+  // Only some of our names do not prove that a folder is ours.
   Write("half/spool/x");
   ExpectRefusal("half", "spool");
 }
@@ -133,7 +133,7 @@ TEST_F(OwnFolderTest, ALinkAndAFolderThatOthersMayWriteToAreRefused) {
 
 TEST_F(OwnFolderTest, AFolderBelowAStrangersInAnOpenPlaceIsRefused) {
   if (::geteuid() != 0) GTEST_SKIP() << "only the superuser can give a folder away";
-  // As /tmp: everybody may make a folder there, nobody may take another's away.
+  // Like /tmp: everybody may make a folder there, but nobody may remove another's.
   fs::create_directory(dir_.Join("open"));
   ::chmod(dir_.Join("open").c_str(), 01777);
   fs::create_directory(dir_.Join("open/theirs"));
@@ -142,7 +142,7 @@ TEST_F(OwnFolderTest, AFolderBelowAStrangersInAnOpenPlaceIsRefused) {
   ExpectRefusal("open/theirs/state", "another account");
   ExpectRefusal("open/theirs", "belongs to another account");
   EXPECT_TRUE(Claim("open/mine").ok());
-  // In a closed place an owner of a folder on the way is somebody who was let in.
+  // In a folder that others cannot write to, the owner of a parent folder was let in deliberately.
   fs::rename(dir_.Join("open/theirs"), dir_.Join("lab"));
   EXPECT_TRUE(Claim("lab/mine").ok());
 }

@@ -1,4 +1,4 @@
-// What a program inherits from a careless parent, each case in a process of its own.
+// Tests of the state that a program inherits from a careless parent, each in a process of its own.
 #include "common/base/process_start.h"
 
 #include <fcntl.h>
@@ -13,7 +13,7 @@
 namespace coppice {
 namespace {
 
-// Runs `body` in a child; what it returns, or -signal.
+// Runs `body` in a child. Returns its result, or -signal.
 int InChild(const std::function<int()>& body) {
   const pid_t pid = ::fork();
   if (pid == 0) ::_exit(body());

@@ -74,7 +74,7 @@ TEST(RegularFileTest, AFileLargerThanTheLimitIsRefusedBeforeMemoryIsTaken) {
 }
 
 TEST(RegularFileTest, AFileWhoseSizeIsUntrueIsStillHeldToTheLimit) {
-  // /proc says 0 bytes of files that hold more.
+  // /proc reports 0 bytes for files that hold more.
   EXPECT_THAT(ReadRegularFile("/proc/self/status", 1 << 20).value(), HasSubstr("Name:"));
   EXPECT_TRUE(absl::IsInvalidArgument(ReadRegularFile("/proc/self/status", 10).status()));
 }

@@ -1,4 +1,4 @@
-// Misspelt flags and commands of the programs.
+// Misspelled flags and commands of the programs.
 #include "common/base/usage.h"
 
 #include <gmock/gmock.h>

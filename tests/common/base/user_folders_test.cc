@@ -16,7 +16,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-// A variable of the environment as a test needs it, as it was afterwards.
+// Sets an environment variable for a test and restores it afterwards.
 class Variable {
  public:
   Variable(const char* name, const char* value) : name_(name) {
@@ -61,7 +61,7 @@ TEST(UserFoldersTest, AreTheAccountsWhereHomeIsNotSet) {
   const Variable home("HOME", nullptr);
   const Variable state("XDG_STATE_HOME", nullptr);
   const auto folder = StateHome();
-  // An account without an entry has none; then the message says what to do.
+  // An account without an entry has no home. Then the message says what to do.
   if (folder.ok()) {
     EXPECT_EQ(folder->front(), '/');
     EXPECT_THAT(*folder, HasSubstr("/.local/state/coppice"));

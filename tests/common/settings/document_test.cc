@@ -1,4 +1,4 @@
-// The documentation says of the settings what the table says.
+// The documentation of the settings must agree with the table.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -28,7 +28,7 @@ TEST(SweepSpecDocument, HoldsTheTableOfSettings) {
       << "to write the table anew: " << COPPICE_SETTINGS_TABLE << " docs/sweep-spec.md";
 }
 
-// The run spec that the protocol shows is that of question with every default.
+// The protocol's run spec is that of question with all defaults.
 TEST(TrainerProtocolDocument, ShowsTheDefaults) {
   const std::string document = Document("trainer-protocol.md");
   const size_t begin = document.find("```json\n{\n  \"run\"");

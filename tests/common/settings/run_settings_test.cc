@@ -1,4 +1,4 @@
-// The table itself: nothing in it contradicts the rest.
+// Tests that the table does not contradict itself.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -63,7 +63,7 @@ TEST(RunSettings, EveryCheckComparesSettingsAndNamesARemedy) {
 
 TEST(Table, AValueThatIsWrongByItselfIsNotComparedWithOthers) {
   Values run = RunSettings().Defaults("question");
-  run.Set("model.heads", int64_t{0});  // by which nothing can be divided
+  run.Set("model.heads", int64_t{0});  // division by zero must not happen
   run.Set("train.batch_size", int64_t{100'000});
   EXPECT_THAT(RunSettings().Failed(run, Origin::kSweep), ElementsAre());
   run.Set("model.heads", int64_t{7});

@@ -1,4 +1,4 @@
-// What differs between two sweeps, in words, and what a sweep comes to.
+// Tests of the differences between two sweeps, in words, and of plans.
 #include "common/spec/difference.h"
 
 #include <gmock/gmock.h>

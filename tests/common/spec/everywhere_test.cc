@@ -1,5 +1,5 @@
-// A setting that the table has is known wherever settings are: in messages, in the trainer's reader
-// and flags, in the fields that training reads, in the documentation.
+// Every setting of the table must exist wherever settings occur: in messages, in the trainer's
+// reader and flags, in the fields that training reads, in the documentation.
 #include <gmock/gmock.h>
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/descriptor.pb.h>
@@ -36,7 +36,7 @@ using ::testing::ElementsAre;
 using ::testing::Field;
 using ::testing::HasSubstr;
 
-// "train.steps" -> the field, of every setting that a message can say.
+// Maps the path ("train.steps") of every setting in a message to its field.
 void AddLeaves(const Descriptor& message, const std::string& prefix,
                std::map<std::string, const FieldDescriptor*>* leaves) {
   for (int i = 0; i < message.field_count(); ++i) {
@@ -133,8 +133,7 @@ v1::SweepSpec SmallestSweep(const std::string& task, uint32_t depth) {
   return spec;
 }
 
-// What a submit accepts, the trainer accepts, and the other way round, at the bounds of every
-// range.
+// At the bounds of every range, a submit and the trainer must accept the same values.
 TEST(EveryPlace, TheSweepAndTheTrainerAcceptTheSameValues) {
   int compared = 0;
   for (const Setting& setting : settings::RunSettings().settings()) {
@@ -168,7 +167,7 @@ TEST(EveryPlace, TheDefaultsAreTheSame) {
   }
 }
 
-// One entry more in the table, and nothing else.
+// Adds one entry to the table and nothing else.
 class MadeUpSetting : public ::testing::Test {
  protected:
   MadeUpSetting() {
@@ -191,7 +190,7 @@ class MadeUpSetting : public ::testing::Test {
     table_ = std::make_unique<settings::Table>(std::move(all), std::move(checks));
   }
 
-  // The reader's error, or "" and the run in `run`.
+  // Returns the reader's error, or "" and stores the run in `run`.
   std::string Read(const char* text, settings::Values* run) {
     const auto document = trainer::ParseStrictJson(text);
     EXPECT_TRUE(document.ok());
@@ -234,7 +233,7 @@ TEST_F(MadeUpSetting, IsDocumented) {
 }
 
 TEST_F(MadeUpSetting, IsValidatedInASweep) {
-  // sweep.proto with the one field that a message needs to say it.
+  // sweep.proto with one more field, for the new setting.
   google::protobuf::FileDescriptorProto file;
   v1::SweepSpec::descriptor()->file()->CopyTo(&file);
   for (auto& message : *file.mutable_message_type()) {

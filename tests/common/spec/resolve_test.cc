@@ -19,7 +19,7 @@ v1::SweepSpec Parse(const std::string& text) {
 constexpr char kGrid[] =
     "name: 'demo' tasks: ['question', 'tense', 'dyck'] depths: [2, 4] seeds: [0, 1] ";
 
-// The documented defaults, as the trainer's protocol prints them.
+// The documented defaults, as in docs/trainer-protocol.md.
 constexpr char kQuestionDefaults[] = R"({
     "task": "question", "depth": 2,
     "model": {"d_model": 512, "heads": 8, "d_ff": 2048, "dropout": 0.1},
@@ -69,7 +69,7 @@ TEST(ResolveRun, AppliesOverridesInOrderToWhatTheyName) {
 }
 
 TEST(ResolveRun, AStallLimitThatNobodySetIsNotWrittenOut) {
-  // The text of a run stays what earlier versions wrote.
+  // The text of a run must stay the same as in earlier versions.
   const v1::SweepSpec spec =
       Parse(std::string(kGrid) + "overrides { where { depth: 4 } report { stall_seconds: 90 } }");
   EXPECT_FALSE(ResolveRun(spec, "dyck", 2).report().has_stall_seconds());
@@ -102,7 +102,7 @@ TEST(RunConfigJson, RoundTripsEveryBitOfItsNumbers) {
     ASSERT_TRUE(back.ok()) << back.status();
     EXPECT_EQ(back->train().learning_rate(), value) << json;
     EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(run, *back)) << json;
-    // The trainer's reader is another library.
+    // The trainer reads with another library.
     EXPECT_EQ(nlohmann::json::parse(json)["train"]["learning_rate"].get<double>(), value) << json;
     EXPECT_EQ(RunConfigToJson(*back), json);
   }

@@ -1,4 +1,4 @@
-// A run that a submit accepts, the trainer accepts: nothing waits in line to be refused.
+// The trainer must accept every run that a submit accepts, so that no queued job is refused later.
 #include <gmock/gmock.h>
 #include <google/protobuf/text_format.h>
 #include <gtest/gtest.h>
@@ -33,7 +33,7 @@ TEST_P(TheTrainerTakesIt, OrSubmitRefusesIt) {
   EXPECT_EQ(accepted, !to_refuse);
 }
 
-// The edges of every range; after "#" what submit itself must refuse.
+// The bounds of every range. Submit itself must refuse the values after "#".
 INSTANTIATE_TEST_SUITE_P(
     EdgesOfTheRanges, TheTrainerTakesIt,
     ::testing::Values(

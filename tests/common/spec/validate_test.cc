@@ -25,7 +25,7 @@ v1::SweepSpec WithGrid(const std::string& more) { return Parse(kGrid + more); }
 
 struct BadCase {
   std::string name;
-  std::string text;  // whole spec, or settings beside kGrid when it starts with '+'
+  std::string text;  // a whole spec, or settings to add to kGrid if it starts with '+'
   std::string path;
   std::string message;
 };
@@ -199,7 +199,7 @@ TEST(ValidateSweepSpec, BoundsTheProblemsOfOneList) {
   EXPECT_LE(ValidateSweepSpec(spec).size(), 10);
 }
 
-// Every group looks through every override's lists: a million entries would hold a submission's
+// Every group searches every override's lists, so a million entries would occupy a submission's
 // thread for minutes.
 TEST(ValidateSweepSpec, BoundsTheListsOfWhere) {
   v1::SweepSpec spec = WithGrid("overrides { where { depth: 2 } train { steps: 1 } }");

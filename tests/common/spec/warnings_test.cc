@@ -1,4 +1,4 @@
-// Settings that are valid and cannot do what they say, as a plan and as a trainer's start meet
+// Tests of the warnings about valid settings without effect, as a plan and a trainer's start report
 // them.
 #include "common/spec/warnings.h"
 
@@ -30,7 +30,7 @@ auto Warns(const std::string& path, const std::string& message) {
   return AllOf(Field(&Problem::path, path), Field(&Problem::message, HasSubstr(message)));
 }
 
-// What a short run needs to be given, so that one setting alone is wrong in each case below.
+// The settings of a short run without warnings, so that each case below has a single mistake.
 std::string Short(const std::string& train, const std::string& more = "") {
   return "train { steps: 200 " + train + " } " + more;
 }

@@ -25,7 +25,7 @@ class Watch : public ::testing::Test {
     spdlog::set_default_logger(logger);
   }
   void TearDown() override { spdlog::set_default_logger(previous_); }
-  // The log's lines since this was asked last.
+  // The number of the log's lines since the last call.
   int Lines() {
     const std::string text = log_.str();
     log_.str("");

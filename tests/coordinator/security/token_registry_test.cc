@@ -23,7 +23,7 @@ class Registry : public ::testing::Test {
     Write();
   }
   void Write() { EXPECT_TRUE(ReplaceSecretFile(path_, table_.Serialize()).ok()); }
-  // Lets the registry look at its file.
+  // Lets the registry check its file.
   void Look() {
     registry_->Settle();
     clock_.Advance(absl::Seconds(5));
@@ -91,10 +91,10 @@ TEST_F(Registry, ATableWhereOthersCouldPutAnotherInItsPlaceIsRefused) {
     EXPECT_TRUE(absl::IsFailedPrecondition(open)) << open;
     EXPECT_THAT(std::string(open.message()), HasSubstr("chmod go-w"));
   }
-  // As /tmp: everybody may make files, nobody may replace another's.
+  // Like /tmp: everybody may make files, but nobody may replace another's.
   ::chmod(dir_.path().c_str(), 01777);
   EXPECT_TRUE(TokenRegistry::Open(path_, &clock_).ok());
-  // Through a link both places count.
+  // With a link, the checks apply to the link's folder and the target's.
   testing::TempDir closed;
   ASSERT_EQ(::symlink(path_.c_str(), closed.Join("tokens").c_str()), 0);
   EXPECT_TRUE(TokenRegistry::Open(closed.Join("tokens"), &clock_).ok());

@@ -112,7 +112,7 @@ TEST_F(Uses, ALostOrBrokenFileKeepsNobodyOut) {
     EXPECT_TRUE(Stored().empty()) << "it begins anew";
     registry_.reset();
   }
-  // What is in its place cannot be replaced: a folder.
+  // A folder in place of the file cannot be replaced.
   ASSERT_TRUE(RemoveFile(TokenUsesFile(path_)).ok());
   ASSERT_EQ(::mkdir(TokenUsesFile(path_).c_str(), 0700), 0);
   Open();

@@ -32,7 +32,7 @@ void Connect(const Socket& client, int port) {
   EXPECT_EQ(::connect(client.fd(), reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
 }
 
-// True: the other end is closed, within the test's patience.
+// True: the other end closes within the test's patience.
 bool EndsSoon(const Socket& socket) {
   pollfd waiting = {socket.fd(), POLLIN, 0};
   char byte;
@@ -99,13 +99,13 @@ TEST_F(AcceptorTest, APortThatIsTakenIsRefusedByName) {
   EXPECT_FALSE(Listen({"no.such.host.invalid", 0}, absl::Seconds(10)).ok());
 }
 
-// Found by opening more connections than a process may have files: the library's own acceptor never
-// took another one.
+// A regression test: after more connections than a process may have files, the library's own
+// acceptor never accepted another one.
 TEST_F(AcceptorTest, ConnectionsPastTheLimitAreClosedAndLaterOnesTakenAgain) {
   constexpr size_t kClients = 40, kRoom = 10;
   std::vector<Socket> clients;
   for (size_t i = 0; i < kClients; ++i) clients.push_back(NewClient());
-  // The acceptor itself opens two; connections get the lowest numbers that are free, in order.
+  // The acceptor itself opens two descriptors. Connections get the lowest free numbers, in order.
   Start(clients.back().fd() + 1 + 2 + static_cast<int>(kRoom));
   for (const Socket& client : clients) Connect(client, port_);
   EXPECT_EQ(WaitForTaken(kRoom), kRoom);

@@ -1,4 +1,4 @@
-// Backup, restore and garbage as an administrator meets them: real processes, killed at bad
+// Tests of backup, restore and garbage as an administrator sees them: real processes, killed at bad
 // moments.
 #include <gmock/gmock.h>
 #include <grpcpp/grpcpp.h>
@@ -145,7 +145,7 @@ TEST_F(BackupBinary, ARunningCoordinatorIsBackedUpDestroyedRestoredAndGoesOn) {
   const RunResult backup = Run({"backup", file_});
   EXPECT_EQ(backup.code, 0) << backup.err;
   EXPECT_THAT(backup.out, AllOf(HasSubstr("1 sweeps, 3 jobs"), HasSubstr("MiB")));
-  const v1::Lease two = Acquire("r2");  // the backup does not know of it
+  const v1::Lease two = Acquire("r2");  // granted after the backup
 
   const RunResult again = Run({"backup", file_});
   EXPECT_EQ(again.code, 1);
@@ -227,7 +227,7 @@ TEST_F(BackupBinary, KilledInTheMiddleOfAnUploadNoHalfFileIsSeenAndItsRestIsColl
   part.set_data(content.substr(0, 1 << 20));
   ASSERT_TRUE(upload->Write(part));
   for (int i = 0; i < 3000 && CheckpointFiles().empty(); ++i) {
-    process_->Wait(absl::Milliseconds(20));  // its end is the event waited for in between
+    process_->Wait(absl::Milliseconds(20));  // waits for its end between checks
   }
   ASSERT_THAT(CheckpointFiles(), ElementsAre(HasSubstr(".safetensors.tmp-")));
   Kill();
@@ -237,7 +237,7 @@ TEST_F(BackupBinary, KilledInTheMiddleOfAnUploadNoHalfFileIsSeenAndItsRestIsColl
   Register();
   EXPECT_THAT(CheckpointFiles(), ElementsAre(HasSubstr(".safetensors.tmp-")));
   EXPECT_EQ(Release(lease.lease()), grpc::StatusCode::OK);
-  // The log says it behind the deed.
+  // The log reports the removal after it is done.
   const auto said = [&] { return absl::StrContains(process_->err(), "no job refers to it"); };
   for (int i = 0; i < 3000 && !said(); ++i) process_->Wait(absl::Milliseconds(20));
   EXPECT_TRUE(said()) << process_->err();

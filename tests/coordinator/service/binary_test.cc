@@ -1,4 +1,4 @@
-// The coordinator as its users start it: flags, refusals, signals, restarts.
+// Tests of the coordinator as users start it: flags, refusals, signals, restarts.
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <grpcpp/grpcpp.h>
@@ -33,7 +33,7 @@ using testing::TempDir;
 
 constexpr absl::Duration kPatience = absl::Seconds(60);
 
-// Who may come in is the affair of own_access_binary_test.cc and security_binary_test.cc.
+// own_access_binary_test.cc and security_binary_test.cc test the authentication.
 std::vector<std::string> Command(const std::vector<std::string>& flags) {
   std::vector<std::string> command = {COPPICE_COORDINATOR_BINARY, "--insecure"};
   command.insert(command.end(), flags.begin(), flags.end());
@@ -51,12 +51,12 @@ class Coordinator {
   explicit Coordinator(const std::string& data_dir, const std::vector<std::string>& more = {},
                        const std::string& listen = "127.0.0.1:0")
       : port_file_(data_dir + ".port") {
-    RemoveFile(port_file_).IgnoreError();  // a killed one could not
+    RemoveFile(port_file_).IgnoreError();  // a killed coordinator could not remove it
     std::vector<std::string> flags = {"--data-dir", data_dir,      "--listen",
                                       listen,       "--port-file", port_file_};
     flags.insert(flags.end(), more.begin(), more.end());
     process_.emplace(Command(flags));
-    // The process's end is the event waited for in between; a look at the file costs nothing.
+    // Waits for the process's end between cheap checks of the file.
     for (int i = 0; i < 3000 && !FileExists(port_file_) && process_->Running(); ++i) {
       process_->Wait(absl::Milliseconds(20));
     }
@@ -171,7 +171,7 @@ TEST(CoordinatorBinary, RefusesADataDirectoryItCannotWriteTo) {
   ::chmod(data.c_str(), 0555);
   std::vector<std::string> command = Command({"--data-dir", data, "--listen", "127.0.0.1:0"});
   if (::geteuid() == 0) {
-    // File modes do not stop root.
+    // Root ignores file modes, so the program runs as another user.
     const std::vector<std::string> as_nobody = {"setpriv", "--reuid=65534", "--regid=65534",
                                                 "--clear-groups"};
     command.insert(command.begin(), as_nobody.begin(), as_nobody.end());
@@ -189,7 +189,7 @@ TEST(CoordinatorBinary, RefusesADatabaseOfANewerVersion) {
   const std::string data = dir.Join("data");
   EXPECT_EQ(Coordinator(data).Terminate(), 0);
   {
-    // SQLite keeps the schema's version (user_version) in bytes 60 to 63 of the file.
+    // SQLite stores the schema's version (user_version) in bytes 60 to 63 of the file.
     std::fstream file(data + "/coppice.db", std::ios::in | std::ios::out | std::ios::binary);
     file.seekp(60);
     file.write("\x00\x00\x27\x0f", 4);
@@ -304,7 +304,7 @@ TEST(CoordinatorBinary, SigtermEndsWaitingCallsAndStreamsAndExitsWithZero) {
     v1::AcquireLeasesResponse response;
     CallContext call;
     const auto code = coordinator.workers->AcquireLeases(&call, request, &response).error_code();
-    // Answered with nothing, or refused where it came after the end had begun.
+    // The call is answered with nothing, or refused if it arrived after the shutdown had begun.
     EXPECT_THAT(code, AnyOf(grpc::StatusCode::OK, grpc::StatusCode::UNAVAILABLE));
   });
   const auto started = std::chrono::steady_clock::now();
@@ -323,7 +323,7 @@ TEST(CoordinatorBinary, SigintDoesTheSame) {
   EXPECT_EQ(Coordinator(dir.Join("data")).Terminate(SIGINT), 0);
 }
 
-// The collector of garbage looks into every sweep's folder, and waits there.
+// The garbage collector reads every sweep's folder and blocks there.
 TEST(CoordinatorBinary, ItEndsThoughAFileServerUnderItsCheckpointsDoesNotAnswer) {
   TempDir dir;
   const std::string data = dir.Join("data");
@@ -338,7 +338,7 @@ TEST(CoordinatorBinary, ItEndsThoughAFileServerUnderItsCheckpointsDoesNotAnswer)
   EXPECT_EQ(Coordinator(data).Terminate(), 0);
 }
 
-// The process's end is the event waited for in between; a look at the file costs nothing.
+// Waits for the process's end between cheap checks of its log.
 void AwaitLog(Subprocess* process, const std::string& text) {
   for (int i = 0; i < 400 && process->err().find(text) == std::string::npos; ++i) {
     ASSERT_FALSE(process->Wait(absl::Milliseconds(20)).has_value()) << process->err();
@@ -346,7 +346,7 @@ void AwaitLog(Subprocess* process, const std::string& text) {
   ASSERT_THAT(process->err(), HasSubstr(text));
 }
 
-// As `nohup coppice-coordinator &` in a terminal that is closed.
+// Like `nohup coppice-coordinator &` in a terminal that is closed.
 TEST(CoordinatorBinary, AHangUpThatCameIgnoredDoesNotEndIt) {
   TempDir dir;
   const auto before = ::signal(SIGHUP, SIG_IGN);
@@ -480,7 +480,7 @@ TEST(CoordinatorBinary, ItsDefaultFolderIsTheUsersAndAnEarlierDefaultIsNotPassed
 TEST(CoordinatorBinary, ASecondSignalEndsItAtOnce) {
   TempDir dir;
   Coordinator coordinator(dir.Join("data"));
-  // Whoever holds this lock (SQLite's for writers to the WAL) makes commits wait for 10 s.
+  // A held lock (SQLite's for writers to the WAL) makes commits wait for 10 s.
   const int shm = ::open(dir.Join("data/coppice.db-shm").c_str(), O_RDWR | O_CLOEXEC);
   ASSERT_GE(shm, 0);
   struct flock lock = {};
@@ -502,7 +502,8 @@ TEST(CoordinatorBinary, ASecondSignalEndsItAtOnce) {
             grpc::StatusCode::DEADLINE_EXCEEDED);
   coordinator.process().Signal(SIGTERM);
   AwaitLog(&coordinator.process(), "got SIGTERM");
-  // `timeout` signals its child and then the group: what comes right after is the same request.
+  // `timeout` signals its child and then the group, so a second signal right after the first is the
+  // same request.
   coordinator.process().Signal(SIGINT);
   AwaitLog(&coordinator.process(), "the same request");
   EXPECT_FALSE(coordinator.process().Wait(StopRequests::kSameRequest).has_value());
@@ -534,7 +535,7 @@ TEST(CoordinatorBinary, KilledAndStartedAgainItKnowsAllThatItAcknowledged) {
   }
   Coordinator second(data);
   EXPECT_EQ(CountRows(second.sweeps.get()), 1u);
-  // The worker presents its lease and goes on where it was.
+  // The worker presents its lease and continues.
   const std::string again = RegisterNode(second.workers.get(), &lease).worker_id();
   v1::HeartbeatRequest heartbeat;
   heartbeat.set_worker_id(again);
@@ -545,7 +546,7 @@ TEST(CoordinatorBinary, KilledAndStartedAgainItKnowsAllThatItAcknowledged) {
   ASSERT_EQ(directives.directives_size(), 1);
   EXPECT_EQ(directives.directives(0).action(), v1::Directive::CONTINUE);
   auto stream = second.workers->StreamMetrics(&two);
-  stream->Write(Row(again, lease, 1, 10));  // sent again: its answer might have been lost
+  stream->Write(Row(again, lease, 1, 10));  // a resent row, as after a lost acknowledgement
   stream->Write(Row(again, lease, 2, 20));
   stream->WritesDone();
   v1::StreamMetricsResponse ack, last;

@@ -1,4 +1,4 @@
-// What clients can make the server hold has bounds, and what was refused at one is taken later.
+// The server bounds what clients can make it hold, and accepts later what it refused at a bound.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -72,21 +72,21 @@ TEST_F(Bounds, AStreamTooManyIsRefusedAndOneThatEndsMakesRoom) {
   CallContext first_context;
   auto first = served_->workers->StreamMetrics(&first_context);
   ASSERT_TRUE(first->Write(report));
-  ASSERT_TRUE(first->Read(&ack));  // it is open on the server's side, too
+  ASSERT_TRUE(first->Read(&ack));  // it is now open on the server's side too
   CallContext second_context;
   auto second = served_->workers->StreamMetrics(&second_context);
   EXPECT_FALSE(second->Read(&ack));
   EXPECT_TRUE(absl::IsResourceExhausted(rpc::FromGrpc(second->Finish())));
   first->WritesDone();
   EXPECT_TRUE(first->Finish().ok());
-  // The server forgets a stream a moment after its client has heard of the end.
+  // The server removes a stream shortly after its client has seen the end.
   absl::Status status;
   do {
     CallContext context;
     auto third = served_->workers->StreamMetrics(&context);
     third->Write(report);
     third->WritesDone();
-    while (third->Read(&ack)) {  // Finish waits for ever while an answer is unread
+    while (third->Read(&ack)) {  // Finish would block while a response is unread
     }
     status = rpc::FromGrpc(third->Finish());
   } while (absl::IsResourceExhausted(status));
@@ -97,11 +97,12 @@ TEST_F(Bounds, AllStreamsTogetherReadNoFurtherThanTheirBudgetAndLoseNothing) {
   constexpr size_t kBytes = 50 << 10;
   constexpr uint64_t kReports = 40;
   constexpr size_t kStreams = 3;
-  // The first batch of each stream is answered only when all have sent what they could.
+  // The first batch of each stream is answered only after all streams have sent as much as they
+  // can.
   absl::Notification release;
   absl::Mutex mutex;
   size_t begun = 0;
-  size_t largest = 0;  // batch behind the first
+  size_t largest = 0;  // largest batch after the first
   std::vector<std::thread> answering;
   ON_CALL(core_, Append).WillByDefault([&](auto, const auto& records, auto done) {
     const std::vector<core::RecordAck> acks = {
@@ -111,7 +112,7 @@ TEST_F(Bounds, AllStreamsTogetherReadNoFurtherThanTheirBudgetAndLoseNothing) {
         absl::MutexLock lock(&mutex);
         largest = std::max(largest, records.size());
       }
-      return done(acks);  // which may bring the stream's next batch at once
+      return done(acks);  // the stream's next batch may follow at once
     }
     absl::MutexLock lock(&mutex);
     ++begun;
@@ -155,7 +156,7 @@ TEST_F(Bounds, AllStreamsTogetherReadNoFurtherThanTheirBudgetAndLoseNothing) {
   for (std::thread& worker : workers) worker.join();
   for (std::thread& thread : answering) thread.join();
   EXPECT_EQ(acknowledged, kStreams * kReports);
-  // Two fit into the budget, and one may be the message that passes it.
+  // Two messages fit into the budget, and one more may exceed it.
   EXPECT_LE(largest, 3u);
 }
 

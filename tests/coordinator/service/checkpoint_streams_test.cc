@@ -1,5 +1,5 @@
-// Checkpoints through real stubs: uploads and downloads of workers, fetches of clients, with a mock
-// core behind that decides what is current.
+// Tests of checkpoints through real stubs: uploads and downloads of workers, fetches of clients. A
+// mock core decides which checkpoint is current.
 #include "coordinator/service/checkpoint_streams.h"
 
 #include <gmock/gmock.h>
@@ -139,7 +139,7 @@ TEST_F(Checkpoints, ARefusedUploadLeavesNoFoldersBehind) {
   ExpectCommits(absl::AbortedError("stale"));
   EXPECT_TRUE(absl::IsAborted(Upload(header, content)));
   EXPECT_TRUE(root_is_empty());
-  // What was there before, or holds something, stays.
+  // Folders that existed before or are not empty stay.
   ASSERT_TRUE(MakeDirectories(dir_.Join("s/job-1")).ok());
   EXPECT_TRUE(absl::IsAborted(Upload(header, content)));
   EXPECT_TRUE(std::filesystem::is_empty(dir_.Join("s/job-1")));
@@ -209,7 +209,8 @@ TEST_F(Checkpoints, ACommittedCheckpointIsNeverOverwrittenByAnother) {
   EXPECT_THAT(Files(), ElementsAre(kPath));
 }
 
-// Found by cutting a file between its commit and the answer that was lost.
+// A regression test: a file was truncated between its commit and the repetition after a lost
+// response.
 TEST_F(Checkpoints, ADamagedFileIsMendedByTheUploadThatComesAgain) {
   AllowLease();
   const std::string content(1000, 'c');
@@ -237,7 +238,7 @@ TEST_F(Checkpoints, ACancelledUploadLeavesNoFile) {
   ASSERT_TRUE(writer->Write(part));
   context.TryCancel();
   EXPECT_EQ(writer->Finish().error_code(), grpc::StatusCode::CANCELLED);
-  served_.server.reset();  // waits for the call to be gone on this side too
+  served_.server.reset();  // waits until the call is gone on this side too
   EXPECT_THAT(Files(), IsEmpty());
 }
 
@@ -310,7 +311,7 @@ TEST_F(Checkpoints, ADownloadForAStaleLeaseIsRefused) {
 
 class Fetches : public Checkpoints {
  protected:
-  // What a client got: the header, the bytes, how it ended.
+  // A client's result: the header, the bytes, the status.
   struct Fetched {
     absl::Status status;
     int headers = 0;
@@ -323,7 +324,7 @@ class Fetches : public Checkpoints {
     EXPECT_TRUE(MakeDirectories(dir_.Join("s/job-1/attempt-1")).ok());
     Put(kPath, content_);
     Put(kOlder, "older");
-    // The job's own: nothing else is to be had.
+    // The job's own checkpoints, and no others, can be fetched.
     checkpoints_ = {Of(20, kPath, content_), Of(10, kOlder, "older")};
     ON_CALL(core_, GetJob(1, _)).WillByDefault([this](auto, auto done) {
       core::JobDetails details;
@@ -437,7 +438,7 @@ TEST_F(Fetches, AClientThatTakesForEverIsGivenUp) {
   EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
 }
 
-// ---- files that are none, and a file server that is gone
+// ---- irregular files, and a file server that is gone
 
 TEST_F(Fetches, PipesAmongTheCheckpointsAreRefusedAndStopNothing) {
   checkpoints_.clear();
@@ -452,7 +453,7 @@ TEST_F(Fetches, PipesAmongTheCheckpointsAreRefusedAndStopNothing) {
     EXPECT_TRUE(absl::IsDataLoss(pipe.status)) << pipe.status;
   }
   EXPECT_EQ(Fetch(10).data, "older");
-  served_.server.reset();  // the end does not wait for a writer either
+  served_.server.reset();  // the shutdown does not wait for a writer either
 }
 
 class DeadFileServer : public Fetches {

@@ -83,7 +83,7 @@ class CommitCheck : public ::testing::Test {
       done(details);
     });
   }
-  // The look that failed has set the timer of the next.
+  // The failed check has set the timer of the next one.
   void NextLookAfter(absl::Duration pause) {
     ASSERT_TRUE(clock_.AwaitTimers(1, absl::Seconds(30)));
     clock_.Advance(pause);
@@ -112,7 +112,7 @@ TEST_F(CommitCheck, AFileThatANetworkFilesystemShowsLateIsCommitted) {
   const auto answer = Start();
   NextLookAfter(absl::Milliseconds(250));
   NextLookAfter(absl::Seconds(1));
-  ASSERT_TRUE(clock_.AwaitTimers(1, absl::Seconds(30)));  // that look is over
+  ASSERT_TRUE(clock_.AwaitTimers(1, absl::Seconds(30)));  // that check is over
   std::ofstream(dir_.Join("step")) << "weights";
   ExpectCommit();
   NextLookAfter(absl::Seconds(2));

@@ -76,7 +76,7 @@ class ConnectionGuardTest : public ::testing::Test {
     guard_->Take(pair.server, pair.from);
     return pair;
   }
-  // Its handshake has ended; the transport calls it `id`.
+  // Takes a connection whose handshake has ended. The transport calls it `id`.
   Pair TakeOpen(int64_t id, const char* from = "127.0.0.1") {
     Pair pair = Take(from);
     view_.opened.push_back({id, pair.name});
@@ -87,8 +87,8 @@ class ConnectionGuardTest : public ::testing::Test {
     clock_.Advance(after);
     guard_->Look();
   }
-  // Sends, and reads at the other end unless told not to, as the transport would; nothing any more
-  // once the connection has been ended.
+  // Sends, and reads at the other end as the transport would, unless `read` is false. Sends nothing
+  // more once the connection was ended.
   void Send(const Pair& pair, size_t bytes, bool read = true) {
     const std::string data(64 << 10, 'x');
     std::string into(1 << 20, 0);
@@ -151,7 +151,7 @@ TEST_F(ConnectionGuardTest, WhoWaitsComesInWhenAHandshakeHasEnded) {
   Look();
   ASSERT_EQ(handed_.size(), 5u);
   EXPECT_EQ(handed_[4], all[4].server);
-  // The transport gave one up and closed it.
+  // The transport abandoned one connection and closed it.
   ::close(std::exchange(handed_[1], -1));
   Look();
   ASSERT_EQ(handed_.size(), 6u);
@@ -207,7 +207,7 @@ TEST_F(ConnectionGuardTest, AnswersThatAreReadExcuseNoFlood) {
   Start(limits);
   const Pair reader = TakeOpen(1), flood = TakeOpen(2, "127.0.0.2");
   for (int i = 0; i < 8; ++i) {
-    Send(reader, 200 << 10);  // what confirms a hundred answers
+    Send(reader, 200 << 10);  // acknowledges a hundred responses
     view_.counters[1].messages_sent += 100;
     Send(flood, 200 << 10);
     ++view_.counters[2].messages_sent;
@@ -258,7 +258,7 @@ TEST_F(ConnectionGuardTest, ManyConnectionsTogetherEndWithTheLargest) {
   EXPECT_FALSE(Ended(a, 0));
 }
 
-// The transport closes descriptors as it likes, and their numbers come again.
+// The transport may close a descriptor at any time, and its number is then reused.
 TEST_F(ConnectionGuardTest, ANumberThatStandsForAnotherFileIsLeftAlone) {
   ConnectionLimits limits;
   limits.unread = 1 << 20;

@@ -291,7 +291,7 @@ TEST(Record, ARowKeepsItsValues) {
 TEST(Record, AStartSaysWhere) {
   v1::StreamMetricsRequest in = Row(1);
   in.set_provenance("{}");
-  EXPECT_FALSE(RecordFromProto(&in)->start_step.has_value());  // an older worker's
+  EXPECT_FALSE(RecordFromProto(&in)->start_step.has_value());  // from an older worker
   in.set_provenance("{}");
   in.set_start_step(0);
   EXPECT_EQ(RecordFromProto(&in)->start_step, 0u);

@@ -18,13 +18,13 @@ namespace {
 
 constexpr absl::Duration kPatience = absl::Seconds(30);
 
-// How a call ended.
+// The result of a call.
 struct Answer {
   absl::Notification told;
   absl::Status status;
 };
 
-// A file server: what asks it waits until it is released.
+// A file server. Calls to it block until it is released.
 struct FileServer {
   absl::Notification up;
 };

@@ -98,7 +98,7 @@ class Full : public ::testing::Test {
     EXPECT_TRUE(status.ok()) << status.error_message();
     return response;
   }
-  // Sends records on one stream, closes it, returns the last acknowledgement.
+  // Sends records on one stream, closes it and returns the last acknowledgement.
   v1::StreamMetricsResponse Send(const v1::LeaseRef& lease, uint64_t first_sequence,
                                  const std::vector<v1::StreamMetricsRequest>& payloads) {
     CallContext context;
@@ -146,7 +146,7 @@ class Full : public ::testing::Test {
     request.set_bytes(content.size());
     return request;
   }
-  // As a worker does that shares the folder.
+  // Writes as a worker that shares the folder.
   v1::CommitCheckpointRequest Write(const v1::CommitCheckpointRequest& header,
                                     const std::string& content) {
     const std::string path = JoinPath(root_, header.path());
@@ -211,7 +211,7 @@ class Full : public ::testing::Test {
 };
 
 TEST_F(Full, ASweepGoesFromSubmissionThroughFailureAndResumeToItsEnd) {
-  // Submission: a plan, then the sweep, the same again, another with its name.
+  // Submission: a plan, then the sweep, then the same again, then another of the same name.
   v1::SubmitSweepRequest submit;
   *submit.mutable_spec() = Spec("s");
   submit.set_dry_run(true);
@@ -273,7 +273,7 @@ TEST_F(Full, ASweepGoesFromSubmissionThroughFailureAndResumeToItsEnd) {
   EXPECT_NE(page.jobs(0).id(), first);
   EXPECT_EQ(page.next_page_token(), "");
 
-  // Somebody watches to the end, somebody else follows a log.
+  // One client watches to the end, another follows a log.
   auto watched = std::async(std::launch::async, [this] {
     CallContext context;
     v1::WatchSweepRequest request;
@@ -298,7 +298,7 @@ TEST_F(Full, ASweepGoesFromSubmissionThroughFailureAndResumeToItsEnd) {
     return text;
   });
 
-  // Leases: two seeds in one pack, the same for the same request.
+  // Leases: two seeds in one pack. A repeated request gets the same leases.
   Register();
   v1::AcquireLeasesResponse grant = Acquire("r1");
   ASSERT_EQ(grant.leases_size(), 2);
@@ -322,7 +322,7 @@ TEST_F(Full, ASweepGoesFromSubmissionThroughFailureAndResumeToItsEnd) {
   EXPECT_EQ(directives.directives(0).action(), v1::Directive::CONTINUE);
   EXPECT_EQ(directives.directives(1).action(), v1::Directive::STOP);
 
-  // The first job goes to its end, its checkpoint by upload.
+  // The first job runs to its end, with an uploaded checkpoint.
   v1::StreamMetricsRequest provenance;
   provenance.set_provenance("{\"device\":\"cpu\"}");
   EXPECT_EQ(
@@ -381,7 +381,8 @@ TEST_F(Full, ASweepGoesFromSubmissionThroughFailureAndResumeToItsEnd) {
   EXPECT_EQ(events.back().summary().counts().failed(), 1u);
   EXPECT_NE(events.back().summary().finished_ms(), 0);
 
-  // Retried, released, granted again: each time from the checkpoint and with a higher attempt.
+  // The job is retried, released and granted again, each time from the checkpoint and with a higher
+  // attempt number.
   v1::RetryJobsRequest retry;
   retry.mutable_filter()->set_sweep("s");
   v1::RetryJobsResponse retried;
@@ -400,7 +401,7 @@ TEST_F(Full, ASweepGoesFromSubmissionThroughFailureAndResumeToItsEnd) {
   ASSERT_EQ(grant.leases_size(), 1);
   const v1::Lease third = grant.leases(0);
 
-  // Its checkpoint is unreadable: back to the start, the rows since then archived.
+  // Its checkpoint is unreadable, so it goes back to the start, and its rows are archived.
   auto reject = Of<v1::RejectCheckpointRequest>(third.lease(), 10);
   reject.set_path(third.resume().path());
   reject.set_reason("digest");
@@ -645,7 +646,7 @@ TEST_F(Full, WatchersMayComeAndGoWhileJobsChange) {
     v1::PauseSweepResponse paused;
     CALL_OK(sweeps_, PauseSweep, pause, &paused);
   }
-  // Something must come for those who wait for their nth event.
+  // Readers that wait for their nth event need further events.
   v1::CancelJobsRequest cancel;
   cancel.mutable_filter()->set_sweep("s");
   v1::CancelJobsResponse cancelled;
@@ -679,7 +680,7 @@ TEST_F(Full, ShuttingDownEndsEveryWaitWithAClearStatus) {
 
   served_->server->CloseStreams();
   core_->Shutdown();
-  // Answered with nothing, or refused where it came after the end had begun.
+  // The call is answered with nothing, or refused if it arrived after the shutdown had begun.
   EXPECT_THAT(waiting.get(), AnyOf(grpc::StatusCode::OK, grpc::StatusCode::UNAVAILABLE));
   while (watch->Read(&event)) {
   }
@@ -690,9 +691,9 @@ TEST_F(Full, ShuttingDownEndsEveryWaitWithAClearStatus) {
   EXPECT_EQ(sweeps_->ListSweeps(&late, {}, &list).error_code(), grpc::StatusCode::UNAVAILABLE);
 }
 
-// ---- what every gRPC tool asks
+// ---- calls of every gRPC tool
 
-// One request to a method by name, with raw bytes, and the first answer.
+// Sends raw bytes to a method by name and returns the first response.
 std::string RawCall(const std::shared_ptr<grpc::Channel>& channel, const std::string& method,
                     const std::string& request) {
   grpc::GenericStub stub(channel);

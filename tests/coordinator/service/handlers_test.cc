@@ -1,5 +1,5 @@
-// Every unary call through real stubs, with a mock core behind: what arrives there, what comes
-// back.
+// Tests of every unary call through real stubs, with a mock core: the values that reach the core,
+// and the response.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -32,7 +32,7 @@ class Handlers : public ::testing::Test {
  protected:
   ~Handlers() override { served_.server.reset(); }
 
-  // A core that must not be reached unless a test expects it.
+  // Fails on any call that a test does not expect.
   StrictMock<core::MockCoordinator> core_;
   testing::TempDir dir_;
   Served served_{&core_, Clock::Real(), dir_.path()};
@@ -685,7 +685,7 @@ TEST_F(Handlers, TheThreeEndsOfAnAttempt) {
   EXPECT_TRUE(served_.workers->ReleaseLease(&three, release, &released).ok());
 }
 
-// Empty requests name nothing; the strict mock proves that none of them reaches the core.
+// The requests are empty. The strict mock proves that none of them reaches the core.
 TEST_F(Handlers, BadRequestsAreRefusedBeforeTheCore) {
   const auto refused = [](const grpc::Status& status) {
     EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT) << status.error_message();

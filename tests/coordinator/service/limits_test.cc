@@ -1,5 +1,4 @@
-// What a caller with a good token still cannot do: leave the checkpoint root, or take more than its
-// share.
+// A caller with a valid token must not leave the checkpoint root or take more than its share.
 #include <gmock/gmock.h>
 #include <unistd.h>
 
@@ -20,7 +19,7 @@ using ::testing::HasSubstr;
 class Limits : public Secured {
  protected:
   Limits() {
-    // So that what should not happen fails, and does not hang.
+    // Answers an unexpected call, so that the test fails instead of hanging.
     ON_CALL(core_, CommitCheckpoint).WillByDefault([](auto, auto done) { done(absl::OkStatus()); });
     Start();
     sweeps_ = v1::SweepService::NewStub(Channel(With(Role::kOperator)));
@@ -70,7 +69,7 @@ class Limits : public Secured {
     while (reader->Read(&part)) data_ += part.data();
     return rpc::FromGrpc(reader->Finish());
   }
-  // The store names this path as job 1's only checkpoint.
+  // Makes this path job 1's only checkpoint in the store.
   void StoreNames(const std::string& path, const std::string& content) {
     ON_CALL(core_, GetJob).WillByDefault([path, content](auto, auto done) {
       core::JobDetails details;
@@ -131,7 +130,7 @@ TEST_F(Limits, ALinkInsideTheRootLeadsNeitherOutNorIn) {
 }
 
 TEST_F(Limits, AMessageBeyondTheLimitIsRefused) {
-  // Our own channels refuse to send it; an intruder's does not.
+  // Our own channels refuse to send such a message; an intruder's channel does not.
   grpc::ChannelArguments unlimited;
   unlimited.SetMaxSendMessageSize(-1);
   const auto channel = grpc::CreateCustomChannel(
@@ -148,7 +147,7 @@ TEST_F(Limits, HeadersBeyondTheLimitAreRefused) {
   EXPECT_FALSE(Call(channel, "/coppice.v1.SweepService/ListSweeps",
                     {{"x-large", std::string(64 << 10, 'x')}})
                    .ok());
-  // gRPC may close the connection that they came on.
+  // gRPC may close the connection of these calls, so this one uses another.
   EXPECT_TRUE(Call(Channel(With(Role::kViewer)), "/coppice.v1.SweepService/ListSweeps").ok())
       << "others go on";
 }

@@ -17,7 +17,7 @@ class MockCoordinator : public Coordinator {
  public:
   using OnChange = std::function<void(const SweepChange&)>;
 
-  // Tests expect the calls of clients without their caller.
+  // The mocks of clients' calls omit the caller.
   void SubmitSweep(Caller caller, SweepSpec a, uint32_t b, Done<SubmitResult> c) override {
     last_caller = std::move(caller);
     SubmitSweep(std::move(a), std::move(b), std::move(c));

@@ -1,4 +1,4 @@
-// The access that a coordinator makes by itself, with the programs as their users start them.
+// Tests of the access that a coordinator makes by itself, with the programs as users start them.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -144,7 +144,7 @@ TEST_F(OwnAccessBinary, APortThatIsTakenIsNoObstacleUnlessItWasAskedFor) {
   ExpectFailure(Coordinator({"--listen", taken}), "in use");
   EXPECT_FALSE(FileExists(File())) << "what does not serve lets nobody in";
   Stop();
-  // Whether 7070 is free here or not.
+  // Works whether 7070 is free on this machine or not.
   Serve({"--access", dir_.Join("one.json")}, "one");
   Subprocess second(Command({"--port-file", dir_.Join("second")}, "data"), Home());
   for (int i = 0; i < 4000 && !FileExists(dir_.Join("second")) && second.Running(); ++i) {
@@ -167,7 +167,7 @@ TEST_F(OwnAccessBinary, AnotherCoordinatorsAccessFileIsNeverReplaced) {
   EXPECT_FALSE(FileExists(dir_.Join("second"))) << "a refused start leaves nothing behind";
   EXPECT_EQ(ReadAll(File()), before);
   Stop();
-  // What is no access file at all is not ours either.
+  // A file that is not an access file is not ours either.
   ASSERT_TRUE(ReplaceSecretFile(File(), "{\"mine\": true}\n").ok());
   ExpectFailure(Coordinator({"--listen", "127.0.0.1:0"}), "is not an access file", 2);
   EXPECT_EQ(ReadAll(File()), "{\"mine\": true}\n");
@@ -175,7 +175,7 @@ TEST_F(OwnAccessBinary, AnotherCoordinatorsAccessFileIsNeverReplaced) {
   ::chmod(File().c_str(), 0666);
   ExpectFailure(Coordinator({"--listen", "127.0.0.1:0"}), "chmod 600");
   ::chmod(File().c_str(), 0600);
-  // A data folder that was begun anew takes its own place again.
+  // A recreated data folder replaces its old access file.
   std::filesystem::remove_all(dir_.Join("data"));
   Serve({"--listen", "127.0.0.1:0"});
   EXPECT_NE(ReadAll(File()), before);
@@ -204,7 +204,7 @@ TEST_F(OwnAccessBinary, CertificatesAreRenewedBeforeTheyEndAndForANewHostName) {
   Serve({"--listen", "127.0.0.1:0", "--host", "head.example"});
   EXPECT_NE(ReadAll(Data("server-cert.pem")), renewed);
   Stop();
-  // With the key kept elsewhere the certificates serve to their end.
+  // If the key is kept elsewhere, the certificates are used until they expire.
   std::filesystem::remove(Data("ca-key.pem"));
   Serve({"--listen", "127.0.0.1:0", "--host", "other.example"});
   EXPECT_THAT(coordinator_->err(), HasSubstr("cannot be renewed"));
@@ -264,7 +264,7 @@ TEST_F(OwnAccessBinary, WhatIsHandedOnHasItsRoleAndCanBeTakenBack) {
   ExpectFailure(Cli({"--access", viewer, "access", "export", "--role", "viewer", dir_.Join("o")}),
                 "cannot be handed on");
 
-  // The coordinator looks at its tokens every 2 seconds, and now.
+  // The coordinator checks its tokens every 2 seconds, and now.
   coordinator_->Signal(SIGHUP);
   const auto list = [&](const std::string& said) {
     RunResult result;

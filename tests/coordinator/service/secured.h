@@ -1,4 +1,4 @@
-// A real server on loopback with TLS and tokens, and everything an intruder might try it with.
+// A real server on loopback with TLS and tokens, and an intruder's tools to attack it.
 #ifndef COPPICE_TESTS_COORDINATOR_SERVICE_SECURED_H_
 #define COPPICE_TESTS_COORDINATOR_SERVICE_SECURED_H_
 
@@ -89,7 +89,7 @@ class Secured : public ::testing::Test {
   }
   std::string Port() { return server_->address().substr(server_->address().rfind(':') + 1); }
 
-  // One message, whatever the method is.
+  // Sends one message to any method.
   static absl::Status Call(const std::shared_ptr<grpc::Channel>& channel, const std::string& path,
                            const Headers& headers = {}, const std::string& message = "") {
     grpc::GenericStub stub(channel);

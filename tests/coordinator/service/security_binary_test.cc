@@ -1,4 +1,4 @@
-// TLS, tokens and roles with the programs as their users start them.
+// Tests of TLS, tokens and roles with the programs as users start them.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -50,12 +50,13 @@ class Guarded : public ::testing::Test {
     for (const char* role : {"viewer", "operator", "worker"}) {
       secrets_.push_back(ReadAll(File(absl::StrCat(role, ".token"))).substr(0, 51));
     }
-    // The second line of each key: the first begins with what all keys of this kind share.
+    // The second line of each key, because the first begins with bytes that all keys of this kind
+    // share.
     for (const char* key : {"ca-key.pem", "server-key.pem", "client-key.pem"}) {
       secrets_.push_back(ReadAll(File(key)).substr(93, 40));
     }
   }
-  // No secret in anything that a program said or wrote.
+  // No output of a program may contain a secret.
   void TearDown() override {
     for (const std::string& secret : secrets_) {
       ASSERT_GE(secret.size(), 40u);
@@ -95,7 +96,7 @@ class Guarded : public ::testing::Test {
     EXPECT_TRUE(coordinator_->Wait(kPatience).has_value());
     said_ += coordinator_->out() + coordinator_->err();
   }
-  // Until the log holds this text so many times.
+  // Waits until the log holds this text so many times.
   void AwaitLog(const std::string& text, size_t times) {
     const auto count = [&] {
       size_t found = 0;

@@ -1,5 +1,5 @@
-// Tries to get in: without a token, with a wrong one, with the wrong role, by every method there
-// is; with the wrong certificate; and to find a secret in what comes out.
+// Attempts to get access: every method without a token, with a wrong one and with the wrong role;
+// connections with a wrong certificate; searches for secrets in the output.
 #include <gmock/gmock.h>
 #include <google/protobuf/descriptor.h>
 #include <spdlog/sinks/ostream_sink.h>
@@ -159,7 +159,7 @@ TEST_F(Intruder, AWrongRoleIsDeniedByEveryMethodAndToldWhichItNeeds) {
     for (const std::string& path : AllMethods()) {
       const absl::Status status = Try(channel, path);
       if (MayCall(role, path)) {
-        // An empty request: most are refused for what they lack, by a handler.
+        // The request is empty, so most handlers refuse it for missing fields.
         EXPECT_TRUE(status.ok() || absl::IsInvalidArgument(status) ||
                     absl::IsFailedPrecondition(status))
             << path << ": " << status;
@@ -319,7 +319,7 @@ TEST_F(Intruder, AClientTakesANewTokenFromItsFileWithoutARestart) {
   EXPECT_TRUE(Try(channel, kListSweeps).ok());
 }
 
-// Counts which calls came under the name that they were made by.
+// Counts the calls that arrived under their caller's name.
 class Named : public ::testing::NiceMock<core::MockCoordinator> {
  public:
   void SetPaused(core::Caller caller, std::string name, bool,
@@ -430,7 +430,7 @@ TEST_F(Intruder, GuessingDoesNotFillTheLog) {
   EXPECT_TRUE(absl::IsUnauthenticated(Try(channel, kListSweeps)));
   EXPECT_EQ(lines(), 2u);
   EXPECT_THAT(log_.str(), HasSubstr("49 more"));
-  // Who it was, as the kernel knows it.
+  // The caller's address, as the kernel has it.
   const auto opened = ChannelzView().NewlyOpened();
   ASSERT_FALSE(opened.empty());
   EXPECT_THAT(opened.back().peer, ::testing::StartsWith("ipv4:127.0.0.1:"));
@@ -440,7 +440,7 @@ TEST_F(Intruder, GuessingDoesNotFillTheLog) {
 
 TEST_F(Intruder, TheLogNamesTheOneWhoseTokenHasTheWrongRole) {
   Start();
-  // Others that call before, and stay.
+  // Other callers, which connected earlier and stay.
   const auto operators = Channel(With(Role::kOperator));
   EXPECT_TRUE(Try(operators, kListSweeps).ok());
   const auto viewer = Channel(With(Role::kViewer));
@@ -454,7 +454,7 @@ TEST_F(Intruder, TheLogNamesTheOneWhoseTokenHasTheWrongRole) {
                                      "PERMISSION_DENIED")));
 }
 
-// By these names the guard finds a connection again.
+// The guard finds connections by these names.
 TEST(ChannelzView, NamesPeersAsTheirAddressesAreWritten) {
   EXPECT_EQ(PeerOfSocketName("chttp2 ipv4:127.0.0.1:34838"), "ipv4:127.0.0.1:34838");
   EXPECT_EQ(PeerOfSocketName("chttp2 ipv6:%5B::1%5D:34838"), "ipv6:[::1]:34838");
@@ -477,7 +477,8 @@ TEST_F(Watched, TheTransportTellsOfEachConnectionAndItsMessages) {
     ASSERT_EQ(opened.size(), 1u) << listen;
     EXPECT_THAT(opened[0].peer,
                 ::testing::StartsWith(listen[0] == '[' ? "ipv6:[::1]:" : "ipv4:127."));
-    // gRPC counts an answer behind its write: the client may have it before, and nothing tells.
+    // gRPC counts a response after it is written. The client may have it earlier, and there is no
+    // notice.
     std::optional<TransportView::Counters> counters = view.CountersOf(opened[0].id);
     const absl::Time until = absl::Now() + absl::Seconds(20);
     while (counters.has_value() && counters->messages_sent < 3 && absl::Now() < until) {

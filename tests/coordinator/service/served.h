@@ -1,4 +1,4 @@
-// A core behind a real server on a loopback port, with real stubs in front.
+// A core behind a real server on a loopback port, with real client stubs.
 #ifndef COPPICE_TESTS_COORDINATOR_SERVICE_SERVED_H_
 #define COPPICE_TESTS_COORDINATOR_SERVICE_SERVED_H_
 

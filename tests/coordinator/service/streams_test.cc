@@ -1,4 +1,4 @@
-// The streams through real stubs, with a mock core behind that decides when its answers come.
+// Tests of the streams through real stubs, with a mock core that controls the time of its answers.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -22,7 +22,7 @@ using ::testing::NiceMock;
 
 constexpr absl::Duration kPatience = absl::Seconds(30);
 
-// Tells when it is destroyed.
+// Records its destruction.
 class CountedSubscription : public core::Subscription {
  public:
   explicit CountedSubscription(absl::Notification* gone) : gone_(gone) {}
@@ -36,7 +36,7 @@ class Streams : public ::testing::Test {
  protected:
   ~Streams() override { served_.server.reset(); }
 
-  // The core remembers the watcher's callback.
+  // The mock core keeps the watcher's callback.
   void ExpectWatch() {
     EXPECT_CALL(core_, WatchSweep("s", _)).WillOnce([this](auto, auto on_change) {
       on_change_ = on_change;
@@ -134,7 +134,7 @@ TEST_F(Streams, ACancelledWatchEndsItsSubscription) {
   context.TryCancel();
   EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::CANCELLED);
   ASSERT_TRUE(unsubscribed_.WaitForNotificationWithTimeout(kPatience));
-  Tell(1, 1);  // a core that is late to notice must find nobody
+  Tell(1, 1);  // a late change from the core must find no watcher
 }
 
 TEST_F(Streams, ChangesThatRaceWithCancellationHarmNobody) {
@@ -248,7 +248,7 @@ TEST_F(Streams, ACancelledMetricsQueryEndsAlthoughTheCoreAnswersLater) {
         answer = done;
         asked.Notify();
       })
-      // The answer may overtake the cancellation on its way here.
+      // The response may overtake the cancellation.
       .WillRepeatedly([](auto, auto, auto, auto done) { done(core::MetricsPage()); });
   v1::GetMetricsRequest request;
   request.mutable_filter()->set_sweep("s");
@@ -379,7 +379,7 @@ core::RecordAck AckOf(const std::vector<core::Record>& records) {
 }
 
 TEST_F(Streams, WhileACommitTakesLongTheWorkerIsHeldBackAndNothingIsLost) {
-  constexpr uint64_t kRecords = 2000;  // of 32 KiB: far more than a connection buffers
+  constexpr uint64_t kRecords = 2000;  // 32 KiB each: far more than a connection buffers
   absl::Notification first_batch, release;
   uint64_t expected = 1;
   EXPECT_CALL(core_, Append("w", _, _))
@@ -392,7 +392,7 @@ TEST_F(Streams, WhileACommitTakesLongTheWorkerIsHeldBackAndNothingIsLost) {
         EXPECT_LE(records.size(), kMaxPendingRecords);
         EXPECT_LE(bytes, kMaxPendingBytes + (64 << 10));
         if (records.front().sequence == 1) {
-          // As a commit on a slow disk: the answer comes later, from another thread.
+          // Like a commit on a slow disk: the answer comes later, from another thread.
           std::thread([&, ack = AckOf(records), done] {
             first_batch.Notify();
             release.WaitForNotification();
