@@ -150,12 +150,11 @@ absl::Status OutputFile::Append(absl::string_view data) {
 absl::Status OutputFile::TakeModeOfOld() {
   if (!old_.has_value()) return absl::OkStatus();
   mode_t mode = old_->st_mode & 07777;
-  // Only root may give a file away, but a user may set a group of his own. If neither succeeds, the
-  // special mode bits, such as set-user-ID, are dropped: they would now apply to another user.
-  if (::fchown(fd_, old_->st_uid, old_->st_gid) != 0 &&
-      ::fchown(fd_, static_cast<uid_t>(-1), old_->st_gid) != 0) {
-    mode &= 0777;
-  }
+  // Only root may give a file away, but a user may set a group of their own. Set-user-ID and
+  // set-group-ID stay only with the owner and the group for which they were set.
+  const bool owned = ::fchown(fd_, old_->st_uid, old_->st_gid) == 0;
+  if (!owned) mode &= ~static_cast<mode_t>(S_ISUID);
+  if (!owned && ::fchown(fd_, static_cast<uid_t>(-1), old_->st_gid) != 0) mode &= 0777;
   if (::fchmod(fd_, mode) == 0) return absl::OkStatus();
   return ErrnoToStatus(errno, absl::StrCat("cannot set the mode of ", path_));
 }

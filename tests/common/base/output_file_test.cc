@@ -4,9 +4,11 @@
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
+#include <grp.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -79,6 +81,27 @@ TEST_F(OutputFileTest, AReplacedFileKeepsItsMode) {
   ASSERT_EQ(::chmod(path.c_str(), 0600), 0);
   ASSERT_EQ(WriteOutputFile(path, "newer", kReplace), absl::OkStatus());
   EXPECT_EQ(ModeOf(path) & 07777, 0600u);
+}
+
+// Otherwise the program would run as the user who replaced it.
+TEST_F(OutputFileTest, AFileThatGetsAnotherOwnerLosesSetUserId) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can act as another user";
+  constexpr uid_t kNobody = 65534;
+  const std::string path = Put("program", "old");
+  ASSERT_EQ(::chown(path.c_str(), 0, kNobody), 0);
+  ASSERT_EQ(::chmod(path.c_str(), 04755), 0);
+  ASSERT_EQ(::chown(dir_.path().c_str(), kNobody, kNobody), 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const bool changed = ::setgroups(0, nullptr) == 0 && ::setgid(kNobody) == 0 &&
+                         ::setuid(kNobody) == 0 && WriteOutputFile(path, "new", kReplace).ok();
+    ::_exit(changed ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  ASSERT_EQ(status, 0);
+  EXPECT_EQ(ReadAll(path), "new");
+  EXPECT_EQ(ModeOf(path) & 07777, 0755u);
 }
 
 TEST_F(OutputFileTest, WhatIsGivenUpLeavesTheOldContentAndNothingElse) {
