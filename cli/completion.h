@@ -21,8 +21,8 @@ struct Completion {
 };
 
 // `words` follow the program's name. The last one is being typed and may be empty. Names of sweeps
-// and jobs come from the coordinator. If it does not answer quickly there are none, since the shell
-// waits in the middle of a word.
+// and jobs come from the coordinator. If it does not answer there are none, since the shell waits
+// in the middle of a word.
 Completion Complete(const CLI::App& root, const std::vector<std::string>& words, Context* context);
 
 // Prints one word a line, then a line for the script: ":files", ":goes-on" or ":".
