@@ -76,7 +76,7 @@ void AppendCsv(const TaskResult& task, const DepthResult& depth, std::string* cs
   }
 }
 
-// The marks that a figure's panels have in total.
+// The contents of a figure's panels, taken together.
 struct Has {
   bool several = false, many = false, published = false;
   SeedNotes seeds;

@@ -85,7 +85,7 @@ std::string MissingBox(const PageContent& content) {
   std::string text = "<section class=\"missing\" id=\"missing\">\n<h2>What is missing</h2>\n<ul>\n";
   const bool failed = content.series.sweep.sweep().counts().failed() > 0;
   for (size_t i = 0; i < items.size(); ++i) {
-    // The failed jobs come first.
+    // The item on failed jobs is the first. Their reasons go below it.
     absl::StrAppend(&text, "<li>", EscapeHtml(items[i]),
                     i == 0 && failed ? Reasons(content.series) : "", "</li>\n");
   }

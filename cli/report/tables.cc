@@ -195,8 +195,7 @@ std::string SummaryCsv(const std::vector<TaskResult>& tasks) {
 
 std::string JobTable(const SweepSeries& series) {
   std::map<std::string, size_t> known;
-  std::vector<std::pair<std::string, size_t>> distinct;  // in order of appearance, with the number
-                                                         // of jobs
+  std::vector<std::pair<std::string, size_t>> distinct;  // by first appearance, with job counts
   std::string rows;
   for (const JobSeries& job : series.jobs) {
     std::string ran_on;

@@ -98,8 +98,7 @@ class Agent {
   };
   struct Entry {
     std::shared_ptr<LeaseReporter> reporter;
-    PackRun* run = nullptr;  // null once its process has exited, and for a lease of an earlier
-                             // process
+    PackRun* run = nullptr;  // null: its process has exited, or was an earlier one
   };
 
   // Takes up the leases that an earlier process left in the spool folder.
