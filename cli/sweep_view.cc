@@ -52,7 +52,7 @@ std::string Cell(const v1::Job& job, const Terminal& terminal) {
   return text;
 }
 
-// The jobs of one task by depth and seed.
+// The jobs of one task, by depth and seed.
 using Grid = std::map<uint32_t, SeedJobs>;
 
 std::vector<std::string> CellTable(const Grid& grid, const std::set<uint32_t>& seeds,

@@ -15,7 +15,7 @@ namespace coppice::cli {
 // "4 succeeded, 2 running, 6 pending", without zero counts.
 std::string CountsText(const Terminal& terminal, const v1::JobCounts& counts);
 
-// Of a sweep that has ended: no job failed or was cancelled.
+// Returns whether an ended sweep has no failed and no cancelled job.
 bool AllSucceeded(const v1::SweepSummary& summary);
 
 // A job's state as one character: ">", or "▶" on a Unicode terminal.

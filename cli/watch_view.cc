@@ -129,7 +129,7 @@ std::vector<std::string> WatchLines(const SweepModel& model, const Terminal& ter
   }
   Append(&lines, failures);
   if (lines.size() > height) {
-    // So small a window shows the totals. Its last line says that something failed, if so.
+    // A window this small shows the totals. Its last line is a failure, if there is one.
     const std::string last = failures.empty() ? lines[height - 1] : failures.back();
     lines.resize(height);
     lines.back() = last;

@@ -110,8 +110,7 @@ class Fleet {
   worker::CallRegistry calls_;
   std::vector<std::unique_ptr<v1::WorkerService::Stub>> stubs_;
   std::vector<std::unique_ptr<SimulatedWorker>> workers_;
-  std::vector<std::unique_ptr<Backoff>> backoffs_;  // one for each worker; used by its one
-                                                    // heartbeat in flight
+  std::vector<std::unique_ptr<Backoff>> backoffs_;  // one a worker, for its heartbeat in flight
   std::atomic<bool> beating_{false};
   std::atomic<uint64_t> beats_answered_{0};
   std::atomic<uint64_t> beats_failed_{0};

@@ -19,9 +19,9 @@ struct Options {
   uint32_t values = 8;       // of a metric row
   double seconds = 20;       // of each phase under load
   double heartbeat = 10;     // seconds
-  double rate = 5'000;       // leases and completions a second that are the target
-  double overload = 4;       // target for leases and completions a second
-  // offered load as a multiple of the closed loop's rate
+  double rate = 5'000;       // target for leases and completions a second
+  double overload = 4;       // offered load, as a multiple of the closed loop's rate
+  // For the process that the bench starts to overload the coordinator: the coordinator's address,
   // and the folder of the checkpoints. `overload` is the rate then.
   std::string overload_of;
   std::string overload_checkpoints;

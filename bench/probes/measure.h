@@ -10,8 +10,7 @@
 namespace coppice::bench {
 
 struct Effort {
-  int rounds = 3;                 // each round measures everything once, so that all meet the same
-                                  // load
+  int rounds = 3;                 // each measures everything once, so that all meet the same load
   double seconds = 3;             // of training steps
   int64_t per_word_rows = 25000;  // RowsPerFirstWord of the probed sentences; about 430 questions
   int64_t per_span_rows = 5000;   // read by one pass per span; about 25 questions

@@ -21,7 +21,7 @@ trainer::ProbeReadings ReadPerSpan(const std::vector<std::vector<int32_t>>& sent
 
 // Number of words that ReadPerSpan reads of a sentence, including those in context but not SOS.
 int64_t RowsPerSpan(int64_t words);
-// Number of words with one pass for each first word: what the probes read if nothing is shared.
+// Number of words in one pass for each first word. The probes read so many if nothing is shared.
 int64_t RowsPerFirstWord(int64_t words);
 int64_t Sum(int64_t (*rows)(int64_t words), const std::vector<std::vector<int32_t>>& sentences);
 

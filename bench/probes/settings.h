@@ -12,8 +12,7 @@ namespace coppice::bench {
 struct Setting {
   std::string name;
   trainer::RunConfig run;
-  double largest_share = 0;  // largest share of a run's time that its probes may take; 0: not
-                             // judged
+  double largest_share = 0;  // of a run's time, for its probes; 0: not judged
 };
 
 // The paper's settings: each task at its best depth, and the question task also at the smallest and

@@ -136,9 +136,7 @@ absl::StatusOr<int> Show(const std::string& job, bool all, Context* context) {
   PrintCheckpoints(response, *context);
   PrintEvents(response, all, *context);
   const absl::StatusOr<v1::GetSweepResponse> sweep = client->GetSweep(response.job().sweep());
-  if (sweep.ok())
-    PrintOperations(*sweep, all, *context);  // on an error, the job itself has been
-                                             // shown already
+  if (sweep.ok()) PrintOperations(*sweep, all, *context);  // the job itself has been shown
   Heading(*context, "settings");
   context->out << spec::RunConfigToJson(response.run()) << "\n";
   return kExitDone;

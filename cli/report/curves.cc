@@ -11,8 +11,8 @@
 namespace coppice::cli {
 namespace {
 
-// Of a long curve, every nth point is drawn, all of the first ones (a log axis spreads them), and
-// the last.
+// A long curve is thinned. The first points (a log axis spreads them), every nth point and the last
+// are drawn.
 constexpr size_t kMaxPoints = 400;
 constexpr size_t kFirstPoints = 50;
 constexpr size_t kFewPoints = 12;

@@ -10,7 +10,7 @@
 
 namespace coppice::cli {
 
-// Stands in the head of every page, and identifies a report's folder.
+// A tag in the head of every page, which identifies a report's folder.
 inline constexpr char kGenerator[] = "<meta name=\"generator\" content=\"coppice report\">";
 
 struct PageContent {

@@ -56,7 +56,7 @@ Ticks LogTicks(double low, double high, const std::function<std::string(double)>
   ticks.low = low;
   ticks.high = high;
   const double decades = std::log10(high / low);
-  const int every = std::max(1, static_cast<int>(std::ceil(decades / 6)));  // of the labels
+  const int every = std::max(1, static_cast<int>(std::ceil(decades / 6)));  // powers per label
   const int first = static_cast<int>(std::floor(std::log10(low)));
   const int last = static_cast<int>(std::floor(std::log10(high) + 1e-9));
   for (int power = first; power <= last; ++power) {

@@ -60,8 +60,7 @@ class FreshAccount : public ::testing::Test {
   ~FreshAccount() override { std::filesystem::current_path(before_); }
   std::string AccessPath() { return dir_.Join("home/.config/coppice/access.json"); }
   void Serve() {
-    std::filesystem::create_directories(dir_.Join("home/.config/coppice"));  // must exist to be
-                                                                             // watched
+    std::filesystem::create_directories(dir_.Join("home/.config/coppice"));  // to be watched
     coordinator_.emplace(std::vector<std::string>{Binary("coppice-coordinator")}, home_);
     ASSERT_TRUE(AwaitFile(AccessPath(), absl::Seconds(30))) << coordinator_->err();
     access_ = *rpc::ReadAccessFile(AccessPath());

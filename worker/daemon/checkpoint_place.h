@@ -13,8 +13,7 @@ namespace coppice::worker {
 // The folder of checkpoints on this machine.
 struct CheckpointPlace {
   std::string root;     // absolute
-  bool shared = false;  // true: the coordinator's own folder. false: a scratch folder, and files
-                        // travel over the network.
+  bool shared = false;  // the coordinator's folder; false: scratch, and files go over the network
   // The scratch folder as it was opened at the start. Null: it is opened by its path.
   std::shared_ptr<const Directory> scratch = nullptr;
 };

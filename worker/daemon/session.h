@@ -45,7 +45,7 @@ class Session {
   bool registered() const { return registered_; }
   // The last exchange with the coordinator succeeded.
   bool connected() const { return connected_; }
-  // When `connected` became true, on the monotonic clock.
+  // The monotonic time at which `connected` became true.
   absl::Duration connected_since() const { return connected_since_; }
   const std::string& worker_id() const { return worker_id_; }
   // The count of registrations. A caller notes it before a call, for WorkerUnknown.

@@ -47,7 +47,7 @@ class StallWatch {
   bool got_on_ = false;
   absl::Duration counted_;  // the silence up to the last tick
   absl::Duration ticked_at_;
-  absl::Duration period_;  // from the last tick to the next
+  absl::Duration period_;  // from ticked_at_ to the next tick
   absl::Duration longest_pause_;
   absl::Duration last_pause_;
   Timer timer_;

@@ -37,8 +37,8 @@ struct TrainerCheckpoint {
   std::string file;  // relative to the member's checkpoint folder
   std::string digest;
   uint64_t bytes = 0;
-  // How long training stood still for the checkpoint, and how long its writing took. 0: not
-  // reported.
+  // The time that training stood still for the checkpoint, and the time that its writing took. 0:
+  // not reported.
   double stall_ms = 0;
   double write_ms = 0;
 };

@@ -221,8 +221,7 @@ TEST(StagingTest, ASweepTakesOnlyWhatIsItsOwn) {
   const std::string dead = ".coppice-report-0123456789abcdef";
   fs::create_directories(dir.Join(dead + "/report/figures"));
   std::ofstream(dir.Join(dead + "/lock")) << "";
-  fs::create_directory(dir.Join(".coppice-report-00000000000000ff"));  // killed before it had its
-                                                                       // lock
+  fs::create_directory(dir.Join(".coppice-report-00000000000000ff"));  // killed before its lock
   // Entries of the user's: another name, no folder, and a full folder without a lock.
   fs::create_directory(dir.Join(".coppice-report-notes"));
   std::ofstream(dir.Join(".coppice-report-0123456789abcdee")) << "mine";

@@ -42,7 +42,7 @@ checkpoint() {
   say '{"event":"checkpoint","seed":0,"step":'$1',"path":"'"$dir"'/step-'$1'.safetensors","digest":"DIGEST","bytes":7}'
 }
 )sh";
-// Trains until it is told to stop.
+// Trains until it gets a signal to stop.
 constexpr char kPatient[] = R"sh(
 trap 'checkpoint 42; say "{\"event\":\"preempted\",\"seed\":0,\"step\":42}"; exit 75' TERM
 start; echo $$ > "$dir/pid"; metrics 10
