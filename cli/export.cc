@@ -118,8 +118,8 @@ std::string TableLine(const std::vector<std::string>& header,
   return line + "\n";
 }
 
-// Prints rows as tables of about a screen, each folded to the width of the terminal. So the blocks
-// of a table stay close together, and only one table is in memory.
+// Prints rows as tables of about a screen, each folded to the width of the terminal. So the folded
+// blocks of a row stay close together, and only one table is in memory.
 class FoldedTable {
  public:
   FoldedTable(std::vector<std::string> header, size_t width, const Sink& sink)

@@ -10,8 +10,10 @@
 
 namespace coppice::cli {
 
-// Changes to a folder's files, which are undone unless Keep is called. Steps: 1. MakeFolder, Move,
-// Remove. 2. Keep. At every moment each path has its old or its new file. Not thread-safe.
+// Changes to a folder's files, which are undone unless Keep is called. At every moment each path
+// has its old or its new file. Not thread-safe.
+//   1. MakeFolder, Move, Remove.
+//   2. Keep.
 // FAILED_PRECONDITION: a folder is in the place of a file, or a file in the place of a folder.
 // Otherwise the codes of files.h.
 class Replacement {

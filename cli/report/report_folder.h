@@ -13,8 +13,11 @@ namespace coppice::cli {
 
 // A report in the making, in a hidden folder. That folder is inside the destination if the
 // destination exists, since it may be a mount point, the working folder, or in a folder that the
-// user may not write; otherwise beside it. Until Publish, the destination is unchanged. Steps: 1.
-// Prepare. 2. Files are written under path(). 3. Publish. Not thread-safe.
+// user may not write; otherwise beside it. Until Publish, the destination is unchanged. Not
+// thread-safe.
+//   1. Prepare.
+//   2. Files are written under path().
+//   3. Publish.
 class ReportFolder {
  public:
   // Also removes the folders of killed runs. FAILED_PRECONDITION if `destination` is no folder, or

@@ -91,8 +91,7 @@ void Session::OnRegisterAnswer(absl::StatusOr<v1::RegisterResponse> answer) {
   }
   if (status.ok()) self_.set_incarnation(answer->incarnation());
   if (status.ok() && answer->confirm()) {
-    // The first time at once. If that was not enough, no faster than for a coordinator that is
-    // away.
+    // The first retry is immediate. Later ones come no faster than for a coordinator that is away.
     const bool again = std::exchange(confirming_, true);
     timer_.Start(again ? backoff_.Next() : absl::ZeroDuration(), [this] { Register(); });
     return;
