@@ -27,7 +27,7 @@ COPPICE_TOKEN, COPPICE_INSECURE (docs/security.md), NO_COLOR.
 
 constexpr char kComplete[] = "__complete";
 
-// A flag in front of the command whose value is a word of its own.
+// Returns whether a flag before the command takes its value from the next word.
 bool TakesValue(const std::string& flag) {
   return flag == "--coordinator" || flag == "--access" || flag == "--tls-ca" ||
          flag == "--tls-cert" || flag == "--tls-key" || flag == "--token-file";
@@ -58,7 +58,7 @@ void AddCommands(CLI::App* app, Context* context, Action* action) {
   AddCompletion(app, context, action);
 }
 
-// What is wrong with the command line, with the nearest command for a misspelt one.
+// Explains the error in the command line, and suggests the nearest command for a misspelled one.
 std::string Explain(const CLI::App& app, const CLI::ParseError& error,
                     const std::vector<std::string>& args) {
   std::vector<std::string> commands;
@@ -72,7 +72,7 @@ std::string Explain(const CLI::App& app, const CLI::ParseError& error,
     return absl::StrCat(error.what(), UsageAdvice(app, args),
                         "; `coppice --help` lists the commands");
   }
-  // Behind a misspelt flag nobody knows whether a word is its value.
+  // After a misspelled flag, a word may be its value or the command.
   const std::string flag_advice =
       UsageAdvice(app, {args.begin(), args.begin() + static_cast<ptrdiff_t>(at)});
   if (!flag_advice.empty()) {
@@ -87,8 +87,8 @@ std::string Explain(const CLI::App& app, const CLI::ParseError& error,
   return absl::StrCat(error.what(), UsageAdvice(app, args), "; see `coppice ", word, " --help`");
 }
 
-// The flags among `words` that say which coordinator is meant and how to get in to it. The last
-// word is still being written.
+// The flags among `words` that name the coordinator and give access to it. The last word is still
+// being typed.
 std::vector<std::string> AccessFlagsIn(const std::vector<std::string>& words) {
   std::vector<std::string> flags;
   for (size_t i = 0; i + 1 < words.size(); ++i) {
@@ -102,7 +102,7 @@ std::vector<std::string> AccessFlagsIn(const std::vector<std::string>& words) {
   return flags;
 }
 
-// What a completion script asks: `__complete -- WORD...`.
+// Answers a completion script: `__complete -- WORD...`.
 void AnswerShell(CLI::App* app, const std::vector<std::string>& args, Context* context) {
   std::vector<std::string> words(args.begin() + 1, args.end());
   if (!words.empty() && words[0] == "--") words.erase(words.begin());
@@ -112,15 +112,15 @@ void AnswerShell(CLI::App* app, const std::vector<std::string>& args, Context* c
   try {
     app->parse(reversed);
   } catch (const CLI::ParseError&) {
-    // Whoever completes a word gets names or nothing.
+    // The shell gets names or nothing, never an error.
   }
   PrintCompletion(Complete(*app, words, context), context->out);
 }
 
-// The exit code, once everything that was printed is written.
+// Returns the exit code once all output is written.
 int Finish(const absl::StatusOr<int>& result, std::ostream& out, std::ostream& err) {
   const absl::Status written = FlushOutput(out);
-  // A command that stopped because it could not print has said so by now, if anybody reads.
+  // A command that stopped because it could not print has reported that already.
   const bool other_failure = !result.ok() && result.status() != written;
   int code = result.ok() ? *result : kExitFailed;
   if (other_failure) code = Report(result.status(), err);
@@ -145,7 +145,7 @@ int RunCli(const std::vector<std::string>& args, std::ostream& out, std::ostream
   app.require_subcommand(1);
   app.fallthrough();
   AddCommands(&app, &context, &action);
-  // Last, or every command would repeat it.
+  // Set last, or every command would repeat it.
   app.footer(kFooter);
 
   if (!args.empty() && args[0] == kComplete) {

@@ -9,8 +9,8 @@
 
 namespace coppice::cli {
 
-// The whole program: parses `args` (without the program's name), runs the command, returns the exit
-// code (0 done, 1 failed, 2 usage, 75 preempted and checkpointed).
+// Runs the whole program: parses `args` (without the program's name), runs the command, and returns
+// the exit code (0 done, 1 failed, 2 usage, 75 preempted and checkpointed).
 int RunCli(const std::vector<std::string>& args, std::ostream& out, std::ostream& err,
            const Terminal& terminal);
 

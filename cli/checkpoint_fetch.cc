@@ -11,8 +11,8 @@
 namespace coppice::cli {
 namespace {
 
-// Purpose: takes the parts of one stream. Owner: FetchCheckpoint. Not thread-safe. Destroyed before
-// Finish it leaves no file.
+// Purpose: takes the parts of one stream. Owner: FetchCheckpoint. Not thread-safe. If it is
+// destroyed before Finish, it leaves no file.
 class Receiver {
  public:
   explicit Receiver(const FetchOptions& options) : options_(options) {}

@@ -1,4 +1,4 @@
-// Brings a checkpoint from the coordinator into a file.
+// Fetches a checkpoint from the coordinator.
 #ifndef COPPICE_CLI_CHECKPOINT_FETCH_H_
 #define COPPICE_CLI_CHECKPOINT_FETCH_H_
 
@@ -18,17 +18,18 @@ namespace coppice::cli {
 struct FetchOptions {
   uint64_t job_id = 0;
   std::optional<uint32_t> step;  // unset: the current one
-  // Where the bytes go, once it is known which checkpoint comes: a file that is not yet complete...
+  // Opens the output file once it is known which checkpoint comes.
   std::function<absl::StatusOr<OutputFile>(const v1::Checkpoint&)> open;
-  // ... or, in its place, a stream, which takes them before they are checked.
+  // If set, the output stream instead of a file. It takes bytes before they are checked.
   std::ostream* out = nullptr;
-  // Bytes so far, of how many.
+  // Reports the bytes so far and the total.
   std::function<void(uint64_t, uint64_t)> progress;
 };
 
-// The file appears under its name when every byte is there and size and digest are those that were
-// committed; otherwise there is none, and one that was there before is untouched. DATA_LOSS when
-// what came is not what was committed; codes of Client::FetchCheckpoint and of output_file.h.
+// The file appears under its name once it is complete and its size and digest are those that were
+// committed. Otherwise no file appears, and an existing one is untouched. DATA_LOSS if the received
+// bytes are not the committed ones; otherwise the codes of Client::FetchCheckpoint and of
+// output_file.h.
 absl::StatusOr<v1::Checkpoint> FetchCheckpoint(Client* client, const FetchOptions& options);
 
 }  // namespace coppice::cli

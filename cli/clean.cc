@@ -40,7 +40,7 @@ void CleanMessages(Message* message, const Reflection& reflection, const FieldDe
 void CleanText(Message* message) {
   const Reflection& reflection = *message->GetReflection();
   std::vector<const FieldDescriptor*> fields;
-  reflection.ListFields(*message, &fields);  // those that are set
+  reflection.ListFields(*message, &fields);  // the fields that are set
   for (const FieldDescriptor* field : fields) {
     if (field->type() == FieldDescriptor::TYPE_STRING) CleanString(message, reflection, *field);
     if (field->type() == FieldDescriptor::TYPE_MESSAGE) CleanMessages(message, reflection, *field);

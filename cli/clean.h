@@ -5,8 +5,8 @@
 
 namespace coppice::cli {
 
-// Makes every text of a message Printable, also in the messages inside of it: hosts, reasons, paths
-// and whatever else others wrote may then be printed as it is. `bytes` fields stay.
+// Makes every text of a message Printable, also in nested messages. Hosts, reasons, paths and other
+// text from elsewhere can then be printed directly. `bytes` fields stay unchanged.
 void CleanText(google::protobuf::Message* message);
 
 }  // namespace coppice::cli

@@ -25,15 +25,15 @@ constexpr absl::Duration kQuick = absl::Seconds(30);
 // Planning, cancelling or retrying millions of jobs is one transaction.
 constexpr absl::Duration kBulk = absl::Minutes(10);
 constexpr absl::Duration kTransfer = absl::Hours(6);
-// How long an overloaded coordinator is asked again.
+// An overloaded coordinator is asked again for this long.
 constexpr absl::Duration kBusyPatience = absl::Seconds(15);
 constexpr absl::Duration kFollowLog = absl::Hours(30 * 24);
-// A follower asks again after this long; a dead peer is noticed by keepalive much sooner.
+// A follower's call is renewed after this long. Keepalive detects a dead peer much sooner.
 constexpr absl::Duration kFollow = absl::Hours(1);
 
 }  // namespace
 
-// Owns the stub and knows which calls are under way, so that they can be cancelled.
+// Owns the stub and tracks the calls in flight, so that they can be cancelled.
 class Client::Calls {
  public:
   using Stub = v1::SweepService::Stub;
@@ -60,7 +60,7 @@ class Client::Calls {
         Clean(&response);
         return response;
       }
-      // RESOURCE_EXHAUSTED: it was not begun, and may be later.
+      // RESOURCE_EXHAUSTED: the call was not begun, and may succeed later.
       if (!absl::IsResourceExhausted(status) || clock->Monotonic() > give_up ||
           !Pause(backoff.Next())) {
         return Explain(status);
@@ -77,7 +77,7 @@ class Client::Calls {
     return rpc::ExplainCallError(status, address_, tls_);
   }
 
-  // The raw status of a server stream; OK also when `each` ended it.
+  // The raw status of a server stream. OK also if `each` ended it.
   template <typename Request, typename Response>
   absl::Status Stream(std::unique_ptr<grpc::ClientReader<Response>> (Stub::*method)(
                           grpc::ClientContext*, const Request&),
@@ -96,7 +96,7 @@ class Client::Calls {
     return ended ? absl::OkStatus() : status;
   }
 
-  // False when Close was called meanwhile.
+  // False if Close was called meanwhile.
   bool Pause(absl::Duration time) {
     absl::MutexLock lock(&mutex_);
     return !mutex_.AwaitWithTimeout(absl::Condition(&closed_), time);
@@ -270,10 +270,10 @@ absl::Status Client::WatchSweep(const std::string& name, absl::Duration patience
           calls_->Clean(&shown);
           return each(shown);
         });
-    // The call's own deadline: the connection was alive all along.
+    // The call reached its own deadline, so the connection was alive until now.
     if (absl::IsDeadlineExceeded(status)) heard = clock->Monotonic();
-    // RESOURCE_EXHAUSTED: this side read too slowly and is to start anew. A coordinator that never
-    // answered is the user's to hear of at once.
+    // RESOURCE_EXHAUSTED: this side read too slowly and must start anew. If the coordinator has
+    // never answered, the user gets the error at once.
     if (!rpc::IsRetryable(status) || clock->Monotonic() - heard > patience ||
         !calls_->Pause(backoff.Next())) {
       return calls_->Explain(status);

@@ -1,4 +1,4 @@
-// The client's side of SweepService without gRPC in sight.
+// The client's side of SweepService, without gRPC in its interface.
 #ifndef COPPICE_CLI_CLIENT_H_
 #define COPPICE_CLI_CLIENT_H_
 
@@ -15,31 +15,31 @@
 
 namespace coppice::cli {
 
-// Calls one coordinator. Every call has a deadline; errors say which coordinator and what to do
+// Calls one coordinator. Every call has a deadline. Errors name the coordinator and the remedy
 // (rpc::ExplainCallError). Thread-safe. Streams call back on the caller's thread; their callback
 // returns false to end the stream early, which is OK.
 class Client {
  public:
-  // Does not connect yet. The codes of rpc::MakeChannel.
+  // Does not connect yet. Codes as of rpc::MakeChannel.
   static absl::StatusOr<std::unique_ptr<Client>> Create(const std::string& address,
                                                         const rpc::Credentials& credentials = {});
   ~Client();
 
   const std::string& address() const { return address_; }
 
-  // Texts in answers are made Printable unless this was called: for JSON, which escapes what
-  // drives a terminal. Those of GetMetrics and GetLogs always come as they are.
+  // Keeps texts in answers as they are, for JSON, which escapes control characters itself. Without
+  // this call they are made Printable. Texts of GetMetrics and GetLogs are never changed.
   void KeepTextAsItIs();
 
   absl::StatusOr<v1::GetServerInfoResponse> GetServerInfo();
-  // FAILED_PRECONDITION with both versions when the coordinator speaks another protocol. For calls
+  // FAILED_PRECONDITION, with both versions, if the coordinator speaks another protocol. For calls
   // that change something.
   absl::Status CheckVersion();
 
   absl::StatusOr<v1::SubmitSweepResponse> Submit(const v1::SubmitSweepRequest& request);
   absl::StatusOr<v1::GetSweepResponse> GetSweep(const std::string& name);
   absl::StatusOr<v1::ListSweepsResponse> ListSweeps();
-  // Follows the pages; calls `each` once a page.
+  // Reads all pages and calls `each` once a page.
   absl::Status ListJobs(const v1::JobFilter& filter, bool with_latest,
                         const std::function<bool(const v1::ListJobsResponse&)>& each);
   absl::StatusOr<v1::GetJobResponse> GetJob(uint64_t id);
@@ -51,9 +51,9 @@ class Client {
   absl::StatusOr<v1::ListWorkersResponse> ListWorkers();
   absl::StatusOr<v1::DrainWorkerResponse> DrainWorker(const v1::DrainWorkerRequest& request);
 
-  // OK when every job has ended. A coordinator that goes away is waited for up to `patience`
-  // without progress, then UNAVAILABLE; after each reconnection the stream starts anew with a
-  // summary, and `reconnected` is called first.
+  // OK when every job has ended. If the coordinator goes away, the call waits up to `patience`
+  // without progress, then returns UNAVAILABLE. After each reconnection `reconnected` is called,
+  // and the stream starts anew with a summary.
   absl::Status WatchSweep(const std::string& name, absl::Duration patience,
                           const std::function<void()>& reconnected,
                           const std::function<bool(const v1::WatchSweepResponse&)>& each);
@@ -61,12 +61,12 @@ class Client {
                           const std::function<bool(const v1::GetMetricsResponse&)>& each);
   absl::Status GetLogs(const v1::GetLogsRequest& request,
                        const std::function<bool(const v1::GetLogsResponse&)>& each);
-  // One of a job's committed checkpoints, the current one where `step` is unset: its description,
-  // then its bytes.
+  // Streams one of a job's committed checkpoints (the current one if `step` is unset): first its
+  // description, then its bytes.
   absl::Status FetchCheckpoint(uint64_t job_id, std::optional<uint32_t> step,
                                const std::function<bool(const v1::FetchCheckpointResponse&)>& each);
 
-  // Ends every call that runs now or starts later with CANCELLED. From any thread.
+  // Ends every call with CANCELLED, both running and later ones. Any thread may call it.
   void CancelAll();
 
  private:

@@ -15,7 +15,7 @@
 namespace coppice::cli {
 namespace {
 
-// More names help nobody who completes a word.
+// More names are no help in completing a word.
 constexpr size_t kMaxWords = 1'000;
 
 const std::vector<std::string>& Tasks() {
@@ -33,7 +33,7 @@ std::vector<std::string> Texts(const List& values) {
   return texts;
 }
 
-// The coordinator's names.
+// Fetches names from the coordinator.
 class Names {
  public:
   explicit Names(Context* context) : context_(context) {}
@@ -68,7 +68,7 @@ class Names {
     if (!sweep.ok()) return std::nullopt;
     return sweep->spec();
   }
-  // Of the jobs that the first page of the sweep holds.
+  // Metrics of the jobs on the first page of the sweep.
   std::vector<std::string> Metrics(const std::string& target) {
     std::set<std::string> names;
     Client* const client = Connect();
@@ -116,7 +116,7 @@ std::vector<std::string> StartingWith(const std::string& prefix, const std::stri
   return fitting;
 }
 
-// One part after the other of SWEEP/TASK/DEPTH/SEED; `whole`: only a job, no part of a sweep.
+// Completes SWEEP/TASK/DEPTH/SEED part by part. `whole`: only a job, not a part of a sweep.
 Completion Path(const std::string& typed, bool whole, Names* names) {
   Completion completion;
   const std::vector<std::string> parts = absl::StrSplit(typed, '/');
@@ -142,17 +142,17 @@ Completion Path(const std::string& typed, bool whole, Names* names) {
   return completion;
 }
 
-// The last of several values with commas between.
+// Completes the last of several comma-separated values.
 Completion OneOfSeveral(const std::string& typed, const std::vector<std::string>& values) {
   Completion completion;
   completion.words = StartingWith(typed.substr(0, typed.rfind(',') + 1), typed, values);
   return completion;
 }
 
-// Where the words before the cursor have led.
+// The command and flag that the words before the cursor lead to.
 struct Place {
   const CLI::App* app = nullptr;
-  const CLI::Option* flag = nullptr;     // whose value is to come
+  const CLI::Option* flag = nullptr;     // the flag whose value comes next
   std::vector<std::string> positionals;  // of `app`
 };
 
@@ -198,7 +198,7 @@ Completion Files() {
   return completion;
 }
 
-// Whether the command takes parts of a sweep.
+// Returns whether the command takes parts of a sweep.
 bool Filters(const CLI::App& app) { return app.get_option_no_throw("--task") != nullptr; }
 
 Completion Value(const CLI::App& app, const std::string& flag, const std::string& typed,

@@ -1,5 +1,5 @@
-// Each script asks `coppice __complete -- WORD...` and shows what it answers: a word a line, then a
-// line that says what to do with them (":files", ":goes-on" or ":").
+// Each script asks `coppice __complete -- WORD...` and shows the answer: one word a line, then a
+// line that tells it how to use them (":files", ":goes-on" or ":").
 #include <ostream>
 
 #include "cli/completion.h"

@@ -20,7 +20,7 @@ inline constexpr int kExitFailed = 1;
 inline constexpr int kExitUsage = 2;
 inline constexpr int kExitPreempted = 75;
 
-// What a command writes to and talks to. Not thread-safe.
+// The outputs and the coordinator's client of a command. Not thread-safe.
 class Context {
  public:
   Context(std::ostream& out_stream, std::ostream& err_stream, Terminal out_terminal)
@@ -33,21 +33,21 @@ class Context {
   bool coordinator_given = false;  // as a flag
   bool json = false;
 
-  // The coordinator's client, made on first use; warns on `err` of a way in that is not safe.
-  // INVALID_ARGUMENT for a bad address; the codes of rpc::ResolveAccess.
+  // Returns the coordinator's client, created on first use. Warns on `err` if the access is not
+  // safe. INVALID_ARGUMENT for a bad address; otherwise the codes of rpc::ResolveAccess.
   absl::StatusOr<Client*> Connect();
-  // The same, and checks that both sides speak one protocol: for commands that change something.
+  // Also checks that both sides speak the same protocol, for commands that change something.
   absl::StatusOr<Client*> ConnectToChange();
 
  private:
   std::unique_ptr<Client> client_;
 };
 
-// `coppice: error: ...` on `err`; the exit code for it: 2 for INVALID_ARGUMENT (what the user wrote
-// is wrong), otherwise 1.
+// Prints `coppice: error: ...` on `err` and returns the exit code: 2 for INVALID_ARGUMENT (a
+// mistake of the user's), otherwise 1.
 int Report(const absl::Status& status, std::ostream& err);
 
-// `coppice: warning: ...`, each on a line of its own.
+// Prints each warning as `coppice: warning: ...` on a line of its own.
 void Warn(const std::vector<std::string>& warnings, std::ostream& err);
 
 }  // namespace coppice::cli

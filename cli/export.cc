@@ -23,7 +23,7 @@
 namespace coppice::cli {
 namespace {
 
-// Writes what arrives into an unnamed file and remembers the metrics' names.
+// Writes rows into an unnamed file and remembers the metrics' names.
 class Spool {
  public:
   Spool() = default;
@@ -105,8 +105,8 @@ std::string CsvLine(const std::vector<std::string>& cells) {
   return line + "\n";
 }
 
-// Columns as wide as their header, at least as a number with four digits: the rows are not known in
-// advance.
+// Columns are as wide as their header, and at least as wide as a number with four digits: the rows
+// are not known in advance.
 std::string TableLine(const std::vector<std::string>& header,
                       const std::vector<std::string>& cells) {
   std::string line;
@@ -118,8 +118,8 @@ std::string TableLine(const std::vector<std::string>& header,
   return line + "\n";
 }
 
-// Rows as tables of a screen or so, each folded to the width of the terminal: what stands below
-// each other belongs together, and memory holds one of them.
+// Prints rows as tables of about a screen, each folded to the width of the terminal. So the folded
+// blocks of a row stay close together, and only one table is in memory.
 class FoldedTable {
  public:
   FoldedTable(std::vector<std::string> header, size_t width, const Sink& sink)
@@ -131,7 +131,8 @@ class FoldedTable {
   }
   absl::Status Flush() {
     if (rows_.empty() && written_) return absl::OkStatus();
-    // Job and step say what a row is of, where there is room also the rest that does.
+    // Folded blocks repeat the job and step of a row, and on a wide terminal also its task, depth
+    // and seed.
     const bool narrow = width_ < 60;
     std::vector<size_t> order = {0, 4};
     if (!narrow) order = {0, 1, 2, 3, 4};

@@ -17,30 +17,30 @@ namespace coppice::cli {
 using Sink = std::function<absl::Status(absl::string_view)>;
 
 enum class MetricsFormat {
-  kTable,  // for eyes: four digits
-  kCsv,    // header job_id,task,depth,seed,step and the metrics by name; shortest digits that read
-           // back equal; LF
+  kTable,  // four digits
+  kCsv,    // header job_id,task,depth,seed,step and the metrics by name; the fewest digits that
+           // read back equal; LF
   kJsonLines,
   kJson,  // one object: {"rows": [...]}
 };
 
-// Rows in the coordinator's order (job, step). With request.include_archived the CSV and the table
-// have columns attempt and archived after step. Needs memory for one message at a time: the columns
-// are known only at the end, so rows wait in an unnamed file in `folder` (empty: where temporary
-// files go). A table is folded to `width` columns where that is not 0.
+// Exports rows in the coordinator's order (job, step). With request.include_archived, the CSV and
+// the table have columns attempt and archived after step. One message at a time is in memory: the
+// columns are known only at the end, so rows wait in an unnamed file in `folder` (empty: the
+// system's temporary folder). A table is folded to `width` columns unless that is 0.
 absl::Status ExportMetrics(Client* client, const v1::GetMetricsRequest& request,
                            MetricsFormat format, const Sink& sink, const std::string& folder = "",
                            size_t width = 0);
 
-// Header
+// The header is
 // job_id,task,depth,seed,state,step,steps,attempts,failures,attempt,worker,checkpoint_step,created_ms,started_ms,finished_ms,reason.
 absl::Status ExportJobsCsv(Client* client, const v1::JobFilter& filter, const Sink& sink);
 
-// Where a command's rows go: a user's file by the rule of common/base/output_file.h, or the
-// standard output where it is empty or "-".
+// The destination of a command's rows: a user's file, by the rule of common/base/output_file.h, or
+// the standard output if the path is empty or "-".
 struct OutputName {
   std::string path;
-  bool force = false;  // a file that is there may be replaced
+  bool force = false;  // an existing file may be replaced
 
   bool standard_output() const { return path.empty() || path == kStandardOutputName; }
 };
@@ -49,11 +49,11 @@ inline OutputFile::Existing ExistingOf(const OutputName& name) {
   return name.force ? OutputFile::Existing::kReplace : OutputFile::Existing::kKeep;
 }
 
-// Runs `write` with a sink onto a file that appears whole or not at all.
+// Runs `write` with a sink to a file that appears whole or not at all.
 absl::Status WriteToFile(const OutputName& name,
                          const std::function<absl::Status(const Sink&)>& write);
 
-// The same, or onto `out`.
+// Like WriteToFile, but writes to `out` for the standard output.
 absl::Status WriteTo(const OutputName& name, std::ostream& out,
                      const std::function<absl::Status(const Sink&)>& write);
 

@@ -12,13 +12,14 @@ namespace {
 constexpr absl::Duration kRedraw = absl::Milliseconds(100);
 // Long enough to read a page.
 constexpr absl::Duration kPageTime = absl::Seconds(5);
-// Changes of single jobs are lines in a pipe as long as a person could read them.
+// A pipe gets a line for each job's change only up to this many jobs, as many as a person could
+// read.
 constexpr uint64_t kMaxJobsToTell = 2'000;
 
-// The metrics of so many running jobs are asked for at each summary.
+// Each summary asks for the metrics of at most this many running jobs.
 constexpr uint64_t kMaxJobsToRefresh = 1'000;
 
-// Adds to an update what the stream leaves out of it. A failure here is the stream's to tell.
+// Adds to an update what the stream leaves out. A failure here is ignored: the stream reports it.
 void Complete(Client* client, const std::string& sweep, SweepNews* news) {
   v1::JobFilter filter;
   if (news->update->has_summary()) {
@@ -53,7 +54,7 @@ absl::Status FollowSweep(Client* client, const std::string& sweep, absl::Duratio
   bool fresh = true;
   bool listable = false;
   absl::Status loading;
-  // Jobs are listed only after the stream has begun, so that no change falls between.
+  // Jobs are listed only after the stream has begun, so that no change is missed in between.
   const absl::Status watching = client->WatchSweep(
       sweep, patience, [&] { fresh = true; },
       [&](const v1::WatchSweepResponse& update) {
@@ -61,7 +62,7 @@ absl::Status FollowSweep(Client* client, const std::string& sweep, absl::Duratio
         if (fresh) {
           news.model.emplace();
           loading = news.model->Load(client, sweep);
-          // A coordinator that goes away now ends the stream too, which then decides.
+          // If the coordinator goes away now, the stream ends too, and its status counts.
           if (!loading.ok()) return absl::IsUnavailable(loading);
           listable = news.model->has_jobs();
         }

@@ -1,4 +1,4 @@
-// Shows a sweep while it runs: redrawn in place on a terminal, one line a change in a pipe.
+// Shows a running sweep: redrawn in place on a terminal, one line a change in a pipe.
 #ifndef COPPICE_CLI_FOLLOW_H_
 #define COPPICE_CLI_FOLLOW_H_
 
@@ -16,33 +16,33 @@
 
 namespace coppice::cli {
 
-// What a follower learns, in this order where several are set.
+// An update for the follower. If several fields are set, they apply in this order.
 struct SweepNews {
   std::optional<SweepModel> model;  // everything anew: at the start and after each reconnection
   std::vector<v1::Job> refreshed;   // jobs listed again, for their steps and metrics
   std::optional<v1::WatchSweepResponse> update;
 };
 
-// WatchSweep with what its stream leaves out: the model to start from and, as the sweep goes on,
-// the metrics of running and just ended jobs. Calls `tell` on the caller's thread, until
-// it returns false. Ends and fails like Client::WatchSweep.
+// WatchSweep, plus what its stream leaves out: the initial model, and the metrics of running and
+// just ended jobs as the sweep goes on. Calls `tell` on the caller's thread until it returns false.
+// Ends and fails like Client::WatchSweep.
 absl::Status FollowSweep(Client* client, const std::string& sweep, absl::Duration patience,
                          const std::function<bool(SweepNews)>& tell);
 
-// Draws at most ten times a second; the coordinator's summary,
-// once a second, shows what was left out. Not thread-safe.
+// Draws at most ten times a second. Skipped changes show with the coordinator's next summary, which
+// comes once a second. Not thread-safe.
 class SweepFollower {
  public:
   SweepFollower(std::ostream& out, Terminal terminal, Clock* clock)
       : out_(out), terminal_(terminal), clock_(clock), block_(out, terminal) {}
 
   void Take(SweepNews news);
-  // To be called once a second or so, and when the window may have another size: turns the page of
-  // a sweep that does not fit, and draws anew where something would look different.
+  // Call this about once a second, and when the window's size may have changed. Turns the page of a
+  // sweep that does not fit, and redraws if the display would change.
   void Tick();
-  // A line of its own above the display, e.g. a warning.
+  // Prints a line above the display, such as a warning.
   void Note(const std::string& line);
-  // Takes the display away.
+  // Removes the display.
   void Stop();
 
   const SweepModel& model() const { return model_; }

@@ -13,14 +13,15 @@
 namespace coppice::cli {
 namespace {
 
-// Length of the escape sequence ("\x1b[...m") at the start of `text`, 0 when there is none.
+// Length of the escape sequence ("\x1b[...m") at the start of `text`; 0 if there is none.
 size_t EscapeLength(absl::string_view text) {
   if (text.size() < 3 || text[0] != '\x1b' || text[1] != '[') return 0;
   const size_t end = text.find('m');
   return end == absl::string_view::npos ? 0 : end + 1;
 }
 
-// What a spreadsheet would compute instead of showing. A number is one, also a negative one.
+// Returns whether a spreadsheet would compute the text instead of showing it. A number is no
+// formula, even a negative one.
 bool BeginsFormula(absl::string_view text) {
   if (text.empty() || absl::string_view("=+-@\t\r").find(text[0]) == absl::string_view::npos)
     return false;
@@ -54,7 +55,7 @@ std::string FormatCount(uint64_t value) {
 
 std::string FormatSteps(uint64_t steps) {
   const auto scaled = [](double value, const char* unit) {
-    // Cut, not rounded: 999,999 of 1,000,000 steps must not look like the end.
+    // Truncated, not rounded: 999,999 of 1,000,000 steps must not look complete.
     if (value >= 100) return absl::StrFormat("%d%s", static_cast<int64_t>(value), unit);
     const double cut = std::floor(value * 10) / 10;
     if (cut == std::floor(cut)) return absl::StrFormat("%d%s", static_cast<int64_t>(cut), unit);
@@ -70,7 +71,7 @@ std::string FormatSteps(uint64_t steps) {
 
 std::string FormatAccuracy(double value, bool known) {
   if (!known) return "-";
-  // No accuracy has 309 digits, but what a worker calls one may.
+  // No accuracy has 309 digits, but a worker may report such a value.
   return std::abs(value) < 1000 ? absl::StrFormat("%.2f", value) : absl::StrFormat("%.3g", value);
 }
 

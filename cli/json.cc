@@ -33,7 +33,7 @@ std::string ToJson(const google::protobuf::Message& message, bool pretty) {
   options.always_print_primitive_fields = true;
   options.add_whitespace = pretty;
   std::string json;
-  // A message that came over the wire is valid UTF-8 already, the only thing this can refuse.
+  // It fails only on invalid UTF-8, and a message from the network is valid already.
   if (!google::protobuf::util::MessageToJsonString(message, &json, options).ok()) return "{}";
   return EscapeControls(json);
 }

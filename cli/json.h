@@ -7,14 +7,14 @@
 
 namespace coppice::cli {
 
-// Protobuf's JSON form with the field names of proto/coppice/v1, every field without presence
-// printed; 64-bit integers are strings there, as protobuf has it. `pretty` breaks lines and ends
-// with one; otherwise one line without its end.
+// Protobuf's JSON form with the field names of proto/coppice/v1. Every field without presence is
+// printed. 64-bit integers are strings, as protobuf defines it. With `pretty`, the text has line
+// breaks, also at its end; otherwise it is one line without an end.
 std::string ToJson(const google::protobuf::Message& message, bool pretty = true);
 
-// What Printable replaces, as \uXXXX, in JSON that was made otherwise: nothing of it drives a
-// terminal, and a reader gets it all the same. Outside of strings JSON has none of it; other
-// controls every maker of JSON escapes itself.
+// Escapes the characters that Printable replaces as \uXXXX, in JSON from another source. So no text
+// drives a terminal, and readers still get all of it. JSON has these characters only in strings;
+// every JSON writer escapes the other control characters itself.
 std::string EscapeControls(const std::string& json);
 
 }  // namespace coppice::cli

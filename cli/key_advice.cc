@@ -19,7 +19,7 @@ std::vector<std::string> FieldNames(const Descriptor& descriptor) {
   return names;
 }
 
-// The path of every field of that name below `descriptor`, through single messages.
+// Finds the paths of all fields of that name below `descriptor`, through single messages.
 void FindPlaces(const Descriptor& descriptor, const std::string& key, const std::string& path,
                 std::vector<std::string>* places) {
   for (int i = 0; i < descriptor.field_count(); ++i) {
@@ -33,7 +33,7 @@ void FindPlaces(const Descriptor& descriptor, const std::string& key, const std:
 
 bool IsSeed(const std::string& key) { return key == "seed" || key == "seeds"; }
 
-// "overrides[1]" of "overrides[1].train".
+// Returns "overrides[1]" for "overrides[1].train".
 std::string OverrideOf(const std::string& path) {
   if (!absl::StartsWith(path, "overrides[")) return "";
   return path.substr(0, path.find(']') + 1);
@@ -43,7 +43,7 @@ std::string DidYouMeanKey(const std::string& name) {
   return absl::StrCat("did you mean '", name, "'?");
 }
 
-// A singular for a plural, or the other way round: the same thing under its name here.
+// Finds the singular of a plural, or the plural of a singular, among the fields here.
 std::string OtherNumber(const std::string& key, const Descriptor& here) {
   for (const std::string& other :
        {absl::StrCat(key, "s"), absl::EndsWith(key, "s") ? key.substr(0, key.size() - 1) : key}) {
@@ -79,7 +79,7 @@ std::string AdviceFor(const std::string& key, const std::string& path, const Des
     return absl::StrCat("the runs' seeds are `seeds` of the sweep, that of the data sets is ",
                         within.empty() ? "" : absl::StrCat(within, "."), "data.seed");
   }
-  // An interval in steps; train.steps is a run's length.
+  // The user meant an interval in steps. train.steps is a run's length.
   if (key == "steps" && here.FindFieldByName("every") != nullptr) return DidYouMeanKey("every");
   const std::string other = OtherNumber(key, here);
   if (!other.empty()) return DidYouMeanKey(other);

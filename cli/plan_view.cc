@@ -8,8 +8,8 @@
 namespace coppice::cli {
 namespace {
 
-// What one core reaches with OpenBLAS on these small matrices, in order of magnitude: turns work
-// into a time a person can judge.
+// The order of magnitude of one core's speed with OpenBLAS on these small matrices. It turns work
+// into a time that a person can judge.
 constexpr double kCoreRate = 1e10;
 
 std::vector<std::string> SettingLines(const v1::Plan& plan, const Terminal& terminal) {
@@ -47,7 +47,7 @@ std::vector<std::string> GroupLines(const v1::SweepSpec& spec, const v1::Plan& p
 
 std::string PlanSentence(const v1::Plan& plan) {
   std::string text = absl::StrCat(FormatCount(plan.jobs()), plan.jobs() == 1 ? " job" : " jobs");
-  // A pack of one is a job.
+  // A pack of one is just a job, so it is not mentioned.
   if (plan.pack_width() > 1) {
     absl::StrAppend(&text, " in ", FormatCount(plan.packs()),
                     plan.packs() == 1 ? " pack" : " packs", " of up to ", plan.pack_width(),

@@ -13,7 +13,7 @@ namespace coppice::cli {
 std::string PlanSentence(const v1::Plan& plan);
 
 // The whole plan of a dry run: jobs and packs, expected work, a row per group, and each setting
-// with the groups it holds for.
+// with its groups.
 std::vector<std::string> PlanLines(const v1::SweepSpec& spec, const v1::Plan& plan,
                                    const Terminal& terminal);
 

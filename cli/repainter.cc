@@ -17,12 +17,12 @@ constexpr int kTickMs = 1'000;
 std::atomic<int> resize_fd = -1;
 struct sigaction handler_before;
 
-// May run on any thread, between any two instructions.
+// This may run on any thread, between any two instructions.
 void OnResize(int) {
   const int saved = errno;
   const uint64_t one = 1;
   const int fd = resize_fd.load();
-  // Fails only when the counter is full, which wakes the reader as well.
+  // The write fails only if the counter is full, which wakes the reader as well.
   if (fd >= 0) [[maybe_unused]]
     const ssize_t written = ::write(fd, &one, sizeof(one));
   errno = saved;
@@ -47,7 +47,7 @@ Repainter::~Repainter() {
   ::sigaction(SIGWINCH, &handler_before, nullptr);
   resize_fd = -1;
   const uint64_t one = 1;
-  // Cannot fail: the counter is 0.
+  // The write cannot fail: the counter is 0.
   [[maybe_unused]] const ssize_t written = ::write(stop_, &one, sizeof(one));
   thread_.join();
   ::close(stop_);
@@ -61,7 +61,7 @@ void Repainter::Run() {
     if (::poll(fds, 2, kTickMs) < 0 && errno != EINTR) return;
     if (fds[0].revents != 0) return;
     uint64_t count = 0;
-    // Empty where only the second is over.
+    // The counter is empty if only the second is over.
     if (::read(resized_, &count, sizeof(count)) < 0) count = 0;
     paint_();
   }

@@ -6,9 +6,9 @@
 
 namespace coppice::cli {
 
-// Calls `paint` once a second and as soon as the terminal's window has another size (SIGWINCH),
-// from a thread of its own, while it lives. One at a time in a process; its destructor waits for
-// the last call. The signal's old handler is put back then.
+// While it lives, calls `paint` once a second, and at once when the terminal's window is resized
+// (SIGWINCH), from a thread of its own. A process may have one at a time. The destructor waits for
+// the last call and restores the signal's old handler.
 class Repainter {
  public:
   explicit Repainter(std::function<void()> paint);

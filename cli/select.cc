@@ -37,7 +37,7 @@ absl::StatusOr<v1::JobState> ParseState(const std::string& text) {
       AfterSemicolon(DidYouMean(absl::AsciiStrToLower(text), StateWords()))));
 }
 
-// One flag's values against what the target fixed already.
+// Adds one flag's values. A flag and a target that both choose are an error.
 template <typename T, typename List>
 absl::Status Narrow(const std::string& flag, const std::vector<T>& values, List* list) {
   if (values.empty()) return absl::OkStatus();
@@ -97,7 +97,7 @@ absl::StatusOr<std::string> OnlySweep(Client* client) {
                                                  cut ? ", ..." : ""));
 }
 
-// NOT_FOUND suggests the nearest name.
+// Finds the sweep. NOT_FOUND suggests the nearest name.
 absl::StatusOr<v1::GetSweepResponse> FindSweep(Client* client, const std::string& name) {
   absl::StatusOr<v1::GetSweepResponse> found = client->GetSweep(name);
   if (!absl::IsNotFound(found.status())) return found;
@@ -125,7 +125,7 @@ absl::StatusOr<v1::JobFilter> OfSweep(Client* client, const Target& target,
   if (target.task.has_value()) filter.add_tasks(*target.task);
   if (target.depth.has_value()) filter.add_depths(*target.depth);
   if (target.seed.has_value()) filter.add_seeds(*target.seed);
-  // What was typed wrong is told before anybody is asked.
+  // Typing errors are reported before the coordinator is asked.
   COPPICE_RETURN_IF_ERROR(ApplyFlags(flags, &filter));
   if (filter.sweep().empty()) {
     COPPICE_ASSIGN_OR_RETURN(*filter.mutable_sweep(), OnlySweep(client));
@@ -135,7 +135,8 @@ absl::StatusOr<v1::JobFilter> OfSweep(Client* client, const Target& target,
   return filter;
 }
 
-// A number alone: a job's, or a sweep of that name, but never whichever was looked for first.
+// Resolves a bare number, which is a job's or the name of a sweep. If both exist it is refused, not
+// guessed.
 absl::StatusOr<v1::JobFilter> OfNumber(Client* client, const Target& target,
                                        const FilterFlags& flags) {
   const absl::StatusOr<v1::GetSweepResponse> sweep = client->GetSweep(target.sweep);
@@ -234,7 +235,7 @@ absl::StatusOr<std::string> ResolveSweep(Client* client, const std::string& text
 
 absl::StatusOr<uint64_t> ResolveJob(Client* client, const std::string& text) {
   const absl::StatusOr<Target> target = ParseTarget(text);
-  // Here a number is no sweep's name, since a sweep is no job.
+  // A number cannot be a sweep's name here, since a sweep is no job.
   if (target.ok() && target->job.has_value()) return *target->job;
   if (!target.ok() || !target->seed.has_value()) {
     return absl::InvalidArgumentError(absl::StrCat("'", text, "' names no job; ", kJobForm));

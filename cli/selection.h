@@ -1,4 +1,4 @@
-// What a selection finds in its sweep.
+// Checks of a selection against its sweep.
 #ifndef COPPICE_CLI_SELECTION_H_
 #define COPPICE_CLI_SELECTION_H_
 
@@ -7,8 +7,8 @@
 
 namespace coppice::cli {
 
-// NOT_FOUND where no job of the sweep has the tasks, depths and seeds that `filter` asks for; says
-// which the sweep has.
+// NOT_FOUND if no job of the sweep has the tasks, depths and seeds of `filter`; the message lists
+// those that the sweep has.
 absl::Status CheckGrid(const v1::SweepSpec& spec, const v1::JobFilter& filter);
 
 // The same for a single job.

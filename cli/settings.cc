@@ -15,7 +15,7 @@ namespace {
 
 using Group = std::pair<std::string, uint32_t>;
 
-// Which of all groups these are, said by task or by depth where that says it.
+// Describes a subset of all groups, by task or by depth if either suffices.
 std::string Describe(const std::set<Group>& some, const std::vector<Group>& all) {
   if (some.size() == all.size()) return "";
   std::set<std::string> tasks;
@@ -61,7 +61,7 @@ std::map<std::string, std::string> SettingsOf(const v1::RunConfig& run) {
 std::vector<SettingRow> SettingRows(
     const google::protobuf::RepeatedPtrField<v1::GroupSummary>& groups) {
   std::vector<Group> all;
-  // setting -> value -> groups; a setting's values in the order the groups name them.
+  // setting -> value -> groups; a setting's values are in the order of the groups.
   std::map<std::string, std::vector<std::pair<std::string, std::set<Group>>>> settings;
   for (const v1::GroupSummary& group : groups) {
     const Group key(group.task(), group.depth());

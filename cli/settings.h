@@ -1,4 +1,4 @@
-// The settings of a sweep's runs as rows to show.
+// The settings of a sweep's runs as rows.
 #ifndef COPPICE_CLI_SETTINGS_H_
 #define COPPICE_CLI_SETTINGS_H_
 
@@ -10,17 +10,17 @@
 
 namespace coppice::cli {
 
-// "train.steps" -> value of every setting of a run, without task and depth; numbers with the fewest
-// digits that read back equal, "(none)" for an empty text.
+// Maps the name of every setting of a run ("train.steps") to its value, without task and depth.
+// Numbers have the fewest digits that read back equal; an empty text is "(none)".
 std::map<std::string, std::string> SettingsOf(const v1::RunConfig& run);
 
 struct SettingRow {
   std::string path;
   std::string value;
-  std::string groups;  // "dyck", "depth 2, 4", "dyck/2, tense/4"; empty: all of them
+  std::string groups;  // "dyck", "depth 2, 4", "dyck/2, tense/4"; empty: all groups
 };
 
-// Every setting by name, once for each value it has among the groups.
+// Returns every setting by name, with a row for each value that it has among the groups.
 std::vector<SettingRow> SettingRows(
     const google::protobuf::RepeatedPtrField<v1::GroupSummary>& groups);
 

@@ -34,7 +34,7 @@ absl::Status OneMistake(const std::string& file, Position at, absl::string_view 
   return absl::InvalidArgumentError(absl::StrCat(At(file, at), ": ", message));
 }
 
-// In the order of the file.
+// Lists the mistakes in the order of the file.
 absl::Status MistakesToStatus(const std::string& file, std::vector<Mistake> mistakes) {
   std::stable_sort(mistakes.begin(), mistakes.end(), [](const Mistake& a, const Mistake& b) {
     return std::make_pair(a.at.line, a.at.column) < std::make_pair(b.at.line, b.at.column);
@@ -49,7 +49,7 @@ absl::Status MistakesToStatus(const std::string& file, std::vector<Mistake> mist
   return absl::InvalidArgumentError(text);
 }
 
-// What no YAML reader should see: NUL and other controls, bytes that are no UTF-8.
+// Refuses bytes that no YAML reader should see: NUL and other controls, and invalid UTF-8.
 absl::Status CheckBytes(absl::string_view text, const std::string& file) {
   if (text.size() > kMaxBytes) {
     return absl::InvalidArgumentError(absl::StrCat(
@@ -74,7 +74,8 @@ absl::Status CheckBytes(absl::string_view text, const std::string& file) {
   return absl::OkStatus();
 }
 
-// One byte more than allowed is enough to see that a file, or a pipe without end, is too large.
+// Reads up to one byte more than allowed, which is enough to see that a file or an endless pipe is
+// too large.
 std::string ReadBounded(std::istream& in) {
   std::string text(kMaxBytes + 1, '\0');
   in.read(text.data(), static_cast<std::streamsize>(text.size()));
@@ -82,7 +83,7 @@ std::string ReadBounded(std::istream& in) {
   return text;
 }
 
-// Sees where documents begin and nothing else.
+// Counts the beginnings of documents.
 class DocumentStarts : public YAML::EventHandler {
  public:
   void OnDocumentStart(const YAML::Mark& mark) override { last_ = mark; }
@@ -104,8 +105,8 @@ class DocumentStarts : public YAML::EventHandler {
   YAML::Mark last_;
 };
 
-// The one document of a file. YAML::LoadAll would make documents without end of some texts (", a"),
-// so only the first is loaded, and a second one looked for.
+// Returns the one document of a file. YAML::LoadAll would produce endless documents from some texts
+// (", a"), so only the first is loaded, and a second one is only detected.
 absl::StatusOr<YAML::Node> ParseYaml(absl::string_view text, const std::string& file) {
   try {
     std::istringstream in{std::string(text)};

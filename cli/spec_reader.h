@@ -1,4 +1,4 @@
-// Sweep specs as people write them: YAML, read strictly onto v1::SweepSpec.
+// Reads sweep specs: YAML, read strictly into v1::SweepSpec.
 #ifndef COPPICE_CLI_SPEC_READER_H_
 #define COPPICE_CLI_SPEC_READER_H_
 
@@ -12,33 +12,33 @@
 
 namespace coppice::cli {
 
-// A place in a file, both from 1.
+// A place in a file. Both numbers count from 1.
 struct Position {
   int line = 1;
   int column = 1;
 };
 
-// A valid spec and where its fields stand.
+// A valid spec and the positions of its fields.
 struct SpecFile {
   v1::SweepSpec spec;
   std::string name;                           // of the file, as messages show it
   std::map<std::string, Position> positions;  // by path, as spec::Problem names it
 
-  // "FILE:LINE:COLUMN" of a field, or of the nearest one around it that the file has.
+  // "FILE:LINE:COLUMN" of a field, or of the nearest enclosing field in the file.
   std::string Locate(const std::string& path) const;
 };
 
-// Reads and validates. Any key that is not a field of the message, any value of another type or out
-// of range, any key twice is a problem; the error, INVALID_ARGUMENT, lists up to 20 as
-// "FILE:LINE:COLUMN: what is wrong; the remedy", one a line. Never crashes or runs long, whatever
-// the text (1 MiB at most).
+// Reads and validates. A problem is a key that is no field of the message, a value of another type
+// or out of range, or a key given twice. The error, INVALID_ARGUMENT, lists up to 20 as
+// "FILE:LINE:COLUMN: problem; remedy", one a line. Whatever the text (1 MiB at most), it never
+// crashes or runs long.
 absl::StatusOr<SpecFile> ParseSpec(absl::string_view text, const std::string& file);
 
-// The same for a file; "-" is standard input. A file that cannot be read is INVALID_ARGUMENT too:
+// The same for a file; "-" is standard input. An unreadable file is INVALID_ARGUMENT too, because
 // the caller named it.
 absl::StatusOr<SpecFile> ReadSpecFile(const std::string& path);
 
-// "FILE:LINE:COLUMN: ..." for each thing that is valid and cannot do what it says.
+// "FILE:LINE:COLUMN: ..." for each valid setting that cannot have its effect.
 std::vector<std::string> SpecWarnings(const SpecFile& file);
 
 }  // namespace coppice::cli

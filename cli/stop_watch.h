@@ -8,9 +8,9 @@
 
 namespace coppice::cli {
 
-// Ends the client's calls when the user wants to stop, so that what a command has begun to write is
-// taken away before the process ends. Both arguments must outlive it. Leaves the signals to be
-// taken. Thread-safe.
+// Ends the client's calls when the user asks to stop, so that the command can remove its unfinished
+// output before the process ends. Both arguments must outlive it. It does not consume the signals.
+// Thread-safe.
 class StopWatch {
  public:
   StopWatch(StopSignals* signals, Client* client);

@@ -29,7 +29,7 @@ SweepModel::Change SweepModel::Apply(const v1::WatchSweepResponse& update) {
   if (!has_jobs_) return change;
   v1::Job& known = jobs_[update.job().id()];
   change.before = known;
-  // A change of state need not carry the metrics again.
+  // An update of the state may omit the metrics.
   if (change.now.latest().empty()) *change.now.mutable_latest() = known.latest();
   known = change.now;
   return change;

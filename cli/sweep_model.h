@@ -10,24 +10,24 @@
 
 namespace coppice::cli {
 
-// What is known of one sweep: its summary, groups and, unless it is too large to show one by one,
-// its jobs. Not thread-safe.
+// The known state of one sweep: its summary, groups and, unless there are too many, its jobs. Not
+// thread-safe.
 class SweepModel {
  public:
-  // Of more jobs only the summary and the groups are kept.
+  // Beyond this number of jobs, only the summary and the groups are kept.
   static constexpr uint64_t kMaxJobs = 20'000;
 
-  // Asks for everything anew.
+  // Loads everything anew.
   absl::Status Load(Client* client, const std::string& sweep);
 
   struct Change {
     bool is_job = false;
-    v1::Job before;  // with state JOB_STATE_UNSPECIFIED when the job was not known
+    v1::Job before;  // with state JOB_STATE_UNSPECIFIED if the job was not known
     v1::Job now;
   };
   Change Apply(const v1::WatchSweepResponse& update);
-  // Steps and metrics of jobs that were listed again. A job that has moved on since, in state or
-  // attempt, is left to its own update.
+  // Takes steps and metrics of jobs that were listed again. A job whose state or attempt has
+  // changed since then is skipped: its own update follows.
   void Refresh(const std::vector<v1::Job>& listed);
 
   const v1::SweepSummary& summary() const { return sweep_.sweep(); }
@@ -41,7 +41,7 @@ class SweepModel {
   bool has_jobs_ = false;
 };
 
-// The newest value of a metric; false when the job has none.
+// Gets the newest value of a metric; false if the job has none.
 bool LatestMetric(const v1::Job& job, const std::string& name, double* value);
 
 }  // namespace coppice::cli

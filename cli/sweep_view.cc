@@ -52,7 +52,7 @@ std::string Cell(const v1::Job& job, const Terminal& terminal) {
   return text;
 }
 
-// The jobs of one task by depth and seed.
+// The jobs of one task, by depth and seed.
 using Grid = std::map<uint32_t, SeedJobs>;
 
 std::vector<std::string> CellTable(const Grid& grid, const std::set<uint32_t>& seeds,
@@ -71,7 +71,7 @@ std::vector<std::string> CellTable(const Grid& grid, const std::set<uint32_t>& s
   return table.Lines(terminal.width);
 }
 
-// Mean of a metric over the jobs that have it.
+// Mean of a metric over the jobs that report it.
 std::string Mean(const SeedJobs& jobs, const char* name) {
   double sum = 0;
   int count = 0;
@@ -89,14 +89,14 @@ uint64_t Sum(const v1::JobCounts& c) {
 }
 
 std::string Percent(double done, double total) {
-  // Cut, not rounded: 100% only at the end.
+  // Truncated, not rounded: 100% only at the end.
   return total > 0
              ? absl::StrFormat(
                    "%d%%", static_cast<int>(std::floor(std::clamp(done / total, 0.0, 1.0) * 100)))
              : "-";
 }
 
-// A row per depth: the groups' counts and, where single jobs are known, what they say now.
+// A row per depth: the groups' counts and, if single jobs are known, their latest values.
 std::vector<std::string> CountTable(const SweepModel& model, const std::string& task,
                                     const Grid& grid, const Terminal& terminal) {
   Table table({{"depth", Align::kRight},
@@ -133,7 +133,7 @@ void Append(std::vector<std::string>* to, const std::vector<std::string>& more) 
   to->insert(to->end(), more.begin(), more.end());
 }
 
-// Empty where every running job reports.
+// Lists the running jobs that do not report; empty if all report.
 std::vector<std::string> SilenceLines(const v1::SweepSummary& summary, const Terminal& terminal) {
   if (summary.silent_jobs() == 0) return {};
   std::vector<std::string> parts = {
@@ -256,7 +256,7 @@ std::vector<std::string> ReasonLines(const SweepModel& model, const Terminal& te
   size_t known = 0;
   for (const auto& [id, job] : model.jobs()) known += job.state() == v1::FAILED ? 1 : 0;
   const uint64_t all = model.has_jobs() ? known : failed;
-  // The last line says what the others leave out.
+  // The last line counts the jobs that are left out.
   const size_t shown = all <= most ? most : most - 1;
   for (const auto& [id, job] : model.jobs()) {
     if (job.state() != v1::FAILED || lines.size() == shown) continue;
@@ -337,7 +337,7 @@ std::string ProgressLine(const v1::SweepSummary& summary) {
                    " of ", FormatCount(summary.jobs()), " jobs ended");
   if (counts.pending() + counts.running() == 0) return line;
   if (summary.seed_steps_per_second() <= 0) {
-    // Trainers that have just begun have not told their speed yet.
+    // Trainers that have just begun have not reported their speed yet.
     absl::StrAppend(&line, ", ", FormatCount(counts.running()), " running");
     return line;
   }

@@ -18,12 +18,12 @@ class Table {
 
   explicit Table(std::vector<Column> columns) : columns_(std::move(columns)) {}
 
-  // A row shorter than the columns ends in empty cells. Cells may hold colour sequences. A
-  // newline or a tab in one becomes a space: what others named cannot add a line.
+  // Adds a row; missing cells at its end are empty. Cells may hold color sequences. A newline or a
+  // tab becomes a space, so that a name from elsewhere cannot add a line.
   void AddRow(std::vector<std::string> cells);
 
-  // Where `max_width` is not 0 and the table is wider, columns after the first `pinned` go into
-  // further blocks below that repeat the pinned ones; a column wider than a whole line stays whole.
+  // If `max_width` is not 0 and the table is wider, the columns after the first `pinned` continue
+  // in blocks below, which repeat the pinned ones. A column wider than a line stays whole.
   std::vector<std::string> Lines(size_t max_width = 0, size_t pinned = 1) const;
   std::string Render(size_t max_width = 0, size_t pinned = 1) const;
 

@@ -14,7 +14,7 @@
 namespace coppice::cli {
 namespace {
 
-// For demo/qestion.
+// Advice for a misspelled task, as in demo/qestion.
 std::string TaskAdvice(const std::string& text) {
   const std::vector<std::string> parts = absl::StrSplit(text, '/');
   if (parts.size() < 2 || IsTask(parts[1]) || parts[1].empty()) return "";
@@ -55,7 +55,8 @@ absl::StatusOr<Target> ParseTarget(const std::string& text) {
   const bool is_sweep = absl::ConsumePrefix(&rest, "sweep:");
   if (text.empty()) return target;
   std::vector<std::string> parts = absl::StrSplit(rest, '/');
-  // TASK/DEPTH[/SEED] of the only sweep: no sweep's path has a number in its second place.
+  // TASK/DEPTH[/SEED] of the only sweep: a path that begins with a sweep never has a number in
+  // second place.
   if (!is_sweep && parts.size() > 1 && IsTask(parts[0]) && IsNumber(parts[1])) {
     parts.insert(parts.begin(), "");
   } else if (parts[0].empty()) {
@@ -66,7 +67,7 @@ absl::StatusOr<Target> ParseTarget(const std::string& text) {
     target.job = id;
   uint32_t depth = 0;
   uint32_t seed = 0;
-  // An empty part is no wildcard: it is what an unset variable leaves.
+  // An empty part is no wildcard: it may be an unset variable.
   if (parts.size() > 4 || (parts.size() > 1 && !IsTask(parts[1])) ||
       (parts.size() > 2 && !ToNumber(parts[2], &depth)) ||
       (parts.size() > 3 && !ToNumber(parts[3], &seed))) {

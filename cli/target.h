@@ -1,4 +1,4 @@
-// The forms of an argument that names a sweep, a part of one or a job; nobody is asked.
+// Parses an argument that names a sweep, a part of one, or a job, without asking the coordinator.
 #ifndef COPPICE_CLI_TARGET_H_
 #define COPPICE_CLI_TARGET_H_
 
@@ -12,9 +12,9 @@
 namespace coppice::cli {
 
 struct Target {
-  // A number alone is both `job` and `sweep`; otherwise one of them is unset.
+  // A bare number sets both `job` and `sweep`. Otherwise one of them is unset.
   std::optional<uint64_t> job;
-  std::string sweep;  // empty: the only one
+  std::string sweep;  // empty: the only sweep
   // Unset: all of them.
   std::optional<std::string> task;
   std::optional<uint32_t> depth;
@@ -25,7 +25,7 @@ bool IsTask(absl::string_view text);
 // Digits alone.
 bool IsNumber(absl::string_view text);
 
-// INVALID_ARGUMENT for what is none of the forms that select.h lists. Empty text is the only sweep.
+// INVALID_ARGUMENT for text in none of the forms in select.h. Empty text means the only sweep.
 absl::StatusOr<Target> ParseTarget(const std::string& text);
 
 }  // namespace coppice::cli

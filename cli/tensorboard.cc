@@ -19,7 +19,7 @@ namespace {
 constexpr char kFileVersion[] = "brain.Event:2";
 constexpr char kEventsMark[] = "tfevents";
 
-// What the name of a run's file and its events need of a job.
+// Finds the job, for its run's file name and events.
 absl::StatusOr<v1::Job> FindJob(Client* client, const std::string& sweep, uint64_t id) {
   v1::JobFilter filter;
   filter.set_sweep(sweep);
@@ -36,7 +36,7 @@ absl::StatusOr<v1::Job> FindJob(Client* client, const std::string& sweep, uint64
 absl::Status CheckNoOtherEvents(const std::string& folder, const std::string& file) {
   COPPICE_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListDirectory(folder));
   for (const std::string& name : names) {
-    // What an export that was killed left behind is not read as a number of its own.
+    // A temporary file of a killed export is removed below, so that it is not read as other events.
     if (name == file || !absl::StrContains(name, kEventsMark)) continue;
     absl::string_view rest = name;
     if (absl::ConsumePrefix(&rest, file) && NameFits(rest, ".tmp-#-#")) {
@@ -50,8 +50,8 @@ absl::Status CheckNoOtherEvents(const std::string& folder, const std::string& fi
   return absl::OkStatus();
 }
 
-// Purpose: one job's rows after another into files. Owner: ExportTensorBoard. Not thread-safe.
-// Rows of a job come together.
+// Purpose: writes the rows of one job after another into files. Owner: ExportTensorBoard. Not
+// thread-safe. The rows of a job must be contiguous.
 class RunWriter {
  public:
   RunWriter(Client* client, std::string sweep, std::string directory)
@@ -74,7 +74,7 @@ class RunWriter {
     return Append(event);
   }
 
-  // Puts the open file, if any, in place.
+  // Moves the open file, if any, into place.
   absl::Status Finish() {
     if (!file_.has_value()) return absl::OkStatus();
     COPPICE_RETURN_IF_ERROR(file_->Commit());

@@ -1,4 +1,4 @@
-// Metrics as a folder that TensorBoard reads: a run for each job.
+// Exports metrics as a folder for TensorBoard, with a run for each job.
 #ifndef COPPICE_CLI_TENSORBOARD_H_
 #define COPPICE_CLI_TENSORBOARD_H_
 
@@ -12,8 +12,8 @@
 
 namespace coppice::cli {
 
-// "id_accuracy" is "accuracy/id" and "val_loss" is "loss/val", so that what is compared stands in
-// one group; every other name stays.
+// "id_accuracy" becomes "accuracy/id" and "val_loss" becomes "loss/val", so that metrics to compare
+// are in one group. Other names stay.
 std::string TensorBoardTag(absl::string_view metric);
 
 struct TensorBoardExport {
@@ -21,11 +21,11 @@ struct TensorBoardExport {
   uint64_t points = 0;
 };
 
-// Writes the visible rows to DIR/<task>/depth-<d>/seed-<s>/events.out.tfevents.<seconds>.<sweep>,
-// each file whole or not at all, an older one of the same job replaced. The rows carry no time:
-// each event has the job's start (its first grant). Values are float32 there. Equal rows give equal
-// files. FAILED_PRECONDITION where a run folder holds events of something else, since TensorBoard
-// would draw both as one run; codes of files.h and of Client::GetMetrics.
+// Writes the visible rows to DIR/<task>/depth-<d>/seed-<s>/events.out.tfevents.<seconds>.<sweep>.
+// Each file appears whole or not at all, and replaces an older one of the same job. The rows carry
+// no time, so each event has the job's start (its first grant). Values are float32. Equal rows give
+// equal files. FAILED_PRECONDITION if a run folder holds other events, since TensorBoard would draw
+// both as one run; otherwise the codes of files.h and of Client::GetMetrics.
 absl::StatusOr<TensorBoardExport> ExportTensorBoard(Client* client,
                                                     const v1::GetMetricsRequest& request,
                                                     const std::string& directory);

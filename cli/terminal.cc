@@ -112,7 +112,7 @@ void LiveBlock::Resize(const Terminal& terminal) {
 }
 
 void LiveBlock::Erase() {
-  // Up to the block's first line, then everything from there.
+  // Goes up to the block's first line and clears everything from there.
   if (clear_) {
     out_ << kClearScreen << std::flush;
   } else if (drawn_ > 0) {
@@ -130,7 +130,7 @@ void LiveBlock::Draw(const std::vector<std::string>& lines) {
     absl::StrAppend(&text, "\x1b[", drawn_, "A\r\x1b[J");
   }
   clear_ = false;
-  // The cursor rests below the block, so one line stays free.
+  // The cursor is below the block, so one line stays free.
   const size_t room =
       terminal_.height == 0 ? lines.size() : std::max<size_t>(2, terminal_.height - 1);
   const size_t shown = lines.size() <= room ? lines.size() : room - 1;

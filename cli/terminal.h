@@ -10,7 +10,7 @@
 
 namespace coppice::cli {
 
-// What the standard output can show. A pipe has no limits and no colours.
+// The abilities of the standard output. A pipe has no limits and no colors.
 struct Terminal {
   bool interactive = false;
   bool colour = false;
@@ -19,27 +19,27 @@ struct Terminal {
   size_t height = 0;  // lines; 0: no limit
 };
 
-// Of file descriptor `fd`, from the terminal itself, NO_COLOR (any value but the empty one), TERM
-// and the locale's variables.
+// Determines them for file descriptor `fd` from the terminal itself, NO_COLOR (any nonempty value),
+// TERM and the locale's variables.
 Terminal DetectTerminal(int fd);
 
 enum class Colour { kNone, kGreen, kRed, kYellow, kBlue, kDim, kBold };
 
-// `text` in a colour, or as it is where the terminal has none.
+// `text` in a color, or unchanged if the terminal has none.
 std::string Paint(const Terminal& terminal, Colour colour, absl::string_view text);
 
-// "[#####.....]" of `width` columns with the brackets. `fraction` is brought into [0, 1]; full only
-// at 1.
+// "[#####.....]", `width` columns wide including the brackets. `fraction` is clamped to [0, 1]. The
+// bar is full only at 1.
 std::string ProgressBar(const Terminal& terminal, double fraction, size_t width);
 
-// Pieces in as few lines as `width` columns allow (0: one line), `gap` between two of a line. A
-// piece stays whole.
+// Arranges the pieces in as few lines as `width` columns allow (0: one line), with `gap` between
+// two on a line. A piece stays whole.
 std::vector<std::string> Flow(const std::vector<std::string>& pieces, absl::string_view gap,
                               size_t width);
 
-// Lines that are drawn over again. On an interactive terminal Draw replaces what it drew before;
-// too wide lines are cut, and of too many only the first show, with a line that says how many are
-// missing. Not thread-safe.
+// Lines that are redrawn in place. On an interactive terminal, Draw replaces the lines that it drew
+// before. Lines that are too wide are cut. Of too many lines only the first are shown, with a line
+// that counts the others. Not thread-safe.
 class LiveBlock {
  public:
   LiveBlock(std::ostream& out, Terminal terminal) : out_(out), terminal_(terminal) {}
@@ -47,10 +47,10 @@ class LiveBlock {
   void Draw(const std::vector<std::string>& lines);
   // Removes the block, so that ordinary lines can be printed; the next Draw starts below them.
   void Erase();
-  // Leaves what is drawn and starts anew below it.
+  // Leaves the drawn lines and starts anew below them.
   void Keep() { drawn_ = 0; }
-  // The terminal has another size now: what was drawn may have been broken into other lines, so the
-  // next Draw clears the whole screen.
+  // Sets the terminal's new size. Drawn lines may have been wrapped differently, so the next Draw
+  // clears the whole screen.
   void Resize(const Terminal& terminal);
 
  private:

@@ -12,13 +12,13 @@
 namespace coppice::cli {
 namespace {
 
-// Failures take no more than this share of the lines, and at least one.
+// Failures take at most this share of the lines, and at least one.
 constexpr size_t kFailureShare = 5;
 // " 45%" and "0.98/0.31".
 constexpr size_t kPercentWidth = 4;
 constexpr size_t kAccuracyWidth = 9;
 
-// What others named cannot add a line either.
+// Cuts the lines to the width. Text from elsewhere cannot add a line.
 std::vector<std::string> Cut(std::vector<std::string> lines, size_t width) {
   for (std::string& line : lines) {
     std::replace_if(
@@ -40,7 +40,7 @@ bool Fits(const std::vector<std::string>& lines, size_t room, size_t width) {
 
 using Jobs = std::map<uint32_t, const v1::Job*>;  // by seed
 
-// A symbol a job, or counts where the seeds are too many for that.
+// A symbol for each job, or counts if there are too many seeds.
 std::string States(const v1::GroupSummary& group, const Jobs& jobs, bool has_jobs, size_t room,
                    const Terminal& terminal) {
   if (has_jobs && jobs.size() <= room) {
@@ -65,7 +65,7 @@ std::string States(const v1::GroupSummary& group, const Jobs& jobs, bool has_job
   return width < room ? text + std::string(room - width, ' ') : text;
 }
 
-// "question/10  ▶▶✓✓··  45% 0.98/0.31", a line a group.
+// "question/10  ▶▶✓✓··  45% 0.98/0.31": a line for each group.
 std::vector<std::string> CompactLines(const SweepModel& model, const Terminal& terminal) {
   std::map<std::pair<std::string, uint32_t>, Jobs> jobs;
   for (const auto& [id, job] : model.jobs()) jobs[{job.task(), job.depth()}][job.seed()] = &job;
@@ -91,7 +91,7 @@ std::vector<std::string> CompactLines(const SweepModel& model, const Terminal& t
   return lines;
 }
 
-// Those of one page, and a line that says which.
+// The lines of one page, and a line with the page's number.
 std::vector<std::string> PageOf(const std::vector<std::string>& lines, size_t room, size_t page) {
   if (lines.size() <= room) return lines;
   if (room < 2) return {};
@@ -129,7 +129,7 @@ std::vector<std::string> WatchLines(const SweepModel& model, const Terminal& ter
   }
   Append(&lines, failures);
   if (lines.size() > height) {
-    // So small a window shows the totals and, in its last line, that something failed.
+    // A window this small shows the totals. Its last line is a failure, if there is one.
     const std::string last = failures.empty() ? lines[height - 1] : failures.back();
     lines.resize(height);
     lines.back() = last;

@@ -21,7 +21,7 @@ using google::protobuf::Message;
 using google::protobuf::Reflection;
 
 constexpr size_t kMaxMistakes = 1'000;
-// Lists of anything but seeds stay far below; aliases must not multiply them.
+// Lists other than seeds stay far below this. The limit keeps aliases from multiplying them.
 constexpr size_t kMaxListItems = 1'000;
 constexpr uint64_t kMaxSeeds = 1'000'000;
 
@@ -56,15 +56,15 @@ const char* Expected(const FieldDescriptor& field) {
   }
 }
 
-// Decimal digits without a leading zero (an octal number to other YAML readers), with a minus where
-// allowed.
+// Accepts decimal digits without a leading zero (an octal number to other YAML readers), with a
+// minus if allowed.
 bool IsWhole(absl::string_view text) {
   if (absl::StartsWith(text, "-")) text.remove_prefix(1);
   if (text.empty() || (text.size() > 1 && text[0] == '0')) return false;
   return text.find_first_not_of("0123456789") == absl::string_view::npos;
 }
 
-// The remedy for a number that is one, but not written as digits: 3e5, 300_000, 300,000, 0300.
+// The remedy for a whole number that is not written in digits alone: 3e5, 300_000, 300,000, 0300.
 std::string WholeNumberHint(const std::string& text) {
   std::string digits;
   for (const char c : text) {
@@ -81,7 +81,7 @@ std::string WholeNumberHint(const std::string& text) {
 }  // namespace
 
 Position PositionOf(const YAML::Mark& mark) {
-  // yaml-cpp gives -1 for a node it made up.
+  // yaml-cpp gives -1 for a node that it created itself.
   return {std::max(mark.line, 0) + 1, std::max(mark.column, 0) + 1};
 }
 
@@ -107,7 +107,7 @@ void YamlMessageReader::Read(const YAML::Node& node, Message* message) {
 void YamlMessageReader::ReadMap(const YAML::Node& node, const std::string& path, Message* message) {
   std::map<std::string, int> lines;
   for (const auto& entry : node) {
-    // More are neither shown nor worth the time.
+    // More mistakes are not shown and not worth the time.
     if (mistakes_.size() >= kMaxMistakes) return;
     const YAML::Node& key = entry.first;
     if (!key.IsScalar()) {
@@ -123,7 +123,7 @@ void YamlMessageReader::ReadMap(const YAML::Node& node, const std::string& path,
           absl::StrCat("stands here a second time (first in line ", first->second,
                        "); remove one"));
     } else if (entry.second.IsNull()) {
-      // Its own mark is that of whatever comes next.
+      // The null value's own mark is that of the next token.
       Add(key, Join(path, field->name()), "has no value; give it one or remove the line");
     } else {
       ReadField(entry.second, Join(path, field->name()), *field, message);
@@ -160,7 +160,7 @@ void YamlMessageReader::ReadList(const YAML::Node& node, const std::string& path
   const Reflection& reflection = *message->GetReflection();
   const bool messages = field.cpp_type() == Field::CPPTYPE_MESSAGE;
   if (!node.IsSequence()) {
-    // One value stands for a list of one.
+    // A single value stands for a list of one.
     if (messages) {
       Add(node, path, absl::StrCat("is ", KindOf(node), "; use a list, each entry after a dash"));
     } else if (!IsSeeds(field) || !ReadRange(node, path, field, message)) {

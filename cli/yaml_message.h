@@ -1,4 +1,4 @@
-// Reads a YAML tree onto a protobuf message by reflection. Internal to the spec reader.
+// Reads a YAML tree into a protobuf message by reflection. Internal to the spec reader.
 #ifndef COPPICE_CLI_YAML_MESSAGE_H_
 #define COPPICE_CLI_YAML_MESSAGE_H_
 
@@ -18,8 +18,8 @@ struct Mistake {
   std::string message;
 };
 
-// Collects mistakes instead of stopping at the first. Not thread-safe. Throws nothing beside what
-// yaml-cpp throws.
+// Collects mistakes instead of stopping at the first. Not thread-safe. Throws only what yaml-cpp
+// throws.
 class YamlMessageReader {
  public:
   // The tree must be a map. Unset fields stay unset.

@@ -165,7 +165,7 @@ absl::Status Bench::Capacity() {
 
 absl::Status Bench::HalfLoad() {
   beats_ = Latencies();
-  // Half the target, of which one half are leases; a request gets a pack.
+  // Half the target; of that, half are leases. A request gets a pack.
   const double leases = options_.rate / 2 / 2;
   for (const uint32_t pack : {kPack, 1u}) {
     StatusProbe probe(options_, process_.address());
@@ -187,7 +187,8 @@ absl::Status Bench::HalfLoad() {
   return absl::OkStatus();
 }
 
-// Backups one after the other, while half the target is asked for: what they cost those who wait.
+// Makes backups one after the other under half the target load, and measures their cost for other
+// callers.
 absl::Status Bench::Backup() {
   const std::string target = JoinPath(folder_, "backup");
   std::atomic<bool> over{false};
@@ -242,8 +243,8 @@ absl::Status Bench::MetricRows() {
 }
 
 absl::Status Bench::Overload() {
-  // Not the first closed loop's: since then each worker has a stream open, and gRPC's costs grow
-  // with their number.
+  // The first closed loop's rate would be wrong here: each worker has a stream open since, and
+  // gRPC's costs grow with their number.
   const LoadResult before = cycles_->ClosedLoop(process_.pid(), kPack, 64, seconds(0.5));
   COPPICE_RETURN_IF_ERROR(CheckPhase("the closed loop before the overload", before));
   AddLoad("before the overload", kPack, before);
@@ -286,8 +287,8 @@ void Bench::AddOverload(const LoadResult& during, double rate) {
   AddLoad("overload", kPack, during);
   table_.Add(absl::StrCat("overload: offered, times the closed loop"),
              Number(static_cast<double>(during.offered) * kPack / during.seconds / (rate / 2)));
-  // Only what ends counts: leases alone are no use to anybody. What was begun may end later, since
-  // it waits, here or in the client, for its turn.
+  // Only completions count: leases alone are useless. Begun cycles may end later, since they wait
+  // for their turn, here or in the client.
   table_.AtLeast("overload: completions until all ended that began, of the closed loop's rate",
                  static_cast<double>(during.in_all) * 2 / during.until_last / rate * 100, 70, "%");
   table_.Add("overload: the last one ended, after the last request",
@@ -296,7 +297,7 @@ void Bench::AddOverload(const LoadResult& during, double rate) {
 }
 
 absl::Status Bench::KillAndRestart() {
-  // Under load, so that there is something to lose.
+  // Under load, so that something could be lost.
   rows_->Start();
   cycles_->StartEndless(kPack, 64);
   absl::SleepFor(std::min(absl::Seconds(3), seconds(0.5)));

@@ -17,11 +17,11 @@
 
 namespace coppice::bench {
 
-// Purpose: the phases, in order, on one coordinator, and the table of what they measured.
+// Purpose: runs the phases in order on one coordinator, and collects their results in a table.
 // Owner: main.
 class Bench {
  public:
-  // The database goes into `folder`, the checkpoints into the other.
+  // The database is in `folder`, the checkpoints in `checkpoint_folder`.
   Bench(const Options& options, std::string folder, std::string checkpoint_folder);
 
   absl::Status Run();
@@ -54,9 +54,9 @@ class Bench {
   std::unique_ptr<Rows> rows_;
   Table table_;
   OverloadResult overload_;
-  Latencies beats_;  // of heartbeats, of each phase that was reported
+  Latencies beats_;  // of heartbeats, of each reported phase
   const absl::Time began_ = absl::Now();
-  uint64_t peak_ = 0;  // resident bytes of the coordinator, over its lives
+  uint64_t peak_ = 0;  // resident bytes of the coordinator, over all its runs
 };
 
 }  // namespace coppice::bench

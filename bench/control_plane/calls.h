@@ -1,4 +1,4 @@
-// Unary calls whose messages live until they are answered.
+// Unary calls whose messages live until the answer.
 #ifndef COPPICE_BENCH_CONTROL_PLANE_CALLS_H_
 #define COPPICE_BENCH_CONTROL_PLANE_CALLS_H_
 
@@ -21,7 +21,7 @@ template <typename Request, typename Response>
 using Method = void (Async::*)(grpc::ClientContext*, const Request*, Response*,
                                std::function<void(grpc::Status)>);
 
-// `done(status, response)` runs on a thread of gRPC.
+// `done(status, response)` runs on a gRPC thread.
 template <typename Request, typename Response, typename Done>
 void Call(v1::WorkerService::Stub* stub, Method<Request, Response> method, Request request,
           absl::Duration timeout, Done done) {
@@ -39,7 +39,7 @@ void Call(v1::WorkerService::Stub* stub, Method<Request, Response> method, Reque
                              const absl::Status result = rpc::FromGrpc(status, owned->context);
                              const Response response = std::move(owned->response);
                              Done done = std::move(owned->done);
-                             // The context keeps the channel, and who is told may end that.
+                             // Released first: the context holds the channel, which `done` may end.
                              owned.reset();
                              done(result, response);
                            });

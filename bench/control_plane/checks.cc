@@ -49,7 +49,7 @@ absl::StatusOr<uint64_t> CheckNothingLost(const Options& options, Client* client
       return absl::DataLossError(absl::StrCat("the grant of job ", job, ", attempt ", attempt,
                                               " is gone after the restart"));
     }
-    ++ended;  // the coordinator says so, and its answer was lost
+    ++ended;  // the coordinator has ended it, and its answer was lost
   }
   const uint64_t unknown = succeeded.size() - before.completed.size();
   if (unknown > before.leases.size()) {
@@ -62,7 +62,7 @@ absl::StatusOr<uint64_t> CheckNothingLost(const Options& options, Client* client
   COPPICE_RETURN_IF_ERROR(client->EachJob(kHeld, v1::RUNNING, [&](const v1::Job& job) {
     ++held;
     const auto it = before.row_steps.find(job.id());
-    // A second attempt began at the beginning: the rows of the first are archived.
+    // A second attempt began from the start, so the rows of the first are archived.
     if (it == before.row_steps.end() || job.step() >= it->second || job.attempt() > 1) return;
     rows.Update(absl::DataLossError(absl::StrCat("job ", job.id(), " stands at step ", job.step(),
                                                  ", acknowledged was ", it->second)));

@@ -12,17 +12,18 @@
 
 namespace coppice::bench {
 
-// What the coordinator acknowledged before it was killed.
+// Everything that the coordinator acknowledged before it was killed.
 struct Acknowledged {
-  absl::flat_hash_set<uint64_t> completed;         // jobs of the large sweep
-  absl::flat_hash_map<uint64_t, uint64_t> leases;  // granted, completion not acknowledged: attempts
-  absl::flat_hash_map<uint64_t, uint32_t> row_steps;  // of held jobs: the last durable row's step
+  absl::flat_hash_set<uint64_t> completed;            // jobs of the large sweep
+  absl::flat_hash_map<uint64_t, uint64_t> leases;     // granted, but completion not acknowledged:
+                                                      // attempts
+  absl::flat_hash_map<uint64_t, uint32_t> row_steps;  // of held jobs: step of the last durable row
 };
 
-// Every acknowledged completion is SUCCEEDED, no grant is forgotten, every acknowledged row is
-// there, and the counts of both sweeps add up. DATA_LOSS that says what is missing. Returns how
-// many leases do not stand any more without their worker's having been told: the coordinator ended
-// them because it had not heard of the worker in time.
+// Checks that every acknowledged completion is SUCCEEDED, no grant is forgotten, every acknowledged
+// row is stored, and the counts of both sweeps add up. DATA_LOSS names the missing item. Returns
+// the number of leases that have ended without notice to their worker: the coordinator ended them
+// because the worker's heartbeats came too late.
 absl::StatusOr<uint64_t> CheckNothingLost(const Options& options, Client* client,
                                           const Acknowledged& before);
 

@@ -1,4 +1,4 @@
-// What a person's client asks while all this goes on.
+// The requests of a person's client during all this load.
 #ifndef COPPICE_BENCH_CONTROL_PLANE_CLIENT_H_
 #define COPPICE_BENCH_CONTROL_PLANE_CLIENT_H_
 
@@ -16,7 +16,7 @@
 
 namespace coppice::bench {
 
-// Purpose: SweepService calls that wait for their answer. Owner: main. Thread-safe.
+// Purpose: blocking SweepService calls. Owner: main. Thread-safe.
 class Client {
  public:
   explicit Client(const std::string& address);
@@ -25,7 +25,7 @@ class Client {
   absl::StatusOr<v1::GetSweepResponse> GetSweep(const std::string& name);
   absl::Status FirstJobs(const std::string& sweep);
   absl::Status ListWorkers();
-  // Every job of a sweep, page by page.
+  // Calls back with every job of a sweep, page by page.
   absl::Status EachJob(const std::string& sweep, v1::JobState state,
                        const std::function<void(const v1::Job&)>& each);
 
@@ -41,10 +41,10 @@ struct StatusLatencies {
   uint64_t failed = 0;
 };
 
-// Purpose: asks again and again on a thread of its own, from construction to Stop.
+// Purpose: repeats requests on a thread of its own, from construction to Stop.
 class StatusProbe {
  public:
-  // `coppice` is a process of its own: what it waits for is not this one's doing.
+  // `coppice` is a process of its own, so its waits are not caused by this one.
   enum What { kAll, kCommandAlone };
 
   StatusProbe(const Options& options, const std::string& address, What what = kAll);
@@ -59,7 +59,7 @@ class StatusProbe {
   const What what_;
   Client client_;
   std::atomic<bool> stopped_{false};
-  StatusLatencies latencies_;  // of the thread, until it has ended
+  StatusLatencies latencies_;  // of the thread until it has ended
   std::thread thread_;
 };
 

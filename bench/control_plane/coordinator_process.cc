@@ -24,8 +24,8 @@ absl::StatusOr<pid_t> Spawn(std::vector<std::string> argv, const std::string& ou
   for (std::string& arg : argv) args.push_back(arg.data());
   args.push_back(nullptr);
   const pid_t parent = ::getpid();
-  // Not fork: copying the page tables of a process with thousands of connections would be a part of
-  // what is measured. Its sockets are closed by exec.
+  // Not fork: copying the page tables of a process with thousands of connections would distort the
+  // measurement. exec closes its sockets.
   const int file = ::open(output.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
   const int null = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
   const pid_t pid = ::vfork();

@@ -22,16 +22,16 @@ class CoordinatorProcess {
   CoordinatorProcess(const CoordinatorProcess&) = delete;
   CoordinatorProcess& operator=(const CoordinatorProcess&) = delete;
 
-  // Returns when it serves, or with what it said when it does not.
+  // Returns once it serves, or with its output if it does not.
   absl::Status Start();
-  // Returns at once; the address is known from an earlier Start.
+  // Returns at once. The address is known from an earlier Start.
   absl::Status Exec();
-  // kill -9, and waits for its end.
+  // Sends SIGKILL and waits for its end.
   void Kill();
 
   pid_t pid() const { return pid_; }
   const std::string& address() const { return address_; }
-  // An error once it has ended by itself.
+  // Returns an error once it has ended by itself.
   absl::Status CheckAlive();
 
  private:
@@ -43,7 +43,7 @@ class CoordinatorProcess {
   pid_t pid_ = -1;
 };
 
-// Runs a command to its end, its output into a file; its exit code.
+// Runs a command to its end with its output in a file, and returns its exit code.
 absl::StatusOr<int> RunCommand(const std::vector<std::string>& argv, const std::string& output);
 
 }  // namespace coppice::bench

@@ -20,11 +20,11 @@ namespace {
 constexpr absl::Duration kCallTimeout = absl::Seconds(15);
 constexpr uint32_t kWaitMs = 20'000;
 constexpr absl::Duration kDrainLimit = absl::Seconds(90);
-// More than that the bench itself could not hold; a request that finds no room counts as refused.
+// The bench itself could not hold more. A request that finds no room counts as refused.
 constexpr int64_t kMaxRunning = 60'000;
 constexpr absl::string_view kContent = "not a real checkpoint";
 
-// Where a job's checkpoint lies: its attempt's folder, as a worker makes it.
+// The path of a job's checkpoint: its attempt's folder, as a worker makes it.
 std::string PathOf(const v1::Lease& lease) {
   return absl::StrCat(lease.checkpoint_dir(), "/step-", kShortSteps, ".safetensors");
 }
@@ -37,7 +37,7 @@ absl::Status WriteCheckpoint(const std::string& root, const v1::Lease& lease) {
   return file ? absl::OkStatus() : absl::InternalError("cannot write a checkpoint");
 }
 
-// A job that has succeeded needs its file no more; the folder is to stay small.
+// A job that has succeeded needs its file no more. This keeps the folder small.
 void RemoveCheckpoint(const std::string& root, const v1::Lease& lease) {
   std::error_code ignored;
   const std::filesystem::path attempt = JoinPath(root, lease.checkpoint_dir());
@@ -175,7 +175,7 @@ void Cycles::Complete(const std::shared_ptr<Job>& job) {
       });
 }
 
-// The coordinator has ended this lease, as a worker's that it has not heard of in time.
+// The coordinator has ended this lease, as it does if a worker's heartbeats come too late.
 void Cycles::Lose(const std::shared_ptr<Job>& job) {
   const v1::LeaseRef& lease = job->lease.lease();
   job->cycle->worker->End(lease);
@@ -240,7 +240,7 @@ void Cycles::StartEndless(uint32_t pack, uint32_t concurrency) {
 LoadResult Cycles::ClosedLoop(pid_t server, uint32_t pack, uint32_t concurrency,
                               absl::Duration duration) {
   StartEndless(pack, concurrency);
-  // What the first requests find is not what the later ones find.
+  // The first requests are not typical, so they are not measured.
   absl::SleepFor(std::min(absl::Seconds(2), duration / 4));
   Reset();
   const absl::Duration began = clock_->Monotonic();
@@ -276,7 +276,7 @@ LoadResult Cycles::OpenLoop(pid_t server, uint32_t pack, double requests_per_sec
   LoadResult result = Finish(began, client_cpu, server_cpu, server);
   result.offered = offered;
   result.drain_seconds = Drain();
-  // The slowest answers come behind the end; without them the quantiles would look better.
+  // The slowest answers come after the end. Without them the quantiles would look better.
   absl::MutexLock lock(&mutex_);
   result.lease_latency = result_.lease_latency;
   result.in_all = result_.completions;

@@ -15,7 +15,7 @@
 
 namespace coppice::bench {
 
-// What a phase under load did, as its callers were told.
+// Results of a phase under load, as its callers saw them.
 struct LoadResult {
   double seconds = 0;
   uint64_t leases = 0;       // granted
@@ -25,7 +25,7 @@ struct LoadResult {
   uint64_t failed = 0;       // any other error
   uint64_t lost = 0;         // leases that ended before their job's completion
   Latencies lease_latency;   // from when a request was due
-  double drain_seconds = 0;  // until what was begun had ended
+  double drain_seconds = 0;  // until all cycles that had begun have ended
   uint64_t in_all = 0;       // completions up to then
   double until_last = 0;     // seconds from the start to the last of them
   double client_cpu = 0;     // seconds
@@ -35,31 +35,32 @@ struct LoadResult {
   }
 };
 
-// Purpose: lease cycles as workers do them: AcquireLeases, then for each job of the pack a metric
-// row until it is acknowledged, a (tiny) checkpoint file, CommitCheckpoint, CompleteJob. A refused
-// call (RESOURCE_EXHAUSTED, UNAVAILABLE) is tried again after a backoff with jitter, as a worker
-// does. Counts what the coordinator acknowledged, for the checks after a kill. Owner: main; phases
+// Purpose: lease cycles in the manner of workers: AcquireLeases, then for each job of the pack a
+// metric row until it is acknowledged, a (tiny) checkpoint file, CommitCheckpoint, CompleteJob. A
+// refused call (RESOURCE_EXHAUSTED, UNAVAILABLE) is retried with backoff and jitter, as a worker
+// does. Records what the coordinator acknowledged, for the checks after a kill. Owner: main. Phases
 // run one at a time.
 class Cycles {
  public:
   Cycles(const Options& options, std::string checkpoint_folder, Fleet* fleet)
       : options_(options), checkpoint_folder_(std::move(checkpoint_folder)), fleet_(*fleet) {}
-  // Closes the fleet's streams and waits for what is in flight: its answers come here.
+  // Closes the fleet's streams and waits for the calls in flight, which call back into this object.
   ~Cycles();
 
-  // `concurrency` cycles at a time, each followed by the next, for `duration`.
+  // Runs `concurrency` cycles at a time for `duration`; each end starts another.
   LoadResult ClosedLoop(pid_t server, uint32_t pack, uint32_t concurrency, absl::Duration duration);
-  // Lease requests at a fixed rate, whatever became of those before.
+  // Sends lease requests at a fixed rate, regardless of earlier ones.
   LoadResult OpenLoop(pid_t server, uint32_t pack, double requests_per_second,
                       absl::Duration duration);
-  // No more retries; what is in flight is let go. For a coordinator that is about to be killed.
+  // Ends retries and abandons the calls in flight, for a coordinator that is about to be killed.
   void Abandon() { abandoned_ = true; }
-  // Starts cycles for as long as Abandon is not called.
+  // Starts cycles until Abandon is called.
   void StartEndless(uint32_t pack, uint32_t concurrency);
   void Resume() { abandoned_ = false; }
   bool WaitForNone(absl::Duration limit);
 
-  // Jobs whose completion was acknowledged; leases that were granted and whose completion was not.
+  // Jobs whose completion was acknowledged, and leases that were granted without an acknowledged
+  // completion.
   absl::flat_hash_set<uint64_t> completed() const;
   absl::flat_hash_map<uint64_t, uint64_t> open_leases() const;
 
@@ -76,7 +77,7 @@ class Cycles {
   void Lose(const std::shared_ptr<Job>& job);
   void EndJob(const std::shared_ptr<Job>& job);
   void EndCycle(const std::shared_ptr<Cycle>& cycle);
-  // True: another try is on its way.
+  // True: another try is scheduled.
   bool TryAgain(const absl::Status& status, Backoff& backoff, std::function<void()> retry);
   void Reset();
   LoadResult Finish(absl::Duration began, double client_cpu, double server_cpu, pid_t server);
@@ -86,7 +87,7 @@ class Cycles {
   Fleet& fleet_;
   Clock* const clock_ = Clock::Real();
   std::atomic<bool> abandoned_{false};
-  std::atomic<bool> open_{false};  // cycles are followed by others
+  std::atomic<bool> open_{false};  // each end starts another cycle
   std::atomic<int64_t> running_{0};
   std::atomic<uint64_t> next_request_{0};
   mutable absl::Mutex mutex_;

@@ -9,9 +9,9 @@
 
 namespace coppice::bench {
 
-// A few workers of the fleet ask for a job each until they get it, with connections of their own:
-// of one alone it would be chance (a backoff with jitter) when its connection is tried again.
-// Returns when the first one got it; by then all have been answered.
+// A few workers of the fleet each request a job until they get it, on connections of their own.
+// With a single worker, chance would decide when its connection is retried (a backoff with jitter).
+// Returns the time of the first grant, after all have been answered.
 absl::StatusOr<absl::Time> AwaitFirstLease(const std::string& address, Fleet& fleet);
 
 }  // namespace coppice::bench

@@ -79,9 +79,9 @@ void SimulatedWorker::Report(v1::StreamMetricsRequest report, Acked acked) {
   report.set_worker_id(id_);
   unacked_[report.lease().job_id()].push_back({report, std::move(acked)});
   if (stream_ == nullptr && stream_number_ == 0) {
-    OpenLocked();  // sends it, too
+    OpenLocked();  // also sends it
   } else {
-    stream = stream_;  // null while it waits to be opened again
+    stream = stream_;  // null while it waits to be reopened
   }
   lock.Release();
   if (stream != nullptr) stream->Send(report);
@@ -249,7 +249,7 @@ absl::Status Fleet::ForAll(
 
 namespace {
 
-// Once to be given a number, once with it.
+// The first call gets a number, the second one uses it.
 void Register(SimulatedWorker& worker, uint64_t incarnation,
               std::function<void(absl::Status)> done) {
   v1::RegisterRequest request = worker.Registration();

@@ -20,15 +20,15 @@
 
 namespace coppice::bench {
 
-// Purpose: one simulated worker: a connection, a registration, the jobs it holds, one stream of
-// reports that is opened again (and what it had not acknowledged sent again) when it breaks, as a
-// worker's does. Owner: Fleet. Thread-safe.
+// Purpose: one simulated worker. It has a connection, a registration, the jobs it holds, and one
+// stream of reports. As with a real worker, a broken stream is opened again, and everything
+// unacknowledged is sent again. Owner: Fleet. Thread-safe.
 class SimulatedWorker {
  public:
   using Acked = std::function<void(const v1::StreamMetricsResponse&)>;
 
   SimulatedWorker(std::string name, v1::WorkerService::Stub* stub, worker::CallRegistry* calls);
-  // Its calls have ended.
+  // Its calls must have ended.
   ~SimulatedWorker();
 
   const std::string& name() const { return name_; }
@@ -37,17 +37,17 @@ class SimulatedWorker {
   void SetId(const std::string& id);
   v1::RegisterRequest Registration() const;
 
-  // Sends a report; `acked` is called once, when this number of this lease is durable or refused.
+  // Sends a report. `acked` is called once, when this number of this lease is durable or refused.
   void Report(v1::StreamMetricsRequest report, Acked acked);
-  // Drops the stream; what waits is answered with an error.
+  // Drops the stream. Waiting reports get an error.
   void CloseStream();
 
   std::vector<v1::HeldLease> held() const;
-  // All that a heartbeat lists.
+  // All leases that a heartbeat lists.
   std::vector<v1::HeldLease> listed() const;
   void Hold(const v1::AcquireLeasesResponse& grant);
   void SetStep(uint64_t job, uint32_t step);
-  // A job that it takes and finishes: listed in its heartbeats meanwhile.
+  // Begins a job that it will finish. Heartbeats list it meanwhile.
   void Begin(const v1::LeaseRef& lease);
   void End(const v1::LeaseRef& lease);
 
@@ -76,11 +76,11 @@ class SimulatedWorker {
   absl::flat_hash_map<uint64_t, std::vector<Unacked>> unacked_ ABSL_GUARDED_BY(mutex_);  // by job
 };
 
-// Purpose: all simulated workers, their connections and their heartbeats, evenly spread over the
-// interval, answered or not. Owner: main. Call from one thread.
+// Purpose: all simulated workers, their connections and their heartbeats. Heartbeats are spread
+// evenly over the interval and do not wait for answers. Owner: main. Call it from one thread.
 class Fleet {
  public:
-  // The workers are called `name`-0, `name`-1, ..
+  // The workers are named `name`-0, `name`-1, ..
   Fleet(const Options& options, const std::string& address, const std::string& name = "worker");
   ~Fleet();
 
@@ -96,7 +96,7 @@ class Fleet {
 
   uint64_t heartbeats_answered() const { return beats_answered_; }
   uint64_t heartbeats_failed() const { return beats_failed_; }
-  // Directives other than CONTINUE: a lease the coordinator no longer knows.
+  // Counts directives other than CONTINUE, for leases that the coordinator no longer knows.
   uint64_t leases_lost() const { return leases_lost_; }
   Latencies TakeHeartbeatLatencies();
 
@@ -110,7 +110,7 @@ class Fleet {
   worker::CallRegistry calls_;
   std::vector<std::unique_ptr<v1::WorkerService::Stub>> stubs_;
   std::vector<std::unique_ptr<SimulatedWorker>> workers_;
-  std::vector<std::unique_ptr<Backoff>> backoffs_;  // one a worker; used by its one beat in flight
+  std::vector<std::unique_ptr<Backoff>> backoffs_;  // one a worker, for its heartbeat in flight
   std::atomic<bool> beating_{false};
   std::atomic<uint64_t> beats_answered_{0};
   std::atomic<uint64_t> beats_failed_{0};

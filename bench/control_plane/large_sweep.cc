@@ -1,5 +1,5 @@
-// bench_large_sweep: how long others wait while one sweep of millions of jobs is submitted, and
-// while forty connections list it with filters.
+// bench_large_sweep: the waits of other callers while one sweep of millions of jobs is submitted,
+// and while forty connections list it with filters.
 #include <grpcpp/grpcpp.h>
 #include <stdlib.h>
 
@@ -44,7 +44,7 @@ v1::SweepSpec SpecOf(const std::string& name, uint64_t jobs) {
   return spec;
 }
 
-// A call that waits for its answer, on a connection of its own.
+// A blocking call on a connection of its own.
 template <typename Service>
 class Connection {
  public:
@@ -65,8 +65,8 @@ class Connection {
   const std::unique_ptr<typename Service::Stub> stub_;
 };
 
-// Purpose: a call every 50 ms on a thread of its own; keeps the longest wait since it was last
-// asked. Owner: main.
+// Purpose: makes a call every 50 ms on a thread of its own, and keeps the longest wait since the
+// last query. Owner: main.
 class Probe {
  public:
   explicit Probe(std::function<absl::Status()> call)
@@ -77,7 +77,7 @@ class Probe {
   }
   Latencies Take() {
     absl::MutexLock lock(&mutex_);
-    // A call that is still waiting counts with what it has waited so far.
+    // A call in flight counts with its wait so far.
     if (began_ != absl::InfiniteFuture()) waits_.Add(absl::Now() - began_);
     return std::exchange(waits_, Latencies());
   }
@@ -120,7 +120,7 @@ struct Options {
   int connections = 40;
 };
 
-// A worker with one lease, whose heartbeats are the writes that are timed.
+// A worker with one lease, whose heartbeats are the timed writes.
 class Heartbeats {
  public:
   static absl::StatusOr<std::unique_ptr<Heartbeats>> Start(const std::string& address) {
@@ -132,7 +132,7 @@ class Heartbeats {
     registration.set_pack_width(1);
     registration.set_protocol(rpc::kProtocolVersion);
     v1::RegisterResponse registered;
-    // Once to be given a number, once with it.
+    // The first call gets a number, the second one uses it.
     for (int asked = 0; asked < 2 && registered.worker_id().empty(); ++asked) {
       registration.set_incarnation(registered.incarnation());
       COPPICE_RETURN_IF_ERROR(
@@ -172,8 +172,8 @@ void Print(const char* what, absl::Duration took, Latencies writes, Latencies re
   std::fflush(stdout);
 }
 
-// A list asks for one seed of many, with and without a state. Without help it reads nearly every
-// job.
+// The list asks for one seed of many, with and without a state. Without help from an index it would
+// read nearly every job.
 v1::ListJobsRequest ListOf(int number, uint64_t seeds) {
   v1::ListJobsRequest request;
   request.mutable_filter()->set_sweep(kSweep);

@@ -1,4 +1,4 @@
-// What the figures depend on and what producing them cost.
+// The machine's influence on the figures, and the cost of producing them.
 #ifndef COPPICE_BENCH_CONTROL_PLANE_MACHINE_H_
 #define COPPICE_BENCH_CONTROL_PLANE_MACHINE_H_
 
@@ -36,7 +36,7 @@ class Latencies {
     values_.insert(values_.end(), more.values_.begin(), more.values_.end());
   }
   size_t size() const { return values_.size(); }
-  // 0 < share <= 1; 0 when there are none.
+  // 0 < share <= 1. 0 without values.
   double Quantile(double share) const;
 
  private:

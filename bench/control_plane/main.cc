@@ -1,4 +1,5 @@
-// bench_control_plane: how much one coordinator bears, measured over real gRPC on a real database.
+// bench_control_plane: the load that one coordinator sustains, measured over real gRPC on a real
+// database.
 #include <stdlib.h>
 
 #include <CLI/CLI.hpp>
@@ -69,11 +70,11 @@ void MakeQuick(const CLI::App& app, Options* options) {
   unless_given("--active", &options->active, 100u);
   unless_given("--seconds", &options->seconds, 2.0);
   unless_given("--heartbeat", &options->heartbeat, 2.0);
-  // Slow machines are to finish, too.
+  // Slow machines must finish, too.
   unless_given("--rate", &options->rate, 400.0);
 }
 
-// Empty: not possible.
+// Empty: it cannot be created.
 std::string MakeFolder(const std::string& parent) {
   std::string folder = absl::StrCat(parent, "/coppice-bench-XXXXXX");
   return ::mkdtemp(folder.data()) == nullptr ? "" : folder;
@@ -88,7 +89,7 @@ int Ended(const absl::Status& status) {
 
 int Main(int argc, char** argv) {
   SkipLockOrderChecks();
-  ::setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);  // killed connections are meant
+  ::setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);  // connections are killed on purpose
   CLI::App app("Drives a real coordinator with simulated workers and prints what it bears.",
                "bench_control_plane");
   Options options;
@@ -104,7 +105,7 @@ int Main(int argc, char** argv) {
   InitLogging("bench", "error").IgnoreError();
   if (!options.overload_of.empty()) return Ended(OverloadMain(options));
   const std::string folder = MakeFolder(options.data_dir);
-  // Checkpoints lie on another filesystem than the database, as on a cluster; memory will do.
+  // As on a cluster, checkpoints are on another filesystem than the database. Memory suffices.
   std::string checkpoints = MakeFolder("/dev/shm");
   if (checkpoints.empty()) checkpoints = folder + "/checkpoints";
   if (folder.empty()) {

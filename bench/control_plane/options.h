@@ -6,23 +6,23 @@
 
 namespace coppice::bench {
 
-// What the bench is asked to do. Lives in main for the whole run; read by everyone.
+// The options of the bench. They live in main for the whole run and are read everywhere.
 struct Options {
   std::string coordinator;  // the binaries
   std::string coppice;
   std::string data_dir;  // empty: a new folder that is removed at the end
   uint64_t jobs = 1'000'000;
   uint32_t workers = 10'000;
-  uint32_t connections = 0;  // 0: one a worker, as in reality
-  uint32_t held = 10;        // jobs that every worker runs throughout, in one pack
-  uint32_t active = 512;     // workers that also take jobs of the large sweep and finish them
+  uint32_t connections = 0;  // 0: one for each worker, as in reality
+  uint32_t held = 10;        // jobs that every worker runs throughout, as one pack
+  uint32_t active = 512;     // workers that also lease and finish jobs of the large sweep
   uint32_t values = 8;       // of a metric row
   double seconds = 20;       // of each phase under load
   double heartbeat = 10;     // seconds
-  double rate = 5'000;       // leases and completions a second that are the target
-  double overload = 4;       // offered load over what the closed loop reached
-  // Of the process that the bench starts to overload the coordinator: its address, and where the
-  // checkpoints go. `overload` is the rate then.
+  double rate = 5'000;       // target for leases and completions a second
+  double overload = 4;       // offered load, as a multiple of the closed loop's rate
+  // For the process that the bench starts to overload the coordinator: the coordinator's address,
+  // and the folder of the checkpoints. `overload` is the rate then.
   std::string overload_of;
   std::string overload_checkpoints;
   bool quick = false;  // small, and judged by correctness alone

@@ -89,7 +89,7 @@ absl::Status OverloadMain(const Options& options) {
     Cycles cycles(own, options.overload_checkpoints, &fleet);
     COPPICE_RETURN_IF_ERROR(fleet.RegisterAll());
     fleet.StartHeartbeats();
-    // Here the rate, not a multiple.
+    // `overload` is the rate here, not a multiple.
     json = ToJson(
         cycles.OpenLoop(::getpid(), kPack, options.overload, absl::Seconds(options.seconds)));
     const auto completed = cycles.completed();

@@ -13,23 +13,23 @@
 
 namespace coppice::bench {
 
-// The load that is too much comes from a process of its own, with workers of its own: what waits
-// inside of a client must not be taken for what waits in the coordinator, whose answers to the
-// fleet's heartbeats the bench goes on to measure.
+// The overload comes from a process of its own, with workers of its own. Waits inside that client
+// must not be taken for waits in the coordinator. The bench goes on to measure the coordinator's
+// answers to the fleet's heartbeats.
 
 struct OverloadResult {
   LoadResult load;
   Acknowledged acknowledged;
 };
 
-// Starts that process and waits until all it began has ended (Cycles::OpenLoop). `server`: whose
-// CPU time counts.
+// Starts that process and waits until everything it began has ended (Cycles::OpenLoop). `server`:
+// the process whose CPU time counts.
 absl::StatusOr<OverloadResult> Overload(const Options& options, const std::string& address,
                                         pid_t server, double requests_per_second,
                                         const std::string& folder,
                                         const std::string& checkpoint_folder);
 
-// What that process does (the flag --overload-of).
+// The main function of that process (the flag --overload-of).
 absl::Status OverloadMain(const Options& options);
 
 }  // namespace coppice::bench

@@ -50,7 +50,7 @@ bool Rows::WaitForNone(absl::Duration limit) {
 
 RowsResult Rows::Run(pid_t server, absl::Duration duration) {
   Start();
-  // Opening the streams is not a part of it.
+  // The opening of the streams is not measured.
   absl::SleepFor(std::min(absl::Seconds(5), duration / 2));
   {
     absl::MutexLock lock(&mutex_);

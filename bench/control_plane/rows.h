@@ -20,14 +20,14 @@ struct RowsResult {
   double server_cpu = 0;
 };
 
-// Purpose: metric rows of the held jobs over one StreamMetrics stream a worker, for each job the
-// next row when the one before is acknowledged. Owner: main.
+// Purpose: metric rows of the held jobs, over one StreamMetrics stream for each worker. A job sends
+// its next row once the last one is acknowledged. Owner: main.
 class Rows {
  public:
   Rows(const Options& options, Fleet* fleet) : options_(options), fleet_(*fleet) {}
 
   RowsResult Run(pid_t server, absl::Duration duration);
-  // Goes on until Stop.
+  // Sends rows until Stop.
   void Start();
   void Stop() { open_ = false; }
   bool WaitForNone(absl::Duration limit);

@@ -6,7 +6,7 @@
 namespace coppice::bench {
 namespace {
 
-// As long as real ones.
+// Names as long as real ones.
 constexpr std::array kNames = {"train/loss",          "val/accuracy",
                                "test/accuracy",       "gen/accuracy",
                                "gen/first_word",      "weights/norm",

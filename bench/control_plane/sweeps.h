@@ -8,13 +8,13 @@
 
 namespace coppice::bench {
 
-// The large sweep: 2 tasks x 5 depths x jobs/10 seeds. A job is one report and one checkpoint, both
-// at its last step.
+// The large sweep: 2 tasks x 5 depths x jobs/10 seeds. A job has one report and one checkpoint,
+// both at its last step.
 inline constexpr char kLarge[] = "large";
 inline constexpr uint32_t kShortSteps = 100;
 v1::SweepSpec LargeSweep(const Options& options);
 
-// The jobs that every worker holds while everything else happens. They come first and never end.
+// The jobs that every worker holds throughout. They come first and never end.
 inline constexpr char kHeld[] = "held";
 v1::SweepSpec HeldSweep(const Options& options);
 

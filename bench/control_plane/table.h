@@ -6,7 +6,7 @@
 
 namespace coppice::bench {
 
-// The figures, each beside its target where it has one. Prints as a Markdown table.
+// The figures, each beside its target if it has one. Prints as a Markdown table.
 class Table {
  public:
   void Add(std::string what, std::string figure) {

@@ -1,4 +1,5 @@
-// bench_probes: what share of a run's time its probes take, and how much one pass per span would.
+// bench_probes: the share of a run's time that its probes take, and the share that one pass per
+// span would take.
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
@@ -25,8 +26,9 @@ namespace {
 
 constexpr int kFailed = 1;
 constexpr int kUsage = 2;
-constexpr int64_t kProofRows = 1500;      // one pass per span's
-constexpr int64_t kProofTraining = 5000;  // training sentences that the proof's sample comes from
+constexpr int64_t kProofRows = 1500;      // rows of one pass per span
+constexpr int64_t kProofTraining = 5000;  // training sentences from which the proof's sample is
+                                          // drawn
 
 struct Options {
   Effort effort;
@@ -137,7 +139,7 @@ int main(int argc, char** argv) {
   coppice::StartProcess(coppice::BrokenPipe::kEndsProgram);
   try {
     return coppice::bench::Main(argc, argv);
-  } catch (const std::exception& error) {  // of LibTorch
+  } catch (const std::exception& error) {  // from LibTorch
     std::fprintf(stderr, "bench_probes: %s\n", error.what());
     return coppice::bench::kFailed;
   }

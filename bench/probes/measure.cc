@@ -35,7 +35,7 @@ double CpuSeconds(const std::function<void()>& work) {
   return absl::ToDoubleSeconds(CpuTime() - begin);
 }
 
-// Sentences of a sample, in its order, as long as their rows stay within a limit.
+// The first sentences of a sample whose rows stay within a limit.
 struct Part {
   Part(const trainer::ProbeSample& sample, int64_t (*rows_of)(int64_t words), int64_t limit,
        int32_t sos) {
@@ -93,7 +93,7 @@ class Bench {
   }
 
  private:
-  // Seconds a step, about half of the time that steps are given in a round.
+  // Returns CPU seconds a step. The steps run for half of a round's seconds.
   double Step() {
     const int64_t first = step_;
     double used = 0;
@@ -108,7 +108,7 @@ class Bench {
     });
   }
 
-  // Seconds a row.
+  // Returns seconds a row.
   double Probe(const Part& part) {
     trainer::MetricValues values;
     return CpuSeconds([&] {

@@ -12,20 +12,20 @@ namespace {
 
 constexpr int64_t kBatchRows = 1024;  // as in probes/plan.cc
 
-// A reading of words first..last of a sentence: its rows in the batch.
+// A reading of words first..last of a sentence, with its rows in the batch.
 struct Reading {
   size_t sentence = 0;
   int64_t first = 0, last = 0;
   std::vector<int32_t> rows;
 };
 
-// Readings side by side below one SOS, none of them sharing a word with another.
+// Readings side by side below one SOS. No two of them share a word.
 struct Batch {
   explicit Batch(int32_t sos) : tree(sos) {}
 
   void Add(const std::vector<std::vector<int32_t>>& sentences, Reading reading) {
     std::vector<int32_t> none;
-    tree.Add(0, {}, &none);  // the reading before ends here, so its beginning is not found again
+    tree.Add(0, {}, &none);  // ends the last reading, so that its beginning is not found again
     tree.Add(static_cast<int32_t>(reading.first) + 1,
              absl::MakeConstSpan(sentences[reading.sentence])
                  .subspan(reading.first, reading.last - reading.first + 1),

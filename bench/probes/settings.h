@@ -12,17 +12,17 @@ namespace coppice::bench {
 struct Setting {
   std::string name;
   trainer::RunConfig run;
-  double largest_share = 0;  // of a run's time that its probes may take; 0: not judged
+  double largest_share = 0;  // of a run's time, for its probes; 0: not judged
 };
 
-// The paper's settings, each task at its best depth and the question task at the smallest and the
-// largest one; then a run of deploy/sweeps/demo.yaml.
+// The paper's settings: each task at its best depth, and the question task also at the smallest and
+// the largest one. The last is a run of deploy/sweeps/demo.yaml.
 std::vector<Setting> ProbeSettings();
 
-// The same run with a `part`-th of what is evaluated: its evaluation takes a `part`-th of the time.
+// The same run with 1/`part` of the evaluation data, whose evaluation takes 1/`part` of the time.
 trainer::RunConfig WithPartOfTheEvaluation(trainer::RunConfig run, int64_t part);
 
-// A run so small that a test affords it.
+// A run that is small enough for a test.
 trainer::RunConfig TinyRun(trainer::Task task);
 
 }  // namespace coppice::bench

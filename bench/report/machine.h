@@ -1,4 +1,4 @@
-// What every bench's figures depend on.
+// The machine that a bench's figures depend on.
 #ifndef COPPICE_BENCH_REPORT_MACHINE_H_
 #define COPPICE_BENCH_REPORT_MACHINE_H_
 
@@ -6,7 +6,7 @@
 
 namespace coppice::bench {
 
-// "2 cores, AMD EPYC": what figures may be compared across.
+// "2 cores, AMD EPYC". Figures may be compared only between machines of the same name.
 std::string MachineName();
 // "2 cores, AMD EPYC, load 0.4; version 0.1.0 (commit abc)".
 std::string DescribeMachine();

@@ -107,8 +107,8 @@ struct ModelImpl : nn::Module {
         "mask", torch::ones({max_length, max_length}, torch::kBool).triu(/*diagonal=*/1));
   }
 
-  // tokens [B, T] -> logits [B, T, V]. Rows of padding come behind a sequence's own, so that the
-  // causal mask hides them too.
+  // tokens [B, T] -> logits [B, T, V]. Padding comes after a sequence's own rows, so the causal
+  // mask hides it too.
   Tensor forward(const Tensor& tokens) {
     const int64_t length = tokens.size(1);
     const Tensor visible = mask.slice(0, 0, length).slice(1, 0, length);
@@ -127,8 +127,8 @@ struct ModelImpl : nn::Module {
 };
 TORCH_MODULE(Model);
 
-// Elements `first` .. `first` + `count` of a parameter, and where the trainer's layout keeps them:
-// pieces of `piece` elements, from one to the next `stride`.
+// Elements `first` .. `first` + `count` of a parameter, and their place in the trainer's layout:
+// pieces of `piece` elements, `stride` apart.
 struct Place {
   Tensor parameter;
   int64_t first = 0, count = 0;
@@ -156,7 +156,7 @@ std::vector<Place> PlacesOf(Model& model, const trainer::ParameterLayout& layout
           v = projection(2, attention->v);
     q.offset = at.qkv;
     q.piece = q.stride = square;
-    // In the layout k and v alternate by head.
+    // In the layout, k and v alternate by head.
     k.offset = at.qkv + square;
     v.offset = k.offset + head;
     k.piece = v.piece = head;
@@ -177,8 +177,8 @@ std::vector<Place> PlacesOf(Model& model, const trainer::ParameterLayout& layout
   return places;
 }
 
-// Calls copy(values in the baseline, offset in the layout, count) for each stretch that both keep
-// in one piece. tensor(parameter) is what of it is meant, contiguous.
+// Calls copy(values in the baseline, offset in the layout, count) for each stretch that is
+// contiguous in both. tensor(parameter) returns the tensor of the parameter to use, contiguous.
 template <typename T, typename TensorOf, typename Copy>
 void ForEachPiece(const std::vector<Place>& places, TensorOf tensor_of, Copy copy) {
   for (const Place& place : places) {
@@ -322,7 +322,7 @@ struct Baseline::Impl {
   trainer::BatchOrder order;
   std::unique_ptr<torch::optim::AdamW> stock;
   std::unique_ptr<FlatAdamW> flat;
-  // What a user reports now and then.
+  // The loss, which a user reports now and then.
   double loss_sum = 0;
   Tensor tuned_loss_sum;
 };

@@ -36,7 +36,7 @@ constexpr int64_t kGemmSize = 1024;
 
 absl::Duration Now() { return Clock::Real()->Monotonic(); }
 
-// Time since it was made, as Process::cpu_time asks for it.
+// Measures the time since its construction, by the clock that Process::cpu_time selects.
 class Stopwatch {
  public:
   explicit Stopwatch(const Process& process)
@@ -149,7 +149,7 @@ absl::Status RaceOurs(const Process& process, int in, int out) {
       const std::unique_ptr<trainer::Engine> engine,
       trainer::Engine::Create(options, &dataset, &events, Clock::Real(), &trainer::StopFlag()));
   COPPICE_RETURN_IF_ERROR(engine->Restore());
-  // It never ends; the process does, while all that it uses is still in scope.
+  // It never ends. The process ends while everything that it uses is still in scope.
   std::thread([&engine] { engine->Run(); }).detach();
   const absl::Duration start = Now();
   const int64_t warm = kWarmUpSteps * process.threads;

@@ -1,4 +1,4 @@
-// bench_trainer: how fast the trainer trains, beside the same model written with stock modules.
+// bench_trainer: the trainer's speed, beside that of the same model written with stock modules.
 #include <signal.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -41,7 +41,7 @@ struct Options {
   std::string guard, record;
 };
 
-// Also proves that the baselines train the same model; of the brief race a test does it.
+// Also proves that the baselines train the same model; for the brief race a test does that.
 absl::StatusOr<Figures> RaceOn(int index, const RaceOptions& options) {
   const trainer::RunConfig run = RunOf(Configurations()[index]);
   COPPICE_ASSIGN_OR_RETURN(const trainer::Dataset dataset, MakeData(run));
@@ -82,7 +82,7 @@ absl::Status PrintSpeeds(const Options& options) {
   return options.quick ? absl::OkStatus() : absl::UnknownError("");
 }
 
-// What a recorded ratio holds for: CPUs of one name may differ in what computes products.
+// The key of a recorded ratio. CPUs of one name may compute products differently.
 std::string GuardedMachine() {
   return absl::StrCat(MachineName(), ", ", trainer::DetectBlas().name);
 }
@@ -95,7 +95,7 @@ absl::Status Record(const Options& options) {
   return WriteRecord(options.record, recorded);
 }
 
-// One slow run may be the machine's: what falls below is measured once more.
+// A single slow run may be the machine's fault, so a ratio below the limit is measured once more.
 absl::Status Guard(const Options& options) {
   COPPICE_ASSIGN_OR_RETURN(const std::vector<Recorded> records, ReadRecords(options.guard));
   const std::string machine = GuardedMachine();
@@ -134,7 +134,7 @@ absl::Status Run(const Options& options) {
   return PrintSpeeds(options);
 }
 
-// What race.cc starts; not for people.
+// Started by race.cc; not for people.
 int ContestantMain(char** words) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   Process process;
@@ -202,7 +202,7 @@ int main(int argc, char** argv) {
   coppice::StartProcess(coppice::BrokenPipe::kEndsProgram);
   try {
     return coppice::bench::Main(argc, argv);
-  } catch (const std::exception& error) {  // of LibTorch
+  } catch (const std::exception& error) {  // from LibTorch
     std::fprintf(stderr, "bench_trainer: %s\n", error.what());
     return coppice::bench::kFailed;
   }

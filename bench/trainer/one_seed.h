@@ -1,4 +1,4 @@
-// The trainer's model and optimizer for one seed, put together as train/member.cc does it.
+// The trainer's model and optimizer for one seed, assembled as in train/member.cc.
 #ifndef COPPICE_BENCH_TRAINER_ONE_SEED_H_
 #define COPPICE_BENCH_TRAINER_ONE_SEED_H_
 
@@ -16,7 +16,7 @@
 
 namespace coppice::bench {
 
-// T: float, or double for comparisons. The run and the dataset outlive it. Not thread-safe.
+// T: float, or double for comparisons. The run and the dataset must outlive it. Not thread-safe.
 template <typename T>
 class OneSeed {
  public:

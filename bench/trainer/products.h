@@ -10,10 +10,10 @@
 
 namespace coppice::bench {
 
-// The matrix products of the trainer's forward and backward pass (model/transformer.cc) in their
-// order and shapes, on weights and gradients that lie as the trainer's do, without anything between
-// them. The numbers mean nothing. Attention's products are not among them: they are too small for a
-// BLAS, and a kernel of the trainer does them. Not thread-safe.
+// The matrix products of the trainer's forward and backward pass (model/transformer.cc), in their
+// order and shapes, with nothing between them. Weights and gradients have the trainer's layout. The
+// numbers mean nothing. Attention's products are left out: they are too small for a BLAS, and a
+// kernel of the trainer computes them. Not thread-safe.
 class Products {
  public:
   // Batches have at most `max_rows` rows.

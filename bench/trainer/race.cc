@@ -20,7 +20,7 @@
 namespace coppice::bench {
 namespace {
 
-// One process of a contestant; ends with this object.
+// One process of a contestant. It ends with this object.
 class Child {
  public:
   static absl::StatusOr<std::unique_ptr<Child>> Start(const Process& process) {
@@ -78,7 +78,7 @@ class Child {
   FILE* const from_;
 };
 
-// The sum of the rates of `processes` processes that run at once.
+// Returns the sum of the rates of `processes` processes that run at once.
 absl::StatusOr<double> Measure(Process process, int processes) {
   std::vector<std::unique_ptr<Child>> children;
   for (int i = 0; i < processes; ++i) {
@@ -98,7 +98,7 @@ absl::StatusOr<double> Measure(Process process, int processes) {
   return sum;
 }
 
-// The faster of one seed that has all cores and as many seeds as cores.
+// Returns the faster of two ways: one seed on all cores, or as many seeds as cores.
 absl::StatusOr<double> MeasureBaseline(Process process, const RaceOptions& options,
                                        Spread* faster) {
   process.threads = 1;

@@ -20,7 +20,7 @@ constexpr int64_t kUpdates = 3;
 
 Difference Compare(const trainer::ParameterLayout& layout, absl::Span<const double> ours,
                    absl::Span<const double> theirs) {
-  // What is not a number is worse than anything.
+  // NaN is worse than any number.
   const auto worse = [](double a, double b) { return a > b || (std::isnan(a) && !std::isnan(b)); };
   Difference worst;
   for (const trainer::Parameter& parameter : layout.parameters()) {

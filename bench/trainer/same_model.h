@@ -1,4 +1,4 @@
-// That the baselines compute what the trainer computes.
+// Checks that the baselines compute the same as the trainer.
 #ifndef COPPICE_BENCH_TRAINER_SAME_MODEL_H_
 #define COPPICE_BENCH_TRAINER_SAME_MODEL_H_
 
@@ -13,7 +13,8 @@
 
 namespace coppice::bench {
 
-// The largest difference in a parameter over the largest magnitude in it, of the worst parameter.
+// The largest difference in a parameter relative to the largest magnitude in it, for the worst
+// parameter.
 struct Difference {
   double relative = 0;
   std::string parameter;
@@ -21,11 +22,11 @@ struct Difference {
 Difference Compare(const trainer::ParameterLayout& layout, absl::Span<const double> ours,
                    absl::Span<const double> theirs);
 
-// Without dropout and from the same initial weights: in float64 the loss and every gradient of one
-// batch agree within 1e-6 (in float32 rounding puts one ReLU in a million on the other side of
-// zero, which is 0.005 of a gradient). In float32 what three clipped AdamW steps add to the weights
-// agrees within 1e-2 of its norm (where a gradient is near zero, AdamW's step has the sign of its
-// rounding). FAILED_PRECONDITION names what differs.
+// Compares without dropout and from the same initial weights. In float64, the loss and every
+// gradient of one batch agree within 1e-6. (In float32, rounding puts one ReLU in a million on the
+// other side of zero, which is 0.005 of a gradient.) In float32, the changes of the weights by
+// three clipped AdamW steps agree within 1e-2 of their norm. (If a gradient is near zero, AdamW's
+// step has the sign of its rounding.) FAILED_PRECONDITION names the difference.
 absl::Status CheckSameModel(BaselineKind kind, trainer::RunConfig run,
                             const trainer::Dataset& dataset);
 

@@ -15,7 +15,7 @@
 namespace coppice::bench {
 namespace {
 
-// Of 4.8 TB/s by the data sheet, what large copies reach.
+// The bandwidth that large copies reach, of 4.8 TB/s by the data sheet.
 constexpr double kH200BytesPerSecond = 4.3e12;
 constexpr int64_t kLimitSteps = 500;
 
@@ -48,7 +48,7 @@ absl::StatusOr<std::vector<std::string>> LimitsRow(const Configuration& configur
 
 std::string Header() {
 #ifdef __clang__
-  constexpr const char* kCompiler = __VERSION__;  // begins with its name
+  constexpr const char* kCompiler = __VERSION__;  // begins with the compiler's name
 #else
   constexpr const char* kCompiler = "GCC " __VERSION__;
 #endif

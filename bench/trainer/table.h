@@ -1,4 +1,4 @@
-// What bench_trainer prints.
+// The output of bench_trainer.
 #ifndef COPPICE_BENCH_TRAINER_TABLE_H_
 #define COPPICE_BENCH_TRAINER_TABLE_H_
 
@@ -13,15 +13,15 @@ namespace coppice::bench {
 // "# 2 cores, AMD EPYC, ..." and, on lines of their own, compiler, LibTorch and BLAS.
 std::string Header();
 
-// One row a configuration that has figures, by its index into Configurations(); then what is not
-// measured.
+// One row for each configuration that has figures, by its index into Configurations(), then the
+// configurations that are not measured.
 std::string SpeedTable(const std::map<int, Figures>& figures);
 
-// Configurations whose ratio to eager is below their target.
+// Counts the configurations whose ratio to eager is below their target.
 int MissedTargets(const std::map<int, Figures>& figures);
 
-// Computed, not measured: arithmetic and bytes of a step for each configuration and, at the paper's
-// width, for depth 2 to 10, and how long an H200 needs to move those bytes.
+// Computed, not measured: arithmetic and bytes of a step, and the time that an H200 needs to move
+// those bytes. For each configuration and, at the paper's width, for depths 2 to 10.
 absl::StatusOr<std::string> LimitsTable();
 
 }  // namespace coppice::bench

@@ -1,4 +1,5 @@
-// What every contestant of the trainer's bench trains: the same models, data, order and settings.
+// The workload of every contestant of the trainer's bench: the same models, data, order and
+// settings.
 #ifndef COPPICE_BENCH_TRAINER_WORKLOAD_H_
 #define COPPICE_BENCH_TRAINER_WORKLOAD_H_
 
@@ -19,25 +20,25 @@ struct Configuration {
   int64_t heads = 0;
   int64_t d_ff = 0;
   int64_t depth = 0;
-  double target = 0;   // seed-steps a second over those of the eager baseline
+  double target = 0;   // seed-steps a second relative to the eager baseline
   bool small = false;  // cheap enough for the regression guard
 };
 const std::vector<Configuration>& Configurations();
 
-// The paper's settings on the question task with the configuration's model; nothing is reported,
-// probed or checkpointed within any time that is measured.
+// The paper's settings on the question task, with the configuration's model. Reports, probes and
+// checkpoints come too late to be measured.
 trainer::RunConfig RunOf(const Configuration& configuration);
 
-// 20,000 training sentences. Batches are drawn from them, and their lengths do not depend on how
-// many there are.
+// 20,000 training sentences. Batches are drawn from them, and the lengths do not depend on their
+// number.
 absl::StatusOr<trainer::Dataset> MakeData(const trainer::RunConfig& run);
 
 trainer::ModelShape ShapeOf(const trainer::RunConfig& run, const trainer::Dataset& dataset);
 
-// Of the longest sentence of all splits, SOS included.
+// Length of the longest sentence of all splits, SOS included.
 int64_t LongestSequence(const trainer::Dataset& dataset);
 
-// The lengths, SOS included, of each sequence that the seed's first `steps` steps train on.
+// The lengths, SOS included, of each sequence in the seed's first `steps` steps.
 std::vector<int64_t> SequenceLengths(const trainer::RunConfig& run, const trainer::Dataset& dataset,
                                      uint64_t seed, int64_t steps);
 

@@ -33,7 +33,7 @@ std::string RolesOf(const rpc::AccessFile& file) {
   return absl::StrJoin(roles, ", ");
 }
 
-// No secret, only where it is from.
+// Shows the source of the access, but no secret.
 absl::StatusOr<Rows> Describe(const rpc::Access& access) {
   Rows rows = {{"coordinator", access.address}};
   if (!access.file.empty()) {
@@ -58,7 +58,7 @@ absl::StatusOr<Rows> Describe(const rpc::Access& access) {
 
 absl::StatusOr<int> Show(Context* context) {
   absl::StatusOr<rpc::Access> access = rpc::ResolveAccess(context->access, rpc::Caller::kClient);
-  // A worker's file is worth a look, too.
+  // The user may also want to see a worker's file.
   if (absl::IsFailedPrecondition(access.status())) {
     const auto worker = rpc::ResolveAccess(context->access, rpc::Caller::kWorker);
     if (worker.ok()) access = worker;
@@ -85,7 +85,8 @@ struct ExportFlags {
   std::string role, name, file;
 };
 
-// Only the coordinator's program signs certificates and changes its tokens: it takes over here.
+// Only the coordinator's program signs certificates and changes its tokens, so it takes over this
+// process.
 absl::Status BecomeCoordinator(const std::vector<std::string>& args) {
   std::error_code error;
   const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", error);

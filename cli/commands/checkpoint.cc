@@ -29,7 +29,7 @@ struct ListOptions {
 
 using EachJob = std::function<absl::Status(const v1::GetJobResponse&)>;
 
-// The jobs that ever ran, by id.
+// Calls `each` with the jobs that ever ran, by id.
 absl::Status ForEachJob(Client* client, const v1::JobFilter& filter, const EachJob& each) {
   absl::Status failure;
   COPPICE_RETURN_IF_ERROR(client->ListJobs(filter, false, [&](const v1::ListJobsResponse& page) {
@@ -55,7 +55,7 @@ std::string JsonOf(const v1::Job& job, const v1::Checkpoint& checkpoint, bool cu
 }
 
 absl::Status PrintJson(Client* client, const v1::JobFilter& filter, std::ostream& out) {
-  // Whole or not at all: an error midway must not leave half a document.
+  // The document is printed whole or not at all: an error midway must not leave half of it.
   std::vector<std::string> objects;
   COPPICE_RETURN_IF_ERROR(ForEachJob(client, filter, [&](const v1::GetJobResponse& details) {
     for (int i = 0; i < details.checkpoints_size(); ++i)
@@ -169,7 +169,8 @@ absl::StatusOr<int> FetchJob(const GetOptions& options, std::optional<OutputFile
   return kExitDone;
 }
 
-// A named pipe is opened at once, before signals are blocked: it may wait for its reader for ever.
+// A named pipe is opened at once, before signals are blocked: the open may wait for its reader
+// forever.
 absl::StatusOr<std::optional<OutputFile>> OpenPipe(const OutputName& output) {
   struct stat info;
   if (::stat(output.path.c_str(), &info) != 0 || !S_ISFIFO(info.st_mode))
@@ -180,7 +181,7 @@ absl::StatusOr<std::optional<OutputFile>> OpenPipe(const OutputName& output) {
 
 absl::StatusOr<int> Fetch(const GetOptions& options, Context* context) {
   COPPICE_ASSIGN_OR_RETURN(std::optional<OutputFile> pipe, OpenPipe(options.output));
-  // Before the client: its threads must inherit the mask.
+  // Made before the client, whose threads must inherit the mask.
   COPPICE_ASSIGN_OR_RETURN(const auto signals, StopSignals::Block());
   COPPICE_ASSIGN_OR_RETURN(Client * client, context->Connect());
   StopWatch watch(signals.get(), client);

@@ -13,7 +13,7 @@
 namespace coppice::cli {
 namespace {
 
-// Without the path, which stands in front of it.
+// The reason without the path, which precedes it.
 std::string Reason(const absl::Status& status, const std::string& path) {
   absl::string_view reason = status.message();
   absl::ConsumePrefix(&reason, absl::StrCat(path, ": "));

@@ -1,5 +1,5 @@
-// One function a command: adds its subcommand, flags and help to the application. When the command
-// line chose it, `*action` is what to do; its result is the exit code.
+// One function for each command. It adds the subcommand, its flags and help to the application.
+// When the command line chooses it, it sets `*action`, whose result is the exit code.
 #ifndef COPPICE_CLI_COMMANDS_COMMANDS_H_
 #define COPPICE_CLI_COMMANDS_COMMANDS_H_
 
@@ -43,16 +43,16 @@ void AddWorkers(CLI::App* app, Context* context, Action* action);
 void AddDrain(CLI::App* app, Context* context, Action* action);
 void AddServer(CLI::App* app, Context* context, Action* action);
 void AddAccess(CLI::App* app, Context* context, Action* action);
-// `root` is the application with every other command in it.
+// `root` is the application with every other command added.
 void AddCompletion(CLI::App* root, Context* context, Action* action);
 
 // Flags that several commands share.
 void AddJsonFlag(CLI::App* command, Context* context);
-// -o FILE and --force; `help` says what the file is.
+// -o FILE and --force; `help` describes the file.
 void AddOutputFlags(CLI::App* command, OutputName* output, const std::string& help);
 void AddFilterFlags(CLI::App* command, FilterFlags* flags);
 
-// Which rows: what `metrics` and `export` ask for alike.
+// The selection of rows that `metrics` and `export` share.
 struct MetricsFlags {
   std::string target;
   FilterFlags filter;
@@ -60,7 +60,7 @@ struct MetricsFlags {
   uint32_t from_step = 0;
 };
 void AddMetricsFlags(CLI::App* command, MetricsFlags* flags);
-// Codes of Select.
+// Codes as of Select.
 absl::StatusOr<v1::GetMetricsRequest> MetricsRequest(const MetricsFlags& flags, Client* client);
 
 }  // namespace coppice::cli

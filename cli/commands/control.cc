@@ -17,7 +17,7 @@ struct Options {
 
 const char* Jobs(uint64_t count) { return count == 1 ? " job" : " jobs"; }
 
-// Of a sweep that the user named: an unset variable must not stand for the only one there is.
+// Requires a named sweep: an unset variable must not stand for the only one.
 absl::StatusOr<std::string> NamedSweep(const std::string& name, Client* client) {
   if (name.empty())
     return absl::InvalidArgumentError("'' names no sweep; name the sweep to change");
@@ -89,8 +89,8 @@ constexpr char kTargetHelp[] = "SWEEP, SWEEP/TASK[/DEPTH[/SEED]] or a job number
 
 using NameAction = absl::StatusOr<int> (*)(const std::string&, Context*);
 
-// What is to be changed is required even where there is one sweep: a word less must not end or
-// start everything.
+// The name is required even if there is only one sweep: a missing word must not pause or resume
+// everything.
 void AddByName(CLI::App* app, const char* verb, const char* help, NameAction run, Context* context,
                Action* action) {
   CLI::App* command = app->add_subcommand(verb, help);

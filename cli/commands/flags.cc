@@ -17,7 +17,7 @@ void AddOutputFlags(CLI::App* command, OutputName* output, const std::string& he
 }
 
 void AddFilterFlags(CLI::App* command, FilterFlags* flags) {
-  // Each value is one argument, so that a positional may follow.
+  // Each flag takes one argument, so that a positional may follow.
   command->add_option("--task", flags->tasks, "Only these tasks: question, tense, dyck")
       ->allow_extra_args(false);
   command->add_option("--depth", flags->depths, "Only these depths, e.g. 2 or 2-6 or 2,4")

@@ -30,7 +30,7 @@ std::string WorkerOf(const v1::Job& job) {
   return absl::StrCat(job.worker(), ", no report for ", job.silent_seconds(), " s");
 }
 
-// Printed page by page: a sweep may have millions.
+// Printed page by page, since a sweep may have millions of jobs.
 absl::Status PrintJson(Client* client, const v1::JobFilter& filter, std::ostream& out) {
   bool first = true;
   out << "{\"jobs\": [";
@@ -45,8 +45,8 @@ absl::Status PrintJson(Client* client, const v1::JobFilter& filter, std::ostream
   return absl::OkStatus();
 }
 
-// What is repeated where a table is folded: which job a row is about, as far as there is room for
-// anything else.
+// A folded table repeats these columns, which identify the job of a row, as far as other columns
+// have room.
 size_t PinnedColumns(const Terminal& terminal) { return terminal.width < 60 ? 1 : 4; }
 
 absl::StatusOr<int> Jobs(const Options& options, Context* context) {
@@ -58,7 +58,7 @@ absl::StatusOr<int> Jobs(const Options& options, Context* context) {
     return kExitDone;
   }
   uint64_t shown = 0;
-  // Each page is a table of its own, so that the first lines come at once.
+  // Each page is a table of its own, so that the first lines appear at once.
   COPPICE_RETURN_IF_ERROR(client->ListJobs(filter, true, [&](const v1::ListJobsResponse& page) {
     Table table({{"job", Align::kRight},
                  {"task"},

@@ -30,7 +30,7 @@ absl::StatusOr<int> Logs(const Options& options, Context* context) {
     if (context->json) {
       context->out << ToJson(part, false) << "\n";
     } else {
-      // A file gets the bytes as they are; a terminal must not be driven by them.
+      // A file gets the raw bytes; a terminal must not be driven by them.
       context->out << (clean ? Printable(part.text()) : part.text());
     }
     context->out << std::flush;

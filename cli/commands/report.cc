@@ -34,7 +34,7 @@ absl::StatusOr<int> WriteSweepReport(const std::string& name, ReportOptions opti
 }
 
 absl::StatusOr<int> Run(const std::string& name, ReportOptions options, Context* context) {
-  // Before the client: its threads must inherit the mask.
+  // Made before the client, whose threads must inherit the mask.
   COPPICE_ASSIGN_OR_RETURN(const auto signals, StopSignals::Block());
   COPPICE_ASSIGN_OR_RETURN(Client * client, context->Connect());
   StopWatch watch(signals.get(), client);

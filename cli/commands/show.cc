@@ -21,7 +21,7 @@ void Heading(const Context& context, const std::string& text) {
   context.out << "\n" << Paint(context.terminal, Colour::kBold, text) << "\n";
 }
 
-// The first line only: a message may carry a log's tail.
+// Returns only the first line: a message may carry a log's tail.
 std::string FirstLine(const std::string& text) {
   const std::vector<std::string> lines = absl::StrSplit(Printable(text), absl::MaxSplits('\n', 1));
   return lines[0];
@@ -108,7 +108,7 @@ void PrintEvents(const v1::GetJobResponse& response, bool all, const Context& co
   context.out << table.Render();
 }
 
-// The requests of clients for the job's sweep. Left out where the coordinator does not say.
+// Prints the client requests for the job's sweep, unless the coordinator does not list them.
 void PrintOperations(const v1::GetSweepResponse& sweep, bool all, const Context& context) {
   if (sweep.operations().empty()) return;
   const int first = all ? 0 : std::max(0, sweep.operations_size() - kEventsShown);

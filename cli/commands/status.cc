@@ -15,7 +15,7 @@
 namespace coppice::cli {
 namespace {
 
-// How long a watcher waits for a coordinator that went away.
+// A watcher waits this long for a coordinator that went away.
 constexpr absl::Duration kPatience = absl::Minutes(10);
 
 struct Options {
@@ -28,7 +28,7 @@ void PrintLines(std::ostream& out, const std::vector<std::string>& lines) {
   out << std::flush;
 }
 
-// Of a sweep that was watched to its end.
+// The exit code of a sweep that was watched to its end.
 int ExitCode(const v1::SweepSummary& ended) {
   return AllSucceeded(ended) ? kExitDone : kExitFailed;
 }

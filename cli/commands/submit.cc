@@ -30,8 +30,8 @@ absl::Status Taken(const SpecFile& file, const std::string& address,
                    absl::StrJoin(differences, "\n  ")));
 }
 
-// What a submit would find. Asks the coordinator nothing but to read, so that a viewer may plan.
-// The error says why nobody could be asked.
+// Compares the spec with the stored sweep, if there is one. It only reads from the coordinator, so
+// that a viewer may plan. An error means that no comparison was possible.
 absl::Status Compare(const SpecFile& file, Client* client, v1::SubmitSweepResponse* answer) {
   COPPICE_RETURN_IF_ERROR(client->CheckVersion());
   const absl::StatusOr<v1::GetSweepResponse> stored = client->GetSweep(file.spec.name());
@@ -86,8 +86,8 @@ absl::StatusOr<int> DryRun(const SpecFile& file, const Options& options, Context
   return kExitDone;
 }
 
-// What a refused submission would have had to be like; as the coordinator says it where it cannot
-// be read any more.
+// Lists the differences that made the coordinator refuse the submission. If they cannot be read any
+// more, the coordinator's message is used.
 absl::Status Refused(const SpecFile& file, Client* client, const absl::Status& refused) {
   v1::SubmitSweepResponse answer;
   const absl::Status compared = Compare(file, client, &answer);

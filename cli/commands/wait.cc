@@ -14,7 +14,7 @@
 namespace coppice::cli {
 namespace {
 
-// How long a coordinator that went away is waited for: a machine may be down over night.
+// A coordinator that went away is waited for this long: a machine may be down overnight.
 constexpr absl::Duration kPatience = absl::Hours(24);
 
 struct Options {
@@ -22,7 +22,7 @@ struct Options {
   absl::Duration timeout = absl::InfiniteDuration();
 };
 
-// Ends the client's calls when the time is over. The client must outlive it.
+// Ends the client's calls when the time is over. The client must outlive this object.
 class Deadline {
  public:
   Deadline(Client* client, absl::Duration timeout)
@@ -34,7 +34,7 @@ class Deadline {
   Deadline(const Deadline&) = delete;
   Deadline& operator=(const Deadline&) = delete;
 
-  // Whether the time was over by now.
+  // Returns whether the time is over.
   bool Stop() {
     if (thread_.joinable()) {
       done_.Notify();
@@ -49,7 +49,8 @@ class Deadline {
   std::thread thread_;
 };
 
-// The summaries, in the order that was asked for; of a sweep that has not ended, so far as known.
+// Returns the summaries in the requested order. That of a sweep that has not ended is the last
+// known.
 absl::Status WaitForAll(Client* client, const std::vector<std::string>& sweeps,
                         v1::ListSweepsResponse* summaries) {
   for (const std::string& sweep : sweeps) {

@@ -26,7 +26,8 @@ std::string EndOf(const v1::Worker& worker, int64_t now) {
   return absl::StrCat("in ", FormatDuration(static_cast<double>(worker.ends_ms() - now) / 1e3));
 }
 
-// Where whoever looks after the machines looks: a certificate that ends cuts all of them off.
+// Printed here because the machines' administrators see it: an expired certificate disconnects all
+// workers.
 void WarnOfCoordinator(const v1::ListWorkersResponse& response, Context* context) {
   for (const std::string& warning : response.warnings()) {
     context->out << "coordinator: " << warning << "\n";

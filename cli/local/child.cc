@@ -21,8 +21,8 @@ namespace {
 
 constexpr size_t kTailBytes = 16 << 10;
 
-// In the child, between fork and exec: only calls that are safe there, since other threads of the
-// parent may hold locks. Returns the failure's errno.
+// Runs in the child, between fork and exec. Only async-signal-safe calls are allowed, since other
+// threads of the parent may hold locks. Returns the failure's errno.
 int Become(char** argv, char** environment, int log_fd, pid_t parent, bool hang_up_is_ignored) {
   ::setpgid(0, 0);
   ::prctl(PR_SET_PDEATHSIG, SIGTERM);
@@ -42,7 +42,7 @@ int Become(char** argv, char** environment, int log_fd, pid_t parent, bool hang_
   return errno;
 }
 
-// The environment without what it says of another coordinator.
+// The environment without variables that point to another coordinator.
 std::vector<char*> PlainEnvironment() {
   std::vector<char*> plain;
   for (char** entry = environ; *entry != nullptr; ++entry) {
@@ -76,7 +76,7 @@ absl::StatusOr<std::unique_ptr<Child>> Child::Start(std::string name, std::vecto
   const int log_fd = ::open(
       log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0644);
   if (log_fd < 0) return ErrnoToStatus(errno, absl::StrCat("cannot open ", log));
-  // Stays empty and closes when exec succeeds; otherwise carries the errno.
+  // If exec succeeds, the pipe closes empty. Otherwise it carries the errno.
   int report[2];
   if (::pipe2(report, O_CLOEXEC) != 0) {
     const int error = errno;
@@ -140,7 +140,7 @@ void Child::Signal(int signal) {
 }
 
 void Child::Kill() {
-  // The group outlives its leader when a grandchild hangs.
+  // The group outlives its leader if a grandchild hangs.
   ::kill(-pid_, SIGKILL);
 }
 

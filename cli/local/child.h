@@ -12,21 +12,21 @@
 
 namespace coppice::cli {
 
-// How a process ended, in words: "exited with code 1", "was killed by signal 9 (Killed)".
+// Describes how a process ended: "exited with code 1", "was killed by signal 9 (Killed)".
 struct ChildExit {
-  int code = 0;    // of exit(); 128 + signal for a signal, as a shell says it
-  int signal = 0;  // 0: exited by itself
+  int code = 0;    // exit code; 128 + signal for a signal, as in a shell
+  int signal = 0;  // 0: it exited by itself
   std::string Describe() const;
 };
 
 // A daemon that `coppice local` runs. It has a process group of its own, so that Ctrl-C on the
-// terminal reaches only its parent; its output goes to a log file; it gets SIGTERM when the thread
-// that started it ends, however that happens. Destroyed while it runs, it is killed with its group.
-// Not thread-safe; start it from a thread that lives as long as the process.
+// terminal reaches only its parent. Its output goes to a log file. It gets SIGTERM when the thread
+// that started it ends, for any reason. The destructor kills a running child and its group. Not
+// thread-safe. The thread that calls Start should live as long as this process.
 class Child {
  public:
-  // NOT_FOUND when there is no such program, PERMISSION_DENIED when it may not run; the codes of
-  // files.h for the log.
+  // NOT_FOUND: there is no such program. PERMISSION_DENIED: it may not run. The log has the codes
+  // of files.h.
   static absl::StatusOr<std::unique_ptr<Child>> Start(std::string name,
                                                       std::vector<std::string> argv,
                                                       const std::string& log);
@@ -39,10 +39,10 @@ class Child {
   pid_t pid() const { return pid_; }
   // Readable once the process has ended.
   int fd() const { return pidfd_; }
-  // Collects the end, if it has come. Does not wait.
+  // Reaps the process if it has ended. Does not wait.
   const std::optional<ChildExit>& Poll();
   void Signal(int signal);
-  // SIGKILL for the whole group.
+  // Sends SIGKILL to the whole group.
   void Kill();
 
  private:
@@ -55,7 +55,7 @@ class Child {
   std::optional<ChildExit> exit_;
 };
 
-// The last lines of a file, for messages; empty when it cannot be read.
+// The last lines of a file, for messages; empty if it cannot be read.
 std::string Tail(const std::string& path, size_t lines);
 
 }  // namespace coppice::cli

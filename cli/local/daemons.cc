@@ -15,11 +15,11 @@ namespace coppice::cli {
 namespace {
 
 constexpr absl::Duration kStartTimeout = absl::Minutes(2);
-// A preempted trainer has 30 seconds to checkpoint; its worker some more to report it.
+// A preempted trainer has 30 seconds to checkpoint; its worker needs some more to report it.
 constexpr absl::Duration kWorkerGrace = absl::Seconds(45);
 constexpr absl::Duration kCoordinatorGrace = absl::Seconds(20);
 constexpr size_t kTailLines = 12;
-// Few workers, and a person who watches: speed and steps arrive once a second.
+// A person watches a few workers, so speed and steps should arrive once a second.
 constexpr char kHeartbeat[] = "1s";
 constexpr char kPortFile[] = "coordinator.port";
 constexpr char kAccessFile[] = "access.json";
@@ -77,7 +77,7 @@ absl::Status Daemons::StartWorker(uint32_t index, uint32_t slots, uint32_t pack,
            absl::StrCat("local-", index), "--state-dir", JoinPath(paths_.run, name),
            "--checkpoint-dir", JoinPath(paths_.run, "checkpoints"), "--slots", absl::StrCat(slots),
            "--pack", pack > 0 ? absl::StrCat(pack) : "auto", "--threads", absl::StrCat(threads),
-           // Who ends this program ends its workers with it.
+           // The end of this program also ends its workers.
            "--walltime", "inf"},
           LogPath(name)));
   workers_.push_back(std::move(worker));
@@ -93,7 +93,7 @@ void Daemons::Wait(int other_fd, absl::Duration timeout) {
   watch(coordinator_.get());
   for (const auto& worker : workers_) watch(worker.get());
   const int64_t ms = absl::ToInt64Milliseconds(std::min(timeout, absl::Hours(1)));
-  // An interrupted or early poll is harmless: the caller looks at the state, not at the cause.
+  // An interrupted or early poll is harmless: the caller checks the state, not the cause.
   ::poll(fds.data(), fds.size(), static_cast<int>(std::max<int64_t>(0, ms) + 1));
   signals_->Take(clock_->Monotonic());
 }
@@ -136,7 +136,7 @@ bool Daemons::AwaitEnd(const std::vector<Child*>& children, absl::Duration grace
   for (Child* child : children) {
     if (!clean) child->Kill();
   }
-  // SIGKILL cannot be refused, but takes its moment.
+  // SIGKILL cannot be refused, but takes a moment.
   while (runs()) Wait(-1, absl::Seconds(1));
   return clean;
 }

@@ -14,8 +14,8 @@
 
 namespace coppice::cli {
 
-// The run folder's daemons and the one place that waits: for their ends, for signals, for what the
-// owner adds. Not thread-safe.
+// The run folder's daemons, and the one place that waits: for their ends, for signals, and for a
+// descriptor of the owner's. Not thread-safe.
 class Daemons {
  public:
   struct Paths {
@@ -26,27 +26,27 @@ class Daemons {
   Daemons(Paths paths, StopSignals* signals, Clock* clock)
       : paths_(std::move(paths)), signals_(signals), clock_(clock) {}
 
-  // Starts the coordinator and waits until it serves; its address. INTERNAL, with its log's tail,
-  // when it ends instead; CANCELLED when a signal came.
+  // Starts the coordinator, waits until it serves, and returns its address. INTERNAL, with its
+  // log's tail, if it ends instead. CANCELLED if a signal came.
   absl::StatusOr<std::string> StartCoordinator();
-  // The file by which this account, and nobody else, gets in; there once the coordinator serves.
+  // The file that gives access to this account alone. It exists once the coordinator serves.
   std::string AccessPath() const;
-  // Worker number `index`, from 1.
+  // Starts worker number `index`, from 1.
   absl::Status StartWorker(uint32_t index, uint32_t slots, uint32_t pack, uint32_t threads);
 
-  // Waits until something happened or `timeout` is over: a daemon ended, a signal came, or
-  // `other_fd` (-1: none) is readable.
+  // Waits until a daemon ends, a signal comes, `other_fd` (-1: none) is readable, or `timeout` is
+  // over.
   void Wait(int other_fd, absl::Duration timeout);
-  // Requests for the end so far; one that is delivered several times is one.
+  // Stop requests so far. A request that is delivered several times counts once.
   const StopRequests& requests() const { return signals_->requests(); }
-  // INTERNAL, with the log's tail, for a daemon that ended and was not told to; each is told once.
+  // INTERNAL, with the log's tail, for a daemon that ended unasked. Each is reported once.
   absl::Status TakeDeath();
   bool coordinator_runs();
   size_t running_workers();
 
-  // SIGTERM to the workers, which checkpoint, then to the coordinator; returns when all have ended.
-  // What takes longer than its grace, or is still there when a second request comes, is killed:
-  // then false.
+  // Sends SIGTERM to the workers, which checkpoint, then to the coordinator, and returns when all
+  // have ended. A daemon is killed when its grace is over or a second request comes; then the
+  // result is false.
   bool Stop();
 
  private:

@@ -26,7 +26,7 @@ namespace coppice::cli {
 namespace {
 
 constexpr absl::Duration kForever = absl::Hours(1);
-// How often a terminal is looked at for another size or page.
+// The interval of checks for a new terminal size or page.
 constexpr absl::Duration kTick = absl::Seconds(1);
 
 class LocalRun {
@@ -41,7 +41,7 @@ class LocalRun {
         stop_fd_(signals->fd()),
         follower_(context->out, context->terminal, Clock::Real()) {}
 
-  // Everything between the first daemon's start and the last one's end. Returns before the latter.
+  // Runs everything from the first daemon's start to just before the last one's end.
   absl::StatusOr<int> Run();
 
  private:
@@ -73,7 +73,7 @@ absl::StatusOr<int> LocalRun::Run() {
   COPPICE_ASSIGN_OR_RETURN(address_, daemons_.StartCoordinator());
   COPPICE_ASSIGN_OR_RETURN(const std::unique_ptr<Client> client, Connect());
   {
-    // What will be measured is not known yet: the plan counts jobs then.
+    // The width is unknown until it is measured; until then the plan counts single jobs.
     Session session(client.get(), file_.spec, std::max(options_.pack, 1u), options_.retry);
     const absl::Status followed = Follow(&session);
     follower_.Stop();
@@ -96,7 +96,7 @@ absl::Status LocalRun::Follow(Session* session) {
     follower_.Note(
         absl::StrCat("warning: ", std::string(death.message()), "\nthe other workers go on"));
   }
-  // A broken stream is mostly a coordinator that died; its log says more.
+  // A broken stream usually means a dead coordinator, whose log says more.
   if (!ended_->ok()) {
     daemons_.Wait(-1, absl::Seconds(2));
     COPPICE_RETURN_IF_ERROR(daemons_.TakeDeath());
@@ -148,7 +148,7 @@ absl::Status LocalRun::StartWorkers() {
 }
 
 absl::StatusOr<int> LocalRun::Finish() {
-  // The session's client is closed for good.
+  // The session's client is closed for good, so another one is needed.
   COPPICE_ASSIGN_OR_RETURN(const std::unique_ptr<Client> client, Connect());
   SweepModel model;
   COPPICE_RETURN_IF_ERROR(model.Load(client.get(), sweep()));
@@ -189,10 +189,10 @@ void LocalRun::Report(Client* client) {
     return;
   }
   if (absl::IsCancelled(files.status())) daemons_.Wait(-1, absl::ZeroDuration());
-  // NOT_FOUND alone could also be a folder that went away.
+  // NOT_FOUND alone could also mean that the folder went away.
   const bool no_gnuplot =
       absl::IsNotFound(files.status()) && absl::IsNotFound(FindGnuplot(options.gnuplot, stop_fd_));
-  // What was trained is safe without it.
+  // The training results are safe without the report.
   context_.err << "coppice: warning: no report was written: "
                << Printable(std::string(files.status().message()))
                << (no_gnuplot ? "; afterwards the same `coppice local` command writes it\n" : "\n")
@@ -223,7 +223,7 @@ absl::StatusOr<std::string> FindBinaries(const LocalOptions& options) {
   return folder;
 }
 
-// What a run writes in its folder; what else is there is in nobody's way.
+// The files that a run writes in its folder. Other files there do not matter.
 OwnFolderKind RunFolderKind() {
   OwnFolderKind kind;
   kind.mark = ".coppice-local";

@@ -21,16 +21,18 @@ struct LocalOptions {
   std::string binaries;  // empty: the folder of this program
 };
 
-// `coppice local`: a coordinator and workers as children of this process, in one run folder, until
-// the sweep has ended. Call from the main thread, with no other threads yet. The folder:
-// coordinator/ (its data), checkpoints/, worker-<i>/, logs/*.log, coordinator.port, access.json
-// (how its owner's programs get in, and nobody else's), and at the end metrics.csv, jobs.csv and,
-// unless told otherwise, report/ (see report.h). A report that cannot be written is told on the
-// error stream and changes no exit code. A call on a folder that holds the sweep already goes on
-// with it. Ctrl-C, SIGTERM and SIGHUP let the workers checkpoint, then the coordinator ends; a
-// second one kills. The exit code: 0 all jobs succeeded, 1 some did not, 75 stopped by a signal
-// with everything checkpointed. INVALID_ARGUMENT: a bad spec, or another spec of this name in the
-// folder; FAILED_PRECONDITION: the folder is in use; INTERNAL: a daemon died, with its log's tail.
+// `coppice local`: runs a coordinator and workers as children of this process, in one run folder,
+// until the sweep has ended. Call it from the main thread, before any other thread exists.
+// The run folder: coordinator/ (its data), checkpoints/, worker-<i>/, logs/*.log, coordinator.port,
+// access.json (access for its owner's programs alone), and at the end metrics.csv, jobs.csv and,
+// unless disabled, report/ (see report.h). A report that cannot be written gives a message on the
+// error stream and does not change the exit code.
+// A call on a folder that already holds the sweep continues it. On Ctrl-C, SIGTERM or SIGHUP the
+// workers checkpoint, then the coordinator ends. A second one kills.
+// Exit codes: 0 all jobs succeeded, 1 some did not, 75 stopped by a signal with everything
+// checkpointed.
+// INVALID_ARGUMENT: a bad spec, or another spec of this name in the folder. FAILED_PRECONDITION:
+// the folder is in use. INTERNAL: a daemon died; the message has its log's tail.
 absl::StatusOr<int> RunLocal(const LocalOptions& options, Context* context);
 
 }  // namespace coppice::cli

@@ -8,7 +8,7 @@
 namespace coppice::cli {
 namespace {
 
-// A coordinator that dies is seen by its parent at once; this only covers a stream that broke.
+// The parent sees at once if the coordinator dies, so this only covers a broken stream.
 constexpr absl::Duration kPatience = absl::Seconds(30);
 
 }  // namespace
@@ -30,7 +30,7 @@ Session::~Session() {
 
 std::vector<Session::Event> Session::Take() {
   uint64_t count = 0;
-  // Empty is as good: the events themselves are behind the mutex.
+  // An empty counter is no problem: the events themselves are behind the mutex.
   if (::read(fd_, &count, sizeof(count)) < 0) count = 0;
   absl::MutexLock lock(&mutex_);
   return std::exchange(events_, {});
@@ -42,7 +42,7 @@ void Session::Push(Event event) {
     events_.push_back(std::move(event));
   }
   const uint64_t one = 1;
-  // Fails only when the counter is full, which wakes the reader as well.
+  // The write fails only if the counter is full, which wakes the reader as well.
   if (::write(fd_, &one, sizeof(one)) < 0) return;
 }
 

@@ -15,10 +15,12 @@
 
 namespace coppice::cli {
 
-// Submits a sweep and follows it on a thread of its own; the owner polls fd() and takes what
-// came. 1. constructed: it submits. 2. one event with `submitted`.
-// 3. events with `news` of the sweep. 4. one event with `ended`, the last.
+// Submits a sweep and follows it on a thread of its own. The owner polls fd() and takes the events.
 // Thread-safe.
+//   1. Constructed: it submits.
+//   2. One event with `submitted`.
+//   3. Events with `news` of the sweep.
+//   4. One event with `ended`, the last.
 class Session {
  public:
   struct Event {
@@ -28,7 +30,7 @@ class Session {
   };
 
   // `client` must outlive it. `pack_width` is for the plan in the answer. With `retry`, failed and
-  // cancelled jobs of an earlier run go back in line.
+  // cancelled jobs of an earlier run are queued again.
   Session(Client* client, v1::SweepSpec spec, uint32_t pack_width, bool retry);
   // Cancels the client's calls and waits for the thread.
   ~Session();

@@ -20,7 +20,7 @@ bool IsReadable(int fd) {
 }
 
 absl::StatusOr<std::unique_ptr<StopSignals>> StopSignals::Block() {
-  // The last two are what Slurm's --signal is usually told to send ahead of the end.
+  // Slurm's --signal usually sends one of the last two ahead of the end.
   const sigset_t stops = StopSignalSet({SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2});
   const int fd = ::signalfd(-1, &stops, SFD_CLOEXEC | SFD_NONBLOCK);
   if (fd < 0) return ErrnoToStatus(errno, "cannot watch for signals");
@@ -33,7 +33,7 @@ absl::StatusOr<std::unique_ptr<StopSignals>> StopSignals::Block() {
 }
 
 StopSignals::~StopSignals() {
-  // Or what is left would end the process now that it is no longer blocked.
+  // A pending signal would end the process once it is no longer blocked.
   Take(absl::ZeroDuration());
   ::sigaction(SIGPIPE, &pipe_before_, nullptr);
   ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);

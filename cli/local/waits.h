@@ -1,4 +1,4 @@
-// Things `coppice local` waits for, as file descriptors to poll.
+// Events that `coppice local` waits for, as file descriptors to poll.
 #ifndef COPPICE_CLI_LOCAL_WAITS_H_
 #define COPPICE_CLI_LOCAL_WAITS_H_
 
@@ -14,12 +14,12 @@
 
 namespace coppice::cli {
 
-// Whether something could be read from `fd` now; false for -1. Does not wait.
+// Returns whether `fd` is readable now; false for -1. Does not wait.
 bool IsReadable(int fd);
 
-// The signals that ask for the end (SIGINT, SIGTERM, SIGUSR1, SIGUSR2, and SIGHUP unless it came
-// ignored, as under nohup) as something to read, SIGPIPE ignored, while it lives. Make it before
-// any thread starts, so that all inherit the mask.
+// Makes stop signals readable from a descriptor while it lives: SIGINT, SIGTERM, SIGUSR1, SIGUSR2,
+// and SIGHUP unless it was ignored already, as under nohup. SIGPIPE is ignored meanwhile. Create it
+// before any thread starts, so that all inherit the mask.
 class StopSignals {
  public:
   static absl::StatusOr<std::unique_ptr<StopSignals>> Block();
@@ -28,9 +28,9 @@ class StopSignals {
   StopSignals& operator=(const StopSignals&) = delete;
 
   int fd() const { return fd_; }
-  // Takes what has come, at `now` (monotonic). Does not wait.
+  // Takes the pending signals, at `now` (monotonic). Does not wait.
   void Take(absl::Duration now);
-  // What was taken so far.
+  // The requests taken so far.
   const StopRequests& requests() const { return requests_; }
 
  private:
@@ -41,10 +41,10 @@ class StopSignals {
   struct sigaction pipe_before_ {};
 };
 
-// A file that another process will put in place. Make it before that process starts.
+// Waits for a file that another process will create. Construct it before that process starts.
 class FileArrival {
  public:
-  // Removes a file that is there already.
+  // Removes an existing file.
   static absl::StatusOr<std::unique_ptr<FileArrival>> Of(const std::string& directory,
                                                          const std::string& name);
   ~FileArrival();
@@ -52,7 +52,7 @@ class FileArrival {
   FileArrival& operator=(const FileArrival&) = delete;
 
   int fd() const { return fd_; }
-  // Its content once it is there. Does not wait.
+  // The file's content once it exists. Does not wait.
   std::optional<std::string> Take();
 
  private:

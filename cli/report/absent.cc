@@ -41,7 +41,7 @@ bool ProbesOff(const SweepSeries& series, const std::string& task) {
   });
 }
 
-// What a run needs to report these.
+// The settings or command that a run needs to report these metrics.
 std::string Remedy(const SweepSeries& series, const std::string& task,
                    const std::vector<Metric>& metrics) {
   const auto has = [&](Metric metric) {

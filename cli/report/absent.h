@@ -8,8 +8,8 @@
 
 namespace coppice::cli {
 
-// Why no job of `task` that counts has any of `metrics`, and the setting or command that gets them:
-// a sentence that begins with the task's name. `metrics` are not empty.
+// Returns a sentence that begins with the task's name. It says why no counted job of `task` has any
+// of `metrics` (which are not empty), and names the setting or command that provides them.
 std::string WhyAbsent(const SweepSeries& series, const std::string& task,
                       const std::vector<Metric>& metrics);
 

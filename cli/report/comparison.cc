@@ -34,7 +34,7 @@ double IncompleteBeta(double x, double a, double b) {
   if (x >= 1) return 1;
   const double front = std::exp(a * std::log(x) + b * std::log1p(-x) + std::lgamma(a + b) -
                                 std::lgamma(a) - std::lgamma(b));
-  // The fraction converges fast on this side; the other one is its mirror.
+  // The fraction converges fast on this side. The other side is its mirror image.
   if (x < (a + 1) / (a + b + 2)) return front * BetaFraction(x, a, b) / a;
   return 1 - front * BetaFraction(1 - x, b, a) / b;
 }
@@ -119,7 +119,7 @@ Ranking Rank(const std::vector<Moments>& groups) {
   const double comparable = static_cast<double>(with(2));
   const double pairs = std::max(1.0, comparable * (comparable - 1) / 2);
   const double error = -std::expm1(std::log1p(-kFamilyError) / pairs);
-  size_t candidates = 0;  // for being the best
+  size_t candidates = 0;  // number of groups that can be the best
   for (size_t i = 0; i < groups.size(); ++i) {
     if (groups[i].n == 0) continue;
     Verdict& verdict = ranking.verdicts[i];

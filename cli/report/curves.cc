@@ -11,13 +11,13 @@
 namespace coppice::cli {
 namespace {
 
-// Of long curves every nth point is drawn, all of the first ones, which a log axis spreads, and the
-// last.
+// A long curve is thinned. The first points (a log axis spreads them), every nth point and the last
+// are drawn.
 constexpr size_t kMaxPoints = 400;
 constexpr size_t kFirstPoints = 50;
 constexpr size_t kFewPoints = 12;
 
-// Calls `each` with the indices to draw of `count` points.
+// Calls `each` with the indices of the points to draw, out of `count`.
 template <typename Each>
 void ForDrawn(size_t count, const Each& each) {
   const size_t stride = (count + kMaxPoints - 1) / kMaxPoints;
@@ -26,8 +26,7 @@ void ForDrawn(size_t count, const Each& each) {
   }
 }
 
-// The points with a place on the axis of their own, apart from the line: those at step 0 of a log
-// axis. `Point` has a step.
+// The points drawn apart from the line: those at step 0 of a log axis. `Point` has a step.
 template <typename PointT>
 size_t Parted(const std::vector<PointT>& points, const StepAxis& axis) {
   return axis.log() && !points.empty() && points[0].step == 0 ? 1 : 0;
@@ -45,7 +44,7 @@ std::string MeanRows(const std::vector<MeanPoint>& mean, size_t from, Interval c
   return rows;
 }
 
-// Curves with few points get markers, without which a single report would be invisible.
+// Curves with few points get markers; without them, a single report would be invisible.
 const char* LineStyle(size_t points, bool bold) {
   if (points == 1) return bold ? "points pt 7 ps 0.7*P" : "points pt 7 ps 0.35*P";
   if (points > kFewPoints) return "lines";
@@ -57,7 +56,7 @@ std::string Bars(const std::string& data, const char* colour) {
                       "'");
 }
 
-// "201,000", "201,000 to 300,000": the steps at which fewer than `most` seeds are behind a point.
+// The steps with fewer than `most` seeds behind a point: "201,000", "201,000 to 300,000".
 std::string FewerSteps(const std::vector<MeanPoint>& points, size_t most) {
   std::vector<std::string> ranges;
   for (size_t i = 0; i < points.size(); ++i) {

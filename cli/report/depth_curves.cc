@@ -1,4 +1,4 @@
-// Small multiples over training steps, a panel for each depth: accuracies and losses.
+// Small multiples over training steps, with a panel for each depth: accuracies and losses.
 #include <algorithm>
 #include <cmath>
 #include <set>
@@ -42,7 +42,7 @@ const Kind& Accuracy() {
   return *kind;
 }
 
-// The validation curve is the thinner one and drawn over the other, as the two often lie together.
+// The validation curve is thinner and drawn over the other, as the two often coincide.
 const Kind& Loss() {
   static const Kind* const kind = new Kind{
       "loss",
@@ -78,7 +78,7 @@ std::vector<DepthCurves> CurvesOfDepths(const TaskResult& task, const Kind& kind
   return curves;
 }
 
-// One axis for all panels: a logarithm where the values are above 0 and span a factor of ten.
+// One axis for all panels: logarithmic if the values are above 0 and span a factor of ten.
 Ticks LossTicks(const std::vector<DepthCurves>& curves) {
   double low = 1e300, high = -1e300, band = 1e300;
   for (const DepthCurves& depth : curves) {
@@ -110,7 +110,7 @@ class Multiples {
   Multiples(const TaskResult& task, const Kind& kind, const Ticks& y, Figure* figure)
       : task_(task), kind_(kind), axis_(task), y_(y), figure_(*figure) {}
 
-  // `columns`: of panels.
+  // `columns`: number of columns of panels.
   void Add(const DepthCurves& curves, size_t columns);
   void AddLegends();
   bool bands() const { return bands_; }
@@ -186,7 +186,7 @@ void Multiples::AddLegends() {
   if (published_) figure_.plot.AddLegend({LegendEntry::kDashed, colour::kReference, "published"});
 }
 
-// Sentences on metrics that no depth has, and on depths that have none.
+// Sentences on metrics that no depth has, and on depths that lack some.
 std::vector<std::string> WhyNot(const SweepSeries& series, const TaskResult& task, const Kind& kind,
                                 const std::vector<DepthCurves>& curves) {
   std::vector<std::string> why;

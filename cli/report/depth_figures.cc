@@ -1,4 +1,4 @@
-// The figures with depth across: early stopping, the share that generalizes, the onset.
+// The figures over depth: early stopping, the share that generalizes, the onset.
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
@@ -15,7 +15,7 @@ std::string StepCell(const std::optional<uint32_t>& value) {
   return value.has_value() ? absl::StrCat(*value) : "";
 }
 
-// A panel with the depths across that have values, `n` under each of them.
+// A panel over the depths that have values, with `n` under each.
 Panel DepthPanel(const TaskResult& task, std::vector<const DepthResult*>* shown, SeedNotes* seeds) {
   Panel panel;
   panel.title = task.task;
@@ -35,7 +35,7 @@ Panel DepthPanel(const TaskResult& task, std::vector<const DepthResult*>* shown,
   return panel;
 }
 
-// Appends dots at (x, y); open ones for jobs that have not ended.
+// Appends dots at (x, y); those of jobs that have not ended are open.
 struct Dots {
   std::string closed, open;
   void Add(double x, double y, bool provisional) {
@@ -119,7 +119,7 @@ void AddShare(const TaskResult& task, Figure* figure, SeedNotes* notes, bool fir
     panel.layers.push_back(absl::StrCat(data, " using 1:2 with lines lw 1.4", colour));
   panel.layers.push_back(
       absl::StrCat(data, " using 1:2:3:4 with yerrorbars pt 7 ps 0.01 lw 0.9", colour));
-  // White first, so that no line shows through an open mark.
+  // White goes first, so that no line shows through an open mark.
   if (!dots.open.empty())
     panel.layers.push_back(absl::StrCat(figure->plot.AddData(dots.open),
                                         " using 1:2 with points pt 7 ps 0.6*P lc rgb 'white'"));
@@ -173,8 +173,9 @@ void AddOnset(const TaskResult& task, Figure* figure, SeedNotes* notes, bool fir
 
 using AddPanel = void (*)(const TaskResult& task, Figure* figure, SeedNotes* notes, bool first);
 
-// A panel for each task whose depths have a final accuracy, and what the caption says of seeds.
-// `why_not` is what else keeps a task out, "" for nothing. False when there is no such task.
+// Adds a panel for each task whose depths have a final accuracy, and the caption's text on seeds.
+// `why_not` returns another reason to leave a task out, "" if there is none. False if no task gets
+// a panel.
 template <typename WhyNot>
 bool AddPanels(const SweepSeries& series, const std::vector<TaskResult>& tasks, AddPanel add,
                const WhyNot& why_not, Figure* figure, std::vector<std::string>* missing) {

@@ -15,7 +15,7 @@ bool IsProvisional(const TaskResult& task) {
                      [](const DepthResult& depth) { return depth.provisional > 0; });
 }
 
-// Why a task has no dashed curve of any of these metrics, "" when it has one.
+// The reason that a task has no dashed curve of any of these metrics; "" if it has one.
 std::string WhyNotPublished(const TaskResult& task, const std::vector<Metric>& metrics) {
   const PublishedCurve* known = nullptr;
   for (const Metric metric : metrics) {
@@ -149,7 +149,7 @@ bool SayAbsent(const std::vector<std::string>& why, Figure* figure,
     return true;
   }
   for (const std::string& sentence : why) {
-    // Several figures need the same metric.
+    // Several figures may need the same metric.
     if (std::find(missing->begin(), missing->end(), sentence) == missing->end())
       missing->push_back(sentence);
   }

@@ -14,7 +14,7 @@ struct Measure {
   Metric metric;
   const char* title;
   const char* subtitle;
-  bool unit;  // lies in [0, 1]
+  bool unit;  // values lie in [0, 1]
 };
 constexpr Measure kMeasures[] = {
     {kWeightNormPerLayer, "weight norm", "L2 norm of all parameters / depth", false},
@@ -22,8 +22,8 @@ constexpr Measure kMeasures[] = {
     {kTScore, "tree score", "t_score: how tree-like the states compose", false},
     {kTParseval, "tree agreement", "t_parseval: F1 against the gold parses", true}};
 
-// The trainer draws dyck's probe sample from the strings of at most 80 brackets, as the cost grows
-// with the square of the length.
+// The trainer draws dyck's probe sample from strings of at most 80 brackets, as the cost grows with
+// the square of the length.
 constexpr char kDyckSample[] =
     " This sweep's t_score is of strings of at most 80 brackets from its own training sets; the "
     "published sample of strings may have other lengths.";
@@ -34,8 +34,9 @@ struct Role {
   const char* colour;
 };
 
-// The shallowest depth, the one with the highest mean and the deepest one with counted seeds; one
-// that is two of them is named once. The highest mean is called the best where it is told apart.
+// The roles of depths: the shallowest, the one with the highest mean, and the deepest with counted
+// seeds. A depth with two roles is listed once. The highest mean is called the best if it is told
+// apart.
 std::vector<Role> RolesOf(const TaskResult& task) {
   std::vector<const DepthResult*> with;
   for (const DepthResult& depth : task.depths) {
@@ -74,13 +75,13 @@ class Dynamics {
   Dynamics(const TaskResult& task, Figure* figure)
       : task_(task), axis_(task), roles_(RolesOf(task)), figure_(*figure) {}
 
-  // False when no counted seed has the metric.
+  // False if no counted seed has the metric.
   bool Add(const Measure& measure);
   bool published() const { return published_; }
   bool right_branching() const { return right_branching_; }
   bool bands() const { return bands_; }
   const std::vector<Role>& roles() const { return roles_; }
-  // What is drawn of a role, in all panels; of the published curves.
+  // The points drawn for a role, over all panels, and for the published curves.
   const std::vector<MeanPoint>& points(size_t role) const { return points_[role]; }
   const std::vector<MeanPoint>& published_points() const { return published_points_; }
   std::string SeedCaption() const { return seeds_.Caption(); }
@@ -98,7 +99,7 @@ class Dynamics {
   std::vector<std::vector<MeanPoint>> points_ = std::vector<std::vector<MeanPoint>>(roles_.size());
   std::vector<MeanPoint> published_points_;
   SeedNotes seeds_;
-  CurveLayers layers_;  // of the panel being made
+  CurveLayers layers_;  // of the panel under construction
   double low_ = 0, high_ = 0;
   bool any_ = false;
   void Widen(double low, double high) {
@@ -178,7 +179,7 @@ bool Dynamics::Add(const Measure& measure) {
   return true;
 }
 
-// Metrics of panels that have no data.
+// Adds the panels and returns the metrics without data.
 std::vector<Metric> AddMeasures(const TaskResult& task, Dynamics* dynamics) {
   std::vector<Metric> absent;
   for (const Measure& measure : kMeasures) {

@@ -11,7 +11,7 @@
 namespace coppice::cli {
 namespace {
 
-// "", "-2", "-3" ...: the end of the name of a figure that takes several.
+// Matches "", "-2", "-3" ...: the suffix of a figure that is split into several.
 bool IsPart(absl::string_view end) {
   uint32_t part = 0;
   return end.empty() || (absl::ConsumePrefix(&end, "-") && absl::SimpleAtoi(end, &part) &&

@@ -1,5 +1,5 @@
-// The figures of a report: each is a drawing, the words under it and the numbers behind it. Pure
-// functions of the analysis. docs/report.md defines each of them and its CSV's columns.
+// The figures of a report. Each has a drawing, a caption and a CSV. They are pure functions of the
+// analysis. docs/report.md defines them and their CSVs' columns.
 #ifndef COPPICE_CLI_REPORT_FIGURES_H_
 #define COPPICE_CLI_REPORT_FIGURES_H_
 
@@ -12,35 +12,36 @@
 namespace coppice::cli {
 
 struct Figure {
-  std::string name;  // of its files: lower-case words joined by '-'
+  std::string name;  // base name of its files: lower-case words joined by '-'
   std::string title;
   std::string caption;  // plain text
-  std::string csv;      // RFC 4180, header, LF, shortest digits that read back equal
+  std::string csv;      // RFC 4180, header, LF, the fewest digits that read back equal
   Plot plot;
-  // Of a figure without data, whose plot is empty: why that is so and what would fill it.
+  // For a figure without data, whose plot is empty: the reason and the remedy.
   std::string absent;
 
   bool drawn() const { return !plot.empty(); }
 };
 
 struct FigureSet {
-  std::vector<Figure> figures;       // in the order of the page, also those that are absent
+  std::vector<Figure> figures;       // in the order of the page, including absent ones
   std::vector<std::string> missing;  // sentences: what drawn figures lack, and why
 
   size_t drawn() const;
 };
 
-// `series` gives the settings to compare with the published ones.
+// `series` provides the settings to compare with the published ones.
 FigureSet MakeFigures(const SweepSeries& series, const std::vector<TaskResult>& tasks);
 
-// "share-above-80", "dynamics-question" ...: what a report may have written as `name`.*, of the
-// tasks there are.
+// "share-above-80", "dynamics-question" ...: names that a report may have given files, for the
+// known tasks.
 bool IsFigureName(const std::string& name);
 
 // A task's name as a part of a figure's.
 std::string PlainName(const std::string& task);
 
-// Each is absent when there is nothing to draw. What a drawn one lacks is appended to `missing`.
+// Each figure is absent if there is nothing to draw. Parts that a drawn one lacks are appended to
+// `missing`.
 Figure GrokkingFigure(const SweepSeries& series, const std::vector<TaskResult>& tasks,
                       std::vector<std::string>* missing);
 Figure EarlyStoppingFigure(const SweepSeries& series, const std::vector<TaskResult>& tasks,
@@ -52,8 +53,8 @@ Figure OnsetFigure(const SweepSeries& series, const std::vector<TaskResult>& tas
 Figure DynamicsFigure(const SweepSeries& series, const TaskResult& task,
                       std::vector<std::string>* missing);
 
-// A panel for each depth. Twelve panels fill a figure, so that it fits a page; there are several of
-// more depths.
+// One panel for each depth. Twelve panels fill a figure, so that it fits a page. More depths give
+// several figures.
 inline constexpr size_t kMaxDepthPanels = 12;
 std::vector<Figure> AccuracyFigures(const SweepSeries& series, const TaskResult& task,
                                     std::vector<std::string>* missing);

@@ -34,8 +34,8 @@ absl::Status NoGnuplot(const std::string& program) {
                    "gnuplot-nox`"));
 }
 
-// What gnuplot gets of this process's environment. Not among it: settings that change a figure
-// (GNUTERM, GNUPLOT_*, FIT_*), and the user's locale, which may be one that this machine lacks.
+// The part of this process's environment that gnuplot gets. It leaves out settings that change a
+// figure (GNUTERM, GNUPLOT_*, FIT_*), and the user's locale, which this machine may lack.
 std::vector<std::string> Environment() {
   std::vector<std::string> kept = {"LC_ALL=C.UTF-8"};
   for (char** entry = environ; *entry != nullptr; ++entry) {
@@ -55,16 +55,15 @@ std::vector<char*> Pointers(std::vector<std::string>* texts) {
   return pointers;
 }
 
-// A path, as one that holds in any folder; a name to look for in PATH stays.
+// Makes a path absolute, so that it holds in any folder. A name to find in PATH stays.
 std::string Absolute(const std::string& program) {
   std::error_code ignored;
   return absl::StrContains(program, '/') ? std::filesystem::absolute(program, ignored).string()
                                          : program;
 }
 
-// Starts `program` in `dir` with its output in `log`; the default signals, none blocked, whatever
-// this process does with them, and a process group of its own, so that Ctrl-C reaches only this
-// one.
+// Starts `program` in `dir` with its output in `log`. It has the default signals with none blocked,
+// and a process group of its own, so that Ctrl-C reaches only this process.
 absl::StatusOr<pid_t> Spawn(const std::string& program, std::vector<std::string> argv,
                             const std::string& dir, const std::string& log) {
   std::vector<std::string> variables = Environment();
@@ -95,7 +94,7 @@ absl::StatusOr<pid_t> Spawn(const std::string& program, std::vector<std::string>
   return pid;
 }
 
-// The child's wait status.
+// Returns the child's wait status.
 absl::StatusOr<int> Await(pid_t pid, const std::string& program, int stop_fd) {
   pollfd waiting[] = {{static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)), POLLIN, 0},
                       {stop_fd, POLLIN, 0}};

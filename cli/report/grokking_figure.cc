@@ -17,7 +17,7 @@ struct Line {
 constexpr Line kLines[] = {{kIdAccuracy, colour::kInDomain, "#002F4A"},
                            {kGenAccuracy, colour::kGeneralization, "#6B2F00"}};
 
-// Rows of one group of numbers at each step; `of` is what stands before the step.
+// Rows of one group of numbers at each step; `of` is the text before the step.
 struct Row {
   std::optional<double> id, gen, id_std, gen_std;
   size_t n = 0;
@@ -76,7 +76,7 @@ void AppendCsv(const TaskResult& task, const DepthResult& depth, std::string* cs
   }
 }
 
-// What the panels of a figure have between them.
+// The contents of a figure's panels, taken together.
 struct Has {
   bool several = false, many = false, published = false;
   SeedNotes seeds;

@@ -7,8 +7,8 @@
 
 namespace coppice::cli {
 
-// Text for an element or a quoted attribute, of HTML and SVG alike: & < > " ' as entities, what
-// Printable replaces, as it does.
+// Escapes text for an element or a quoted attribute of HTML or SVG: & < > " ' become entities, and
+// characters are replaced as by Printable.
 std::string EscapeHtml(absl::string_view text);
 
 }  // namespace coppice::cli

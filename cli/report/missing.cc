@@ -14,7 +14,7 @@ std::string Jobs(uint64_t count) {
   return absl::StrCat(FormatCount(count), count == 1 ? " job" : " jobs");
 }
 
-// One sentence a state that is not the wanted end.
+// Adds a sentence for each state other than succeeded.
 void AddStates(const v1::JobCounts& counts, std::vector<std::string>* items) {
   const auto add = [&](uint64_t count, const char* what) {
     if (count > 0) items->push_back(absl::StrCat(Jobs(count), " ", what));
@@ -28,7 +28,7 @@ void AddStates(const v1::JobCounts& counts, std::vector<std::string>* items) {
   add(counts.pending(), counts.pending() == 1 ? "waits to run." : "wait to run.");
 }
 
-// Why the failed ones did, with a nested list.
+// The reasons of failed jobs, as a nested list.
 std::string Reasons(const SweepSeries& series) {
   std::string list;
   size_t count = 0;
@@ -45,8 +45,8 @@ std::string Reasons(const SweepSeries& series) {
   return list.empty() ? "" : absl::StrCat("<ul>\n", list, "</ul>\n");
 }
 
-// Counted jobs that never reported a metric. One that no job of the task has is told by the figure
-// that needs it, except for the accuracies, which several need.
+// Adds the counted jobs that never reported a metric. If no job of the task has a metric, the
+// figure that needs it reports that, except for the accuracies, which several figures need.
 void AddMetrics(const std::vector<TaskResult>& tasks, std::vector<std::string>* items) {
   for (const TaskResult& task : tasks) {
     for (const Metric metric : {kIdAccuracy, kGenAccuracy, kWeightNorm, kAttentionSparsity, kTScore,
@@ -85,7 +85,7 @@ std::string MissingBox(const PageContent& content) {
   std::string text = "<section class=\"missing\" id=\"missing\">\n<h2>What is missing</h2>\n<ul>\n";
   const bool failed = content.series.sweep.sweep().counts().failed() > 0;
   for (size_t i = 0; i < items.size(); ++i) {
-    // The failed ones are the first.
+    // The item on failed jobs is the first. Their reasons go below it.
     absl::StrAppend(&text, "<li>", EscapeHtml(items[i]),
                     i == 0 && failed ? Reasons(content.series) : "", "</li>\n");
   }

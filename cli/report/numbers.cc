@@ -10,7 +10,7 @@
 namespace coppice::cli {
 namespace {
 
-// Beyond these, digits are noise of the format.
+// Further digits are noise of the format.
 constexpr int kMaxDecimals = 12;
 constexpr double kLargest = 1e15;
 

@@ -111,7 +111,7 @@ std::string Header(const PageContent& content) {
   return text + "</dl>\n</header>\n";
 }
 
-// What a heading of a figure says: only a drawn one has a number.
+// The heading of a figure. Only a drawn one has a number.
 std::string FigureTitle(const Figure& figure, size_t number) {
   return absl::StrCat(figure.drawn() ? absl::StrCat("Figure ", number, ". ") : "",
                       EscapeHtml(figure.title));
@@ -137,7 +137,7 @@ std::string FigureHtml(const Figure& figure, const std::string& svg, size_t numb
       EscapeHtml(figure.caption), files);
 }
 
-// Calls `each` with every figure, its index and, of a drawn one, its number.
+// Calls `each` with every figure, its index and, if it is drawn, its number.
 template <typename Each>
 void ForFigures(const FigureSet& set, const Each& each) {
   size_t number = 0;

@@ -1,4 +1,4 @@
-// The report's page: one HTML file that loads nothing.
+// The report's page: one HTML file that loads no other file.
 #ifndef COPPICE_CLI_REPORT_PAGE_H_
 #define COPPICE_CLI_REPORT_PAGE_H_
 
@@ -10,28 +10,29 @@
 
 namespace coppice::cli {
 
-// In the head of every page: tells a report's folder from any other.
+// A tag in the head of every page, which identifies a report's folder.
 inline constexpr char kGenerator[] = "<meta name=\"generator\" content=\"coppice report\">";
 
 struct PageContent {
   const SweepSeries& series;
   const std::vector<TaskResult>& tasks;
   const FigureSet& figures;
-  const std::vector<std::string>& svgs;  // of each figure, as a document; empty: absent
+  const std::vector<std::string>& svgs;  // one for each figure, as a document; empty: absent
   int64_t written_ms;                    // Unix time
 };
 
-// Every text from elsewhere is escaped; figures are data URIs. Links lead to the files beside it.
+// Every text from elsewhere is escaped. Figures are data URIs. Links lead to the files beside the
+// page.
 std::string MakePage(const PageContent& content);
 
-// The page's tables as CSV, every digit.
+// The page's tables as CSV, with all digits.
 std::string SummaryCsv(const std::vector<TaskResult>& tasks);
 std::string JobsCsv(const SweepSeries& series);
 
 // Parts of the page, as HTML.
 std::string MissingBox(const PageContent& content);  // empty: nothing is missing
 std::string SummaryTable(const std::vector<TaskResult>& tasks);
-std::string JobTable(const SweepSeries& series);  // and what the jobs ran on
+std::string JobTable(const SweepSeries& series);  // also what the jobs ran on
 std::string SettingsSection(const v1::GetSweepResponse& sweep);
 
 }  // namespace coppice::cli

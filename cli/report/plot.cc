@@ -9,12 +9,12 @@
 namespace coppice::cli {
 namespace {
 
-// Inches.
+// Lengths in inches.
 constexpr double kLeft = 0.56;
 constexpr double kRight = 0.18;
 constexpr double kGap = 0.52;
 constexpr double kPanelHeight = 1.75;
-constexpr double kLowPanelHeight = 1.2;  // of many panels
+constexpr double kLowPanelHeight = 1.2;  // for figures of many panels
 constexpr double kTitle = 0.28;
 constexpr double kSubtitle = 0.14;
 constexpr double kAxis = 0.44;
@@ -27,7 +27,7 @@ constexpr char kFont[] = "Liberation Sans";
 // Wide enough for proportional text at 7.5 points, also in a fallback font.
 double TextWidth(absl::string_view text) { return static_cast<double>(text.size()) * 0.057; }
 
-// Arguments: panels in a row.
+// Width of a row with this number of panels.
 double WidthOf(size_t columns) { return columns == 1 ? 3.45 : columns == 2 ? 5.3 : 7.0; }
 
 std::string TicCommand(const char* axis, const Ticks& ticks) {
@@ -40,7 +40,7 @@ std::string TicCommand(const char* axis, const Ticks& ticks) {
                       absl::StrFormat("set %srange [%.9g:%.9g]\n", axis, ticks.low, ticks.high));
 }
 
-// How a legend's line is drawn; null for what is none.
+// The gnuplot style of a legend's line; null for entries that are no lines.
 const char* LineOf(LegendEntry::Kind kind) {
   switch (kind) {
     case LegendEntry::kLine:
@@ -58,7 +58,7 @@ const char* LineOf(LegendEntry::Kind kind) {
   }
 }
 
-// The sample before a legend's text, in parts of the screen; `half` is a band's half height.
+// The sample before a legend's text, in fractions of the screen. `half` is a band's half height.
 std::string SampleText(const LegendEntry& entry, double left, double right, double y, double half) {
   const std::string colour = GnuplotText(entry.colour);
   if (const char* line = LineOf(entry.kind); line != nullptr) {
@@ -211,7 +211,7 @@ std::string Plot::Body() const {
 }
 
 std::string Plot::Script(const std::string& name) const {
-  // P and D make points and dashes equally large; the font scales make 8 points 8 points (SVG
+  // P and D make points and dashes equally large. The font scales make 8 points 8 points (SVG
   // counts 96 pixels an inch).
   const std::string body = Body();
   return absl::StrCat(

@@ -13,7 +13,7 @@
 
 namespace coppice::cli {
 
-// The colour-blind safe palette of M. Okabe and K. Ito (2008); a colour means the same in every
+// The color-blind safe palette of M. Okabe and K. Ito (2008). A color means the same in every
 // figure.
 namespace colour {
 inline constexpr char kInDomain[] = "#0072B2";        // blue
@@ -22,14 +22,14 @@ inline constexpr char kEarlyStopped[] = "#E69F00";    // orange
 inline constexpr char kShallowest[] = "#56B4E9";      // sky blue
 inline constexpr char kBest[] = "#009E73";            // green
 inline constexpr char kDeepest[] = "#CC79A7";         // purple
-inline constexpr char kReference[] = "#555555";       // what was not trained here
+inline constexpr char kReference[] = "#555555";       // curves that were not trained here
 inline constexpr char kInk[] = "#333333";
 inline constexpr char kFaint[] = "#707070";
 }  // namespace colour
 
-// A string for gnuplot: in single quotes, which allow no substitution; controls become spaces.
+// A gnuplot string in single quotes, which allow no substitution. Control characters become spaces.
 std::string GnuplotText(absl::string_view text);
-// A colour with transparency: ("#D55E00", 0.25) is a quarter visible.
+// A color with transparency: ("#D55E00", 0.25) is a quarter visible.
 std::string Faded(absl::string_view colour, double visible);
 
 struct Ticks {
@@ -39,17 +39,17 @@ struct Ticks {
   bool log = false;
   std::vector<double> minors;  // short ones, without a label
 };
-// 0 to `last`, about `count` round steps: "0", "50k", "100k". Ends at `last`.
+// From 0 to exactly `last`, in about `count` round steps: "0", "50k", "100k".
 Ticks StepTicks(uint32_t last, int count);
-// Powers of ten and round numbers between them in [low, high], both above 0. `label` writes them.
+// Powers of ten and round numbers between them in [low, high], both above 0. `label` formats them.
 Ticks LogTicks(double low, double high, const std::function<std::string(double)>& label);
-// The same, with labels for values: "0.01", "10000".
+// LogTicks with labels for values: "0.01", "10000".
 Ticks LogValueTicks(double low, double high);
-// Round numbers around [low, high], never an empty range.
+// Round numbers around [low, high]; the range is never empty.
 Ticks ValueTicks(double low, double high, int count);
 // 0, 0.2 ... 1, with a margin, so that the axis hides no mark at 0 or 1.
 Ticks UnitTicks();
-// One tick a label, at 0, 1, 2 ...
+// One tick for each label, at 0, 1, 2 ...
 Ticks CategoryTicks(const std::vector<std::string>& labels);
 
 struct LegendEntry {
@@ -65,21 +65,21 @@ struct Panel {
   std::string x_label;
   std::string y_label;
   Ticks x, y;
-  bool step_grid = false;           // vertical grid lines too
-  std::vector<std::string> notes;   // a second row under the x ticks, one for each
-  std::string notes_name;           // what that row holds, at its left
+  bool step_grid = false;           // also vertical grid lines
+  std::vector<std::string> notes;   // a second row under the x ticks, one note a tick
+  std::string notes_name;           // label of that row, at its left
   std::vector<std::string> extras;  // gnuplot commands before the plot
   std::vector<std::string> layers;  // elements of its plot command, drawn in order
 };
 
 class Plot {
  public:
-  // `rows`: lines of numbers, blocks parted by an empty line. Returns the name layers use.
+  // `rows`: lines of numbers, with an empty line between blocks. Returns the name that layers use.
   std::string AddData(const std::string& rows);
   void AddPanel(Panel panel) { panels_.push_back(std::move(panel)); }
   void AddLegend(LegendEntry entry);
 
-  // Of so many panels, how many are in a row. More than six panels are drawn less high.
+  // The number of columns for this many panels. Panels are less high if there are more than six.
   static size_t Columns(size_t panels);
 
   bool empty() const { return panels_.empty(); }
@@ -94,7 +94,7 @@ class Plot {
   std::string Body() const;
   std::string PanelText(size_t index) const;
   std::string LegendText() const;
-  // Legend entries with their left end in inches and their row.
+  // A legend entry with its left end in inches and its row.
   struct Placed {
     const LegendEntry* entry;
     double left;
@@ -103,7 +103,7 @@ class Plot {
   std::vector<Placed> PlaceLegend() const;
   int legend_rows() const;
   double title_height() const;
-  double row_height() const;  // of a row of panels with its titles and axes
+  double row_height() const;  // a row of panels with its titles and axes
 
   std::vector<std::string> data_;
   std::vector<Panel> panels_;

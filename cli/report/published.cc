@@ -46,7 +46,7 @@ absl::StatusOr<std::vector<PublishedCurve>> ParsePublished(absl::string_view csv
 }
 
 const std::vector<PublishedCurve>& PublishedCurves() {
-  // A test parses the same text, so it is never in error.
+  // A test parses the same text, so it has no error.
   static const auto* const curves = new std::vector<PublishedCurve>(
       ParsePublished(internal::kPublishedCsv).value_or(std::vector<PublishedCurve>()));
   return *curves;

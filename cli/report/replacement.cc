@@ -28,7 +28,7 @@ Replacement::~Replacement() {
 
 absl::Status Replacement::MakeFolder(const std::string& path) {
   std::error_code ignored;
-  // A link would lead to files that no report has written.
+  // A link would lead to files that no report wrote.
   const fs::file_status status = fs::symlink_status(path, ignored);
   if (fs::is_directory(status)) return absl::OkStatus();
   if (fs::exists(status))
@@ -61,7 +61,7 @@ absl::StatusOr<std::string> Replacement::Copy(const std::string& path) {
   if (fs::is_directory(status))
     return absl::FailedPreconditionError(absl::StrCat(path, " is a folder; move it away"));
   const std::string copy = JoinPath(backup_, absl::StrCat(copies_++));
-  // A link keeps times and owner too, where the file system has such.
+  // A link also keeps times and owner, if the file system supports it.
   fs::create_hard_link(path, copy, error);
   if (error) fs::copy(path, copy, fs::copy_options::copy_symlinks, error);
   if (error) return ErrnoToStatus(error.value(), absl::StrCat("cannot keep a copy of ", path));

@@ -10,13 +10,15 @@
 
 namespace coppice::cli {
 
-// Changes to a folder's files, all of which are taken back unless they are kept. 1. MakeFolder,
-// Move, Remove. 2. Keep. At every moment each path has its old or its new file. Not thread-safe.
-// FAILED_PRECONDITION: a folder is where a file should be, or the other way round; the codes of
-// files.h.
+// Changes to a folder's files, which are undone unless Keep is called. At every moment each path
+// has its old or its new file. Not thread-safe.
+//   1. MakeFolder, Move, Remove.
+//   2. Keep.
+// FAILED_PRECONDITION: a folder is in the place of a file, or a file in the place of a folder.
+// Otherwise the codes of files.h.
 class Replacement {
  public:
-  // Copies (or links) of the old files go to `backup`, an empty folder that outlives this.
+  // Copies (or links) of the old files go to `backup`, an empty folder that outlives this object.
   explicit Replacement(std::string backup) : backup_(std::move(backup)) {}
   ~Replacement();
   Replacement(const Replacement&) = delete;
@@ -30,10 +32,10 @@ class Replacement {
  private:
   struct Step {
     std::string path;
-    std::string copy;  // of what was there; empty: nothing was
+    std::string copy;  // of the old file; empty: there was none
     bool folder = false;
   };
-  // The copy's path; empty when nothing is there.
+  // Returns the copy's path; empty if there is no file.
   absl::StatusOr<std::string> Copy(const std::string& path);
 
   const std::string backup_;

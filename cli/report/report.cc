@@ -22,14 +22,14 @@ namespace {
 
 constexpr uint64_t kMaxJobs = 20'000;
 
-// Draws figures into one folder. Owned by WriteReport; not thread-safe.
+// Draws figures into one folder. Owner: WriteReport. Not thread-safe.
 class Drawer {
  public:
   Drawer(std::string dir, const ReportOptions& options) : dir_(std::move(dir)), options_(options) {}
 
-  // The figure's SVG.
+  // Returns the figure's SVG.
   absl::StatusOr<std::string> Draw(const Figure& figure);
-  // What gnuplot wrote although it drew, each line once.
+  // Distinct lines that gnuplot printed although it drew.
   std::string warnings() const { return absl::StrJoin(warnings_, "\n"); }
 
  private:

@@ -42,12 +42,12 @@ absl::Status CheckDestination(const std::string& dir) {
 }
 
 absl::Status MakeFolder(const std::string& path) {
-  // Unlike MakeDirectories with all that the umask allows.
+  // Unlike MakeDirectories, with every permission that the umask allows.
   if (::mkdir(path.c_str(), 0777) == 0) return absl::OkStatus();
   return ErrnoToStatus(errno, absl::StrCat("cannot make folder ", path));
 }
 
-// mkdir -p; the folders it made, the outermost first.
+// mkdir -p; returns the folders that it created, the outermost first.
 absl::StatusOr<std::vector<std::string>> MakeParents(const fs::path& parent) {
   std::vector<std::string> missing;
   for (fs::path path = parent; !Exists(path.string()); path = path.parent_path())
@@ -56,7 +56,8 @@ absl::StatusOr<std::vector<std::string>> MakeParents(const fs::path& parent) {
   return missing;
 }
 
-// What an earlier report may have left in figures/, and nobody else.
+// Returns whether an earlier report may have left the file in figures/; no other program uses these
+// names.
 bool IsFigureFile(const std::string& folder, const std::string& name) {
   const fs::path path(name);
   const std::string type = path.extension().string();
@@ -77,7 +78,7 @@ absl::StatusOr<ReportFolder> ReportFolder::Prepare(const std::string& destinatio
   const std::string parent = fs::path(absolute).parent_path().string();
   const std::string home = Exists(absolute) ? absolute : parent;
   COPPICE_ASSIGN_OR_RETURN(std::vector<std::string> made, MakeParents(home));
-  // Both: a killed run may have come before the destination.
+  // Both places are swept: a killed run may have begun before the destination existed.
   Staging::Sweep(parent);
   Staging::Sweep(absolute);
   COPPICE_ASSIGN_OR_RETURN(Staging staging, Staging::Make(home));
@@ -95,13 +96,13 @@ ReportFolder::ReportFolder(std::string destination, std::vector<std::string> mad
 
 ReportFolder::~ReportFolder() {
   { const Staging gone = std::move(staging_); }
-  // Those that something else has come into stay.
+  // A folder that now holds something else stays.
   for (auto path = made_.rbegin(); path != made_.rend(); ++path) ::rmdir(path->c_str());
 }
 
 absl::Status ReportFolder::Publish() {
   if (Exists(destination_)) {
-    // It may have come since Prepare.
+    // The destination may have appeared since Prepare.
     COPPICE_RETURN_IF_ERROR(CheckDestination(destination_));
     return MoveIntoDestination();
   }
@@ -116,7 +117,7 @@ absl::Status ReportFolder::MoveIntoDestination() {
   Replacement replacement(old);
   const std::string page = JoinPath(destination_, "index.html");
   if (!Exists(page)) {
-    // By which the next run knows the folder, should this one be killed in here.
+    // The stub lets the next run recognize the folder if this one is killed here.
     const std::string stub = JoinPath(staging_.path(), "index.html");
     COPPICE_RETURN_IF_ERROR(WriteFileAtomically(
         stub, absl::StrCat(kGenerator, "This report is not complete; write it again.\n")));

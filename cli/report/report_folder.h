@@ -11,14 +11,17 @@
 
 namespace coppice::cli {
 
-// A report in the making, in a hidden folder: inside the destination when that is there, which may
-// be a mount point, the working folder, or in a folder that the user may not write; otherwise
-// beside it. Unless it was published, the destination stays as it was. 1. Prepare. 2. files are
-// written under path(). 3. Publish. Not thread-safe.
+// A report in the making, in a hidden folder. That folder is inside the destination if the
+// destination exists, since it may be a mount point, the working folder, or in a folder that the
+// user may not write; otherwise beside it. Until Publish, the destination is unchanged. Not
+// thread-safe.
+//   1. Prepare.
+//   2. Files are written under path().
+//   3. Publish.
 class ReportFolder {
  public:
-  // Also removes what killed runs have left. FAILED_PRECONDITION when `destination` is no folder,
-  // or holds files and no report.
+  // Also removes the folders of killed runs. FAILED_PRECONDITION if `destination` is no folder, or
+  // holds files but no report.
   static absl::StatusOr<ReportFolder> Prepare(const std::string& destination);
   ReportFolder(ReportFolder&& other) noexcept = default;
   ReportFolder& operator=(ReportFolder&&) = delete;
@@ -26,8 +29,8 @@ class ReportFolder {
 
   const std::string& path() const { return path_; }
   const std::string& destination() const { return destination_; }
-  // Where nothing was, the whole folder appears at once. A folder that was there stays in place and
-  // gets its files one by one, the page last; figures that the report no longer has are removed.
+  // A new destination appears at once, as a whole folder. An existing one stays in place and gets
+  // its files one by one, the page last. Figures that the report no longer has are removed.
   absl::Status Publish();
 
  private:

@@ -1,4 +1,4 @@
-// What a report is made of, as the coordinator tells it.
+// The input of a report, as the coordinator provides it.
 #ifndef COPPICE_CLI_REPORT_SERIES_H_
 #define COPPICE_CLI_REPORT_SERIES_H_
 
@@ -18,7 +18,7 @@ enum Metric {
   kIdAccuracy,
   kGenAccuracy,
   kWeightNorm,
-  kWeightNormPerLayer,  // weight_norm / depth where the run did not report it
+  kWeightNormPerLayer,  // weight_norm / depth if the run did not report it
   kAttentionSparsity,
   kTScore,
   kTParseval,
@@ -27,24 +27,23 @@ enum Metric {
   kValLoss,
   kMetricCount
 };
-// As the trainer reports it: "id_accuracy".
+// The trainer's name for it: "id_accuracy".
 const char* MetricName(Metric metric);
 
 struct JobSeries {
   v1::Job job;
   std::array<Curve, kMetricCount> curves;
-  std::string provenance;  // JSON of the last attempt that has one; empty: none has
+  std::string provenance;  // JSON of the last attempt that has one; empty: none
 };
 
 struct SweepSeries {
   v1::GetSweepResponse sweep;
-  std::vector<JobSeries> jobs;  // by task as the spec names them, then depth, then seed
-  uint64_t not_finite = 0;      // values that were NaN or infinite and are left out
+  std::vector<JobSeries> jobs;  // by task in the spec's order, then depth, then seed
+  uint64_t not_finite = 0;      // number of NaN or infinite values that were left out
 };
 
-// Asks for everything: the sweep, its jobs, the metrics above, and the provenance of each job that
-// had an attempt. Needs 16 bytes a value (43 MB for 2,000 jobs of 134 reports). The errors of
-// Client.
+// Fetches everything: the sweep, its jobs, the metrics above, and the provenance of each job that
+// had an attempt. Needs 16 bytes a value (43 MB for 2,000 jobs of 134 reports). Codes as of Client.
 absl::StatusOr<SweepSeries> CollectSeries(Client* client, const std::string& sweep);
 
 }  // namespace coppice::cli

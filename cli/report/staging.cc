@@ -30,8 +30,8 @@ std::string NewName() {
 
 std::string LockPath(const std::string& path) { return JoinPath(path, kLock); }
 
-// The lock file last: a folder that could not be emptied, as something writes there still, can then
-// be swept another time.
+// The lock file goes last. If something still writes to the folder, so that it cannot be emptied, a
+// later Sweep can remove it.
 void RemoveAll(const std::string& path) {
   std::error_code error;
   for (const std::string& name : ListDirectory(path).value_or(std::vector<std::string>())) {
@@ -46,14 +46,14 @@ void RemoveAll(const std::string& path) {
 absl::StatusOr<Staging> Staging::Make(const std::string& parent) {
   for (int i = 0; i < kTries; ++i) {
     const std::string path = JoinPath(parent, NewName());
-    // With the mode that any new folder gets.
+    // The mode of any new folder.
     if (::mkdir(path.c_str(), 0777) != 0) {
       if (errno == EEXIST) continue;
       return ErrnoToStatus(errno, absl::StrCat("cannot make folder ", path));
     }
     absl::StatusOr<FileLock> lock = FileLock::Acquire(LockPath(path));
-    // A sweep may come between the folder and its lock; it moves the folder away before it lets the
-    // lock go, and names are not used twice.
+    // A Sweep may come between the creation of the folder and its lock. It moves the folder away
+    // before it releases the lock, and names are not reused.
     if (lock.ok() && FileExists(LockPath(path))) return Staging(path, *std::move(lock));
     if (lock.ok() || absl::IsFailedPrecondition(lock.status()) || absl::IsNotFound(lock.status()))
       continue;
@@ -87,7 +87,8 @@ void Staging::Sweep(const std::string& parent) {
       continue;
     }
     if (!FileExists(LockPath(path))) {
-      // Only what is empty: one that is begun right now makes another, one without locks stays.
+      // Removes it only if it is empty. Its owner may have just created it, and then makes another.
+      // A folder without locks stays.
       ::rmdir(path.c_str());
       continue;
     }

@@ -10,12 +10,12 @@
 
 namespace coppice::cli {
 
-// A hidden folder of files in the making, .coppice-report-<16 hex digits>, which goes with this
-// object. Its lock file is held as long as it lives, so that a later Sweep tells what a killed
-// process left from what a running one works in. Not thread-safe.
+// A hidden folder for unfinished files, .coppice-report-<16 hex digits>, which is removed with this
+// object. Its lock file is held for the object's life, so that a later Sweep can tell the folder of
+// a killed process from one in use. Not thread-safe.
 class Staging {
  public:
-  // The codes of files.h.
+  // Codes as of files.h.
   static absl::StatusOr<Staging> Make(const std::string& parent);
   Staging(Staging&& other) noexcept;
   Staging& operator=(Staging&&) = delete;
@@ -23,9 +23,10 @@ class Staging {
 
   const std::string& path() const { return path_; }
 
-  // Whether a folder of this name is one of these.
+  // Returns whether `name` is that of a staging folder.
   static bool IsName(const std::string& name);
-  // Removes those of this user in `parent` that no process holds. What it cannot remove stays.
+  // Removes this user's staging folders in `parent` that no process holds. Folders that it cannot
+  // remove stay.
   static void Sweep(const std::string& parent);
 
  private:
@@ -33,8 +34,8 @@ class Staging {
       : path_(std::move(path)), lock_(std::move(lock)) {}
 
   std::string path_;  // empty: nothing to remove
-  // None where the file system has no locks; then there is no lock file either, and a Sweep leaves
-  // the folder alone.
+  // None if the file system has no locks. Then there is no lock file either, and a Sweep leaves the
+  // folder alone.
   std::optional<FileLock> lock_;
 };
 

@@ -14,7 +14,7 @@ Moments Summarize(const std::vector<double>& values) {
   moments.min = *low;
   moments.max = *high;
   moments.mean = *low;
-  // Equal values have no spread; a sum would give them one, of its rounding.
+  // Equal values have no spread; the rounding of a sum would give them one.
   if (*low == *high) return moments;
   const double n = static_cast<double>(values.size());
   double sum = 0;
@@ -28,7 +28,7 @@ Moments Summarize(const std::vector<double>& values) {
 
 Interval WilsonInterval(size_t successes, size_t n) {
   if (n == 0) return {0, 1};
-  constexpr double kZ = 1.959963984540054;  // of a normal distribution, two-sided 95%
+  constexpr double kZ = 1.959963984540054;  // two-sided 95% quantile of the normal distribution
   const double count = static_cast<double>(n);
   const double share = static_cast<double>(successes) / count;
   const double scale = 1 + kZ * kZ / count;

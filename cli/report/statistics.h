@@ -1,4 +1,4 @@
-// The numbers of a report: pure functions of curves.
+// The statistics of a report: pure functions of curves.
 #ifndef COPPICE_CLI_REPORT_STATISTICS_H_
 #define COPPICE_CLI_REPORT_STATISTICS_H_
 
@@ -16,9 +16,9 @@ struct Point {
 // One metric of one job, steps ascending.
 using Curve = std::vector<Point>;
 
-// What counts as generalizing, strictly above.
+// Accuracy strictly above this counts as generalizing.
 inline constexpr double kGeneralizes = 0.8;
-// Early stopping: reports without a rise of in-domain accuracy before a run is stopped.
+// Early stopping: a run is stopped after this many reports without a rise of in-domain accuracy.
 inline constexpr int kPatience = 5;
 
 struct Moments {
@@ -38,7 +38,7 @@ struct Interval {
 // statistical inference, JASA 22 (1927) 209-212. [0, 1] for n = 0.
 Interval WilsonInterval(size_t successes, size_t n);
 
-// The first step from which the curve is above `threshold` to its end; none when it ends at or
+// The first step from which the curve stays above `threshold` to its end. None if it ends at or
 // below.
 std::optional<uint32_t> FirstStaysAbove(const Curve& curve, double threshold);
 
@@ -57,7 +57,7 @@ struct MeanPoint {
   uint32_t step;
   Moments of;
 };
-// Over the curves that have a value there, at every step that any of them has.
+// The mean at every step of any curve, over the curves that have a value there.
 std::vector<MeanPoint> MeanCurve(const std::vector<const Curve*>& curves);
 
 }  // namespace coppice::cli

@@ -10,9 +10,9 @@
 namespace coppice::cli {
 namespace {
 
-// From this factor between the last and the first report on, steps are drawn as logarithms.
+// Steps are drawn as logarithms if the last report is at least this many times the first.
 constexpr double kLogSpan = 10;
-// Parts of the axis: free at each end, and from step 0 to the first report.
+// Fractions of the axis: the free part at each end, and the part from step 0 to the first report.
 constexpr double kMargin = 0.02;
 constexpr double kGap = 0.12;
 
@@ -39,7 +39,7 @@ void StepAxis::Put(Panel* panel) const {
     return FormatSteps(static_cast<uint64_t>(std::llround(value)));
   });
   if (!has_step_0_) return;
-  // Between step 0 and the first report the axis tells nothing.
+  // The axis has no meaning between step 0 and the first report.
   const auto before = [&](double value) { return value < first_ * (1 - 1e-9); };
   auto& minors = panel->x.minors;
   minors.erase(std::remove_if(minors.begin(), minors.end(), before), minors.end());

@@ -22,7 +22,7 @@ std::string Cell(const std::string& html, const char* style = "") {
                         : absl::StrCat("<td class=\"", style, "\">", html, "</td>");
 }
 
-// Every digit where the mouse rests, when `shown` has not all of them.
+// Shows every digit on hover if `shown` has not all of them.
 std::string WithExact(const std::string& shown, double value) {
   const std::string exact = FormatExact(value);
   return exact == shown ? shown : absl::StrCat("<span title=\"", exact, "\">", shown, "</span>");
@@ -30,7 +30,7 @@ std::string WithExact(const std::string& shown, double value) {
 
 std::string Number(double value) { return WithExact(Measured(value), value); }
 
-// "0.87 +- 0.04" and, fainter, the standard deviation.
+// "0.87 +- 0.04" with the standard deviation in a fainter color.
 std::string Mean(const Moments& of) {
   if (of.n == 0) return kNone;
   const std::string mean = WithExact(MeanText(of), of.mean);
@@ -40,7 +40,7 @@ std::string Mean(const Moments& of) {
                       "</span>");
 }
 
-// A depth beside the one with the highest mean.
+// Compares a depth with the one of the highest mean.
 std::string VerdictText(const Ranking& ranking, size_t depth) {
   const Verdict verdict = ranking.verdicts[depth];
   if (verdict == Verdict::kNoValues) return kNone;
@@ -73,13 +73,13 @@ std::string FileLink(const char* file) {
   return absl::StrCat("<p class=\"files\"><a href=\"", file, "\">CSV</a></p>\n");
 }
 
-// "A", "B", ... "Z", "AA": how the job table names each distinct provenance.
+// "A", "B", ... "Z", "AA": names of the distinct provenances in the job table.
 std::string Letters(size_t index) {
   std::string letters(1, static_cast<char>('A' + index % 26));
   return index < 26 ? letters : Letters(index / 26 - 1) + letters;
 }
 
-// The provenance's fields by name; the text itself when it is no JSON object.
+// The provenance's fields by name; the text itself if it is no JSON object.
 std::string ProvenanceText(const std::string& provenance) {
   const auto json = nlohmann::json::parse(provenance, nullptr, false);
   if (!json.is_object()) return EscapeHtml(provenance);
@@ -195,7 +195,7 @@ std::string SummaryCsv(const std::vector<TaskResult>& tasks) {
 
 std::string JobTable(const SweepSeries& series) {
   std::map<std::string, size_t> known;
-  std::vector<std::pair<std::string, size_t>> distinct;  // in order of appearance, with their jobs
+  std::vector<std::pair<std::string, size_t>> distinct;  // by first appearance, with job counts
   std::string rows;
   for (const JobSeries& job : series.jobs) {
     std::string ran_on;

@@ -10,7 +10,8 @@
 namespace coppice::cli {
 namespace {
 
-// The round step (1, 2 or 5 times a power of ten) that cuts `range` into about `count` parts.
+// Returns the round step (1, 2 or 5 times a power of ten) that divides `range` into about `count`
+// parts.
 double RoundStep(double range, int count) {
   const double rough = range / count;
   const double power = std::pow(10, std::floor(std::log10(rough)));
@@ -34,7 +35,7 @@ std::string GnuplotText(absl::string_view text) {
 }
 
 std::string Faded(absl::string_view colour, double visible) {
-  // gnuplot's first byte is transparency.
+  // gnuplot's first byte is the transparency.
   return absl::StrFormat("#%02X%s", static_cast<int>(std::lround(255 * (1 - visible))),
                          colour.substr(1));
 }
@@ -55,7 +56,7 @@ Ticks LogTicks(double low, double high, const std::function<std::string(double)>
   ticks.low = low;
   ticks.high = high;
   const double decades = std::log10(high / low);
-  const int every = std::max(1, static_cast<int>(std::ceil(decades / 6)));  // nth power of ten
+  const int every = std::max(1, static_cast<int>(std::ceil(decades / 6)));  // powers per label
   const int first = static_cast<int>(std::floor(std::log10(low)));
   const int last = static_cast<int>(std::floor(std::log10(high) + 1e-9));
   for (int power = first; power <= last; ++power) {
@@ -80,7 +81,7 @@ Ticks LogValueTicks(double low, double high) {
 }
 
 Ticks ValueTicks(double low, double high, int count) {
-  // One value, or values apart only by rounding.
+  // There is one value, or values that differ only by rounding.
   const double size = std::max({1e-9, std::fabs(low), std::fabs(high)});
   if (!(high - low > 1e-3 * size)) {
     low -= 0.05 * size;
@@ -93,7 +94,7 @@ Ticks ValueTicks(double low, double high, int count) {
   const int64_t steps = std::llround((ticks.high - ticks.low) / step);
   for (int64_t i = 0; i <= steps; ++i) {
     const double value = (std::llround(ticks.low / step) + i) * step;
-    // With a true minus sign, which is as wide as a digit.
+    // A true minus sign is as wide as a digit.
     ticks.marks.emplace_back(
         value, absl::StrFormat("%s%.6g", value < 0 ? "\u2212" : "", std::fabs(value)));
   }

@@ -1,4 +1,4 @@
-// A sweep as large as a paper's, in the made-up coordinator.
+// A sweep as large as a paper's, in the fake coordinator.
 #ifndef COPPICE_TESTS_CLI_BIG_SWEEP_H_
 #define COPPICE_TESTS_CLI_BIG_SWEEP_H_
 
@@ -9,8 +9,8 @@
 
 namespace coppice::cli {
 
-// Replaces what the service holds: three tasks, the depths 2, 4, ..., 2 * `depths`, `seeds` seeds;
-// every seventh job has failed, the others run, wait or are done.
+// Replaces the service's data: three tasks, depths 2, 4, ..., 2 * `depths`, and `seeds` seeds.
+// Every seventh job has failed; the others run, wait or are done.
 inline void FillBigSweep(FakeSweepService* service, uint32_t depths, uint32_t seeds) {
   absl::MutexLock lock(&service->mutex);
   const v1::Job pattern = service->jobs[0];

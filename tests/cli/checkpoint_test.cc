@@ -1,4 +1,4 @@
-// `coppice checkpoint`, against a coordinator that sends what a test wants, broken or not.
+// `coppice checkpoint`, against a coordinator that sends what a test asks for, broken or not.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -78,7 +78,7 @@ class FetchTest : public CheckpointTest {
       parts.emplace_back().set_data(content.substr(at, 1 << 20));
     service().fetch_status = std::move(status);
   }
-  // The fetch fails, says this, and the folder holds what it held.
+  // Expects that the fetch fails with this message and leaves the folder unchanged.
   void ExpectNoFile(const std::string& says) {
     const std::vector<std::string> before = Names();
     const CliResult result = Run({"fetch", "1", "-o", file_, "--force"});
@@ -201,7 +201,7 @@ class VerifyTest : public CheckpointTest {
                     .ok());
     return path;
   }
-  // No coordinator: it must not be asked.
+  // No coordinator is given: the command must not ask one.
   static CliResult Verify(std::vector<std::string> args) {
     args.insert(args.begin(), {"checkpoint", "verify"});
     return RunCommand("127.0.0.1:1", std::move(args));

@@ -17,7 +17,7 @@ class CliFixture : public ::testing::Test {
   CliResult Run(std::vector<std::string> args) {
     return RunCommand(coordinator_.address(), std::move(args));
   }
-  // Stdout of a command that succeeds and complains of nothing.
+  // Returns the stdout of a command that succeeds without complaint.
   std::string Ok(std::vector<std::string> args) {
     const CliResult result = Run(std::move(args));
     EXPECT_EQ(result.code, 0) << result.err;

@@ -1,4 +1,4 @@
-// The commands that ask, against a real gRPC server.
+// The commands that only read, against a real gRPC server.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

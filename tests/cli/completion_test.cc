@@ -1,4 +1,4 @@
-// What a shell is offered: asked of the program as the scripts ask it, and through the shells.
+// Completions of a shell: requested as the scripts request them, and through the shells.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -124,7 +124,7 @@ TEST_F(CompletionTest, NothingIsSaidWhereNobodyAnswers) {
   }
 }
 
-// Each shell with the program's own script, in a folder with a file to complete.
+// Each shell, with the program's own script, in a folder with a file to complete.
 class ShellTest : public CliFixture {
  protected:
   void SetUp() override {
@@ -133,7 +133,7 @@ class ShellTest : public CliFixture {
     std::filesystem::create_directory(dir_.Join("here"));
     std::ofstream(dir_.Join("here/my sweep.yaml")) << "name: a\n";
   }
-  // What the shell prints, a word a line; nullopt where there is no such shell.
+  // The shell's offers, one word a line; nullopt if the shell is not installed.
   std::optional<Words> Run(const std::string& shell, const std::string& text) {
     const std::string script = dir_.Join("script");
     std::ofstream(script) << "cd '" << dir_.Join("here") << "'\n" << text;
@@ -152,7 +152,7 @@ class ShellTest : public CliFixture {
 };
 
 TEST_F(ShellTest, Bash) {
-  // As bash itself calls it: the line broken at blanks, = and :.
+  // Calls it as bash does, with the line broken at blanks, = and :.
   const auto offered = [&](const std::string& line, const std::string& broken, int at) {
     return *Run("bash", absl::StrCat("compopt() { :; }\nsource <(coppice completion bash)\n",
                                      "COMP_LINE='", line, "' COMP_POINT=", line.size(),

@@ -1,4 +1,4 @@
-// `coppice export`: what other programs read, read by another program.
+// `coppice export`: an independent program reads the files back.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -35,8 +35,8 @@ TEST(Crc32c, HasThePublishedValues) {
 }
 
 TEST(TfRecord, IsFramedAsTensorFlowDoes) {
-  // The first record of every event file that TensorFlow 2 wrote begins with these twelve bytes
-  // when it holds 24 bytes.
+  // Every event file that TensorFlow 2 writes begins with these twelve bytes, if its first record
+  // has 24 bytes.
   EXPECT_EQ(absl::BytesToHexString(TfRecord(std::string(24, 'x')).substr(0, 12)),
             "1800000000000000a37f4b22");
 }
@@ -56,7 +56,7 @@ class ExportTest : public CliFixture {
       job.set_created_ms(1'600'000'000'000);
       job.set_started_ms(job.state() == v1::PENDING ? 0 : 1'700'000'000'123 + 1000 * job.id());
     }
-    // Numbers that float32 rounds, and one it cannot hold a digit of.
+    // Numbers that float32 rounds, and one of which it keeps no digit.
     for (v1::JobMetrics& row : service().metrics) {
       for (const double value : {0.1, -1e-50, 123456789.123, 3e38}) {
         v1::MetricValue* added = row.mutable_row()->add_values();
@@ -65,7 +65,7 @@ class ExportTest : public CliFixture {
       }
     }
   }
-  // What an independent reader makes of the files, a JSON object each.
+  // Decodes the files with an independent reader, into a JSON object for each.
   static std::vector<nlohmann::json> Decode(const std::vector<std::string>& files) {
     std::vector<std::string> command = {COPPICE_PYTHON, COPPICE_READ_TFEVENTS};
     command.insert(command.end(), files.begin(), files.end());
@@ -126,7 +126,7 @@ TEST_F(ExportTest, EveryNumberComesOutOfTheEventFiles) {
   const std::string sixth = dir_.Join("dyck/depth-1/seed-1/events.out.tfevents.1700000006.demo");
   EXPECT_THAT(Files(), ::testing::ElementsAre(sixth, first));
 
-  // (file, step, tag) -> value, as the rows have it.
+  // (file, step, tag) -> value, from the rows.
   std::map<std::tuple<std::string, uint32_t, std::string>, double> expected;
   {
     absl::MutexLock lock(&service().mutex);

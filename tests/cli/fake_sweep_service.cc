@@ -211,7 +211,7 @@ grpc::Status FakeSweepService::ListSweeps(grpc::ServerContext*, const v1::ListSw
   return grpc::Status::OK;
 }
 
-// Pages of three, whatever is asked, so that following them is tested.
+// Pages have three jobs, whatever the request, so that paging is tested.
 grpc::Status FakeSweepService::ListJobs(grpc::ServerContext*, const v1::ListJobsRequest* request,
                                         v1::ListJobsResponse* response) {
   absl::MutexLock lock(&mutex);
@@ -300,7 +300,7 @@ grpc::Status FakeSweepService::WatchSweep(grpc::ServerContext* context,
     mutex.AssertHeld();
     return !watch_open || context->IsCancelled();
   };
-  // A client that is gone is noticed now and then.
+  // Wakes up regularly to notice a client that is gone.
   while (!mutex.AwaitWithTimeout(absl::Condition(&closed), absl::Milliseconds(100))) continue;
   return status;
 }

@@ -30,19 +30,19 @@ class FakeSweepService final : public v1::SweepService::Service {
   std::vector<v1::Worker> workers;
   std::vector<v1::ServerCertificate> certificates;
   std::string provenance = R"({"device":"cpu"})";  // of every attempt
-  // What WatchSweep tells, then it ends with `watch_status`; the first `watch_breaks` calls end
-  // with UNAVAILABLE after the first update.
+  // The updates of WatchSweep, which then ends with `watch_status`. The first `watch_breaks` calls
+  // end with UNAVAILABLE after the first update.
   std::vector<v1::WatchSweepResponse> updates;
   grpc::Status watch_status;
   int watch_breaks = 0;
-  bool watch_open = false;  // WatchSweep waits, once it has told everything, until this is false
-  // What FetchCheckpoint sends, then it ends with `fetch_status`.
+  bool watch_open = false;  // after its updates, WatchSweep waits until this is false
+  // The parts that FetchCheckpoint sends; then it ends with `fetch_status`.
   std::vector<v1::FetchCheckpointResponse> fetch_parts;
   grpc::Status fetch_status;
-  std::string taint;           // stands behind every text of every answer
-  std::string log = "first ";  // the first part of what GetLogs sends; empty: nothing is sent
-  int busy = 0;                // so many calls of GetSweep are refused with RESOURCE_EXHAUSTED
-  bool stored = false;         // SubmitSweep without dry_run came
+  std::string taint;           // appended to every text of every answer
+  std::string log = "first ";  // first part that GetLogs sends; empty: it sends nothing
+  int busy = 0;                // number of GetSweep calls to refuse with RESOURCE_EXHAUSTED
+  bool stored = false;         // SubmitSweep came without dry_run
 
   // The newest request of each kind.
   v1::SubmitSweepRequest submit;
@@ -96,7 +96,7 @@ class FakeSweepService final : public v1::SweepService::Service {
   void Taint(google::protobuf::Message* answer) const;
 };
 
-// Serves a FakeSweepService for as long as it lives.
+// Serves a FakeSweepService while it lives.
 class FakeCoordinator {
  public:
   FakeCoordinator();
@@ -104,10 +104,10 @@ class FakeCoordinator {
 
   FakeSweepService& service() { return service_; }
   const std::string& address() const { return address_; }
-  // The same behind TLS, for clients with this access file's text.
+  // The same over TLS, for clients with this text as their access file.
   const std::string& tls_address() const { return tls_address_; }
   const std::string& access() const { return access_; }
-  // The flags of a `coppice` process that is to talk to it, by an access file in this folder.
+  // Flags that let a `coppice` process reach it, by an access file in this folder.
   std::vector<std::string> AccessFlags(const std::string& folder) const;
 
  private:
@@ -122,8 +122,8 @@ struct CliResult {
   std::string err;
 };
 
-// RunCli on a pipe, against `coordinator` unless the arguments name another. It talks in plain text
-// unless they say otherwise; the warning about that is left out.
+// Runs RunCli on a pipe, against `coordinator` unless the arguments name another, in plain text
+// unless they say otherwise. The warning about plain text is left out.
 CliResult RunCommand(const std::string& coordinator, std::vector<std::string> args);
 
 }  // namespace coppice::cli

@@ -1,4 +1,4 @@
-// What workers, jobs and files say must not drive the terminal of whoever looks at it.
+// Text from workers, jobs and files must not drive the terminal of its reader.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -13,7 +13,8 @@
 namespace coppice::cli {
 namespace {
 
-// The title, the screen, the clipboard; the same by 8-bit controls; text that reads backwards.
+// Sets the title, the screen and the clipboard, also by 8-bit controls, and has text that reads
+// backwards.
 constexpr char kTaint[] =
     "\x1b]0;owned\x07\x1b[2J\x1b]52;c;aGk=\x07\xC2\x9B"
     "2J\xC2\x9D"

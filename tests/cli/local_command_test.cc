@@ -1,4 +1,4 @@
-// `coppice local` as a whole, with scripts in the daemons' places.
+// The whole `coppice local`, with scripts in place of the daemons.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -21,7 +21,7 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-// PATH while it lives.
+// Sets PATH while it lives.
 class WithPath {
  public:
   explicit WithPath(const std::string& path) { ::setenv("PATH", path.c_str(), 1); }
@@ -31,7 +31,7 @@ class WithPath {
   const std::string before_ = std::getenv("PATH");
 };
 
-// The whole command, with the fake service behind a script that plays coordinator.
+// The whole command, with the fake service behind a script that acts as the coordinator.
 class LocalCommandTest : public LocalTest {
  protected:
   CliResult Run(std::vector<std::string> more = {}) {
@@ -57,7 +57,8 @@ class LocalCommandTest : public LocalTest {
     service.updates.push_back(update);
   }
 
-  // Before the server's threads start: a signal to the process must find no thread that takes it.
+  // Blocked before the server's threads start: a signal to the process must find no thread that
+  // takes it.
   const std::unique_ptr<StopSignals> blocked_ = Signals();
   std::string steps_ = "300";
   FakeCoordinator coordinator_;
@@ -98,7 +99,7 @@ TEST_F(LocalCommandTest, TheRemedyForAMissingReportFitsItsCause) {
   EXPECT_EQ(refused.code, 0);
   EXPECT_THAT(refused.err, AllOf(HasSubstr("no report was written: "), HasSubstr("other files"),
                                  Not(HasSubstr(later))));
-  // What the scripts need, and no gnuplot.
+  // The programs that the scripts need, without gnuplot.
   for (const char* name : {"sleep", "mv"})
     std::filesystem::create_symlink(absl::StrCat("/bin/", name), dir_.Join("bin/") + name);
   const WithPath path(dir_.Join("bin"));
@@ -149,7 +150,7 @@ TEST_F(LocalCommandTest, ADeadWorkerEndsTheRunWithItsLog) {
 }
 
 TEST_F(LocalCommandTest, ASignalStopsCleanlyAndSaysHowToContinue) {
-  // The worker is what sends it, so that the run is surely under way.
+  // The worker sends the signal, so that the run is surely in progress.
   WriteScript("coppice-worker",
               absl::StrCat("#!/bin/sh\nkill -INT ", ::getpid(), "\nexec sleep 600\n"));
   coordinator_.service().watch_status = {grpc::StatusCode::UNAVAILABLE, "busy"};
@@ -162,7 +163,7 @@ TEST_F(LocalCommandTest, ASignalStopsCleanlyAndSaysHowToContinue) {
                                 HasSubstr("continues")));
 }
 
-// As `timeout` does, which signals its child and then the group.
+// `timeout` does this: it signals its child and then the group.
 TEST_F(LocalCommandTest, OneRequestDeliveredTwiceKillsNoWorker) {
   WriteScript("coppice-worker",
               absl::StrCat("#!/bin/sh\ntrap 'sleep 1; echo saved >> ", dir_.Join("order"),
@@ -186,7 +187,7 @@ TEST_F(LocalCommandTest, AFolderOfTheUsersIsNotWrittenInto) {
   EXPECT_EQ(refused.code, 1);
   EXPECT_THAT(refused.err, AllOf(HasSubstr("jobs.csv"), HasSubstr("--dir")));
   EXPECT_EQ(coppice::testing::ReadAll(dir_.Join("local/jobs.csv")), "mine");
-  // Files under other names are in nobody's way.
+  // Files of other names do no harm.
   std::filesystem::rename(dir_.Join("local/jobs.csv"), dir_.Join("local/notes.csv"));
   EXPECT_EQ(Run().code, 0);
   EXPECT_EQ(Run().code, 0) << "a folder that a run made is taken up again";

@@ -1,4 +1,4 @@
-// Scripts in the places of the daemons that `coppice local` runs.
+// Scripts in place of the daemons that `coppice local` runs.
 #ifndef COPPICE_TESTS_CLI_LOCAL_FIXTURE_H_
 #define COPPICE_TESTS_CLI_LOCAL_FIXTURE_H_
 
@@ -17,7 +17,7 @@
 
 namespace coppice::cli {
 
-// $port_file of the daemon's arguments, in any shell script below.
+// Sets $port and $access from the daemon's arguments, for the scripts below.
 inline constexpr char kFindPort[] = R"(#!/bin/sh
 while [ $# -gt 0 ]; do
   [ "$1" = --port-file ] && port=$2
@@ -38,7 +38,8 @@ class LocalTest : public ::testing::Test {
     std::ofstream(path) << text;
     ::chmod(path.c_str(), 0755);
   }
-  // A coordinator that points to `address`, lets in by `access` and runs until it is told to stop.
+  // Writes a coordinator that announces `address` and the access file `access`, and runs until it
+  // is stopped.
   void WriteCoordinator(const std::string& address, const std::string& access = "") {
     std::ofstream(dir_.Join("access")) << access;
     WriteScript("coppice-coordinator",
@@ -48,7 +49,7 @@ class LocalTest : public ::testing::Test {
                              "while :; do sleep 600 & wait $!; done\n"));
   }
   Daemons::Paths Paths() { return {dir_.Join("run"), dir_.Join("bin")}; }
-  // Counts as many signals as the process was sent.
+  // Counts every signal that the process gets.
   std::unique_ptr<StopSignals> Signals() { return *StopSignals::Block(); }
 
   coppice::testing::TempDir dir_;

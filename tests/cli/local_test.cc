@@ -1,4 +1,4 @@
-// The supervision under `coppice local`, with scripts in the daemons' places.
+// The supervision of `coppice local`, with scripts in place of the daemons.
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -102,7 +102,7 @@ TEST_F(LocalTest, ASecondSignalKillsAWorkerThatDoesNotStop) {
   ::kill(::getpid(), SIGINT);
   daemons.Wait(-1, absl::Seconds(30));
   ASSERT_TRUE(daemons.requests().stopping());
-  // What comes right after it is the same request.
+  // A signal right after the first one counts as the same request.
   absl::SleepFor(StopRequests::kSameRequest + absl::Milliseconds(100));
   ::kill(::getpid(), SIGINT);
   EXPECT_FALSE(daemons.Stop());
@@ -110,7 +110,7 @@ TEST_F(LocalTest, ASecondSignalKillsAWorkerThatDoesNotStop) {
 }
 
 TEST_F(LocalTest, AChildDiesWithItsParent) {
-  // The parent, a process of its own, ends without stopping its child.
+  // The parent is a process of its own, and ends without stopping its child.
   int ends[2];
   ASSERT_EQ(::pipe(ends), 0);
   const pid_t parent = ::fork();

@@ -1,5 +1,4 @@
-// `coppice` on a real terminal: its window's size, and what is left on the screen when that
-// changes.
+// `coppice` on a real terminal: its window's size, and the screen after a change of it.
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -29,7 +28,7 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-// The program itself with a pseudo-terminal of its own. Killed at destruction.
+// The program itself, with a pseudo-terminal of its own. The destructor kills it.
 class OnTerminal {
  public:
   OnTerminal(const std::string& access, std::vector<std::string> args, uint16_t width,
@@ -65,7 +64,7 @@ class OnTerminal {
     ASSERT_EQ(::ioctl(fd_, TIOCSWINSZ, &size), 0);
     screen_.Resize(width, height);
   }
-  // Reads until the screen is as wanted; false after 20 s or at the program's end.
+  // Reads until the screen is as wanted; false after 20 s or when the program ends.
   bool Await(const std::function<bool(const std::string&)>& wanted) {
     const absl::Duration end = Clock::Real()->Monotonic() + absl::Seconds(20);
     while (!wanted(screen_.Text())) {
@@ -78,7 +77,7 @@ class OnTerminal {
     }
     return true;
   }
-  // Its whole output, to its end; the exit code.
+  // Reads all output to its end and returns the exit code.
   int Wait() {
     while (Read()) continue;
     int status = 0;
@@ -122,7 +121,7 @@ class PtyTest : public ::testing::Test {
       ++count;
     return count;
   }
-  // The display and nothing else, from the first row on.
+  // Expects the display and nothing else, from the first row on.
   static void ExpectClean(const OnTerminal& program, size_t width, size_t height) {
     const std::vector<std::string> lines = program.screen().Lines();
     const std::string text = program.screen().Text();
@@ -138,7 +137,7 @@ class PtyTest : public ::testing::Test {
 
   FakeCoordinator coordinator_;
   coppice::testing::TempDir dir_;
-  // By which nothing but the answer stands on the terminal: no warning of plain text.
+  // With this file, the terminal shows only the answer, without a warning about plain text.
   const std::string access_ = dir_.Join("access.json");
 };
 
@@ -167,7 +166,7 @@ TEST_F(PtyTest, WatchIsCleanAfterTheWindowChanges) {
   for (const auto& [width, height] :
        std::vector<std::pair<uint16_t, uint16_t>>{{40, 24}, {120, 50}, {80, 24}, {40, 12}}) {
     program.Resize(width, height);
-    // The row above the totals can only be there before the screen was drawn anew.
+    // The row above the totals is there only until the screen is redrawn.
     const auto anew = [&, width = width, height = height](const std::string& text) {
       const std::vector<std::string> lines = program.screen().Lines();
       return ShowsWhole(text) && absl::StartsWith(text, "structural-grokking:") &&

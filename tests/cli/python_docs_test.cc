@@ -1,4 +1,4 @@
-// The examples of docs/python.md, run as they stand there on files that the programs wrote.
+// The examples of docs/python.md, run unchanged on files that the programs wrote.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -19,7 +19,7 @@ using ::coppice::testing::ReadAll;
 using ::coppice::testing::RunProcess;
 using ::coppice::testing::RunResult;
 
-// The only example in which `part` occurs.
+// Returns the only example that contains `part`.
 std::string Example(const std::string& part) {
   const std::string docs = ReadAll(COPPICE_PYTHON_DOCS);
   const std::string fence = "```python\n";
@@ -37,7 +37,7 @@ std::string Example(const std::string& part) {
 
 class PythonDocs : public ::testing::Test {
  protected:
-  // What an example prints, run where the test's files are.
+  // Runs an example in the folder of the test's files and returns its output.
   std::string Run(const std::string& python, const std::string& example) {
     const std::string script = dir_.Join("example.py");
     std::ofstream(script) << "import os\nos.chdir('" << dir_.path() << "')\n" << example;
@@ -45,7 +45,7 @@ class PythonDocs : public ::testing::Test {
     EXPECT_EQ(result.code, 0) << result.err;
     return result.out;
   }
-  // A Python with numpy, or "".
+  // Returns a Python with numpy, or "".
   static std::string WithNumpy() {
     for (const char* python : {COPPICE_PYTHON, "/usr/bin/python3"}) {
       if (RunProcess({python, "-c", "import numpy"}).code == 0) return python;

@@ -1,5 +1,5 @@
-// What a terminal shows: as much of one as the program uses, and lines that are broken anew where
-// the window gets another width, as terminals of today do.
+// The screen of a terminal: the part of one that the program uses. Lines are rewrapped when the
+// window's width changes, as in modern terminals.
 #ifndef COPPICE_TESTS_CLI_SCREEN_H_
 #define COPPICE_TESTS_CLI_SCREEN_H_
 
@@ -19,7 +19,7 @@ class Screen {
     size_t at = 0;
     while (at < pending_.size()) {
       const size_t length = Length(at);
-      if (length == 0) break;  // the rest has not come yet
+      if (length == 0) break;  // the remaining bytes have not come yet
       Take(pending_.substr(at, length));
       at += length;
     }
@@ -27,7 +27,7 @@ class Screen {
   }
 
   void Resize(size_t width, size_t height) {
-    // Rows that one line was broken into become one again, then new ones.
+    // The rows of a wrapped line are joined, then wrapped anew.
     std::vector<Row> lines;
     bool joined = false;
     for (size_t y = 0; y <= row_; ++y) {
@@ -55,7 +55,7 @@ class Screen {
     rows_.resize(height_);
   }
 
-  // The rows without blanks at their ends, and without empty ones at the screen's.
+  // The rows without trailing blanks, and without empty rows at the screen's ends.
   std::vector<std::string> Lines() const {
     std::vector<std::string> lines;
     for (const Row& row : rows_) {
@@ -72,16 +72,16 @@ class Screen {
     for (const std::string& line : Lines()) text += line + "\n";
     return text;
   }
-  // Whether anything was ever moved off the screen's top.
+  // Returns whether anything ever scrolled off the top.
   bool scrolled() const { return scrolled_; }
 
  private:
   struct Row {
-    std::vector<std::string> cells;  // a character each
-    bool wraps = false;              // into the next
+    std::vector<std::string> cells;  // one character each
+    bool wraps = false;              // into the next row
   };
 
-  // Of the character or sequence at `at`; 0 where its end is missing.
+  // Length of the character or sequence at `at`; 0 if it is incomplete.
   size_t Length(size_t at) const {
     const auto c = static_cast<unsigned char>(pending_[at]);
     if (c == 0x1b) {

@@ -1,4 +1,4 @@
-// What an argument names, in every command, and what is said of a selection that names nothing.
+// The meaning of an argument in every command, and the messages for a selection that is empty.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -20,7 +20,7 @@ using Args = std::vector<std::string>;
 
 class SelectTest : public CliFixture {
  protected:
-  // A sweep whose name is a number, and a job of that number in another sweep.
+  // Adds a sweep whose name is a number, and a job of that number in another sweep.
   void AddSweep2024(uint64_t job_id) {
     absl::MutexLock lock(&service().mutex);
     service().sweeps.emplace_back(service().sweeps[0]).set_name("2024");
@@ -164,7 +164,7 @@ TEST_F(SelectTest, WhatIsNotNamedIsNotChanged) {
                                             {"cancel", "demo", "--depth", ""},
                                             {"cancel", "demo", "--task", ""},
                                             {"cancel", "demo", "--state", ""},
-                                            // The only sweep's, but it is not named.
+                                            // The only sweep is meant, but not named.
                                             {"cancel", "question/1/0"}}) {
     EXPECT_EQ(Run(args).code, 2) << absl::StrJoin(args, " ");
   }

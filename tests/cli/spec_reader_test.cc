@@ -128,7 +128,7 @@ INSTANTIATE_TEST_SUITE_P(
                 "unknown key 'stesp' in train; did you mean 'steps'?"},
         BadCase{"MisspeltTopKey", "depths:", "depth:", "3:1", "did you mean 'depths'?"},
         BadCase{"KeyInTheWrongPlace", "", "steps: 4\n", "9:1", "it belongs at train.steps"},
-        // Advice to move a key is given only where it means the same there.
+        // A key is advised to move only if it means the same there.
         BadCase{"SeedForSeeds", "seeds:", "seed:", "4:1", "did you mean 'seeds'?"},
         BadCase{"SeedOfTraining", "steps: 300", "seed: 3", "7:3",
                 "the runs' seeds are `seeds` of the sweep, that of the data sets is data.seed"},
@@ -205,7 +205,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadCase{"Unclosed", "[2, 4]", "[2, 4", "4:6", "not YAML"},
         BadCase{"TwoDocuments", "", "---\nname: b\n", "9:1", "a second document starts here"},
         BadCase{"UnknownAnchor", "[2, 4]", "*here", "3:9", "not YAML"},
-        // What the spec library refuses is told at the place in the file.
+        // Errors of the spec library are reported with their place in the file.
         BadCase{"DepthZero", "depths: [2, 4]", "depths: [2, 0]", "3:13",
                 "depths[1] is 0; use a whole number from 1 to 256"},
         BadCase{"HeadsDoNotDivide", "heads: 4", "heads: 5", "5:29",
@@ -220,7 +220,7 @@ INSTANTIATE_TEST_SUITE_P(
                 "overrides[0].where.depth[0] is 3, which is not one of the sweep's depths"}),
     [](const auto& info) { return info.param.name; });
 
-// Settings that each are in their range and that a trainer cannot train with.
+// Each setting is in its range, but a trainer cannot train with them together.
 TEST(SpecReader, ARunThatItsTrainerWouldRefuseIsRefusedByNameAndLine) {
   const std::string head =
       "name: small\ntasks: question\ndepths: 1\nseeds: 0\nmodel: {d_model: 32}\n";
@@ -291,7 +291,7 @@ TEST(SpecReader, AliasesDoNotMultiplyWithoutBound) {
   EXPECT_THAT(Message(text + "depths: *m\n"), HasSubstr("unknown key 'a'"));
 }
 
-// Any damage to a good file is a message or another good file, never a crash.
+// Any damage to a good file gives a message or another good file, never a crash.
 TEST(SpecReader, SurvivesRandomDamage) {
   const char* given = std::getenv("COPPICE_TEST_SEED");
   const uint64_t seed = given != nullptr ? std::stoull(given) : std::random_device{}();
@@ -363,7 +363,7 @@ TEST(SpecWarnings, StandAtTheLineOfTheSetting) {
                                     "20000: the learning rate only rises")));
 }
 
-// What a new user copies first.
+// This is the first thing that a new user copies.
 TEST(SpecWarnings, AreNoneForTheReadmesSweep) {
   std::ifstream in(COPPICE_README);
   const std::string readme(std::istreambuf_iterator<char>(in), {});

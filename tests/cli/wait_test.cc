@@ -1,4 +1,4 @@
-// `coppice wait`: ends with the sweeps, and says in its exit code how they ended.
+// `coppice wait` ends with the sweeps, and its exit code tells how they ended.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-// status --watch: what a pipe is told, reconnection, and the live display.
+// status --watch: output to a pipe, reconnection, and the live display.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -45,7 +45,7 @@ class WatchTest : public ::testing::Test {
 };
 
 TEST_F(WatchTest, APipeGetsALineAChangeAndTheTableAtTheEnd) {
-  // The job's newest metrics are not in the stream: they are asked for when it ends.
+  // The stream lacks the job's newest metrics. They are requested when the job ends.
   v1::MetricValue* latest = service_.jobs[2].add_latest();
   latest->set_name("id_accuracy");
   latest->set_value(0.5);

@@ -1,5 +1,5 @@
-// No flag at all: a fresh account starts the programs, everything is encrypted and authenticated,
-// and another account of the machine gets nothing.
+// Access without any flag: a fresh account starts the programs, everything is encrypted and
+// authenticated, and another account of the machine gets nothing.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -41,7 +41,7 @@ checkpoint: {every: 200}
 class FreshAccount : public ::testing::Test {
  protected:
   FreshAccount() {
-    // Others may walk to the home, as on most machines: only what lies in it protects itself.
+    // Others may enter the home, as on most machines, so its content must protect itself.
     std::filesystem::create_directory(dir_.Join("home"));
     std::filesystem::create_directory(dir_.Join("stranger"));
     ::chmod(dir_.path().c_str(), 0755);
@@ -69,7 +69,7 @@ class FreshAccount : public ::testing::Test {
     args[0] = Binary(args[0]);
     return RunProcess(std::move(args), home_, timeout);
   }
-  // What a Python client gets; `more` as stranger.py takes it.
+  // Returns the answer that a Python client gets. `more` holds arguments of stranger.py.
   nlohmann::json Ask(const std::string& address, bool stranger, std::vector<std::string> more) {
     const std::string script = dir_.Join("stranger.py");
     std::filesystem::copy_file(COPPICE_SOURCE_DIR "/tests/e2e/stranger.py", script,
@@ -84,7 +84,7 @@ class FreshAccount : public ::testing::Test {
     EXPECT_EQ(result.code, 0) << result.err;
     return nlohmann::json::parse(result.out, nullptr, false);
   }
-  // Asked as another account, and as the owner, with the same client.
+  // Asks as another account and as the owner, with the same client.
   void ExpectNothing(const std::string& address, const std::string& access,
                      std::vector<std::string> files) {
     files.push_back(access);

@@ -27,8 +27,8 @@ report: {every: 100, probes: {sentences: 20}}
 checkpoint: {every: 200, keep_every: 300}
 )";
 
-// One finished sweep for all tests that only read. Of its keep_every the trainer says in its log
-// that it keeps nothing.
+// One finished sweep for all tests that only read. Its trainer logs that its keep_every keeps
+// nothing.
 class CliTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
@@ -40,7 +40,7 @@ class CliTest : public ::testing::Test {
   }
   static void TearDownTestSuite() { delete cluster_; }
 
-  // Runs a command that must succeed; its stdout.
+  // Runs a command, which must succeed, and returns its stdout.
   static std::string Ok(const std::vector<std::string>& args) {
     const RunResult result = cluster_->Cli(args);
     EXPECT_EQ(result.code, 0) << absl::StrCat(args[0], ": ", result.err);

@@ -1,4 +1,4 @@
-// A real deployment on loopback: coordinator, workers, trainers and the CLI as processes, in one
+// A real deployment on loopback: coordinator, workers, trainers and the CLI, as processes in one
 // folder.
 #ifndef COPPICE_TESTS_E2E_CLUSTER_H_
 #define COPPICE_TESTS_E2E_CLUSTER_H_
@@ -17,7 +17,7 @@
 
 namespace coppice::e2e {
 
-// build/.../bin/NAME of the build under test.
+// The path build/.../bin/NAME of the build under test.
 std::string Binary(const std::string& name);
 
 struct WorkerFlags {
@@ -26,7 +26,7 @@ struct WorkerFlags {
   int threads = 1;
   bool shared_checkpoints = true;  // false: checkpoints travel over gRPC
   std::string trainer = {};        // empty: the real one
-  std::string name = {};           // --name; empty: as the test calls it
+  std::string name = {};           // --name; empty: the test's own name for it
   std::vector<std::string> extra = {};
 };
 
@@ -34,7 +34,7 @@ struct WorkerFlags {
 class Cluster {
  public:
   Cluster() : access_(dir_.Join("access.json")) {}
-  // Talks to a coordinator that something else started.
+  // Uses a coordinator that was started elsewhere.
   Cluster(std::string address, std::string access)
       : access_(std::move(access)), address_(std::move(address)) {}
 
@@ -50,25 +50,25 @@ class Cluster {
   const std::string& access() const { return access_; }
   std::string Path(const std::string& name) const { return dir_.Join(name); }
 
-  // Runs `coppice ARGS... ` against this coordinator.
+  // Runs `coppice ARGS...` against this coordinator.
   testing::RunResult Cli(std::vector<std::string> args, absl::Duration timeout = absl::Seconds(60));
-  // Writes `yaml` to a file, submits it, expects success.
+  // Writes `yaml` to a file and submits it, which must succeed.
   void Submit(const std::string& yaml);
 
-  // Follows the sweep until `done` holds for some change, or it ends; false on a timeout or a
-  // broken stream. With a coordinator that is killed meanwhile, call again.
+  // Follows the sweep until `done` holds for a change, or it ends. False on a timeout or a broken
+  // stream. If the coordinator is killed meanwhile, call it again.
   bool WatchUntil(const std::string& sweep, absl::Duration timeout,
                   const std::function<bool(const v1::WatchSweepResponse&)>& done);
-  // Some job of the sweep is running at `step` or past it.
+  // Waits until some job of the sweep runs at `step` or beyond.
   bool AwaitStep(const std::string& sweep, uint32_t step,
                  absl::Duration timeout = absl::Seconds(60));
-  // Every job of the sweep has ended. Survives restarts of the coordinator.
+  // Waits until every job of the sweep has ended. Survives restarts of the coordinator.
   bool AwaitEnd(const std::string& sweep, absl::Duration timeout = absl::Seconds(180));
 
   v1::GetSweepResponse Sweep(const std::string& name);
   std::vector<v1::Job> Jobs(const std::string& sweep);
   v1::GetJobResponse Job(uint64_t id);
-  // "task/depth/seed step name" -> value with every digit, without those that measure time
+  // "task/depth/seed step name" -> value with every digit, without metrics that measure time
   // (sequences_per_second, probe_seconds).
   std::map<std::string, std::string> Metrics(const std::string& sweep);
 
@@ -76,7 +76,7 @@ class Cluster {
   std::unique_ptr<v1::SweepService::Stub> Stub();
 
   testing::TempDir dir_;
-  const std::string access_;  // how its clients and workers get in
+  const std::string access_;  // access file of its clients and workers
   std::string address_;
   std::unique_ptr<testing::Subprocess> coordinator_;
   std::map<std::string, std::unique_ptr<testing::Subprocess>> workers_;

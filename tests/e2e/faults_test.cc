@@ -1,5 +1,5 @@
-// The promise to the scientist on real processes: whatever dies in mid-run, the sweep completes and
-// every metric equals the undisturbed run's to the last bit.
+// The promise to the scientist, on real processes: whatever dies in mid-run, the sweep completes
+// and every metric equals the undisturbed run's to the last bit.
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -27,7 +27,7 @@ checkpoint: {every: 500}
 
 class FaultsTest : public ::testing::Test {
  protected:
-  // The undisturbed run, once for all tests of this file: two slots, no packs.
+  // The undisturbed run is made once for all tests of this file: two slots, no packs.
   static void SetUpTestSuite() {
     Cluster cluster;
     cluster.StartCoordinator();
@@ -35,12 +35,12 @@ class FaultsTest : public ::testing::Test {
     cluster.Submit(kSweep);
     ASSERT_TRUE(cluster.AwaitEnd("faults")) << cluster.worker("calm").err();
     undisturbed_ = new auto(cluster.Metrics("faults"));
-    // 4 jobs, 8 reports, 7 metrics at least.
+    // There are 4 jobs, 8 reports and at least 7 metrics.
     ASSERT_GE(undisturbed_->size(), 4 * 8 * 7u);
   }
   static void TearDownTestSuite() { delete undisturbed_; }
 
-  // Ends the sweep and compares.
+  // Awaits the end of the sweep and compares.
   void ExpectUndisturbedResults() {
     ASSERT_TRUE(cluster_.AwaitEnd("faults")) << cluster_.coordinator().err();
     for (const v1::Job& job : cluster_.Jobs("faults")) {
@@ -49,7 +49,7 @@ class FaultsTest : public ::testing::Test {
     }
     EXPECT_EQ(cluster_.Metrics("faults"), *undisturbed_);
   }
-  // How many attempts of the sweep's jobs ended as `outcome`.
+  // Counts the attempts of the sweep's jobs that ended as `outcome`.
   int Attempts(const std::string& outcome) {
     int count = 0;
     for (const v1::Job& job : cluster_.Jobs("faults")) {

@@ -1,4 +1,4 @@
-// Who a worker is, whether its trainer gets on, and what counts as an attempt, on real processes.
+// A worker's identity, its trainer's progress, and the counting of attempts, on real processes.
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -29,7 +29,7 @@ std::string HostName() {
   return name;
 }
 
-// The summary once `done` holds for it.
+// Waits until `done` holds for the summary.
 bool AwaitSummary(Cluster& cluster, const std::function<bool(const v1::SweepSummary&)>& done) {
   return cluster.WatchUntil("words", absl::Seconds(60), [&](const v1::WatchSweepResponse& change) {
     return change.has_summary() && done(change.summary());
@@ -99,7 +99,7 @@ TEST(StalledTrainerTest, ItsRateFallsItIsNamedAndAtTheLimitItIsEndedChargedAndTr
 TEST(MeasuredPackTest, AnUndisturbedJobHadOneAttempt) {
   Cluster cluster;
   cluster.StartCoordinator();
-  // Packs of two are best here whatever the machine is.
+  // With this trainer, packs of two are best on any machine.
   const std::string trainer = cluster.Path("trainer");
   std::ofstream(trainer)
       << "#!/bin/sh\n"

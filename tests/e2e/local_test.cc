@@ -1,4 +1,4 @@
-// `coppice local`: one command, nothing running before, nothing configured.
+// `coppice local`: one command, with nothing running before and nothing configured.
 #include <gtest/gtest.h>
 #include <signal.h>
 
@@ -32,7 +32,7 @@ report: {every: 200, probes: {sentences: 20}}
 checkpoint: {every: 400}
 )";
 
-// metrics.csv without its columns that measure time.
+// The rows of metrics.csv without the columns that measure time.
 std::vector<std::vector<std::string>> StableColumns(const std::string& csv) {
   std::vector<std::vector<std::string>> rows;
   std::vector<size_t> kept;
@@ -104,7 +104,7 @@ TEST_F(LocalTest, TheReportIsWrittenAndNeverFailsASweep) {
 TEST_F(LocalTest, CtrlCStopsCleanlyAndTheSameCommandContinues) {
   ASSERT_EQ(RunProcess(Command("calm"), {}, absl::Seconds(180)).code, 0);
   {
-    // A folder must be there to be watched.
+    // A folder must exist to be watched.
     std::filesystem::create_directory(dir_.Join("stopped"));
     Subprocess interrupted(Command("stopped"));
     ASSERT_TRUE(AwaitFile(dir_.Join("stopped/coordinator.port"), absl::Seconds(30)))
@@ -112,7 +112,7 @@ TEST_F(LocalTest, CtrlCStopsCleanlyAndTheSameCommandContinues) {
     const std::string address = testing::ReadAll(dir_.Join("stopped/coordinator.port"));
     Cluster running(std::string(absl::StripAsciiWhitespace(address)),
                     dir_.Join("stopped/access.json"));
-    // The port comes before the sweep; its first trainer makes this folder.
+    // The port exists before the sweep. The sweep's first trainer creates this folder.
     ASSERT_TRUE(AwaitFile(dir_.Join("stopped/checkpoints/small"), absl::Seconds(30)))
         << interrupted.err();
     ASSERT_TRUE(running.AwaitStep("small", 200)) << interrupted.err();
@@ -143,7 +143,7 @@ TEST_F(LocalTest, AnotherSpecUnderTheSameNameIsRefused) {
 TEST_F(LocalTest, AJobThatDivergesFailsWithItsReasonAndTheOthersFinish) {
   const std::string spec = dir_.Join("nan.yaml");
   std::string text = kSweep;
-  // Only dyck diverges: a decay that overflows its weights within a few steps.
+  // Only dyck diverges: its weight decay overflows the weights within a few steps.
   text += "overrides:\n  - where: {task: dyck}\n    train: {weight_decay: 9e29}\n";
   std::ofstream(spec) << text;
   const RunResult result = RunProcess({Binary("coppice"), "local", spec, "--dir", dir_.Join("nan")},

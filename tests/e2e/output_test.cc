@@ -1,4 +1,4 @@
-// What every program prints reaches its reader, or the program says that it did not.
+// The output of every program reaches its reader, or the program reports that it did not.
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -52,7 +52,7 @@ class OutputTest : public ::testing::Test {
   }
   static void TearDownTestSuite() { delete cluster_; }
 
-  // The command line of `coppice ARGS...` against this coordinator, for a shell.
+  // The shell command line of `coppice ARGS...` against this coordinator.
   static std::string Line(const std::vector<std::string>& args) {
     return Program("coppice", Joined({{"--access", cluster_->access()}, args}));
   }
@@ -71,7 +71,7 @@ class OutputTest : public ::testing::Test {
     return testing::RunProcess({"/bin/bash", "-c", script});
   }
 
-  // Every command that prints and changes nothing that the next one needs.
+  // Every command that prints and changes nothing that a later one needs.
   static std::vector<std::string> Lines() {
     const std::vector<std::vector<std::string>> queries = {
         {"list"},
@@ -93,7 +93,7 @@ class OutputTest : public ::testing::Test {
     };
     std::vector<std::string> lines;
     for (const std::vector<std::string>& query : queries) {
-      // A trainer that had nothing to say leaves an empty log.
+      // The log of a trainer that printed nothing is empty.
       if (query[0] != "logs") lines.push_back(Line(query));
       lines.push_back(Line(Joined({query, {"--json"}})));
     }
@@ -139,7 +139,7 @@ TEST_F(OutputTest, AClosedOutputIsAFailureInEveryCommand) {
 
 TEST_F(OutputTest, AReaderThatHasGoneEndsEveryCommandQuietly) {
   for (const std::string& line : Lines()) {
-    // The reader is gone before the first byte, whatever the order in which both run.
+    // The reader is gone before the first byte, in whatever order the two run.
     const RunResult result = Shell(absl::StrCat("exec 3> >(:); wait $!; ", line, " >&3 2> ",
                                                 Quoted(cluster_->Path("err")), "; echo $? > ",
                                                 Quoted(cluster_->Path("code"))));
@@ -199,7 +199,7 @@ TEST_F(OutputTest, VersionsHaveOneFormAndNameTheCommit) {
     EXPECT_THAT(result.out, ::testing::MatchesRegex(absl::StrCat(
                                 name, " [0-9.]+ \\(([0-9a-f]{12,40}(-dirty)?|unknown)\\)\n")));
   }
-  // The same commit stands in what an attempt says of itself, and in what a worker does.
+  // The provenance of an attempt and the worker's version name the same commit.
   const std::string version =
       Shell(Program("coppice-trainer", {"--version"})).out.substr(sizeof("coppice-trainer"));
   const std::string text(absl::StripAsciiWhitespace(version));
@@ -230,7 +230,7 @@ TEST_F(OutputTest, EveryQueryIsValidJsonWhereThereIsNothing) {
 
 struct Writer {
   std::string name;
-  std::string line;  // with -o or --out last, and no file yet
+  std::string line;  // with -o or --out last, and no file name yet
 };
 
 class OutputFileRuleTest : public OutputTest {
@@ -294,7 +294,8 @@ TEST_F(OutputFileRuleTest, ADeviceAPipeAndTheStandardOutputAreWrittenThrough) {
       EXPECT_FALSE(std::filesystem::exists(dir_.Join("-"))) << writer.name;
     }
 
-    // A device of our own where one may be made: a mistake must not harm this machine's.
+    // Uses a null device of its own if it may create one, so that a mistake does not harm this
+    // machine's.
     const std::string null = dir_.Join(writer.name + "-null");
     if (::mknod(null.c_str(), S_IFCHR | 0666, makedev(1, 3)) != 0) continue;
     if (const int fd = ::open(null.c_str(), O_WRONLY); fd < 0)
@@ -325,7 +326,7 @@ TEST_F(OutputFileRuleTest, ABackupKeepsALinkAndAMode) {
   EXPECT_EQ(Shell(line + " --force").code, 0);
   EXPECT_TRUE(S_ISLNK(ModeOf(dir_.Join("backup"))));
   EXPECT_EQ(ModeOf(dir_.Join("far/backup")) & 07777, 0640u);
-  // What it printed, it said before it could know that nobody would hear it.
+  // A message that cannot be printed is a failure.
   const RunResult full = Shell(line + " --force > /dev/full");
   EXPECT_EQ(full.code, 1);
   EXPECT_THAT(full.err, HasSubstr("No space left on device"));
@@ -342,7 +343,7 @@ TEST(WaitE2eTest, OutlivesTheCoordinatorAndTellsHowTheSweepEnded) {
   testing::Subprocess waiting({Binary("coppice"), "--access", cluster.access(), "wait", "long"});
   testing::Subprocess watching(
       {Binary("coppice"), "--access", cluster.access(), "status", "long", "--watch"});
-  // Both follow the sweep by now or soon; the restart must not end them in either case.
+  // Both commands follow the sweep by now or soon. The restart must not end them in either case.
   EXPECT_FALSE(waiting.Wait(absl::Seconds(1)).has_value());
   cluster.coordinator().Signal(SIGKILL);
   ASSERT_TRUE(cluster.coordinator().Wait(absl::Seconds(10)).has_value());

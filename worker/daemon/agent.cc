@@ -20,11 +20,11 @@ namespace coppice::worker {
 namespace {
 
 constexpr absl::Duration kPollWait = absl::Seconds(20);
-// How long a stopping worker with nothing left but reports waits for a coordinator that is away.
+// A stopping worker that has only reports left waits this long for a coordinator that is away.
 constexpr absl::Duration kLinger = absl::Seconds(2);
-// What Leave gives the coordinator to take leases back.
+// Leave gives the coordinator this long to take leases back.
 constexpr absl::Duration kLeaveWait = absl::Seconds(1);
-// Left of the walltime behind the grace period, for a machine that is slow to end.
+// Part of the walltime kept after the grace period, for a machine that is slow to end.
 constexpr absl::Duration kWalltimeReserve = absl::Seconds(10);
 
 absl::Duration PollWait(const AgentConfig& config) {
@@ -136,7 +136,7 @@ void Agent::RecoverFile(const Directory& spool, const std::string& name) {
   const std::string file = JoinPath(config_.spool_dir, name);
   auto contents = Spool::Read(file);
   if (!contents.ok()) {
-    // A crash before the first sync leaves an empty file; there is nothing to save in either case.
+    // A crash before the first sync leaves an empty file. In either case nothing can be saved.
     spdlog::warn("{}; removing it", contents.status().ToString());
     const absl::Status removed = spool.RemoveFile(name);
     if (!removed.ok()) spdlog::warn("{}", removed.ToString());
@@ -242,8 +242,8 @@ void Agent::OnPolled(Slot* slot, absl::Duration asked, absl::Status status,
     slot->pause.Start(slot->trouble.Next(), [this, slot] { Poll(slot); });
     return;
   }
-  // Given up because no more work is taken; after a drain the next poll may still learn what this
-  // one was granted.
+  // The request was cancelled because no more work is taken. After a drain, the next poll may still
+  // return what this request was granted.
   if (!response) return Poll(slot);
   slot->request_id.clear();
   if (response->leases().empty()) {
@@ -275,7 +275,7 @@ void Agent::Begin(Slot* slot, const v1::AcquireLeasesResponse& grant) {
   for (const v1::Lease& lease : grant.leases()) {
     const LeaseKey key = KeyOf(lease.lease());
     if (entries_.count(key) > 0) continue;
-    // A new attempt of a job means that every older one is over.
+    // A new attempt of a job ends every older one.
     for (auto it = entries_.lower_bound({key.first, 0}); it != entries_.end(); ++it) {
       if (it->first.first != key.first) break;
       it->second.reporter->Abandon();
@@ -343,7 +343,7 @@ LeaseReporter::Hooks Agent::HooksFor(const LeaseKey& key) {
     lease_ended();
   };
   hooks.on_refused = [lease_ended](const std::string&) { lease_ended(); };
-  // Not at once: it is the reporter that calls.
+  // Posted, not called inline: the caller is the reporter itself.
   hooks.on_finished = callbacks_.Bind([this, key] { Forget(key); });
   return hooks;
 }
@@ -395,7 +395,7 @@ void Agent::OnFatal(const absl::Status& status) {
 }
 
 void Agent::OnSuperseded(const v1::Superseded& newer) {
-  // One that was told to stop stops as it was told, only sooner.
+  // A requested stop goes on as requested, only sooner.
   if (!stopping_ && !exited_) {
     fatal_code_ = kExitSuperseded;
     fatal_ = absl::StrCat(
@@ -425,7 +425,8 @@ void Agent::BeginStop(const std::string& reason) {
     slot->pause.Stop();
     if (slot->run) slot->run->Preempt(absl::StrCat("the worker stops: ", reason));
   }
-  // The killed are released from their last checkpoint, which takes a moment too.
+  // The members of killed trainers are released from their last checkpoint, which also takes a
+  // moment.
   kill_timer_.Start(config_.grace - std::min(config_.grace / 4, absl::Seconds(3)), [this] {
     for (const auto& slot : slots_) {
       if (slot->run) slot->run->Kill("the worker's grace period is over");

@@ -26,45 +26,48 @@ namespace coppice::worker {
 struct AgentConfig {
   std::string name;
   std::string host;
-  std::string device;  // for people; what the trainer is told is in `pack`
+  std::string device;  // for people; the trainer's device is in `pack`
   uint32_t slots = 1;
   uint32_t pack_width = 1;
-  // Set: packs have the width that is measured to be best, up to pack_width.
+  // If set, packs have the width that is measured to be best, up to pack_width.
   std::optional<PackWidthsConfig> measure;
   PackConfig pack;
   std::string spool_dir;  // absolute
-  // Shared checkpoints: the store that the folder belongs to.
+  // The store that a shared checkpoint folder belongs to.
   std::string store_id;
-  // From Stop to the exit, whatever is left then.
+  // The worker exits this long after Stop, even if work is left.
   absl::Duration grace = absl::Seconds(25);
-  // Exit when there was no work for so long; infinite: stay.
+  // The worker exits after this long without work. Infinite: it stays.
   absl::Duration idle_exit = absl::InfiniteDuration();
   bool exit_when_drained = false;
-  // From Start to when the machine is taken away (a cluster's walltime), and how long before that
-  // the last lease is taken.
+  // The machine is taken away this long after Start (a cluster's walltime). No lease is taken in
+  // the last `walltime_margin` of it.
   absl::Duration walltime = absl::InfiniteDuration();
   absl::Duration walltime_margin = absl::Seconds(85);
 };
 
-// Purpose: one worker. Takes leases for its slots, runs a pack in each, reports, obeys the
-// coordinator's directives. Owned by main, or by a simulation. Start, Stop and Kill may be called
-// from any thread; everything else happens on the environment's main sequence. The owner ends that
-// sequence before it destroys the agent. Life of a lease here:
-//   1. granted to a slot's long poll, presented in every heartbeat from then on;
-//   2. a PackRun measures how wide packs of its kind should be where that is unknown, and trains
-//   it, its LeaseReporter spools and reports;
-//   3. the process is gone: the slot is free for other work, the reporter goes on until its end is
-//   answered;
-//   4. the end is answered, or the coordinator says that the lease is over: forgotten.
-// A coordinator that is away changes nothing in 2. Directives: CONTINUE; PREEMPT: checkpoint and
-// release; STOP: drop the reports, stop the trainer. Durability: leases and unsent reports of an
-// earlier process are found in the spool folder, resent, and released.
+// Purpose: one worker. It takes leases for its slots, runs a pack in each, reports, and obeys the
+// coordinator's directives.
+// Owner: main, or a simulation. The owner ends the main sequence before it destroys the agent.
+// Threads: any thread may call Start, Stop and Leave. Everything else runs on the environment's
+// main sequence.
+// Life of a lease here:
+//   1. The long poll of a slot is granted the lease. Every heartbeat lists it from then on.
+//   2. A PackRun trains it. If the best pack width for its kind is unknown, the PackRun measures it
+//      first. A LeaseReporter spools and sends its reports.
+//   3. When the process has exited, the slot is free for other work. The reporter goes on until the
+//      coordinator has answered the end.
+//   4. When the end is answered, or the coordinator says that the lease is over, it is forgotten.
+// Step 2 goes on while the coordinator is away. Directives: CONTINUE; PREEMPT: checkpoint and
+// release; STOP: drop the reports and stop the trainer.
+// Durability: leases and unsent reports of an earlier process are found in the spool folder,
+// resent, and released.
 class Agent {
  public:
   // Another process has taken this worker's name.
   static constexpr int kExitSuperseded = 79;
-  // `on_exit` comes once: exit code, and a message for people (empty after a stop that was asked
-  // for).
+  // Called once, with the exit code and a message for people. The message is empty after a
+  // requested stop.
   using OnExit = std::function<void(int code, const std::string& message)>;
   Agent(const Environment& environment, AgentConfig config, OnExit on_exit);
   ~Agent();
@@ -72,10 +75,11 @@ class Agent {
   Agent& operator=(const Agent&) = delete;
 
   void Start();
-  // Checkpoints and releases everything, exits with 0 inside the grace period. Reports that the
+  // Checkpoints and releases everything, and exits with 0 within the grace period. Reports that the
   // coordinator has not taken by then stay in the spool.
   void Stop(const std::string& reason);
-  // Kills the trainers, releases what the coordinator takes back within a second, exits with 1.
+  // Kills the trainers, waits up to a second for the coordinator to take the leases back, and exits
+  // with 1.
   void Leave(const std::string& reason);
 
  private:
@@ -84,7 +88,8 @@ class Agent {
     uint32_t index = 0;
     std::unique_ptr<PackRun> run;
     bool polling = false;
-    // Not asked before the coordinator has heard of this lease's end and the width it tells.
+    // The lease whose end reports the best pack width. The slot asks for no work until that end is
+    // answered.
     std::optional<LeaseKey> told;
     std::string request_id;  // resent until it is answered
     Backoff empty;           // empty answers that came too soon
@@ -93,10 +98,10 @@ class Agent {
   };
   struct Entry {
     std::shared_ptr<LeaseReporter> reporter;
-    PackRun* run = nullptr;  // null once its process is gone, and for what an earlier process left
+    PackRun* run = nullptr;  // null: its process has exited, or was an earlier one
   };
 
-  // What an earlier process left in the spool folder.
+  // Takes up the leases that an earlier process left in the spool folder.
   void Recover();
   void RecoverFile(const Directory& spool, const std::string& name);
   absl::Status OnRegistered(const v1::RegisterResponse& response);
@@ -119,10 +124,10 @@ class Agent {
   LeaseReporter::Config ReporterConfig() const;
   std::vector<v1::HeldLease> Held() const;
   void Forget(const LeaseKey& key);
-  // The coordinator does not take this worker: checkpoints are saved and their reports spooled for
-  // a worker that it takes, then the exit.
+  // The coordinator does not accept this worker. Checkpoints are saved, their reports are spooled
+  // for a worker that is accepted, and the agent exits.
   void OnFatal(const absl::Status& status);
-  // The leases are over: nothing that the trainers still do counts.
+  // The leases are over: nothing counts that the trainers still do.
   void OnSuperseded(const v1::Superseded& newer);
   void BeginStop(const std::string& reason);
   void BeginLeave(const std::string& reason);
@@ -137,14 +142,14 @@ class Agent {
   Session session_;
   ReportPump pump_;
   std::map<LeaseKey, Entry> entries_;
-  std::unique_ptr<PackWidths> widths_;  // null: none is measured
+  std::unique_ptr<PackWidths> widths_;  // null: widths are not measured
   std::vector<std::unique_ptr<Slot>> slots_;
   absl::Duration busy_until_ = absl::ZeroDuration();  // monotonic; when the last lease here ended
   bool draining_ = false;
   bool closing_ = false;  // too little of the walltime is left for another lease
   bool stopping_ = false;
   bool exited_ = false;
-  std::string fatal_;  // why the exit is none that was asked for
+  std::string fatal_;  // why the agent exits unasked; empty after a requested stop
   int fatal_code_ = 1;
   Timer kill_timer_;
   Timer exit_timer_;

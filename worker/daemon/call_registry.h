@@ -18,7 +18,7 @@
 
 namespace coppice::worker {
 
-// gRPC takes wall time for a deadline and makes it monotonic itself.
+// gRPC takes a deadline in wall time and converts it to monotonic time itself.
 inline void SetDeadline(grpc::ClientContext* context, absl::Duration timeout) {
   context->set_deadline(
       absl::ToChronoTime(Clock::Real()->Now() + std::min(timeout, absl::Hours(24))));
@@ -30,9 +30,10 @@ class CallRegistry {
  public:
   enum class Kind { kAcquire, kOther };
 
-  // A context for a new call; already cancelled once CancelAll was called. The call has ended when
-  // nobody keeps the context any more, and not when it is answered: a context holds the channel,
-  // whose end waits for gRPC's threads, so that none of these may be the last to let go of it.
+  // Returns a context for a new call; after CancelAll it is already cancelled. The call ends when
+  // the last reference to the context is dropped, not when it is answered. A context holds the
+  // channel, whose destruction waits for gRPC's threads. So none of these threads may drop the last
+  // reference.
   std::shared_ptr<grpc::ClientContext> Begin(Kind kind) {
     absl::MutexLock lock(&mutex_);
     const uint64_t id = ++last_id_;
@@ -67,7 +68,8 @@ class CallRegistry {
     Kind kind;
   };
 
-  // Of all kinds without one. The last reference to a context must not go while mutex_ is held.
+  // All kinds, if none is given. The last reference to a context must not be dropped while mutex_
+  // is held.
   std::vector<std::shared_ptr<grpc::ClientContext>> Contexts(std::optional<Kind> kind) {
     std::vector<std::shared_ptr<grpc::ClientContext>> contexts;
     absl::MutexLock lock(&mutex_);

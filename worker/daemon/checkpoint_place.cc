@@ -25,7 +25,7 @@ absl::Status VerifyCheckpoint(const CheckpointPlace& place, const std::string& f
                               const std::string& digest) {
   COPPICE_RETURN_IF_ERROR(CheckThere(place));
   const absl::StatusOr<std::string> found = DigestOfFile(file);
-  // What is no regular file is not what was written either.
+  // Something other than a regular file is not what was written either.
   if (absl::IsInvalidArgument(found.status())) return absl::DataLossError(found.status().message());
   COPPICE_RETURN_IF_ERROR(found.status());
   if (*found == digest) return absl::OkStatus();

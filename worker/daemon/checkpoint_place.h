@@ -10,26 +10,25 @@
 
 namespace coppice::worker {
 
-// Where checkpoints lie on this machine.
+// The folder of checkpoints on this machine.
 struct CheckpointPlace {
   std::string root;     // absolute
-  bool shared = false;  // the coordinator's own folder; otherwise a scratch folder, and files
-                        // travel over the wire
-  // The scratch folder as it was found at the start; null: it is looked up by its path.
+  bool shared = false;  // the coordinator's folder; false: scratch, and files go over the network
+  // The scratch folder as it was opened at the start. Null: it is opened by its path.
   std::shared_ptr<const Directory> scratch = nullptr;
 };
 
-// The scratch folder, for removing in it. Codes as of Directory::Open.
+// Opens the scratch folder for removals. Codes as of Directory::Open.
 absl::StatusOr<std::shared_ptr<const Directory>> ScratchOf(const CheckpointPlace& place);
 
 // The file in the checkpoint root that names the coordinator's store.
 inline constexpr char kStoreIdFile[] = ".coppice-store";
 
-// UNAVAILABLE: the folder that is shared is not there any more.
+// UNAVAILABLE: the shared folder is gone.
 absl::Status CheckThere(const CheckpointPlace& place);
 
-// That a file at that place has this digest. NOT_FOUND and DATA_LOSS speak against the file, every
-// other code against this machine.
+// Checks that the file at that place has this digest. NOT_FOUND and DATA_LOSS mean that the file is
+// bad. Every other code means that this machine has a fault.
 absl::Status VerifyCheckpoint(const CheckpointPlace& place, const std::string& file,
                               const std::string& digest);
 

@@ -31,7 +31,7 @@ absl::StatusOr<v1::UploadCheckpointResponse> SendCheckpointFile(
   *message.mutable_header() = header;
   absl::Status local;
   std::string piece;
-  // A write fails when the coordinator has answered already, or is gone; Finish says which.
+  // A write fails if the coordinator has answered already, or is gone. Finish tells them apart.
   for (bool open = writer->Write(message); open;) {
     piece.resize(kPieceBytes);
     const absl::StatusOr<size_t> got = in->Read(piece.data(), piece.size());

@@ -11,17 +11,17 @@
 
 namespace coppice::worker {
 
-// Checkpoint files over the wire, in pieces of at most 1 MiB. Both block on the network and the
-// disk; the context carries the deadline.
+// Checkpoint files travel over the network in pieces of at most 1 MiB. Both calls block on the
+// network and the disk. The context carries the deadline.
 
-// Sends header and file. The service's codes; DATA_LOSS when the file cannot be read or has another
-// size than the header says.
+// Sends the header and the file. Codes: the service's; DATA_LOSS if the file cannot be read or its
+// size differs from the header's.
 absl::StatusOr<v1::UploadCheckpointResponse> SendCheckpointFile(
     v1::WorkerService::StubInterface* stub, grpc::ClientContext* context,
     const v1::CommitCheckpointRequest& header, const std::string& file);
 
-// Receives into `file`, atomically; creates its folder. The service's codes; FAILED_PRECONDITION
-// when the file cannot be written.
+// Writes the received file to `file` atomically, and creates its folder. Codes: the service's;
+// FAILED_PRECONDITION if the file cannot be written.
 absl::Status ReceiveCheckpointFile(v1::WorkerService::StubInterface* stub,
                                    grpc::ClientContext* context,
                                    const v1::DownloadCheckpointRequest& request,

@@ -11,20 +11,21 @@
 
 namespace coppice::worker {
 
-// The stream of rows, logs and provenance to the coordinator. Lives on one sequence; destruction
+// The stream of rows, logs and provenance to the coordinator. It lives on one sequence. Destruction
 // cancels it.
 class ReportStream {
  public:
   virtual ~ReportStream() = default;
-  // Sent in the order of the calls. The caller bounds how much is unanswered; nothing is refused
-  // here.
+  // Messages are sent in the order of the calls. Send refuses nothing: the caller bounds the number
+  // of unanswered messages.
   virtual void Send(const v1::StreamMetricsRequest& message) = 0;
 };
 
-// The worker's view of WorkerService: one attempt per call, with a deadline; who calls decides what
-// is tried again. Thread-safe, nothing blocks. Callbacks come on any thread, exactly once. Codes
-// are those of the service; UNAVAILABLE and DEADLINE_EXCEEDED also when the coordinator is not
-// there.
+// The worker's view of WorkerService. Each call is one try with a deadline; the caller decides
+// about retries.
+// Threads: thread-safe, and nothing blocks. Callbacks come on any thread, exactly once.
+// Failure codes: those of the service; UNAVAILABLE and DEADLINE_EXCEEDED also if the coordinator is
+// away.
 class CoordinatorClient {
  public:
   template <typename Response>
@@ -34,11 +35,11 @@ class CoordinatorClient {
 
   virtual void Register(const v1::RegisterRequest& request,
                         Callback<v1::RegisterResponse> callback) = 0;
-  // Its deadline is wait_ms and some seconds.
+  // The deadline is wait_ms plus a few seconds.
   virtual void AcquireLeases(const v1::AcquireLeasesRequest& request,
                              Callback<v1::AcquireLeasesResponse> callback) = 0;
   // Ends every AcquireLeases in flight with CANCELLED, so that nothing is granted to a worker that
-  // takes nothing more.
+  // takes no more work.
   virtual void CancelAcquires() = 0;
   virtual void Heartbeat(const v1::HeartbeatRequest& request,
                          Callback<v1::HeartbeatResponse> callback) = 0;
@@ -53,21 +54,21 @@ class CoordinatorClient {
   virtual void ReleaseLease(const v1::ReleaseLeaseRequest& request,
                             Callback<v1::ReleaseLeaseResponse> callback) = 0;
 
-  // Sends the file and commits it. DATA_LOSS when the local file cannot be read.
+  // Sends the file and commits it. DATA_LOSS if the local file cannot be read.
   virtual void UploadCheckpoint(const v1::CommitCheckpointRequest& header, const std::string& file,
                                 Callback<v1::UploadCheckpointResponse> callback) = 0;
-  // Writes what it receives to `file` atomically, making its folder. `bytes` is the expected size,
-  // for the deadline only. FAILED_PRECONDITION when this machine cannot store it.
+  // Writes the received file to `file` atomically, and creates its folder. `bytes` is the expected
+  // size, used only for the deadline. FAILED_PRECONDITION if this machine cannot store it.
   virtual void DownloadCheckpoint(const v1::DownloadCheckpointRequest& request, uint64_t bytes,
                                   const std::string& file,
                                   std::function<void(absl::Status)> callback) = 0;
 
-  // `on_end` comes once, after the last answer; neither is guaranteed once the stream is destroyed.
+  // `on_end` comes once, after the last answer. Neither is guaranteed once the stream is destroyed.
   virtual std::unique_ptr<ReportStream> OpenReports(
       std::function<void(v1::StreamMetricsResponse)> on_answer,
       std::function<void(absl::Status)> on_end) = 0;
 
-  // A failed call in words that say which coordinator and what to do.
+  // Describes a failed call: the message names the coordinator and the remedy.
   virtual std::string Explain(const absl::Status& status) const = 0;
 };
 

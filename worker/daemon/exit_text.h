@@ -7,12 +7,12 @@
 
 namespace coppice::worker {
 
-// Of the trainer, as docs/trainer-protocol.md has them.
+// Exit codes of the trainer (docs/trainer-protocol.md).
 inline constexpr int kExitUsage = 2;
 inline constexpr int kExitPreempted = 75;
 
-// "exited with code 3", "was killed by SIGSEGV": how a process ended, with what is likely behind it
-// where that is known.
+// Describes how a process ended, with the likely cause where it is known: "exited with code 3",
+// "was killed by SIGSEGV".
 std::string DescribeExit(const ProcessExit& exit);
 
 }  // namespace coppice::worker

@@ -45,8 +45,8 @@ struct Pipe {
   }
 };
 
-// Everything the child needs, laid out before fork: after it only async-signal-safe calls are
-// allowed.
+// Everything that the child needs, prepared before fork: after fork only async-signal-safe calls
+// are allowed.
 struct ChildPlan {
   std::vector<char*> argv;
   std::vector<char*> envp;
@@ -81,7 +81,8 @@ struct ChildPlan {
 std::vector<std::string> MergedEnvironment(const ProcessCommand& command) {
   std::vector<std::string> merged;
   for (char** entry = environ; *entry != nullptr; ++entry) {
-    // A trainer speaks to nobody: what it cannot know it cannot leak into a log or a core dump.
+    // A trainer calls no coordinator, so it gets no token: it cannot leak one into a log or a core
+    // dump.
     bool replaced = absl::StartsWith(*entry, "COPPICE_TOKEN=") ||
                     absl::StartsWith(*entry, "COPPICE_TOKEN_FILE=");
     for (const auto& [name, value] : command.environment) {
@@ -131,7 +132,7 @@ absl::StatusOr<ForkedProcess> ForkExec(const ProcessCommand& command) {
   out.CloseWrite();
   err.CloseWrite();
   error.CloseWrite();
-  // Closed by a successful exec, otherwise it brings the reason.
+  // A successful exec closes the pipe. A failed one writes its errno.
   int child_error = 0;
   ssize_t got = 0;
   do {

@@ -15,9 +15,9 @@ struct ForkedProcess {
   int stderr_fd = -1;
 };
 
-// Starts the command as posix_launcher.h says and waits until exec has succeeded or failed (the
-// child's way there is short and waits for nothing). The child dies with the calling thread. Codes
-// as ErrnoToStatus in common/base/files.h.
+// Starts the command as posix_launcher.h describes, and waits until exec has succeeded or failed.
+// This is short: the child waits for nothing before exec. The child dies with the calling thread.
+// Codes as of ErrnoToStatus in common/base/files.h.
 absl::StatusOr<ForkedProcess> ForkExec(const ProcessCommand& command);
 
 }  // namespace coppice::worker

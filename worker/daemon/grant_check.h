@@ -9,8 +9,8 @@
 
 namespace coppice::worker {
 
-// The run of leases that one trainer can run together as a pack of at most `pack_width`;
-// INVALID_ARGUMENT says what is wrong with them.
+// Returns the run of the leases, which one trainer can train as a pack of at most `pack_width`.
+// INVALID_ARGUMENT names the fault in the grant.
 absl::StatusOr<GrantedRun> CheckGrant(const v1::AcquireLeasesResponse& grant, uint32_t pack_width);
 
 }  // namespace coppice::worker

@@ -14,7 +14,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// A setting of the run as it is there, or its default.
+// Reads settings of the run, with their defaults.
 class Reader {
  public:
   explicit Reader(const Json& run) : run_(run) {

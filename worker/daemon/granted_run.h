@@ -10,24 +10,24 @@
 
 namespace coppice::worker {
 
-// The run of a grant. Its text goes into the trainer's run spec as it came; the rest is what the
-// worker itself needs to know of it.
+// The run of a grant. Its text goes into the trainer's run spec unchanged. The other fields are for
+// the worker itself.
 struct GrantedRun {
-  std::string json;  // an object, as docs/trainer-protocol.md has it
+  std::string json;  // an object in the form of docs/trainer-protocol.md
   std::string task;
   uint32_t depth = 0;
   uint32_t steps = 0;
-  absl::Duration stall;  // zero: the worker goes by the trainer's pace
-  // What its speed and memory depend on: task, depth, model, batch, precision, where its data come
-  // from, and whether checkpoints are written on the way. A text of JSON.
+  absl::Duration stall;  // zero: the limit follows the trainer's own pace
+  // Everything that its speed and memory depend on, as JSON: task, depth, model, batch, precision,
+  // the source of its data, and whether it writes checkpoints along the way.
   std::string kind;
 };
 
-// What a message of a sweep can say, with room: five paths and some forty numbers.
+// The limit has room for all that a sweep's message can hold: five paths and about forty numbers.
 inline constexpr size_t kMaxRunBytes = 256 << 10;
 
-// INVALID_ARGUMENT: the text is too large, no JSON object, or has no task or number of steps.
-// Settings are not checked: the trainer does it.
+// INVALID_ARGUMENT: the text is too large, is no JSON object, or lacks a task or a number of steps.
+// Settings are not checked here: the trainer checks them.
 absl::StatusOr<GrantedRun> ReadGrantedRun(const std::string& json);
 
 }  // namespace coppice::worker

@@ -17,7 +17,7 @@ namespace coppice::worker {
 namespace {
 
 constexpr absl::Duration kCallTimeout = absl::Seconds(15);
-// On top of the time that the coordinator is asked to wait.
+// Added to the time that the coordinator is asked to wait.
 constexpr absl::Duration kPollSlack = absl::Seconds(10);
 constexpr absl::Duration kTransferTimeout = absl::Minutes(2);
 constexpr uint64_t kSlowestBytesPerSecond = 1 << 20;
@@ -92,7 +92,7 @@ class GrpcCoordinatorClient : public CoordinatorClient {
                         Callback<v1::UploadCheckpointResponse> callback) override {
     const auto context = calls_.Begin(CallRegistry::Kind::kOther);
     const auto work = [this, context, header, file, callback] {
-      // Counted from here: a transfer may wait for another one.
+      // The deadline starts here: a transfer may have waited for another one.
       SetDeadline(context.get(), TransferTimeout(header.bytes()));
       callback(SendCheckpointFile(stub_.get(), context.get(), header, file));
     };

@@ -10,10 +10,11 @@
 
 namespace coppice::worker {
 
-// WorkerService over a gRPC channel, callback API; checkpoint files pass through two threads of its
-// own, because they block on disks. Owned by main, outlives the Agent. Thread-safe. Destruction,
-// never from a callback, cancels what is in flight and waits until its callbacks have run and are
-// gone. The codes of rpc::MakeChannel.
+// WorkerService over a gRPC channel, by the callback API. Checkpoint files use two threads of the
+// client, because they block on disks.
+// Owner: main; it outlives the Agent. Thread-safe. It must not be destroyed in a callback:
+// destruction cancels the calls in flight and waits until their callbacks have run and are freed.
+// Codes as of rpc::MakeChannel.
 absl::StatusOr<std::unique_ptr<CoordinatorClient>> MakeGrpcCoordinatorClient(
     const std::string& address, const rpc::Credentials& credentials = {});
 

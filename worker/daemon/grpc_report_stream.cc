@@ -14,7 +14,7 @@ namespace {
 
 constexpr absl::Duration kLifetime = absl::Hours(1);
 
-// Lives until OnDone, whoever let go of the stream before; keeps itself.
+// Lives until OnDone, even if the stream was released before. It owns itself.
 class Reactor
     : public grpc::ClientBidiReactor<v1::StreamMetricsRequest, v1::StreamMetricsResponse> {
  public:
@@ -32,7 +32,7 @@ class Reactor
       self_ = std::move(self);
       stub->async()->StreamMetrics(context_.get(), this);
     }
-    // Writes start outside of reactions.
+    // Writes start outside of reactions, so the call needs a hold.
     AddHold();
     StartRead(&answer_);
     StartCall();
@@ -74,7 +74,7 @@ class Reactor
   }
 
  private:
-  // No write starts any more; the hold that was for them is given back, once.
+  // No write starts after this. The hold for writes is given back, once.
   void Break() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (std::exchange(broken_, true)) return;
     RemoveHold();

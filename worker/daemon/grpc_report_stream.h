@@ -11,8 +11,8 @@
 
 namespace coppice::worker {
 
-// StreamMetrics as a ReportStream. It has a deadline like every call (an hour); who uses it opens
-// another one then. `calls` outlives it.
+// StreamMetrics as a ReportStream. Like every call it has a deadline (an hour), after which the
+// caller opens another stream. `calls` outlives it.
 std::unique_ptr<ReportStream> OpenGrpcReportStream(
     v1::WorkerService::StubInterface* stub, CallRegistry* calls,
     std::function<void(v1::StreamMetricsResponse)> on_answer,

@@ -38,8 +38,7 @@ LeaseReporter::LeaseReporter(const Environment* environment, Session* session, c
       step_(lease_.resume().step()),
       checkpoint_step_(lease_.resume().step()),
       spool_path_(JoinPath(config.spool_dir, SpoolFileName(lease_.lease()))) {
-  // The file exists from the grant on, so that a daemon that starts again knows which leases to
-  // hand back.
+  // The file exists from the grant on, so that a restarted daemon knows which leases to give back.
   Flush();
 }
 
@@ -277,15 +276,15 @@ void LeaseReporter::OnAnswer(const v1::StreamMetricsResponse& answer) {
     return Refused(absl::StrCat("the coordinator refused a report: ", answer.error()));
   }
   if (answer.sequence() > last_sequence_) {
-    // An earlier process may have sent records that its spool has not got: they were lost with a
-    // damaged end of it, or a full disk never took them. What the spool holds is then older than
-    // what the coordinator has. From a lease of this process it makes no sense.
+    // An earlier process may have sent records that its spool lacks: the damaged end of the spool
+    // had them, or a full disk never took them. The spool is then older than the coordinator's
+    // data. For a lease of this process, such an answer makes no sense.
     spdlog::warn("{}: report {} was acknowledged, but {} is the last that is known here",
                  ToString(key()), answer.sequence(), last_sequence_);
     if (!taken_up_) return;
   }
-  // A number below the front's is an old acknowledgement; one above what was sent comes from before
-  // a reconnection. Commits keep their place.
+  // A number below the front's is an old acknowledgement. A number above all sent ones comes from
+  // before a reconnection. Commits keep their place.
   for (auto it = queue_.begin(); it != queue_.end();) {
     const uint64_t sequence = SequenceOf(*it);
     if (sequence > answer.sequence()) break;
@@ -329,15 +328,17 @@ void LeaseReporter::OnAnswered(const absl::Status& status) {
   const bool left_out = absl::IsFailedPrecondition(status) || absl::IsDataLoss(status) ||
                         absl::IsAlreadyExists(status);
   if (left_out && std::holds_alternative<v1::CommitCheckpointRequest>(record)) {
-    // Training is none the worse for a checkpoint that does not count: one that a preemption put
-    // before the row of its step, one that an earlier process had uploaded and removed, one whose
-    // name another has. If it was the last one, the completion will be refused.
+    // Training loses nothing by a checkpoint that does not count. Such a checkpoint may come before
+    // the row of its step (after a preemption), may have been uploaded and removed by an earlier
+    // process, or may have a name that is taken. If it was the last one, the completion will be
+    // refused.
     spdlog::warn("{}: {}", ToString(key()), reason);
     left_out_ = std::get<v1::CommitCheckpointRequest>(record);
     return Advance();
   }
   if (const auto* completion = std::get_if<v1::CompleteJobRequest>(&record)) {
-    // Acknowledged and gone: the coordinator's disk failed it. The next attempt computes it again.
+    // The file was acknowledged and is gone: the coordinator's disk lost it. The next attempt
+    // computes it again.
     if (absl::IsDataLoss(status)) return RefusedUncharged(std::string(status.message()));
     if (absl::IsFailedPrecondition(status) && left_out_.has_value() &&
         left_out_->step() == completion->step()) {
@@ -346,7 +347,7 @@ void LeaseReporter::OnAnswered(const absl::Status& status) {
   }
   if (std::holds_alternative<v1::FailJobRequest>(record) ||
       std::holds_alternative<v1::ReleaseLeaseRequest>(record)) {
-    // There is nothing weaker to say; the lease runs out by itself.
+    // No weaker report exists. The lease will expire by itself.
     spdlog::error("{}: {}", ToString(key()), reason);
     return Finish();
   }
@@ -358,7 +359,7 @@ void LeaseReporter::OnCommitted(const v1::CommitCheckpointRequest& commit) {
   committed_step_ = commit.step();
   if (config_.checkpoints.shared) return;
   const std::string superseded = std::exchange(uploaded_, commit.path());
-  // The path was the trainer's to say.
+  // The path came from the trainer.
   if (superseded.empty() || !IsSafeRelativePath(superseded)) return;
   environment_->background([superseded, place = config_.checkpoints] {
     const auto folder = ScratchOf(place);
@@ -368,10 +369,9 @@ void LeaseReporter::OnCommitted(const v1::CommitCheckpointRequest& commit) {
   });
 }
 
-// Where the file is as it was written, the coordinator does not see what this worker sees: a
-// setting is wrong, every attempt would end like this one, and it is charged. A file that was
-// damaged between writing and committing (a crash of this machine, its disk) speaks against
-// neither.
+// If the file is intact here, the coordinator sees another folder than this worker. A setting is
+// wrong, every attempt would end like this, and the failure is charged. A file that was damaged
+// between writing and commit (a crash of this machine, its disk) is the fault of neither.
 void LeaseReporter::LookAtFile(const v1::CommitCheckpointRequest& last, const std::string& reason) {
   environment_->background(
       [place = config_.checkpoints, file = JoinPath(config_.checkpoints.root, last.path()),
@@ -426,9 +426,9 @@ void LeaseReporter::DropAll() {
 
 void LeaseReporter::Finish() {
   finished_ = true;
-  // The file must not come back behind its removal.
+  // A flush in flight must not create the file again after its removal.
   if (flushing_) return;
-  // The folder's name came over the wire or from a file.
+  // The folder's name came over the network or from a file.
   const bool has_scratch =
       !config_.checkpoints.shared && IsSafeRelativePath(lease_.checkpoint_dir());
   environment_->background([path = spool_path_, place = config_.checkpoints,

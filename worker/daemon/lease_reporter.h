@@ -20,49 +20,51 @@
 
 namespace coppice::worker {
 
-// (job, attempt): one attempt.
+// Identifies an attempt: job, attempt number.
 using LeaseKey = std::pair<uint64_t, uint64_t>;
 inline LeaseKey KeyOf(const v1::LeaseRef& lease) { return {lease.job_id(), lease.attempt()}; }
 std::string ToString(const LeaseKey& key);
 
-// Purpose: everything one attempt has to report, in one order: rows, log and provenance go over the
-// stream; a commit is sent once every row before it is acknowledged; the end (complete, fail,
-// release) once everything is. Owned by the Agent, and shared with the PackRun that feeds it. Lives
-// on the agent's sequence. A record goes through these stages:
-//   1. backlog: told by the trainer;
-//   2. written to the spool and synced, many records at a time, in the background;
-//   3. queue: streamed messages may be sent, calls wait for their turn at the front;
-//   4. acknowledged or answered, and gone. With the end answered the spool is removed and
-//   `on_finished` comes.
-// Durability: what is sent is on disk before, so a daemon that starts again resends it. On a disk
-// that refuses the spool, reports go on from memory: what a crash then loses lies behind the last
-// commit, and the next attempt computes it again.
-// Failure codes of the coordinator: ABORTED or NOT_FOUND end the lease (`on_lost`);
-// FAILED_PRECONDITION or DATA_LOSS for a commit leaves the checkpoint out; DATA_LOSS for the
-// completion, or FAILED_PRECONDITION where the last checkpoint was left out and its file is
-// damaged, gives the lease back uncharged; other refusals fail the attempt (`on_refused`).
+// Purpose: reports everything of one attempt, in one order. Rows, log and provenance go over the
+// stream. A commit is sent once every row before it is acknowledged. The end (complete, fail,
+// release) is sent once everything before it is.
+// Owner: the Agent, which shares it with the PackRun that feeds it.
+// Threads: it lives on the agent's sequence.
+// A record goes through these stages:
+//   1. Backlog: the trainer has reported it.
+//   2. Spool: it is written and synced in the background, many records at a time.
+//   3. Queue: a stream message may be sent; a call waits until it is at the front.
+//   4. Acknowledged or answered: it is dropped. After the answer to the end, the spool is removed
+//      and `on_finished` comes.
+// Durability: a record is on disk before it is sent, so a restarted daemon resends it. If the disk
+// refuses the spool, reports go on from memory. A crash then loses only reports behind the last
+// commit, and the next attempt computes them again.
+// Failure codes of the coordinator: ABORTED or NOT_FOUND ends the lease (`on_lost`).
+// FAILED_PRECONDITION or DATA_LOSS for a commit leaves that checkpoint out. DATA_LOSS for the
+// completion releases the lease uncharged; so does FAILED_PRECONDITION if the last checkpoint was
+// left out and its file is damaged. Other refusals fail the attempt (`on_refused`).
 class LeaseReporter {
  public:
   struct Hooks {
     // There may be something new for the stream.
     std::function<void()> on_sendable;
-    // The lease is no longer ours; what was unsent is dropped. `on_finished` follows.
+    // The worker has lost the lease. Unsent reports are dropped. `on_finished` follows.
     std::function<void(const std::string& reason)> on_lost;
-    // The coordinator refused a report for good: the attempt cannot succeed.
+    // The coordinator has refused a report for good, so the attempt cannot succeed.
     std::function<void(const std::string& reason)> on_refused;
     // Nothing is left to report. Called last.
     std::function<void()> on_finished;
   };
   struct Config {
     std::string spool_dir;
-    CheckpointPlace checkpoints;  // where the files of commits lie
-    // Where they are uploaded from; empty: the coordinator sees them itself.
+    CheckpointPlace checkpoints;  // the folder of the committed files
+    // The folder that files are uploaded from. Empty: the coordinator reads the files itself.
     std::string upload_root() const { return checkpoints.shared ? "" : checkpoints.root; }
   };
 
   LeaseReporter(const Environment* environment, Session* session, const Config& config,
                 v1::Lease lease, Hooks hooks);
-  // Takes up what an earlier process left in a spool file.
+  // Takes up the records that an earlier process left in a spool file.
   LeaseReporter(const Environment* environment, Session* session, const Config& config,
                 SpoolContents contents, Hooks hooks);
   LeaseReporter(const LeaseReporter&) = delete;
@@ -70,10 +72,10 @@ class LeaseReporter {
 
   const v1::Lease& lease() const { return lease_; }
   LeaseKey key() const { return KeyOf(lease_.lease()); }
-  // No more reports are taken: the end is told, or the lease is lost.
+  // No more reports are taken: the end is reported, or the lease is lost.
   bool ended() const { return ended_; }
   bool finished() const { return finished_; }
-  // Of the last commit that was told, or of the attempt's start.
+  // The step of the last reported commit, or of the attempt's start.
   uint32_t checkpoint_step() const { return checkpoint_step_; }
 
   // For heartbeats.
@@ -81,7 +83,7 @@ class LeaseReporter {
   v1::HeldLease Held() const;
   void set_slot(uint32_t slot) { slot_ = slot; }
 
-  // After the end these are ignored.
+  // After the end, these calls are ignored.
   void Row(v1::MetricRow row);
   void Log(const std::string& text);
   void Provenance(const std::string& json, uint32_t start_step);
@@ -89,27 +91,29 @@ class LeaseReporter {
   void Complete(uint32_t step);
   void Fail(uint32_t step, absl::string_view kind, absl::string_view message,
             absl::string_view log_tail);
-  // `out_of_memory_width`: of a pack that was too wide for the device; 0: for any other reason.
+  // `out_of_memory_width`: the width of a pack that did not fit into the device's memory; 0 for any
+  // other reason.
   void Release(absl::string_view reason, uint32_t out_of_memory_width = 0);
-  // Before a trainer was started: it was no attempt.
+  // The lease ends before a trainer was started, so it does not count as an attempt.
   void ReleaseUntrained(absl::string_view reason);
-  // For a pack of another width, which the next grants should have.
+  // The lease is released so that the next grants have packs of `best_width`.
   void ReleaseForWidth(absl::string_view reason, uint32_t best_width);
-  // The process that held the lease has gone, and saved nothing at its end.
+  // The process that held the lease has exited without a last checkpoint.
   void ReleaseLost(absl::string_view reason);
-  // The trainer could not read the file it was to resume from. One that has been damaged since it
-  // was checked is no fault of the job: the lease goes back as lost, and the next worker rejects
-  // the checkpoint. Otherwise the attempt has failed.
+  // The trainer could not read the file to resume from. If the file was damaged after its check,
+  // the job is not at fault: the lease is released as lost, and the next worker rejects the
+  // checkpoint. Otherwise the attempt has failed.
   void FailResume(const std::string& file, const std::string& digest, uint32_t step,
                   const std::string& message, const std::string& log_tail);
-  // The lease is not ours any more: drops everything. `on_lost` is not called.
+  // Drops everything, because the worker has lost the lease. `on_lost` is not called.
   void Abandon();
 
-  // For the stream: the next message that was not sent on the present one, null when there is none.
+  // For the stream: the next message that was not yet sent on the present stream; null if there is
+  // none.
   const v1::StreamMetricsRequest* NextToSend() const;
   void MarkSent();
   uint64_t unacknowledged() const { return sent_; }
-  // A new stream: everything unacknowledged is to be sent again.
+  // A new stream opens, so everything unacknowledged is sent again.
   void OnStreamLost() { sent_ = 0; }
   void OnAnswer(const v1::StreamMetricsResponse& answer);
 
@@ -123,7 +127,7 @@ class LeaseReporter {
   void CallFront();
   void OnAnswered(const absl::Status& status);
   void OnCommitted(const v1::CommitCheckpointRequest& commit);
-  // The completion was refused; `last` is the last checkpoint and was left out.
+  // The completion was refused. `last` is the last checkpoint, which was left out.
   void LookAtFile(const v1::CommitCheckpointRequest& last, const std::string& reason);
   void Refused(const std::string& reason);
   void RefusedUncharged(const std::string& reason);
@@ -148,20 +152,20 @@ class LeaseReporter {
   bool ended_ = false;
   bool finished_ = false;
 
-  // Shared with the background while a flush is in flight; null once the disk has refused it.
+  // Shared with the background while a flush is in flight. Null once the disk has refused it.
   std::shared_ptr<Spool> spool_;
   std::string spool_path_;
   bool spool_wanted_ = true;
   bool flushing_ = false;
-  uint64_t generation_ = 0;  // of the records; a flush of an earlier one is void
+  uint64_t generation_ = 0;  // of the records; a flush of an earlier generation is void
   std::vector<SpoolRecord> backlog_;
-  bool taken_up_ = false;  // from the spool of an earlier process
+  bool taken_up_ = false;  // from an earlier process's spool
   std::deque<SpoolRecord> queue_;
   uint64_t sent_ =
-      0;  // stream messages at the front of the queue that were sent and not acknowledged
+      0;  // stream messages at the front of the queue that are sent but not acknowledged
   bool calling_ = false;
   Session::CallId call_ = 0;
-  std::string uploaded_;  // the newest file that was uploaded and still lies there
+  std::string uploaded_;  // the newest uploaded file, if it is not removed yet
 };
 
 }  // namespace coppice::worker

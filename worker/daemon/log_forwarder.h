@@ -10,10 +10,10 @@
 
 namespace coppice::worker {
 
-// Passes a trainer's stderr on in a bounded amount: the first kLiveBytes as they come (gathered for
-// kDelay or up to kPieceBytes), after that only the last kTailBytes at the end, with a line that
-// says how much lies between. The whole text is in the log file. Owned by a PackRun; lives on the
-// agent's sequence.
+// Forwards a bounded amount of a trainer's stderr. The first kLiveBytes go out live, gathered for
+// kDelay or up to kPieceBytes. Of the text after them, only the last kTailBytes are forwarded, at
+// the end, behind a line that says how much was left out. The log file has the whole text. Owner: a
+// PackRun. It lives on the agent's sequence.
 class LogForwarder {
  public:
   static constexpr size_t kLiveBytes = 192 << 10;
@@ -24,9 +24,9 @@ class LogForwarder {
   LogForwarder(const Environment* environment, std::function<void(const std::string&)> forward);
 
   void Add(absl::string_view text);
-  // Forwards what is gathered now, so that it stands before what is reported next.
+  // Forwards the gathered text now, so that it precedes the next report.
   void Flush();
-  // The end of the text: also the tail.
+  // Ends the text and forwards the tail.
   void Finish();
   // The last kTailBytes at most, forwarded or not.
   const std::string& tail() const { return tail_; }

@@ -13,7 +13,7 @@
 namespace coppice::worker {
 namespace {
 
-// Behind the first "key : " of a file in /proc; empty without one.
+// Returns the value after the first "key : " in a file of /proc; empty if there is none.
 std::string ValueIn(const std::string& path, absl::string_view key) {
   const auto text = ReadFile(path);
   if (!text.ok()) return "";
@@ -29,7 +29,7 @@ std::string ValueIn(const std::string& path, absl::string_view key) {
 
 Machine DescribeMachine(const std::string& root) {
   Machine machine;
-  // The second is where Windows lends its GPU to Linux.
+  // The second path is the GPU that Windows lends to Linux.
   machine.gpu = FileExists(root + "/dev/nvidiactl") || FileExists(root + "/dev/dxg");
   machine.name = absl::StrCat(ValueIn(root + "/proc/cpuinfo", "model name"), ", ",
                               std::max(1u, std::thread::hardware_concurrency()), " cores");

@@ -1,4 +1,4 @@
-// What this machine computes with, as far as a daemon without CUDA can see.
+// The hardware that this machine computes with, as a daemon without CUDA can see it.
 #ifndef COPPICE_WORKER_DAEMON_MACHINE_H_
 #define COPPICE_WORKER_DAEMON_MACHINE_H_
 
@@ -7,10 +7,10 @@
 namespace coppice::worker {
 
 struct Machine {
-  bool gpu = false;  // there is a device node that CUDA programs need
-  std::string name;  // processor, cores and the models of GPUs; the same text for the same machine
+  bool gpu = false;  // a device node that CUDA programs need exists
+  std::string name;  // processor, cores and GPU models; always the same text on the same machine
 };
-// `root` is "" but in tests.
+// `root` is "" except in tests.
 Machine DescribeMachine(const std::string& root = "");
 
 }  // namespace coppice::worker

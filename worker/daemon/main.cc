@@ -1,6 +1,6 @@
 // coppice-worker: wiring only. Exit codes: 0 stopped as asked (everything is checkpointed and
-// released, or waits in the spool), 1 failed, or left at once after a second signal, 2 usage, 79
-// a newer worker has the name.
+// released, or waits in the spool); 1 failed, or left at once after a second signal; 2 usage; 79 a
+// newer worker has the name.
 #include <poll.h>
 #include <signal.h>
 #include <spdlog/spdlog.h>
@@ -37,16 +37,16 @@ int Fail(int code, const absl::Status& status) {
   return code;
 }
 
-// Blocks the signals that ask for an exit, in every thread that is started from here on, and gives
-// a descriptor that has them instead.
+// Blocks the signals that ask for an exit, in this and all later threads, and returns a descriptor
+// that delivers them instead.
 int ExitSignals() {
-  // The last two are what Slurm's --signal is usually told to send ahead of the end.
+  // Slurm's --signal usually sends one of the last two ahead of the end.
   const sigset_t set = StopSignalSet({SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2});
   ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
   return ::signalfd(-1, &set, SFD_CLOEXEC);
 }
 
-// Longer than an agent that is to leave takes by itself: it hangs then, in the disk for example.
+// Longer than Leave normally takes. After it the agent counts as hung, for example in the disk.
 constexpr int kLeaveMillis = 3000;
 
 [[noreturn]] void EndNow(PosixLauncher* launcher) {
@@ -54,7 +54,7 @@ constexpr int kLeaveMillis = 3000;
   std::_Exit(1);
 }
 
-// Until the agent is done.
+// Returns when the agent has exited.
 void WaitForExit(int signals, int done, Agent* agent, PosixLauncher* launcher) {
   pollfd fds[] = {{signals, POLLIN, 0}, {done, POLLIN, 0}};
   StopRequests requests;
@@ -119,8 +119,8 @@ int Run(const WorkerOptions& options, int signals) {
   agent->Start();
   WaitForExit(signals, done, agent.get(), launcher->get());
 
-  // No more callbacks from the processes, then none on the sequence; what waits for the disk is
-  // written before the end.
+  // The callbacks of the processes end first, then those on the sequence. Pending disk writes are
+  // finished before the end.
   launcher->reset();
   main_sequence.Shutdown();
   background.Shutdown();

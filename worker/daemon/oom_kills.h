@@ -1,4 +1,4 @@
-// Whether the kernel has killed a process for want of memory.
+// The kernel's count of processes that it killed because memory ran out.
 #ifndef COPPICE_WORKER_DAEMON_OOM_KILLS_H_
 #define COPPICE_WORKER_DAEMON_OOM_KILLS_H_
 
@@ -9,11 +9,11 @@
 
 namespace coppice::worker {
 
-// How many processes the kernel has killed for want of memory since it started: of the whole
-// machine, in whatever control group. Empty where it does not say (before Linux 4.13).
+// Returns the number of these kills since boot, over the whole machine and all control groups.
+// Empty if the kernel does not report it (before Linux 4.13).
 std::optional<uint64_t> OomKills();
 
-// The same from the text of /proc/vmstat.
+// Reads the count from the text of /proc/vmstat.
 std::optional<uint64_t> OomKillsOf(absl::string_view vmstat);
 
 }  // namespace coppice::worker

@@ -18,15 +18,15 @@
 namespace coppice::worker {
 namespace {
 
-// A trainer tells of its progress so often.
+// The interval at which a trainer reports its progress.
 constexpr absl::Duration kReportInterval = absl::Seconds(2);
 constexpr char kOutOfMemory[] = "out_of_memory";
 constexpr char kUnreadableCheckpoint[] = "checkpoint";
 constexpr char kRefused[] = "refused";
 constexpr size_t kMaxRefusalBytes = 1000;
 
-// By which people and schedulers ask a process to end. This daemon asks by SIGTERM too, but a
-// trainer that is under way answers it with an exit code.
+// People and schedulers ask a process to end by these signals. This daemon uses SIGTERM too, but a
+// running trainer answers it with an exit code.
 bool IsRequestToStop(int signal) {
   return signal == SIGTERM || signal == SIGINT || signal == SIGHUP || signal == SIGUSR1 ||
          signal == SIGUSR2;
@@ -66,7 +66,7 @@ PackRun::~PackRun() {
 }
 
 void PackRun::Start() {
-  // A job that is alone, and no other waits for it, needs no width.
+  // A job that is alone, with no other waiting, needs no width.
   if (packing_.widths == nullptr || (members_.size() == 1 && !packing_.unmeasured)) return Check();
   phase_ = Phase::kMeasuring;
   question_ = packing_.widths->Find(run_, [this](uint32_t width) {
@@ -149,7 +149,7 @@ std::string PackRun::SpecJson() const {
     if (member.resume) entry["resume"] = member.check->file();
     members.push_back(std::move(entry));
   }
-  // The run keeps the text it has.
+  // The text of the run is passed on unchanged.
   return absl::StrCat("{\"run\": ", run_.json, ",\n \"members\": ", members.dump(),
                       ",\n \"threads\": ", config_->threads,
                       ", \"device\": ", nlohmann::json(config_->device).dump(),
@@ -198,7 +198,7 @@ void PackRun::OnStderr(const std::string& bytes) {
 bool PackRun::ShowsProgress(const TrainerEvent& event) {
   const auto* progress = std::get_if<TrainerProgress>(&event);
   if (progress == nullptr || !progress->activity.has_value()) return true;
-  // These come by the clock: what counts is what they say.
+  // These events are periodic, so only a changed content counts as progress.
   bool on = std::exchange(activity_, *progress->activity) != *progress->activity;
   for (const auto& [seed, step] : progress->members) on = on || step > Find(seed)->step;
   return on;
@@ -209,14 +209,14 @@ void PackRun::DescribePace(v1::HeldLease* held) const {
   const absl::Duration silence = stall_watch_.silence();
   held->set_silent_ms(static_cast<uint64_t>(absl::ToInt64Milliseconds(silence)));
   held->set_stall_ms(static_cast<uint64_t>(absl::ToInt64Milliseconds(stall_watch_.limit())));
-  // The steps of the last pause are all that was done since it began.
+  // Since the last pause began, only the steps of that pause were done.
   const absl::Duration pause = std::max(stall_watch_.last_pause(), kReportInterval);
   if (silence <= 2 * pause) return;
   held->set_steps_per_second(held->steps_per_second() * absl::FDivDuration(pause, silence));
 }
 
 void PackRun::OnStalled() {
-  if (stopping_ || killed_) return;  // it has its time for that
+  if (stopping_ || killed_) return;  // the grace period bounds it already
   const bool set = run_.stall > absl::ZeroDuration();
   stalled_ = absl::StrCat(
       "its trainer did not report or get on for ", absl::FormatDuration(stall_watch_.limit()),
@@ -316,12 +316,12 @@ void PackRun::OnExit(const ProcessExit& exit) {
 }
 
 void PackRun::EndMember(Member* member, const ProcessExit& exit) {
-  // Told only now: what the trainer wrote to its log about it arrives on another pipe.
+  // The failure is reported only now, because the trainer's log about it arrives on another pipe.
   if (!garbage_.empty())
     return member->reporter->Fail(member->step, "garbage", garbage_, log_.tail());
   if (stopping_ || killed_ || exit.code == kExitPreempted) {
-    // Also where the trainer did not get to its checkpoint: the attempt was stopped, it did not
-    // fail.
+    // This holds even if the trainer did not write its checkpoint: the attempt was stopped and did
+    // not fail.
     const std::string reason = stop_reason_.empty() ? "the trainer was told to stop" : stop_reason_;
     return member->reporter->Release(reason);
   }
@@ -330,7 +330,7 @@ void PackRun::EndMember(Member* member, const ProcessExit& exit) {
     return member->reporter->Fail(member->step, "stalled", stalled_, log_.tail());
   }
   if (IsRequestToStop(exit.signal)) {
-    // It came before the trainer could answer it, from somebody who stops everything here.
+    // The signal came before the trainer could handle it, from somebody who stops everything here.
     result_.troubled = true;
     return member->reporter->Release(absl::StrCat("the trainer ", DescribeExit(exit)));
   }
@@ -348,7 +348,8 @@ void PackRun::EndMember(Member* member, const ProcessExit& exit) {
 }
 
 void PackRun::OutOfMemory(Member* member, uint32_t step, const std::string& message) {
-  // What is released takes a moment to be known: the slot must not be given a wide pack again.
+  // The coordinator learns of the release a moment later. Until then the slot must not be given a
+  // wide pack again.
   result_.troubled = true;
   spdlog::warn("{}: seed {}: out of memory in a pack of {}: {}", name_, member->seed(), width_,
                message);
@@ -386,7 +387,7 @@ void PackRun::Stop(const std::string& reason, absl::Duration grace) {
 void PackRun::OnLeaseEnded(const LeaseKey& key) {
   if (phase_ == Phase::kFinished) return;
   for (const Member& member : members_) {
-    // One whose training is over does not keep the others from theirs.
+    // A member whose training is over does not stop the others.
     if (member.reporter->key() == key && member.ended) return;
   }
   if (!AnyActive()) return Stop("no lease of this pack is left", config_->stop_grace);

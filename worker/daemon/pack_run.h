@@ -24,51 +24,52 @@
 
 namespace coppice::worker {
 
-// How trainers are run; the same for every pack.
+// Settings of a trainer, the same for every pack.
 struct PackConfig {
   std::string trainer;   // path of the program
   uint32_t threads = 1;  // of each trainer
   std::string device = "auto";
   CheckpointPlace checkpoints;
-  std::string runs_dir;  // run specs; absolute, as is the next
+  std::string runs_dir;  // run specs; absolute
   std::string logs_dir;
-  // From SIGTERM to SIGKILL.
+  // Time from SIGTERM to SIGKILL.
   absl::Duration grace = absl::Seconds(25);
-  // The same where there is nothing left to save.
+  // The same time if nothing is left to save.
   absl::Duration stop_grace = absl::Seconds(5);
 };
 
-// Purpose: one trainer process and the leases it works on, from the grant to the process's end:
-//   1. measure, where widths are: what a pack of this kind should have is found out. Members beyond
-//   it are released, or all of them when there should be more and the coordinator waits to hear;
-//   2. check: every member's checkpoint to resume from is there and whole;
-//   3. start: the run spec is written, the trainer started;
-//   4. run: its events become reports;
-//   A trainer that does not get on any more is killed, and its members fail;
-//   5. end: the process has exited; every member that has not told its own end gets one from the
-//   way it exited. A trainer that has refused its run would refuse it again: its members fail for
-//   good.
-// Owned by the Agent; lives on its sequence. The reporters outlive it: what they hold may be sent
-// long after. The trainer stops all of its pack or none. So when some members are to stop, the
-// others are preempted with them, are released, and come back from their checkpoint. A pack that
-// does not fit into memory is nobody's failure: its members are released with its width, and the
-// coordinator gives this worker narrower ones. Only a member that was alone fails.
+// Purpose: one trainer process and the leases it works on, from the grant to the process's end.
+// Owner: the Agent. It lives on the agent's sequence. The reporters outlive it: their records may
+// be sent long after.
+//   1. Measure, if widths are measured: the best width for packs of this kind is found. The members
+//      beyond it are released. All are released if the pack should be wider and the coordinator
+//      waits for the width.
+//   2. Check: every member's checkpoint to resume from is present and whole.
+//   3. Start: the run spec is written and the trainer started.
+//   4. Run: the trainer's events become reports. A stalled trainer is killed, and its members fail.
+//   5. End: the process has exited. The exit decides the end of every member that the trainer has
+//      not ended. If the trainer refused the run, it would refuse it again, so its members fail for
+//      good.
+// The trainer stops its whole pack or nothing. So when some members are to stop, the others are
+// preempted with them, are released, and resume from their checkpoints. Running out of memory fails
+// no member of a pack: they are released with the pack's width, and the coordinator grants this
+// worker narrower packs. Only a member that was alone fails.
 class PackRun {
  public:
   struct Result {
-    // The pack ended by a fault of this machine, or before the trainer got going: the slot should
+    // The pack ended by a fault of this machine, or before the trainer was running. The slot should
     // wait before it takes more work.
     bool troubled = false;
-    // Released untrained, with the width that the next grant should have: the slot should ask again
-    // when the coordinator has heard of this one.
+    // The lease was released untrained, with the width that the next grant should have. The slot
+    // should ask again once the release is answered.
     std::optional<LeaseKey> told;
   };
-  // How the width of the pack is decided.
+  // The inputs that decide the pack's width.
   struct Packing {
-    PackWidths* widths = nullptr;  // null: as it was granted
-    bool unmeasured = false;       // the coordinator would grant more, but for want of a width
+    PackWidths* widths = nullptr;  // null: the granted width
+    bool unmeasured = false;       // the coordinator would grant more if it knew the width
   };
-  // `on_finished` comes once, when no process is left.
+  // `on_finished` comes once, after the process has exited.
   PackRun(const Environment* environment, Session* session, const PackConfig* config,
           std::string name, GrantedRun run, std::vector<std::shared_ptr<LeaseReporter>> reporters,
           Packing packing, std::function<void(Result)> on_finished);
@@ -77,13 +78,16 @@ class PackRun {
   PackRun& operator=(const PackRun&) = delete;
 
   void Start();
-  // Checkpoint, release, exit; SIGKILL when that takes longer than the grace period.
+  // Asks the trainer to checkpoint and exit, then releases the members. SIGKILL follows after the
+  // grace period.
   void Preempt(const std::string& reason);
-  // A lease of this pack is lost, or its attempt has failed other than by the trainer's word.
+  // A lease of this pack is lost, or its attempt has failed for a reason other than the trainer's
+  // report.
   void OnLeaseEnded(const LeaseKey& key);
-  // SIGKILL now; what is unfinished is released from its last checkpoint.
+  // Sends SIGKILL now. Unfinished members are released from their last checkpoint.
   void Kill(const std::string& reason);
-  // For a heartbeat: since when the trainer has not got on, and how fast that makes it.
+  // Fills in a heartbeat's pace: how long the trainer has made no progress, and the step rate that
+  // this leaves.
   void DescribePace(v1::HeldLease* held) const;
 
  private:
@@ -95,7 +99,7 @@ class PackRun {
     std::unique_ptr<ResumeCheck> check;
     bool checked = false;
     uint32_t step = 0;
-    bool ended = false;  // the trainer has said so
+    bool ended = false;  // the trainer has reported its end
 
     uint32_t seed() const { return reporter->lease().seed(); }
   };
@@ -110,7 +114,7 @@ class PackRun {
   void OnStderr(const std::string& bytes);
   void OnExit(const ProcessExit& exit);
   void Handle(const TrainerEvent& event);
-  // Whether the event shows that the trainer gets on.
+  // Returns whether the event is a sign of progress.
   bool ShowsProgress(const TrainerEvent& event);
   void OnStalled();
   void OnGarbage(const absl::Status& what);
@@ -140,14 +144,14 @@ class PackRun {
   LogForwarder log_;
   Timer kill_timer_;
   StallWatch stall_watch_;
-  uint64_t activity_ = 0;  // as the trainer last said
-  uint32_t width_ = 0;     // members that the trainer was started with
-  bool started_ = false;   // the trainer has said so
+  uint64_t activity_ = 0;  // as last reported
+  uint32_t width_ = 0;     // number of members that the trainer was started with
+  bool started_ = false;   // the trainer has reported its start
   bool stopping_ = false;  // SIGTERM was sent
   bool killed_ = false;    // SIGKILL was sent
-  std::string garbage_;    // what was wrong with the output; empty: nothing
-  std::string refused_;    // why it trains no such run; empty: it has not said so
-  std::string stalled_;    // why it was killed for not getting on; empty: it was not
+  std::string garbage_;    // the fault in its output; empty: none
+  std::string refused_;    // its reason to refuse the run; empty: it has not refused
+  std::string stalled_;    // why it was killed as stalled; empty: it was not
   Result result_;
   std::string stop_reason_;
 };

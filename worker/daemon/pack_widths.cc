@@ -76,7 +76,7 @@ void PackWidths::Begin(const Request& request) {
 }
 
 std::string PackWidths::SpecJson(const GrantedRun& run) const {
-  // The member is one that the reader of specs asks for; nothing of it is measured.
+  // The spec reader requires a member. The measurement does not use it.
   return absl::StrCat("{\"run\": ", run.json,
                       ",\n \"members\": [{\"seed\": 0, \"checkpoint_dir\": \"unused\"}],",
                       "\n \"threads\": ", config_.threads,
@@ -139,7 +139,7 @@ void PackWidths::OnStdout(const std::string& bytes) {
 }
 
 void PackWidths::OnExit(const ProcessExit& exit) {
-  if (now_->unwanted) return End();  // who wants it by now gets a whole one
+  if (now_->unwanted) return End();  // newer requests get a measurement of their own
   const std::vector<MeasuredWidth>& measured = now_->reader.measured();
   const uint32_t best = BestWidth(measured);
   std::string trouble = now_->trouble;

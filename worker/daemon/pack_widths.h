@@ -24,37 +24,40 @@ struct PackWidthsConfig {
   uint32_t threads = 1;  // of each trainer
   std::string device = "auto";
   uint32_t widest = 32;
-  std::string machine;    // what the cache tells devices apart by
-  std::string runs_dir;   // the spec of what is measured; absolute, as is the next
-  std::string cache_dir;  // what was measured
-  // For the trainer to measure in, once it has data.
+  std::string machine;    // key of the devices in the cache
+  std::string runs_dir;   // specs of measurements; absolute
+  std::string cache_dir;  // results; absolute
+  // The trainer's time to measure, once it has data.
   absl::Duration limit = absl::Seconds(10);
-  // From its start to SIGKILL: it hangs then.
+  // Time from its start to SIGKILL: after it, the trainer counts as hung.
   absl::Duration patience = absl::Minutes(3);
 };
 
-// Purpose: knows how many jobs of a kind one trainer of this worker should train at once. Owned by
-// the Agent; lives on its sequence. An unknown kind goes through these stages:
-//   1. the cache on disk is asked;
-//   2. `coppice-trainer measure` runs: one at a time, so that no two measure each other;
-//   3. the narrowest width that is nearly the fastest is the answer, for as long as this object
-//   lives, and what was measured goes to the cache.
-// Failures: a measurement that fails or hangs leaves what it said before, or packs of one: those
-// always train, only perhaps slower. That is said once, holds as long as this object lives, and is
-// not cached. Durability: the cache's; it may be lost at any time.
+// Purpose: knows the number of jobs of a kind that one trainer of this worker should train at once.
+// Owner: the Agent. It lives on the agent's sequence.
+// An unknown kind goes through these stages:
+//   1. The cache on disk is read.
+//   2. `coppice-trainer measure` runs, one process at a time, so that no two disturb each other.
+//   3. The narrowest width that is nearly the fastest is the answer for the life of this object,
+//      and the result goes to the cache.
+// Failures: if a measurement fails or hangs, the widths that it has reported so far decide; without
+// any, packs have width one, which always trains, only perhaps more slowly. The failure is logged
+// once. Its answer holds for the life of this object and is not cached.
+// Durability: the cache's; it may be lost at any time.
 class PackWidths {
  public:
   using Id = uint64_t;
 
   PackWidths(const Environment* environment, PackWidthsConfig config);
-  // Ends what is being measured.
+  // Ends the measurement that runs.
   ~PackWidths();
   PackWidths(const PackWidths&) = delete;
   PackWidths& operator=(const PackWidths&) = delete;
 
-  // The best width for packs of this run comes once, never before this returns, unless cancelled.
+  // Calls `done` once with the best width for packs of this run, never before Find returns, and not
+  // after Cancel.
   Id Find(const GrantedRun& run, std::function<void(uint32_t width)> done);
-  // A measurement that nobody waits for any more is ended at once.
+  // A measurement that no request waits for any more ends at once.
   void Cancel(Id id);
 
  private:
@@ -63,22 +66,22 @@ class PackWidths {
     GrantedRun run;
     std::function<void(uint32_t)> done;
   };
-  // Between Begin and End, what is found out now.
+  // The measurement that runs, from Begin to End.
   struct Measurement {
     Measurement(const Environment* environment, std::string kind, uint32_t widest)
         : kind(std::move(kind)), reader(widest), patience(environment) {}
 
     const std::string kind;
     std::string name;                  // for people
-    std::unique_ptr<Process> process;  // once it is launched
+    std::unique_ptr<Process> process;  // null before its launch
     WidthReader reader;
-    std::string trouble;  // what was wrong with it; empty: nothing
+    std::string trouble;  // why it failed; empty: it has not
     std::string last_words;
     bool unwanted = false;
     Timer patience;
   };
 
-  // Answers those whose kind is known; then looks into the first of the others.
+  // Answers the requests whose kind is known, then begins with the first of the others.
   void Serve();
   void Begin(const Request& request);
   void OnCacheRead(const std::string& spec, absl::Status spec_written,
@@ -88,7 +91,7 @@ class PackWidths {
   void OnExit(const ProcessExit& exit);
   void Keep(const std::vector<MeasuredWidth>& measured);
   void End();
-  // For the present kind, from now on.
+  // Sets the width of the present kind from now on.
   void Learn(uint32_t width);
   bool Wanted(const std::string& kind) const;
   std::string SpecJson(const GrantedRun& run) const;

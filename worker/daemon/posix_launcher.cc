@@ -31,10 +31,10 @@ struct PosixLauncher::Child {
   ProcessCommand command;
   ProcessCallbacks callbacks;
   ForkedProcess process;
-  std::optional<uint64_t> oom_kills;  // when it was started
+  std::optional<uint64_t> oom_kills;  // count at the process's start
   int log_fd = -1;
   size_t log_bytes = 0;
-  // By Pipe: the piece that was handed out is not dealt with yet.
+  // By Pipe: a piece was handed out and ReadMore has not been called yet.
   std::array<bool, 2> handed_out = {false, false};
   bool exited = false;
   bool finished = false;
@@ -71,7 +71,7 @@ class PosixLauncher::Inbox {
     }
     Wake();
   }
-  // False once closed and empty.
+  // False once the inbox is closed and empty.
   bool Take(std::deque<std::function<void()>>* work) {
     uint64_t count = 0;
     while (::read(fd_, &count, sizeof(count)) < 0 && errno == EINTR) {
@@ -79,13 +79,13 @@ class PosixLauncher::Inbox {
     absl::MutexLock lock(&mutex_);
     work->swap(work_);
     if (!closed_) return true;
-    // The last of the work: the end is to be found behind it, not waited for.
+    // This is the last of the work. The next Take must return false at once instead of waiting.
     if (!work->empty()) Wake();
     return !work->empty();
   }
 
-  // The groups alive now. A pid leaves the list before it is reaped, so that none here names
-  // another process.
+  // The process groups that are alive. A pid leaves the list before it is reaped, so no pid here
+  // can name another process.
   absl::Mutex pids_mutex;
   std::vector<pid_t> pids ABSL_GUARDED_BY(pids_mutex);
 
@@ -110,7 +110,8 @@ class PosixLauncher::Handle : public Process {
   void Signal(int signal) override {
     inbox_->Add([child = child_, signal] {
       const std::shared_ptr<Child> locked = child.lock();
-      // Before reaping, the pid cannot be another's; the loop reaps and signals on one thread.
+      // The pid cannot be another process's before it is reaped, and the loop reaps and signals on
+      // one thread.
       if (locked && !locked->finished && locked->process.pid > 0) {
         ::kill(-locked->process.pid, signal);
       }
@@ -141,7 +142,8 @@ absl::StatusOr<std::unique_ptr<PosixLauncher>> PosixLauncher::Create(OomCounter 
 PosixLauncher::PosixLauncher(OomCounter oom_kills) : oom_kills_(std::move(oom_kills)) {}
 
 PosixLauncher::~PosixLauncher() {
-  // The thread kills what runs; not before, or it would find and tell the end of it.
+  // The thread itself kills the running processes. If they were killed here, it would see their
+  // ends and report them.
   inbox_->Close();
   thread_.join();
 }
@@ -165,7 +167,7 @@ void PosixLauncher::Run() {
   while (inbox_->Take(&work)) {
     for (const auto& item : work) item();
     work.clear();
-    // A pipe may have been drained to its end while its last piece was out.
+    // A pipe may have reached its end while its last piece was handed out.
     const std::vector<std::shared_ptr<Child>> children = children_;
     for (const auto& child : children) FinishIfDrained(child);
     Poll();
@@ -186,7 +188,7 @@ void PosixLauncher::Spawn(const std::shared_ptr<Child>& child) {
   }
   child->process = *process;
   if (!child->command.log_path.empty()) {
-    // Without a log file the run goes on; its end still reaches the coordinator.
+    // Without a log file the run goes on. The end of the log still reaches the coordinator.
     child->log_fd = ::open(
         child->command.log_path.c_str(),
         O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY, 0644);
@@ -232,7 +234,7 @@ void PosixLauncher::OnReadable(Child* child, Process::Pipe pipe) {
   std::string piece(kPieceBytes, '\0');
   const ssize_t got = ::read(*fd, piece.data(), piece.size());
   if (got < 0 && (errno == EINTR || (errno == EAGAIN && !child->exited))) return;
-  // Behind the exit an empty pipe is a finished one, whoever else may still hold its other end.
+  // After the exit an empty pipe is finished, even if another process holds its other end.
   if (got <= 0) return CloseFd(fd);
   piece.resize(static_cast<size_t>(got));
   if (pipe == Process::Pipe::kStderr && child->log_fd >= 0 && child->log_bytes < kMaxLogBytes) {
@@ -242,7 +244,7 @@ void PosixLauncher::OnReadable(Child* child, Process::Pipe pipe) {
     child->log_bytes += written > 0 ? static_cast<size_t>(written) : 0;
   }
   child->handed_out[static_cast<size_t>(pipe)] = true;
-  // What was logged before an event comes before it: the event may end the job, and with it its
+  // Text that was logged before an event is passed on before it: the event may end the job and its
   // log.
   if (pipe == Process::Pipe::kStdout) OnReadable(child, Process::Pipe::kStderr);
   const auto& callback =
@@ -252,10 +254,11 @@ void PosixLauncher::OnReadable(Child* child, Process::Pipe pipe) {
 
 void PosixLauncher::OnExited(const std::shared_ptr<Child>& child) {
   child->exited = true;
-  // Still a zombie, so the group's number is its own: takes along what the trainer may have
-  // started.
+  // The process is still a zombie, so the group's number is its own. This kills everything that the
+  // trainer may have started.
   ::kill(-child->process.pid, SIGKILL);
-  // Pipes that hold nothing and whose other end someone keeps open never become readable again.
+  // An empty pipe whose other end another process holds never becomes readable again, so it is read
+  // here.
   for (const Process::Pipe pipe : {Process::Pipe::kStdout, Process::Pipe::kStderr}) {
     OnReadable(child.get(), pipe);
   }

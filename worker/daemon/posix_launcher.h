@@ -16,17 +16,19 @@
 
 namespace coppice::worker {
 
-// Real processes. Owned by main. Thread-safe.
+// Real processes. Owner: main. Thread-safe.
 // One thread forks, polls the pipes and reaps. It lives as long as the launcher, because the
-// kernel's parent-death signal (SIGKILL, so that no trainer outlives a daemon that was killed)
-// follows the thread that forked, not its process.
-//   1. fork, own process group, stdin from /dev/null, pipes for stdout and stderr, default signals,
-//   exec;
-//   2. pieces of output to the callbacks, stderr also to the log file (its first kMaxLogBytes);
-//   3. when the process has exited: what is left in the pipes, SIGKILL to what is left of its
-//   group, reap, on_exit. A process that was killed while the kernel's count of kills for want of
-//   memory grew is taken for one of them: what killed it leaves no other trace.
-// Destruction kills every process with SIGKILL and gives no more callbacks. Needs Linux 5.3
+// kernel's parent-death signal follows the thread that forked, not its process. (The signal is
+// SIGKILL, so that no trainer outlives a killed daemon.)
+//   1. Start: fork, own process group, stdin from /dev/null, pipes for stdout and stderr, default
+//      signals, exec.
+//   2. Output goes to the callbacks in pieces. The first kMaxLogBytes of stderr also go to the log
+//      file.
+//   3. When the process has exited, the pipes are read to their end, the rest of its group gets
+//      SIGKILL, the process is reaped, and on_exit is called. If a process was killed while the
+//      kernel's count of out-of-memory kills grew, it counts as one of them: such a kill leaves no
+//      other trace.
+// Destruction kills every process with SIGKILL and calls no more callbacks. Needs Linux 5.3
 // (pidfd_open).
 class PosixLauncher : public ProcessLauncher {
  public:
@@ -37,13 +39,14 @@ class PosixLauncher : public ProcessLauncher {
   ~PosixLauncher() override;
 
   std::unique_ptr<Process> Start(ProcessCommand command, ProcessCallbacks callbacks) override;
-  // SIGKILL to every group, at once, on the calling thread: for an exit that waits for nothing.
+  // Sends SIGKILL to every group at once, on the calling thread, for an exit that waits for
+  // nothing.
   void KillAll();
 
  private:
   class Handle;
   struct Child;
-  // What the handles share with the thread; outlives the launcher when a handle does.
+  // State that the handles share with the thread. It outlives the launcher if a handle does.
   class Inbox;
 
   explicit PosixLauncher(OomCounter oom_kills);
@@ -56,7 +59,7 @@ class PosixLauncher : public ProcessLauncher {
 
   const OomCounter oom_kills_;
   std::shared_ptr<Inbox> inbox_;
-  std::vector<std::shared_ptr<Child>> children_;  // of the thread
+  std::vector<std::shared_ptr<Child>> children_;  // used by the thread alone
   std::thread thread_;
 };
 

@@ -13,27 +13,27 @@
 namespace coppice::worker {
 
 struct ProcessCommand {
-  std::vector<std::string> argv;  // argv[0] is a path, looked up nowhere
-  // Added to this process's environment, replacing what has the same name.
+  std::vector<std::string> argv;  // argv[0] is a path, not searched for in PATH
+  // Added to this process's environment; a variable of the same name is replaced.
   std::vector<std::pair<std::string, std::string>> environment;
-  std::string log_path;  // stderr is kept here; empty: nowhere
+  std::string log_path;  // file for stderr; empty: none
 };
 
 struct ProcessExit {
-  // Not OK: the process could not be started, and the two fields below mean nothing.
+  // Not OK: the process could not be started, and the fields below mean nothing.
   absl::Status spawn;
   int code = 0;
   int signal = 0;  // 0: it exited by itself with `code`
-  // Killed, and the kernel has killed for want of memory while it ran.
+  // The process was killed, and the kernel killed a process because memory ran out while it ran.
   bool out_of_memory = false;
 };
 
-// What a process says. Called on any thread, one call after the other, `on_exit` last and exactly
-// once.
+// Callbacks about a process. They come on any thread, one at a time; `on_exit` comes last and
+// exactly once.
 struct ProcessCallbacks {
-  // Pieces as they were read, at most 64 KiB. The next piece of the same pipe comes after
-  // Process::ReadMore for it. What the process wrote to stderr before a piece of stdout also comes
-  // before it, as far as a missing ReadMore does not hold it back.
+  // Output comes in pieces as read, at most 64 KiB each. The next piece of the same pipe comes
+  // after Process::ReadMore for it. Text that the process wrote to stderr before a piece of stdout
+  // also comes before it, unless a missing ReadMore holds it back.
   std::function<void(std::string)> on_stdout;
   std::function<void(std::string)> on_stderr;
   std::function<void(ProcessExit)> on_exit;
@@ -46,10 +46,10 @@ class Process {
   enum class Pipe { kStdout, kStderr };
 
   virtual ~Process() = default;
-  // Sends a signal to the whole group; nothing when the process has ended.
+  // Sends a signal to the whole group. Does nothing once the process has ended.
   virtual void Signal(int signal) = 0;
-  // The piece that was handed out is dealt with: back pressure on a process that talks faster than
-  // its reader works.
+  // Says that the last piece of the pipe is handled. This is back pressure on a process that writes
+  // faster than its reader works.
   virtual void ReadMore(Pipe pipe) = 0;
 };
 
@@ -57,7 +57,7 @@ class Process {
 class ProcessLauncher {
  public:
   virtual ~ProcessLauncher() = default;
-  // stdin is /dev/null. A process that cannot be started is reported through on_exit.
+  // stdin is /dev/null. on_exit reports a process that cannot be started.
   virtual std::unique_ptr<Process> Start(ProcessCommand command, ProcessCallbacks callbacks) = 0;
 };
 

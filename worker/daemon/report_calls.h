@@ -9,11 +9,11 @@
 
 namespace coppice::worker {
 
-// "the completion", "a checkpoint's commit", ...: for messages.
+// Names the record in messages: "the completion", "a checkpoint's commit", ...
 std::string NameOf(const SpoolRecord& record);
 
-// The call that reports a record which does not go over the stream. With an `upload_root` a commit
-// takes its file along from there.
+// Returns the call for a record that does not go over the stream. With an `upload_root`, a commit
+// uploads its file from there.
 Session::Attempt CallFor(const SpoolRecord& record, CoordinatorClient* client,
                          const std::string& upload_root);
 

@@ -21,7 +21,7 @@ void ReportPump::Add(std::shared_ptr<LeaseReporter> reporter) {
 
 void ReportPump::Remove(const LeaseKey& key) {
   reporters_.erase(key);
-  // What was unacknowledged of it made room in the window.
+  // Its unacknowledged messages are gone, which made room in the window.
   Pump();
 }
 

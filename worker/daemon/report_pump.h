@@ -13,11 +13,12 @@
 
 namespace coppice::worker {
 
-// Purpose: one stream for the reports of every lease, opened when there is something to send, at
-// most kWindow messages unacknowledged, leases in turn. When the stream ends, everything
-// unacknowledged is sent again, in order, on the next one. A stream that acknowledges nothing for
-// kStuck is given up. Owned by the Agent; lives on its sequence. The reporters keep what is to be
-// sent; nothing is lost with the stream.
+// Purpose: one stream for the reports of every lease. It opens when there is something to send,
+// keeps at most kWindow messages unacknowledged, and serves the leases in turn. When the stream
+// ends, everything unacknowledged is sent again, in order, on the next one. A stream that
+// acknowledges nothing for kStuck is given up.
+// Owner: the Agent. It lives on the agent's sequence. The reporters keep the records, so nothing is
+// lost with the stream.
 class ReportPump {
  public:
   static constexpr uint64_t kWindow = 256;
@@ -27,7 +28,7 @@ class ReportPump {
 
   void Add(std::shared_ptr<LeaseReporter> reporter);
   void Remove(const LeaseKey& key);
-  // Sends what may be sent.
+  // Sends every message that may be sent now.
   void Pump();
 
  private:

@@ -13,12 +13,12 @@
 namespace coppice::worker {
 namespace {
 
-// Gives a file that may be removed any time a second name, where it is there and the filesystem
-// can.
+// Gives a file that may be removed at any time a second name, if it exists and the filesystem
+// supports it.
 absl::Status Keep(const std::string& file, const std::string& name) {
   COPPICE_RETURN_IF_ERROR(MakeDirectories(name.substr(0, name.rfind('/'))));
   if (::link(file.c_str(), name.c_str()) != 0) {
-    // Then there is nothing under that name, or what is there already; the digest tells.
+    // The name is then unused, or names an older file. The digest decides.
   }
   return absl::OkStatus();
 }
@@ -118,8 +118,9 @@ void ResumeCheck::Reject(const std::string& reason) {
       session_->Call("a checkpoint's rejection", attempt, [this, response](absl::Status status) {
         if (absl::IsNotFound(status)) status = absl::AbortedError(status.message());
         if (!status.ok()) return Finish(status);
-        // A coordinator that names one again would keep us here for ever. Two attempts may each
-        // have one of the same step.
+        // A coordinator that names a rejected checkpoint again would keep this check running
+        // forever. The set has paths, because two attempts may each have a checkpoint of the same
+        // step.
         rejected_.insert(resume_->path());
         if (response->has_resume() && (response->resume().step() > resume_->step() ||
                                        rejected_.contains(response->resume().path()))) {

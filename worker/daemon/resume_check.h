@@ -14,14 +14,15 @@
 
 namespace coppice::worker {
 
-// Purpose: finds the checkpoint that a member resumes from: fetches it where the folder is not
-// shared, holds it against its digest, rejects a bad one and goes on with the one the coordinator
-// names instead. In a scratch folder the lease gives the file a name of its own: the attempt that
-// left it there may end at any time and takes its folder along. Owned by a PackRun; lives on the
-// agent's sequence. Destruction ends it without `done`. Codes given to `done`: OK (`resume` is on
-// disk and whole, or unset: from step 0); ABORTED (the lease is over); anything else is this
-// machine's trouble (a disk that cannot be read, a folder that is gone), for which no checkpoint is
-// to be given up.
+// Purpose: finds the checkpoint that a member resumes from. If the folder is not shared, the file
+// is fetched. Its digest is checked. A bad checkpoint is rejected, and the one that the coordinator
+// names instead is tried.
+// In a scratch folder, the lease gives the file a name of its own: the attempt that left it there
+// may end at any time, and its folder is removed with it.
+// Owner: a PackRun. It lives on the agent's sequence. Destruction ends it without `done`.
+// Codes given to `done`: OK: `resume` is on disk and whole, or unset (from step 0). ABORTED: the
+// lease is over. Any other code is a fault of this machine (an unreadable disk, a missing folder),
+// for which no checkpoint is rejected.
 class ResumeCheck {
  public:
   using Done = std::function<void(absl::Status, std::optional<v1::Checkpoint> resume)>;
@@ -33,7 +34,7 @@ class ResumeCheck {
   ResumeCheck& operator=(const ResumeCheck&) = delete;
 
   void Start() { Check(); }
-  // Where the checkpoint lies that `done` was given.
+  // The path of the checkpoint that `done` was given.
   std::string file() const;
 
  private:
@@ -52,7 +53,7 @@ class ResumeCheck {
   CallbackOwner callbacks_;
   std::optional<v1::Checkpoint> resume_;
   std::set<std::string> rejected_;  // paths
-  bool downloaded_ = false;         // the present one
+  bool downloaded_ = false;         // the present checkpoint
   Session::CallId call_ = 0;
 };
 

@@ -14,7 +14,7 @@
 namespace coppice::worker {
 namespace {
 
-// <sweep>/<job>/attempt-<attempt>: no attempt's folder lies deeper.
+// <sweep>/<job>/attempt-<attempt>: the greatest depth of an attempt's folder.
 constexpr int kDepth = 3;
 
 struct Sweep {
@@ -24,7 +24,7 @@ struct Sweep {
   void Note(const absl::Status& status) { failure.Update(status); }
 };
 
-// Removes the checkpoints in `folder`, an attempt's, which is at `relative`.
+// Removes the checkpoints in `folder`, the folder of an attempt, which is at `relative`.
 void EmptyAttempt(const Directory& folder, const std::string& relative, Sweep* sweep) {
   const auto entries = folder.List();
   if (!entries.ok()) return sweep->Note(entries.status());
@@ -39,8 +39,8 @@ void EmptyAttempt(const Directory& folder, const std::string& relative, Sweep* s
   }
 }
 
-// Goes through the folders of `folder`, which is at `relative`, down to the attempts'. A folder
-// that a job or a sweep no longer needs is removed once it is empty.
+// Walks from `folder`, which is at `relative`, down to the attempts' folders. The folder of a job
+// or a sweep is removed once it is empty.
 void SweepFolder(const Directory& folder, const std::string& relative, int depth,
                  const std::set<std::string>& keep, Sweep* sweep) {
   const auto entries = folder.List();

@@ -1,7 +1,6 @@
-// What a worker removes of the files in its state folder. The scratch folder in it is where
-// checkpoints pass through when the coordinator's folder is not shared; its layout is that of the
-// checkpoint root. Everything here goes through descriptors (Directory), follows no link, and
-// leaves what has a name that no worker gives.
+// Removal of files in the worker's state folder. Checkpoints pass through its scratch folder if the
+// coordinator's folder is not shared; its layout is that of the checkpoint root. Everything here
+// uses descriptors (Directory), follows no link, and leaves files whose names no worker gives.
 #ifndef COPPICE_WORKER_DAEMON_SCRATCH_H_
 #define COPPICE_WORKER_DAEMON_SCRATCH_H_
 
@@ -15,21 +14,22 @@
 
 namespace coppice::worker {
 
-// Removes the checkpoints in one attempt's folder, `relative` to the scratch folder, and the folder
-// when nothing else is in it; OK when there is none. Otherwise the codes of files.h: what could not
-// be removed is named.
+// Removes the checkpoints in one attempt's folder, and the folder if it is then empty. `relative`
+// is relative to the scratch folder. OK if there is no such folder. Otherwise the codes of files.h;
+// the message names the file that could not be removed.
 absl::Status RemoveScratch(const Directory& scratch, absl::string_view relative);
 
-// Removes one checkpoint; OK when it is gone already. The same codes.
+// Removes one checkpoint. OK if it is gone already. Codes as of RemoveScratch.
 absl::Status RemoveScratchFile(const Directory& scratch, absl::string_view relative);
 
-// At start: as RemoveScratch, for every attempt's folder but those in `keep`, whose attempts still
-// have something to upload. The log says what was removed, and what was left as it is not ours.
+// Called at start: does the same as RemoveScratch for every attempt's folder except those in
+// `keep`, whose attempts still have files to upload. The log lists the removed files, and those
+// that were left because they are not the worker's.
 absl::Status CleanScratch(const Directory& scratch, const std::set<std::string>& keep);
 
 // Removes the oldest of the files whose names fit one of `patterns` (NameFits) until `keep` are
-// left, and those that were left half written; the log says which. One that cannot be removed is
-// left for the next time.
+// left, and removes half-written files. The log lists them. A file that cannot be removed stays
+// until the next time.
 void KeepNewest(const Directory& folder, const std::vector<std::string>& patterns, size_t keep);
 
 }  // namespace coppice::worker

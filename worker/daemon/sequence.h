@@ -1,5 +1,5 @@
-// One owner thread without a thread: the agent's parts run on a sequence that is handed in, so that
-// the daemon gives them an Executor and a simulation a queue.
+// An owner thread without a thread. The agent's parts run on a sequence that is passed in: the
+// daemon gives them an Executor, a simulation a queue.
 #ifndef COPPICE_WORKER_DAEMON_SEQUENCE_H_
 #define COPPICE_WORKER_DAEMON_SEQUENCE_H_
 
@@ -20,21 +20,21 @@ class ProcessLauncher;
 // Queues work; false when it no longer takes any. Never runs the work inline.
 using TaskRunner = std::function<bool(std::function<void()>)>;
 
-// What the agent and its parts need from outside. Everything pointed to outlives them.
+// Everything that the agent and its parts need from outside. The pointers outlive them.
 struct Environment {
   Clock* clock = nullptr;
   CoordinatorClient* coordinator = nullptr;
   ProcessLauncher* launcher = nullptr;
   // The agent's own sequence: one closure after the other, in order.
   TaskRunner main;
-  // For what may block on a disk; in any order, several at once.
+  // For work that may block on a disk. It runs in any order, several tasks at once.
   TaskRunner background;
-  // Seeds what is random here: the jitter of waits.
+  // Seeds the random numbers used here: the jitter of waits.
   std::function<uint64_t()> entropy = [] { return std::random_device{}(); };
 };
 
-// Turns callbacks into ones that any thread may call at any time: they run on the sequence, and not
-// at all once the owner is gone. Owned by the object whose callbacks it binds, which lives and dies
+// Binds callbacks so that any thread may call them at any time. They run on the sequence, and not
+// at all once the owner is gone. Owner: the object whose callbacks it binds, which lives and dies
 // on that sequence.
 class CallbackOwner {
  public:
@@ -50,7 +50,7 @@ class CallbackOwner {
     };
   }
 
-  // Every callback bound so far is void from now on.
+  // Voids every callback bound so far.
   void Reset() { alive_ = std::make_shared<char>(); }
 
  private:
@@ -67,7 +67,7 @@ class Timer {
   Timer(const Timer&) = delete;
   Timer& operator=(const Timer&) = delete;
 
-  // Replaces what was scheduled before.
+  // Replaces the earlier schedule.
   void Start(absl::Duration delay, std::function<void()> callback) {
     Stop();
     running_ = true;
@@ -79,7 +79,7 @@ class Timer {
   void Stop() {
     if (!running_) return;
     running_ = false;
-    // It may have fired and wait in the sequence's queue.
+    // The timer may have fired already, with its callback in the sequence's queue.
     callbacks_.Reset();
     clock_->Cancel(id_);
   }

@@ -13,9 +13,9 @@ namespace {
 constexpr absl::Duration kFirstDelay = absl::Milliseconds(200);
 constexpr absl::Duration kLongestDelay = absl::Seconds(5);
 
-// What another try may change. INTERNAL and UNKNOWN are a coordinator in trouble or a broken
-// connection, CANCELLED one that is shutting down, the two about permission a token that is being
-// replaced.
+// Statuses that another try may change. INTERNAL and UNKNOWN mean a coordinator in trouble or a
+// broken connection, CANCELLED one that is shutting down, and the two about permission a token that
+// is being replaced.
 bool MayPass(const absl::Status& status) {
   switch (status.code()) {
     case absl::StatusCode::kUnavailable:
@@ -50,8 +50,8 @@ struct Session::PendingCall {
   const std::function<void(absl::Status)> done;
   Backoff backoff;
   Timer timer;
-  bool said = false;       // that it failed
-  bool not_found = false;  // once already, by a registration that is over
+  bool said = false;       // its failure was logged
+  bool not_found = false;  // answered once, under a registration that is over
 };
 
 Session::Session(const Environment* environment, v1::RegisterRequest self, Hooks hooks)
@@ -91,7 +91,7 @@ void Session::OnRegisterAnswer(absl::StatusOr<v1::RegisterResponse> answer) {
   }
   if (status.ok()) self_.set_incarnation(answer->incarnation());
   if (status.ok() && answer->confirm()) {
-    // At once; if that was not enough, no faster than to a coordinator that is away.
+    // The first retry is immediate. Later ones come no faster than for a coordinator that is away.
     const bool again = std::exchange(confirming_, true);
     timer_.Start(again ? backoff_.Next() : absl::ZeroDuration(), [this] { Register(); });
     return;
@@ -216,8 +216,8 @@ void Session::OnTried(CallId id, uint64_t registration, const absl::Status& stat
     return Try(id);
   }
   if (MayPass(status)) {
-    // That the coordinator is away is said once, by the heartbeat, and a cancelled call was
-    // cancelled by us or by its end.
+    // The heartbeat logs once that the coordinator is away. A call is cancelled by this side, or by
+    // the coordinator's end.
     const bool away = absl::IsUnavailable(status) || absl::IsCancelled(status);
     if (!call.said && !away) {
       call.said = true;

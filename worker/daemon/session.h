@@ -17,17 +17,20 @@
 
 namespace coppice::worker {
 
-// Purpose: the worker's standing with the coordinator. Registers, and again whenever the
-// coordinator does not know the worker; sends heartbeats; makes calls that are tried until they are
-// answered. Owned by the Agent. Lives on the agent's sequence, as do all its callbacks. Failure
-// codes: only a refused registration ends it (`on_fatal`, or `on_superseded` where a newer process
-// has the name); a coordinator that is away is waited for without end.
+// Purpose: the worker's registration with the coordinator. It registers, and registers again
+// whenever the coordinator does not know the worker. It sends heartbeats, and retries calls until
+// they are answered.
+// Owner: the Agent.
+// Threads: it lives on the agent's sequence, as do all its callbacks.
+// Failure codes: only a refused registration ends it: `on_superseded` if a newer process has the
+// name, otherwise `on_fatal`. It waits without limit for a coordinator that is away.
 class Session {
  public:
   struct Hooks {
     std::function<std::vector<v1::HeldLease>()> held;
     std::function<bool()> draining;
-    // Each time, also after the coordinator had forgotten the worker. An error is fatal.
+    // Called at each registration, including those after the coordinator forgot the worker. An
+    // error is fatal.
     std::function<absl::Status(const v1::RegisterResponse&)> on_registered;
     std::function<void(const v1::HeartbeatResponse&)> on_heartbeat;
     std::function<void(absl::Status)> on_fatal;
@@ -42,26 +45,26 @@ class Session {
   bool registered() const { return registered_; }
   // The last exchange with the coordinator succeeded.
   bool connected() const { return connected_; }
-  // When `connected` became true, on the monotonic clock.
+  // The monotonic time at which `connected` became true.
   absl::Duration connected_since() const { return connected_since_; }
   const std::string& worker_id() const { return worker_id_; }
-  // Counts registrations; what a caller saw when a call of its own was answered NOT_FOUND.
+  // The count of registrations. A caller notes it before a call, for WorkerUnknown.
   uint64_t registration() const { return registration_; }
-  // A call of that registration was answered NOT_FOUND: registers again, unless that has happened
-  // since.
+  // A call under that registration was answered NOT_FOUND. Registers again unless a newer
+  // registration exists.
   void WorkerUnknown(uint64_t registration);
-  // Calls back once, when the worker is registered (soon, when it is now).
+  // Calls back once, when the worker is registered. The callback never runs inline.
   void WhenRegistered(std::function<void()> callback);
 
   // One try: makes the call in the name of `worker_id` and reports its status.
   using Attempt =
       std::function<void(const std::string& worker_id, std::function<void(absl::Status)> answer)>;
   using CallId = uint64_t;
-  // Makes a call again and again, with backoff and across registrations, until it has an answer
-  // that another try would not change, and hands that to `done`. NOT_FOUND counts only right after
-  // a fresh registration: then it is the job that is unknown, not the worker.
+  // Retries a call with backoff, across registrations, until its answer is one that another try
+  // would not change. That answer goes to `done`. NOT_FOUND is final only right after a fresh
+  // registration: then the job is unknown, not the worker.
   CallId Call(std::string what, Attempt attempt, std::function<void(absl::Status)> done);
-  // `done` does not come. A try in flight may still take effect.
+  // `done` is not called. A try in flight may still take effect.
   void Cancel(CallId id);
 
  private:
@@ -85,7 +88,7 @@ class Session {
   bool registering_ = false;
   bool connected_ = false;
   bool said_disconnected_ = false;
-  bool stopped_ = false;  // registered never again
+  bool stopped_ = false;  // it never registers again
   bool confirming_ = false;
   absl::Duration connected_since_ = absl::ZeroDuration();
   uint64_t registration_ = 0;

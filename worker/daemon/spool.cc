@@ -18,7 +18,7 @@
 namespace coppice::worker {
 namespace {
 
-// What a job reports while no coordinator is there, many times over.
+// Many times the reports of a job that runs without a coordinator.
 constexpr uint64_t kMaxSpoolBytes = uint64_t{4} << 30;
 
 constexpr absl::string_view kMagic = "CPSPOOL1";
@@ -202,10 +202,10 @@ absl::Status Spool::Sync() {
   }
   if (error == 0 && ::fdatasync(fd_) != 0) error = errno;
   if (error != 0) {
-    // A failed fdatasync may have dropped dirty pages, so the file is not to be trusted past what
+    // A failed fdatasync may have dropped dirty pages, so the file can be trusted only up to what
     // was durable before.
     if (::ftruncate(fd_, static_cast<off_t>(size_)) != 0) {
-      // The checksums still tell where the valid beginning ends.
+      // The checksums still show where the valid beginning ends.
     }
     error_ = ErrnoToStatus(error, absl::StrCat("cannot write spool ", path_));
     return error_;

@@ -1,4 +1,4 @@
-// What an attempt has to report, kept on disk until the coordinator has taken it.
+// The reports of an attempt, kept on disk until the coordinator has acknowledged them.
 #ifndef COPPICE_WORKER_DAEMON_SPOOL_H_
 #define COPPICE_WORKER_DAEMON_SPOOL_H_
 
@@ -15,14 +15,14 @@
 
 namespace coppice::worker {
 
-// Numbered messages for the stream, and the calls that have their place among them: a commit comes
-// after the rows it covers, an end after everything. worker_id is left empty; it is filled in when
-// the record is sent.
+// Numbered stream messages, and the calls that have a place among them: a commit comes after the
+// rows it covers, an end after everything. worker_id is empty here; it is filled in when the record
+// is sent.
 using SpoolRecord =
     std::variant<v1::StreamMetricsRequest, v1::CommitCheckpointRequest, v1::CompleteJobRequest,
                  v1::FailJobRequest, v1::ReleaseLeaseRequest>;
 
-// The number of a stream message, 0 for every other record.
+// Returns the sequence number of a stream message, 0 for every other record.
 uint64_t SequenceOf(const SpoolRecord& record);
 // Complete, fail or release.
 bool IsEnd(const SpoolRecord& record);
@@ -31,29 +31,30 @@ struct SpoolContents {
   v1::Lease lease;
   std::vector<SpoolRecord> records;
   uint64_t valid_bytes = 0;
-  bool torn = false;     // the last record was cut off, as a crash in mid-write leaves it
-  bool corrupt = false;  // a record's checksum or form is wrong; it and what follows is left out
+  bool torn = false;     // a crash in mid-write cut off the last record
+  bool corrupt = false;  // a record's checksum or form is wrong; it and all after it are left out
 };
 
-// An append-only file of one lease. Form: "CPSPOOL1", then records of
-//   length (u32, little endian; type byte and payload) | XXH3-64 of type and payload (u64) | type
-//   (u8) | payload (a protobuf message)
-// of which the first holds the lease.
-// Owned by a LeaseReporter. Not thread-safe, but may move between threads. Every call may block on
-// the disk. Codes as in common/base/files.h, and RESOURCE_EXHAUSTED for a record over the limit.
-// Durability: what was appended survives a crash once Sync is OK. After an error the file holds a
+// An append-only file of one lease. It begins with "CPSPOOL1"; then come records of
+//   length (u32, little endian; of type byte and payload) | XXH3-64 of type and payload (u64) |
+//   type (u8) | payload (a protobuf message)
+// The first record holds the lease.
+// Owner: a LeaseReporter. Not thread-safe, but it may move between threads. Every call may block on
+// the disk.
+// Codes as in common/base/files.h, and RESOURCE_EXHAUSTED for a record over the limit.
+// Durability: appended records survive a crash once Sync is OK. After an error, the file holds a
 // valid beginning and takes nothing more.
 class Spool {
  public:
   static constexpr uint32_t kMaxRecordBytes = 4 << 20;
 
-  // ALREADY_EXISTS when there is such a file.
+  // ALREADY_EXISTS if the file exists.
   static absl::StatusOr<std::unique_ptr<Spool>> Create(const std::string& path,
                                                        const v1::Lease& lease);
-  // Continues a file that Read has understood, behind its last valid record.
+  // Continues a file that Read has understood, after its last valid record.
   static absl::StatusOr<std::unique_ptr<Spool>> Continue(const std::string& path,
                                                          uint64_t valid_bytes);
-  // DATA_LOSS when not even the lease can be read.
+  // DATA_LOSS if not even the lease can be read.
   static absl::StatusOr<SpoolContents> Read(const std::string& path);
 
   ~Spool();
@@ -70,7 +71,7 @@ class Spool {
 
   const std::string path_;
   int fd_;
-  uint64_t size_;  // of what Sync has made durable
+  uint64_t size_;  // the part that Sync has made durable
   std::string buffer_;
   absl::Status error_;
 };

@@ -23,7 +23,7 @@ void StallWatch::GotOn() {
   longest_pause_ = std::max(longest_pause_, last_pause_);
   got_on_ = true;
   counted_ = absl::ZeroDuration();
-  // The tick that is awaited comes when it would have come.
+  // The pending tick keeps its time.
   const absl::Duration now = clock_->Monotonic();
   period_ = std::max(absl::ZeroDuration(), period_ - (now - ticked_at_));
   ticked_at_ = now;
@@ -43,7 +43,7 @@ absl::Duration StallWatch::Period() const {
   return std::clamp(limit() / 20, absl::Milliseconds(100), absl::Seconds(5));
 }
 
-// A tick that is late by as much again was not seen: nobody was there.
+// At most one period of a tick's delay counts. A longer delay means that this process did not run.
 absl::Duration StallWatch::Passed() const {
   return std::min(clock_->Monotonic() - ticked_at_, period_ + Period());
 }

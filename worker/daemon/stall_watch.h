@@ -8,20 +8,20 @@
 
 namespace coppice::worker {
 
-// Purpose: notices that a trainer does not get on any more. Owned by a PackRun; lives on the
-// agent's sequence. Start, then GotOn for each sign of progress, until Stop or `on_stalled`.
+// Purpose: detects a stalled trainer. Owner: a PackRun. It lives on the agent's sequence. Call
+// Start, then GotOn for each sign of progress, until Stop or `on_stalled`.
 //
-// The limit is the one that was set. Where none was, it comes from the trainer's own pace: twenty
-// times the longest pause so far, at least ten minutes, and an hour before the first sign, because
-// data are made then. Time counts only while this process gets it: a machine that is suspended, or
-// a job whose processes are all frozen, is not taken for a trainer that hangs.
+// A limit that was set holds. Otherwise the limit follows the trainer's own pace: twenty times the
+// longest pause so far, but at least ten minutes. Before the first sign it is an hour, because data
+// are prepared then. Time counts only while this process runs: a suspended machine, or a job whose
+// processes are all frozen, does not make a trainer stalled.
 class StallWatch {
  public:
   static constexpr absl::Duration kShortest = absl::Minutes(10);
   static constexpr absl::Duration kFirst = absl::Hours(1);
   static constexpr int kPauses = 20;
 
-  // `limit`: zero for none.
+  // `limit`: zero if none is set.
   StallWatch(const Environment* environment, absl::Duration limit);
 
   void Start(std::function<void()> on_stalled);
@@ -29,10 +29,10 @@ class StallWatch {
   void Stop();
 
   bool running() const { return running_; }
-  // Since the last sign of progress, as far as this process was there to see it.
+  // Time since the last sign of progress, without the time in which this process did not run.
   absl::Duration silence() const;
   absl::Duration limit() const;
-  // Between the last two signs; zero before there were two.
+  // Time between the last two signs; zero before the second.
   absl::Duration last_pause() const { return last_pause_; }
 
  private:
@@ -45,9 +45,9 @@ class StallWatch {
   std::function<void()> on_stalled_;
   bool running_ = false;
   bool got_on_ = false;
-  absl::Duration counted_;  // of the silence, up to the last tick
+  absl::Duration counted_;  // the silence up to the last tick
   absl::Duration ticked_at_;
-  absl::Duration period_;  // of the tick that is awaited
+  absl::Duration period_;  // from ticked_at_ to the next tick
   absl::Duration longest_pause_;
   absl::Duration last_pause_;
   Timer timer_;

@@ -12,14 +12,14 @@
 
 namespace coppice::worker {
 
-// Purpose: the folder that a worker keeps between its runs, held by its descriptors: what it
-// removes there it removes through them. Owner: main, while the worker runs. Layout:
+// Purpose: the folder that a worker keeps between its runs. It is held by its descriptors, and
+// every removal in it goes through them. Owner: main, while the worker runs. Layout:
 //   .coppice-worker  the mark; without it nothing is removed
 //   lock             held by the worker that uses the folder
 //   name-suffix      of the worker's default name
-//   spool/           what the coordinator has not taken yet
+//   spool/           records that the coordinator has not acknowledged yet
 //   runs/ logs/      run specs and logs of the last packs
-//   scratch/         checkpoints on their way, where the coordinator's folder is not shared
+//   scratch/         checkpoints on their way, if the coordinator's folder is not shared
 //   widths/          measured pack widths
 struct StateFolder {
   std::string path;
@@ -27,21 +27,21 @@ struct StateFolder {
   std::shared_ptr<const Directory> root, spool, runs, logs, scratch, widths;
 };
 
-// Makes the folder or takes up one that a worker of this account made, locks it, and only then
-// looks into it. FAILED_PRECONDITION, with the remedy: it is not a worker's (see ClaimFolder), one
-// of its folders is a link, another account's or on another filesystem, or another worker uses it.
-// Else the codes of files.h.
+// Creates the folder or takes up one that a worker of this account created, locks it, and only then
+// reads it. FAILED_PRECONDITION, with the remedy: the folder is not a worker's (see ClaimFolder),
+// another worker uses it, or one of its folders is a link, another account's, or on another
+// filesystem. Otherwise the codes of files.h.
 absl::StatusOr<StateFolder> OpenStateFolder(const std::string& path);
 
-// Removes the run specs, logs and widths beyond the newest few hundred, and what a worker that was
-// killed left half written; says so in the log. Files with other names stay.
+// Removes the run specs, logs and widths beyond the newest few hundred, and files that a killed
+// worker left half written. The log lists them. Files with other names stay.
 void RemoveOldFiles(const StateFolder& state);
 
 // "00000000000000000001-0000000002.spool"
 bool IsSpoolFileName(absl::string_view name);
 
-// The default for a worker on this machine: below StateHome, a folder for each host, since homes
-// are shared between hosts and locks not always.
+// The default folder for a worker on this machine: one for each host, below StateHome, since hosts
+// may share homes but not always locks.
 absl::StatusOr<std::string> DefaultStateFolder();
 
 }  // namespace coppice::worker

@@ -8,7 +8,7 @@ namespace {
 
 constexpr absl::string_view kReplacement = "\xEF\xBF\xBD";
 
-// Length of the sequence that a leading byte announces, 0 for a byte that leads none.
+// Length of the sequence that a leading byte announces; 0 if the byte leads none.
 size_t AnnouncedLength(uint8_t lead) {
   if (lead < 0x80) return 1;
   if (lead >= 0xC2 && lead <= 0xDF) return 2;
@@ -25,7 +25,7 @@ bool ValidSecond(uint8_t lead, uint8_t second) {
   return second >= low && second <= high;
 }
 
-// Length of the valid sequence at the front, 0 when there is none.
+// Length of the valid sequence at the front; 0 if there is none.
 size_t SequenceLength(absl::string_view bytes) {
   const size_t length = AnnouncedLength(static_cast<uint8_t>(bytes[0]));
   if (length == 0 || bytes.size() < length) return 0;
@@ -64,7 +64,7 @@ size_t IncompleteUtf8Tail(absl::string_view bytes) {
 std::string Utf8Tail(absl::string_view bytes, size_t maximum) {
   if (bytes.size() > maximum) {
     bytes.remove_prefix(bytes.size() - maximum);
-    // Not to begin in the middle of a character.
+    // The tail must not begin in the middle of a character.
     for (int i = 0; i < 3 && !bytes.empty() && (bytes[0] & 0xC0) == 0x80; ++i) {
       bytes.remove_prefix(1);
     }

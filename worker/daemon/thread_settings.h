@@ -10,8 +10,8 @@
 
 namespace coppice::worker {
 
-// The environment in which a trainer has so many threads. One place sets their number; a library
-// that takes one per core by itself would take those of the other slots.
+// Environment variables that give a trainer this number of threads. One place sets it: a library
+// that takes one thread per core by default would take the cores of the other slots.
 inline std::vector<std::pair<std::string, std::string>> ThreadSettings(uint32_t threads) {
   const std::string number = absl::StrCat(threads);
   return {

@@ -52,7 +52,7 @@ bool IsFiniteNumber(const Json& json) {
   return json.is_number() && std::isfinite(json.get<double>());
 }
 
-// 0 where it is missing: of what came to the protocol later.
+// 0 if it is missing: older trainers do not report it.
 absl::StatusOr<double> OptionalMilliseconds(const Json& json, const char* key) {
   const auto it = json.find(key);
   if (it == json.end()) return 0;
@@ -62,8 +62,8 @@ absl::StatusOr<double> OptionalMilliseconds(const Json& json, const char* key) {
   return it->get<double>();
 }
 
-// What a broken program printed may hold anything; a message about it goes to terminals and over
-// the wire.
+// The output of a broken program may hold anything, but a message about it goes to terminals and
+// over the network.
 std::string Quote(absl::string_view line) {
   std::string quoted;
   for (const char c : line.substr(0, kQuotedBytes)) {
@@ -77,7 +77,7 @@ std::string Quote(absl::string_view line) {
   return quoted;
 }
 
-// The JSON library reads any depth, but writes by recursion: a line of brackets would overflow the
+// The JSON library parses any depth, but writes by recursion: a line of brackets would overflow the
 // stack.
 bool IsNestedTooDeep(absl::string_view json) {
   int depth = 0;
@@ -118,8 +118,8 @@ TrainerEventReader::TrainerEventReader(std::vector<Member> members, uint32_t ste
     state.checkpoint_dir = std::move(member.checkpoint_dir);
     state.start_step = member.start_step;
     state.progress_step = member.start_step;
-    // An evaluation that a preemption cut off is done again, so a row may stand at the very step of
-    // the resume.
+    // An evaluation that a preemption cut off is repeated, so a row may have the very step of the
+    // resume.
     state.metrics_step = static_cast<int64_t>(member.start_step) - 1;
     state.checkpoint_step = static_cast<int64_t>(member.start_step) - 1;
   }
@@ -192,7 +192,8 @@ absl::Status TrainerEventReader::ReadStart(const Json& json, TrainerStart* event
   std::set<uint32_t> named;
   for (const auto& [seed, step] : members) {
     const MemberState& member = members_.at(seed);
-    // Another step would be another trajectory than the one the coordinator resumes.
+    // A start at another step would be another trajectory than the one that the coordinator
+    // resumes.
     if (step != member.start_step) {
       return Wrong(
           absl::StrCat("seed ", seed, " starts at step ", step, " instead of ", member.start_step));
@@ -287,7 +288,7 @@ absl::Status TrainerEventReader::ReadCheckpoint(const Json& json, TrainerCheckpo
 absl::Status TrainerEventReader::ReadDone(const Json& json, TrainerDone* event) {
   MemberState* member = nullptr;
   COPPICE_RETURN_IF_ERROR(ReadSeedAndStep(json, &event->seed, &event->step, &member));
-  // A member that was resumed from its last step has nothing left to write.
+  // A member that resumed from its last step writes no checkpoint.
   if (event->step != steps_ ||
       (member->checkpoint_step != steps_ && member->start_step != steps_)) {
     return Wrong(absl::StrCat("`done` of seed ", event->seed, " at step ", event->step,
@@ -332,7 +333,7 @@ absl::Status TrainerEventReader::ReadSeedAndStep(const Json& json, uint32_t* see
   const auto it = members_.find(*seed);
   if (it == members_.end()) return Wrong(absl::StrCat("seed ", *seed, " is not in this pack"));
   if (it->second.ended) return Wrong(absl::StrCat("seed ", *seed, " has ended"));
-  // Who has not started stands at its checkpoint, read or not.
+  // A member that has not started is at its checkpoint, whether or not it has been read.
   if (!started_) *step = std::max(*step, it->second.start_step);
   if (*step < it->second.start_step) {
     return Wrong(absl::StrCat("step ", *step, " of seed ", *seed, " lies before its start at ",

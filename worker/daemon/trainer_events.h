@@ -1,4 +1,4 @@
-// The reader's side of docs/trainer-protocol.md: what a trainer prints, checked.
+// The reader's side of docs/trainer-protocol.md: checks a trainer's output.
 #ifndef COPPICE_WORKER_DAEMON_TRAINER_EVENTS_H_
 #define COPPICE_WORKER_DAEMON_TRAINER_EVENTS_H_
 
@@ -23,7 +23,7 @@ struct TrainerStart {
 struct TrainerProgress {
   std::vector<std::pair<uint32_t, uint32_t>> members;  // seed, step
   double steps_per_second = 0;
-  // Counts what is done between steps, an evaluation's batches; nullopt: the trainer does not say.
+  // Counts work between steps, such as the batches of an evaluation. nullopt: not reported.
   std::optional<uint64_t> activity;
 };
 struct TrainerMetrics {
@@ -37,8 +37,8 @@ struct TrainerCheckpoint {
   std::string file;  // relative to the member's checkpoint folder
   std::string digest;
   uint64_t bytes = 0;
-  // How long training stood still for it and how long it took to write; 0 where the trainer does
-  // not say.
+  // The time that training stood still for the checkpoint, and the time that its writing took. 0:
+  // not reported.
   double stall_ms = 0;
   double write_ms = 0;
 };
@@ -56,19 +56,18 @@ struct TrainerPreempted {
   uint32_t seed = 0;
   uint32_t step = 0;
 };
-// It has read its run spec and trains nothing of the kind; it ends with kExitUsage.
+// The trainer has read its run spec and cannot train it. It ends with kExitUsage.
 struct TrainerRefused {
   std::string message;
 };
 using TrainerEvent = std::variant<TrainerStart, TrainerProgress, TrainerMetrics, TrainerCheckpoint,
                                   TrainerDone, TrainerFailed, TrainerPreempted, TrainerRefused>;
 
-// Splits a trainer's stdout into lines and each line into an event, and holds every field against
-// what this pack may say: seeds it has, steps that do not run backwards or beyond the end, finite
-// numbers, checkpoints inside the member's folder, `done` only behind the last checkpoint. An event
-// of an unknown name is skipped; anything else that is not understood is an error, and the
-// trainer's word is worth nothing from there on. Owned by a PackRun. Not thread-safe. Pure: no
-// clock, no files.
+// Splits a trainer's stdout into lines and each line into an event, and checks every field against
+// this pack: seeds that it has, steps that do not go backwards or beyond the end, finite numbers,
+// checkpoints inside the member's folder, `done` only after the last checkpoint. An event of an
+// unknown name is skipped. Any other fault is an error, after which the trainer's output is no
+// longer trusted. Owner: a PackRun. Not thread-safe. Pure: no clock, no files.
 class TrainerEventReader {
  public:
   static constexpr size_t kMaxLineBytes = 1 << 20;
@@ -81,10 +80,10 @@ class TrainerEventReader {
   };
   TrainerEventReader(std::vector<Member> members, uint32_t steps);
 
-  // Appends the events that `bytes` completes. INVALID_ARGUMENT says what is wrong and quotes the
-  // line, shortened; every later call gives the same error.
+  // Appends the events that `bytes` completes. INVALID_ARGUMENT names the fault and quotes the
+  // line, shortened; every later call returns the same error.
   absl::Status Feed(absl::string_view bytes, std::vector<TrainerEvent>* events);
-  // Bytes of a line that has not ended yet.
+  // The size of the line that has not ended yet.
   size_t pending_bytes() const { return line_.size(); }
 
  private:
@@ -109,7 +108,7 @@ class TrainerEventReader {
   absl::Status ReadFailed(const Json& json, TrainerFailed* event);
   absl::Status ReadPreempted(const Json& json, TrainerPreempted* event);
   absl::Status ReadRefused(const Json& json, TrainerRefused* event);
-  // The member and step that an event names; `member` is one that has not ended.
+  // Reads the member and step that an event names. `member` is one that has not ended.
   absl::Status ReadSeedAndStep(const Json& json, uint32_t* seed, uint32_t* step,
                                MemberState** member);
   absl::Status ReadMemberSteps(const Json& json,

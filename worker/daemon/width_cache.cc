@@ -14,7 +14,7 @@
 namespace coppice::worker {
 namespace {
 
-// A width and a few numbers each.
+// Each entry is a width and a few numbers.
 constexpr uint64_t kMaxCacheBytes = 1 << 20;
 
 using Json = nlohmann::ordered_json;

@@ -1,4 +1,4 @@
-// What was measured of pack widths, on disk.
+// Measured pack widths, on disk.
 #ifndef COPPICE_WORKER_DAEMON_WIDTH_CACHE_H_
 #define COPPICE_WORKER_DAEMON_WIDTH_CACHE_H_
 
@@ -14,29 +14,29 @@ namespace coppice::worker {
 
 // Everything that a measurement depends on.
 struct WidthKey {
-  std::string trainer;  // which build of the program: TrainerIdentity
-  std::string machine;  // the device that was asked for, the processor and the GPUs there are
+  std::string trainer;  // the build of the program: TrainerIdentity
+  std::string machine;  // the requested device, the processor and the GPUs
   uint32_t threads = 1;
   uint32_t widest = 1;
-  std::string kind;  // of run: GrantedRun::kind
+  std::string kind;  // the run's GrantedRun::kind
 
-  // One text for each key; other texts for other versions of the worker.
+  // One text for each key. Other versions of the worker have other texts.
   std::string Text() const;
 };
 
-// Tells one build of the program from another: its size and when it was written. A program that
-// cannot be looked at has the empty text.
+// Identifies a build of the program by its size and modification time. Empty if the program cannot
+// be examined.
 std::string TrainerIdentity(const std::string& path);
 
-// A folder with a file for each key, which appears whole or not at all; so several processes may
-// use it at once. Each file holds the key's text as well, and is worth nothing under another.
+// A folder with a file for each key. Files appear whole or not at all, so several processes may
+// share the folder. Each file also holds its key's text, and is ignored under any other key.
 // Thread-safe; blocks on the disk.
 class WidthCache {
  public:
   explicit WidthCache(std::string folder) : folder_(std::move(folder)) {}
 
-  // NOT_FOUND: was not measured. DATA_LOSS: the file is damaged or another key's. Else the codes of
-  // common/base/files.h.
+  // NOT_FOUND: not measured. DATA_LOSS: the file is damaged or another key's. Otherwise the codes
+  // of common/base/files.h.
   absl::StatusOr<std::vector<MeasuredWidth>> Read(const WidthKey& key) const;
   absl::Status Write(const WidthKey& key, const std::vector<MeasuredWidth>& measured) const;
 

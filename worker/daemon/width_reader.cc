@@ -81,7 +81,7 @@ absl::Status WidthReader::Line(absl::string_view line) {
   const Json event = Json::parse(line.begin(), line.end(), nullptr, /*allow_exceptions=*/false);
   if (!event.is_object()) return absl::InvalidArgumentError("a line is not a JSON object");
   const auto name = event.find("event");
-  // Other events are for people; and a width that did not fit has no speed.
+  // Other events are for people. A width that did not fit has no speed.
   if (name == event.end() || *name != "width" || event.contains("failed")) return absl::OkStatus();
   COPPICE_ASSIGN_OR_RETURN(const MeasuredWidth measured, WidthFromJson(event, widest_));
   const auto before =

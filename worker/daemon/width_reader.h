@@ -1,5 +1,5 @@
-// What `coppice-trainer measure` prints (docs/trainer-protocol.md), checked, and what follows from
-// it.
+// Reads and checks the output of `coppice-trainer measure` (docs/trainer-protocol.md), and chooses
+// a width from it.
 #ifndef COPPICE_WORKER_DAEMON_WIDTH_READER_H_
 #define COPPICE_WORKER_DAEMON_WIDTH_READER_H_
 
@@ -20,24 +20,24 @@ struct MeasuredWidth {
   uint64_t peak_bytes = 0;
 };
 
-// The narrowest width that is within 5 % of the fastest: what more would gain lies within what two
-// measurements of the same thing differ by, and takes memory, and jobs that another slot could
-// train. 1 when nothing was measured.
+// Returns the narrowest width within 5 % of the fastest. A smaller gain is within the noise between
+// two measurements, and a wider pack takes memory, and jobs that another slot could train. 1 if
+// nothing was measured.
 uint32_t BestWidth(const std::vector<MeasuredWidth>& measured);
-// "1: 12.1, 2: 23.4", in seed-steps a second.
+// Describes the widths as "1: 12.1, 2: 23.4", in seed-steps a second.
 std::string DescribeWidths(const std::vector<MeasuredWidth>& measured);
 
-// As the trainer prints one and the cache keeps it. INVALID_ARGUMENT names the field: a width not
-// from 1 to `widest`, a number that is not finite or below 0.
+// Reads a width in the form that the trainer prints and the cache keeps. INVALID_ARGUMENT names the
+// field: a width outside 1 to `widest`, a number that is not finite or below 0.
 absl::StatusOr<MeasuredWidth> WidthFromJson(const nlohmann::json& json, uint32_t widest);
 
-// Splits the output into lines and keeps what was measured: of a width that comes twice the faster
-// one, as what disturbs a measurement makes it slower. Not thread-safe.
+// Splits the output into lines and keeps the measurements. Of a width that comes twice it keeps the
+// faster one, since disturbances only slow a measurement down. Not thread-safe.
 class WidthReader {
  public:
   explicit WidthReader(uint32_t widest) : widest_(widest) {}
 
-  // INVALID_ARGUMENT for what no trainer prints; what came before stays good.
+  // INVALID_ARGUMENT for output that no trainer prints. Earlier measurements stay valid.
   absl::Status Feed(absl::string_view bytes);
   const std::vector<MeasuredWidth>& measured() const { return measured_; }
 

@@ -30,11 +30,11 @@ constexpr size_t kSuffixLength = 4;
 constexpr char kWidthsFolder[] = "widths";
 constexpr char kFormerStateFolder[] = "coppice-worker";
 constexpr uint32_t kWidestPack = 4096;
-// Beyond it a GPU is busy with the smallest model.
+// At this width even the smallest model keeps a GPU busy.
 constexpr uint32_t kWidestMeasured = 32;
 constexpr absl::Duration kShortestGrace = absl::Seconds(1);
 constexpr absl::Duration kLongestGrace = absl::Hours(24);
-// Behind the grace period: a lease that is given back before its trainer is under way helps nobody.
+// Added to the grace period: a lease that is given back before its trainer runs is useless.
 constexpr absl::Duration kUsefulWork = absl::Seconds(60);
 
 // Adds a flag that takes "90s", "5m", "1h30m".
@@ -76,7 +76,7 @@ void AddPack(CLI::App* app, uint32_t* value) {
       ->default_str("auto");
 }
 
-// What is measured where --pack is auto; nothing where one job at a time is the only choice.
+// Sets the measurement for --pack auto. Nothing is measured if only one job at a time is possible.
 void MeasureWidths(const WorkerOptions& options, const std::string& state, AgentConfig* config) {
   const Machine machine = DescribeMachine();
   const bool gpu = machine.gpu && options.device != "cpu";
@@ -97,8 +97,8 @@ void MeasureWidths(const WorkerOptions& options, const std::string& state, Agent
   config->measure = std::move(measure);
 }
 
-// A suffix that stays with the state folder, so that a worker that starts again takes its own
-// place.
+// The default name has a suffix that stays with the state folder, so that a restarted worker takes
+// its own place.
 absl::StatusOr<std::string> DefaultName(const std::string& state_dir) {
   const std::string file = JoinPath(state_dir, "name-suffix");
   auto suffix = ReadFile(file);

@@ -17,7 +17,7 @@ namespace coppice::worker {
 // The command line as it was given.
 struct WorkerOptions {
   rpc::AccessFlags access;
-  std::string name;  // empty: host name and a suffix that the state folder keeps
+  std::string name;  // empty: host name plus a suffix that the state folder keeps
   uint32_t slots = 1;
   uint32_t pack = 0;           // 0: measured
   uint32_t threads = 0;        // 0: cores / slots
@@ -27,7 +27,7 @@ struct WorkerOptions {
   std::string device = "auto";
   absl::Duration grace = absl::Seconds(25);
   absl::Duration idle_exit = absl::InfiniteDuration();
-  // Zero: as SLURM_JOB_END_TIME says, without it there is no end.
+  // Zero: until SLURM_JOB_END_TIME, or without an end if that is unset.
   absl::Duration walltime = absl::ZeroDuration();
   absl::Duration walltime_margin = absl::ZeroDuration();
   std::string slurm_job_end_time;  // Unix seconds; empty: not in a Slurm job
@@ -35,25 +35,25 @@ struct WorkerOptions {
   std::string log_level = "info";
 };
 
-// Parses the command line (and the variables of rpc::AddAccessFlags, SLURM_JOB_END_TIME). Help,
-// version and usage errors are printed, and *exit_code is set to what the program is to end with;
-// then nothing is returned.
+// Parses the command line, and the variables of rpc::AddAccessFlags and SLURM_JOB_END_TIME. For
+// help, version and usage errors it prints the text, sets *exit_code to the program's exit code,
+// and returns nothing.
 std::optional<WorkerOptions> ParseWorkerOptions(int argc, const char* const* argv, int* exit_code);
 
-// What a worker needs from its disk before it starts.
+// Everything that a worker needs from its disk before it starts.
 struct PreparedWorker {
   StateFolder state;  // locked
   AgentConfig config;
 };
-// Makes or takes up the state folder and locks it, looks for the trainer, holds the checkpoint
-// folder against what it should be. INVALID_ARGUMENT and FAILED_PRECONDITION say what to do; else
-// the codes of common/base/files.h.
+// Creates or takes up the state folder and locks it, finds the trainer, and checks the checkpoint
+// folder. INVALID_ARGUMENT and FAILED_PRECONDITION name the remedy. Otherwise the codes of
+// common/base/files.h.
 absl::StatusOr<PreparedWorker> PrepareWorker(const WorkerOptions& options);
 
-// How long the worker may run from `now` on, and in which last part of that it takes no new lease:
-// the grace period and a minute, or the margin that was asked for when that is longer. Infinite
-// without an end. INVALID_ARGUMENT (a flag or the variable is wrong) and FAILED_PRECONDITION (the
-// Slurm job is over too soon for any work) say what to do.
+// The time that the worker may run from `now` on, and the last part of it, in which it takes no new
+// lease. The margin is the grace period and a minute, or a longer margin that was asked for.
+// Infinite without an end. INVALID_ARGUMENT (a flag or the variable is wrong) and
+// FAILED_PRECONDITION (the Slurm job ends too soon for any work) name the remedy.
 struct Walltime {
   absl::Duration total = absl::InfiniteDuration();
   absl::Duration margin;

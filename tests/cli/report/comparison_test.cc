@@ -1,4 +1,4 @@
-// Which depth is best, as far as seeds can tell.
+// The best depth, as far as the seeds support it.
 #include "cli/report/comparison.h"
 
 #include <gmock/gmock.h>
@@ -19,7 +19,8 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 
 TEST(Student, QuantilesAreThoseOfTheTables) {
-  // Two-sided 5%, 1% and 0.1% of the usual tables; of one degree of freedom t = 1 / tan(pi p / 2).
+  // Two-sided 5%, 1% and 0.1% of the usual tables. For one degree of freedom, t = 1 / tan(pi p /
+  // 2).
   EXPECT_NEAR(StudentQuantile(0.05, 1), 12.70620474, 1e-7);
   EXPECT_NEAR(StudentQuantile(0.05, 4), 2.776445105, 1e-8);
   EXPECT_NEAR(StudentQuantile(0.01, 9), 3.249835542, 1e-8);
@@ -31,8 +32,8 @@ TEST(Student, QuantilesAreThoseOfTheTables) {
 }
 
 TEST(Welch, TheIntervalIsThatWorkedOutByHand) {
-  // Means 5 and 2, squared errors 1/3 (n = 3) and 4/3 (n = 3): df = (5/3)^2 / ((1/9 + 16/9) / 2)
-  // = 2.941176; t of 5% is 3.218396 there.
+  // Means 5 and 2, squared errors 1/3 (n = 3) and 4/3 (n = 3): df = (5/3)^2 / ((1/9 + 16/9) / 2) =
+  // 2.941176; there the 5% quantile is t = 3.218396.
   const auto difference = WelchDifference(Summarize({4, 5, 6}), Summarize({0, 2, 4}), 0.05);
   ASSERT_TRUE(difference.has_value());
   EXPECT_DOUBLE_EQ(difference->mean, 3);
@@ -69,19 +70,19 @@ TEST(Ranking, OneSeedIsNeitherBestNorRuledOut) {
   EXPECT_THAT(Verdicts({{0.99}, {0.5}}), ElementsAre(Verdict::kOneSeed, Verdict::kOneSeed));
   EXPECT_THAT(Verdicts({{0.99}, {}}), ElementsAre(Verdict::kOnly, Verdict::kNoValues));
   EXPECT_THAT(Verdicts({{}, {}}), ElementsAre(Verdict::kNoValues, Verdict::kNoValues));
-  // The figure is of a depth with several seeds, not of the lucky one.
+  // The highest mean is that of a depth with several seeds, not of the lucky one.
   EXPECT_EQ(Rank({Summarize({0.99}), Summarize({0.5, 0.6})}).highest, 1u);
 }
 
 TEST(Ranking, SeedsThatAgreeExactlyAreComparedByTheirMeans) {
-  // 0.9 three and ten times: a sum's rounding must not tell them apart.
+  // 0.9 three and ten times: the rounding of a sum must not tell them apart.
   EXPECT_THAT(Verdicts({std::vector<double>(3, 0.9), std::vector<double>(10, 0.9)}),
               ElementsAre(Verdict::kTied, Verdict::kTied));
   EXPECT_THAT(Verdicts({{1, 1, 1}, {0.9, 0.9, 0.9}}), ElementsAre(Verdict::kBest, Verdict::kLower));
 }
 
-// Of equal depths, at most 5% of sweeps may name a best one; a plain 5% test of each pair with the
-// highest mean names one, or rules one out, far more often.
+// If all depths are equal, at most 5% of sweeps may name a best one. A plain 5% test of each pair
+// with the highest mean names one, or rules one out, far more often.
 TEST(Ranking, EqualDepthsAreRarelyToldApart) {
   std::mt19937 random(20231);
   std::normal_distribution<double> normal(0.5, 0.1);
@@ -108,7 +109,7 @@ TEST(Ranking, EqualDepthsAreRarelyToldApart) {
   EXPECT_GT(plain, kSweeps * 15 / 100);
 }
 
-// Three seeds at each of these depths, around a final accuracy.
+// A sweep with three seeds at each of these depths, around a final accuracy.
 SweepSeries Sweep(const std::vector<std::pair<uint32_t, double>>& depths) {
   SweepSeries series;
   for (const auto& [depth, gen] : depths) {

@@ -1,4 +1,4 @@
-// Curves over training steps: their axis, their seeds, a panel for each depth.
+// Curves over training steps: their axis, their seeds, and a panel for each depth.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -95,7 +95,7 @@ TEST(StepAxis, Step0HasAPlaceOfItsOwnOnALogAxis) {
   EXPECT_THAT(figure.caption,
               HasSubstr("A log axis has no 0: reports at step 0 are the points left of the dotted "
                         "line."));
-  // The line begins at the first report, not at a zero that a logarithm drops.
+  // The line begins at the first report, not at a zero, which a log axis drops.
   EXPECT_THAT(figure.plot.Script("x"), AllOf(HasSubstr("EOD\n1000 "), Not(HasSubstr("\n0 0."))));
 }
 
@@ -182,7 +182,7 @@ TEST(Seeds, GroupsThatDifferAreNamed) {
   }
   EXPECT_THAT(Named(series, "onset").caption,
               HasSubstr(" Seeds: n = 3 to 5; fewer than 5: question depth 4 (n = 3)."));
-  // One seed of depth 2 that has come to step 30,000.
+  // One seed of depth 2 has reached step 30,000 only.
   for (Curve& curve : series.jobs[0].curves) {
     if (!curve.empty()) curve.resize(30);
   }

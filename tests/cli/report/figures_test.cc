@@ -63,7 +63,7 @@ TEST(GnuplotTest, ATidySvgHasOneTitleAndNoExpressions) {
                          HasSubstr("font-weight=\"bold\" font-family=\"Liberation Sans, Arial")));
 }
 
-// Two depths, a seed each, three reports.
+// Two depths with one seed each and three reports.
 SweepSeries TwoDepths() {
   SweepSeries series;
   for (const uint32_t depth : {2u, 4u}) {

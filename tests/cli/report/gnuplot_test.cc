@@ -1,4 +1,4 @@
-// What gnuplot gets from `coppice report`, and what becomes of what it says.
+// The input of gnuplot from `coppice report`, and the handling of its output.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-// Digits that the sample can bear.
+// Numbers with the digits that the sample supports.
 #include "cli/report/numbers.h"
 
 #include <gmock/gmock.h>
@@ -82,7 +82,7 @@ TEST(Numbers, TablesOfTwoSeedsShowTheErrorsDigits) {
   tasks = Analyze(series);
   EXPECT_THAT(SummaryTable(tasks),
               AllOf(HasSubstr("<td class=\"n\">0.8712</td>"), Not(HasSubstr("0.8712 \u00b1"))));
-  // A deviation of one value is not known.
+  // The deviation of one value is unknown.
   EXPECT_THAT(SummaryCsv(tasks), HasSubstr(",0.75,,0.8712,,1,"));
 }
 

@@ -86,7 +86,7 @@ TEST(PageTest, ACompleteSweepMissesNothing) {
               HasSubstr("dyck: 1 of 1 job has not reported id_accuracy"));
 }
 
-// The targets of the links in a page to itself, and the ids that it has.
+// The targets of a page's internal links, and the page's ids.
 std::vector<std::string> Marked(const std::string& page, const std::string& before) {
   std::vector<std::string> found;
   for (size_t at = page.find(before); at != std::string::npos; at = page.find(before, at + 1)) {

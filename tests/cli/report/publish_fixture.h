@@ -1,4 +1,4 @@
-// Reports of a tiny sweep, and what they leave in a folder.
+// Reports of a tiny sweep, and the files that they leave in a folder.
 #ifndef COPPICE_TESTS_CLI_REPORT_PUBLISH_FIXTURE_H_
 #define COPPICE_TESTS_CLI_REPORT_PUBLISH_FIXTURE_H_
 
@@ -38,14 +38,14 @@ class PublishTest : public ::testing::Test {
     const CliResult result = Run(dir);
     EXPECT_EQ(result.code, 0) << result.err;
   }
-  // A program in gnuplot's place that does this before (or instead of) drawing.
+  // Writes a program to replace gnuplot, which does this before (or instead of) drawing.
   std::string Script(const std::string& text) {
     const std::string path = dir_.Join("bin/gnuplot");
     std::ofstream(path) << "#!/bin/sh\n[ \"$1\" = --version ] && exit 0\n" << text;
     std::filesystem::permissions(path, std::filesystem::perms::owner_all);
     return path;
   }
-  // Every path under a folder with its content; of folders "/".
+  // Every path under a folder with its content; "/" for folders.
   static std::map<std::string, std::string> Tree(const std::string& dir) {
     std::map<std::string, std::string> tree;
     for (const auto& entry : std::filesystem::recursive_directory_iterator(dir))

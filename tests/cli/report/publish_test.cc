@@ -1,4 +1,5 @@
-// Where `coppice report` writes, and what it leaves when it fails, is stopped or is killed.
+// Places that `coppice report` writes to, and the files that it leaves if it fails, is stopped or
+// is killed.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <poll.h>
@@ -47,7 +48,7 @@ TEST_F(PublishTest, AFolderThatIsThereStaysTheSameFolder) {
 }
 
 TEST_F(PublishTest, FilesAreMadeInsideAFolderThatIsThere) {
-  // Beside it may be another file system, or a folder that the user may not write.
+  // The parent may be on another file system, or closed to the user.
   const std::string dir = dir_.Join("here");
   fs::create_directory(dir);
   const std::string where = dir_.Join("where");
@@ -80,7 +81,7 @@ TEST_F(PublishTest, ARunThatFailsLeavesNothing) {
 TEST_F(PublishTest, ARunThatFailsWhenItPublishesTakesAllBack) {
   const std::string dir = dir_.Join("report");
   Good(dir);
-  // Reached after the figures.
+  // This path is reached after the figures.
   fs::remove(dir + "/summary.csv");
   fs::create_directory(dir + "/summary.csv");
   fs::remove_all(dir + "/figures");
@@ -123,7 +124,7 @@ TEST_F(PublishTest, FiguresThatAreALinkToAnotherFolderAreNotWrittenInto) {
   Good(dir);
   const std::string other = dir_.Join("other");
   fs::rename(dir + "/figures", other);
-  std::ofstream(other + "/dynamics-dyck.svg") << "mine";  // a name of a report's figures
+  std::ofstream(other + "/dynamics-dyck.svg") << "mine";  // the name of a report's figure
   fs::create_directory_symlink(other, dir + "/figures");
   const auto before = Tree(other);
   const CliResult refused = Run(dir);
@@ -132,11 +133,11 @@ TEST_F(PublishTest, FiguresThatAreALinkToAnotherFolderAreNotWrittenInto) {
   EXPECT_EQ(Tree(other), before);
 }
 
-// ---- stopped and killed, as a process of its own
+// ---- stopped and killed reports, in a process of their own
 
 class StoppedReportTest : public PublishTest {
  protected:
-  // Starts a report whose gnuplot waits for the file "go"; returns when it does.
+  // Starts a report whose gnuplot waits for the file "go", and returns once it waits.
   std::unique_ptr<Subprocess> Start(const std::string& dir) {
     const std::string waits = Script(absl::StrCat(
         ": > ", dir_.Join("bin/waits"), "; n=0; while [ ! -e ", dir_.Join("bin/go"),
@@ -221,7 +222,7 @@ TEST(StagingTest, ASweepTakesOnlyWhatIsItsOwn) {
   fs::create_directories(dir.Join(dead + "/report/figures"));
   std::ofstream(dir.Join(dead + "/lock")) << "";
   fs::create_directory(dir.Join(".coppice-report-00000000000000ff"));  // killed before its lock
-  // A user's: of another name, no folder, and full without a lock.
+  // Entries of the user's: another name, no folder, and a full folder without a lock.
   fs::create_directory(dir.Join(".coppice-report-notes"));
   std::ofstream(dir.Join(".coppice-report-0123456789abcdee")) << "mine";
   fs::create_directories(dir.Join(".coppice-report-0123456789abcded/mine"));

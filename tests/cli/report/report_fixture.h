@@ -25,7 +25,7 @@ inline constexpr char kCheckXml[] =
 
 class ReportTest : public ::testing::Test {
  protected:
-  // With COPPICE_REPORT_DIR the reports stay there, for people to look at.
+  // If COPPICE_REPORT_DIR is set, the reports stay there for people to view.
   std::string Dir(const std::string& name) {
     const char* keep = std::getenv("COPPICE_REPORT_DIR");
     return keep == nullptr ? dir_.Join(name) : absl::StrCat(keep, "/", name);
@@ -35,7 +35,7 @@ class ReportTest : public ::testing::Test {
     args.insert(args.end(), more.begin(), more.end());
     return RunCommand(coordinator_.address(), args);
   }
-  // A report that must succeed; its page.
+  // Writes a report, which must succeed, and returns its page.
   std::string Report(const Synthetic& synthetic, const std::string& dir) {
     Fill(synthetic, &service());
     const CliResult result = Run(dir);
@@ -50,8 +50,8 @@ class ReportTest : public ::testing::Test {
       stems.insert(entry.path().stem().string());
     return stems;
   }
-  // What holds for every report: each figure has all of its files, SVGs are XML, PDFs are PDFs, and
-  // the page loads nothing and is not too large.
+  // Checks that hold for every report: each figure has all of its files, SVGs are XML, PDFs are
+  // PDFs, and the page loads nothing and is not too large.
   void CheckFiles(const std::string& dir) {
     std::vector<std::string> check = {"python3", "-c", kCheckXml};
     for (const std::string& figure : Figures(dir)) {

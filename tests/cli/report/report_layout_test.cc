@@ -1,4 +1,4 @@
-// Whole reports of sweeps with unusual shapes: what is drawn, what is said instead.
+// Whole reports of sweeps with unusual shapes: their figures, and the sentences in place of others.
 #include <filesystem>
 
 #include "tests/cli/report/report_fixture.h"
@@ -43,7 +43,7 @@ TEST_F(ReportTest, FewerDepthsLeaveNoSecondFigureBehind) {
                     Not(Contains("loss-question-2"))));
 }
 
-// Depth 4 of question has failed whole, depth 6 has lost seeds, tense waits.
+// All of depth 4 of question has failed, depth 6 has lost seeds, and tense waits.
 TEST_F(ReportTest, MissingGroupsAreToldAndTheRestIsDrawn) {
   Synthetic synthetic;
   synthetic.name = "gaps";

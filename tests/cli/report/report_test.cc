@@ -36,7 +36,7 @@ TEST_F(ReportTest, ThePapersWholeGridFitsOnePage) {
                     Not(HasSubstr("settings differ"))));
 }
 
-// What was reported, by task, depth, seed and step.
+// The reported values, by task, depth, seed and step.
 TEST_F(ReportTest, TheCsvHoldsTheVeryNumbersThatWereReported) {
   const std::string dir = Dir("small");
   Report(Small(), dir);
@@ -54,7 +54,7 @@ TEST_F(ReportTest, TheCsvHoldsTheVeryNumbersThatWereReported) {
       if (value.name() != "gen_accuracy") continue;
       const auto cell = cells.find(absl::StrCat(row.task(), "/", row.depth(), "/", row.seed(), "/",
                                                 row.row().step(), "/seed"));
-      if (cell == cells.end()) continue;  // of another depth than the best
+      if (cell == cells.end()) continue;  // of a depth other than the best
       double read = -1;
       ASSERT_TRUE(absl::SimpleAtod(cell->second, &read)) << cell->second;
       EXPECT_EQ(read, value.value());

@@ -1,4 +1,4 @@
-// The numbers of a report against values worked out by hand.
+// The statistics of a report against values worked out by hand.
 #include "cli/report/statistics.h"
 
 #include <gmock/gmock.h>
@@ -24,7 +24,7 @@ Curve Steps(std::vector<double> values) {
 }
 
 TEST(Statistics, WilsonIntervalsAreThoseOfTheTextbook) {
-  // 8 of 10: centre (0.8 + 3.8415 / 20) / 1.38415 = 0.71674, half width 0.22657.
+  // 8 of 10: center (0.8 + 3.8415 / 20) / 1.38415 = 0.71674, half width 0.22657.
   EXPECT_NEAR(WilsonInterval(8, 10).low, 0.490162, 1e-6);
   EXPECT_NEAR(WilsonInterval(8, 10).high, 0.943318, 1e-6);
   // 0 of 10 ends at z^2 / (n + z^2).
@@ -57,8 +57,8 @@ TEST(Statistics, TheOnsetIsWhereACurveStaysAboveToItsEnd) {
 }
 
 TEST(Statistics, EarlyStoppingTakesTheEarliestBestReport) {
-  // The best of the first two stands at 200; five reports without a rise end at 700; what comes
-  // later is never seen.
+  // The best of the first two reports is at 200. Five reports without a rise end at 700. Later
+  // reports are never seen.
   const auto stop = StopEarly(Steps({0.5, 0.9, 0.9, 0.8, 0.9, 0.7, 0.9, 1.0}), 5);
   ASSERT_TRUE(stop.has_value());
   EXPECT_EQ(stop->stopped, 700u);
@@ -85,7 +85,7 @@ TEST(Statistics, AMeanCurveTellsHowManySeedsItIsOf) {
   EXPECT_EQ(ValueAt(a, 150), std::nullopt);
 }
 
-// Jobs of one seed at these depths, which end at `gen`.
+// Jobs of one seed at these depths, with the final accuracy `gen`.
 SweepSeries Ending(const std::vector<std::pair<uint32_t, double>>& depths) {
   SweepSeries series;
   for (const auto& [depth, gen] : depths) {

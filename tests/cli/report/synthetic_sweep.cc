@@ -16,7 +16,7 @@ void AddValue(v1::MetricRow* row, const char* name, double value) {
   added->set_value(value);
 }
 
-// Where a seed's generalization starts, in parts of the run, and how far it gets.
+// The onset of a seed's generalization, as a fraction of the run, and its final level.
 struct Fate {
   double onset, plateau, noise;
 };
@@ -37,7 +37,7 @@ void AddRows(const Synthetic& synthetic, const v1::Job& job, FakeSweepService* s
   std::normal_distribution<double> normal(0, 1);
   const Fate fate = FateOf(job, &random);
   const double depth = job.depth();
-  // Apart, so that the other numbers do not depend on whether there are losses.
+  // A generator of its own, so that the other numbers do not depend on whether there are losses.
   std::mt19937 loss_random(static_cast<uint32_t>(job.id()) * 104729 + 5);
   std::normal_distribution<double> loss_normal(0, 1);
   const uint32_t first = synthetic.step_0 ? 0 : synthetic.every;

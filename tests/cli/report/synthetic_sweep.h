@@ -20,15 +20,15 @@ struct Synthetic {
   bool probes = true;
   bool accuracies = true;
   bool losses = true;
-  bool step_0 = false;       // a report before the first step too
+  bool step_0 = false;       // also a report before the first step
   bool small_model = false;  // settings other than the paper's
-  // The state of each job, and the part of its steps it has done when it has not succeeded.
+  // The state of each job, and the finished part of its steps if it has not succeeded.
   std::function<v1::JobState(uint64_t id)> state = [](uint64_t) { return v1::SUCCEEDED; };
   std::function<double(uint64_t id)> done = [](uint64_t) { return 0.5; };
 };
 
-// Replaces what the service holds. A pure function of `synthetic`: accuracies rise as a sigmoid
-// whose onset depends on task, depth and seed, best at middle depths.
+// Replaces the service's data. A pure function of `synthetic`: accuracies rise as a sigmoid whose
+// onset depends on task, depth and seed, and are best at middle depths.
 void Fill(const Synthetic& synthetic, FakeSweepService* service);
 
 }  // namespace coppice::cli

@@ -1,5 +1,4 @@
-// The agent where something goes wrong: trainers, checkpoints, disks, the coordinator, the agent
-// itself.
+// The agent under faults: of trainers, checkpoints, disks, the coordinator, and the agent itself.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -62,7 +61,7 @@ TEST_F(AgentFaultsTest, ARefusedRunFailsWithTheTrainersSentenceCleanedAndBounded
   EXPECT_EQ(coordinator_.failures[2].message().size(), 1'000u);
 }
 
-// A spec file that is gone or a device that is not there is this machine's fault: others may do it.
+// A missing spec file or device is this machine's fault. Another worker may train the job.
 TEST_F(AgentFaultsTest, AnExitWithCodeTwoThatRefusesNothingIsTriedAgain) {
   StartAgent();
   coordinator_.Grant(MakeGrant(1));
@@ -157,8 +156,8 @@ TEST_F(AgentFaultsTest, WithNoCheckpointLeftTheJobStartsAtStepZero) {
   EXPECT_FALSE(Spec()["members"][0].contains("resume"));
 }
 
-// Found by damaging files all the time: between the worker's check and the trainer's reading there
-// is time too.
+// Found by damaging files continuously: they may also change between the worker's check and the
+// trainer's reading.
 TEST_F(AgentFaultsTest, AResumeFileThatIsDamagedAfterItsCheckIsNotCharged) {
   for (const bool damaged : {true, false}) {
     coordinator_.seen.clear();
@@ -239,7 +238,7 @@ TEST_F(AgentFaultsTest, AMessageThatTheCoordinatorCannotReadFailsItsAttemptAndNo
   FakeTrainer& trainer = StartTraining(2);
   Settle();
   coordinator_.acknowledge = true;
-  // The provenance of job 2 is what it cannot read.
+  // The coordinator cannot read the provenance of job 2.
   coordinator_.unreadable = "provenance 2:1";
   coordinator_.BreakStream(absl::InvalidArgumentError("what is that"));
   Pass(absl::Seconds(10));
@@ -307,7 +306,7 @@ TEST_F(AgentFaultsTest, ACompletionThatTheCoordinatorsDiskLostGoesBackUncharged)
   EXPECT_THAT(Spools(), IsEmpty());
 }
 
-// As after a crash of the machine: the trainer wrote it, and it is not what it wrote.
+// This happens after a crash of the machine: the file is not what the trainer wrote.
 TEST_F(AgentFaultsTest, ACompletionWhoseCheckpointWasDamagedBeforeItsCommitGoesBackUncharged) {
   FakeTrainer& trainer = StartTraining(3);
   const std::string whole =
@@ -321,7 +320,7 @@ TEST_F(AgentFaultsTest, ACompletionWhoseCheckpointWasDamagedBeforeItsCommitGoesB
   }
   trainer.Exit(0);
   Settle();
-  // With the file in order it is the setting that is wrong: another attempt would end the same way.
+  // The file is intact, so a setting is wrong, and another attempt would end the same way.
   EXPECT_THAT(coordinator_.Seen("fail"), ElementsAre("fail 1:1 internal"));
   ASSERT_THAT(coordinator_.releases, SizeIs(2));
   for (const v1::ReleaseLeaseRequest& release : coordinator_.releases) {
@@ -486,7 +485,7 @@ TEST_F(AgentFaultsTest, AnOverloadedCoordinatorIsAskedAgainLaterAndNoJobFailsFor
   trainer.Start({{0, 0}}, 1000);
   trainer.Metrics(0, 500);
   Settle();
-  // The stream is refused, too: what it had not acknowledged is sent again on the next.
+  // The stream is refused, too. Its unacknowledged messages are sent again on the next one.
   coordinator_.acknowledge = false;
   trainer.Metrics(0, 1000);
   Settle();
@@ -539,8 +538,9 @@ TEST_F(AgentFaultsTest, WhatAKilledWorkerLeftIsResentAndReleasedByTheNext) {
   EXPECT_THAT(launcher_.trainers, SizeIs(1));
 }
 
-// Found by flipping a bit: what was lost of the spool had been sent, so the coordinator
-// acknowledges more than this process knows of. It waited for ever for the number it knew.
+// Found by flipping a bit. The lost part of the spool had been sent, so the coordinator
+// acknowledged more than this process knew of. The process then waited forever for a number it
+// knew.
 TEST_F(AgentFaultsTest, ASpoolDamagedBeforeReportsThatWereTakenGivesItsLeaseBack) {
   FakeTrainer& trainer = StartTraining(1);
   trainer.Metrics(0, 100);
@@ -562,8 +562,8 @@ TEST_F(AgentFaultsTest, ASpoolDamagedBeforeReportsThatWereTakenGivesItsLeaseBack
   EXPECT_THAT(Spools(), IsEmpty());
 }
 
-// The simulation found this one: a full disk took no more of the spool, what it holds is whole, and
-// what came later was reported from memory.
+// The simulation found this one. A full disk refused the rest of the spool. The file is whole, and
+// later records were reported from memory.
 TEST_F(AgentFaultsTest, ASpoolThatEndsBeforeReportsThatWereTakenGivesItsLeaseBack) {
   FakeTrainer& trainer = StartTraining(1);
   trainer.Metrics(0, 100);
@@ -690,7 +690,7 @@ TEST_F(AgentFaultsTest, TheEndOfAnEarlierAttemptTakesNoCheckpointFromTheNext) {
   resume->set_digest(DigestOf("content", 7));
   coordinator_.Grant(grant);
   Settle();
-  // Its reports are answered, and its folder goes.
+  // Its reports are answered, and its folder is removed.
   std::filesystem::remove_all(root_ + "/scratch/job-1/attempt-0");
   ASSERT_THAT(launcher_.trainers, SizeIs(1));
   EXPECT_EQ(*ReadFile(Spec()["members"][0]["resume"].get<std::string>()), "content");

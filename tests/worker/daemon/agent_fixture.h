@@ -20,7 +20,7 @@
 
 namespace coppice::worker {
 
-// An agent whose time, coordinator and trainers are the test's; its files are real.
+// An agent whose time, coordinator and trainers the test controls. Its files are real.
 class AgentFixture : public ::testing::Test {
  protected:
   AgentFixture() {
@@ -63,14 +63,14 @@ class AgentFixture : public ::testing::Test {
     agent_->Start();
     Settle();
   }
-  // As kill -9 would: nothing is said, nothing more is written.
+  // Ends the agent as kill -9 would: it sends nothing and writes nothing more.
   void KillAgent() {
     agent_.reset();
     coordinator_.CancelAcquires();
     Settle();
   }
   void Settle() { sequence_.RunAll(); }
-  // In small steps, so that what one timer starts is there for the next.
+  // Advances in small steps, so that a timer may start another one.
   void Pass(absl::Duration time) {
     for (absl::Duration done = absl::ZeroDuration(); done < time; done += kTick) {
       clock_.Advance(kTick);
@@ -78,7 +78,7 @@ class AgentFixture : public ::testing::Test {
     }
   }
 
-  // Jobs of seeds 0.. with attempt 1 and the number of their seed + 1; 1000 steps.
+  // Jobs of seeds 0.. with attempt 1. Each number is the seed + 1. They have 1000 steps.
   v1::AcquireLeasesResponse MakeGrant(int members) {
     v1::AcquireLeasesResponse grant;
     for (int seed = 0; seed < members; ++seed) {
@@ -91,14 +91,14 @@ class AgentFixture : public ::testing::Test {
     SetRun(&grant, [](nlohmann::json&) {});
     return grant;
   }
-  // Gives the grant a small run as `change` leaves it.
+  // Gives the grant a small run, modified by `change`.
   template <typename Change>
   static void SetRun(v1::AcquireLeasesResponse* grant, Change change) {
     nlohmann::json run = {{"task", "question"}, {"depth", 2}, {"train", {{"steps", 1000}}}};
     change(run);
     grant->set_run_json(run.dump());
   }
-  // Starts an agent with a pack in training.
+  // Starts an agent and begins to train a pack.
   FakeTrainer& StartTraining(int members) {
     StartAgent();
     coordinator_.Grant(MakeGrant(members));
@@ -110,7 +110,7 @@ class AgentFixture : public ::testing::Test {
     Settle();
     return launcher_.last();
   }
-  // A checkpoint file in the shared folder and what the coordinator knows about it.
+  // Writes a checkpoint file to the shared folder and returns the coordinator's data about it.
   v1::Checkpoint WriteCheckpoint(const std::string& path, uint32_t step,
                                  const std::string& content) {
     WriteFile("checkpoints/" + path, content);

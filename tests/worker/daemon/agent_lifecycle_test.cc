@@ -1,5 +1,5 @@
-// The agent's end and what leads to it: the walltime, a second signal, trainers that others stopped
-// or that the memory does not hold.
+// The end of the agent and its causes: the walltime, a second signal, trainers that others stopped
+// or that ran out of memory.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -50,7 +50,7 @@ TEST_F(AgentLifecycleTest, NearTheEndOfTheWalltimeNoNewLeaseIsTakenAndAnIdleWork
   Walltime(absl::Minutes(3), absl::Minutes(2));
   FakeTrainer& trainer = StartTraining(1);
   Pass(absl::Seconds(65));
-  EXPECT_THAT(trainer.signals, IsEmpty());  // what runs goes on
+  EXPECT_THAT(trainer.signals, IsEmpty());  // the running pack goes on
   EXPECT_TRUE(coordinator_.heartbeats.back().draining());
   Finish(trainer);
   EXPECT_EQ(coordinator_.waiting_polls(), 0u);
@@ -114,7 +114,7 @@ TEST_F(AgentLifecycleTest, ATrainerThatSomebodyElseStoppedIsNobodysFailure) {
     Settle();
     EXPECT_THAT(coordinator_.failures, IsEmpty()) << signal;
     EXPECT_THAT(coordinator_.Seen("release"), ElementsAre("release 1:1 step 0")) << signal;
-    EXPECT_EQ(coordinator_.waiting_polls(), 0u);  // who stops one stops the others soon
+    EXPECT_EQ(coordinator_.waiting_polls(), 0u);  // the others will probably be stopped soon, too
     KillAgent();
     coordinator_.seen.clear();
     launcher_.trainers.clear();
@@ -132,7 +132,7 @@ TEST_F(AgentLifecycleTest, APackTooWideForTheMemoryIsReleasedWithItsWidth) {
     EXPECT_EQ(release.out_of_memory_width(), 3u);
     EXPECT_THAT(release.reason(), HasSubstr("pack of 3"));
   }
-  // The next pack is asked for when the coordinator knows.
+  // The next pack is requested only once the coordinator knows.
   EXPECT_EQ(coordinator_.waiting_polls(), 0u);
   Pass(absl::Seconds(6));
   EXPECT_EQ(coordinator_.waiting_polls(), 1u);
@@ -224,7 +224,7 @@ TEST_F(AgentLifecycleTest, ASupersededWorkerSaysByWhomKillsItsTrainersAndIsGone)
                                HasSubstr("--name")));
   EXPECT_THAT(coordinator_.failures, IsEmpty());
   EXPECT_THAT(coordinator_.releases, IsEmpty());
-  EXPECT_THAT(Spools(), IsEmpty());  // nobody waits for what it still had to say
+  EXPECT_THAT(Spools(), IsEmpty());  // nobody waits for its remaining reports
   Pass(absl::Minutes(5));
   EXPECT_THAT(coordinator_.registrations, SizeIs(2));
 }

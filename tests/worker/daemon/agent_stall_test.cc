@@ -1,5 +1,4 @@
-// A trainer that does not get on: what heartbeats say meanwhile, when it is ended, and what is not
-// taken for one that hangs.
+// A stalled trainer: its heartbeats, its end, and the cases that are not taken for a stall.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -36,7 +35,7 @@ class AgentStallTest : public AgentFixture {
     Settle();
     return trainer;
   }
-  // As a trainer of today says it.
+  // Reports progress as a present-day trainer does.
   void Tick(FakeTrainer& trainer, int step, uint64_t activity, double rate = 602) {
     trainer.Say(absl::StrCat(R"({"event":"progress","members":[{"seed":0,"step":)", step,
                              R"(}],"steps_per_second":)", rate, R"(,"activity":)", activity, "}"));
@@ -79,7 +78,7 @@ TEST_F(AgentStallTest, AtTheLimitThatWasSetItIsKilledAndItsJobsAreChargedWithThe
 
 TEST_F(AgentStallTest, ProgressByTheClockAloneIsNone) {
   FakeTrainer& trainer = Train(1, 30);
-  for (int i = 0; i < 40; ++i) {  // its training thread hangs, the one that reports does not
+  for (int i = 0; i < 40; ++i) {  // its training thread hangs, its reporting thread does not
     Tick(trainer, 7, 3, 0);
     Pass(absl::Seconds(1));
   }

@@ -1,5 +1,5 @@
-// The agent with a coordinator that is there and trainers that behave: leases, reports and their
-// order, preemption, drain, stop.
+// The agent with an available coordinator and well-behaved trainers: leases, the order of reports,
+// preemption, drain, stop.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -51,7 +51,7 @@ TEST_F(AgentTest, TheRunSpecHoldsWhatTheTrainerNeeds) {
               Contains(std::make_pair("OMP_NUM_THREADS", "3")));
 }
 
-// It is the coordinator's text, and the trainer's reader that judges it.
+// The text is the coordinator's, and the trainer's reader judges it.
 TEST_F(AgentTest, TheRunGoesIntoTheRunSpecAsItCame) {
   StartAgent();
   v1::AcquireLeasesResponse grant = MakeGrant(1);
@@ -64,7 +64,7 @@ TEST_F(AgentTest, TheRunGoesIntoTheRunSpecAsItCame) {
   EXPECT_THAT(*ReadFile(launcher_.last().command.argv.at(2)), HasSubstr("{\"run\": " + run + ","));
 }
 
-// Text of an earlier version lacks the settings that came later; they have their defaults.
+// Text of an earlier version lacks later settings, which then have their defaults.
 TEST_F(AgentTest, ARunThatDoesNotSayItsStepsHasThoseOfItsTask) {
   EXPECT_EQ(ReadGrantedRun(R"({"task": "question", "depth": 2})")->steps, 300'000u);
   EXPECT_EQ(ReadGrantedRun(R"({"task": "dyck", "depth": 2})")->steps, 400'000u);
@@ -157,7 +157,7 @@ TEST_F(AgentTest, PreemptionCheckpointsReleasesAndIsNotAFailure) {
   coordinator_.directives[1] = v1::Directive::PREEMPT;
   Pass(absl::Seconds(1));
   EXPECT_THAT(trainer.signals, ElementsAre(SIGTERM));
-  Pass(absl::Seconds(3));  // told again by every heartbeat
+  Pass(absl::Seconds(3));  // every heartbeat repeats the directive
   EXPECT_THAT(trainer.signals, ElementsAre(SIGTERM));
   for (int seed = 0; seed < 2; ++seed) {
     trainer.Checkpoint(seed, 30);
@@ -310,7 +310,7 @@ TEST_F(AgentTest, WorkThatIsGrantedToAStoppingWorkerIsHandedBack) {
   v1::AcquireLeasesResponse grant = MakeGrant(2);
   grant.mutable_leases()->DeleteSubrange(0, 1);
   agent_->Stop("SIGTERM");
-  coordinator_.Grant(grant);  // was on its way already
+  coordinator_.Grant(grant);  // was already on its way
   Settle();
   EXPECT_THAT(coordinator_.Seen("release"), ElementsAre("release 2:1 step 0"));
   EXPECT_THAT(launcher_.trainers, SizeIs(1));

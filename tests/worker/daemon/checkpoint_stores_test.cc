@@ -1,6 +1,6 @@
-// One contract for both ways a checkpoint can travel: written into the coordinator's folder, which
-// the worker shares, and streamed to the coordinator. A real core, a real server, real agents; the
-// trainers are played by the test.
+// One contract for both ways of a checkpoint: written into the coordinator's folder, which the
+// worker shares, and streamed to the coordinator. The core, the server and the agents are real. The
+// test plays the trainers.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -38,7 +38,7 @@ using ::testing::IsEmpty;
 
 constexpr absl::Duration kPatience = absl::Seconds(60);
 
-// A trainer process as the test plays it, from any thread.
+// A trainer process, played by the test from any thread.
 class PlayedTrainer {
  public:
   PlayedTrainer(const ProcessCommand& command, ProcessCallbacks callbacks)
@@ -171,7 +171,7 @@ class Machine {
     client_.reset();  // waits for its calls, which end on the executors
   }
   std::shared_ptr<PlayedTrainer> Trainer() { return launcher_.Next(); }
-  // As SIGTERM would: the trainer is told, and says how far it got.
+  // Acts as after SIGTERM: the trainer gets the signal and reports its last step.
   void Leave(const std::shared_ptr<PlayedTrainer>& trainer, uint32_t step) {
     agent_->Stop("SIGTERM");
     trainer->WaitForSigterm();
@@ -236,7 +236,7 @@ class CheckpointStores : public ::testing::TestWithParam<std::string> {
     EXPECT_TRUE(served_->sweeps->GetJob(&context, request, &response).ok());
     return response;
   }
-  // Asks until it is so.
+  // Polls until `so` holds.
   bool Until(const std::function<bool(const v1::GetJobResponse&)>& so) {
     const absl::Duration end = Clock::Real()->Monotonic() + kPatience;
     while (Clock::Real()->Monotonic() < end) {
@@ -250,12 +250,12 @@ class CheckpointStores : public ::testing::TestWithParam<std::string> {
     });
   }
   static std::string Content(uint32_t step) {
-    // More than one piece of a stream, and different everywhere.
+    // The content takes more than one piece of a stream, and is different everywhere.
     std::string content = absl::StrCat("weights of step ", step, ": ");
     while (content.size() < 1'200'000) absl::StrAppend(&content, content.size() * step, ",");
     return content;
   }
-  // Rows and checkpoints of an attempt, the way a trainer makes them.
+  // Makes the rows and checkpoints of an attempt as a trainer does.
   void Train(PlayedTrainer* trainer, uint32_t from, uint32_t to) {
     trainer->Begin(from);
     for (uint32_t step = from + 10; step <= to; step += 10) {
@@ -302,7 +302,7 @@ class CheckpointStores : public ::testing::TestWithParam<std::string> {
     Train(trainer.get(), 0, 50);
     machine->Leave(trainer, 50);
   }
-  // Another goes on, from the step it should, to the end.
+  // Another machine resumes from `step` and trains to the end.
   void ExpectResumeFrom(uint32_t step) {
     auto machine = Start("two");
     const auto trainer = machine->Trainer();
@@ -378,7 +378,8 @@ TEST_P(CheckpointStores, WithoutAGoodOneTheJobStartsOver) {
   ExpectResumeFrom(0);
 }
 
-// Two attempts may each leave one of the same step: the second was preempted before its next step.
+// Two attempts may each leave a checkpoint of the same step, if the second was preempted before its
+// next step.
 TEST_P(CheckpointStores, ABadOneFallsBackToAnotherOfTheSameStep) {
   TrainElsewhere();
   {

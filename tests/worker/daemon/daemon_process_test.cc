@@ -1,5 +1,5 @@
-// The real program against a real port, with shell scripts for trainers: what a user starts, stops
-// and kills.
+// The real program on a real port, with shell scripts as trainers: a user starts, stops and kills
+// it.
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -29,7 +29,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-// Says what a trainer of seed 0 with 100 steps says; $dir is its checkpoint folder.
+// Prints the output of a trainer of seed 0 with 100 steps. $dir is its checkpoint folder.
 constexpr char kPrelude[] = R"sh(#!/bin/sh
 dir=$(sed -n 's/.*"checkpoint_dir":"\([^"]*\)".*/\1/p' "$2")
 say() { printf '%s\n' "$1"; }
@@ -42,7 +42,7 @@ checkpoint() {
   say '{"event":"checkpoint","seed":0,"step":'$1',"path":"'"$dir"'/step-'$1'.safetensors","digest":"DIGEST","bytes":7}'
 }
 )sh";
-// Trains until it is told to stop.
+// Trains until it gets a signal to stop.
 constexpr char kPatient[] = R"sh(
 trap 'checkpoint 42; say "{\"event\":\"preempted\",\"seed\":0,\"step\":42}"; exit 75' TERM
 start; echo $$ > "$dir/pid"; metrics 10
@@ -89,7 +89,7 @@ class DaemonProcessTest : public ::testing::Test {
       ::setenv("COPPICE_COORDINATOR", server_.address().c_str(), 1);
       ::setenv("COPPICE_INSECURE", "1", 1);
       ::unsetenv("SLURM_JOB_END_TIME");
-      ::signal(SIGHUP, SIG_DFL);  // also where the tests run under nohup
+      ::signal(SIGHUP, SIG_DFL);  // also if the tests run under nohup
       const int fd = ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
       ::dup2(fd, 2);
       ::execv(argv[0], argv.data());
@@ -131,7 +131,7 @@ class DaemonProcessTest : public ::testing::Test {
     for (const absl::Time end = absl::Now() + absl::Seconds(20); absl::Now() < end;) {
       const auto stat = ReadFile(absl::StrCat("/proc/", pid, "/stat"));
       if (!stat.ok() || stat->find(") Z ") != std::string::npos) return true;
-      absl::SleepFor(absl::Milliseconds(10));  // the kernel tells nobody but the parent
+      absl::SleepFor(absl::Milliseconds(10));  // the kernel notifies only the parent
     }
     return false;
   }
@@ -191,7 +191,7 @@ TEST_F(DaemonProcessTest, SlurmsEarlySignalsTakeTheSamePath) {
   }
 }
 
-// A cluster signals every process of a job, and its shell may forward what it gets.
+// A cluster signals every process of a job, and its shell may forward the signal.
 TEST_F(DaemonProcessTest, ARequestDeliveredTwiceStillCheckpoints) {
   WriteTrainer(R"sh(
 stop() { sleep 0.5; checkpoint 42; say '{"event":"preempted","seed":0,"step":42}'; exit 75; }
@@ -203,7 +203,7 @@ while :; do sleep 1000 & wait $!; done)sh");
   ASSERT_TRUE(server_.Await("row 1:1"));
   ::kill(TrainerPid(), SIGTERM);
   ::kill(daemon_, SIGTERM);
-  EXPECT_EQ(Kill(SIGUSR1), 0) << DaemonLog();  // another one: two of a kind may become one
+  EXPECT_EQ(Kill(SIGUSR1), 0) << DaemonLog();  // another signal: two of one kind may merge
   EXPECT_THAT(DaemonLog(), HasSubstr("the same request"));
   EXPECT_THAT(server_.Seen("release"), ElementsAre("release 1:1 step 42"));
   EXPECT_THAT(server_.Seen("fail"), IsEmpty());
@@ -220,7 +220,7 @@ TEST_F(DaemonProcessTest, ASecondSignalEndsEverythingAtOnce) {
   absl::SleepFor(StopRequests::kSameRequest + absl::Milliseconds(200));
   const absl::Time start = absl::Now();
   EXPECT_EQ(Kill(SIGINT), 1) << DaemonLog();
-  EXPECT_LT(absl::Now() - start, absl::Seconds(10));  // of a grace period of 25
+  EXPECT_LT(absl::Now() - start, absl::Seconds(10));  // the grace period is 25
   EXPECT_TRUE(BecomesGone(trainer));
   EXPECT_THAT(DaemonLog(), HasSubstr("left at once"));
   EXPECT_THAT(server_.Seen("release"), ElementsAre("release 1:1 step 0"));
@@ -232,7 +232,7 @@ TEST_F(DaemonProcessTest, AWalltimeThatEndsHandsEverythingBackAndExitsWithZero) 
   StartDaemon({"--grace=1s", "--walltime=64s", "--walltime-margin=62s"});
   ASSERT_TRUE(server_.Await("row 1:1"));
   ASSERT_TRUE(server_.Await("heartbeat held 1 draining")) << DaemonLog();
-  EXPECT_THAT(server_.Seen("release"), IsEmpty());  // what runs goes on
+  EXPECT_THAT(server_.Seen("release"), IsEmpty());  // the running pack goes on
   EXPECT_EQ(Kill(SIGTERM), 0);
 }
 
@@ -247,7 +247,7 @@ TEST_F(DaemonProcessTest, TheGracePeriodBoundsTheExit) {
   EXPECT_THAT(server_.Seen("release"), ElementsAre("release 1:1 step 0"));
 }
 
-// `ln -s /bigdisk/me STATE/scratch`, and a home as the state folder.
+// The cases are `ln -s /bigdisk/me STATE/scratch`, and a home as the state folder.
 TEST_F(DaemonProcessTest, AStartTouchesNoFileOfTheUsers) {
   WriteTrainer("exit 1\n");
   const std::string disk = root_ + "/bigdisk";

@@ -1,5 +1,5 @@
-// What an agent needs, without threads, processes, network or time: a queue, a launcher that only
-// remembers, a coordinator that does what a test tells it.
+// An agent's surroundings without threads, processes, network or time: a queue, a launcher that
+// only records, and a coordinator that the test controls.
 #ifndef COPPICE_TESTS_WORKER_DAEMON_FAKES_H_
 #define COPPICE_TESTS_WORKER_DAEMON_FAKES_H_
 
@@ -17,7 +17,7 @@
 
 namespace coppice::worker {
 
-// A sequence that runs when the test says so.
+// A sequence that runs when the test asks it to.
 class ManualSequence {
  public:
   bool Add(std::function<void()> work) {
@@ -36,7 +36,7 @@ class ManualSequence {
   std::deque<std::function<void()>> queue_;
 };
 
-// One trainer as the test plays it.
+// One trainer, played by the test.
 struct FakeTrainer {
   ProcessCommand command;
   ProcessCallbacks callbacks;
@@ -59,7 +59,7 @@ struct FakeTrainer {
     callbacks.on_exit(exit);
   }
 
-  // Seeds with the step at which each stands.
+  // Seeds with their present steps.
   using Steps = std::vector<std::pair<int, int>>;
   void Start(const Steps& members, int steps) {
     Say(absl::StrCat(R"({"event":"start","protocol":1,"version":"t","provenance":{"build":"t"},)",
@@ -118,10 +118,10 @@ class FakeLauncher : public ProcessLauncher {
   };
 };
 
-// Answers everything with OK unless told otherwise, and writes down what reached it.
+// Answers everything with OK unless set otherwise, and records the calls.
 class FakeCoordinator : public CoordinatorClient {
  public:
-  // What reached it, as "row 1:1#2 step 100", "commit 1:1 step 100", "complete 1:1 last 3", ...
+  // The calls so far: "row 1:1#2 step 100", "commit 1:1 step 100", "complete 1:1 last 3", ...
   std::vector<std::string> seen;
   std::vector<v1::RegisterRequest> registrations;
   std::vector<v1::HeartbeatRequest> heartbeats;
@@ -131,16 +131,16 @@ class FakeCoordinator : public CoordinatorClient {
   std::vector<v1::CompleteJobRequest> completions;
   std::vector<v1::ReleaseLeaseRequest> releases;
   std::vector<v1::RejectCheckpointRequest> rejections;
-  std::vector<uint32_t> start_steps;  // where trainers started, as reports say
+  std::vector<uint32_t> start_steps;  // start steps of trainers, from their reports
   std::vector<std::string> uploads;
 
   bool down = false;
-  bool acknowledge = true;  // reports, as they come
-  std::string unreadable;   // a report whose description begins so ends the stream
+  bool acknowledge = true;  // acknowledge reports as they come
+  std::string unreadable;   // prefix of a report that ends the stream
   int streams = 0;
   std::string store_id = "store";
   absl::Status registration = absl::OkStatus();
-  std::deque<v1::RegisterResponse> register_answers;  // the next ones, that are none of the usual
+  std::deque<v1::RegisterResponse> register_answers;  // the next answers that are not the default
   // The next answers of a method that are not OK.
   std::map<std::string, std::deque<absl::Status>> errors;
   std::map<uint64_t, v1::Directive::Action> directives;  // by job
@@ -148,7 +148,7 @@ class FakeCoordinator : public CoordinatorClient {
   v1::RejectCheckpointResponse reject_answer;
   std::function<absl::Status(const std::string& file)> on_download;
 
-  // Grants to the poll that waits.
+  // Answers the waiting poll with a grant.
   void Grant(const v1::AcquireLeasesResponse& grant) {
     const auto callback = std::move(polls_.front());
     polls_.pop_front();
@@ -164,7 +164,7 @@ class FakeCoordinator : public CoordinatorClient {
     stream_->on_answer(answer);
   }
   void Answer(const v1::StreamMetricsResponse& answer) { stream_->on_answer(answer); }
-  // The connection is gone: everything in flight fails and so does what comes.
+  // Breaks the connection: calls in flight and later ones fail.
   void GoDown() {
     down = true;
     while (!polls_.empty()) {
@@ -180,7 +180,7 @@ class FakeCoordinator : public CoordinatorClient {
     stream_ = nullptr;
     end(status);
   }
-  // Entries of `seen` that begin so.
+  // Entries of `seen` with this prefix.
   std::vector<std::string> Seen(const std::string& prefix) const {
     std::vector<std::string> some;
     for (const std::string& entry : seen) {

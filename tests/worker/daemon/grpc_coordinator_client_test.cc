@@ -19,7 +19,7 @@ std::unique_ptr<CoordinatorClient> ClientOf(const TestServer& server) {
   return std::move(*client);
 }
 
-// Runs `work` when the last copy is gone.
+// Runs `work` when the last copy is released.
 std::shared_ptr<void> AtLast(std::function<void()> work) {
   return std::shared_ptr<void>(nullptr, [work = std::move(work)](void*) { work(); });
 }
@@ -27,7 +27,8 @@ std::shared_ptr<void> AtLast(std::function<void()> work) {
 class GrpcCoordinatorClientTest : public ::testing::Test {
  protected:
   GrpcCoordinatorClientTest() { server_.Start(); }
-  // Destroys a client while what `call` gave it to keep is still being let go of by gRPC's thread.
+  // Destroys a client while gRPC's thread is still releasing the object that `call` gave it to
+  // keep.
   void DestroyDuring(const std::function<void(CoordinatorClient*, std::shared_ptr<void>)>& call) {
     auto client = ClientOf(server_);
     absl::Notification letting_go;
@@ -35,7 +36,7 @@ class GrpcCoordinatorClientTest : public ::testing::Test {
     bool let_go = false;
     call(client.get(), AtLast([&] {
            letting_go.Notify();
-           // To no avail, where the client waits for this.
+           // Times out, if the client waits for this.
            destroyed.WaitForNotificationWithTimeout(absl::Milliseconds(200));
            let_go = true;
          }));
@@ -48,7 +49,7 @@ class GrpcCoordinatorClientTest : public ::testing::Test {
   TestServer server_;
 };
 
-// Otherwise the channel's end, which joins gRPC's threads, would be run by one of them.
+// Otherwise one of gRPC's threads would destroy the channel, which joins them all.
 TEST_F(GrpcCoordinatorClientTest, OutlivesWhatAnAnsweredCallStillHolds) {
   DestroyDuring([](CoordinatorClient* client, std::shared_ptr<void> kept) {
     client->Heartbeat({}, [kept](absl::StatusOr<v1::HeartbeatResponse> answer) {

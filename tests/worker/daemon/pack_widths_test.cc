@@ -1,5 +1,5 @@
-// Pack widths by measurement: what is chosen, what is kept on disk, and the agent's way from a
-// grant of an unknown kind to a pack of the best width.
+// Measured pack widths: the choice, the cache on disk, and the agent's way from a grant of an
+// unknown kind to a pack of the best width.
 #include "worker/daemon/pack_widths.h"
 
 #include <gmock/gmock.h>
@@ -184,7 +184,7 @@ class MeasuringAgentTest : public AgentFixture {
     grant.set_unmeasured(true);
     return grant;
   }
-  // A measurement has begun, and nothing else.
+  // Starts a measurement and nothing else.
   FakeTrainer& StartMeasuring(const v1::AcquireLeasesResponse& grant) {
     StartAgent();
     coordinator_.Grant(grant);
@@ -280,7 +280,7 @@ TEST_F(MeasuringAgentTest, ALeaseThatIsLostMeanwhileEndsItToo) {
   Pass(absl::Seconds(2));
   EXPECT_THAT(measuring.signals, ElementsAre(SIGKILL));
   measuring.Die(SIGKILL);
-  // What was cut off is no result: the kind is measured when it comes again.
+  // A measurement that was cut off is no result: the kind is measured when it comes again.
   coordinator_.directives.clear();
   ASSERT_EQ(coordinator_.waiting_polls(), 1u);
   coordinator_.Grant(Unmeasured(2));
@@ -364,7 +364,7 @@ TEST_F(MeasuringAgentTest, AWorkerThatStartsAgainFindsWhatWasMeasured) {
   Settle();
   ASSERT_THAT(launcher_.trainers, SizeIs(1));
   EXPECT_FALSE(Measures(launcher_.last()));
-  // A file that is damaged is measured anew.
+  // The file is damaged, so the width is measured anew.
   KillAgent();
   for (const std::string& spool : Spools()) std::filesystem::remove(root_ + "/spool/" + spool);
   const std::vector<std::string> files = *ListDirectory(root_ + "/widths");

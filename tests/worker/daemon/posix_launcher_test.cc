@@ -1,4 +1,4 @@
-// Real processes: how they end, what they say, and that nothing of them stays behind.
+// Real processes: their ends, their output, and that none stays behind.
 #include "worker/daemon/posix_launcher.h"
 
 #include <gmock/gmock.h>
@@ -25,7 +25,7 @@ using ::testing::HasSubstr;
 
 constexpr absl::Duration kPatience = absl::Seconds(20);
 
-// What a process has said so far. Takes every piece at once unless told to hold back.
+// Records a process's output. Takes every piece at once unless asked to hold back.
 class Listener {
  public:
   ProcessCallbacks Callbacks() {
@@ -49,7 +49,7 @@ class Listener {
     return callbacks;
   }
   void Start(ProcessLauncher* launcher, ProcessCommand command) {
-    // Held while starting, so that the first piece finds the process.
+    // Held while starting, so that the first piece finds the process set.
     absl::MutexLock lock(&mutex_);
     process_ = launcher->Start(std::move(command), Callbacks());
   }
@@ -84,7 +84,7 @@ class Listener {
     absl::MutexLock lock(&mutex_);
     return err_;
   }
-  // What had come from stderr when the first piece of stdout came.
+  // The stderr output that came before the first piece of stdout.
   std::string err_before_out() {
     absl::MutexLock lock(&mutex_);
     return err_before_out_.value_or("no output");
@@ -105,7 +105,7 @@ class Listener {
   ProcessExit exit_ ABSL_GUARDED_BY(mutex_);
 };
 
-// Dead or a zombie whose parent has not looked yet.
+// True for a dead process, and for a zombie that its parent has not reaped yet.
 bool IsGone(pid_t pid) {
   const auto stat = ReadFile(absl::StrCat("/proc/", pid, "/stat"));
   return !stat.ok() || stat->find(") Z ") != std::string::npos;
@@ -114,7 +114,7 @@ bool IsGone(pid_t pid) {
 bool BecomesGone(pid_t pid) {
   for (const absl::Time end = absl::Now() + kPatience; absl::Now() < end;) {
     if (IsGone(pid)) return true;
-    absl::SleepFor(absl::Milliseconds(10));  // the kernel tells nobody but the parent
+    absl::SleepFor(absl::Milliseconds(10));  // the kernel notifies only the parent
   }
   return false;
 }
@@ -130,7 +130,7 @@ class PosixLauncherTest : public ::testing::Test {
   }
   ~PosixLauncherTest() override { std::filesystem::remove_all(root_); }
 
-  // A process that runs the script.
+  // A command that runs the script.
   static ProcessCommand Script(const std::string& script) {
     ProcessCommand command;
     command.argv = {"/bin/sh", "-c", script};
@@ -160,7 +160,7 @@ TEST_F(PosixLauncherTest, OutputAndExitCodeArrive) {
   EXPECT_EQ(*ReadFile(root_ + "/log"), "err\n");
 }
 
-// The other way round a job's last event would end its reports before its log has come.
+// In the other order, a job's last event would end its reports before its log has come.
 TEST_F(PosixLauncherTest, WhatWasLoggedBeforeAnEventComesBeforeIt) {
   for (int i = 0; i < 100; ++i) {
     Listener listener;
@@ -234,7 +234,7 @@ TEST_F(PosixLauncherTest, ASignalReachesTheWholeGroup) {
   EXPECT_EQ(listener.AwaitExit().code, 75);
   EXPECT_THAT(listener.out(), HasSubstr("caught"));
   EXPECT_TRUE(BecomesGone(sleeper));
-  listener.Signal(SIGTERM);  // nobody is there any more
+  listener.Signal(SIGTERM);  // the process is gone
 }
 
 TEST_F(PosixLauncherTest, AGrandchildThatKeepsThePipeOpenDoesNotHoldUpTheExit) {
@@ -257,7 +257,7 @@ TEST_F(PosixLauncherTest, AProcessThatTalksFasterThanItsReaderWaits) {
     slow.set_hold_back(true);
     listener.Start(launcher_.get(), command);
     EXPECT_EQ(listener.AwaitExit().code, 0);
-    // The slow one has been read to no more than the piece that was out and the next.
+    // Of the slow one, only the piece that was handed out and the next were read.
     EXPECT_EQ(slow.exits(), 0);
     slow.set_hold_back(false);
     EXPECT_EQ(slow.AwaitExit().code, 0);

@@ -1,4 +1,5 @@
-// The spool's file: what was synced is read back, what a crash tore or a disk damaged is not.
+// The spool's file: synced records are read back; those that a crash tore or a disk damaged are
+// not.
 #include "worker/daemon/spool.h"
 
 #include <gmock/gmock.h>
@@ -39,7 +40,7 @@ class SpoolTest : public ::testing::Test {
     message.mutable_row()->set_step(static_cast<uint32_t>(sequence * 10));
     return message;
   }
-  // Rows 1 to `rows`, synced.
+  // Writes rows 1 to `rows` and syncs them.
   void WriteRows(uint64_t rows) {
     auto spool = Spool::Create(path_, Lease());
     ASSERT_TRUE(spool.ok()) << spool.status();
@@ -132,7 +133,7 @@ TEST_F(SpoolTest, AFlippedBitEndsTheSpoolThere) {
     SetBytes(damaged);
     const auto contents = Spool::Read(path_);
     ASSERT_TRUE(contents.ok());
-    // A damaged length may also point behind the end of the file.
+    // A damaged length may also point past the end of the file.
     EXPECT_TRUE(contents->corrupt || contents->torn) << at;
     EXPECT_THAT(contents->records, SizeIs(1)) << at;
   }
@@ -165,7 +166,7 @@ TEST_F(SpoolTest, ARecordOverTheLimitIsRefusedAndTheRestGoesOn) {
   EXPECT_THAT(Spool::Read(path_)->records, SizeIs(1));
 }
 
-// The file size limit of a process stands for a disk that is full in mid-write.
+// A process's file size limit stands for a disk that fills up in mid-write.
 TEST_F(SpoolTest, AFullDiskLeavesAValidBeginningAndASpoolThatTakesNothingMore) {
   WriteRows(2);
   const size_t size = Bytes().size();

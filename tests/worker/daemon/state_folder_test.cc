@@ -1,4 +1,4 @@
-// What a worker removes at its start, and what it never touches.
+// Files that a worker removes at its start, and files that it never touches.
 #include "worker/daemon/state_folder.h"
 
 #include <gmock/gmock.h>
@@ -29,7 +29,7 @@ class StateFolderTest : public ::testing::Test {
     fs::create_directories(fs::path(path).parent_path());
     std::ofstream(path) << text;
   }
-  // What a version that marked no folders left.
+  // Creates the folder of an earlier version that marked no folders.
   void MakeFormer() {
     for (const char* folder : {"spool", "runs", "logs", "scratch", "widths"}) {
       fs::create_directories(State(folder));
@@ -73,7 +73,7 @@ TEST_F(StateFolderTest, NoneOfItsFoldersMayBeALink) {
     fs::remove(State(folder));
     fs::create_directory_symlink(dir_.Join("theirs"), State(folder));
     ExpectRefusal(folder);
-    // The same where the folder has its mark already.
+    // The same if the folder already has its mark.
     fs::remove(State(folder));
     MakeFormer();
     { ASSERT_TRUE(OpenStateFolder(State()).ok()); }

@@ -18,11 +18,11 @@
 
 namespace coppice::worker {
 
-// The least of a coordinator behind a real port: grants what a test queues, takes everything,
-// remembers it in words. Thread-safe.
+// A minimal coordinator behind a real port. It grants what a test queues, accepts everything, and
+// records it as text. Thread-safe.
 class TestServer final : public v1::WorkerService::Service {
  public:
-  // On a port of its own, or again on the one it had.
+  // Uses a new port, or its earlier one again.
   void Start() {
     grpc::ServerBuilder builder;
     builder.AddListeningPort(absl::StrCat("127.0.0.1:", port_), grpc::InsecureServerCredentials(),
@@ -51,7 +51,7 @@ class TestServer final : public v1::WorkerService::Service {
     absl::MutexLock lock(&mutex_);
     grants_.push_back(std::move(grant));
   }
-  // Waits until an entry that begins so was seen `count` times; false when that takes too long.
+  // Waits until `count` entries with this prefix were seen; false on a timeout.
   bool Await(const std::string& prefix, size_t count = 1) {
     const auto seen = [&]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
       size_t found = 0;
@@ -69,7 +69,7 @@ class TestServer final : public v1::WorkerService::Service {
     }
     return some;
   }
-  // What DownloadCheckpoint sends, by path; what UploadCheckpoint has brought.
+  // The files that DownloadCheckpoint sends, by path, and those that UploadCheckpoint received.
   void SetFile(const std::string& path, std::string content) {
     absl::MutexLock lock(&mutex_);
     files_[path] = std::move(content);
@@ -97,7 +97,7 @@ class TestServer final : public v1::WorkerService::Service {
     const auto ready = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
       return stopping_ || !grants_.empty();
     };
-    // In short waits, because a cancelled call tells a blocking handler nothing.
+    // Waits in short pieces: a blocking handler gets no notice of a cancelled call.
     for (uint32_t waited = 0; waited < request->wait_ms() && !context->IsCancelled();
          waited += 20) {
       if (mutex_.AwaitWithTimeout(absl::Condition(&ready), absl::Milliseconds(20))) break;

@@ -1,4 +1,4 @@
-// Logs and messages on their way into protobuf strings, and their bounds.
+// Conversion of logs and messages to protobuf strings, and their bounds.
 #include "worker/daemon/text.h"
 
 #include <gtest/gtest.h>
@@ -21,7 +21,7 @@ TEST(TextTest, WhatIsNoUtf8IsReplaced) {
   EXPECT_EQ(ToValidUtf8("a\xFF"
                         "b"),
             "a" + bad + "b");
-  EXPECT_EQ(ToValidUtf8("\xC3"), bad);                                // cut off
+  EXPECT_EQ(ToValidUtf8("\xC3"), bad);                                // truncated
   EXPECT_EQ(ToValidUtf8("\xC0\x80"), bad + bad);                      // overlong
   EXPECT_EQ(ToValidUtf8("\xED\xA0\x80"), bad + bad + bad);            // surrogate
   EXPECT_EQ(ToValidUtf8("\xF4\x90\x80\x80"), bad + bad + bad + bad);  // past the last

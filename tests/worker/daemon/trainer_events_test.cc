@@ -1,4 +1,4 @@
-// What a trainer prints is taken for true only as far as the protocol and the pack allow.
+// A trainer's output is trusted only as far as the protocol and the pack allow.
 #include "worker/daemon/trainer_events.h"
 
 #include <gmock/gmock.h>
@@ -19,7 +19,7 @@ constexpr char kDigest[] = "0123456789abcdef0123456789abcdef";
 
 class TrainerEventsTest : public ::testing::Test {
  protected:
-  // Feeds lines to a new reader and gives the last status.
+  // Feeds lines to a new reader and returns the last status.
   absl::Status Feed(const std::vector<std::string>& lines) {
     reader_ = std::make_unique<TrainerEventReader>(
         std::vector<TrainerEventReader::Member>{{0, 0, "/c/zero"}, {5, 100, "/c/five"}}, 1000);
@@ -110,7 +110,7 @@ TEST_F(TrainerEventsTest, ALineOfBracketsIsGarbageAndNotWrittenOutByRecursion) {
                     R"(},"members":[{"seed":0,"step":0},{"seed":5,"step":100}],"steps":1000})")});
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(status.message()), HasSubstr("nested deeper"));
-  // Brackets in a text are none.
+  // Brackets inside a string do not count.
   EXPECT_TRUE(
       FeedStarted({absl::StrCat(R"({"event":"news","text":")", std::string(100, '['), R"(\"{{"})")})
           .ok());
@@ -142,7 +142,7 @@ TEST_F(TrainerEventsTest, ARunIsRefusedBeforeTheStartOrNotAtAll) {
           .ok());
 }
 
-// What fails before it has read its checkpoint knows of no step.
+// A trainer that fails before it has read its checkpoint knows no step.
 TEST_F(TrainerEventsTest, AFailureBeforeTheStartIsAtTheStepOfTheCheckpoint) {
   EXPECT_TRUE(Feed({R"({"event":"failed","seed":5,"step":0,"kind":"data","message":"m"})"}).ok());
   ASSERT_THAT(events_, SizeIs(1));
@@ -210,7 +210,7 @@ TEST_F(TrainerEventsTest, CheckpointsOutsideOfTheFolderOrWithoutDigestAreGarbage
   ExpectGarbage({Checkpoint(0, 5, "a", "0123456789ABCDEF0123456789ABCDEF")}, "32 hex digits");
 }
 
-// They came to the protocol later: a trainer that leaves them out is still understood.
+// The protocol got these fields later, so a trainer may omit them.
 TEST_F(TrainerEventsTest, ACheckpointsTimesMayBeMissingButNotBeNonsense) {
   const auto with = [](const std::string& more) {
     std::string line = Checkpoint(0, 5, "a");
@@ -227,7 +227,7 @@ TEST_F(TrainerEventsTest, ACheckpointsTimesMayBeMissingButNotBeNonsense) {
   ExpectGarbage({with(R"(,"write_ms":null)")}, "`write_ms`");
 }
 
-// It is written beside later steps, whose rows do not wait for it.
+// A checkpoint is written while later steps run, and their rows do not wait for it.
 TEST_F(TrainerEventsTest, ACheckpointMayComeBehindTheRowsOfLaterSteps) {
   ASSERT_TRUE(
       FeedStarted({Metrics(0, 10, R"({"a":1})"), Metrics(0, 20, R"({"a":1})"),
@@ -271,7 +271,7 @@ TEST_F(TrainerEventsTest, ALineWithoutEndIsGarbageAtItsLimit) {
   absl::Status status;
   for (int i = 0; i < 10; ++i) ASSERT_TRUE(reader_->Feed(piece, &events_).ok());
   EXPECT_FALSE(reader_->Feed(piece, &events_).ok());
-  // From there on nothing is believed.
+  // After the error nothing is accepted.
   EXPECT_FALSE(reader_->Feed(std::string("\n") + kStart, &events_).ok());
   EXPECT_TRUE(events_.empty());
 }

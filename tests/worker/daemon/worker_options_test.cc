@@ -1,4 +1,4 @@
-// What the command line says about the worker's end.
+// Options of the command line for the worker's end.
 #include "worker/daemon/worker_options.h"
 
 #include <gmock/gmock.h>
@@ -16,7 +16,7 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-// The exit code and what was printed; 0 and nothing when the flags are fine.
+// Returns the exit code and the printed text; 0 and no text if the flags are valid.
 std::pair<int, std::string> Refusal(std::vector<const char*> flags) {
   flags.insert(flags.begin(), "coppice-worker");
   int exit_code = 0;
@@ -125,7 +125,7 @@ TEST_F(WalltimeTest, AnEndTooSoonForAnyWorkIsRefusedWithTheRemedy) {
   SlurmEndsIn(absl::Seconds(30));
   EXPECT_TRUE(absl::IsFailedPrecondition(Get().status()));
   EXPECT_THAT(Error(), AllOf(HasSubstr("ends in 30s"), HasSubstr("give --walltime")));
-  SlurmEndsIn(-absl::Hours(1));  // a shell that is left of an earlier job
+  SlurmEndsIn(-absl::Hours(1));  // left over in a shell of an earlier job
   EXPECT_TRUE(absl::IsFailedPrecondition(Get().status()));
 }
 
