@@ -58,7 +58,7 @@ absl::Status ForgetLongGone(CommandContext& tx) {
   std::vector<std::string> gone;
   for (const WorkerEntry* worker : memory.workers.All()) {
     const std::string& name = worker->row.info.name;
-    const bool seen = std::max(worker->row.last_seen_ms, worker->heard_ms) > oldest ||
+    const bool seen = std::max(worker->row.last_seen_ms, worker->seen_ms) > oldest ||
                       IsConnected(*worker, memory.options.lease, tx.now());
     if (seen || worker->row.draining || memory.leases.CountOfWorker(name) > 0) continue;
     COPPICE_RETURN_IF_ERROR(tx.write().DeleteWorker(name));
@@ -119,11 +119,11 @@ WorkerEntry EntryOf(const CommandContext& tx, const WorkerInfo& info) {
   entry.row.registered_ms = tx.now_ms();
   entry.row.last_seen_ms = tx.now_ms();
   entry.fresh = true;
-  entry.heard = true;
-  entry.heard_at = tx.now();
+  entry.seen = true;
+  entry.seen_at = tx.now();
   entry.beat_at = tx.now();
   entry.interval = tx.memory().options.heartbeat_interval;
-  entry.heard_ms = tx.now_ms();
+  entry.seen_ms = tx.now_ms();
   return entry;
 }
 

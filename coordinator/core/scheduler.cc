@@ -65,12 +65,12 @@ void Scheduler::Add(GroupId group, JobId job, uint32_t resume_step, absl::Durati
   if (it == groups_.end()) return;
   if (eligible_at == absl::ZeroDuration()) return Insert(it->second, job, resume_step);
   delayed_[job] = {group, resume_step, eligible_at};
-  ripe_order_.insert({eligible_at, job});
+  by_eligible_time_.insert({eligible_at, job});
 }
 
 void Scheduler::Remove(GroupId group, JobId job, uint32_t resume_step) {
   if (const auto waiting = delayed_.find(job); waiting != delayed_.end()) {
-    ripe_order_.erase({waiting->second.at, job});
+    by_eligible_time_.erase({waiting->second.at, job});
     delayed_.erase(waiting);
     return;
   }
@@ -114,9 +114,9 @@ void Scheduler::SetPaused(SweepId sweep, bool paused) {
 
 bool Scheduler::PromoteDelayed(absl::Duration now) {
   bool any = false;
-  while (!ripe_order_.empty() && ripe_order_.begin()->first <= now) {
-    const JobId job = ripe_order_.begin()->second;
-    ripe_order_.erase(ripe_order_.begin());
+  while (!by_eligible_time_.empty() && by_eligible_time_.begin()->first <= now) {
+    const JobId job = by_eligible_time_.begin()->second;
+    by_eligible_time_.erase(by_eligible_time_.begin());
     const auto it = delayed_.find(job);
     const Delayed delayed = it->second;
     delayed_.erase(it);
@@ -127,8 +127,8 @@ bool Scheduler::PromoteDelayed(absl::Duration now) {
 }
 
 std::optional<absl::Duration> Scheduler::NextDelayed() const {
-  if (ripe_order_.empty()) return std::nullopt;
-  return ripe_order_.begin()->first;
+  if (by_eligible_time_.empty()) return std::nullopt;
+  return by_eligible_time_.begin()->first;
 }
 
 std::optional<Scheduler::Key> Scheduler::KeyWithout(const Entry& entry,

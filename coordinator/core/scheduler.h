@@ -120,7 +120,7 @@ class Scheduler {
   absl::flat_hash_map<GroupId, Entry> groups_;
   std::set<Key> order_;  // of groups that are not paused and have jobs
   absl::flat_hash_set<SweepId> paused_;
-  std::set<std::pair<absl::Duration, JobId>> ripe_order_;
+  std::set<std::pair<absl::Duration, JobId>> by_eligible_time_;
   absl::flat_hash_map<JobId, Delayed> delayed_;
   size_t ready_ = 0;
 };

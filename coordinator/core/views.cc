@@ -119,7 +119,7 @@ bool IsUntrained(const AttemptRow& row) {
 }
 
 bool IsConnected(const WorkerEntry& entry, absl::Duration term, absl::Duration now) {
-  return entry.heard && now - entry.heard_at <= term;
+  return entry.seen && now - entry.seen_at <= term;
 }
 
 Worker MakeWorker(const WorkerEntry& entry, const Memory& memory, absl::Duration now) {
@@ -132,7 +132,7 @@ Worker MakeWorker(const WorkerEntry& entry, const Memory& memory, absl::Duration
   worker.draining = entry.draining();
   worker.connected = IsConnected(entry, leases.term(), now);
   worker.registered_ms = entry.row.registered_ms;
-  worker.last_seen_ms = std::max(entry.row.last_seen_ms, entry.heard_ms);
+  worker.last_seen_ms = std::max(entry.row.last_seen_ms, entry.seen_ms);
   worker.running_jobs = static_cast<uint32_t>(leases.CountOfWorker(entry.row.info.name));
   if (auto suspicion = memory.health.SuspicionOf(entry.row.info.name, now)) {
     worker.suspect_until_ms = suspicion->until_ms;

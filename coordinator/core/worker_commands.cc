@@ -102,7 +102,7 @@ absl::StatusOr<HeartbeatResult> TakeHeartbeat(CommandContext& tx, const std::str
   tx.AfterCommit([worker_id, name = worker->row.info.name, held, draining, now = tx.now(),
                   now_ms = tx.now_ms()](Memory& memory) {
     const auto late_by =
-        memory.workers.Heard(worker_id, now, now_ms, draining, memory.options.heartbeat_interval);
+        memory.workers.Seen(worker_id, now, now_ms, draining, memory.options.heartbeat_interval);
     if (late_by.has_value()) memory.admission.NoteHeartbeat(*late_by);
     for (const HeldLease& lease : held) memory.leases.Renew(lease, name, now);
   });

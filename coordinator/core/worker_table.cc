@@ -31,18 +31,18 @@ WorkerEntry* WorkerTable::Mutable(const std::string& id) {
 void WorkerTable::Touch(const std::string& id, absl::Duration now, int64_t now_ms) {
   WorkerEntry* entry = Mutable(id);
   if (entry == nullptr) return;
-  entry->heard = true;
-  entry->heard_at = now;
-  entry->heard_ms = now_ms;
+  entry->seen = true;
+  entry->seen_at = now;
+  entry->seen_ms = now_ms;
 }
 
-std::optional<absl::Duration> WorkerTable::Heard(const std::string& id, absl::Duration now,
-                                                 int64_t now_ms, bool leaving,
-                                                 absl::Duration shortest) {
+std::optional<absl::Duration> WorkerTable::Seen(const std::string& id, absl::Duration now,
+                                                int64_t now_ms, bool self_draining,
+                                                absl::Duration shortest) {
   Touch(id, now, now_ms);
   WorkerEntry* entry = Mutable(id);
   if (entry == nullptr) return std::nullopt;
-  entry->leaving = leaving;
+  entry->self_draining = self_draining;
   entry->fresh = false;
   const std::optional<absl::Duration> before = std::exchange(entry->beat_at, now);
   if (!before.has_value()) return std::nullopt;

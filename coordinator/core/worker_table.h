@@ -14,16 +14,16 @@ namespace coppice::core {
 
 struct WorkerEntry {
   WorkerRow row;
-  bool leaving = false;  // its last heartbeat said that it drains on its own
-  bool fresh = false;    // registered, without a heartbeat since
-  bool heard = false;    // since this coordinator started
-  absl::Duration heard_at;
-  int64_t heard_ms = 0;
+  bool self_draining = false;  // its last heartbeat said that it drains on its own
+  bool fresh = false;          // registered, without a heartbeat since
+  bool seen = false;           // since this coordinator started
+  absl::Duration seen_at;
+  int64_t seen_ms = 0;
   std::optional<absl::Duration> beat_at;  // last heartbeat or registration
   // The time between its heartbeats. A worker that registered with an earlier coordinator may use
   // another interval than this one assigns; then the observed interval counts.
   absl::Duration interval = absl::InfiniteDuration();
-  bool draining() const { return row.draining || leaving; }
+  bool draining() const { return row.draining || self_draining; }
 };
 
 // Purpose: the registered workers, by name and by the id of each registration. Owner: the writer
@@ -34,8 +34,8 @@ class WorkerTable {
   // Records a heartbeat. Returns how far the time since this worker's last heartbeat exceeds its
   // interval, or nullopt if that is unknown. `shortest`: the interval that workers are assigned
   // now.
-  std::optional<absl::Duration> Heard(const std::string& id, absl::Duration now, int64_t now_ms,
-                                      bool leaving, absl::Duration shortest);
+  std::optional<absl::Duration> Seen(const std::string& id, absl::Duration now, int64_t now_ms,
+                                     bool self_draining, absl::Duration shortest);
   void Remove(const std::string& name);
   // Updates the row if its process still has the name.
   void SetRow(const WorkerRow& row);

@@ -57,6 +57,9 @@ OLD_WORDS = (
     (re.compile(r'\b(Ripen|NextRipe)\b'), 'PromoteDelayed, NextDelayed', ()),
     (re.compile(r'store/(database|checkpointer)\.h'), 'store/connection.h, store/wal_checkpointer.h', ()),
     (re.compile(r'core/transaction\.h'), 'core/command_context.h', ()),
+    (re.compile(r'\b(ripe_order_|heard_at|heard_ms)\b'), 'by_eligible_time_, seen_at, seen_ms', ()),
+    (re.compile(r'\bTurned\b'), 'Transpose', ()),
+    (re.compile(r'\bby_hand_?\b'), 'standalone', ()),
 )
 NOT_OLD = re.compile(r'time_since_epoch')
 

@@ -138,7 +138,7 @@ int Train(const Options& options) {
   if (!device.ok()) return Usage(device.status());
   std::optional<FileLock>
       lock;  // two trainers in one folder would take turns overwriting each other's files
-  if (options.by_hand) {
+  if (options.standalone) {
     const absl::Status made = MakeDirectories(options.out);
     if (!made.ok()) return Usage(made);
     absl::StatusOr<FileLock> acquired = FileLock::Acquire(JoinPath(options.out, ".lock"));
@@ -150,7 +150,7 @@ int Train(const Options& options) {
   InstallSignalHandlers();
   PrepareComputeThread();
   EventWriter events(STDOUT_FILENO, [] { StopFlag().store(true); });
-  EngineOptions engine_options{spec, MakeProvenance(spec, device->name), options.by_hand};
+  EngineOptions engine_options{spec, MakeProvenance(spec, device->name), options.standalone};
   engine_options.accelerator = device->accelerator;
 
   const absl::StatusOr<Dataset> dataset = LoadData(DatasetOptionsOf(spec.run));

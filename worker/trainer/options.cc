@@ -41,7 +41,7 @@ class RunFlags {
   explicit RunFlags(CLI::App* app) {
     spec_ = app->add_option("--spec", spec_file_, "read the run from this JSON file");
     for (const RunFlag& flag : Flags()) {
-      by_hand_.push_back(app->add_option_function<std::string>(
+      standalone_.push_back(app->add_option_function<std::string>(
           flag.name, [this, &flag](const std::string& text) { values_[&flag] = text; }, flag.help));
     }
   }
@@ -49,7 +49,7 @@ class RunFlags {
   RunFlags& operator=(const RunFlags&) = delete;
 
   // Adds another flag that a spec file excludes.
-  void AddByHand(CLI::Option* option) { by_hand_.push_back(option); }
+  void AddStandalone(CLI::Option* option) { standalone_.push_back(option); }
   bool has_file() const { return spec_->count() > 0; }
   // `seeds` and `out` are those of a run by hand. Codes of ParseCommandLine.
   absl::StatusOr<PackSpec> Spec(const std::string& seeds, const std::string& out,
@@ -64,11 +64,11 @@ class RunFlags {
   std::string spec_file_;
   std::map<const RunFlag*, std::string> values_;
   CLI::Option* spec_ = nullptr;
-  std::vector<CLI::Option*> by_hand_;
+  std::vector<CLI::Option*> standalone_;
 };
 
 absl::StatusOr<PackSpec> RunFlags::FromFile(std::string* refused) const {
-  for (const CLI::Option* option : by_hand_) {
+  for (const CLI::Option* option : standalone_) {
     if (option->count() == 0) continue;
     return absl::InvalidArgumentError(
         absl::StrCat(option->get_name(), " cannot be given beside --spec"));
@@ -137,14 +137,15 @@ absl::StatusOr<std::optional<Options>> ParseCommandLine(int argc, const char* co
       "coppice-trainer");
   app.set_version_flag("--version", ProgramVersion("coppice-trainer"));
   RunFlags run(&app);
-  run.AddByHand(app.add_option("--seeds", seeds, "a range or a list, such as 0-9 or 0,2,5 (0)"));
-  run.AddByHand(app.add_option(
+  run.AddStandalone(
+      app.add_option("--seeds", seeds, "a range or a list, such as 0-9 or 0,2,5 (0)"));
+  run.AddStandalone(app.add_option(
       "--out", out, "folder for checkpoints; resumed from when it holds some (coppice-run)"));
   AddLogLevel(&app, &options.log_level);
   COPPICE_ASSIGN_OR_RETURN(const bool parsed, Parse(&app, argc, argv));
   if (!parsed) return std::optional<Options>();
   if (!run.has_file()) {
-    options.by_hand = true;
+    options.standalone = true;
     options.out = out;
   }
   COPPICE_ASSIGN_OR_RETURN(options.spec, run.Spec(seeds, out, refused));

@@ -14,8 +14,8 @@ namespace coppice::trainer {
 
 struct Options {
   PackSpec spec;
-  bool by_hand = false;  // from flags: resumes from the checkpoints in `out`
-  std::string out;       // by hand: contains the members' folders
+  bool standalone = false;  // from flags: resumes from the checkpoints in `out`
+  std::string out;          // by hand: contains the members' folders
   std::string log_level;
 };
 

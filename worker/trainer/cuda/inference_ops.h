@@ -63,23 +63,23 @@ class OperationOps final : public TrainingOps<T, Runner> {
     }
   }
 
-  Words BestCandidates(const at::Tensor& states, const std::vector<int64_t>& rows,
-                       const std::vector<int32_t>& candidates, const at::Tensor& output,
-                       const at::Tensor& bias) override {
+  TokenIds BestCandidates(const at::Tensor& states, const std::vector<int64_t>& rows,
+                          const std::vector<int32_t>& candidates, const at::Tensor& output,
+                          const at::Tensor& bias) override {
     const at::Tensor words = LongIndex({candidates.begin(), candidates.end()});
     const at::Tensor read = at::index_select(states, -2, LongIndex(rows)).to(at::kDouble);
     const at::Tensor columns = at::index_select(output, -2, words).to(at::kDouble);
     const at::Tensor biases = at::index_select(bias, -1, words).to(at::kDouble);
     const at::Tensor logits =
         at::add(at::matmul(read, columns.transpose(-2, -1)), biases.unsqueeze(-2));
-    Words best = LargestOf(logits);
+    TokenIds best = LargestOf(logits);
     for (std::vector<int32_t>& member : best) {
       for (int32_t& word : member) word = candidates[word];
     }
     return best;
   }
 
-  Words MostProbable(const at::Tensor& logits, const at::Tensor& bias) override {
+  TokenIds MostProbable(const at::Tensor& logits, const at::Tensor& bias) override {
     return LargestOf(at::add(logits, bias.unsqueeze(-2)));
   }
 
@@ -156,10 +156,10 @@ class OperationOps final : public TrainingOps<T, Runner> {
   }
 
   // The index of the largest element in each row of x [K, R, n]; the first of equals wins.
-  static Words LargestOf(const at::Tensor& x) {
+  static TokenIds LargestOf(const at::Tensor& x) {
     const at::Tensor host = at::argmax(x, -1).to(at::kCPU);
     const int64_t members = PackWidthOf(x), rows = x.size(-2);
-    Words words;
+    TokenIds words;
     for (int64_t k = 0; k < members; ++k) {
       const int64_t* const from = DataOf<int64_t>(host) + k * rows;
       words.emplace_back(from, from + rows);

@@ -99,7 +99,7 @@ std::shared_ptr<const DevicePack> PackTrainer::PackAt(const at::Tensor& batch,
 
 void PackTrainer::RunStep(const std::shared_ptr<const DevicePack>& pack) {
   PackBatch batch;
-  batch.placed = pack;
+  batch.on_device = pack;
   model_->LossAndGradients(weights_, gradients_, batch, nullptr);
   ops_->Update(update_, rows_, pack->state);
 }

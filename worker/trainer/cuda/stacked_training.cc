@@ -19,7 +19,7 @@ namespace {
 constexpr size_t kStepsAhead = 2;
 constexpr size_t kSlots = 2 * kStepsAhead;
 // Steps between two checks for diverged members; a member replays at most about this many more.
-constexpr int64_t kLookEvery = 64;
+constexpr int64_t kCheckEvery = 64;
 
 MemberProgress ProgressOf(const DeviceMember& state, MemberProgress progress) {
   progress.step = state.step;
@@ -75,7 +75,7 @@ void StackedTraining::Prepare() {
   options.max_length = max_length_;
   trainer_ =
       std::make_unique<PackTrainer>(accelerator_.get(), *context_->layout, context_->run, options);
-  reader_ =
+  evaluation_model_ =
       std::make_unique<Transformer>(*context_->layout, max_length_, at::kFloat,
                                     accelerator_->MakeOps(at::kFloat), accelerator_->device());
   std::vector<FeedMember> fed;
@@ -92,7 +92,7 @@ void StackedTraining::Prepare() {
     marks_.push_back(accelerator_->MakeMark());
     memory.push_back(slots_.back().data_ptr());
   }
-  look_ = accelerator_->HostBytes(trainer_->MembersBytes());
+  member_states_ = accelerator_->HostBytes(trainer_->MembersBytes());
   trainer_->SetMembers(StatesOfMembers());
   feed_ = std::make_unique<BatchFeed>(context_->dataset, context_->run, fed, std::move(memory));
 }
@@ -133,10 +133,10 @@ void StackedTraining::Train(int64_t steps) {
   for (int64_t i = 0; i < steps && well && !Stopping(); ++i) {
     const BatchFeed::Filled batch = feed_->Next();
     trainer_->Step(slots_[batch.slot], batch.rows);
-    const bool looks = ++enqueued_ % kLookEvery == 0;
-    if (looks) trainer_->EnqueueMembers(look_);
+    const bool checks = ++enqueued_ % kCheckEvery == 0;
+    if (checks) trainer_->EnqueueMembers(member_states_);
     marks_[batch.slot]->Set();
-    in_flight_.push_back({batch.slot, looks});
+    in_flight_.push_back({batch.slot, checks});
     if (in_flight_.size() > kStepsAhead) well = Retire();
   }
   while (!in_flight_.empty()) Retire();
@@ -150,8 +150,8 @@ bool StackedTraining::Retire() {
   for (Member* member : members_) {
     if (member->state() == MemberState::kRunning) member->PublishStep(member->step() + 1);
   }
-  if (!step.looks) return true;
-  const auto* const states = static_cast<const DeviceMember*>(look_.data_ptr());
+  if (!step.checks) return true;
+  const auto* const states = static_cast<const DeviceMember*>(member_states_.data_ptr());
   for (size_t k = 0; k < members_.size(); ++k) {
     if (members_[k]->state() == MemberState::kRunning && states[k].stopped != 0) return false;
   }
@@ -193,8 +193,8 @@ std::vector<MetricValues> StackedTraining::Measure(const std::vector<size_t>& du
   if (due.empty()) return {};
   const at::Tensor rows = RowsOf(due);
   std::vector<MetricValues> values(due.size());
-  if (!EvaluatePack(*context_->evaluation, Weights::View(rows, *context_->layout), reader_.get(),
-                    *context_->stop, &values)) {
+  if (!EvaluatePack(*context_->evaluation, Weights::View(rows, *context_->layout),
+                    evaluation_model_.get(), *context_->stop, &values)) {
     return {};
   }
   if (!MeasureProbes(due, &values)) return {};
@@ -217,8 +217,8 @@ bool StackedTraining::MeasureProbes(const std::vector<size_t>& due,
   const absl::Duration begin = context_->clock->Monotonic();
   const at::Tensor rows = RowsOf(probed);
   std::vector<MetricValues> measured(probed.size());
-  if (!MeasureProbesOfPack(*context_->probes, Weights::View(rows, *context_->layout), reader_.get(),
-                           *context_->stop, &measured)) {
+  if (!MeasureProbesOfPack(*context_->probes, Weights::View(rows, *context_->layout),
+                           evaluation_model_.get(), *context_->stop, &measured)) {
     return false;
   }
   // A member's share, so that the sum over members is the time spent.

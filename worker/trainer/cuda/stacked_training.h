@@ -38,7 +38,7 @@ class StackedTraining {
   // An enqueued step that is not known to be done.
   struct InFlight {
     size_t slot = 0;
-    bool looks = false;  // a copy of the members' states follows it
+    bool checks = false;  // a copy of the members' states follows it
   };
 
   void RunOrThrow();
@@ -67,10 +67,10 @@ class StackedTraining {
   const bool evaluate_first_;
   std::vector<Member*> members_;  // the stack
   std::unique_ptr<PackTrainer> trainer_;
-  std::unique_ptr<Transformer> reader_;           // for evaluation and probes
-  std::vector<at::Tensor> slots_;                 // batches in host memory
-  std::vector<std::unique_ptr<WorkMark>> marks_;  // of each slot's last step
-  at::Tensor look_;                               // the members' states in host memory
+  std::unique_ptr<Transformer> evaluation_model_;  // for evaluation and probes
+  std::vector<at::Tensor> slots_;                  // batches in host memory
+  std::vector<std::unique_ptr<WorkMark>> marks_;   // of each slot's last step
+  at::Tensor member_states_;                       // the members' states in host memory
   std::unique_ptr<BatchFeed> feed_;
   std::deque<InFlight> in_flight_;
   int64_t enqueued_ = 0;

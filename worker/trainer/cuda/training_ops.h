@@ -31,7 +31,7 @@ class TrainingOps : public StackedOps {
  public:
   TrainingOps(at::Device device, Runner run) : scratch_(device), run_(std::move(run)) {}
 
-  void Place(int64_t heads, PackBatch* batch) override {
+  void Upload(int64_t heads, PackBatch* batch) override {
     const int64_t members = batch->width(), rows = batch->rows();
     const int64_t state_bytes = members * static_cast<int64_t>(sizeof(DeviceMember));
     at::Tensor host =
@@ -42,29 +42,29 @@ class TrainingOps : public StackedOps {
       states[k].dropout = batch->dropout[k];
     }
     LayOut(batch->members, heads, rows, DataOf<char>(host) + state_bytes);
-    struct Placed {
+    struct Uploaded {
       at::Tensor memory;
       DevicePack pack;
     };
-    auto placed = std::make_shared<Placed>();
-    placed->memory = host.to(scratch_.device());
-    char* const base = DataOf<char>(placed->memory);
-    placed->pack = {members, batch->attention_weights(heads),
-                    BatchAt(base + state_bytes, members, rows),
-                    reinterpret_cast<DeviceMember*>(base)};
-    batch->placed = std::shared_ptr<const DevicePack>(placed, &placed->pack);
+    auto uploaded = std::make_shared<Uploaded>();
+    uploaded->memory = host.to(scratch_.device());
+    char* const base = DataOf<char>(uploaded->memory);
+    uploaded->pack = {members, batch->attention_weights(heads),
+                      BatchAt(base + state_bytes, members, rows),
+                      reinterpret_cast<DeviceMember*>(base)};
+    batch->on_device = std::shared_ptr<const DevicePack>(uploaded, &uploaded->pack);
   }
 
   void Embed(const PackBatch& batch, const at::Tensor& table, const at::Tensor& positions,
              const at::Tensor& x, const at::Tensor& keep) override {
     const int64_t d = x.size(-1);
-    run_(EmbedRow<T>{*batch.placed, d, MemberStride(table), DataOf<T>(table), DataOf<T>(positions),
-                     DataOf<T>(x), KeepOf(keep, batch, d)});
+    run_(EmbedRow<T>{*batch.on_device, d, MemberStride(table), DataOf<T>(table),
+                     DataOf<T>(positions), DataOf<T>(x), KeepOf(keep, batch, d)});
   }
 
   void EmbedGrad(const PackBatch& batch, const at::Tensor& dx, const at::Tensor& keep,
                  const at::Tensor& dtable) override {
-    run_(EmbedGradElement<T>{*batch.placed, dx.size(-1), dtable.size(-2), MemberStride(dtable),
+    run_(EmbedGradElement<T>{*batch.on_device, dx.size(-1), dtable.size(-2), MemberStride(dtable),
                              DataOf<T>(dx), DataOf<uint8_t>(keep), DataOf<T>(dtable)});
   }
 
@@ -72,17 +72,17 @@ class TrainingOps : public StackedOps {
                     const at::Tensor& bias, const at::Tensor& gamma, const at::Tensor& beta,
                     const at::Tensor& y, const NormState& state) override {
     const int64_t d = x.size(-1), rows = batch.width() * batch.rows();
-    run_(ResidualNormRow<T>{*batch.placed, site, d, MemberStride(gamma), DataOf<T>(x), DataOf<T>(a),
-                            DataOf<T>(bias), DataOf<T>(gamma), DataOf<T>(beta), DataOf<T>(y),
-                            scratch_.template TakeUnless<T>(state.xhat, kXhat, rows * d),
-                            scratch_.template TakeUnless<T>(state.rstd, kRstd, rows),
-                            KeepOf(state.keep, batch, d)});
+    run_(ResidualNormRow<T>{
+        *batch.on_device, site, d, MemberStride(gamma), DataOf<T>(x), DataOf<T>(a), DataOf<T>(bias),
+        DataOf<T>(gamma), DataOf<T>(beta), DataOf<T>(y),
+        scratch_.template TakeUnless<T>(state.xhat, kXhat, rows * d),
+        scratch_.template TakeUnless<T>(state.rstd, kRstd, rows), KeepOf(state.keep, batch, d)});
   }
 
   void ResidualNormGrad(const PackBatch& batch, const at::Tensor& dy, const at::Tensor& da,
                         const NormState& state, const at::Tensor& gamma, const at::Tensor& dgamma,
                         const at::Tensor& dbeta, const at::Tensor& dbias) override {
-    const DevicePack& pack = *batch.placed;
+    const DevicePack& pack = *batch.on_device;
     const int64_t d = dy.size(-1);
     run_(NormGradColumn<T>{pack, d, MemberStride(dgamma), DataOf<T>(dy), DataOf<T>(state.xhat),
                            DataOf<T>(dgamma), DataOf<T>(dbeta)});
@@ -95,13 +95,13 @@ class TrainingOps : public StackedOps {
 
   void Relu(const PackBatch& batch, uint32_t site, const at::Tensor& bias,
             const at::Tensor& h) override {
-    run_(ReluRow<T>{*batch.placed, site, h.size(-1), MemberStride(bias), DataOf<T>(bias),
+    run_(ReluRow<T>{*batch.on_device, site, h.size(-1), MemberStride(bias), DataOf<T>(bias),
                     DataOf<T>(h)});
   }
 
   void ReluGrad(const PackBatch& batch, const at::Tensor& h, const at::Tensor& dh,
                 const at::Tensor& dbias) override {
-    const DevicePack& pack = *batch.placed;
+    const DevicePack& pack = *batch.on_device;
     const int64_t f = h.size(-1);
     run_(ReluGradRow<T>{pack, f, DataOf<T>(h), DataOf<T>(dh)});
     run_(SumColumn<T>{pack, f, MemberStride(dbias), DataOf<T>(dh), DataOf<T>(dbias)});
@@ -130,7 +130,7 @@ class TrainingOps : public StackedOps {
 
   void CrossEntropyGrad(const PackBatch& batch, const at::Tensor& bias, const at::Tensor& logits,
                         const at::Tensor& dbias, double*) override {
-    const DevicePack& pack = *batch.placed;
+    const DevicePack& pack = *batch.on_device;
     const int64_t v = logits.size(-1);
     double* const losses = RowLosses(batch, bias, logits);
     run_(MeanLoss{pack, losses});
@@ -159,7 +159,7 @@ class TrainingOps : public StackedOps {
   // Each row's loss [K, R]. The logits become its gradient.
   double* RowLosses(const PackBatch& batch, const at::Tensor& bias, const at::Tensor& logits) {
     double* const losses = scratch_.template Take<double>(kLosses, batch.width() * batch.rows());
-    run_(CrossEntropyRow<T>{*batch.placed, logits.size(-1), MemberStride(bias), DataOf<T>(bias),
+    run_(CrossEntropyRow<T>{*batch.on_device, logits.size(-1), MemberStride(bias), DataOf<T>(bias),
                             DataOf<T>(logits), losses});
     return losses;
   }
@@ -174,7 +174,7 @@ class TrainingOps : public StackedOps {
   }
 
   static AttentionShape ShapeOf(const PackBatch& batch, int64_t heads, const at::Tensor& context) {
-    return {*batch.placed, heads, context.size(-1) / heads, batch.placed->attention_weights};
+    return {*batch.on_device, heads, context.size(-1) / heads, batch.on_device->attention_weights};
   }
 
   // [K, SquareChunks(P)] of x [K, P], whose rows are contiguous.

@@ -24,7 +24,7 @@ struct PackBatch {
   std::vector<Dropout> dropout;             // K
   // The batches in an accelerator's memory. Once set, the operations read only this: its R may be
   // larger, and `members` may be empty.
-  std::shared_ptr<const DevicePack> placed = nullptr;
+  std::shared_ptr<const DevicePack> on_device = nullptr;
 
   int64_t width() const;  // K
   int64_t rows() const;
@@ -48,7 +48,7 @@ struct SpanChain {
 };
 
 // words[k][r]: a word for each row r of each member k.
-using Words = std::vector<std::vector<int32_t>>;
+using TokenIds = std::vector<std::vector<int32_t>>;
 
 // Shapes are those of transformer.h; K is left out when it is 1. kernels.h describes the math of
 // each operation. Not thread-safe: one object per thread.
@@ -58,7 +58,7 @@ class FusedOps {
 
   // Comes before every other operation on a batch. Copies the batch to the accelerator's memory,
   // unless operations read it where it is.
-  virtual void Place(int64_t heads, PackBatch* batch) = 0;
+  virtual void Upload(int64_t heads, PackBatch* batch) = 0;
 
   virtual void Embed(const PackBatch& batch, const at::Tensor& table, const at::Tensor& positions,
                      const at::Tensor& x, const at::Tensor& keep) = 0;
@@ -102,12 +102,12 @@ class FusedOps {
                            const at::Tensor& alone, double* const* cosines) = 0;
   // For evaluation: the candidate with the largest logit for each of the given rows of states [K,
   // R, d]. Logits are compared in float64; the first of equals wins.
-  virtual Words BestCandidates(const at::Tensor& states, const std::vector<int64_t>& rows,
-                               const std::vector<int32_t>& candidates, const at::Tensor& output,
-                               const at::Tensor& bias) = 0;
+  virtual TokenIds BestCandidates(const at::Tensor& states, const std::vector<int64_t>& rows,
+                                  const std::vector<int32_t>& candidates, const at::Tensor& output,
+                                  const at::Tensor& bias) = 0;
   // The word with the largest value of logits + bias for each row of logits [K, R, V]; the first of
   // equals wins.
-  virtual Words MostProbable(const at::Tensor& logits, const at::Tensor& bias) = 0;
+  virtual TokenIds MostProbable(const at::Tensor& logits, const at::Tensor& bias) = 0;
   // sums[k] = sum over the member's rows of -log softmax(logits + bias)[target]. The logits are
   // overwritten.
   virtual void CrossEntropySums(const PackBatch& batch, const at::Tensor& bias,

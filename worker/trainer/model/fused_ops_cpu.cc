@@ -9,18 +9,18 @@
 namespace coppice::trainer {
 
 int64_t PackBatch::width() const {
-  return placed == nullptr ? static_cast<int64_t>(members.size()) : placed->members;
+  return on_device == nullptr ? static_cast<int64_t>(members.size()) : on_device->members;
 }
 
 int64_t PackBatch::rows() const {
-  if (placed != nullptr) return placed->batch.rows;
+  if (on_device != nullptr) return on_device->batch.rows;
   int64_t rows = 0;
   for (const MemberBatch* member : members) rows = std::max(rows, member->rows());
   return rows;
 }
 
 int64_t PackBatch::attention_weights(int64_t heads) const {
-  if (placed != nullptr) return placed->attention_weights;
+  if (on_device != nullptr) return on_device->attention_weights;
   int64_t count = 0;
   for (const MemberBatch* member : members) {
     count = std::max(count, AttentionWeightCount(
@@ -36,7 +36,7 @@ namespace {
 template <typename T>
 class CpuFusedOps : public FusedOps {
  public:
-  void Place(int64_t, PackBatch*) override {}  // operations read batches in place
+  void Upload(int64_t, PackBatch*) override {}  // operations read batches in place
 
   void Embed(const PackBatch& batch, const at::Tensor& table, const at::Tensor& positions,
              const at::Tensor& x, const at::Tensor& keep) override {
@@ -202,11 +202,11 @@ class CpuFusedOps : public FusedOps {
     }
   }
 
-  Words BestCandidates(const at::Tensor& states, const std::vector<int64_t>& rows,
-                       const std::vector<int32_t>& candidates, const at::Tensor& output,
-                       const at::Tensor& bias) override {
+  TokenIds BestCandidates(const at::Tensor& states, const std::vector<int64_t>& rows,
+                          const std::vector<int32_t>& candidates, const at::Tensor& output,
+                          const at::Tensor& bias) override {
     const int64_t d = states.size(-1);
-    Words best(PackWidth(states));
+    TokenIds best(PackWidth(states));
     for (int64_t k = 0; k < PackWidth(states); ++k) {
       for (const int64_t row : rows) {
         best[k].push_back(
@@ -216,9 +216,9 @@ class CpuFusedOps : public FusedOps {
     return best;
   }
 
-  Words MostProbable(const at::Tensor& logits, const at::Tensor& bias) override {
+  TokenIds MostProbable(const at::Tensor& logits, const at::Tensor& bias) override {
     const int64_t vocabulary = logits.size(-1);
-    Words best(PackWidth(logits));
+    TokenIds best(PackWidth(logits));
     for (int64_t k = 0; k < PackWidth(logits); ++k) {
       const T* biases = At(bias, k);
       for (int64_t r = 0; r < logits.size(-2); ++r) {

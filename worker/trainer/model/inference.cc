@@ -20,7 +20,7 @@ PackBatch Transformer::SameForAll(const Weights& weights, const MemberBatch& mem
   PackBatch batch;
   batch.members.assign(pack, &member);
   batch.dropout.assign(pack, Dropout());
-  ops_->Place(layout_.shape().heads, &batch);
+  ops_->Upload(layout_.shape().heads, &batch);
   return batch;
 }
 
@@ -73,7 +73,7 @@ at::Tensor Transformer::EncodeNext(const Weights& weights,
     batch.members.push_back(&members[k]);
     batch.dropout.emplace_back();
   }
-  ops_->Place(layout_.shape().heads, &batch);
+  ops_->Upload(layout_.shape().heads, &batch);
   const int64_t pack = batch.width();
   const int64_t rows = batch.rows();
   const int64_t d = layout_.shape().d_model;
@@ -116,7 +116,7 @@ at::Tensor Transformer::LogitsWithoutBias(const Weights& weights, const at::Tens
   return logits;
 }
 
-Words Transformer::MostProbable(const Weights& weights, const at::Tensor& states) {
+TokenIds Transformer::MostProbable(const Weights& weights, const at::Tensor& states) {
   return ops_->MostProbable(LogitsWithoutBias(weights, states), weights.output_bias);
 }
 

@@ -119,18 +119,18 @@ inline T DotOf(const T* x, const T* y, int64_t n) {
   return total;
 }
 
-// out[i * out_stride + c] = sum over r of weights[i * down + r * right] * rows[r * stride + c], for
-// kOut rows i at once, whose sums do not wait for each other.
+// out[i * out_stride + c] = sum over r of weights[i * row_stride + r * column_stride] * rows[r *
+// stride + c], for kOut rows i at once, whose sums do not wait for each other.
 template <int kOut, typename T>
 inline void WeightedSumsOf(T* out, int64_t out_stride, int64_t width, const T* weights,
-                           int64_t down, int64_t right, int64_t count, const T* rows,
+                           int64_t row_stride, int64_t column_stride, int64_t count, const T* rows,
                            int64_t stride) {
   int64_t c = 0;
   for (; c + kLanes <= width; c += kLanes) {
     Vector<T> sums[kOut] = {};
     for (int64_t r = 0; r < count; ++r) {
       const Vector<T> row = Load(rows + r * stride + c);
-      for (int i = 0; i < kOut; ++i) sums[i] += weights[i * down + r * right] * row;
+      for (int i = 0; i < kOut; ++i) sums[i] += weights[i * row_stride + r * column_stride] * row;
     }
     for (int i = 0; i < kOut; ++i) Store(out + i * out_stride + c, sums[i]);
   }
@@ -138,7 +138,7 @@ inline void WeightedSumsOf(T* out, int64_t out_stride, int64_t width, const T* w
     for (int i = 0; i < kOut; ++i) {
       T sum = 0;
       for (int64_t r = 0; r < count; ++r) {
-        sum += weights[i * down + r * right] * rows[r * stride + c];
+        sum += weights[i * row_stride + r * column_stride] * rows[r * stride + c];
       }
       out[i * out_stride + c] = sum;
     }
@@ -150,13 +150,13 @@ inline void WeightedSumsOf(T* out, int64_t out_stride, int64_t width, const T* w
 constexpr int64_t kAtOnce = 4;
 template <typename T>
 inline void WeightedSums(int64_t n, T* out, int64_t out_stride, int64_t width, const T* weights,
-                         int64_t down, int64_t right, int64_t count, const T* rows,
+                         int64_t row_stride, int64_t column_stride, int64_t count, const T* rows,
                          int64_t stride) {
   const auto sums = n == 1   ? WeightedSumsOf<1, T>
                     : n == 2 ? WeightedSumsOf<2, T>
                     : n == 3 ? WeightedSumsOf<3, T>
                              : WeightedSumsOf<kAtOnce, T>;
-  sums(out, out_stride, width, weights, down, right, count, rows, stride);
+  sums(out, out_stride, width, weights, row_stride, column_stride, count, rows, stride);
 }
 
 // e^x for x <= 0 in each lane, to about one ulp: x = n ln 2 + r, |r| <= ln 2 / 2, Taylor to r^7.

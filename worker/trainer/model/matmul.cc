@@ -19,11 +19,11 @@
 namespace coppice::trainer {
 namespace {
 
-void ProductByAten(const at::Tensor& out, const at::Tensor& a, const at::Tensor& b, Turned turned,
-                   bool add) {
+void ProductByAten(const at::Tensor& out, const at::Tensor& a, const at::Tensor& b,
+                   Transpose transpose, bool add) {
   at::Tensor result = out;
-  const at::Tensor left = turned == Turned::kA ? a.transpose(-2, -1) : a;
-  const at::Tensor right = turned == Turned::kB ? b.transpose(-2, -1) : b;
+  const at::Tensor left = transpose == Transpose::kA ? a.transpose(-2, -1) : a;
+  const at::Tensor right = transpose == Transpose::kB ? b.transpose(-2, -1) : b;
   if (out.dim() == 2) {
     add ? at::addmm_out(result, out, left, right) : at::mm_out(result, left, right);
   } else {
@@ -33,18 +33,19 @@ void ProductByAten(const at::Tensor& out, const at::Tensor& a, const at::Tensor&
 
 // The tensor as a matrix; of a stack, the first one. nullopt: it is not float32 in CPU memory, or
 // neither its rows nor its columns are contiguous.
-std::optional<MatrixView> ViewOf(const at::Tensor& t, bool turned) {
+std::optional<MatrixView> ViewOf(const at::Tensor& t, bool transpose) {
   if (t.scalar_type() != at::kFloat || !t.is_cpu()) return std::nullopt;
   const int64_t last = t.dim() - 1;
   MatrixView view{t.data_ptr<float>(), t.size(last - 1), t.size(last), t.stride(last - 1),
                   t.stride(last)};
   // In a matrix of one row or one column, one of the strides has no meaning.
-  if (view.columns == 1) view.right = 1;
-  if (view.rows == 1) view.down = view.right == 1 ? view.columns : 1;
-  const bool by_rows = view.right == 1 && (view.down >= view.columns || view.columns == 1);
-  const bool by_columns = view.down == 1 && view.right >= view.rows;
+  if (view.columns == 1) view.column_stride = 1;
+  if (view.rows == 1) view.row_stride = view.column_stride == 1 ? view.columns : 1;
+  const bool by_rows =
+      view.column_stride == 1 && (view.row_stride >= view.columns || view.columns == 1);
+  const bool by_columns = view.row_stride == 1 && view.column_stride >= view.rows;
   if (!by_rows && !by_columns) return std::nullopt;
-  return turned ? view.Transposed() : view;
+  return transpose ? view.Transposed() : view;
 }
 
 #ifdef COPPICE_ONEDNN
@@ -55,8 +56,8 @@ struct Layout {
 };
 
 Layout LayoutOf(const MatrixView& view) {
-  if (view.right == 1) return {'N', std::max(view.down, view.columns)};
-  return {'T', std::max(view.right, view.rows)};
+  if (view.column_stride == 1) return {'N', std::max(view.row_stride, view.columns)};
+  return {'T', std::max(view.column_stride, view.rows)};
 }
 
 void ProductByOneDnn(const MatrixView& out, const MatrixView& a, const MatrixView& b, bool add) {
@@ -64,7 +65,7 @@ void ProductByOneDnn(const MatrixView& out, const MatrixView& a, const MatrixVie
   const dnnl_status_t status =
       dnnl_sgemm(left.transposed, right.transposed, out.rows, out.columns, a.columns, 1.0f, a.data,
                  left.leading, b.data, right.leading, add ? 1.0f : 0.0f, out.data,
-                 std::max(out.down, out.columns));
+                 std::max(out.row_stride, out.columns));
   if (status == dnnl_out_of_memory) throw std::bad_alloc();
   if (status != dnnl_success) {
     throw std::runtime_error(absl::StrCat("oneDNN refused a matrix product: status ", status));
@@ -87,17 +88,17 @@ const NamedProduct& FastestProduct() {
 // number of other words in its batch.
 ProductKernel KernelFor(const MatrixView& out, const MatrixView& a, const MatrixView& b) {
   const NamedProduct& own = FastestProduct();
-  const int64_t weights = a.right == 1 ? b.rows * b.columns : out.rows * out.columns;
+  const int64_t weights = a.column_stride == 1 ? b.rows * b.columns : out.rows * out.columns;
   return weights <= own.most_weights ? own.multiply : kLibraryProduct;
 }
 
 // False: the product is left to ATen.
-bool ProductInPlace(const at::Tensor& out, const at::Tensor& a, const at::Tensor& b, Turned turned,
-                    bool add) {
+bool ProductInPlace(const at::Tensor& out, const at::Tensor& a, const at::Tensor& b,
+                    Transpose transpose, bool add) {
   if (out.numel() == 0 || a.numel() == 0) return false;
   auto to = ViewOf(out, false);
-  auto left = ViewOf(a, turned == Turned::kA), right = ViewOf(b, turned == Turned::kB);
-  if (!to || to->right != 1 || !left || !right) return false;
+  auto left = ViewOf(a, transpose == Transpose::kA), right = ViewOf(b, transpose == Transpose::kB);
+  if (!to || to->column_stride != 1 || !left || !right) return false;
   const ProductKernel kernel = KernelFor(*to, *left, *right);
   if (kernel == nullptr) return false;
   const int64_t members = out.dim() == 3 ? out.size(0) : 1;
@@ -111,12 +112,13 @@ bool ProductInPlace(const at::Tensor& out, const at::Tensor& a, const at::Tensor
   return true;
 }
 
-void CheckShapes(const at::Tensor& out, const at::Tensor& a, const at::Tensor& b, Turned turned) {
+void CheckShapes(const at::Tensor& out, const at::Tensor& a, const at::Tensor& b,
+                 Transpose transpose) {
   const int64_t dim = out.dim();
   bool fit = (dim == 2 || dim == 3) && a.dim() == dim && b.dim() == dim;
   if (fit) {
-    const int64_t a_rows = dim - (turned == Turned::kA ? 1 : 2);
-    const int64_t b_rows = dim - (turned == Turned::kB ? 1 : 2);
+    const int64_t a_rows = dim - (transpose == Transpose::kA ? 1 : 2);
+    const int64_t b_rows = dim - (transpose == Transpose::kB ? 1 : 2);
     const int64_t a_columns = 2 * dim - 3 - a_rows, b_columns = 2 * dim - 3 - b_rows;
     fit = a.size(a_rows) == out.size(dim - 2) && b.size(b_columns) == out.size(dim - 1) &&
           a.size(a_columns) == b.size(b_rows) &&
@@ -125,20 +127,21 @@ void CheckShapes(const at::Tensor& out, const at::Tensor& a, const at::Tensor& b
   if (!fit) throw std::invalid_argument("matrices of these shapes have no product");
 }
 
-void Compute(const at::Tensor& out, const at::Tensor& a, const at::Tensor& b, Turned turned,
+void Compute(const at::Tensor& out, const at::Tensor& a, const at::Tensor& b, Transpose transpose,
              bool add) {
-  CheckShapes(out, a, b, turned);
-  if (!ProductInPlace(out, a, b, turned, add)) ProductByAten(out, a, b, turned, add);
+  CheckShapes(out, a, b, transpose);
+  if (!ProductInPlace(out, a, b, transpose, add)) ProductByAten(out, a, b, transpose, add);
 }
 
 }  // namespace
 
-void Product(const at::Tensor& out, const at::Tensor& a, const at::Tensor& b, Turned turned) {
-  Compute(out, a, b, turned, false);
+void Product(const at::Tensor& out, const at::Tensor& a, const at::Tensor& b, Transpose transpose) {
+  Compute(out, a, b, transpose, false);
 }
 
-void AddProduct(const at::Tensor& out, const at::Tensor& a, const at::Tensor& b, Turned turned) {
-  Compute(out, a, b, turned, true);
+void AddProduct(const at::Tensor& out, const at::Tensor& a, const at::Tensor& b,
+                Transpose transpose) {
+  Compute(out, a, b, transpose, true);
 }
 
 std::string ProductLibrary() {

@@ -14,14 +14,14 @@ namespace coppice::trainer {
 
 // The factor that is passed transposed, if any. (A transposed view would also work, but costs
 // LibTorch's dispatch.)
-enum class Turned { kNone, kA, kB };
+enum class Transpose { kNone, kA, kB };
 
 // out = a · b, or out += a · b. Shapes are [R, k], [k, n] and [R, n], or the same with a leading K.
 // `out` must not share memory with `a` or `b`.
 void Product(const at::Tensor& out, const at::Tensor& a, const at::Tensor& b,
-             Turned turned = Turned::kNone);
+             Transpose transpose = Transpose::kNone);
 void AddProduct(const at::Tensor& out, const at::Tensor& a, const at::Tensor& b,
-                Turned turned = Turned::kNone);
+                Transpose transpose = Transpose::kNone);
 
 // The library for products of float32, e.g. "AMX" or "AVX-512, oneDNN 2.6.3". Empty when at least
 // some of them use ATen, and so its BLAS.
@@ -29,7 +29,7 @@ std::string ProductLibrary();
 
 // out [R, m] = x [R, n] · wᵀ
 inline void Linear(const at::Tensor& out, const at::Tensor& x, const at::Tensor& w) {
-  Product(out, x, w, Turned::kB);
+  Product(out, x, w, Transpose::kB);
 }
 
 // dx [R, n] = dy [R, m] · w
@@ -44,7 +44,7 @@ inline void AddLinearInputGrad(const at::Tensor& dx, const at::Tensor& dy, const
 
 // dw [m, n] = dyᵀ · x
 inline void LinearWeightGrad(const at::Tensor& dw, const at::Tensor& dy, const at::Tensor& x) {
-  Product(dw, dy, x, Turned::kA);
+  Product(dw, dy, x, Transpose::kA);
 }
 
 }  // namespace coppice::trainer

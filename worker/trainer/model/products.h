@@ -9,18 +9,18 @@
 
 namespace coppice::trainer {
 
-// Element (i, j) is at data[i * down + j * right]. One of the two strides is 1.
+// Element (i, j) is at data[i * row_stride + j * column_stride]. One of the two strides is 1.
 struct MatrixView {
   float* data = nullptr;
   int64_t rows = 0, columns = 0;
-  int64_t down = 0, right = 0;
+  int64_t row_stride = 0, column_stride = 0;
 
-  MatrixView Transposed() const { return {data, columns, rows, right, down}; }
+  MatrixView Transposed() const { return {data, columns, rows, column_stride, row_stride}; }
 };
 
-// out = a · b, or out += a · b, with out.right = 1. `out` shares no memory with the others. The
-// order of an element's sum is fixed: neither the other elements of `a` and `b` nor zeros after its
-// last term change it.
+// out = a · b, or out += a · b, with out.column_stride = 1. `out` shares no memory with the others.
+// The order of an element's sum is fixed: neither the other elements of `a` and `b` nor zeros after
+// its last term change it.
 using ProductKernel = void (*)(const MatrixView& out, const MatrixView& a, const MatrixView& b,
                                bool add);
 

@@ -41,8 +41,8 @@ inline __mmask16 Mask(int64_t count) {
 
 inline MatrixView Part(const MatrixView& m, int64_t row, int64_t rows, int64_t column,
                        int64_t columns) {
-  return {m.data + row * m.down + column * m.right, std::min(rows, m.rows - row),
-          std::min(columns, m.columns - column), m.down, m.right};
+  return {m.data + row * m.row_stride + column * m.column_stride, std::min(rows, m.rows - row),
+          std::min(columns, m.columns - column), m.row_stride, m.column_stride};
 }
 
 // Writes the three parts of `low` as the low halves of words, and those of `high` as the high
@@ -70,7 +70,7 @@ inline void Split(__m512 low, __m512 high, uint32_t* to) {
 }
 
 // The source of a tile: 16 vectors of 16 lanes, once for the low and once for the high halves of
-// its words. Lane l of vector v is at low[v * stride + l] or, turned, at low[l * stride + v].
+// its words. Lane l of vector v is at low[v * stride + l] or, transposed, at low[l * stride + v].
 // Elements beyond the counts are zero.
 struct Source {
   const float* low = nullptr;
@@ -121,7 +121,7 @@ inline void TurnWithin(const float* from, int64_t stride, int64_t vectors, int64
   Turn(whole, kVectors, out);
 }
 
-inline void LayOutTurned(const Source& from, int64_t first, uint32_t* to) {
+inline void LayOutTransposed(const Source& from, int64_t first, uint32_t* to) {
   __m512 low[kVectors], high[kVectors];
   TurnWithin(from.low + first, from.stride, from.low_vectors - first, from.low_lanes, low);
   TurnWithin(from.high + first, from.stride, from.high_vectors - first, from.high_lanes, high);
@@ -150,7 +150,7 @@ class StripWriter {
   // Lays out four more vectors, unless it is done.
   void Advance() {
     if (done()) return;
-    turned_ ? LayOutTurned(source_, vector_, to_) : LayOutDirect(source_, vector_, to_);
+    transposed_ ? LayOutTransposed(source_, vector_, to_) : LayOutDirect(source_, vector_, to_);
     vector_ += kVectors;
     if (vector_ == kWide) Next();
   }
@@ -165,7 +165,7 @@ class StripWriter {
  private:
   StripWriter(const MatrixView& factor, int64_t lines, int64_t terms, bool rows, uint32_t* strips)
       : factor_(factor), lines_(lines), terms_(terms), rows_(rows), to_(strips) {
-    turned_ = factor.right != 1;
+    transposed_ = factor.column_stride != 1;
     if (!done()) Aim();
   }
 
@@ -191,19 +191,20 @@ class StripWriter {
 
   void Aim() {
     const int64_t lines = lines_ - line_, terms = terms_ - term_;
-    const int64_t stride = turned_ ? factor_.right : factor_.down;
+    const int64_t stride = transposed_ ? factor_.column_stride : factor_.row_stride;
     if (rows_) {  // a vector is a row
-      const float* at = factor_.data + line_ * factor_.down + term_ * factor_.right;
-      source_ = {at, at + kWide * factor_.right, stride, lines, lines, terms, terms - kWide};
+      const float* at = factor_.data + line_ * factor_.row_stride + term_ * factor_.column_stride;
+      source_ = {at,           at + kWide * factor_.column_stride, stride, lines, lines, terms,
+                 terms - kWide};
     } else {  // a vector is a term
-      const float* at = factor_.data + term_ * factor_.down + line_ * factor_.right;
-      source_ = {at, at + kWide * factor_.down, stride, terms, terms - kWide, lines, lines};
+      const float* at = factor_.data + term_ * factor_.row_stride + line_ * factor_.column_stride;
+      source_ = {at, at + kWide * factor_.row_stride, stride, terms, terms - kWide, lines, lines};
     }
   }
 
   MatrixView factor_;
   int64_t lines_ = 0, terms_ = 0;
-  bool rows_ = false, turned_ = false;
+  bool rows_ = false, transposed_ = false;
   uint32_t* to_ = nullptr;
   int64_t strip_ = 0, line_ = 0, term_ = 0, vector_ = 0;
   Source source_;
@@ -215,7 +216,7 @@ class ResultWriter {
   ResultWriter() = default;  // with nothing to write
   ResultWriter(const MatrixView& out, bool add, const float* tiles)
       : to_(out.data),
-        down_(out.down),
+        down_(out.row_stride),
         rows_(out.rows),
         left_(Mask(out.columns)),
         right_(Mask(out.columns - kWide)),

@@ -31,7 +31,7 @@ inline int64_t Least(int64_t a, int64_t b) { return a < b ? a : b; }
 // the columns that exist.
 template <typename V, int kRows, int kVectors, bool kColumnMajor>
 inline void Tile(int64_t depth, const float* a, int64_t stride, const float* panel, bool add,
-                 const typename V::Mask* masks, float* out, int64_t down) {
+                 const typename V::Mask* masks, float* out, int64_t row_stride) {
   typename V::Floats sums[kRows][kVectors];
 #pragma GCC unroll 6
   for (int i = 0; i < kRows; ++i) {
@@ -55,7 +55,7 @@ inline void Tile(int64_t depth, const float* a, int64_t stride, const float* pan
   for (int i = 0; i < kRows; ++i) {
 #pragma GCC unroll 4
     for (int j = 0; j < kVectors; ++j) {
-      float* to = out + i * down + j * V::kWide;
+      float* to = out + i * row_stride + j * V::kWide;
       if (add) sums[i][j] = V::Add(sums[i][j], V::LoadSome(masks[j], to));
       V::StoreSome(to, masks[j], sums[i][j]);
     }
@@ -69,15 +69,15 @@ void MultiplyPanel(const MatrixView& out, const MatrixView& a, const float* pane
   typename V::Mask masks[kVectors];
   for (int j = 0; j < kVectors; ++j)
     masks[j] = V::First(Least(V::kWide, out.columns - j * V::kWide));
-  const int64_t stride = kColumnMajor ? a.right : a.down;
+  const int64_t stride = kColumnMajor ? a.column_stride : a.row_stride;
   const int64_t tiles = (a.rows + kTileRows - 1) / kTileRows;
   for (int64_t t = 0; t < tiles; ++t) {
     const int64_t first = t * a.rows / tiles;
-    const float* from = a.data + first * a.down;
-    float* to = out.data + first * out.down;
+    const float* from = a.data + first * a.row_stride;
+    float* to = out.data + first * out.row_stride;
     const auto tile = [&](auto rows) {
       Tile<V, decltype(rows)::kValue, kVectors, kColumnMajor>(a.columns, from, stride, panel, add,
-                                                              masks, to, out.down);
+                                                              masks, to, out.row_stride);
     };
     switch ((t + 1) * a.rows / tiles - first) {
       case 1:
@@ -105,11 +105,11 @@ void MultiplyPanel(const MatrixView& out, const MatrixView& a, const float* pane
 // panel[p * padded + j] = b(p, j); zero in columns that b does not have.
 template <typename V>
 void Pack(const MatrixView& b, int64_t padded, float* panel) {
-  if (b.right == 1) {
+  if (b.column_stride == 1) {
     for (int64_t p = 0; p < b.rows; ++p) {
       for (int64_t j = 0; j < padded; j += V::kWide) {
         const typename V::Mask mask = V::First(Least(V::kWide, b.columns - j));
-        V::Store(panel + p * padded + j, V::LoadSome(mask, b.data + p * b.down + j));
+        V::Store(panel + p * padded + j, V::LoadSome(mask, b.data + p * b.row_stride + j));
       }
     }
     return;
@@ -118,12 +118,13 @@ void Pack(const MatrixView& b, int64_t padded, float* panel) {
     int64_t p = 0;
     if (j + V::kWide <= b.columns) {
       for (; p + V::kWide <= b.rows; p += V::kWide) {
-        V::Transpose(b.data + j * b.right + p, b.right, panel + p * padded + j, padded);
+        V::Transpose(b.data + j * b.column_stride + p, b.column_stride, panel + p * padded + j,
+                     padded);
       }
     }
     for (; p < b.rows; ++p) {
       for (int64_t l = j; l < j + V::kWide; ++l) {
-        panel[p * padded + l] = l < b.columns ? b.data[l * b.right + p] : 0;
+        panel[p * padded + l] = l < b.columns ? b.data[l * b.column_stride + p] : 0;
       }
     }
   }
@@ -133,7 +134,7 @@ template <typename V, int kVectors>
 void PackAndMultiply(const MatrixView& out, const MatrixView& a, const MatrixView& b, bool add,
                      float* panel) {
   Pack<V>(b, kVectors * V::kWide, panel);
-  if (a.right == 1) {
+  if (a.column_stride == 1) {
     MultiplyPanel<V, kVectors, false>(out, a, panel, add);
   } else {
     MultiplyPanel<V, kVectors, true>(out, a, panel, add);
@@ -159,11 +160,12 @@ void Multiply(const MatrixView& out, const MatrixView& a, const MatrixView& b, b
   alignas(64) float panel[kPanelDepth * kPanelWidth];
   for (int64_t j = 0; j < out.columns; j += kPanelWidth) {
     const int64_t width = Least(kPanelWidth, out.columns - j);
-    const MatrixView to{out.data + j, out.rows, width, out.down, 1};
+    const MatrixView to{out.data + j, out.rows, width, out.row_stride, 1};
     for (int64_t p = 0; p < a.columns; p += kPanelDepth) {
       const int64_t k = Least(kPanelDepth, a.columns - p);
-      const MatrixView left{a.data + p * a.right, a.rows, k, a.down, a.right};
-      const MatrixView right{b.data + p * b.down + j * b.right, k, width, b.down, b.right};
+      const MatrixView left{a.data + p * a.column_stride, a.rows, k, a.row_stride, a.column_stride};
+      const MatrixView right{b.data + p * b.row_stride + j * b.column_stride, k, width,
+                             b.row_stride, b.column_stride};
       MultiplyVectors<V, V::kTileVectors>(to, left, right, add || p > 0, panel);
     }
   }

@@ -76,11 +76,12 @@ class Transformer {
   // states · Woᵀ [K, R, V]; the output bias is not added.
   at::Tensor LogitsWithoutBias(const Weights& weights, const at::Tensor& states);
   // Reading the final states [K, R, d]: see FusedOps.
-  Words BestCandidates(const Weights& weights, const at::Tensor& states,
-                       const std::vector<int64_t>& rows, const std::vector<int32_t>& candidates) {
+  TokenIds BestCandidates(const Weights& weights, const at::Tensor& states,
+                          const std::vector<int64_t>& rows,
+                          const std::vector<int32_t>& candidates) {
     return ops_->BestCandidates(states, rows, candidates, weights.output, weights.output_bias);
   }
-  Words MostProbable(const Weights& weights, const at::Tensor& states);
+  TokenIds MostProbable(const Weights& weights, const at::Tensor& states);
   // sums[k]: the summed cross-entropy of the batch's rows, given their states.
   void CrossEntropySums(const Weights& weights, const MemberBatch& batch, const at::Tensor& states,
                         double* sums);

@@ -42,7 +42,8 @@ void ReadBatch(const EvaluationPlan::SplitPlan& plan, const EvaluationPlan::Read
   }
   const at::Tensor states = model->Encode(weights, batch);
   if (!rows.empty()) {
-    const Words best = model->BestCandidates(weights, states, rows, plan.split->choices.candidates);
+    const TokenIds best =
+        model->BestCandidates(weights, states, rows, plan.split->choices.candidates);
     for (size_t k = 0; k < scores->size(); ++k) {
       for (size_t i = 0; i < answers.size(); ++i)
         (*scores)[k].correct += best[k][i] == answers[i] ? 1 : 0;
@@ -94,8 +95,8 @@ void DecodeBatch(const std::vector<int8_t>& part_of_speech,
           .to(encoded.device());
   at::Tensor states = at::index_select(encoded, -2, index);
   for (int32_t output = 0; !slots.empty(); ++output) {
-    const Words words = model->MostProbable(weights, states);
-    Words next_words(scores->size());
+    const TokenIds words = model->MostProbable(weights, states);
+    TokenIds next_words(scores->size());
     std::vector<int32_t> next_positions, next_slots;
     for (size_t i = 0; i < slots.size(); ++i) {
       const auto& decoding = decodings.decodings[slots[i]];

@@ -115,7 +115,7 @@ class Operations {
   void Keep(const std::string& name, const at::Tensor& value) {
     results_.push_back({name, value.to(at::kCPU).clone()});
   }
-  void KeepWords(const std::string& name, const Words& words) {
+  void KeepWords(const std::string& name, const TokenIds& words) {
     for (const std::vector<int32_t>& member : words)
       results_.push_back({name, at::tensor(member, at::kInt)});
   }
@@ -127,7 +127,7 @@ class Operations {
       batch_.members.push_back(&bench_.batch(k));
       batch_.dropout.push_back(bench_.member(k).dropout);
     }
-    ops_->Place(kHeads, &batch_);
+    ops_->Upload(kHeads, &batch_);
   }
 
   void Backward(const at::Tensor& qkv, const at::Tensor& weights, const at::Tensor& dropped,
@@ -160,12 +160,12 @@ class Operations {
     const FlatRows rows{Noise({kMembers, kCount}), Noise({kMembers, kCount}),
                         Noise({kMembers, kCount}), Noise({kMembers, kCount}).abs()};
     rows.gradients[1][17] = std::numeric_limits<double>::quiet_NaN();
-    ops_->Update(settings, rows, batch_.placed->state);
+    ops_->Update(settings, rows, batch_.on_device->state);
     Keep("parameters", rows.parameters);
     Keep("first moments", rows.adam_m);
     Keep("second moments", rows.adam_v);
     // The first update has rate 0. The second one has the rate of the incremented step.
-    ops_->Update(settings, rows, batch_.placed->state);
+    ops_->Update(settings, rows, batch_.on_device->state);
     Keep("parameters of the next step", rows.parameters);
   }
 

@@ -79,9 +79,9 @@ class Pack {
     const int64_t rows = PackBatch{members, {}}.rows() + 3;
     std::vector<int64_t> block(BatchBytes(kMembers, rows) / sizeof(int64_t) + 1);
     LayOut(members, kShape.heads, rows, block.data());
-    pack.placed = std::make_shared<DevicePack>(DevicePack{kMembers, kShape.heads * rows * kLongest,
-                                                          BatchAt(block.data(), kMembers, rows),
-                                                          state.data()});
+    pack.on_device = std::make_shared<DevicePack>(
+        DevicePack{kMembers, kShape.heads * rows * kLongest, BatchAt(block.data(), kMembers, rows),
+                   state.data()});
     model_->LossAndGradients(Weights::View(parameters, layout_), Weights::View(gradients, layout_),
                              pack, nullptr);
     ops_->Update(UpdateSettingsOf(SomeTraining()), {parameters, gradients, m, v}, state.data());
