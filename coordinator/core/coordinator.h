@@ -28,8 +28,8 @@ struct CoordinatorOptions {
   int reader_threads = 2;
   // Bounds on waiting work. Beyond them a call is refused with RESOURCE_EXHAUSTED. A command counts
   // from its acceptance until it is answered. Its bytes count only where the caller determines
-  // their size. The bounds hold two seconds of work, and the registrations of all workers of a
-  // large cluster at once.
+  // their size. The defaults suffice for two seconds of work, or for all workers of a large
+  // cluster that register at once.
   size_t max_queued_commands = 20'000;
   size_t max_queued_bytes = 64 << 20;
   size_t max_queued_reads = 2'000;

@@ -13,7 +13,7 @@ namespace coppice::core {
 using SweepId = uint64_t;
 using GroupId = uint64_t;
 using JobId = uint64_t;
-using AttemptNumber = uint64_t;
+using AttemptNumber = uint64_t;  // raised by each grant of a job; an older one is refused (fencing)
 
 // Stored as these numbers.
 enum class JobState { kPending = 1, kRunning = 2, kSucceeded = 3, kFailed = 4, kCancelled = 5 };

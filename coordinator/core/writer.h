@@ -50,8 +50,8 @@ class Writer {
  public:
   // Every hook but `closing` runs on the writer thread.
   struct Hooks {
-    // `behind`: commands have waited for longer than a turn. Some of them may show that something
-    // that seems due is not.
+    // `behind`: commands have waited for longer than a turn. A waiting heartbeat may renew a lease
+    // that looks expired.
     std::function<std::vector<Command>(bool behind)> due;
     // Returns grants of about `jobs_left` jobs in total (the last pack may exceed it), and lowers
     // it.

@@ -4,9 +4,8 @@
 // registers at a time. Every instruction set adds the terms of an element in the same order, with
 // fused multiply-add, in consecutive blocks of kPanelDepth terms. So all give the same bits.
 //
-// The unnamed namespace and the ban on function templates of the standard library have the reason
-// that kernels_vector.h gives.
-// that kernels_vector.h gives.
+// Everything is in an unnamed namespace and calls no function template of the standard library:
+// kernels_vector.h says why.
 #ifndef COPPICE_WORKER_TRAINER_MODEL_PRODUCTS_VECTOR_H_
 #define COPPICE_WORKER_TRAINER_MODEL_PRODUCTS_VECTOR_H_
 
