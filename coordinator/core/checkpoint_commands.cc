@@ -4,6 +4,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/file_names.h"
 #include "common/base/files.h"
 #include "common/base/status_macros.h"
 #include "coordinator/core/commands.h"
@@ -22,6 +23,11 @@ absl::Status CheckCommit(const CheckpointCommit& commit, const AttemptRow& attem
   const std::string dir = CheckpointDir(group.sweep->name, commit.lease);
   if (!IsSafeRelativePath(commit.path) || !absl::StartsWith(commit.path, dir + "/")) {
     return absl::InvalidArgumentError(absl::StrCat("the checkpoint's path must be inside ", dir));
+  }
+  // Retention deletes this path later, so it must be a name that only checkpoints have.
+  if (!IsCheckpointFileName(absl::string_view(commit.path).substr(dir.size() + 1))) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the checkpoint's path must be ", dir, "/step-N.safetensors"));
   }
   if (!IsDigest(commit.digest))
     return absl::InvalidArgumentError("the digest must be 32 lower-case hex digits");

@@ -83,12 +83,21 @@ TEST_F(CheckpointsTest, PathsDigestsAndStepsAreChecked) {
     return Commit(commit);
   };
   EXPECT_TRUE(absl::IsInvalidArgument(broken([](auto& c) { c.path = "/etc/passwd"; })));
+  EXPECT_TRUE(absl::IsInvalidArgument(
+      broken([](auto& c) { c.path = "small/1/attempt-1/../../2/step-20"; })));
   EXPECT_TRUE(
-      absl::IsInvalidArgument(broken([](auto& c) { c.path = "small/1/attempt-1/../../2/x"; })));
-  EXPECT_TRUE(absl::IsInvalidArgument(broken([](auto& c) { c.path = "small/1/attempt-2/x"; })));
-  EXPECT_TRUE(absl::IsInvalidArgument(broken([](auto& c) { c.path = "small/1/attempt-11/x"; })));
+      absl::IsInvalidArgument(broken([](auto& c) { c.path = "small/1/attempt-2/step-20"; })));
+  EXPECT_TRUE(
+      absl::IsInvalidArgument(broken([](auto& c) { c.path = "small/1/attempt-11/step-20"; })));
   EXPECT_TRUE(absl::IsInvalidArgument(broken([](auto& c) { c.path = "small/1/attempt-1"; })));
-  EXPECT_TRUE(absl::IsInvalidArgument(broken([](auto& c) { c.path = "other/1/attempt-1/x"; })));
+  EXPECT_TRUE(
+      absl::IsInvalidArgument(broken([](auto& c) { c.path = "other/1/attempt-1/step-20"; })));
+  // What retention may delete is named as checkpoints are.
+  for (const char* name : {"notes.txt", "deeper/step-20", "step-20~", ""}) {
+    EXPECT_TRUE(absl::IsInvalidArgument(broken([&](auto& c) {
+      c.path = absl::StrCat("small/1/attempt-1/", name);
+    }))) << name;
+  }
   EXPECT_TRUE(absl::IsInvalidArgument(broken([](auto& c) { c.digest = "abc"; })));
   EXPECT_TRUE(absl::IsInvalidArgument(broken([](auto& c) { c.digest = std::string(32, 'A'); })));
   EXPECT_TRUE(absl::IsInvalidArgument(broken([](auto& c) { c.step = 101; })));
