@@ -1,5 +1,5 @@
 // One function for each command. It adds the subcommand, its flags and help to the application.
-// When the command line chooses it, it sets `*action`, whose result is the exit code.
+// Parsing sets `*action` to the command that was chosen. The action returns the exit code.
 #ifndef COPPICE_CLI_COMMANDS_COMMANDS_H_
 #define COPPICE_CLI_COMMANDS_COMMANDS_H_
 

@@ -26,7 +26,7 @@ inline constexpr size_t kMaxReportMessageBytes = 1 << 20;
 
 // Purpose: passes a worker's records to the core and returns acknowledgements. While one batch is
 // being committed, the next is collected. An acknowledgement is sent once its batch is durable.
-// When all streams together have reached their bound, a stream reads on only if it holds nothing.
+// At the bound of all streams together, only a stream that holds nothing reads on.
 // Owner: itself (OwnedStream). Thread-safe. Failure codes: INVALID_ARGUMENT (a message that cannot
 // be acknowledged; worker_id missing or changed), those of Append. A record with bad content gets
 // an acknowledgement with `error`, in order, and the stream continues. The stream ends with OK once

@@ -47,8 +47,8 @@ absl::string_view FailureKindName(FailureKind kind);
 using MetricValues = std::vector<std::pair<std::string, double>>;
 
 // Writes one JSON object per line to a file descriptor, each line whole and at once. Thread-safe.
-// When a write fails (EPIPE: the reader is gone), it calls `on_closed` once and drops every later
-// line. SIGPIPE must be ignored.
+// The first write that fails (EPIPE: the reader is gone) calls `on_closed`; every later line is
+// dropped. SIGPIPE must be ignored.
 class EventWriter {
  public:
   EventWriter(int fd, std::function<void()> on_closed);

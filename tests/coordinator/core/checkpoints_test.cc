@@ -92,7 +92,7 @@ TEST_F(CheckpointsTest, PathsDigestsAndStepsAreChecked) {
   EXPECT_TRUE(absl::IsInvalidArgument(broken([](auto& c) { c.path = "small/1/attempt-1"; })));
   EXPECT_TRUE(
       absl::IsInvalidArgument(broken([](auto& c) { c.path = "other/1/attempt-1/step-20"; })));
-  // What retention may delete is named as checkpoints are.
+  // Retention deletes files by these paths, so only names of checkpoints are accepted.
   for (const char* name : {"notes.txt", "deeper/step-20", "step-20~", ""}) {
     EXPECT_TRUE(absl::IsInvalidArgument(broken([&](auto& c) {
       c.path = absl::StrCat("small/1/attempt-1/", name);

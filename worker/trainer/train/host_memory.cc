@@ -65,7 +65,7 @@ std::optional<int64_t> LeftOfGroups(const std::string& root, absl::string_view m
       const auto limit = NumberIn(absl::StrCat(group, "/memory.max"));
       const auto used = NumberIn(absl::StrCat(group, "/memory.current"));
       if (limit.has_value() && used.has_value()) {
-        // When memory is needed, the kernel frees cached copies of unused files.
+        // The kernel frees cached copies of unused files before memory runs out.
         const int64_t needed =
             *used - CountIn(absl::StrCat(group, "/memory.stat"), "inactive_file");
         const int64_t left = std::max<int64_t>(*limit - needed, 0);
