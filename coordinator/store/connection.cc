@@ -6,6 +6,8 @@
 
 #include "absl/base/call_once.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "common/base/files.h"
 #include "common/base/status_macros.h"
 
@@ -20,6 +22,11 @@ absl::StatusOr<std::string> WithoutLinksInFolder(const std::string& path) {
     return ErrnoToStatus(errno, absl::StrCat("cannot open ", path));
   }
   return JoinPath(resolved, slash == std::string::npos ? path : path.substr(slash + 1));
+}
+
+// Folds a statement into one line, for a message.
+std::string OneLine(absl::string_view sql) {
+  return absl::StrJoin(absl::StrSplit(sql, absl::ByAnyChar(" \n"), absl::SkipEmpty()), " ");
 }
 
 }  // namespace
@@ -80,7 +87,8 @@ absl::StatusOr<bool> Statement::Step() {
   const int code = sqlite3_step(statement_);
   if (code == SQLITE_ROW) return true;
   if (code == SQLITE_DONE) return false;
-  return SqliteStatus(sqlite3_extended_errcode(db_), sqlite3_sql(statement_), sqlite3_errmsg(db_));
+  return SqliteStatus(sqlite3_extended_errcode(db_), OneLine(sqlite3_sql(statement_)),
+                      sqlite3_errmsg(db_));
 }
 
 absl::Status Statement::Run() {
@@ -136,14 +144,15 @@ Connection::~Connection() {
 Statement Connection::Prepare(const char* sql) {
   sqlite3_stmt*& statement = statements_[sql];
   if (statement != nullptr && sqlite3_stmt_busy(statement)) {
-    return Statement(
-        db_, nullptr,
-        absl::InternalError(absl::StrCat("database: statement used within itself: ", sql)));
+    return Statement(db_, nullptr,
+                     absl::InternalError(
+                         absl::StrCat("database: statement used within itself: ", OneLine(sql))));
   }
   if (statement == nullptr && sqlite3_prepare_v3(db_, sql, -1, SQLITE_PREPARE_PERSISTENT,
                                                  &statement, nullptr) != SQLITE_OK) {
-    return Statement(db_, nullptr,
-                     SqliteStatus(sqlite3_extended_errcode(db_), sql, sqlite3_errmsg(db_)));
+    return Statement(
+        db_, nullptr,
+        SqliteStatus(sqlite3_extended_errcode(db_), OneLine(sql), sqlite3_errmsg(db_)));
   }
   return Statement(db_, statement, absl::OkStatus());
 }
@@ -151,7 +160,7 @@ Statement Connection::Prepare(const char* sql) {
 absl::Status Connection::Execute(const std::string& sql) {
   const int code = sqlite3_exec(db_, sql.c_str(), nullptr, nullptr, nullptr);
   if (code == SQLITE_OK) return absl::OkStatus();
-  return SqliteStatus(code, sql.substr(0, 120), sqlite3_errmsg(db_));
+  return SqliteStatus(code, OneLine(sql.substr(0, 120)), sqlite3_errmsg(db_));
 }
 
 absl::Status Connection::Checkpoint() {

@@ -16,8 +16,7 @@ using core::Checkpoint;
 
 #define ATTEMPT_COLUMNS                                                                 \
   "job_id, attempt, worker, request_id, granted_ms, ended_ms, outcome, kind, message, " \
-  "start_step, "                                                                        \
-  "end_step, row_step, last_sequence, log_bytes, provenance, log_tail"
+  "start_step, end_step, row_step, last_sequence, log_bytes, provenance, log_tail"
 
 AttemptRow ReadAttempt(const Statement& statement) {
   AttemptRow row;
@@ -94,10 +93,15 @@ absl::StatusOr<std::vector<AttemptRow>> SqliteReads::FindOpenAttempts(
 
 absl::StatusOr<std::vector<core::JobEvent>> SqliteReads::ListEvents(core::JobId job_id,
                                                                     uint32_t newest) {
-  Statement statement = db_.Prepare(
-      "SELECT time_ms, attempt, type, message FROM (SELECT number, time_ms, attempt, type, message "
-      "FROM job_events "
-      "WHERE job_id = ? ORDER BY number DESC LIMIT ?) ORDER BY number");
+  Statement statement = db_.Prepare(R"sql(
+      SELECT time_ms, attempt, type, message
+      FROM (
+        SELECT number, time_ms, attempt, type, message
+        FROM job_events
+        WHERE job_id = ?
+        ORDER BY number DESC LIMIT ?
+      )
+      ORDER BY number)sql");
   statement.Bind(job_id, newest);
   return Collect(statement, &ReadEvent);
 }
@@ -134,20 +138,26 @@ absl::StatusOr<bool> SqliteReads::IsRowDue(const Checkpoint& checkpoint) {
 namespace {
 
 // A visible step has one attempt, so the key's own order is enough, and a scan can stop early.
-constexpr char kVisible[] =
-    "SELECT m.step, m.attempt, 0, n.name, m.value FROM metrics m JOIN metric_names n ON n.id = "
-    "m.name_id "
-    "WHERE m.job_id = ?1 AND m.step >= ?2 ORDER BY m.step, m.name_id";
+constexpr char kVisible[] = R"sql(
+    SELECT m.step, m.attempt, 0, n.name, m.value
+    FROM metrics m
+    JOIN metric_names n ON n.id = m.name_id
+    WHERE m.job_id = ?1 AND m.step >= ?2
+    ORDER BY m.step, m.name_id)sql";
 // Sorted in memory, because it is rarely used and a job has few rows.
-constexpr char kWithArchived[] =
-    "SELECT a.step, a.attempt, a.archived, n.name, a.value FROM ("
-    "SELECT step, attempt, 0 AS archived, name_id, value FROM metrics WHERE job_id = ?1 AND step "
-    ">= "
-    "?2 UNION ALL "
-    "SELECT step, attempt, 1, name_id, value FROM metrics_archive WHERE job_id = ?1 AND step >= "
-    "?2) "
-    "a "
-    "JOIN metric_names n ON n.id = a.name_id ORDER BY a.step, a.attempt, a.archived, a.name_id";
+constexpr char kWithArchived[] = R"sql(
+    SELECT a.step, a.attempt, a.archived, n.name, a.value
+    FROM (
+      SELECT step, attempt, 0 AS archived, name_id, value
+      FROM metrics
+      WHERE job_id = ?1 AND step >= ?2
+      UNION ALL
+      SELECT step, attempt, 1, name_id, value
+      FROM metrics_archive
+      WHERE job_id = ?1 AND step >= ?2
+    ) a
+    JOIN metric_names n ON n.id = a.name_id
+    ORDER BY a.step, a.attempt, a.archived, a.name_id)sql";
 
 bool Wanted(const core::MetricsScan& scan, const std::string& name) {
   if (scan.names.empty()) return true;
@@ -188,9 +198,13 @@ absl::Status SqliteReads::ScanMetrics(const core::MetricsScan& scan,
 
 absl::StatusOr<std::vector<core::MetricValue>> SqliteReads::LatestMetrics(core::JobId job_id) {
   // With a single MAX(), SQLite takes a group's other columns from the row that holds the maximum.
-  Statement statement = db_.Prepare(
-      "SELECT n.name, m.value, MAX(m.step) FROM metrics m JOIN metric_names n ON n.id = m.name_id "
-      "WHERE m.job_id = ? GROUP BY m.name_id ORDER BY n.name LIMIT ?");
+  Statement statement = db_.Prepare(R"sql(
+      SELECT n.name, m.value, MAX(m.step)
+      FROM metrics m
+      JOIN metric_names n ON n.id = m.name_id
+      WHERE m.job_id = ?
+      GROUP BY m.name_id
+      ORDER BY n.name LIMIT ?)sql");
   statement.Bind(job_id, core::kMaxMetricNamesPerJob);
   std::vector<core::MetricValue> values;
   for (;;) {
@@ -202,9 +216,16 @@ absl::StatusOr<std::vector<core::MetricValue>> SqliteReads::LatestMetrics(core::
 
 absl::StatusOr<std::vector<std::string>> SqliteReads::ListMetricNames(core::JobId job_id,
                                                                       size_t most) {
-  Statement statement = db_.Prepare(
-      "SELECT name FROM metric_names WHERE id IN (SELECT name_id FROM metrics WHERE job_id = ?1 "
-      "UNION SELECT name_id FROM metrics_archive WHERE job_id = ?1 LIMIT ?2) ORDER BY id");
+  Statement statement = db_.Prepare(R"sql(
+      SELECT name
+      FROM metric_names
+      WHERE id IN (
+        SELECT name_id FROM metrics WHERE job_id = ?1
+        UNION
+        SELECT name_id FROM metrics_archive WHERE job_id = ?1
+        LIMIT ?2
+      )
+      ORDER BY id)sql");
   statement.Bind(job_id, most);
   std::vector<std::string> names;
   for (;;) {
@@ -221,9 +242,11 @@ absl::StatusOr<uint64_t> SqliteReads::CountMetricNames(core::SweepId sweep_id) {
 }
 
 absl::StatusOr<bool> SqliteReads::HasMetricName(core::SweepId sweep_id, absl::string_view name) {
-  Statement statement = db_.Prepare(
-      "SELECT 1 FROM sweep_metric_names s JOIN metric_names n ON n.id = s.name_id "
-      "WHERE n.name = ? AND s.sweep_id = ?");
+  Statement statement = db_.Prepare(R"sql(
+      SELECT 1
+      FROM sweep_metric_names s
+      JOIN metric_names n ON n.id = s.name_id
+      WHERE n.name = ? AND s.sweep_id = ?)sql");
   return statement.Bind(name, sweep_id).Step();
 }
 

@@ -148,19 +148,28 @@ absl::StatusOr<std::string> SqliteReads::GetSpecBlob(core::SweepId id) {
 }
 
 absl::StatusOr<std::vector<GroupRow>> SqliteReads::ListGroups(core::SweepId sweep_id) {
-  Statement statement = db_.Prepare(
-      "SELECT id, sweep_id, task, depth, run_json, steps, report_every, checkpoint_every, keep, "
-      "keep_every, work_per_step, first_job, jobs, pending, running, succeeded, failed, cancelled, "
-      "steps_done, open_steps, seeds_ascend FROM groups WHERE sweep_id = ? ORDER BY id");
+  Statement statement = db_.Prepare(R"sql(
+      SELECT id, sweep_id, task, depth, run_json, steps, report_every, checkpoint_every, keep,
+        keep_every, work_per_step, first_job, jobs, pending, running, succeeded, failed, cancelled,
+        steps_done, open_steps, seeds_ascend
+      FROM groups
+      WHERE sweep_id = ?
+      ORDER BY id)sql");
   statement.Bind(sweep_id);
   return Collect(statement, &ReadGroup);
 }
 
 absl::StatusOr<std::vector<core::Operation>> SqliteReads::ListOperations(core::SweepId sweep_id,
                                                                          uint32_t newest) {
-  Statement statement = db_.Prepare(
-      "SELECT time_ms, action, who, detail FROM (SELECT number, time_ms, action, who, detail FROM "
-      "operations WHERE sweep_id = ? ORDER BY number DESC LIMIT ?) ORDER BY number");
+  Statement statement = db_.Prepare(R"sql(
+      SELECT time_ms, action, who, detail
+      FROM (
+        SELECT number, time_ms, action, who, detail
+        FROM operations
+        WHERE sweep_id = ?
+        ORDER BY number DESC LIMIT ?
+      )
+      ORDER BY number)sql");
   statement.Bind(sweep_id, newest);
   return Collect(
       statement, +[](const Statement& row) {

@@ -114,18 +114,23 @@ class SqliteStore : public core::Store {
 };
 
 absl::Status Configure(Connection& db) {
-  return db.Execute(
-      "PRAGMA busy_timeout = 10000; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; "
-      "PRAGMA cell_size_check = ON; PRAGMA cache_size = -32768; PRAGMA temp_store = MEMORY");
+  return db.Execute(R"sql(
+      PRAGMA busy_timeout = 10000;
+      PRAGMA foreign_keys = ON;
+      PRAGMA trusted_schema = OFF;
+      PRAGMA cell_size_check = ON;
+      PRAGMA cache_size = -32768;
+      PRAGMA temp_store = MEMORY)sql");
 }
 
 // Limits the writer's file if requested, and ensures that a commit is on disk before it is
 // reported.
 absl::Status ConfigureWriter(Connection& db, uint64_t max_bytes) {
   COPPICE_RETURN_IF_ERROR(Configure(db));
-  COPPICE_RETURN_IF_ERROR(
-      db.Execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit "
-                 "= 67108864"));
+  COPPICE_RETURN_IF_ERROR(db.Execute(R"sql(
+      PRAGMA journal_mode = WAL;
+      PRAGMA synchronous = FULL;
+      PRAGMA journal_size_limit = 67108864)sql"));
   if (max_bytes == 0) return absl::OkStatus();
   COPPICE_ASSIGN_OR_RETURN(const int64_t page_size, db.PragmaInt("page_size"));
   return db.Execute(

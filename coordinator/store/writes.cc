@@ -49,10 +49,10 @@ absl::Status SqliteWrites::ExactlyOne(Statement& statement, absl::string_view wh
 
 absl::StatusOr<core::SweepId> SqliteWrites::InsertSweep(const core::SweepRow& sweep,
                                                         absl::string_view spec_blob) {
-  Statement statement = db_.Prepare(
-      "INSERT INTO sweeps (name, priority, max_failures, paused, created_ms, finished_ms, "
-      "steps_total) "
-      "VALUES (?, ?, ?, ?, ?, ?, ?)");
+  Statement statement = db_.Prepare(R"sql(
+      INSERT INTO sweeps (name, priority, max_failures, paused, created_ms, finished_ms,
+        steps_total)
+      VALUES (?, ?, ?, ?, ?, ?, ?))sql");
   statement.Bind(sweep.name, sweep.priority, sweep.max_failures, sweep.paused, sweep.created_ms,
                  sweep.finished_ms, sweep.steps_total);
   COPPICE_RETURN_IF_ERROR(statement.Run());
@@ -63,9 +63,10 @@ absl::StatusOr<core::SweepId> SqliteWrites::InsertSweep(const core::SweepRow& sw
 }
 
 absl::StatusOr<core::GroupId> SqliteWrites::InsertGroup(const core::GroupRow& group) {
-  Statement statement = db_.Prepare(
-      "INSERT INTO groups (sweep_id, task, depth, run_json, steps, report_every, checkpoint_every, "
-      "keep, keep_every, work_per_step, seeds_ascend) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+  Statement statement = db_.Prepare(R"sql(
+      INSERT INTO groups (sweep_id, task, depth, run_json, steps, report_every, checkpoint_every,
+        keep, keep_every, work_per_step, seeds_ascend)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?))sql");
   statement.Bind(group.sweep_id, group.spec.task, group.spec.depth, group.spec.run_json,
                  group.spec.steps, group.spec.report_every, group.spec.checkpoint_every,
                  group.spec.keep, group.spec.keep_every, group.spec.work_per_step,
@@ -79,9 +80,11 @@ absl::StatusOr<core::JobId> SqliteWrites::ReserveJobs(core::SweepId sweep_id,
   core::JobId first = 0;
   {
     // Ids grow with the groups, and a group may have reserved ids without jobs yet.
-    Statement statement = db_.Prepare(
-        "SELECT MAX(COALESCE((SELECT MAX(id) + 1 FROM jobs), 1), COALESCE((SELECT first_job + jobs "
-        "FROM groups WHERE jobs > 0 ORDER BY id DESC LIMIT 1), 1))");
+    Statement statement = db_.Prepare(R"sql(
+        SELECT MAX(
+          COALESCE((SELECT MAX(id) + 1 FROM jobs), 1),
+          COALESCE((SELECT first_job + jobs FROM groups WHERE jobs > 0 ORDER BY id DESC LIMIT 1), 1)
+        ))sql");
     COPPICE_RETURN_IF_ERROR(statement.Step().status());
     first = statement.As<core::JobId>(0);
   }
@@ -89,9 +92,10 @@ absl::StatusOr<core::JobId> SqliteWrites::ReserveJobs(core::SweepId sweep_id,
       "UPDATE groups SET first_job = ?, jobs = ?, pending = ? WHERE id = ? AND jobs = 0");
   COPPICE_RETURN_IF_ERROR(
       ExactlyOne(group.Bind(first, count, count, group_id), "reserving jobs for a group"));
-  Statement sweep = db_.Prepare(
-      "UPDATE sweeps SET unfinished = unfinished + ?1, jobs_missing = jobs_missing + ?1 WHERE id = "
-      "?2");
+  Statement sweep = db_.Prepare(R"sql(
+      UPDATE sweeps
+      SET unfinished = unfinished + ?1, jobs_missing = jobs_missing + ?1
+      WHERE id = ?2)sql");
   COPPICE_RETURN_IF_ERROR(ExactlyOne(sweep.Bind(count, sweep_id), "counting jobs"));
   return first;
 }
@@ -132,15 +136,16 @@ absl::StatusOr<uint64_t> SqliteWrites::DeleteIncompleteSweep(core::SweepId id, u
 
 absl::Status SqliteWrites::InsertOperation(core::SweepId sweep_id, const core::Operation& operation,
                                            uint32_t keep) {
-  Statement insert = db_.Prepare(
-      "INSERT INTO operations (sweep_id, number, time_ms, action, who, detail) VALUES (?1, (SELECT "
-      "COALESCE(MAX(number), 0) + 1 FROM operations WHERE sweep_id = ?1), ?2, ?3, ?4, ?5)");
+  Statement insert = db_.Prepare(R"sql(
+      INSERT INTO operations (sweep_id, number, time_ms, action, who, detail)
+      VALUES (?1, (SELECT COALESCE(MAX(number), 0) + 1 FROM operations WHERE sweep_id = ?1),
+        ?2, ?3, ?4, ?5))sql");
   insert.Bind(sweep_id, operation.time_ms, operation.action, operation.who, operation.detail);
   COPPICE_RETURN_IF_ERROR(insert.Run());
-  Statement trim = db_.Prepare(
-      "DELETE FROM operations WHERE sweep_id = ?1 AND number <= (SELECT MAX(number) FROM "
-      "operations "
-      "WHERE sweep_id = ?1) - ?2");
+  Statement trim = db_.Prepare(R"sql(
+      DELETE FROM operations
+      WHERE sweep_id = ?1
+        AND number <= (SELECT MAX(number) FROM operations WHERE sweep_id = ?1) - ?2)sql");
   return trim.Bind(sweep_id, keep).Run();
 }
 
@@ -155,12 +160,12 @@ absl::Status SqliteWrites::SetSweepFinished(core::SweepId id, int64_t finished_m
 }
 
 absl::Status SqliteWrites::UpdateJob(const JobRow& before, const JobRow& after) {
-  Statement statement = db_.Prepare(
-      "UPDATE jobs SET state = ?, step = ?, best_step = ?, checkpoint_step = ?, attempt = ?, "
-      "attempts = ?, "
-      "failures = ?, forgiven_attempt = ?, not_before_ms = ?, worker = ?, reason = ?, started_ms = "
-      "?, "
-      "finished_ms = ? WHERE id = ? AND state = ? AND attempt = ?");
+  Statement statement = db_.Prepare(R"sql(
+      UPDATE jobs
+      SET state = ?, step = ?, best_step = ?, checkpoint_step = ?, attempt = ?, attempts = ?,
+        failures = ?, forgiven_attempt = ?, not_before_ms = ?, worker = ?, reason = ?,
+        started_ms = ?, finished_ms = ?
+      WHERE id = ? AND state = ? AND attempt = ?)sql");
   statement.Bind(after.state, after.step, after.best_step, after.checkpoint_step, after.attempt,
                  after.attempts, after.failures, after.forgiven_attempt, after.not_before_ms,
                  after.worker, after.reason, after.started_ms, after.finished_ms, after.id,
@@ -171,11 +176,12 @@ absl::Status SqliteWrites::UpdateJob(const JobRow& before, const JobRow& after) 
 
 absl::Status SqliteWrites::CountChange(const JobRow& before, const JobRow& after) {
   if (before.state == after.state && before.step == after.step) return absl::OkStatus();
-  Statement group = db_.Prepare(
-      "UPDATE groups SET pending = pending + ?, running = running + ?, succeeded = succeeded + ?, "
-      "failed = failed + ?, cancelled = cancelled + ?, steps_done = steps_done + ?, open_steps = "
-      "open_steps + ? "
-      "WHERE id = ?");
+  Statement group = db_.Prepare(R"sql(
+      UPDATE groups
+      SET pending = pending + ?, running = running + ?, succeeded = succeeded + ?,
+        failed = failed + ?, cancelled = cancelled + ?, steps_done = steps_done + ?,
+        open_steps = open_steps + ?
+      WHERE id = ?)sql");
   group.Bind(Delta(before, after, JobState::kPending), Delta(before, after, JobState::kRunning),
              Delta(before, after, JobState::kSucceeded), Delta(before, after, JobState::kFailed),
              Delta(before, after, JobState::kCancelled), int64_t{after.step} - int64_t{before.step},
@@ -188,10 +194,9 @@ absl::Status SqliteWrites::CountChange(const JobRow& before, const JobRow& after
 }
 
 absl::Status SqliteWrites::InsertAttempt(const core::AttemptRow& attempt) {
-  Statement statement = db_.Prepare(
-      "INSERT INTO attempts (job_id, attempt, worker, request_id, granted_ms, start_step, "
-      "row_step) "
-      "VALUES (?, ?, ?, ?, ?, ?, ?)");
+  Statement statement = db_.Prepare(R"sql(
+      INSERT INTO attempts (job_id, attempt, worker, request_id, granted_ms, start_step, row_step)
+      VALUES (?, ?, ?, ?, ?, ?, ?))sql");
   return statement
       .Bind(attempt.job_id, attempt.number, attempt.worker, attempt.request_id, attempt.granted_ms,
             attempt.start_step, attempt.row_step)
@@ -199,11 +204,11 @@ absl::Status SqliteWrites::InsertAttempt(const core::AttemptRow& attempt) {
 }
 
 absl::Status SqliteWrites::UpdateAttempt(const core::AttemptRow& attempt) {
-  Statement statement = db_.Prepare(
-      "UPDATE attempts SET ended_ms = ?, outcome = ?, kind = ?, message = ?, start_step = ?, "
-      "end_step = ?, "
-      "row_step = ?, last_sequence = ?, log_bytes = ?, provenance = ?, log_tail = ? "
-      "WHERE job_id = ? AND attempt = ?");
+  Statement statement = db_.Prepare(R"sql(
+      UPDATE attempts
+      SET ended_ms = ?, outcome = ?, kind = ?, message = ?, start_step = ?, end_step = ?,
+        row_step = ?, last_sequence = ?, log_bytes = ?, provenance = ?, log_tail = ?
+      WHERE job_id = ? AND attempt = ?)sql");
   statement.Bind(attempt.ended_ms, attempt.outcome, attempt.kind, attempt.message,
                  attempt.start_step, attempt.end_step, attempt.row_step, attempt.last_sequence,
                  attempt.log_bytes, attempt.provenance, attempt.log_tail, attempt.job_id,
@@ -212,10 +217,10 @@ absl::Status SqliteWrites::UpdateAttempt(const core::AttemptRow& attempt) {
 }
 
 absl::Status SqliteWrites::InsertEvent(core::JobId job_id, const core::JobEvent& event) {
-  Statement statement = db_.Prepare(
-      "INSERT INTO job_events (job_id, number, time_ms, attempt, type, message) VALUES "
-      "(?1, (SELECT COALESCE(MAX(number), 0) + 1 FROM job_events WHERE job_id = ?1), ?2, ?3, ?4, "
-      "?5)");
+  Statement statement = db_.Prepare(R"sql(
+      INSERT INTO job_events (job_id, number, time_ms, attempt, type, message)
+      VALUES (?1, (SELECT COALESCE(MAX(number), 0) + 1 FROM job_events WHERE job_id = ?1),
+        ?2, ?3, ?4, ?5))sql");
   return statement.Bind(job_id, event.time_ms, event.attempt, event.type, event.message).Run();
 }
 
@@ -252,9 +257,11 @@ absl::Status SqliteWrites::AddMetricName(core::SweepId sweep_id, const std::stri
 absl::StatusOr<uint64_t> SqliteWrites::ArchiveMetrics(core::JobId job_id, uint32_t step) {
   // An attempt that fell back to an earlier checkpoint reports some steps twice. The later report
   // wins.
-  Statement copy = db_.Prepare(
-      "INSERT OR REPLACE INTO metrics_archive (job_id, step, attempt, name_id, value) "
-      "SELECT job_id, step, attempt, name_id, value FROM metrics WHERE job_id = ? AND step > ?");
+  Statement copy = db_.Prepare(R"sql(
+      INSERT OR REPLACE INTO metrics_archive (job_id, step, attempt, name_id, value)
+      SELECT job_id, step, attempt, name_id, value
+      FROM metrics
+      WHERE job_id = ? AND step > ?)sql");
   COPPICE_RETURN_IF_ERROR(copy.Bind(job_id, step).Run());
   COPPICE_RETURN_IF_ERROR(
       db_.Prepare("DELETE FROM metrics WHERE job_id = ? AND step > ?").Bind(job_id, step).Run());
@@ -262,10 +269,10 @@ absl::StatusOr<uint64_t> SqliteWrites::ArchiveMetrics(core::JobId job_id, uint32
 }
 
 absl::Status SqliteWrites::InsertCheckpoint(const core::Checkpoint& checkpoint, bool row_due) {
-  Statement statement = db_.Prepare(
-      "INSERT INTO checkpoints (job_id, step, attempt, state, path, digest, bytes, committed_ms, "
-      "row_due) "
-      "VALUES (?, ?, ?, 1, ?, ?, ?, ?, ?)");
+  Statement statement = db_.Prepare(R"sql(
+      INSERT INTO checkpoints (job_id, step, attempt, state, path, digest, bytes, committed_ms,
+        row_due)
+      VALUES (?, ?, ?, 1, ?, ?, ?, ?, ?))sql");
   return statement
       .Bind(checkpoint.job_id, checkpoint.step, checkpoint.attempt, checkpoint.path,
             checkpoint.digest, checkpoint.bytes, checkpoint.committed_ms, row_due)
@@ -298,12 +305,11 @@ absl::Status SqliteWrites::TrimLog(core::JobId job_id, core::AttemptNumber attem
 }
 
 absl::Status SqliteWrites::PutWorker(const core::WorkerRow& worker) {
-  Statement statement = db_.Prepare(
-      "INSERT OR REPLACE INTO workers (name, id, instance, host, version, slots, pack_width, "
-      "device, "
-      "shared_checkpoints, draining, preempt, registered_ms, last_seen_ms, ends_ms, incarnation, "
-      "superseded_host, superseded_ms) "
-      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+  Statement statement = db_.Prepare(R"sql(
+      INSERT OR REPLACE INTO workers (name, id, instance, host, version, slots, pack_width, device,
+        shared_checkpoints, draining, preempt, registered_ms, last_seen_ms, ends_ms, incarnation,
+        superseded_host, superseded_ms)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?))sql");
   const core::WorkerInfo& info = worker.info;
   return statement
       .Bind(info.name, worker.id, info.instance, info.host, info.version, info.slots,

@@ -88,8 +88,8 @@ TEST_F(MigrationTest, AnotherProgramsDatabaseIsRefusedAndLeftAlone) {
 
 TEST_F(MigrationTest, AWorkerOfTheFirstShippedVersionIsKeptAndHasNoEnd) {
   ASSERT_EQ(Migrate(*db_, {Migrations().begin(), Migrations().begin() + 1}), absl::OkStatus());
-  ASSERT_EQ(db_->Execute("INSERT INTO workers VALUES ('w', 'id', 'i', 'h', '1', 2, 3, 'cpu', 0, 1, "
-                         "0, 5, 6)"),
+  ASSERT_EQ(db_->Execute(R"sql(
+      INSERT INTO workers VALUES ('w', 'id', 'i', 'h', '1', 2, 3, 'cpu', 0, 1, 0, 5, 6))sql"),
             absl::OkStatus());
   ASSERT_EQ(Migrate(*db_, Migrations()), absl::OkStatus());
   Statement statement = db_->Prepare("SELECT name, draining, last_seen_ms, ends_ms FROM workers");
@@ -107,10 +107,10 @@ TEST_F(MigrationTest, AWorkerOfEveryEarlierVersionComesForwardWithoutANumber) {
     Reopen();
     ASSERT_EQ(Migrate(*db_, {Migrations().begin(), Migrations().begin() + static_cast<long>(from)}),
               absl::OkStatus());
-    ASSERT_EQ(db_->Execute("INSERT INTO workers (name, id, instance, host, version, slots, "
-                           "pack_width, device, shared_checkpoints, draining, preempt, "
-                           "registered_ms, last_seen_ms) VALUES ('w', 'id', 'i', 'h', '1', 2, 3, "
-                           "'cpu', 0, 1, 0, 5, 6)"),
+    ASSERT_EQ(db_->Execute(R"sql(
+        INSERT INTO workers (name, id, instance, host, version, slots, pack_width, device,
+          shared_checkpoints, draining, preempt, registered_ms, last_seen_ms)
+        VALUES ('w', 'id', 'i', 'h', '1', 2, 3, 'cpu', 0, 1, 0, 5, 6))sql"),
               absl::OkStatus());
     ASSERT_EQ(Migrate(*db_, Migrations()), absl::OkStatus()) << "from version " << from;
     Statement statement =
@@ -125,13 +125,17 @@ TEST_F(MigrationTest, AWorkerOfEveryEarlierVersionComesForwardWithoutANumber) {
 
 TEST_F(MigrationTest, TheFirstShippedVersionComesForwardWithItsSweeps) {
   ASSERT_EQ(Migrate(*db_, {Migrations()[0]}), absl::OkStatus());
-  ASSERT_EQ(db_->Execute("INSERT INTO sweeps (id, name, spec, priority, max_failures, created_ms, "
-                         "unfinished, steps_total) VALUES (7, 's', x'0102', 1, 2, 3, 4, 5)"),
+  ASSERT_EQ(db_->Execute(R"sql(
+      INSERT INTO sweeps (id, name, spec, priority, max_failures, created_ms, unfinished,
+        steps_total)
+      VALUES (7, 's', x'0102', 1, 2, 3, 4, 5))sql"),
             absl::OkStatus());
   ASSERT_EQ(Migrate(*db_, Migrations()), absl::OkStatus());
-  Statement statement = db_->Prepare(
-      "SELECT s.name, s.unfinished, s.steps_total, x.spec FROM sweeps s "
-      "JOIN sweep_specs x ON x.sweep_id = s.id WHERE s.id = 7");
+  Statement statement = db_->Prepare(R"sql(
+      SELECT s.name, s.unfinished, s.steps_total, x.spec
+      FROM sweeps s
+      JOIN sweep_specs x ON x.sweep_id = s.id
+      WHERE s.id = 7)sql");
   ASSERT_TRUE(*statement.Step());
   EXPECT_EQ(statement.Text(0), "s");
   EXPECT_EQ(statement.Int(1), 4);
@@ -141,18 +145,18 @@ TEST_F(MigrationTest, TheFirstShippedVersionComesForwardWithItsSweeps) {
 
 TEST_F(MigrationTest, JobsOfAnEarlierVersionAreKeptAndTheirSeedsLookedAt) {
   ASSERT_EQ(Migrate(*db_, {Migrations().begin(), Migrations().begin() + 3}), absl::OkStatus());
-  ASSERT_EQ(db_->Execute(
-                "INSERT INTO sweeps (id, name, priority, max_failures, created_ms, steps_total) "
-                "VALUES (1, 's', 0, 3, 5, 100);"
-                "INSERT INTO groups (id, sweep_id, task, depth, run_json, steps, report_every, "
-                "checkpoint_every, keep, keep_every, work_per_step, first_job, jobs) VALUES "
-                "(1, 1, 'dyck', 2, '{}', 10, 1, 1, 2, 0, 1, 1, 3),"
-                "(2, 1, 'dyck', 4, '{}', 10, 1, 1, 2, 0, 1, 4, 3);"
-                "INSERT INTO jobs (id, sweep_id, group_id, seed, state, worker, epoch) VALUES "
-                "(1, 1, 1, 0, 1, '', 0), (2, 1, 1, 1, 2, 'w', 3), (3, 1, 1, 5, 1, '', 0),"
-                "(4, 1, 2, 7, 1, '', 0), (5, 1, 2, 5, 1, '', 0), (6, 1, 2, 9, 1, '', 0);"
-                "INSERT INTO attempts (job_id, epoch, worker, request_id, granted_ms, start_step, "
-                "row_step) VALUES (2, 3, 'w', 'r', 1, 0, 0)"),
+  ASSERT_EQ(db_->Execute(R"sql(
+      INSERT INTO sweeps (id, name, priority, max_failures, created_ms, steps_total)
+      VALUES (1, 's', 0, 3, 5, 100);
+      INSERT INTO groups (id, sweep_id, task, depth, run_json, steps, report_every,
+        checkpoint_every, keep, keep_every, work_per_step, first_job, jobs)
+      VALUES (1, 1, 'dyck', 2, '{}', 10, 1, 1, 2, 0, 1, 1, 3),
+        (2, 1, 'dyck', 4, '{}', 10, 1, 1, 2, 0, 1, 4, 3);
+      INSERT INTO jobs (id, sweep_id, group_id, seed, state, worker, epoch)
+      VALUES (1, 1, 1, 0, 1, '', 0), (2, 1, 1, 1, 2, 'w', 3), (3, 1, 1, 5, 1, '', 0),
+        (4, 1, 2, 7, 1, '', 0), (5, 1, 2, 5, 1, '', 0), (6, 1, 2, 9, 1, '', 0);
+      INSERT INTO attempts (job_id, epoch, worker, request_id, granted_ms, start_step, row_step)
+      VALUES (2, 3, 'w', 'r', 1, 0, 0))sql"),
             absl::OkStatus());
   ASSERT_EQ(Migrate(*db_, Migrations()), absl::OkStatus());
   Statement jobs = db_->Prepare("SELECT COUNT(*), SUM(seed), MAX(attempt), MAX(worker) FROM jobs");
@@ -176,29 +180,31 @@ TEST_F(MigrationTest, JobsOfAnEarlierVersionAreKeptAndTheirSeedsLookedAt) {
 
 TEST_F(MigrationTest, WhatWasCalledEpochIsAnAttemptsNumberAndTheFloorStays) {
   ASSERT_EQ(Migrate(*db_, {Migrations().begin(), Migrations().begin() + 7}), absl::OkStatus());
-  ASSERT_EQ(
-      db_->Execute(
-          "INSERT INTO sweeps (id, name, priority, max_failures, created_ms, steps_total) "
-          "VALUES (1, 's', 0, 3, 5, 100);"
-          "INSERT INTO groups (id, sweep_id, task, depth, run_json, steps, report_every, "
-          "checkpoint_every, keep, keep_every, work_per_step, first_job, jobs) VALUES "
-          "(1, 1, 'dyck', 2, '{}', 10, 1, 1, 2, 0, 1, 1, 1);"
-          "INSERT INTO jobs (id, sweep_id, group_id, seed, epoch, forgiven_epoch) VALUES "
-          "(1, 1, 1, 0, 9, 8);"
-          "INSERT INTO attempts (job_id, epoch, worker, request_id, granted_ms, start_step, "
-          "row_step) VALUES (1, 9, 'w', 'r', 1, 0, 0);"
-          "INSERT INTO checkpoints (job_id, step, epoch, state, path, digest, bytes, "
-          "committed_ms, row_due) VALUES (1, 5, 9, 1, 's/1/epoch-9/step-5', 'd', 1, 1, 0);"
-          "INSERT INTO metric_names (id, name) VALUES (1, 'loss');"
-          "INSERT INTO metrics (job_id, step, name_id, epoch, value) VALUES (1, 5, 1, 9, 0.5);"
-          "INSERT INTO meta (key, value) VALUES ('epoch_floor', 7)"),
-      absl::OkStatus());
+  ASSERT_EQ(db_->Execute(R"sql(
+      INSERT INTO sweeps (id, name, priority, max_failures, created_ms, steps_total)
+      VALUES (1, 's', 0, 3, 5, 100);
+      INSERT INTO groups (id, sweep_id, task, depth, run_json, steps, report_every,
+        checkpoint_every, keep, keep_every, work_per_step, first_job, jobs)
+      VALUES (1, 1, 'dyck', 2, '{}', 10, 1, 1, 2, 0, 1, 1, 1);
+      INSERT INTO jobs (id, sweep_id, group_id, seed, epoch, forgiven_epoch)
+      VALUES (1, 1, 1, 0, 9, 8);
+      INSERT INTO attempts (job_id, epoch, worker, request_id, granted_ms, start_step, row_step)
+      VALUES (1, 9, 'w', 'r', 1, 0, 0);
+      INSERT INTO checkpoints (job_id, step, epoch, state, path, digest, bytes, committed_ms,
+        row_due)
+      VALUES (1, 5, 9, 1, 's/1/epoch-9/step-5', 'd', 1, 1, 0);
+      INSERT INTO metric_names (id, name) VALUES (1, 'loss');
+      INSERT INTO metrics (job_id, step, name_id, epoch, value) VALUES (1, 5, 1, 9, 0.5);
+      INSERT INTO meta (key, value) VALUES ('epoch_floor', 7))sql"),
+            absl::OkStatus());
   ASSERT_EQ(Migrate(*db_, Migrations()), absl::OkStatus());
-  Statement all = db_->Prepare(
-      "SELECT j.attempt, j.forgiven_attempt, a.attempt, c.attempt, c.path, m.attempt, "
-      "(SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'attempt_floor') "
-      "FROM jobs j JOIN attempts a ON a.job_id = j.id JOIN checkpoints c ON c.job_id = j.id "
-      "JOIN metrics m ON m.job_id = j.id");
+  Statement all = db_->Prepare(R"sql(
+      SELECT j.attempt, j.forgiven_attempt, a.attempt, c.attempt, c.path, m.attempt,
+        (SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'attempt_floor')
+      FROM jobs j
+      JOIN attempts a ON a.job_id = j.id
+      JOIN checkpoints c ON c.job_id = j.id
+      JOIN metrics m ON m.job_id = j.id)sql");
   ASSERT_TRUE(*all.Step());
   EXPECT_EQ(all.Int(0), 9);
   EXPECT_EQ(all.Int(1), 8);
@@ -215,6 +221,13 @@ TEST_F(MigrationTest, TheShippedSchemaAppliesAndPassesSqlitesOwnChecks) {
   Statement check = db_->Prepare("PRAGMA integrity_check");
   ASSERT_TRUE(*check.Step());
   EXPECT_EQ(check.Text(0), "ok");
+}
+
+TEST_F(MigrationTest, AFailedStatementIsNamedInOneLine) {
+  Statement statement = db_->Prepare(R"sql(
+      SELECT x
+      FROM nowhere)sql");
+  EXPECT_THAT(statement.Run().message(), HasSubstr("SELECT x FROM nowhere: no such table"));
 }
 
 }  // namespace
