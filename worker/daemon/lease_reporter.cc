@@ -139,13 +139,13 @@ void LeaseReporter::Complete(uint32_t step) {
   Add(std::move(end));
 }
 
-void LeaseReporter::Fail(uint32_t step, absl::string_view kind, absl::string_view message,
+void LeaseReporter::Fail(uint32_t step, FailureKind kind, absl::string_view message,
                          absl::string_view log_tail) {
   if (ended_) return;
   v1::FailJobRequest end;
   *end.mutable_lease() = lease_.lease();
   end.set_step(step);
-  end.set_kind(std::string(kind));
+  end.set_kind(std::string(FailureKindText(kind)));
   end.set_message(Utf8Head(message, kMaxReasonBytes));
   end.set_log_tail(Utf8Tail(log_tail, kMaxLogTailBytes));
   ended_ = true;
@@ -184,7 +184,7 @@ void LeaseReporter::FailResume(const std::string& file, const std::string& diges
     if (finished_) return;
     ended_ = false;
     if (!absl::IsNotFound(status) && !absl::IsDataLoss(status))
-      return Fail(step, "checkpoint", message, log_tail);
+      return Fail(step, FailureKind::kCheckpoint, message, log_tail);
     ReleaseLost(absl::StrCat("the checkpoint it resumes from was damaged after it was checked: ",
                              status.message()));
   });
@@ -396,7 +396,7 @@ void LeaseReporter::Refused(const std::string& reason) {
   const uint32_t step = step_;
   DropAll();
   ended_ = false;
-  Fail(step, "internal", reason, "");
+  Fail(step, FailureKind::kInternal, reason, "");
   hooks_.on_refused(reason);
 }
 

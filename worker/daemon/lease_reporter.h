@@ -12,6 +12,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "common/base/failure_kind.h"
 #include "coppice/v1/coordinator.pb.h"
 #include "worker/daemon/checkpoint_place.h"
 #include "worker/daemon/sequence.h"
@@ -89,8 +90,7 @@ class LeaseReporter {
   void Provenance(const std::string& json, uint32_t start_step);
   void Commit(uint32_t step, const std::string& path, const std::string& digest, uint64_t bytes);
   void Complete(uint32_t step);
-  void Fail(uint32_t step, absl::string_view kind, absl::string_view message,
-            absl::string_view log_tail);
+  void Fail(uint32_t step, FailureKind kind, absl::string_view message, absl::string_view log_tail);
   // `out_of_memory_width`: the width of a pack that did not fit into the device's memory; 0 for any
   // other reason.
   void Release(absl::string_view reason, uint32_t out_of_memory_width = 0);

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/failure_kind.h"
 #include "common/base/files.h"
 #include "common/base/printable.h"
 #include "common/base/status_macros.h"
@@ -20,9 +21,6 @@ namespace {
 
 // The interval at which a trainer reports its progress.
 constexpr absl::Duration kReportInterval = absl::Seconds(2);
-constexpr char kOutOfMemory[] = "out_of_memory";
-constexpr char kUnreadableCheckpoint[] = "checkpoint";
-constexpr char kRefused[] = "refused";
 constexpr size_t kMaxRefusalBytes = 1000;
 
 // People and schedulers ask a process to end by these signals. This daemon uses SIGTERM too, but a
@@ -272,10 +270,11 @@ void PackRun::Handle(const TrainerEvent& event) {
     Member* member = Find(failed->seed);
     log_.Flush();
     member->ended = true;
-    if (failed->kind == kOutOfMemory) return OutOfMemory(member, failed->step, failed->message);
+    if (failed->kind == FailureKind::kOutOfMemory)
+      return OutOfMemory(member, failed->step, failed->message);
     spdlog::warn("{}: seed {} failed at step {}: {}: {}", name_, failed->seed, failed->step,
-                 failed->kind, failed->message);
-    if (failed->kind == kUnreadableCheckpoint && member->resume) {
+                 std::string(FailureKindText(failed->kind)), failed->message);
+    if (failed->kind == FailureKind::kCheckpoint && member->resume) {
       return member->reporter->FailResume(member->check->file(), member->resume->digest(),
                                           failed->step, failed->message, log_.tail());
     }
@@ -318,7 +317,7 @@ void PackRun::OnExit(const ProcessExit& exit) {
 void PackRun::EndMember(Member* member, const ProcessExit& exit) {
   // The failure is reported only now, because the trainer's log about it arrives on another pipe.
   if (!garbage_.empty())
-    return member->reporter->Fail(member->step, "garbage", garbage_, log_.tail());
+    return member->reporter->Fail(member->step, FailureKind::kGarbage, garbage_, log_.tail());
   if (stopping_ || killed_ || exit.code == kExitPreempted) {
     // This holds even if the trainer did not write its checkpoint: the attempt was stopped and did
     // not fail.
@@ -327,7 +326,7 @@ void PackRun::EndMember(Member* member, const ProcessExit& exit) {
   }
   if (!stalled_.empty()) {
     result_.troubled = true;
-    return member->reporter->Fail(member->step, "stalled", stalled_, log_.tail());
+    return member->reporter->Fail(member->step, FailureKind::kStalled, stalled_, log_.tail());
   }
   if (IsRequestToStop(exit.signal)) {
     // The signal came before the trainer could handle it, from somebody who stops everything here.
@@ -340,9 +339,9 @@ void PackRun::EndMember(Member* member, const ProcessExit& exit) {
   result_.troubled = result_.troubled || !started_;
   const bool usage = exit.signal == 0 && exit.code == kExitUsage;
   if (usage && !refused_.empty())
-    return member->reporter->Fail(member->step, kRefused, refused_, log_.tail());
+    return member->reporter->Fail(member->step, FailureKind::kRefused, refused_, log_.tail());
   member->reporter->Fail(
-      member->step, usage ? "internal" : "crashed",
+      member->step, usage ? FailureKind::kInternal : FailureKind::kCrashed,
       absl::StrCat("the trainer ", DescribeExit(exit), " before seed ", member->seed(), " ended"),
       log_.tail());
 }
@@ -358,7 +357,7 @@ void PackRun::OutOfMemory(Member* member, uint32_t step, const std::string& mess
         absl::StrCat("out of memory in a pack of ", width_, ": ", message), width_);
   }
   member->reporter->Fail(
-      step, kOutOfMemory,
+      step, FailureKind::kOutOfMemory,
       absl::StrCat(message,
                    "; one job alone does not fit this worker's memory: use a device with "
                    "more of it, fewer slots, or a smaller model or batch"),

@@ -1,7 +1,6 @@
 #include "worker/daemon/trainer_events.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -22,8 +21,6 @@ constexpr size_t kMaxNameBytes = 100;
 constexpr size_t kMaxMessageBytes = 4096;
 constexpr size_t kMaxProvenanceBytes = 16 << 10;
 constexpr int kMaxDepth = 32;  // of nesting; the deepest event has 3
-constexpr std::array<absl::string_view, 6> kFailureKinds = {
-    "nan", "checkpoint", "data", "out_of_memory", "disk", "internal"};
 
 absl::Status Wrong(absl::string_view what) { return absl::InvalidArgumentError(what); }
 
@@ -302,10 +299,12 @@ absl::Status TrainerEventReader::ReadDone(const Json& json, TrainerDone* event) 
 absl::Status TrainerEventReader::ReadFailed(const Json& json, TrainerFailed* event) {
   MemberState* member = nullptr;
   COPPICE_RETURN_IF_ERROR(ReadSeedAndStep(json, &event->seed, &event->step, &member));
-  COPPICE_ASSIGN_OR_RETURN(event->kind, Text(json, "kind", kMaxNameBytes));
-  if (std::find(kFailureKinds.begin(), kFailureKinds.end(), event->kind) == kFailureKinds.end()) {
-    return Wrong(absl::StrCat("unknown `kind` of failure ", Quote(event->kind)));
+  COPPICE_ASSIGN_OR_RETURN(const std::string word, Text(json, "kind", kMaxNameBytes));
+  const std::optional<FailureKind> kind = FailureKindFromText(word);
+  if (!kind.has_value() || !IsOfTrainer(*kind)) {
+    return Wrong(absl::StrCat("unknown `kind` of failure ", Quote(word)));
   }
+  event->kind = *kind;
   COPPICE_ASSIGN_OR_RETURN(event->message, Text(json, "message", kMaxLineBytes));
   member->ended = true;
   return absl::OkStatus();

@@ -12,6 +12,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "common/base/failure_kind.h"
 #include "nlohmann/json_fwd.hpp"
 
 namespace coppice::worker {
@@ -49,7 +50,7 @@ struct TrainerDone {
 struct TrainerFailed {
   uint32_t seed = 0;
   uint32_t step = 0;
-  std::string kind;
+  FailureKind kind = FailureKind::kInternal;
   std::string message;
 };
 struct TrainerPreempted {

@@ -49,24 +49,6 @@ int WriteWhole(int fd, const char* data, size_t size) {
 
 }  // namespace
 
-absl::string_view FailureKindName(FailureKind kind) {
-  switch (kind) {
-    case FailureKind::kNan:
-      return "nan";
-    case FailureKind::kCheckpoint:
-      return "checkpoint";
-    case FailureKind::kData:
-      return "data";
-    case FailureKind::kOutOfMemory:
-      return "out_of_memory";
-    case FailureKind::kDisk:
-      return "disk";
-    case FailureKind::kInternal:
-      break;
-  }
-  return "internal";
-}
-
 EventWriter::EventWriter(int fd, std::function<void()> on_closed)
     : fd_(fd), on_closed_(std::move(on_closed)) {}
 
@@ -90,7 +72,7 @@ void EventWriter::Width(int64_t width, double steps_per_second, double seed_step
 void EventWriter::WidthOutOfMemory(int64_t width, absl::string_view message) {
   Write({{"event", "width"},
          {"width", width},
-         {"failed", std::string(FailureKindName(FailureKind::kOutOfMemory))},
+         {"failed", std::string(FailureKindText(FailureKind::kOutOfMemory))},
          {"message", std::string(message)}});
 }
 
@@ -142,7 +124,7 @@ void EventWriter::Failed(uint64_t seed, int64_t step, FailureKind kind, absl::st
   Write({{"event", "failed"},
          {"seed", seed},
          {"step", step},
-         {"kind", std::string(FailureKindName(kind))},
+         {"kind", std::string(FailureKindText(kind))},
          {"message", std::string(message)}});
 }
 

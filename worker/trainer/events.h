@@ -13,6 +13,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "common/base/failure_kind.h"
 #include "nlohmann/json_fwd.hpp"
 
 namespace coppice::trainer {
@@ -39,10 +40,6 @@ struct CheckpointInfo {
   absl::Duration stall;  // the time for which training stood still
   absl::Duration write;  // the time until it was durable
 };
-
-// The `kind` of a failed event.
-enum class FailureKind { kNan, kCheckpoint, kData, kOutOfMemory, kDisk, kInternal };
-absl::string_view FailureKindName(FailureKind kind);
 
 using MetricValues = std::vector<std::pair<std::string, double>>;
 

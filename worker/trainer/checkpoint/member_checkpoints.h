@@ -13,6 +13,7 @@
 #include "absl/time/time.h"
 #include "common/base/clock.h"
 #include "common/base/executor.h"
+#include "common/base/failure_kind.h"
 #include "worker/trainer/checkpoint/checkpoint.h"
 #include "worker/trainer/config.h"
 #include "worker/trainer/events.h"

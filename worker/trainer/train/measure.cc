@@ -232,7 +232,7 @@ class Meter {
     (*pack)->Stop();
     if (const auto failure = (*pack)->sink().Failure()) {
       const auto& [kind, message] = *failure;
-      if (kind != FailureKindName(FailureKind::kOutOfMemory)) return absl::InternalError(message);
+      if (kind != FailureKindText(FailureKind::kOutOfMemory)) return absl::InternalError(message);
       events_.WidthOutOfMemory(width, message);
       return 0;
     }
