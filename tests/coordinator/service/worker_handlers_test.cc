@@ -1,0 +1,331 @@
+// The handlers of WorkerService, each against a core that expects its call, and requests that no
+// handler passes on.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include "absl/synchronization/notification.h"
+#include "common/base/build_info.h"
+#include "common/base/retry_after.h"
+#include "common/rpc/status.h"
+#include "coordinator/service/convert.h"
+#include "tests/coordinator/service/handlers_fixture.h"
+
+namespace coppice::service {
+namespace {
+
+using ::testing::_;
+
+template <typename Request>
+Request OfLease() {
+  Request request;
+  request.set_worker_id("w");
+  request.mutable_lease()->set_job_id(8);
+  request.mutable_lease()->set_attempt(3);
+  return request;
+}
+
+TEST_F(Handlers, RegisterCarriesTheWorkerAndWhatItHolds) {
+  EXPECT_CALL(core_, Register)
+      .WillOnce(
+          [](const core::WorkerInfo& info, const std::vector<core::HeldLease>& held, auto done) {
+            EXPECT_EQ(info.name, "node1");
+            EXPECT_EQ(info.instance, "i");
+            EXPECT_EQ(info.host, "h");
+            EXPECT_EQ(info.version, "v");
+            EXPECT_EQ(info.slots, 2u);
+            EXPECT_EQ(info.pack_width, 5u);
+            EXPECT_EQ(info.device, "cpu");
+            EXPECT_TRUE(info.shared_checkpoints);
+            ASSERT_EQ(held.size(), 1u);
+            EXPECT_EQ(held[0].lease, (core::LeaseRef{8, 3}));
+            EXPECT_EQ(held[0].step, 20u);
+            EXPECT_EQ(held[0].slot, 1u);
+            done(core::Registration{"w-1", 1000, 6000, "store", 7, false, std::nullopt});
+          });
+  v1::RegisterRequest request;
+  request.set_name("node1");
+  request.set_instance("i");
+  request.set_host("h");
+  request.set_version("v");
+  request.set_protocol(rpc::kProtocolVersion);
+  request.set_slots(2);
+  request.set_pack_width(5);
+  request.set_device("cpu");
+  request.set_shared_checkpoints(true);
+  v1::HeldLease* held = request.add_held();
+  held->mutable_lease()->set_job_id(8);
+  held->mutable_lease()->set_attempt(3);
+  held->set_step(20);
+  held->set_slot(1);
+  v1::RegisterResponse response;
+  CallContext context;
+  ASSERT_TRUE(served_.workers->Register(&context, request, &response).ok());
+  EXPECT_EQ(response.worker_id(), "w-1");
+  EXPECT_EQ(response.heartbeat_interval_ms(), 1000u);
+  EXPECT_EQ(response.lease_ms(), 6000u);
+  EXPECT_EQ(response.store_id(), "store");
+  EXPECT_EQ(response.version(), VersionText());
+  EXPECT_EQ(response.incarnation(), 7u);
+  EXPECT_FALSE(response.confirm());
+  EXPECT_FALSE(response.has_superseded_by());
+}
+
+v1::AcquireLeasesRequest Acquire() {
+  v1::AcquireLeasesRequest request;
+  request.set_worker_id("w");
+  request.set_request_id("r");
+  request.set_slot(1);
+  request.set_pack_width(4);
+  request.set_wait_ms(50);
+  return request;
+}
+
+TEST_F(Handlers, AcquireLeasesReturnsTheGrantWithOneRun) {
+  EXPECT_CALL(core_, AcquireLeases)
+      .WillOnce([](const core::AcquireRequest& request, auto cancelled, auto done) {
+        EXPECT_EQ(request.worker_id, "w");
+        EXPECT_EQ(request.request_id, "r");
+        EXPECT_EQ(request.slot, 1u);
+        EXPECT_EQ(request.pack_width, 4u);
+        EXPECT_EQ(request.wait_ms, 50u);
+        EXPECT_FALSE(cancelled());
+        core::LeaseGrant grant;
+        grant.leases = {{{8, 3}, 0, ACheckpoint(), "small/8/3", "small"},
+                        {{9, 1}, 1, std::nullopt, "d", "small"}};
+        grant.run_json = Group().spec.run_json;
+        done(grant);
+      });
+  v1::AcquireLeasesResponse response;
+  CallContext context;
+  ASSERT_TRUE(served_.workers->AcquireLeases(&context, Acquire(), &response).ok());
+  ASSERT_EQ(response.leases_size(), 2);
+  EXPECT_EQ(response.leases(0).lease().job_id(), 8u);
+  EXPECT_EQ(response.leases(0).lease().attempt(), 3u);
+  ExpectCheckpoint(response.leases(0).resume());
+  EXPECT_EQ(response.leases(0).checkpoint_dir(), "small/8/3");
+  EXPECT_EQ(response.leases(0).sweep(), "small");
+  EXPECT_FALSE(response.leases(1).has_resume());
+  EXPECT_EQ(response.leases(1).seed(), 1u);
+  EXPECT_EQ(response.run_json(), Group().spec.run_json) << "not a byte is another";
+}
+
+TEST_F(Handlers, NoWorkIsAnEmptyAnswer) {
+  EXPECT_CALL(core_, AcquireLeases).WillOnce([](auto, auto, auto done) {
+    done(core::LeaseGrant{});
+  });
+  v1::AcquireLeasesResponse response;
+  CallContext context;
+  ASSERT_TRUE(served_.workers->AcquireLeases(&context, Acquire(), &response).ok());
+  EXPECT_EQ(response.leases_size(), 0);
+  EXPECT_EQ(response.run_json(), "");
+}
+
+TEST_F(Handlers, ARefusedRequestForWorkSaysWhenToComeAgain) {
+  const absl::Status full = absl::ResourceExhaustedError("too many");
+  EXPECT_CALL(core_, AcquireLeases)
+      .WillOnce(
+          [&](auto, auto, auto done) { done(WithRetryAfter(full, absl::Milliseconds(12'345))); })
+      .WillOnce([&](auto, auto, auto done) { done(full); });
+  for (const absl::Duration expected : {absl::Milliseconds(12'345), absl::ZeroDuration()}) {
+    v1::AcquireLeasesResponse response;
+    CallContext context;
+    const grpc::Status answer = served_.workers->AcquireLeases(&context, Acquire(), &response);
+    const absl::Status status = rpc::FromGrpc(answer, context);
+    EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
+    EXPECT_EQ(RetryAfter(status), expected);
+  }
+}
+
+TEST_F(Handlers, TheCoreLearnsThatACallerWhoWaitsForWorkHasGone) {
+  absl::Notification waiting;
+  std::function<bool()> cancelled;
+  core::Coordinator::Done<core::LeaseGrant> done;
+  EXPECT_CALL(core_, AcquireLeases).WillOnce([&](auto, auto asked, auto answer) {
+    cancelled = asked;
+    done = answer;
+    waiting.Notify();
+  });
+  CallContext context;
+  std::thread caller([&] {
+    v1::AcquireLeasesResponse response;
+    EXPECT_EQ(served_.workers->AcquireLeases(&context, Acquire(), &response).error_code(),
+              grpc::StatusCode::CANCELLED);
+  });
+  ASSERT_TRUE(waiting.WaitForNotificationWithTimeout(absl::Seconds(30)));
+  EXPECT_FALSE(cancelled());
+  context.TryCancel();
+  caller.join();
+  const absl::Time deadline = absl::Now() + absl::Seconds(30);
+  while (!cancelled() && absl::Now() < deadline) std::this_thread::yield();
+  EXPECT_TRUE(cancelled());
+  done(core::LeaseGrant{});
+  EXPECT_TRUE(cancelled()) << "the core may ask after the call has ended";
+}
+
+TEST_F(Handlers, HeartbeatAnswersEachLease) {
+  EXPECT_CALL(core_, Heartbeat("w", _, true, _))
+      .WillOnce([](auto, const std::vector<core::HeldLease>& held, auto, auto done) {
+        EXPECT_EQ(held.size(), 3u);
+        core::HeartbeatResult result;
+        result.directives = {{{1, 1}, core::DirectiveAction::kContinue, ""},
+                             {{2, 1}, core::DirectiveAction::kPreempt, "drain"},
+                             {{3, 1}, core::DirectiveAction::kStop, "stale"}};
+        result.drain = true;
+        done(result);
+      });
+  v1::HeartbeatRequest request;
+  request.set_worker_id("w");
+  request.set_draining(true);
+  for (int job = 1; job <= 3; ++job) {
+    v1::LeaseRef* lease = request.add_held()->mutable_lease();
+    lease->set_job_id(job);
+    lease->set_attempt(1);
+  }
+  v1::HeartbeatResponse response;
+  CallContext context;
+  ASSERT_TRUE(served_.workers->Heartbeat(&context, request, &response).ok());
+  ASSERT_EQ(response.directives_size(), 3);
+  EXPECT_EQ(response.directives(0).action(), v1::Directive::CONTINUE);
+  EXPECT_EQ(response.directives(1).action(), v1::Directive::PREEMPT);
+  EXPECT_EQ(response.directives(1).reason(), "drain");
+  EXPECT_EQ(response.directives(2).action(), v1::Directive::STOP);
+  EXPECT_EQ(response.directives(2).lease().job_id(), 3u);
+  EXPECT_TRUE(response.drain());
+}
+
+TEST_F(Handlers, ACommitCarriesTheCheckpointAndItsRefusal) {
+  EXPECT_CALL(core_, CommitCheckpoint)
+      .WillOnce([](const core::CheckpointCommit& commit, auto done) {
+        EXPECT_EQ(commit.worker_id, "w");
+        EXPECT_EQ(commit.lease, (core::LeaseRef{8, 3}));
+        EXPECT_EQ(commit.step, 20u);
+        EXPECT_EQ(commit.path, "small/8/step");
+        EXPECT_EQ(commit.digest, kDigest);
+        EXPECT_EQ(commit.bytes, 99u);
+        done(absl::AbortedError("stale"));
+      });
+  auto commit = OfLease<v1::CommitCheckpointRequest>();
+  commit.set_step(20);
+  commit.set_path("small/8/step");
+  commit.set_digest(kDigest);
+  commit.set_bytes(99);
+  std::filesystem::create_directories(dir_.Join("small/8"));
+  std::ofstream(dir_.Join("small/8/step")) << std::string(99, 'x');
+  v1::CommitCheckpointResponse committed;
+  CallContext context;
+  EXPECT_EQ(served_.workers->CommitCheckpoint(&context, commit, &committed).error_code(),
+            grpc::StatusCode::ABORTED);
+}
+
+TEST_F(Handlers, ARejectionAnswersWithTheCheckpointBefore) {
+  EXPECT_CALL(core_, RejectCheckpoint(_, "flipped byte", _))
+      .WillOnce([](const core::CheckpointCommit& bad, auto, auto done) {
+        EXPECT_EQ(bad.path, "small/8/step");
+        EXPECT_EQ(bad.step, 20u);
+        done(std::optional<core::Checkpoint>(ACheckpoint()));
+      });
+  auto reject = OfLease<v1::RejectCheckpointRequest>();
+  reject.set_step(20);
+  reject.set_path("small/8/step");
+  reject.set_reason("flipped byte");
+  v1::RejectCheckpointResponse resume;
+  CallContext context;
+  ASSERT_TRUE(served_.workers->RejectCheckpoint(&context, reject, &resume).ok());
+  ExpectCheckpoint(resume.resume());
+}
+
+TEST_F(Handlers, TheThreeEndsOfAnAttempt) {
+  EXPECT_CALL(core_, CompleteJob).WillOnce([](const core::AttemptEnd& end, auto done) {
+    EXPECT_EQ(end.lease, (core::LeaseRef{8, 3}));
+    EXPECT_EQ(end.step, 40u);
+    EXPECT_EQ(end.last_sequence, 12u);
+    done(absl::FailedPreconditionError("a row is missing"));
+  });
+  EXPECT_CALL(core_, FailJob).WillOnce([](const core::AttemptEnd& end, auto done) {
+    EXPECT_EQ(end.kind, "nan");
+    EXPECT_EQ(end.message, "loss");
+    EXPECT_EQ(end.log_tail, "tail");
+    done(absl::OkStatus());
+  });
+  EXPECT_CALL(core_, ReleaseLease).WillOnce([](const core::AttemptEnd& end, auto done) {
+    EXPECT_EQ(end.step, 20u);
+    EXPECT_EQ(end.message, "SIGTERM");
+    done(absl::OkStatus());
+  });
+
+  auto complete = OfLease<v1::CompleteJobRequest>();
+  complete.set_step(40);
+  complete.set_last_sequence(12);
+  CallContext one, two, three;
+  v1::CompleteJobResponse completed;
+  EXPECT_EQ(served_.workers->CompleteJob(&one, complete, &completed).error_code(),
+            grpc::StatusCode::FAILED_PRECONDITION);
+
+  auto fail = OfLease<v1::FailJobRequest>();
+  fail.set_kind("nan");
+  fail.set_message("loss");
+  fail.set_log_tail("tail");
+  v1::FailJobResponse failed;
+  EXPECT_TRUE(served_.workers->FailJob(&two, fail, &failed).ok());
+
+  auto release = OfLease<v1::ReleaseLeaseRequest>();
+  release.set_step(20);
+  release.set_reason("SIGTERM");
+  v1::ReleaseLeaseResponse released;
+  EXPECT_TRUE(served_.workers->ReleaseLease(&three, release, &released).ok());
+}
+
+// The requests are empty. The strict mock proves that none of them reaches the core.
+TEST_F(Handlers, BadRequestsAreRefusedBeforeTheCore) {
+  const auto refused = [](const grpc::Status& status) {
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT) << status.error_message();
+    EXPECT_NE(status.error_message(), "");
+  };
+  const auto call = [&](auto* stub, auto method, auto request, auto response) {
+    CallContext context;
+    refused((stub->*method)(&context, request, &response));
+  };
+  using S = v1::SweepService::Stub;
+  using W = v1::WorkerService::Stub;
+  S* const s = served_.sweeps.get();
+  W* const w = served_.workers.get();
+  call(s, &S::SubmitSweep, v1::SubmitSweepRequest(), v1::SubmitSweepResponse());
+  v1::SubmitSweepRequest wide;
+  *wide.mutable_spec() = Spec();
+  wide.set_pack_width(kMaxPackWidth + 1);
+  call(s, &S::SubmitSweep, wide, v1::SubmitSweepResponse());
+  call(s, &S::GetSweep, v1::GetSweepRequest(), v1::GetSweepResponse());
+  call(s, &S::ListJobs, v1::ListJobsRequest(), v1::ListJobsResponse());
+  call(s, &S::GetJob, v1::GetJobRequest(), v1::GetJobResponse());
+  call(s, &S::ExplainJob, v1::ExplainJobRequest(), v1::ExplainJobResponse());
+  call(s, &S::CancelJobs, v1::CancelJobsRequest(), v1::CancelJobsResponse());
+  call(s, &S::RetryJobs, v1::RetryJobsRequest(), v1::RetryJobsResponse());
+  call(s, &S::PauseSweep, v1::PauseSweepRequest(), v1::PauseSweepResponse());
+  call(s, &S::ResumeSweep, v1::ResumeSweepRequest(), v1::ResumeSweepResponse());
+  call(s, &S::DrainWorker, v1::DrainWorkerRequest(), v1::DrainWorkerResponse());
+  call(w, &W::AcquireLeases, v1::AcquireLeasesRequest(), v1::AcquireLeasesResponse());
+  call(w, &W::Heartbeat, v1::HeartbeatRequest(), v1::HeartbeatResponse());
+  call(w, &W::CommitCheckpoint, v1::CommitCheckpointRequest(), v1::CommitCheckpointResponse());
+  call(w, &W::RejectCheckpoint, v1::RejectCheckpointRequest(), v1::RejectCheckpointResponse());
+  call(w, &W::CompleteJob, v1::CompleteJobRequest(), v1::CompleteJobResponse());
+  call(w, &W::FailJob, v1::FailJobRequest(), v1::FailJobResponse());
+  call(w, &W::ReleaseLease, v1::ReleaseLeaseRequest(), v1::ReleaseLeaseResponse());
+
+  CallContext one, two, three, four;
+  refused(s->WatchSweep(&one, v1::WatchSweepRequest())->Finish());
+  refused(s->GetMetrics(&two, v1::GetMetricsRequest())->Finish());
+  refused(s->GetLogs(&three, v1::GetLogsRequest())->Finish());
+  refused(w->DownloadCheckpoint(&four, v1::DownloadCheckpointRequest())->Finish());
+
+  v1::RegisterRequest old;
+  v1::RegisterResponse response;
+  CallContext five;
+  EXPECT_EQ(w->Register(&five, old, &response).error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+}
+
+}  // namespace
+}  // namespace coppice::service
