@@ -24,7 +24,7 @@ if [ -e "$out/seeds" ] && [ "$(cat "$out/seeds")" != "$seeds" ]; then
 fi
 echo "$seeds" >"$out/seeds"
 deploy/install.sh
-deploy/build.sh coppice-trainer
+scripts/build.sh coppice-trainer
 # A copy, so that a build in the meantime does not change what runs.
 cp -u build/release/bin/coppice-trainer "$out/coppice-trainer"
 

@@ -6,5 +6,5 @@
 # One thread, by CPU time. About 10 minutes (--quick: 2, targets are not judged).
 set -euo pipefail
 cd "$(dirname "$0")/.."
-deploy/build.sh bench_probes >&2
+scripts/build.sh bench_probes >&2
 exec build/release/bench/bench_probes "$@"

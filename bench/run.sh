@@ -8,5 +8,5 @@
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root"
-deploy/build.sh bench_trainer >&2
+scripts/build.sh bench_trainer >&2
 exec build/release/bench/bench_trainer "$@"

@@ -5,5 +5,5 @@
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 "$root/deploy/install.sh"
-"$root/deploy/build.sh" binaries
+"$root/scripts/build.sh" binaries
 exec "$root/build/release/bin/coppice" local "$root/deploy/sweeps/demo.yaml" "$@"

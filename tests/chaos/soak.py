@@ -187,7 +187,7 @@ def parse(argv):
     args.bin, args.out = os.path.abspath(args.bin), os.path.abspath(args.out)
     for name in ('coppice', 'coppice-coordinator', 'coppice-worker', 'coppice-trainer'):
         if not os.access(os.path.join(args.bin, name), os.X_OK):
-            parser.error(f'no {name} in {args.bin}; build first (deploy/build.sh), or name the folder with --bin')
+            parser.error(f'no {name} in {args.bin}; build first (scripts/build.sh), or name the folder with --bin')
     return args
 
 

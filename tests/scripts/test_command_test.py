@@ -1,4 +1,4 @@
-"""deploy/test.sh over stand-ins for cmake, ctest and the fuzzers: that its last line counts every stage, whichever of them fails."""
+"""scripts/test.sh over stand-ins for cmake, ctest and the fuzzers: that its last line counts every stage, whichever of them fails."""
 import os
 import shutil
 import subprocess
@@ -45,12 +45,12 @@ class TestCommandTest(unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.TemporaryDirectory()
         self.root = self.folder.name
-        for name in ('deploy/test.sh', 'tests/lesser_cpus.sh', 'tests/sanitizers.sh', 'tests/fuzz/run.sh', 'tests/tally/tally.sh',
+        for name in ('scripts/test.sh', 'scripts/lesser_cpus.sh', 'scripts/sanitizers.sh', 'tests/fuzz/run.sh', 'tests/tally/tally.sh',
                      'tests/tally/tally.py'):
             os.makedirs(os.path.dirname(os.path.join(self.root, name)), exist_ok=True)
             shutil.copy(os.path.join(ROOT, name), os.path.join(self.root, name))
         for name, text in {'path/cmake': CMAKE, 'path/ctest': CTEST, 'deploy/install.sh': '#!/bin/sh\n',
-                           'deploy/build.sh': '#!/bin/sh\ncmake --preset release\n', 'build/asan/bin/fuzz_one': '#!/bin/sh\n',
+                           'scripts/build.sh': '#!/bin/sh\ncmake --preset release\n', 'build/asan/bin/fuzz_one': '#!/bin/sh\n',
                            'build/asan/bin/fuzz_two': '#!/bin/sh\n[ -z "$FINDING" ]\n', 'tests/fuzz/one_fuzz.cc': '',
                            'tests/fuzz/two_fuzz.cc': ''}.items():
             path = os.path.join(self.root, name)
@@ -70,7 +70,7 @@ class TestCommandTest(unittest.TestCase):
 
     def run_command(self, *words, **environment):
         """(exit code, last line, all lines)"""
-        done = subprocess.run([self.root + '/deploy/test.sh', *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        done = subprocess.run([self.root + '/scripts/test.sh', *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                               env=dict(self.environment, **environment))
         lines = done.stdout.splitlines()
         return done.returncode, lines[-1], lines

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds with a sanitizer and runs every test that needs no LibTorch.
-#   tests/sanitizers.sh asan|tsan [--targets "TEST ..."] [arguments for ctest, e.g. -R service]
+#   scripts/sanitizers.sh asan|tsan [--targets "TEST ..."] [arguments for ctest, e.g. -R service]
 # --targets builds and runs those tests alone.
 # asan: AddressSanitizer and UBSan; tsan: ThreadSanitizer (docs of what it sees: tests/sanitizers/tsan_absl.cc).
 # Fails on a failed test and on any report, also one of a process that a test started and killed. The last line is "N passed, N failed".
@@ -9,12 +9,12 @@ cd "$(dirname "$0")/.."
 kind=${1:-}
 case "$kind" in
   asan | tsan) shift ;;
-  *) echo "usage: tests/sanitizers.sh asan|tsan [--targets \"TEST ...\"] [arguments for ctest]" >&2; exit 2 ;;
+  *) echo "usage: scripts/sanitizers.sh asan|tsan [--targets \"TEST ...\"] [arguments for ctest]" >&2; exit 2 ;;
 esac
 targets=()
 if [ "${1:-}" = --targets ]; then
   read -ra targets <<<"${2:-}"
-  [ ${#targets[@]} -gt 0 ] || { echo "tests/sanitizers.sh: --targets needs the names of tests" >&2; exit 2; }
+  [ ${#targets[@]} -gt 0 ] || { echo "scripts/sanitizers.sh: --targets needs the names of tests" >&2; exit 2; }
   shift 2
   set -- -R "^($(IFS='|'; echo "${targets[*]}"))\$" "$@"
 fi

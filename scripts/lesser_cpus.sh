@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs the release build's tests of bits and of parity (label bits) again as lesser CPUs compute: with what this one has beyond them
 # left out by the trainer, oneDNN, OpenBLAS and LibTorch. A kind of CPU that is this one, or more than it, is left out.
-#   tests/lesser_cpus.sh [arguments for ctest]
+#   scripts/lesser_cpus.sh [arguments for ctest]
 set -uo pipefail
 cd "$(dirname "$0")/.."
 . tests/tally/tally.sh

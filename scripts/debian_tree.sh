@@ -4,13 +4,13 @@
 #   make_tree COMPONENTS PACKAGE ..   makes the tree, or completes one that a call like it has made, and copies the project's files to its /src
 #   inside COMMAND ..                 runs a command in the tree
 
-fail() { echo "tests/$(basename "$0"): $*" >&2; exit 1; }
+fail() { echo "scripts/$(basename "$0"): $*" >&2; exit 1; }
 
 # Takes `--tree DIR` and `--help` from the arguments that are given; `rest` is what is left of them.
 read_arguments() {
   tree=
   if [ "${1:-}" = --tree ]; then
-    [ -n "${2:-}" ] || { echo "tests/$(basename "$0"): --tree needs a folder" >&2; exit 2; }
+    [ -n "${2:-}" ] || { echo "scripts/$(basename "$0"): --tree needs a folder" >&2; exit 2; }
     tree=$2
     shift 2
   fi

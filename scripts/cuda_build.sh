@@ -2,12 +2,12 @@
 # Compiles the CUDA kernels and the trainer on a machine that has neither a GPU nor CUDA, and runs the tests of the CUDA path, which need no GPU: inside a
 # Debian 13 (trixie) tree with CUDA 12.4's compiler and LibTorch 2.6 for the CPU, made here with debootstrap. The one file that needs a LibTorch with CUDA is
 # compiled against that library's headers, and not linked: Debian's package of it wants a library that Debian does not have. Nothing runs on a device.
-#   tests/cuda_build.sh [--tree DIR] [arguments for ctest instead of -L cuda]
+#   scripts/cuda_build.sh [--tree DIR] [arguments for ctest instead of -L cuda]
 # --tree DIR keeps the tree, and a second call with it builds only what changed; otherwise it is a temporary one (6 GB) that goes away.
 # Needs root, the network (2 GB, also from Debian's contrib and non-free), and permission to mount.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
-. "$root/tests/debian_tree.sh"
+. "$root/scripts/debian_tree.sh"
 read_arguments "$@"
 [ ${#rest[@]} -gt 0 ] || rest=(-L cuda)
 make_tree main,contrib,non-free "${trainer_packages[@]}" libtorch-dev nvidia-cuda-toolkit

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Configures and builds the release preset; what is up to date is skipped.
-#   deploy/build.sh [TARGET ...]     default: binaries
+#   scripts/build.sh [TARGET ...]     default: binaries
 # COPPICE_WERROR=ON makes warnings errors (CI does).
 set -euo pipefail
 cd "$(dirname "$0")/.."
