@@ -1,5 +1,4 @@
 // coppice-coordinator: wiring, flags, signals.
-#include <spdlog/spdlog.h>
 
 #include <CLI/CLI.hpp>
 #include <csignal>

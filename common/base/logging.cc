@@ -3,7 +3,6 @@
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
-#include <spdlog/spdlog.h>
 
 #include <array>
 #include <memory>
@@ -15,8 +14,14 @@
 #include "absl/strings/string_view.h"
 #include "common/base/printable.h"
 
-namespace coppice {
+#if FMT_VERSION < 100000
+namespace fmt::detail {
+template void vformat_to<char>(buffer<char>&, basic_string_view<char>,
+                               basic_format_args<buffer_context<char>>, locale_ref);
+}  // namespace fmt::detail
+#endif
 
+namespace coppice {
 namespace {
 
 // Formats the message, which may quote a peer, a file or another program. Characters that drive a

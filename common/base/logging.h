@@ -1,9 +1,21 @@
 #ifndef COPPICE_COMMON_BASE_LOGGING_H_
 #define COPPICE_COMMON_BASE_LOGGING_H_
 
+// The one door to spdlog: `spdlog::info("{} jobs", count)` and its like, and where the lines go.
+#include <spdlog/spdlog.h>
+
 #include <string>
 
 #include "absl/status/status.h"
+
+// {fmt} compiles its formatter anew in each file that logs, which takes longer than all else in a
+// small file. It is compiled in logging.cc instead. Later versions do so themselves.
+#if FMT_VERSION < 100000
+namespace fmt::detail {
+extern template void vformat_to<char>(buffer<char>&, basic_string_view<char>,
+                                      basic_format_args<buffer_context<char>>, locale_ref);
+}  // namespace fmt::detail
+#endif
 
 namespace coppice {
 

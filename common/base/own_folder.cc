@@ -1,6 +1,5 @@
 #include "common/base/own_folder.h"
 
-#include <spdlog/spdlog.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,6 +17,7 @@
 #include "absl/strings/strip.h"
 #include "common/base/file_names.h"
 #include "common/base/files.h"
+#include "common/base/logging.h"
 #include "common/base/status_macros.h"
 #include "common/base/user_folders.h"
 

@@ -1,12 +1,12 @@
 #include "coordinator/commands/live_certificates.h"
 
-#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/files.h"
+#include "common/base/logging.h"
 #include "common/base/regular_file.h"
 #include "common/base/status_macros.h"
 #include "common/rpc/access_file.h"

@@ -1,7 +1,6 @@
 #include "coordinator/commands/own_access.h"
 
 #include <netdb.h>
-#include <spdlog/spdlog.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -16,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/files.h"
 #include "common/base/ids.h"
+#include "common/base/logging.h"
 #include "common/base/secret_file.h"
 #include "common/base/status_macros.h"
 #include "common/base/user_folders.h"

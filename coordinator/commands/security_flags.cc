@@ -1,9 +1,8 @@
 #include "coordinator/commands/security_flags.h"
 
-#include <spdlog/spdlog.h>
-
 #include "absl/strings/str_cat.h"
 #include "common/base/files.h"
+#include "common/base/logging.h"
 #include "common/base/regular_file.h"
 #include "common/base/secret_file.h"
 #include "common/base/status_macros.h"

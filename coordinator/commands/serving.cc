@@ -1,12 +1,11 @@
 #include "coordinator/commands/serving.h"
 
-#include <spdlog/spdlog.h>
-
 #include <cstdlib>
 #include <filesystem>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/logging.h"
 #include "common/base/status_macros.h"
 #include "common/rpc/access.h"
 #include "coordinator/security/certificates.h"

@@ -1,9 +1,9 @@
 #include "coordinator/commands/shutdown_watchdog.h"
 
-#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include "absl/time/time.h"
+#include "common/base/logging.h"
 
 namespace coppice::commands {
 

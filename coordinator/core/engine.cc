@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <optional>
 
+#include "common/base/logging.h"
 #include "coordinator/core/commands.h"
 #include "coordinator/core/recovery.h"
-#include "spdlog/spdlog.h"
 
 namespace coppice::core {
 namespace {

@@ -3,8 +3,8 @@
 #include <utility>
 
 #include "common/base/files.h"
+#include "common/base/logging.h"
 #include "coordinator/core/checkpoint_tree.h"
-#include "spdlog/spdlog.h"
 
 namespace coppice::core {
 

@@ -6,9 +6,9 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/logging.h"
 #include "common/base/status_macros.h"
 #include "coordinator/core/command_context.h"
-#include "spdlog/spdlog.h"
 
 namespace coppice::core {
 namespace {

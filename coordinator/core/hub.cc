@@ -4,9 +4,9 @@
 #include <thread>
 #include <utility>
 
+#include "common/base/logging.h"
 #include "common/base/status_macros.h"
 #include "coordinator/core/views.h"
-#include "spdlog/spdlog.h"
 
 namespace coppice::core {
 

@@ -3,9 +3,9 @@
 #include <utility>
 #include <vector>
 
+#include "common/base/logging.h"
 #include "coordinator/core/planner.h"
 #include "coordinator/core/sizes.h"
-#include "spdlog/spdlog.h"
 
 namespace coppice::core {
 

@@ -6,12 +6,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/base/logging.h"
 #include "common/base/status_macros.h"
 #include "coordinator/core/commands.h"
 #include "coordinator/core/job_filter.h"
 #include "coordinator/core/lifecycle.h"
 #include "coordinator/core/views.h"
-#include "spdlog/spdlog.h"
 
 namespace coppice::core {
 namespace {

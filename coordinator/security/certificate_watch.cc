@@ -1,11 +1,10 @@
 #include "coordinator/security/certificate_watch.h"
 
-#include <spdlog/spdlog.h>
-
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
+#include "common/base/logging.h"
 
 namespace coppice::security {
 namespace {

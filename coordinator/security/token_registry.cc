@@ -1,6 +1,5 @@
 #include "coordinator/security/token_registry.h"
 
-#include <spdlog/spdlog.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,6 +12,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/synchronization/notification.h"
 #include "common/base/files.h"
+#include "common/base/logging.h"
 #include "common/base/secret_file.h"
 #include "common/base/status_macros.h"
 

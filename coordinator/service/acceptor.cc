@@ -1,7 +1,6 @@
 #include "coordinator/service/acceptor.h"
 
 #include <poll.h>
-#include <spdlog/spdlog.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -11,6 +10,8 @@
 #include <cstdint>
 #include <cstring>
 #include <utility>
+
+#include "common/base/logging.h"
 
 namespace coppice::service {
 namespace {

@@ -3,7 +3,6 @@
 #define COPPICE_COORDINATOR_SERVICE_ANSWER_H_
 
 #include <grpcpp/support/server_callback.h>
-#include <spdlog/spdlog.h>
 
 #include <functional>
 #include <type_traits>
@@ -11,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/base/logging.h"
 #include "common/rpc/status.h"
 
 namespace coppice::service {

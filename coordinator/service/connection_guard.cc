@@ -1,6 +1,5 @@
 #include "coordinator/service/connection_guard.h"
 
-#include <spdlog/spdlog.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -9,6 +8,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/logging.h"
 #include "coordinator/service/socket_facts.h"
 
 namespace coppice::service {

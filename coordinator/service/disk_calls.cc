@@ -1,7 +1,5 @@
 #include "coordinator/service/disk_calls.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <deque>
 #include <thread>
@@ -12,6 +10,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "common/base/logging.h"
 
 namespace coppice::service {
 namespace {

@@ -1,12 +1,11 @@
 #include "coordinator/service/refusal_log.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/logging.h"
 
 namespace coppice::service {
 namespace {

@@ -1,6 +1,5 @@
 #include "coordinator/store/data_folder.h"
 
-#include <spdlog/spdlog.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,6 +11,7 @@
 #include "absl/strings/str_format.h"
 #include "common/base/directory.h"
 #include "common/base/files.h"
+#include "common/base/logging.h"
 #include "common/base/own_folder.h"
 #include "common/base/status_macros.h"
 #include "common/base/user_folders.h"

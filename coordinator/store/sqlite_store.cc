@@ -1,7 +1,6 @@
 #include "coordinator/store/sqlite_store.h"
 
 #include <fcntl.h>
-#include <spdlog/spdlog.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,6 +14,7 @@
 #include "absl/synchronization/mutex.h"
 #include "common/base/files.h"
 #include "common/base/ids.h"
+#include "common/base/logging.h"
 #include "common/base/status_macros.h"
 #include "coordinator/store/connection.h"
 #include "coordinator/store/database_lock.h"

@@ -2,8 +2,8 @@
 
 #include <utility>
 
+#include "common/base/logging.h"
 #include "common/base/status_macros.h"
-#include "spdlog/spdlog.h"
 
 namespace coppice::store {
 

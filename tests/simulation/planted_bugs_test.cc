@@ -1,7 +1,7 @@
 // Checks that the simulation finds bugs. Each planted bug must show within a number of schedules.
 #include <gtest/gtest.h>
-#include <spdlog/spdlog.h>
 
+#include "common/base/logging.h"
 #include "tests/simulation/run_schedules.h"
 
 namespace coppice::simulation {

@@ -2,13 +2,13 @@
 // prints the events of each.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <spdlog/spdlog.h>
 
 #include <cstdio>
 #include <cstdlib>
 #include <string>
 
 #include "absl/strings/numbers.h"
+#include "common/base/logging.h"
 #include "tests/simulation/run_schedules.h"
 
 namespace coppice::simulation {

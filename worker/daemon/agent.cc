@@ -1,7 +1,5 @@
 #include "worker/daemon/agent.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <set>
 #include <utility>
@@ -10,6 +8,7 @@
 #include "common/base/build_info.h"
 #include "common/base/files.h"
 #include "common/base/ids.h"
+#include "common/base/logging.h"
 #include "common/rpc/channel.h"
 #include "worker/daemon/coordinator_client.h"
 #include "worker/daemon/grant_check.h"

@@ -1,11 +1,10 @@
 #include "worker/daemon/lease_reporter.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/files.h"
+#include "common/base/logging.h"
 #include "worker/daemon/report_calls.h"
 #include "worker/daemon/scratch.h"
 #include "worker/daemon/text.h"

@@ -1,7 +1,5 @@
 #include "worker/daemon/pack_run.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <csignal>
 #include <nlohmann/json.hpp>
@@ -10,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/failure_kind.h"
 #include "common/base/files.h"
+#include "common/base/logging.h"
 #include "common/base/printable.h"
 #include "common/base/status_macros.h"
 #include "worker/daemon/exit_text.h"

@@ -1,7 +1,5 @@
 #include "worker/daemon/pack_widths.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <csignal>
 #include <nlohmann/json.hpp>
@@ -9,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/files.h"
+#include "common/base/logging.h"
 #include "worker/daemon/exit_text.h"
 #include "worker/daemon/text.h"
 #include "worker/daemon/thread_settings.h"

@@ -1,8 +1,8 @@
 #include "worker/daemon/report_pump.h"
 
-#include <spdlog/spdlog.h>
-
 #include <utility>
+
+#include "common/base/logging.h"
 
 namespace coppice::worker {
 

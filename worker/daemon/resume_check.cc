@@ -1,6 +1,5 @@
 #include "worker/daemon/resume_check.h"
 
-#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <memory>
@@ -8,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/files.h"
+#include "common/base/logging.h"
 #include "common/base/status_macros.h"
 
 namespace coppice::worker {

@@ -1,13 +1,12 @@
 #include "worker/daemon/scratch.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/file_names.h"
 #include "common/base/files.h"
+#include "common/base/logging.h"
 #include "common/base/own_folder.h"
 #include "common/base/status_macros.h"
 

@@ -1,10 +1,9 @@
 #include "worker/daemon/session.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <utility>
 
+#include "common/base/logging.h"
 #include "common/base/retry_after.h"
 
 namespace coppice::worker {

@@ -1,13 +1,12 @@
 #include "worker/daemon/state_folder.h"
 
-#include <spdlog/spdlog.h>
-
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/file_names.h"
 #include "common/base/ids.h"
+#include "common/base/logging.h"
 #include "common/base/own_folder.h"
 #include "common/base/status_macros.h"
 #include "common/base/user_folders.h"

@@ -1,6 +1,5 @@
 #include "worker/daemon/worker_options.h"
 
-#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -18,6 +17,7 @@
 #include "common/base/build_info.h"
 #include "common/base/clock.h"
 #include "common/base/ids.h"
+#include "common/base/logging.h"
 #include "common/base/status_macros.h"
 #include "common/base/usage.h"
 #include "worker/daemon/machine.h"

@@ -5,8 +5,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "common/base/logging.h"
 #include "nlohmann/json.hpp"
-#include "spdlog/spdlog.h"
 
 namespace coppice::trainer {
 namespace {

@@ -20,7 +20,6 @@
 #include "common/base/output.h"
 #include "common/base/process_start.h"
 #include "common/settings/run_warnings.h"
-#include "spdlog/spdlog.h"
 #include "worker/trainer/data_command.h"
 #include "worker/trainer/events.h"
 #include "worker/trainer/options.h"

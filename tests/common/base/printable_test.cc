@@ -1,7 +1,6 @@
 #include "common/base/printable.h"
 
 #include <gtest/gtest.h>
-#include <spdlog/spdlog.h>
 
 #include "common/base/build_info.h"
 #include "common/base/files.h"

@@ -3,11 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <spdlog/sinks/ostream_sink.h>
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <sstream>
 
+#include "common/base/logging.h"
 #include "tests/testing/fake_clock.h"
 
 namespace coppice::security {

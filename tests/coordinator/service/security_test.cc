@@ -3,7 +3,6 @@
 #include <gmock/gmock.h>
 #include <google/protobuf/descriptor.h>
 #include <spdlog/sinks/ostream_sink.h>
-#include <spdlog/spdlog.h>
 
 #include <atomic>
 #include <optional>
@@ -13,6 +12,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "common/base/logging.h"
 #include "coordinator/service/access.h"
 #include "coordinator/service/channelz_view.h"
 #include "tests/coordinator/service/secured.h"

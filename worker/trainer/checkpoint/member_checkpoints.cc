@@ -5,7 +5,7 @@
 #include <new>
 #include <utility>
 
-#include "spdlog/spdlog.h"
+#include "common/base/logging.h"
 
 namespace coppice::trainer {
 namespace {
