@@ -140,9 +140,8 @@ absl::Status BlameWorker(CommandContext& tx, const JobRow& job, const AttemptEnd
   if (!FaultOfTheRun(end.kind).empty()) return absl::OkStatus();
   COPPICE_ASSIGN_OR_RETURN(const AttemptRow attempt, tx.read().GetAttempt(job.id, job.attempt));
   if (std::max(attempt.row_step, job.checkpoint_step) > attempt.start_step) return absl::OkStatus();
-  tx.AfterCommit([worker = job.worker, now = tx.now(), now_ms = tx.now_ms(),
-                  failure = WorkerHealth::Failure{attempt.request_id, job.id, Head(what, 200)}](
-                     Memory& memory) { memory.health.OnFailure(worker, failure, now, now_ms); });
+  tx.AfterCommit(WorkerFailed{
+      job.worker, {attempt.request_id, job.id, Head(what, 200)}, tx.now(), tx.now_ms()});
   return absl::OkStatus();
 }
 
@@ -226,15 +225,13 @@ absl::Status ReleaseForWidth(CommandContext& tx, const JobRow& job, const Attemp
 }
 
 absl::Status ReleaseTooWide(CommandContext& tx, const JobRow& job, const AttemptEnd& end) {
-  tx.AfterCommit([worker = job.worker, group = job.group_id, width = end.out_of_memory_width](
-                     Memory& memory) { memory.health.OnTooWide(worker, group, width); });
+  tx.AfterCommit(PackTooWide{job.worker, job.group_id, end.out_of_memory_width});
   return ReleaseForWidth(tx, job, end,
                          absl::StrCat("at most ", std::max(end.out_of_memory_width / 2, 1u)));
 }
 
 absl::Status ReleaseMeasured(CommandContext& tx, const JobRow& job, const AttemptEnd& end) {
-  tx.AfterCommit([worker = job.worker, group = job.group_id, width = end.best_width](
-                     Memory& memory) { memory.health.OnMeasured(worker, group, width); });
+  tx.AfterCommit(PackMeasured{job.worker, job.group_id, end.best_width});
   return ReleaseForWidth(tx, job, end, absl::StrCat(end.best_width));
 }
 

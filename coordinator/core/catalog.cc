@@ -1,5 +1,6 @@
 #include "coordinator/core/catalog.h"
 
+#include <map>
 #include <utility>
 
 namespace coppice::core {
@@ -45,6 +46,15 @@ std::vector<std::shared_ptr<const GroupInfo>> Catalog::GroupsOf(SweepId id) cons
   const auto it = sweeps_.find(id);
   if (it == sweeps_.end()) return {};
   return it->second.groups;
+}
+
+std::vector<std::shared_ptr<const SweepInfo>> Catalog::Sweeps() const {
+  absl::MutexLock lock(&mutex_);
+  std::map<SweepId, std::shared_ptr<const SweepInfo>> by_id;
+  for (const auto& [id, entry] : sweeps_) by_id[id] = entry.sweep;
+  std::vector<std::shared_ptr<const SweepInfo>> sweeps;
+  for (auto& [id, sweep] : by_id) sweeps.push_back(std::move(sweep));
+  return sweeps;
 }
 
 bool Catalog::paused(SweepId id) const {

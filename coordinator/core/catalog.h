@@ -41,6 +41,7 @@ class Catalog {
   std::shared_ptr<const GroupInfo> Group(GroupId id) const;
   std::vector<std::shared_ptr<const GroupInfo>> GroupsOf(SweepId id) const;  // by id
   bool paused(SweepId id) const;
+  std::vector<std::shared_ptr<const SweepInfo>> Sweeps() const;  // by id; for tests
 
  private:
   struct Entry {

@@ -138,9 +138,7 @@ absl::Status CommitCheckpoint(CommandContext& tx, const CheckpointCommit& commit
   if (commit.step > job.best_step) {
     after.best_step = commit.step;
     after.failures = 0;
-    tx.AfterCommit([worker = job.worker, now_ms = tx.now_ms()](Memory& memory) {
-      memory.health.OnProgress(worker, now_ms);
-    });
+    tx.AfterCommit(WorkerProgressed{job.worker, tx.now_ms()});
   }
   COPPICE_RETURN_IF_ERROR(tx.LogEvent(job, "checkpoint", absl::StrCat("step ", commit.step)));
   return tx.UpdateRunning(job, after);

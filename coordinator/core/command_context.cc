@@ -20,7 +20,8 @@ bool IsContinuation(char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0
 }  // namespace
 
 void Effects::Append(Effects&& more) {
-  MoveTo(apply, more.apply);
+  MoveTo(memory, more.memory);
+  MoveTo(log, more.log);
   MoveTo(changed, more.changed);
   MoveTo(touched, more.touched);
   MoveTo(finished, more.finished);
@@ -63,26 +64,16 @@ void CommandContext::Reindex(const JobRow& before, const JobRow& after) {
   absl::Duration eligible_at = absl::ZeroDuration();
   if (after.not_before_ms > now_ms_)
     eligible_at = now_ + absl::Milliseconds(after.not_before_ms - now_ms_);
-  AfterCommit([before, after, eligible_at, now = now_](Memory& memory) {
-    if (before.state == JobState::kPending) {
-      memory.scheduler.Remove(before.group_id, before.id, before.checkpoint_step);
-    }
-    if (before.state == JobState::kRunning) memory.leases.Remove({before.id, before.attempt}, now);
-    if (after.state == JobState::kPending) {
-      memory.scheduler.Add(after.group_id, after.id, after.checkpoint_step, eligible_at);
-    }
-    if (after.state == JobState::kRunning) {
-      LeaseEntry lease;
-      lease.ref = {after.id, after.attempt};
-      lease.sweep_id = after.sweep_id;
-      lease.group_id = after.group_id;
-      lease.worker = after.worker;
-      lease.stored_step = after.step;
-      const auto group = memory.catalog.Group(after.group_id);
-      if (group != nullptr) lease.work_per_step = group->spec.work_per_step;
-      memory.leases.Add(std::move(lease), now);
-    }
-  });
+  if (before.state == JobState::kPending) AfterCommit(UnqueuedJob(before));
+  if (before.state == JobState::kRunning) {
+    AfterCommit(LeaseEnded{{before.id, before.attempt}, now_});
+  }
+  if (after.state == JobState::kPending) AfterCommit(QueuedJob(after, eligible_at));
+  if (after.state == JobState::kRunning) {
+    const auto group = memory_.catalog.Group(after.group_id);
+    AfterCommit(LeaseOf(after, group == nullptr ? 0 : group->spec.work_per_step,
+                        /*recovered=*/false, now_));
+  }
 }
 
 absl::Status CommandContext::EndAttempt(const JobRow& before, JobTrigger trigger, JobRow after,
@@ -100,9 +91,7 @@ absl::Status CommandContext::EndAttempt(const JobRow& before, JobTrigger trigger
 
 absl::Status CommandContext::UpdateRunning(const JobRow& before, const JobRow& after) {
   COPPICE_RETURN_IF_ERROR(store_.UpdateJob(before, after));
-  AfterCommit([after](Memory& memory) {
-    memory.leases.SetStoredStep({after.id, after.attempt}, after.step);
-  });
+  AfterCommit(StepStored{{after.id, after.attempt}, after.step});
   effects_.changed.push_back(after);
   return absl::OkStatus();
 }

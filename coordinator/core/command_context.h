@@ -2,9 +2,9 @@
 #ifndef COPPICE_COORDINATOR_CORE_COMMAND_CONTEXT_H_
 #define COPPICE_COORDINATOR_CORE_COMMAND_CONTEXT_H_
 
-#include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -12,13 +12,22 @@
 #include "absl/time/time.h"
 #include "coordinator/core/lifecycle.h"
 #include "coordinator/core/memory.h"
+#include "coordinator/core/memory_change.h"
 #include "coordinator/core/store.h"
 
 namespace coppice::core {
 
+// A line for the coordinator's log, written once it is true.
+struct LogLine {
+  enum Level { kInfo, kError };
+  Level level = kInfo;
+  std::string text;
+};
+
 // The consequences of a command, carried out in this order once it is committed.
 struct Effects {
-  std::vector<std::function<void(Memory&)>> apply;
+  std::vector<MemoryChange> memory;
+  std::vector<LogLine> log;
   std::vector<JobRow> changed;      // for watchers
   std::vector<SweepId> touched;     // sweeps whose summaries changed without a job
   std::vector<SweepId> finished;    // sweeps whose last job ended
@@ -54,8 +63,12 @@ class CommandContext {
   int64_t now_ms() const { return now_ms_; }
   absl::Duration now() const { return now_; }
   Effects& effects() { return effects_; }
-  void AfterCommit(std::function<void(Memory&)> apply) {
-    effects_.apply.push_back(std::move(apply));
+  // Says what memory should become once the command is committed.
+  void AfterCommit(MemoryChange change) { effects_.memory.push_back(std::move(change)); }
+
+  // Says in the coordinator's log what was done, once the command is committed.
+  void Say(LogLine::Level level, std::string text) {
+    effects_.log.push_back({level, std::move(text)});
   }
 
   // Changes the state of `before` as `trigger` demands, takes the other columns from `after`, and

@@ -253,13 +253,9 @@ void CoordinatorImpl::AcquireLeases(AcquireRequest request, std::function<bool()
     if (call->grant.has_value()) return absl::OkStatus();
     call->waits = true;
     const absl::Duration wait = std::min(absl::Milliseconds(call->request.wait_ms), kMaxWait);
-    tx.AfterCommit([this, call, deadline = tx.now() + wait](Memory& memory) {
-      const WorkerEntry* worker = memory.workers.FindById(call->request.worker_id);
-      Waiter waiter{call->request, worker == nullptr ? "" : worker->row.info.name, deadline,
-                    call->cancelled, call->done};
-      auto replaced = memory.waiters.Add(std::move(waiter));
-      if (replaced.has_value()) engine_.AnswerWaiters({*std::move(replaced)});
-    });
+    COPPICE_ASSIGN_OR_RETURN(const WorkerEntry* worker, KnownWorker(tx, call->request.worker_id));
+    tx.AfterCommit(WaiterAdded{
+        {call->request, worker->row.info.name, tx.now() + wait, call->cancelled, call->done}});
     return absl::OkStatus();
   };
   command.finish = [this, call](const absl::Status& status) {

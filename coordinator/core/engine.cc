@@ -38,6 +38,7 @@ absl::Status Engine::Start() {
   hooks.due = [this](bool behind) { return PlanDue(behind); };
   hooks.grants = [this](size_t& jobs_left) { return PlanGrantsWithin(jobs_left); };
   hooks.committed = [this](const Effects& effects) {
+    AnswerWaiters(memory_.waiters.TakeReplaced());
     hub_->Publish(effects);
     remover_.Remove(effects.dropped);
   };

@@ -73,7 +73,7 @@ absl::Status Grant(CommandContext& tx, const Scheduler::Pick& pick, const Waiter
     COPPICE_ASSIGN_OR_RETURN(Lease lease, GrantJob(tx, id, *group, waiter.request, waiter.worker));
     grant.leases.push_back(std::move(lease));
   }
-  tx.AfterCommit([](Memory& memory) { ++memory.grants; });
+  tx.AfterCommit(GrantMade{});
   return absl::OkStatus();
 }
 
@@ -125,9 +125,7 @@ absl::StatusOr<std::optional<LeaseGrant>> BeginAcquire(CommandContext& tx,
   if (request.pack_width == 0 || request.pack_width > kMaxPackWidth) {
     return absl::InvalidArgumentError(absl::StrCat("pack_width must be in 1..", kMaxPackWidth));
   }
-  tx.AfterCommit([id = request.worker_id, now = tx.now(), now_ms = tx.now_ms()](Memory& memory) {
-    memory.workers.Touch(id, now, now_ms);
-  });
+  tx.AfterCommit(WorkerTouched{request.worker_id, tx.now(), tx.now_ms()});
   COPPICE_ASSIGN_OR_RETURN(const std::vector<AttemptRow> attempts,
                            tx.read().FindOpenAttempts(worker->row.info.name, request.request_id));
   LeaseGrant grant;

@@ -250,10 +250,13 @@ LiveStats LeaseTable::Live(SweepId sweep) const {
   return stats;
 }
 
-std::vector<SweepId> LeaseTable::SweepsOf(const std::string& worker) const {
-  absl::flat_hash_set<SweepId> sweeps;
-  for (const LeaseEntry& entry : OfWorker(worker)) sweeps.insert(entry.sweep_id);
-  return std::vector<SweepId>(sweeps.begin(), sweeps.end());
+std::vector<LeaseEntry> LeaseTable::All() const {
+  absl::MutexLock lock(&mutex_);
+  std::vector<LeaseEntry> all;
+  for (const auto& [job, entry] : leases_) all.push_back(entry);
+  std::sort(all.begin(), all.end(),
+            [](const LeaseEntry& a, const LeaseEntry& b) { return a.ref.job_id < b.ref.job_id; });
+  return all;
 }
 
 }  // namespace coppice::core

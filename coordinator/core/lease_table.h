@@ -95,7 +95,7 @@ class LeaseTable {
   // Totals since this process began.
   uint64_t begun() const;
   uint64_t ended() const;
-  std::vector<SweepId> SweepsOf(const std::string& worker) const;
+  std::vector<LeaseEntry> All() const;  // by job; for tests
 
  private:
   absl::Duration SilenceAt(const LeaseEntry& entry, absl::Duration now) const;

@@ -41,9 +41,7 @@ absl::Status NameCheck::Take(const JobRow& job, const MetricRow& row, std::strin
   for (const std::string& name : fresh) {
     COPPICE_RETURN_IF_ERROR(tx_.write().AddMetricName(job.sweep_id, name));
   }
-  tx_.AfterCommit([sweep = job.sweep_id, names = std::move(unknown), count](Memory& memory) {
-    memory.metric_names.AddToSweep(sweep, names, count);
-  });
+  tx_.AfterCommit(SweepMetricNames{job.sweep_id, std::move(unknown), count});
   return absl::OkStatus();
 }
 
@@ -70,8 +68,7 @@ absl::Status NameCheck::TakeForJob(JobId job, const MetricRow& row, std::string&
   }
   if (of_job_->size() == before && tx_.memory().metric_names.OfJob(job) != nullptr)
     return absl::OkStatus();
-  tx_.AfterCommit(
-      [job, names = *of_job_](Memory& memory) { memory.metric_names.SetOfJob(job, names); });
+  tx_.AfterCommit(JobMetricNames{job, *of_job_});
   return absl::OkStatus();
 }
 

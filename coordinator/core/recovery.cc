@@ -23,15 +23,7 @@ struct Clocks {
 
 void RecoverJob(Memory& memory, const JobRow& job, const GroupRow& group, const Clocks& clocks) {
   if (job.state == JobState::kRunning) {
-    LeaseEntry lease;
-    lease.ref = {job.id, job.attempt};
-    lease.sweep_id = job.sweep_id;
-    lease.group_id = job.group_id;
-    lease.worker = job.worker;
-    lease.recovered = true;
-    lease.stored_step = job.step;
-    lease.work_per_step = group.spec.work_per_step;
-    memory.leases.Add(std::move(lease), clocks.now);
+    Apply(memory, LeaseOf(job, group.spec.work_per_step, /*recovered=*/true, clocks.now));
     return;
   }
   absl::Duration eligible_at = absl::ZeroDuration();
@@ -43,7 +35,7 @@ void RecoverJob(Memory& memory, const JobRow& job, const GroupRow& group, const 
         job.failures > 0 ? FailureBackoff(job.failures) : kLongestLostBackoff;
     eligible_at = clocks.now + std::min(wait, longest);
   }
-  memory.scheduler.Add(job.group_id, job.id, job.checkpoint_step, eligible_at);
+  Apply(memory, QueuedJob(job, eligible_at));
 }
 
 // Estimates the pace from jobs that were trained in one attempt: only then is it known how long
@@ -60,19 +52,16 @@ absl::Status RecallPace(ReadTransaction& read, Memory& memory, const GroupRow& g
         }
         return ++looked_at < kJobsOfPace;
       }));
-  memory.leases.Recall(group.sweep_id, group.id, pace);
+  Apply(memory, PaceRecalled{group.sweep_id, group.id, pace});
   return absl::OkStatus();
 }
 
 absl::Status RecoverSweep(ReadTransaction& read, Memory& memory, const SweepRow& sweep,
                           const Clocks& clocks) {
   COPPICE_ASSIGN_OR_RETURN(const std::vector<GroupRow> groups, read.ListGroups(sweep.id));
-  memory.catalog.Add(sweep, groups);
-  memory.scheduler.SetPaused(sweep.id, sweep.paused);
+  Apply(memory, SweepAdded{sweep, groups});
   const StateSet open({JobState::kPending, JobState::kRunning});
   for (const GroupRow& group : groups) {
-    memory.scheduler.AddGroup(
-        {group.id, sweep.id, sweep.priority, group.spec.work_per_step, group.spec.steps});
     if (group.counts.unfinished() == 0) continue;
     if (group.counts.succeeded > 0) COPPICE_RETURN_IF_ERROR(RecallPace(read, memory, group));
     COPPICE_RETURN_IF_ERROR(read.ScanJobs(group.first_job, group.first_job + group.jobs - 1, open,
@@ -87,19 +76,20 @@ absl::Status RecoverSweep(ReadTransaction& read, Memory& memory, const SweepRow&
 }  // namespace
 
 absl::Status Recover(Store& store, Clock& clock, Memory& memory, std::vector<Checkpoint>& dropped) {
-  memory.store_id = store.store_id();
   const Clocks clocks{clock.NowMillis(), clock.Monotonic()};
   return store.Read([&](ReadTransaction& read) -> absl::Status {
-    COPPICE_ASSIGN_OR_RETURN(memory.attempt_floor, read.GetAttemptFloor());
+    StoreOpened opened{store.store_id(), 0, {}};
+    COPPICE_ASSIGN_OR_RETURN(opened.attempt_floor, read.GetAttemptFloor());
+    COPPICE_ASSIGN_OR_RETURN(opened.cut_short, read.ListIncompleteSweeps());
+    Apply(memory, std::move(opened));
     COPPICE_ASSIGN_OR_RETURN(const auto sweeps, read.ListSweeps());
     for (const SweepRow& sweep : sweeps)
       COPPICE_RETURN_IF_ERROR(RecoverSweep(read, memory, sweep, clocks));
-    COPPICE_ASSIGN_OR_RETURN(memory.cut_short, read.ListIncompleteSweeps());
     COPPICE_ASSIGN_OR_RETURN(const auto workers, read.ListWorkers());
     for (const WorkerRow& row : workers) {
       WorkerEntry entry;
       entry.row = row;
-      memory.workers.Put(std::move(entry));
+      Apply(memory, WorkerPut{std::move(entry)});
     }
     COPPICE_ASSIGN_OR_RETURN(dropped, read.ListDroppedCheckpoints(kMaxDropped));
     return absl::OkStatus();

@@ -65,13 +65,7 @@ absl::Status ForgetLongGone(CommandContext& tx) {
     gone.push_back(name);
     if (gone.size() == kMaxForgotten) break;
   }
-  tx.AfterCommit([gone, next = tx.now() + kForgetEvery](Memory& changed) {
-    changed.forget_at = next;
-    for (const std::string& name : gone) {
-      changed.workers.Remove(name);
-      changed.health.Forget(name);
-    }
-  });
+  tx.AfterCommit(WorkersForgotten{std::move(gone), tx.now() + kForgetEvery});
   return absl::OkStatus();
 }
 
@@ -87,7 +81,7 @@ absl::StatusOr<Registration> Refuse(CommandContext& tx, const WorkerRow& newer,
   row.superseded_host = older.host;
   row.superseded_ms = tx.now_ms();
   COPPICE_RETURN_IF_ERROR(tx.write().PutWorker(row));
-  tx.AfterCommit([row](Memory& memory) { memory.workers.SetRow(row); });
+  tx.AfterCommit(WorkerRowStored{std::move(row)});
   Registration answer;
   answer.superseded_by = Superseder{newer.info.host, newer.registered_ms};
   return answer;
@@ -175,11 +169,9 @@ absl::StatusOr<Registration> RegisterWorker(CommandContext& tx, const WorkerInfo
   }
   const bool same_settings = known.has_value() && known->info.device == info.device &&
                              known->info.pack_width == info.pack_width;
-  tx.AfterCommit([entry, held, same_process, same_settings, now = tx.now()](Memory& memory) {
-    memory.workers.Put(entry);
-    if (!same_process) memory.health.OnNewProcess(entry.row.info.name, same_settings);
-    for (const HeldLease& lease : held) memory.leases.Renew(lease, entry.row.info.name, now);
-  });
+  tx.AfterCommit(WorkerPut{entry});
+  if (!same_process) tx.AfterCommit(WorkerProcessChanged{info.name, same_settings});
+  tx.AfterCommit(LeasesRenewed{info.name, held, tx.now()});
   const CoordinatorOptions& options = tx.memory().options;
   Registration answer;
   answer.worker_id = entry.row.id;

@@ -5,7 +5,6 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "common/base/logging.h"
 #include "common/base/status_macros.h"
 #include "coordinator/core/commands.h"
 #include "coordinator/core/name_check.h"
@@ -116,9 +115,7 @@ class Appender {
     }
     COPPICE_RETURN_IF_ERROR(tx_.write().UpdateAttempt(attempt_));
     if (job_.best_step > before_.best_step) {
-      tx_.AfterCommit([worker = job_.worker, now_ms = tx_.now_ms()](Memory& memory) {
-        memory.health.OnProgress(worker, now_ms);
-      });
+      tx_.AfterCommit(WorkerProgressed{job_.worker, tx_.now_ms()});
     }
     return job_.step == before_.step ? absl::OkStatus() : tx_.UpdateRunning(before_, job_);
   }
@@ -184,10 +181,9 @@ absl::StatusOr<RecordAck> AppendToLease(CommandContext& tx, const std::string& w
     // A worker drops a record only after its acknowledgement, and sends in order. So this database
     // has lost durable records, which is no fault of the job.
     COPPICE_RETURN_IF_ERROR(LoseAttempt(tx, appender.job(), appender.gap()));
-    tx.AfterCommit([job = lease.job_id, what = appender.gap()](Memory&) {
-      spdlog::error("job {}: {}; it goes on from its checkpoint. Check the disk under --data-dir",
-                    job, what);
-    });
+    tx.Say(LogLine::kError, absl::StrCat("job ", lease.job_id, ": ", appender.gap(),
+                                         "; it goes on from its checkpoint. Check the disk under "
+                                         "--data-dir"));
     ack.stale = true;
   }
   return ack;

@@ -210,4 +210,28 @@ Scheduler::Ahead Scheduler::CountAhead(GroupId group, JobId job, uint32_t resume
   return ahead;
 }
 
+Scheduler::Contents Scheduler::contents() const {
+  std::map<GroupId, Contents::GroupJobs> by_group;
+  for (const auto& [id, entry] : groups_) {
+    Contents::GroupJobs& group = by_group[id];
+    group.group = entry.group;
+    for (const auto& [step, jobs] : entry.by_step) {
+      for (const JobId job : jobs) group.jobs.push_back({job, step, std::nullopt});
+    }
+  }
+  for (const auto& [job, delayed] : delayed_) {
+    by_group[delayed.group].jobs.push_back({job, delayed.step, delayed.at});
+  }
+  Contents contents;
+  for (auto& [id, group] : by_group) {
+    std::sort(group.jobs.begin(), group.jobs.end(),
+              [](const Contents::Job& a, const Contents::Job& b) { return a.id < b.id; });
+    contents.groups.push_back(std::move(group));
+  }
+  contents.paused.assign(paused_.begin(), paused_.end());
+  std::sort(contents.paused.begin(), contents.paused.end());
+  for (const Key& key : order_) contents.served.push_back(key.group);
+  return contents;
+}
+
 }  // namespace coppice::core

@@ -85,6 +85,23 @@ class Scheduler {
   };
   Ahead CountAhead(GroupId group, JobId job, uint32_t resume_step) const;
 
+  // Everything in the index, in order. It visits every job, so it is for tests.
+  struct Contents {
+    struct Job {
+      JobId id = 0;
+      uint32_t resume_step = 0;
+      std::optional<absl::Duration> eligible_at;  // set while the job waits for it
+    };
+    struct GroupJobs {
+      Group group;
+      std::vector<Job> jobs;  // by id
+    };
+    std::vector<GroupJobs> groups;  // by id
+    std::vector<SweepId> paused;    // by id
+    std::vector<GroupId> served;    // groups with work, the first to be served first
+  };
+  Contents contents() const;
+
  private:
   struct Entry {
     Group group;

@@ -42,15 +42,6 @@ absl::StatusOr<std::vector<GroupRow>> InsertGroups(CommandContext& tx, SweepId s
   return groups;
 }
 
-void IndexJobs(Memory& memory, const SweepRow& sweep, const GroupRow& group, uint64_t first,
-               uint64_t last) {
-  memory.scheduler.AddGroup(
-      {group.id, sweep.id, sweep.priority, group.spec.work_per_step, group.spec.steps});
-  for (uint64_t i = first; i < last; ++i) {
-    memory.scheduler.Add(group.id, group.first_job + i, 0, absl::ZeroDuration());
-  }
-}
-
 // Inserts up to `most` jobs after the first `inserted` ones. Sets `now_inserted` to the new count.
 absl::Status InsertSome(CommandContext& tx, const Submission& submission, uint64_t inserted,
                         uint64_t most, uint64_t& now_inserted) {
@@ -63,9 +54,8 @@ absl::Status InsertSome(CommandContext& tx, const Submission& submission, uint64
     COPPICE_RETURN_IF_ERROR(
         tx.write().InsertJobs(submission.sweep.id, group.id, group.first_job + first,
                               absl::MakeConstSpan(seeds).subspan(first, last - first)));
-    tx.AfterCommit([sweep = submission.sweep, group, first, last](Memory& memory) {
-      IndexJobs(memory, sweep, group, first, last);
-    });
+    tx.AfterCommit(JobsStored{GroupOf(group, submission.sweep.priority), group.first_job + first,
+                              group.first_job + last});
     at += last - first;
   }
   now_inserted = end;
@@ -82,10 +72,7 @@ absl::StatusOr<SubmitResult> Complete(CommandContext& tx, const Submission& subm
   for (size_t i = 0; i < submission.groups.size(); ++i) {
     result.plan.groups[i].id = submission.groups[i].id;
   }
-  tx.AfterCommit([sweep = submission.sweep, groups = submission.groups](Memory& memory) {
-    memory.catalog.Add(sweep, groups);
-    memory.scheduler.SetPaused(sweep.id, false);
-  });
+  tx.AfterCommit(SweepAdded{submission.sweep, submission.groups});
   return result;
 }
 
@@ -116,7 +103,7 @@ absl::StatusOr<SubmitStep> BeginSubmit(CommandContext& tx, const Submission& sub
   COPPICE_ASSIGN_OR_RETURN(sweep.id, tx.write().InsertSweep(sweep, spec.spec_blob));
   COPPICE_ASSIGN_OR_RETURN(begun.groups, InsertGroups(tx, sweep.id, spec));
   // No job is granted before the whole sweep is stored.
-  tx.AfterCommit([id = sweep.id](Memory& memory) { memory.scheduler.SetPaused(id, true); });
+  tx.AfterCommit(SubmissionBegan{sweep.id});
   COPPICE_RETURN_IF_ERROR(InsertSome(tx, begun, 0, tx.memory().options.jobs_a_part, step.inserted));
   if (step.inserted == begun.jobs()) {
     COPPICE_ASSIGN_OR_RETURN(step.result, Complete(tx, begun));
@@ -140,10 +127,9 @@ absl::StatusOr<bool> TakeBackSubmit(CommandContext& tx, SweepId id) {
   COPPICE_ASSIGN_OR_RETURN(const std::vector<GroupRow> groups, tx.read().ListGroups(id));
   COPPICE_ASSIGN_OR_RETURN(const uint64_t deleted, tx.write().DeleteIncompleteSweep(id, part));
   const bool gone = deleted < part;
-  tx.AfterCommit([id, gone, groups](Memory& memory) {
-    for (const GroupRow& group : groups) memory.scheduler.RemoveGroup(group.id);
-    if (gone) memory.scheduler.SetPaused(id, false);
-  });
+  SubmissionTakenBack change{id, {}, gone};
+  for (const GroupRow& group : groups) change.groups.push_back(group.id);
+  tx.AfterCommit(std::move(change));
   return gone;
 }
 

@@ -6,7 +6,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "common/base/logging.h"
 #include "common/base/status_macros.h"
 #include "coordinator/core/commands.h"
 #include "coordinator/core/job_filter.h"
@@ -79,10 +78,9 @@ absl::Status NoteOperation(CommandContext& tx, SweepId id, const std::string& sw
   const std::string who = Describe(caller);
   COPPICE_RETURN_IF_ERROR(
       tx.write().InsertOperation(id, {tx.now_ms(), action, who, detail}, kKept));
-  tx.AfterCommit([sweep, action, who, detail](Memory&) {
-    spdlog::info("sweep {}: {}{} by {}", sweep, action,
-                 detail.empty() ? "" : absl::StrCat(" (", detail, ")"), who);
-  });
+  tx.Say(LogLine::kInfo,
+         absl::StrCat("sweep ", sweep, ": ", action,
+                      detail.empty() ? "" : absl::StrCat(" (", detail, ")"), " by ", who));
   return absl::OkStatus();
 }
 
@@ -95,10 +93,7 @@ absl::StatusOr<SweepSummary> SetSweepPaused(CommandContext& tx, const Caller& ca
     COPPICE_RETURN_IF_ERROR(
         NoteOperation(tx, sweep->id, name, caller, paused ? "paused" : "resumed", ""));
     tx.effects().touched.push_back(sweep->id);
-    tx.AfterCommit([id = sweep->id, paused](Memory& memory) {
-      memory.catalog.SetPaused(id, paused);
-      memory.scheduler.SetPaused(id, paused);
-    });
+    tx.AfterCommit(SweepPaused{sweep->id, paused});
   }
   return ReadSummary(tx.read(), sweep->id, tx.memory().leases);
 }

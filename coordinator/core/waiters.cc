@@ -5,7 +5,7 @@
 
 namespace coppice::core {
 
-std::optional<Waiter> Waiters::Add(Waiter waiter) {
+void Waiters::Add(Waiter waiter) {
   waiter.number = next_number_++;
   const std::pair<absl::Duration, uint64_t> place = {waiter.deadline, waiter.number};
   const auto present = by_request_.find({waiter.worker, waiter.request.request_id});
@@ -13,15 +13,17 @@ std::optional<Waiter> Waiters::Add(Waiter waiter) {
     const Queue::iterator it = present->second;
     by_deadline_.erase({it->deadline, it->number});
     by_deadline_.emplace(place, it);
-    return std::exchange(*it, std::move(waiter));
+    replaced_.push_back(std::exchange(*it, std::move(waiter)));
+    return;
   }
   queue_.push_back(std::move(waiter));
   const auto it = std::prev(queue_.end());
   by_deadline_.emplace(place, it);
   by_request_.emplace(std::make_pair(it->worker, it->request.request_id), it);
   ++counts_[it->worker];
-  return std::nullopt;
 }
+
+std::vector<Waiter> Waiters::TakeReplaced() { return std::exchange(replaced_, {}); }
 
 Waiter Waiters::Take(Queue::iterator& it) {
   by_deadline_.erase({it->deadline, it->number});

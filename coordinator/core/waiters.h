@@ -33,8 +33,9 @@ class Waiters {
  public:
   using Queue = std::list<Waiter>;
 
-  // Returns the replaced waiter, if the same request was sent again while the first still waits.
-  std::optional<Waiter> Add(Waiter waiter);
+  // Replaces a waiter of the same request: it was sent again while the first still waits.
+  void Add(Waiter waiter);
+  std::vector<Waiter> TakeReplaced();
   std::vector<Waiter> TakeOverdue(absl::Duration now);
   std::vector<Waiter> TakeAll();
   std::optional<absl::Duration> NextDeadline() const;
@@ -57,6 +58,7 @@ class Waiters {
   std::map<std::pair<absl::Duration, uint64_t>, Queue::iterator> by_deadline_;
   absl::flat_hash_map<std::pair<std::string, std::string>, Queue::iterator> by_request_;
   absl::flat_hash_map<std::string, size_t> counts_;  // by worker; without zeros
+  std::vector<Waiter> replaced_;
 };
 
 }  // namespace coppice::core

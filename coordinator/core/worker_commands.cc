@@ -5,7 +5,6 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
-#include "common/base/logging.h"
 #include "common/base/status_macros.h"
 #include "coordinator/core/commands.h"
 #include "coordinator/core/views.h"
@@ -59,7 +58,7 @@ Directive DirectiveFor(CommandContext& tx, const WorkerEntry& worker, const Held
 absl::Status MissLease(CommandContext& tx, const WorkerEntry& worker, const LeaseEntry& lease) {
   if (tx.now() - lease.granted_at < tx.memory().options.heartbeat_interval) return absl::OkStatus();
   if (!worker.fresh && lease.missed + 1 < kMissesBeforeRelease) {
-    tx.AfterCommit([ref = lease.ref](Memory& memory) { memory.leases.Miss(ref); });
+    tx.AfterCommit(LeaseMissed{lease.ref});
     return absl::OkStatus();
   }
   return EndLease(tx, lease.ref, JobTrigger::kRelease,
@@ -74,7 +73,7 @@ absl::Status StoreLastSeen(CommandContext& tx, const WorkerEntry& worker) {
   if (!row.has_value() || row->id != worker.row.id) return absl::OkStatus();
   row->last_seen_ms = tx.now_ms();
   COPPICE_RETURN_IF_ERROR(tx.write().PutWorker(*row));
-  tx.AfterCommit([row = *row](Memory& memory) { memory.workers.SetRow(row); });
+  tx.AfterCommit(WorkerRowStored{*row});
   return absl::OkStatus();
 }
 
@@ -99,13 +98,8 @@ absl::StatusOr<HeartbeatResult> TakeHeartbeat(CommandContext& tx, const std::str
   }
   for (const auto& [job, lease] : missing) COPPICE_RETURN_IF_ERROR(MissLease(tx, *worker, lease));
   for (const auto& [job, lease] : current) tx.effects().touched.push_back(lease.sweep_id);
-  tx.AfterCommit([worker_id, name = worker->row.info.name, held, draining, now = tx.now(),
-                  now_ms = tx.now_ms()](Memory& memory) {
-    const auto late_by =
-        memory.workers.Seen(worker_id, now, now_ms, draining, memory.options.heartbeat_interval);
-    if (late_by.has_value()) memory.admission.NoteHeartbeat(*late_by);
-    for (const HeldLease& lease : held) memory.leases.Renew(lease, name, now);
-  });
+  tx.AfterCommit(WorkerBeat{worker_id, draining, tx.now(), tx.now_ms()});
+  tx.AfterCommit(LeasesRenewed{worker->row.info.name, held, tx.now()});
   return result;
 }
 
@@ -127,14 +121,12 @@ absl::StatusOr<Worker> DrainWorker(CommandContext& tx, const Caller& caller,
   changed.row.draining = !undo;
   changed.row.preempt = !undo && preempt;
   COPPICE_RETURN_IF_ERROR(tx.write().PutWorker(changed.row));
-  tx.AfterCommit([row = changed.row, who = Describe(caller)](Memory& memory) {
-    memory.workers.SetRow(row);
-    spdlog::info("worker {}: {} by {}", row.info.name,
-                 !row.draining ? "drain taken back"
-                 : row.preempt ? "drained, its jobs preempted"
-                               : "drained",
-                 who);
-  });
+  tx.AfterCommit(WorkerRowStored{changed.row});
+  tx.Say(LogLine::kInfo, absl::StrCat("worker ", changed.row.info.name, ": ",
+                                      !changed.row.draining ? "drain taken back"
+                                      : changed.row.preempt ? "drained, its jobs preempted"
+                                                            : "drained",
+                                      " by ", Describe(caller)));
   return MakeWorker(changed, tx.memory(), tx.now());
 }
 
@@ -154,7 +146,7 @@ absl::Status ExpireLease(CommandContext& tx, const LeaseRef& lease) {
       absl::StrCat(
           "worker ", entry->worker, " was not heard of for ",
           absl::FormatDuration(absl::Trunc(tx.now() - entry->renewed_at, absl::Seconds(1))))));
-  tx.AfterCommit([lease, now = tx.now()](Memory& memory) { memory.leases.Remove(lease, now); });
+  tx.AfterCommit(LeaseEnded{lease, tx.now()});
   return absl::OkStatus();
 }
 

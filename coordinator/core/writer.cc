@@ -169,7 +169,11 @@ bool Writer::RunBatch(std::vector<Command> commands) {
   });
   NoteStore(committed, effects, now);
   if (committed.ok()) {
-    for (const auto& apply : effects.apply) apply(memory_);
+    for (MemoryChange& change : effects.memory) Apply(memory_, std::move(change));
+    for (const LogLine& line : effects.log) {
+      spdlog::log(line.level == LogLine::kError ? spdlog::level::err : spdlog::level::info, "{}",
+                  line.text);
+    }
     hooks_.committed(effects);
   }
   auto answers = std::make_shared<std::vector<std::function<void()>>>();
@@ -199,14 +203,15 @@ bool Writer::RunBatch(std::vector<Command> commands) {
 }
 
 void Writer::NoteStore(const absl::Status& committed, const Effects& effects, absl::Duration now) {
-  std::string& trouble = memory_.store_trouble;
-  if (committed.ok() == trouble.empty()) return;
+  if (committed.ok() == memory_.store_trouble.empty()) return;
   if (!committed.ok()) {
-    trouble = absl::IsResourceExhausted(committed)
-                  ? absl::StrCat("the disk of its database is full (", committed.message(),
-                                 "); free some space")
-                  : absl::StrCat("its database cannot be written (", committed.message(),
-                                 "); check the disk under --data-dir");
+    std::string trouble =
+        absl::IsResourceExhausted(committed)
+            ? absl::StrCat("the disk of its database is full (", committed.message(),
+                           "); free some space")
+            : absl::StrCat("its database cannot be written (", committed.message(),
+                           "); check the disk under --data-dir");
+    Apply(memory_, StoreTroubled{trouble});
     // A small change may still fit between two large ones that do not.
     if (said_trouble_at_.has_value() && now - *said_trouble_at_ < kSayAgain) return;
     said_trouble_at_ = now;
@@ -217,7 +222,7 @@ void Writer::NoteStore(const absl::Status& committed, const Effects& effects, ab
     return;
   }
   // A change without effects, such as a heartbeat, commits even on a full disk and proves nothing.
-  if (!effects.changed.empty() || !effects.logged.empty()) trouble.clear();
+  if (!effects.changed.empty() || !effects.logged.empty()) Apply(memory_, StoreTroubled{""});
 }
 
 }  // namespace coppice::core

@@ -313,14 +313,16 @@ Waiter MakeWaiter(const std::string& worker, const std::string& request, int dea
 
 TEST(Waiters, KeepTheirOrderTheirDeadlinesAndTheirCountsWhateverIsTakenOut) {
   Waiters waiters;
-  EXPECT_FALSE(waiters.Add(MakeWaiter("a", "1", 30)).has_value());
-  EXPECT_FALSE(waiters.Add(MakeWaiter("a", "2", 10)).has_value());
-  EXPECT_FALSE(waiters.Add(MakeWaiter("b", "1", 20)).has_value());
+  waiters.Add(MakeWaiter("a", "1", 30));
+  waiters.Add(MakeWaiter("a", "2", 10));
+  waiters.Add(MakeWaiter("b", "1", 20));
+  EXPECT_TRUE(waiters.TakeReplaced().empty());
   EXPECT_EQ(waiters.NextDeadline(), absl::Seconds(10));
   // A request repeated with another deadline keeps its place.
-  const auto replaced = waiters.Add(MakeWaiter("a", "1", 5));
-  ASSERT_TRUE(replaced.has_value());
-  EXPECT_EQ(replaced->deadline, absl::Seconds(30));
+  waiters.Add(MakeWaiter("a", "1", 5));
+  const auto replaced = waiters.TakeReplaced();
+  ASSERT_EQ(replaced.size(), 1u);
+  EXPECT_EQ(replaced[0].deadline, absl::Seconds(30));
   EXPECT_EQ(waiters.NextDeadline(), absl::Seconds(5));
   EXPECT_EQ(waiters.size(), 3u);
   EXPECT_EQ(waiters.CountOf("a"), 2u);

@@ -1,0 +1,405 @@
+// The property behind every restart: memory after any commits is the memory that recovery builds
+// from the database. Random histories of commands are checked after each batch. A failure prints
+// its seed, the commands of the batch and the facts that differ.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "coordinator/core/commands.h"
+#include "coordinator/core/planner.h"
+#include "tests/coordinator/core/memory_history.h"
+
+namespace coppice::core {
+namespace {
+
+constexpr int kBatches = 150;
+constexpr int kMostCommandsABatch = 6;
+constexpr uint32_t kSteps = 100;
+constexpr size_t kMostSweeps = 8;
+
+class RandomHistory : public MemoryHistory {
+ public:
+  using MemoryHistory::MemoryHistory;
+
+  // Runs the history. False: memory and database differ, and the failure is reported.
+  bool Run() {
+    for (int batch = 0; batch < kBatches; ++batch) {
+      SCOPED_TRACE(absl::StrCat("batch ", batch));
+      for (int i = Below(kMostCommandsABatch); i >= 0; --i) AddCommand();
+      RunBatch();
+      if (!MemoryIsAsRebuilt()) return false;
+      if (OneIn(3)) Grant();
+      if (!MemoryIsAsRebuilt()) return false;
+      if (OneIn(2)) clock_->Advance(absl::Milliseconds(Below(8000)));
+      if (OneIn(25)) Expire();
+      if (OneIn(25)) Restart();
+      if (!MemoryIsAsRebuilt()) return false;
+    }
+    return true;
+  }
+
+ private:
+  void AddCommand() {
+    using Action = void (RandomHistory::*)();
+    static constexpr std::pair<Action, int> kActions[] = {
+        {&RandomHistory::AddSubmit, 2},   {&RandomHistory::AddSubmitPart, 6},
+        {&RandomHistory::AddTakeBack, 3}, {&RandomHistory::AddRegister, 4},
+        {&RandomHistory::AddAcquire, 14}, {&RandomHistory::AddHeartbeat, 8},
+        {&RandomHistory::AddRows, 10},    {&RandomHistory::AddCommit, 8},
+        {&RandomHistory::AddReject, 3},   {&RandomHistory::AddComplete, 4},
+        {&RandomHistory::AddFail, 5},     {&RandomHistory::AddRelease, 6},
+        {&RandomHistory::AddCancel, 2},   {&RandomHistory::AddRetry, 3},
+        {&RandomHistory::AddPause, 3},    {&RandomHistory::AddDrain, 2},
+    };
+    int total = 0;
+    for (const auto& [action, weight] : kActions) total += weight;
+    int at = Below(total);
+    for (const auto& [action, weight] : kActions) {
+      if ((at -= weight) >= 0) continue;
+      (this->*action)();
+      return;
+    }
+  }
+
+  void AddSubmit() {
+    if (sweeps_.size() >= kMostSweeps) return;
+    SweepSpec spec;
+    spec.name = absl::StrCat("sweep-", sweeps_.size());
+    spec.spec_blob = spec.name;
+    spec.priority = Below(3);
+    for (int i = Below(3); i >= 0; --i) {
+      GroupSpec group;
+      group.task = OneIn(2) ? "dyck" : "question";
+      group.depth = static_cast<uint32_t>(spec.groups.size()) + 1;
+      group.run_json = absl::StrCat("{\"depth\":", group.depth, "}");
+      group.steps = kSteps;
+      group.report_every = 10;
+      group.checkpoint_every = 20;
+      group.work_per_step = 1 + Below(5);
+      spec.groups.push_back(group);
+    }
+    for (int i = Below(6); i >= 0; --i) spec.seeds.push_back(static_cast<uint32_t>(i));
+    Submission submission;
+    submission.plan = MakePlan(spec, 0);
+    sweeps_.push_back(spec.name);
+    submission.spec = std::make_shared<const SweepSpec>(std::move(spec));
+    Add("submit", [this, submission](CommandContext& tx) -> absl::Status {
+      auto step = BeginSubmit(tx, submission);
+      if (step.ok() && !step->result.has_value() && step->begun.has_value()) {
+        submissions_.push_back({*step->begun, step->inserted});
+      }
+      return step.status();
+    });
+  }
+
+  void AddSubmitPart() {
+    if (submissions_.empty()) return;
+    if (OneIn(6)) {  // the store refused a part
+      leftovers_.push_back(submissions_.back().submission.sweep.id);
+      submissions_.pop_back();
+      return;
+    }
+    const Running running = submissions_.back();
+    submissions_.pop_back();
+    Add("submit a part", [this, running](CommandContext& tx) -> absl::Status {
+      auto step = ContinueSubmit(tx, running.submission, running.inserted);
+      if (step.ok() && !step->result.has_value()) {
+        submissions_.push_back({running.submission, step->inserted});
+      }
+      return step.status();
+    });
+  }
+
+  void AddTakeBack() {
+    if (leftovers_.empty()) return;
+    const SweepId id = leftovers_.back();
+    leftovers_.pop_back();
+    Add("take back", [this, id](CommandContext& tx) -> absl::Status {
+      const auto gone = TakeBackSubmit(tx, id);
+      if (gone.ok() && !*gone) leftovers_.push_back(id);
+      return gone.status();
+    });
+  }
+
+  void AddRegister() {
+    WorkerInfo info;
+    info.name = absl::StrCat("w", Below(5));
+    info.instance = absl::StrCat("i", Below(3));
+    info.host = absl::StrCat("host", Below(2));
+    info.slots = 2;
+    info.pack_width = 4;
+    info.device = OneIn(2) ? "cpu" : "cuda";
+    std::vector<HeldLease> held;
+    for (const LeaseEntry& lease : memory_->leases.OfWorker(info.name)) {
+      if (OneIn(2)) held.push_back({lease.ref, lease.stored_step});
+    }
+    const std::string id = absl::StrCat("id-", ++ids_);
+    uint64_t& incarnation = incarnations_[info.name + info.instance];
+    Add("register", [info, held, id, &incarnation](CommandContext& tx) mutable -> absl::Status {
+      info.incarnation = incarnation;
+      auto answer = RegisterWorker(tx, info, held, id);
+      if (answer.ok() && answer->confirm) {
+        info.incarnation = incarnation = answer->incarnation;
+        answer = RegisterWorker(tx, info, held, id);
+      }
+      return answer.status();
+    });
+  }
+
+  void AddAcquire() {
+    const auto workers = memory_->workers.All();
+    if (workers.empty()) return;
+    AcquireRequest request;
+    request.worker_id = AnyOf(workers)->row.id;
+    request.request_id = absl::StrCat("r-", OneIn(5) ? ids_ : ++ids_);
+    request.pack_width = 1 + static_cast<uint32_t>(Below(4));
+    request.measures = OneIn(3);
+    Add("acquire", [request](CommandContext& tx) -> absl::Status {
+      const auto grant = BeginAcquire(tx, request);
+      if (!grant.ok() || grant->has_value()) return grant.status();
+      const std::string name = tx.memory().workers.FindById(request.worker_id)->row.info.name;
+      tx.AfterCommit(WaiterAdded{
+          {request, name, tx.now() + absl::Minutes(10), {}, [](absl::StatusOr<LeaseGrant>) {}}});
+      return absl::OkStatus();
+    });
+  }
+
+  void AddHeartbeat() {
+    const auto workers = memory_->workers.All();
+    if (workers.empty()) return;
+    const WorkerRow row = AnyOf(workers)->row;
+    std::vector<HeldLease> held;
+    for (const LeaseEntry& lease : memory_->leases.OfWorker(row.info.name)) {
+      if (!OneIn(5)) held.push_back({lease.ref, lease.stored_step, 3.5, 0, 0, 60'000});
+    }
+    Add("heartbeat", [id = row.id, held, drains = OneIn(8)](CommandContext& tx) {
+      return TakeHeartbeat(tx, id, held, drains).status();
+    });
+  }
+
+  // Calls `make` with a random lease and the id of its worker.
+  void WithLease(const std::function<void(const LeaseRef&, const std::string&)>& make) {
+    const auto leases = memory_->leases.All();
+    if (leases.empty()) return;
+    const LeaseEntry& lease = AnyOf(leases);
+    const WorkerEntry* worker = memory_->workers.FindByName(lease.worker);
+    if (worker != nullptr) make(lease.ref, worker->row.id);
+  }
+
+  // Reports the rows that the attempt has not reported, up to `rows` of them.
+  static absl::Status Report(CommandContext& tx, const std::string& id, const LeaseRef& lease,
+                             uint32_t rows) {
+    const auto attempt = tx.read().GetAttempt(lease.job_id, lease.attempt);
+    if (!attempt.ok()) return attempt.status();
+    std::vector<Record> records;
+    for (uint32_t i = 0; i < rows; ++i) {
+      const uint32_t step = attempt->row_step / 10 * 10 + 10 * (i + 1);
+      if (step > kSteps) break;
+      records.push_back(
+          {lease, attempt->last_sequence + 1 + i, MetricRow{step, {{"loss", 0.5}}}, {}, {}});
+    }
+    return AppendRecords(tx, id, records).status();
+  }
+
+  // Commits a checkpoint at the last reported step.
+  static absl::Status Commit(CommandContext& tx, const std::string& id, const LeaseRef& lease) {
+    const auto attempt = tx.read().GetAttempt(lease.job_id, lease.attempt);
+    if (!attempt.ok()) return attempt.status();
+    const auto job = tx.read().GetJob(lease.job_id);
+    if (!job.ok()) return job.status();
+    const auto group = tx.memory().catalog.Group(job->group_id);
+    CheckpointCommit commit;
+    commit.worker_id = id;
+    commit.lease = lease;
+    commit.step = attempt->row_step;
+    commit.path = absl::StrCat(CheckpointDir(group->sweep->name, lease), "/step-", commit.step,
+                               ".safetensors");
+    commit.digest = std::string(32, 'a');
+    commit.bytes = 7;
+    return CommitCheckpoint(tx, commit);
+  }
+
+  void AddRows() {
+    WithLease([&](const LeaseRef& lease, const std::string& id) {
+      Add("rows", [lease, id, rows = static_cast<uint32_t>(1 + Below(4))](CommandContext& tx) {
+        return Report(tx, id, lease, rows);
+      });
+    });
+  }
+
+  void AddCommit() {
+    WithLease([&](const LeaseRef& lease, const std::string& id) {
+      Add("commit", [lease, id](CommandContext& tx) { return Commit(tx, id, lease); });
+    });
+  }
+
+  void AddReject() {
+    WithLease([&](const LeaseRef& lease, const std::string& id) {
+      Add("reject", [lease, id](CommandContext& tx) -> absl::Status {
+        const auto listed = tx.read().ListCheckpoints(lease.job_id, CheckpointState::kListed);
+        if (!listed.ok()) return listed.status();
+        if (listed->empty()) return absl::NotFoundError("no checkpoint");
+        CheckpointCommit bad;
+        bad.worker_id = id;
+        bad.lease = lease;
+        bad.step = listed->front().step;
+        bad.path = listed->front().path;
+        return RejectCheckpoint(tx, bad, "its digest is wrong").status();
+      });
+    });
+  }
+
+  void AddComplete() {
+    WithLease([&](const LeaseRef& lease, const std::string& id) {
+      Add("complete", [lease, id](CommandContext& tx) -> absl::Status {
+        absl::Status status = Report(tx, id, lease, kSteps);
+        if (status.ok()) status = Commit(tx, id, lease);
+        if (!status.ok()) return status;
+        AttemptEnd end;
+        end.worker_id = id;
+        end.lease = lease;
+        end.step = kSteps;
+        return CompleteJob(tx, end);
+      });
+    });
+  }
+
+  void AddFail() {
+    static constexpr const char* kKinds[] = {"nan",  "data",    "refused", "out_of_memory",
+                                             "disk", "crashed", "stalled", "internal"};
+    WithLease([&](const LeaseRef& lease, const std::string& id) {
+      AttemptEnd end;
+      end.worker_id = id;
+      end.lease = lease;
+      end.step = static_cast<uint32_t>(Below(3)) * 10;
+      end.kind = kKinds[Below(std::size(kKinds))];
+      Add("fail as " + end.kind, [end](CommandContext& tx) { return FailJob(tx, end); });
+    });
+  }
+
+  void AddRelease() {
+    WithLease([&](const LeaseRef& lease, const std::string& id) {
+      AttemptEnd end;
+      end.worker_id = id;
+      end.lease = lease;
+      std::string name = "release";
+      switch (Below(5)) {
+        case 0:
+          end.lost = true;
+          name = "release as lost";
+          break;
+        case 1:
+          end.out_of_memory_width = 4;
+          name = "release as too wide";
+          break;
+        case 2:
+          end.best_width = 3;
+          name = "release as measured";
+          break;
+        case 3:
+          end.untrained = true;
+          name = "release untrained";
+          break;
+        default:
+          break;
+      }
+      Add(name, [end](CommandContext& tx) { return ReleaseLease(tx, end); });
+    });
+  }
+
+  JobFilter SomeJobs() {
+    JobFilter filter;
+    filter.sweep = AnyOf(sweeps_);
+    if (OneIn(2)) filter.seeds = {static_cast<uint32_t>(Below(4))};
+    return filter;
+  }
+
+  void AddCancel() {
+    if (sweeps_.empty()) return;
+    Add("cancel", [filter = SomeJobs()](CommandContext& tx) {
+      return CancelPart(tx, Caller(), filter, 0).status();
+    });
+  }
+
+  void AddRetry() {
+    if (sweeps_.empty()) return;
+    Add("retry", [filter = SomeJobs()](CommandContext& tx) {
+      return RetryPart(tx, Caller(), filter, 0).status();
+    });
+  }
+
+  void AddPause() {
+    if (sweeps_.empty()) return;
+    const bool paused = OneIn(3);
+    Add(paused ? "pause" : "resume", [name = AnyOf(sweeps_), paused](CommandContext& tx) {
+      return SetSweepPaused(tx, Caller(), name, paused).status();
+    });
+  }
+
+  void AddDrain() {
+    const bool undo = !OneIn(3);
+    Add(undo ? "end of drain" : "drain",
+        [name = absl::StrCat("w", Below(5)), preempt = OneIn(2), undo](CommandContext& tx) {
+          return DrainWorker(tx, Caller(), name, preempt, undo).status();
+        });
+  }
+
+  std::vector<std::string> sweeps_;
+  std::map<std::string, uint64_t> incarnations_;
+  uint64_t ids_ = 0;
+};
+
+TEST(MemoryProperty, MemoryAfterCommitsIsMemoryRebuiltFromTheDatabase) {
+  constexpr uint64_t kHistories = 30;
+  std::map<std::string, int> succeeded;
+  for (uint64_t seed = 1; seed <= kHistories; ++seed) {
+    SCOPED_TRACE(absl::StrCat("seed ", seed));
+    RandomHistory history(seed);
+    ASSERT_TRUE(history.Run());
+    for (const auto& [name, count] : history.succeeded()) succeeded[name] += count;
+  }
+  // A history proves nothing about a command that it never carries out.
+  for (const char* name : {"submit",
+                           "submit a part",
+                           "take back",
+                           "register",
+                           "acquire",
+                           "grant",
+                           "heartbeat",
+                           "rows",
+                           "commit",
+                           "reject",
+                           "complete",
+                           "fail as nan",
+                           "fail as data",
+                           "fail as refused",
+                           "fail as out_of_memory",
+                           "fail as disk",
+                           "fail as crashed",
+                           "fail as stalled",
+                           "fail as internal",
+                           "release",
+                           "release as lost",
+                           "release as too wide",
+                           "release as measured",
+                           "release untrained",
+                           "expire",
+                           "cancel",
+                           "retry",
+                           "pause",
+                           "resume",
+                           "drain",
+                           "end of drain"}) {
+    EXPECT_GE(succeeded[name], 10) << name;
+  }
+}
+
+}  // namespace
+}  // namespace coppice::core
