@@ -10,7 +10,7 @@ runtime=(
   gnuplot-nox fonts-liberation  # the figures of `coppice report`
 )
 build=(
-  g++ clang clang-format libclang-rt-dev llvm cmake ninja-build ccache git pkg-config
+  g++ clang clang-format clang-tidy libclang-rt-dev llvm cmake ninja-build ccache git pkg-config
   libtorch-dev libdnnl-dev libgrpc++-dev libssl-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc libabsl-dev
   libsqlite3-dev libyaml-cpp-dev libcli11-dev libspdlog-dev nlohmann-json3-dev libxxhash-dev
   librandom123-dev libgtest-dev libgmock-dev python3 python3-numpy

@@ -22,6 +22,7 @@ test_release() {
   tally ctest release --test-dir build/release -j 2 -LE serial
   tally ctest "release, one by one" --test-dir build/release -L serial
   scripts/lesser_cpus.sh
+  tally build "clang-tidy on the change" tests/lint/check_tidy.py .
 }
 
 # Clang's build also holds every lock against its annotations (-Werror=thread-safety).

@@ -50,7 +50,7 @@ class TestCommandTest(unittest.TestCase):
             os.makedirs(os.path.dirname(os.path.join(self.root, name)), exist_ok=True)
             shutil.copy(os.path.join(ROOT, name), os.path.join(self.root, name))
         for name, text in {'path/cmake': CMAKE, 'path/ctest': CTEST, 'deploy/install.sh': '#!/bin/sh\n',
-                           'scripts/build.sh': '#!/bin/sh\ncmake --preset release\n', 'build/asan/bin/fuzz_one': '#!/bin/sh\n',
+                           'tests/lint/check_tidy.py': '#!/bin/sh\n[ -z "$UNTIDY" ]\n', 'scripts/build.sh': '#!/bin/sh\ncmake --preset release\n', 'build/asan/bin/fuzz_one': '#!/bin/sh\n',
                            'build/asan/bin/fuzz_two': '#!/bin/sh\n[ -z "$FINDING" ]\n', 'tests/fuzz/one_fuzz.cc': '',
                            'tests/fuzz/two_fuzz.cc': ''}.items():
             path = os.path.join(self.root, name)
@@ -60,7 +60,7 @@ class TestCommandTest(unittest.TestCase):
             os.chmod(path, 0o755)
         self.calls = self.root + '/calls'
         self.environment = {name: value for name, value in os.environ.items() if not name.startswith('COPPICE_')}
-        self.environment.update(PATH=self.root + '/path:' + os.environ['PATH'], CALLS=self.calls, FAILING='', FAILING_BUILD='', FINDING='')
+        self.environment.update(PATH=self.root + '/path:' + os.environ['PATH'], CALLS=self.calls, FAILING='', FAILING_BUILD='', FINDING='', UNTIDY='')
         with open('/proc/cpuinfo') as info:
             words = set(info.read().split())
         self.lesser = sum(flag in words for flag in ('amx_tile', 'avx512f', 'avx2'))
@@ -96,6 +96,11 @@ class TestCommandTest(unittest.TestCase):
         self.assertEqual((code, last), (1, '%d passed, 1 failed' % (self.all_of_it() - 2)))
         code, last, _ = self.run_command(FAILING_BUILD='--preset release')
         self.assertEqual((code, last), (1, '7 passed, 1 failed'))
+
+    def test_a_finding_of_clang_tidy_counts_once(self):
+        code, last, lines = self.run_command('release', UNTIDY='yes')
+        self.assertEqual((code, last), (1, '%d passed, 1 failed' % (3 + self.lesser)))
+        self.assertTrue(any(line.startswith('failed: clang-tidy on the change') for line in lines))
 
     def test_a_part_is_counted_too(self):
         self.assertEqual(self.run_command('release')[:2], (0, '%d passed, 0 failed' % (3 + self.lesser)))
