@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/failure_kind.h"
 #include "common/base/status_macros.h"
 #include "coordinator/core/commands.h"
 #include "coordinator/core/lost_attempts.h"
@@ -28,10 +29,10 @@ namespace {
 // True if this end of an attempt was already recorded. Its report was sent again because the answer
 // was lost.
 bool EndedAs(CommandContext& tx, const LeaseRef& lease,
-             std::initializer_list<absl::string_view> outcomes) {
+             std::initializer_list<AttemptOutcome> outcomes) {
   const auto attempt = tx.read().GetAttempt(lease.job_id, lease.attempt);
   if (!attempt.ok()) return false;
-  for (const absl::string_view outcome : outcomes) {
+  for (const AttemptOutcome outcome : outcomes) {
     if (attempt->outcome == outcome) return true;
   }
   return false;
@@ -74,7 +75,7 @@ absl::Status CheckComplete(CommandContext& tx, const JobRow& job, const GroupSpe
 
 absl::Status CompleteJob(CommandContext& tx, const AttemptEnd& end) {
   auto job = CurrentLease(tx, end.worker_id, end.lease);
-  if (absl::IsAborted(job.status()) && EndedAs(tx, end.lease, {"succeeded"}))
+  if (absl::IsAborted(job.status()) && EndedAs(tx, end.lease, {AttemptOutcome::kSucceeded}))
     return absl::OkStatus();
   if (!job.ok()) return job.status();
   const auto group = tx.memory().catalog.Group(job->group_id);
@@ -86,9 +87,9 @@ absl::Status CompleteJob(CommandContext& tx, const AttemptEnd& end) {
   after.best_step = group->spec.steps;
   after.failures = 0;  // the job cannot get further than this
   after.reason.clear();
-  return tx.EndAttempt(
-      *job, JobTrigger::kComplete, std::move(after),
-      {"succeeded", absl::StrCat("reached step ", group->spec.steps), group->spec.steps, "", ""});
+  return tx.EndAttempt(*job, JobTrigger::kComplete, std::move(after),
+                       {AttemptOutcome::kSucceeded,
+                        absl::StrCat("reached step ", group->spec.steps), group->spec.steps});
 }
 
 namespace {
@@ -97,11 +98,17 @@ namespace {
 // spec and seed: one that diverged would diverge again, data that cannot be generated cannot be
 // generated elsewhere, and a trainer that refuses the settings refuses them everywhere. Empty: the
 // attempt failed otherwise.
-absl::string_view FaultOfTheRun(absl::string_view kind) {
-  if (kind == "nan") return "its loss is not finite, and would be again";
-  if (kind == "data") return "its data cannot be had";
-  if (kind == "refused") return "its trainer refuses the run, and would again";
-  return "";
+absl::string_view FaultOfTheRun(FailureKind kind) {
+  switch (kind) {
+    case FailureKind::kNan:
+      return "its loss is not finite, and would be again";
+    case FailureKind::kData:
+      return "its data cannot be had";
+    case FailureKind::kRefused:
+      return "its trainer refuses the run, and would again";
+    default:
+      return "";
+  }
 }
 
 // Returns the reason to give the job up; empty if another attempt may do better. A fault of the run
@@ -109,12 +116,12 @@ absl::string_view FaultOfTheRun(absl::string_view kind) {
 // worker's fault. So may be a death before the first step, on a worker where no job has made
 // progress yet.
 absl::StatusOr<std::string> WhyGiveUp(CommandContext& tx, const JobRow& job, const AttemptEnd& end,
-                                      uint32_t max_failures) {
-  if (const auto fault = FaultOfTheRun(end.kind); !fault.empty()) return std::string(fault);
+                                      FailureKind kind, uint32_t max_failures) {
+  if (const auto fault = FaultOfTheRun(kind); !fault.empty()) return std::string(fault);
   if (job.failures + 1 >= max_failures) {
     return absl::StrCat("it failed ", job.failures + 1, " times without progress");
   }
-  if (end.kind == "disk") return std::string();
+  if (kind == FailureKind::kDisk) return std::string();
   const auto speaks_against_job = [&](const std::string& worker, uint32_t start, uint32_t step) {
     return step > start || tx.memory().health.progressed_ms(worker) > 0;
   };
@@ -122,8 +129,9 @@ absl::StatusOr<std::string> WhyGiveUp(CommandContext& tx, const JobRow& job, con
   const bool here =
       !attempts.empty() && speaks_against_job(job.worker, attempts.back().start_step, end.step);
   for (const AttemptRow& earlier : attempts) {
-    const bool counts = earlier.number > job.forgiven_attempt && earlier.outcome == "failed" &&
-                        earlier.kind != "disk";
+    const bool counts = earlier.number > job.forgiven_attempt &&
+                        earlier.outcome == AttemptOutcome::kFailed &&
+                        earlier.failure != FailureKind::kDisk;
     if (!counts || earlier.end_step != end.step || earlier.worker == job.worker) continue;
     if (!here && !speaks_against_job(earlier.worker, earlier.start_step, earlier.end_step))
       continue;
@@ -135,9 +143,9 @@ absl::StatusOr<std::string> WhyGiveUp(CommandContext& tx, const JobRow& job, con
 
 // Counts a failure against its worker, unless the attempt made progress there or the fault is the
 // run's own.
-absl::Status BlameWorker(CommandContext& tx, const JobRow& job, const AttemptEnd& end,
+absl::Status BlameWorker(CommandContext& tx, const JobRow& job, FailureKind kind,
                          const std::string& what) {
-  if (!FaultOfTheRun(end.kind).empty()) return absl::OkStatus();
+  if (!FaultOfTheRun(kind).empty()) return absl::OkStatus();
   COPPICE_ASSIGN_OR_RETURN(const AttemptRow attempt, tx.read().GetAttempt(job.id, job.attempt));
   if (std::max(attempt.row_step, job.checkpoint_step) > attempt.start_step) return absl::OkStatus();
   tx.AfterCommit(WorkerFailed{
@@ -154,28 +162,32 @@ absl::Status CheckEnd(const AttemptEnd& end, const GroupSpec& spec) {
 }  // namespace
 
 absl::Status FailJob(CommandContext& tx, const AttemptEnd& end) {
-  if (end.kind.empty() || end.kind.size() > 64) {
-    return absl::InvalidArgumentError("the failure's kind must have 1 to 64 characters");
+  const std::optional<FailureKind> kind = FailureKindFromText(end.kind);
+  if (!kind.has_value()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("'", Head(end.kind, 64), "' is no kind of failure"));
   }
   auto job = CurrentLease(tx, end.worker_id, end.lease);
-  if (absl::IsAborted(job.status()) && EndedAs(tx, end.lease, {"failed"})) return absl::OkStatus();
+  if (absl::IsAborted(job.status()) && EndedAs(tx, end.lease, {AttemptOutcome::kFailed}))
+    return absl::OkStatus();
   if (!job.ok()) return job.status();
   const auto group = tx.memory().catalog.Group(job->group_id);
   if (group == nullptr)
     return absl::InternalError(absl::StrCat("job ", job->id, " is not in the catalog"));
   COPPICE_RETURN_IF_ERROR(CheckEnd(end, group->spec));
   COPPICE_ASSIGN_OR_RETURN(const std::string give_up,
-                           WhyGiveUp(tx, *job, end, group->sweep->max_failures));
+                           WhyGiveUp(tx, *job, end, *kind, group->sweep->max_failures));
 
   const std::string what = absl::StrCat(end.kind, ": ", Head(end.message, kMaxMessage));
-  COPPICE_RETURN_IF_ERROR(BlameWorker(tx, *job, end, what));
+  COPPICE_RETURN_IF_ERROR(BlameWorker(tx, *job, *kind, what));
   JobRow after = *job;
   after.failures = job->failures + 1;
   after.reason = give_up.empty() ? what : absl::StrCat(give_up, "; ", what);
   if (give_up.empty()) {
     after.not_before_ms = tx.now_ms() + absl::ToInt64Milliseconds(FailureBackoff(after.failures));
   }
-  Ending ending{"failed", after.reason, end.step, end.kind, Tail(end.log_tail, kMaxLogTail)};
+  Ending ending{AttemptOutcome::kFailed, after.reason, end.step,
+                AttemptMark::kNone,      kind,         Tail(end.log_tail, kMaxLogTail)};
   return tx.EndAttempt(*job, give_up.empty() ? JobTrigger::kFail : JobTrigger::kGiveUp,
                        std::move(after), ending);
 }
@@ -184,7 +196,7 @@ absl::Status LoseAttempt(CommandContext& tx, const JobRow& job, const std::strin
   COPPICE_ASSIGN_OR_RETURN(const LostInARow lost, CountLostInARow(tx.read(), job));
   JobRow after = job;
   after.reason = message;
-  Ending ending{"expired", message, job.step, "", ""};
+  Ending ending{AttemptOutcome::kExpired, message, job.step};
   const auto got_further = [&](const std::string& worker) {
     return tx.memory().health.progressed_ms(worker) >= lost.since_ms;
   };
@@ -220,7 +232,8 @@ absl::Status ReleaseForWidth(CommandContext& tx, const JobRow& job, const Attemp
   JobRow after = untrained ? WithoutThisAttempt(job) : job;
   after.reason = absl::StrCat(Head(end.message, kMaxMessage), "; ", job.worker, " gets packs of ",
                               now_gets, " of its kind from now on");
-  Ending ending{"released", after.reason, end.step, untrained ? kUntrained : "", ""};
+  Ending ending{AttemptOutcome::kReleased, after.reason, end.step,
+                untrained ? AttemptMark::kUntrained : AttemptMark::kNone};
   return tx.EndAttempt(job, JobTrigger::kRelease, std::move(after), ending);
 }
 
@@ -239,8 +252,9 @@ absl::Status ReleaseMeasured(CommandContext& tx, const JobRow& job, const Attemp
 
 absl::Status ReleaseLease(CommandContext& tx, const AttemptEnd& end) {
   auto job = CurrentLease(tx, end.worker_id, end.lease);
-  const bool told = EndedAs(tx, end.lease, {"preempted", "released"}) ||
-                    (end.lost && EndedAs(tx, end.lease, {"expired"}));
+  const bool told =
+      EndedAs(tx, end.lease, {AttemptOutcome::kPreempted, AttemptOutcome::kReleased}) ||
+      (end.lost && EndedAs(tx, end.lease, {AttemptOutcome::kExpired}));
   if (absl::IsAborted(job.status()) && told) return absl::OkStatus();
   if (!job.ok()) return job.status();
   if (end.lost) return LoseAttempt(tx, *job, Head(end.message, kMaxMessage));
@@ -248,9 +262,9 @@ absl::Status ReleaseLease(CommandContext& tx, const AttemptEnd& end) {
   if (end.best_width > 0) return ReleaseMeasured(tx, *job, end);
   JobRow after = end.untrained ? WithoutThisAttempt(*job) : *job;
   after.reason = absl::StrCat("preempted: ", Head(end.message, kMaxMessage));
-  return tx.EndAttempt(
-      *job, JobTrigger::kRelease, std::move(after),
-      {"preempted", Head(end.message, kMaxMessage), end.step, end.untrained ? kUntrained : "", ""});
+  return tx.EndAttempt(*job, JobTrigger::kRelease, std::move(after),
+                       {AttemptOutcome::kPreempted, Head(end.message, kMaxMessage), end.step,
+                        end.untrained ? AttemptMark::kUntrained : AttemptMark::kNone});
 }
 
 }  // namespace coppice::core

@@ -140,7 +140,8 @@ absl::Status CommitCheckpoint(CommandContext& tx, const CheckpointCommit& commit
     after.failures = 0;
     tx.AfterCommit(WorkerProgressed{job.worker, tx.now_ms()});
   }
-  COPPICE_RETURN_IF_ERROR(tx.LogEvent(job, "checkpoint", absl::StrCat("step ", commit.step)));
+  COPPICE_RETURN_IF_ERROR(
+      tx.LogEvent(job, EventType::kCheckpoint, absl::StrCat("step ", commit.step)));
   return tx.UpdateRunning(job, after);
 }
 
@@ -183,7 +184,7 @@ absl::StatusOr<std::optional<Checkpoint>> RejectCheckpoint(CommandContext& tx,
   after.checkpoint_step = step;
   after.step = step;
   COPPICE_RETURN_IF_ERROR(tx.LogEvent(
-      job, "checkpoint_rejected",
+      job, EventType::kCheckpointRejected,
       absl::StrCat("step ", checkpoint.step, ": ", Head(reason, 1000), "; back to step ", step)));
   COPPICE_RETURN_IF_ERROR(tx.UpdateRunning(job, after));
   return current;

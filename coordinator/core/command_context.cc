@@ -35,13 +35,13 @@ absl::Status CommandContext::Move(const JobRow& before, JobTrigger trigger, JobR
   if (!next.has_value()) {
     return absl::FailedPreconditionError(absl::StrCat("job ", before.id, " is ",
                                                       StateName(before.state), ": it cannot be ",
-                                                      TriggerName(trigger)));
+                                                      EventTypeText(EventOf(trigger))));
   }
   after.state = *next;
   if (after.state != JobState::kRunning) after.worker.clear();
   after.finished_ms = IsOpen(after.state) ? 0 : now_ms_;
   COPPICE_RETURN_IF_ERROR(store_.UpdateJob(before, after));
-  COPPICE_RETURN_IF_ERROR(LogEvent(after, std::string(TriggerName(trigger)), cause));
+  COPPICE_RETURN_IF_ERROR(LogEvent(after, EventOf(trigger), cause));
   COPPICE_RETURN_IF_ERROR(FinishOrReopenSweep(before, after));
   Reindex(before, after);
   effects_.changed.push_back(std::move(after));
@@ -82,7 +82,8 @@ absl::Status CommandContext::EndAttempt(const JobRow& before, JobTrigger trigger
   attempt.ended_ms = now_ms_;
   attempt.outcome = ending.outcome;
   attempt.message = ending.message;
-  attempt.kind = ending.kind;
+  attempt.failure = ending.failure;
+  attempt.mark = ending.mark;
   attempt.log_tail = ending.log_tail;
   attempt.end_step = std::max({attempt.start_step, attempt.row_step, ending.end_step});
   COPPICE_RETURN_IF_ERROR(store_.UpdateAttempt(attempt));
@@ -96,7 +97,7 @@ absl::Status CommandContext::UpdateRunning(const JobRow& before, const JobRow& a
   return absl::OkStatus();
 }
 
-absl::Status CommandContext::LogEvent(const JobRow& job, const std::string& type,
+absl::Status CommandContext::LogEvent(const JobRow& job, EventType type,
                                       const std::string& message) {
   return store_.InsertEvent(job.id, {now_ms_, job.attempt, type, message});
 }

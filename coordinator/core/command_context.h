@@ -39,11 +39,12 @@ struct Effects {
 
 // The end of an attempt.
 struct Ending {
-  std::string outcome;  // as in Attempt
+  AttemptOutcome outcome = AttemptOutcome::kReleased;
   std::string message;
   uint32_t end_step = 0;
-  std::string kind;      // of a failure
-  std::string log_tail;  // of a failure
+  AttemptMark mark = AttemptMark::kNone;
+  std::optional<FailureKind> failure = std::nullopt;
+  std::string log_tail = "";  // of a failure
 };
 
 // Purpose: carries a command through validation and writes, and collects the effects to apply after
@@ -81,7 +82,7 @@ class CommandContext {
                           const Ending& ending);
   // Updates a running job without changing its state.
   absl::Status UpdateRunning(const JobRow& before, const JobRow& after);
-  absl::Status LogEvent(const JobRow& job, const std::string& type, const std::string& message);
+  absl::Status LogEvent(const JobRow& job, EventType type, const std::string& message);
 
  private:
   absl::Status FinishOrReopenSweep(const JobRow& before, const JobRow& after);

@@ -43,26 +43,26 @@ absl::string_view StateName(JobState state) {
   return "UNKNOWN";
 }
 
-absl::string_view TriggerName(JobTrigger trigger) {
+EventType EventOf(JobTrigger trigger) {
   switch (trigger) {
     case JobTrigger::kGrant:
-      return "granted";
+      return EventType::kGranted;
     case JobTrigger::kComplete:
-      return "succeeded";
+      return EventType::kSucceeded;
     case JobTrigger::kFail:
-      return "attempt_failed";
+      return EventType::kAttemptFailed;
     case JobTrigger::kGiveUp:
-      return "failed";
+      return EventType::kFailed;
     case JobTrigger::kRelease:
-      return "released";
+      return EventType::kReleased;
     case JobTrigger::kExpire:
-      return "expired";
+      return EventType::kExpired;
     case JobTrigger::kCancel:
-      return "cancelled";
+      return EventType::kCancelled;
     case JobTrigger::kRetry:
-      return "retried";
+      break;
   }
-  return "unknown";
+  return EventType::kRetried;
 }
 
 }  // namespace coppice::core

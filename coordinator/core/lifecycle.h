@@ -39,8 +39,8 @@ inline bool IsOpen(JobState state) {
 }
 
 absl::string_view StateName(JobState state);  // "PENDING"
-absl::string_view TriggerName(
-    JobTrigger trigger);  // the type of the job event: "granted", "succeeded", ...
+// The event that a transition leaves in the job's log.
+EventType EventOf(JobTrigger trigger);
 
 }  // namespace coppice::core
 

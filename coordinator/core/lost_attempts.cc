@@ -16,15 +16,15 @@ absl::StatusOr<LostInARow> CountLostInARow(ReadTransaction& read, const JobRow& 
   for (size_t i = 0; i < attempts.size(); ++i) {
     const AttemptRow& attempt = attempts[i];
     // These attempts count neither for nor against the job.
-    const bool superseded = attempt.outcome == "expired" && attempt.kind == kSuperseded;
-    if (superseded || IsUntrained(attempt)) continue;
+    if (attempt.mark != AttemptMark::kNone) continue;
     // The next attempt started at the checkpoint that this one left.
     const uint32_t checkpoint =
         i + 1 < attempts.size() ? attempts[i + 1].start_step : job.checkpoint_step;
     const uint32_t reached = std::max({attempt.start_step, attempt.row_step, checkpoint});
     const bool progress = reached > furthest;
     furthest = std::max(furthest, reached);
-    const bool ended_lost = attempt.outcome == "expired" || attempt.outcome.empty();
+    const bool ended_lost =
+        attempt.outcome == AttemptOutcome::kExpired || attempt.outcome == AttemptOutcome::kRunning;
     if (progress || !ended_lost || attempt.number <= job.forgiven_attempt) {
       lost = LostInARow();
       continue;

@@ -98,7 +98,8 @@ absl::StatusOr<JobDetails> QueryJob(ReadTransaction& read, const Memory& memory,
   for (const AttemptRow& attempt : attempts) details.attempts.push_back(MakeAttempt(attempt));
   COPPICE_ASSIGN_OR_RETURN(details.events, read.ListEvents(id, kMaxEvents));
   // The event is not stored: it would double the writes of a submission of a million jobs.
-  details.events.insert(details.events.begin(), {details.job.created_ms, 0, "submitted", ""});
+  details.events.insert(details.events.begin(),
+                        {details.job.created_ms, 0, EventType::kSubmitted, ""});
   COPPICE_ASSIGN_OR_RETURN(details.checkpoints, read.ListCheckpoints(id, CheckpointState::kListed));
   return details;
 }

@@ -103,7 +103,7 @@ absl::Status EndLeaseOf(CommandContext& tx, const LeaseRef& lease, const WorkerI
   JobRow after = job;
   after.reason = absl::StrCat("worker ", newer.name, " on ", older.host,
                               " was superseded by a newer process of its name on ", newer.host);
-  Ending ending{"expired", after.reason, job.step, kSuperseded, ""};
+  Ending ending{AttemptOutcome::kExpired, after.reason, job.step, AttemptMark::kSuperseded};
   return tx.EndAttempt(job, JobTrigger::kExpire, std::move(after), ending);
 }
 

@@ -43,7 +43,7 @@ absl::StatusOr<uint64_t> ReleaseRunning(CommandContext& tx, const GroupRow& grou
     JobRow after = job;
     after.reason = cause;
     COPPICE_RETURN_IF_ERROR(tx.EndAttempt(job, JobTrigger::kRelease, std::move(after),
-                                          {"released", cause, job.step, "", ""}));
+                                          {AttemptOutcome::kReleased, cause, job.step}));
   }
   return running.size();
 }

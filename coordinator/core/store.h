@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "common/base/failure_kind.h"
 #include "coordinator/core/types.h"
 
 namespace coppice::core {
@@ -69,12 +70,6 @@ struct JobRow {
   int64_t finished_ms = 0;
 };
 
-// Kinds of attempts that did not fail. Nothing was trained under the lease, so people do not count
-// it as an attempt.
-inline constexpr char kUntrained[] = "untrained";
-// A newer process took the name of its worker.
-inline constexpr char kSuperseded[] = "superseded";
-
 struct AttemptRow {
   JobId job_id = 0;
   AttemptNumber number = 0;
@@ -82,8 +77,9 @@ struct AttemptRow {
   std::string request_id;
   int64_t granted_ms = 0;
   int64_t ended_ms = 0;
-  std::string outcome;  // empty while it runs
-  std::string kind;     // of a failure, or one of the kinds above
+  AttemptOutcome outcome = AttemptOutcome::kRunning;
+  std::optional<FailureKind> failure;  // set if it failed
+  AttemptMark mark = AttemptMark::kNone;
   std::string message;
   uint32_t start_step = 0;
   uint32_t end_step = 0;
@@ -157,7 +153,8 @@ class StateSet {
 
 // Purpose: reads from one consistent snapshot (inside a write, including the transaction's own
 // writes). Owner: the Store, for the duration of one call. Not thread-safe. Failure codes:
-// NOT_FOUND (a Get without its row), otherwise those of Store. A callback returns false to stop a
+// NOT_FOUND (a Get without its row), INTERNAL (a word that this version does not know; the error
+// names the row), otherwise those of Store. A callback returns false to stop a
 // scan.
 class ReadTransaction {
  public:

@@ -110,7 +110,7 @@ absl::StatusOr<BulkPart> CancelPart(CommandContext& tx, const Caller& caller,
     cancelled.not_before_ms = 0;
     if (job.state == JobState::kRunning) {
       COPPICE_RETURN_IF_ERROR(tx.EndAttempt(job, JobTrigger::kCancel, std::move(cancelled),
-                                            {"cancelled", cause, job.step, "", ""}));
+                                            {AttemptOutcome::kCancelled, cause, job.step}));
     } else {
       COPPICE_RETURN_IF_ERROR(tx.Move(job, JobTrigger::kCancel, std::move(cancelled), cause));
     }

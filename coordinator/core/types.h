@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "coordinator/core/outcomes.h"
+
 namespace coppice::core {
 
 using SweepId = uint64_t;
@@ -165,8 +167,7 @@ struct Attempt {
   std::string worker;
   int64_t granted_ms = 0;
   int64_t ended_ms = 0;
-  // One of succeeded, failed, preempted, released, expired, cancelled; empty while running.
-  std::string outcome;
+  AttemptOutcome outcome = AttemptOutcome::kRunning;
   std::string message;
   uint32_t start_step = 0;
   uint32_t end_step = 0;
@@ -176,7 +177,7 @@ struct Attempt {
 struct JobEvent {
   int64_t time_ms = 0;
   AttemptNumber attempt = 0;
-  std::string type;
+  EventType type = EventType::kSubmitted;
   std::string message;
 };
 

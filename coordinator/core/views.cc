@@ -113,10 +113,7 @@ Attempt MakeAttempt(const AttemptRow& row) {
   return attempt;
 }
 
-bool IsUntrained(const AttemptRow& row) {
-  // A failed attempt's kind comes from its worker, so it does not count here.
-  return row.kind == kUntrained && row.outcome != "failed";
-}
+bool IsUntrained(const AttemptRow& row) { return row.mark == AttemptMark::kUntrained; }
 
 bool IsConnected(const WorkerEntry& entry, absl::Duration term, absl::Duration now) {
   return entry.seen && now - entry.seen_at <= term;

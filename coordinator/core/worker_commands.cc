@@ -25,7 +25,8 @@ absl::Status EndLease(CommandContext& tx, const LeaseRef& lease, JobTrigger trig
   if (trigger == JobTrigger::kExpire) return LoseAttempt(tx, job, message);
   JobRow after = job;
   after.reason = message;
-  return tx.EndAttempt(job, trigger, std::move(after), {"released", message, job.step, "", ""});
+  return tx.EndAttempt(job, trigger, std::move(after),
+                       {AttemptOutcome::kReleased, message, job.step});
 }
 
 std::string StopReason(CommandContext& tx, const LeaseRef& lease) {

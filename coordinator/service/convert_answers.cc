@@ -26,7 +26,7 @@ void ToProto(const core::Attempt& attempt, v1::Attempt* out) {
   out->set_worker(attempt.worker);
   out->set_granted_ms(attempt.granted_ms);
   out->set_ended_ms(attempt.ended_ms);
-  out->set_outcome(attempt.outcome);
+  out->set_outcome(std::string(core::OutcomeText(attempt.outcome)));
   out->set_message(attempt.message);
   out->set_start_step(attempt.start_step);
   out->set_end_step(attempt.end_step);
@@ -36,7 +36,7 @@ void ToProto(const core::Attempt& attempt, v1::Attempt* out) {
 void ToProto(const core::JobEvent& event, v1::JobEvent* out) {
   out->set_time_ms(event.time_ms);
   out->set_attempt(event.attempt);
-  out->set_type(event.type);
+  out->set_type(std::string(core::EventTypeText(event.type)));
   out->set_message(event.message);
 }
 
@@ -211,9 +211,8 @@ absl::Status ToProto(const core::JobDetails& details, v1::GetJobResponse* out) {
        i < details.attempts.size(); ++i) {
     ToProto(details.attempts[i], out->add_attempts());
   }
-  for (size_t i = NewestThatFit(
-           details.events, kBudget,
-           [](const core::JobEvent& e) { return 50 + e.type.size() + e.message.size(); });
+  for (size_t i = NewestThatFit(details.events, kBudget,
+                                [](const core::JobEvent& e) { return 70 + e.message.size(); });
        i < details.events.size(); ++i) {
     ToProto(details.events[i], out->add_events());
   }

@@ -20,6 +20,18 @@ absl::StatusOr<std::vector<Row>> Collect(Statement& statement, Row (*read)(const
   }
 }
 
+// Does the same for rows that may not be understood. Returns the first such error.
+template <typename Row>
+absl::StatusOr<std::vector<Row>> Collect(Statement& statement,
+                                         absl::StatusOr<Row> (*read)(const Statement&)) {
+  std::vector<Row> rows;
+  for (;;) {
+    COPPICE_ASSIGN_OR_RETURN(const bool more, statement.Step());
+    if (!more) return rows;
+    COPPICE_ASSIGN_OR_RETURN(rows.emplace_back(), read(statement));
+  }
+}
+
 }  // namespace coppice::store
 
 #endif  // COPPICE_COORDINATOR_STORE_COLLECT_H_

@@ -18,7 +18,30 @@ using core::Checkpoint;
   "job_id, attempt, worker, request_id, granted_ms, ended_ms, outcome, kind, message, " \
   "start_step, end_step, row_step, last_sequence, log_bytes, provenance, log_tail"
 
-AttemptRow ReadAttempt(const Statement& statement) {
+absl::Status Unknown(const std::string& row, absl::string_view column, absl::string_view value) {
+  return absl::InternalError(absl::StrCat("the database has ", row, " with the ", column, " '",
+                                          value, "', which this version does not know"));
+}
+
+// The column `kind` is a failure's kind, or the mark of an attempt that did not fail.
+absl::Status ReadOutcome(const Statement& statement, AttemptRow& row) {
+  const std::string outcome = statement.Text(6);
+  const std::string kind = statement.Text(7);
+  const std::string name = absl::StrCat("attempt ", row.number, " of job ", row.job_id);
+  const auto known = core::OutcomeFromText(outcome);
+  if (!known.has_value()) return Unknown(name, "outcome", outcome);
+  row.outcome = *known;
+  if (row.outcome == core::AttemptOutcome::kFailed) {
+    row.failure = FailureKindFromText(kind);
+    return row.failure.has_value() ? absl::OkStatus() : Unknown(name, "kind", kind);
+  }
+  const auto mark = core::MarkFromText(kind);
+  if (!mark.has_value()) return Unknown(name, "kind", kind);
+  row.mark = *mark;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<AttemptRow> ReadAttempt(const Statement& statement) {
   AttemptRow row;
   row.job_id = statement.As<core::JobId>(0);
   row.number = statement.As<core::AttemptNumber>(1);
@@ -26,8 +49,7 @@ AttemptRow ReadAttempt(const Statement& statement) {
   row.request_id = statement.Text(3);
   row.granted_ms = statement.Int(4);
   row.ended_ms = statement.Int(5);
-  row.outcome = statement.Text(6);
-  row.kind = statement.Text(7);
+  COPPICE_RETURN_IF_ERROR(ReadOutcome(statement, row));
   row.message = statement.Text(8);
   row.start_step = statement.As<uint32_t>(9);
   row.end_step = statement.As<uint32_t>(10);
@@ -39,12 +61,17 @@ AttemptRow ReadAttempt(const Statement& statement) {
   return row;
 }
 
-core::JobEvent ReadEvent(const Statement& statement) {
+absl::StatusOr<core::JobEvent> ReadEvent(const Statement& statement) {
   core::JobEvent event;
   event.time_ms = statement.Int(0);
   event.attempt = statement.As<core::AttemptNumber>(1);
-  event.type = statement.Text(2);
   event.message = statement.Text(3);
+  const std::string type = statement.Text(2);
+  const auto known = core::EventTypeFromText(type);
+  if (!known.has_value()) {
+    return Unknown(absl::StrCat("an event of job ", statement.As<core::JobId>(4)), "type", type);
+  }
+  event.type = *known;
   return event;
 }
 
@@ -94,9 +121,9 @@ absl::StatusOr<std::vector<AttemptRow>> SqliteReads::FindOpenAttempts(
 absl::StatusOr<std::vector<core::JobEvent>> SqliteReads::ListEvents(core::JobId job_id,
                                                                     uint32_t newest) {
   Statement statement = db_.Prepare(R"sql(
-      SELECT time_ms, attempt, type, message
+      SELECT time_ms, attempt, type, message, job_id
       FROM (
-        SELECT number, time_ms, attempt, type, message
+        SELECT number, time_ms, attempt, type, message, job_id
         FROM job_events
         WHERE job_id = ?
         ORDER BY number DESC LIMIT ?

@@ -209,7 +209,9 @@ absl::Status SqliteWrites::UpdateAttempt(const core::AttemptRow& attempt) {
       SET ended_ms = ?, outcome = ?, kind = ?, message = ?, start_step = ?, end_step = ?,
         row_step = ?, last_sequence = ?, log_bytes = ?, provenance = ?, log_tail = ?
       WHERE job_id = ? AND attempt = ?)sql");
-  statement.Bind(attempt.ended_ms, attempt.outcome, attempt.kind, attempt.message,
+  const absl::string_view kind = attempt.failure.has_value() ? FailureKindText(*attempt.failure)
+                                                             : core::MarkText(attempt.mark);
+  statement.Bind(attempt.ended_ms, core::OutcomeText(attempt.outcome), kind, attempt.message,
                  attempt.start_step, attempt.end_step, attempt.row_step, attempt.last_sequence,
                  attempt.log_bytes, attempt.provenance, attempt.log_tail, attempt.job_id,
                  attempt.number);
@@ -221,7 +223,9 @@ absl::Status SqliteWrites::InsertEvent(core::JobId job_id, const core::JobEvent&
       INSERT INTO job_events (job_id, number, time_ms, attempt, type, message)
       VALUES (?1, (SELECT COALESCE(MAX(number), 0) + 1 FROM job_events WHERE job_id = ?1),
         ?2, ?3, ?4, ?5))sql");
-  return statement.Bind(job_id, event.time_ms, event.attempt, event.type, event.message).Run();
+  return statement
+      .Bind(job_id, event.time_ms, event.attempt, core::EventTypeText(event.type), event.message)
+      .Run();
 }
 
 absl::StatusOr<int64_t> SqliteWrites::NameId(const std::string& name) {

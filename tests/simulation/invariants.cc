@@ -30,7 +30,7 @@ void Invariants::OnCommitted(const Changes& changes) {
   for (const auto& [before, after] : changes.jobs) CheckMove(before, after, changes);
   for (const core::WorkerRow& worker : changes.workers) CheckWorker(worker);
   for (const core::AttemptRow& attempt : changes.attempts) {
-    if (attempt.outcome == "failed" && attempt.kind == "stalled") {
+    if (attempt.failure == FailureKind::kStalled) {
       world_.Did(Fault::kTrainerStalled);
     }
   }
@@ -75,7 +75,7 @@ void Invariants::CheckMove(const JobRow& before, const JobRow& after, const Chan
   const bool failed = std::any_of(
       changes.attempts.begin(), changes.attempts.end(), [&](const core::AttemptRow& attempt) {
         return attempt.job_id == after.id && attempt.number == before.attempt &&
-               attempt.outcome == "failed";
+               attempt.outcome == core::AttemptOutcome::kFailed;
       });
   if (!failed || after.failures > before.failures + 1) {
     Broken(after.id, absl::StrCat("is charged ", after.failures - before.failures,
@@ -107,7 +107,7 @@ void Invariants::CheckOpenAttempts(core::ReadTransaction& read, const JobRow& jo
   if (!attempts.ok()) return Broken(job.id, attempts.status().ToString());
   for (const core::AttemptRow& attempt : *attempts) {
     const bool current = job.state == JobState::kRunning && attempt.number == job.attempt;
-    if (attempt.outcome.empty() != current) {
+    if ((attempt.outcome == core::AttemptOutcome::kRunning) != current) {
       Broken(job.id, absl::StrCat("attempt ", attempt.number, " is ",
                                   current ? "current and has ended" : "open and not current"));
     }

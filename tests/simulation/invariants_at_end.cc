@@ -8,6 +8,8 @@
 
 namespace coppice::simulation {
 
+using core::AttemptOutcome;
+using core::EventType;
 using core::JobRow;
 using core::JobState;
 
@@ -39,9 +41,12 @@ void Invariants::CheckEnded(core::ReadTransaction& read, const JobRow& job) {
   int ends = 0;
   int cancelled = 0;
   for (const core::JobEvent& event : *events) {
-    if (event.type == "retried") ++lives;
-    if (event.type == "succeeded" || event.type == "failed" || event.type == "cancelled") ++ends;
-    cancelled += event.type == "cancelled" ? 1 : 0;
+    if (event.type == EventType::kRetried) ++lives;
+    if (event.type == EventType::kCancelled) ++cancelled;
+    if (event.type == EventType::kSucceeded || event.type == EventType::kFailed ||
+        event.type == EventType::kCancelled) {
+      ++ends;
+    }
     if (ends > lives) break;
   }
   const auto promised = ledger_.cancelled().find(job.id);
@@ -69,19 +74,20 @@ void Invariants::CheckAttempt(core::ReadTransaction& read, const LeaseKey& key,
     }
     return;
   }
-  if (attempt->outcome == "failed" && promised.failures_caused == 0) {
+  if (attempt->outcome == AttemptOutcome::kFailed && promised.failures_caused == 0) {
     Broken(key.first, absl::StrCat("attempt ", key.second,
                                    " failed although nothing failed: ", attempt->message));
   }
   // A repeated release may find that the lease was already taken back in another way.
   const bool released =
       promised.end == "preempted" || promised.end == "released" || promised.end == "expired";
-  const bool end_fits =
-      promised.end.empty() || attempt->outcome == promised.end ||
-      (released && (attempt->outcome == "released" || attempt->outcome == "preempted"));
+  const bool end_fits = promised.end.empty() ||
+                        core::OutcomeText(attempt->outcome) == promised.end ||
+                        (released && (attempt->outcome == AttemptOutcome::kReleased ||
+                                      attempt->outcome == AttemptOutcome::kPreempted));
   if (!end_fits) {
     Broken(key.first, absl::StrCat("attempt ", key.second, " was told that it ", promised.end,
-                                   ", stored is ", attempt->outcome));
+                                   ", stored is ", core::OutcomeText(attempt->outcome)));
   }
   // A commit that a later one overtook is also answered with OK.
   const auto committed = committed_.find(key);
@@ -143,14 +149,14 @@ uint64_t Invariants::StateDigest() {
       }
       const auto attempts = read.ListAttempts(job.id);
       for (const auto& attempt : *attempts) {
-        absl::StrAppend(&text, attempt.worker, " ", attempt.outcome, " ",
+        absl::StrAppend(&text, attempt.worker, " ", core::OutcomeText(attempt.outcome), " ",
                         WithoutPath(attempt.message), " ", attempt.start_step, " ",
                         attempt.end_step, " ", attempt.last_sequence, "\n");
       }
       const auto events = read.ListEvents(job.id, 1'000'000);
       for (const auto& event : *events) {
-        absl::StrAppend(&text, event.attempt, " ", event.type, " ", WithoutPath(event.message),
-                        "\n");
+        absl::StrAppend(&text, event.attempt, " ", core::EventTypeText(event.type), " ",
+                        WithoutPath(event.message), "\n");
       }
     });
   }

@@ -22,7 +22,7 @@ absl::Status ObservedTransaction::UpdateJob(const core::JobRow& before, const co
   core::JobRow written = after;
   if (bug_ == PlantedBug::kPreemptionCharged && before.state == core::JobState::kRunning &&
       after.state == core::JobState::kPending && !changes_.attempts.empty() &&
-      changes_.attempts.back().outcome == "preempted") {
+      changes_.attempts.back().outcome == core::AttemptOutcome::kPreempted) {
     ++written.failures;
   }
   COPPICE_RETURN_IF_ERROR(inner_.UpdateJob(before, written));

@@ -55,7 +55,7 @@ TEST_F(CheckpointsTest, ACommitMakesItCurrent) {
   EXPECT_EQ(details.checkpoints[0].bytes, 7u);
   EXPECT_EQ(details.checkpoints[0].attempt, lease_.attempt);
   EXPECT_EQ(details.job.checkpoint_step, 20u);
-  EXPECT_EQ(details.events.back().type, "checkpoint");
+  EXPECT_EQ(details.events.back().type, EventType::kCheckpoint);
 }
 
 TEST_F(CheckpointsTest, TheSameCommitAgainIsFineAnotherOneAtItsStepIsNot) {
@@ -282,7 +282,7 @@ TEST_F(CheckpointsTest, ARejectedCheckpointFallsBackToTheOneBefore) {
   EXPECT_THAT(Steps(1), ElementsAre(10, 20));
   EXPECT_THAT(Steps(1, true), ElementsAre(30, 40, 50));
   EXPECT_EQ(GetJob(1).checkpoint_step, 20u);
-  EXPECT_EQ(Details(1).events.back().type, "checkpoint_rejected");
+  EXPECT_EQ(Details(1).events.back().type, EventType::kCheckpointRejected);
   EXPECT_THAT(Details(1).events.back().message, HasSubstr("digest differs"));
   // A repeated rejection gets the same answer. An unknown checkpoint is an error.
   EXPECT_EQ((*Reject(bad))->step, 20u);

@@ -50,7 +50,7 @@ TEST_F(HeartbeatTest, ALeaseUnlistedTwiceIsReleasedUncharged) {
   const JobDetails details = Details(1);
   EXPECT_EQ(details.job.state, JobState::kPending);
   EXPECT_EQ(details.job.failures, 0u);
-  EXPECT_EQ(details.attempts[0].outcome, "released");
+  EXPECT_EQ(details.attempts[0].outcome, AttemptOutcome::kReleased);
   EXPECT_EQ(Beat(worker, {Held(lease)})->directives[0].action, DirectiveAction::kStop);
 }
 
@@ -98,7 +98,7 @@ TEST_F(HeartbeatTest, AnotherProcessOfTheSameNameTakesThePlaceAndLosesWhatItDoes
   EXPECT_EQ(GetJob(kept.job_id).state, JobState::kRunning);
   EXPECT_EQ(GetJob(lost.job_id).state, JobState::kPending);
   EXPECT_EQ(GetJob(lost.job_id).failures, 0u);
-  EXPECT_EQ(Details(lost.job_id).attempts[0].outcome, "expired");
+  EXPECT_EQ(Details(lost.job_id).attempts[0].outcome, AttemptOutcome::kExpired);
   EXPECT_TRUE(absl::IsNotFound(Beat(old_id, {Held(kept)}).status()));
   EXPECT_EQ(Beat(new_id, {Held(kept)})->directives[0].action, DirectiveAction::kContinue);
   Report(new_id, kept, 0, 10);

@@ -46,7 +46,7 @@ TEST_F(LeasesTest, AGrantRunsUpToWidthJobsOfOneGroup) {
   EXPECT_EQ(job.attempt, 1u);
   EXPECT_EQ(job.attempts, 1u);
   EXPECT_EQ(Workers()[0].running_jobs, 3u);
-  EXPECT_EQ(Details(5).events.back().type, "granted");
+  EXPECT_EQ(Details(5).events.back().type, EventType::kGranted);
 }
 
 TEST_F(LeasesTest, ARequestSentAgainGetsTheSameLeases) {
@@ -131,7 +131,7 @@ TEST_F(LeasesTest, AReleasedLeaseServesWhoWaits) {
   EXPECT_THAT(Jobs(answer.Wait()), ElementsAre(1));
   const JobDetails details = Details(1);
   EXPECT_EQ(details.job.failures, 0u);
-  EXPECT_EQ(details.attempts[0].outcome, "preempted");
+  EXPECT_EQ(details.attempts[0].outcome, AttemptOutcome::kPreempted);
   EXPECT_EQ(details.job.attempt, 2u);
 }
 
@@ -148,7 +148,7 @@ TEST_F(LeasesTest, AnExpiredLeaseServesWhoWaitsAndIsNotCharged) {
   const JobDetails details = Details(1);
   EXPECT_EQ(details.job.failures, 0u);
   EXPECT_EQ(details.job.worker, "other");
-  EXPECT_EQ(details.attempts[0].outcome, "expired");
+  EXPECT_EQ(details.attempts[0].outcome, AttemptOutcome::kExpired);
   EXPECT_THAT(details.attempts[0].message, HasSubstr("lost"));
   // The old holder's reports are now refused.
   EXPECT_TRUE(absl::IsAborted(Commit(CommitOf(lost, lease, 20))));

@@ -36,7 +36,8 @@ TEST(Lifecycle, EveryPairOfStateAndTriggerLeadsWhereItShould) {
     for (size_t i = 0; i < std::size(kTriggers); ++i) {
       const char letter = picture.at(state)[i];
       const auto next = NextState(state, kTriggers[i]);
-      SCOPED_TRACE(std::string(StateName(state)) + " " + std::string(TriggerName(kTriggers[i])));
+      SCOPED_TRACE(std::string(StateName(state)) + " " +
+                   std::string(EventTypeText(EventOf(kTriggers[i]))));
       ASSERT_EQ(next.has_value(), letter != '-');
       if (next.has_value()) {
         EXPECT_EQ(*next, letters.at(letter));
@@ -56,7 +57,7 @@ TEST(Lifecycle, EveryStateAndTriggerHasItsOwnName) {
   for (const JobState state : kStates)
     EXPECT_TRUE(names.insert(std::string(StateName(state))).second);
   for (const JobTrigger trigger : kTriggers)
-    EXPECT_TRUE(names.insert(std::string(TriggerName(trigger))).second);
+    EXPECT_TRUE(names.insert(std::string(EventTypeText(EventOf(trigger)))).second);
 }
 
 TEST(Lifecycle, OnlyPendingAndRunningJobsAreOpen) {

@@ -124,7 +124,7 @@ TEST_F(LostTest, ADaemonThatDiesAndComesBackWithNothingCountsAsVanished) {
     EXPECT_EQ(Release(end), absl::OkStatus());  // sent again
   }
   EXPECT_FALSE(Granted());
-  EXPECT_EQ(Details(1).attempts[2].outcome, "expired");
+  EXPECT_EQ(Details(1).attempts[2].outcome, AttemptOutcome::kExpired);
   EXPECT_EQ(GetJob(1).failures, 0u);
 }
 

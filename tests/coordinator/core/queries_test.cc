@@ -181,14 +181,15 @@ TEST_F(QueriesTest, JobDetailsTellTheWholeStory) {
   lease = TakeOne(worker);
   RunToEnd(worker, lease);
   const JobDetails details = Details(1);
-  std::vector<std::string> types;
+  std::vector<EventType> types;
   for (const JobEvent& event : details.events) types.push_back(event.type);
-  EXPECT_THAT(types, ElementsAre("submitted", "granted", "attempt_failed", "granted", "checkpoint",
-                                 "succeeded"));
+  EXPECT_THAT(types,
+              ElementsAre(EventType::kSubmitted, EventType::kGranted, EventType::kAttemptFailed,
+                          EventType::kGranted, EventType::kCheckpoint, EventType::kSucceeded));
   ASSERT_THAT(details.attempts, SizeIs(2));
-  EXPECT_EQ(details.attempts[0].outcome, "failed");
+  EXPECT_EQ(details.attempts[0].outcome, AttemptOutcome::kFailed);
   EXPECT_EQ(details.attempts[0].end_step, 3u);
-  EXPECT_EQ(details.attempts[1].outcome, "succeeded");
+  EXPECT_EQ(details.attempts[1].outcome, AttemptOutcome::kSucceeded);
   EXPECT_EQ(details.run_json, Group("dyck", 2).run_json);
   EXPECT_EQ(details.job.reason, "");
 }

@@ -307,7 +307,7 @@ TEST_F(ReportsTest, CompletionNeedsEveryRecordRowAndTheLastCheckpoint) {
   const JobDetails details = Details(1);
   EXPECT_EQ(details.job.state, JobState::kSucceeded);
   EXPECT_EQ(details.job.step, 100u);
-  EXPECT_EQ(details.attempts[0].outcome, "succeeded");
+  EXPECT_EQ(details.attempts[0].outcome, AttemptOutcome::kSucceeded);
   EXPECT_GT(details.job.finished_ms, 0);
   EXPECT_TRUE(absl::IsAborted(Complete(End(worker_, {1, lease_.attempt + 1}, 100, last))));
 }

@@ -88,7 +88,7 @@ TEST_F(RestoreTest, ASweepThatWentOnBehindTheBackupEndsWithOneSeriesPerJobAndNoR
   EXPECT_EQ(summary.released, 2u);
   EXPECT_EQ(GetJob(1).state, JobState::kPending);
   EXPECT_THAT(Details(1).events.back().message, HasSubstr("restored from a backup of 2023-"));
-  EXPECT_EQ(Details(1).attempts[0].outcome, "released");
+  EXPECT_EQ(Details(1).attempts[0].outcome, AttemptOutcome::kReleased);
 
   // The old worker must stop everything that it holds, whether the backup knows of it or not.
   const auto beat = Beat(worker, {Held(two), Held(two_again), Held(three), Held(four)});

@@ -132,7 +132,7 @@ TEST_F(SupersedingTest, TheJobsOfTheOlderOneGoOnAtOnceUnchargedAndWithoutAWait) 
     const JobDetails details = Details(1);
     EXPECT_EQ(details.job.state, JobState::kPending);
     EXPECT_EQ(details.job.failures, 0u);
-    EXPECT_EQ(details.attempts.back().outcome, "expired");
+    EXPECT_EQ(details.attempts.back().outcome, AttemptOutcome::kExpired);
     EXPECT_THAT(details.attempts.back().message,
                 AllOf(HasSubstr("superseded by a newer process"), HasSubstr("on " + host)));
   }

@@ -43,7 +43,7 @@ TEST_F(SweepsTest, SubmittingStoresOneJobForEachPointOfTheGrid) {
   EXPECT_EQ(page->jobs[5].sweep, "grid");
   EXPECT_EQ(page->jobs[5].created_ms, clock_.NowMillis());
   EXPECT_THAT(Details(1).events, SizeIs(1));
-  EXPECT_EQ(Details(1).events[0].type, "submitted");
+  EXPECT_EQ(Details(1).events[0].type, EventType::kSubmitted);
 }
 
 TEST_F(SweepsTest, TheSameSpecAgainIsTheSameSweepAndAnotherSpecIsRefused) {
@@ -84,7 +84,7 @@ TEST_F(SweepsTest, CancelledJobsTakeNoMoreReportsAndTheirTrainersAreStopped) {
   ASSERT_TRUE(beat.ok());
   EXPECT_EQ(beat->directives[0].action, DirectiveAction::kStop);
   EXPECT_THAT(beat->directives[0].reason, ::testing::HasSubstr("cancelled"));
-  EXPECT_EQ(Details(lease.job_id).attempts[0].outcome, "cancelled");
+  EXPECT_EQ(Details(lease.job_id).attempts[0].outcome, AttemptOutcome::kCancelled);
   EXPECT_EQ(Cancel(Whole("small")), 0u);
 }
 

@@ -237,7 +237,7 @@ TEST_F(FaultyWorkersTest, APackTooWideForTheMemoryIsReleasedUnchargedAndComesBac
   }
   const JobDetails details = Details(1);
   EXPECT_EQ(details.job.failures, 0u);
-  EXPECT_EQ(details.attempts[0].outcome, "released");
+  EXPECT_EQ(details.attempts[0].outcome, AttemptOutcome::kReleased);
   EXPECT_THAT(details.attempts[0].message,
               AllOf(HasSubstr("out of memory"), HasSubstr("w gets packs of at most 4")));
   // Another machine has its own memory.
@@ -315,7 +315,7 @@ TEST_F(MeasuringWorkersTest, MeasuringIsNoAttemptToAnybody) {
   EXPECT_EQ(details.job.attempts, 0u);
   EXPECT_EQ(details.job.started_ms, 0);
   EXPECT_THAT(details.attempts, IsEmpty());
-  EXPECT_EQ(details.events.back().type, "released");  // the event stays on record
+  EXPECT_EQ(details.events.back().type, EventType::kReleased);  // the event stays on record
 
   const auto pack = AskMeasuring(worker, "r2");
   ASSERT_THAT(pack->leases, SizeIs(2));

@@ -159,7 +159,7 @@ TEST(JobDetails, KeepTheNewestWhenThereIsTooMuch) {
   core::JobDetails details;
   details.run_json = SweepSpecFromProto(SmallSpec()).value().groups[0].run_json;
   for (int i = 0; i < 5000; ++i) {
-    details.events.push_back({i, 1, "failed", std::string(4000, 'm')});
+    details.events.push_back({i, 1, core::EventType::kFailed, std::string(4000, 'm')});
     details.attempts.push_back({});
     details.attempts.back().number = i + 1;
     details.attempts.back().message = std::string(4000, 'm');

@@ -257,8 +257,9 @@ TEST_F(Handlers, GetJobShowsAttemptsEventsAndCheckpoints) {
     core::JobDetails details;
     details.job = AJob();
     details.run_json = Group().spec.run_json;
-    details.attempts = {{3, "node1", 10, 20, "failed", "nan at 30", 20, 30, "{}"}};
-    details.events = {{10, 3, "granted", "to node1"}};
+    details.attempts = {
+        {3, "node1", 10, 20, core::AttemptOutcome::kFailed, "nan at 30", 20, 30, "{}"}};
+    details.events = {{10, 3, core::EventType::kGranted, "to node1"}};
     details.checkpoints = {ACheckpoint()};
     done(details);
   });

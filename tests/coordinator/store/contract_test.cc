@@ -244,11 +244,11 @@ TEST_P(StoreContract, AFailedSavepointUndoesItsOwnWritesAlone) {
   FillWith(2);
   ASSERT_EQ(Write([&](WriteTransaction& tx) -> absl::Status {
               EXPECT_EQ(tx.Savepoint([&] {
-                return tx.InsertEvent(1, {1, 1, "kept", ""});
+                return tx.InsertEvent(1, {1, 1, core::EventType::kGranted, ""});
               }),
                         absl::OkStatus());
               EXPECT_TRUE(absl::IsAborted(tx.Savepoint([&]() -> absl::Status {
-                COPPICE_RETURN_IF_ERROR(tx.InsertEvent(1, {2, 1, "lost", ""}));
+                COPPICE_RETURN_IF_ERROR(tx.InsertEvent(1, {2, 1, core::EventType::kReleased, ""}));
                 COPPICE_RETURN_IF_ERROR(tx.InsertMetricRow(1, 1, {10, {{"lost_name", 1}}}));
                 return absl::AbortedError("no");
               })));
@@ -261,7 +261,7 @@ TEST_P(StoreContract, AFailedSavepointUndoesItsOwnWritesAlone) {
   const auto events = Read<std::vector<core::JobEvent>>(
       [](ReadTransaction& read) { return read.ListEvents(1, 10); });
   ASSERT_THAT(events, SizeIs(1));
-  EXPECT_EQ(events[0].type, "kept");
+  EXPECT_EQ(events[0].type, core::EventType::kGranted);
   core::MetricsScan scan;
   scan.job_id = 1;
   const auto rows = Rows(scan);
@@ -383,8 +383,8 @@ TEST_P(StoreContract, AttemptsAreFoundByTheirRequestWhileTheyRun) {
   }
   attempt = Read<AttemptRow>([](ReadTransaction& read) { return read.GetAttempt(2, 1); });
   EXPECT_EQ(attempt.start_step, 20u);
-  attempt.outcome = "failed";
-  attempt.kind = "nan";
+  attempt.outcome = core::AttemptOutcome::kFailed;
+  attempt.failure = FailureKind::kNan;
   attempt.message = "m";
   attempt.log_tail = "tail";
   attempt.last_sequence = 9;
@@ -396,6 +396,8 @@ TEST_P(StoreContract, AttemptsAreFoundByTheirRequestWhileTheyRun) {
   EXPECT_EQ(open[0].job_id, 1u);
   EXPECT_EQ(open[1].job_id, 3u);
   const auto ended = Read<AttemptRow>([](ReadTransaction& read) { return read.GetAttempt(2, 1); });
+  EXPECT_EQ(ended.outcome, core::AttemptOutcome::kFailed);
+  EXPECT_EQ(ended.failure, FailureKind::kNan);
   EXPECT_EQ(ended.log_tail, "tail");
   EXPECT_EQ(ended.last_sequence, 9u);
   EXPECT_THAT(Read<std::vector<AttemptRow>>(
@@ -406,16 +408,17 @@ TEST_P(StoreContract, AttemptsAreFoundByTheirRequestWhileTheyRun) {
 TEST_P(StoreContract, TheNewestEventsComeOldestFirst) {
   FillWith(1);
   for (int i = 1; i <= 5; ++i) {
-    ASSERT_EQ(Write([&](WriteTransaction& tx) {
-                return tx.InsertEvent(1, {i, 1, absl::StrCat("e", i), ""});
-              }),
-              absl::OkStatus());
+    ASSERT_EQ(
+        Write([&](WriteTransaction& tx) {
+          return tx.InsertEvent(1, {i, 1, core::EventType::kCheckpoint, absl::StrCat("e", i)});
+        }),
+        absl::OkStatus());
   }
   const auto events = Read<std::vector<core::JobEvent>>(
       [](ReadTransaction& read) { return read.ListEvents(1, 3); });
   ASSERT_THAT(events, SizeIs(3));
-  EXPECT_EQ(events[0].type, "e3");
-  EXPECT_EQ(events[2].type, "e5");
+  EXPECT_EQ(events[0].message, "e3");
+  EXPECT_EQ(events[2].message, "e5");
 }
 
 TEST_P(StoreContract, CheckpointsAreListedByStateNewestFirst) {
