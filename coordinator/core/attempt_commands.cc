@@ -123,7 +123,7 @@ absl::StatusOr<std::string> WhyGiveUp(CommandContext& tx, const JobRow& job, con
   }
   if (kind == FailureKind::kDisk) return std::string();
   const auto speaks_against_job = [&](const std::string& worker, uint32_t start, uint32_t step) {
-    return step > start || tx.memory().health.progressed_ms(worker) > 0;
+    return step > start || tx.memory().dispatcher.health.progressed_ms(worker) > 0;
   };
   COPPICE_ASSIGN_OR_RETURN(const std::vector<AttemptRow> attempts, tx.read().ListAttempts(job.id));
   const bool here =
@@ -198,7 +198,7 @@ absl::Status LoseAttempt(CommandContext& tx, const JobRow& job, const std::strin
   after.reason = message;
   Ending ending{AttemptOutcome::kExpired, message, job.step};
   const auto got_further = [&](const std::string& worker) {
-    return tx.memory().health.progressed_ms(worker) >= lost.since_ms;
+    return tx.memory().dispatcher.health.progressed_ms(worker) >= lost.since_ms;
   };
   if (lost.attempts >= kGiveUpAttempts && lost.workers.size() >= kGiveUpWorkers &&
       std::any_of(lost.workers.begin(), lost.workers.end(), got_further)) {

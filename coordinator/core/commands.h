@@ -3,6 +3,7 @@
 #ifndef COPPICE_COORDINATOR_CORE_COMMANDS_H_
 #define COPPICE_COORDINATOR_CORE_COMMANDS_H_
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -12,6 +13,8 @@
 #include "absl/status/statusor.h"
 #include "coordinator/core/caller.h"
 #include "coordinator/core/command_context.h"
+#include "coordinator/core/coordinator.h"
+#include "coordinator/core/dispatch/dispatcher.h"
 #include "coordinator/core/memory.h"
 #include "coordinator/core/writer.h"
 
@@ -84,18 +87,17 @@ absl::Status ExpireLease(CommandContext& tx, const LeaseRef& lease);
 // Ends the running attempt of `job` as lost (lost_attempts.h).
 absl::Status LoseAttempt(CommandContext& tx, const JobRow& job, const std::string& message);
 
-// ---- grants (grants.cc)
+// ---- grants (grant_commands.cc)
 
-// Checks a request. Returns a grant if this request already has current leases, and nothing if it
-// has to wait.
-absl::StatusOr<std::optional<LeaseGrant>> BeginAcquire(CommandContext& tx,
-                                                       const AcquireRequest& request);
-// Takes waiters out of memory.waiters and plans a grant for each while there is work. Stops once
-// the grants have `jobs_left` jobs (the last one may exceed it), and lowers `jobs_left`
-// accordingly. Waiters whose callers or workers have gone are answered through `reply`. Suspect
-// workers wait while another worker is connected.
-std::vector<Command> PlanGrants(Memory& memory, absl::Duration now, size_t& jobs_left,
-                                const std::function<void(std::function<void()>)>& reply);
+// Returns a grant if this request already has current leases. Otherwise the request becomes a
+// waiter, which gets its grant by `done` (an empty one if the wait ends before there is work), and
+// nothing is returned.
+absl::StatusOr<std::optional<LeaseGrant>> AcquireLeases(CommandContext& tx,
+                                                        const AcquireRequest& request,
+                                                        std::function<bool()> cancelled,
+                                                        Coordinator::Done<LeaseGrant> done);
+// Makes the command that stores a planned grant, and answers its waiter.
+Command GrantCommand(Dispatcher::Grant plan);
 
 // ---- reports (report_commands.cc)
 

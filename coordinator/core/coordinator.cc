@@ -17,8 +17,6 @@
 namespace coppice::core {
 namespace {
 
-constexpr absl::Duration kMaxWait = absl::Minutes(10);
-
 // Purpose: maps every call to its command or query.
 class CoordinatorImpl : public Coordinator {
  public:
@@ -144,7 +142,16 @@ class CoordinatorImpl : public Coordinator {
         std::move(done), bytes);
   }
   void AcquireLeases(AcquireRequest request, std::function<bool()> cancelled,
-                     Done<LeaseGrant> done) override;
+                     Done<LeaseGrant> done) override {
+    engine_.WriteOrWait<LeaseGrant>(
+        [request = std::move(request), cancelled = std::move(cancelled), done](CommandContext& tx) {
+          return core::AcquireLeases(tx, request, cancelled, done);
+        },
+        [this, done](absl::StatusOr<LeaseGrant> result) {
+          if (!absl::IsResourceExhausted(result.status())) return done(std::move(result));
+          done(WithRetryAfter(result.status(), refused_.Next(engine_.Now())));
+        });
+  }
   void Heartbeat(std::string worker_id, std::vector<HeldLease> held, bool draining,
                  Done<HeartbeatResult> done) override {
     const size_t bytes = BytesOf(held);
@@ -233,41 +240,6 @@ void CoordinatorImpl::WriteInParts(Part part, Caller caller,
         WriteInParts(part, caller, filter, result->next_after, so_far, done);
       },
       bytes, /*goes_on=*/after != 0);
-}
-
-void CoordinatorImpl::AcquireLeases(AcquireRequest request, std::function<bool()> cancelled,
-                                    Done<LeaseGrant> done) {
-  struct Call {
-    AcquireRequest request;
-    std::function<bool()> cancelled;
-    Done<LeaseGrant> done;
-    std::optional<LeaseGrant> grant;  // the grant of an earlier try of this request
-    bool waits = false;
-  };
-  auto call = std::make_shared<Call>(
-      Call{std::move(request), std::move(cancelled), std::move(done), {}, false});
-  Command command;
-  command.ahead = true;
-  command.run = [this, call](CommandContext& tx) -> absl::Status {
-    COPPICE_ASSIGN_OR_RETURN(call->grant, BeginAcquire(tx, call->request));
-    if (call->grant.has_value()) return absl::OkStatus();
-    call->waits = true;
-    const absl::Duration wait = std::min(absl::Milliseconds(call->request.wait_ms), kMaxWait);
-    COPPICE_ASSIGN_OR_RETURN(const WorkerEntry* worker, KnownWorker(tx, call->request.worker_id));
-    tx.AfterCommit(WaiterAdded{
-        {call->request, worker->row.info.name, tx.now() + wait, call->cancelled, call->done}});
-    return absl::OkStatus();
-  };
-  command.finish = [this, call](const absl::Status& status) {
-    if (absl::IsResourceExhausted(status)) {
-      call->done(WithRetryAfter(status, refused_.Next(engine_.Now())));
-    } else if (!status.ok()) {
-      call->done(status);
-    } else if (!call->waits) {
-      call->done(*std::move(call->grant));
-    }
-  };
-  engine_.Submit(std::move(command));
 }
 
 }  // namespace

@@ -35,15 +35,12 @@ absl::Status Engine::Start() {
   remover_.Remove(std::move(dropped));
   started_ms_ = clock_.NowMillis();
   Writer::Hooks hooks;
-  hooks.due = [this](bool behind) { return PlanDue(behind); };
-  hooks.grants = [this](size_t& jobs_left) { return PlanGrantsWithin(jobs_left); };
+  hooks.own_commands = [this](const Writer::Turn& turn) { return OwnCommands(turn); };
   hooks.committed = [this](const Effects& effects) {
-    AnswerWaiters(memory_.waiters.TakeReplaced());
+    AnswerWaiters(memory_.dispatcher.waiters.TakeReplaced());
     hub_->Publish(effects);
     remover_.Remove(effects.dropped);
   };
-  hooks.end_turn = [this] { EndTurn(); };
-  hooks.closing = [this] { AnswerWaiters(memory_.waiters.TakeAll()); };
   writer_ = std::make_shared<Writer>(&store_, &clock_, &memory_, std::move(hooks));
   writer_->Start();
   return absl::OkStatus();
@@ -51,7 +48,11 @@ absl::Status Engine::Start() {
 
 void Engine::Shutdown() {
   absl::call_once(shutdown_once_, [this] {
-    if (writer_ != nullptr) writer_->Shutdown();
+    if (writer_ != nullptr) {
+      writer_->EndTurns();
+      AnswerWaiters(memory_.dispatcher.waiters.TakeAll());
+      writer_->Shutdown();
+    }
     if (timer_ != 0) clock_.Cancel(timer_);
     readers_.Shutdown();
     hub_->Shutdown();
@@ -98,7 +99,7 @@ void Engine::QueueRead(const Caller& caller,
 
 std::vector<Command> Engine::PlanDue(bool behind) {
   const absl::Duration now = clock_.Monotonic();
-  memory_.scheduler.PromoteDelayed(now);
+  memory_.dispatcher.PromoteDelayed(now);
   SayIfBehind(now);
   // The heartbeat that renews a lease may be in a queue, here or elsewhere. A worker that is really
   // gone is detected one term later.
@@ -119,7 +120,7 @@ std::vector<Command> Engine::PlanDue(bool behind) {
 }
 
 void Engine::SayIfBehind(absl::Duration now) {
-  if (!memory_.admission.behind() || now < say_behind_at_) return;
+  if (!memory_.dispatcher.admission.behind() || now < say_behind_at_) return;
   say_behind_at_ = now + kSayBehindAgain;
   spdlog::warn(
       "heartbeats of most workers come late: this machine, theirs or the network cannot keep up. "
@@ -128,25 +129,40 @@ void Engine::SayIfBehind(absl::Duration now) {
 }
 
 absl::Duration Engine::GraceOfLeases() const {
-  return memory_.admission.behind() ? memory_.options.lease : absl::ZeroDuration();
+  return memory_.dispatcher.admission.behind() ? memory_.options.lease : absl::ZeroDuration();
 }
 
-std::vector<Command> Engine::PlanGrantsWithin(size_t& jobs_left) {
-  const absl::Duration now = clock_.Monotonic();
-  const LeaseTable& leases = memory_.leases;
-  const size_t room =
-      std::min(jobs_left, memory_.admission.Room(now, leases.begun(), leases.ended()));
-  size_t left = room;
-  auto grants =
-      PlanGrants(memory_, now, left, [this](auto reply) { writer_->Reply(std::move(reply)); });
-  jobs_left -= room - left;
+std::vector<Command> Engine::OwnCommands(const Writer::Turn& turn) {
+  switch (turn.point) {
+    case Writer::Turn::kBegin:
+      memory_.dispatcher.BeginTurn(turn.others, turn.backlog);
+      return PlanDue(turn.behind);
+    case Writer::Turn::kDue:
+      return PlanDue(turn.behind);
+    case Writer::Turn::kAhead:
+      return TakeGrants();
+    case Writer::Turn::kLast:
+      break;
+  }
+  std::vector<Command> grants = TakeGrants();
+  if (grants.empty()) EndTurn();
   return grants;
+}
+
+std::vector<Command> Engine::TakeGrants() {
+  Dispatcher::Plan plan = memory_.dispatcher.PlanGrants(clock_.Monotonic());
+  for (Dispatcher::Answer& answer : plan.answers) {
+    writer_->Reply([answer = std::move(answer)] { answer.waiter.done(answer.result); });
+  }
+  std::vector<Command> commands;
+  for (Dispatcher::Grant& grant : plan.grants) commands.push_back(GrantCommand(std::move(grant)));
+  return commands;
 }
 
 // Answers waiters whose time is over, and sets the only timer to the next due time.
 void Engine::EndTurn() {
   absl::Duration now = clock_.Monotonic();
-  AnswerWaiters(memory_.waiters.TakeOverdue(now));
+  AnswerWaiters(memory_.dispatcher.waiters.TakeOverdue(now));
   SetTimer(now);
   // A timer counts from the moment it is set. If time jumped meanwhile (a suspended machine, a
   // test's clock), the timer would be late.
@@ -162,8 +178,7 @@ void Engine::SetTimer(absl::Duration now) {
   // The heartbeat that ends the grace causes a turn of its own.
   std::optional<absl::Duration> lease_end = memory_.leases.NextDeadline();
   if (lease_end.has_value()) *lease_end += GraceOfLeases();
-  for (const auto& due : {lease_end, memory_.scheduler.NextDelayed(),
-                          memory_.waiters.NextDeadline(), memory_.health.NextEnd(now)}) {
+  for (const auto& due : {lease_end, memory_.dispatcher.NextDue(now)}) {
     if (due.has_value()) next = std::min(next, *due);
   }
   if (next <= now) next = now + (due_failed_ ? kRetryPause : absl::ZeroDuration());

@@ -53,6 +53,12 @@ class Engine {
   template <typename T>
   void WritePart(std::function<absl::StatusOr<T>(CommandContext&)> body, Done<T> done, size_t bytes,
                  bool goes_on);
+  // Runs `body` ahead of its batch, so that a grant that it leads to shares the batch's commit. It
+  // writes nothing. If it returns no value, a waiter has taken over the answer, and `done` is not
+  // called.
+  template <typename T>
+  void WriteOrWait(std::function<absl::StatusOr<std::optional<T>>(CommandContext&)> body,
+                   Done<T> done);
   // Runs `body` on a reader thread, on one snapshot. CANCELLED if the caller has gone.
   template <typename T>
   void Read(const Caller& caller, std::function<absl::StatusOr<T>(ReadTransaction&)> body,
@@ -62,9 +68,6 @@ class Engine {
   template <typename T>
   void ReadInSlices(const Caller& caller,
                     std::function<absl::StatusOr<bool>(ReadTransaction&, T&)> slice, Done<T> done);
-  // Answers waiting requests with empty grants. Writer thread.
-  void AnswerWaiters(std::vector<Waiter> waiters);
-
   // Other threads than the writer's may use only the catalog, the leases and the options.
   const Memory& memory() const { return memory_; }
   Hub& hub() { return *hub_; }
@@ -77,11 +80,16 @@ class Engine {
   template <typename T>
   static Command CommandOf(std::function<absl::StatusOr<T>(CommandContext&)> body, Done<T> done,
                            size_t bytes);
+  // Returns the engine's own commands for a point of a turn: what is due, and grants.
+  std::vector<Command> OwnCommands(const Writer::Turn& turn);
   std::vector<Command> PlanDue(bool behind);
   void SayIfBehind(absl::Duration now);
   // Returns how long a lease may be overdue before it ends.
   absl::Duration GraceOfLeases() const;
-  std::vector<Command> PlanGrantsWithin(size_t& jobs_left);
+  // Makes commands of the grants that the dispatcher plans.
+  std::vector<Command> TakeGrants();
+  // Answers waiting requests with empty grants.
+  void AnswerWaiters(std::vector<Waiter> waiters);
   void EndTurn();
   void SetTimer(absl::Duration now);
 
@@ -130,6 +138,20 @@ void Engine::WritePart(std::function<absl::StatusOr<T>(CommandContext&)> body, D
   Command command = CommandOf<T>(std::move(body), std::move(done), bytes);
   command.bulk = true;
   command.goes_on = goes_on;
+  Submit(std::move(command));
+}
+
+template <typename T>
+void Engine::WriteOrWait(std::function<absl::StatusOr<std::optional<T>>(CommandContext&)> body,
+                         Done<T> done) {
+  Command command = CommandOf<std::optional<T>>(
+      std::move(body),
+      [done = std::move(done)](absl::StatusOr<std::optional<T>> result) {
+        if (!result.ok()) return done(result.status());
+        if (result->has_value()) done(**std::move(result));
+      },
+      /*bytes=*/0);
+  command.ahead = true;
   Submit(std::move(command));
 }
 

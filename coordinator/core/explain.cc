@@ -93,7 +93,8 @@ class Explainer {
       ++connected;
       if (worker->draining()) continue;
       ++taking;
-      const auto suspicion = tx_.memory().health.SuspicionOf(worker->row.info.name, tx_.now());
+      const auto suspicion =
+          tx_.memory().dispatcher.health.SuspicionOf(worker->row.info.name, tx_.now());
       if (suspicion.has_value()) ++suspect;
     }
     if (connected == 0) {
@@ -114,7 +115,7 @@ class Explainer {
 
   void ExplainPlace() {
     const auto ahead =
-        tx_.memory().scheduler.CountAhead(row_.group_id, row_.id, row_.checkpoint_step);
+        tx_.memory().dispatcher.scheduler.CountAhead(row_.group_id, row_.id, row_.checkpoint_step);
     if (ahead.by_priority > 0)
       Say("About ", Jobs(ahead.by_priority), " of higher priority come first.");
     if (ahead.by_work > 0) {

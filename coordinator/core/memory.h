@@ -5,14 +5,11 @@
 #include <utility>
 #include <vector>
 
-#include "coordinator/core/admission.h"
 #include "coordinator/core/catalog.h"
 #include "coordinator/core/coordinator.h"
+#include "coordinator/core/dispatch/dispatcher.h"
 #include "coordinator/core/lease_table.h"
 #include "coordinator/core/metric_names.h"
-#include "coordinator/core/scheduler.h"
-#include "coordinator/core/waiters.h"
-#include "coordinator/core/worker_health.h"
 #include "coordinator/core/worker_table.h"
 
 namespace coppice::core {
@@ -23,22 +20,18 @@ struct Memory {
   explicit Memory(CoordinatorOptions o, Clock* clock = nullptr)
       : options(std::move(o)),
         leases(options.lease, clock),
-        admission(options.heartbeat_interval) {}
+        dispatcher(&workers, &leases, options.heartbeat_interval) {}
 
   const CoordinatorOptions options;
   std::string store_id;
   AttemptNumber attempt_floor = 0;  // every grant's attempt number is greater; fixed after recovery
   Catalog catalog;
   LeaseTable leases;
-  Scheduler scheduler;
   WorkerTable workers;
-  WorkerHealth health;
+  Dispatcher dispatcher;  // who gets work
   MetricNames metric_names;
-  Waiters waiters;
-  Admission admission;
   // Submissions that the last process did not finish; fixed after recovery.
   std::vector<SweepRow> cut_short;
-  uint64_t grants = 0;                              // total, for the scheduler's turns
   absl::Duration forget_at = absl::ZeroDuration();  // next check for workers long gone
   // The reason why the store currently accepts no changes; empty if it does. For the writer only.
   std::string store_trouble;

@@ -14,41 +14,44 @@ class Applier {
 
   // ---- sweeps
 
-  void operator()(SubmissionBegan change) { memory_.scheduler.SetPaused(change.sweep, true); }
+  void operator()(SubmissionBegan change) {
+    memory_.dispatcher.scheduler.SetPaused(change.sweep, true);
+  }
 
   void operator()(JobsStored change) {
-    memory_.scheduler.AddGroup(change.group);
+    memory_.dispatcher.scheduler.AddGroup(change.group);
     for (JobId job = change.first; job < change.end; ++job) {
-      memory_.scheduler.Add(change.group.id, job, 0, absl::ZeroDuration());
+      memory_.dispatcher.scheduler.Add(change.group.id, job, 0, absl::ZeroDuration());
     }
   }
 
   void operator()(SweepAdded change) {
     memory_.catalog.Add(change.sweep, change.groups);
-    memory_.scheduler.SetPaused(change.sweep.id, change.sweep.paused);
+    memory_.dispatcher.scheduler.SetPaused(change.sweep.id, change.sweep.paused);
     for (const GroupRow& group : change.groups) {
-      memory_.scheduler.AddGroup(GroupOf(group, change.sweep.priority));
+      memory_.dispatcher.scheduler.AddGroup(GroupOf(group, change.sweep.priority));
     }
   }
 
   void operator()(SubmissionTakenBack change) {
-    for (const GroupId group : change.groups) memory_.scheduler.RemoveGroup(group);
-    if (change.gone) memory_.scheduler.SetPaused(change.sweep, false);
+    for (const GroupId group : change.groups) memory_.dispatcher.scheduler.RemoveGroup(group);
+    if (change.gone) memory_.dispatcher.scheduler.SetPaused(change.sweep, false);
   }
 
   void operator()(SweepPaused change) {
     memory_.catalog.SetPaused(change.sweep, change.paused);
-    memory_.scheduler.SetPaused(change.sweep, change.paused);
+    memory_.dispatcher.scheduler.SetPaused(change.sweep, change.paused);
   }
 
   // ---- jobs and leases
 
   void operator()(JobQueued change) {
-    memory_.scheduler.Add(change.group, change.job, change.resume_step, change.eligible_at);
+    memory_.dispatcher.scheduler.Add(change.group, change.job, change.resume_step,
+                                     change.eligible_at);
   }
 
   void operator()(JobUnqueued change) {
-    memory_.scheduler.Remove(change.group, change.job, change.resume_step);
+    memory_.dispatcher.scheduler.Remove(change.group, change.job, change.resume_step);
   }
 
   void operator()(LeaseBegan change) {
@@ -77,7 +80,7 @@ class Applier {
     memory_.leases.Recall(change.sweep, change.group, change.pace);
   }
 
-  void operator()(GrantMade) { ++memory_.grants; }
+  void operator()(GrantMade) { ++memory_.dispatcher.grants; }
 
   // ---- workers
 
@@ -93,37 +96,37 @@ class Applier {
     const auto late_by =
         memory_.workers.Seen(change.id, change.at, change.at_ms, change.self_draining,
                              memory_.options.heartbeat_interval);
-    if (late_by.has_value()) memory_.admission.NoteHeartbeat(*late_by);
+    if (late_by.has_value()) memory_.dispatcher.admission.NoteHeartbeat(*late_by);
   }
 
   void operator()(WorkersForgotten change) {
     memory_.forget_at = change.next_look;
     for (const std::string& name : change.names) {
       memory_.workers.Remove(name);
-      memory_.health.Forget(name);
+      memory_.dispatcher.health.Forget(name);
     }
   }
 
   // ---- worker health
 
   void operator()(WorkerProcessChanged change) {
-    memory_.health.OnNewProcess(change.worker, change.same_settings);
+    memory_.dispatcher.health.OnNewProcess(change.worker, change.same_settings);
   }
 
   void operator()(WorkerFailed change) {
-    memory_.health.OnFailure(change.worker, change.failure, change.at, change.at_ms);
+    memory_.dispatcher.health.OnFailure(change.worker, change.failure, change.at, change.at_ms);
   }
 
   void operator()(WorkerProgressed change) {
-    memory_.health.OnProgress(change.worker, change.at_ms);
+    memory_.dispatcher.health.OnProgress(change.worker, change.at_ms);
   }
 
   void operator()(PackTooWide change) {
-    memory_.health.OnTooWide(change.worker, change.group, change.width);
+    memory_.dispatcher.health.OnTooWide(change.worker, change.group, change.width);
   }
 
   void operator()(PackMeasured change) {
-    memory_.health.OnMeasured(change.worker, change.group, change.width);
+    memory_.dispatcher.health.OnMeasured(change.worker, change.group, change.width);
   }
 
   // ---- other
@@ -136,7 +139,7 @@ class Applier {
     memory_.metric_names.SetOfJob(change.job, std::move(change.names));
   }
 
-  void operator()(WaiterAdded change) { memory_.waiters.Add(std::move(change.waiter)); }
+  void operator()(WaiterAdded change) { memory_.dispatcher.waiters.Add(std::move(change.waiter)); }
 
   void operator()(StoreTroubled change) { memory_.store_trouble = std::move(change.reason); }
 

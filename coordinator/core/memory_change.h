@@ -13,12 +13,12 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "coordinator/core/dispatch/scheduler.h"
+#include "coordinator/core/dispatch/waiters.h"
+#include "coordinator/core/dispatch/worker_health.h"
 #include "coordinator/core/lease_table.h"
 #include "coordinator/core/metric_names.h"
-#include "coordinator/core/scheduler.h"
 #include "coordinator/core/store.h"
-#include "coordinator/core/waiters.h"
-#include "coordinator/core/worker_health.h"
 #include "coordinator/core/worker_table.h"
 
 namespace coppice::core {

@@ -115,10 +115,6 @@ Attempt MakeAttempt(const AttemptRow& row) {
 
 bool IsUntrained(const AttemptRow& row) { return row.mark == AttemptMark::kUntrained; }
 
-bool IsConnected(const WorkerEntry& entry, absl::Duration term, absl::Duration now) {
-  return entry.seen && now - entry.seen_at <= term;
-}
-
 Worker MakeWorker(const WorkerEntry& entry, const Memory& memory, absl::Duration now) {
   const LeaseTable& leases = memory.leases;
   Worker worker;
@@ -131,7 +127,7 @@ Worker MakeWorker(const WorkerEntry& entry, const Memory& memory, absl::Duration
   worker.registered_ms = entry.row.registered_ms;
   worker.last_seen_ms = std::max(entry.row.last_seen_ms, entry.seen_ms);
   worker.running_jobs = static_cast<uint32_t>(leases.CountOfWorker(entry.row.info.name));
-  if (auto suspicion = memory.health.SuspicionOf(entry.row.info.name, now)) {
+  if (auto suspicion = memory.dispatcher.health.SuspicionOf(entry.row.info.name, now)) {
     worker.suspect_until_ms = suspicion->until_ms;
     worker.suspect_reason = std::move(suspicion->reason);
   }

@@ -30,7 +30,6 @@ Attempt MakeAttempt(const AttemptRow& row);
 // such an attempt.
 bool IsUntrained(const AttemptRow& row);
 Worker MakeWorker(const WorkerEntry& entry, const Memory& memory, absl::Duration now);
-bool IsConnected(const WorkerEntry& entry, absl::Duration term, absl::Duration now);
 
 }  // namespace coppice::core
 

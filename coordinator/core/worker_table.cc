@@ -5,6 +5,10 @@
 
 namespace coppice::core {
 
+bool IsConnected(const WorkerEntry& entry, absl::Duration term, absl::Duration now) {
+  return entry.seen && now - entry.seen_at <= term;
+}
+
 void WorkerTable::Put(WorkerEntry entry) {
   const std::string name = entry.row.info.name;
   if (const auto it = by_name_.find(name); it != by_name_.end()) name_of_.erase(it->second.row.id);

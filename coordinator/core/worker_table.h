@@ -26,6 +26,9 @@ struct WorkerEntry {
   bool draining() const { return row.draining || self_draining; }
 };
 
+// True if the worker called within the last term of a lease.
+bool IsConnected(const WorkerEntry& entry, absl::Duration term, absl::Duration now);
+
 // Purpose: the registered workers, by name and by the id of each registration. Owner: the writer
 // thread; no other thread touches it. It changes only after commits.
 class WorkerTable {

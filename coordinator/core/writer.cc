@@ -64,17 +64,16 @@ void Writer::AskForTurn() {
   turn_asked_ = turns_.Add([this] { TakeTurns(); });
 }
 
-void Writer::Shutdown() {
+void Writer::EndTurns() {
   {
     absl::MutexLock lock(&mutex_);
     closed_ = true;
   }
   turns_.Shutdown();
-  {
-    absl::MutexLock lock(&mutex_);
-    if (std::exchange(ended_, true)) return;
-  }
-  hooks_.closing();
+}
+
+void Writer::Shutdown() {
+  EndTurns();
   replies_.Shutdown();
 }
 
@@ -103,54 +102,56 @@ bool Writer::IsDone() {
   return !turn_asked_;
 }
 
+Writer::Turn Writer::BeginTurn(const std::deque<Command>& batch) {
+  Turn turn;
+  turn.others = static_cast<size_t>(std::count_if(
+      batch.begin(), batch.end(), [](const Command& command) { return !command.ahead; }));
+  // The commands that a full batch left behind are in this one.
+  const bool full = batch.size() >= kMaxBatch;
+  turn.behind = std::exchange(was_full_, full) || full;
+  absl::MutexLock lock(&mutex_);
+  turn.backlog = queue_.size() >= kMaxBatch;
+  return turn;
+}
+
 void Writer::TakeTurns() {
   do {
     std::deque<Command> batch = TakeBatch();
-    const auto others = std::count_if(batch.begin(), batch.end(),
-                                      [](const Command& command) { return !command.ahead; });
-    const size_t room = jobs_left_ = RoomForGrants(static_cast<size_t>(others));
-    // The commands that a full batch left behind are in this one.
-    const bool full = batch.size() >= kMaxBatch;
-    const bool behind = std::exchange(was_full_, full) || full;
+    Turn turn = BeginTurn(batch);
     // A failing store would fail the same work again at once, so it is retried in a later turn.
-    for (auto due = hooks_.due(behind); !due.empty() && RunBatch(std::move(due));
-         due = hooks_.due(behind)) {
+    for (auto due = hooks_.own_commands(turn); !due.empty() && RunBatch(std::move(due));
+         due = hooks_.own_commands(turn)) {
+      turn.point = Turn::kDue;
     }
-    if (!batch.empty()) RunCommands(std::move(batch));
+    bool added = !batch.empty() && RunCommands(std::move(batch), turn);
     // One batch a turn, so that reports get their turn between any number of requests for work.
-    if (auto grants = PlanGrants(); !grants.empty()) RunBatch(std::move(grants));
-    if (jobs_left_ != room) {  // there may be more to grant
+    turn.point = Turn::kLast;
+    if (auto last = hooks_.own_commands(turn); !last.empty()) {
+      added = true;
+      RunBatch(std::move(last));
+    }
+    if (added) {  // there may be more
       absl::MutexLock lock(&mutex_);
       woken_ = true;
     }
-    hooks_.end_turn();
   } while (!IsDone());
 }
 
-size_t Writer::RoomForGrants(size_t others) {
-  absl::MutexLock lock(&mutex_);
-  const bool backlog = queue_.size() >= kMaxBatch;
-  if (backlog && ++turns_without_grants_ < kLongestWithoutGrants) return 0;
-  turns_without_grants_ = 0;
-  return others == 0 ? kMostJobsATurn : std::clamp(others / 2, kFewestJobsATurn, kMostJobsATurn);
-}
-
-std::vector<Command> Writer::PlanGrants() {
-  return jobs_left_ == 0 ? std::vector<Command>() : hooks_.grants(jobs_left_);
-}
-
-void Writer::RunCommands(std::deque<Command> batch) {
+bool Writer::RunCommands(std::deque<Command> batch, Turn turn) {
   std::vector<Command> ahead, rest;
   for (Command& command : batch) (command.ahead ? ahead : rest).push_back(std::move(command));
   std::vector<Command> commands;
   if (!ahead.empty()) {
     RunBatch(std::move(ahead));
-    // The grants come first: they were planned from committed state.
-    commands = PlanGrants();
+    turn.point = Turn::kAhead;
+    // These come first: they were planned from committed state.
+    commands = hooks_.own_commands(turn);
   }
+  const bool added = !commands.empty();
   commands.insert(commands.end(), std::make_move_iterator(rest.begin()),
                   std::make_move_iterator(rest.end()));
   if (!commands.empty()) RunBatch(std::move(commands));
+  return added;
 }
 
 bool Writer::RunBatch(std::vector<Command> commands) {

@@ -38,32 +38,36 @@ struct Command {
 // If the commit fails, every command of the batch gets its error and memory stays unchanged. The
 // log then says, at most once a minute, that the store accepts nothing, and gives a remedy. A turn
 // of the thread runs:
-//   1. the commands that are due by the clock;
+//   1. the owner's commands that are due by the clock;
 //   2. those waiting commands that go ahead;
-//   3. the other commands, preceded by grants if some commands went ahead;
-//   4. grants, in a batch of their own;
-//   5. `end_turn`.
+//   3. the other commands, preceded by the owner's if some commands went ahead (grants);
+//   4. the owner's last commands, in a batch of their own. If there were any, another turn follows.
 // Submit counts every command until it is answered, and refuses those beyond the bounds. Owner: the
 // coordinator. Submit, Wake: any thread. Failure codes of Submit: RESOURCE_EXHAUSTED (queue full),
 // UNAVAILABLE (closed).
 class Writer {
  public:
-  // Every hook but `closing` runs on the writer thread.
+  // What the owner must know of a turn to add its own commands.
+  struct Turn {
+    enum Point {
+      kBegin,  // what is due by the clock; asked first in each turn
+      kDue,    // what is due after that; asked until there is nothing, or a command failed
+      kAhead,  // what the commands that went ahead lead to; it shares the commit of the others
+      kLast,   // anything else; asked last in each turn
+    };
+    Point point = kBegin;
+    size_t others = 0;     // commands of the turn that do not go ahead
+    bool backlog = false;  // more than a batch of commands still waits
+    // Commands have waited for longer than a turn. A waiting heartbeat may renew a lease that looks
+    // expired.
+    bool behind = false;
+  };
+  // Both run on the writer thread.
   struct Hooks {
-    // `behind`: commands have waited for longer than a turn. A waiting heartbeat may renew a lease
-    // that looks expired.
-    std::function<std::vector<Command>(bool behind)> due;
-    // Returns grants of about `jobs_left` jobs in total (the last pack may exceed it), and lowers
-    // it.
-    std::function<std::vector<Command>(size_t& jobs_left)> grants;
+    std::function<std::vector<Command>(const Turn&)> own_commands;
     std::function<void(const Effects&)> committed;
-    std::function<void()> end_turn;
-    std::function<void()> closing;  // once, after the thread has ended, on the thread of Shutdown
   };
   static constexpr size_t kMaxBatch = 512;
-  static constexpr int kLongestWithoutGrants = 16;
-  static constexpr size_t kMostJobsATurn = 512;
-  static constexpr size_t kFewestJobsATurn = 128;
 
   Writer(Store* store, Clock* clock, Memory* memory, Hooks hooks);
   ~Writer();
@@ -74,6 +78,8 @@ class Writer {
   // Makes the thread take a turn. For timers.
   void Wake();
   // Refuses new commands, runs the waiting ones, joins the thread.
+  void EndTurns();
+  // EndTurns, then gives the remaining answers and joins their thread.
   void Shutdown();
   // Runs on the reply thread after earlier replies, or at once if that thread has ended.
   void Reply(std::function<void()> reply);
@@ -95,30 +101,22 @@ class Writer {
     size_t bytes = 0;
   };
   void GiveBack(const Taken& taken);
-  void RunCommands(std::deque<Command> batch);
-  // Returns the number of jobs to which this turn may grant leases, beside `others` commands that
-  // do not ask for work. Running work must end before more begins; otherwise an overloaded
-  // coordinator begins much and ends little. So grants get half as many as the other commands (a
-  // job's end takes at least three commands). While more than a batch of commands waits, grants get
-  // a turn only now and then.
-  size_t RoomForGrants(size_t others);
-  std::vector<Command> PlanGrants();
+  Turn BeginTurn(const std::deque<Command>& batch);
+  // Returns true if the owner added commands.
+  bool RunCommands(std::deque<Command> batch, Turn turn);
 
   const Hooks hooks_;
   // For the writer thread only.
   std::optional<absl::Duration> said_trouble_at_;
-  size_t jobs_left_ = 0;   // jobs that this turn may still grant
   bool was_full_ = false;  // the batch of the last turn was full
 
   absl::Mutex mutex_;
   std::deque<Command> queue_ ABSL_GUARDED_BY(mutex_);
   std::deque<Command> bulk_ ABSL_GUARDED_BY(mutex_);
   Taken open_ ABSL_GUARDED_BY(mutex_);  // submitted and not yet answered
-  int turns_without_grants_ ABSL_GUARDED_BY(mutex_) = 0;
   bool woken_ ABSL_GUARDED_BY(mutex_) = false;
   bool turn_asked_ ABSL_GUARDED_BY(mutex_) = false;
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
-  bool ended_ ABSL_GUARDED_BY(mutex_) = false;
   Executor replies_;
   Executor turns_;
 };

@@ -69,7 +69,7 @@ class MemoryDump {
   }
 
   void Scheduler() {
-    const Scheduler::Contents contents = memory_.scheduler.contents();
+    const Scheduler::Contents contents = memory_.dispatcher.scheduler.contents();
     std::set<GroupId> hidden;
     for (const auto& [group, jobs] : contents.groups) {
       if (hidden_.contains(group.sweep_id)) {

@@ -76,15 +76,15 @@ class MemoryHistory {
     });
     ASSERT_TRUE(committed.ok()) << committed;
     for (MemoryChange& change : effects.memory) Apply(*memory_, std::move(change));
-    memory_->waiters.TakeReplaced();
+    memory_->dispatcher.waiters.TakeReplaced();
   }
 
   void Grant() {
     const absl::Duration now = clock_->Monotonic();
-    memory_->scheduler.PromoteDelayed(now);
-    size_t jobs = 20;
-    for (Command& command : PlanGrants(*memory_, now, jobs, [](auto reply) { reply(); })) {
-      Add("grant", std::move(command.run));
+    memory_->dispatcher.PromoteDelayed(now);
+    memory_->dispatcher.BeginTurn(0, false);
+    for (Dispatcher::Grant& grant : memory_->dispatcher.PlanGrants(now).grants) {
+      Add("grant", GrantCommand(std::move(grant)).run);
     }
     RunBatch();
   }
@@ -129,8 +129,8 @@ class MemoryHistory {
     EXPECT_TRUE(read.ok()) << read;
     const absl::Duration now = clock_->Monotonic();
     const auto rebuilt = Rebuilt();
-    memory_->scheduler.PromoteDelayed(now);
-    rebuilt->scheduler.PromoteDelayed(now);
+    memory_->dispatcher.PromoteDelayed(now);
+    rebuilt->dispatcher.PromoteDelayed(now);
     const std::string difference = MemoryDump::Difference(MemoryDump::Of(*memory_, now, hidden),
                                                           MemoryDump::Of(*rebuilt, now, hidden));
     if (difference.empty()) return true;

@@ -161,13 +161,9 @@ class RandomHistory : public MemoryHistory {
     request.request_id = absl::StrCat("r-", OneIn(5) ? ids_ : ++ids_);
     request.pack_width = 1 + static_cast<uint32_t>(Below(4));
     request.measures = OneIn(3);
-    Add("acquire", [request](CommandContext& tx) -> absl::Status {
-      const auto grant = BeginAcquire(tx, request);
-      if (!grant.ok() || grant->has_value()) return grant.status();
-      const std::string name = tx.memory().workers.FindById(request.worker_id)->row.info.name;
-      tx.AfterCommit(WaiterAdded{
-          {request, name, tx.now() + absl::Minutes(10), {}, [](absl::StatusOr<LeaseGrant>) {}}});
-      return absl::OkStatus();
+    request.wait_ms = 600'000;
+    Add("acquire", [request](CommandContext& tx) {
+      return AcquireLeases(tx, request, {}, [](absl::StatusOr<LeaseGrant>) {}).status();
     });
   }
 

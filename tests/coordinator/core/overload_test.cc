@@ -3,8 +3,8 @@
 #include <gmock/gmock.h>
 
 #include "common/base/retry_after.h"
+#include "coordinator/core/dispatch/waiters.h"
 #include "coordinator/core/refusal_pacer.h"
-#include "coordinator/core/waiters.h"
 #include "tests/coordinator/core/harness.h"
 
 namespace coppice::core {

@@ -1,4 +1,4 @@
-#include "coordinator/core/worker_health.h"
+#include "coordinator/core/dispatch/worker_health.h"
 
 #include <algorithm>
 #include <utility>

@@ -1,18 +1,18 @@
+// Stores requests for work and their grants. Who gets work: dispatch/dispatcher.h.
 #include <algorithm>
 #include <memory>
 #include <utility>
 
-#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
 #include "coordinator/core/commands.h"
-#include "coordinator/core/views.h"
+#include "coordinator/core/dispatch/pack_rules.h"
 
 namespace coppice::core {
 namespace {
 
-constexpr size_t kMaxGrantsPerBatch = 128;
 constexpr uint32_t kMaxPackWidth = 4096;
+constexpr absl::Duration kMaxWait = absl::Minutes(10);
 
 absl::StatusOr<std::optional<Checkpoint>> CurrentCheckpoint(CommandContext& tx, JobId id) {
   COPPICE_ASSIGN_OR_RETURN(auto checkpoints,
@@ -77,29 +77,33 @@ absl::Status Grant(CommandContext& tx, const Scheduler::Pick& pick, const Waiter
   return absl::OkStatus();
 }
 
-Command GrantCommand(Waiter waiter, Scheduler::Pick pick, bool unmeasured) {
+}  // namespace
+
+Command GrantCommand(Dispatcher::Grant plan) {
   auto grant = std::make_shared<LeaseGrant>();
-  grant->unmeasured = unmeasured;
-  auto shared = std::make_shared<Waiter>(std::move(waiter));
+  grant->unmeasured = plan.unmeasured;
+  auto shared = std::make_shared<Dispatcher::Grant>(std::move(plan));
   Command command;
-  command.run = [shared, grant, pick = std::move(pick)](CommandContext& tx) {
-    return Grant(tx, pick, *shared, *grant);
+  command.run = [shared, grant](CommandContext& tx) {
+    return Grant(tx, shared->pick, shared->waiter, *grant);
   };
   command.finish = [shared, grant](const absl::Status& status) {
     if (status.ok()) {
-      shared->done(std::move(*grant));
+      shared->waiter.done(std::move(*grant));
     } else {
-      shared->done(status);
+      shared->waiter.done(status);
     }
   };
   return command;
 }
 
+namespace {
+
 // Checks that there is room for one more waiter. A slot waits once; its second place is for a
 // request whose caller has silently gone.
 absl::Status CheckMayWait(const CommandContext& tx, const WorkerEntry& worker,
                           const AcquireRequest& request) {
-  const Waiters& waiters = tx.memory().waiters;
+  const Waiters& waiters = tx.memory().dispatcher.waiters;
   const std::string& name = worker.row.info.name;
   if (waiters.Has(name, request.request_id)) return absl::OkStatus();
   if (waiters.CountOf(name) >= 2 * std::max(1u, worker.row.info.slots)) {
@@ -114,20 +118,21 @@ absl::Status CheckMayWait(const CommandContext& tx, const WorkerEntry& worker,
   return absl::OkStatus();
 }
 
-}  // namespace
-
-absl::StatusOr<std::optional<LeaseGrant>> BeginAcquire(CommandContext& tx,
-                                                       const AcquireRequest& request) {
-  COPPICE_ASSIGN_OR_RETURN(const WorkerEntry* worker, KnownWorker(tx, request.worker_id));
+absl::Status CheckRequest(const AcquireRequest& request) {
   if (request.request_id.empty() || request.request_id.size() > 200) {
     return absl::InvalidArgumentError("request_id must have 1 to 200 characters");
   }
   if (request.pack_width == 0 || request.pack_width > kMaxPackWidth) {
     return absl::InvalidArgumentError(absl::StrCat("pack_width must be in 1..", kMaxPackWidth));
   }
-  tx.AfterCommit(WorkerTouched{request.worker_id, tx.now(), tx.now_ms()});
+  return absl::OkStatus();
+}
+
+// Returns the grant of an earlier try of this request, as far as its leases are current.
+absl::StatusOr<LeaseGrant> FindGrant(CommandContext& tx, const AcquireRequest& request,
+                                     const std::string& worker) {
   COPPICE_ASSIGN_OR_RETURN(const std::vector<AttemptRow> attempts,
-                           tx.read().FindOpenAttempts(worker->row.info.name, request.request_id));
+                           tx.read().FindOpenAttempts(worker, request.request_id));
   LeaseGrant grant;
   for (const AttemptRow& attempt : attempts) {
     COPPICE_ASSIGN_OR_RETURN(const JobRow job, tx.read().GetJob(attempt.job_id));
@@ -137,89 +142,29 @@ absl::StatusOr<std::optional<LeaseGrant>> BeginAcquire(CommandContext& tx,
     COPPICE_ASSIGN_OR_RETURN(std::optional<Checkpoint> resume, CurrentCheckpoint(tx, job.id));
     grant.run_json = group->spec.run_json;
     grant.leases.push_back(MakeLease(job, *group, std::move(resume)));
-    grant.unmeasured = request.measures && attempts.size() == 1 &&
-                       !tx.memory().health.KnowsWidth(worker->row.info.name, job.group_id);
+    grant.unmeasured = attempts.size() == 1 &&
+                       IsUnmeasured(tx.memory().dispatcher.health, request, worker, job.group_id);
   }
-  if (grant.leases.empty()) {
-    COPPICE_RETURN_IF_ERROR(CheckMayWait(tx, *worker, request));
-    return std::optional<LeaseGrant>();
-  }
-  return std::optional<LeaseGrant>(std::move(grant));
-}
-
-namespace {
-
-// True if a trusted worker may take the work, now or when one of its slots is free.
-bool AnyTrusted(const Memory& memory, absl::Duration now) {
-  for (const WorkerEntry* worker : memory.workers.All()) {
-    if (IsConnected(*worker, memory.options.lease, now) && !worker->draining() &&
-        !memory.health.SuspicionOf(worker->row.info.name, now).has_value()) {
-      return true;
-    }
-  }
-  return false;
-}
-
-// True if the worker has not yet reported how many jobs of the group it wants at a time.
-bool Unmeasured(const Memory& memory, const AcquireRequest& request, const std::string& worker,
-                GroupId group) {
-  return request.measures && !memory.health.KnowsWidth(worker, group);
-}
-
-// Returns how many jobs of the group to offer. A worker that measures wants packs for their speed.
-// It takes no more than its share of the `left` jobs, so that few jobs do not end up in one pack
-// while other slots stand idle.
-size_t WidthOf(const Memory& memory, const AcquireRequest& request, const std::string& worker,
-               GroupId group, size_t left) {
-  // The first is for the measurement. The second shows whether there are enough for a pack.
-  if (Unmeasured(memory, request, worker, group)) return 2;
-  const size_t width = memory.health.WidthFor(worker, group, request.pack_width);
-  if (!request.measures) return width;
-  const size_t share = (left + memory.waiters.size() - 1) / memory.waiters.size();
-  return std::clamp<size_t>(share, 1, width);
+  return grant;
 }
 
 }  // namespace
 
-std::vector<Command> PlanGrants(Memory& memory, absl::Duration now, size_t& jobs_left,
-                                const std::function<void(std::function<void()>)>& reply) {
-  std::vector<Command> commands;
-  absl::flat_hash_set<JobId> taken;
-  // If every worker is suspect, the work itself may be to blame, so it is tried and charged.
-  const bool skip_suspects = memory.health.NextEnd(now).has_value() && AnyTrusted(memory, now);
-  Waiters& waiters = memory.waiters;
-  for (auto it = waiters.begin();
-       it != waiters.end() && commands.size() < kMaxGrantsPerBatch && jobs_left > 0;) {
-    const WorkerEntry* worker = memory.workers.FindById(it->request.worker_id);
-    if (worker == nullptr) {
-      reply([done = waiters.Take(it).done] {
-        done(absl::NotFoundError("the worker was replaced: register again"));
-      });
-      continue;
-    }
-    const std::string& name = worker->row.info.name;
-    if (worker->draining() || (skip_suspects && memory.health.SuspicionOf(name, now).has_value())) {
-      ++it;
-      continue;
-    }
-    const size_t ready = memory.scheduler.ready();
-    const size_t left = ready - std::min(ready, taken.size());
-    auto pick = memory.scheduler.Choose(
-        [&](GroupId group) { return WidthOf(memory, it->request, name, group, left); }, taken,
-        memory.grants + commands.size());
-    if (!pick.has_value()) break;  // no other waiter can get a job either
-    if (it->cancelled && it->cancelled()) {
-      reply([done = waiters.Take(it).done] { done(LeaseGrant()); });
-      continue;
-    }
-    const bool unmeasured =
-        pick->jobs.size() > 1 && Unmeasured(memory, it->request, name, pick->group_id);
-    if (unmeasured) pick->jobs.resize(1);
-    taken.insert(pick->jobs.begin(), pick->jobs.end());
-    jobs_left -= std::min(jobs_left, pick->jobs.size());
-    commands.push_back(GrantCommand(waiters.Take(it), *std::move(pick), unmeasured));
-  }
-  return commands;
+absl::StatusOr<std::optional<LeaseGrant>> AcquireLeases(CommandContext& tx,
+                                                        const AcquireRequest& request,
+                                                        std::function<bool()> cancelled,
+                                                        Coordinator::Done<LeaseGrant> done) {
+  COPPICE_ASSIGN_OR_RETURN(const WorkerEntry* worker, KnownWorker(tx, request.worker_id));
+  COPPICE_RETURN_IF_ERROR(CheckRequest(request));
+  tx.AfterCommit(WorkerTouched{request.worker_id, tx.now(), tx.now_ms()});
+  const std::string& name = worker->row.info.name;
+  COPPICE_ASSIGN_OR_RETURN(LeaseGrant grant, FindGrant(tx, request, name));
+  if (!grant.leases.empty()) return std::optional<LeaseGrant>(std::move(grant));
+  COPPICE_RETURN_IF_ERROR(CheckMayWait(tx, *worker, request));
+  const absl::Duration wait = std::min(absl::Milliseconds(request.wait_ms), kMaxWait);
+  tx.AfterCommit(
+      WaiterAdded{{request, name, tx.now() + wait, std::move(cancelled), std::move(done)}});
+  return std::optional<LeaseGrant>();
 }
 
 }  // namespace coppice::core

@@ -1,4 +1,4 @@
-#include "coordinator/core/admission.h"
+#include "coordinator/core/dispatch/admission.h"
 
 #include <algorithm>
 

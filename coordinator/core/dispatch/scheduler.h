@@ -1,6 +1,6 @@
 // Chooses the jobs that a lease request gets.
-#ifndef COPPICE_COORDINATOR_CORE_SCHEDULER_H_
-#define COPPICE_COORDINATOR_CORE_SCHEDULER_H_
+#ifndef COPPICE_COORDINATOR_CORE_DISPATCH_SCHEDULER_H_
+#define COPPICE_COORDINATOR_CORE_DISPATCH_SCHEDULER_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -144,4 +144,4 @@ class Scheduler {
 
 }  // namespace coppice::core
 
-#endif  // COPPICE_COORDINATOR_CORE_SCHEDULER_H_
+#endif  // COPPICE_COORDINATOR_CORE_DISPATCH_SCHEDULER_H_

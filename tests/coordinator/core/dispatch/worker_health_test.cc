@@ -1,5 +1,5 @@
 // Workers that fail every job, packs that exceed their memory, workers long gone.
-#include "coordinator/core/worker_health.h"
+#include "coordinator/core/dispatch/worker_health.h"
 
 #include <gmock/gmock.h>
 

@@ -1,5 +1,5 @@
-#ifndef COPPICE_COORDINATOR_CORE_WAITERS_H_
-#define COPPICE_COORDINATOR_CORE_WAITERS_H_
+#ifndef COPPICE_COORDINATOR_CORE_DISPATCH_WAITERS_H_
+#define COPPICE_COORDINATOR_CORE_DISPATCH_WAITERS_H_
 
 #include <cstdint>
 #include <functional>
@@ -63,4 +63,4 @@ class Waiters {
 
 }  // namespace coppice::core
 
-#endif  // COPPICE_COORDINATOR_CORE_WAITERS_H_
+#endif  // COPPICE_COORDINATOR_CORE_DISPATCH_WAITERS_H_

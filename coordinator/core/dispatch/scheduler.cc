@@ -1,4 +1,4 @@
-#include "coordinator/core/scheduler.h"
+#include "coordinator/core/dispatch/scheduler.h"
 
 #include <algorithm>
 #include <tuple>

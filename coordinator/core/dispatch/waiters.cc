@@ -1,4 +1,4 @@
-#include "coordinator/core/waiters.h"
+#include "coordinator/core/dispatch/waiters.h"
 
 #include <iterator>
 #include <utility>

@@ -1,4 +1,4 @@
-#include "coordinator/core/scheduler.h"
+#include "coordinator/core/dispatch/scheduler.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

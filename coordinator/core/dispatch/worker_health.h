@@ -1,6 +1,6 @@
 // Judges machines by the attempts that ran on them.
-#ifndef COPPICE_COORDINATOR_CORE_WORKER_HEALTH_H_
-#define COPPICE_COORDINATOR_CORE_WORKER_HEALTH_H_
+#ifndef COPPICE_COORDINATOR_CORE_DISPATCH_WORKER_HEALTH_H_
+#define COPPICE_COORDINATOR_CORE_DISPATCH_WORKER_HEALTH_H_
 
 #include <cstdint>
 #include <map>
@@ -82,4 +82,4 @@ class WorkerHealth {
 
 }  // namespace coppice::core
 
-#endif  // COPPICE_COORDINATOR_CORE_WORKER_HEALTH_H_
+#endif  // COPPICE_COORDINATOR_CORE_DISPATCH_WORKER_HEALTH_H_

@@ -1,0 +1,89 @@
+#include "coordinator/core/dispatch/dispatcher.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "coordinator/core/dispatch/pack_rules.h"
+
+namespace coppice::core {
+namespace {
+
+constexpr size_t kMaxGrantsPerBatch = 128;
+
+}  // namespace
+
+bool Dispatcher::AnyTrusted(absl::Duration now) const {
+  for (const WorkerEntry* worker : workers_.All()) {
+    if (IsConnected(*worker, leases_.term(), now) && !worker->draining() &&
+        !health.SuspicionOf(worker->row.info.name, now).has_value()) {
+      return true;
+    }
+  }
+  return false;
+}
+
+std::optional<Dispatcher::Grant> Dispatcher::Choose(const Waiter& waiter,
+                                                    const absl::flat_hash_set<JobId>& taken,
+                                                    uint64_t turn) const {
+  const size_t ready = scheduler.ready();
+  const Supply supply{ready - std::min(ready, taken.size()), waiters.size()};
+  auto pick = scheduler.Choose(
+      [&](GroupId group) {
+        return PackWidth(health, waiter.request, waiter.worker, group, supply);
+      },
+      taken, turn);
+  if (!pick.has_value()) return std::nullopt;
+  Grant grant;
+  grant.unmeasured =
+      pick->jobs.size() > 1 && IsUnmeasured(health, waiter.request, waiter.worker, pick->group_id);
+  if (grant.unmeasured) pick->jobs.resize(1);
+  grant.pick = *std::move(pick);
+  return grant;
+}
+
+Dispatcher::Plan Dispatcher::PlanGrants(absl::Duration now) {
+  Plan plan;
+  if (budget_.left() == 0) return plan;
+  const size_t room =
+      std::min(budget_.left(), admission.Room(now, leases_.begun(), leases_.ended()));
+  size_t left = room;
+  absl::flat_hash_set<JobId> taken;
+  // If every worker is suspect, the work itself may be to blame, so it is tried and charged.
+  const bool skip_suspects = health.NextEnd(now).has_value() && AnyTrusted(now);
+  for (auto it = waiters.begin();
+       it != waiters.end() && plan.grants.size() < kMaxGrantsPerBatch && left > 0;) {
+    const WorkerEntry* worker = workers_.FindById(it->request.worker_id);
+    if (worker == nullptr) {
+      plan.answers.push_back(
+          {waiters.Take(it), absl::NotFoundError("the worker was replaced: register again")});
+      continue;
+    }
+    if (worker->draining() || (skip_suspects && health.SuspicionOf(it->worker, now).has_value())) {
+      ++it;
+      continue;
+    }
+    auto grant = Choose(*it, taken, grants + plan.grants.size());
+    if (!grant.has_value()) break;
+    if (it->cancelled && it->cancelled()) {
+      plan.answers.push_back({waiters.Take(it), LeaseGrant()});
+      continue;
+    }
+    taken.insert(grant->pick.jobs.begin(), grant->pick.jobs.end());
+    left -= std::min(left, grant->pick.jobs.size());
+    grant->waiter = waiters.Take(it);
+    plan.grants.push_back(*std::move(grant));
+  }
+  budget_.Take(room - left);
+  return plan;
+}
+
+std::optional<absl::Duration> Dispatcher::NextDue(absl::Duration now) const {
+  std::optional<absl::Duration> next;
+  for (const auto& due : {scheduler.NextDelayed(), waiters.NextDeadline(), health.NextEnd(now)}) {
+    if (due.has_value()) next = std::min(next.value_or(*due), *due);
+  }
+  return next;
+}
+
+}  // namespace coppice::core

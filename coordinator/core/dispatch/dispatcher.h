@@ -1,0 +1,85 @@
+// Who gets work. Each policy is a file of this folder:
+//   waiters.h        who is served next: requests in order of arrival
+//   scheduler.h      which jobs are granted next
+//   pack_rules.h     how many jobs a pack gets
+//   worker_health.h  which workers are passed over for a while
+//   admission.h      how much work begins while workers or the coordinator fall behind
+//   turn_budget.h    how much work begins in one turn of the writer
+#ifndef COPPICE_COORDINATOR_CORE_DISPATCH_DISPATCHER_H_
+#define COPPICE_COORDINATOR_CORE_DISPATCH_DISPATCHER_H_
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "coordinator/core/dispatch/admission.h"
+#include "coordinator/core/dispatch/scheduler.h"
+#include "coordinator/core/dispatch/turn_budget.h"
+#include "coordinator/core/dispatch/waiters.h"
+#include "coordinator/core/dispatch/worker_health.h"
+#include "coordinator/core/lease_table.h"
+#include "coordinator/core/worker_table.h"
+
+namespace coppice::core {
+
+// Purpose: decides which waiter gets which jobs now, and at most how many. It plans; the command
+// Grant (grant_commands.cc) stores the grant. The parts mirror committed state: Apply
+// (memory_change.h) changes them after commits.
+// Owner: Memory; `workers` and `leases` are its own. Writer thread. No failure codes. Durability:
+// none.
+class Dispatcher {
+ public:
+  Dispatcher(const WorkerTable* workers, const LeaseTable* leases,
+             absl::Duration heartbeat_interval)
+      : admission(heartbeat_interval), workers_(*workers), leases_(*leases) {}
+
+  struct Grant {
+    Waiter waiter;
+    Scheduler::Pick pick;
+    bool unmeasured = false;  // LeaseGrant
+  };
+  struct Answer {
+    Waiter waiter;
+    absl::StatusOr<LeaseGrant> result;
+  };
+  struct Plan {
+    std::vector<Grant> grants;
+    std::vector<Answer> answers;  // waiters whose callers or workers have gone
+  };
+
+  // Sets how many jobs the turn may grant (turn_budget.h).
+  void BeginTurn(size_t others, bool backlog) { budget_.BeginTurn(others, backlog); }
+  // Plans a grant for each waiter, in their order, while there is work and the turn may grant more.
+  // It takes the waiters out; the caller runs the grants and gives the answers. A draining worker
+  // waits, and so does a suspect one while another is connected.
+  Plan PlanGrants(absl::Duration now);
+
+  // Admits the jobs whose wait is over.
+  void PromoteDelayed(absl::Duration now) { scheduler.PromoteDelayed(now); }
+  // Returns the next time at which a plan may find more to grant, or a waiter's time is over.
+  std::optional<absl::Duration> NextDue(absl::Duration now) const;
+
+  Waiters waiters;
+  Scheduler scheduler;
+  WorkerHealth health;
+  Admission admission;
+  uint64_t grants = 0;  // total, for the scheduler's turns
+
+ private:
+  // True if a trusted worker may take the work, now or when one of its slots is free.
+  bool AnyTrusted(absl::Duration now) const;
+  // Returns the jobs for a waiter, or nothing if no other waiter can get a job either.
+  std::optional<Grant> Choose(const Waiter& waiter, const absl::flat_hash_set<JobId>& taken,
+                              uint64_t turn) const;
+
+  const WorkerTable& workers_;
+  const LeaseTable& leases_;
+  TurnBudget budget_;
+};
+
+}  // namespace coppice::core
+
+#endif  // COPPICE_COORDINATOR_CORE_DISPATCH_DISPATCHER_H_
