@@ -21,9 +21,9 @@ inside bash -euc 'cd /src
     worker/trainer/cuda/cuda_accelerator.cc
   echo "cuda_build: cuda_accelerator.cc compiles with LibTorch with CUDA"
   cmake --preset trainer -DCOPPICE_WERROR=ON -DCOPPICE_CUDA=ON --log-level=WARNING
-  cmake --build --preset trainer --target coppice_trainer_cuda coppice-trainer trainer_kernels_test trainer_cuda_mask_test \
-    trainer_cuda_operations_test trainer_cuda_update_test trainer_cuda_step_test trainer_cuda_batch_feed_test \
-    trainer_cuda_inference_test trainer_cuda_pack_trainer_test trainer_cuda_engine_test trainer_cuda_device_test
+  cmake --build --preset trainer --target coppice_trainer_cuda coppice-trainer trainer_kernels_test trainer_dropout_mask_test \
+    trainer_stacked_operations_test trainer_adamw_test trainer_stacked_step_test trainer_batch_feed_test \
+    trainer_stacked_inference_test trainer_pack_trainer_test trainer_stacked_engine_test trainer_cuda_device_test
   echo "cuda_build: nvcc $(nvcc --version | sed -n "s/.*release //p"), LibTorch $(dpkg-query -W -f "\${Version}" libtorch-dev), code for" \
     $(cuobjdump --list-elf build/trainer/worker/trainer/libcoppice_trainer_cuda.a | grep -o "sm_[0-9a-z]*" | sort -u)
   ctest --test-dir build/trainer --output-on-failure "$@"' build "${rest[@]}"

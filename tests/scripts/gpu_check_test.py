@@ -9,8 +9,8 @@ import textwrap
 import unittest
 
 TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-PROGRAMS = ('bin/coppice-trainer', 'tests/trainer_cuda_device_test', 'tests/trainer_cuda_pack_trainer_test',
-            'tests/trainer_cuda_engine_test')
+PROGRAMS = ('bin/coppice-trainer', 'tests/trainer_cuda_device_test', 'tests/trainer_pack_trainer_test',
+            'tests/trainer_stacked_engine_test')
 
 CMAKE = '''#!/usr/bin/env python3
 import os, shutil, subprocess, sys
@@ -102,15 +102,15 @@ class GpuCheckTest(unittest.TestCase):
         self.assertIn('failed: trainer_cuda_device_test (exit code 1)', err)
         self.assertIn('failed: the measurement of d=128, depth 4 (exit code 1)', err)
         self.assertIn('| d=512, depth 6, float32 |', out)
-        self.assertNotIn('trainer_cuda_engine_test (', err)
+        self.assertNotIn('trainer_stacked_engine_test (', err)
 
     def test_a_test_that_hangs_is_ended_and_named_and_the_rest_runs(self):
         self.all_well()
-        self.stand_in('trainer_cuda_pack_trainer_test', "echo '[ RUN      ] Pack.Hangs'; exec sleep 600\n")
+        self.stand_in('trainer_pack_trainer_test', "echo '[ RUN      ] Pack.Hangs'; exec sleep 600\n")
         code, out, err = self.run_check('--test-limit', '1')
         self.assertEqual(code, 1)
-        self.assertIn('failed: trainer_cuda_pack_trainer_test (ended after 1 s, in Pack.Hangs)', err)
-        self.assertIn('trainer_cuda_engine_test: 1 passed', out)
+        self.assertIn('failed: trainer_pack_trainer_test (ended after 1 s, in Pack.Hangs)', err)
+        self.assertIn('trainer_stacked_engine_test: 1 passed', out)
         self.assertEqual(out.count('| 1 | 10.0 |'), 4)
 
     def test_a_measurement_that_was_broken_off_keeps_its_figures(self):

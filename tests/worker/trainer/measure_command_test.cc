@@ -17,7 +17,7 @@
 #include "gtest/gtest.h"
 #include "tests/worker/trainer/test_directory.h"
 #include "tests/worker/trainer/trainer_process.h"
-#include "worker/trainer/cuda/inference_ops.h"
+#include "worker/trainer/stacked/inference_ops.h"
 #include "worker/trainer/train/host_memory.h"
 #include "worker/trainer/train/measure.h"
 

@@ -13,11 +13,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
-#include "worker/trainer/cuda/accelerator.h"
 #include "worker/trainer/cuda/capture.h"
 #include "worker/trainer/cuda/device_status.h"
-#include "worker/trainer/cuda/inference_ops.h"
 #include "worker/trainer/cuda/launch.h"
+#include "worker/trainer/stacked/accelerator.h"
+#include "worker/trainer/stacked/inference_ops.h"
 
 namespace coppice::trainer {
 namespace {

@@ -3,14 +3,14 @@
 #include <stdexcept>
 #include <string>
 
-#include "worker/trainer/cuda/attention.h"
-#include "worker/trainer/cuda/columns.h"
 #include "worker/trainer/cuda/launch.h"
-#include "worker/trainer/cuda/loss.h"
-#include "worker/trainer/cuda/paths.h"
-#include "worker/trainer/cuda/rows.h"
-#include "worker/trainer/cuda/spans.h"
-#include "worker/trainer/cuda/update.h"
+#include "worker/trainer/stacked/adamw.h"
+#include "worker/trainer/stacked/attention.h"
+#include "worker/trainer/stacked/bias_gradients.h"
+#include "worker/trainer/stacked/cross_entropy.h"
+#include "worker/trainer/stacked/embed_norm_relu.h"
+#include "worker/trainer/stacked/path_attention.h"
+#include "worker/trainer/stacked/span_cosines.h"
 
 namespace coppice::trainer {
 namespace {

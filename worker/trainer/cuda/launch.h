@@ -1,5 +1,5 @@
-// Runs the operations of this folder on the device. No other header of the folder has functions
-// that exist only in a build with CUDA (COPPICE_CUDA).
+// Runs the operations of worker/trainer/stacked/ on the device. These functions exist only in a
+// build with CUDA (COPPICE_CUDA).
 #ifndef COPPICE_WORKER_TRAINER_CUDA_LAUNCH_H_
 #define COPPICE_WORKER_TRAINER_CUDA_LAUNCH_H_
 
@@ -31,7 +31,7 @@ CudaDevice DescribeCudaDevice(int index);
 
 // Enqueues the operation for each of its items on a stream of the current device. The operation
 // must point to that device's memory. Does not wait, so it may be captured into a graph. Defined
-// for every operation of this folder, in float and in double. Throws std::runtime_error when the
+// for every operation of stacked/, in float and in double. Throws std::runtime_error when the
 // launch is refused. Later errors appear at the next synchronization.
 template <typename Operation>
 void Launch(const Operation& operation, CUstream_st* stream);

@@ -1,5 +1,5 @@
 // Replaces cuda_accelerator.cc in builds without CUDA.
-#include "worker/trainer/cuda/accelerator.h"
+#include "worker/trainer/stacked/accelerator.h"
 
 namespace coppice::trainer {
 

@@ -1,5 +1,6 @@
 // The reference definition of a dropout mask's bits, for tests alone. Training computes the same
-// bits in KeepGroup (kernels_vector.h) and KeptOfBlock (cuda/mask.h); all of them change together.
+// bits in KeepGroup (kernels_vector.h) and KeptOfBlock (stacked/dropout_mask.h); all of them change
+// together.
 #ifndef COPPICE_WORKER_TRAINER_MODEL_DROPOUT_BITS_H_
 #define COPPICE_WORKER_TRAINER_MODEL_DROPOUT_BITS_H_
 

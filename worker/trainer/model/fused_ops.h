@@ -15,7 +15,7 @@
 
 namespace coppice::trainer {
 
-struct DevicePack;  // cuda/pack.h
+struct DevicePack;  // stacked/device_batch.h
 
 // The batches of K members, stacked. R is the largest of their row counts. Rows past a member's own
 // are zero in every activation and gradient.

@@ -1,10 +1,10 @@
 #include <algorithm>
 #include <cstring>
 
-#include "worker/trainer/cuda/pack.h"
 #include "worker/trainer/model/fused_ops.h"
 #include "worker/trainer/model/kernels.h"
 #include "worker/trainer/model/weights.h"
+#include "worker/trainer/stacked/device_batch.h"
 
 namespace coppice::trainer {
 

@@ -14,11 +14,11 @@
 #include "common/base/executor.h"
 #include "worker/trainer/checkpoint/member_checkpoints.h"
 #include "worker/trainer/config.h"
-#include "worker/trainer/cuda/accelerator.h"
-#include "worker/trainer/cuda/stacked_training.h"
 #include "worker/trainer/events.h"
 #include "worker/trainer/model/parameters.h"
 #include "worker/trainer/probes/probes.h"
+#include "worker/trainer/stacked/accelerator.h"
+#include "worker/trainer/stacked/stacked_training.h"
 #include "worker/trainer/train/evaluator.h"
 #include "worker/trainer/train/member.h"
 
@@ -40,7 +40,7 @@ struct EngineOptions {
 // Parameters, gradients and both Adam moments are four flat buffers [K, P]. On the CPU a member
 // works on its own row as a pack of one, on one thread at a time, so its bits depend on neither
 // pack-mates nor thread count. Threads pick the member with the smallest step. On an accelerator
-// one thread trains the pack (cuda/stacked_training.h); members start from the buffers in host
+// one thread trains the pack (stacked/stacked_training.h); members start from the buffers in host
 // memory and are saved from them. If checkpoints are written during training, a fifth buffer [K, 3,
 // P] holds a snapshot of each member, and one more thread writes them.
 //

@@ -13,8 +13,8 @@
 #include "absl/time/time.h"
 #include "common/base/clock.h"
 #include "worker/trainer/config.h"
-#include "worker/trainer/cuda/accelerator.h"
 #include "worker/trainer/events.h"
+#include "worker/trainer/stacked/accelerator.h"
 #include "worker/trainer/tasks/dataset.h"
 
 namespace coppice::trainer {

@@ -10,7 +10,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "worker/trainer/cuda/accelerator.h"
+#include "worker/trainer/stacked/accelerator.h"
 
 namespace coppice::trainer {
 

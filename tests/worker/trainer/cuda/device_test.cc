@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "gtest/gtest.h"
-#include "tests/worker/trainer/cuda/pack_bench.h"
-#include "tests/worker/trainer/cuda/test_accelerators.h"
-#include "worker/trainer/cuda/stacked_ops.h"
+#include "tests/worker/trainer/stacked/pack_bench.h"
+#include "tests/worker/trainer/stacked/test_accelerators.h"
+#include "worker/trainer/stacked/stacked_ops.h"
 
 namespace coppice::trainer {
 namespace {
