@@ -18,12 +18,12 @@ inside bash -euc 'cd /src
   fi
   include=$headers/usr/include
   g++ -std=c++20 -fsyntax-only -Wall -Wextra -Wno-unused-parameter -Werror -I. -isystem $include -isystem $include/torch/csrc/api/include \
-    worker/trainer/cuda/cuda_accelerator.cc
-  echo "cuda_build: cuda_accelerator.cc compiles with LibTorch with CUDA"
+    worker/trainer/cuda/cuda_device.cc
+  echo "cuda_build: cuda_device.cc compiles with LibTorch with CUDA"
   cmake --preset trainer -DCOPPICE_WERROR=ON -DCOPPICE_CUDA=ON --log-level=WARNING
   cmake --build --preset trainer --target coppice_trainer_cuda coppice-trainer trainer_kernels_test trainer_dropout_mask_test \
     trainer_stacked_operations_test trainer_adamw_test trainer_stacked_step_test trainer_batch_feed_test \
-    trainer_stacked_inference_test trainer_pack_trainer_test trainer_stacked_engine_test trainer_cuda_device_test
+    trainer_stacked_inference_test trainer_stacked_pack_test trainer_stacked_engine_test trainer_cuda_device_test
   echo "cuda_build: nvcc $(nvcc --version | sed -n "s/.*release //p"), LibTorch $(dpkg-query -W -f "\${Version}" libtorch-dev), code for" \
     $(cuobjdump --list-elf build/trainer/worker/trainer/libcoppice_trainer_cuda.a | grep -o "sm_[0-9a-z]*" | sort -u)
   ctest --test-dir build/trainer --output-on-failure "$@"' build "${rest[@]}"

@@ -81,8 +81,8 @@ env -u CMAKE_PREFIX_PATH cmake -S "$root" -B "$build" -G Ninja --log-level=WARNI
   -DCOPPICE_TRAINER_ONLY=ON -DCOPPICE_CUDA=ON -DCMAKE_CUDA_ARCHITECTURES="$architecture" -DCMAKE_PREFIX_PATH="$deps/usr;$torch" \
   -DCMAKE_CXX_FLAGS="-isystem $deps/usr/include" -DCMAKE_EXE_LINKER_FLAGS="$link" >"$out/configure.log" 2>&1 ||
   { tail -20 "$out/configure.log" >&2; fail "cmake failed: $out/configure.log"; }
-grep -q cuda_accelerator.cc "$build/build.ninja" || fail "the LibTorch in $torch has no CUDA"
-tests=(trainer_cuda_device_test trainer_pack_trainer_test trainer_stacked_engine_test)
+grep -q cuda_device.cc "$build/build.ninja" || fail "the LibTorch in $torch has no CUDA"
+tests=(trainer_cuda_device_test trainer_stacked_pack_test trainer_stacked_engine_test)
 cmake --build "$build" --target coppice-trainer "${tests[@]}" >"$out/build.log" 2>&1 ||
   { grep -A5 -E 'error|FAILED' "$out/build.log" | head -40 >&2; fail "the build failed: $out/build.log"; }
 echo "gpu_check: built"

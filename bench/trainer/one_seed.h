@@ -27,7 +27,7 @@ class OneSeed {
         dataset_(dataset),
         seed_(seed),
         layout_(ShapeOf(run, dataset)),
-        model_(layout_, LongestSequence(dataset), kType, trainer::MakeCpuFusedOps(kType)),
+        model_(layout_, LongestSequence(dataset), kType, trainer::MakeCpuOps(kType)),
         order_(seed, static_cast<int32_t>(dataset.train.examples.size()),
                static_cast<int32_t>(run.train.batch_size)) {
     for (at::Tensor* row : {&parameters_, &gradients_, &m_, &v_})

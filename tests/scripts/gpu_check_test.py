@@ -9,7 +9,7 @@ import textwrap
 import unittest
 
 TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-PROGRAMS = ('bin/coppice-trainer', 'tests/trainer_cuda_device_test', 'tests/trainer_pack_trainer_test',
+PROGRAMS = ('bin/coppice-trainer', 'tests/trainer_cuda_device_test', 'tests/trainer_stacked_pack_test',
             'tests/trainer_stacked_engine_test')
 
 CMAKE = '''#!/usr/bin/env python3
@@ -18,7 +18,7 @@ words = sys.argv[1:]
 if words[0] != '--build':
     build = words[words.index('-B') + 1]
     os.makedirs(build, exist_ok=True)
-    open(build + '/build.ninja', 'w').write('cuda_accelerator.cc')
+    open(build + '/build.ninja', 'w').write('cuda_device.cc')
     link = [word.split('=', 1)[1] for word in words if word.startswith('-DCMAKE_EXE_LINKER_FLAGS=')]
     open(build + '/link', 'w').write(link[0])
     sys.exit(0)
@@ -106,10 +106,10 @@ class GpuCheckTest(unittest.TestCase):
 
     def test_a_test_that_hangs_is_ended_and_named_and_the_rest_runs(self):
         self.all_well()
-        self.stand_in('trainer_pack_trainer_test', "echo '[ RUN      ] Pack.Hangs'; exec sleep 600\n")
+        self.stand_in('trainer_stacked_pack_test', "echo '[ RUN      ] Pack.Hangs'; exec sleep 600\n")
         code, out, err = self.run_check('--test-limit', '1')
         self.assertEqual(code, 1)
-        self.assertIn('failed: trainer_pack_trainer_test (ended after 1 s, in Pack.Hangs)', err)
+        self.assertIn('failed: trainer_stacked_pack_test (ended after 1 s, in Pack.Hangs)', err)
         self.assertIn('trainer_stacked_engine_test: 1 passed', out)
         self.assertEqual(out.count('| 1 | 10.0 |'), 4)
 

@@ -24,6 +24,7 @@
 #include "worker/trainer/events.h"
 #include "worker/trainer/options.h"
 #include "worker/trainer/run_fields.h"
+#include "worker/trainer/select_device.h"
 #include "worker/trainer/tasks/dataset.h"
 #include "worker/trainer/train/engine.h"
 #include "worker/trainer/train/measure.h"
@@ -34,8 +35,8 @@ namespace {
 
 // The interval of checks for a stop while the data thread runs, and the time that it then gets to
 // end.
-constexpr absl::Duration kStopLook = absl::Milliseconds(100);
-constexpr absl::Duration kStopPatience = absl::Seconds(1);
+constexpr absl::Duration kStopCheckInterval = absl::Milliseconds(100);
+constexpr absl::Duration kStopTimeout = absl::Seconds(1);
 
 enum ExitCode { kDone = 0, kFailed = 1, kUsage = 2, kPreempted = 75 };
 
@@ -44,7 +45,7 @@ int Usage(const absl::Status& status) {
   return kUsage;
 }
 
-Provenance MakeProvenance(const PackSpec& spec, const std::string& device) {
+Provenance MakeProvenance(const PackSpec& spec, const Device& device) {
   Provenance provenance;
   const BlasInfo blas = DetectBlas();
   if (blas.reference) {
@@ -57,8 +58,8 @@ Provenance MakeProvenance(const PackSpec& spec, const std::string& device) {
   provenance.build = BuildDescription();
   provenance.libtorch = LibTorchVersion();
   provenance.blas = blas.name;
-  provenance.device = device;
-  provenance.precision = device == "cpu" ? "float32" : spec.run.train.precision;
+  provenance.device = device.description();
+  provenance.precision = device.is_cpu() ? "float32" : spec.run.train.precision;
   provenance.threads = spec.threads;
   provenance.pack_width = static_cast<int64_t>(spec.members.size());
   return provenance;
@@ -66,7 +67,7 @@ Provenance MakeProvenance(const PackSpec& spec, const std::string& device) {
 
 // Events could not be written. EPIPE means that the reader is gone, a dead daemon or the user's
 // `head`: the run stopped as after SIGTERM. Any other error is that of the output.
-int Untold(const EventWriter& events) {
+int EventsUnwritten(const EventWriter& events) {
   if (events.unwritten() == EPIPE) return kPreempted;
   std::cerr << "coppice-trainer: cannot write to the standard output: "
             << std::strerror(events.unwritten()) << "; what was checkpointed is kept\n";
@@ -94,8 +95,8 @@ absl::StatusOr<Dataset> LoadData(DatasetOptions options) {
     loading->dataset = MakeDataset(options);
     loading->over.Notify();
   }).detach();
-  while (!loading->over.WaitForNotificationWithTimeout(kStopLook)) {
-    if (!StopFlag().load() || loading->over.WaitForNotificationWithTimeout(kStopPatience)) continue;
+  while (!loading->over.WaitForNotificationWithTimeout(kStopCheckInterval)) {
+    if (!StopFlag().load() || loading->over.WaitForNotificationWithTimeout(kStopTimeout)) continue;
     return absl::CancelledError("stopped while a file of the data did not answer");
   }
   absl::StatusOr<Dataset> dataset = std::move(loading->dataset);
@@ -133,7 +134,8 @@ absl::StatusOr<std::unique_ptr<Engine>> MakeEngine(const EngineOptions& options,
 
 int Train(const Options& options) {
   const PackSpec& spec = options.spec;
-  const absl::StatusOr<SelectedDevice> device = SelectDevice(spec.device, spec.run.train.precision);
+  const absl::StatusOr<std::shared_ptr<Device>> device =
+      SelectDevice(spec.device, spec.run.train.precision);
   if (!device.ok()) return Usage(device.status());
   std::optional<FileLock>
       lock;  // two trainers in one folder would take turns overwriting each other's files
@@ -149,8 +151,8 @@ int Train(const Options& options) {
   InstallSignalHandlers();
   PrepareComputeThread();
   EventWriter events(STDOUT_FILENO, [] { StopFlag().store(true); });
-  EngineOptions engine_options{spec, MakeProvenance(spec, device->name), options.standalone};
-  engine_options.accelerator = device->accelerator;
+  EngineOptions engine_options{spec, MakeProvenance(spec, **device), options.standalone};
+  engine_options.device = *device;
 
   const absl::StatusOr<Dataset> dataset = LoadData(DatasetOptionsOf(spec.run));
   if (!dataset.ok()) return DataFailed(spec, &events, dataset.status());
@@ -163,7 +165,7 @@ int Train(const Options& options) {
   const absl::Status restored = (*engine)->Restore();
   if (!restored.ok()) return Usage(restored);
   const Engine::Outcome outcome = (*engine)->Run();
-  if (events.unwritten() != 0) return Untold(events);
+  if (events.unwritten() != 0) return EventsUnwritten(events);
   if (outcome.preempted) return kPreempted;
   return outcome.failed ? kFailed : kDone;
 }
@@ -175,7 +177,7 @@ int Measure(int argc, char** argv) {
   const MeasureCommand& command = **parsed;
   const absl::Status logging = InitLogging("coppice-trainer", command.log_level);
   if (!logging.ok()) return Usage(logging);
-  const absl::StatusOr<SelectedDevice> device =
+  const absl::StatusOr<std::shared_ptr<Device>> device =
       SelectDevice(command.spec.device, command.spec.run.train.precision);
   if (!device.ok()) return Usage(device.status());
   InstallSignalHandlers();
@@ -183,20 +185,20 @@ int Measure(int argc, char** argv) {
   EventWriter events(STDOUT_FILENO, [] { StopFlag().store(true); });
   const int64_t threads = command.spec.threads;
   const MeasureOptions options{MeasuredRun(command.spec.run),
-                               CandidateWidths(command.max_width, threads, device->name), threads,
-                               command.limit, device->accelerator};
+                               CandidateWidths(command.max_width, threads, (*device)->is_cpu()),
+                               threads, command.limit, *device};
   const absl::StatusOr<Dataset> dataset = LoadData(DatasetOptionsOf(options.run));
   if (absl::IsCancelled(dataset.status())) LeaveBeforeTheStart();
   absl::Status measured = dataset.status();
   if (measured.ok()) {
-    events.Measure(MakeProvenance(command.spec, device->name), options.widths);
+    events.Measure(MakeProvenance(command.spec, **device), options.widths);
     measured = MeasureWidths(options, *dataset, &events, Clock::Real(), &StopFlag());
   }
   if (!measured.ok()) {
     std::cerr << "coppice-trainer: measure: " << measured.message() << "\n";
     return kFailed;
   }
-  if (events.unwritten() != 0) return Untold(events);
+  if (events.unwritten() != 0) return EventsUnwritten(events);
   return StopFlag().load() ? kPreempted : kDone;
 }
 

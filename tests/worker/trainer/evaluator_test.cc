@@ -24,7 +24,7 @@ class EvaluatorTest : public testing::Test {
     parameters_ = at::zeros({1, layout_->row_size()}, at::kFloat);
     InitializeParameters(*layout_, 5, parameters_.data_ptr<float>());
     weights_ = Weights::View(parameters_, *layout_);
-    model_.emplace(*layout_, max_length, at::kFloat, MakeCpuFusedOps(at::kFloat));
+    model_.emplace(*layout_, max_length, at::kFloat, MakeCpuOps(at::kFloat));
   }
 
   // The logits after SOS and `words`.

@@ -80,7 +80,7 @@ class GoldenModel {
       for (int64_t k = 0; k < pack; ++k)
         std::copy(data.begin(), data.end(), Row(parameters, k) + parameter.offset);
     }
-    model = std::make_unique<Transformer>(layout, LongestSequence(), kType, MakeCpuFusedOps(kType));
+    model = std::make_unique<Transformer>(layout, LongestSequence(), kType, MakeCpuOps(kType));
     weights = Weights::View(parameters, layout);
     gradient_views = Weights::View(gradients, layout);
   }

@@ -155,8 +155,7 @@ struct Pack {
   }
 
   std::vector<double> Run(double probability) {
-    Transformer model(layout, 16, parameters.scalar_type(),
-                      MakeCpuFusedOps(parameters.scalar_type()));
+    Transformer model(layout, 16, parameters.scalar_type(), MakeCpuOps(parameters.scalar_type()));
     PackBatch batch;
     for (size_t k = 0; k < batches.size(); ++k) {
       batch.members.push_back(&batches[k]);
@@ -207,7 +206,7 @@ TEST(GradientsTest, AStackedRowEqualsTheMemberAloneToRounding) {
   for (int64_t k = 0; k < 3; ++k) {
     Pack single(1, at::kFloat);
     single.parameters[0].copy_(stacked.parameters[k]);
-    Transformer model(single.layout, 16, at::kFloat, MakeCpuFusedOps(at::kFloat));
+    Transformer model(single.layout, 16, at::kFloat, MakeCpuOps(at::kFloat));
     double loss = 0;
     model.LossAndGradients(Weights::View(single.parameters, single.layout),
                            Weights::View(single.gradients, single.layout),
@@ -220,7 +219,7 @@ TEST(GradientsTest, AStackedRowEqualsTheMemberAloneToRounding) {
 TEST(GradientsTest, DropoutChangesWithTheStep) {
   Pack pack(1);
   const double first = pack.Run(kDropout)[0];
-  Transformer model(pack.layout, 16, at::kDouble, MakeCpuFusedOps(at::kDouble));
+  Transformer model(pack.layout, 16, at::kDouble, MakeCpuOps(at::kDouble));
   double second = 0;
   model.LossAndGradients(
       Weights::View(pack.parameters, pack.layout), Weights::View(pack.gradients, pack.layout),
@@ -231,7 +230,7 @@ TEST(GradientsTest, DropoutChangesWithTheStep) {
 TEST(GradientsTest, TheModelIsCausalAndSequencesDoNotSeeEachOther) {
   Pack pack(1);
   const Weights weights = Weights::View(pack.parameters, pack.layout);
-  Transformer model(pack.layout, 16, at::kDouble, MakeCpuFusedOps(at::kDouble));
+  Transformer model(pack.layout, 16, at::kDouble, MakeCpuOps(at::kDouble));
   MemberBatch batch = MakeBatch(3, 2);
   const at::Tensor before = model.Encode(weights, batch).clone();
   const int32_t last = batch.sequences[0].first_row + batch.sequences[0].length - 1;

@@ -17,7 +17,8 @@
 #include "gtest/gtest.h"
 #include "tests/worker/trainer/test_directory.h"
 #include "tests/worker/trainer/trainer_process.h"
-#include "worker/trainer/stacked/inference_ops.h"
+#include "worker/trainer/stacked/stacked_device.h"
+#include "worker/trainer/stacked/stacked_ops.h"
 #include "worker/trainer/train/host_memory.h"
 #include "worker/trainer/train/measure.h"
 
@@ -29,13 +30,13 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 
 TEST(CandidateWidthsTest, DoublesUpToTheWidestAndOnACpuHalvesFromItsThreads) {
-  EXPECT_THAT(CandidateWidths(32, 1, "cuda"), ElementsAre(1, 2, 4, 8, 16, 32));
-  EXPECT_THAT(CandidateWidths(10, 1, "cuda"), ElementsAre(1, 2, 4, 8, 10));
-  EXPECT_THAT(CandidateWidths(32, 6, "cpu"), ElementsAre(1, 6, 3));
-  EXPECT_THAT(CandidateWidths(4, 16, "cpu"), ElementsAre(1, 4, 2));
-  EXPECT_THAT(CandidateWidths(32, 1, "cpu"), ElementsAre(1));
-  EXPECT_THAT(CandidateWidths(1, 8, "cpu"), ElementsAre(1));
-  EXPECT_THAT(CandidateWidths(1, 8, "cuda"), ElementsAre(1));
+  EXPECT_THAT(CandidateWidths(32, 1, /*cpu=*/false), ElementsAre(1, 2, 4, 8, 16, 32));
+  EXPECT_THAT(CandidateWidths(10, 1, /*cpu=*/false), ElementsAre(1, 2, 4, 8, 10));
+  EXPECT_THAT(CandidateWidths(32, 6, /*cpu=*/true), ElementsAre(1, 6, 3));
+  EXPECT_THAT(CandidateWidths(4, 16, /*cpu=*/true), ElementsAre(1, 4, 2));
+  EXPECT_THAT(CandidateWidths(32, 1, /*cpu=*/true), ElementsAre(1));
+  EXPECT_THAT(CandidateWidths(1, 8, /*cpu=*/true), ElementsAre(1));
+  EXPECT_THAT(CandidateWidths(1, 8, /*cpu=*/false), ElementsAre(1));
 }
 
 TEST(MeasuredRunTest, TrainsTheSameModelAndNeverEndsReportsOrSaves) {
@@ -65,8 +66,7 @@ TEST(MeasureWidthsTest, PacksThatAreTrainedAsOneAreMeasuredTheSameWay) {
   run.model = {8, 2, 16, 0.1};
   run.train.batch_size = 2;
   run.data.train = 50;
-  const MeasureOptions options{
-      MeasuredRun(run), {1, 3}, 1, absl::Seconds(20), MakeHostAccelerator()};
+  const MeasureOptions options{MeasuredRun(run), {1, 3}, 1, absl::Seconds(20), MakeStackedHost()};
   const absl::StatusOr<Dataset> dataset = MakeDataset(DatasetOptionsOf(options.run));
   ASSERT_TRUE(dataset.ok()) << dataset.status();
   const int fd = ::open(path.c_str(), O_CREAT | O_WRONLY | O_APPEND, 0600);
@@ -87,16 +87,19 @@ TEST(MeasureWidthsTest, PacksThatAreTrainedAsOneAreMeasuredTheSameWay) {
 }
 
 // The host, with a count of an operation that only evaluation uses (decoding).
-class CountingAccelerator : public Accelerator {
+class CountingDevice : public StackedDevice {
  public:
-  at::Device device() const override { return host_->device(); }
+  at::Device torch_device() const override { return host_->torch_device(); }
   std::string description() const override { return host_->description(); }
   void Enter() const override { host_->Enter(); }
-  std::unique_ptr<StackedOps> MakeOps(at::ScalarType) const override {
-    return std::make_unique<OperationOps<float, Runner>>(at::kCPU, Runner{&decoded_});
+  std::unique_ptr<ModelOps> MakeOps(at::ScalarType) const override {
+    return std::make_unique<StackedOps<float, Runner>>(at::kCPU, Runner{&decoded_});
   }
   std::unique_ptr<StepGraphs> MakeGraphs() const override { return host_->MakeGraphs(); }
-  std::unique_ptr<WorkMark> MakeMark() const override { return host_->MakeMark(); }
+  std::unique_ptr<PackOptimizer> MakeOptimizer(at::ScalarType dtype) const override {
+    return host_->MakeOptimizer(dtype);
+  }
+  std::unique_ptr<WorkEvent> MakeEvent() const override { return host_->MakeEvent(); }
   MemoryMeter& memory() override { return host_->memory(); }
 
   int64_t decoded() const { return decoded_.load(); }
@@ -111,13 +114,13 @@ class CountingAccelerator : public Accelerator {
     std::atomic<int64_t>* decoded;
   };
 
-  const std::shared_ptr<Accelerator> host_ = MakeHostAccelerator();
+  const std::shared_ptr<StackedDevice> host_ = MakeStackedHost();
   mutable std::atomic<int64_t> decoded_{0};
 };
 
 // Otherwise a device without room for evaluation would fail at a run's first report, after
 // thousands of steps and before the first checkpoint.
-TEST(MeasureWidthsTest, TheMemoryOfAnAcceleratorsEvaluationIsMeasuredToo) {
+TEST(MeasureWidthsTest, TheMemoryOfADevicesEvaluationIsMeasuredToo) {
   TestDirectory directory;
   RunConfig run;
   run.task = Task::kTense;
@@ -125,8 +128,8 @@ TEST(MeasureWidthsTest, TheMemoryOfAnAcceleratorsEvaluationIsMeasuredToo) {
   run.model = {8, 2, 16, 0.1};
   run.train.batch_size = 2;
   run.data.train = 50;
-  const auto accelerator = std::make_shared<CountingAccelerator>();
-  const MeasureOptions options{MeasuredRun(run), {1}, 1, absl::Seconds(20), accelerator};
+  const auto device = std::make_shared<CountingDevice>();
+  const MeasureOptions options{MeasuredRun(run), {1}, 1, absl::Seconds(20), device};
   const absl::StatusOr<Dataset> dataset = MakeDataset(DatasetOptionsOf(options.run));
   ASSERT_TRUE(dataset.ok()) << dataset.status();
   const int fd = ::open((directory / "events").c_str(), O_CREAT | O_WRONLY | O_APPEND, 0600);
@@ -135,7 +138,7 @@ TEST(MeasureWidthsTest, TheMemoryOfAnAcceleratorsEvaluationIsMeasuredToo) {
   const absl::Status status = MeasureWidths(options, *dataset, &events, Clock::Real(), &stop);
   ::close(fd);
   ASSERT_TRUE(status.ok()) << status;
-  EXPECT_GT(accelerator->decoded(), 0);
+  EXPECT_GT(device->decoded(), 0);
 }
 
 TEST(HostMemoryTest, TheKernelsLinesAreRead) {

@@ -110,7 +110,7 @@ struct PackRun {
   std::function<void(Engine&)> before_run = nullptr;  // after Restore
   std::function<void(int, std::atomic<bool>*)> on_clock = nullptr;
   SaveFunction save = SaveCheckpoint;
-  std::shared_ptr<Accelerator> accelerator = nullptr;
+  std::shared_ptr<Device> device = MakeCpu();
 };
 
 inline PackResult RunPack(const Dataset& dataset, const PackRun& pack) {
@@ -129,7 +129,7 @@ inline PackResult RunPack(const Dataset& dataset, const PackRun& pack) {
   options.spec.prune = pack.prune;
   options.resume_newest = pack.resume_newest;
   options.save = pack.save;
-  options.accelerator = pack.accelerator;
+  options.device = pack.device;
   PackResult result;
   absl::StatusOr<std::unique_ptr<Engine>> engine =
       Engine::Create(options, &dataset, &events, &clock, &stop);

@@ -13,14 +13,14 @@ std::string VersionName(int version) {
 }
 
 // A machine without a GPU often also has no driver; CUDA reports that as an old driver.
-bool IsNothingThere(const CudaDevices& devices) {
+bool IsNothingThere(const CudaDeviceList& devices) {
   return devices.code == kCudaNoDevice ||
          (devices.code == kCudaOldDriver && devices.driver_version == 0);
 }
 
 }  // namespace
 
-absl::Status CheckCudaDevices(const CudaDevices& devices, int index) {
+absl::Status CheckCudaDevices(const CudaDeviceList& devices, int index) {
   if (devices.code == 0 && devices.count > 0) {
     if (index >= 0 && index < devices.count) return absl::OkStatus();
     return absl::NotFoundError(absl::StrCat(
@@ -44,7 +44,7 @@ absl::Status CheckCudaDevices(const CudaDevices& devices, int index) {
       devices.code, "); look at nvidia-smi and the kernel's log, or use --device cpu"));
 }
 
-absl::Status CheckCudaDevice(const CudaDevice& device, int index) {
+absl::Status CheckCudaDevice(const CudaDeviceInfo& device, int index) {
   if (device.error.empty()) return absl::OkStatus();
   return absl::FailedPreconditionError(
       absl::StrCat("cuda:", index, " (", device.name, ", compute capability ", device.major, ".",

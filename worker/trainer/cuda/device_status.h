@@ -9,12 +9,12 @@ namespace coppice::trainer {
 
 // NOT_FOUND: there is no such device, or this machine has no CUDA. FAILED_PRECONDITION: the device
 // exists but does not work, e.g. because of an old driver. Messages name the remedy.
-absl::Status CheckCudaDevices(const CudaDevices& devices, int index);
+absl::Status CheckCudaDevices(const CudaDeviceList& devices, int index);
 // FAILED_PRECONDITION: this build's kernels do not run on device number `index`.
-absl::Status CheckCudaDevice(const CudaDevice& device, int index);
+absl::Status CheckCudaDevice(const CudaDeviceInfo& device, int index);
 
 // True if a user who asked for any device (`auto`) and gets the CPU should know the reason.
-// `status` is that of MakeCudaAccelerator. False if there is no GPU, or no CUDA in this build.
+// `status` is that of MakeCudaDevice. False if there is no GPU, or no CUDA in this build.
 bool IsWorthAWarning(const absl::Status& status);
 
 }  // namespace coppice::trainer

@@ -55,8 +55,8 @@ __global__ void __launch_bounds__(kThreads) RunByWarp(const Operation operation,
 
 }  // namespace
 
-CudaDevices FindCudaDevices() {
-  CudaDevices devices;
+CudaDeviceList FindCudaDevices() {
+  CudaDeviceList devices;
   const cudaError_t error = cudaGetDeviceCount(&devices.count);
   static_assert(cudaErrorInsufficientDriver == kCudaOldDriver);
   static_assert(cudaErrorNoDevice == kCudaNoDevice);
@@ -73,8 +73,8 @@ CudaDevices FindCudaDevices() {
   return devices;
 }
 
-CudaDevice DescribeCudaDevice(int index) {
-  CudaDevice device;
+CudaDeviceInfo DescribeCudaDevice(int index) {
+  CudaDeviceInfo device;
   cudaDeviceProp properties;
   cudaError_t error = cudaGetDeviceProperties(&properties, index);
   if (error == cudaSuccess) {
@@ -97,7 +97,7 @@ template <typename Operation>
 void Launch(const Operation& operation, CUstream_st* stream) {
   const int64_t items = operation.items();
   if (items == 0) return;
-  constexpr bool kByWarp = Operation::kTeam == TeamKind::kWarp;
+  constexpr bool kByWarp = Operation::kLaneGroup == LaneGroup::kWarp;
   constexpr int64_t kItems = kByWarp ? kThreads / kWarpLanes : kThreads;
   const dim3 blocks(static_cast<unsigned>((items + kItems - 1) / kItems));
   if constexpr (kByWarp) {

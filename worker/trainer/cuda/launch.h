@@ -10,24 +10,24 @@ struct CUstream_st;
 namespace coppice::trainer {
 
 // The devices that are visible to this process. `code` and `error` are the runtime's answer.
-struct CudaDevices {
+struct CudaDeviceList {
   int count = 0;
   int code = 0;  // 0: no error
   std::string error;
   int driver_version = 0, runtime_version = 0;  // 13000 is 13.0; 0: there is no driver
 };
-CudaDevices FindCudaDevices();
+CudaDeviceList FindCudaDevices();
 // The runtime's codes cudaErrorInsufficientDriver and cudaErrorNoDevice.
 inline constexpr int kCudaOldDriver = 35, kCudaNoDevice = 100;
 
 // `error` says why this build's kernels do not run on the device; empty: they do.
 // DescribeCudaDevice makes it the calling thread's device.
-struct CudaDevice {
+struct CudaDeviceInfo {
   std::string name;
   int major = 0, minor = 0;  // compute capability
   std::string error;
 };
-CudaDevice DescribeCudaDevice(int index);
+CudaDeviceInfo DescribeCudaDevice(int index);
 
 // Enqueues the operation for each of its items on a stream of the current device. The operation
 // must point to that device's memory. Does not wait, so it may be captured into a graph. Defined

@@ -54,7 +54,7 @@ at::Tensor SinusoidalPositions(int64_t positions, int64_t d_model, at::ScalarTyp
 }
 
 Transformer::Transformer(const ParameterLayout& layout, int64_t max_length, at::ScalarType dtype,
-                         std::unique_ptr<FusedOps> ops, at::Device device)
+                         std::unique_ptr<ModelOps> ops, at::Device device)
     : layout_(layout),
       max_length_(max_length),
       dtype_(dtype),

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "ATen/core/Tensor.h"
-#include "worker/trainer/model/fused_ops.h"
+#include "worker/trainer/model/model_ops.h"
 #include "worker/trainer/model/parameters.h"
 #include "worker/trainer/model/weights.h"
 
@@ -37,12 +37,12 @@ class Transformer {
   // Sequences, SOS included, have at most `max_length` tokens. dtype: float32, or float64 for
   // comparisons. Weights, results and scratch memory are on `device`, for which `ops` was made.
   Transformer(const ParameterLayout& layout, int64_t max_length, at::ScalarType dtype,
-              std::unique_ptr<FusedOps> ops, at::Device device = at::kCPU);
+              std::unique_ptr<ModelOps> ops, at::Device device = at::kCPU);
 
   const ParameterLayout& layout() const { return layout_; }
   int64_t max_length() const { return max_length_; }
 
-  // loss[k] = member k's mean cross-entropy over its rows (see FusedOps::CrossEntropyGrad).
+  // loss[k] = member k's mean cross-entropy over its rows (see ModelOps::CrossEntropyGrad).
   // `gradients` are overwritten with its gradients; the gaps of the flat row are not touched.
   void LossAndGradients(const Weights& weights, const Weights& gradients, const PackBatch& batch,
                         double* loss);
@@ -68,14 +68,14 @@ class Transformer {
   // reads the embeddings, not the states of the layer below.
   void EmbeddingAttentionEntropy(const Weights& weights, const PrefixTree& tree,
                                  double* const* entropy);
-  // See FusedOps.
+  // See ModelOps.
   void SpanCosines(const std::vector<SpanChain>& chains, const at::Tensor& context,
                    const at::Tensor& alone, double* const* cosines) {
     ops_->SpanCosines(chains, context, alone, cosines);
   }
   // states · Woᵀ [K, R, V]; the output bias is not added.
   at::Tensor LogitsWithoutBias(const Weights& weights, const at::Tensor& states);
-  // Reading the final states [K, R, d]: see FusedOps.
+  // Reading the final states [K, R, d]: see ModelOps.
   TokenIds BestCandidates(const Weights& weights, const at::Tensor& states,
                           const std::vector<int64_t>& rows,
                           const std::vector<int32_t>& candidates) {
@@ -153,7 +153,7 @@ class Transformer {
   const int64_t max_length_;
   const at::ScalarType dtype_;
   const at::Device device_;
-  const std::unique_ptr<FusedOps> ops_;
+  const std::unique_ptr<ModelOps> ops_;
   at::Tensor positions_;  // [max_length, d]
   std::vector<at::Tensor> scratch_;
   std::vector<LayerState> states_;

@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "ATen/ops/empty.h"
+#include "worker/trainer/activity.h"
 #include "worker/trainer/probes/tree_projection.h"
-#include "worker/trainer/train/activity.h"
 
 namespace coppice::trainer {
 namespace {

@@ -20,7 +20,7 @@ inline int64_t SquareChunks(int64_t row_size) {
 // The sum of squares of each chunk of a member's row of gradients.
 template <typename T>
 struct SquareSumChunk {
-  static constexpr TeamKind kTeam = TeamKind::kWarp;
+  static constexpr LaneGroup kLaneGroup = LaneGroup::kWarp;
   int64_t members = 0;
   int64_t row_size = 0;          // P
   int64_t chunks = 0;            // SquareChunks(P)
@@ -29,24 +29,24 @@ struct SquareSumChunk {
 
   COPPICE_HOST_DEVICE int64_t items() const { return members * chunks; }
 
-  template <typename Team>
-  COPPICE_HOST_DEVICE void operator()(const Team& team, int64_t item) const {
+  template <typename Lanes>
+  COPPICE_HOST_DEVICE void operator()(const Lanes& lanes, int64_t item) const {
     const int64_t first = item % chunks * kSquareChunk;
     const int64_t rest = row_size - first;
     const int64_t count = rest < kSquareChunk ? rest : kSquareChunk;
     const T* x = gradients + item / chunks * row_size + first;
     double sum = 0;
-    for (int64_t i = team.lane(); i < count; i += team.size())
+    for (int64_t i = lanes.lane(); i < count; i += lanes.size())
       sum += static_cast<double>(x[i]) * static_cast<double>(x[i]);
-    sum = team.Sum(sum);
-    if (team.lane() == 0) sums[item] = sum;
+    sum = lanes.Sum(sum);
+    if (lanes.lane() == 0) sums[item] = sum;
   }
 };
 
 // Computes the norm and the update's factors, or stops the member. It also increments the step:
 // later operations of this step use the factors, and the next step's masks use the new count.
 struct PrepareUpdate {
-  static constexpr TeamKind kTeam = TeamKind::kWarp;
+  static constexpr LaneGroup kLaneGroup = LaneGroup::kWarp;
   UpdateSettings settings;
   int64_t members = 0;
   int64_t chunks = 0;
@@ -55,12 +55,12 @@ struct PrepareUpdate {
 
   COPPICE_HOST_DEVICE int64_t items() const { return members; }
 
-  template <typename Team>
-  COPPICE_HOST_DEVICE void operator()(const Team& team, int64_t k) const {
+  template <typename Lanes>
+  COPPICE_HOST_DEVICE void operator()(const Lanes& lanes, int64_t k) const {
     double sum = 0;
-    for (int64_t i = team.lane(); i < chunks; i += team.size()) sum += sums[k * chunks + i];
-    sum = team.Sum(sum);
-    if (team.lane() == 0) Prepare(sqrt(sum), &state[k]);
+    for (int64_t i = lanes.lane(); i < chunks; i += lanes.size()) sum += sums[k * chunks + i];
+    sum = lanes.Sum(sum);
+    if (lanes.lane() == 0) Prepare(sqrt(sum), &state[k]);
   }
 
  private:
@@ -87,7 +87,7 @@ struct PrepareUpdate {
 // Updates one element of every member that has not stopped.
 template <typename T>
 struct AdamWElement {
-  static constexpr TeamKind kTeam = TeamKind::kThread;
+  static constexpr LaneGroup kLaneGroup = LaneGroup::kThread;
   UpdateSettings settings;
   int64_t members = 0;
   int64_t row_size = 0;
@@ -99,8 +99,8 @@ struct AdamWElement {
 
   COPPICE_HOST_DEVICE int64_t items() const { return members * row_size; }
 
-  template <typename Team>
-  COPPICE_HOST_DEVICE void operator()(const Team&, int64_t item) const {
+  template <typename Lanes>
+  COPPICE_HOST_DEVICE void operator()(const Lanes&, int64_t item) const {
     const DeviceMember& member = state[item / row_size];
     if (member.stopped != 0) return;
     const UpdateFactors& factors = member.factors;

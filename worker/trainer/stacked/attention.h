@@ -1,4 +1,4 @@
-// Causal attention within short sequences (model/kernels.h). A team takes one row of one head. Its
+// Causal attention within short sequences (model/kernels.h). An item is one row of one head. Its
 // lanes split the visible rows, then the head's width.
 #ifndef COPPICE_WORKER_TRAINER_STACKED_ATTENTION_H_
 #define COPPICE_WORKER_TRAINER_STACKED_ATTENTION_H_
@@ -40,11 +40,11 @@ COPPICE_HOST_DEVICE inline T DotByLane(const T* x, const T* y, int64_t n) {
 }
 
 // out[c] = sum over j < count of weights[j * weight_stride] * rows[j * stride + c].
-template <typename Team, typename T>
-COPPICE_HOST_DEVICE inline void WeightedRows(const Team& team, T* out, int64_t width,
+template <typename Lanes, typename T>
+COPPICE_HOST_DEVICE inline void WeightedRows(const Lanes& lanes, T* out, int64_t width,
                                              const T* weights, int64_t weight_stride, int64_t count,
                                              const T* rows, int64_t stride) {
-  for (int64_t c = team.lane(); c < width; c += team.size()) {
+  for (int64_t c = lanes.lane(); c < width; c += lanes.size()) {
     T sum = 0;
     for (int64_t j = 0; j < count; ++j) sum += weights[j * weight_stride] * rows[j * stride + c];
     out[c] = sum;
@@ -52,26 +52,26 @@ COPPICE_HOST_DEVICE inline void WeightedRows(const Team& team, T* out, int64_t w
 }
 
 // out[j] = softmax over j < n of score(j). A lane writes, and may read back, only its own elements.
-template <typename T, typename Team, typename F>
-COPPICE_HOST_DEVICE inline void SoftmaxOfScores(const Team& team, int64_t n, T* out, F score) {
+template <typename T, typename Lanes, typename F>
+COPPICE_HOST_DEVICE inline void SoftmaxOfScores(const Lanes& lanes, int64_t n, T* out, F score) {
   T largest = -INFINITY;
-  for (int64_t j = team.lane(); j < n; j += team.size()) {
+  for (int64_t j = lanes.lane(); j < n; j += lanes.size()) {
     out[j] = score(j);
     largest = out[j] > largest ? out[j] : largest;
   }
-  largest = team.Max(largest);
+  largest = lanes.Max(largest);
   T sum = 0;
-  for (int64_t j = team.lane(); j < n; j += team.size()) {
+  for (int64_t j = lanes.lane(); j < n; j += lanes.size()) {
     out[j] = exp(out[j] - largest);
     sum += out[j];
   }
-  const T inverse = T(1) / team.Sum(sum);
-  for (int64_t j = team.lane(); j < n; j += team.size()) out[j] *= inverse;
+  const T inverse = T(1) / lanes.Sum(sum);
+  for (int64_t j = lanes.lane(); j < n; j += lanes.size()) out[j] *= inverse;
 }
 
 template <typename T>
 struct AttentionRow {
-  static constexpr TeamKind kTeam = TeamKind::kWarp;
+  static constexpr LaneGroup kLaneGroup = LaneGroup::kWarp;
   AttentionShape shape;
   uint32_t site = 0;
   const T* qkv = nullptr;  // [K, R, 3 d]
@@ -81,33 +81,33 @@ struct AttentionRow {
 
   COPPICE_HOST_DEVICE int64_t items() const { return shape.items(); }
 
-  template <typename Team>
-  COPPICE_HOST_DEVICE void operator()(const Team& team, int64_t item) const {
+  template <typename Lanes>
+  COPPICE_HOST_DEVICE void operator()(const Lanes& lanes, int64_t item) const {
     const int64_t row = shape.RowOf(item), d = shape.d(), dh = shape.d_head;
     T* out = context + row * d + shape.QueryOf(item);
     const RowPlace place = PlaceOf(shape.pack, row);
-    if (place.length == 0) return ZeroRow(team, out, dh);
+    if (place.length == 0) return ZeroRow(lanes, out, dh);
     const T* base = qkv + (row - place.index) * 3 * d;  // the sequence's first row
     const T* query = qkv + row * 3 * d + shape.QueryOf(item);
     const int64_t key = shape.KeyOf(item), at = shape.WeightsOf(place, item);
     const T factor = static_cast<T>(1 / sqrt(static_cast<double>(dh)));
-    SoftmaxOfScores(team, place.index + 1, weights + at, [&](int64_t j) {
+    SoftmaxOfScores(lanes, place.index + 1, weights + at, [&](int64_t j) {
       return DotByLane(query, base + key + j * 3 * d, dh) * factor;
     });
     const Dropout dropout = shape.pack.state[RowItemOf(shape.pack, row).member].dropout;
     const T scale = static_cast<T>(dropout.scale);
     const uint32_t mask_row = MaskRowOf(place, shape.HeadOf(item));
-    for (int64_t j = team.lane(); j <= place.index; j += team.size())
+    for (int64_t j = lanes.lane(); j <= place.index; j += lanes.size())
       dropped[at + j] = Keeps(dropout, site, mask_row, j) ? weights[at + j] * scale : T(0);
-    team.Sync();
-    WeightedRows(team, out, dh, dropped + at, 1, place.index + 1, base + key + dh, 3 * d);
+    lanes.Sync();
+    WeightedRows(lanes, out, dh, dropped + at, 1, place.index + 1, base + key + dh, 3 * d);
   }
 };
 
 // First half of the backward pass: the gradients of each row's scores and query.
 template <typename T>
 struct AttentionScoreGradRow {
-  static constexpr TeamKind kTeam = TeamKind::kWarp;
+  static constexpr LaneGroup kLaneGroup = LaneGroup::kWarp;
   AttentionShape shape;
   const T* qkv = nullptr;       // [K, R, 3 d]
   const T* weights = nullptr;   // [K, P]
@@ -118,34 +118,34 @@ struct AttentionScoreGradRow {
 
   COPPICE_HOST_DEVICE int64_t items() const { return shape.items(); }
 
-  template <typename Team>
-  COPPICE_HOST_DEVICE void operator()(const Team& team, int64_t item) const {
+  template <typename Lanes>
+  COPPICE_HOST_DEVICE void operator()(const Lanes& lanes, int64_t item) const {
     const int64_t row = shape.RowOf(item), d = shape.d(), dh = shape.d_head;
     T* dquery = dqkv + row * 3 * d + shape.QueryOf(item);
     const RowPlace place = PlaceOf(shape.pack, row);
-    if (place.length == 0) return ZeroRow(team, dquery, dh);
+    if (place.length == 0) return ZeroRow(lanes, dquery, dh);
     const T factor = static_cast<T>(1 / sqrt(static_cast<double>(dh)));
     const T* key = qkv + (row - place.index) * 3 * d + shape.KeyOf(item);
     const T* gradient = dcontext + row * d + shape.QueryOf(item);
     const int64_t at = shape.WeightsOf(place, item);
     T* ds = dscores + at;
     T sum = 0;
-    for (int64_t j = team.lane(); j <= place.index; j += team.size()) {
+    for (int64_t j = lanes.lane(); j <= place.index; j += lanes.size()) {
       ds[j] = DotByLane(gradient, key + j * 3 * d + dh, dh) * dropped[at + j];
       sum += ds[j];
     }
-    sum = team.Sum(sum);
-    for (int64_t j = team.lane(); j <= place.index; j += team.size())
+    sum = lanes.Sum(sum);
+    for (int64_t j = lanes.lane(); j <= place.index; j += lanes.size())
       ds[j] = (ds[j] - weights[at + j] * sum) * factor;
-    team.Sync();
-    WeightedRows(team, dquery, dh, ds, 1, place.index + 1, key, 3 * d);
+    lanes.Sync();
+    WeightedRows(lanes, dquery, dh, ds, 1, place.index + 1, key, 3 * d);
   }
 };
 
 // Second half: the gradients of each row's key and value, from the rows that attended to it.
 template <typename T>
 struct AttentionKeyGradRow {
-  static constexpr TeamKind kTeam = TeamKind::kWarp;
+  static constexpr LaneGroup kLaneGroup = LaneGroup::kWarp;
   AttentionShape shape;
   const T* qkv = nullptr;       // [K, R, 3 d]
   const T* dropped = nullptr;   // [K, P]
@@ -155,17 +155,17 @@ struct AttentionKeyGradRow {
 
   COPPICE_HOST_DEVICE int64_t items() const { return shape.items(); }
 
-  template <typename Team>
-  COPPICE_HOST_DEVICE void operator()(const Team& team, int64_t item) const {
+  template <typename Lanes>
+  COPPICE_HOST_DEVICE void operator()(const Lanes& lanes, int64_t item) const {
     const int64_t row = shape.RowOf(item), d = shape.d(), dh = shape.d_head;
     T* dkey = dqkv + row * 3 * d + shape.KeyOf(item);
     const RowPlace place = PlaceOf(shape.pack, row);
-    if (place.length == 0) return ZeroRow(team, dkey, 2 * dh);
+    if (place.length == 0) return ZeroRow(lanes, dkey, 2 * dh);
     const int64_t length = place.length, seen_by = length - place.index;
     const int64_t at = shape.WeightsOf(place, item) + place.index;  // on the diagonal
-    WeightedRows(team, dkey, dh, dscores + at, length, seen_by,
+    WeightedRows(lanes, dkey, dh, dscores + at, length, seen_by,
                  qkv + row * 3 * d + shape.QueryOf(item), 3 * d);
-    WeightedRows(team, dkey + dh, dh, dropped + at, length, seen_by,
+    WeightedRows(lanes, dkey + dh, dh, dropped + at, length, seen_by,
                  dcontext + row * d + shape.QueryOf(item), d);
   }
 };

@@ -4,7 +4,6 @@
 #include <functional>
 #include <utility>
 
-#include "worker/trainer/stacked/bucket.h"
 #include "worker/trainer/stacked/device_batch.h"
 #include "worker/trainer/train/permutation.h"
 #include "worker/trainer/train/training_batch.h"

@@ -26,9 +26,9 @@ struct FeedMember {
 int64_t LargestBatchRows(const Dataset& dataset, int64_t batch_size);
 int64_t LongestTrainingSequence(const Dataset& dataset);
 
-// Fills slots of host memory, in the layout of device_batch.h, with one pack step after the other: each
-// member's batches from its own first step on, then empty batches (no rows) after the run's last
-// step. A member's batches depend only on its seed and step. The bucket depends only on the
+// Fills slots of host memory, in the layout of device_batch.h, with one pack step after the other:
+// each member's batches from its own first step on, then empty batches (no rows) after the run's
+// last step. A member's batches depend only on its seed and step. The bucket depends only on the
 // members' batches, whatever happens to the members in training.
 //
 // Owned by the training. Its thread runs from the constructor to the destructor. The training

@@ -11,7 +11,7 @@ namespace coppice::trainer {
 // out[k][c] = sum over the member's rows of x[k][r][c].
 template <typename T>
 struct SumColumn {
-  static constexpr TeamKind kTeam = TeamKind::kThread;
+  static constexpr LaneGroup kLaneGroup = LaneGroup::kThread;
   DevicePack pack;
   int64_t width = 0;
   int64_t out_stride = 0;  // between two members
@@ -20,8 +20,8 @@ struct SumColumn {
 
   COPPICE_HOST_DEVICE int64_t items() const { return pack.members * width; }
 
-  template <typename Team>
-  COPPICE_HOST_DEVICE void operator()(const Team&, int64_t item) const {
+  template <typename Lanes>
+  COPPICE_HOST_DEVICE void operator()(const Lanes&, int64_t item) const {
     const int64_t k = item / width, c = item % width;
     const T* from = x + k * pack.batch.rows * width + c;
     T sum = 0;
@@ -33,7 +33,7 @@ struct SumColumn {
 // dgamma and dbeta from the gradient of y. Runs before ResidualNormGradRow replaces it.
 template <typename T>
 struct NormGradColumn {
-  static constexpr TeamKind kTeam = TeamKind::kThread;
+  static constexpr LaneGroup kLaneGroup = LaneGroup::kThread;
   DevicePack pack;
   int64_t d = 0;
   int64_t out_stride = 0;
@@ -44,8 +44,8 @@ struct NormGradColumn {
 
   COPPICE_HOST_DEVICE int64_t items() const { return pack.members * d; }
 
-  template <typename Team>
-  COPPICE_HOST_DEVICE void operator()(const Team&, int64_t item) const {
+  template <typename Lanes>
+  COPPICE_HOST_DEVICE void operator()(const Lanes&, int64_t item) const {
     const int64_t k = item / d, c = item % d;
     const int64_t first = k * pack.batch.rows * d + c;
     T gamma = 0, beta = 0;
@@ -62,7 +62,7 @@ struct NormGradColumn {
 // The table's gradient. An item is one element; it adds the rows that contain its word.
 template <typename T>
 struct EmbedGradElement {
-  static constexpr TeamKind kTeam = TeamKind::kThread;
+  static constexpr LaneGroup kLaneGroup = LaneGroup::kThread;
   DevicePack pack;
   int64_t d = 0;
   int64_t vocabulary = 0;
@@ -73,8 +73,8 @@ struct EmbedGradElement {
 
   COPPICE_HOST_DEVICE int64_t items() const { return pack.members * vocabulary * d; }
 
-  template <typename Team>
-  COPPICE_HOST_DEVICE void operator()(const Team&, int64_t item) const {
+  template <typename Lanes>
+  COPPICE_HOST_DEVICE void operator()(const Lanes&, int64_t item) const {
     const int64_t k = item / (vocabulary * d), word = item / d % vocabulary, c = item % d;
     const int64_t first = k * pack.batch.rows;
     const T factor = static_cast<T>(sqrt(static_cast<double>(d)) * pack.state[k].dropout.scale);

@@ -10,7 +10,7 @@ namespace coppice::trainer {
 // SumColumn computes the bias's gradient.
 template <typename T>
 struct CrossEntropyRow {
-  static constexpr TeamKind kTeam = TeamKind::kWarp;
+  static constexpr LaneGroup kLaneGroup = LaneGroup::kWarp;
   DevicePack pack;
   int64_t vocabulary = 0;
   int64_t weight_stride = 0;
@@ -21,48 +21,48 @@ struct CrossEntropyRow {
   COPPICE_HOST_DEVICE int64_t items() const { return pack.members * pack.batch.rows; }
 
   // Except for the target's logit, a lane reads back only its own elements.
-  template <typename Team>
-  COPPICE_HOST_DEVICE void operator()(const Team& team, int64_t item) const {
+  template <typename Lanes>
+  COPPICE_HOST_DEVICE void operator()(const Lanes& lanes, int64_t item) const {
     T* row = logits + item * vocabulary;
     if (PlaceOf(pack, item).length == 0) {
-      if (team.lane() == 0) losses[item] = 0;
-      return ZeroRow(team, row, vocabulary);
+      if (lanes.lane() == 0) losses[item] = 0;
+      return ZeroRow(lanes, row, vocabulary);
     }
     const int64_t k = RowItemOf(pack, item).member, target = pack.batch.targets[item];
     const T* biases = bias + k * weight_stride;
     T largest = -INFINITY;
-    for (int64_t i = team.lane(); i < vocabulary; i += team.size()) {
+    for (int64_t i = lanes.lane(); i < vocabulary; i += lanes.size()) {
       row[i] += biases[i];
       largest = row[i] > largest ? row[i] : largest;
     }
-    largest = team.Max(largest);
+    largest = lanes.Max(largest);
     T sum = 0, own = 0;
-    for (int64_t i = team.lane(); i < vocabulary; i += team.size()) {
+    for (int64_t i = lanes.lane(); i < vocabulary; i += lanes.size()) {
       const T shifted = row[i] - largest;
       if (i == target) own = shifted;
       row[i] = exp(shifted);
       sum += row[i];
     }
-    sum = team.Sum(sum);
-    own = team.Sum(own);
+    sum = lanes.Sum(sum);
+    own = lanes.Sum(own);
     const T inverse_rows = T(1) / static_cast<T>(pack.batch.row_counts[k]);
     const T factor = inverse_rows / sum;
-    for (int64_t i = team.lane(); i < vocabulary; i += team.size())
+    for (int64_t i = lanes.lane(); i < vocabulary; i += lanes.size())
       row[i] = row[i] * factor - (i == target ? inverse_rows : T(0));
-    if (team.lane() == 0) losses[item] = log(static_cast<double>(sum)) - static_cast<double>(own);
+    if (lanes.lane() == 0) losses[item] = log(static_cast<double>(sum)) - static_cast<double>(own);
   }
 };
 
 // The mean loss of each member that has not stopped. Rows are added in order.
 struct MeanLoss {
-  static constexpr TeamKind kTeam = TeamKind::kThread;
+  static constexpr LaneGroup kLaneGroup = LaneGroup::kThread;
   DevicePack pack;
   const double* losses = nullptr;  // [K, R]
 
   COPPICE_HOST_DEVICE int64_t items() const { return pack.members; }
 
-  template <typename Team>
-  COPPICE_HOST_DEVICE void operator()(const Team&, int64_t k) const {
+  template <typename Lanes>
+  COPPICE_HOST_DEVICE void operator()(const Lanes&, int64_t k) const {
     if (pack.state[k].stopped != 0) return;  // keeps the loss at which it stopped
     const int64_t rows = pack.batch.row_counts[k];
     double sum = 0;

@@ -4,10 +4,12 @@
 #define COPPICE_WORKER_TRAINER_STACKED_DEVICE_BATCH_H_
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "worker/trainer/model/batch.h"
 #include "worker/trainer/model/dropout.h"
+#include "worker/trainer/model/pack_batch.h"
 #include "worker/trainer/stacked/lanes.h"
 
 namespace coppice::trainer {
@@ -62,6 +64,11 @@ struct DevicePack {
   DeviceMember* state = nullptr;  // [K]
 };
 
+// What the model needs of a pack in the device's memory.
+inline DeviceCopy CopyOf(std::shared_ptr<const DevicePack> pack) {
+  return {pack->members, pack->batch.rows, pack->attention_weights, pack};
+}
+
 // An item of an operation that treats each row of each member separately.
 struct RowItem {
   int64_t member = 0;
@@ -78,6 +85,16 @@ COPPICE_HOST_DEVICE inline RowPlace PlaceOf(const DevicePack& pack, int64_t item
 
 COPPICE_HOST_DEVICE inline uint32_t MaskRowOf(const RowPlace& place, int64_t head) {
   return MaskRow(place.sequence, head, place.index);
+}
+
+// Steps are captured for buckets of rows. The rows of the bucket for batches of up to `rows` rows:
+// the next multiple of 32, or from 512 rows on, of an eighth of the power of two below. So at most
+// an eighth of a bucket is empty (for a batch under 256 rows: at most 31 rows). There are eight
+// buckets from one power of two to the next.
+inline int64_t BucketRows(int64_t rows) {
+  int64_t grain = 32;
+  while (16 * grain <= rows) grain *= 2;
+  return rows <= 0 ? grain : (rows + grain - 1) / grain * grain;
 }
 
 // The size of the host's data of a pack's batches for one step: the arrays of DeviceBatch, one

@@ -55,13 +55,13 @@ COPPICE_HOST_DEVICE inline bool Keeps(const Dropout& dropout, uint32_t site, uin
 }
 
 // Calls visit(element, kept) for each of the `width` elements of a mask's row. Blocks are divided
-// among the team's lanes.
-template <typename Team, typename F>
-COPPICE_HOST_DEVICE inline void ForEachMasked(const Team& team, const Dropout& dropout,
+// among the lanes.
+template <typename Lanes, typename F>
+COPPICE_HOST_DEVICE inline void ForEachMasked(const Lanes& lanes, const Dropout& dropout,
                                               uint32_t site, uint32_t mask_row, int64_t width,
                                               F visit) {
   const int64_t blocks = (width + 63) / 64 * 8;
-  for (int64_t block = team.lane(); block < blocks; block += team.size()) {
+  for (int64_t block = lanes.lane(); block < blocks; block += lanes.size()) {
     const uint32_t kept = KeptOfBlock(dropout, site, mask_row, block);
     for (int n = 0; n < 8; ++n) {
       const int64_t element = ElementOf(block, n);

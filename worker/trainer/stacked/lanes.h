@@ -1,7 +1,7 @@
-// A team is the lanes that work on one item together, all in the same function. Lane l takes the
-// elements l, l + size(), ... Sum and Max give every lane the same bits. After Sync a lane may read
-// what other lanes wrote before it. Host and device compile one body of each operation; only the
-// team differs.
+// Lanes work on one item together, all in the same function. Lane l takes the elements l, l +
+// size(), ... Sum and Max give every lane the same bits. After Sync a lane may read the elements
+// that other lanes wrote before it. Host and device compile one body of each operation; only the
+// lanes differ.
 #ifndef COPPICE_WORKER_TRAINER_STACKED_LANES_H_
 #define COPPICE_WORKER_TRAINER_STACKED_LANES_H_
 
@@ -13,9 +13,9 @@
 namespace coppice::trainer {
 
 // The number of lanes for one item of an operation: one thread of the device, or a warp.
-enum class TeamKind { kThread, kWarp };
+enum class LaneGroup { kThread, kWarp };
 
-// A team of one lane: a single thread of the device, or the host.
+// A single lane: one thread of the device, or the host.
 struct OneLane {
   COPPICE_HOST_DEVICE int64_t lane() const { return 0; }
   COPPICE_HOST_DEVICE int64_t size() const { return 1; }
@@ -35,6 +35,14 @@ template <typename Operation>
 void RunOnHost(const Operation& operation) {
   for (int64_t item = 0; item < operation.items(); ++item) operation(OneLane(), item);
 }
+
+// The same as a function object (stacked_ops.h).
+struct HostRunner {
+  template <typename Operation>
+  void operator()(const Operation& operation) const {
+    RunOnHost(operation);
+  }
+};
 
 }  // namespace coppice::trainer
 

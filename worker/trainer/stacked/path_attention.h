@@ -17,7 +17,7 @@ struct Paths {
 
 template <typename T>
 struct PathAttentionRow {
-  static constexpr TeamKind kTeam = TeamKind::kWarp;
+  static constexpr LaneGroup kLaneGroup = LaneGroup::kWarp;
   Paths paths;
   int64_t members = 0;
   int64_t heads = 0;
@@ -31,8 +31,8 @@ struct PathAttentionRow {
 
   COPPICE_HOST_DEVICE int64_t items() const { return members * paths.rows * heads; }
 
-  template <typename Team>
-  COPPICE_HOST_DEVICE void operator()(const Team& team, int64_t item) const {
+  template <typename Lanes>
+  COPPICE_HOST_DEVICE void operator()(const Lanes& lanes, int64_t item) const {
     const int64_t head = item % heads, row = item / heads, d = heads * d_head;
     const int64_t k = row / paths.rows, r = row % paths.rows;
     const int32_t* path = paths.seen + r * paths.longest;
@@ -40,13 +40,13 @@ struct PathAttentionRow {
     const T* key = keys + k * key_member_stride + head * 2 * d_head;
     T* own = weights + item * paths.longest;
     const T factor = static_cast<T>(1 / sqrt(static_cast<double>(d_head)));
-    SoftmaxOfScores(team, paths.lengths[r], own, [&](int64_t j) {
+    SoftmaxOfScores(lanes, paths.lengths[r], own, [&](int64_t j) {
       return DotByLane(query, key + path[j] * key_stride, d_head) * factor;
     });
     if (context == nullptr) return;
-    team.Sync();
+    lanes.Sync();
     T* out = context + row * d + head * d_head;
-    for (int64_t c = team.lane(); c < d_head; c += team.size()) {
+    for (int64_t c = lanes.lane(); c < d_head; c += lanes.size()) {
       T sum = 0;
       for (int64_t j = 0; j < paths.lengths[r]; ++j)
         sum += own[j] * key[path[j] * key_stride + d_head + c];
@@ -58,7 +58,7 @@ struct PathAttentionRow {
 // entropy[k][r] += the entropy in nats of the heads' average weights; 0 log 0 is 0.
 template <typename T>
 struct PathEntropyRow {
-  static constexpr TeamKind kTeam = TeamKind::kWarp;
+  static constexpr LaneGroup kLaneGroup = LaneGroup::kWarp;
   Paths paths;
   int64_t members = 0;
   int64_t heads = 0;
@@ -67,18 +67,18 @@ struct PathEntropyRow {
 
   COPPICE_HOST_DEVICE int64_t items() const { return members * paths.rows; }
 
-  template <typename Team>
-  COPPICE_HOST_DEVICE void operator()(const Team& team, int64_t item) const {
+  template <typename Lanes>
+  COPPICE_HOST_DEVICE void operator()(const Lanes& lanes, int64_t item) const {
     const T* own = weights + item * heads * paths.longest;
     double sum = 0;
-    for (int64_t j = team.lane(); j < paths.lengths[item % paths.rows]; j += team.size()) {
+    for (int64_t j = lanes.lane(); j < paths.lengths[item % paths.rows]; j += lanes.size()) {
       double mean = 0;
       for (int64_t h = 0; h < heads; ++h) mean += static_cast<double>(own[h * paths.longest + j]);
       mean /= static_cast<double>(heads);
       if (mean > 0) sum -= mean * log(mean);
     }
-    sum = team.Sum(sum);
-    if (team.lane() == 0) entropy[item] += sum;
+    sum = lanes.Sum(sum);
+    if (lanes.lane() == 0) entropy[item] += sum;
   }
 };
 

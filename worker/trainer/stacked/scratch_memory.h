@@ -20,7 +20,7 @@ T* DataOf(const at::Tensor& tensor) {
 // Elements from one member of a weight or an activation to the next. Unused for a single member.
 inline int64_t MemberStride(const at::Tensor& tensor) { return tensor.stride(0); }
 
-// Copies host bytes to the accelerator's memory, which the result owns. On the host nothing is
+// Copies host bytes to the device's memory, which the result owns. On the host nothing is
 // copied: the result refers to `data`.
 inline at::Tensor Uploaded(const void* data, int64_t bytes, at::Device device) {
   const at::Tensor host = at::from_blob(const_cast<void*>(data), {bytes}, at::kByte);
@@ -33,7 +33,7 @@ at::Tensor Uploaded(const std::vector<E>& values, at::Device device) {
   return Uploaded(values.data(), static_cast<int64_t>(values.size() * sizeof(E)), device);
 }
 
-// Buffers in an accelerator's memory, one per purpose. Each grows to the largest size requested.
+// Buffers in a device's memory, one per purpose. Each grows to the largest size requested.
 class ScratchMemory {
  public:
   explicit ScratchMemory(at::Device device) : device_(device) {}

@@ -15,7 +15,7 @@ struct ChainPlace {
 
 template <typename T>
 struct SpanCosineChain {
-  static constexpr TeamKind kTeam = TeamKind::kWarp;
+  static constexpr LaneGroup kLaneGroup = LaneGroup::kWarp;
   int64_t members = 0;
   int64_t chains = 0;
   int64_t words = 0;  // of all chains
@@ -33,29 +33,29 @@ struct SpanCosineChain {
   COPPICE_HOST_DEVICE int64_t items() const { return members * chains; }
 
   // A lane reads back only the sums that it wrote itself.
-  template <typename Team>
-  COPPICE_HOST_DEVICE void operator()(const Team& team, int64_t item) const {
+  template <typename Lanes>
+  COPPICE_HOST_DEVICE void operator()(const Lanes& lanes, int64_t item) const {
     const int64_t k = item / chains;
     const ChainPlace place = places[item % chains];
     T* in_context = sums + item * 2 * d;
     T* by_itself = in_context + d;
-    for (int64_t i = team.lane(); i < d; i += team.size()) in_context[i] = by_itself[i] = T(0);
+    for (int64_t i = lanes.lane(); i < d; i += lanes.size()) in_context[i] = by_itself[i] = T(0);
     for (int64_t j = place.first; j < place.first + place.length; ++j) {
       const T* from_context = context + k * context_stride + context_rows[j] * d;
       const T* from_alone = alone + k * alone_stride + alone_rows[j] * d;
       T contexts = 0, alones = 0, products = 0;
-      for (int64_t i = team.lane(); i < d; i += team.size()) {
+      for (int64_t i = lanes.lane(); i < d; i += lanes.size()) {
         in_context[i] += from_context[i];
         by_itself[i] += from_alone[i];
         contexts += in_context[i] * in_context[i];
         alones += by_itself[i] * by_itself[i];
         products += in_context[i] * by_itself[i];
       }
-      const double norms = sqrt(static_cast<double>(team.Sum(contexts))) *
-                           sqrt(static_cast<double>(team.Sum(alones)));
-      const double product = static_cast<double>(team.Sum(products));
+      const double norms = sqrt(static_cast<double>(lanes.Sum(contexts))) *
+                           sqrt(static_cast<double>(lanes.Sum(alones)));
+      const double product = static_cast<double>(lanes.Sum(products));
       // This form keeps NaN.
-      if (team.lane() == 0) cosines[k * words + j] = norms == 0 ? 0 : product / norms;
+      if (lanes.lane() == 0) cosines[k * words + j] = norms == 0 ? 0 : product / norms;
     }
   }
 };

@@ -1,4 +1,4 @@
-// Trains a pack: all members to their end, each in its own rows of the buffers, on several threads.
+// Trains a pack: all members to their end, each in its own rows of the buffers.
 #ifndef COPPICE_WORKER_TRAINER_TRAIN_ENGINE_H_
 #define COPPICE_WORKER_TRAINER_TRAIN_ENGINE_H_
 
@@ -6,10 +6,8 @@
 #include <memory>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
 #include "common/base/clock.h"
 #include "common/base/executor.h"
 #include "worker/trainer/checkpoint/member_checkpoints.h"
@@ -17,8 +15,7 @@
 #include "worker/trainer/events.h"
 #include "worker/trainer/model/parameters.h"
 #include "worker/trainer/probes/probes.h"
-#include "worker/trainer/stacked/accelerator.h"
-#include "worker/trainer/stacked/stacked_training.h"
+#include "worker/trainer/train/device.h"
 #include "worker/trainer/train/evaluator.h"
 #include "worker/trainer/train/member.h"
 
@@ -27,22 +24,19 @@ namespace coppice::trainer {
 struct EngineOptions {
   PackSpec spec;
   Provenance provenance;
-  // By hand: each member resumes from the newest readable checkpoint of its folder.
+  // Standalone: each member resumes from the newest readable checkpoint of its folder.
   bool resume_newest = false;
   SaveFunction save = SaveCheckpoint;
-  // Null: trains on the CPU, each member by itself. Otherwise trains the pack there as one.
-  std::shared_ptr<Accelerator> accelerator = nullptr;
-  // On an accelerator: evaluates once before the first step, to allocate the memory that evaluation
-  // needs.
+  std::shared_ptr<Device> device = MakeCpu();
+  // On a stacked device: evaluates once before the first step, to allocate the memory that
+  // evaluation needs.
   bool evaluate_first = false;
 };
 
-// Parameters, gradients and both Adam moments are four flat buffers [K, P]. On the CPU a member
-// works on its own row as a pack of one, on one thread at a time, so its bits depend on neither
-// pack-mates nor thread count. Threads pick the member with the smallest step. On an accelerator
-// one thread trains the pack (stacked/stacked_training.h); members start from the buffers in host
-// memory and are saved from them. If checkpoints are written during training, a fifth buffer [K, 3,
-// P] holds a snapshot of each member, and one more thread writes them.
+// Sets a pack up, has a loop of the device train it, and reports its progress. Parameters and both
+// Adam moments are three flat buffers [K, P] in host memory, from which members start and are
+// saved. If checkpoints are written during training, a fourth buffer [K, 3, P] holds a snapshot of
+// each member, and one more thread writes them. pack_loop.h has the threads that train.
 //
 // Life: 1. Create. 2. Restore. 3. Run. Not thread-safe; Run uses its own threads.
 class Engine {
@@ -75,31 +69,21 @@ class Engine {
 
   // False: the folder has no readable checkpoint.
   absl::StatusOr<bool> RestoreNewest(Member* member);
-  // Initializes members in parallel, on the run's threads. With an accelerator it uses all cores,
-  // since nothing else runs yet.
+  // Initializes members in parallel, on the loop's setup threads.
   void Initialize(const std::vector<Member*>& members);
-  void Work();
-  void WorkStacked();
-  Member* TakeMember() ABSL_LOCKS_EXCLUDED(mutex_);
   void ReportProgress(absl::Duration interval, int64_t* last_sequences);
   int64_t TotalSequences() const;
 
   const EngineOptions options_;
-  const int64_t max_length_;
   const ParameterLayout layout_;
   const EvaluationPlan evaluation_;
   const Probes probes_;
   const CheckpointContext checkpoint_context_;
-  const MemberContext context_;
-  at::Tensor parameters_, gradients_, adam_m_, adam_v_;  // [K, P]
-  at::Tensor snapshots_;                                 // [K, 3, P], or [0, 3, P]
+  const PackContext context_;
+  const PackBuffers buffers_;
   std::vector<std::unique_ptr<Member>> members_;
-  std::unique_ptr<StackedTraining> stacked_;  // null on the CPU
-  Executor checkpoint_thread_;                // after the members, so that it ends before them
-
-  absl::Mutex mutex_;
-  std::vector<Member*> ready_ ABSL_GUARDED_BY(mutex_);
-  int working_threads_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::unique_ptr<PackLoop> loop_;
+  Executor checkpoint_thread_;  // after the members, so that it ends before them
 };
 
 }  // namespace coppice::trainer

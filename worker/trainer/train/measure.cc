@@ -16,7 +16,6 @@
 #include "common/base/status_macros.h"
 #include "nlohmann/json.hpp"
 #include "worker/trainer/train/engine.h"
-#include "worker/trainer/train/host_memory.h"
 #include "worker/trainer/train/runtime.h"
 
 namespace coppice::trainer {
@@ -27,10 +26,7 @@ constexpr int64_t kTrainingSentences = 20000;
 constexpr int64_t kOtherSentences = 100;
 constexpr double kLearningRate = 1e-6;
 
-constexpr absl::Duration kLook = absl::Milliseconds(1);
-constexpr absl::Duration kWarmUp = absl::Milliseconds(100);
-// On an accelerator the first step of each bucket is captured, which takes longer than many steps.
-constexpr absl::Duration kCaptureWarmUp = absl::Milliseconds(600);
+constexpr absl::Duration kPollInterval = absl::Milliseconds(1);
 constexpr absl::Duration kWindow = absl::Milliseconds(400);
 constexpr int64_t kPackSteps = 2;  // the fewest to measure, unless time is up
 // From this number on the position of the window's end within a pack step does not matter.
@@ -81,7 +77,7 @@ class Pack {
     engine.spec.run = options.run;
     engine.spec.threads = options.threads;
     engine.spec.prune = false;
-    engine.accelerator = options.accelerator;
+    engine.device = options.device;
     // Evaluation would otherwise first run out of memory thousands of steps later.
     engine.evaluate_first = true;
     for (int64_t seed = 0; seed < width; ++seed) {
@@ -152,12 +148,12 @@ class Meter {
         events_(*events),
         clock_(*clock),
         stop_(*stop),
-        memory_(options.accelerator != nullptr ? options.accelerator->memory() : HostMemory()),
+        memory_(options.device->memory()),
         deadline_(clock->Monotonic() + options.limit) {}
 
   absl::Status Run() {
     const absl::Duration begin = clock_.Monotonic();
-    COPPICE_ASSIGN_OR_RETURN(const std::vector<int64_t> measured, FirstLook());
+    COPPICE_ASSIGN_OR_RETURN(const std::vector<int64_t> measured, FirstRound());
     // Measures again, because other load on the machine makes a measurement slower, never faster.
     if (measured.size() < 2 || clock_.Monotonic() - begin > options_.limit / 2) {
       return absl::OkStatus();
@@ -174,7 +170,7 @@ class Meter {
   }
 
   // Returns the widths that gave a result.
-  absl::StatusOr<std::vector<int64_t>> FirstLook() {
+  absl::StatusOr<std::vector<int64_t>> FirstRound() {
     const std::vector<int64_t>& widths = options_.widths;
     const bool widening = std::is_sorted(widths.begin(), widths.end());
     const int64_t widest = *std::max_element(widths.begin(), widths.end());
@@ -247,9 +243,9 @@ class Meter {
   // False: time was up before, or training ended.
   bool WarmUp(Pack& pack) {
     const absl::Duration begin = clock_.Monotonic();
-    const absl::Duration least = options_.accelerator != nullptr ? kCaptureWarmUp : kWarmUp;
+    const absl::Duration least = options_.device->warm_up();
     while (!pack.EachHasStepped() || clock_.Monotonic() - begin < least) {
-      if (Over() || !pack.Wait(kLook)) return false;
+      if (Over() || !pack.Wait(kPollInterval)) return false;
     }
     return true;
   }
@@ -261,7 +257,7 @@ class Meter {
     std::optional<std::pair<int64_t, absl::Duration>> first;
     double rate = 0;
     for (int64_t seen = pack.Steps();;) {
-      if (Over() || !pack.Wait(kLook)) return rate;
+      if (Over() || !pack.Wait(kPollInterval)) return rate;
       const int64_t steps = pack.Steps();
       if (steps == std::exchange(seen, steps)) continue;
       const absl::Duration now = clock_.Monotonic();
@@ -289,9 +285,9 @@ class Meter {
 
 }  // namespace
 
-std::vector<int64_t> CandidateWidths(int64_t widest, int64_t threads, absl::string_view device) {
+std::vector<int64_t> CandidateWidths(int64_t widest, int64_t threads, bool cpu) {
   std::vector<int64_t> widths = {1};
-  if (device == "cpu") {
+  if (cpu) {
     for (int64_t width = std::min(widest, threads); width > 1; width /= 2) widths.push_back(width);
     return widths;
   }

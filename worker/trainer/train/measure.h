@@ -9,13 +9,12 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "common/base/clock.h"
 #include "worker/trainer/config.h"
 #include "worker/trainer/events.h"
-#include "worker/trainer/stacked/accelerator.h"
 #include "worker/trainer/tasks/dataset.h"
+#include "worker/trainer/train/device.h"
 
 namespace coppice::trainer {
 
@@ -24,7 +23,7 @@ namespace coppice::trainer {
 // threads (at most `widest`), then half of that and so on. A thread trains one member at a time, so
 // a wider pack gains nothing and the widest of these is most likely the best. A step may also be
 // too long to measure many widths.
-std::vector<int64_t> CandidateWidths(int64_t widest, int64_t threads, absl::string_view device);
+std::vector<int64_t> CandidateWidths(int64_t widest, int64_t threads, bool cpu);
 
 // The run as it is measured: the same model and buffers on batches of the same lengths, but no
 // report, probe, checkpoint or end during the measurement. Generated data sets are smaller, which
@@ -36,7 +35,7 @@ struct MeasureOptions {
   std::vector<int64_t> widths;
   int64_t threads = 1;
   absl::Duration limit;  // for all widths together; a step in progress is finished
-  std::shared_ptr<Accelerator> accelerator = nullptr;  // as in EngineOptions
+  std::shared_ptr<Device> device = MakeCpu();
 };
 
 // Trains packs of each width with the trainer's own engine, and writes a width event for each. If

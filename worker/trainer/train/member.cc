@@ -7,11 +7,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "c10/util/Exception.h"
-#include "worker/trainer/model/kernels.h"
-#include "worker/trainer/train/optimizer.h"
 #include "worker/trainer/train/runtime.h"
 #include "worker/trainer/train/schedule.h"
-#include "worker/trainer/train/training_batch.h"
 
 namespace coppice::trainer {
 namespace {
@@ -28,18 +25,12 @@ void AppendWeightNorm(double square_sum, int64_t depth, MetricValues* values) {
   values->emplace_back("weight_norm_per_layer", norm / static_cast<double>(depth));
 }
 
-Member::Member(const MemberContext* context, MemberSpec spec, const at::Tensor& parameters,
-               const at::Tensor& gradients, const at::Tensor& adam_m, const at::Tensor& adam_v,
+Member::Member(const PackContext* context, int64_t index, MemberSpec spec, const MemberRows& rows,
                float* snapshot)
     : context_(context),
+      index_(index),
       spec_(std::move(spec)),
-      rows_{parameters.data_ptr<float>(), adam_m.data_ptr<float>(), adam_v.data_ptr<float>()},
-      gradient_row_(gradients.defined() ? gradients.data_ptr<float>() : nullptr),
-      weights_(Weights::View(parameters, *context->layout)),
-      gradients_(gradients.defined() ? Weights::View(gradients, *context->layout) : Weights()),
-      parameters_(parameters),
-      order_(spec_.seed, static_cast<int32_t>(context->dataset->train.examples.size()),
-             static_cast<int32_t>(context->run.train.batch_size)),
+      rows_(rows),
       checkpoints_(context->checkpoints, spec_.seed, spec_.checkpoint_dir, snapshot) {}
 
 void Member::Initialize() {
@@ -67,15 +58,6 @@ void Member::Fail(FailureKind kind, absl::string_view message) {
   context_->events->Failed(spec_.seed, progress_.step, kind, message);
 }
 
-MemberState Member::Advance(Transformer* model, absl::Duration quantum) {
-  try {
-    return AdvanceOrThrow(model, quantum);
-  } catch (const std::exception&) {
-    FailOfException();
-  }
-  return state_;
-}
-
 void Member::FailOfException() {
   try {
     throw;
@@ -88,20 +70,14 @@ void Member::FailOfException() {
   }
 }
 
-void Member::Begin(std::function<void()> fetch_rows) {
+void Member::Begin(absl::Duration now, std::function<void()> fetch_rows) {
   fetch_rows_ = std::move(fetch_rows);
-  interval_start_ = context_->clock->Monotonic();
+  interval_start_ = now;
 }
 
 void Member::SetProgress(const MemberProgress& progress) {
   progress_ = progress;
   PublishStep(progress.step);
-}
-
-bool Member::Settle(const MeasureFunction& measure, absl::Duration trained_until) {
-  if (!SettleBoundary(measure, trained_until)) return false;
-  if (context_->stop->load(std::memory_order_relaxed)) Preempt();
-  return state_ == MemberState::kRunning;
 }
 
 int64_t Member::StepsToBoundary() const {
@@ -111,58 +87,20 @@ int64_t Member::StepsToBoundary() const {
                    std::max<int64_t>(context_->run.train.steps - step, 1)});
 }
 
-MemberState Member::AdvanceOrThrow(Transformer* model, absl::Duration quantum) {
-  const absl::Duration begin = context_->clock->Monotonic();
-  if (!started_) {
-    started_ = true;
-    interval_start_ = begin;
-  }
-  const MeasureFunction measure = [this, model](MetricValues* values) {
-    return Measure(model, values);
-  };
-  while (SettleBoundary(measure, std::nullopt)) {
-    if (context_->stop->load(std::memory_order_relaxed)) {
-      Preempt();
-    } else if (context_->clock->Monotonic() - begin >= quantum) {
-      break;
-    } else {
-      TrainStep(model);
-    }
-  }
-  return state_;
-}
-
-bool Member::SettleBoundary(const MeasureFunction& measure,
-                            std::optional<absl::Duration> trained_until) {
+bool Member::Settle(const MeasureFunction& measure, std::optional<absl::Duration> trained_until) {
   if (state_ != MemberState::kRunning || !Survived(checkpoints_.failure())) return false;
   if (ReportDue() && !Report(measure, trained_until)) {
     if (state_ == MemberState::kRunning) Preempt();
     return false;
   }
   if (CheckpointDue() && !Checkpoint()) return false;
-  if (progress_.step < context_->run.train.steps) return true;
-  state_ = MemberState::kDone;
-  context_->events->Done(spec_.seed, progress_.step);
-  return false;
-}
-
-void Member::TrainStep(Transformer* model) {
-  FillBatch(*context_->dataset, order_.Batch(progress_.step), context_->run.train.batch_size,
-            &batch_);
-  const PackBatch pack{{&batch_},
-                       {Dropout::For(spec_.seed, progress_.step, context_->run.model.dropout)}};
-  double loss = 0;
-  model->LossAndGradients(weights_, gradients_, pack, &loss);
-  if (!std::isfinite(loss)) return Fail(FailureKind::kNan, "the training loss is not finite");
-  const double norm = ClippedAdamW<float>(
-      context_->run.train, progress_.step,
-      {context_->layout->row_size(), gradient_row_, rows_.adam_m, rows_.adam_v, rows_.parameters});
-  if (!std::isfinite(norm)) return Fail(FailureKind::kNan, "the gradient norm is not finite");
-  ++progress_.step;
-  progress_.loss_sum += loss;
-  ++progress_.loss_steps;
-  progress_.grad_norm = norm;
-  published_step_.store(progress_.step, std::memory_order_relaxed);
+  if (progress_.step >= context_->run.train.steps) {
+    state_ = MemberState::kDone;
+    context_->events->Done(spec_.seed, progress_.step);
+  } else if (context_->stop->load(std::memory_order_relaxed)) {
+    Preempt();
+  }
+  return state_ == MemberState::kRunning;
 }
 
 bool Member::ReportDue() const {
@@ -182,19 +120,6 @@ bool Member::ProbeDue() const {
   const RunConfig& run = context_->run;
   return progress_.step / run.report.every % run.report.probe_every == 0 ||
          progress_.step == run.train.steps;
-}
-
-bool Member::Measure(Transformer* model, MetricValues* values) {
-  if (!Evaluate(*context_->evaluation, weights_, model, *context_->stop, values)) return false;
-  if (ProbeDue()) {
-    const absl::Duration begin = context_->clock->Monotonic();
-    if (!MeasureProbes(*context_->probes, weights_, model, *context_->stop, values)) return false;
-    values->emplace_back("probe_seconds",
-                         absl::ToDoubleSeconds(context_->clock->Monotonic() - begin));
-  }
-  AppendWeightNorm(GetKernels<float>().square_sum(context_->layout->row_size(), rows_.parameters),
-                   context_->run.depth, values);
-  return true;
 }
 
 bool Member::Report(const MeasureFunction& measure, std::optional<absl::Duration> trained_until) {

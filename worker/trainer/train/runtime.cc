@@ -12,12 +12,9 @@
 
 #include "ATen/Context.h"
 #include "ATen/Parallel.h"
-#include "absl/status/status.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 #include "absl/synchronization/mutex.h"
 #include "common/base/build_info.h"
 #include "common/base/clock.h"
@@ -25,7 +22,6 @@
 #include "common/base/process_start.h"
 #include "common/base/stop_requests.h"
 #include "torch/version.h"
-#include "worker/trainer/cuda/device_status.h"
 #include "worker/trainer/model/matmul.h"
 
 namespace coppice::trainer {
@@ -74,25 +70,6 @@ void PrepareComputeThread() {
   if (void* symbol = dlsym(RTLD_DEFAULT, "openblas_set_num_threads"))
     reinterpret_cast<SetThreads>(symbol)(1);
   at::globalContext().setFlushDenormal(true);
-}
-
-absl::StatusOr<SelectedDevice> SelectDevice(absl::string_view device, absl::string_view precision) {
-  if (device == "cpu") return SelectedDevice{"cpu", nullptr};
-  int index = 0;
-  absl::string_view number = device;
-  if (absl::ConsumePrefix(&number, "cuda:") && !absl::SimpleAtoi(number, &index)) {
-    return absl::InvalidArgumentError(absl::StrCat("there is no device ", device));
-  }
-  absl::StatusOr<std::shared_ptr<Accelerator>> accelerator =
-      MakeCudaAccelerator(index, precision != "float32");
-  if (!accelerator.ok() && device == "auto") {
-    // Warns because a user with a GPU does not expect the CPU.
-    if (IsWorthAWarning(accelerator.status()))
-      spdlog::warn("the CPU is used: {}", std::string(accelerator.status().message()));
-    return SelectedDevice{"cpu", nullptr};
-  }
-  if (!accelerator.ok()) return accelerator.status();
-  return SelectedDevice{(*accelerator)->description(), *std::move(accelerator)};
 }
 
 BlasInfo DetectBlas() {

@@ -1,16 +1,10 @@
-// The process around the training: signals, compute threads, the device, and their part of a run's
-// provenance.
+// The process around the training: signals, compute threads, and their part of a run's provenance.
 #ifndef COPPICE_WORKER_TRAINER_TRAIN_RUNTIME_H_
 #define COPPICE_WORKER_TRAINER_TRAIN_RUNTIME_H_
 
 #include <atomic>
 #include <exception>
-#include <memory>
 #include <string>
-
-#include "absl/status/statusor.h"
-#include "absl/strings/string_view.h"
-#include "worker/trainer/stacked/accelerator.h"
 
 namespace coppice::trainer {
 
@@ -27,17 +21,6 @@ void InstallSignalHandlers();
 // Every thread that computes calls this first. It sets one intra-op thread, so that no sum is split
 // by the thread count, and flushes denormals to zero.
 void PrepareComputeThread();
-
-// The place where a pack is trained.
-struct SelectedDevice {
-  std::string name;                          // "cpu", or the accelerator's description
-  std::shared_ptr<Accelerator> accelerator;  // null: the CPU, each member by itself
-};
-
-// Resolves `device`: "cpu", "cuda" (the first visible one), "cuda:N", or "auto" (a CUDA device if
-// there is one, else the CPU). `precision` is that of a run (config.h). Fails if the requested CUDA
-// device is not available, and names the remedy (see MakeCudaAccelerator).
-absl::StatusOr<SelectedDevice> SelectDevice(absl::string_view device, absl::string_view precision);
 
 // The library that computes matrix products, e.g. "oneDNN 2.6.3" or "openblas (libblas.so.3)".
 // `reference` is true for the unoptimized BLAS, which makes training 25 to 45 times slower.

@@ -10,8 +10,8 @@ namespace {
 
 using testing::HasSubstr;
 
-CudaDevices Answer(int code, const std::string& error, int driver_version = 13000) {
-  CudaDevices devices;
+CudaDeviceList Answer(int code, const std::string& error, int driver_version = 13000) {
+  CudaDeviceList devices;
   devices.code = code;
   devices.error = error;
   devices.driver_version = driver_version;
@@ -20,7 +20,7 @@ CudaDevices Answer(int code, const std::string& error, int driver_version = 1300
 }
 
 TEST(CudaDeviceStatusTest, ADeviceThatIsThereCanBeUsed) {
-  CudaDevices devices = Answer(0, "");
+  CudaDeviceList devices = Answer(0, "");
   devices.count = 2;
   EXPECT_TRUE(CheckCudaDevices(devices, 1).ok());
   EXPECT_EQ(CheckCudaDevices(devices, 2).code(), absl::StatusCode::kNotFound);
@@ -28,7 +28,7 @@ TEST(CudaDeviceStatusTest, ADeviceThatIsThereCanBeUsed) {
 }
 
 TEST(CudaDeviceStatusTest, WhereThereIsNoGpuAutoTakesTheCpuWithoutAWord) {
-  for (const CudaDevices& devices :
+  for (const CudaDeviceList& devices :
        {Answer(kCudaNoDevice, "no CUDA-capable device is detected"), Answer(0, "there is none"),
         // CUDA's answer if no driver is installed.
         Answer(kCudaOldDriver, "CUDA driver version is insufficient", 0)}) {

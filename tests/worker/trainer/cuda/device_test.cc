@@ -8,8 +8,8 @@
 
 #include "gtest/gtest.h"
 #include "tests/worker/trainer/stacked/pack_bench.h"
-#include "tests/worker/trainer/stacked/test_accelerators.h"
-#include "worker/trainer/stacked/stacked_ops.h"
+#include "tests/worker/trainer/stacked/test_devices.h"
+#include "worker/trainer/stacked/stacked_device.h"
 
 namespace coppice::trainer {
 namespace {
@@ -24,11 +24,14 @@ struct Result {
   at::Tensor value;  // on the host
 };
 
-// Runs the operations in the accelerator's memory and collects their results.
+// Runs the operations in the device's memory and collects their results.
 class Operations {
  public:
-  Operations(Accelerator* accelerator, at::ScalarType dtype)
-      : device_(accelerator->device()), dtype_(dtype), ops_(accelerator->MakeOps(dtype)) {}
+  Operations(StackedDevice* device, at::ScalarType dtype)
+      : device_(device->torch_device()),
+        dtype_(dtype),
+        ops_(device->MakeOps(dtype)),
+        optimizer_(device->MakeOptimizer(dtype)) {}
 
   std::vector<Result> TrainingStep() {
     PlaceTrainingBatch();
@@ -91,7 +94,7 @@ class Operations {
     std::vector<double> sums(kMembers);
     ops_->CrossEntropySums(batch_, bias, logits, sums.data());
     results_.push_back({"losses", at::tensor(sums, at::kDouble)});
-    Keep("sums of squares", ops_->SquareSums(Noise({kMembers, 10000})));
+    Keep("sums of squares", optimizer_->SquareSums(Noise({kMembers, 10000})));
     return std::move(results_);
   }
 
@@ -160,12 +163,12 @@ class Operations {
     const FlatRows rows{Noise({kMembers, kCount}), Noise({kMembers, kCount}),
                         Noise({kMembers, kCount}), Noise({kMembers, kCount}).abs()};
     rows.gradients[1][17] = std::numeric_limits<double>::quiet_NaN();
-    ops_->Update(settings, rows, batch_.on_device->state);
+    optimizer_->Update(settings, rows, batch_.on_device.pack->state);
     Keep("parameters", rows.parameters);
     Keep("first moments", rows.adam_m);
     Keep("second moments", rows.adam_v);
     // The first update has rate 0. The second one has the rate of the incremented step.
-    ops_->Update(settings, rows, batch_.on_device->state);
+    optimizer_->Update(settings, rows, batch_.on_device.pack->state);
     Keep("parameters of the next step", rows.parameters);
   }
 
@@ -196,7 +199,8 @@ class Operations {
 
   const at::Device device_;
   const at::ScalarType dtype_;
-  const std::unique_ptr<StackedOps> ops_;
+  const std::unique_ptr<ModelOps> ops_;
+  const std::unique_ptr<PackOptimizer> optimizer_;
   const PackBench bench_{kLengths, kRows, 0.2};
   PackBatch batch_;
   uint32_t salt_ = 1;
@@ -219,33 +223,33 @@ void ExpectEqual(const std::vector<Result>& actual, const std::vector<Result>& e
   }
 }
 
-class CudaDeviceTest : public AcceleratorTest {};
+class CudaDeviceTest : public DeviceTest {};
 
 TEST_P(CudaDeviceTest, EachOperationOfATrainingStepIsThatOfTheHost) {
-  const auto host = MakeHostAccelerator();
+  const auto host = MakeStackedHost();
   for (const at::ScalarType dtype : {at::kFloat, at::kDouble}) {
-    ExpectEqual(Operations(accelerator_.get(), dtype).TrainingStep(),
+    ExpectEqual(Operations(device_.get(), dtype).TrainingStep(),
                 Operations(host.get(), dtype).TrainingStep(), dtype == at::kFloat ? 2e-5 : 1e-11);
   }
 }
 
 TEST_P(CudaDeviceTest, EachOperationOfEvaluationAndProbesIsThatOfTheHost) {
-  const auto host = MakeHostAccelerator();
+  const auto host = MakeStackedHost();
   for (const at::ScalarType dtype : {at::kFloat, at::kDouble}) {
-    ExpectEqual(Operations(accelerator_.get(), dtype).Reading(),
-                Operations(host.get(), dtype).Reading(), dtype == at::kFloat ? 2e-5 : 1e-11);
+    ExpectEqual(Operations(device_.get(), dtype).Reading(), Operations(host.get(), dtype).Reading(),
+                dtype == at::kFloat ? 2e-5 : 1e-11);
   }
 }
 
 TEST_P(CudaDeviceTest, TheSameWorkGivesTheSameBits) {
-  const auto first = Operations(accelerator_.get(), at::kFloat).TrainingStep();
-  const auto second = Operations(accelerator_.get(), at::kFloat).TrainingStep();
+  const auto first = Operations(device_.get(), at::kFloat).TrainingStep();
+  const auto second = Operations(device_.get(), at::kFloat).TrainingStep();
   ExpectEqual(first, second, 0);
 }
 
 // The comparison must detect small differences.
 TEST(CudaDeviceComparisonTest, SeesADifference) {
-  const auto host = MakeHostAccelerator();
+  const auto host = MakeStackedHost();
   const auto expected = Operations(host.get(), at::kFloat).TrainingStep();
   for (size_t i = 0; i < expected.size(); ++i) {
     if (!expected[i].value.is_floating_point()) continue;
@@ -254,7 +258,7 @@ TEST(CudaDeviceComparisonTest, SeesADifference) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(On, CudaDeviceTest, BothAccelerators(), AcceleratorName);
+INSTANTIATE_TEST_SUITE_P(On, CudaDeviceTest, BothDevices(), DeviceName);
 
 }  // namespace
 }  // namespace coppice::trainer

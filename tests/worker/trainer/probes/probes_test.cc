@@ -21,7 +21,7 @@ class ProbesTest : public testing::Test {
     parameters_ = at::zeros({1, layout_->row_size()}, at::kFloat);
     InitializeParameters(*layout_, 5, parameters_.data_ptr<float>());
     weights_ = Weights::View(parameters_, *layout_);
-    model_.emplace(*layout_, 100, at::kFloat, MakeCpuFusedOps(at::kFloat));
+    model_.emplace(*layout_, 100, at::kFloat, MakeCpuOps(at::kFloat));
   }
 
   Probes Draw(Task task, const Dataset& dataset) {

@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "gtest/gtest.h"
-#include "worker/trainer/stacked/bucket.h"
 #include "worker/trainer/stacked/device_batch.h"
 #include "worker/trainer/tasks/dataset.h"
 #include "worker/trainer/train/permutation.h"

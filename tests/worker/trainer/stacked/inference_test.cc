@@ -12,7 +12,7 @@
 #include "tests/worker/trainer/pack_runner.h"
 #include "worker/trainer/probes/probes.h"
 #include "worker/trainer/random.h"
-#include "worker/trainer/stacked/stacked_ops.h"
+#include "worker/trainer/stacked/stacked_device.h"
 #include "worker/trainer/train/evaluator.h"
 
 namespace coppice::trainer {
@@ -26,8 +26,8 @@ struct Models {
   Models(const Vocabulary& vocabulary, at::ScalarType dtype)
       : layout({vocabulary.size(), 16, 2, 24, 2}),
         parameters(at::zeros({kMembers, layout.row_size()}, dtype)),
-        stacked(layout, kLongest, dtype, MakeHostStackedOps(dtype)),
-        cpu(layout, kLongest, dtype, MakeCpuFusedOps(dtype)) {
+        stacked(layout, kLongest, dtype, MakeStackedHost()->MakeOps(dtype)),
+        cpu(layout, kLongest, dtype, MakeCpuOps(dtype)) {
     for (int64_t k = 0; k < kMembers; ++k) {
       const at::Tensor row = at::zeros({layout.row_size()}, at::kFloat);
       InitializeParameters(layout, 50 + k, row.data_ptr<float>());

@@ -11,7 +11,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/worker/trainer/pack_runner.h"
-#include "tests/worker/trainer/stacked/test_accelerators.h"
+#include "tests/worker/trainer/stacked/test_devices.h"
 #include "worker/trainer/train/engine.h"
 
 namespace coppice::trainer {
@@ -33,13 +33,13 @@ RunConfig SixtySteps() {
   return run;
 }
 
-class StackedEngineTest : public AcceleratorTest {
+class StackedEngineTest : public DeviceTest {
  protected:
   PackRun PackOf(const TestDirectory& directory, const std::vector<uint64_t>& seeds) const {
     PackRun pack{SixtySteps(), {}};
     for (const uint64_t seed : seeds)
       pack.members.push_back({seed, directory / ("seed-" + std::to_string(seed)), ""});
-    pack.accelerator = accelerator_;
+    pack.device = device_;
     return pack;
   }
 
@@ -74,7 +74,7 @@ TEST_P(StackedEngineTest, APackReportsWhatItsMembersReportOnTheCpu) {
     const PackResult stacked = RunPack(dataset, pack);
     PackRun one_by_one = PackOf(cpu_directory, {0, 1, 2});
     one_by_one.run.task = task;
-    one_by_one.accelerator = nullptr;
+    one_by_one.device = MakeCpu();
     const PackResult cpu = RunPack(dataset, one_by_one);
     ASSERT_TRUE(stacked.status.ok()) << stacked.status;
     EXPECT_FALSE(stacked.outcome.failed);
@@ -178,7 +178,7 @@ TEST_P(StackedEngineTest, MembersAtUnequalStepsGoEachToItsEnd) {
   const PackResult stacked = RunPack(Questions(), pack);
   EXPECT_EQ(stacked.Of("start", 0)[0]["members"][1]["step"], 25);
   PackRun one_by_one = PackOf(cpu_directory, {0, 1, 2});
-  one_by_one.accelerator = nullptr;
+  one_by_one.device = MakeCpu();
   const PackResult cpu = RunPack(Questions(), one_by_one);
   for (uint64_t seed = 0; seed < 3; ++seed) {
     EXPECT_EQ(stacked.Of("done", seed).size(), 1u);
@@ -203,7 +203,7 @@ TEST_P(StackedEngineTest, WhatCannotBeSavedFailsItsMemberAlone) {
   EXPECT_EQ(result.FinalDigest(1), RunStacked({0, 1}).FinalDigest(1));
 }
 
-INSTANTIATE_TEST_SUITE_P(On, StackedEngineTest, BothAccelerators(), AcceleratorName);
+INSTANTIATE_TEST_SUITE_P(On, StackedEngineTest, BothDevices(), DeviceName);
 
 }  // namespace
 }  // namespace coppice::trainer

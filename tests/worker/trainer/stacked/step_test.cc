@@ -12,7 +12,7 @@
 #include "gtest/gtest.h"
 #include "worker/trainer/model/transformer.h"
 #include "worker/trainer/random.h"
-#include "worker/trainer/stacked/stacked_ops.h"
+#include "worker/trainer/stacked/stacked_device.h"
 #include "worker/trainer/train/optimizer.h"
 #include "worker/trainer/train/schedule.h"
 
@@ -67,9 +67,8 @@ class Pack {
   // Does one step of all members by the operations. Returns the losses of the step.
   std::vector<double> StepStacked(int64_t step) {
     if (model_ == nullptr) {
-      auto ops = MakeHostStackedOps(kType<T>);
-      ops_ = ops.get();
-      model_ = Model(std::move(ops));
+      model_ = Model(MakeStackedHost()->MakeOps(kType<T>));
+      optimizer_ = MakeStackedHost()->MakeOptimizer(kType<T>);
     }
     std::vector<MemberBatch> batches;
     std::vector<const MemberBatch*> members;
@@ -79,12 +78,13 @@ class Pack {
     const int64_t rows = PackBatch{members, {}}.rows() + 3;
     std::vector<int64_t> block(BatchBytes(kMembers, rows) / sizeof(int64_t) + 1);
     LayOut(members, kShape.heads, rows, block.data());
-    pack.on_device = std::make_shared<DevicePack>(
+    pack.on_device = CopyOf(std::make_shared<DevicePack>(
         DevicePack{kMembers, kShape.heads * rows * kLongest, BatchAt(block.data(), kMembers, rows),
-                   state.data()});
+                   state.data()}));
     model_->LossAndGradients(Weights::View(parameters, layout_), Weights::View(gradients, layout_),
                              pack, nullptr);
-    ops_->Update(UpdateSettingsOf(SomeTraining()), {parameters, gradients, m, v}, state.data());
+    optimizer_->Update(UpdateSettingsOf(SomeTraining()), {parameters, gradients, m, v},
+                       state.data());
     std::vector<double> loss;
     for (const DeviceMember& member : state) loss.push_back(member.loss);
     return loss;
@@ -92,7 +92,7 @@ class Pack {
 
   // The same step with the CPU trainer, each member alone.
   std::vector<double> StepAlone(int64_t step) {
-    if (model_ == nullptr) model_ = Model(MakeCpuFusedOps(kType<T>));
+    if (model_ == nullptr) model_ = Model(MakeCpuOps(kType<T>));
     std::vector<double> loss(kMembers);
     for (int64_t k = 0; k < kMembers; ++k) {
       const MemberBatch batch = BatchOf(k, step);
@@ -113,13 +113,13 @@ class Pack {
   std::vector<DeviceMember> state;
 
  private:
-  std::unique_ptr<Transformer> Model(std::unique_ptr<FusedOps> ops) const {
+  std::unique_ptr<Transformer> Model(std::unique_ptr<ModelOps> ops) const {
     return std::make_unique<Transformer>(layout_, kLongest, kType<T>, std::move(ops));
   }
 
   const ParameterLayout layout_;
   std::unique_ptr<Transformer> model_;
-  StackedOps* ops_ = nullptr;  // the model's
+  std::unique_ptr<PackOptimizer> optimizer_;
 };
 
 double Difference(const at::Tensor& a, const at::Tensor& b) {

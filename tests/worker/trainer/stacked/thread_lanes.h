@@ -1,4 +1,4 @@
-// A team of host threads for tests. It replaces a warp's lanes, with more or fewer lanes than an
+// Host threads as lanes, for tests. They replace a warp's lanes, with more or fewer lanes than an
 // operation has elements. A missing Sync, or a lane that uses another's element, causes a wrong
 // number, or a race under ThreadSanitizer.
 #ifndef COPPICE_TESTS_WORKER_TRAINER_STACKED_THREAD_LANES_H_
@@ -13,7 +13,7 @@
 
 namespace coppice::trainer {
 
-class ThreadTeam {
+class ThreadLanes {
  public:
   struct Shared {
     explicit Shared(int64_t lanes) : slots(lanes), barrier(lanes) {}
@@ -21,7 +21,7 @@ class ThreadTeam {
     std::barrier<> barrier;
   };
 
-  ThreadTeam(Shared* shared, int64_t lane) : shared_(shared), lane_(lane) {}
+  ThreadLanes(Shared* shared, int64_t lane) : shared_(shared), lane_(lane) {}
 
   int64_t lane() const { return lane_; }
   int64_t size() const { return static_cast<int64_t>(shared_->slots.size()); }
@@ -55,13 +55,13 @@ class ThreadTeam {
 // Runs the operation with the lanes per item that it asks for: one, or `lanes` in place of a warp.
 template <typename Operation>
 void RunWithLanes(const Operation& operation, int64_t lanes) {
-  if (lanes == 1 || Operation::kTeam == TeamKind::kThread) return RunOnHost(operation);
-  ThreadTeam::Shared shared(lanes);
+  if (lanes == 1 || Operation::kLaneGroup == LaneGroup::kThread) return RunOnHost(operation);
+  ThreadLanes::Shared shared(lanes);
   std::vector<std::thread> threads;
   for (int64_t lane = 0; lane < lanes; ++lane) {
     threads.emplace_back([&operation, &shared, lane] {
       for (int64_t item = 0; item < operation.items(); ++item)
-        operation(ThreadTeam(&shared, lane), item);
+        operation(ThreadLanes(&shared, lane), item);
     });
   }
   for (std::thread& thread : threads) thread.join();

@@ -1,5 +1,7 @@
-// A CUDA device as an accelerator, by LibTorch's stream, graphs, events and allocator. Only this
-// file needs a LibTorch with CUDA.
+// A CUDA device by LibTorch's stream, graphs, events and allocator. Only this file needs a LibTorch
+// with CUDA.
+#include "worker/trainer/cuda/cuda_device.h"
+
 #include <ATen/Context.h>
 #include <ATen/cuda/CUDAEvent.h>
 #include <ATen/cuda/CUDAGraph.h>
@@ -16,8 +18,7 @@
 #include "worker/trainer/cuda/capture.h"
 #include "worker/trainer/cuda/device_status.h"
 #include "worker/trainer/cuda/launch.h"
-#include "worker/trainer/stacked/accelerator.h"
-#include "worker/trainer/stacked/inference_ops.h"
+#include "worker/trainer/stacked/make_ops.h"
 
 namespace coppice::trainer {
 namespace {
@@ -60,10 +61,10 @@ class CudaGraphs : public StepGraphs {
   std::map<int64_t, std::unique_ptr<at::cuda::CUDAGraph>> graphs_;
 };
 
-class CudaMark : public WorkMark {
+class CudaEvent : public WorkEvent {
  public:
-  void Set() override { event_.record(); }
-  void Await() override { event_.synchronize(); }
+  void Record() override { event_.record(); }
+  void Synchronize() override { event_.synchronize(); }
 
  private:
   at::cuda::CUDAEvent event_;
@@ -101,15 +102,15 @@ class CudaMemory : public MemoryMeter {
   const c10::DeviceIndex index_;
 };
 
-class CudaAccelerator : public Accelerator {
+class CudaDevice : public StackedDevice {
  public:
-  CudaAccelerator(c10::DeviceIndex index, std::string name)
+  CudaDevice(c10::DeviceIndex index, std::string name)
       : index_(index),
         name_(std::move(name)),
         stream_(c10::cuda::getStreamFromPool(/*isHighPriority=*/false, index)),
         memory_(index) {}
 
-  at::Device device() const override { return {at::kCUDA, index_}; }
+  at::Device torch_device() const override { return {at::kCUDA, index_}; }
   std::string description() const override {
     return absl::StrCat("cuda:", static_cast<int>(index_), " (", name_, ")");
   }
@@ -117,13 +118,14 @@ class CudaAccelerator : public Accelerator {
     c10::cuda::set_device(index_);
     c10::cuda::setCurrentCUDAStream(stream_);
   }
-  std::unique_ptr<StackedOps> MakeOps(at::ScalarType dtype) const override {
-    if (dtype == at::kDouble)
-      return std::make_unique<OperationOps<double, StreamRunner>>(device(), StreamRunner());
-    return std::make_unique<OperationOps<float, StreamRunner>>(device(), StreamRunner());
+  std::unique_ptr<ModelOps> MakeOps(at::ScalarType dtype) const override {
+    return MakeStackedOps(dtype, torch_device(), StreamRunner());
+  }
+  std::unique_ptr<PackOptimizer> MakeOptimizer(at::ScalarType dtype) const override {
+    return MakeStackedOptimizer(dtype, torch_device(), StreamRunner());
   }
   std::unique_ptr<StepGraphs> MakeGraphs() const override { return std::make_unique<CudaGraphs>(); }
-  std::unique_ptr<WorkMark> MakeMark() const override { return std::make_unique<CudaMark>(); }
+  std::unique_ptr<WorkEvent> MakeEvent() const override { return std::make_unique<CudaEvent>(); }
   MemoryMeter& memory() override { return memory_; }
 
  private:
@@ -135,18 +137,17 @@ class CudaAccelerator : public Accelerator {
 
 }  // namespace
 
-absl::StatusOr<std::shared_ptr<Accelerator>> MakeCudaAccelerator(int index, bool tf32) {
-  const CudaDevices devices = FindCudaDevices();
+absl::StatusOr<std::shared_ptr<StackedDevice>> MakeCudaDevice(int index, bool tf32) {
+  const CudaDeviceList devices = FindCudaDevices();
   COPPICE_RETURN_IF_ERROR(CheckCudaDevices(devices, index));
-  const CudaDevice device = DescribeCudaDevice(index);
+  const CudaDeviceInfo device = DescribeCudaDevice(index);
   COPPICE_RETURN_IF_ERROR(CheckCudaDevice(device, index));
   at::globalContext().setAllowTF32CuBLAS(tf32);
-  auto accelerator =
-      std::make_shared<CudaAccelerator>(static_cast<c10::DeviceIndex>(index), device.name);
+  auto made = std::make_shared<CudaDevice>(static_cast<c10::DeviceIndex>(index), device.name);
   // The first tensor creates the device's context and LibTorch's allocator, whose statistics can
   // then be read.
-  at::empty({1}, at::TensorOptions(at::kByte).device(accelerator->device()));
-  return std::shared_ptr<Accelerator>(std::move(accelerator));
+  at::empty({1}, at::TensorOptions(at::kByte).device(made->torch_device()));
+  return std::shared_ptr<StackedDevice>(std::move(made));
 }
 
 }  // namespace coppice::trainer

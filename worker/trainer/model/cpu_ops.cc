@@ -1,40 +1,16 @@
 #include <algorithm>
 #include <cstring>
 
-#include "worker/trainer/model/fused_ops.h"
 #include "worker/trainer/model/kernels.h"
+#include "worker/trainer/model/model_ops.h"
 #include "worker/trainer/model/weights.h"
-#include "worker/trainer/stacked/device_batch.h"
 
 namespace coppice::trainer {
-
-int64_t PackBatch::width() const {
-  return on_device == nullptr ? static_cast<int64_t>(members.size()) : on_device->members;
-}
-
-int64_t PackBatch::rows() const {
-  if (on_device != nullptr) return on_device->batch.rows;
-  int64_t rows = 0;
-  for (const MemberBatch* member : members) rows = std::max(rows, member->rows());
-  return rows;
-}
-
-int64_t PackBatch::attention_weights(int64_t heads) const {
-  if (on_device != nullptr) return on_device->attention_weights;
-  int64_t count = 0;
-  for (const MemberBatch* member : members) {
-    count = std::max(count, AttentionWeightCount(
-                                {member->sequences.data(),
-                                 static_cast<int64_t>(member->sequences.size()), member->rows()},
-                                heads));
-  }
-  return count;
-}
 
 namespace {
 
 template <typename T>
-class CpuFusedOps : public FusedOps {
+class CpuOps : public ModelOps {
  public:
   void Upload(int64_t, PackBatch*) override {}  // operations read batches in place
 
@@ -303,9 +279,9 @@ class CpuFusedOps : public FusedOps {
 
 }  // namespace
 
-std::unique_ptr<FusedOps> MakeCpuFusedOps(at::ScalarType dtype) {
-  if (dtype == at::kDouble) return std::make_unique<CpuFusedOps<double>>();
-  return std::make_unique<CpuFusedOps<float>>();
+std::unique_ptr<ModelOps> MakeCpuOps(at::ScalarType dtype) {
+  if (dtype == at::kDouble) return std::make_unique<CpuOps<double>>();
+  return std::make_unique<CpuOps<float>>();
 }
 
 }  // namespace coppice::trainer

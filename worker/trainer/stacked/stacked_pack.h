@@ -1,6 +1,6 @@
-// A pack's state and its training step in an accelerator's memory.
-#ifndef COPPICE_WORKER_TRAINER_STACKED_PACK_TRAINER_H_
-#define COPPICE_WORKER_TRAINER_STACKED_PACK_TRAINER_H_
+// A pack's state and its training step in a device's memory.
+#ifndef COPPICE_WORKER_TRAINER_STACKED_STACKED_PACK_H_
+#define COPPICE_WORKER_TRAINER_STACKED_STACKED_PACK_H_
 
 #include <cstdint>
 #include <memory>
@@ -10,11 +10,11 @@
 #include "worker/trainer/checkpoint/checkpoint.h"
 #include "worker/trainer/config.h"
 #include "worker/trainer/model/transformer.h"
-#include "worker/trainer/stacked/accelerator.h"
+#include "worker/trainer/stacked/stacked_device.h"
 
 namespace coppice::trainer {
 
-struct PackTrainerOptions {
+struct StackedPackOptions {
   int64_t members = 0;       // K
   int64_t largest_rows = 0;  // of the largest batch of a member
   int64_t longest = 0;       // sequence of a training batch, SOS included
@@ -27,11 +27,11 @@ struct PackTrainerOptions {
 // is captured once for each bucket. Products are of stacked matrices, or plain ones when K is 1.
 //
 // The constructor runs the largest bucket once without effect, which allocates all memory. Only one
-// thread uses this, after it has entered the accelerator.
-class PackTrainer {
+// thread uses this, after it has entered the device.
+class StackedPack {
  public:
-  PackTrainer(const Accelerator* accelerator, const ParameterLayout& layout, const RunConfig& run,
-              const PackTrainerOptions& options);
+  StackedPack(const StackedDevice* device, const ParameterLayout& layout, const RunConfig& run,
+              const StackedPackOptions& options);
 
   // Copy a member's rows from host memory and to it.
   void Upload(int64_t k, const MemberRows& rows);
@@ -52,7 +52,7 @@ class PackTrainer {
   // [K, P]
   const at::Tensor& parameters() const { return rows_.parameters; }
   // The sum of squares of each row of these weights [.., P], in float64, in host memory.
-  at::Tensor SquareSums(const at::Tensor& x) { return ops_->SquareSums(x); }
+  at::Tensor SquareSums(const at::Tensor& x) { return optimizer_->SquareSums(x); }
 
  private:
   // The pack for a step: the real one, or an idle one that changes nothing.
@@ -60,9 +60,8 @@ class PackTrainer {
                                            int64_t rows) const;
   void RunStep(const std::shared_ptr<const DevicePack>& pack);
 
-  const Accelerator* const accelerator_;
   const ParameterLayout layout_;
-  const PackTrainerOptions options_;
+  const StackedPackOptions options_;
   const int64_t largest_bucket_;
   const int64_t heads_;
   const UpdateSettings update_;
@@ -70,11 +69,11 @@ class PackTrainer {
   at::Tensor members_, idle_members_;  // DeviceMember [K]
   at::Tensor batch_, idle_batch_;      // of the largest bucket
   Weights weights_, gradients_;
-  StackedOps* ops_;  // the model's
   std::unique_ptr<Transformer> model_;
+  std::unique_ptr<PackOptimizer> optimizer_;
   std::unique_ptr<StepGraphs> graphs_;
 };
 
 }  // namespace coppice::trainer
 
-#endif  // COPPICE_WORKER_TRAINER_STACKED_PACK_TRAINER_H_
+#endif  // COPPICE_WORKER_TRAINER_STACKED_STACKED_PACK_H_

@@ -1,36 +1,18 @@
-// All operations of the model beside matrix products, on stacked tensors. An accelerator has to
-// implement this interface and no other. The CPU's implementation loops over the members and calls
-// the kernels of kernels.h.
-#ifndef COPPICE_WORKER_TRAINER_MODEL_FUSED_OPS_H_
-#define COPPICE_WORKER_TRAINER_MODEL_FUSED_OPS_H_
+// All operations of the model beside matrix products, on stacked tensors. There are two
+// implementations. The CPU's (cpu_ops.cc) loops over the members and calls the kernels of
+// kernels.h. StackedOps (stacked/stacked_ops.h) runs one operation over all members at once.
+#ifndef COPPICE_WORKER_TRAINER_MODEL_MODEL_OPS_H_
+#define COPPICE_WORKER_TRAINER_MODEL_MODEL_OPS_H_
 
 #include <memory>
 #include <vector>
 
 #include "ATen/core/Tensor.h"
-#include "worker/trainer/model/batch.h"
-#include "worker/trainer/model/dropout.h"
+#include "worker/trainer/model/pack_batch.h"
 #include "worker/trainer/model/parameters.h"
 #include "worker/trainer/model/prefix_tree.h"
 
 namespace coppice::trainer {
-
-struct DevicePack;  // stacked/device_batch.h
-
-// The batches of K members, stacked. R is the largest of their row counts. Rows past a member's own
-// are zero in every activation and gradient.
-struct PackBatch {
-  std::vector<const MemberBatch*> members;  // K
-  std::vector<Dropout> dropout;             // K
-  // The batches in an accelerator's memory. Once set, the operations read only this: its R may be
-  // larger, and `members` may be empty.
-  std::shared_ptr<const DevicePack> on_device = nullptr;
-
-  int64_t width() const;  // K
-  int64_t rows() const;
-  // The number of attention weights of the member that has the most.
-  int64_t attention_weights(int64_t heads) const;
-};
 
 // Tensors for the backward pass of a LayerNorm. Undefined ones are not written (inference).
 struct NormState {
@@ -52,12 +34,12 @@ using TokenIds = std::vector<std::vector<int32_t>>;
 
 // Shapes are those of transformer.h; K is left out when it is 1. kernels.h describes the math of
 // each operation. Not thread-safe: one object per thread.
-class FusedOps {
+class ModelOps {
  public:
-  virtual ~FusedOps() = default;
+  virtual ~ModelOps() = default;
 
-  // Comes before every other operation on a batch. Copies the batch to the accelerator's memory,
-  // unless operations read it where it is.
+  // Comes before every other operation on a batch. Copies the batch to the device's memory, unless
+  // operations read it where it is.
   virtual void Upload(int64_t heads, PackBatch* batch) = 0;
 
   virtual void Embed(const PackBatch& batch, const at::Tensor& table, const at::Tensor& positions,
@@ -112,16 +94,16 @@ class FusedOps {
   // overwritten.
   virtual void CrossEntropySums(const PackBatch& batch, const at::Tensor& bias,
                                 const at::Tensor& logits, double* sums) = 0;
-  // loss[k] = the mean over the member's rows. The logits become their gradient. On an accelerator
-  // the losses stay in its memory (DeviceMember), and `loss` may be null.
+  // loss[k] = the mean over the member's rows. The logits become their gradient. Stacked
+  // operations leave the losses in the device's memory (DeviceMember), and `loss` may be null.
   virtual void CrossEntropyGrad(const PackBatch& batch, const at::Tensor& bias,
                                 const at::Tensor& logits, const at::Tensor& dbias,
                                 double* loss) = 0;
 };
 
 // `dtype`: float32, or float64 for comparisons.
-std::unique_ptr<FusedOps> MakeCpuFusedOps(at::ScalarType dtype);
+std::unique_ptr<ModelOps> MakeCpuOps(at::ScalarType dtype);
 
 }  // namespace coppice::trainer
 
-#endif  // COPPICE_WORKER_TRAINER_MODEL_FUSED_OPS_H_
+#endif  // COPPICE_WORKER_TRAINER_MODEL_MODEL_OPS_H_

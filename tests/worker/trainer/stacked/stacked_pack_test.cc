@@ -1,6 +1,6 @@
 // The stacked step, on the host and on a CUDA device if there is one, against the CPU trainer's
 // model and optimizer for each member.
-#include "worker/trainer/stacked/pack_trainer.h"
+#include "worker/trainer/stacked/stacked_pack.h"
 
 #include <ATen/ATen.h>
 
@@ -11,10 +11,10 @@
 
 #include "gtest/gtest.h"
 #include "tests/worker/trainer/pack_runner.h"
-#include "tests/worker/trainer/stacked/test_accelerators.h"
+#include "tests/worker/trainer/stacked/test_devices.h"
 #include "worker/trainer/model/products.h"
 #include "worker/trainer/stacked/batch_feed.h"
-#include "worker/trainer/stacked/bucket.h"
+#include "worker/trainer/stacked/device_batch.h"
 #include "worker/trainer/train/optimizer.h"
 #include "worker/trainer/train/permutation.h"
 #include "worker/trainer/train/training_batch.h"
@@ -53,19 +53,19 @@ struct HostRows {
 // Some members of the pack of three, stacked. Each bucket gets `extra` additional rows.
 class Stacked {
  public:
-  Stacked(std::shared_ptr<Accelerator> accelerator, std::vector<int64_t> members,
-          at::ScalarType dtype, int64_t extra = 0)
+  Stacked(std::shared_ptr<StackedDevice> device, std::vector<int64_t> members, at::ScalarType dtype,
+          int64_t extra = 0)
       : members_(std::move(members)),
         layout_(LayoutOf(run_)),
         extra_(extra),
-        accelerator_(std::move(accelerator)) {
-    PackTrainerOptions options;
+        device_(std::move(device)) {
+    StackedPackOptions options;
     options.members = static_cast<int64_t>(members_.size());
     options.largest_rows = LargestBatchRows(Questions(), run_.train.batch_size) + extra;
     options.longest = LongestTrainingSequence(Questions());
     options.max_length = 64;
     options.dtype = dtype;
-    trainer_ = std::make_unique<PackTrainer>(accelerator_.get(), layout_, run_, options);
+    trainer_ = std::make_unique<StackedPack>(device_.get(), layout_, run_, options);
     std::vector<DeviceMember> states;
     for (size_t i = 0; i < members_.size(); ++i) {
       HostRows rows(layout_.row_size());
@@ -79,7 +79,7 @@ class Stacked {
                            static_cast<int32_t>(run_.train.batch_size));
     }
     trainer_->SetMembers(states);
-    slot_ = accelerator_->HostBytes(trainer_->SlotBytes());
+    slot_ = device_->HostBytes(trainer_->SlotBytes());
   }
 
   std::vector<DeviceMember> Step(int64_t i) {
@@ -116,8 +116,8 @@ class Stacked {
   const ParameterLayout layout_;
   const int64_t extra_;
   std::vector<BatchOrder> orders_;
-  const std::shared_ptr<Accelerator> accelerator_;
-  std::unique_ptr<PackTrainer> trainer_;
+  const std::shared_ptr<StackedDevice> device_;
+  std::unique_ptr<StackedPack> trainer_;
   at::Tensor slot_;
 };
 
@@ -130,7 +130,7 @@ class Alone {
   explicit Alone(int64_t k)
       : k_(k),
         layout_(LayoutOf(run_)),
-        model_(layout_, 64, kType, MakeCpuFusedOps(kType)),
+        model_(layout_, 64, kType, MakeCpuOps(kType)),
         order_(k, static_cast<int32_t>(Questions().train.examples.size()),
                static_cast<int32_t>(run_.train.batch_size)) {
     for (at::Tensor* buffer : {&parameters, &gradients_, &m_, &v_})
@@ -167,9 +167,9 @@ class Alone {
 };
 
 template <typename T>
-void GoTheWayOfTheMembers(const std::shared_ptr<Accelerator>& accelerator) {
+void GoTheWayOfTheMembers(const std::shared_ptr<StackedDevice>& device) {
   constexpr double kTolerance = std::is_same_v<T, float> ? 1e-4 : 1e-10;
-  Stacked stacked(accelerator, {0, 1, 2}, Alone<T>::kType);
+  Stacked stacked(device, {0, 1, 2}, Alone<T>::kType);
   std::vector<std::unique_ptr<Alone<T>>> alone;
   for (int64_t k = 0; k < 3; ++k) alone.push_back(std::make_unique<Alone<T>>(k));
   double sum = 0, first = 0, last = 0;
@@ -193,19 +193,19 @@ void GoTheWayOfTheMembers(const std::shared_ptr<Accelerator>& accelerator) {
   EXPECT_LT(last, first - 0.1) << "nothing was learned, so the comparison says little";
 }
 
-class CudaPackTrainerTest : public AcceleratorTest {};
+class CudaStackedPackTest : public DeviceTest {};
 
-TEST_P(CudaPackTrainerTest, ForSixtyStepsAPackGoesTheWayOfItsMembersOnTheCpu) {
-  GoTheWayOfTheMembers<float>(accelerator_);
-  GoTheWayOfTheMembers<double>(accelerator_);
+TEST_P(CudaStackedPackTest, ForSixtyStepsAPackGoesTheWayOfItsMembersOnTheCpu) {
+  GoTheWayOfTheMembers<float>(device_);
+  GoTheWayOfTheMembers<double>(device_);
 }
 
 // Only for the host: a device's library chooses a product's algorithm by its shape. So do the
 // libraries for CPUs that products.h does not support.
-TEST(CudaPackTrainerBitsTest, NeitherTheBucketNorThePackChangesABitOnTheHost) {
+TEST(CudaStackedPackBitsTest, NeitherTheBucketNorThePackChangesABitOnTheHost) {
   NamedProduct products[kProductVariants];
   if (ListProducts(products) == 0) GTEST_SKIP() << "promised of x86-64 CPUs with AVX2 alone";
-  const auto host = MakeHostAccelerator();
+  const auto host = MakeStackedHost();
   Stacked exact(host, {0, 1, 2}, at::kFloat), wide(host, {0, 1, 2}, at::kFloat, 32);
   Stacked alone(host, {1}, at::kFloat);
   for (int64_t i = 0; i < 50; ++i) {
@@ -217,16 +217,16 @@ TEST(CudaPackTrainerBitsTest, NeitherTheBucketNorThePackChangesABitOnTheHost) {
   EXPECT_TRUE(exact.RowsOf(1) == alone.RowsOf(0));
 }
 
-TEST_P(CudaPackTrainerTest, AnotherBucketGoesTheSameWayUpToRounding) {
-  Stacked exact(accelerator_, {0, 1, 2}, at::kFloat), wide(accelerator_, {0, 1, 2}, at::kFloat, 32);
+TEST_P(CudaStackedPackTest, AnotherBucketGoesTheSameWayUpToRounding) {
+  Stacked exact(device_, {0, 1, 2}, at::kFloat), wide(device_, {0, 1, 2}, at::kFloat, 32);
   for (int64_t i = 0; i < 50; ++i) {
     const std::vector<DeviceMember> a = exact.Step(i), b = wide.Step(i);
     for (int64_t k = 0; k < 3; ++k) ASSERT_NEAR(a[k].loss, b[k].loss, 1e-4) << i << " " << k;
   }
 }
 
-TEST_P(CudaPackTrainerTest, TheSameStepsEndInTheSameBits) {
-  Stacked first(accelerator_, {0, 1, 2}, at::kFloat), second(accelerator_, {0, 1, 2}, at::kFloat);
+TEST_P(CudaStackedPackTest, TheSameStepsEndInTheSameBits) {
+  Stacked first(device_, {0, 1, 2}, at::kFloat), second(device_, {0, 1, 2}, at::kFloat);
   for (int64_t i = 0; i < 50; ++i) {
     first.Step(i);
     second.Step(i);
@@ -234,8 +234,8 @@ TEST_P(CudaPackTrainerTest, TheSameStepsEndInTheSameBits) {
   for (int64_t k = 0; k < 3; ++k) EXPECT_TRUE(first.RowsOf(k) == second.RowsOf(k)) << k;
 }
 
-TEST_P(CudaPackTrainerTest, AMemberThatDivergesStopsAndItsPackMatesKeepTheirBits) {
-  Stacked broken(accelerator_, {0, 1, 2}, at::kFloat), whole(accelerator_, {0, 1, 2}, at::kFloat);
+TEST_P(CudaStackedPackTest, AMemberThatDivergesStopsAndItsPackMatesKeepTheirBits) {
+  Stacked broken(device_, {0, 1, 2}, at::kFloat), whole(device_, {0, 1, 2}, at::kFloat);
   std::vector<DeviceMember> states;
   for (int64_t i = 0; i < 50; ++i) {
     if (i == 20) broken.Poison(1);
@@ -253,7 +253,7 @@ TEST_P(CudaPackTrainerTest, AMemberThatDivergesStopsAndItsPackMatesKeepTheirBits
   EXPECT_FALSE(broken.RowsOf(1) == whole.RowsOf(1));
 }
 
-INSTANTIATE_TEST_SUITE_P(On, CudaPackTrainerTest, BothAccelerators(), AcceleratorName);
+INSTANTIATE_TEST_SUITE_P(On, CudaStackedPackTest, BothDevices(), DeviceName);
 
 }  // namespace
 }  // namespace coppice::trainer

@@ -1,9 +1,10 @@
-#include "worker/trainer/stacked/stacked_training.h"
+#include "worker/trainer/stacked/stacked_loop.h"
 
 #include <algorithm>
 #include <cmath>
 #include <exception>
 #include <numeric>
+#include <thread>
 #include <utility>
 
 #include "ATen/ops/index_select.h"
@@ -31,18 +32,18 @@ MemberProgress ProgressOf(const DeviceMember& state, MemberProgress progress) {
 
 }  // namespace
 
-StackedTraining::StackedTraining(const MemberContext* context,
-                                 std::shared_ptr<Accelerator> accelerator, int64_t max_length,
-                                 bool evaluate_first)
-    : context_(context),
-      accelerator_(std::move(accelerator)),
-      max_length_(max_length),
-      evaluate_first_(evaluate_first) {}
+StackedLoop::StackedLoop(const PackContext* context, StackedDevice* device)
+    : context_(context), device_(device) {}
 
-StackedTraining::~StackedTraining() = default;
+StackedLoop::~StackedLoop() = default;
 
-void StackedTraining::Run(std::vector<Member*> members) {
-  members_ = std::move(members);
+int64_t StackedLoop::setup_threads() const {
+  return static_cast<int64_t>(std::thread::hardware_concurrency());
+}
+
+void StackedLoop::Run(const std::vector<Member*>& members) {
+  PrepareComputeThread();
+  members_ = members;
   if (members_.empty()) return;
   const c10::InferenceMode no_autograd;
   try {
@@ -54,9 +55,9 @@ void StackedTraining::Run(std::vector<Member*> members) {
   }
 }
 
-void StackedTraining::RunOrThrow() {
+void StackedLoop::RunOrThrow() {
   Prepare();
-  if (evaluate_first_) EvaluateAll();
+  if (context_->evaluate_first) EvaluateAll();
   Settle();
   while (std::any_of(members_.begin(), members_.end(), [](const Member* member) {
     return member->state() == MemberState::kRunning;
@@ -66,44 +67,44 @@ void StackedTraining::RunOrThrow() {
   }
 }
 
-void StackedTraining::Prepare() {
-  accelerator_->Enter();
-  PackTrainerOptions options;
+void StackedLoop::Prepare() {
+  device_->Enter();
+  StackedPackOptions options;
   options.members = static_cast<int64_t>(members_.size());
   options.largest_rows = LargestBatchRows(*context_->dataset, context_->run.train.batch_size);
   options.longest = LongestTrainingSequence(*context_->dataset);
-  options.max_length = max_length_;
-  trainer_ =
-      std::make_unique<PackTrainer>(accelerator_.get(), *context_->layout, context_->run, options);
+  options.max_length = context_->max_length;
+  pack_ = std::make_unique<StackedPack>(device_, *context_->layout, context_->run, options);
   evaluation_model_ =
-      std::make_unique<Transformer>(*context_->layout, max_length_, at::kFloat,
-                                    accelerator_->MakeOps(at::kFloat), accelerator_->device());
+      std::make_unique<Transformer>(*context_->layout, context_->max_length, at::kFloat,
+                                    device_->MakeOps(at::kFloat), device_->torch_device());
   std::vector<FeedMember> fed;
   for (size_t k = 0; k < members_.size(); ++k) {
     Member* const member = members_[k];
     const auto index = static_cast<int64_t>(k);
-    trainer_->Upload(index, member->rows());
-    member->Begin([this, member, index] { trainer_->Download(index, member->rows()); });
+    pack_->Upload(index, member->rows());
+    member->Begin(context_->clock->Monotonic(),
+                  [this, member, index] { pack_->Download(index, member->rows()); });
     fed.push_back({member->spec().seed, member->step()});
   }
   std::vector<void*> memory;
   for (size_t slot = 0; slot < kSlots; ++slot) {
-    slots_.push_back(accelerator_->HostBytes(trainer_->SlotBytes()));
-    marks_.push_back(accelerator_->MakeMark());
+    slots_.push_back(device_->HostBytes(pack_->SlotBytes()));
+    step_done_.push_back(device_->MakeEvent());
     memory.push_back(slots_.back().data_ptr());
   }
-  member_states_ = accelerator_->HostBytes(trainer_->MembersBytes());
-  trainer_->SetMembers(StatesOfMembers());
+  member_states_ = device_->HostBytes(pack_->MembersBytes());
+  pack_->SetMembers(StatesOfMembers());
   feed_ = std::make_unique<BatchFeed>(context_->dataset, context_->run, fed, std::move(memory));
 }
 
-void StackedTraining::EvaluateAll() {
+void StackedLoop::EvaluateAll() {
   std::vector<size_t> all(members_.size());
   std::iota(all.begin(), all.end(), size_t{0});
   Measure(all);
 }
 
-std::vector<DeviceMember> StackedTraining::StatesOfMembers() const {
+std::vector<DeviceMember> StackedLoop::StatesOfMembers() const {
   std::vector<DeviceMember> states;
   for (const Member* member : members_) {
     const MemberProgress& progress = member->progress();
@@ -118,7 +119,7 @@ std::vector<DeviceMember> StackedTraining::StatesOfMembers() const {
   return states;
 }
 
-int64_t StackedTraining::StepsToBoundary() const {
+int64_t StackedLoop::StepsToBoundary() const {
   int64_t steps = 0;
   for (const Member* member : members_) {
     if (member->state() != MemberState::kRunning) continue;
@@ -128,24 +129,24 @@ int64_t StackedTraining::StepsToBoundary() const {
   return steps;
 }
 
-void StackedTraining::Train(int64_t steps) {
+void StackedLoop::Train(int64_t steps) {
   bool well = true;
   for (int64_t i = 0; i < steps && well && !Stopping(); ++i) {
     const BatchFeed::Filled batch = feed_->Next();
-    trainer_->Step(slots_[batch.slot], batch.rows);
+    pack_->Step(slots_[batch.slot], batch.rows);
     const bool checks = ++enqueued_ % kCheckEvery == 0;
-    if (checks) trainer_->EnqueueMembers(member_states_);
-    marks_[batch.slot]->Set();
+    if (checks) pack_->EnqueueMembers(member_states_);
+    step_done_[batch.slot]->Record();
     in_flight_.push_back({batch.slot, checks});
     if (in_flight_.size() > kStepsAhead) well = Retire();
   }
   while (!in_flight_.empty()) Retire();
 }
 
-bool StackedTraining::Retire() {
+bool StackedLoop::Retire() {
   const InFlight step = in_flight_.front();
   in_flight_.pop_front();
-  marks_[step.slot]->Await();
+  step_done_[step.slot]->Synchronize();
   feed_->Release(step.slot);
   for (Member* member : members_) {
     if (member->state() == MemberState::kRunning) member->PublishStep(member->step() + 1);
@@ -158,8 +159,8 @@ bool StackedTraining::Retire() {
   return true;
 }
 
-void StackedTraining::Settle() {
-  const std::vector<DeviceMember> states = trainer_->Members();
+void StackedLoop::Settle() {
+  const std::vector<DeviceMember> states = pack_->Members();
   const absl::Duration now = context_->clock->Monotonic();
   std::vector<size_t> due;
   for (size_t k = 0; k < members_.size(); ++k) {
@@ -186,10 +187,10 @@ void StackedTraining::Settle() {
         },
         now);
   }
-  trainer_->SetMembers(StatesOfMembers());
+  pack_->SetMembers(StatesOfMembers());
 }
 
-std::vector<MetricValues> StackedTraining::Measure(const std::vector<size_t>& due) {
+std::vector<MetricValues> StackedLoop::Measure(const std::vector<size_t>& due) {
   if (due.empty()) return {};
   const at::Tensor rows = RowsOf(due);
   std::vector<MetricValues> values(due.size());
@@ -198,15 +199,14 @@ std::vector<MetricValues> StackedTraining::Measure(const std::vector<size_t>& du
     return {};
   }
   if (!MeasureProbes(due, &values)) return {};
-  const at::Tensor squares = trainer_->SquareSums(rows);
+  const at::Tensor squares = pack_->SquareSums(rows);
   for (size_t i = 0; i < due.size(); ++i) {
     AppendWeightNorm(squares.data_ptr<double>()[i], context_->run.depth, &values[i]);
   }
   return values;
 }
 
-bool StackedTraining::MeasureProbes(const std::vector<size_t>& due,
-                                    std::vector<MetricValues>* values) {
+bool StackedLoop::MeasureProbes(const std::vector<size_t>& due, std::vector<MetricValues>* values) {
   std::vector<size_t> probed, places;
   for (size_t i = 0; i < due.size(); ++i) {
     if (!members_[due[i]]->ProbeDue()) continue;
@@ -232,8 +232,8 @@ bool StackedTraining::MeasureProbes(const std::vector<size_t>& due,
   return true;
 }
 
-at::Tensor StackedTraining::RowsOf(const std::vector<size_t>& members) const {
-  const at::Tensor& rows = trainer_->parameters();
+at::Tensor StackedLoop::RowsOf(const std::vector<size_t>& members) const {
+  const at::Tensor& rows = pack_->parameters();
   if (members.size() == members_.size()) return rows;
   const std::vector<int64_t> index(members.begin(), members.end());
   return at::index_select(rows, 0, at::tensor(index, at::kLong).to(rows.device()));
