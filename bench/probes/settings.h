@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "worker/trainer/config.h"
+#include "worker/trainer/config/config.h"
 
 namespace coppice::bench {
 

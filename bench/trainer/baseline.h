@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <memory>
 
-#include "worker/trainer/config.h"
+#include "worker/trainer/config/config.h"
 #include "worker/trainer/model/parameters.h"
 #include "worker/trainer/tasks/dataset.h"
 

@@ -7,7 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "bench/trainer/baseline.h"
-#include "worker/trainer/config.h"
+#include "worker/trainer/config/config.h"
 #include "worker/trainer/model/parameters.h"
 #include "worker/trainer/tasks/dataset.h"
 

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "worker/trainer/config.h"
+#include "worker/trainer/config/config.h"
 #include "worker/trainer/model/parameters.h"
 #include "worker/trainer/tasks/dataset.h"
 

@@ -1,6 +1,6 @@
 // The settings of a run. A new one needs an entry here, a field in proto/coppice/v1/sweep.proto and
-// a line in worker/trainer/run_fields.cc; tests name the missing ones. The defaults come from the
-// paper (Murty et al. 2023) and its released code.
+// a line in worker/trainer/config/run_fields.cc; tests name the missing ones. The defaults come
+// from the paper (Murty et al. 2023) and its released code.
 #include <limits>
 #include <string>
 #include <utility>
@@ -17,7 +17,8 @@ namespace {
 constexpr int64_t kMaxSteps = 999'999'999;
 // The dropout counter has 32 bits for a step. A schedule may end after the last step.
 constexpr int64_t kMaxScheduleStep = std::numeric_limits<int32_t>::max();
-// In the dropout counter batch index, head and position share 32 bits (worker/trainer/config.h).
+// In the dropout counter batch index, head and position share 32 bits
+// (worker/trainer/config/config.h).
 constexpr int64_t kMaxBatchSize = 4'096;
 constexpr int64_t kMaxHeads = 256;
 // The limit of one split, which must fit into memory (worker/trainer/tasks/dataset.h).

@@ -3,7 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/spec/spec.h"
 #include "tests/fuzz/fuzz.h"
-#include "worker/trainer/config.h"
+#include "worker/trainer/config/config.h"
 
 namespace coppice::trainer {
 namespace {

@@ -79,7 +79,7 @@ void AddPack(CLI::App* app, uint32_t* value) {
 // Sets the measurement for --pack auto. Nothing is measured if only one job at a time is possible.
 void MeasureWidths(const WorkerOptions& options, const std::string& state, AgentConfig* config) {
   const Machine machine = DescribeMachine();
-  const bool gpu = machine.gpu && options.device != "cpu";
+  const bool gpu = machine.gpu && options.device.kind != DeviceKind::kCpu;
   // On a CPU a trainer's thread trains one job at a time.
   config->pack_width = gpu ? kWidestMeasured : std::min(config->pack.threads, kWidestPack);
   if (config->pack_width == 1) {
@@ -89,9 +89,9 @@ void MeasureWidths(const WorkerOptions& options, const std::string& state, Agent
   PackWidthsConfig measure;
   measure.trainer = config->pack.trainer;
   measure.threads = config->pack.threads;
-  measure.device = options.device;
+  measure.device = DeviceSpecText(options.device);
   measure.widest = config->pack_width;
-  measure.machine = absl::StrCat(options.device, " on ", machine.name);
+  measure.machine = absl::StrCat(measure.device, " on ", machine.name);
   measure.runs_dir = config->pack.runs_dir;
   measure.cache_dir = JoinPath(state, kWidthsFolder);
   config->measure = std::move(measure);
@@ -194,9 +194,12 @@ std::optional<WorkerOptions> ParseWorkerOptions(int argc, const char* const* arg
   app.add_option("--trainer", options.trainer,
                  "the trainer program (default: coppice-trainer beside this one)")
       ->type_name("PATH");
-  app.add_option("--device", options.device, "where trainers compute")
-      ->check(CLI::IsMember({"auto", "cpu", "cuda"}))
-      ->capture_default_str();
+  app.add_option_function<std::string>(
+         "--device",
+         [&options](const std::string& text) { options.device = *DeviceSpecFromText(text); },
+         "where trainers compute")
+      ->check(CLI::IsMember(DeviceKindTexts()))
+      ->default_str(DeviceSpecText(options.device));
   AddDuration(&app, "--grace", &options.grace,
               "from SIGTERM to the exit, for checkpoints (default: 25s)", kShortestGrace,
               kLongestGrace);
@@ -275,12 +278,12 @@ absl::StatusOr<PreparedWorker> PrepareWorker(const WorkerOptions& options) {
     COPPICE_ASSIGN_OR_RETURN(config.name, DefaultName(state));
   }
   config.host = HostName();
-  config.device = options.device;
+  config.device = DeviceSpecText(options.device);
   config.slots = options.slots;
   config.pack_width = options.pack;
   const uint32_t cores = std::max(1u, std::thread::hardware_concurrency());
   config.pack.threads = options.threads > 0 ? options.threads : std::max(1u, cores / options.slots);
-  config.pack.device = options.device;
+  config.pack.device = config.device;
   config.pack.grace = options.grace;
   config.pack.stop_grace = std::min(config.pack.stop_grace, options.grace);
   config.grace = options.grace;

@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/base/device_spec.h"
 #include "common/base/files.h"
 #include "common/rpc/access.h"
 #include "worker/daemon/agent.h"
@@ -24,7 +25,7 @@ struct WorkerOptions {
   std::string state_dir;       // empty: DefaultStateFolder()
   std::string checkpoint_dir;  // empty: over the network
   std::string trainer;         // empty: coppice-trainer beside this program
-  std::string device = "auto";
+  DeviceSpec device;
   absl::Duration grace = absl::Seconds(25);
   absl::Duration idle_exit = absl::InfiniteDuration();
   // Zero: until SLURM_JOB_END_TIME, or without an end if that is unset.

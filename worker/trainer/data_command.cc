@@ -8,7 +8,7 @@
 #include "common/base/status_macros.h"
 #include "common/base/usage.h"
 #include "common/settings/table.h"
-#include "worker/trainer/run_flags.h"
+#include "worker/trainer/config/run_flags.h"
 #include "worker/trainer/tasks/directory.h"
 
 namespace coppice::trainer {

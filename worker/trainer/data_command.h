@@ -7,7 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "worker/trainer/config.h"
+#include "worker/trainer/config/config.h"
 
 namespace coppice::trainer {
 

@@ -20,10 +20,10 @@
 #include "common/base/output.h"
 #include "common/base/process_start.h"
 #include "common/settings/run_warnings.h"
+#include "worker/trainer/base/events.h"
+#include "worker/trainer/config/run_fields.h"
 #include "worker/trainer/data_command.h"
-#include "worker/trainer/events.h"
 #include "worker/trainer/options.h"
-#include "worker/trainer/run_fields.h"
 #include "worker/trainer/select_device.h"
 #include "worker/trainer/tasks/dataset.h"
 #include "worker/trainer/train/engine.h"
@@ -59,7 +59,8 @@ Provenance MakeProvenance(const PackSpec& spec, const Device& device) {
   provenance.libtorch = LibTorchVersion();
   provenance.blas = blas.name;
   provenance.device = device.description();
-  provenance.precision = device.is_cpu() ? "float32" : spec.run.train.precision;
+  provenance.precision = std::string(settings::PrecisionText(
+      device.is_cpu() ? settings::Precision::kFloat32 : spec.run.train.precision));
   provenance.threads = spec.threads;
   provenance.pack_width = static_cast<int64_t>(spec.members.size());
   return provenance;

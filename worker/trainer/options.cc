@@ -13,7 +13,7 @@
 #include "common/base/status_macros.h"
 #include "common/base/usage.h"
 #include "common/settings/table.h"
-#include "worker/trainer/run_flags.h"
+#include "worker/trainer/config/run_flags.h"
 
 namespace coppice::trainer {
 namespace {

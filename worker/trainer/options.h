@@ -8,7 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "worker/trainer/config.h"
+#include "worker/trainer/config/config.h"
 
 namespace coppice::trainer {
 

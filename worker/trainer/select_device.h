@@ -5,16 +5,17 @@
 #include <memory>
 
 #include "absl/status/statusor.h"
-#include "absl/strings/string_view.h"
+#include "common/base/device_spec.h"
+#include "common/settings/precision.h"
 #include "worker/trainer/train/device.h"
 
 namespace coppice::trainer {
 
-// Resolves `device`: "cpu", "cuda" (the first visible one), "cuda:N", or "auto" (a CUDA device if
-// there is one, else the CPU). `precision` is that of a run (config.h). Fails if the requested CUDA
-// device is not available, and names the remedy (see MakeCudaDevice).
-absl::StatusOr<std::shared_ptr<Device>> SelectDevice(absl::string_view device,
-                                                     absl::string_view precision);
+// kAuto is a CUDA device if there is one, else the CPU; kCuda without an index is the first visible
+// device. `precision` is that of the run. Fails if the requested CUDA device is not available, and
+// names the remedy (see MakeCudaDevice).
+absl::StatusOr<std::shared_ptr<Device>> SelectDevice(const DeviceSpec& spec,
+                                                     settings::Precision precision);
 
 }  // namespace coppice::trainer
 

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/settings/markdown.h"
+#include "common/settings/precision.h"
 #include "common/settings/table.h"
 
 namespace coppice::settings {
@@ -30,6 +31,20 @@ TEST(RunSettings, PathsAndFlagsAreUnique) {
       EXPECT_NE(other.substr(0, path.size() + 1), path + ".")
           << "a setting and a group of settings";
   }
+}
+
+TEST(RunSettings, ThePrecisionsOfTheTableAreThoseOfTheEnum) {
+  const Setting& setting = *RunSettings().Find("train.precision");
+  const std::vector<std::string>& words = std::get<WordRange>(setting.range).words;
+  for (const std::string& word : words) {
+    const std::optional<Precision> precision = PrecisionFromText(word);
+    ASSERT_TRUE(precision.has_value()) << word;
+    EXPECT_EQ(PrecisionText(*precision), word);
+  }
+  for (const Precision precision : {Precision::kFloat32, Precision::kTf32}) {
+    EXPECT_THAT(words, ::testing::Contains(std::string(PrecisionText(precision))));
+  }
+  EXPECT_EQ(PrecisionFromText("bfloat16"), std::nullopt);
 }
 
 TEST(RunSettings, EveryDefaultIsInItsRangeAndEveryTasksDefaultsFitEachOther) {

@@ -16,10 +16,10 @@
 #include "common/settings/table.h"
 #include "common/spec/internal.h"
 #include "common/spec/spec.h"
-#include "worker/trainer/config.h"
-#include "worker/trainer/run_fields.h"
-#include "worker/trainer/run_flags.h"
-#include "worker/trainer/settings_json.h"
+#include "worker/trainer/config/config.h"
+#include "worker/trainer/config/run_fields.h"
+#include "worker/trainer/config/run_flags.h"
+#include "worker/trainer/config/settings_json.h"
 
 namespace coppice {
 namespace {

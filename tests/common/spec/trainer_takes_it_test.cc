@@ -6,7 +6,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/spec/spec.h"
-#include "worker/trainer/config.h"
+#include "worker/trainer/config/config.h"
 
 namespace coppice::spec {
 namespace {

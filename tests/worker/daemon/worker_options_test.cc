@@ -66,7 +66,7 @@ TEST(WorkerOptionsTest, WhereOneJobAtATimeIsTheOnlyChoiceNothingIsMeasured) {
   WorkerOptions options;
   options.state_dir = ::mkdtemp(state.data());
   options.trainer = "/bin/true";
-  options.device = "cpu";
+  options.device = {DeviceKind::kCpu};
   options.threads = 1;
   const auto prepare = [&] { return PrepareWorker(options)->config; };
   EXPECT_EQ(prepare().pack_width, 1u);

@@ -1,4 +1,4 @@
-#include "worker/trainer/config.h"
+#include "worker/trainer/config/config.h"
 
 #include <limits>
 #include <set>
@@ -9,9 +9,9 @@
 #include "common/settings/table.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "worker/trainer/run_fields.h"
-#include "worker/trainer/settings_json.h"
-#include "worker/trainer/strict_json.h"
+#include "worker/trainer/config/run_fields.h"
+#include "worker/trainer/config/settings_json.h"
+#include "worker/trainer/config/strict_json.h"
 
 namespace coppice::trainer {
 namespace {

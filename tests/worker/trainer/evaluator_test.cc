@@ -9,7 +9,7 @@
 #include "ATen/ops/zeros.h"
 #include "gtest/gtest.h"
 #include "tests/worker/trainer/pack_runner.h"
-#include "worker/trainer/random.h"
+#include "worker/trainer/base/random.h"
 
 namespace coppice::trainer {
 namespace {

@@ -1,4 +1,4 @@
-#include "worker/trainer/events.h"
+#include "worker/trainer/base/events.h"
 
 #include <fcntl.h>
 #include <unistd.h>

@@ -11,7 +11,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/worker/trainer/scoped_environment.h"
-#include "worker/trainer/random.h"
+#include "worker/trainer/base/random.h"
 
 namespace coppice::trainer {
 namespace {

@@ -1,4 +1,4 @@
-#include "worker/trainer/random.h"
+#include "worker/trainer/base/random.h"
 
 #include <algorithm>
 #include <set>

@@ -9,7 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/base/safetensors.h"
-#include "worker/trainer/config.h"
+#include "worker/trainer/config/config.h"
 #include "worker/trainer/model/parameters.h"
 
 namespace coppice::trainer {

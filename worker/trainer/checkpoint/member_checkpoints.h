@@ -14,9 +14,9 @@
 #include "common/base/clock.h"
 #include "common/base/executor.h"
 #include "common/base/failure_kind.h"
+#include "worker/trainer/base/events.h"
 #include "worker/trainer/checkpoint/checkpoint.h"
-#include "worker/trainer/config.h"
-#include "worker/trainer/events.h"
+#include "worker/trainer/config/config.h"
 #include "worker/trainer/model/parameters.h"
 
 namespace coppice::trainer {

@@ -6,8 +6,8 @@
 #include <cmath>
 #include <cstdint>
 
-#include "worker/trainer/host_device.h"
-#include "worker/trainer/random_key.h"
+#include "worker/trainer/base/host_device.h"
+#include "worker/trainer/base/random_key.h"
 
 namespace coppice::trainer {
 

@@ -4,8 +4,8 @@
 #ifndef COPPICE_WORKER_TRAINER_MODEL_DROPOUT_BITS_H_
 #define COPPICE_WORKER_TRAINER_MODEL_DROPOUT_BITS_H_
 
+#include "worker/trainer/base/random.h"
 #include "worker/trainer/model/dropout.h"
-#include "worker/trainer/random.h"
 
 namespace coppice::trainer {
 

@@ -10,7 +10,7 @@
 
 #include <cstdint>
 
-#include "worker/trainer/host_device.h"
+#include "worker/trainer/base/host_device.h"
 #include "worker/trainer/model/batch.h"
 #include "worker/trainer/model/dropout.h"
 

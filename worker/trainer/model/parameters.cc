@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "worker/trainer/random.h"
+#include "worker/trainer/base/random.h"
 
 namespace coppice::trainer {
 namespace {

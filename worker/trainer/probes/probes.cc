@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "ATen/ops/empty.h"
-#include "worker/trainer/activity.h"
+#include "worker/trainer/base/activity.h"
 #include "worker/trainer/probes/tree_projection.h"
 
 namespace coppice::trainer {

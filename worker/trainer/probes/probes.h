@@ -6,7 +6,7 @@
 #include <optional>
 #include <vector>
 
-#include "worker/trainer/events.h"
+#include "worker/trainer/base/events.h"
 #include "worker/trainer/model/transformer.h"
 #include "worker/trainer/probes/plan.h"
 #include "worker/trainer/probes/sample.h"

@@ -8,7 +8,7 @@
 #include <cmath>
 #include <cstdint>
 
-#include "worker/trainer/host_device.h"
+#include "worker/trainer/base/host_device.h"
 
 namespace coppice::trainer {
 

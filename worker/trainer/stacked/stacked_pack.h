@@ -8,7 +8,7 @@
 
 #include "ATen/core/Tensor.h"
 #include "worker/trainer/checkpoint/checkpoint.h"
-#include "worker/trainer/config.h"
+#include "worker/trainer/config/config.h"
 #include "worker/trainer/model/transformer.h"
 #include "worker/trainer/stacked/stacked_device.h"
 

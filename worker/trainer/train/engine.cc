@@ -9,7 +9,7 @@
 #include "absl/synchronization/notification.h"
 #include "common/base/logging.h"
 #include "common/base/status_macros.h"
-#include "worker/trainer/activity.h"
+#include "worker/trainer/base/activity.h"
 
 namespace coppice::trainer {
 namespace {

@@ -5,7 +5,7 @@
 
 #include "ATen/ops/from_blob.h"
 #include "ATen/ops/index_select.h"
-#include "worker/trainer/activity.h"
+#include "worker/trainer/base/activity.h"
 
 namespace coppice::trainer {
 namespace {

@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-#include "worker/trainer/host_device.h"
+#include "worker/trainer/base/host_device.h"
 
 namespace coppice::trainer {
 

@@ -11,8 +11,8 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "common/base/clock.h"
-#include "worker/trainer/config.h"
-#include "worker/trainer/events.h"
+#include "worker/trainer/base/events.h"
+#include "worker/trainer/config/config.h"
 #include "worker/trainer/tasks/dataset.h"
 #include "worker/trainer/train/device.h"
 

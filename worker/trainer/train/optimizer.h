@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "worker/trainer/config.h"
+#include "worker/trainer/config/config.h"
 
 namespace coppice::trainer {
 

@@ -3,7 +3,7 @@
 #include <numeric>
 #include <utility>
 
-#include "worker/trainer/random.h"
+#include "worker/trainer/base/random.h"
 
 namespace coppice::trainer {
 

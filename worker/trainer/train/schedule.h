@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "worker/trainer/config.h"
+#include "worker/trainer/config/config.h"
 #include "worker/trainer/train/learning_rate.h"
 
 namespace coppice::trainer {

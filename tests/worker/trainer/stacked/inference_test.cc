@@ -10,8 +10,8 @@
 #include "ATen/ops/zeros.h"
 #include "gtest/gtest.h"
 #include "tests/worker/trainer/pack_runner.h"
+#include "worker/trainer/base/random.h"
 #include "worker/trainer/probes/probes.h"
-#include "worker/trainer/random.h"
 #include "worker/trainer/stacked/stacked_device.h"
 #include "worker/trainer/train/evaluator.h"
 

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "worker/trainer/base/random.h"
 #include "worker/trainer/model/kernels.h"
-#include "worker/trainer/random.h"
 #include "worker/trainer/stacked/device_batch.h"
 
 namespace coppice::trainer {

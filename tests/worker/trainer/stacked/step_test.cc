@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "worker/trainer/base/random.h"
 #include "worker/trainer/model/transformer.h"
-#include "worker/trainer/random.h"
 #include "worker/trainer/stacked/stacked_device.h"
 #include "worker/trainer/train/optimizer.h"
 #include "worker/trainer/train/schedule.h"

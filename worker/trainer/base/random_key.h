@@ -1,6 +1,6 @@
 // The keys of the counter-based random numbers (random.h), free of Random123.
-#ifndef COPPICE_WORKER_TRAINER_RANDOM_KEY_H_
-#define COPPICE_WORKER_TRAINER_RANDOM_KEY_H_
+#ifndef COPPICE_WORKER_TRAINER_BASE_RANDOM_KEY_H_
+#define COPPICE_WORKER_TRAINER_BASE_RANDOM_KEY_H_
 
 #include <cstdint>
 
@@ -25,4 +25,4 @@ inline PhiloxKey MakePhiloxKey(uint64_t seed, RandomRole role) {
 
 }  // namespace coppice::trainer
 
-#endif  // COPPICE_WORKER_TRAINER_RANDOM_KEY_H_
+#endif  // COPPICE_WORKER_TRAINER_BASE_RANDOM_KEY_H_

@@ -1,7 +1,7 @@
 // Reads JSON that a person or another program wrote. Every key must be known, of the right type and
 // in its range; otherwise the error names it.
-#ifndef COPPICE_WORKER_TRAINER_STRICT_JSON_H_
-#define COPPICE_WORKER_TRAINER_STRICT_JSON_H_
+#ifndef COPPICE_WORKER_TRAINER_CONFIG_STRICT_JSON_H_
+#define COPPICE_WORKER_TRAINER_CONFIG_STRICT_JSON_H_
 
 #include <cstdint>
 #include <string>
@@ -53,4 +53,4 @@ class StrictObject {
 
 }  // namespace coppice::trainer
 
-#endif  // COPPICE_WORKER_TRAINER_STRICT_JSON_H_
+#endif  // COPPICE_WORKER_TRAINER_CONFIG_STRICT_JSON_H_

@@ -1,7 +1,7 @@
 // The run spec of docs/trainer-protocol.md as checked structures: the settings of a training. Free
 // of LibTorch.
-#ifndef COPPICE_WORKER_TRAINER_CONFIG_H_
-#define COPPICE_WORKER_TRAINER_CONFIG_H_
+#ifndef COPPICE_WORKER_TRAINER_CONFIG_CONFIG_H_
+#define COPPICE_WORKER_TRAINER_CONFIG_CONFIG_H_
 
 #include <cstdint>
 #include <string>
@@ -9,6 +9,8 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "common/base/device_spec.h"
+#include "common/settings/precision.h"
 #include "nlohmann/json.hpp"
 #include "worker/trainer/tasks/dataset.h"
 
@@ -40,7 +42,7 @@ struct TrainConfig {
   double epsilon = 1e-7;
   double weight_decay = 0;
   double clip_norm = 1.0;
-  std::string precision = "tf32";
+  settings::Precision precision = settings::Precision::kTf32;
 };
 
 struct DataConfig {
@@ -87,7 +89,7 @@ struct PackSpec {
   RunConfig run;
   std::vector<MemberSpec> members;
   int64_t threads = 1;
-  std::string device = "auto";  // or cpu, cuda, cuda:N
+  DeviceSpec device;
   bool prune = true;
 };
 
@@ -114,4 +116,4 @@ absl::StatusOr<std::vector<uint64_t>> ParseSeeds(absl::string_view text);
 
 }  // namespace coppice::trainer
 
-#endif  // COPPICE_WORKER_TRAINER_CONFIG_H_
+#endif  // COPPICE_WORKER_TRAINER_CONFIG_CONFIG_H_

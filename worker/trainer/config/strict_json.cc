@@ -1,4 +1,4 @@
-#include "worker/trainer/strict_json.h"
+#include "worker/trainer/config/strict_json.h"
 
 #include <algorithm>
 #include <cmath>

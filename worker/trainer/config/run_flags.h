@@ -1,6 +1,6 @@
 // The command-line flags that describe a run.
-#ifndef COPPICE_WORKER_TRAINER_RUN_FLAGS_H_
-#define COPPICE_WORKER_TRAINER_RUN_FLAGS_H_
+#ifndef COPPICE_WORKER_TRAINER_CONFIG_RUN_FLAGS_H_
+#define COPPICE_WORKER_TRAINER_CONFIG_RUN_FLAGS_H_
 
 #include <string>
 #include <vector>
@@ -30,4 +30,4 @@ absl::StatusOr<nlohmann::json> FlagValue(const RunFlag& flag, const std::string&
 
 }  // namespace coppice::trainer
 
-#endif  // COPPICE_WORKER_TRAINER_RUN_FLAGS_H_
+#endif  // COPPICE_WORKER_TRAINER_CONFIG_RUN_FLAGS_H_

@@ -1,14 +1,14 @@
 // Counter-based random numbers (Philox4x32-10 of Random123). Every draw is a pure function of
 // (seed, role, counter). So checkpoints need no random state, and the order of calls does not
 // matter.
-#ifndef COPPICE_WORKER_TRAINER_RANDOM_H_
-#define COPPICE_WORKER_TRAINER_RANDOM_H_
+#ifndef COPPICE_WORKER_TRAINER_BASE_RANDOM_H_
+#define COPPICE_WORKER_TRAINER_BASE_RANDOM_H_
 
 #include <array>
 #include <cstdint>
 
 #include "Random123/philox.h"
-#include "worker/trainer/random_key.h"
+#include "worker/trainer/base/random_key.h"
 
 namespace coppice::trainer {
 
@@ -60,4 +60,4 @@ class PhiloxStream {
 
 }  // namespace coppice::trainer
 
-#endif  // COPPICE_WORKER_TRAINER_RANDOM_H_
+#endif  // COPPICE_WORKER_TRAINER_BASE_RANDOM_H_

@@ -1,6 +1,6 @@
 // The trainer's side of the event stream that docs/trainer-protocol.md defines.
-#ifndef COPPICE_WORKER_TRAINER_EVENTS_H_
-#define COPPICE_WORKER_TRAINER_EVENTS_H_
+#ifndef COPPICE_WORKER_TRAINER_BASE_EVENTS_H_
+#define COPPICE_WORKER_TRAINER_BASE_EVENTS_H_
 
 #include <cstdint>
 #include <functional>
@@ -83,4 +83,4 @@ class EventWriter {
 
 }  // namespace coppice::trainer
 
-#endif  // COPPICE_WORKER_TRAINER_EVENTS_H_
+#endif  // COPPICE_WORKER_TRAINER_BASE_EVENTS_H_

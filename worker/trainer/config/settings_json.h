@@ -1,10 +1,10 @@
 // The settings of a run, read from JSON by the table's rules (common/settings/table.h).
-#ifndef COPPICE_WORKER_TRAINER_SETTINGS_JSON_H_
-#define COPPICE_WORKER_TRAINER_SETTINGS_JSON_H_
+#ifndef COPPICE_WORKER_TRAINER_CONFIG_SETTINGS_JSON_H_
+#define COPPICE_WORKER_TRAINER_CONFIG_SETTINGS_JSON_H_
 
 #include "common/settings/table.h"
 #include "nlohmann/json.hpp"
-#include "worker/trainer/strict_json.h"
+#include "worker/trainer/config/strict_json.h"
 
 namespace coppice::trainer {
 
@@ -18,4 +18,4 @@ nlohmann::json ToJson(const settings::Values& values);
 
 }  // namespace coppice::trainer
 
-#endif  // COPPICE_WORKER_TRAINER_SETTINGS_JSON_H_
+#endif  // COPPICE_WORKER_TRAINER_CONFIG_SETTINGS_JSON_H_

@@ -1,4 +1,4 @@
-#include "worker/trainer/settings_json.h"
+#include "worker/trainer/config/settings_json.h"
 
 #include <cmath>
 #include <limits>

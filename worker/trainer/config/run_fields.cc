@@ -1,4 +1,4 @@
-#include "worker/trainer/run_fields.h"
+#include "worker/trainer/config/run_fields.h"
 
 #include <optional>
 #include <type_traits>
@@ -14,6 +14,8 @@ void Set(const Value& value, const Field& field) {
         using To = std::remove_pointer_t<decltype(to)>;
         if constexpr (std::is_same_v<To, Task>) {
           *to = ParseTask(std::get<std::string>(value)).value_or(*to);
+        } else if constexpr (std::is_same_v<To, settings::Precision>) {
+          *to = settings::PrecisionFromText(std::get<std::string>(value)).value_or(*to);
         } else if constexpr (std::is_same_v<To, std::string>) {
           *to = std::get<std::string>(value);
         } else if (const auto* whole = std::get_if<int64_t>(&value)) {
@@ -31,6 +33,8 @@ Value Get(const Field& field) {
         using From = std::remove_pointer_t<decltype(from)>;
         if constexpr (std::is_same_v<From, Task>) {
           return std::string(TaskName(*from));
+        } else if constexpr (std::is_same_v<From, settings::Precision>) {
+          return std::string(settings::PrecisionText(*from));
         } else if constexpr (std::is_same_v<From, uint64_t>) {
           return static_cast<int64_t>(*from);
         } else {

@@ -1,4 +1,4 @@
-#include "worker/trainer/run_flags.h"
+#include "worker/trainer/config/run_flags.h"
 
 #include <utility>
 #include <variant>

@@ -1,6 +1,6 @@
 // Maps the settings of the table (common/settings/run_settings.cc) to fields of a RunConfig.
-#ifndef COPPICE_WORKER_TRAINER_RUN_FIELDS_H_
-#define COPPICE_WORKER_TRAINER_RUN_FIELDS_H_
+#ifndef COPPICE_WORKER_TRAINER_CONFIG_RUN_FIELDS_H_
+#define COPPICE_WORKER_TRAINER_CONFIG_RUN_FIELDS_H_
 
 #include <cstdint>
 #include <string>
@@ -8,11 +8,11 @@
 #include <vector>
 
 #include "common/settings/table.h"
-#include "worker/trainer/config.h"
+#include "worker/trainer/config/config.h"
 
 namespace coppice::trainer {
 
-using Field = std::variant<int64_t*, uint64_t*, double*, std::string*, Task*>;
+using Field = std::variant<int64_t*, uint64_t*, double*, std::string*, Task*, settings::Precision*>;
 
 struct RunField {
   const char* path;
@@ -29,4 +29,4 @@ settings::Values ValuesOf(const RunConfig& run);
 
 }  // namespace coppice::trainer
 
-#endif  // COPPICE_WORKER_TRAINER_RUN_FIELDS_H_
+#endif  // COPPICE_WORKER_TRAINER_CONFIG_RUN_FIELDS_H_

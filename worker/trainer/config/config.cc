@@ -1,4 +1,4 @@
-#include "worker/trainer/config.h"
+#include "worker/trainer/config/config.h"
 
 #include <algorithm>
 #include <set>
@@ -10,9 +10,9 @@
 #include "absl/strings/strip.h"
 #include "common/base/status_macros.h"
 #include "common/settings/table.h"
-#include "worker/trainer/run_fields.h"
-#include "worker/trainer/settings_json.h"
-#include "worker/trainer/strict_json.h"
+#include "worker/trainer/config/run_fields.h"
+#include "worker/trainer/config/settings_json.h"
+#include "worker/trainer/config/strict_json.h"
 
 namespace coppice::trainer {
 namespace {
@@ -25,12 +25,6 @@ RunConfig RunOf(StrictObject object) {
   RunConfig run;
   SetFields(ReadRun(std::move(object), settings::RunSettings()), &run);
   return run;
-}
-
-bool IsDevice(absl::string_view device) {
-  if (device == "auto" || device == "cpu" || device == "cuda") return true;
-  int index = 0;
-  return absl::ConsumePrefix(&device, "cuda:") && absl::SimpleAtoi(device, &index) && index >= 0;
 }
 
 }  // namespace
@@ -58,12 +52,15 @@ absl::StatusOr<PackSpec> ParsePackSpec(const json& document) {
     spec.members.push_back(std::move(member));
   }
   top.Int("threads", 1, 1024, &spec.threads);
-  top.String("device", &spec.device);
+  std::string device = DeviceSpecText(spec.device);
+  top.String("device", &device);
   top.Bool("prune", &spec.prune);
   if (spec.members.empty()) top.Fail("members", "must not be empty");
-  if (!IsDevice(spec.device)) {
+  if (const auto parsed = DeviceSpecFromText(device)) {
+    spec.device = *parsed;
+  } else {
     top.Fail("device", absl::StrCat("must be auto, cpu or cuda (cuda:1 for the second), not \"",
-                                    spec.device, "\""));
+                                    device, "\""));
   }
   top.Finish();
   if (!status.ok()) return status;

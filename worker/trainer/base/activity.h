@@ -1,6 +1,6 @@
 // Proof that a trainer works and does not hang.
-#ifndef COPPICE_WORKER_TRAINER_ACTIVITY_H_
-#define COPPICE_WORKER_TRAINER_ACTIVITY_H_
+#ifndef COPPICE_WORKER_TRAINER_BASE_ACTIVITY_H_
+#define COPPICE_WORKER_TRAINER_BASE_ACTIVITY_H_
 
 #include <atomic>
 #include <cstdint>
@@ -18,4 +18,4 @@ inline void CountActivity() { Activity().fetch_add(1, std::memory_order_relaxed)
 
 }  // namespace coppice::trainer
 
-#endif  // COPPICE_WORKER_TRAINER_ACTIVITY_H_
+#endif  // COPPICE_WORKER_TRAINER_BASE_ACTIVITY_H_
