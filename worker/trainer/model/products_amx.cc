@@ -1,14 +1,19 @@
 // See products.h: float32 by the tile unit (AMX), which multiplies bfloat16 sixteen times as fast
-// as the vector units multiply float32. A float32 is exactly the sum of three bfloat16 numbers,
+// as the vector portions multiply float32. A float32 is exactly the sum of three bfloat16 numbers,
 // each with eight of its 24 bits. Of the nine products of two such sums the six large ones are
 // added in float32. The other three would add less than 2^-25 of the product, half of a float32's
 // rounding error (Henry, Tang & Heinecke 2019). A number beyond 3.39e38, the largest bfloat16,
 // counts as not finite.
 //
-// Each factor is split and laid out as tiles: 16 lines (rows of a, columns of b) of 32 terms of
-// their products. Two by two tiles of results stay in registers. While the tile unit works, 16
-// cycles per instruction, the vector units lay out the next strips and write back the previous
-// results.
+// The loops and their names are those of BLIS (Van Zee & van de Geijn 2015). Factors are packed:
+// split into parts and stored as micro-panels in the order in which the micro-kernel reads them. A
+// micro-panel has MR rows of a, or NR columns of b, and KC terms of their products; here MR = NR.
+// The micro-kernel multiplies two of them and keeps the MR x NR results, two by two tiles, in
+// registers. The macro-kernel packs a block of one factor, which stays in the cache (MC rows of a,
+// or as many columns of b), and streams the micro-panels of the other factor past it.
+//
+// Software pipelining: while the tile unit works, 16 cycles per instruction, the vector portions
+// pack the next micro-panels and store the previous results. A line is a row of a or a column of b.
 #include <immintrin.h>
 
 #include <algorithm>
@@ -22,21 +27,21 @@
 namespace coppice::trainer {
 namespace {
 
-constexpr int64_t kWide = 16;               // lines of a tile; floats in a register
-constexpr int64_t kPair = 2 * kWide;        // lines of two tiles
-constexpr int64_t kStep = 2 * kWide;        // terms of a tile
-constexpr int64_t kSteps = 4;               // steps of a block of terms: its strip has 24 KiB
-constexpr int64_t kKeptLines = 512;         // lines of a block of lines
-constexpr int64_t kTile = 256;              // words of a tile: pairs of terms, or a result
-constexpr int64_t kParts = 3;               // parts of a number, the largest first
-constexpr int64_t kGroup = kParts * kTile;  // words of a tile's parts, one part after the other
-constexpr int64_t kStripStep = 2 * kGroup;  // words of one step of a strip: two tiles
-constexpr int64_t kStrip = kSteps * kStripStep;  // words of a strip, step after step
-constexpr int64_t kVectors = 4;                  // vectors that are laid out at once
-constexpr int64_t kTurns = 6;  // tile products per step of a strip: pairs of parts
+constexpr int64_t kTileLines = 16;              // lines of a tile; floats of a vector register
+constexpr int64_t kMR = 2 * kTileLines;         // lines of a micro-panel: MR and NR
+constexpr int64_t kTileTerms = 2 * kTileLines;  // terms of a tile
+constexpr int64_t kTilesOfKC = 4;               // KC is 128 terms: a micro-panel has 24 KiB
+constexpr int64_t kMC = 512;                    // lines of the block that stays in the cache
+constexpr int64_t kTileWords = 256;             // of a tile: pairs of terms, or results
+constexpr int64_t kParts = 3;                   // parts of a number, the largest first
+constexpr int64_t kPartsWords = kParts * kTileWords;  // the parts of a tile, one after the other
+constexpr int64_t kPanelStepWords = 2 * kPartsWords;  // two tiles: kTileTerms terms of all lines
+constexpr int64_t kPanelWords = kTilesOfKC * kPanelStepWords;  // of a micro-panel
+constexpr int64_t kPackedVectors = 4;                          // vectors that are packed at once
+constexpr int64_t kPartProducts = 6;  // products of parts for the terms of a tile
 
 inline __mmask16 Mask(int64_t count) {
-  return static_cast<__mmask16>((1u << std::clamp<int64_t>(count, 0, kWide)) - 1);
+  return static_cast<__mmask16>((1u << std::clamp<int64_t>(count, 0, kTileLines)) - 1);
 }
 
 inline MatrixView Part(const MatrixView& m, int64_t row, int64_t rows, int64_t column,
@@ -61,11 +66,11 @@ inline void Split(__m512 low, __m512 high, uint32_t* to) {
   for (int part = 0; part < kParts - 1; ++part) {
     const __m512i l = _mm512_add_epi32(_mm512_castps_si512(low), half);
     const __m512i h = _mm512_add_epi32(_mm512_castps_si512(high), half);
-    _mm512_store_si512(to + part * kTile, join(l, h));
+    _mm512_store_si512(to + part * kTileWords, join(l, h));
     low = remains(low, l);
     high = remains(high, h);
   }
-  _mm512_store_si512(to + (kParts - 1) * kTile,
+  _mm512_store_si512(to + (kParts - 1) * kTileWords,
                      join(_mm512_castps_si512(low), _mm512_castps_si512(high)));
 }
 
@@ -79,21 +84,21 @@ struct Source {
   int64_t low_vectors = 0, high_vectors = 0, low_lanes = 0, high_lanes = 0;
 };
 
-inline void LayOutDirect(const Source& from, int64_t first, uint32_t* to) {
+inline void PackDirect(const Source& from, int64_t first, uint32_t* to) {
   const __mmask16 low = Mask(from.low_lanes), high = Mask(from.high_lanes);
 #pragma GCC unroll 4
-  for (int64_t v = first; v < first + kVectors; ++v) {
+  for (int64_t v = first; v < first + kPackedVectors; ++v) {
     Split(_mm512_maskz_loadu_ps(v < from.low_vectors ? low : 0, from.low + v * from.stride),
           _mm512_maskz_loadu_ps(v < from.high_vectors ? high : 0, from.high + v * from.stride),
-          to + v * kWide);
+          to + v * kTileLines);
   }
 }
 
 // Transposes 16 rows of four floats to four vectors of 16 lanes.
-inline void Turn(const float* from, int64_t stride, __m512 out[kVectors]) {
-  __m512 r[kVectors];
+inline void Transpose(const float* from, int64_t stride, __m512 out[kPackedVectors]) {
+  __m512 r[kPackedVectors];
 #pragma GCC unroll 4
-  for (int i = 0; i < kVectors; ++i) {
+  for (int i = 0; i < kPackedVectors; ++i) {
     const float* at = from + i * stride;
     r[i] = _mm512_castps128_ps512(_mm_loadu_ps(at));
     r[i] = _mm512_insertf32x4(r[i], _mm_loadu_ps(at + 4 * stride), 1);
@@ -110,95 +115,103 @@ inline void Turn(const float* from, int64_t stride, __m512 out[kVectors]) {
   out[3] = _mm512_castpd_ps(_mm512_unpackhi_pd(high01, high23));
 }
 
-inline void TurnWithin(const float* from, int64_t stride, int64_t vectors, int64_t lanes,
-                       __m512 out[kVectors]) {
-  if (vectors >= kVectors && lanes >= kWide) return Turn(from, stride, out);
-  float whole[kWide * kVectors];
-  for (int64_t l = 0; l < kWide; ++l) {
-    for (int64_t v = 0; v < kVectors; ++v)
-      whole[l * kVectors + v] = l < lanes && v < vectors ? from[l * stride + v] : 0;
+inline void TransposeWithin(const float* from, int64_t stride, int64_t vectors, int64_t lanes,
+                            __m512 out[kPackedVectors]) {
+  if (vectors >= kPackedVectors && lanes >= kTileLines) return Transpose(from, stride, out);
+  float whole[kTileLines * kPackedVectors];
+  for (int64_t l = 0; l < kTileLines; ++l) {
+    for (int64_t v = 0; v < kPackedVectors; ++v)
+      whole[l * kPackedVectors + v] = l < lanes && v < vectors ? from[l * stride + v] : 0;
   }
-  Turn(whole, kVectors, out);
+  Transpose(whole, kPackedVectors, out);
 }
 
-inline void LayOutTransposed(const Source& from, int64_t first, uint32_t* to) {
-  __m512 low[kVectors], high[kVectors];
-  TurnWithin(from.low + first, from.stride, from.low_vectors - first, from.low_lanes, low);
-  TurnWithin(from.high + first, from.stride, from.high_vectors - first, from.high_lanes, high);
+inline void PackTransposed(const Source& from, int64_t first, uint32_t* to) {
+  __m512 low[kPackedVectors], high[kPackedVectors];
+  TransposeWithin(from.low + first, from.stride, from.low_vectors - first, from.low_lanes, low);
+  TransposeWithin(from.high + first, from.stride, from.high_vectors - first, from.high_lanes, high);
 #pragma GCC unroll 4
-  for (int v = 0; v < kVectors; ++v) Split(low[v], high[v], to + (first + v) * kWide);
+  for (int v = 0; v < kPackedVectors; ++v) Split(low[v], high[v], to + (first + v) * kTileLines);
 }
 
-// Lays out lines of a factor as strips of kPair lines, in small portions: strip after strip, and in
-// a strip step after step. A word has two terms that are 16 apart.
-class StripWriter {
+// Packs lines of a factor as micro-panels, in small portions: panel after panel, and in a panel
+// kTileTerms terms after kTileTerms terms. A word has two terms that are 16 apart.
+class PanelPacker {
  public:
-  StripWriter() = default;  // with nothing to write
-  static StripWriter OfRows(const MatrixView& a, uint32_t* strips) {
-    return {a, a.rows, a.columns, true, strips};
+  PanelPacker() = default;  // with nothing to pack
+  static PanelPacker OfRows(const MatrixView& a, uint32_t* panels) {
+    return {a, a.rows, a.columns, true, panels};
   }
-  static StripWriter OfColumns(const MatrixView& b, uint32_t* strips) {
-    return {b, b.columns, b.rows, false, strips};
+  static PanelPacker OfColumns(const MatrixView& b, uint32_t* panels) {
+    return {b, b.columns, b.rows, false, panels};
   }
 
   bool done() const { return line_ >= lines_; }
   // The number of Advance calls until done().
-  int64_t units() const {
-    return (lines_ + kWide - 1) / kWide * ((terms_ + kStep - 1) / kStep) * (kWide / kVectors);
+  int64_t portions() const {
+    return (lines_ + kTileLines - 1) / kTileLines * ((terms_ + kTileTerms - 1) / kTileTerms) *
+           (kTileLines / kPackedVectors);
   }
 
-  // Lays out four more vectors, unless it is done.
+  // Packs four more vectors, unless it is done.
   void Advance() {
     if (done()) return;
-    transposed_ ? LayOutTransposed(source_, vector_, to_) : LayOutDirect(source_, vector_, to_);
-    vector_ += kVectors;
-    if (vector_ == kWide) Next();
+    transposed_ ? PackTransposed(source_, vector_, to_) : PackDirect(source_, vector_, to_);
+    vector_ += kPackedVectors;
+    if (vector_ == kTileLines) Next();
   }
   void Finish() {
     while (!done()) Advance();
   }
-  // Advances until the strip that begins with `line` is laid out.
-  void FinishStrip(int64_t line) {
-    while (!done() && strip_ <= line) Advance();
+  // Advances until the micro-panel that begins with `line` is packed.
+  void FinishPanel(int64_t line) {
+    while (!done() && panel_ <= line) Advance();
   }
 
  private:
-  StripWriter(const MatrixView& factor, int64_t lines, int64_t terms, bool rows, uint32_t* strips)
-      : factor_(factor), lines_(lines), terms_(terms), rows_(rows), to_(strips) {
+  PanelPacker(const MatrixView& factor, int64_t lines, int64_t terms, bool rows, uint32_t* panels)
+      : factor_(factor), lines_(lines), terms_(terms), rows_(rows), to_(panels) {
     transposed_ = factor.column_stride != 1;
-    if (!done()) Aim();
+    if (!done()) LocateTile();
   }
 
   // Goes to the next tile.
   void Next() {
     vector_ = 0;
-    to_ += kGroup;
-    line_ += kWide;
-    const int64_t end = std::min(strip_ + kPair, lines_);
-    if (line_ >= end) {  // to the next step
-      if (end - strip_ <= kWide) to_ += kGroup;
-      term_ += kStep;
-      line_ = strip_;
+    to_ += kPartsWords;
+    line_ += kTileLines;
+    const int64_t end = std::min(panel_ + kMR, lines_);
+    if (line_ >= end) {  // to the next terms
+      if (end - panel_ <= kTileLines) to_ += kPartsWords;
+      term_ += kTileTerms;
+      line_ = panel_;
     }
-    if (term_ >= terms_) {  // to the next strip
-      to_ += (kSteps - (terms_ + kStep - 1) / kStep) * kStripStep;
+    if (term_ >= terms_) {  // to the next micro-panel
+      to_ += (kTilesOfKC - (terms_ + kTileTerms - 1) / kTileTerms) * kPanelStepWords;
       term_ = 0;
-      strip_ += kPair;
-      line_ = strip_;
+      panel_ += kMR;
+      line_ = panel_;
     }
-    if (!done()) Aim();
+    if (!done()) LocateTile();
   }
 
-  void Aim() {
+  void LocateTile() {
     const int64_t lines = lines_ - line_, terms = terms_ - term_;
     const int64_t stride = transposed_ ? factor_.column_stride : factor_.row_stride;
     if (rows_) {  // a vector is a row
       const float* at = factor_.data + line_ * factor_.row_stride + term_ * factor_.column_stride;
-      source_ = {at,           at + kWide * factor_.column_stride, stride, lines, lines, terms,
-                 terms - kWide};
+      source_ = {at,
+                 at + kTileLines * factor_.column_stride,
+                 stride,
+                 lines,
+                 lines,
+                 terms,
+                 terms - kTileLines};
     } else {  // a vector is a term
       const float* at = factor_.data + term_ * factor_.row_stride + line_ * factor_.column_stride;
-      source_ = {at, at + kWide * factor_.row_stride, stride, terms, terms - kWide, lines, lines};
+      source_ = {
+          at,   at + kTileLines * factor_.row_stride, stride, terms, terms - kTileLines, lines,
+          lines};
     }
   }
 
@@ -206,29 +219,30 @@ class StripWriter {
   int64_t lines_ = 0, terms_ = 0;
   bool rows_ = false, transposed_ = false;
   uint32_t* to_ = nullptr;
-  int64_t strip_ = 0, line_ = 0, term_ = 0, vector_ = 0;
+  int64_t panel_ = 0, line_ = 0, term_ = 0, vector_ = 0;
   Source source_;
 };
 
-// Writes two by two tiles of results to `out`, row after row.
-class ResultWriter {
+// Stores the results of a micro-kernel, two by two tiles, to `out`, row after row.
+class MicroTileWriter {
  public:
-  ResultWriter() = default;  // with nothing to write
-  ResultWriter(const MatrixView& out, bool add, const float* tiles)
+  MicroTileWriter() = default;  // with nothing to write
+  MicroTileWriter(const MatrixView& out, bool add, const float* tiles)
       : to_(out.data),
-        down_(out.row_stride),
+        row_stride_(out.row_stride),
         rows_(out.rows),
         left_(Mask(out.columns)),
-        right_(Mask(out.columns - kWide)),
+        right_(Mask(out.columns - kTileLines)),
         add_(add),
         tiles_(tiles) {}
 
   void Advance() {
     if (row_ >= rows_) return;
-    const float* from = tiles_ + row_ / kWide * 2 * kTile + row_ % kWide * kWide;
+    const float* from =
+        tiles_ + row_ / kTileLines * 2 * kTileWords + row_ % kTileLines * kTileLines;
     Put(from, left_, to_);
-    Put(from + kTile, right_, to_ + kWide);
-    to_ += down_;
+    Put(from + kTileWords, right_, to_ + kTileLines);
+    to_ += row_stride_;
     ++row_;
   }
   void Finish() {
@@ -243,75 +257,76 @@ class ResultWriter {
   }
 
   float* to_ = nullptr;
-  int64_t down_ = 0, rows_ = 0, row_ = 0;
+  int64_t row_stride_ = 0, rows_ = 0, row_ = 0;
   __mmask16 left_ = 0, right_ = 0;
   bool add_ = false;
   const float* tiles_ = nullptr;
 };
 
-// The work of the vector units beside the tile unit, a little at each of its turns. First come
-// results, then the kept factor, then the next passing strip, spread over all turns before it is
-// needed.
-class Aside {
+// The software pipeline: the work of the vector portions beside the tile unit, a little after each
+// product of parts. First come the previous results, then the block, then the next streamed
+// micro-panel, spread over all products before it is needed.
+class Pipeline {
  public:
-  ResultWriter results;
-  StripWriter kept;
+  MicroTileWriter results;
+  PanelPacker block;
 
-  void LayOutNext(const StripWriter& next, int64_t turns) {
+  void PackNext(const PanelPacker& next, int64_t products) {
     next_ = next;
-    units_ = next.units();
-    turns_ = turns;
+    portions_ = next.portions();
+    products_ = products;
     credit_ = 0;
   }
-  void FinishNext() { next_.Finish(); }
+  void FinishNextPanel() { next_.Finish(); }
 
   __attribute__((noinline)) void Advance() {
     results.Advance();
     results.Advance();
-    credit_ += units_;
-    if (!kept.done()) {
-      kept.Advance();
-    } else if (credit_ >= turns_) {
-      credit_ -= turns_;
+    credit_ += portions_;
+    if (!block.done()) {
+      block.Advance();
+    } else if (credit_ >= products_) {
+      credit_ -= products_;
       next_.Advance();
     }
   }
 
  private:
-  StripWriter next_;
-  int64_t units_ = 0, turns_ = 1, credit_ = 0;
+  PanelPacker next_;
+  int64_t portions_ = 0, products_ = 1, credit_ = 0;
 };
 
 // Orders memory accesses around tile instructions: the compiler does not know what these read and
 // write.
 inline void Fence() { asm volatile("" ::: "memory"); }
 
-// The product of two strips as two by two tiles of results. Tiles of absent lines are not written.
-// Registers 0 to 3 are results, 4 and 5 parts of a, 6 and 7 parts of b.
+// The micro-kernel: the product of two micro-panels, `steps` tiles long, as two by two tiles of
+// results. Tiles of absent lines are not written. Registers 0 to 3 are results, 4 and 5 parts of a,
+// 6 and 7 parts of b.
 template <bool kTwoRows, bool kTwoColumns>
-void MultiplyStrips(const uint32_t* a, const uint32_t* b, int64_t steps, float* results,
-                    Aside* aside) {
+void MicroKernel(const uint32_t* a, const uint32_t* b, int64_t steps, float* results,
+                 Pipeline* pipeline) {
   Fence();
   _tile_zero(0);
   _tile_zero(1);
   _tile_zero(2);
   _tile_zero(3);
   const auto load_a = [&](int part) {
-    _tile_loadd(4, a + part * kTile, 64);
-    if (kTwoRows) _tile_loadd(5, a + kGroup + part * kTile, 64);
+    _tile_loadd(4, a + part * kTileWords, 64);
+    if (kTwoRows) _tile_loadd(5, a + kPartsWords + part * kTileWords, 64);
   };
   const auto load_b = [&](int part) {
-    _tile_loadd(6, b + part * kTile, 64);
-    if (kTwoColumns) _tile_loadd(7, b + kGroup + part * kTile, 64);
+    _tile_loadd(6, b + part * kTileWords, 64);
+    if (kTwoColumns) _tile_loadd(7, b + kPartsWords + part * kTileWords, 64);
   };
   const auto multiply = [&] {
     _tile_dpbf16ps(0, 4, 6);
     if (kTwoColumns) _tile_dpbf16ps(1, 4, 7);
     if (kTwoRows) _tile_dpbf16ps(2, 5, 6);
     if (kTwoRows && kTwoColumns) _tile_dpbf16ps(3, 5, 7);
-    aside->Advance();
+    pipeline->Advance();
   };
-  for (int64_t s = 0; s < steps; ++s, a += kStripStep, b += kStripStep) {
+  for (int64_t s = 0; s < steps; ++s, a += kPanelStepWords, b += kPanelStepWords) {
     load_b(0);
     load_a(2);
     multiply();
@@ -327,62 +342,64 @@ void MultiplyStrips(const uint32_t* a, const uint32_t* b, int64_t steps, float* 
     multiply();
   }
   _tile_stored(0, results, 64);
-  if (kTwoColumns) _tile_stored(1, results + kTile, 64);
-  if (kTwoRows) _tile_stored(2, results + 2 * kTile, 64);
-  if (kTwoRows && kTwoColumns) _tile_stored(3, results + 3 * kTile, 64);
+  if (kTwoColumns) _tile_stored(1, results + kTileWords, 64);
+  if (kTwoRows) _tile_stored(2, results + 2 * kTileWords, 64);
+  if (kTwoRows && kTwoColumns) _tile_stored(3, results + 3 * kTileWords, 64);
   Fence();
 }
 
-using StripProduct = void (*)(const uint32_t* a, const uint32_t* b, int64_t steps, float* results,
-                              Aside* aside);
+using MicroKernelFunction = void (*)(const uint32_t* a, const uint32_t* b, int64_t steps,
+                                     float* results, Pipeline* pipeline);
 
-StripProduct ProductOfStrips(bool two_rows, bool two_columns) {
-  if (two_rows) return two_columns ? MultiplyStrips<true, true> : MultiplyStrips<true, false>;
-  return two_columns ? MultiplyStrips<false, true> : MultiplyStrips<false, false>;
+MicroKernelFunction MicroKernelFor(bool two_rows, bool two_columns) {
+  if (two_rows) return two_columns ? MicroKernel<true, true> : MicroKernel<true, false>;
+  return two_columns ? MicroKernel<false, true> : MicroKernel<false, false>;
 }
 
 struct Scratch {
-  alignas(64) uint32_t kept[kKeptLines / kPair * kStrip];
-  alignas(64) uint32_t passing[2][kStrip];
-  alignas(64) float results[2][4 * kTile];
+  alignas(64) uint32_t block[kMC / kMR * kPanelWords];
+  alignas(64) uint32_t streamed[2][kPanelWords];
+  alignas(64) float results[2][4 * kTileWords];
 };
 
-// out = or += the product of one block of terms. The factor with fewer lines is kept as strips, at
-// most kKeptLines of them; the strips of the other factor pass by. `rows_kept`: a is kept.
-void MultiplyBlock(const MatrixView& out, const MatrixView& a, const MatrixView& b, bool rows_kept,
-                   bool add, Scratch* scratch) {
-  const int64_t steps = (a.columns + kStep - 1) / kStep;
-  const int64_t kept_lines = rows_kept ? a.rows : b.columns;
-  const int64_t passing_lines = rows_kept ? b.columns : a.rows;
-  const int64_t turns = (kept_lines + kPair - 1) / kPair * steps * kTurns;  // per passing strip
-  const auto passing_at = [&](int64_t line) { return scratch->passing[line / kPair % 2]; };
-  const auto passing = [&](int64_t line) {
-    if (line >= passing_lines) return StripWriter();
-    return rows_kept ? StripWriter::OfColumns(Part(b, 0, b.rows, line, kPair), passing_at(line))
-                     : StripWriter::OfRows(Part(a, line, kPair, 0, a.columns), passing_at(line));
+// The macro-kernel: out = or += the product of up to KC terms. The factor with fewer lines is
+// packed as a block of at most kMC lines; the micro-panels of the other factor stream past it.
+// `block_of_a`: the block is that of a.
+void MacroKernel(const MatrixView& out, const MatrixView& a, const MatrixView& b, bool block_of_a,
+                 bool add, Scratch* scratch) {
+  const int64_t steps = (a.columns + kTileTerms - 1) / kTileTerms;
+  const int64_t block_lines = block_of_a ? a.rows : b.columns;
+  const int64_t streamed_lines = block_of_a ? b.columns : a.rows;
+  const int64_t products =
+      (block_lines + kMR - 1) / kMR * steps * kPartProducts;  // per streamed panel
+  const auto panel_at = [&](int64_t line) { return scratch->streamed[line / kMR % 2]; };
+  const auto streamed = [&](int64_t line) {
+    if (line >= streamed_lines) return PanelPacker();
+    return block_of_a ? PanelPacker::OfColumns(Part(b, 0, b.rows, line, kMR), panel_at(line))
+                      : PanelPacker::OfRows(Part(a, line, kMR, 0, a.columns), panel_at(line));
   };
-  Aside aside;
-  aside.kept =
-      rows_kept ? StripWriter::OfRows(a, scratch->kept) : StripWriter::OfColumns(b, scratch->kept);
-  passing(0).Finish();
-  float *results = scratch->results[0], *other_results = scratch->results[1];
-  for (int64_t p = 0; p < passing_lines; p += kPair) {
-    aside.LayOutNext(passing(p + kPair), turns);
-    for (int64_t k = 0; k < kept_lines; k += kPair) {
-      aside.kept.FinishStrip(k);
-      const MatrixView to =
-          rows_kept ? Part(out, k, kPair, p, kPair) : Part(out, p, kPair, k, kPair);
-      const uint32_t *left = scratch->kept + k / kPair * kStrip, *right = passing_at(p);
-      if (!rows_kept) std::swap(left, right);
-      const StripProduct multiply = ProductOfStrips(to.rows > kWide, to.columns > kWide);
-      multiply(left, right, steps, results, &aside);
-      aside.results.Finish();
-      aside.results = ResultWriter(to, add, results);
-      std::swap(results, other_results);
+  Pipeline pipeline;
+  pipeline.block = block_of_a ? PanelPacker::OfRows(a, scratch->block)
+                              : PanelPacker::OfColumns(b, scratch->block);
+  streamed(0).Finish();
+  float *results = scratch->results[0], *previous_results = scratch->results[1];
+  for (int64_t p = 0; p < streamed_lines; p += kMR) {
+    pipeline.PackNext(streamed(p + kMR), products);
+    for (int64_t k = 0; k < block_lines; k += kMR) {
+      pipeline.block.FinishPanel(k);
+      const MatrixView to = block_of_a ? Part(out, k, kMR, p, kMR) : Part(out, p, kMR, k, kMR);
+      const uint32_t *left = scratch->block + k / kMR * kPanelWords, *right = panel_at(p);
+      if (!block_of_a) std::swap(left, right);
+      const MicroKernelFunction multiply =
+          MicroKernelFor(to.rows > kTileLines, to.columns > kTileLines);
+      multiply(left, right, steps, results, &pipeline);
+      pipeline.results.Finish();
+      pipeline.results = MicroTileWriter(to, add, results);
+      std::swap(results, previous_results);
     }
-    aside.FinishNext();
+    pipeline.FinishNextPanel();
   }
-  aside.results.Finish();
+  pipeline.results.Finish();
 }
 
 // The operand of the instruction that sets the rows and row bytes of each tile.
@@ -392,27 +409,26 @@ struct alignas(64) TileConfig {
   uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
 };
 
-// Each block of terms is added to the sum of the blocks before it, so that zeros after the last
-// term change nothing.
+// The loop over KC terms at a time. Each product is added to the sum of those before it, so that
+// zeros after the last term change nothing.
 void Multiply(const MatrixView& out, const MatrixView& a, const MatrixView& b, bool add) {
   static thread_local const auto scratch = std::make_unique<Scratch>();
   const TileConfig config;
   _tile_loadconfig(&config);
-  const bool rows_kept = out.rows <= out.columns;
-  for (int64_t term = 0; term < a.columns; term += kSteps * kStep) {
-    const MatrixView left = Part(a, 0, a.rows, term, kSteps * kStep);
-    const MatrixView right = Part(b, term, kSteps * kStep, 0, b.columns);
+  const bool block_of_a = out.rows <= out.columns;
+  for (int64_t term = 0; term < a.columns; term += kTilesOfKC * kTileTerms) {
+    const MatrixView left = Part(a, 0, a.rows, term, kTilesOfKC * kTileTerms);
+    const MatrixView right = Part(b, term, kTilesOfKC * kTileTerms, 0, b.columns);
     const bool more = add || term > 0;
-    if (rows_kept) {
-      for (int64_t row = 0; row < out.rows; row += kKeptLines) {
-        MultiplyBlock(Part(out, row, kKeptLines, 0, out.columns),
-                      Part(left, row, kKeptLines, 0, left.columns), right, true, more,
-                      scratch.get());
+    if (block_of_a) {
+      for (int64_t row = 0; row < out.rows; row += kMC) {
+        MacroKernel(Part(out, row, kMC, 0, out.columns), Part(left, row, kMC, 0, left.columns),
+                    right, true, more, scratch.get());
       }
     } else {
-      for (int64_t column = 0; column < out.columns; column += kKeptLines) {
-        MultiplyBlock(Part(out, 0, out.rows, column, kKeptLines), left,
-                      Part(right, 0, right.rows, column, kKeptLines), false, more, scratch.get());
+      for (int64_t column = 0; column < out.columns; column += kMC) {
+        MacroKernel(Part(out, 0, out.rows, column, kMC), left,
+                    Part(right, 0, right.rows, column, kMC), false, more, scratch.get());
       }
     }
   }
