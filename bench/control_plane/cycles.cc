@@ -44,6 +44,29 @@ void RemoveCheckpoint(const std::string& root, const v1::Lease& lease) {
   std::filesystem::remove_all(attempt.parent_path(), ignored);
 }
 
+v1::AttemptRecord Record(const v1::Lease& lease, uint64_t number) {
+  v1::AttemptRecord record;
+  *record.mutable_lease() = lease.lease();
+  record.set_number(number);
+  return record;
+}
+
+// The numbers of a job's three records.
+constexpr uint64_t kRow = 1;
+constexpr uint64_t kCheckpoint = 2;
+constexpr uint64_t kCompletion = 3;
+
+std::vector<v1::AttemptRecord> EndOf(const v1::Lease& lease) {
+  std::vector<v1::AttemptRecord> records = {Record(lease, kCheckpoint), Record(lease, kCompletion)};
+  v1::CheckpointRecord* checkpoint = records[0].mutable_checkpoint();
+  checkpoint->set_step(kShortSteps);
+  checkpoint->set_path(PathOf(lease));
+  checkpoint->set_digest("0123456789abcdef0123456789abcdef");
+  checkpoint->set_bytes(kContent.size());
+  records[1].mutable_completed()->set_step(kShortSteps);
+  return records;
+}
+
 }  // namespace
 
 struct Cycles::Cycle {
@@ -59,7 +82,6 @@ struct Cycles::Cycle {
 struct Cycles::Job {
   std::shared_ptr<Cycle> cycle;
   v1::Lease lease;
-  Backoff backoff{absl::Milliseconds(200), absl::Seconds(5)};
 };
 
 bool Cycles::TryAgain(const absl::Status& status, Backoff& backoff, std::function<void()> retry) {
@@ -110,69 +132,43 @@ void Cycles::OnGrant(const std::shared_ptr<Cycle>& cycle, const v1::AcquireLease
       open_leases_[lease.lease().job_id()] = lease.lease().attempt();
   }
   cycle->jobs = grant.leases_size();
-  for (const v1::Lease& lease : grant.leases())
-    Report(std::make_shared<Job>(
-        Job{cycle, lease, Backoff(absl::Milliseconds(200), absl::Seconds(5))}));
+  for (const v1::Lease& lease : grant.leases()) {
+    v1::AttemptRecord row = Record(lease, kRow);
+    FillRow(kShortSteps, options_.values, row.mutable_row());
+    cycle->worker->Add({std::move(row)}, nullptr);
+  }
+  cycle->worker->Flush();
+  for (const v1::Lease& lease : grant.leases()) {
+    auto job = std::make_shared<Job>(Job{cycle, lease});
+    // Without its file the checkpoint is left out and the completion refused.
+    WriteCheckpoint(checkpoint_folder_, lease).IgnoreError();
+    cycle->worker->Add(EndOf(lease), [this, job = std::move(job)](const v1::AttemptAnswer& answer) {
+      OnAnswer(job, answer);
+    });
+  }
+  cycle->worker->Flush();
 }
 
-void Cycles::Report(const std::shared_ptr<Job>& job) {
-  v1::StreamMetricsRequest report;
-  *report.mutable_lease() = job->lease.lease();
-  report.set_sequence(1);
-  FillRow(kShortSteps, options_.values, report.mutable_row());
-  job->cycle->worker->Report(std::move(report), [this, job](const v1::StreamMetricsResponse& ack) {
-    const bool taken = !ack.stale() && ack.error().empty();
-    if (taken && WriteCheckpoint(checkpoint_folder_, job->lease).ok()) return Commit(job);
-    if (ack.stale()) return Lose(job);
-    {
-      absl::MutexLock lock(&mutex_);
-      ++result_.failed;
-    }
-    EndJob(job);
-  });
+void Cycles::OnAnswer(const std::shared_ptr<Job>& job, const v1::AttemptAnswer& answer) {
+  if (answer.over()) return answer.number() >= kCompletion ? Succeed(job) : Lose(job);
+  {
+    absl::MutexLock lock(&mutex_);
+    ++result_.failed;
+  }
+  EndJob(job);
 }
 
-void Cycles::Commit(const std::shared_ptr<Job>& job) {
-  v1::CommitCheckpointRequest request;
-  request.set_worker_id(job->cycle->worker->id());
-  *request.mutable_lease() = job->lease.lease();
-  request.set_step(kShortSteps);
-  request.set_path(PathOf(job->lease));
-  request.set_digest("0123456789abcdef0123456789abcdef");
-  request.set_bytes(kContent.size());
-  Call<v1::CommitCheckpointRequest, v1::CommitCheckpointResponse>(
-      job->cycle->worker->stub(), &Async::CommitCheckpoint, std::move(request), kCallTimeout,
-      [this, job](const absl::Status& status, const v1::CommitCheckpointResponse&) {
-        if (status.ok()) return Complete(job);
-        if (absl::IsAborted(status)) return Lose(job);
-        if (!TryAgain(status, job->backoff, [this, job] { Commit(job); })) EndJob(job);
-      });
-}
-
-void Cycles::Complete(const std::shared_ptr<Job>& job) {
-  v1::CompleteJobRequest request;
-  request.set_worker_id(job->cycle->worker->id());
-  *request.mutable_lease() = job->lease.lease();
-  request.set_step(kShortSteps);
-  request.set_last_sequence(1);
-  Call<v1::CompleteJobRequest, v1::CompleteJobResponse>(
-      job->cycle->worker->stub(), &Async::CompleteJob, std::move(request), kCallTimeout,
-      [this, job](const absl::Status& status, const v1::CompleteJobResponse&) {
-        if (status.ok()) {
-          job->cycle->worker->End(job->lease.lease());
-          RemoveCheckpoint(checkpoint_folder_, job->lease);
-          absl::MutexLock lock(&mutex_);
-          ++result_.completions;
-          last_completion_ = clock_->Monotonic();
-          completed_.insert(job->lease.lease().job_id());
-          open_leases_.erase(job->lease.lease().job_id());
-        } else if (absl::IsAborted(status)) {
-          return Lose(job);
-        } else if (TryAgain(status, job->backoff, [this, job] { Complete(job); })) {
-          return;
-        }
-        EndJob(job);
-      });
+void Cycles::Succeed(const std::shared_ptr<Job>& job) {
+  job->cycle->worker->End(job->lease.lease());
+  RemoveCheckpoint(checkpoint_folder_, job->lease);
+  {
+    absl::MutexLock lock(&mutex_);
+    ++result_.completions;
+    last_completion_ = clock_->Monotonic();
+    completed_.insert(job->lease.lease().job_id());
+    open_leases_.erase(job->lease.lease().job_id());
+  }
+  EndJob(job);
 }
 
 // The coordinator has ended this lease, as it does if a worker's heartbeats come too late.
@@ -219,12 +215,14 @@ Cycles::~Cycles() {
 void Cycles::Reset() {
   absl::MutexLock lock(&mutex_);
   result_ = LoadResult();
+  refused_before_ = fleet_.streams_refused();
 }
 
 LoadResult Cycles::Finish(absl::Duration began, double client_cpu, double server_cpu,
                           pid_t server) {
   absl::MutexLock lock(&mutex_);
   LoadResult result = result_;
+  result.refused += fleet_.streams_refused() - refused_before_;
   result.seconds = absl::ToDoubleSeconds(clock_->Monotonic() - began);
   result.client_cpu = OwnCpuSeconds() - client_cpu;
   result.server_cpu = CpuSecondsOf(server) - server_cpu;

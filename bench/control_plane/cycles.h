@@ -36,10 +36,11 @@ struct LoadResult {
 };
 
 // Purpose: lease cycles in the manner of workers: AcquireLeases, then for each job of the pack a
-// metric row until it is acknowledged, a (tiny) checkpoint file, CommitCheckpoint, CompleteJob. A
-// refused call (RESOURCE_EXHAUSTED, UNAVAILABLE) is retried with backoff and jitter, as a worker
-// does. Records what the coordinator acknowledged, for the checks after a kill. Owner: main. Phases
-// run one at a time.
+// metric row, a (tiny) checkpoint file, and the records of the checkpoint and of the completion.
+// The rows of a pack travel in one message and the other records in a second. None waits for an
+// acknowledgement. A refused call or stream (RESOURCE_EXHAUSTED, UNAVAILABLE) is tried again with
+// backoff and jitter, as a worker does. Notes what the coordinator acknowledged, for the checks
+// after a kill. Owner: main. Phases run one at a time.
 class Cycles {
  public:
   Cycles(const Options& options, std::string checkpoint_folder, Fleet* fleet)
@@ -71,9 +72,8 @@ class Cycles {
   void Start(SimulatedWorker* worker, uint32_t pack, absl::Duration due, bool again);
   void Acquire(const std::shared_ptr<Cycle>& cycle);
   void OnGrant(const std::shared_ptr<Cycle>& cycle, const v1::AcquireLeasesResponse& grant);
-  void Report(const std::shared_ptr<Job>& job);
-  void Commit(const std::shared_ptr<Job>& job);
-  void Complete(const std::shared_ptr<Job>& job);
+  void OnAnswer(const std::shared_ptr<Job>& job, const v1::AttemptAnswer& answer);
+  void Succeed(const std::shared_ptr<Job>& job);
   void Lose(const std::shared_ptr<Job>& job);
   void EndJob(const std::shared_ptr<Job>& job);
   void EndCycle(const std::shared_ptr<Cycle>& cycle);
@@ -92,6 +92,7 @@ class Cycles {
   std::atomic<uint64_t> next_request_{0};
   mutable absl::Mutex mutex_;
   LoadResult result_ ABSL_GUARDED_BY(mutex_);
+  uint64_t refused_before_ ABSL_GUARDED_BY(mutex_) = 0;  // streams, before the phase
   absl::Duration last_completion_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_set<uint64_t> completed_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<uint64_t, uint64_t> open_leases_ ABSL_GUARDED_BY(mutex_);  // job -> attempt

@@ -7,7 +7,7 @@
 #include "absl/time/clock.h"
 #include "common/base/ids.h"
 #include "common/rpc/channel.h"
-#include "worker/daemon/grpc_report_stream.h"
+#include "worker/daemon/grpc_record_stream.h"
 
 namespace coppice::bench {
 namespace {
@@ -19,9 +19,11 @@ constexpr size_t kStartsInFlight = 256;
 constexpr absl::Duration kAllLimit = absl::Minutes(5);
 constexpr uint32_t kSlots = 8;
 
-v1::StreamMetricsResponse NeverAcknowledged() {
-  v1::StreamMetricsResponse answer;
-  answer.set_error("the stream was closed");
+constexpr size_t kRecordsInMessage = 256;
+
+v1::AttemptAnswer NeverAcknowledged() {
+  v1::AttemptAnswer answer;
+  answer.mutable_refusal()->set_message("the stream was closed");
   return answer;
 }
 
@@ -69,66 +71,89 @@ v1::RegisterRequest SimulatedWorker::Registration() const {
   return request;
 }
 
-void SimulatedWorker::Report(v1::StreamMetricsRequest report, Acked acked) {
-  std::shared_ptr<worker::ReportStream> stream;
-  absl::ReleasableMutexLock lock(&mutex_);
-  if (closed_) {
-    lock.Release();
-    return acked(NeverAcknowledged());
+void SimulatedWorker::Add(std::vector<v1::AttemptRecord> records, Answered answered) {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (!closed_) {
+      unsent_.insert(unsent_.end(), records.begin(), records.end());
+      const uint64_t job = records.front().lease().job_id();
+      unacked_[job].push_back({std::move(records), std::move(answered)});
+      return;
+    }
   }
-  report.set_worker_id(id_);
-  unacked_[report.lease().job_id()].push_back({report, std::move(acked)});
-  if (stream_ == nullptr && stream_number_ == 0) {
-    OpenLocked();  // also sends it
-  } else {
-    stream = stream_;  // null while it waits to be reopened
+  if (answered) answered(NeverAcknowledged());
+}
+
+void SimulatedWorker::Flush() {
+  absl::MutexLock lock(&mutex_);
+  if (unsent_.empty()) return;
+  if (stream_ == nullptr && stream_number_ == 0) return OpenLocked();  // also sends it
+  // While a stream waits to be opened again, nothing is lost: it will send everything.
+  stream_ == nullptr ? unsent_.clear() : SendLocked();
+}
+
+void SimulatedWorker::SendLocked() {
+  for (size_t from = 0; from < unsent_.size(); from += kRecordsInMessage) {
+    v1::StreamRecordsRequest message;
+    if (!std::exchange(introduced_, true)) message.set_worker_id(id_);
+    const size_t to = std::min(from + kRecordsInMessage, unsent_.size());
+    for (size_t i = from; i < to; ++i) *message.add_records() = std::move(unsent_[i]);
+    stream_->Send(std::move(message));
   }
-  lock.Release();
-  if (stream != nullptr) stream->Send(report);
+  unsent_.clear();
 }
 
 void SimulatedWorker::OpenLocked() {
   const uint64_t number = ++stream_number_;
-  stream_ = worker::OpenGrpcReportStream(
+  introduced_ = false;
+  stream_ = worker::OpenGrpcRecordStream(
       stub_, calls_,
-      [this, number](const v1::StreamMetricsResponse& answer) { OnAnswer(number, answer); },
+      [this, number](const v1::StreamRecordsResponse& answer) { OnAnswer(number, answer); },
       [this, number](const absl::Status& status) { OnEnd(number, status); });
-  for (auto& [job, reports] : unacked_) {
-    for (Unacked& one : reports) {
-      one.report.set_worker_id(id_);
-      stream_->Send(one.report);
+  unsent_.clear();
+  for (const auto& [job, waiting] : unacked_) {
+    for (const Unacked& one : waiting) {
+      unsent_.insert(unsent_.end(), one.records.begin(), one.records.end());
     }
   }
+  SendLocked();
 }
 
-void SimulatedWorker::OnAnswer(uint64_t stream, const v1::StreamMetricsResponse& answer) {
-  std::vector<Acked> acked;
-  {
-    absl::MutexLock lock(&mutex_);
-    if (stream != stream_number_ || closed_) return;
-    backoff_.Reset();
-    const auto it = unacked_.find(answer.lease().job_id());
-    if (it == unacked_.end()) return;
-    auto& reports = it->second;
-    const bool refused = answer.stale() || !answer.error().empty();
-    for (auto report = reports.begin(); report != reports.end();) {
-      const bool durable = report->report.lease().attempt() == answer.lease().attempt() &&
-                           report->report.sequence() <= answer.sequence();
-      if (!durable && !refused) {
-        ++report;
-        continue;
-      }
-      acked.push_back(std::move(report->acked));
-      report = reports.erase(report);
+std::vector<SimulatedWorker::Answered> SimulatedWorker::TakeAnsweredLocked(
+    const v1::AttemptAnswer& answer) {
+  std::vector<Answered> answered;
+  const auto it = unacked_.find(answer.lease().job_id());
+  if (it == unacked_.end()) return answered;
+  const auto done = [&](Unacked& one) {
+    const v1::AttemptRecord& last = one.records.back();
+    if (last.lease().attempt() != answer.lease().attempt()) return false;
+    if (last.number() > answer.number() && !answer.over() && !answer.has_refusal()) return false;
+    if (one.answered) answered.push_back(std::move(one.answered));
+    return true;
+  };
+  it->second.erase(std::remove_if(it->second.begin(), it->second.end(), done), it->second.end());
+  if (it->second.empty()) unacked_.erase(it);
+  return answered;
+}
+
+void SimulatedWorker::OnAnswer(uint64_t stream, const v1::StreamRecordsResponse& answer) {
+  for (const v1::AttemptAnswer& one : answer.answers()) {
+    std::vector<Answered> answered;
+    {
+      absl::MutexLock lock(&mutex_);
+      if (stream != stream_number_ || closed_) return;
+      backoff_.Reset();
+      answered = TakeAnsweredLocked(one);
     }
-    if (reports.empty()) unacked_.erase(it);
+    for (const Answered& callback : answered) callback(one);
   }
-  for (const Acked& callback : acked) callback(answer);
+  Flush();
 }
 
-void SimulatedWorker::OnEnd(uint64_t stream, const absl::Status&) {
+void SimulatedWorker::OnEnd(uint64_t stream, const absl::Status& status) {
   absl::MutexLock lock(&mutex_);
   if (stream != stream_number_ || closed_) return;
+  if (absl::IsResourceExhausted(status)) ++streams_refused_;
   stream_ = nullptr;
   reopen_ = Clock::Real()->Schedule(backoff_.Next(), [this, stream] {
     absl::MutexLock again(&mutex_);
@@ -137,16 +162,19 @@ void SimulatedWorker::OnEnd(uint64_t stream, const absl::Status&) {
 }
 
 void SimulatedWorker::CloseStream() {
-  std::shared_ptr<worker::ReportStream> stream;
+  std::shared_ptr<worker::RecordStream> stream;
   absl::flat_hash_map<uint64_t, std::vector<Unacked>> unacked;
   {
     absl::MutexLock lock(&mutex_);
     closed_ = true;
     unacked.swap(unacked_);
+    unsent_.clear();
     stream.swap(stream_);
   }
-  for (const auto& [job, reports] : unacked) {
-    for (const Unacked& one : reports) one.acked(NeverAcknowledged());
+  for (const auto& [job, waiting] : unacked) {
+    for (const Unacked& one : waiting) {
+      if (one.answered) one.answered(NeverAcknowledged());
+    }
   }
 }
 
@@ -212,6 +240,12 @@ Fleet::~Fleet() {
 
 void Fleet::CloseStreams() {
   for (const auto& worker : workers_) worker->CloseStream();
+}
+
+uint64_t Fleet::streams_refused() const {
+  uint64_t sum = 0;
+  for (const auto& worker : workers_) sum += worker->streams_refused();
+  return sum;
 }
 
 absl::Status Fleet::ForAll(

@@ -21,11 +21,12 @@
 namespace coppice::bench {
 
 // Purpose: one simulated worker. It has a connection, a registration, the jobs it holds, and one
-// stream of reports. As with a real worker, a broken stream is opened again, and everything
-// unacknowledged is sent again. Owner: Fleet. Thread-safe.
+// stream of records. As with a real worker, records that are ready together travel in one message,
+// a broken stream is opened again, and everything unacknowledged is sent again. Owner: Fleet.
+// Thread-safe.
 class SimulatedWorker {
  public:
-  using Acked = std::function<void(const v1::StreamMetricsResponse&)>;
+  using Answered = std::function<void(const v1::AttemptAnswer&)>;
 
   SimulatedWorker(std::string name, v1::WorkerService::Stub* stub, worker::CallRegistry* calls);
   // Its calls must have ended.
@@ -37,10 +38,15 @@ class SimulatedWorker {
   void SetId(const std::string& id);
   v1::RegisterRequest Registration() const;
 
-  // Sends a report. `acked` is called once, when this number of this lease is durable or refused.
-  void Report(v1::StreamMetricsRequest report, Acked acked);
-  // Drops the stream. Waiting reports get an error.
+  // Adds records of one attempt, in order, for the next Flush. `answered` (may be null) is called
+  // once, when the last of them is durable, one was refused, or the attempt is over.
+  void Add(std::vector<v1::AttemptRecord> records, Answered answered);
+  // Sends what was added. The callbacks of an answer are followed by a flush.
+  void Flush();
+  // Drops the stream. Records that wait for an answer get an error.
   void CloseStream();
+  // Streams that the coordinator ended because it was overloaded.
+  uint64_t streams_refused() const { return streams_refused_; }
 
   std::vector<v1::HeldLease> held() const;
   // All leases that a heartbeat lists.
@@ -53,11 +59,15 @@ class SimulatedWorker {
 
  private:
   struct Unacked {
-    v1::StreamMetricsRequest report;
-    Acked acked;
+    std::vector<v1::AttemptRecord> records;
+    Answered answered;
   };
   void OpenLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void OnAnswer(uint64_t stream, const v1::StreamMetricsResponse& answer);
+  void SendLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Takes out the callbacks for one attempt's answer.
+  std::vector<Answered> TakeAnsweredLocked(const v1::AttemptAnswer& answer)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void OnAnswer(uint64_t stream, const v1::StreamRecordsResponse& answer);
   void OnEnd(uint64_t stream, const absl::Status& status);
 
   const std::string name_;
@@ -68,12 +78,15 @@ class SimulatedWorker {
   std::string id_ ABSL_GUARDED_BY(mutex_);
   std::vector<v1::HeldLease> held_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<uint64_t, v1::LeaseRef> running_ ABSL_GUARDED_BY(mutex_);  // by job
-  std::shared_ptr<worker::ReportStream> stream_ ABSL_GUARDED_BY(mutex_);
+  std::shared_ptr<worker::RecordStream> stream_ ABSL_GUARDED_BY(mutex_);
+  bool introduced_ ABSL_GUARDED_BY(mutex_) = false;  // the stream knows the worker's id
   uint64_t stream_number_ ABSL_GUARDED_BY(mutex_) = 0;
   Clock::TimerId reopen_ ABSL_GUARDED_BY(mutex_) = 0;
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
   Backoff backoff_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<uint64_t, std::vector<Unacked>> unacked_ ABSL_GUARDED_BY(mutex_);  // by job
+  std::vector<v1::AttemptRecord> unsent_ ABSL_GUARDED_BY(mutex_);
+  std::atomic<uint64_t> streams_refused_{0};
 };
 
 // Purpose: all simulated workers, their connections and their heartbeats. Heartbeats are spread
@@ -94,6 +107,7 @@ class Fleet {
   size_t size() const { return workers_.size(); }
   SimulatedWorker& at(size_t index) { return *workers_[index % workers_.size()]; }
 
+  uint64_t streams_refused() const;
   uint64_t heartbeats_answered() const { return beats_answered_; }
   uint64_t heartbeats_failed() const { return beats_failed_; }
   // Counts directives other than CONTINUE, for leases that the coordinator no longer knows.

@@ -18,28 +18,28 @@ void Rows::Start() {
   for (const auto& series : series_) {
     ++in_flight_;
     Send(series.get());
+    series->worker->Flush();
   }
 }
 
 void Rows::Send(Series* series) {
-  v1::StreamMetricsRequest report;
-  *report.mutable_lease() = series->lease;
-  report.set_sequence(series->step + 1);
-  FillRow(series->step + 1, options_.values, report.mutable_row());
+  std::vector<v1::AttemptRecord> row(1);
+  *row[0].mutable_lease() = series->lease;
+  row[0].set_number(series->step + 1);
+  FillRow(series->step + 1, options_.values, row[0].mutable_row());
   const absl::Duration sent = Clock::Real()->Monotonic();
-  series->worker->Report(std::move(report),
-                         [this, series, sent](const v1::StreamMetricsResponse& ack) {
-                           const bool taken = !ack.stale() && ack.error().empty();
-                           {
-                             absl::MutexLock lock(&mutex_);
-                             ++(taken ? result_.rows : result_.refused);
-                             result_.latency.Add(Clock::Real()->Monotonic() - sent);
-                             if (taken) ++series->step;
-                           }
-                           if (taken) series->worker->SetStep(series->lease.job_id(), series->step);
-                           if (taken && open_) return Send(series);
-                           --in_flight_;
-                         });
+  series->worker->Add(std::move(row), [this, series, sent](const v1::AttemptAnswer& answer) {
+    const bool taken = !answer.over() && !answer.has_refusal();
+    {
+      absl::MutexLock lock(&mutex_);
+      ++(taken ? result_.rows : result_.refused);
+      result_.latency.Add(Clock::Real()->Monotonic() - sent);
+      if (taken) ++series->step;
+    }
+    if (taken) series->worker->SetStep(series->lease.job_id(), series->step);
+    if (taken && open_) return Send(series);  // the worker flushes after its answers
+    --in_flight_;
+  });
 }
 
 bool Rows::WaitForNone(absl::Duration limit) {

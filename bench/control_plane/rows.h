@@ -20,7 +20,7 @@ struct RowsResult {
   double server_cpu = 0;
 };
 
-// Purpose: metric rows of the held jobs, over one StreamMetrics stream for each worker. A job sends
+// Purpose: metric rows of the held jobs, over one stream of records for each worker. A job sends
 // its next row once the last one is acknowledged. Owner: main.
 class Rows {
  public:

@@ -1,8 +1,8 @@
 // Ends attempts as their workers report it.
 #include <algorithm>
-#include <initializer_list>
 #include <iterator>
 #include <utility>
+#include <variant>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/failure_kind.h"
@@ -26,70 +26,45 @@ absl::Duration FailureBackoff(uint32_t failures) {
 
 namespace {
 
-// True if this end of an attempt was already recorded. Its report was sent again because the answer
-// was lost.
-bool EndedAs(CommandContext& tx, const LeaseRef& lease,
-             std::initializer_list<AttemptOutcome> outcomes) {
-  const auto attempt = tx.read().GetAttempt(lease.job_id, lease.attempt);
-  if (!attempt.ok()) return false;
-  for (const AttemptOutcome outcome : outcomes) {
-    if (attempt->outcome == outcome) return true;
-  }
-  return false;
-}
-
-// DATA_LOSS if this database lacks records that were acknowledged to the worker. That is no fault
-// of the job.
-absl::Status CheckComplete(CommandContext& tx, const JobRow& job, const GroupSpec& spec,
-                           const AttemptEnd& end) {
-  COPPICE_ASSIGN_OR_RETURN(const AttemptRow attempt, tx.read().GetAttempt(job.id, job.attempt));
-  const std::string what = absl::StrCat("job ", job.id, " is not complete: ");
-  const auto lost = [&](const std::string& lack) -> absl::Status {
-    if (!MayHaveLost(tx, end.lease)) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(what, lack, ", and nothing that was acknowledged is missing"));
-    }
-    return absl::DataLossError(absl::StrCat(kReportsMissing, ": ", lack));
-  };
-  if (attempt.last_sequence < end.last_sequence) {
-    return lost(
-        absl::StrCat("records are there up to ", attempt.last_sequence, " of ", end.last_sequence));
+// Sets `lack` to what the job lacks to be complete; empty: nothing.
+absl::Status FindLack(CommandContext& tx, const AttemptState& state, const Completion& end,
+                      std::string& lack) {
+  const uint32_t steps = state.spec().steps;
+  if (end.step != steps) {
+    lack = absl::StrCat("it ended at step ", end.step, " of ", steps);
+    return absl::OkStatus();
   }
   COPPICE_ASSIGN_OR_RETURN(const auto checkpoints,
-                           tx.read().ListCheckpoints(job.id, CheckpointState::kListed));
-  if (checkpoints.empty() || checkpoints.front().step != spec.steps) {
-    const std::string lack = absl::StrCat("no checkpoint at step ", spec.steps);
-    return end.checkpoint_step == spec.steps ? lost(lack)
-                                             : absl::FailedPreconditionError(what + lack);
+                           tx.read().ListCheckpoints(state.job.id, CheckpointState::kListed));
+  if (checkpoints.empty() || checkpoints.front().step != steps) {
+    lack = absl::StrCat("no checkpoint at step ", steps);
+    return absl::OkStatus();
   }
-  COPPICE_ASSIGN_OR_RETURN(const uint64_t rows, tx.read().CountMetricSteps(job.id, spec.steps));
-  const uint64_t expected = ReportSteps(spec, spec.steps);
-  if (rows != expected) {
-    return absl::FailedPreconditionError(
-        absl::StrCat(what, rows, " of ", expected, " report rows"));
-  }
+  COPPICE_ASSIGN_OR_RETURN(const uint64_t rows, tx.read().CountMetricSteps(state.job.id, steps));
+  const uint64_t expected = ReportSteps(state.spec(), steps);
+  if (rows != expected) lack = absl::StrCat(rows, " of ", expected, " report rows");
   return absl::OkStatus();
 }
 
 }  // namespace
 
-absl::Status CompleteJob(CommandContext& tx, const AttemptEnd& end) {
-  auto job = CurrentLease(tx, end.worker_id, end.lease);
-  if (absl::IsAborted(job.status()) && EndedAs(tx, end.lease, {AttemptOutcome::kSucceeded}))
+absl::Status TakeEnd(CommandContext& tx, AttemptState& state, const Completion& end,
+                     absl::Status& refusal) {
+  std::string lack;
+  COPPICE_RETURN_IF_ERROR(FindLack(tx, state, end, lack));
+  if (!lack.empty()) {
+    refusal = absl::FailedPreconditionError(
+        absl::StrCat("job ", state.job.id, " is not complete: ", lack));
     return absl::OkStatus();
-  if (!job.ok()) return job.status();
-  const auto group = tx.memory().catalog.Group(job->group_id);
-  if (group == nullptr)
-    return absl::InternalError(absl::StrCat("job ", job->id, " is not in the catalog"));
-  COPPICE_RETURN_IF_ERROR(CheckComplete(tx, *job, group->spec, end));
-  JobRow after = *job;
-  after.step = group->spec.steps;
-  after.best_step = group->spec.steps;
+  }
+  JobRow after = state.job;
+  after.step = end.step;
+  after.best_step = end.step;
   after.failures = 0;  // the job cannot get further than this
   after.reason.clear();
-  return tx.EndAttempt(*job, JobTrigger::kComplete, std::move(after),
-                       {AttemptOutcome::kSucceeded,
-                        absl::StrCat("reached step ", group->spec.steps), group->spec.steps});
+  return tx.EndAttempt(
+      state.stored, JobTrigger::kComplete, std::move(after), state.attempt,
+      {AttemptOutcome::kSucceeded, absl::StrCat("reached step ", end.step), end.step});
 }
 
 namespace {
@@ -115,19 +90,19 @@ absl::string_view FaultOfTheRun(FailureKind kind) {
 // is final. A job that dies at one step on two workers is itself to blame. A full disk is the
 // worker's fault. So may be a death before the first step, on a worker where no job has made
 // progress yet.
-absl::StatusOr<std::string> WhyGiveUp(CommandContext& tx, const JobRow& job, const AttemptEnd& end,
-                                      FailureKind kind, uint32_t max_failures) {
-  if (const auto fault = FaultOfTheRun(kind); !fault.empty()) return std::string(fault);
-  if (job.failures + 1 >= max_failures) {
+absl::StatusOr<std::string> WhyGiveUp(CommandContext& tx, const AttemptState& state,
+                                      const Failure& end) {
+  const JobRow& job = state.job;
+  if (const auto fault = FaultOfTheRun(end.kind); !fault.empty()) return std::string(fault);
+  if (job.failures + 1 >= state.group->sweep->max_failures) {
     return absl::StrCat("it failed ", job.failures + 1, " times without progress");
   }
-  if (kind == FailureKind::kDisk) return std::string();
+  if (end.kind == FailureKind::kDisk) return std::string();
   const auto speaks_against_job = [&](const std::string& worker, uint32_t start, uint32_t step) {
     return step > start || tx.memory().dispatcher.health.progressed_ms(worker) > 0;
   };
   COPPICE_ASSIGN_OR_RETURN(const std::vector<AttemptRow> attempts, tx.read().ListAttempts(job.id));
-  const bool here =
-      !attempts.empty() && speaks_against_job(job.worker, attempts.back().start_step, end.step);
+  const bool here = speaks_against_job(job.worker, state.attempt.start_step, end.step);
   for (const AttemptRow& earlier : attempts) {
     const bool counts = earlier.number > job.forgiven_attempt &&
                         earlier.outcome == AttemptOutcome::kFailed &&
@@ -143,53 +118,40 @@ absl::StatusOr<std::string> WhyGiveUp(CommandContext& tx, const JobRow& job, con
 
 // Counts a failure against its worker, unless the attempt made progress there or the fault is the
 // run's own.
-absl::Status BlameWorker(CommandContext& tx, const JobRow& job, FailureKind kind,
-                         const std::string& what) {
-  if (!FaultOfTheRun(kind).empty()) return absl::OkStatus();
-  COPPICE_ASSIGN_OR_RETURN(const AttemptRow attempt, tx.read().GetAttempt(job.id, job.attempt));
-  if (std::max(attempt.row_step, job.checkpoint_step) > attempt.start_step) return absl::OkStatus();
-  tx.AfterCommit(WorkerFailed{
-      job.worker, {attempt.request_id, job.id, Head(what, 200)}, tx.now(), tx.now_ms()});
-  return absl::OkStatus();
-}
-
-absl::Status CheckEnd(const AttemptEnd& end, const GroupSpec& spec) {
-  if (end.step <= spec.steps) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat("step ", end.step, " is past the last step ", spec.steps));
+void BlameWorker(CommandContext& tx, const AttemptState& state, const Failure& end,
+                 const std::string& what) {
+  if (!FaultOfTheRun(end.kind).empty()) return;
+  const AttemptRow& attempt = state.attempt;
+  if (std::max(attempt.row_step, state.job.checkpoint_step) > attempt.start_step) return;
+  tx.AfterCommit(WorkerFailed{state.job.worker,
+                              {attempt.request_id, state.job.id, Head(what, 200)},
+                              tx.now(),
+                              tx.now_ms()});
 }
 
 }  // namespace
 
-absl::Status FailJob(CommandContext& tx, const AttemptEnd& end) {
-  const std::optional<FailureKind> kind = FailureKindFromText(end.kind);
-  if (!kind.has_value()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("'", Head(end.kind, 64), "' is no kind of failure"));
-  }
-  auto job = CurrentLease(tx, end.worker_id, end.lease);
-  if (absl::IsAborted(job.status()) && EndedAs(tx, end.lease, {AttemptOutcome::kFailed}))
+absl::Status TakeEnd(CommandContext& tx, AttemptState& state, const Failure& end,
+                     absl::Status& refusal) {
+  if (end.step > state.spec().steps) {
+    refusal = absl::InvalidArgumentError(
+        absl::StrCat("step ", end.step, " is past the last step ", state.spec().steps));
     return absl::OkStatus();
-  if (!job.ok()) return job.status();
-  const auto group = tx.memory().catalog.Group(job->group_id);
-  if (group == nullptr)
-    return absl::InternalError(absl::StrCat("job ", job->id, " is not in the catalog"));
-  COPPICE_RETURN_IF_ERROR(CheckEnd(end, group->spec));
-  COPPICE_ASSIGN_OR_RETURN(const std::string give_up,
-                           WhyGiveUp(tx, *job, end, *kind, group->sweep->max_failures));
-
-  const std::string what = absl::StrCat(end.kind, ": ", Head(end.message, kMaxMessage));
-  COPPICE_RETURN_IF_ERROR(BlameWorker(tx, *job, *kind, what));
-  JobRow after = *job;
-  after.failures = job->failures + 1;
+  }
+  COPPICE_ASSIGN_OR_RETURN(const std::string give_up, WhyGiveUp(tx, state, end));
+  const std::string what =
+      absl::StrCat(FailureKindText(end.kind), ": ", Head(end.message, kMaxMessage));
+  BlameWorker(tx, state, end, what);
+  JobRow after = state.job;
+  ++after.failures;
   after.reason = give_up.empty() ? what : absl::StrCat(give_up, "; ", what);
   if (give_up.empty()) {
     after.not_before_ms = tx.now_ms() + absl::ToInt64Milliseconds(FailureBackoff(after.failures));
   }
   Ending ending{AttemptOutcome::kFailed, after.reason, end.step,
-                AttemptMark::kNone,      kind,         Tail(end.log_tail, kMaxLogTail)};
-  return tx.EndAttempt(*job, give_up.empty() ? JobTrigger::kFail : JobTrigger::kGiveUp,
-                       std::move(after), ending);
+                AttemptMark::kNone,      end.kind,     Tail(end.log_tail, kMaxLogTail)};
+  return tx.EndAttempt(state.stored, give_up.empty() ? JobTrigger::kFail : JobTrigger::kGiveUp,
+                       std::move(after), state.attempt, ending);
 }
 
 absl::Status LoseAttempt(CommandContext& tx, const JobRow& job, const std::string& message) {
@@ -224,47 +186,55 @@ JobRow WithoutThisAttempt(const JobRow& job) {
   return after;
 }
 
-// Releases a job whose pack has another width than its worker should have. Nobody failed, and the
-// worker gets packs of the new width from now on.
-absl::Status ReleaseForWidth(CommandContext& tx, const JobRow& job, const AttemptEnd& end,
-                             absl::string_view now_gets) {
-  const bool untrained = end.best_width > 0;  // it was measured
-  JobRow after = untrained ? WithoutThisAttempt(job) : job;
-  after.reason = absl::StrCat(Head(end.message, kMaxMessage), "; ", job.worker, " gets packs of ",
-                              now_gets, " of its kind from now on");
-  Ending ending{AttemptOutcome::kReleased, after.reason, end.step,
-                untrained ? AttemptMark::kUntrained : AttemptMark::kNone};
-  return tx.EndAttempt(job, JobTrigger::kRelease, std::move(after), ending);
-}
+// Purpose: ends an attempt that did not fail, by the cause of its release.
+struct Releaser {
+  CommandContext& tx;
+  AttemptState& state;
+  const Release& end;
 
-absl::Status ReleaseTooWide(CommandContext& tx, const JobRow& job, const AttemptEnd& end) {
-  tx.AfterCommit(PackTooWide{job.worker, job.group_id, end.out_of_memory_width});
-  return ReleaseForWidth(tx, job, end,
-                         absl::StrCat("at most ", std::max(end.out_of_memory_width / 2, 1u)));
-}
+  absl::Status operator()(const Release::Preempted&) {
+    return Preempt(state.job, AttemptMark::kNone);
+  }
+  absl::Status operator()(const Release::Untrained&) {
+    return Preempt(WithoutThisAttempt(state.job), AttemptMark::kUntrained);
+  }
+  absl::Status operator()(const Release::Lost&) {
+    COPPICE_RETURN_IF_ERROR(StoreRunning(tx, state));  // LoseAttempt reads it
+    return LoseAttempt(tx, state.job, Head(end.reason, kMaxMessage));
+  }
+  absl::Status operator()(const Release::TooWide& wide) {
+    tx.AfterCommit(PackTooWide{state.job.worker, state.job.group_id, wide.width});
+    return ForWidth(state.job, absl::StrCat("at most ", std::max(wide.width / 2, 1u)),
+                    AttemptMark::kNone);
+  }
+  absl::Status operator()(const Release::Measured& measured) {
+    tx.AfterCommit(PackMeasured{state.job.worker, state.job.group_id, measured.width});
+    return ForWidth(WithoutThisAttempt(state.job), absl::StrCat(measured.width),
+                    AttemptMark::kUntrained);
+  }
 
-absl::Status ReleaseMeasured(CommandContext& tx, const JobRow& job, const AttemptEnd& end) {
-  tx.AfterCommit(PackMeasured{job.worker, job.group_id, end.best_width});
-  return ReleaseForWidth(tx, job, end, absl::StrCat(end.best_width));
-}
+ private:
+  absl::Status Preempt(JobRow after, AttemptMark mark) {
+    const std::string reason = Head(end.reason, kMaxMessage);
+    after.reason = absl::StrCat("preempted: ", reason);
+    return tx.EndAttempt(state.stored, JobTrigger::kRelease, std::move(after), state.attempt,
+                         {AttemptOutcome::kPreempted, reason, end.step, mark});
+  }
+  // The pack has another width than the worker should have. Nobody failed, and the worker gets
+  // packs of the new width from now on.
+  absl::Status ForWidth(JobRow after, absl::string_view now_gets, AttemptMark mark) {
+    after.reason = absl::StrCat(Head(end.reason, kMaxMessage), "; ", state.job.worker,
+                                " gets packs of ", now_gets, " of its kind from now on");
+    Ending ending{AttemptOutcome::kReleased, after.reason, end.step, mark};
+    return tx.EndAttempt(state.stored, JobTrigger::kRelease, std::move(after), state.attempt,
+                         ending);
+  }
+};
 
 }  // namespace
 
-absl::Status ReleaseLease(CommandContext& tx, const AttemptEnd& end) {
-  auto job = CurrentLease(tx, end.worker_id, end.lease);
-  const bool told =
-      EndedAs(tx, end.lease, {AttemptOutcome::kPreempted, AttemptOutcome::kReleased}) ||
-      (end.lost && EndedAs(tx, end.lease, {AttemptOutcome::kExpired}));
-  if (absl::IsAborted(job.status()) && told) return absl::OkStatus();
-  if (!job.ok()) return job.status();
-  if (end.lost) return LoseAttempt(tx, *job, Head(end.message, kMaxMessage));
-  if (end.out_of_memory_width > 0) return ReleaseTooWide(tx, *job, end);
-  if (end.best_width > 0) return ReleaseMeasured(tx, *job, end);
-  JobRow after = end.untrained ? WithoutThisAttempt(*job) : *job;
-  after.reason = absl::StrCat("preempted: ", Head(end.message, kMaxMessage));
-  return tx.EndAttempt(*job, JobTrigger::kRelease, std::move(after),
-                       {AttemptOutcome::kPreempted, Head(end.message, kMaxMessage), end.step,
-                        end.untrained ? AttemptMark::kUntrained : AttemptMark::kNone});
+absl::Status TakeEnd(CommandContext& tx, AttemptState& state, const Release& end, absl::Status&) {
+  return std::visit(Releaser{tx, state, end}, end.cause);
 }
 
 }  // namespace coppice::core

@@ -18,43 +18,46 @@ bool IsDigest(const std::string& digest) {
          });
 }
 
-absl::Status CheckCommit(const CheckpointCommit& commit, const AttemptRow& attempt,
-                         const GroupInfo& group) {
-  const std::string dir = CheckpointDir(group.sweep->name, commit.lease);
-  if (!IsSafeRelativePath(commit.path) || !absl::StartsWith(commit.path, dir + "/")) {
+// `Named` is a CheckpointRecord or a NamedCheckpoint.
+template <typename Named>
+absl::Status CheckFields(const AttemptState& state, const Named& checkpoint) {
+  const std::string dir = CheckpointDir(state.group->sweep->name, state.lease());
+  if (!IsSafeRelativePath(checkpoint.path) || !absl::StartsWith(checkpoint.path, dir + "/")) {
     return absl::InvalidArgumentError(absl::StrCat("the checkpoint's path must be inside ", dir));
   }
   // Retention deletes this path later, so it must be a name that only checkpoints have.
-  if (!IsCheckpointFileName(absl::string_view(commit.path).substr(dir.size() + 1))) {
+  if (!IsCheckpointFileName(absl::string_view(checkpoint.path).substr(dir.size() + 1))) {
     return absl::InvalidArgumentError(
         absl::StrCat("the checkpoint's path must be ", dir, "/step-N.safetensors"));
   }
-  if (!IsDigest(commit.digest))
+  if (!IsDigest(checkpoint.digest))
     return absl::InvalidArgumentError("the digest must be 32 lower-case hex digits");
-  if (commit.step < attempt.start_step || commit.step > group.spec.steps) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "step ", commit.step, " is outside [", attempt.start_step, ", ", group.spec.steps, "]"));
+  if (checkpoint.step < state.attempt.start_step || checkpoint.step > state.spec().steps) {
+    return absl::InvalidArgumentError(absl::StrCat("step ", checkpoint.step, " is outside [",
+                                                   state.attempt.start_step, ", ",
+                                                   state.spec().steps, "]"));
   }
   return absl::OkStatus();
 }
 
-// Checks that a job that falls back to this checkpoint would find every row up to it. Returns true
-// if only the row of the checkpoint's own step is due: an evaluation that a preemption interrupted
-// is repeated after the resume.
-absl::StatusOr<bool> CheckRows(CommandContext& tx, const CheckpointCommit& commit,
-                               const GroupSpec& spec) {
-  const JobId job = commit.lease.job_id;
-  COPPICE_ASSIGN_OR_RETURN(const uint64_t rows, tx.read().CountMetricSteps(job, commit.step));
-  const uint64_t expected = ReportSteps(spec, commit.step);
-  if (rows == expected) return false;
-  if (commit.step > 0) {
-    COPPICE_ASSIGN_OR_RETURN(const uint64_t before,
-                             tx.read().CountMetricSteps(job, commit.step - 1));
-    if (before == rows && before == ReportSteps(spec, commit.step - 1)) return true;
+// The rows that a job would find if it fell back to a checkpoint. `due`: only the row of the
+// checkpoint's own step is missing. An evaluation that a preemption interrupted is repeated after
+// the resume.
+struct RowsUpTo {
+  bool due = false;
+  std::string fault;  // more is missing
+};
+absl::StatusOr<RowsUpTo> CheckRows(CommandContext& tx, JobId job, uint32_t step,
+                                   const GroupSpec& spec) {
+  COPPICE_ASSIGN_OR_RETURN(const uint64_t rows, tx.read().CountMetricSteps(job, step));
+  const uint64_t expected = ReportSteps(spec, step);
+  if (rows == expected) return RowsUpTo();
+  if (step > 0) {
+    COPPICE_ASSIGN_OR_RETURN(const uint64_t before, tx.read().CountMetricSteps(job, step - 1));
+    if (before == rows && before == ReportSteps(spec, step - 1)) return RowsUpTo{true, ""};
   }
-  return absl::FailedPreconditionError(absl::StrCat("checkpoint of job ", job, " at step ",
-                                                    commit.step, ": ", rows, " of ", expected,
-                                                    " report rows up to it are durable"));
+  return RowsUpTo{false, absl::StrCat("checkpoint of job ", job, " at step ", step, ": ", rows,
+                                      " of ", expected, " report rows up to it are durable")};
 }
 
 absl::Status DropOld(CommandContext& tx, JobId job_id, const GroupSpec& spec) {
@@ -82,71 +85,63 @@ std::vector<Checkpoint> BeyondRetention(const std::vector<Checkpoint>& listed,
   return beyond;
 }
 
-absl::Status CheckUpload(CommandContext& tx, const CheckpointCommit& announced) {
-  COPPICE_ASSIGN_OR_RETURN(const JobRow job,
-                           CurrentLease(tx, announced.worker_id, announced.lease));
-  const auto group = tx.memory().catalog.Group(job.group_id);
-  if (group == nullptr)
-    return absl::InternalError(absl::StrCat("job ", job.id, " is not in the catalog"));
-  COPPICE_ASSIGN_OR_RETURN(const AttemptRow attempt, tx.read().GetAttempt(job.id, job.attempt));
-  return CheckCommit(announced, attempt, *group);
+absl::Status CheckUpload(CommandContext& tx, const NamedCheckpoint& announced) {
+  COPPICE_ASSIGN_OR_RETURN(const AttemptState state,
+                           LoadAttempt(tx, announced.worker_id, announced.lease));
+  return CheckFields(state, announced);
 }
 
-absl::Status CommitCheckpoint(CommandContext& tx, const CheckpointCommit& commit) {
-  COPPICE_ASSIGN_OR_RETURN(const JobRow job, CurrentLease(tx, commit.worker_id, commit.lease));
-  const auto group = tx.memory().catalog.Group(job.group_id);
-  if (group == nullptr)
-    return absl::InternalError(absl::StrCat("job ", job.id, " is not in the catalog"));
-  COPPICE_ASSIGN_OR_RETURN(const AttemptRow attempt, tx.read().GetAttempt(job.id, job.attempt));
-  COPPICE_RETURN_IF_ERROR(CheckCommit(commit, attempt, *group));
+namespace {
+
+// True if the checkpoint cannot become the current one: it is so already (sent again under another
+// number), has been overtaken, or another one has its place (`left_out`).
+bool HasNoPlace(const AttemptState& state, const CheckpointRecord& checkpoint,
+                const std::vector<Checkpoint>& listed, std::string& left_out) {
+  for (const Checkpoint& present : listed) {
+    const bool same = present.attempt == state.attempt.number && present.step == checkpoint.step;
+    if (same && present.digest == checkpoint.digest && present.path == checkpoint.path) return true;
+    if (same || present.path == checkpoint.path) {
+      left_out = absl::StrCat("job ", state.job.id, " has another checkpoint at step ",
+                              present.step, " in ", present.path);
+      return true;
+    }
+  }
+  return !listed.empty() && listed.front().attempt == state.attempt.number &&
+         checkpoint.step < listed.front().step;
+}
+
+}  // namespace
+
+absl::Status TakeCheckpoint(CommandContext& tx, AttemptState& state,
+                            const CheckpointRecord& checkpoint, RecordOutcome& outcome) {
+  outcome.refusal = CheckFields(state, checkpoint);
+  if (!outcome.refusal.ok()) return absl::OkStatus();
+  outcome.left_out = checkpoint.left_out;
+  if (!outcome.left_out.empty()) return absl::OkStatus();
+  JobRow& job = state.job;
   COPPICE_ASSIGN_OR_RETURN(const auto listed,
                            tx.read().ListCheckpoints(job.id, CheckpointState::kListed));
-  for (const Checkpoint& present : listed) {
-    const bool same = present.attempt == commit.lease.attempt && present.step == commit.step;
-    if (same && present.digest == commit.digest && present.path == commit.path)
-      return absl::OkStatus();
-    if (same || present.path == commit.path) {
-      return absl::FailedPreconditionError(absl::StrCat(
-          "job ", job.id, " has another checkpoint at step ", present.step, " in ", present.path));
-    }
-  }
-  // The request was repeated after later checkpoints were committed, so it is obsolete.
-  if (!listed.empty() && listed.front().attempt == commit.lease.attempt &&
-      commit.step < listed.front().step) {
-    return absl::OkStatus();
-  }
-  // A lost row that was acknowledged would look like one that is due. But the trainer has already
-  // reported it, and an attempt that resumes from here would not report it again.
-  if (attempt.last_sequence < commit.last_sequence) {
-    if (!MayHaveLost(tx, commit.lease)) {
-      return absl::InvalidArgumentError(absl::StrCat("last_sequence is ", commit.last_sequence,
-                                                     "; acknowledged were ", attempt.last_sequence,
-                                                     " records of this attempt"));
-    }
-    return absl::DataLossError(absl::StrCat(kReportsMissing, ": records are there up to ",
-                                            attempt.last_sequence, " of ", commit.last_sequence));
-  }
-  COPPICE_ASSIGN_OR_RETURN(const bool row_due, CheckRows(tx, commit, group->spec));
+  if (HasNoPlace(state, checkpoint, listed, outcome.left_out)) return absl::OkStatus();
+  COPPICE_ASSIGN_OR_RETURN(RowsUpTo rows, CheckRows(tx, job.id, checkpoint.step, state.spec()));
+  outcome.left_out = std::move(rows.fault);
+  if (!outcome.left_out.empty()) return absl::OkStatus();
 
-  COPPICE_RETURN_IF_ERROR(tx.write().InsertCheckpoint(
-      {job.id, job.attempt, commit.step, commit.path, commit.digest, commit.bytes, tx.now_ms()},
-      row_due));
-  COPPICE_RETURN_IF_ERROR(DropOld(tx, job.id, group->spec));
-  JobRow after = job;
-  after.checkpoint_step = commit.step;
-  after.step = std::max(job.step, commit.step);
-  if (commit.step > job.best_step) {
-    after.best_step = commit.step;
-    after.failures = 0;
-    tx.AfterCommit(WorkerProgressed{job.worker, tx.now_ms()});
-  }
   COPPICE_RETURN_IF_ERROR(
-      tx.LogEvent(job, EventType::kCheckpoint, absl::StrCat("step ", commit.step)));
-  return tx.UpdateRunning(job, after);
+      tx.write().InsertCheckpoint({job.id, job.attempt, checkpoint.step, checkpoint.path,
+                                   checkpoint.digest, checkpoint.bytes, tx.now_ms()},
+                                  rows.due));
+  COPPICE_RETURN_IF_ERROR(DropOld(tx, job.id, state.spec()));
+  job.checkpoint_step = checkpoint.step;
+  job.step = std::max(job.step, checkpoint.step);
+  if (checkpoint.step > job.best_step) {
+    job.best_step = checkpoint.step;
+    job.failures = 0;
+  }
+  return tx.LogEvent(job, EventType::kCheckpoint, absl::StrCat("step ", checkpoint.step));
 }
 
 absl::StatusOr<std::optional<Checkpoint>> RejectCheckpoint(CommandContext& tx,
-                                                           const CheckpointCommit& checkpoint,
+                                                           const NamedCheckpoint& checkpoint,
                                                            const std::string& reason) {
   COPPICE_ASSIGN_OR_RETURN(const JobRow job,
                            CurrentLease(tx, checkpoint.worker_id, checkpoint.lease));

@@ -79,6 +79,11 @@ void CommandContext::Reindex(const JobRow& before, const JobRow& after) {
 absl::Status CommandContext::EndAttempt(const JobRow& before, JobTrigger trigger, JobRow after,
                                         const Ending& ending) {
   COPPICE_ASSIGN_OR_RETURN(AttemptRow attempt, read().GetAttempt(before.id, before.attempt));
+  return EndAttempt(before, trigger, std::move(after), std::move(attempt), ending);
+}
+
+absl::Status CommandContext::EndAttempt(const JobRow& before, JobTrigger trigger, JobRow after,
+                                        AttemptRow attempt, const Ending& ending) {
   attempt.ended_ms = now_ms_;
   attempt.outcome = ending.outcome;
   attempt.message = ending.message;

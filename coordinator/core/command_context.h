@@ -80,6 +80,9 @@ class CommandContext {
   // Also ends the running attempt of `before`. `after` as for Move.
   absl::Status EndAttempt(const JobRow& before, JobTrigger trigger, JobRow after,
                           const Ending& ending);
+  // Does the same with the attempt's row at hand, which may hold changes to store.
+  absl::Status EndAttempt(const JobRow& before, JobTrigger trigger, JobRow after,
+                          AttemptRow attempt, const Ending& ending);
   // Updates a running job without changing its state.
   absl::Status UpdateRunning(const JobRow& before, const JobRow& after);
   absl::Status LogEvent(const JobRow& job, EventType type, const std::string& message);

@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "coordinator/core/attempt_state.h"
 #include "coordinator/core/caller.h"
 #include "coordinator/core/command_context.h"
 #include "coordinator/core/coordinator.h"
@@ -99,7 +100,7 @@ absl::StatusOr<std::optional<LeaseGrant>> AcquireLeases(CommandContext& tx,
 // Makes the command that stores a planned grant, and answers its waiter.
 Command GrantCommand(Dispatcher::Grant plan);
 
-// ---- reports (report_commands.cc)
+// ---- records of an attempt (record_commands.cc)
 
 inline constexpr uint64_t kMaxLogBytes = 1 << 20;   // the newest part of an attempt's log is kept
 inline constexpr size_t kMaxRecordText = 64 << 10;  // of one log or provenance record
@@ -110,29 +111,40 @@ inline constexpr size_t kMaxMetricName = 128;
 inline constexpr char kReportsMissing[] =
     "the coordinator's disk has lost reports that it had taken";
 
-absl::StatusOr<std::vector<RecordAck>> AppendRecords(CommandContext& tx,
-                                                     const std::string& worker_id,
-                                                     const std::vector<Record>& records);
+absl::StatusOr<std::vector<AttemptAnswer>> AppendRecords(CommandContext& tx,
+                                                         const std::string& worker_id,
+                                                         const std::vector<Record>& records);
+// The codes of CurrentLease.
+absl::StatusOr<AttemptState> LoadAttempt(CommandContext& tx, const std::string& worker_id,
+                                         const LeaseRef& lease);
+// Stores the rows of an attempt that goes on.
+absl::Status StoreRunning(CommandContext& tx, AttemptState& state);
 // Returns the number of report steps up to and including `step`: the multiples of report_every, and
 // the last step.
 uint64_t ReportSteps(const GroupSpec& spec, uint32_t step);
 
 // ---- ends of attempts (attempt_commands.cc)
 
-absl::Status CompleteJob(CommandContext& tx, const AttemptEnd& end);
-absl::Status FailJob(CommandContext& tx, const AttemptEnd& end);
-absl::Status ReleaseLease(CommandContext& tx, const AttemptEnd& end);
+// Each ends the attempt and stores its rows, or sets `refusal` and changes nothing.
+absl::Status TakeEnd(CommandContext& tx, AttemptState& state, const Completion& end,
+                     absl::Status& refusal);
+absl::Status TakeEnd(CommandContext& tx, AttemptState& state, const Failure& end,
+                     absl::Status& refusal);
+absl::Status TakeEnd(CommandContext& tx, AttemptState& state, const Release& end,
+                     absl::Status& refusal);
 // Returns a job's backoff after its nth charged failure.
 absl::Duration FailureBackoff(uint32_t failures);
 
 // ---- checkpoints (checkpoint_commands.cc)
 
-absl::Status CommitCheckpoint(CommandContext& tx, const CheckpointCommit& commit);
-// Fails if CommitCheckpoint would refuse the checkpoint whatever the file holds: a stale lease, a
+// Makes the checkpoint the job's current one, or sets `outcome`.
+absl::Status TakeCheckpoint(CommandContext& tx, AttemptState& state,
+                            const CheckpointRecord& checkpoint, RecordOutcome& outcome);
+// Fails if TakeCheckpoint would refuse the checkpoint whatever the file holds: a stale lease, a
 // path outside the attempt's folder, or a step that the attempt cannot have.
-absl::Status CheckUpload(CommandContext& tx, const CheckpointCommit& announced);
+absl::Status CheckUpload(CommandContext& tx, const NamedCheckpoint& announced);
 absl::StatusOr<std::optional<Checkpoint>> RejectCheckpoint(CommandContext& tx,
-                                                           const CheckpointCommit& checkpoint,
+                                                           const NamedCheckpoint& checkpoint,
                                                            const std::string& reason);
 // Returns the listed checkpoints of a job (newest first) that retention drops: all but the newest
 // `keep` and the multiples of keep_every.

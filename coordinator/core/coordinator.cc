@@ -162,41 +162,20 @@ class CoordinatorImpl : public Coordinator {
         std::move(done), bytes);
   }
   void Append(std::string worker_id, std::vector<Record> records,
-              Done<std::vector<RecordAck>> done) override {
+              Done<std::vector<AttemptAnswer>> done) override {
     const size_t bytes = BytesOf(records);
-    engine_.Write<std::vector<RecordAck>>(
+    engine_.Write<std::vector<AttemptAnswer>>(
         [worker_id = std::move(worker_id), records = std::move(records)](CommandContext& tx) {
           return AppendRecords(tx, worker_id, records);
         },
         std::move(done), bytes);
   }
-  void CommitCheckpoint(CheckpointCommit commit, DoneStatus done) override {
-    engine_.WriteStatus([commit = std::move(commit)](
-                            CommandContext& tx) { return core::CommitCheckpoint(tx, commit); },
-                        std::move(done));
-  }
-  void RejectCheckpoint(CheckpointCommit checkpoint, std::string reason,
+  void RejectCheckpoint(NamedCheckpoint checkpoint, std::string reason,
                         Done<std::optional<Checkpoint>> done) override {
     engine_.Write<std::optional<Checkpoint>>(
         [checkpoint = std::move(checkpoint), reason = std::move(reason)](CommandContext& tx) {
           return core::RejectCheckpoint(tx, checkpoint, reason);
         },
-        std::move(done));
-  }
-  void CompleteJob(AttemptEnd end, DoneStatus done) override {
-    engine_.WriteStatus(
-        [end = std::move(end)](CommandContext& tx) { return core::CompleteJob(tx, end); },
-        std::move(done));
-  }
-  void FailJob(AttemptEnd end, DoneStatus done) override {
-    const size_t bytes = BytesOf(end);
-    engine_.WriteStatus(
-        [end = std::move(end)](CommandContext& tx) { return core::FailJob(tx, end); },
-        std::move(done), bytes);
-  }
-  void ReleaseLease(AttemptEnd end, DoneStatus done) override {
-    engine_.WriteStatus(
-        [end = std::move(end)](CommandContext& tx) { return core::ReleaseLease(tx, end); },
         std::move(done));
   }
   void CheckLease(std::string worker_id, LeaseRef lease, DoneStatus done) override {
@@ -206,7 +185,7 @@ class CoordinatorImpl : public Coordinator {
         },
         std::move(done));
   }
-  void CheckUpload(CheckpointCommit announced, DoneStatus done) override {
+  void CheckUpload(NamedCheckpoint announced, DoneStatus done) override {
     engine_.WriteStatus([announced = std::move(announced)](
                             CommandContext& tx) { return core::CheckUpload(tx, announced); },
                         std::move(done));

@@ -124,21 +124,19 @@ class Coordinator {
                              Done<LeaseGrant> done) = 0;
   virtual void Heartbeat(std::string worker_id, std::vector<HeldLease> held, bool draining,
                          Done<HeartbeatResult> done) = 0;
-  // Takes records of one worker in order of arrival. Returns one acknowledgement per lease after
-  // COMMIT.
+  // Takes records of one worker, in order, in one transaction. Returns one answer for each attempt
+  // after COMMIT. A record whose number was taken before is skipped. A fault of one record is in
+  // the answer of its attempt (AttemptAnswer): later records of that attempt are then not looked
+  // at, and other attempts are unaffected.
   virtual void Append(std::string worker_id, std::vector<Record> records,
-                      Done<std::vector<RecordAck>> done) = 0;
-  virtual void CommitCheckpoint(CheckpointCommit commit, DoneStatus done) = 0;
-  virtual void RejectCheckpoint(CheckpointCommit checkpoint, std::string reason,
+                      Done<std::vector<AttemptAnswer>> done) = 0;
+  virtual void RejectCheckpoint(NamedCheckpoint checkpoint, std::string reason,
                                 Done<std::optional<Checkpoint>> done) = 0;
-  virtual void CompleteJob(AttemptEnd end, DoneStatus done) = 0;
-  virtual void FailJob(AttemptEnd end, DoneStatus done) = 0;
-  virtual void ReleaseLease(AttemptEnd end, DoneStatus done) = 0;
   // OK if the lease is current, else ABORTED. Called before the first byte of a checkpoint stream.
   virtual void CheckLease(std::string worker_id, LeaseRef lease, DoneStatus done) = 0;
-  // Checks that CommitCheckpoint could accept an announced upload: the lease is current, and path,
-  // digest and step fit this attempt. Called before anything is created on disk.
-  virtual void CheckUpload(CheckpointCommit announced, DoneStatus done) = 0;
+  // Checks that a record could make an announced upload a checkpoint: the lease is current, and
+  // path, digest and step fit this attempt. Called before anything is created on disk.
+  virtual void CheckUpload(NamedCheckpoint announced, DoneStatus done) = 0;
 };
 
 }  // namespace coppice::core

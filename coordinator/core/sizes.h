@@ -3,6 +3,7 @@
 #define COPPICE_COORDINATOR_CORE_SIZES_H_
 
 #include <cstddef>
+#include <variant>
 #include <vector>
 
 #include "coordinator/core/types.h"
@@ -25,20 +26,31 @@ inline size_t BytesOf(const std::vector<HeldLease>& held) {
   return held.size() * sizeof(HeldLease);
 }
 
-inline size_t BytesOf(const std::vector<Record>& records) {
-  size_t bytes = records.size() * sizeof(Record);
-  for (const Record& record : records) {
-    if (record.row.has_value()) {
-      for (const MetricValue& value : record.row->values)
-        bytes += sizeof(MetricValue) + value.name.size();
-    }
-    bytes += record.log.has_value() ? record.log->size() : 0;
-    bytes += record.provenance.has_value() ? record.provenance->size() : 0;
-  }
+inline size_t BytesOf(const MetricRow& row) {
+  size_t bytes = 0;
+  for (const MetricValue& value : row.values) bytes += sizeof(MetricValue) + value.name.size();
   return bytes;
 }
+inline size_t BytesOf(const LogText& log) { return log.text.size(); }
+inline size_t BytesOf(const TrainerStart& start) { return start.provenance.size(); }
+inline size_t BytesOf(const CheckpointRecord& checkpoint) {
+  return checkpoint.path.size() + checkpoint.digest.size() + checkpoint.left_out.size();
+}
+inline size_t BytesOf(const Completion&) { return 0; }
+inline size_t BytesOf(const Failure& end) { return end.message.size() + end.log_tail.size(); }
+inline size_t BytesOf(const Release& end) { return end.reason.size(); }
+inline size_t BytesOf(const Malformed& malformed) { return malformed.fault.size(); }
 
-inline size_t BytesOf(const AttemptEnd& end) { return end.message.size() + end.log_tail.size(); }
+inline size_t BytesOf(const Record& record) {
+  return sizeof(Record) +
+         std::visit([](const auto& content) { return BytesOf(content); }, record.content);
+}
+
+inline size_t BytesOf(const std::vector<Record>& records) {
+  size_t bytes = 0;
+  for (const Record& record : records) bytes += BytesOf(record);
+  return bytes;
+}
 
 }  // namespace coppice::core
 

@@ -6,8 +6,11 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
+#include "absl/status/status.h"
+#include "common/base/failure_kind.h"
 #include "coordinator/core/outcomes.h"
 
 namespace coppice::core {
@@ -339,47 +342,104 @@ struct HeartbeatResult {
   bool drain = false;
 };
 
-// A numbered record of an attempt's stream: exactly one of row, log and provenance is set.
+// ---- records of an attempt --------------------------------------------------------------------
+
+struct LogText {
+  std::string text;
+};
+
+struct TrainerStart {
+  std::string provenance;  // JSON
+  uint32_t step = 0;       // the step at which the trainer started
+};
+
+struct CheckpointRecord {
+  uint32_t step = 0;
+  std::string path;    // relative to the checkpoint root
+  std::string digest;  // XXH3-128 of the file, 32 hex digits
+  uint64_t bytes = 0;
+  // Not empty: the worker could not deliver the file, or the coordinator does not find it. The
+  // record is taken without its checkpoint, and this is the reason.
+  std::string left_out = {};
+};
+
+struct Completion {
+  uint32_t step = 0;
+};
+
+struct Failure {
+  uint32_t step = 0;
+  FailureKind kind = FailureKind::kInternal;
+  std::string message;
+  std::string log_tail = {};
+};
+
+struct Release {
+  // Preemption, drain or shutdown ended the training.
+  struct Preempted {};
+  // No trainer was started.
+  struct Untrained {};
+  // Nothing was saved.
+  struct Lost {};
+  // A pack of this width did not fit the device.
+  struct TooWide {
+    uint32_t width = 0;
+  };
+  // The best pack width of the group on the worker. No trainer was started.
+  struct Measured {
+    uint32_t width = 0;
+  };
+  using Cause = std::variant<Preempted, Untrained, Lost, TooWide, Measured>;
+
+  uint32_t step = 0;  // of the attempt's last checkpoint, or else its start
+  std::string reason;
+  Cause cause = {};
+};
+
+// Content that could not be decoded. The record is refused under its number.
+struct Malformed {
+  std::string fault;
+};
+
+// Completion, Failure and Release end the attempt.
+using RecordContent = std::variant<MetricRow, LogText, TrainerStart, CheckpointRecord, Completion,
+                                   Failure, Release, Malformed>;
+
+// A record of an attempt's stream. Its number is 1 for the first of the attempt, then 2, 3 ...
 struct Record {
   LeaseRef lease;
-  uint64_t sequence = 0;
-  std::optional<MetricRow> row;
-  std::optional<std::string> log;
-  std::optional<std::string> provenance;
-  std::optional<uint32_t> start_step = std::nullopt;  // with provenance: the trainer's first step
+  uint64_t number = 0;
+  RecordContent content;
 };
 
-struct RecordAck {
+// A checkpoint whose record was taken without it.
+struct Omission {
+  uint64_t number = 0;
+  std::string reason;
+};
+
+// The answer to the records of one attempt.
+struct AttemptAnswer {
   LeaseRef lease;
-  uint64_t sequence = 0;
-  bool stale = false;
-  std::string error;
+  uint64_t number = 0;  // every record up to this one is durable
+  // The attempt is over. If `number` covers its end, the end was taken; otherwise something else
+  // ended it.
+  bool over = false;
+  // Of the record after `number`. INVALID_ARGUMENT (the record is wrong) or FAILED_PRECONDITION (a
+  // completion whose rows or last checkpoint are missing); OK: none is refused.
+  absl::Status refusal = {};
+  std::vector<Omission> omissions = {};
 };
 
-struct CheckpointCommit {
+// A checkpoint of a lease, as the worker names it in a call of its own. A call that only names a
+// stored one sets neither digest nor size.
+struct NamedCheckpoint {
   std::string worker_id;
   LeaseRef lease;
   uint32_t step = 0;
-  std::string path;
-  std::string digest;
+  std::string path;  // relative to the checkpoint root
+  std::string digest = {};
   uint64_t bytes = 0;
-  uint64_t last_sequence = 0;  // the attempt's last acknowledged record before this
-};
-
-// The end of an attempt, as its worker reports it.
-struct AttemptEnd {
-  std::string worker_id;
-  LeaseRef lease;
-  uint32_t step = 0;
-  uint64_t last_sequence = 0;    // of a completion: last acknowledged record
-  uint32_t checkpoint_step = 0;  // of a completion: last acknowledged one; 0: none
-  std::string kind;              // of a failure
-  std::string message;           // of a failure or a release
-  std::string log_tail;
-  bool lost = false;                 // of a release: nothing was saved
-  uint32_t out_of_memory_width = 0;  // of a release: the width that did not fit; 0: other reason
-  uint32_t best_width = 0;           // of a release: best width of the group on the worker
-  bool untrained = false;            // of a release: no trainer was started
 };
 
 struct ServerInfo {

@@ -28,12 +28,8 @@ constexpr AccessRule kRules[] = {
     {"/coppice.v1.WorkerService/Register", Access::kWork},
     {"/coppice.v1.WorkerService/AcquireLeases", Access::kWork},
     {"/coppice.v1.WorkerService/Heartbeat", Access::kWork},
-    {"/coppice.v1.WorkerService/StreamMetrics", Access::kWork},
-    {"/coppice.v1.WorkerService/CommitCheckpoint", Access::kWork},
+    {"/coppice.v1.WorkerService/StreamRecords", Access::kWork},
     {"/coppice.v1.WorkerService/RejectCheckpoint", Access::kWork},
-    {"/coppice.v1.WorkerService/CompleteJob", Access::kWork},
-    {"/coppice.v1.WorkerService/FailJob", Access::kWork},
-    {"/coppice.v1.WorkerService/ReleaseLease", Access::kWork},
     {"/coppice.v1.WorkerService/UploadCheckpoint", Access::kWork},
     {"/coppice.v1.WorkerService/DownloadCheckpoint", Access::kWork},
 

@@ -101,7 +101,7 @@ absl::Status CheckpointFiles::CheckNoLink(const std::string& relative) const {
 }
 
 absl::StatusOr<std::unique_ptr<CheckpointUpload>> CheckpointUpload::Begin(
-    std::shared_ptr<CheckpointFiles> files, const core::CheckpointCommit& announced) {
+    std::shared_ptr<CheckpointFiles> files, const core::NamedCheckpoint& announced) {
   if (announced.bytes > kMaxCheckpointBytes) {
     return absl::InvalidArgumentError(
         absl::StrCat("a checkpoint of ", announced.bytes, " bytes; at most ", kMaxCheckpointBytes));

@@ -64,7 +64,7 @@ class CheckpointFiles : public std::enable_shared_from_this<CheckpointFiles> {
   absl::flat_hash_set<std::string> claimed_ ABSL_GUARDED_BY(mutex_);
 };
 
-// Purpose: one upload. Usage: Begin, Append..., Store, and Withdraw if the core then refuses it.
+// Purpose: one upload. Usage: Begin, Append..., Store, and Withdraw if the call ended before Store.
 // After an ALREADY_EXISTS of Store, Replace is allowed only if the core has the announced bytes
 // under this name. If destroyed before Store, or after Withdraw, it leaves neither files nor
 // folders of its own. Owner: the upload's stream. Not thread-safe; every method blocks on the disk.
@@ -75,7 +75,7 @@ class CheckpointFiles : public std::enable_shared_from_this<CheckpointFiles> {
 class CheckpointUpload {
  public:
   static absl::StatusOr<std::unique_ptr<CheckpointUpload>> Begin(
-      std::shared_ptr<CheckpointFiles> files, const core::CheckpointCommit& announced);
+      std::shared_ptr<CheckpointFiles> files, const core::NamedCheckpoint& announced);
   ~CheckpointUpload();
 
   absl::Status Append(absl::string_view data);
@@ -85,7 +85,7 @@ class CheckpointUpload {
   void Withdraw();
 
  private:
-  CheckpointUpload(std::shared_ptr<CheckpointFiles> files, core::CheckpointCommit announced,
+  CheckpointUpload(std::shared_ptr<CheckpointFiles> files, core::NamedCheckpoint announced,
                    std::string path)
       : files_(std::move(files)), announced_(std::move(announced)), path_(std::move(path)) {}
 
@@ -94,7 +94,7 @@ class CheckpointUpload {
 
   // Shared, because an upload on an unresponsive disk may outlive the server.
   const std::shared_ptr<CheckpointFiles> files_;
-  const core::CheckpointCommit announced_;
+  const core::NamedCheckpoint announced_;
   const std::string path_;
   std::vector<std::string> folders_;  // those that this upload made, outermost first
   std::optional<AtomicFile> file_;

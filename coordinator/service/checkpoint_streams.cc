@@ -47,7 +47,7 @@ void UploadStream::OnReadDone(bool ok) {
     if (!request_.has_header()) {
       return End(absl::InvalidArgumentError("the first message of an upload must be its header"));
     }
-    absl::StatusOr<core::CheckpointCommit> announced = CommitFromProto(request_.header());
+    absl::StatusOr<core::NamedCheckpoint> announced = UploadFromProto(request_.header());
     if (!announced.ok()) return End(announced.status());
     return Begin(*std::move(announced));
   }
@@ -61,7 +61,7 @@ void UploadStream::OnReadDone(bool ok) {
          &UploadStream::ReadNext);
 }
 
-void UploadStream::Begin(core::CheckpointCommit announced) {
+void UploadStream::Begin(core::NamedCheckpoint announced) {
   announced_ = std::move(announced);
   context_.core->CheckUpload(announced_, [self = Self<UploadStream>()](absl::Status status) {
     if (!status.ok()) return self->End(std::move(status));
@@ -84,7 +84,7 @@ void UploadStream::Complete() {
   if (upload_ == nullptr) {
     return End(absl::InvalidArgumentError("the upload ended before its header"));
   }
-  OnDisk([](CheckpointUpload* upload) { return upload->Store(); }, &UploadStream::Commit);
+  OnDisk([](CheckpointUpload* upload) { return upload->Store(); }, &UploadStream::Stored);
 }
 
 void UploadStream::OnDisk(std::function<absl::Status(CheckpointUpload*)> work,
@@ -94,7 +94,7 @@ void UploadStream::OnDisk(std::function<absl::Status(CheckpointUpload*)> work,
       [self = Self<UploadStream>(), then](absl::Status status) {
         (self.get()->*then)(std::move(status));
       },
-      // Nobody will commit a file that was stored after the call had ended.
+      // The worker does not know of a file that was stored after the call had ended.
       [upload = upload_] { upload->Withdraw(); });
 }
 
@@ -126,26 +126,12 @@ void UploadStream::ReplaceIfDamaged(const absl::Status& exists) {
           return self->End(exists);
         }
         self->OnDisk([](CheckpointUpload* upload) { return upload->Replace(); },
-                     &UploadStream::CommitStored);
+                     &UploadStream::End);
       });
 }
 
-void UploadStream::Commit(absl::Status status) {
-  absl::IsAlreadyExists(status) ? ReplaceIfDamaged(status) : CommitStored(std::move(status));
-}
-
-void UploadStream::CommitStored(absl::Status status) {
-  if (!status.ok()) return End(std::move(status));
-  context_.core->CommitCheckpoint(announced_,
-                                  [self = Self<UploadStream>()](absl::Status committed) {
-                                    if (committed.ok()) return self->End(std::move(committed));
-                                    self->OnDisk(
-                                        [committed](CheckpointUpload* upload) {
-                                          upload->Withdraw();
-                                          return committed;
-                                        },
-                                        &UploadStream::End);
-                                  });
+void UploadStream::Stored(absl::Status status) {
+  absl::IsAlreadyExists(status) ? ReplaceIfDamaged(status) : End(std::move(status));
 }
 
 void UploadStream::End(absl::Status status) {

@@ -28,9 +28,9 @@ inline constexpr absl::Duration kTransferLimit = absl::Minutes(30);
 // The objects that all transfers share. Owner: Server; they outlive the streams.
 struct TransferContext {
   core::Coordinator* core;
-  // Shared with the work on the disk.
+  // Shared with the work on the disk, and with checks of files that outlive their stream.
   std::shared_ptr<CheckpointFiles> files;
-  DiskCalls* disk;  // runs all work on the disk
+  std::shared_ptr<DiskCalls> disk;  // runs all work on the disk
   Clock* clock;
 };
 
@@ -38,7 +38,8 @@ struct TransferContext {
 //   1. Check the header, compare path and step with the lease, and make the temporary file.
 //   2. Write each chunk before the next is read, so that the disk sets the pace.
 //   3. At the end of the stream, check size and digest, and make the file durable under its name.
-//   4. Call CommitCheckpoint. If the core refuses, remove the file again.
+// It commits nothing. The worker then sends the checkpoint's record over its RecordStream. A file
+// whose record never comes is garbage once its attempt has ended (core/garbage_plan.h).
 class UploadStream final
     : public OwnedStream<grpc::ServerReadReactor<v1::UploadCheckpointRequest>> {
  public:
@@ -51,15 +52,14 @@ class UploadStream final
 
  private:
   void Release() override { limit_.reset(); }
-  void Begin(core::CheckpointCommit announced);
+  void Begin(core::NamedCheckpoint announced);
   void Complete();
   // Runs blocking work on upload_, then calls `then` with its status.
   void OnDisk(std::function<absl::Status(CheckpointUpload*)> work,
               void (UploadStream::*then)(absl::Status));
   void ReadNext(absl::Status status);
-  void Commit(absl::Status status);
+  void Stored(absl::Status status);
   void ReplaceIfDamaged(const absl::Status& exists);
-  void CommitStored(absl::Status status);
   // Called exactly once, by the holder of busy_.
   void End(absl::Status status);
 
@@ -67,7 +67,7 @@ class UploadStream final
   std::unique_ptr<StreamLimit> limit_;
   v1::UploadCheckpointRequest request_;
   // Touched by one step at a time.
-  core::CheckpointCommit announced_;
+  core::NamedCheckpoint announced_;
   std::shared_ptr<CheckpointUpload> upload_;
 
   absl::Mutex mutex_;
@@ -125,7 +125,7 @@ class FileStream : public PullStream<Response> {
 // codes: ABORTED (stale attempt), NOT_FOUND (not a checkpoint of this job, or its file is gone).
 class DownloadStream final : public FileStream<v1::DownloadCheckpointResponse> {
  public:
-  DownloadStream(LiveStreams* live, const TransferContext& context, core::CheckpointCommit wanted)
+  DownloadStream(LiveStreams* live, const TransferContext& context, core::NamedCheckpoint wanted)
       : FileStream(live, context), wanted_(std::move(wanted)) {}
 
  private:
@@ -133,7 +133,7 @@ class DownloadStream final : public FileStream<v1::DownloadCheckpointResponse> {
   void Find(const absl::StatusOr<core::JobDetails>& details);
   void Fill(std::string piece) override { response_.set_data(std::move(piece)); }
 
-  const core::CheckpointCommit wanted_;
+  const core::NamedCheckpoint wanted_;
 };
 
 // Purpose: sends a committed checkpoint to a client, its description first. The path comes from the

@@ -2,9 +2,12 @@
 #ifndef COPPICE_COORDINATOR_SERVICE_CHECKS_H_
 #define COPPICE_COORDINATOR_SERVICE_CHECKS_H_
 
+#include <string>
+
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "common/base/files.h"
 #include "common/base/printable.h"
 #include "common/base/status_macros.h"
 #include "coordinator/service/convert.h"
@@ -44,6 +47,15 @@ inline absl::Status CheckRange(absl::string_view field, uint64_t value, uint64_t
                                uint64_t high) {
   if (value >= low && value <= high) return absl::OkStatus();
   return Bad(field, absl::StrCat("is ", value, "; use ", low, " to ", high));
+}
+
+// Checks the path of a checkpoint, relative to the checkpoint root.
+inline absl::Status CheckPath(const std::string& path) {
+  if (!IsSafeRelativePath(path) || path.size() > kMaxPathBytes) {
+    return Bad("path",
+               "must be a relative path without '.' or '..' parts, inside the checkpoint root");
+  }
+  return CheckLine("path", path, kMaxPathBytes);
 }
 
 }  // namespace coppice::service

@@ -23,7 +23,10 @@ inline constexpr size_t kMaxMessageTextBytes = 4096;  // reasons, messages
 inline constexpr size_t kMaxHostBytes = 255;
 inline constexpr size_t kMaxDeviceBytes = 512;
 // No attempt reaches this: at ten thousand records a second it would take 3,000 years.
-inline constexpr uint64_t kMaxSequence = 1'000'000'000'000'000;
+inline constexpr uint64_t kMaxRecordNumber = 1'000'000'000'000'000;
+// Bounds on a message of a record stream.
+inline constexpr int kMaxRecordsInMessage = 256;
+inline constexpr size_t kMaxRecordMessageBytes = 1 << 20;
 inline constexpr uint64_t kMaxStored = INT64_MAX;  // of ids and sizes
 // Rate of one job. Greater rates are clamped to it.
 inline constexpr double kMaxStepsPerSecond = 1e6;
@@ -71,17 +74,15 @@ absl::StatusOr<core::LeaseRef> LeaseFromProto(const v1::LeaseRef& lease);
 absl::StatusOr<std::vector<core::HeldLease>> HeldFromProto(
     const google::protobuf::RepeatedPtrField<v1::HeldLease>& held);
 absl::StatusOr<core::AcquireRequest> AcquireFromProto(const v1::AcquireLeasesRequest& request);
-// Refuses a message that cannot be acknowledged: one without lease, number or payload. The core
-// checks the content and reports errors in the acknowledgement. Moves the payload out.
-absl::StatusOr<core::Record> RecordFromProto(v1::StreamMetricsRequest* request);
-absl::StatusOr<core::CheckpointCommit> CommitFromProto(const v1::CommitCheckpointRequest& request);
-absl::StatusOr<core::CheckpointCommit> CheckpointFromProto(
+// Moves the records out of a message. A record whose content is wrong becomes core::Malformed, and
+// the core refuses it in its turn. INVALID_ARGUMENT: the message is too large, or holds a record
+// that cannot be answered, because it has no lease or no number.
+absl::StatusOr<std::vector<core::Record>> RecordsFromProto(v1::StreamRecordsRequest* request);
+absl::StatusOr<core::NamedCheckpoint> UploadFromProto(const v1::CheckpointUpload& upload);
+absl::StatusOr<core::NamedCheckpoint> CheckpointFromProto(
     const v1::RejectCheckpointRequest& request);
-absl::StatusOr<core::CheckpointCommit> CheckpointFromProto(
+absl::StatusOr<core::NamedCheckpoint> CheckpointFromProto(
     const v1::DownloadCheckpointRequest& request);
-absl::StatusOr<core::AttemptEnd> EndFromProto(const v1::CompleteJobRequest& request);
-absl::StatusOr<core::AttemptEnd> EndFromProto(const v1::FailJobRequest& request);
-absl::StatusOr<core::AttemptEnd> EndFromProto(const v1::ReleaseLeaseRequest& request);
 
 // ---- responses. INTERNAL: stored text (a spec, a run) cannot be read back.
 
@@ -111,7 +112,7 @@ void ToProto(const core::Registration& registration, v1::RegisterResponse* out);
 void ToProto(const core::LeaseRef& lease, v1::LeaseRef* out);
 void ToProto(const core::LeaseGrant& grant, v1::AcquireLeasesResponse* out);
 void ToProto(const core::HeartbeatResult& result, v1::HeartbeatResponse* out);
-void ToProto(const core::RecordAck& ack, v1::StreamMetricsResponse* out);
+void ToProto(core::AttemptAnswer answer, v1::AttemptAnswer* out);
 
 }  // namespace coppice::service
 

@@ -327,11 +327,4 @@ void ToProto(const core::HeartbeatResult& result, v1::HeartbeatResponse* out) {
   out->set_drain(result.drain);
 }
 
-void ToProto(const core::RecordAck& ack, v1::StreamMetricsResponse* out) {
-  ToProto(ack.lease, out->mutable_lease());
-  out->set_sequence(ack.sequence);
-  out->set_stale(ack.stale);
-  out->set_error(ack.error);
-}
-
 }  // namespace coppice::service

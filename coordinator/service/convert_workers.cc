@@ -3,9 +3,7 @@
 #include <cmath>
 #include <utility>
 
-#include "absl/strings/ascii.h"
 #include "common/base/build_info.h"
-#include "common/base/files.h"
 #include "common/base/printable.h"
 #include "common/rpc/channel.h"
 #include "coordinator/service/checks.h"
@@ -16,34 +14,15 @@ namespace {
 constexpr uint64_t kMaxIncarnation = uint64_t{1} << 62;
 constexpr uint64_t kMaxSilenceMs = uint64_t{10'000} * 24 * 3'600'000;
 
-bool IsDigest(const std::string& digest) {
-  return digest.size() == 32 && std::all_of(digest.begin(), digest.end(), [](char c) {
-           return absl::ascii_isdigit(static_cast<unsigned char>(c)) || (c >= 'a' && c <= 'f');
-         });
-}
-
 template <typename Request>
-absl::StatusOr<core::CheckpointCommit> NamedCheckpoint(const Request& request) {
-  core::CheckpointCommit commit;
-  COPPICE_ASSIGN_OR_RETURN(commit.worker_id, WorkerIdFromProto(request.worker_id()));
-  COPPICE_ASSIGN_OR_RETURN(commit.lease, LeaseFromProto(request.lease()));
-  if (!IsSafeRelativePath(request.path()) || request.path().size() > kMaxPathBytes) {
-    return Bad("path",
-               "must be a relative path without '.' or '..' parts, inside the checkpoint root");
-  }
-  COPPICE_RETURN_IF_ERROR(CheckLine("path", request.path(), kMaxPathBytes));
-  commit.path = request.path();
-  commit.step = request.step();
-  return commit;
-}
-
-template <typename Request>
-absl::StatusOr<core::AttemptEnd> NamedEnd(const Request& request) {
-  core::AttemptEnd end;
-  COPPICE_ASSIGN_OR_RETURN(end.worker_id, WorkerIdFromProto(request.worker_id()));
-  COPPICE_ASSIGN_OR_RETURN(end.lease, LeaseFromProto(request.lease()));
-  end.step = request.step();
-  return end;
+absl::StatusOr<core::NamedCheckpoint> FromRequest(const Request& request) {
+  core::NamedCheckpoint checkpoint;
+  COPPICE_ASSIGN_OR_RETURN(checkpoint.worker_id, WorkerIdFromProto(request.worker_id()));
+  COPPICE_ASSIGN_OR_RETURN(checkpoint.lease, LeaseFromProto(request.lease()));
+  COPPICE_RETURN_IF_ERROR(CheckPath(request.path()));
+  checkpoint.path = request.path();
+  checkpoint.step = request.step();
+  return checkpoint;
 }
 
 }  // namespace
@@ -129,98 +108,15 @@ absl::StatusOr<core::AcquireRequest> AcquireFromProto(const v1::AcquireLeasesReq
   return out;
 }
 
-absl::StatusOr<core::Record> RecordFromProto(v1::StreamMetricsRequest* request) {
-  core::Record record;
-  COPPICE_ASSIGN_OR_RETURN(record.lease, LeaseFromProto(request->lease()));
-  if (request->sequence() == 0) return Bad("sequence", "is missing; records are numbered from 1");
-  COPPICE_RETURN_IF_ERROR(CheckRange("sequence", request->sequence(), 1, kMaxSequence));
-  record.sequence = request->sequence();
-  switch (request->payload_case()) {
-    case v1::StreamMetricsRequest::kRow: {
-      core::MetricRow& row = record.row.emplace();
-      row.step = request->row().step();
-      row.values.reserve(request->row().values_size());
-      for (v1::MetricValue& value : *request->mutable_row()->mutable_values()) {
-        row.values.push_back({std::move(*value.mutable_name()), value.value()});
-      }
-      break;
-    }
-    case v1::StreamMetricsRequest::kLog:
-      record.log = std::move(*request->mutable_log());
-      break;
-    case v1::StreamMetricsRequest::kProvenance:
-      record.provenance = std::move(*request->mutable_provenance());
-      if (request->has_start_step()) record.start_step = request->start_step();
-      break;
-    case v1::StreamMetricsRequest::PAYLOAD_NOT_SET:
-      return Bad("payload", "is missing; send a row, log or provenance");
-  }
-  return record;
-}
-
-absl::StatusOr<core::CheckpointCommit> CommitFromProto(const v1::CommitCheckpointRequest& request) {
-  COPPICE_ASSIGN_OR_RETURN(core::CheckpointCommit commit, NamedCheckpoint(request));
-  if (!IsDigest(request.digest())) return Bad("digest", "is not 32 lower-case hex digits");
-  if (request.bytes() == 0) return Bad("bytes", "is missing");
-  COPPICE_RETURN_IF_ERROR(CheckRange("bytes", request.bytes(), 1, kMaxStored));
-  COPPICE_RETURN_IF_ERROR(CheckRange("last_sequence", request.last_sequence(), 0, kMaxSequence));
-  commit.digest = request.digest();
-  commit.bytes = request.bytes();
-  commit.last_sequence = request.last_sequence();
-  return commit;
-}
-
-absl::StatusOr<core::CheckpointCommit> CheckpointFromProto(
+absl::StatusOr<core::NamedCheckpoint> CheckpointFromProto(
     const v1::RejectCheckpointRequest& request) {
   COPPICE_RETURN_IF_ERROR(CheckText("reason", request.reason(), kMaxMessageTextBytes));
-  return NamedCheckpoint(request);
+  return FromRequest(request);
 }
 
-absl::StatusOr<core::CheckpointCommit> CheckpointFromProto(
+absl::StatusOr<core::NamedCheckpoint> CheckpointFromProto(
     const v1::DownloadCheckpointRequest& request) {
-  return NamedCheckpoint(request);
-}
-
-absl::StatusOr<core::AttemptEnd> EndFromProto(const v1::CompleteJobRequest& request) {
-  COPPICE_ASSIGN_OR_RETURN(core::AttemptEnd end, NamedEnd(request));
-  COPPICE_RETURN_IF_ERROR(CheckRange("last_sequence", request.last_sequence(), 0, kMaxSequence));
-  end.last_sequence = request.last_sequence();
-  end.checkpoint_step = request.checkpoint_step();
-  return end;
-}
-
-absl::StatusOr<core::AttemptEnd> EndFromProto(const v1::FailJobRequest& request) {
-  COPPICE_ASSIGN_OR_RETURN(core::AttemptEnd end, NamedEnd(request));
-  COPPICE_RETURN_IF_ERROR(CheckName("kind", request.kind(), 64));
-  COPPICE_RETURN_IF_ERROR(CheckText("message", request.message(), kMaxMessageTextBytes));
-  COPPICE_RETURN_IF_ERROR(CheckText("log_tail", request.log_tail(), kMaxLogTailBytes));
-  end.kind = request.kind();
-  end.message = request.message();
-  end.log_tail = request.log_tail();
-  return end;
-}
-
-absl::StatusOr<core::AttemptEnd> EndFromProto(const v1::ReleaseLeaseRequest& request) {
-  COPPICE_ASSIGN_OR_RETURN(core::AttemptEnd end, NamedEnd(request));
-  COPPICE_RETURN_IF_ERROR(CheckText("reason", request.reason(), kMaxMessageTextBytes));
-  COPPICE_RETURN_IF_ERROR(
-      CheckRange("out_of_memory_width", request.out_of_memory_width(), 0, kMaxPackWidth));
-  if (request.lost() && request.out_of_memory_width() > 0) {
-    return Bad("out_of_memory_width", "cannot be known of a lease that was lost");
-  }
-  COPPICE_RETURN_IF_ERROR(CheckRange("best_width", request.best_width(), 0, kMaxPackWidth));
-  if (request.untrained() && (request.lost() || request.out_of_memory_width() > 0)) {
-    return Bad("untrained", "cannot be known of a lease that was lost or too wide");
-  }
-  if (request.best_width() > 0 && (request.lost() || request.out_of_memory_width() > 0)) {
-    return Bad("best_width", "is told by a worker that still has the lease and the memory for it");
-  }
-  end.message = request.reason();
-  end.lost = request.lost();
-  end.out_of_memory_width = request.out_of_memory_width();
-  end.best_width = request.best_width();
-  end.untrained = request.untrained();
-  return end;
+  return FromRequest(request);
 }
 
 }  // namespace coppice::service

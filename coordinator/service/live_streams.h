@@ -28,7 +28,7 @@ class LiveStream : public std::enable_shared_from_this<LiveStream> {
 // broken connection. Owner: Server. Thread-safe. Nothing is durable.
 class LiveStreams {
  public:
-  // Enough for a report stream of each worker of a large cluster, and for watchers.
+  // Enough for a record stream of each worker of a large cluster, and for watchers.
   static constexpr size_t kMaxStreams = 30'000;
 
   // Bytes of reports that were read but not yet stored, over all streams.

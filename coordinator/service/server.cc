@@ -115,10 +115,10 @@ struct Server::Parts {
       : clock(clock),
         live(options.max_streams, options.max_report_bytes),
         files(std::make_shared<CheckpointFiles>(options.checkpoint_root)),
-        disk(options.disk),
+        disk(std::make_shared<DiskCalls>(options.disk)),
         facts{"", options.security.tokens, options.certificates},
-        sweeps(TransferContext{core, files, &disk, clock}, &live, &facts),
-        workers(TransferContext{core, files, &disk, clock}, &live),
+        sweeps(TransferContext{core, files, disk, clock}, &live, &facts),
+        workers(TransferContext{core, files, disk, clock}, &live),
         identity({options.security.certificate, options.security.key,
                   options.security.client_authority}),
         refusals(clock) {}
@@ -126,7 +126,7 @@ struct Server::Parts {
   Clock* const clock;
   LiveStreams live;
   const std::shared_ptr<CheckpointFiles> files;
-  DiskCalls disk;
+  const std::shared_ptr<DiskCalls> disk;
   ServerFacts facts;
   SweepServiceImpl sweeps;
   WorkerServiceImpl workers;
@@ -243,10 +243,10 @@ void Server::CloseStreams() {
 void Server::Shutdown(absl::Duration grace) {
   if (parts_->acceptor != nullptr) parts_->acceptor->Stop();
   // Comes first: a call that waits for an unresponsive disk would never end.
-  parts_->disk.Shutdown(std::max(grace, kDiskGrace));
+  parts_->disk->Shutdown(std::max(grace, kDiskGrace));
   parts_->server->Shutdown(absl::ToChronoTime(parts_->clock->Now() + grace));
   parts_->server->Wait();
-  parts_->disk.Shutdown(kDiskGrace);  // drops the objects that the last calls released
+  parts_->disk->Shutdown(kDiskGrace);  // drops the objects that the last calls released
 }
 
 }  // namespace coppice::service

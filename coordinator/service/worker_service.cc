@@ -7,9 +7,8 @@
 
 #include "common/base/build_info.h"
 #include "coordinator/service/answer.h"
-#include "coordinator/service/commit_check.h"
 #include "coordinator/service/convert.h"
-#include "coordinator/service/metrics_stream.h"
+#include "coordinator/service/record_stream.h"
 
 namespace coppice::service {
 namespace {
@@ -77,20 +76,11 @@ grpc::ServerUnaryReactor* WorkerServiceImpl::Heartbeat(Context* context,
   return reactor;
 }
 
-grpc::ServerUnaryReactor* WorkerServiceImpl::CommitCheckpoint(
-    Context* context, const v1::CommitCheckpointRequest* request, v1::CommitCheckpointResponse*) {
-  Unary* reactor = context->DefaultReactor();
-  absl::StatusOr<core::CheckpointCommit> commit = CommitFromProto(*request);
-  if (!commit.ok()) return Refuse(reactor, commit.status());
-  CommitFromSharedFolder(context_, *std::move(commit), Answer(reactor));
-  return reactor;
-}
-
 grpc::ServerUnaryReactor* WorkerServiceImpl::RejectCheckpoint(
     Context* context, const v1::RejectCheckpointRequest* request,
     v1::RejectCheckpointResponse* response) {
   Unary* reactor = context->DefaultReactor();
-  absl::StatusOr<core::CheckpointCommit> checkpoint = CheckpointFromProto(*request);
+  absl::StatusOr<core::NamedCheckpoint> checkpoint = CheckpointFromProto(*request);
   if (!checkpoint.ok()) return Refuse(reactor, checkpoint.status());
   core_->RejectCheckpoint(*std::move(checkpoint), request->reason(),
                           Answer<std::optional<core::Checkpoint>>(
@@ -101,39 +91,9 @@ grpc::ServerUnaryReactor* WorkerServiceImpl::RejectCheckpoint(
   return reactor;
 }
 
-grpc::ServerUnaryReactor* WorkerServiceImpl::CompleteJob(Context* context,
-                                                         const v1::CompleteJobRequest* request,
-                                                         v1::CompleteJobResponse*) {
-  Unary* reactor = context->DefaultReactor();
-  absl::StatusOr<core::AttemptEnd> end = EndFromProto(*request);
-  if (!end.ok()) return Refuse(reactor, end.status());
-  core_->CompleteJob(*std::move(end), Answer(reactor));
-  return reactor;
-}
-
-grpc::ServerUnaryReactor* WorkerServiceImpl::FailJob(Context* context,
-                                                     const v1::FailJobRequest* request,
-                                                     v1::FailJobResponse*) {
-  Unary* reactor = context->DefaultReactor();
-  absl::StatusOr<core::AttemptEnd> end = EndFromProto(*request);
-  if (!end.ok()) return Refuse(reactor, end.status());
-  core_->FailJob(*std::move(end), Answer(reactor));
-  return reactor;
-}
-
-grpc::ServerUnaryReactor* WorkerServiceImpl::ReleaseLease(Context* context,
-                                                          const v1::ReleaseLeaseRequest* request,
-                                                          v1::ReleaseLeaseResponse*) {
-  Unary* reactor = context->DefaultReactor();
-  absl::StatusOr<core::AttemptEnd> end = EndFromProto(*request);
-  if (!end.ok()) return Refuse(reactor, end.status());
-  core_->ReleaseLease(*std::move(end), Answer(reactor));
-  return reactor;
-}
-
-grpc::ServerBidiReactor<v1::StreamMetricsRequest, v1::StreamMetricsResponse>*
-WorkerServiceImpl::StreamMetrics(Context*) {
-  return Launch<MetricsStream>(live_, core_);
+grpc::ServerBidiReactor<v1::StreamRecordsRequest, v1::StreamRecordsResponse>*
+WorkerServiceImpl::StreamRecords(Context*) {
+  return Launch<RecordStream>(live_, context_);
 }
 
 grpc::ServerReadReactor<v1::UploadCheckpointRequest>* WorkerServiceImpl::UploadCheckpoint(
@@ -143,7 +103,7 @@ grpc::ServerReadReactor<v1::UploadCheckpointRequest>* WorkerServiceImpl::UploadC
 
 grpc::ServerWriteReactor<v1::DownloadCheckpointResponse>* WorkerServiceImpl::DownloadCheckpoint(
     Context*, const v1::DownloadCheckpointRequest* request) {
-  absl::StatusOr<core::CheckpointCommit> wanted = CheckpointFromProto(*request);
+  absl::StatusOr<core::NamedCheckpoint> wanted = CheckpointFromProto(*request);
   if (!wanted.ok()) return RefuseStream<v1::DownloadCheckpointResponse>(wanted.status());
   return Launch<DownloadStream>(live_, context_, *std::move(wanted));
 }

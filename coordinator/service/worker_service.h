@@ -21,14 +21,9 @@ class WorkerServiceImpl final : public v1::WorkerService::CallbackService {
   Unary* AcquireLeases(Context*, const v1::AcquireLeasesRequest*,
                        v1::AcquireLeasesResponse*) override;
   Unary* Heartbeat(Context*, const v1::HeartbeatRequest*, v1::HeartbeatResponse*) override;
-  Unary* CommitCheckpoint(Context*, const v1::CommitCheckpointRequest*,
-                          v1::CommitCheckpointResponse*) override;
   Unary* RejectCheckpoint(Context*, const v1::RejectCheckpointRequest*,
                           v1::RejectCheckpointResponse*) override;
-  Unary* CompleteJob(Context*, const v1::CompleteJobRequest*, v1::CompleteJobResponse*) override;
-  Unary* FailJob(Context*, const v1::FailJobRequest*, v1::FailJobResponse*) override;
-  Unary* ReleaseLease(Context*, const v1::ReleaseLeaseRequest*, v1::ReleaseLeaseResponse*) override;
-  grpc::ServerBidiReactor<v1::StreamMetricsRequest, v1::StreamMetricsResponse>* StreamMetrics(
+  grpc::ServerBidiReactor<v1::StreamRecordsRequest, v1::StreamRecordsResponse>* StreamRecords(
       Context*) override;
   grpc::ServerReadReactor<v1::UploadCheckpointRequest>* UploadCheckpoint(
       Context*, v1::UploadCheckpointResponse*) override;

@@ -122,19 +122,33 @@ def spool():
     ref = number(1, 7) + number(2, 3)
     lease = text(1, ref) + text(4, 'a/b')
     row = number(1, 20) + text(2, text(1, 'loss') + b'\x11' + b'\0' * 6 + b'\xf0\x3f')
-    records = [(1, lease), (2, text(2, ref) + number(3, 1) + text(4, row)), (3, text(2, ref) + number(3, 10)),
-               (4, text(2, ref) + number(3, 1)), (5, text(2, ref) + text(3, 'nan')), (6, text(2, ref) + text(4, 'drain'))]
-    framed = b''.join(bytes([kind]) + len(payload).to_bytes(2, 'little') + payload for kind, payload in records)
-    write('spool', 'all_kinds', b'\1' + framed)
-    write('spool', 'lease_alone', b'\1' + b'\1' + len(lease).to_bytes(2, 'little') + lease)
-    write('spool', 'torn', b'\1' + framed + b'\x01\0')
-    write('spool', 'unknown_kind', b'\1' + framed + b'\x09\x01\0x')
-    write('spool', 'no_protobuf', b'\1' + framed + b'\x02\x02\0\xff\xff')
-    write('spool', 'no_lease', b'\1' + framed[3 + len(lease):])
-    write('spool', 'magic_alone', b'\0CPSPOOL1')
-    write('spool', 'other_version', b'\0CPSPOOL2' + bytes(20))
-    write('spool', 'length_zero', b'\0CPSPOOL1' + bytes(12))
-    write('spool', 'length_huge', b'\0CPSPOOL1' + b'\xff' * 12)
+
+    def record(at, field, content, of=ref):
+        return (2, text(1, of) + number(2, at) + text(field, content))
+
+    def framed(frames):
+        return b'\1' + b''.join(bytes([kind]) + len(payload).to_bytes(2, 'little') + payload for kind, payload in frames)
+
+    life = [(1, lease), record(1, 5, text(1, '{}')), record(2, 3, row), record(3, 4, 'log'),
+            record(4, 6, number(1, 20) + text(2, 'a/b/c'))]
+    everything = framed(life + [record(5, 7, number(1, 20))])
+    write('spool', 'all_kinds', everything)
+    write('spool', 'failed', framed(life + [record(5, 8, text(2, 'nan'))]))
+    write('spool', 'released', framed(life + [record(5, 9, text(2, 'drain') + text(6, number(1, 3)))]))
+    write('spool', 'replaced', framed(life + [record(2, 8, text(2, 'internal'))]))
+    write('spool', 'gap', framed(life + [record(6, 3, row)]))
+    write('spool', 'behind_the_end', framed(life + [record(5, 7, ''), record(6, 3, row)]))
+    write('spool', 'other_lease', framed(life + [record(5, 3, row, of=number(1, 7) + number(2, 4))]))
+    write('spool', 'lease_alone', framed(life[:1]))
+    write('spool', 'torn', everything + b'\x01\0')
+    write('spool', 'unknown_kind', everything + b'\x09\x01\0x')
+    write('spool', 'no_protobuf', everything + b'\x02\x02\0\xff\xff')
+    write('spool', 'no_lease', framed(life[1:]))
+    write('spool', 'magic_alone', b'\0CPSPOOL2')
+    write('spool', 'earlier_version', b'\3' + framed(life)[1:])
+    write('spool', 'other_version', b'\0CPSPOOL3' + bytes(20))
+    write('spool', 'length_zero', b'\0CPSPOOL2' + bytes(12))
+    write('spool', 'length_huge', b'\0CPSPOOL2' + b'\xff' * 12)
 
 
 def safetensors():

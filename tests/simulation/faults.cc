@@ -13,7 +13,7 @@ absl::string_view NameOf(Fault fault) {
     case Fault::kDelayed:
       return "message late, overtaken by others";
     case Fault::kStreamBroken:
-      return "report stream broken";
+      return "record stream broken";
     case Fault::kPartition:
       return "worker cut off";
     case Fault::kPartitionPastLease:

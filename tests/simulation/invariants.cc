@@ -67,7 +67,7 @@ void Invariants::CheckMove(const JobRow& before, const JobRow& after, const Chan
   } else if (after.attempt != before.attempt) {
     Broken(after.id, "its attempt changes without a grant");
   }
-  // A gap in an attempt's reports is a bug, because no disk here loses synced data.
+  // A gap in an attempt's records is a bug, because no disk here loses synced data.
   if (before.state != after.state && absl::StartsWith(after.reason, core::kReportsMissing)) {
     Broken(after.id, after.reason);
   }

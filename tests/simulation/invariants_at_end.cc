@@ -66,10 +66,10 @@ void Invariants::CheckEnded(core::ReadTransaction& read, const JobRow& job) {
 void Invariants::CheckAttempt(core::ReadTransaction& read, const LeaseKey& key,
                               const Ledger::Attempt& promised) {
   const auto attempt = read.GetAttempt(key.first, key.second);
-  const bool told = !promised.holder.empty() || promised.acknowledged > 0 ||
-                    !promised.end.empty() || !promised.committed.empty();
+  const bool promised_any = !promised.holder.empty() || promised.acknowledged > 0 ||
+                            !promised.end.empty() || !promised.committed.empty();
   if (!attempt.ok()) {
-    if (told) {
+    if (promised_any) {
       Broken(key.first, absl::StrCat("attempt ", key.second, " was granted and is not stored"));
     }
     return;
@@ -78,16 +78,13 @@ void Invariants::CheckAttempt(core::ReadTransaction& read, const LeaseKey& key,
     Broken(key.first, absl::StrCat("attempt ", key.second,
                                    " failed although nothing failed: ", attempt->message));
   }
-  // A repeated release may find that the lease was already taken back in another way.
-  const bool released =
-      promised.end == "preempted" || promised.end == "released" || promised.end == "expired";
-  const bool end_fits = promised.end.empty() ||
-                        core::OutcomeText(attempt->outcome) == promised.end ||
-                        (released && (attempt->outcome == AttemptOutcome::kReleased ||
-                                      attempt->outcome == AttemptOutcome::kPreempted));
+  // A worker that found an old spool gives the lease back under a number that may be another
+  // record's. If the attempt is over then, it cannot tell the two apart, and need not.
+  const absl::string_view stored = core::OutcomeText(attempt->outcome);
+  const bool end_fits = promised.end.empty() || stored == promised.end || promised.end == "expired";
   if (!end_fits) {
-    Broken(key.first, absl::StrCat("attempt ", key.second, " was told that it ", promised.end,
-                                   ", stored is ", core::OutcomeText(attempt->outcome)));
+    Broken(key.first, absl::StrCat("attempt ", key.second, ": the worker was told ", promised.end,
+                                   ", stored is ", stored));
   }
   // A commit that a later one overtook is also answered with OK.
   const auto committed = committed_.find(key);
@@ -109,20 +106,20 @@ void Invariants::CheckAcknowledged(core::ReadTransaction& read, const core::Atte
   }
   const Rows rows = RowsOf(read, attempt.job_id, true);
   std::string log;
-  for (const auto& [sequence, message] : promised.sent) {
-    if (sequence > promised.acknowledged) break;
-    log += message.log();
-    if (message.has_provenance() && attempt.provenance != message.provenance()) {
+  for (const auto& [number, record] : promised.sent) {
+    if (number > promised.acknowledged) break;
+    log += record.log();
+    if (record.has_start() && attempt.provenance != record.start().provenance()) {
       Broken(attempt.job_id, "an acknowledged provenance is not stored");
     }
-    if (!message.has_row()) continue;
-    const v1::MetricRow& sent = message.row();
+    if (!record.has_row()) continue;
+    const v1::MetricRow& sent = record.row();
     const bool stored = std::any_of(rows.begin(), rows.end(), [&](const core::StoredRow& row) {
       return row.attempt == attempt.number && row.row.step == sent.step() &&
              row.row.values[0].value == sent.values(0).value();
     });
     if (!stored) {
-      Broken(attempt.job_id, absl::StrCat("the acknowledged row of step ", message.row().step(),
+      Broken(attempt.job_id, absl::StrCat("the acknowledged row of step ", sent.step(),
                                           " of attempt ", attempt.number, " is missing"));
     }
   }

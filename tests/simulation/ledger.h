@@ -23,8 +23,9 @@ class Ledger {
   explicit Ledger(World* world) : world_(*world) {}
 
   struct Attempt {
-    std::string holder;                                 // the process that got the lease
-    std::map<uint64_t, v1::StreamMetricsRequest> sent;  // by sequence number
+    std::string holder;                          // the process that got the lease
+    std::map<uint64_t, v1::AttemptRecord> sent;  // by number, as last sent
+    std::map<uint64_t, int> times;               // that a record was sent
     uint64_t acknowledged = 0;
     std::set<uint32_t> committed;  // steps of checkpoints
     std::string end;               // acknowledged outcome
@@ -32,14 +33,8 @@ class Ledger {
   };
 
   void Granted(const std::string& process, const v1::AcquireLeasesResponse& grant);
-  void Sent(const v1::StreamMetricsRequest& message);
-  void Acknowledged(const v1::StreamMetricsResponse& answer);
-  void Committed(const v1::CommitCheckpointRequest& request) {
-    attempts_[KeyOf(request.lease())].committed.insert(request.step());
-  }
-  void Ended(const v1::LeaseRef& lease, const std::string& outcome) {
-    attempts_[KeyOf(lease)].end = outcome;
-  }
+  void Sent(const v1::AttemptRecord& record);
+  void Acknowledged(const v1::AttemptAnswer& answer);
 
   // The schedule made the trainer of this attempt fail.
   void CausedFailure(const LeaseKey& key) { ++attempts_[key].failures_caused; }
@@ -58,6 +53,9 @@ class Ledger {
   const std::map<LeaseKey, Attempt>& attempts() const { return attempts_; }
 
  private:
+  // Notes what the worker may conclude about the records after the acknowledged ones.
+  static void Promise(const v1::AttemptAnswer& answer, Attempt* attempt);
+
   World& world_;
   std::map<LeaseKey, Attempt> attempts_;
   std::set<std::string> damaged_;

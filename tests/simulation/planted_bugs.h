@@ -18,8 +18,13 @@ enum class PlantedBug {
   kPreemptionCharged,
   // A worker treats sent records as acknowledged.
   kSpoolDroppedBeforeAck,
-  // As above, and the coordinator commits a checkpoint without its rows.
+  // A worker sends something else in place of rows, and the coordinator commits a checkpoint
+  // without its rows.
   kCheckpointWithoutRows,
+  // A worker takes the loss of a stream for the answer to what it has sent.
+  kLostAnswerTakenForAnswer,
+  // The ending of an attempt is sent ahead of a row.
+  kEndingOvertakesRows,
   // Retention removes the file of the current checkpoint.
   kCurrentCheckpointRemoved,
   // A worker whose name was taken registers again as if it were a new process.

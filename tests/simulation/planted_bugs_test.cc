@@ -37,6 +37,14 @@ TEST_F(PlantedBugs, ARecordDroppedBeforeItsAcknowledgementIsFound) {
   ExpectFound(PlantedBug::kSpoolDroppedBeforeAck, 100);
 }
 
+TEST_F(PlantedBugs, ALostAnswerThatIsTakenForAnAnswerIsFound) {
+  ExpectFound(PlantedBug::kLostAnswerTakenForAnswer, 100);
+}
+
+TEST_F(PlantedBugs, AnEndingThatOvertakesRowsIsFound) {
+  ExpectFound(PlantedBug::kEndingOvertakesRows, 100);
+}
+
 TEST_F(PlantedBugs, ACheckpointWithoutItsRowsIsFound) {
   ExpectFound(PlantedBug::kCheckpointWithoutRows, 100);
 }

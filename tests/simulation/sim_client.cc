@@ -23,19 +23,15 @@ absl::Status WriteDownloaded(const std::string& file, const std::string& content
 }  // namespace
 
 template <typename Request, typename Response>
-void SimClient::Told(void (SimService::*method)(const Request&, Reply<Response>),
-                     const Request& request, Callback<Response> callback,
-                     std::function<void()> on_ok) {
+void SimClient::Call(void (SimService::*method)(const Request&, Reply<Response>),
+                     const Request& request, Callback<Response> callback) {
   network_.Call<Response>(
       place_.machine, kCallTimeout,
       [method, request](SimService& service, Reply<Response> reply) {
         (service.*method)(request, std::move(reply));
       },
-      [callback = std::move(callback), on_ok = std::move(on_ok),
-       life = life_](absl::StatusOr<Response> result) {
-        if (life.expired()) return;
-        if (result.ok() && on_ok) on_ok();
-        callback(std::move(result));
+      [callback = std::move(callback), life = life_](absl::StatusOr<Response> result) {
+        if (!life.expired()) callback(std::move(result));
       });
 }
 
@@ -103,56 +99,27 @@ void SimClient::CancelAcquires() {
 
 void SimClient::Heartbeat(const v1::HeartbeatRequest& request,
                           Callback<v1::HeartbeatResponse> callback) {
-  Told(&SimService::Heartbeat, request, std::move(callback), nullptr);
-}
-
-void SimClient::CommitCheckpoint(const v1::CommitCheckpointRequest& request,
-                                 Callback<v1::CommitCheckpointResponse> callback) {
-  Told(&SimService::CommitCheckpoint, request, std::move(callback),
-       [this, request] { ledger_.Committed(request); });
+  Call(&SimService::Heartbeat, request, std::move(callback));
 }
 
 void SimClient::RejectCheckpoint(const v1::RejectCheckpointRequest& request,
                                  Callback<v1::RejectCheckpointResponse> callback) {
-  Told(&SimService::RejectCheckpoint, request, std::move(callback), nullptr);
+  Call(&SimService::RejectCheckpoint, request, std::move(callback));
 }
 
-void SimClient::CompleteJob(const v1::CompleteJobRequest& request,
-                            Callback<v1::CompleteJobResponse> callback) {
-  Told(&SimService::CompleteJob, request, std::move(callback),
-       [this, request] { ledger_.Ended(request.lease(), "succeeded"); });
-}
-
-void SimClient::FailJob(const v1::FailJobRequest& request, Callback<v1::FailJobResponse> callback) {
-  Told(&SimService::FailJob, request, std::move(callback),
-       [this, request] { ledger_.Ended(request.lease(), "failed"); });
-}
-
-void SimClient::ReleaseLease(const v1::ReleaseLeaseRequest& request,
-                             Callback<v1::ReleaseLeaseResponse> callback) {
-  Told(&SimService::ReleaseLease, request, std::move(callback), [this, request] {
-    ledger_.Ended(request.lease(), request.lost()                      ? "expired"
-                                   : request.out_of_memory_width() > 0 ? "released"
-                                                                       : "preempted");
-  });
-}
-
-void SimClient::UploadCheckpoint(const v1::CommitCheckpointRequest& header, const std::string& file,
+void SimClient::UploadCheckpoint(const v1::CheckpointUpload& header, const std::string& file,
                                  Callback<v1::UploadCheckpointResponse> callback) {
   using Response = v1::UploadCheckpointResponse;
   const auto content = ReadFile(file);
-  const bool whole = content.ok() && content->size() == header.bytes();
+  const bool whole = content.ok() && content->size() == header.checkpoint().bytes();
   network_.Call<Response>(
       place_.machine, kTransferTimeout,
       [header, whole, content = content.value_or("")](SimService& service, Reply<Response> reply) {
         if (!whole) return reply(absl::DataLossError("the local file cannot be read"));
         service.UploadCheckpoint(header, content, std::move(reply));
       },
-      [this, header, callback = std::move(callback),
-       life = life_](absl::StatusOr<Response> result) {
-        if (life.expired()) return;
-        if (result.ok()) ledger_.Committed(header);
-        callback(std::move(result));
+      [callback = std::move(callback), life = life_](absl::StatusOr<Response> result) {
+        if (!life.expired()) callback(std::move(result));
       });
 }
 
@@ -173,14 +140,11 @@ void SimClient::DownloadCheckpoint(const v1::DownloadCheckpointRequest& request,
       });
 }
 
-std::unique_ptr<worker::ReportStream> SimClient::OpenReports(
-    std::function<void(v1::StreamMetricsResponse)> on_answer,
+std::unique_ptr<worker::RecordStream> SimClient::OpenRecords(
+    std::function<void(v1::StreamRecordsResponse)> on_answer,
     std::function<void(absl::Status)> on_end) {
-  auto stream = std::make_unique<SimStream>(&network_, &ledger_, place_.machine, life_,
-                                            std::move(on_answer), std::move(on_end));
-  stream->set_takes_sent_for_acknowledged(bug_ == PlantedBug::kSpoolDroppedBeforeAck ||
-                                          bug_ == PlantedBug::kCheckpointWithoutRows);
-  return stream;
+  return std::make_unique<SimStream>(&network_, &ledger_, place_.machine, life_, bug_,
+                                     std::move(on_answer), std::move(on_end));
 }
 
 }  // namespace coppice::simulation

@@ -33,22 +33,15 @@ class SimClient : public worker::CoordinatorClient {
   void CancelAcquires() override;
   void Heartbeat(const v1::HeartbeatRequest& request,
                  Callback<v1::HeartbeatResponse> callback) override;
-  void CommitCheckpoint(const v1::CommitCheckpointRequest& request,
-                        Callback<v1::CommitCheckpointResponse> callback) override;
   void RejectCheckpoint(const v1::RejectCheckpointRequest& request,
                         Callback<v1::RejectCheckpointResponse> callback) override;
-  void CompleteJob(const v1::CompleteJobRequest& request,
-                   Callback<v1::CompleteJobResponse> callback) override;
-  void FailJob(const v1::FailJobRequest& request, Callback<v1::FailJobResponse> callback) override;
-  void ReleaseLease(const v1::ReleaseLeaseRequest& request,
-                    Callback<v1::ReleaseLeaseResponse> callback) override;
-  void UploadCheckpoint(const v1::CommitCheckpointRequest& header, const std::string& file,
+  void UploadCheckpoint(const v1::CheckpointUpload& header, const std::string& file,
                         Callback<v1::UploadCheckpointResponse> callback) override;
   void DownloadCheckpoint(const v1::DownloadCheckpointRequest& request, uint64_t bytes,
                           const std::string& file,
                           std::function<void(absl::Status)> callback) override;
-  std::unique_ptr<worker::ReportStream> OpenReports(
-      std::function<void(v1::StreamMetricsResponse)> on_answer,
+  std::unique_ptr<worker::RecordStream> OpenRecords(
+      std::function<void(v1::StreamRecordsResponse)> on_answer,
       std::function<void(absl::Status)> on_end) override;
   std::string Explain(const absl::Status& status) const override { return status.ToString(); }
 
@@ -57,10 +50,9 @@ class SimClient : public worker::CoordinatorClient {
     bool cancelled = false;
     std::function<void()> give_up;
   };
-  // Makes a call whose OK is recorded before the worker receives it.
   template <typename Request, typename Response>
-  void Told(void (SimService::*method)(const Request&, Reply<Response>), const Request& request,
-            Callback<Response> callback, std::function<void()> on_ok);
+  void Call(void (SimService::*method)(const Request&, Reply<Response>), const Request& request,
+            Callback<Response> callback);
 
   Network& network_;
   Ledger& ledger_;

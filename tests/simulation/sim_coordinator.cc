@@ -1,6 +1,7 @@
 #include "tests/simulation/sim_coordinator.h"
 
 #include <utility>
+#include <variant>
 
 namespace coppice::simulation {
 
@@ -50,10 +51,11 @@ void CoordinatorProcess::Stop() {
 }
 
 bool CoordinatorProcess::AcceptStale(const core::Record& record) {
-  if (!record.row.has_value()) return false;
+  const auto* row = std::get_if<core::MetricRow>(&record.content);
+  if (row == nullptr) return false;
   return setup_.store
       ->RunInTransaction([&](core::WriteTransaction& tx) {
-        return tx.InsertMetricRow(record.lease.job_id, record.lease.attempt, *record.row);
+        return tx.InsertMetricRow(record.lease.job_id, record.lease.attempt, *row);
       })
       .ok();
 }

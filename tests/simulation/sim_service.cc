@@ -6,59 +6,75 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/files.h"
 #include "common/base/status_macros.h"
+#include "coordinator/service/commit_check.h"
 #include "coordinator/service/convert.h"
 #include "tests/simulation/full_disk.h"
 
 namespace coppice::simulation {
 namespace {
 
-template <typename Response>
-core::Coordinator::DoneStatus AnswerWith(Reply<Response> reply) {
-  return [reply = std::move(reply)](const absl::Status& status) {
-    if (!status.ok()) return reply(status);
-    reply(Response());
-  };
-}
+// The looks at a file that is not there before its checkpoint is left out.
+constexpr int kLooks = 3;
 
 }  // namespace
 
-void ServerStream::Receive(v1::StreamMetricsRequest message) {
+void ServerStream::Receive(v1::StreamRecordsRequest message) {
   if (ended_) return;
-  const auto worker_id = service::WorkerIdFromProto(message.worker_id());
-  if (!worker_id.ok()) return End(worker_id.status());
-  if (!worker_id_.empty() && worker_id_ != *worker_id) {
-    return End(absl::InvalidArgumentError("worker_id changed within a stream"));
+  if (worker_id_.empty() || !message.worker_id().empty()) {
+    const auto worker_id = service::WorkerIdFromProto(message.worker_id());
+    if (!worker_id.ok()) return End(worker_id.status());
+    if (!worker_id_.empty() && worker_id_ != *worker_id) {
+      return End(absl::InvalidArgumentError("worker_id changed within a stream"));
+    }
+    worker_id_ = *worker_id;
   }
-  worker_id_ = *worker_id;
-  auto record = service::RecordFromProto(&message);
-  if (!record.ok()) return End(record.status());
-  pending_.push_back(*std::move(record));
-  if (!appending_) Append();
+  auto records = service::RecordsFromProto(&message);
+  if (!records.ok()) return End(records.status());
+  queue_.Add(*std::move(records));
+  Advance();
 }
 
-void ServerStream::Append() {
+void ServerStream::Advance() {
+  if (ended_) return;
+  for (const Check& check : queue_.TakeChecks()) {
+    hooks_.check(worker_id_, check,
+                 [weak = weak_from_this(), lease = check.lease, id = check.id](std::string left) {
+                   const auto self = weak.lock();
+                   if (self == nullptr) return;
+                   self->queue_.Checked(lease, id, std::move(left));
+                   self->Advance();
+                 });
+  }
+  if (appending_ || !queue_.has_batch()) return;
   appending_ = true;
-  std::vector<core::Record> batch = std::exchange(pending_, {});
-  core_.Append(worker_id_, batch, [self = shared_from_this(), batch](const auto& acks) {
-    self->OnAppended(batch, acks);
+  std::vector<core::Record> batch = queue_.TakeBatch();
+  core_.Append(worker_id_, batch, [self = shared_from_this(), batch](const auto& answers) {
+    self->OnAppended(batch, answers);
   });
 }
 
 void ServerStream::OnAppended(const std::vector<core::Record>& batch,
-                              absl::StatusOr<std::vector<core::RecordAck>> acks) {
+                              absl::StatusOr<std::vector<core::AttemptAnswer>> answers) {
   appending_ = false;
   if (ended_) return;
-  if (!acks.ok()) return End(acks.status());
-  for (core::RecordAck& ack : *acks) {
-    for (const core::Record& record : batch) {
-      if (!accept_stale_ || !ack.stale || record.lease != ack.lease) continue;
-      if (accept_stale_(record)) ack = {ack.lease, record.sequence, false, ""};
-    }
-    v1::StreamMetricsResponse answer;
-    service::ToProto(ack, &answer);
-    on_answer_(answer);
+  if (!answers.ok()) return End(answers.status());
+  v1::StreamRecordsResponse response;
+  for (core::AttemptAnswer& answer : *answers) {
+    AcceptStaleRecords(batch, &answer);
+    queue_.Answered(answer);
+    service::ToProto(std::move(answer), response.add_answers());
   }
-  if (!pending_.empty()) Append();
+  on_answer_(response);
+  Advance();
+}
+
+void ServerStream::AcceptStaleRecords(const std::vector<core::Record>& batch,
+                                      core::AttemptAnswer* answer) {
+  if (!hooks_.accept_stale || !answer->over) return;
+  for (const core::Record& record : batch) {
+    if (record.lease != answer->lease || record.number <= answer->number) continue;
+    if (hooks_.accept_stale(record)) *answer = {record.lease, record.number};
+  }
 }
 
 void ServerStream::End(const absl::Status& status) {
@@ -107,13 +123,6 @@ void SimService::Heartbeat(const v1::HeartbeatRequest& request,
                   });
 }
 
-void SimService::CommitCheckpoint(const v1::CommitCheckpointRequest& request,
-                                  Reply<v1::CommitCheckpointResponse> reply) {
-  auto commit = service::CommitFromProto(request);
-  if (!commit.ok()) return reply(commit.status());
-  core_.CommitCheckpoint(*std::move(commit), AnswerWith(std::move(reply)));
-}
-
 void SimService::RejectCheckpoint(const v1::RejectCheckpointRequest& request,
                                   Reply<v1::RejectCheckpointResponse> reply) {
   auto checkpoint = service::CheckpointFromProto(request);
@@ -128,57 +137,64 @@ void SimService::RejectCheckpoint(const v1::RejectCheckpointRequest& request,
       });
 }
 
-void SimService::CompleteJob(const v1::CompleteJobRequest& request,
-                             Reply<v1::CompleteJobResponse> reply) {
-  auto end = service::EndFromProto(request);
-  if (!end.ok()) return reply(end.status());
-  core_.CompleteJob(*std::move(end), AnswerWith(std::move(reply)));
-}
-
-void SimService::FailJob(const v1::FailJobRequest& request, Reply<v1::FailJobResponse> reply) {
-  auto end = service::EndFromProto(request);
-  if (!end.ok()) return reply(end.status());
-  core_.FailJob(*std::move(end), AnswerWith(std::move(reply)));
-}
-
-void SimService::ReleaseLease(const v1::ReleaseLeaseRequest& request,
-                              Reply<v1::ReleaseLeaseResponse> reply) {
-  auto end = service::EndFromProto(request);
-  if (!end.ok()) return reply(end.status());
-  core_.ReleaseLease(*std::move(end), AnswerWith(std::move(reply)));
-}
-
-void SimService::UploadCheckpoint(const v1::CommitCheckpointRequest& header, std::string content,
+void SimService::UploadCheckpoint(const v1::CheckpointUpload& header, std::string content,
                                   Reply<v1::UploadCheckpointResponse> reply) {
-  auto commit = service::CommitFromProto(header);
-  if (!commit.ok()) return reply(commit.status());
-  core_.CheckUpload(*commit, [this, commit = *commit, content = std::move(content),
-                              reply = std::move(reply)](const absl::Status& status) {
+  auto announced = service::UploadFromProto(header);
+  if (!announced.ok()) return reply(announced.status());
+  core_.CheckUpload(*announced, [this, announced = *announced, content = std::move(content),
+                                 reply = std::move(reply)](const absl::Status& status) {
     if (!status.ok()) return reply(status);
     // Other events happen while the file travels and reaches the disk.
     world_.For(life_, world_.random().Time(absl::ZeroDuration(), absl::Milliseconds(300)),
-               [this, commit, content, reply] { Store(commit, content, reply); });
+               [this, announced, content, reply] { Store(announced, content, reply); });
   });
 }
 
-void SimService::Store(const core::CheckpointCommit& commit, const std::string& content,
+void SimService::Store(const core::NamedCheckpoint& announced, const std::string& content,
                        const Reply<v1::UploadCheckpointResponse>& reply) {
-  std::shared_ptr<service::CheckpointUpload> upload;
   const auto store = [&]() -> absl::Status {
     const FullDisk full(disk_full_);
-    COPPICE_ASSIGN_OR_RETURN(upload, service::CheckpointUpload::Begin(files_, commit));
+    COPPICE_ASSIGN_OR_RETURN(const auto upload,
+                             service::CheckpointUpload::Begin(files_, announced));
     COPPICE_RETURN_IF_ERROR(upload->Append(content));
     return upload->Store();
   };
   const absl::Status stored = store();
   if (!stored.ok()) return reply(stored);
-  core_.CommitCheckpoint(commit, [upload, reply](const absl::Status& committed) {
-    if (!committed.ok()) {
-      upload->Withdraw();
-      return reply(committed);
-    }
-    reply(v1::UploadCheckpointResponse());
-  });
+  reply(v1::UploadCheckpointResponse());
+}
+
+void SimService::CheckFile(const std::string& worker_id, const ServerStream::Check& check,
+                           int looks, std::function<void(std::string)> done) {
+  const absl::Duration most = absl::Milliseconds(looks == 0 ? 100 : 2000);
+  world_.For(life_, world_.random().Time(absl::ZeroDuration(), most),
+             [this, worker_id, check, looks, done = std::move(done)] {
+               const absl::Status seen = service::CheckCheckpointFile(
+                   files_->PathOf(check.checkpoint.path), check.checkpoint.bytes);
+               if (seen.ok()) return done("");
+               OnMissing(worker_id, check, looks, done);
+             });
+}
+
+void SimService::OnMissing(const std::string& worker_id, const ServerStream::Check& check,
+                           int looks, const std::function<void(std::string)>& done) {
+  core_.CheckLease(
+      worker_id, check.lease, [this, worker_id, check, looks, done](const absl::Status& current) {
+        if (absl::IsAborted(current)) return done("");
+        core_.GetJob(
+            {}, check.lease.job_id,
+            [this, worker_id, check, looks, done](const absl::StatusOr<core::JobDetails>& job) {
+              const auto overtakes = [&](const core::Checkpoint& known) {
+                return known.attempt == check.lease.attempt && known.step > check.checkpoint.step;
+              };
+              if (job.ok() &&
+                  std::any_of(job->checkpoints.begin(), job->checkpoints.end(), overtakes)) {
+                return done("");
+              }
+              if (looks == kLooks) return done("the coordinator does not see the file");
+              CheckFile(worker_id, check, looks + 1, done);
+            });
+      });
 }
 
 void SimService::DownloadCheckpoint(const v1::DownloadCheckpointRequest& request,

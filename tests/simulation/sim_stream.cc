@@ -1,13 +1,16 @@
 #include "tests/simulation/sim_stream.h"
 
 #include <algorithm>
+#include <map>
 #include <utility>
+
+#include "worker/daemon/attempt_records.h"
 
 namespace coppice::simulation {
 
 struct SimStream::State : InFlight, std::enable_shared_from_this<State> {
-  State(Network* network, Ledger* ledger, std::string machine, const LifeRef& life)
-      : network(*network), ledger(*ledger), machine(std::move(machine)), life(life) {}
+  State(Network* network, Ledger* ledger, std::string machine, const LifeRef& life, PlantedBug bug)
+      : network(*network), ledger(*ledger), machine(std::move(machine)), life(life), bug(bug) {}
 
   World& world() { return network.world(); }
   // Returns when a message sent now arrives: after the earlier ones.
@@ -19,7 +22,7 @@ struct SimStream::State : InFlight, std::enable_shared_from_this<State> {
     return network.IsCut(machine) || world().random().Chance(network.rates().stream_broken);
   }
 
-  void ToServer(const v1::StreamMetricsRequest& message) {
+  void ToServer(const v1::StreamRecordsRequest& message) {
     if (up_dead) return;
     if (network.IsCut(machine) && !broken) Break();
     if (up_dead) return;
@@ -30,7 +33,7 @@ struct SimStream::State : InFlight, std::enable_shared_from_this<State> {
         if (self != nullptr) (self.get()->*method)(what);
       };
       server = network.server()->OpenStream(
-          [to_self](const v1::StreamMetricsResponse& answer) { to_self(&State::ToClient, answer); },
+          [to_self](const v1::StreamRecordsResponse& answer) { to_self(&State::ToClient, answer); },
           [to_self](const absl::Status& status) { to_self(&State::EndFromServer, status); });
     }
     if (server == nullptr) {
@@ -40,14 +43,30 @@ struct SimStream::State : InFlight, std::enable_shared_from_this<State> {
     server->Receive(message);
   }
 
-  void ToClient(const v1::StreamMetricsResponse& answer) {
+  void ToClient(const v1::StreamRecordsResponse& answer) {
     if (down_dead) return;
     if (Fails()) return Break();
     world().At(InOrder(last_down), [self = shared_from_this(), answer] {
       if (self->down_dead || self->life.expired()) return;
-      self->ledger.Acknowledged(answer);
-      self->on_answer(answer);
+      self->Deliver(answer);
     });
+  }
+
+  void Deliver(const v1::StreamRecordsResponse& answer) {
+    for (const v1::AttemptAnswer& entry : answer.answers()) ledger.Acknowledged(entry);
+    on_answer(answer);
+  }
+
+  // A planted bug: an answer that acknowledges everything sent but endings.
+  void AcknowledgeAllSent() {
+    if (life.expired() || !on_answer || sent.empty()) return;
+    v1::StreamRecordsResponse answer;
+    for (const auto& [key, record] : sent) {
+      v1::AttemptAnswer* entry = answer.add_answers();
+      *entry->mutable_lease() = record.lease();
+      entry->set_number(record.number());
+    }
+    Deliver(answer);
   }
 
   void EndFromServer(const absl::Status& status) {
@@ -61,6 +80,7 @@ struct SimStream::State : InFlight, std::enable_shared_from_this<State> {
     down_dead = true;
     if (ended || life.expired()) return;
     ended = true;
+    if (bug == PlantedBug::kLostAnswerTakenForAnswer) AcknowledgeAllSent();
     on_end(status);
   }
 
@@ -113,12 +133,13 @@ struct SimStream::State : InFlight, std::enable_shared_from_this<State> {
   bool down_dead = false;  // nothing more arrives at the worker
   bool server_gone = false;
   bool ended = false;
-  bool acknowledges_itself = false;
+  const PlantedBug bug;
+  std::map<LeaseKey, v1::AttemptRecord> sent;  // the last one of each attempt that is no ending
 };
 
 SimStream::SimStream(Network* network, Ledger* ledger, std::string machine, const LifeRef& life,
-                     OnAnswer on_answer, OnEnd on_end)
-    : state_(std::make_shared<State>(network, ledger, std::move(machine), life)) {
+                     PlantedBug bug, OnAnswer on_answer, OnEnd on_end)
+    : state_(std::make_shared<State>(network, ledger, std::move(machine), life, bug)) {
   state_->on_answer = std::move(on_answer);
   state_->on_end = std::move(on_end);
   network->Watch(state_);
@@ -133,24 +154,42 @@ SimStream::~SimStream() {
   state_->StopServer(absl::Seconds(10));
 }
 
-void SimStream::set_takes_sent_for_acknowledged(bool value) { state_->acknowledges_itself = value; }
-
-void SimStream::Send(const v1::StreamMetricsRequest& message) {
-  state_->ledger.Sent(message);
-  if (state_->acknowledges_itself) {
-    v1::StreamMetricsResponse answer;
-    *answer.mutable_lease() = message.lease();
-    answer.set_sequence(message.sequence());
-    state_->world().At(absl::ZeroDuration(), [state = state_, answer] {
-      if (state->life.expired() || !state->on_answer) return;
-      state->ledger.Acknowledged(answer);
-      state->on_answer(answer);
-    });
+void SimStream::Send(v1::StreamRecordsRequest message) {
+  for (const v1::AttemptRecord& record : message.records()) {
+    state_->ledger.Sent(record);
+    if (!worker::IsEnding(record)) state_->sent[KeyOf(record.lease())] = record;
   }
+  const PlantedBug bug = state_->bug;
+  if (bug == PlantedBug::kSpoolDroppedBeforeAck) {
+    state_->world().At(absl::ZeroDuration(), [state = state_] { state->AcknowledgeAllSent(); });
+  }
+  if (bug == PlantedBug::kCheckpointWithoutRows) LoseRows(&message);
+  if (bug == PlantedBug::kEndingOvertakesRows) MoveEndingsAhead(&message);
   if (state_->broken || state_->up_dead) return;
   if (state_->Fails()) return state_->Break();
   state_->world().At(state_->InOrder(state_->last_up),
                      [state = state_, message] { state->ToServer(message); });
+}
+
+void SimStream::LoseRows(v1::StreamRecordsRequest* message) {
+  for (v1::AttemptRecord& record : *message->mutable_records()) {
+    if (record.has_row() && state_->world().random().Chance(0.1)) record.set_log("lost");
+  }
+}
+
+void SimStream::MoveEndingsAhead(v1::StreamRecordsRequest* message) {
+  for (v1::AttemptRecord& ending : *message->mutable_records()) {
+    if (!worker::IsEnding(ending)) continue;
+    for (v1::AttemptRecord& row : *message->mutable_records()) {
+      if (!row.has_row() || KeyOf(row.lease()) != KeyOf(ending.lease())) continue;
+      // The numbers stay in their places.
+      const uint64_t number = row.number();
+      row.set_number(ending.number());
+      ending.set_number(number);
+      row.Swap(&ending);
+      break;
+    }
+  }
 }
 
 }  // namespace coppice::simulation

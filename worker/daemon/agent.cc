@@ -19,7 +19,7 @@ namespace coppice::worker {
 namespace {
 
 constexpr absl::Duration kPollWait = absl::Seconds(20);
-// A stopping worker that has only reports left waits this long for a coordinator that is away.
+// A stopping worker that has only records left waits this long for a coordinator that is away.
 constexpr absl::Duration kLinger = absl::Seconds(2);
 // Leave gives the coordinator this long to take leases back.
 constexpr absl::Duration kLeaveWait = absl::Seconds(1);
@@ -67,7 +67,6 @@ Agent::Agent(const Environment& environment, AgentConfig config, OnExit on_exit)
                    [this](const absl::Status& status) { OnFatal(status); },
                    [this](const v1::Superseded& newer) { OnSuperseded(newer); }}),
       pump_(&environment_, &session_),
-      kill_timer_(&environment_),
       exit_timer_(&environment_),
       linger_timer_(&environment_),
       last_lease_timer_(&environment_),
@@ -144,16 +143,21 @@ void Agent::RecoverFile(const Directory& spool, const std::string& name) {
   const LeaseKey key = KeyOf(contents->lease.lease());
   if (contents->corrupt) {
     spdlog::warn(
-        "{} is damaged: reports of {} behind the first {} are lost, and will be computed again",
+        "{} is damaged: records of {} behind the first {} are lost, and will be computed again",
         file, ToString(key), contents->records.size());
   }
-  spdlog::info("{}: {} reports are left from an earlier run of this worker", ToString(key),
+  if (contents->earlier_version) {
+    spdlog::warn(
+        "{} is of an earlier version: the records of {} are lost, and will be computed again", file,
+        ToString(key));
+  }
+  spdlog::info("{}: {} records are left from an earlier run of this worker", ToString(key),
                contents->records.size());
-  auto reporter = std::make_shared<LeaseReporter>(&environment_, &session_, ReporterConfig(),
-                                                  std::move(*contents), HooksFor(key));
+  auto reporter = std::make_shared<AttemptReporter>(&environment_, &session_, Place(),
+                                                    std::move(*contents), HooksFor(key));
   reporter->ReleaseLost("its worker ended without a word and was started again");
   entries_[key] = {reporter, nullptr};
-  pump_.Add(std::move(reporter));
+  AddToPump(reporter);
 }
 
 absl::Status Agent::OnRegistered(const v1::RegisterResponse& response) {
@@ -205,8 +209,8 @@ void Agent::PollAll() {
 
 void Agent::Poll(Slot* slot) {
   if (TakesNoWork() || exited_ || slot->run || slot->polling || slot->pause.running()) return;
-  if (slot->told && entries_.count(*slot->told) > 0) return;
-  slot->told.reset();
+  if (slot->width_release && entries_.count(*slot->width_release) > 0) return;
+  slot->width_release.reset();
   slot->polling = true;
   if (slot->request_id.empty()) slot->request_id = RandomId();
   const absl::Duration asked = environment_.clock->Monotonic();
@@ -217,8 +221,8 @@ void Agent::Poll(Slot* slot) {
   request.set_measures(widths_ != nullptr);
   request.set_wait_ms(static_cast<uint32_t>(absl::ToInt64Milliseconds(PollWait(config_))));
   auto response = std::make_shared<std::optional<v1::AcquireLeasesResponse>>();
-  const auto attempt = [this, request, response](const std::string& worker_id,
-                                                 std::function<void(absl::Status)> answer) mutable {
+  const auto make = [this, request, response](const std::string& worker_id,
+                                              std::function<void(absl::Status)> answer) mutable {
     if (TakesNoWork()) return answer(absl::OkStatus());
     request.set_worker_id(worker_id);
     environment_.coordinator->AcquireLeases(
@@ -227,7 +231,7 @@ void Agent::Poll(Slot* slot) {
           answer(result.status());
         });
   };
-  session_.Call("asking for work", attempt, [this, slot, asked, response](absl::Status status) {
+  session_.Call("asking for work", make, [this, slot, asked, response](absl::Status status) {
     OnPolled(slot, asked, std::move(status), *response);
   });
 }
@@ -270,21 +274,21 @@ void Agent::OnNoWork(Slot* slot, absl::Duration waited) {
 
 void Agent::Begin(Slot* slot, const v1::AcquireLeasesResponse& grant) {
   const absl::StatusOr<GrantedRun> run = CheckGrant(grant, config_.pack_width);
-  std::vector<std::shared_ptr<LeaseReporter>> reporters;
+  std::vector<std::shared_ptr<AttemptReporter>> reporters;
   for (const v1::Lease& lease : grant.leases()) {
     const LeaseKey key = KeyOf(lease.lease());
     if (entries_.count(key) > 0) continue;
     // A new attempt of a job ends every older one.
-    for (auto it = entries_.lower_bound({key.first, 0}); it != entries_.end(); ++it) {
-      if (it->first.first != key.first) break;
+    for (auto it = entries_.lower_bound({key.job, 0}); it != entries_.end(); ++it) {
+      if (it->first.job != key.job) break;
       it->second.reporter->Abandon();
       if (it->second.run != nullptr) it->second.run->OnLeaseEnded(it->first);
     }
-    auto reporter = std::make_shared<LeaseReporter>(&environment_, &session_, ReporterConfig(),
-                                                    lease, HooksFor(key));
+    auto reporter =
+        std::make_shared<AttemptReporter>(&environment_, &session_, Place(), lease, HooksFor(key));
     reporter->set_slot(slot->index);
     entries_[key] = {reporter, nullptr};
-    pump_.Add(reporter);
+    AddToPump(reporter);
     reporters.push_back(std::move(reporter));
   }
   if (!run.ok() || TakesNoWork() || reporters.empty()) {
@@ -293,7 +297,7 @@ void Agent::Begin(Slot* slot, const v1::AcquireLeasesResponse& grant) {
       if (run.ok()) {
         reporter->ReleaseUntrained("the worker takes no more work");
       } else {
-        reporter->Release(run.status().message());
+        reporter->ReleasePreempted(run.status().message());
       }
     }
     slot->pause.Start(slot->trouble.Next(), [this, slot] { Poll(slot); });
@@ -301,7 +305,7 @@ void Agent::Begin(Slot* slot, const v1::AcquireLeasesResponse& grant) {
   }
   const LeaseKey first = reporters.front()->key();
   const std::string name =
-      absl::StrCat("job-", first.first, "-attempt-", first.second,
+      absl::StrCat("job-", first.job, "-attempt-", first.attempt,
                    reporters.size() > 1 ? absl::StrCat("-and-", reporters.size() - 1) : "");
   spdlog::info("slot {}: {}: {} of depth {}, {} seeds", slot->index, name, run->task, run->depth,
                reporters.size());
@@ -319,7 +323,7 @@ void Agent::OnPackFinished(Slot* slot, PackRun::Result result) {
     if (entry.run == slot->run.get()) entry.run = nullptr;
   }
   slot->run.reset();
-  slot->told = result.told;
+  slot->width_release = result.width_release;
   busy_until_ = environment_.clock->Monotonic();
   MaybeExit();
   if (result.troubled) {
@@ -330,12 +334,12 @@ void Agent::OnPackFinished(Slot* slot, PackRun::Result result) {
   }
 }
 
-LeaseReporter::Hooks Agent::HooksFor(const LeaseKey& key) {
+AttemptReporter::Hooks Agent::HooksFor(const LeaseKey& key) {
   const auto lease_ended = [this, key] {
     const auto it = entries_.find(key);
     if (it != entries_.end() && it->second.run != nullptr) it->second.run->OnLeaseEnded(key);
   };
-  LeaseReporter::Hooks hooks;
+  AttemptReporter::Hooks hooks;
   hooks.on_sendable = [this] { pump_.Pump(); };
   hooks.on_lost = [key, lease_ended](const std::string& reason) {
     spdlog::warn("{}: the lease is lost: {}", ToString(key), reason);
@@ -347,9 +351,11 @@ LeaseReporter::Hooks Agent::HooksFor(const LeaseKey& key) {
   return hooks;
 }
 
-LeaseReporter::Config Agent::ReporterConfig() const {
-  return {config_.spool_dir, config_.pack.checkpoints};
+void Agent::AddToPump(const std::shared_ptr<AttemptReporter>& reporter) {
+  pump_.Add({reporter, reporter->outbox()});
 }
+
+Outbox::Place Agent::Place() const { return {config_.spool_dir, config_.pack.checkpoints}; }
 
 std::vector<v1::HeldLease> Agent::Held() const {
   std::vector<v1::HeldLease> held;
@@ -369,7 +375,7 @@ void Agent::Forget(const LeaseKey& key) {
   busy_until_ = environment_.clock->Monotonic();
   MaybeExit();
   for (const auto& slot : slots_) {
-    if (slot->told == key) Poll(slot.get());
+    if (slot->width_release == key) Poll(slot.get());
   }
 }
 
@@ -422,15 +428,11 @@ void Agent::BeginStop(const std::string& reason) {
   environment_.coordinator->CancelAcquires();
   for (const auto& slot : slots_) {
     slot->pause.Stop();
-    if (slot->run) slot->run->Preempt(absl::StrCat("the worker stops: ", reason));
-  }
-  // The members of killed trainers are released from their last checkpoint, which also takes a
-  // moment.
-  kill_timer_.Start(config_.grace - std::min(config_.grace / 4, absl::Seconds(3)), [this] {
-    for (const auto& slot : slots_) {
-      if (slot->run) slot->run->Kill("the worker's grace period is over");
+    if (slot->run) {
+      slot->run->Preempt(absl::StrCat("the worker stops: ", reason),
+                         TrainerStop::TimeWithin(config_.grace));
     }
-  });
+  }
   exit_timer_.Start(config_.grace, [this] { Exit(0, ""); });
   MaybeExit();
 }
@@ -443,7 +445,7 @@ void Agent::BeginLeave(const std::string& reason) {
   }
   BeginStop(reason);
   for (const auto& slot : slots_) {
-    if (slot->run) slot->run->Kill("the worker was told to leave at once");
+    if (slot->run) slot->run->Kill("the worker leaves at once");
   }
   exit_timer_.Start(kLeaveWait, [this] { Exit(1, ""); });
 }
@@ -467,7 +469,7 @@ void Agent::Exit(int code, const std::string& message) {
   if (exited_) return;
   exited_ = true;
   if (!entries_.empty()) {
-    spdlog::warn("reports of {} leases wait in {} for the next start of this worker",
+    spdlog::warn("records of {} leases wait in {} for the next start of this worker",
                  entries_.size(), config_.spool_dir);
   }
   if (fatal_.empty()) {

@@ -14,10 +14,10 @@
 #include "common/base/backoff.h"
 #include "common/base/directory.h"
 #include "coppice/v1/coordinator.pb.h"
-#include "worker/daemon/lease_reporter.h"
+#include "worker/daemon/attempt_reporter.h"
 #include "worker/daemon/pack_run.h"
 #include "worker/daemon/pack_widths.h"
-#include "worker/daemon/report_pump.h"
+#include "worker/daemon/record_pump.h"
 #include "worker/daemon/sequence.h"
 #include "worker/daemon/session.h"
 
@@ -54,13 +54,13 @@ struct AgentConfig {
 // Life of a lease here:
 //   1. The long poll of a slot is granted the lease. Every heartbeat lists it from then on.
 //   2. A PackRun trains it. If the best pack width for its kind is unknown, the PackRun measures it
-//      first. A LeaseReporter spools and sends its reports.
+//      first. An AttemptReporter spools and sends its records.
 //   3. When the process has exited, the slot is free for other work. The reporter goes on until the
 //      coordinator has answered the end.
 //   4. When the end is answered, or the coordinator says that the lease is over, it is forgotten.
 // Step 2 goes on while the coordinator is away. Directives: CONTINUE; PREEMPT: checkpoint and
-// release; STOP: drop the reports and stop the trainer.
-// Durability: leases and unsent reports of an earlier process are found in the spool folder,
+// release; STOP: drop the records and stop the trainer.
+// Durability: leases and unsent records of an earlier process are found in the spool folder,
 // resent, and released.
 class Agent {
  public:
@@ -75,7 +75,7 @@ class Agent {
   Agent& operator=(const Agent&) = delete;
 
   void Start();
-  // Checkpoints and releases everything, and exits with 0 within the grace period. Reports that the
+  // Checkpoints and releases everything, and exits with 0 within the grace period. Records that the
   // coordinator has not taken by then stay in the spool.
   void Stop(const std::string& reason);
   // Kills the trainers, waits up to a second for the coordinator to take the leases back, and exits
@@ -88,16 +88,16 @@ class Agent {
     uint32_t index = 0;
     std::unique_ptr<PackRun> run;
     bool polling = false;
-    // The lease whose end reports the best pack width. The slot asks for no work until that end is
-    // answered.
-    std::optional<LeaseKey> told;
+    // A released lease whose end carries the measured pack width. The slot asks for no work until
+    // that end is durable, so that the next grant has the width.
+    std::optional<LeaseKey> width_release;
     std::string request_id;  // resent until it is answered
     Backoff empty;           // empty answers that came too soon
     Backoff trouble;
     Timer pause;
   };
   struct Entry {
-    std::shared_ptr<LeaseReporter> reporter;
+    std::shared_ptr<AttemptReporter> reporter;
     PackRun* run = nullptr;  // null: its process has exited, or was an earlier one
   };
 
@@ -120,11 +120,12 @@ class Agent {
   void Begin(Slot* slot, const v1::AcquireLeasesResponse& grant);
   void OnPackFinished(Slot* slot, PackRun::Result result);
 
-  LeaseReporter::Hooks HooksFor(const LeaseKey& key);
-  LeaseReporter::Config ReporterConfig() const;
+  AttemptReporter::Hooks HooksFor(const LeaseKey& key);
+  void AddToPump(const std::shared_ptr<AttemptReporter>& reporter);
+  Outbox::Place Place() const;
   std::vector<v1::HeldLease> Held() const;
   void Forget(const LeaseKey& key);
-  // The coordinator does not accept this worker. Checkpoints are saved, their reports are spooled
+  // The coordinator does not accept this worker. Checkpoints are saved, their records are spooled
   // for a worker that is accepted, and the agent exits.
   void OnFatal(const absl::Status& status);
   // The leases are over: nothing counts that the trainers still do.
@@ -140,7 +141,7 @@ class Agent {
   const OnExit on_exit_;
   CallbackOwner callbacks_;
   Session session_;
-  ReportPump pump_;
+  RecordPump pump_;
   std::map<LeaseKey, Entry> entries_;
   std::unique_ptr<PackWidths> widths_;  // null: widths are not measured
   std::vector<std::unique_ptr<Slot>> slots_;
@@ -151,7 +152,6 @@ class Agent {
   bool exited_ = false;
   std::string fatal_;  // why the agent exits unasked; empty after a requested stop
   int fatal_code_ = 1;
-  Timer kill_timer_;
   Timer exit_timer_;
   Timer linger_timer_;
   Timer last_lease_timer_;

@@ -22,7 +22,7 @@ absl::Status Unreadable(const absl::Status& status) {
 
 absl::StatusOr<v1::UploadCheckpointResponse> SendCheckpointFile(
     v1::WorkerService::StubInterface* stub, grpc::ClientContext* context,
-    const v1::CommitCheckpointRequest& header, const std::string& file) {
+    const v1::CheckpointUpload& header, const std::string& file) {
   absl::StatusOr<RegularFile> in = RegularFile::Open(file);
   if (!in.ok()) return Unreadable(in.status());
   v1::UploadCheckpointResponse response;

@@ -18,7 +18,7 @@ namespace coppice::worker {
 // size differs from the header's.
 absl::StatusOr<v1::UploadCheckpointResponse> SendCheckpointFile(
     v1::WorkerService::StubInterface* stub, grpc::ClientContext* context,
-    const v1::CommitCheckpointRequest& header, const std::string& file);
+    const v1::CheckpointUpload& header, const std::string& file);
 
 // Writes the received file to `file` atomically, and creates its folder. Codes: the service's;
 // FAILED_PRECONDITION if the file cannot be written.

@@ -11,14 +11,13 @@
 
 namespace coppice::worker {
 
-// The stream of rows, logs and provenance to the coordinator. It lives on one sequence. Destruction
-// cancels it.
-class ReportStream {
+// The stream of records to the coordinator. It lives on one sequence. Destruction cancels it.
+class RecordStream {
  public:
-  virtual ~ReportStream() = default;
+  virtual ~RecordStream() = default;
   // Messages are sent in the order of the calls. Send refuses nothing: the caller bounds the number
-  // of unanswered messages.
-  virtual void Send(const v1::StreamMetricsRequest& message) = 0;
+  // of unacknowledged records.
+  virtual void Send(v1::StreamRecordsRequest message) = 0;
 };
 
 // The worker's view of WorkerService. Each call is one try with a deadline; the caller decides
@@ -43,19 +42,11 @@ class CoordinatorClient {
   virtual void CancelAcquires() = 0;
   virtual void Heartbeat(const v1::HeartbeatRequest& request,
                          Callback<v1::HeartbeatResponse> callback) = 0;
-  virtual void CommitCheckpoint(const v1::CommitCheckpointRequest& request,
-                                Callback<v1::CommitCheckpointResponse> callback) = 0;
   virtual void RejectCheckpoint(const v1::RejectCheckpointRequest& request,
                                 Callback<v1::RejectCheckpointResponse> callback) = 0;
-  virtual void CompleteJob(const v1::CompleteJobRequest& request,
-                           Callback<v1::CompleteJobResponse> callback) = 0;
-  virtual void FailJob(const v1::FailJobRequest& request,
-                       Callback<v1::FailJobResponse> callback) = 0;
-  virtual void ReleaseLease(const v1::ReleaseLeaseRequest& request,
-                            Callback<v1::ReleaseLeaseResponse> callback) = 0;
 
-  // Sends the file and commits it. DATA_LOSS if the local file cannot be read.
-  virtual void UploadCheckpoint(const v1::CommitCheckpointRequest& header, const std::string& file,
+  // Sends the file. DATA_LOSS if the local file cannot be read.
+  virtual void UploadCheckpoint(const v1::CheckpointUpload& header, const std::string& file,
                                 Callback<v1::UploadCheckpointResponse> callback) = 0;
   // Writes the received file to `file` atomically, and creates its folder. `bytes` is the expected
   // size, used only for the deadline. FAILED_PRECONDITION if this machine cannot store it.
@@ -64,8 +55,8 @@ class CoordinatorClient {
                                   std::function<void(absl::Status)> callback) = 0;
 
   // `on_end` comes once, after the last answer. Neither is guaranteed once the stream is destroyed.
-  virtual std::unique_ptr<ReportStream> OpenReports(
-      std::function<void(v1::StreamMetricsResponse)> on_answer,
+  virtual std::unique_ptr<RecordStream> OpenRecords(
+      std::function<void(v1::StreamRecordsResponse)> on_answer,
       std::function<void(absl::Status)> on_end) = 0;
 
   // Describes a failed call: the message names the coordinator and the remedy.

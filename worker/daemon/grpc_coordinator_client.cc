@@ -11,7 +11,7 @@
 #include "coppice/v1/coordinator.grpc.pb.h"
 #include "worker/daemon/call_registry.h"
 #include "worker/daemon/checkpoint_transfer.h"
-#include "worker/daemon/grpc_report_stream.h"
+#include "worker/daemon/grpc_record_stream.h"
 
 namespace coppice::worker {
 namespace {
@@ -63,37 +63,18 @@ class GrpcCoordinatorClient : public CoordinatorClient {
     Unary<v1::HeartbeatRequest, v1::HeartbeatResponse>(&Async::Heartbeat, request, kCallTimeout,
                                                        std::move(callback));
   }
-  void CommitCheckpoint(const v1::CommitCheckpointRequest& request,
-                        Callback<v1::CommitCheckpointResponse> callback) override {
-    Unary<v1::CommitCheckpointRequest, v1::CommitCheckpointResponse>(
-        &Async::CommitCheckpoint, request, kCallTimeout, std::move(callback));
-  }
   void RejectCheckpoint(const v1::RejectCheckpointRequest& request,
                         Callback<v1::RejectCheckpointResponse> callback) override {
     Unary<v1::RejectCheckpointRequest, v1::RejectCheckpointResponse>(
         &Async::RejectCheckpoint, request, kCallTimeout, std::move(callback));
   }
-  void CompleteJob(const v1::CompleteJobRequest& request,
-                   Callback<v1::CompleteJobResponse> callback) override {
-    Unary<v1::CompleteJobRequest, v1::CompleteJobResponse>(&Async::CompleteJob, request,
-                                                           kCallTimeout, std::move(callback));
-  }
-  void FailJob(const v1::FailJobRequest& request, Callback<v1::FailJobResponse> callback) override {
-    Unary<v1::FailJobRequest, v1::FailJobResponse>(&Async::FailJob, request, kCallTimeout,
-                                                   std::move(callback));
-  }
-  void ReleaseLease(const v1::ReleaseLeaseRequest& request,
-                    Callback<v1::ReleaseLeaseResponse> callback) override {
-    Unary<v1::ReleaseLeaseRequest, v1::ReleaseLeaseResponse>(&Async::ReleaseLease, request,
-                                                             kCallTimeout, std::move(callback));
-  }
 
-  void UploadCheckpoint(const v1::CommitCheckpointRequest& header, const std::string& file,
+  void UploadCheckpoint(const v1::CheckpointUpload& header, const std::string& file,
                         Callback<v1::UploadCheckpointResponse> callback) override {
     const auto context = calls_.Begin(CallRegistry::Kind::kOther);
     const auto work = [this, context, header, file, callback] {
       // The deadline starts here: a transfer may have waited for another one.
-      SetDeadline(context.get(), TransferTimeout(header.bytes()));
+      SetDeadline(context.get(), TransferTimeout(header.checkpoint().bytes()));
       callback(SendCheckpointFile(stub_.get(), context.get(), header, file));
     };
     if (!transfers_.Add(work)) callback(Refusal());
@@ -109,10 +90,10 @@ class GrpcCoordinatorClient : public CoordinatorClient {
     if (!transfers_.Add(work)) callback(Refusal());
   }
 
-  std::unique_ptr<ReportStream> OpenReports(
-      std::function<void(v1::StreamMetricsResponse)> on_answer,
+  std::unique_ptr<RecordStream> OpenRecords(
+      std::function<void(v1::StreamRecordsResponse)> on_answer,
       std::function<void(absl::Status)> on_end) override {
-    return OpenGrpcReportStream(stub_.get(), &calls_, std::move(on_answer), std::move(on_end));
+    return OpenGrpcRecordStream(stub_.get(), &calls_, std::move(on_answer), std::move(on_end));
   }
 
   std::string Explain(const absl::Status& status) const override {

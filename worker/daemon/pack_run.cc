@@ -33,7 +33,7 @@ bool IsRequestToStop(int signal) {
 
 PackRun::PackRun(const Environment* environment, Session* session, const PackConfig* config,
                  std::string name, GrantedRun run,
-                 std::vector<std::shared_ptr<LeaseReporter>> reporters, Packing packing,
+                 std::vector<std::shared_ptr<AttemptReporter>> reporters, Packing packing,
                  std::function<void(Result)> on_finished)
     : environment_(environment),
       session_(session),
@@ -48,7 +48,7 @@ PackRun::PackRun(const Environment* environment, Session* session, const PackCon
            [this](const std::string& text) {
              for (Member& member : members_) member.reporter->Log(text);
            }),
-      kill_timer_(environment),
+      trainer_stop_(environment, name_),
       stall_watch_(environment, run_.stall) {
   for (size_t i = 0; i < reporters.size(); ++i) {
     members_[i].reporter = std::move(reporters[i]);
@@ -59,7 +59,6 @@ PackRun::PackRun(const Environment* environment, Session* session, const PackCon
 
 PackRun::~PackRun() {
   if (question_) packing_.widths->Cancel(*question_);
-  if (process_ && phase_ == Phase::kRunning) process_->Signal(SIGKILL);
 }
 
 void PackRun::Start() {
@@ -75,14 +74,14 @@ void PackRun::Start() {
 void PackRun::OnWidth(uint32_t width) {
   constexpr absl::string_view kReason = "packs of its kind have another width on this worker";
   if (packing_.unmeasured && width > members_.size()) {
-    for (Member& member : members_) member.reporter->ReleaseForWidth(kReason, width);
-    result_.told = members_.front().reporter->key();
+    for (Member& member : members_) member.reporter->ReleaseMeasured(kReason, width);
+    result_.width_release = members_.front().reporter->key();
     spdlog::info("{}: given back, to ask for a pack of {}", name_, width);
     return Finish();
   }
   for (size_t i = width; i < members_.size(); ++i) {
     members_[i].ended = true;
-    members_[i].reporter->ReleaseForWidth(kReason, width);
+    members_[i].reporter->ReleaseMeasured(kReason, width);
   }
   Check();
 }
@@ -173,6 +172,7 @@ void PackRun::Launch() {
   callbacks.on_stderr = callbacks_.Bind([this](const std::string& bytes) { OnStderr(bytes); });
   callbacks.on_exit = callbacks_.Bind([this](const ProcessExit& exit) { OnExit(exit); });
   process_ = environment_->launcher->Start(std::move(command), std::move(callbacks));
+  trainer_stop_.Watch(process_.get());
   stall_watch_.Start([this] { OnStalled(); });
   spdlog::info("{}: trainer started", name_);
 }
@@ -213,7 +213,7 @@ void PackRun::DescribePace(v1::HeldLease* held) const {
 }
 
 void PackRun::OnStalled() {
-  if (stopping_ || killed_) return;  // the grace period bounds it already
+  if (!stop_reason_.empty()) return;  // it is killed in time already
   const bool set = run_.stall > absl::ZeroDuration();
   stalled_ = absl::StrCat(
       "its trainer did not report or get on for ", absl::FormatDuration(stall_watch_.limit()),
@@ -223,7 +223,7 @@ void PackRun::OnStalled() {
                          "report.stall_seconds of the sweep sets another limit"),
       "; it was killed");
   spdlog::error("{}: {}", name_, stalled_);
-  process_->Signal(SIGKILL);
+  trainer_stop_.Kill();
 }
 
 void PackRun::Handle(const TrainerEvent& event) {
@@ -231,7 +231,7 @@ void PackRun::Handle(const TrainerEvent& event) {
   if (const auto* start = std::get_if<TrainerStart>(&event)) {
     started_ = true;
     for (const auto& [seed, step] : start->members) {
-      Find(seed)->reporter->Provenance(start->provenance, step);
+      Find(seed)->reporter->Start(start->provenance, step);
     }
   } else if (const auto* progress = std::get_if<TrainerProgress>(&event)) {
     for (const auto& [seed, step] : progress->members) {
@@ -257,9 +257,9 @@ void PackRun::Handle(const TrainerEvent& event) {
         "{}: seed {}: checkpoint of step {}: written in {:.0f} ms, training stood still for {:.0f} "
         "ms",
         name_, checkpoint->seed, checkpoint->step, checkpoint->write_ms, checkpoint->stall_ms);
-    member->reporter->Commit(checkpoint->step,
-                             JoinPath(member->reporter->lease().checkpoint_dir(), checkpoint->file),
-                             checkpoint->digest, checkpoint->bytes);
+    member->reporter->Checkpoint(
+        checkpoint->step, JoinPath(member->reporter->lease().checkpoint_dir(), checkpoint->file),
+        checkpoint->digest, checkpoint->bytes);
   } else if (const auto* done = std::get_if<TrainerDone>(&event)) {
     Member* member = Find(done->seed);
     log_.Flush();
@@ -274,8 +274,8 @@ void PackRun::Handle(const TrainerEvent& event) {
     spdlog::warn("{}: seed {} failed at step {}: {}: {}", name_, failed->seed, failed->step,
                  std::string(FailureKindText(failed->kind)), failed->message);
     if (failed->kind == FailureKind::kCheckpoint && member->resume) {
-      return member->reporter->FailResume(member->check->file(), member->resume->digest(),
-                                          failed->step, failed->message, log_.tail());
+      return member->reporter->FailUnlessDamaged({member->check->file(), member->resume->digest()},
+                                                 failed->step, failed->message, log_.tail());
     }
     result_.troubled = result_.troubled || !started_;
     member->reporter->Fail(failed->step, failed->kind, failed->message, log_.tail());
@@ -283,7 +283,7 @@ void PackRun::Handle(const TrainerEvent& event) {
     Member* member = Find(preempted->seed);
     log_.Flush();
     member->ended = true;
-    member->reporter->Release(stopping_ ? stop_reason_ : "the trainer was told to stop");
+    member->reporter->ReleasePreempted(StopReason());
   } else if (const auto* refused = std::get_if<TrainerRefused>(&event)) {
     refused_ = Utf8Head(PrintableLine(refused->message), kMaxRefusalBytes);
     if (refused_.empty()) refused_ = "the trainer does not say why";
@@ -293,18 +293,15 @@ void PackRun::Handle(const TrainerEvent& event) {
 
 void PackRun::OnGarbage(const absl::Status& what) {
   garbage_ = absl::StrCat("trainer's output: ", what.message());
-  process_->Signal(SIGKILL);
+  trainer_stop_.Kill();
   spdlog::error("{}: the trainer's output is not to be trusted: {}", name_,
                 std::string(what.message()));
 }
 
 void PackRun::OnExit(const ProcessExit& exit) {
-  kill_timer_.Stop();
+  trainer_stop_.OnExit();
   stall_watch_.Stop();
-  if (!exit.spawn.ok()) {
-    phase_ = Phase::kStarting;  // there is no process to end
-    return Trouble(std::string(exit.spawn.message()));
-  }
+  if (!exit.spawn.ok()) return Trouble(std::string(exit.spawn.message()));
   spdlog::info("{}: trainer {}", name_, DescribeExit(exit));
   log_.Finish();
   for (Member& member : members_) {
@@ -317,11 +314,10 @@ void PackRun::EndMember(Member* member, const ProcessExit& exit) {
   // The failure is reported only now, because the trainer's log about it arrives on another pipe.
   if (!garbage_.empty())
     return member->reporter->Fail(member->step, FailureKind::kGarbage, garbage_, log_.tail());
-  if (stopping_ || killed_ || exit.code == kExitPreempted) {
+  if (!stop_reason_.empty() || exit.code == kExitPreempted) {
     // This holds even if the trainer did not write its checkpoint: the attempt was stopped and did
     // not fail.
-    const std::string reason = stop_reason_.empty() ? "the trainer was told to stop" : stop_reason_;
-    return member->reporter->Release(reason);
+    return member->reporter->ReleasePreempted(StopReason());
   }
   if (!stalled_.empty()) {
     result_.troubled = true;
@@ -330,7 +326,7 @@ void PackRun::EndMember(Member* member, const ProcessExit& exit) {
   if (IsRequestToStop(exit.signal)) {
     // The signal came before the trainer could handle it, from somebody who stops everything here.
     result_.troubled = true;
-    return member->reporter->Release(absl::StrCat("the trainer ", DescribeExit(exit)));
+    return member->reporter->ReleasePreempted(absl::StrCat("the trainer ", DescribeExit(exit)));
   }
   if (exit.out_of_memory) {
     return OutOfMemory(member, member->step, absl::StrCat("the trainer ", DescribeExit(exit)));
@@ -352,7 +348,7 @@ void PackRun::OutOfMemory(Member* member, uint32_t step, const std::string& mess
   spdlog::warn("{}: seed {}: out of memory in a pack of {}: {}", name_, member->seed(), width_,
                message);
   if (width_ > 1) {
-    return member->reporter->Release(
+    return member->reporter->ReleaseTooWide(
         absl::StrCat("out of memory in a pack of ", width_, ": ", message), width_);
   }
   member->reporter->Fail(
@@ -363,23 +359,18 @@ void PackRun::OutOfMemory(Member* member, uint32_t step, const std::string& mess
       log_.tail());
 }
 
-void PackRun::Preempt(const std::string& reason) { Stop(reason, config_->grace); }
-
-void PackRun::Stop(const std::string& reason, absl::Duration grace) {
-  if (phase_ == Phase::kFinished || stopping_) return;
-  stopping_ = true;
-  stop_reason_ = reason;
+void PackRun::Preempt(const std::string& reason, absl::Duration within) {
+  if (phase_ == Phase::kFinished) return;
+  if (stop_reason_.empty()) stop_reason_ = reason;
   if (phase_ != Phase::kRunning) {
-    for (Member& member : members_) member.reporter->ReleaseUntrained(reason);
+    for (Member& member : members_) member.reporter->ReleaseUntrained(stop_reason_);
     return Finish();
   }
-  process_->Signal(SIGTERM);
-  kill_timer_.Start(grace, [this, grace] {
-    spdlog::warn("{}: the trainer did not stop within {} and is killed", name_,
-                 absl::FormatDuration(grace));
-    killed_ = true;
-    process_->Signal(SIGKILL);
-  });
+  trainer_stop_.AskToEnd(std::min(within, config_->grace));
+}
+
+std::string PackRun::StopReason() const {
+  return stop_reason_.empty() ? "the trainer was asked to stop by somebody else" : stop_reason_;
 }
 
 void PackRun::OnLeaseEnded(const LeaseKey& key) {
@@ -388,7 +379,7 @@ void PackRun::OnLeaseEnded(const LeaseKey& key) {
     // A member whose training is over does not stop the others.
     if (member.reporter->key() == key && member.ended) return;
   }
-  if (!AnyActive()) return Stop("no lease of this pack is left", config_->stop_grace);
+  if (!AnyActive()) return Preempt("no lease of this pack is left", config_->stop_grace);
   Preempt("another job of its pack was stopped");
 }
 
@@ -396,8 +387,7 @@ void PackRun::Kill(const std::string& reason) {
   if (phase_ == Phase::kFinished) return;
   if (phase_ != Phase::kRunning) return Preempt(reason);
   if (stop_reason_.empty()) stop_reason_ = reason;
-  killed_ = true;
-  process_->Signal(SIGKILL);
+  trainer_stop_.Kill();
 }
 
 void PackRun::Trouble(const std::string& reason) {
@@ -408,13 +398,12 @@ void PackRun::Trouble(const std::string& reason) {
 }
 
 void PackRun::ReleaseAll(const std::string& reason) {
-  for (Member& member : members_) member.reporter->Release(reason);
+  for (Member& member : members_) member.reporter->ReleasePreempted(reason);
 }
 
 void PackRun::Finish() {
   phase_ = Phase::kFinished;
   if (question_) packing_.widths->Cancel(*std::exchange(question_, std::nullopt));
-  kill_timer_.Stop();
   on_finished_(result_);
 }
 

@@ -11,8 +11,8 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "coppice/v1/coordinator.pb.h"
+#include "worker/daemon/attempt_reporter.h"
 #include "worker/daemon/granted_run.h"
-#include "worker/daemon/lease_reporter.h"
 #include "worker/daemon/log_forwarder.h"
 #include "worker/daemon/pack_widths.h"
 #include "worker/daemon/process_launcher.h"
@@ -21,6 +21,7 @@
 #include "worker/daemon/session.h"
 #include "worker/daemon/stall_watch.h"
 #include "worker/daemon/trainer_events.h"
+#include "worker/daemon/trainer_stop.h"
 
 namespace coppice::worker {
 
@@ -32,7 +33,7 @@ struct PackConfig {
   CheckpointPlace checkpoints;
   std::string runs_dir;  // run specs; absolute
   std::string logs_dir;
-  // Time from SIGTERM to SIGKILL.
+  // A trainer that is asked to end is killed after this time.
   absl::Duration grace = absl::Seconds(25);
   // The same time if nothing is left to save.
   absl::Duration stop_grace = absl::Seconds(5);
@@ -46,7 +47,7 @@ struct PackConfig {
 //      waits for the width.
 //   2. Check: every member's checkpoint to resume from is present and whole.
 //   3. Start: the run spec is written and the trainer started.
-//   4. Run: the trainer's events become reports. A stalled trainer is killed, and its members fail.
+//   4. Run: the trainer's events become records. A stalled trainer is killed, and its members fail.
 //   5. End: the process has exited. The exit decides the end of every member that the trainer has
 //      not ended. If the trainer refused the run, it would refuse it again, so its members fail for
 //      good.
@@ -60,9 +61,9 @@ class PackRun {
     // The pack ended by a fault of this machine, or before the trainer was running. The slot should
     // wait before it takes more work.
     bool troubled = false;
-    // The lease was released untrained, with the width that the next grant should have. The slot
-    // should ask again once the release is answered.
-    std::optional<LeaseKey> told;
+    // A lease that was released untrained, with the width that the next grant should have. The slot
+    // should ask again once the release is durable.
+    std::optional<LeaseKey> width_release;
   };
   // The inputs that decide the pack's width.
   struct Packing {
@@ -71,20 +72,21 @@ class PackRun {
   };
   // `on_finished` comes once, after the process has exited.
   PackRun(const Environment* environment, Session* session, const PackConfig* config,
-          std::string name, GrantedRun run, std::vector<std::shared_ptr<LeaseReporter>> reporters,
+          std::string name, GrantedRun run, std::vector<std::shared_ptr<AttemptReporter>> reporters,
           Packing packing, std::function<void(Result)> on_finished);
   ~PackRun();
   PackRun(const PackRun&) = delete;
   PackRun& operator=(const PackRun&) = delete;
 
   void Start();
-  // Asks the trainer to checkpoint and exit, then releases the members. SIGKILL follows after the
-  // grace period.
-  void Preempt(const std::string& reason);
+  // Asks the trainer to checkpoint and exit, then releases the members. The trainer is killed if it
+  // does not exit `within` that time, which is at most the grace period.
+  void Preempt(const std::string& reason) { Preempt(reason, config_->grace); }
+  void Preempt(const std::string& reason, absl::Duration within);
   // A lease of this pack is lost, or its attempt has failed for a reason other than the trainer's
   // report.
   void OnLeaseEnded(const LeaseKey& key);
-  // Sends SIGKILL now. Unfinished members are released from their last checkpoint.
+  // Kills the trainer now. Unfinished members are released from their last checkpoint.
   void Kill(const std::string& reason);
   // Fills in a heartbeat's pace: how long the trainer has made no progress, and the step rate that
   // this leaves.
@@ -93,7 +95,7 @@ class PackRun {
  private:
   enum class Phase { kMeasuring, kChecking, kStarting, kRunning, kFinished };
   struct Member {
-    std::shared_ptr<LeaseReporter> reporter;
+    std::shared_ptr<AttemptReporter> reporter;
     std::string checkpoint_dir;  // absolute
     std::optional<v1::Checkpoint> resume;
     std::unique_ptr<ResumeCheck> check;
@@ -120,7 +122,7 @@ class PackRun {
   void OnGarbage(const absl::Status& what);
   void EndMember(Member* member, const ProcessExit& exit);
   void OutOfMemory(Member* member, uint32_t step, const std::string& message);
-  void Stop(const std::string& reason, absl::Duration grace);
+  std::string StopReason() const;
   void Trouble(const std::string& reason);
   void ReleaseAll(const std::string& reason);
   void Finish();
@@ -142,18 +144,16 @@ class PackRun {
   std::unique_ptr<Process> process_;
   std::unique_ptr<TrainerEventReader> reader_;
   LogForwarder log_;
-  Timer kill_timer_;
+  TrainerStop trainer_stop_;
   StallWatch stall_watch_;
   uint64_t activity_ = 0;  // as last reported
   uint32_t width_ = 0;     // number of members that the trainer was started with
   bool started_ = false;   // the trainer has reported its start
-  bool stopping_ = false;  // SIGTERM was sent
-  bool killed_ = false;    // SIGKILL was sent
   std::string garbage_;    // the fault in its output; empty: none
   std::string refused_;    // its reason to refuse the run; empty: it has not refused
   std::string stalled_;    // why it was killed as stalled; empty: it was not
   Result result_;
-  std::string stop_reason_;
+  std::string stop_reason_;  // why it was asked to stop; empty: it was not
 };
 
 }  // namespace coppice::worker

@@ -17,9 +17,8 @@ namespace {
 // supports it.
 absl::Status Keep(const std::string& file, const std::string& name) {
   COPPICE_RETURN_IF_ERROR(MakeDirectories(name.substr(0, name.rfind('/'))));
-  if (::link(file.c_str(), name.c_str()) != 0) {
-    // The name is then unused, or names an older file. The digest decides.
-  }
+  // After an error the name is unused, or names an older file. The digest decides.
+  [[maybe_unused]] const int linked = ::link(file.c_str(), name.c_str());
   return absl::OkStatus();
 }
 
@@ -81,13 +80,13 @@ void ResumeCheck::Download() {
   *request.mutable_lease() = lease_;
   request.set_step(resume_->step());
   request.set_path(resume_->path());
-  const auto attempt =
-      [environment = environment_, request, file = file(), bytes = resume_->bytes()](
-          const std::string& worker_id, std::function<void(absl::Status)> answer) mutable {
-        request.set_worker_id(worker_id);
-        environment->coordinator->DownloadCheckpoint(request, bytes, file, std::move(answer));
-      };
-  call_ = session_->Call("a checkpoint's download", attempt, [this](absl::Status status) {
+  const auto make = [environment = environment_, request, file = file(), bytes = resume_->bytes()](
+                        const std::string& worker_id,
+                        std::function<void(absl::Status)> answer) mutable {
+    request.set_worker_id(worker_id);
+    environment->coordinator->DownloadCheckpoint(request, bytes, file, std::move(answer));
+  };
+  call_ = session_->Call("a checkpoint's download", make, [this](absl::Status status) {
     if (absl::IsAborted(status)) return Finish(status);
     downloaded_ = true;
     if (status.ok()) return Check();
@@ -104,9 +103,9 @@ void ResumeCheck::Reject(const std::string& reason) {
   request.set_path(resume_->path());
   request.set_reason(reason);
   auto response = std::make_shared<v1::RejectCheckpointResponse>();
-  const auto attempt = [environment = environment_, request, response](
-                           const std::string& worker_id,
-                           std::function<void(absl::Status)> answer) mutable {
+  const auto make = [environment = environment_, request, response](
+                        const std::string& worker_id,
+                        std::function<void(absl::Status)> answer) mutable {
     request.set_worker_id(worker_id);
     environment->coordinator->RejectCheckpoint(
         request, [response, answer](absl::StatusOr<v1::RejectCheckpointResponse> result) {
@@ -114,23 +113,22 @@ void ResumeCheck::Reject(const std::string& reason) {
           answer(result.status());
         });
   };
-  call_ =
-      session_->Call("a checkpoint's rejection", attempt, [this, response](absl::Status status) {
-        if (absl::IsNotFound(status)) status = absl::AbortedError(status.message());
-        if (!status.ok()) return Finish(status);
-        // A coordinator that names a rejected checkpoint again would keep this check running
-        // forever. The set has paths, because two attempts may each have a checkpoint of the same
-        // step.
-        rejected_.insert(resume_->path());
-        if (response->has_resume() && (response->resume().step() > resume_->step() ||
-                                       rejected_.contains(response->resume().path()))) {
-          return Finish(absl::InternalError("the coordinator names a rejected checkpoint again"));
-        }
-        resume_.reset();
-        if (response->has_resume()) resume_ = response->resume();
-        downloaded_ = false;
-        Check();
-      });
+  call_ = session_->Call("a checkpoint's rejection", make, [this, response](absl::Status status) {
+    if (absl::IsNotFound(status)) status = absl::AbortedError(status.message());
+    if (!status.ok()) return Finish(status);
+    // A coordinator that names a rejected checkpoint again would keep this check running
+    // forever. The set has paths, because two attempts may each have a checkpoint of the same
+    // step.
+    rejected_.insert(resume_->path());
+    if (response->has_resume() && (response->resume().step() > resume_->step() ||
+                                   rejected_.contains(response->resume().path()))) {
+      return Finish(absl::InternalError("the coordinator names a rejected checkpoint again"));
+    }
+    resume_.reset();
+    if (response->has_resume()) resume_ = response->resume();
+    downloaded_ = false;
+    Check();
+  });
 }
 
 void ResumeCheck::Finish(absl::Status status) { done_(std::move(status), resume_); }

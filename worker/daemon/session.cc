@@ -36,16 +36,16 @@ std::string Text(const absl::Status& status) { return status.ToString(); }
 }  // namespace
 
 struct Session::PendingCall {
-  PendingCall(const Environment* environment, std::string what, Attempt attempt,
+  PendingCall(const Environment* environment, std::string what, Try make,
               std::function<void(absl::Status)> done)
       : what(std::move(what)),
-        attempt(std::move(attempt)),
+        make(std::move(make)),
         done(std::move(done)),
         backoff(kFirstDelay, kLongestDelay, environment->entropy()),
         timer(environment) {}
 
   const std::string what;
-  const Attempt attempt;
+  const Try make;
   const std::function<void(absl::Status)> done;
   Backoff backoff;
   Timer timer;
@@ -181,28 +181,27 @@ void Session::SetConnected(bool connected, const absl::Status& status) {
   }
 }
 
-Session::CallId Session::Call(std::string what, Attempt attempt,
-                              std::function<void(absl::Status)> done) {
+Session::CallId Session::Call(std::string what, Try make, std::function<void(absl::Status)> done) {
   const CallId id = ++last_call_;
-  calls_.emplace(id, std::make_unique<PendingCall>(environment_, std::move(what),
-                                                   std::move(attempt), std::move(done)));
-  Try(id);
+  calls_.emplace(id, std::make_unique<PendingCall>(environment_, std::move(what), std::move(make),
+                                                   std::move(done)));
+  TryNow(id);
   return id;
 }
 
 void Session::Cancel(CallId id) { calls_.erase(id); }
 
-void Session::Try(CallId id) {
+void Session::TryNow(CallId id) {
   const auto it = calls_.find(id);
   if (it == calls_.end()) return;
   if (!registered_) {
-    when_registered_.push_back([this, id] { Try(id); });
+    when_registered_.push_back([this, id] { TryNow(id); });
     return;
   }
-  it->second->attempt(
-      worker_id_, callbacks_.Bind([this, id, registration = registration_](absl::Status status) {
-        OnTried(id, registration, status);
-      }));
+  it->second->make(worker_id_,
+                   callbacks_.Bind([this, id, registration = registration_](absl::Status status) {
+                     OnTried(id, registration, status);
+                   }));
 }
 
 void Session::OnTried(CallId id, uint64_t registration, const absl::Status& status) {
@@ -212,7 +211,7 @@ void Session::OnTried(CallId id, uint64_t registration, const absl::Status& stat
   if (absl::IsNotFound(status) && !call.not_found) {
     call.not_found = true;
     WorkerUnknown(registration);
-    return Try(id);
+    return TryNow(id);
   }
   if (MayPass(status)) {
     // The heartbeat logs once that the coordinator is away. A call is cancelled by this side, or by
@@ -222,7 +221,7 @@ void Session::OnTried(CallId id, uint64_t registration, const absl::Status& stat
       call.said = true;
       spdlog::warn("{} failed ({}); trying again", call.what, Text(status));
     }
-    call.timer.Start(std::max(call.backoff.Next(), RetryAfter(status)), [this, id] { Try(id); });
+    call.timer.Start(std::max(call.backoff.Next(), RetryAfter(status)), [this, id] { TryNow(id); });
     return;
   }
   const std::function<void(absl::Status)> done = std::move(it->second->done);

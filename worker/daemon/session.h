@@ -56,14 +56,14 @@ class Session {
   // Calls back once, when the worker is registered. The callback never runs inline.
   void WhenRegistered(std::function<void()> callback);
 
-  // One try: makes the call in the name of `worker_id` and reports its status.
-  using Attempt =
+  // Makes the call once, in the name of `worker_id`, and reports its status.
+  using Try =
       std::function<void(const std::string& worker_id, std::function<void(absl::Status)> answer)>;
   using CallId = uint64_t;
   // Retries a call with backoff, across registrations, until its answer is one that another try
   // would not change. That answer goes to `done`. NOT_FOUND is final only right after a fresh
   // registration: then the job is unknown, not the worker.
-  CallId Call(std::string what, Attempt attempt, std::function<void(absl::Status)> done);
+  CallId Call(std::string what, Try make, std::function<void(absl::Status)> done);
   // `done` is not called. A try in flight may still take effect.
   void Cancel(CallId id);
 
@@ -76,7 +76,7 @@ class Session {
   void SendHeartbeat();
   void OnHeartbeatAnswer(uint64_t registration, absl::StatusOr<v1::HeartbeatResponse> answer);
   void SetConnected(bool connected, const absl::Status& status);
-  void Try(CallId id);
+  void TryNow(CallId id);
   void OnTried(CallId id, uint64_t registration, const absl::Status& status);
 
   const Environment* const environment_;

@@ -11,6 +11,8 @@
 #include "common/base/files.h"
 #include "common/base/regular_file.h"
 #include "common/base/status_macros.h"
+#include "worker/daemon/attempt_records.h"
+#include "worker/daemon/lease_key.h"
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -18,20 +20,14 @@
 namespace coppice::worker {
 namespace {
 
-// Many times the reports of a job that runs without a coordinator.
+// Many times the records of a job that runs without a coordinator.
 constexpr uint64_t kMaxSpoolBytes = uint64_t{4} << 30;
 
-constexpr absl::string_view kMagic = "CPSPOOL1";
+constexpr absl::string_view kMagic = "CPSPOOL2";
+constexpr absl::string_view kEarlierMagic = "CPSPOOL1";
 constexpr size_t kFrameHeader = 12;
 
-enum RecordType : uint8_t {
-  kLease = 1,
-  kStream = 2,
-  kCommit = 3,
-  kComplete = 4,
-  kFail = 5,
-  kRelease = 6
-};
+enum FrameType : uint8_t { kLease = 1, kRecord = 2 };
 
 template <typename Integer>
 void PutLittleEndian(Integer value, std::string* out) {
@@ -45,36 +41,6 @@ Integer GetLittleEndian(absl::string_view bytes) {
     value |= static_cast<Integer>(static_cast<uint8_t>(bytes[i])) << (8 * i);
   }
   return value;
-}
-
-RecordType TypeOf(const SpoolRecord& record) {
-  static constexpr RecordType kTypes[] = {kStream, kCommit, kComplete, kFail, kRelease};
-  return kTypes[record.index()];
-}
-
-template <typename Message>
-bool ParseInto(absl::string_view payload, std::vector<SpoolRecord>* records) {
-  Message message;
-  if (!message.ParseFromArray(payload.data(), static_cast<int>(payload.size()))) return false;
-  records->emplace_back(std::move(message));
-  return true;
-}
-
-bool ParseRecord(uint8_t type, absl::string_view payload, std::vector<SpoolRecord>* records) {
-  switch (type) {
-    case kStream:
-      return ParseInto<v1::StreamMetricsRequest>(payload, records);
-    case kCommit:
-      return ParseInto<v1::CommitCheckpointRequest>(payload, records);
-    case kComplete:
-      return ParseInto<v1::CompleteJobRequest>(payload, records);
-    case kFail:
-      return ParseInto<v1::FailJobRequest>(payload, records);
-    case kRelease:
-      return ParseInto<v1::ReleaseLeaseRequest>(payload, records);
-    default:
-      return false;
-  }
 }
 
 enum class FrameResult { kOk, kEnd, kTorn, kCorrupt };
@@ -96,18 +62,27 @@ FrameResult NextFrame(absl::string_view* rest, uint8_t* type, absl::string_view*
   return FrameResult::kOk;
 }
 
+// Appends the record, or lets it replace those that it may replace. False if it fits in neither
+// way.
+bool TakeRecord(uint8_t type, absl::string_view payload, SpoolContents* contents) {
+  v1::AttemptRecord record;
+  if (type != kRecord || !record.ParseFromArray(payload.data(), static_cast<int>(payload.size())) ||
+      record.content_case() == v1::AttemptRecord::CONTENT_NOT_SET ||
+      KeyOf(record.lease()) != KeyOf(contents->lease.lease())) {
+    return false;
+  }
+  std::vector<v1::AttemptRecord>& records = contents->records;
+  const bool next = record.number() == records.size() + 1;
+  const bool after_end = !records.empty() && IsEnding(records.back());
+  const bool replaces =
+      record.number() > 0 && record.number() <= records.size() && IsEnding(record);
+  if (!replaces && (!next || after_end)) return false;
+  records.resize(record.number() - 1);
+  records.push_back(std::move(record));
+  return true;
+}
+
 }  // namespace
-
-uint64_t SequenceOf(const SpoolRecord& record) {
-  const auto* message = std::get_if<v1::StreamMetricsRequest>(&record);
-  return message == nullptr ? 0 : message->sequence();
-}
-
-bool IsEnd(const SpoolRecord& record) {
-  return std::holds_alternative<v1::CompleteJobRequest>(record) ||
-         std::holds_alternative<v1::FailJobRequest>(record) ||
-         std::holds_alternative<v1::ReleaseLeaseRequest>(record);
-}
 
 std::string SpoolFileName(const v1::LeaseRef& lease) {
   return absl::StrFormat("%020d-%010d.spool", lease.job_id(), lease.attempt());
@@ -119,7 +94,7 @@ absl::StatusOr<std::unique_ptr<Spool>> Spool::Create(const std::string& path,
   if (fd < 0) return ErrnoToStatus(errno, absl::StrCat("cannot create spool ", path));
   std::unique_ptr<Spool> spool(new Spool(path, fd, 0));
   spool->buffer_ = std::string(kMagic);
-  COPPICE_RETURN_IF_ERROR(spool->AppendFrame(kLease, lease.SerializeAsString()));
+  COPPICE_RETURN_IF_ERROR(spool->AppendFrame(FrameType::kLease, lease.SerializeAsString()));
   COPPICE_RETURN_IF_ERROR(spool->Sync());
   const size_t slash = path.rfind('/');
   COPPICE_RETURN_IF_ERROR(SyncDirectory(slash == std::string::npos ? "." : path.substr(0, slash)));
@@ -144,7 +119,9 @@ absl::StatusOr<SpoolContents> Spool::Read(const std::string& path) {
   uint8_t type = 0;
   absl::string_view payload;
   SpoolContents contents;
-  if (rest.substr(0, kMagic.size()) != kMagic) {
+  const absl::string_view magic = rest.substr(0, kMagic.size());
+  contents.earlier_version = magic == kEarlierMagic;
+  if (magic != kMagic && !contents.earlier_version) {
     return absl::DataLossError(absl::StrCat(path, " is not a spool of this version"));
   }
   rest.remove_prefix(kMagic.size());
@@ -153,12 +130,13 @@ absl::StatusOr<SpoolContents> Spool::Read(const std::string& path) {
     return absl::DataLossError(absl::StrCat(path, " does not say which lease it belongs to"));
   }
   contents.valid_bytes = bytes.size() - rest.size();
+  if (contents.earlier_version) return contents;
   for (;;) {
     const FrameResult result = NextFrame(&rest, &type, &payload);
     if (result == FrameResult::kEnd) break;
     contents.torn = result == FrameResult::kTorn;
     contents.corrupt = result == FrameResult::kCorrupt ||
-                       (!contents.torn && !ParseRecord(type, payload, &contents.records));
+                       (!contents.torn && !TakeRecord(type, payload, &contents));
     if (contents.torn || contents.corrupt) break;
     contents.valid_bytes = bytes.size() - rest.size();
   }
@@ -169,10 +147,8 @@ Spool::~Spool() {
   if (fd_ >= 0) ::close(fd_);
 }
 
-absl::Status Spool::Append(const SpoolRecord& record) {
-  const std::string payload =
-      std::visit([](const auto& message) { return message.SerializeAsString(); }, record);
-  return AppendFrame(TypeOf(record), payload);
+absl::Status Spool::Append(const v1::AttemptRecord& record) {
+  return AppendFrame(kRecord, record.SerializeAsString());
 }
 
 absl::Status Spool::AppendFrame(uint8_t type, absl::string_view payload) {
@@ -203,10 +179,8 @@ absl::Status Spool::Sync() {
   if (error == 0 && ::fdatasync(fd_) != 0) error = errno;
   if (error != 0) {
     // A failed fdatasync may have dropped dirty pages, so the file can be trusted only up to what
-    // was durable before.
-    if (::ftruncate(fd_, static_cast<off_t>(size_)) != 0) {
-      // The checksums still show where the valid beginning ends.
-    }
+    // was durable before. If it cannot be cut, the checksums still show where that part ends.
+    [[maybe_unused]] const int cut = ::ftruncate(fd_, static_cast<off_t>(size_));
     error_ = ErrnoToStatus(error, absl::StrCat("cannot write spool ", path_));
     return error_;
   }
@@ -214,7 +188,5 @@ absl::Status Spool::Sync() {
   buffer_.clear();
   return absl::OkStatus();
 }
-
-absl::Status Spool::Remove() { return RemoveFile(path_); }
 
 }  // namespace coppice::worker

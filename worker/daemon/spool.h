@@ -1,11 +1,10 @@
-// The reports of an attempt, kept on disk until the coordinator has acknowledged them.
+// The records of an attempt, kept on disk until the coordinator has acknowledged them.
 #ifndef COPPICE_WORKER_DAEMON_SPOOL_H_
 #define COPPICE_WORKER_DAEMON_SPOOL_H_
 
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <variant>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -15,31 +14,24 @@
 
 namespace coppice::worker {
 
-// Numbered stream messages, and the calls that have a place among them: a commit comes after the
-// rows it covers, an end after everything. worker_id is empty here; it is filled in when the record
-// is sent.
-using SpoolRecord =
-    std::variant<v1::StreamMetricsRequest, v1::CommitCheckpointRequest, v1::CompleteJobRequest,
-                 v1::FailJobRequest, v1::ReleaseLeaseRequest>;
-
-// Returns the sequence number of a stream message, 0 for every other record.
-uint64_t SequenceOf(const SpoolRecord& record);
-// Complete, fail or release.
-bool IsEnd(const SpoolRecord& record);
-
 struct SpoolContents {
   v1::Lease lease;
-  std::vector<SpoolRecord> records;
+  std::vector<v1::AttemptRecord> records;  // numbered from 1, without gaps
   uint64_t valid_bytes = 0;
   bool torn = false;     // a crash in mid-write cut off the last record
   bool corrupt = false;  // a record's checksum or form is wrong; it and all after it are left out
+  // An earlier version of this program wrote the file. Only the lease is read.
+  bool earlier_version = false;
 };
 
-// An append-only file of one lease. It begins with "CPSPOOL1"; then come records of
+// An append-only file of one lease. It begins with "CPSPOOL2"; then come frames of
 //   length (u32, little endian; of type byte and payload) | XXH3-64 of type and payload (u64) |
 //   type (u8) | payload (a protobuf message)
-// The first record holds the lease.
-// Owner: a LeaseReporter. Not thread-safe, but it may move between threads. Every call may block on
+// The first frame holds the lease, the others a v1::AttemptRecord each. The numbers of the records
+// follow each other. An ending may have an earlier number: it replaces the record of that number
+// and all after it, which the coordinator has refused.
+// Files of the version before begin with "CPSPOOL1". Their first frame is the same.
+// Owner: an Outbox. Not thread-safe, but it may move between threads. Every call may block on
 // the disk.
 // Codes as in common/base/files.h, and RESOURCE_EXHAUSTED for a record over the limit.
 // Durability: appended records survive a crash once Sync is OK. After an error, the file holds a
@@ -61,9 +53,8 @@ class Spool {
   Spool(const Spool&) = delete;
   Spool& operator=(const Spool&) = delete;
 
-  absl::Status Append(const SpoolRecord& record);
+  absl::Status Append(const v1::AttemptRecord& record);
   absl::Status Sync();
-  absl::Status Remove();
 
  private:
   Spool(std::string path, int fd, uint64_t size) : path_(std::move(path)), fd_(fd), size_(size) {}

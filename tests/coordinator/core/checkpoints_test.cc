@@ -36,7 +36,7 @@ class CheckpointsTest : public Harness {
     for (const Checkpoint& checkpoint : Details(job).checkpoints) steps.push_back(checkpoint.step);
     return steps;
   }
-  absl::StatusOr<std::optional<Checkpoint>> Reject(const CheckpointCommit& checkpoint) {
+  absl::StatusOr<std::optional<Checkpoint>> Reject(const NamedCheckpoint& checkpoint) {
     return Ask<std::optional<Checkpoint>>(
         [&](auto done) { c_->RejectCheckpoint(checkpoint, "digest differs", done); });
   }
@@ -46,7 +46,7 @@ class CheckpointsTest : public Harness {
 
 TEST_F(CheckpointsTest, ACommitMakesItCurrent) {
   Report(worker_, lease_, 0, 20);
-  CheckpointCommit commit = CommitOf(worker_, lease_, 20);
+  NamedCheckpoint commit = CommitOf(worker_, lease_, 20);
   ASSERT_EQ(Commit(commit), absl::OkStatus());
   const JobDetails details = Details(1);
   ASSERT_THAT(details.checkpoints, ::testing::SizeIs(1));
@@ -60,7 +60,7 @@ TEST_F(CheckpointsTest, ACommitMakesItCurrent) {
 
 TEST_F(CheckpointsTest, TheSameCommitAgainIsFineAnotherOneAtItsStepIsNot) {
   Report(worker_, lease_, 0, 20);
-  CheckpointCommit commit = CommitOf(worker_, lease_, 20);
+  NamedCheckpoint commit = CommitOf(worker_, lease_, 20);
   ASSERT_EQ(Commit(commit), absl::OkStatus());
   EXPECT_EQ(Commit(commit), absl::OkStatus());
   commit.digest = std::string(32, 'b');
@@ -69,7 +69,7 @@ TEST_F(CheckpointsTest, TheSameCommitAgainIsFineAnotherOneAtItsStepIsNot) {
 }
 
 TEST_F(CheckpointsTest, ACommitFromAnotherAttemptOrWorkerIsRefused) {
-  CheckpointCommit commit = CommitOf(worker_, {1, lease_.attempt + 1}, 0);
+  NamedCheckpoint commit = CommitOf(worker_, {1, lease_.attempt + 1}, 0);
   EXPECT_TRUE(absl::IsAborted(Commit(commit)));
   EXPECT_TRUE(absl::IsAborted(Commit(CommitOf(Register("other"), lease_, 0))));
   EXPECT_THAT(Listed(), IsEmpty());
@@ -77,8 +77,8 @@ TEST_F(CheckpointsTest, ACommitFromAnotherAttemptOrWorkerIsRefused) {
 
 TEST_F(CheckpointsTest, PathsDigestsAndStepsAreChecked) {
   Report(worker_, lease_, 0, 20);
-  const auto broken = [&](const std::function<void(CheckpointCommit&)>& change) {
-    CheckpointCommit commit = CommitOf(worker_, lease_, 20);
+  const auto broken = [&](const std::function<void(NamedCheckpoint&)>& change) {
+    NamedCheckpoint commit = CommitOf(worker_, lease_, 20);
     change(commit);
     return Commit(commit);
   };
@@ -116,7 +116,7 @@ TEST_F(CheckpointsTest, ACheckpointMayComeBehindTheRowsOfLaterStepsWhichItThenTa
   Report(worker_, lease_, 0, 40);
   ASSERT_EQ(Commit(CommitOf(worker_, lease_, 20)), absl::OkStatus());
   EXPECT_THAT(Steps(1), ElementsAre(10, 20, 30, 40));
-  ASSERT_EQ(Fail(End(worker_, lease_, 43), "crashed"), absl::OkStatus());
+  ASSERT_EQ(Fail(EndOf(worker_, lease_, 43), FailureKind::kCrashed), absl::OkStatus());
   Advance(absl::Seconds(3));
   TakeOne(worker_);
   EXPECT_THAT(Steps(1), ElementsAre(10, 20));
@@ -127,33 +127,33 @@ TEST_F(CheckpointsTest, ACheckpointMayComeBehindTheRowsOfLaterStepsWhichItThenTa
 TEST_F(CheckpointsTest, ARowThatWasInterruptedComesFromTheNextAttempt) {
   Report(worker_, lease_, 0, 10);
   ASSERT_EQ(Commit(CommitOf(worker_, lease_, 20)), absl::OkStatus());
-  ASSERT_EQ(Release(End(worker_, lease_, 20)), absl::OkStatus());
+  ASSERT_EQ(Release(EndOf(worker_, lease_, 20)), absl::OkStatus());
   const LeaseRef second = TakeOne(worker_);
-  EXPECT_EQ((*Append(worker_, {Row(second, 1, 20), Row(second, 2, 30)}))[0].sequence, 2u);
+  EXPECT_EQ((*Append(worker_, {Row(second, 1, 20), Row(second, 2, 30)}))[0].number, 2u);
   // The second attempt fails before it has its own checkpoint, so the next one repeats the same
   // step.
-  ASSERT_EQ(Fail(End(worker_, second, 33), "crashed"), absl::OkStatus());
+  ASSERT_EQ(Fail(EndOf(worker_, second, 33), FailureKind::kCrashed), absl::OkStatus());
   Advance(absl::Seconds(3));
   const LeaseRef third = TakeOne(worker_);
   EXPECT_THAT(Steps(1), ElementsAre(10));
   EXPECT_THAT(Steps(1, true), ElementsAre(20, 30));
   uint64_t last = 0;
   for (uint32_t step = 20; step <= 100; step += 10) {
-    EXPECT_EQ((*Append(worker_, {Row(third, last + 1, step)}))[0].sequence, last + 1);
+    EXPECT_EQ((*Append(worker_, {Row(third, last + 1, step)}))[0].number, last + 1);
     ++last;
   }
   ASSERT_EQ(Commit(CommitOf(worker_, third, 100)), absl::OkStatus());
-  EXPECT_EQ(Complete(End(worker_, third, 100, last)), absl::OkStatus());
+  EXPECT_EQ(Complete(EndOf(worker_, third, 100)), absl::OkStatus());
   EXPECT_THAT(Steps(1), ElementsAre(10, 20, 30, 40, 50, 60, 70, 80, 90, 100));
 }
 
 TEST_F(CheckpointsTest, AnUploadIsHeldAgainstItsLeaseBeforeItBegins) {
-  const auto check = [&](const CheckpointCommit& announced) {
+  const auto check = [&](const NamedCheckpoint& announced) {
     return Do([&](auto done) { c_->CheckUpload(announced, done); });
   };
-  const CheckpointCommit good = CommitOf(worker_, lease_, 20);
+  const NamedCheckpoint good = CommitOf(worker_, lease_, 20);
   EXPECT_EQ(check(good), absl::OkStatus());
-  CheckpointCommit bad = good;
+  NamedCheckpoint bad = good;
   bad.path = "small/2/attempt-1/step-20";
   EXPECT_TRUE(absl::IsInvalidArgument(check(bad))) << "another job's folder";
   bad.path = "anywhere/step-20";
@@ -168,35 +168,53 @@ TEST_F(CheckpointsTest, AnUploadIsHeldAgainstItsLeaseBeforeItBegins) {
 
 // The store lost an acknowledged row (its disk did). A trainer that resumes from a checkpoint after
 // that row would not report it again, and the job would lack it forever.
-TEST_F(CheckpointsTest, ACheckpointBehindAnAcknowledgedRowThatIsLostIsRefused) {
+TEST_F(CheckpointsTest, ACheckpointBehindAnAcknowledgedRowThatIsLostEndsTheAttempt) {
   const uint64_t last = Report(worker_, lease_, 0, 10);
   Restart();
-  CheckpointCommit commit = CommitOf(worker_, lease_, 20);
-  commit.last_sequence = last + 1;
-  const absl::Status refused = Commit(commit);
-  EXPECT_TRUE(absl::IsDataLoss(refused)) << refused;
+  const Record behind{lease_, last + 2, RecordOf(CommitOf(worker_, lease_, 20))};
+  const AttemptAnswer answer = AppendOne(worker_, behind);
+  EXPECT_TRUE(answer.over);
+  EXPECT_EQ(answer.number, last);
   EXPECT_EQ(GetJob(1).checkpoint_step, 0u);
+  EXPECT_EQ(GetJob(1).failures, 0u);
   // By contrast, the row of the checkpoint's own step is merely due.
-  commit.last_sequence = last;
-  EXPECT_EQ(Commit(commit), absl::OkStatus());
+  const LeaseRef next = TakeOne(worker_);
+  Report(worker_, next, 0, 10);
+  EXPECT_EQ(Commit(CommitOf(worker_, next, 20)), absl::OkStatus());
+}
+
+TEST_F(CheckpointsTest, ACheckpointThatItsWorkerWithdrawsUsesUpItsNumberAlone) {
+  const uint64_t last = Report(worker_, lease_, 0, 20);
+  CheckpointRecord withdrawn = RecordOf(CommitOf(worker_, lease_, 20));
+  withdrawn.left_out = "its upload failed";
+  const auto answers = Append(worker_, {{lease_, last + 1, withdrawn}, Row(lease_, last + 2, 30)});
+  ASSERT_TRUE(answers.ok()) << answers.status();
+  EXPECT_EQ((*answers)[0].number, last + 2);
+  ASSERT_THAT((*answers)[0].omissions, ::testing::SizeIs(1));
+  EXPECT_EQ((*answers)[0].omissions[0].number, last + 1);
+  EXPECT_EQ((*answers)[0].omissions[0].reason, "its upload failed");
+  EXPECT_THAT(Listed(), IsEmpty());
+  // Even so it must be of this attempt.
+  withdrawn.path = "small/2/attempt-1/step-20";
+  EXPECT_TRUE(absl::IsInvalidArgument(Take(worker_, {lease_, last + 3, withdrawn})));
 }
 
 TEST_F(CheckpointsTest, ARowThatTheCheckpointHasIsNotTakenTwice) {
   Report(worker_, lease_, 0, 20);
   ASSERT_EQ(Commit(CommitOf(worker_, lease_, 20)), absl::OkStatus());
-  ASSERT_EQ(Release(End(worker_, lease_, 20)), absl::OkStatus());
-  const auto acks = Append(worker_, {Row(TakeOne(worker_), 1, 20)});
-  EXPECT_THAT((*acks)[0].error, HasSubstr("outside"));
+  ASSERT_EQ(Release(EndOf(worker_, lease_, 20)), absl::OkStatus());
+  const auto answers = Append(worker_, {Row(TakeOne(worker_), 1, 20)});
+  EXPECT_THAT(std::string((*answers)[0].refusal.message()), HasSubstr("outside"));
 }
 
 TEST_F(CheckpointsTest, ALastRowThatWasInterruptedHoldsUpTheCompletion) {
   Report(worker_, lease_, 0, 90);
   ASSERT_EQ(Commit(CommitOf(worker_, lease_, 100)), absl::OkStatus());
-  EXPECT_TRUE(absl::IsFailedPrecondition(Complete(End(worker_, lease_, 100, 9))));
-  ASSERT_EQ(Release(End(worker_, lease_, 100)), absl::OkStatus());
+  EXPECT_TRUE(absl::IsFailedPrecondition(Complete(EndOf(worker_, lease_, 100))));
+  ASSERT_EQ(Release(EndOf(worker_, lease_, 100)), absl::OkStatus());
   const LeaseRef second = TakeOne(worker_);
-  EXPECT_EQ((*Append(worker_, {Row(second, 1, 100)}))[0].sequence, 1u);
-  EXPECT_EQ(Complete(End(worker_, second, 100, 1)), absl::OkStatus());
+  EXPECT_EQ((*Append(worker_, {Row(second, 1, 100)}))[0].number, 1u);
+  EXPECT_EQ(Complete(EndOf(worker_, second, 100)), absl::OkStatus());
 }
 
 TEST_F(CheckpointsTest, TheNewestTwoAreKeptAndTheFilesOfOthersGo) {
@@ -271,9 +289,9 @@ TEST_F(CheckpointsTest, ARejectedCheckpointFallsBackToTheOneBefore) {
   Report(worker_, lease_, 0, 50);
   for (const uint32_t step : {20u, 40u})
     ASSERT_EQ(Commit(CommitOf(worker_, lease_, step)), absl::OkStatus());
-  ASSERT_EQ(Release(End(worker_, lease_, 40)), absl::OkStatus());
+  ASSERT_EQ(Release(EndOf(worker_, lease_, 40)), absl::OkStatus());
   const LeaseRef next = TakeOne(worker_);
-  CheckpointCommit bad = CommitOf(worker_, lease_, 40);
+  NamedCheckpoint bad = CommitOf(worker_, lease_, 40);
   bad.lease = next;
   const auto fallback = Reject(bad);
   ASSERT_TRUE(fallback.ok()) << fallback.status();
@@ -296,9 +314,9 @@ TEST_F(CheckpointsTest, ARejectedCheckpointFallsBackToTheOneBefore) {
 TEST_F(CheckpointsTest, WithoutAnotherCheckpointTheJobStartsOver) {
   Report(worker_, lease_, 0, 20);
   ASSERT_EQ(Commit(CommitOf(worker_, lease_, 20)), absl::OkStatus());
-  ASSERT_EQ(Release(End(worker_, lease_, 20)), absl::OkStatus());
+  ASSERT_EQ(Release(EndOf(worker_, lease_, 20)), absl::OkStatus());
   const LeaseRef next = TakeOne(worker_);
-  CheckpointCommit bad = CommitOf(worker_, lease_, 20);
+  NamedCheckpoint bad = CommitOf(worker_, lease_, 20);
   bad.lease = next;
   const auto fallback = Reject(bad);
   ASSERT_TRUE(fallback.ok());
@@ -316,14 +334,14 @@ TEST_F(CheckpointsTest, ARejectionThatTheDatabaseHasLostEndsTheAttemptUncharged)
   Report(worker_, lease_, 0, 50);
   for (const uint32_t step : {20u, 40u})
     ASSERT_EQ(Commit(CommitOf(worker_, lease_, step)), absl::OkStatus());
-  ASSERT_EQ(Release(End(worker_, lease_, 40)), absl::OkStatus());
+  ASSERT_EQ(Release(EndOf(worker_, lease_, 40)), absl::OkStatus());
   const auto start = [](const LeaseRef& lease, uint32_t step) {
-    return Record{lease, 1, {}, {}, "{}", step};
+    return Record{lease, 1, TrainerStart{"{}", step}};
   };
   const LeaseRef next = TakeOne(worker_);
-  const RecordAck early = AppendOne(worker_, start(next, 20));
-  EXPECT_TRUE(early.stale);
-  EXPECT_EQ(early.error, "");
+  const AttemptAnswer early = AppendOne(worker_, start(next, 20));
+  EXPECT_TRUE(early.over);
+  EXPECT_EQ(early.refusal, absl::OkStatus());
   const Job job = GetJob(1);
   EXPECT_EQ(job.state, JobState::kPending);
   EXPECT_EQ(job.failures, 0u);
@@ -332,9 +350,9 @@ TEST_F(CheckpointsTest, ARejectionThatTheDatabaseHasLostEndsTheAttemptUncharged)
   EXPECT_THAT(Steps(1), ElementsAre(10, 20, 30, 40));
   // The next attempt starts at its given step.
   const LeaseRef third = TakeOne(worker_);
-  const RecordAck right = AppendOne(worker_, start(third, 40));
-  EXPECT_FALSE(right.stale);
-  EXPECT_EQ(right.sequence, 1u);
+  const AttemptAnswer right = AppendOne(worker_, start(third, 40));
+  EXPECT_FALSE(right.over);
+  EXPECT_EQ(right.number, 1u);
 }
 
 // Conversely, a start is compared with the step to which a rejection has moved the attempt.
@@ -342,11 +360,11 @@ TEST_F(CheckpointsTest, ATrainerMayStartWhereARejectionLeads) {
   Report(worker_, lease_, 0, 50);
   for (const uint32_t step : {20u, 40u})
     ASSERT_EQ(Commit(CommitOf(worker_, lease_, step)), absl::OkStatus());
-  ASSERT_EQ(Release(End(worker_, lease_, 40)), absl::OkStatus());
-  CheckpointCommit bad = CommitOf(worker_, lease_, 40);
+  ASSERT_EQ(Release(EndOf(worker_, lease_, 40)), absl::OkStatus());
+  NamedCheckpoint bad = CommitOf(worker_, lease_, 40);
   bad.lease = TakeOne(worker_);
   ASSERT_TRUE(Reject(bad).ok());
-  EXPECT_FALSE(AppendOne(worker_, {bad.lease, 1, {}, {}, "{}", 20}).stale);
+  EXPECT_FALSE(AppendOne(worker_, {bad.lease, 1, TrainerStart{"{}", 20}}).over);
 }
 
 TEST_F(CheckpointsTest, RejectingAnOlderCheckpointLeavesTheCurrentOneAndItsRows) {

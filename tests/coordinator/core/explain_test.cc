@@ -58,7 +58,7 @@ TEST_F(ExplainTest, APausedSweep) {
 TEST_F(ExplainTest, ABackoffAfterAFailure) {
   SubmitSmall(1);
   const std::string worker = Register("w");
-  ASSERT_EQ(Fail(End(worker, TakeOne(worker), 4), "crashed"), absl::OkStatus());
+  ASSERT_EQ(Fail(EndOf(worker, TakeOne(worker), 4), FailureKind::kCrashed), absl::OkStatus());
   EXPECT_THAT(Why(1),
               AllOf(HasSubstr("waits until"), HasSubstr("crashed: it broke"), HasSubstr("1 time"),
                     HasSubstr("3 end it"), Not(HasSubstr("among the next"))));
@@ -103,7 +103,7 @@ TEST_F(ExplainTest, JobsThatHaveEnded) {
   SubmitSmall(3);
   const std::string worker = Register("w");
   RunToEnd(worker, TakeOne(worker));
-  ASSERT_EQ(Fail(End(worker, TakeOne(worker), 4), "nan"), absl::OkStatus());
+  ASSERT_EQ(Fail(EndOf(worker, TakeOne(worker), 4), FailureKind::kNan), absl::OkStatus());
   Ask<uint64_t>([&](auto done) { c_->CancelJobs({}, Whole("small"), done); }).IgnoreError();
   EXPECT_THAT(Why(1), HasSubstr("succeeded"));
   EXPECT_THAT(Why(2),

@@ -107,7 +107,7 @@ class GarbageTest : public Harness {
     std::ofstream(root_ / relative) << content;
   }
   void WriteAndCommit(const LeaseRef& lease, uint32_t step) {
-    const CheckpointCommit commit = CommitOf(worker_, lease, step);
+    const NamedCheckpoint commit = CommitOf(worker_, lease, step);
     Write(commit.path);
     ASSERT_EQ(Commit(commit), absl::OkStatus());
   }
@@ -151,7 +151,7 @@ TEST_F(GarbageTest, WhatEndedAttemptsDidNotCommitGoesAndWhatIsCommittedStays) {
   Write(In(first, "step-50"));
   Write(In(first, "step-60.tmp-77-0"), "half");
   EXPECT_EQ(Collect().files, 0u) << "the attempt runs";
-  ASSERT_EQ(Release(End(worker_, first, 40)), absl::OkStatus());
+  ASSERT_EQ(Release(EndOf(worker_, first, 40)), absl::OkStatus());
   EXPECT_EQ(Collect(absl::Minutes(30)).files, 0u) << "they are young";
   const LeaseRef second = TakeOne(worker_);
   ASSERT_EQ(second.job_id, first.job_id);
@@ -280,7 +280,6 @@ TEST_F(GarbageTest, NoHistoryOfAttemptsMakesItTakeAFileThatIsOrMayBecomeCommitte
   struct Attempt {
     LeaseRef lease;
     uint32_t step = 0;
-    uint64_t sequence = 0;
   };
   std::vector<Attempt> running;
   std::set<std::string> may_commit;  // written by a running attempt, not yet committed
@@ -290,7 +289,7 @@ TEST_F(GarbageTest, NoHistoryOfAttemptsMakesItTakeAFileThatIsOrMayBecomeCommitte
       const auto grant = Acquire(worker_, 1, RandomId());
       ASSERT_TRUE(grant.ok());
       for (const Lease& lease : grant->leases) {
-        running.push_back({lease.ref, lease.resume.has_value() ? lease.resume->step : 0, 0});
+        running.push_back({lease.ref, lease.resume.has_value() ? lease.resume->step : 0});
         if (lease.resume.has_value()) {
           ASSERT_TRUE(Exists(lease.resume->path)) << "turn " << turn << ": " << lease.resume->path;
         }
@@ -300,8 +299,9 @@ TEST_F(GarbageTest, NoHistoryOfAttemptsMakesItTakeAFileThatIsOrMayBecomeCommitte
       Attempt& attempt = running[pick];
       if (attempt.step < 100) {
         attempt.step += 10;
-        ASSERT_TRUE(Append(worker_, {Row(attempt.lease, ++attempt.sequence, attempt.step)}).ok());
-        const CheckpointCommit commit = CommitOf(worker_, attempt.lease, attempt.step);
+        ASSERT_TRUE(
+            Append(worker_, {Row(attempt.lease, NextNumber(attempt.lease), attempt.step)}).ok());
+        const NamedCheckpoint commit = CommitOf(worker_, attempt.lease, attempt.step);
         Write(commit.path);
         may_commit.insert(commit.path);
         if (random() % 2 == 0) {
@@ -314,7 +314,7 @@ TEST_F(GarbageTest, NoHistoryOfAttemptsMakesItTakeAFileThatIsOrMayBecomeCommitte
         for (auto it = may_commit.begin(); it != may_commit.end();) {
           it = it->rfind(CheckpointDir("small", lease) + "/", 0) == 0 ? may_commit.erase(it) : ++it;
         }
-        ASSERT_EQ(Release(End(worker_, lease, attempt.step)), absl::OkStatus());
+        ASSERT_EQ(Release(EndOf(worker_, lease, attempt.step)), absl::OkStatus());
         running.erase(running.begin() + static_cast<long>(pick));
       }
     } else {
@@ -330,7 +330,7 @@ TEST_F(GarbageTest, NoHistoryOfAttemptsMakesItTakeAFileThatIsOrMayBecomeCommitte
   }
   // In the end only listed files are left.
   for (const Attempt& attempt : running) {
-    ASSERT_EQ(Release(End(worker_, attempt.lease, attempt.step)), absl::OkStatus());
+    ASSERT_EQ(Release(EndOf(worker_, attempt.lease, attempt.step)), absl::OkStatus());
   }
   std::vector<std::string> listed = {".coppice-store"};
   for (JobId job = 1; job <= 3; ++job) {

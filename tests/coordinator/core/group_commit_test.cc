@@ -53,8 +53,8 @@ TEST_F(GroupCommitTest, AFailedCommitFailsEveryCommandAndChangesNothingInMemory)
   EXPECT_TRUE(absl::IsResourceExhausted(Submit(Spec("other", {Group("dyck", 2)}, 2)).status()));
   EXPECT_TRUE(absl::IsResourceExhausted(Append(worker, {Row(lease, 2, 20)}).status()));
   EXPECT_TRUE(absl::IsResourceExhausted(Commit(CommitOf(worker, lease, 10))));
-  EXPECT_TRUE(absl::IsResourceExhausted(Fail(End(worker, lease, 10), "crashed")));
-  EXPECT_TRUE(absl::IsResourceExhausted(Release(End(worker, lease, 10))));
+  EXPECT_TRUE(absl::IsResourceExhausted(Fail(EndOf(worker, lease, 10), FailureKind::kCrashed)));
+  EXPECT_TRUE(absl::IsResourceExhausted(Release(EndOf(worker, lease, 10))));
   EXPECT_TRUE(absl::IsResourceExhausted(Acquire(worker, 1, "r").status()));
   EXPECT_TRUE(absl::IsResourceExhausted(
       Ask<uint64_t>([&](auto done) { c_->CancelJobs({}, Whole("small"), done); }).status()));

@@ -240,38 +240,66 @@ class Harness : public ::testing::Test {
 
   // -- what a worker reports
 
-  static Record Row(const LeaseRef& lease, uint64_t sequence, uint32_t step, double value = 0.5) {
-    Record record{lease, sequence, MetricRow{step, {{"train_loss", value}}}, {}, {}};
-    return record;
+  static Record Row(const LeaseRef& lease, uint64_t number, uint32_t step, double value = 0.5) {
+    return {lease, number, MetricRow{step, {{"train_loss", value}}}};
   }
-  absl::StatusOr<std::vector<RecordAck>> Append(const std::string& worker_id,
-                                                std::vector<Record> records) {
-    return Ask<std::vector<RecordAck>>(
+  absl::StatusOr<std::vector<AttemptAnswer>> Append(const std::string& worker_id,
+                                                    std::vector<Record> records) {
+    return Ask<std::vector<AttemptAnswer>>(
         [&](auto done) { c_->Append(worker_id, std::move(records), done); });
   }
-  RecordAck AppendOne(const std::string& worker_id, Record record) {
-    const auto acks = Append(worker_id, {std::move(record)});
-    EXPECT_TRUE(acks.ok()) << acks.status();
-    return acks.ok() && acks->size() == 1 ? (*acks)[0] : RecordAck();
+  AttemptAnswer AppendOne(const std::string& worker_id, Record record) {
+    const auto answers = Append(worker_id, {std::move(record)});
+    EXPECT_TRUE(answers.ok()) << answers.status();
+    return answers.ok() && answers->size() == 1 ? (*answers)[0] : AttemptAnswer();
   }
-  // Reports rows for every report step in (from, to], with sequence numbers from `sequence` on.
+  // Reports rows for every report step in (from, to], with numbers from `number` on (0: the next).
   // Returns the last number.
   uint64_t Report(const std::string& worker_id, const LeaseRef& lease, uint32_t from, uint32_t to,
-                  uint64_t sequence = 1) {
+                  uint64_t number = 0) {
+    if (number == 0) number = NextNumber(lease);
     std::vector<Record> records;
     for (uint32_t step = from / 10 * 10 + 10; step <= to; step += 10) {
-      records.push_back(Row(lease, sequence++, step, step / 100.0));
+      records.push_back(Row(lease, number++, step, step / 100.0));
     }
-    const auto acks = Append(worker_id, std::move(records));
-    EXPECT_TRUE(acks.ok()) << acks.status();
-    if (acks.ok() && !acks->empty()) {
-      EXPECT_EQ((*acks)[0].sequence, sequence - 1) << (*acks)[0].error;
+    const auto answers = Append(worker_id, std::move(records));
+    EXPECT_TRUE(answers.ok()) << answers.status();
+    if (answers.ok() && !answers->empty()) {
+      EXPECT_EQ((*answers)[0].number, number - 1) << (*answers)[0].refusal;
     }
-    return sequence - 1;
+    return number - 1;
   }
-  static CheckpointCommit CommitOf(const std::string& worker_id, const LeaseRef& lease,
-                                   uint32_t step, const std::string& sweep = "small") {
-    CheckpointCommit commit;
+  // Returns the number of the attempt's next record.
+  uint64_t NextNumber(const LeaseRef& lease) {
+    uint64_t number = 1;
+    const absl::Status read = store_->Read([&](ReadTransaction& tx) {
+      const auto attempt = tx.GetAttempt(lease.job_id, lease.attempt);
+      if (attempt.ok()) number = attempt->last_sequence + 1;
+      return absl::OkStatus();
+    });
+    EXPECT_EQ(read, absl::OkStatus());
+    return number;
+  }
+  // Appends one record. ABORTED: the attempt was over before it. FAILED_PRECONDITION also stands
+  // for a checkpoint that was left out.
+  absl::Status Take(const std::string& worker_id, const Record& record) {
+    const auto answers = Append(worker_id, {record});
+    if (!answers.ok()) return answers.status();
+    const AttemptAnswer& answer = answers->at(0);
+    if (!answer.refusal.ok()) return answer.refusal;
+    if (answer.number < record.number) {
+      return answer.over ? absl::AbortedError("over") : absl::InternalError("not taken");
+    }
+    if (!answer.omissions.empty()) {
+      EXPECT_EQ(answer.omissions[0].number, record.number);
+      return absl::FailedPreconditionError(answer.omissions[0].reason);
+    }
+    return absl::OkStatus();
+  }
+
+  static NamedCheckpoint CommitOf(const std::string& worker_id, const LeaseRef& lease,
+                                  uint32_t step, const std::string& sweep = "small") {
+    NamedCheckpoint commit;
     commit.worker_id = worker_id;
     commit.lease = lease;
     commit.step = step;
@@ -281,35 +309,40 @@ class Harness : public ::testing::Test {
     commit.bytes = 7;
     return commit;
   }
-  absl::Status Commit(const CheckpointCommit& commit) {
-    return Do([&](auto done) { c_->CommitCheckpoint(commit, done); });
+  static CheckpointRecord RecordOf(const NamedCheckpoint& commit) {
+    return {commit.step, commit.path, commit.digest, commit.bytes};
   }
-  static AttemptEnd End(const std::string& worker_id, const LeaseRef& lease, uint32_t step,
-                        uint64_t last_sequence = 0) {
-    AttemptEnd end;
-    end.worker_id = worker_id;
-    end.lease = lease;
-    end.step = step;
-    end.last_sequence = last_sequence;
-    return end;
+  // Sends the checkpoint as the attempt's next record.
+  absl::Status Commit(const NamedCheckpoint& commit) {
+    return Take(commit.worker_id, {commit.lease, NextNumber(commit.lease), RecordOf(commit)});
   }
-  absl::Status Complete(const AttemptEnd& end) {
-    return Do([&](auto done) { c_->CompleteJob(end, done); });
+  // The end of an attempt, as its next record. Calls with the same End send one record again.
+  struct End {
+    std::string worker_id;
+    LeaseRef lease;
+    uint32_t step = 0;
+    uint64_t number = 0;
+  };
+  End EndOf(const std::string& worker_id, const LeaseRef& lease, uint32_t step) {
+    return {worker_id, lease, step, NextNumber(lease)};
   }
-  absl::Status Fail(AttemptEnd end, const std::string& kind) {
-    end.kind = kind;
-    end.message = "it broke";
-    end.log_tail = "last words";
-    return Do([&](auto done) { c_->FailJob(end, done); });
+  absl::Status Complete(const End& end) {
+    return Take(end.worker_id, {end.lease, end.number, Completion{end.step}});
   }
-  absl::Status Release(const AttemptEnd& end) {
-    return Do([&](auto done) { c_->ReleaseLease(end, done); });
+  absl::Status Fail(const End& end, FailureKind kind) {
+    return Take(end.worker_id,
+                {end.lease, end.number, Failure{end.step, kind, "it broke", "last words"}});
+  }
+  absl::Status Release(const End& end, core::Release::Cause cause = core::Release::Preempted{},
+                       const std::string& reason = "") {
+    return Take(end.worker_id,
+                {end.lease, end.number, core::Release{end.step, reason, std::move(cause)}});
   }
   // Runs a lease from step `from` to SUCCEEDED.
   void RunToEnd(const std::string& worker_id, const LeaseRef& lease, uint32_t from = 0) {
-    const uint64_t last = Report(worker_id, lease, from, 100);
+    Report(worker_id, lease, from, 100);
     EXPECT_EQ(Commit(CommitOf(worker_id, lease, 100)), absl::OkStatus());
-    EXPECT_EQ(Complete(End(worker_id, lease, 100, last)), absl::OkStatus());
+    EXPECT_EQ(Complete(EndOf(worker_id, lease, 100)), absl::OkStatus());
   }
 
   JobFilter Whole(const std::string& sweep) {

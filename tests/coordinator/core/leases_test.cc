@@ -59,7 +59,7 @@ TEST_F(LeasesTest, ARequestSentAgainGetsTheSameLeases) {
   EXPECT_EQ(again->run_json, first->run_json);
   EXPECT_THAT(Jobs(Acquire(worker, 2, "r2")), ElementsAre(3, 4));
   // An ended lease is no longer part of the grant.
-  ASSERT_EQ(Release(End(worker, first->leases[0].ref, 0)), absl::OkStatus());
+  ASSERT_EQ(Release(EndOf(worker, first->leases[0].ref, 0)), absl::OkStatus());
   EXPECT_THAT(Jobs(Acquire(worker, 2, "r1")), ElementsAre(2));
   // The same request id from another worker is another request.
   EXPECT_THAT(Jobs(Acquire(Register("other"), 2, "r1")), ElementsAre(1));
@@ -127,7 +127,7 @@ TEST_F(LeasesTest, AReleasedLeaseServesWhoWaits) {
   const LeaseRef lease = TakeOne(worker);
   auto answer = Ask4Lease(worker, "r2");
   EXPECT_FALSE(answer.ready());
-  ASSERT_EQ(Release(End(worker, lease, 0)), absl::OkStatus());
+  ASSERT_EQ(Release(EndOf(worker, lease, 0)), absl::OkStatus());
   EXPECT_THAT(Jobs(answer.Wait()), ElementsAre(1));
   const JobDetails details = Details(1);
   EXPECT_EQ(details.job.failures, 0u);
@@ -152,9 +152,9 @@ TEST_F(LeasesTest, AnExpiredLeaseServesWhoWaitsAndIsNotCharged) {
   EXPECT_THAT(details.attempts[0].message, HasSubstr("lost"));
   // The old holder's reports are now refused.
   EXPECT_TRUE(absl::IsAborted(Commit(CommitOf(lost, lease, 20))));
-  EXPECT_TRUE(absl::IsAborted(Complete(End(lost, lease, 100))));
-  EXPECT_TRUE(absl::IsAborted(Fail(End(lost, lease, 5), "crashed")));
-  EXPECT_TRUE(absl::IsAborted(Release(End(lost, lease, 5))));
+  EXPECT_TRUE(absl::IsAborted(Complete(EndOf(lost, lease, 100))));
+  EXPECT_TRUE(absl::IsAborted(Fail(EndOf(lost, lease, 5), FailureKind::kCrashed)));
+  EXPECT_TRUE(absl::IsAborted(Release(EndOf(lost, lease, 5))));
   EXPECT_EQ(Beat(lost, {Held(lease)})->directives[0].action, DirectiveAction::kStop);
 }
 
@@ -187,7 +187,7 @@ TEST_F(LeasesTest, GrantingArchivesRowsPastTheCheckpoint) {
   const LeaseRef first = TakeOne(worker);
   Report(worker, first, 0, 50);
   ASSERT_EQ(Commit(CommitOf(worker, first, 20)), absl::OkStatus());
-  ASSERT_EQ(Release(End(worker, first, 20)), absl::OkStatus());
+  ASSERT_EQ(Release(EndOf(worker, first, 20)), absl::OkStatus());
   EXPECT_THAT(Steps(1), ElementsAre(10, 20, 30, 40, 50));
   const LeaseRef second = TakeOne(worker);
   EXPECT_THAT(Steps(1), ElementsAre(10, 20));
@@ -206,7 +206,7 @@ TEST_F(LeasesTest, JobsPreemptedTogetherArePackedTogether) {
   for (const Lease& lease : grant->leases) {
     Report(worker, lease.ref, 0, 20);
     ASSERT_EQ(Commit(CommitOf(worker, lease.ref, 20)), absl::OkStatus());
-    ASSERT_EQ(Release(End(worker, lease.ref, 20)), absl::OkStatus());
+    ASSERT_EQ(Release(EndOf(worker, lease.ref, 20)), absl::OkStatus());
   }
   const auto resumed = Acquire(worker, 2, "r2");
   EXPECT_THAT(Jobs(resumed), ElementsAre(1, 2));
@@ -219,7 +219,7 @@ TEST_F(LeasesTest, AFailedJobWaitsItsBackoffBeforeItIsGrantedAgain) {
   SubmitSmall(1);
   const std::string worker = Register("w");
   const LeaseRef lease = TakeOne(worker);
-  ASSERT_EQ(Fail(End(worker, lease, 5), "crashed"), absl::OkStatus());
+  ASSERT_EQ(Fail(EndOf(worker, lease, 5), FailureKind::kCrashed), absl::OkStatus());
   auto answer = Ask4Lease(worker, "r2");
   Advance(absl::Milliseconds(1900));
   EXPECT_FALSE(answer.ready());

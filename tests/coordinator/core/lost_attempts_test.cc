@@ -108,7 +108,7 @@ TEST_F(LostTest, AWorkerThatGivesTheJobBackStartsTheCountOver) {
   Lose("a");
   Lose("b");
   const std::string worker = Register("c");
-  ASSERT_EQ(Release(End(worker, TakeOne(worker), 0)), absl::OkStatus());
+  ASSERT_EQ(Release(EndOf(worker, TakeOne(worker), 0)), absl::OkStatus());
   Lose("d");
   EXPECT_TRUE(Granted());
 }
@@ -117,11 +117,10 @@ TEST_F(LostTest, ADaemonThatDiesAndComesBackWithNothingCountsAsVanished) {
   SubmitSmall(1);
   for (int i = 0; i < 3; ++i) {
     const std::string worker = Register("same", RandomId());
-    AttemptEnd end = End(worker, TakeOne(worker), 0);
-    end.lost = true;
-    end.message = "started again";
-    ASSERT_EQ(Release(end), absl::OkStatus());
-    EXPECT_EQ(Release(end), absl::OkStatus());  // sent again
+    const End end = EndOf(worker, TakeOne(worker), 0);
+    const auto lose = [&] { return Release(end, core::Release::Lost{}, "started again"); };
+    ASSERT_EQ(lose(), absl::OkStatus());
+    EXPECT_EQ(lose(), absl::OkStatus());  // sent again
   }
   EXPECT_FALSE(Granted());
   EXPECT_EQ(Details(1).attempts[2].outcome, AttemptOutcome::kExpired);
@@ -150,7 +149,7 @@ TEST_F(LostTest, AJobThatTakesManyMachinesDownIsSetAsideWhereOthersGetOn) {
       const LeaseRef other = TakeOne(worker);
       Report(worker, other, 0, 10);
       ASSERT_EQ(Commit(CommitOf(worker, other, 10)), absl::OkStatus());
-      ASSERT_EQ(Release(End(worker, other, 10)), absl::OkStatus());
+      ASSERT_EQ(Release(EndOf(worker, other, 10)), absl::OkStatus());
       // This job must not be granted any more.
       JobFilter filter;
       filter.job_ids = {2};

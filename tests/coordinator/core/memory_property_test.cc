@@ -189,50 +189,56 @@ class RandomHistory : public MemoryHistory {
     if (worker != nullptr) make(lease.ref, worker->row.id);
   }
 
-  // Reports the rows that the attempt has not reported, up to `rows` of them.
-  static absl::Status Report(CommandContext& tx, const std::string& id, const LeaseRef& lease,
-                             uint32_t rows) {
+  // Appends records of one attempt with the numbers that are due.
+  static absl::Status Append(CommandContext& tx, const std::string& id, const LeaseRef& lease,
+                             std::vector<RecordContent> contents) {
     const auto attempt = tx.read().GetAttempt(lease.job_id, lease.attempt);
     if (!attempt.ok()) return attempt.status();
     std::vector<Record> records;
-    for (uint32_t i = 0; i < rows; ++i) {
-      const uint32_t step = attempt->row_step / 10 * 10 + 10 * (i + 1);
-      if (step > kSteps) break;
-      records.push_back(
-          {lease, attempt->last_sequence + 1 + i, MetricRow{step, {{"loss", 0.5}}}, {}, {}});
+    for (RecordContent& content : contents) {
+      records.push_back({lease, attempt->last_sequence + 1 + records.size(), std::move(content)});
     }
-    return AppendRecords(tx, id, records).status();
+    return AppendRecords(tx, id, records).status();  // a refusal keeps what came before it
   }
 
-  // Commits a checkpoint at the last reported step.
-  static absl::Status Commit(CommandContext& tx, const std::string& id, const LeaseRef& lease) {
+  // The rows that the attempt has not reported, up to `rows` of them.
+  static std::vector<RecordContent> RowsOf(CommandContext& tx, const LeaseRef& lease,
+                                           uint32_t rows) {
+    std::vector<RecordContent> contents;
     const auto attempt = tx.read().GetAttempt(lease.job_id, lease.attempt);
-    if (!attempt.ok()) return attempt.status();
+    for (uint32_t i = 0; attempt.ok() && i < rows; ++i) {
+      const uint32_t step = attempt->row_step / 10 * 10 + 10 * (i + 1);
+      if (step > kSteps) break;
+      contents.push_back(MetricRow{step, {{"loss", 0.5}}});
+    }
+    return contents;
+  }
+
+  static RecordContent CheckpointAt(CommandContext& tx, const LeaseRef& lease, uint32_t step) {
     const auto job = tx.read().GetJob(lease.job_id);
-    if (!job.ok()) return job.status();
-    const auto group = tx.memory().catalog.Group(job->group_id);
-    CheckpointCommit commit;
-    commit.worker_id = id;
-    commit.lease = lease;
-    commit.step = attempt->row_step;
-    commit.path = absl::StrCat(CheckpointDir(group->sweep->name, lease), "/step-", commit.step,
-                               ".safetensors");
-    commit.digest = std::string(32, 'a');
-    commit.bytes = 7;
-    return CommitCheckpoint(tx, commit);
+    const auto group = tx.memory().catalog.Group(job.ok() ? job->group_id : 0);
+    const std::string sweep = group == nullptr ? "gone" : group->sweep->name;
+    return CheckpointRecord{
+        step, absl::StrCat(CheckpointDir(sweep, lease), "/step-", step, ".safetensors"),
+        std::string(32, 'a'), 7};
   }
 
   void AddRows() {
     WithLease([&](const LeaseRef& lease, const std::string& id) {
       Add("rows", [lease, id, rows = static_cast<uint32_t>(1 + Below(4))](CommandContext& tx) {
-        return Report(tx, id, lease, rows);
+        return Append(tx, id, lease, RowsOf(tx, lease, rows));
       });
     });
   }
 
+  // Commits a checkpoint at the last reported step.
   void AddCommit() {
     WithLease([&](const LeaseRef& lease, const std::string& id) {
-      Add("commit", [lease, id](CommandContext& tx) { return Commit(tx, id, lease); });
+      Add("commit", [lease, id](CommandContext& tx) {
+        const auto attempt = tx.read().GetAttempt(lease.job_id, lease.attempt);
+        if (!attempt.ok()) return attempt.status();
+        return Append(tx, id, lease, {CheckpointAt(tx, lease, attempt->row_step)});
+      });
     });
   }
 
@@ -242,7 +248,7 @@ class RandomHistory : public MemoryHistory {
         const auto listed = tx.read().ListCheckpoints(lease.job_id, CheckpointState::kListed);
         if (!listed.ok()) return listed.status();
         if (listed->empty()) return absl::NotFoundError("no checkpoint");
-        CheckpointCommit bad;
+        NamedCheckpoint bad;
         bad.worker_id = id;
         bad.lease = lease;
         bad.step = listed->front().step;
@@ -254,59 +260,39 @@ class RandomHistory : public MemoryHistory {
 
   void AddComplete() {
     WithLease([&](const LeaseRef& lease, const std::string& id) {
-      Add("complete", [lease, id](CommandContext& tx) -> absl::Status {
-        absl::Status status = Report(tx, id, lease, kSteps);
-        if (status.ok()) status = Commit(tx, id, lease);
-        if (!status.ok()) return status;
-        AttemptEnd end;
-        end.worker_id = id;
-        end.lease = lease;
-        end.step = kSteps;
-        return CompleteJob(tx, end);
+      Add("complete", [lease, id](CommandContext& tx) {
+        std::vector<RecordContent> contents = RowsOf(tx, lease, kSteps);
+        contents.push_back(CheckpointAt(tx, lease, kSteps));
+        contents.push_back(Completion{kSteps});
+        return Append(tx, id, lease, std::move(contents));
       });
     });
   }
 
   void AddFail() {
-    static constexpr const char* kKinds[] = {"nan",  "data",    "refused", "out_of_memory",
-                                             "disk", "crashed", "stalled", "internal"};
+    using enum FailureKind;
+    static constexpr FailureKind kKinds[] = {kNan,  kData,    kRefused, kOutOfMemory,
+                                             kDisk, kCrashed, kStalled, kInternal};
     WithLease([&](const LeaseRef& lease, const std::string& id) {
-      AttemptEnd end;
-      end.worker_id = id;
-      end.lease = lease;
-      end.step = static_cast<uint32_t>(Below(3)) * 10;
-      end.kind = kKinds[Below(std::size(kKinds))];
-      Add("fail as " + end.kind, [end](CommandContext& tx) { return FailJob(tx, end); });
+      const Failure failure{static_cast<uint32_t>(Below(3)) * 10, kKinds[Below(std::size(kKinds))],
+                            ""};
+      Add(absl::StrCat("fail as ", FailureKindText(failure.kind)),
+          [lease, id, failure](CommandContext& tx) { return Append(tx, id, lease, {failure}); });
     });
   }
 
   void AddRelease() {
+    const std::pair<const char*, Release::Cause> causes[] = {
+        {"release as lost", Release::Lost{}},
+        {"release as too wide", Release::TooWide{4}},
+        {"release as measured", Release::Measured{3}},
+        {"release untrained", Release::Untrained{}},
+        {"release", Release::Preempted{}}};
     WithLease([&](const LeaseRef& lease, const std::string& id) {
-      AttemptEnd end;
-      end.worker_id = id;
-      end.lease = lease;
-      std::string name = "release";
-      switch (Below(5)) {
-        case 0:
-          end.lost = true;
-          name = "release as lost";
-          break;
-        case 1:
-          end.out_of_memory_width = 4;
-          name = "release as too wide";
-          break;
-        case 2:
-          end.best_width = 3;
-          name = "release as measured";
-          break;
-        case 3:
-          end.untrained = true;
-          name = "release untrained";
-          break;
-        default:
-          break;
-      }
-      Add(name, [end](CommandContext& tx) { return ReleaseLease(tx, end); });
+      const auto& [name, cause] = causes[Below(std::size(causes))];
+      const Release release{0, "", cause};
+      Add(name,
+          [lease, id, release](CommandContext& tx) { return Append(tx, id, lease, {release}); });
     });
   }
 

@@ -38,9 +38,9 @@ class OverloadTest : public Harness {
 TEST_F(OverloadTest, CommandsAreRefusedAtTheBoundOfTheirBytesAndTakenWhenTheyHaveDrained) {
   options_.max_queued_bytes = 1 << 20;
   OpenBehindGate();
-  const Record record{{1, 1}, 1, {}, std::string(64 << 10, 'l'), {}};
+  const Record record{{1, 1}, 1, LogText{std::string(64 << 10, 'l')}};
   const std::vector<Record> four(4, record);
-  std::vector<Answer<std::vector<RecordAck>>> answers(100);
+  std::vector<Answer<std::vector<AttemptAnswer>>> answers(100);
   for (auto& answer : answers) c_->Append("nobody", four, answer.done());
   // Refusals come at once, while the store hangs and no other call is answered.
   size_t refused = 0;
@@ -181,7 +181,7 @@ TEST_F(OverloadTest, ATurnGrantsHalfAsManyJobsAsItTakesReports) {
                         done(std::move(grant));
                       });
   }
-  const Record record{{1, 1}, 1, {}, std::string("text"), {}};
+  const Record record{{1, 1}, 1, LogText{"text"}};
   Answer<size_t> beside_reports;
   for (size_t i = 1; i < kReports; ++i) c_->Append("nobody", {record}, [](const auto&) {});
   c_->Append("nobody", {record},
@@ -201,7 +201,7 @@ TEST_F(OverloadTest, ALeaseWhoseRenewalWaitsDoesNotExpire) {
   Answer<std::vector<Worker>> first;
   c_->ListWorkers({}, first.done());
   ASSERT_TRUE(faulty_->at_gate.WaitForNotificationWithTimeout(kPatience));
-  const Record record{{1, 1}, 1, {}, std::string("text"), {}};
+  const Record record{{1, 1}, 1, LogText{"text"}};
   for (int i = 0; i < 1200; ++i) c_->Append("nobody", {record}, [](const auto&) {});
   Answer<HeartbeatResult> beat;
   c_->Heartbeat(worker, {{lease, 0, 0, 0}}, false, beat.done());

@@ -78,8 +78,8 @@ TEST_F(QueriesTest, LatestHoldsTheNewestValueOfEachMetric) {
   SubmitSmall(1);
   const std::string worker = Register("w");
   const LeaseRef lease = TakeOne(worker);
-  Append(worker, {{lease, 1, MetricRow{10, {{"a", 1}, {"rare", 7}}}, {}, {}},
-                  {lease, 2, MetricRow{20, {{"a", 2}}}, {}, {}}})
+  Append(worker, {{lease, 1, MetricRow{10, {{"a", 1}, {"rare", 7}}}},
+                  {lease, 2, MetricRow{20, {{"a", 2}}}}})
       .IgnoreError();
   const auto page = List(Whole("small"), 0, 0, true);
   ASSERT_THAT(page->jobs[0].latest, SizeIs(2));
@@ -114,8 +114,7 @@ TEST_F(QueriesTest, MetricsCanBeNarrowedToNamesAndSteps) {
   const LeaseRef lease = TakeOne(worker);
   for (uint64_t i = 1; i <= 3; ++i) {
     const auto step = static_cast<uint32_t>(10 * i);
-    Append(worker,
-           {{lease, i, MetricRow{step, {{"a", 1}, {"b", 2}, {i == 2 ? "c" : "d", 3}}}, {}, {}}})
+    Append(worker, {{lease, i, MetricRow{step, {{"a", 1}, {"b", 2}, {i == 2 ? "c" : "d", 3}}}}})
         .IgnoreError();
   }
   MetricsQuery query{Whole("small"), {"c", "nothing"}, 0, false};
@@ -137,7 +136,7 @@ TEST_F(QueriesTest, ArchivedRowsComeWithTheirAttemptWhateverThePageSize) {
     const LeaseRef lease = TakeOne(worker);
     Report(worker, lease, 0, 20);
     if (attempt < 3) {
-      ASSERT_EQ(Release(End(worker, lease, 0)), absl::OkStatus());
+      ASSERT_EQ(Release(EndOf(worker, lease, 0)), absl::OkStatus());
     }
   }
   for (const uint32_t limit : {1u, 2u, 100u}) {
@@ -176,7 +175,7 @@ TEST_F(QueriesTest, JobDetailsTellTheWholeStory) {
   SubmitSmall(1);
   const std::string worker = Register("w");
   LeaseRef lease = TakeOne(worker);
-  ASSERT_EQ(Fail(End(worker, lease, 3), "crashed"), absl::OkStatus());
+  ASSERT_EQ(Fail(EndOf(worker, lease, 3), FailureKind::kCrashed), absl::OkStatus());
   Advance(absl::Seconds(3));
   lease = TakeOne(worker);
   RunToEnd(worker, lease);

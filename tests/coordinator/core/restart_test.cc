@@ -26,8 +26,8 @@ TEST_F(RestartTest, ARunningLeaseGoesOnWithAFullTerm) {
   EXPECT_EQ(GetJob(1).state, JobState::kRunning);
   EXPECT_EQ(Beat(worker, {Held(lease)})->directives[0].action, DirectiveAction::kContinue);
   // The worker continues without registering again.
-  const auto acks = Append(worker, {Row(lease, 2, 20), Row(lease, 3, 30)});
-  EXPECT_EQ((*acks)[0].sequence, 3u);
+  const auto answers = Append(worker, {Row(lease, 2, 20), Row(lease, 3, 30)});
+  EXPECT_EQ((*answers)[0].number, 3u);
   EXPECT_THAT(Steps(1), ElementsAre(10, 20, 30));
 }
 
@@ -59,7 +59,7 @@ TEST_F(RestartTest, PendingJobsKeepTheirOrderStepAndBackoff) {
   ASSERT_EQ(lease.job_id, 2u);
   Report(worker, lease, 0, 20);
   ASSERT_EQ(Commit(CommitOf(worker, lease, 20)), absl::OkStatus());
-  ASSERT_EQ(Fail(End(worker, lease, 25), "crashed"), absl::OkStatus());
+  ASSERT_EQ(Fail(EndOf(worker, lease, 25), FailureKind::kCrashed), absl::OkStatus());
   Restart();
   EXPECT_EQ(TakeOne(worker).job_id, 1u);  // the longer one still waits
   EXPECT_THAT(Acquire(worker, 1, "r")->leases, IsEmpty());
@@ -73,7 +73,7 @@ TEST_F(RestartTest, PendingJobsKeepTheirOrderStepAndBackoff) {
 TEST_F(RestartTest, AWallClockSetBackDoesNotStretchABackoff) {
   SubmitSmall(1);
   const std::string worker = Register("w");
-  ASSERT_EQ(Fail(End(worker, TakeOne(worker), 5), "crashed"), absl::OkStatus());
+  ASSERT_EQ(Fail(EndOf(worker, TakeOne(worker), 5), FailureKind::kCrashed), absl::OkStatus());
   Close();
   clock_.JumpWallTime(-absl::Hours(1));
   Open();
@@ -99,7 +99,7 @@ TEST_F(RestartTest, CountsSurvive) {
   SubmitSmall(5);
   const std::string worker = Register("w");
   RunToEnd(worker, TakeOne(worker));
-  ASSERT_EQ(Fail(End(worker, TakeOne(worker), 5), "nan"), absl::OkStatus());
+  ASSERT_EQ(Fail(EndOf(worker, TakeOne(worker), 5), FailureKind::kNan), absl::OkStatus());
   JobFilter third;
   third.job_ids = {3};
   Ask<uint64_t>([&](auto done) { c_->CancelJobs({}, third, done); }).IgnoreError();
@@ -119,11 +119,11 @@ TEST_F(RestartTest, AStaleAttemptIsRefusedByTheNextCoordinatorToo) {
   SubmitSmall(1);
   const std::string worker = Register("w");
   const LeaseRef first = TakeOne(worker);
-  ASSERT_EQ(Release(End(worker, first, 0)), absl::OkStatus());
+  ASSERT_EQ(Release(EndOf(worker, first, 0)), absl::OkStatus());
   const LeaseRef second = TakeOne(worker);
   Restart();
-  EXPECT_TRUE((*Append(worker, {Row(first, 1, 10)}))[0].stale);
-  EXPECT_FALSE((*Append(worker, {Row(second, 1, 10)}))[0].stale);
+  EXPECT_TRUE((*Append(worker, {Row(first, 1, 10)}))[0].over);
+  EXPECT_FALSE((*Append(worker, {Row(second, 1, 10)}))[0].over);
   EXPECT_TRUE(absl::IsAborted(Commit(CommitOf(worker, first, 0))));
 }
 
@@ -139,7 +139,7 @@ TEST_F(RestartTest, EverythingRunsToTheEndAcrossManyRestarts) {
     Restart();
     ASSERT_EQ(Commit(CommitOf(worker, lease, 100)), absl::OkStatus());
     Restart();
-    ASSERT_EQ(Complete(End(worker, lease, 100, last)), absl::OkStatus());
+    ASSERT_EQ(Complete(EndOf(worker, lease, 100)), absl::OkStatus());
     Restart();
   }
   EXPECT_EQ(Summary("small").counts.succeeded, 3u);

@@ -49,9 +49,9 @@ class RestoreTest : public Harness {
     return summary.ok() ? *summary : RestoreSummary();
   }
   bool IsStale(const std::string& worker_id, const Record& record) {
-    const auto acks = Append(worker_id, {record});
-    EXPECT_TRUE(acks.ok()) << acks.status();
-    return acks.ok() && (*acks)[0].stale;
+    const auto answers = Append(worker_id, {record});
+    EXPECT_TRUE(answers.ok()) << answers.status();
+    return answers.ok() && (*answers)[0].over;
   }
   static std::vector<uint32_t> WholeSeries() { return {10, 20, 30, 40, 50, 60, 70, 80, 90, 100}; }
 };
@@ -68,10 +68,10 @@ TEST_F(RestoreTest, ASweepThatWentOnBehindTheBackupEndsWithOneSeriesPerJobAndNoR
 
   // After the backup, job 1 ends, job 2 goes into its second attempt, job 3 into its first, and
   // another sweep is submitted.
-  Report(worker, one, 50, 100, 6);
+  Report(worker, one, 50, 100);
   ASSERT_EQ(Commit(CommitOf(worker, one, 100)), absl::OkStatus());
-  ASSERT_EQ(Complete(End(worker, one, 100, 10)), absl::OkStatus());
-  ASSERT_EQ(Release(End(worker, two, 0)), absl::OkStatus());
+  ASSERT_EQ(Complete(EndOf(worker, one, 100)), absl::OkStatus());
+  ASSERT_EQ(Release(EndOf(worker, two, 0)), absl::OkStatus());
   const LeaseRef two_again = TakeOne(worker), three = TakeOne(worker);
   EXPECT_EQ(two_again, (LeaseRef{2, 2}));
   EXPECT_EQ(three, (LeaseRef{3, 1}));
@@ -113,13 +113,13 @@ TEST_F(RestoreTest, ASweepThatWentOnBehindTheBackupEndsWithOneSeriesPerJobAndNoR
     EXPECT_NE(leases.at(lost.job_id).ref.attempt, lost.attempt);
     EXPECT_TRUE(IsStale(worker, Row(lost, 1, 10, 999))) << lost.job_id;
     EXPECT_TRUE(absl::IsAborted(Commit(CommitOf(worker, lost, 0))));
-    EXPECT_TRUE(absl::IsAborted(Complete(End(worker, lost, 100, 0))));
+    EXPECT_TRUE(absl::IsAborted(Complete(EndOf(worker, lost, 100))));
   }
   for (const auto& [id, lease] : leases) {
     const uint32_t from = lease.resume.has_value() ? lease.resume->step : 0;
-    const uint64_t last = Report(fresh, lease.ref, from, 100);
+    Report(fresh, lease.ref, from, 100);
     ASSERT_EQ(Commit(CommitOf(fresh, lease.ref, 100, lease.sweep)), absl::OkStatus());
-    ASSERT_EQ(Complete(End(fresh, lease.ref, 100, last)), absl::OkStatus());
+    ASSERT_EQ(Complete(EndOf(fresh, lease.ref, 100)), absl::OkStatus());
     EXPECT_EQ(Steps(id), WholeSeries());
   }
   for (const JobMetrics& row : Metrics(Whole("small"))) EXPECT_NE(row.row.values[0].value, 999);
@@ -141,7 +141,7 @@ TEST_F(RestoreTest, CheckpointsThatWereDroppedSinceAreRejectedDownToTheStart) {
   LoseAndRestore("backup");
   const LeaseRef next = TakeOne(worker);
   for (const uint32_t step : {40u, 20u}) {
-    CheckpointCommit gone = CommitOf(worker, lease, step);
+    NamedCheckpoint gone = CommitOf(worker, lease, step);
     gone.lease = next;
     const auto fallback = Ask<std::optional<Checkpoint>>(
         [&](auto done) { c_->RejectCheckpoint(gone, "no such file", done); });
@@ -186,7 +186,6 @@ TEST_F(RestoreTest, NoHistoryOfBackupsAndRestoresLetsALostLeaseReport) {
   struct Holder {
     LeaseRef lease;
     uint32_t step = 0;
-    uint64_t sequence = 0;
   };
   const uint64_t seed = ::testing::UnitTest::GetInstance()->random_seed();
   SCOPED_TRACE(absl::StrCat("--gtest_random_seed=", seed));
@@ -213,7 +212,7 @@ TEST_F(RestoreTest, NoHistoryOfBackupsAndRestoresLetsALostLeaseReport) {
       const auto grant = Acquire(worker, 1, RandomId());
       ASSERT_TRUE(grant.ok()) << grant.status();
       for (const Lease& lease : grant->leases) {
-        holders.push_back({lease.ref, lease.resume.has_value() ? lease.resume->step : 0, 0});
+        holders.push_back({lease.ref, lease.resume.has_value() ? lease.resume->step : 0});
         current[lease.ref.job_id] = lease.ref;
       }
     }
@@ -223,7 +222,7 @@ TEST_F(RestoreTest, NoHistoryOfBackupsAndRestoresLetsALostLeaseReport) {
     const bool is_current = it != current.end() && it->second == holder.lease;
     const uint32_t next = holder.step + 10;
     if (next <= 100) {
-      ASSERT_EQ(IsStale(worker, Row(holder.lease, ++holder.sequence, next)), !is_current)
+      ASSERT_EQ(IsStale(worker, Row(holder.lease, NextNumber(holder.lease), next)), !is_current)
           << "turn " << turn << " job " << holder.lease.job_id << " attempt "
           << holder.lease.attempt;
       holder.step = next;
@@ -231,7 +230,7 @@ TEST_F(RestoreTest, NoHistoryOfBackupsAndRestoresLetsALostLeaseReport) {
     const absl::Status committed = Commit(CommitOf(worker, holder.lease, holder.step));
     ASSERT_EQ(committed.ok(), is_current) << committed;
     if (is_current && chance(20)) {
-      ASSERT_EQ(Release(End(worker, holder.lease, holder.step)), absl::OkStatus());
+      ASSERT_EQ(Release(EndOf(worker, holder.lease, holder.step)), absl::OkStatus());
       current.erase(holder.lease.job_id);
     }
   }

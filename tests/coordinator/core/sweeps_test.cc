@@ -76,9 +76,9 @@ TEST_F(SweepsTest, CancelledJobsTakeNoMoreReportsAndTheirTrainersAreStopped) {
   EXPECT_EQ(GetJob(lease.job_id).state, JobState::kCancelled);
   EXPECT_EQ(GetJob(lease.job_id).attempt, lease.attempt);
   EXPECT_GT(Summary("small").finished_ms, 0);
-  const auto acks = Append(worker, {Row(lease, 1, 10)});
-  ASSERT_TRUE(acks.ok());
-  EXPECT_TRUE((*acks)[0].stale);
+  const auto answers = Append(worker, {Row(lease, 1, 10)});
+  ASSERT_TRUE(answers.ok());
+  EXPECT_TRUE((*answers)[0].over);
   EXPECT_TRUE(absl::IsAborted(Commit(CommitOf(worker, lease, 20))));
   const auto beat = Beat(worker, {Held(lease)});
   ASSERT_TRUE(beat.ok());
@@ -124,7 +124,7 @@ TEST_F(SweepsTest, ARetriedJobGoesOnFromItsCheckpointWithAClearRecord) {
   const LeaseRef lease = TakeOne(worker);
   Report(worker, lease, 0, 30);
   ASSERT_EQ(Commit(CommitOf(worker, lease, 20)), absl::OkStatus());
-  ASSERT_EQ(Fail(End(worker, lease, 35), "nan"), absl::OkStatus());
+  ASSERT_EQ(Fail(EndOf(worker, lease, 35), FailureKind::kNan), absl::OkStatus());
   ASSERT_EQ(GetJob(1).state, JobState::kFailed);
   EXPECT_EQ(Retry(Whole("small")), 1u);
   EXPECT_EQ(GetJob(1).failures, 0u);
@@ -141,7 +141,7 @@ TEST_F(SweepsTest, ARetryBringsBackOnlyFailedAndCancelledJobsOfWhatItNames) {
   EXPECT_EQ(Retry(Whole("small")), 0u);  // nothing has ended
   const std::string worker = Register("w");
   const LeaseRef failed = TakeOne(worker);
-  ASSERT_EQ(Fail(End(worker, failed, 7), "nan"), absl::OkStatus());
+  ASSERT_EQ(Fail(EndOf(worker, failed, 7), FailureKind::kNan), absl::OkStatus());
   const LeaseRef done = TakeOne(worker);
   RunToEnd(worker, done);
   const LeaseRef running = TakeOne(worker);
@@ -178,7 +178,7 @@ TEST_F(SweepsTest, APausedSweepGrantsNothingAndPreemptsWhatRuns) {
   const auto beat = Beat(worker, {Held(lease)});
   EXPECT_EQ(beat->directives[0].action, DirectiveAction::kPreempt);
   EXPECT_TRUE(GetJob(lease.job_id).sweep_paused);
-  ASSERT_EQ(Release(End(worker, lease, 0)), absl::OkStatus());
+  ASSERT_EQ(Release(EndOf(worker, lease, 0)), absl::OkStatus());
   EXPECT_TRUE(Acquire(worker, 1, "r3")->leases.empty());
   ASSERT_TRUE(Pause("small", false).ok());
   EXPECT_THAT(Acquire(worker, 2, "r4")->leases, SizeIs(2));

@@ -167,9 +167,9 @@ TEST_F(WatchTest, FollowersOfALogHearOfTextAndOfTheEnd) {
   absl::Notification text;
   absl::Notification end;
   const auto watch = c_->WatchLog(1, [&] { (calls.fetch_add(1) == 0 ? text : end).Notify(); });
-  Append(worker, {{lease, 1, {}, "hello\n", {}}}).IgnoreError();
+  Append(worker, {{lease, 1, LogText{"hello\n"}}}).IgnoreError();
   ASSERT_TRUE(text.WaitForNotificationWithTimeout(kPatience));
-  ASSERT_EQ(Fail(End(worker, lease, 1), "nan"), absl::OkStatus());
+  ASSERT_EQ(Fail(EndOf(worker, lease, 1), FailureKind::kNan), absl::OkStatus());
   ASSERT_TRUE(end.WaitForNotificationWithTimeout(kPatience));
   const auto page = Ask<LogPage>([&](auto done) { c_->GetLog({}, 1, 0, 0, done); });
   EXPECT_TRUE(page->job_ended);

@@ -15,6 +15,7 @@
 #include "common/base/files.h"
 #include "common/rpc/channel.h"
 #include "coppice/v1/coordinator.grpc.pb.h"
+#include "tests/coordinator/service/records.h"
 #include "tests/testing/subprocess.h"
 #include "tests/testing/temp_dir.h"
 
@@ -109,13 +110,16 @@ class BackupBinary : public ::testing::Test {
     EXPECT_EQ(response.leases_size(), 1);
     return response.leases_size() == 1 ? response.leases(0) : v1::Lease();
   }
-  grpc::StatusCode Release(const v1::LeaseRef& lease) {
-    v1::ReleaseLeaseRequest request;
-    request.set_worker_id(worker_id_);
-    *request.mutable_lease() = lease;
-    v1::ReleaseLeaseResponse response;
+  // False: the lease is over.
+  bool Release(const v1::LeaseRef& lease) {
     CallContext context;
-    return workers_->ReleaseLease(&context, request, &response).error_code();
+    auto stream = workers_->StreamRecords(&context);
+    stream->Write(MessageOf(worker_id_, lease, 1, {PreemptedRecord(0, "")}));
+    stream->WritesDone();
+    v1::StreamRecordsResponse response;
+    bool taken = false;
+    while (stream->Read(&response)) taken = response.answers(0).number() == 1;
+    return stream->Finish().ok() && taken;
   }
   std::vector<std::string> CheckpointFiles() {
     std::vector<std::string> files;
@@ -167,14 +171,14 @@ TEST_F(BackupBinary, ARunningCoordinatorIsBackedUpDestroyedRestoredAndGoesOn) {
 
   StartCoordinator();
   Register();
-  EXPECT_EQ(Release(one.lease()), grpc::StatusCode::OK) << "it was released by the restore";
-  EXPECT_EQ(Release(two.lease()), grpc::StatusCode::ABORTED);
+  EXPECT_FALSE(Release(one.lease())) << "the restore has released it";
+  EXPECT_FALSE(Release(two.lease()));
   for (const char* request : {"r3", "r4", "r5"}) {
     const v1::Lease lease = Acquire(request);
     EXPECT_GT(lease.lease().attempt(), 1'700'000'000'000u);
     if (lease.lease().job_id() == two.lease().job_id()) {
-      EXPECT_EQ(Release(two.lease()), grpc::StatusCode::ABORTED);
-      EXPECT_EQ(Release(lease.lease()), grpc::StatusCode::OK);
+      EXPECT_FALSE(Release(two.lease()));
+      EXPECT_TRUE(Release(lease.lease()));
     }
   }
   process_->Signal(SIGTERM);
@@ -213,13 +217,13 @@ TEST_F(BackupBinary, KilledInTheMiddleOfAnUploadNoHalfFileIsSeenAndItsRestIsColl
   const v1::Lease lease = Acquire("r1");
   const std::string content(3 << 20, 'k');
   v1::UploadCheckpointRequest part;
-  v1::CommitCheckpointRequest* header = part.mutable_header();
+  v1::CheckpointUpload* header = part.mutable_header();
   header->set_worker_id(worker_id_);
   *header->mutable_lease() = lease.lease();
-  header->set_step(0);
-  header->set_path(lease.checkpoint_dir() + "/step-000000000.safetensors");
-  header->set_digest(DigestOf(content.data(), content.size()));
-  header->set_bytes(content.size());
+  v1::CheckpointRecord* checkpoint = header->mutable_checkpoint();
+  checkpoint->set_path(lease.checkpoint_dir() + "/step-000000000.safetensors");
+  checkpoint->set_digest(DigestOf(content.data(), content.size()));
+  checkpoint->set_bytes(content.size());
   CallContext context;
   v1::UploadCheckpointResponse response;
   auto upload = workers_->UploadCheckpoint(&context, &response);
@@ -236,7 +240,7 @@ TEST_F(BackupBinary, KilledInTheMiddleOfAnUploadNoHalfFileIsSeenAndItsRestIsColl
   StartCoordinator({"--gc-every", "50ms", "--gc-min-age", "50ms"});
   Register();
   EXPECT_THAT(CheckpointFiles(), ElementsAre(HasSubstr(".safetensors.tmp-")));
-  EXPECT_EQ(Release(lease.lease()), grpc::StatusCode::OK);
+  EXPECT_TRUE(Release(lease.lease()));
   // The log reports the removal after it is done.
   const auto said = [&] { return absl::StrContains(process_->err(), "no job refers to it"); };
   for (int i = 0; i < 3000 && !said(); ++i) process_->Wait(absl::Milliseconds(20));

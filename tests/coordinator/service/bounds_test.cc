@@ -13,8 +13,9 @@
 #include "absl/synchronization/notification.h"
 #include "common/rpc/status.h"
 #include "coordinator/service/checkpoint_files.h"
-#include "coordinator/service/metrics_stream.h"
+#include "coordinator/service/convert.h"
 #include "tests/coordinator/service/mock_coordinator.h"
+#include "tests/coordinator/service/records.h"
 #include "tests/coordinator/service/served.h"
 #include "tests/testing/fake_clock.h"
 
@@ -59,22 +60,17 @@ class Bounds : public ::testing::Test {
 
 TEST_F(Bounds, AStreamTooManyIsRefusedAndOneThatEndsMakesRoom) {
   ON_CALL(core_, Append).WillByDefault([](auto, const auto& records, auto done) {
-    done(std::vector<core::RecordAck>{{records.back().lease, records.back().sequence, false, ""}});
+    done(std::vector<core::AttemptAnswer>{{records.back().lease, records.back().number}});
   });
   Serve(1, LiveStreams::kMaxReportBytes);
-  v1::StreamMetricsRequest report;
-  report.set_worker_id("w");
-  report.mutable_lease()->set_job_id(1);
-  report.mutable_lease()->set_attempt(1);
-  report.set_sequence(1);
-  report.set_log("l");
-  v1::StreamMetricsResponse ack;
+  const auto report = MessageOf("w", LeaseOf(1), 1, {LogRecord("l")});
+  v1::StreamRecordsResponse ack;
   CallContext first_context;
-  auto first = served_->workers->StreamMetrics(&first_context);
+  auto first = served_->workers->StreamRecords(&first_context);
   ASSERT_TRUE(first->Write(report));
   ASSERT_TRUE(first->Read(&ack));  // it is now open on the server's side too
   CallContext second_context;
-  auto second = served_->workers->StreamMetrics(&second_context);
+  auto second = served_->workers->StreamRecords(&second_context);
   EXPECT_FALSE(second->Read(&ack));
   EXPECT_TRUE(absl::IsResourceExhausted(rpc::FromGrpc(second->Finish())));
   first->WritesDone();
@@ -83,7 +79,7 @@ TEST_F(Bounds, AStreamTooManyIsRefusedAndOneThatEndsMakesRoom) {
   absl::Status status;
   do {
     CallContext context;
-    auto third = served_->workers->StreamMetrics(&context);
+    auto third = served_->workers->StreamRecords(&context);
     third->Write(report);
     third->WritesDone();
     while (third->Read(&ack)) {  // Finish would block while a response is unread
@@ -105,9 +101,8 @@ TEST_F(Bounds, AllStreamsTogetherReadNoFurtherThanTheirBudgetAndLoseNothing) {
   size_t largest = 0;  // largest batch after the first
   std::vector<std::thread> answering;
   ON_CALL(core_, Append).WillByDefault([&](auto, const auto& records, auto done) {
-    const std::vector<core::RecordAck> acks = {
-        {records.back().lease, records.back().sequence, false, ""}};
-    if (records.front().sequence > 1) {
+    const std::vector<core::AttemptAnswer> acks = {{records.back().lease, records.back().number}};
+    if (records.front().number > 1) {
       {
         absl::MutexLock lock(&mutex);
         largest = std::max(largest, records.size());
@@ -127,21 +122,16 @@ TEST_F(Bounds, AllStreamsTogetherReadNoFurtherThanTheirBudgetAndLoseNothing) {
   for (size_t i = 0; i < kStreams; ++i) {
     workers.emplace_back([&, i] {
       CallContext context;
-      auto stream = served_->workers->StreamMetrics(&context);
+      auto stream = served_->workers->StreamRecords(&context);
       std::thread writer([&] {
-        v1::StreamMetricsRequest report;
-        report.set_worker_id(absl::StrCat("w", i));
-        report.mutable_lease()->set_job_id(i + 1);
-        report.mutable_lease()->set_attempt(1);
-        report.set_log(std::string(kBytes, 'l'));
-        for (uint64_t sequence = 1; sequence <= kReports; ++sequence) {
-          report.set_sequence(sequence);
-          stream->Write(report);
+        const v1::AttemptRecord log = LogRecord(std::string(kBytes, 'l'));
+        for (uint64_t number = 1; number <= kReports; ++number) {
+          stream->Write(MessageOf(absl::StrCat("w", i), LeaseOf(i + 1), number, {log}));
         }
         stream->WritesDone();
       });
       uint64_t last = 0;
-      for (v1::StreamMetricsResponse ack; stream->Read(&ack);) last = ack.sequence();
+      for (v1::StreamRecordsResponse ack; stream->Read(&ack);) last = ack.answers(0).number();
       writer.join();
       EXPECT_TRUE(stream->Finish().ok());
       acknowledged += last;
@@ -160,18 +150,17 @@ TEST_F(Bounds, AllStreamsTogetherReadNoFurtherThanTheirBudgetAndLoseNothing) {
   EXPECT_LE(largest, 3u);
 }
 
-TEST_F(Bounds, AReportThatNoWorkerWouldSendEndsTheStream) {
+TEST_F(Bounds, AMessageThatNoWorkerWouldSendEndsTheStream) {
   Serve(100, LiveStreams::kMaxReportBytes);
-  CallContext context;
-  auto stream = served_->workers->StreamMetrics(&context);
-  v1::StreamMetricsRequest report;
-  report.set_worker_id("w");
-  report.mutable_lease()->set_job_id(1);
-  report.mutable_lease()->set_attempt(1);
-  report.set_sequence(1);
-  report.set_log(std::string(kMaxReportMessageBytes + 1, 'l'));
-  stream->Write(report);
-  EXPECT_TRUE(absl::IsInvalidArgument(rpc::FromGrpc(stream->Finish())));
+  EXPECT_CALL(core_, Append).Times(0);
+  const v1::AttemptRecord long_log = LogRecord(std::string(kMaxRecordMessageBytes + 1, 'l'));
+  const std::vector<v1::AttemptRecord> many(kMaxRecordsInMessage + 1, LogRecord("l"));
+  for (const auto& records : {std::vector<v1::AttemptRecord>{long_log}, many}) {
+    CallContext context;
+    auto stream = served_->workers->StreamRecords(&context);
+    stream->Write(MessageOf("w", LeaseOf(1), 1, records));
+    EXPECT_TRUE(absl::IsInvalidArgument(rpc::FromGrpc(stream->Finish())));
+  }
 }
 
 }  // namespace

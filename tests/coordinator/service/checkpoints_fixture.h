@@ -27,14 +27,15 @@ class Checkpoints : public ::testing::Test {
 
   v1::UploadCheckpointRequest Header(const std::string& content) {
     v1::UploadCheckpointRequest request;
-    v1::CommitCheckpointRequest* header = request.mutable_header();
+    v1::CheckpointUpload* header = request.mutable_header();
     header->set_worker_id("w");
     header->mutable_lease()->set_job_id(1);
     header->mutable_lease()->set_attempt(1);
-    header->set_step(10);
-    header->set_path(kPath);
-    header->set_digest(DigestOf(content.data(), content.size()));
-    header->set_bytes(content.size());
+    v1::CheckpointRecord* checkpoint = header->mutable_checkpoint();
+    checkpoint->set_step(10);
+    checkpoint->set_path(kPath);
+    checkpoint->set_digest(DigestOf(content.data(), content.size()));
+    checkpoint->set_bytes(content.size());
     return request;
   }
   absl::Status Upload(const v1::UploadCheckpointRequest& header, const std::string& content,
@@ -54,17 +55,12 @@ class Checkpoints : public ::testing::Test {
   core::JobDetails JobWith(const v1::UploadCheckpointRequest& header) {
     core::JobDetails details;
     details.checkpoints.resize(1);
-    details.checkpoints[0].path = header.header().path();
-    details.checkpoints[0].digest = header.header().digest();
+    details.checkpoints[0].path = header.header().checkpoint().path();
+    details.checkpoints[0].digest = header.header().checkpoint().digest();
     return details;
   }
   void AllowLease() {
     ON_CALL(core_, CheckLease).WillByDefault([](auto, auto, auto done) { done(absl::OkStatus()); });
-  }
-  void ExpectCommits(const absl::Status& status) {
-    EXPECT_CALL(core_, CommitCheckpoint).WillRepeatedly([status](auto, auto done) {
-      done(status);
-    });
   }
   // Files (not folders) anywhere under the root.
   std::vector<std::string> Files() {

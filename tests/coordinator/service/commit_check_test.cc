@@ -43,34 +43,28 @@ TEST(CheckCheckpointFile, TakesARegularFileOfTheSizeAndNothingElse) {
 class CommitCheck : public ::testing::Test {
  protected:
   CommitCheck() {
-    commit_.worker_id = "w";
-    commit_.lease = {8, 3};
-    commit_.step = 20;
-    commit_.path = "step";
-    commit_.bytes = 7;
+    checkpoint_.worker_id = "w";
+    checkpoint_.lease = {8, 3};
+    checkpoint_.step = 20;
+    checkpoint_.path = "step";
+    checkpoint_.bytes = 7;
   }
   struct Answer {
-    absl::Notification told;
-    absl::Status status;
+    absl::Notification given;
+    std::string left_out;
   };
   std::shared_ptr<Answer> Start() {
     auto answer = std::make_shared<Answer>();
-    CommitFromSharedFolder(TransferContext{&core_, files_, &disk_, &clock_}, commit_,
-                           [answer](absl::Status status) {
-                             answer->status = std::move(status);
-                             answer->told.Notify();
-                           });
+    CheckCommittedFile(TransferContext{&core_, files_, disk_, &clock_}, checkpoint_, caller_,
+                       [answer](std::string left_out) {
+                         answer->left_out = std::move(left_out);
+                         answer->given.Notify();
+                       });
     return answer;
   }
-  static absl::Status Wait(const std::shared_ptr<Answer>& answer) {
-    EXPECT_TRUE(answer->told.WaitForNotificationWithTimeout(absl::Seconds(30)));
-    return answer->status;
-  }
-  void ExpectCommit() {
-    EXPECT_CALL(core_, CommitCheckpoint).WillOnce([this](const auto& commit, auto done) {
-      EXPECT_EQ(commit.path, commit_.path);
-      done(absl::OkStatus());
-    });
+  static std::string Wait(const std::shared_ptr<Answer>& answer) {
+    EXPECT_TRUE(answer->given.WaitForNotificationWithTimeout(absl::Seconds(30)));
+    return answer->left_out;
   }
   void LeaseIs(absl::Status status) {
     EXPECT_CALL(core_, CheckLease("w", core::LeaseRef{8, 3}, _))
@@ -96,17 +90,17 @@ class CommitCheck : public ::testing::Test {
   testing::FakeClock clock_;
   StrictMock<core::MockCoordinator> core_;
   const std::shared_ptr<CheckpointFiles> files_ = std::make_shared<CheckpointFiles>(dir_.path());
-  core::CheckpointCommit commit_;
-  DiskCalls disk_;
+  core::NamedCheckpoint checkpoint_;
+  const std::shared_ptr<DiskCalls> disk_ = std::make_shared<DiskCalls>();
+  std::shared_ptr<int> caller_ = std::make_shared<int>(0);
 };
 
-TEST_F(CommitCheck, AFileThatIsThereIsCommittedWithoutMoreAdo) {
+TEST_F(CommitCheck, AFileThatIsThereNeedsNothingElse) {
   std::ofstream(dir_.Join("step")) << "weights";
-  ExpectCommit();
-  EXPECT_EQ(Wait(Start()), absl::OkStatus());
+  EXPECT_EQ(Wait(Start()), "");
 }
 
-TEST_F(CommitCheck, AFileThatANetworkFilesystemShowsLateIsCommitted) {
+TEST_F(CommitCheck, AFileThatANetworkFilesystemShowsLateIsSeen) {
   LeaseIs(absl::OkStatus());
   CheckpointsAre({At(3, 10), At(2, 40)});
   const auto answer = Start();
@@ -114,34 +108,82 @@ TEST_F(CommitCheck, AFileThatANetworkFilesystemShowsLateIsCommitted) {
   NextLookAfter(absl::Seconds(1));
   ASSERT_TRUE(clock_.AwaitTimers(1, absl::Seconds(30)));  // that check is over
   std::ofstream(dir_.Join("step")) << "weights";
-  ExpectCommit();
   NextLookAfter(absl::Seconds(2));
-  EXPECT_EQ(Wait(answer), absl::OkStatus());
+  EXPECT_EQ(Wait(answer), "");
 }
 
-TEST_F(CommitCheck, AFileThatNeverComesIsRefusedAndTheCoreDoesNotHearOfIt) {
+TEST_F(CommitCheck, AFileThatNeverComesLeavesTheCheckpointOut) {
   LeaseIs(absl::OkStatus());
   CheckpointsAre({});
   const auto answer = Start();
   NextLookAfter(absl::Milliseconds(250));
   NextLookAfter(absl::Seconds(1));
-  EXPECT_FALSE(answer->told.HasBeenNotified());
+  EXPECT_FALSE(answer->given.HasBeenNotified());
   NextLookAfter(absl::Seconds(2));
-  const absl::Status status = Wait(answer);
-  EXPECT_TRUE(absl::IsFailedPrecondition(status));
-  EXPECT_THAT(std::string(status.message()), HasSubstr("--checkpoint-dir"));
+  EXPECT_THAT(Wait(answer), HasSubstr("--checkpoint-dir"));
 }
 
-TEST_F(CommitCheck, AStaleLeaseIsToldSoAtOnce) {
+TEST_F(CommitCheck, ACoreThatCannotTellDoesNotMakeUpForAFile) {
+  LeaseIs(absl::UnavailableError("busy"));
+  EXPECT_CALL(core_, GetJob(8, _)).WillOnce([](auto, auto done) {
+    done(absl::ResourceExhaustedError("busy"));
+  });
+  const auto answer = Start();
+  for (const int64_t ms : {250, 1000, 2000}) NextLookAfter(absl::Milliseconds(ms));
+  EXPECT_THAT(Wait(answer), HasSubstr("--checkpoint-dir"));
+}
+
+TEST_F(CommitCheck, AStaleLeaseGoesToTheCoreAtOnce) {
   LeaseIs(absl::AbortedError("over"));
-  EXPECT_TRUE(absl::IsAborted(Wait(Start())));
+  EXPECT_EQ(Wait(Start()), "");
   EXPECT_EQ(clock_.pending_timers(), 0u);
 }
 
-TEST_F(CommitCheck, ACommitSentAgainWhoseFileRetentionDroppedIsFine) {
+TEST_F(CommitCheck, ARecordSentAgainWhoseFileRetentionDroppedIsFine) {
   LeaseIs(absl::OkStatus());
   CheckpointsAre({At(3, 60), At(3, 40)});
-  EXPECT_EQ(Wait(Start()), absl::OkStatus());
+  EXPECT_EQ(Wait(Start()), "");
+}
+
+// A disk that hangs says nothing about the file.
+TEST_F(CommitCheck, ADiskThatDoesNotAnswerIsAskedAgainUntilItDoes) {
+  std::ofstream(dir_.Join("step")) << "weights";
+  DiskCalls::Options options;
+  options.max_threads = 1;
+  options.limit = absl::Milliseconds(1);
+  const auto disk = std::make_shared<DiskCalls>(options);
+  absl::Notification hangs, mended;
+  absl::Notification* const end = &mended;
+  disk->Run(
+      "step",
+      [end] {
+        end->WaitForNotification();
+        return absl::OkStatus();
+      },
+      [&](const absl::Status&) { hangs.Notify(); });
+  ASSERT_TRUE(hangs.WaitForNotificationWithTimeout(absl::Seconds(30)));
+  absl::Notification given;
+  CheckCommittedFile(TransferContext{&core_, files_, disk, &clock_}, checkpoint_, caller_,
+                     [&](const std::string& left_out) {
+                       EXPECT_EQ(left_out, "");
+                       given.Notify();
+                     });
+  NextLookAfter(kDiskPause);
+  NextLookAfter(kDiskPause);
+  EXPECT_FALSE(given.HasBeenNotified());
+  mended.Notify();
+  while (!given.WaitForNotificationWithTimeout(absl::Milliseconds(10))) clock_.Advance(kDiskPause);
+}
+
+TEST_F(CommitCheck, ACheckWhoseCallerHasGoneEnds) {
+  LeaseIs(absl::OkStatus());
+  CheckpointsAre({});
+  const auto answer = Start();
+  ASSERT_TRUE(clock_.AwaitTimers(1, absl::Seconds(30)));
+  caller_.reset();
+  clock_.Advance(absl::Minutes(1));
+  EXPECT_EQ(clock_.pending_timers(), 0u);
+  EXPECT_FALSE(answer->given.HasBeenNotified());
 }
 
 }  // namespace

@@ -90,7 +90,7 @@ TEST(Register, ATextThatDrivesATerminalIsRefusedAndNamed) {
   }
 }
 
-TEST(Commit, APathThatDrivesATerminalIsRefused) {
+TEST(Checkpoint, APathThatDrivesATerminalIsRefused) {
   v1::RejectCheckpointRequest in;
   in.set_worker_id("w");
   in.mutable_lease()->set_job_id(1);
@@ -104,31 +104,6 @@ TEST(Commit, APathThatDrivesATerminalIsRefused) {
     in.set_path(bad);
     ExpectRefused(CheckpointFromProto(in).status(), "path");
   }
-}
-
-TEST(Release, WhatItSaysAboutItsCauseIsCheckedAndPassedOn) {
-  v1::ReleaseLeaseRequest in;
-  in.set_worker_id("w");
-  in.mutable_lease()->set_job_id(1);
-  in.mutable_lease()->set_attempt(1);
-  EXPECT_FALSE(EndFromProto(in).value().lost);
-  in.set_lost(true);
-  EXPECT_TRUE(EndFromProto(in).value().lost);
-  in.set_out_of_memory_width(8);
-  ExpectRefused(EndFromProto(in).status(), "out_of_memory_width");
-  in.set_lost(false);
-  EXPECT_EQ(EndFromProto(in).value().out_of_memory_width, 8u);
-  in.set_best_width(4);
-  ExpectRefused(EndFromProto(in).status(), "best_width");
-  in.set_out_of_memory_width(kMaxPackWidth + 1);
-  ExpectRefused(EndFromProto(in).status(), "out_of_memory_width");
-  in.set_out_of_memory_width(0);
-  EXPECT_EQ(EndFromProto(in).value().best_width, 4u);
-  EXPECT_FALSE(EndFromProto(in).value().untrained);
-  in.set_untrained(true);
-  EXPECT_TRUE(EndFromProto(in).value().untrained);
-  in.set_best_width(kMaxPackWidth + 1);
-  ExpectRefused(EndFromProto(in).status(), "best_width");
 }
 
 TEST(Acquire, TheWaitIsCappedAndTheRestChecked) {
@@ -146,138 +121,6 @@ TEST(Acquire, TheWaitIsCappedAndTheRestChecked) {
   EXPECT_TRUE(AcquireFromProto(in).value().measures);
   in.set_slot(kMaxSlots);
   ExpectRefused(AcquireFromProto(in).status(), "slot");
-}
-
-v1::StreamMetricsRequest Row(double value) {
-  v1::StreamMetricsRequest in;
-  in.mutable_lease()->set_job_id(3);
-  in.mutable_lease()->set_attempt(2);
-  in.set_sequence(9);
-  in.mutable_row()->set_step(100);
-  v1::MetricValue* metric = in.mutable_row()->add_values();
-  metric->set_name("train_loss");
-  metric->set_value(value);
-  return in;
-}
-
-TEST(Record, ARowKeepsItsValues) {
-  v1::StreamMetricsRequest in = Row(1.25);
-  const core::Record record = RecordFromProto(&in).value();
-  EXPECT_EQ(record.lease, (core::LeaseRef{3, 2}));
-  EXPECT_EQ(record.sequence, 9u);
-  ASSERT_TRUE(record.row.has_value());
-  EXPECT_EQ(record.row->step, 100u);
-  EXPECT_EQ(record.row->values[0].name, "train_loss");
-  EXPECT_EQ(record.row->values[0].value, 1.25);
-  EXPECT_FALSE(record.log.has_value());
-}
-
-TEST(Record, AStartSaysWhere) {
-  v1::StreamMetricsRequest in = Row(1);
-  in.set_provenance("{}");
-  EXPECT_FALSE(RecordFromProto(&in)->start_step.has_value());  // from an older worker
-  in.set_provenance("{}");
-  in.set_start_step(0);
-  EXPECT_EQ(RecordFromProto(&in)->start_step, 0u);
-}
-
-TEST(Record, WhatCannotBeAcknowledgedIsRefused) {
-  v1::StreamMetricsRequest no_lease = Row(1);
-  no_lease.clear_lease();
-  ExpectRefused(RecordFromProto(&no_lease).status(), "lease.job_id");
-  v1::StreamMetricsRequest no_number = Row(1);
-  no_number.set_sequence(0);
-  ExpectRefused(RecordFromProto(&no_number).status(), "sequence");
-  v1::StreamMetricsRequest no_payload = Row(1);
-  no_payload.clear_row();
-  ExpectRefused(RecordFromProto(&no_payload).status(), "payload");
-}
-
-v1::CommitCheckpointRequest Commit() {
-  v1::CommitCheckpointRequest in;
-  in.set_worker_id("w");
-  in.mutable_lease()->set_job_id(3);
-  in.mutable_lease()->set_attempt(2);
-  in.set_step(500);
-  in.set_path("s/job-3/attempt-2/step-000000500.safetensors");
-  in.set_digest("0123456789abcdef0123456789abcdef");
-  in.set_bytes(10);
-  return in;
-}
-
-TEST(Checkpoint, APathThatLeavesTheRootIsRefused) {
-  EXPECT_TRUE(CommitFromProto(Commit()).ok());
-  for (const char* bad : {"", "/etc/passwd", "../x", "a/../../x", "a//b", "./a"}) {
-    v1::CommitCheckpointRequest in = Commit();
-    in.set_path(bad);
-    ExpectRefused(CommitFromProto(in).status(), "path");
-    v1::DownloadCheckpointRequest download;
-    download.set_worker_id("w");
-    *download.mutable_lease() = in.lease();
-    download.set_path(bad);
-    ExpectRefused(CheckpointFromProto(download).status(), "path");
-  }
-}
-
-TEST(Checkpoint, ADigestIs32LowerCaseHexDigits) {
-  for (const char* bad :
-       {"", "0123", "0123456789ABCDEF0123456789ABCDEF", "0123456789abcdef0123456789abcdeg"}) {
-    v1::CommitCheckpointRequest in = Commit();
-    in.set_digest(bad);
-    ExpectRefused(CommitFromProto(in).status(), "digest");
-  }
-  v1::CommitCheckpointRequest in = Commit();
-  in.set_bytes(0);
-  ExpectRefused(CommitFromProto(in).status(), "bytes");
-}
-
-TEST(AttemptEnd, TextsAreBounded) {
-  v1::FailJobRequest in;
-  in.set_worker_id("w");
-  in.mutable_lease()->set_job_id(3);
-  in.mutable_lease()->set_attempt(2);
-  ExpectRefused(EndFromProto(in).status(), "kind");
-  in.set_kind("nan");
-  in.set_message("loss is not finite");
-  in.set_log_tail("last words");
-  const core::AttemptEnd end = EndFromProto(in).value();
-  EXPECT_EQ(end.kind, "nan");
-  EXPECT_EQ(end.message, "loss is not finite");
-  EXPECT_EQ(end.log_tail, "last words");
-  in.set_log_tail(std::string(kMaxLogTailBytes + 1, 'x'));
-  ExpectRefused(EndFromProto(in).status(), "log_tail");
-  in.clear_log_tail();
-  in.set_message(std::string(kMaxMessageTextBytes + 1, 'x'));
-  ExpectRefused(EndFromProto(in).status(), "message");
-}
-
-TEST(Numbers, ThatNoWorkerCanMeanAreRefusedAsSuch) {
-  v1::StreamMetricsRequest record;
-  record.mutable_lease()->set_job_id(1);
-  record.mutable_lease()->set_attempt(1);
-  record.set_log("x");
-  record.set_sequence(UINT64_MAX);
-  ExpectRefused(RecordFromProto(&record).status(), "sequence");
-  record.set_sequence(1);
-  record.mutable_lease()->set_attempt(UINT64_MAX);
-  ExpectRefused(RecordFromProto(&record).status(), "lease.attempt");
-  v1::CommitCheckpointRequest commit;
-  commit.set_worker_id("w");
-  commit.mutable_lease()->set_job_id(1);
-  commit.mutable_lease()->set_attempt(1);
-  commit.set_path("s/1");
-  commit.set_digest(std::string(32, 'a'));
-  commit.set_bytes(UINT64_MAX);
-  ExpectRefused(CommitFromProto(commit).status(), "bytes");
-  commit.set_bytes(1);
-  commit.set_last_sequence(UINT64_MAX);
-  ExpectRefused(CommitFromProto(commit).status(), "last_sequence");
-  v1::CompleteJobRequest complete;
-  complete.set_worker_id("w");
-  *complete.mutable_lease() = commit.lease();
-  complete.set_last_sequence(UINT64_MAX);
-  ExpectRefused(EndFromProto(complete).status(), "last_sequence");
-  ExpectRefused(JobIdFromProto(UINT64_MAX).status(), "job_id");
 }
 
 }  // namespace

@@ -19,29 +19,53 @@ using ::testing::HasSubstr;
 class Limits : public Secured {
  protected:
   Limits() {
-    // Answers an unexpected call, so that the test fails instead of hanging.
-    ON_CALL(core_, CommitCheckpoint).WillByDefault([](auto, auto done) { done(absl::OkStatus()); });
     Start();
     sweeps_ = v1::SweepService::NewStub(Channel(With(Role::kOperator)));
     workers_ = v1::WorkerService::NewStub(Channel(With(Role::kWorker)));
   }
-  static v1::CommitCheckpointRequest Commit(const std::string& path) {
-    v1::CommitCheckpointRequest request;
+  static v1::CheckpointUpload Announce(const std::string& path) {
+    v1::CheckpointUpload upload;
+    upload.set_worker_id("w");
+    upload.mutable_lease()->set_job_id(1);
+    upload.mutable_lease()->set_attempt(1);
+    v1::CheckpointRecord* checkpoint = upload.mutable_checkpoint();
+    checkpoint->set_step(10);
+    checkpoint->set_path(path);
+    checkpoint->set_digest(DigestOf("evil", 4));
+    checkpoint->set_bytes(4);
+    return upload;
+  }
+  // Sends the checkpoint as a record and returns the contents that reach the core.
+  std::vector<core::RecordContent> Commit(const std::string& path) {
+    std::vector<core::RecordContent> contents;
+    EXPECT_CALL(core_, Append).WillOnce([&](auto, const auto& records, auto done) {
+      for (const core::Record& record : records) contents.push_back(record.content);
+      core::AttemptAnswer answer{records[0].lease};
+      answer.refusal = absl::InvalidArgumentError("refused");
+      done(std::vector<core::AttemptAnswer>{answer});
+    });
+    CallContext context;
+    const auto stream = workers_->StreamRecords(&context);
+    v1::StreamRecordsRequest request;
     request.set_worker_id("w");
-    request.mutable_lease()->set_job_id(1);
-    request.mutable_lease()->set_attempt(1);
-    request.set_step(10);
-    request.set_path(path);
-    request.set_digest(DigestOf("evil", 4));
-    request.set_bytes(4);
-    return request;
+    v1::AttemptRecord* record = request.add_records();
+    *record->mutable_lease() = Announce(path).lease();
+    record->set_number(1);
+    *record->mutable_checkpoint() = Announce(path).checkpoint();
+    stream->Write(request);
+    stream->WritesDone();
+    v1::StreamRecordsResponse response;
+    while (stream->Read(&response)) {
+    }
+    EXPECT_TRUE(stream->Finish().ok());
+    return contents;
   }
   absl::Status Upload(const std::string& path) {
     CallContext context;
     v1::UploadCheckpointResponse response;
     const auto writer = workers_->UploadCheckpoint(&context, &response);
     v1::UploadCheckpointRequest part;
-    *part.mutable_header() = Commit(path);
+    *part.mutable_header() = Announce(path);
     writer->Write(part);
     part.set_data("evil");
     writer->Write(part);
@@ -85,18 +109,15 @@ class Limits : public Secured {
 };
 
 TEST_F(Limits, NoPathFromTheWireLeavesTheCheckpointRoot) {
-  EXPECT_CALL(core_, CommitCheckpoint).Times(0);
   EXPECT_CALL(core_, CheckLease).Times(0);
   for (const std::string& path :
        {std::string("../evil"), std::string("s/../../evil"), std::string("s/.."), dir_.Join("evil"),
         std::string("/etc/passwd"), std::string("./evil"), std::string("s//evil"),
         std::string("s\\..\\evil"), std::string("s/evil\0.safetensors", 19), std::string(""),
         std::string("s/"), std::string(1025, 'a')}) {
-    CallContext context;
-    v1::CommitCheckpointResponse response;
-    EXPECT_TRUE(absl::IsInvalidArgument(
-        rpc::FromGrpc(workers_->CommitCheckpoint(&context, Commit(path), &response))))
-        << path;
+    const auto contents = Commit(path);
+    ASSERT_EQ(contents.size(), 1u);
+    EXPECT_TRUE(std::holds_alternative<core::Malformed>(contents[0])) << path;
     EXPECT_TRUE(absl::IsInvalidArgument(Upload(path))) << path;
     EXPECT_TRUE(absl::IsInvalidArgument(Download(path))) << path;
   }
@@ -105,7 +126,6 @@ TEST_F(Limits, NoPathFromTheWireLeavesTheCheckpointRoot) {
 }
 
 TEST_F(Limits, ALinkInsideTheRootLeadsNeitherOutNorIn) {
-  EXPECT_CALL(core_, CommitCheckpoint).Times(0);
   const std::string outside = dir_.Join("outside");
   ASSERT_TRUE(MakeDirectories(outside).ok());
   ASSERT_TRUE(WriteFileAtomically(outside + "/secret", "hidden").ok());

@@ -96,16 +96,12 @@ class MockCoordinator : public Coordinator {
               (override));
   MOCK_METHOD(void, Heartbeat, (std::string, std::vector<HeldLease>, bool, Done<HeartbeatResult>),
               (override));
-  MOCK_METHOD(void, Append, (std::string, std::vector<Record>, Done<std::vector<RecordAck>>),
+  MOCK_METHOD(void, Append, (std::string, std::vector<Record>, Done<std::vector<AttemptAnswer>>),
               (override));
-  MOCK_METHOD(void, CommitCheckpoint, (CheckpointCommit, DoneStatus), (override));
   MOCK_METHOD(void, RejectCheckpoint,
-              (CheckpointCommit, std::string, Done<std::optional<Checkpoint>>), (override));
-  MOCK_METHOD(void, CompleteJob, (AttemptEnd, DoneStatus), (override));
-  MOCK_METHOD(void, FailJob, (AttemptEnd, DoneStatus), (override));
-  MOCK_METHOD(void, ReleaseLease, (AttemptEnd, DoneStatus), (override));
+              (NamedCheckpoint, std::string, Done<std::optional<Checkpoint>>), (override));
   MOCK_METHOD(void, CheckLease, (std::string, LeaseRef, DoneStatus), (override));
-  void CheckUpload(CheckpointCommit announced, DoneStatus done) override {
+  void CheckUpload(NamedCheckpoint announced, DoneStatus done) override {
     CheckLease(announced.worker_id, announced.lease, std::move(done));
   }
 };

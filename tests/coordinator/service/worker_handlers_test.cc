@@ -3,8 +3,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <filesystem>
-#include <fstream>
 #include <thread>
 
 #include "absl/synchronization/notification.h"
@@ -197,33 +195,9 @@ TEST_F(Handlers, HeartbeatAnswersEachLease) {
   EXPECT_TRUE(response.drain());
 }
 
-TEST_F(Handlers, ACommitCarriesTheCheckpointAndItsRefusal) {
-  EXPECT_CALL(core_, CommitCheckpoint)
-      .WillOnce([](const core::CheckpointCommit& commit, auto done) {
-        EXPECT_EQ(commit.worker_id, "w");
-        EXPECT_EQ(commit.lease, (core::LeaseRef{8, 3}));
-        EXPECT_EQ(commit.step, 20u);
-        EXPECT_EQ(commit.path, "small/8/step");
-        EXPECT_EQ(commit.digest, kDigest);
-        EXPECT_EQ(commit.bytes, 99u);
-        done(absl::AbortedError("stale"));
-      });
-  auto commit = OfLease<v1::CommitCheckpointRequest>();
-  commit.set_step(20);
-  commit.set_path("small/8/step");
-  commit.set_digest(kDigest);
-  commit.set_bytes(99);
-  std::filesystem::create_directories(dir_.Join("small/8"));
-  std::ofstream(dir_.Join("small/8/step")) << std::string(99, 'x');
-  v1::CommitCheckpointResponse committed;
-  CallContext context;
-  EXPECT_EQ(served_.workers->CommitCheckpoint(&context, commit, &committed).error_code(),
-            grpc::StatusCode::ABORTED);
-}
-
 TEST_F(Handlers, ARejectionAnswersWithTheCheckpointBefore) {
   EXPECT_CALL(core_, RejectCheckpoint(_, "flipped byte", _))
-      .WillOnce([](const core::CheckpointCommit& bad, auto, auto done) {
+      .WillOnce([](const core::NamedCheckpoint& bad, auto, auto done) {
         EXPECT_EQ(bad.path, "small/8/step");
         EXPECT_EQ(bad.step, 20u);
         done(std::optional<core::Checkpoint>(ACheckpoint()));
@@ -236,47 +210,6 @@ TEST_F(Handlers, ARejectionAnswersWithTheCheckpointBefore) {
   CallContext context;
   ASSERT_TRUE(served_.workers->RejectCheckpoint(&context, reject, &resume).ok());
   ExpectCheckpoint(resume.resume());
-}
-
-TEST_F(Handlers, TheThreeEndsOfAnAttempt) {
-  EXPECT_CALL(core_, CompleteJob).WillOnce([](const core::AttemptEnd& end, auto done) {
-    EXPECT_EQ(end.lease, (core::LeaseRef{8, 3}));
-    EXPECT_EQ(end.step, 40u);
-    EXPECT_EQ(end.last_sequence, 12u);
-    done(absl::FailedPreconditionError("a row is missing"));
-  });
-  EXPECT_CALL(core_, FailJob).WillOnce([](const core::AttemptEnd& end, auto done) {
-    EXPECT_EQ(end.kind, "nan");
-    EXPECT_EQ(end.message, "loss");
-    EXPECT_EQ(end.log_tail, "tail");
-    done(absl::OkStatus());
-  });
-  EXPECT_CALL(core_, ReleaseLease).WillOnce([](const core::AttemptEnd& end, auto done) {
-    EXPECT_EQ(end.step, 20u);
-    EXPECT_EQ(end.message, "SIGTERM");
-    done(absl::OkStatus());
-  });
-
-  auto complete = OfLease<v1::CompleteJobRequest>();
-  complete.set_step(40);
-  complete.set_last_sequence(12);
-  CallContext one, two, three;
-  v1::CompleteJobResponse completed;
-  EXPECT_EQ(served_.workers->CompleteJob(&one, complete, &completed).error_code(),
-            grpc::StatusCode::FAILED_PRECONDITION);
-
-  auto fail = OfLease<v1::FailJobRequest>();
-  fail.set_kind("nan");
-  fail.set_message("loss");
-  fail.set_log_tail("tail");
-  v1::FailJobResponse failed;
-  EXPECT_TRUE(served_.workers->FailJob(&two, fail, &failed).ok());
-
-  auto release = OfLease<v1::ReleaseLeaseRequest>();
-  release.set_step(20);
-  release.set_reason("SIGTERM");
-  v1::ReleaseLeaseResponse released;
-  EXPECT_TRUE(served_.workers->ReleaseLease(&three, release, &released).ok());
 }
 
 // The requests are empty. The strict mock proves that none of them reaches the core.
@@ -309,11 +242,7 @@ TEST_F(Handlers, BadRequestsAreRefusedBeforeTheCore) {
   call(s, &S::DrainWorker, v1::DrainWorkerRequest(), v1::DrainWorkerResponse());
   call(w, &W::AcquireLeases, v1::AcquireLeasesRequest(), v1::AcquireLeasesResponse());
   call(w, &W::Heartbeat, v1::HeartbeatRequest(), v1::HeartbeatResponse());
-  call(w, &W::CommitCheckpoint, v1::CommitCheckpointRequest(), v1::CommitCheckpointResponse());
   call(w, &W::RejectCheckpoint, v1::RejectCheckpointRequest(), v1::RejectCheckpointResponse());
-  call(w, &W::CompleteJob, v1::CompleteJobRequest(), v1::CompleteJobResponse());
-  call(w, &W::FailJob, v1::FailJobRequest(), v1::FailJobResponse());
-  call(w, &W::ReleaseLease, v1::ReleaseLeaseRequest(), v1::ReleaseLeaseResponse());
 
   CallContext one, two, three, four;
   refused(s->WatchSweep(&one, v1::WatchSweepRequest())->Finish());

@@ -3,10 +3,9 @@
 
 #include <filesystem>
 
-#include "absl/strings/str_cat.h"
-#include "common/base/ids.h"
 #include "coordinator/store/schema.h"
 #include "coordinator/store/sqlite_store.h"
+#include "tests/testing/temp_dir.h"
 
 namespace coppice::store {
 namespace {
@@ -16,22 +15,15 @@ using ::testing::HasSubstr;
 
 class MigrationTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    std::filesystem::create_directories(dir_);
-    Reopen();
-  }
-  void TearDown() override {
-    db_.reset();
-    std::filesystem::remove_all(dir_);
-  }
+  void SetUp() override { Reopen(); }
   void Reopen() {
     db_.reset();
     db_ = *Connection::Open(dir_ / "db", SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
   }
   int64_t Version() { return *db_->PragmaInt("user_version"); }
 
-  const std::filesystem::path dir_ =
-      std::filesystem::temp_directory_path() / absl::StrCat("coppice-migrate-", RandomId());
+  const testing::TempDir temp_;
+  const std::filesystem::path dir_ = temp_.path();
   // Three versions of an imaginary schema; the third carries data over.
   const std::vector<const char*> steps_ = {
       "CREATE TABLE a (x INTEGER NOT NULL) STRICT; INSERT INTO a VALUES (1)",

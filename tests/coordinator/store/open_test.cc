@@ -8,10 +8,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/files.h"
-#include "common/base/ids.h"
 #include "coordinator/store/connection.h"
 #include "coordinator/store/schema.h"
 #include "coordinator/store/sqlite_store.h"
+#include "tests/testing/temp_dir.h"
 
 namespace coppice::store {
 namespace {
@@ -21,9 +21,8 @@ using ::testing::HasSubstr;
 
 class OpenTest : public ::testing::Test {
  protected:
-  void TearDown() override { std::filesystem::remove_all(dir_); }
-  const std::filesystem::path dir_ =
-      std::filesystem::temp_directory_path() / absl::StrCat("coppice-open-", RandomId());
+  const testing::TempDir temp_;
+  const std::filesystem::path dir_ = temp_.path();
   const std::string path_ = dir_ / "deeper" / "coppice.db";
 };
 

@@ -10,8 +10,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/files.h"
-#include "common/base/ids.h"
 #include "coordinator/store/sqlite_store.h"
+#include "tests/testing/temp_dir.h"
 
 namespace coppice::store {
 namespace {
@@ -50,7 +50,6 @@ class WalCheckTest : public ::testing::Test {
     ASSERT_EQ(state->lost_commits, 0u);
     commits_ = state->commits;
   }
-  void TearDown() override { std::filesystem::remove_all(dir_); }
 
   void WriteLog(const std::string& bytes) {
     std::ofstream(path_ + "-wal", std::ios::binary | std::ios::trunc) << bytes;
@@ -77,8 +76,8 @@ class WalCheckTest : public ::testing::Test {
     EXPECT_EQ(Workers(**store), size_t{kCommits});
   }
 
-  const std::filesystem::path dir_ =
-      std::filesystem::temp_directory_path() / absl::StrCat("coppice-wal-", RandomId());
+  const testing::TempDir temp_;
+  const std::filesystem::path dir_ = temp_.path();
   const std::string path_ = dir_ / "crashed" / "coppice.db";
   std::string log_;
   uint64_t commits_ = 0;

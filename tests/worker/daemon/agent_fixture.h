@@ -15,6 +15,7 @@
 #include "common/base/files.h"
 #include "nlohmann/json.hpp"
 #include "tests/testing/fake_clock.h"
+#include "tests/worker/daemon/fake_coordinator.h"
 #include "tests/worker/daemon/fakes.h"
 #include "worker/daemon/agent.h"
 

@@ -79,7 +79,7 @@ TEST_F(AgentLifecycleTest, AWorkerPreemptsItselfBeforeItsWalltimeEnds) {
   Settle();
   EXPECT_THAT(coordinator_.Seen("release"), ElementsAre("release 1:1 step 20"));
   EXPECT_THAT(coordinator_.releases[0].reason(), HasSubstr("walltime"));
-  EXPECT_FALSE(coordinator_.releases[0].lost());
+  EXPECT_FALSE(coordinator_.releases[0].has_lost());
   EXPECT_EQ(exit_code_, 0);
 }
 
@@ -129,7 +129,7 @@ TEST_F(AgentLifecycleTest, APackTooWideForTheMemoryIsReleasedWithItsWidth) {
   EXPECT_THAT(coordinator_.failures, IsEmpty());
   ASSERT_THAT(coordinator_.releases, SizeIs(3));
   for (const auto& release : coordinator_.releases) {
-    EXPECT_EQ(release.out_of_memory_width(), 3u);
+    EXPECT_EQ(release.too_wide().width(), 3u);
     EXPECT_THAT(release.reason(), HasSubstr("pack of 3"));
   }
   // The next pack is requested only once the coordinator knows.
@@ -147,7 +147,7 @@ TEST_F(AgentLifecycleTest, APackThatTheKernelKilledForMemoryIsReleasedWithItsWid
   Settle();
   EXPECT_THAT(coordinator_.failures, IsEmpty());
   ASSERT_THAT(coordinator_.releases, SizeIs(2));
-  EXPECT_EQ(coordinator_.releases[1].out_of_memory_width(), 2u);
+  EXPECT_EQ(coordinator_.releases[1].too_wide().width(), 2u);
 }
 
 TEST_F(AgentLifecycleTest, AJobThatDoesNotFitAloneFailsAndSaysWhatHelps) {
@@ -178,7 +178,7 @@ TEST_F(AgentLifecycleTest, AKilledPackOfAStoppingWorkerSaysNothingAboutMemory) {
   trainer.callbacks.on_exit(exit);
   Settle();
   ASSERT_THAT(coordinator_.releases, SizeIs(2));
-  EXPECT_EQ(coordinator_.releases[0].out_of_memory_width(), 0u);
+  EXPECT_EQ(coordinator_.releases[0].too_wide().width(), 0u);
 }
 
 TEST_F(AgentLifecycleTest, WhatAKilledWorkerHeldIsReleasedAsLost) {
@@ -187,7 +187,7 @@ TEST_F(AgentLifecycleTest, WhatAKilledWorkerHeldIsReleasedAsLost) {
   StartAgent();
   Pass(absl::Seconds(1));
   ASSERT_THAT(coordinator_.releases, SizeIs(1));
-  EXPECT_TRUE(coordinator_.releases[0].lost());
+  EXPECT_TRUE(coordinator_.releases[0].has_lost());
 }
 
 TEST_F(AgentLifecycleTest, AWorkerIsAskedToConfirmThatItIsStillThereAndDoesSoWithItsNumber) {
@@ -224,7 +224,7 @@ TEST_F(AgentLifecycleTest, ASupersededWorkerSaysByWhomKillsItsTrainersAndIsGone)
                                HasSubstr("--name")));
   EXPECT_THAT(coordinator_.failures, IsEmpty());
   EXPECT_THAT(coordinator_.releases, IsEmpty());
-  EXPECT_THAT(Spools(), IsEmpty());  // nobody waits for its remaining reports
+  EXPECT_THAT(Spools(), IsEmpty());  // nobody waits for its remaining records
   Pass(absl::Minutes(5));
   EXPECT_THAT(coordinator_.registrations, SizeIs(2));
 }

@@ -1,4 +1,4 @@
-// The agent with an available coordinator and well-behaved trainers: leases, the order of reports,
+// The agent with an available coordinator and well-behaved trainers: leases, the order of records,
 // preemption, drain, stop.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -75,7 +75,7 @@ TEST_F(AgentTest, ARunThatDoesNotSayItsStepsHasThoseOfItsTask) {
   EXPECT_EQ(run->stall, absl::Seconds(90));
 }
 
-TEST_F(AgentTest, RowsAreAcknowledgedBeforeTheCommitAndTheCommitBeforeTheCompletion) {
+TEST_F(AgentTest, EverythingOfAnAttemptGoesInOneOrderAndTheSpoolGoesWithTheEnding) {
   coordinator_.acknowledge = false;
   FakeTrainer& trainer = StartTraining(1);
   trainer.Metrics(0, 1000);
@@ -83,61 +83,53 @@ TEST_F(AgentTest, RowsAreAcknowledgedBeforeTheCommitAndTheCommitBeforeTheComplet
   trainer.End("done", 0, 1000);
   trainer.Exit(0);
   Settle();
-  EXPECT_THAT(coordinator_.seen, ElementsAre("provenance 1:1#1", "row 1:1#2 step 1000"));
-  coordinator_.Acknowledge(1, 1);
+  EXPECT_THAT(coordinator_.seen, ElementsAre("start 1:1#1", "row 1:1#2 step 1000",
+                                             "checkpoint 1:1 step 1000", "complete 1:1 step 1000"));
+  coordinator_.Acknowledge(1, 3);
   Settle();
-  EXPECT_THAT(coordinator_.Seen("commit"), IsEmpty());
-  coordinator_.errors["CommitCheckpoint"].push_back(absl::UnavailableError("busy"));
-  coordinator_.Acknowledge(1, 2);
+  EXPECT_THAT(Spools(), SizeIs(1));
+  v1::AttemptAnswer taken = FakeCoordinator::AnswerOf(1, 4);
+  taken.set_over(true);
+  coordinator_.Answer(taken);
   Settle();
-  EXPECT_THAT(coordinator_.Seen("complete"), IsEmpty());
-  Pass(absl::Seconds(1));
-  EXPECT_THAT(coordinator_.seen, ElementsAre("provenance 1:1#1", "row 1:1#2 step 1000",
-                                             "commit 1:1 step 1000", "complete 1:1 last 2"));
   EXPECT_THAT(Spools(), IsEmpty());
   EXPECT_EQ(coordinator_.waiting_polls(), 1u);
 }
 
-TEST_F(AgentTest, RowsBehindACheckpointDoNotWaitForItsCommit) {
+TEST_F(AgentTest, RowsBehindACheckpointDoNotWaitForIt) {
   coordinator_.acknowledge = false;
   FakeTrainer& trainer = StartTraining(1);
   trainer.Checkpoint(0, 100);
   trainer.Metrics(0, 200);
   Settle();
-  EXPECT_THAT(coordinator_.seen, ElementsAre("provenance 1:1#1", "row 1:1#2 step 200"));
-  coordinator_.Acknowledge(1, 2);
-  Settle();
-  EXPECT_THAT(coordinator_.Seen("commit"), ElementsAre("commit 1:1 step 100"));
+  EXPECT_THAT(coordinator_.seen,
+              ElementsAre("start 1:1#1", "checkpoint 1:1 step 100", "row 1:1#3 step 200"));
 }
 
 TEST_F(AgentTest, DuplicateOldAndImpossibleAcknowledgementsChangeNothing) {
   coordinator_.acknowledge = false;
   FakeTrainer& trainer = StartTraining(1);
   trainer.Metrics(0, 100);
-  trainer.Checkpoint(0, 100);
+  trainer.Metrics(0, 200);
   Settle();
-  coordinator_.Acknowledge(1, 1);
-  coordinator_.Acknowledge(1, 1);
-  coordinator_.Acknowledge(1, 0);
-  coordinator_.Acknowledge(1, 99);
+  for (const uint64_t number : {2, 1, 2, 0, 99}) coordinator_.Acknowledge(1, number);
   coordinator_.Acknowledge(7, 1);
   Settle();
-  EXPECT_THAT(coordinator_.Seen("commit"), IsEmpty());
-  coordinator_.Acknowledge(1, 2);
-  coordinator_.Acknowledge(1, 2);
-  Settle();
-  EXPECT_THAT(coordinator_.Seen("commit"), SizeIs(1));
+  coordinator_.seen.clear();
+  coordinator_.BreakStream(absl::UnavailableError("reset"));
+  Pass(absl::Seconds(1));
+  EXPECT_THAT(coordinator_.seen, ElementsAre("row 1:1#3 step 200"));
 }
 
-TEST_F(AgentTest, AtMostAWindowOfReportsIsUnacknowledged) {
+TEST_F(AgentTest, AtMostAWindowOfRecordsIsUnacknowledged) {
   coordinator_.acknowledge = false;
   FakeTrainer& trainer = StartTraining(1);
   for (int step = 1; step <= 1000; ++step) trainer.Metrics(0, step);
   Settle();
-  EXPECT_THAT(coordinator_.seen, SizeIs(ReportPump::kWindow));
+  EXPECT_THAT(coordinator_.seen, SizeIs(RecordPump::kWindow));
   coordinator_.Acknowledge(1, 10);
   Settle();
-  EXPECT_THAT(coordinator_.seen, SizeIs(ReportPump::kWindow + 10));
+  EXPECT_THAT(coordinator_.seen, SizeIs(RecordPump::kWindow + 10));
 }
 
 TEST_F(AgentTest, HeartbeatsPresentEveryLeaseWithItsStepAndSpeed) {
@@ -167,7 +159,7 @@ TEST_F(AgentTest, PreemptionCheckpointsReleasesAndIsNotAFailure) {
   Settle();
   EXPECT_THAT(coordinator_.Seen("release"),
               ElementsAre("release 1:1 step 30", "release 2:1 step 30"));
-  EXPECT_EQ(coordinator_.releases[0].reason(), "told so");
+  EXPECT_EQ(coordinator_.releases[0].reason(), "for a reason");
   EXPECT_THAT(coordinator_.failures, IsEmpty());
   EXPECT_EQ(coordinator_.waiting_polls(), 1u);
 }
@@ -196,7 +188,7 @@ TEST_F(AgentTest, AStoppedJobReportsNothingMoreAndItsPackMateIsPreempted) {
   trainer.Exit(75);
   Settle();
   EXPECT_THAT(coordinator_.Seen("row"), IsEmpty());
-  EXPECT_THAT(coordinator_.Seen("commit"), ElementsAre("commit 2:1 step 50"));
+  EXPECT_THAT(coordinator_.Seen("checkpoint"), ElementsAre("checkpoint 2:1 step 50"));
   EXPECT_THAT(coordinator_.Seen("release"), ElementsAre("release 2:1 step 50"));
 }
 

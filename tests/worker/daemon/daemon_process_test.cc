@@ -151,13 +151,13 @@ TEST_F(DaemonProcessTest, AJobRunsToItsEndAndIsReportedInOrder) {
   std::vector<std::string> order = server_.Seen();
   std::erase_if(order, [](const std::string& entry) {
     return entry.rfind("heartbeat", 0) == 0 || entry.rfind("log", 0) == 0 ||
-           entry.rfind("register", 0) == 0 || entry.rfind("provenance", 0) == 0;
+           entry.rfind("register", 0) == 0 || entry.rfind("start", 0) == 0;
   });
   ASSERT_EQ(order.size(), 5u);
   EXPECT_THAT(order[0], HasSubstr("row 1:1#"));
-  EXPECT_THAT(server_.Seen("commit"),
-              ElementsAre("commit 1:1 step 50 job-1/attempt-1/step-50.safetensors",
-                          "commit 1:1 step 100 job-1/attempt-1/step-100.safetensors"));
+  EXPECT_THAT(server_.Seen("checkpoint"),
+              ElementsAre("checkpoint 1:1 step 50 job-1/attempt-1/step-50.safetensors",
+                          "checkpoint 1:1 step 100 job-1/attempt-1/step-100.safetensors"));
   EXPECT_THAT(order.back(), HasSubstr("complete"));
   EXPECT_THAT(server_.Seen("log"), ::testing::SizeIs(1));
   EXPECT_EQ(Kill(SIGTERM), 0) << DaemonLog();
@@ -170,8 +170,8 @@ TEST_F(DaemonProcessTest, SigtermCheckpointsReleasesAndExitsWithZero) {
   StartDaemon();
   ASSERT_TRUE(server_.Await("row 1:1"));
   EXPECT_EQ(Kill(SIGTERM), 0) << DaemonLog();
-  EXPECT_THAT(server_.Seen("commit"),
-              ElementsAre("commit 1:1 step 42 job-1/attempt-1/step-42.safetensors"));
+  EXPECT_THAT(server_.Seen("checkpoint"),
+              ElementsAre("checkpoint 1:1 step 42 job-1/attempt-1/step-42.safetensors"));
   EXPECT_THAT(server_.Seen("release"), ElementsAre("release 1:1 step 42"));
   EXPECT_THAT(server_.Seen("fail"), IsEmpty());
 }
@@ -315,7 +315,7 @@ touch $go.done)sh"));
   while (!FileExists(root_ + "/go.done")) absl::SleepFor(absl::Milliseconds(10));
   absl::SleepFor(absl::Seconds(1));
   server_.Start();
-  EXPECT_TRUE(server_.Await("complete 1:1 last 3")) << DaemonLog();
+  EXPECT_TRUE(server_.Await("complete 1:1 step")) << DaemonLog();
   EXPECT_EQ(Kill(SIGTERM), 0);
 }
 

@@ -78,7 +78,7 @@ TEST_F(GrpcCoordinatorClientTest, ItsEndCancelsWhatIsInFlight) {
   client->AcquireLeases(
       request, [&](absl::StatusOr<v1::AcquireLeasesResponse> answer) { polled = answer.status(); });
   absl::Status ended;
-  const auto stream = client->OpenReports([](const v1::StreamMetricsResponse&) {},
+  const auto stream = client->OpenRecords([](const v1::StreamRecordsResponse&) {},
                                           [&](absl::Status status) { ended = status; });
   client.reset();  // the stream's owner may still hold it
   EXPECT_TRUE(absl::IsCancelled(polled)) << polled;

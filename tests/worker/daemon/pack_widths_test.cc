@@ -215,7 +215,7 @@ TEST_F(MeasuringAgentTest, AnUnknownKindIsMeasuredToldAndThenGrantedAsAPack) {
   EXPECT_THAT(coordinator_.heartbeats.back().held(), SizeIs(1));
   Finish(measuring, {{1, 10}, {2, 19.5}, {4, 20}});
   ASSERT_THAT(coordinator_.releases, SizeIs(1));
-  EXPECT_EQ(coordinator_.releases[0].best_width(), 2u);
+  EXPECT_EQ(coordinator_.releases[0].measured().width(), 2u);
   EXPECT_THAT(coordinator_.releases[0].reason(), HasSubstr("another width"));
   ASSERT_EQ(coordinator_.waiting_polls(), 1u);
   coordinator_.Grant(MakeGrant(2));
@@ -227,7 +227,7 @@ TEST_F(MeasuringAgentTest, AnUnknownKindIsMeasuredToldAndThenGrantedAsAPack) {
 
 TEST_F(MeasuringAgentTest, TheNextWorkIsAskedForOnlyWhenTheCoordinatorKnowsTheWidth) {
   FakeTrainer& measuring = StartMeasuring(Unmeasured());
-  coordinator_.errors["ReleaseLease"] = {absl::UnavailableError("away")};
+  coordinator_.errors["release"] = {absl::UnavailableError("away")};
   Finish(measuring, {{1, 10}, {2, 19.5}});
   EXPECT_EQ(coordinator_.waiting_polls(), 0u);
   Pass(absl::Seconds(1));
@@ -255,7 +255,7 @@ TEST_F(MeasuringAgentTest, OfAGrantThatIsTooWideTheRestIsGivenBackUnchargedWithT
   Finish(StartMeasuring(MakeGrant(4)), {{1, 10}, {2, 19}, {4, 12}});
   EXPECT_THAT(coordinator_.Seen("release"),
               ElementsAre("release 3:1 step 0", "release 4:1 step 0"));
-  for (const auto& release : coordinator_.releases) EXPECT_EQ(release.best_width(), 2u);
+  for (const auto& release : coordinator_.releases) EXPECT_EQ(release.measured().width(), 2u);
   EXPECT_THAT(coordinator_.failures, IsEmpty());
   EXPECT_THAT(Spec()["members"], SizeIs(2));
   EXPECT_THAT(launcher_.last().signals, IsEmpty());
@@ -267,7 +267,7 @@ TEST_F(MeasuringAgentTest, AStopEndsTheMeasurementAtOnceAndReleases) {
   Settle();
   EXPECT_THAT(measuring.signals, ElementsAre(SIGKILL));
   EXPECT_THAT(coordinator_.Seen("release"), ElementsAre("release 1:1 step 0"));
-  EXPECT_EQ(coordinator_.releases[0].best_width(), 0u);
+  EXPECT_EQ(coordinator_.releases[0].measured().width(), 0u);
   EXPECT_EQ(exit_code_, 0);
   measuring.Die(SIGKILL);
   Settle();

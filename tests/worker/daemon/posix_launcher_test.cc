@@ -160,7 +160,7 @@ TEST_F(PosixLauncherTest, OutputAndExitCodeArrive) {
   EXPECT_EQ(*ReadFile(root_ + "/log"), "err\n");
 }
 
-// In the other order, a job's last event would end its reports before its log has come.
+// In the other order, a job's last event would end its records before its log has come.
 TEST_F(PosixLauncherTest, WhatWasLoggedBeforeAnEventComesBeforeIt) {
   for (int i = 0; i < 100; ++i) {
     Listener listener;

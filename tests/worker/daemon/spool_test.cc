@@ -34,18 +34,33 @@ class SpoolTest : public ::testing::Test {
     lease.set_checkpoint_dir("a/b");
     return lease;
   }
-  static v1::StreamMetricsRequest Row(uint64_t sequence) {
-    v1::StreamMetricsRequest message;
-    message.set_sequence(sequence);
-    message.mutable_row()->set_step(static_cast<uint32_t>(sequence * 10));
-    return message;
+  static v1::AttemptRecord Record(uint64_t number) {
+    v1::AttemptRecord record;
+    *record.mutable_lease() = Lease().lease();
+    record.set_number(number);
+    return record;
+  }
+  static v1::AttemptRecord Row(uint64_t number) {
+    v1::AttemptRecord record = Record(number);
+    record.mutable_row()->set_step(static_cast<uint32_t>(number * 10));
+    return record;
+  }
+  static v1::AttemptRecord Failure(uint64_t number) {
+    v1::AttemptRecord record = Record(number);
+    record.mutable_failed()->set_kind("nan");
+    return record;
+  }
+  void Write(const std::vector<v1::AttemptRecord>& records) {
+    auto spool = Spool::Create(path_, Lease());
+    ASSERT_TRUE(spool.ok()) << spool.status();
+    for (const v1::AttemptRecord& record : records) ASSERT_TRUE((*spool)->Append(record).ok());
+    ASSERT_TRUE((*spool)->Sync().ok());
   }
   // Writes rows 1 to `rows` and syncs them.
   void WriteRows(uint64_t rows) {
-    auto spool = Spool::Create(path_, Lease());
-    ASSERT_TRUE(spool.ok()) << spool.status();
-    for (uint64_t i = 1; i <= rows; ++i) ASSERT_TRUE((*spool)->Append(Row(i)).ok());
-    ASSERT_TRUE((*spool)->Sync().ok());
+    std::vector<v1::AttemptRecord> records;
+    for (uint64_t i = 1; i <= rows; ++i) records.push_back(Row(i));
+    Write(records);
   }
   std::string Bytes() { return *ReadFile(path_); }
   void SetBytes(const std::string& bytes) {
@@ -57,39 +72,75 @@ class SpoolTest : public ::testing::Test {
 };
 
 TEST_F(SpoolTest, EveryKindOfRecordComesBackInOrder) {
-  {
-    auto spool = Spool::Create(path_, Lease());
-    ASSERT_TRUE(spool.ok()) << spool.status();
-    v1::CommitCheckpointRequest commit;
-    commit.set_step(10);
-    v1::CompleteJobRequest complete;
-    complete.set_last_sequence(1);
-    v1::FailJobRequest fail;
-    fail.set_kind("nan");
-    v1::ReleaseLeaseRequest release;
-    release.set_reason("r");
-    for (const SpoolRecord& record :
-         {SpoolRecord(Row(1)), SpoolRecord(commit), SpoolRecord(complete), SpoolRecord(fail),
-          SpoolRecord(release)}) {
-      ASSERT_TRUE((*spool)->Append(record).ok());
+  std::vector<v1::AttemptRecord> written;
+  const auto add = [&]() -> v1::AttemptRecord& {
+    return written.emplace_back(Record(written.size() + 1));
+  };
+  add().mutable_start()->set_provenance("{}");
+  add().mutable_row()->set_step(10);
+  add().set_log("text");
+  add().mutable_checkpoint()->set_step(10);
+  for (int ending = 0; ending < 3; ++ending) {
+    std::vector<v1::AttemptRecord> records = written;
+    v1::AttemptRecord& last = records.emplace_back(Record(5));
+    if (ending == 0) last.mutable_completed()->set_step(10);
+    if (ending == 1) last.mutable_failed()->set_kind("nan");
+    if (ending == 2) last.mutable_released()->mutable_too_wide()->set_width(3);
+    Write(records);
+    const auto contents = Spool::Read(path_);
+    ASSERT_TRUE(contents.ok()) << contents.status();
+    EXPECT_EQ(contents->lease.lease().job_id(), 7u);
+    EXPECT_EQ(contents->lease.checkpoint_dir(), "a/b");
+    EXPECT_FALSE(contents->torn || contents->corrupt || contents->earlier_version);
+    ASSERT_THAT(contents->records, SizeIs(5));
+    for (size_t i = 0; i < 5; ++i) {
+      EXPECT_EQ(contents->records[i].SerializeAsString(), records[i].SerializeAsString());
     }
-    ASSERT_TRUE((*spool)->Sync().ok());
+    std::filesystem::remove(path_);
   }
+}
+
+// The coordinator had refused record 2, and the attempt ended under its number.
+TEST_F(SpoolTest, AnEndingReplacesTheRefusedRecordAndAllAfterIt) {
+  Write({Row(1), Row(2), Row(3), Failure(2)});
+  auto contents = Spool::Read(path_);
+  ASSERT_THAT(contents->records, SizeIs(2));
+  EXPECT_FALSE(contents->corrupt);
+  EXPECT_TRUE(contents->records[1].has_failed());
+  // An ending may be replaced, too.
+  std::filesystem::remove(path_);
+  Write({Row(1), Failure(2), Failure(2)});
+  contents = Spool::Read(path_);
+  EXPECT_FALSE(contents->corrupt);
+  EXPECT_THAT(contents->records, SizeIs(2));
+}
+
+TEST_F(SpoolTest, ARecordThatDoesNotFollowEndsTheSpoolThere) {
+  v1::AttemptRecord of_another = Row(2);
+  of_another.mutable_lease()->set_attempt(4);
+  for (const v1::AttemptRecord& wrong :
+       {Row(3), Row(1), Row(0), Record(2), Failure(0), Failure(3), of_another}) {
+    Write({Row(1), wrong, Row(2)});
+    const auto contents = Spool::Read(path_);
+    ASSERT_TRUE(contents.ok());
+    EXPECT_TRUE(contents->corrupt) << wrong.ShortDebugString();
+    EXPECT_THAT(contents->records, SizeIs(1));
+    std::filesystem::remove(path_);
+  }
+  Write({Row(1), Failure(2), Row(3)});
+  EXPECT_TRUE(Spool::Read(path_)->corrupt) << "no record follows an ending";
+}
+
+TEST_F(SpoolTest, OfTheVersionBeforeOnlyTheLeaseIsRead) {
+  Write({Row(1)});
+  std::string bytes = Bytes();
+  bytes.replace(0, 8, "CPSPOOL1");
+  SetBytes(bytes);
   const auto contents = Spool::Read(path_);
   ASSERT_TRUE(contents.ok()) << contents.status();
+  EXPECT_TRUE(contents->earlier_version);
   EXPECT_EQ(contents->lease.lease().job_id(), 7u);
-  EXPECT_EQ(contents->lease.checkpoint_dir(), "a/b");
-  EXPECT_FALSE(contents->torn || contents->corrupt);
-  ASSERT_THAT(contents->records, SizeIs(5));
-  EXPECT_EQ(SequenceOf(contents->records[0]), 1u);
-  EXPECT_FALSE(IsEnd(contents->records[0]));
-  EXPECT_EQ(std::get<v1::CommitCheckpointRequest>(contents->records[1]).step(), 10u);
-  EXPECT_EQ(SequenceOf(contents->records[1]), 0u);
-  EXPECT_FALSE(IsEnd(contents->records[1]));
-  EXPECT_EQ(std::get<v1::CompleteJobRequest>(contents->records[2]).last_sequence(), 1u);
-  EXPECT_EQ(std::get<v1::FailJobRequest>(contents->records[3]).kind(), "nan");
-  EXPECT_EQ(std::get<v1::ReleaseLeaseRequest>(contents->records[4]).reason(), "r");
-  for (size_t i = 2; i < 5; ++i) EXPECT_TRUE(IsEnd(contents->records[i]));
+  EXPECT_THAT(contents->records, SizeIs(0));
 }
 
 TEST_F(SpoolTest, WhatWasNotSyncedIsNotThere) {
@@ -142,8 +193,10 @@ TEST_F(SpoolTest, AFlippedBitEndsTheSpoolThere) {
 TEST_F(SpoolTest, AFileOfAnotherKindIsNotASpool) {
   SetBytes("");
   EXPECT_EQ(Spool::Read(path_).status().code(), absl::StatusCode::kDataLoss);
-  SetBytes("CPSPOOL1");
-  EXPECT_EQ(Spool::Read(path_).status().code(), absl::StatusCode::kDataLoss);
+  for (const char* magic : {"CPSPOOL1", "CPSPOOL2", "CPSPOOL3"}) {
+    SetBytes(magic);
+    EXPECT_EQ(Spool::Read(path_).status().code(), absl::StatusCode::kDataLoss);
+  }
   SetBytes(std::string(100, 'x'));
   EXPECT_EQ(Spool::Read(path_).status().code(), absl::StatusCode::kDataLoss);
   std::filesystem::remove(path_);
@@ -158,7 +211,7 @@ TEST_F(SpoolTest, ASecondSpoolOfALeaseIsRefused) {
 TEST_F(SpoolTest, ARecordOverTheLimitIsRefusedAndTheRestGoesOn) {
   auto spool = Spool::Create(path_, Lease());
   ASSERT_TRUE(spool.ok());
-  v1::StreamMetricsRequest large;
+  v1::AttemptRecord large;
   large.set_log(std::string(Spool::kMaxRecordBytes, 'x'));
   EXPECT_EQ((*spool)->Append(large).code(), absl::StatusCode::kResourceExhausted);
   ASSERT_TRUE((*spool)->Append(Row(1)).ok());
@@ -188,13 +241,6 @@ TEST_F(SpoolTest, AFullDiskLeavesAValidBeginningAndASpoolThatTakesNothingMore) {
   ASSERT_TRUE(contents.ok());
   EXPECT_FALSE(contents->torn || contents->corrupt);
   EXPECT_THAT(contents->records, SizeIs(2));
-}
-
-TEST_F(SpoolTest, RemoveLeavesNothing) {
-  auto spool = Spool::Create(path_, Lease());
-  ASSERT_TRUE(spool.ok());
-  ASSERT_TRUE((*spool)->Remove().ok());
-  EXPECT_FALSE(FileExists(path_));
 }
 
 }  // namespace

@@ -119,47 +119,28 @@ class TestServer final : public v1::WorkerService::Service {
     }
     return grpc::Status::OK;
   }
-  grpc::Status StreamMetrics(grpc::ServerContext*,
-                             grpc::ServerReaderWriter<v1::StreamMetricsResponse,
-                                                      v1::StreamMetricsRequest>* stream) override {
-    v1::StreamMetricsRequest message;
+  grpc::Status StreamRecords(grpc::ServerContext*,
+                             grpc::ServerReaderWriter<v1::StreamRecordsResponse,
+                                                      v1::StreamRecordsRequest>* stream) override {
+    v1::StreamRecordsRequest message;
     while (stream->Read(&message)) {
-      {
-        absl::MutexLock lock(&mutex_);
-        seen_.push_back(absl::StrCat(message.has_row()   ? "row "
-                                     : message.has_log() ? "log "
-                                                         : "provenance ",
-                                     Name(message.lease()), "#", message.sequence()));
+      std::map<uint64_t, v1::AttemptAnswer> answers;
+      for (const v1::AttemptRecord& record : message.records()) {
+        See(Describe(record));
+        v1::AttemptAnswer& answer = answers[record.lease().job_id()];
+        *answer.mutable_lease() = record.lease();
+        answer.set_number(record.number());
+        answer.set_over(record.has_completed() || record.has_failed() || record.has_released());
       }
-      v1::StreamMetricsResponse answer;
-      *answer.mutable_lease() = message.lease();
-      answer.set_sequence(message.sequence());
-      stream->Write(answer);
+      v1::StreamRecordsResponse response;
+      for (const auto& [job, answer] : answers) *response.add_answers() = answer;
+      stream->Write(response);
     }
     return grpc::Status::OK;
-  }
-  grpc::Status CommitCheckpoint(grpc::ServerContext*, const v1::CommitCheckpointRequest* request,
-                                v1::CommitCheckpointResponse*) override {
-    return See(absl::StrCat("commit ", Name(request->lease()), " step ", request->step(), " ",
-                            request->path()));
   }
   grpc::Status RejectCheckpoint(grpc::ServerContext*, const v1::RejectCheckpointRequest* request,
                                 v1::RejectCheckpointResponse*) override {
     return See(absl::StrCat("reject ", Name(request->lease())));
-  }
-  grpc::Status CompleteJob(grpc::ServerContext*, const v1::CompleteJobRequest* request,
-                           v1::CompleteJobResponse*) override {
-    return See(
-        absl::StrCat("complete ", Name(request->lease()), " last ", request->last_sequence()));
-  }
-  grpc::Status FailJob(grpc::ServerContext*, const v1::FailJobRequest* request,
-                       v1::FailJobResponse*) override {
-    return See(absl::StrCat("fail ", Name(request->lease()), " ", request->kind(), ": ",
-                            request->message(), " | ", request->log_tail()));
-  }
-  grpc::Status ReleaseLease(grpc::ServerContext*, const v1::ReleaseLeaseRequest* request,
-                            v1::ReleaseLeaseResponse*) override {
-    return See(absl::StrCat("release ", Name(request->lease()), " step ", request->step()));
   }
   grpc::Status UploadCheckpoint(grpc::ServerContext*,
                                 grpc::ServerReader<v1::UploadCheckpointRequest>* reader,
@@ -168,13 +149,14 @@ class TestServer final : public v1::WorkerService::Service {
     if (!reader->Read(&message) || !message.has_header()) {
       return {grpc::StatusCode::INVALID_ARGUMENT, "no header"};
     }
-    const v1::CommitCheckpointRequest header = message.header();
+    const v1::CheckpointUpload upload = message.header();
+    const v1::CheckpointRecord& header = upload.checkpoint();
     std::string content;
     while (reader->Read(&message)) content += message.data();
     absl::MutexLock lock(&mutex_);
     if (content.size() != header.bytes()) return {grpc::StatusCode::DATA_LOSS, "size"};
     files_[header.path()] = content;
-    seen_.push_back(absl::StrCat("upload ", Name(header.lease()), " step ", header.step()));
+    seen_.push_back(absl::StrCat("upload ", Name(upload.lease()), " step ", header.step()));
     return grpc::Status::OK;
   }
   grpc::Status DownloadCheckpoint(
@@ -193,6 +175,24 @@ class TestServer final : public v1::WorkerService::Service {
  private:
   static std::string Name(const v1::LeaseRef& lease) {
     return absl::StrCat(lease.job_id(), ":", lease.attempt());
+  }
+  static std::string Describe(const v1::AttemptRecord& record) {
+    const std::string name = Name(record.lease());
+    if (record.has_row()) return absl::StrCat("row ", name, "#", record.number());
+    if (record.has_log()) return absl::StrCat("log ", name, "#", record.number());
+    if (record.has_start()) return absl::StrCat("start ", name, "#", record.number());
+    if (record.has_checkpoint()) {
+      return absl::StrCat("checkpoint ", name, " step ", record.checkpoint().step(), " ",
+                          record.checkpoint().path());
+    }
+    if (record.has_completed()) {
+      return absl::StrCat("complete ", name, " step ", record.completed().step());
+    }
+    if (record.has_failed()) {
+      return absl::StrCat("fail ", name, " ", record.failed().kind(), ": ",
+                          record.failed().message(), " | ", record.failed().log_tail());
+    }
+    return absl::StrCat("release ", name, " step ", record.released().step());
   }
   grpc::Status See(std::string entry) {
     absl::MutexLock lock(&mutex_);

@@ -121,7 +121,7 @@ class FaultyWorkersTest : public Harness {
   }
   void FailAtOnce(const std::string& worker, int times) {
     for (int i = 0; i < times; ++i) {
-      ASSERT_EQ(Fail(End(worker, TakeOne(worker), 0), "crashed"), absl::OkStatus());
+      ASSERT_EQ(Fail(EndOf(worker, TakeOne(worker), 0), FailureKind::kCrashed), absl::OkStatus());
     }
   }
   Worker Named(const std::string& name) {
@@ -184,13 +184,14 @@ TEST_F(FaultyWorkersTest, AJobsOwnFailureSaysNothingAboutItsWorker) {
   SubmitSmall(12);
   const std::string worker = Register("w");
   Register("other");
-  for (const char* kind : {"nan", "nan", "data", "refused", "refused", "refused"}) {
-    ASSERT_EQ(Fail(End(worker, TakeOne(worker), 0), kind), absl::OkStatus());
+  using enum FailureKind;
+  for (const FailureKind kind : {kNan, kNan, kData, kRefused, kRefused, kRefused}) {
+    ASSERT_EQ(Fail(EndOf(worker, TakeOne(worker), 0), kind), absl::OkStatus());
   }
   for (int i = 0; i < 4; ++i) {  // these had made progress
     const LeaseRef lease = TakeOne(worker);
     Report(worker, lease, 0, 10);
-    ASSERT_EQ(Fail(End(worker, lease, 15), "crashed"), absl::OkStatus());
+    ASSERT_EQ(Fail(EndOf(worker, lease, 15), FailureKind::kCrashed), absl::OkStatus());
   }
   EXPECT_EQ(Named("w").suspect_until_ms, 0);
 }
@@ -198,10 +199,10 @@ TEST_F(FaultyWorkersTest, AJobsOwnFailureSaysNothingAboutItsWorker) {
 TEST_F(FaultyWorkersTest, TwoBrokenWorkersDoNotQuarantineAJobThatNeverBegan) {
   SubmitSmall(1);
   const std::string a = Register("a");
-  ASSERT_EQ(Fail(End(a, TakeOne(a), 0), "crashed"), absl::OkStatus());
+  ASSERT_EQ(Fail(EndOf(a, TakeOne(a), 0), FailureKind::kCrashed), absl::OkStatus());
   Advance(absl::Seconds(3));
   const std::string b = Register("b");
-  ASSERT_EQ(Fail(End(b, TakeOne(b), 0), "crashed"), absl::OkStatus());
+  ASSERT_EQ(Fail(EndOf(b, TakeOne(b), 0), FailureKind::kCrashed), absl::OkStatus());
   EXPECT_EQ(GetJob(1).state, JobState::kPending);
 }
 
@@ -211,10 +212,10 @@ TEST_F(FaultyWorkersTest, OneOfThemThatHasRunAJobIsEvidenceEnough) {
   const auto both = Acquire(a, 2, "r");
   ASSERT_THAT(both->leases, SizeIs(2));
   Report(a, both->leases[1].ref, 0, 10);
-  ASSERT_EQ(Fail(End(a, both->leases[0].ref, 0), "crashed"), absl::OkStatus());
+  ASSERT_EQ(Fail(EndOf(a, both->leases[0].ref, 0), FailureKind::kCrashed), absl::OkStatus());
   Advance(absl::Seconds(3));
   const std::string b = Register("b");
-  ASSERT_EQ(Fail(End(b, TakeOne(b), 0), "crashed"), absl::OkStatus());
+  ASSERT_EQ(Fail(EndOf(b, TakeOne(b), 0), FailureKind::kCrashed), absl::OkStatus());
   EXPECT_EQ(GetJob(1).state, JobState::kFailed);
   EXPECT_THAT(GetJob(1).reason, HasSubstr("quarantined"));
 }
@@ -226,11 +227,10 @@ TEST_F(FaultyWorkersTest, APackTooWideForTheMemoryIsReleasedUnchargedAndComesBac
   ASSERT_THAT(grant->leases, SizeIs(8));
   for (const size_t expected : {4u, 2u, 1u}) {
     for (const Lease& lease : grant->leases) {
-      AttemptEnd end = End(worker, lease.ref, 0);
-      end.out_of_memory_width = static_cast<uint32_t>(grant->leases.size());
-      end.message = "out of memory";
-      ASSERT_EQ(Release(end), absl::OkStatus());
-      ASSERT_EQ(Release(end), absl::OkStatus());  // sent again
+      const End end = EndOf(worker, lease.ref, 0);
+      const core::Release::TooWide too_wide{static_cast<uint32_t>(grant->leases.size())};
+      ASSERT_EQ(Release(end, too_wide, "out of memory"), absl::OkStatus());
+      ASSERT_EQ(Release(end, too_wide, "out of memory"), absl::OkStatus());  // sent again
     }
     grant = Acquire(worker, 8, RandomId());
     EXPECT_THAT(grant->leases, SizeIs(expected));
@@ -275,11 +275,8 @@ class MeasuringWorkersTest : public Harness {
   void SetPaused(bool paused) {
     Ask<SweepSummary>([&](auto done) { c_->SetPaused({}, "small", paused, done); }).IgnoreError();
   }
-  AttemptEnd Tell(const std::string& worker, const Lease& lease, uint32_t width) {
-    AttemptEnd end = End(worker, lease.ref, 0);
-    end.best_width = width;
-    end.message = "measured";
-    return end;
+  absl::Status Tell(const End& end, uint32_t width) {
+    return Release(end, core::Release::Measured{width}, "measured");
   }
 };
 
@@ -290,9 +287,9 @@ TEST_F(MeasuringWorkersTest, OfAnUnknownGroupItGetsOneJobAndAfterItsWordAPack) {
   ASSERT_THAT(first->leases, SizeIs(1));
   EXPECT_TRUE(first->unmeasured);
   EXPECT_TRUE(AskMeasuring(worker, "r1")->unmeasured);  // its answer was lost
-  const AttemptEnd told = Tell(worker, first->leases[0], 4);
-  ASSERT_EQ(Release(told), absl::OkStatus());
-  ASSERT_EQ(Release(told), absl::OkStatus());  // sent again
+  const End end = EndOf(worker, first->leases[0].ref, 0);
+  ASSERT_EQ(Tell(end, 4), absl::OkStatus());
+  ASSERT_EQ(Tell(end, 4), absl::OkStatus());  // sent again
   const Job job = GetJob(first->leases[0].ref.job_id);
   EXPECT_EQ(job.state, JobState::kPending);
   EXPECT_EQ(job.failures, 0u);
@@ -310,7 +307,7 @@ TEST_F(MeasuringWorkersTest, MeasuringIsNoAttemptToAnybody) {
   const Lease measured = AskMeasuring(worker, "r1")->leases[0];
   EXPECT_EQ(GetJob(1).attempts, 1u);
   Advance(absl::Seconds(10));
-  ASSERT_EQ(Release(Tell(worker, measured, 2)), absl::OkStatus());
+  ASSERT_EQ(Tell(EndOf(worker, measured.ref, 0), 2), absl::OkStatus());
   JobDetails details = Details(1);
   EXPECT_EQ(details.job.attempts, 0u);
   EXPECT_EQ(details.job.started_ms, 0);
@@ -330,11 +327,10 @@ TEST_F(MeasuringWorkersTest, MeasuringIsNoAttemptToAnybody) {
 
   // The same holds for a lease that was released before its trainer started. A lease under which a
   // trainer ran counts.
-  AttemptEnd end = End(worker, pack->leases[0].ref, 0);
-  end.untrained = true;
-  ASSERT_EQ(Release(end), absl::OkStatus());
+  const End end = EndOf(worker, pack->leases[0].ref, 0);
+  ASSERT_EQ(Release(end, core::Release::Untrained{}), absl::OkStatus());
   EXPECT_EQ(GetJob(1).attempts, 0u);
-  ASSERT_EQ(Release(End(worker, pack->leases[1].ref, 0)), absl::OkStatus());
+  ASSERT_EQ(Release(EndOf(worker, pack->leases[1].ref, 0)), absl::OkStatus());
   EXPECT_EQ(GetJob(2).attempts, 1u);
 }
 
@@ -345,12 +341,12 @@ TEST_F(MeasuringWorkersTest, StartedJobsThatFillItsPackComeBeforeManyNewOnes) {
   for (const Lease& lease : started->leases) {
     Report(before, lease.ref, 0, 20);
     ASSERT_EQ(Commit(CommitOf(before, lease.ref, 20)), absl::OkStatus());
-    ASSERT_EQ(Release(End(before, lease.ref, 20)), absl::OkStatus());
+    ASSERT_EQ(Release(EndOf(before, lease.ref, 20)), absl::OkStatus());
   }
   const std::string worker = Register("w");
   const auto first = AskMeasuring(worker, "r1");
   ASSERT_THAT(first->leases, SizeIs(1));
-  ASSERT_EQ(Release(Tell(worker, first->leases[0], 2)), absl::OkStatus());
+  ASSERT_EQ(Tell(EndOf(worker, first->leases[0].ref, 0), 2), absl::OkStatus());
   const auto pack = AskMeasuring(worker, "r2");
   ASSERT_THAT(pack->leases, SizeIs(2));
   for (const Lease& lease : pack->leases) {
@@ -373,7 +369,7 @@ TEST_F(MeasuringWorkersTest, FewJobsAreSharedOutAmongTheSlotsThatWait) {
   for (const std::string& worker : {a, b}) {
     const auto grant = AskMeasuring(worker, RandomId());
     ASSERT_THAT(grant->leases, SizeIs(1));
-    ASSERT_EQ(Release(Tell(worker, grant->leases[0], 32)), absl::OkStatus());
+    ASSERT_EQ(Tell(EndOf(worker, grant->leases[0].ref, 0), 32), absl::OkStatus());
   }
   SetPaused(true);
   Answer<LeaseGrant> first, second;

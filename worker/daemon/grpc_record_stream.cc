@@ -1,4 +1,4 @@
-#include "worker/daemon/grpc_report_stream.h"
+#include "worker/daemon/grpc_record_stream.h"
 
 #include <grpcpp/support/client_callback.h>
 
@@ -16,9 +16,9 @@ constexpr absl::Duration kLifetime = absl::Hours(1);
 
 // Lives until OnDone, even if the stream was released before. It owns itself.
 class Reactor
-    : public grpc::ClientBidiReactor<v1::StreamMetricsRequest, v1::StreamMetricsResponse> {
+    : public grpc::ClientBidiReactor<v1::StreamRecordsRequest, v1::StreamRecordsResponse> {
  public:
-  Reactor(CallRegistry* calls, std::function<void(v1::StreamMetricsResponse)> on_answer,
+  Reactor(CallRegistry* calls, std::function<void(v1::StreamRecordsResponse)> on_answer,
           std::function<void(absl::Status)> on_end)
       : on_answer_(std::move(on_answer)),
         on_end_(std::move(on_end)),
@@ -30,17 +30,17 @@ class Reactor
     {
       absl::MutexLock lock(&mutex_);
       self_ = std::move(self);
-      stub->async()->StreamMetrics(context_.get(), this);
+      stub->async()->StreamRecords(context_.get(), this);
     }
     // Writes start outside of reactions, so the call needs a hold.
     AddHold();
     StartRead(&answer_);
     StartCall();
   }
-  void Send(const v1::StreamMetricsRequest& message) {
+  void Send(v1::StreamRecordsRequest message) {
     absl::MutexLock lock(&mutex_);
     if (broken_) return;
-    waiting_.push_back(message);
+    waiting_.push_back(std::move(message));
     if (waiting_.size() == 1) StartWrite(&waiting_.front());
   }
   void Cancel() {
@@ -54,7 +54,7 @@ class Reactor
       absl::MutexLock lock(&mutex_);
       return Break();
     }
-    on_answer_(answer_);
+    on_answer_(std::exchange(answer_, {}));
     StartRead(&answer_);
   }
   void OnWriteDone(bool ok) override {
@@ -64,13 +64,15 @@ class Reactor
     if (!broken_ && !waiting_.empty()) StartWrite(&waiting_.front());
   }
   void OnDone(const grpc::Status& status) override {
-    on_end_(status.ok() ? absl::UnavailableError("the coordinator closed the stream")
-                        : rpc::FromGrpc(status));
     std::shared_ptr<Reactor> self;
     std::shared_ptr<grpc::ClientContext> context;
-    absl::MutexLock lock(&mutex_);
-    self.swap(self_);
-    context.swap(context_);
+    {
+      absl::MutexLock lock(&mutex_);
+      self.swap(self_);
+      context.swap(context_);
+    }
+    on_end_(status.ok() ? absl::UnavailableError("the coordinator closed the stream")
+                        : rpc::FromGrpc(status, *context));
   }
 
  private:
@@ -80,23 +82,23 @@ class Reactor
     RemoveHold();
   }
 
-  const std::function<void(v1::StreamMetricsResponse)> on_answer_;
+  const std::function<void(v1::StreamRecordsResponse)> on_answer_;
   const std::function<void(absl::Status)> on_end_;
-  v1::StreamMetricsResponse answer_;  // of the read in flight
+  v1::StreamRecordsResponse answer_;  // of the read in flight
 
   absl::Mutex mutex_;
   std::shared_ptr<grpc::ClientContext> context_ ABSL_GUARDED_BY(mutex_);  // until OnDone
   // The front is being written while the list is not empty.
-  std::deque<v1::StreamMetricsRequest> waiting_ ABSL_GUARDED_BY(mutex_);
+  std::deque<v1::StreamRecordsRequest> waiting_ ABSL_GUARDED_BY(mutex_);
   bool broken_ ABSL_GUARDED_BY(mutex_) = false;
   std::shared_ptr<Reactor> self_ ABSL_GUARDED_BY(mutex_);
 };
 
-class GrpcReportStream : public ReportStream {
+class GrpcRecordStream : public RecordStream {
  public:
-  explicit GrpcReportStream(std::shared_ptr<Reactor> reactor) : reactor_(std::move(reactor)) {}
-  ~GrpcReportStream() override { reactor_->Cancel(); }
-  void Send(const v1::StreamMetricsRequest& message) override { reactor_->Send(message); }
+  explicit GrpcRecordStream(std::shared_ptr<Reactor> reactor) : reactor_(std::move(reactor)) {}
+  ~GrpcRecordStream() override { reactor_->Cancel(); }
+  void Send(v1::StreamRecordsRequest message) override { reactor_->Send(std::move(message)); }
 
  private:
   const std::shared_ptr<Reactor> reactor_;
@@ -104,13 +106,13 @@ class GrpcReportStream : public ReportStream {
 
 }  // namespace
 
-std::unique_ptr<ReportStream> OpenGrpcReportStream(
+std::unique_ptr<RecordStream> OpenGrpcRecordStream(
     v1::WorkerService::StubInterface* stub, CallRegistry* calls,
-    std::function<void(v1::StreamMetricsResponse)> on_answer,
+    std::function<void(v1::StreamRecordsResponse)> on_answer,
     std::function<void(absl::Status)> on_end) {
   auto reactor = std::make_shared<Reactor>(calls, std::move(on_answer), std::move(on_end));
   reactor->Start(stub, reactor);
-  return std::make_unique<GrpcReportStream>(std::move(reactor));
+  return std::make_unique<GrpcRecordStream>(std::move(reactor));
 }
 
 }  // namespace coppice::worker

@@ -1,5 +1,5 @@
-#ifndef COPPICE_WORKER_DAEMON_GRPC_REPORT_STREAM_H_
-#define COPPICE_WORKER_DAEMON_GRPC_REPORT_STREAM_H_
+#ifndef COPPICE_WORKER_DAEMON_GRPC_RECORD_STREAM_H_
+#define COPPICE_WORKER_DAEMON_GRPC_RECORD_STREAM_H_
 
 #include <functional>
 #include <memory>
@@ -11,13 +11,13 @@
 
 namespace coppice::worker {
 
-// StreamMetrics as a ReportStream. Like every call it has a deadline (an hour), after which the
+// StreamRecords as a RecordStream. Like every call it has a deadline (an hour), after which the
 // caller opens another stream. `calls` outlives it.
-std::unique_ptr<ReportStream> OpenGrpcReportStream(
+std::unique_ptr<RecordStream> OpenGrpcRecordStream(
     v1::WorkerService::StubInterface* stub, CallRegistry* calls,
-    std::function<void(v1::StreamMetricsResponse)> on_answer,
+    std::function<void(v1::StreamRecordsResponse)> on_answer,
     std::function<void(absl::Status)> on_end);
 
 }  // namespace coppice::worker
 
-#endif  // COPPICE_WORKER_DAEMON_GRPC_REPORT_STREAM_H_
+#endif  // COPPICE_WORKER_DAEMON_GRPC_RECORD_STREAM_H_

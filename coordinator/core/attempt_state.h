@@ -1,0 +1,34 @@
+#ifndef COPPICE_COORDINATOR_CORE_ATTEMPT_STATE_H_
+#define COPPICE_COORDINATOR_CORE_ATTEMPT_STATE_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "coordinator/core/catalog.h"
+#include "coordinator/core/store.h"
+
+namespace coppice::core {
+
+// The running attempt to which a command appends records. Metric rows, log text and checkpoints are
+// in the store at once; changes of these two rows are stored together, after the last record.
+struct AttemptState {
+  JobRow stored;  // the job as the store has it
+  JobRow job;
+  AttemptRow attempt;
+  std::shared_ptr<const GroupInfo> group;
+
+  LeaseRef lease() const { return {attempt.job_id, attempt.number}; }
+  const GroupSpec& spec() const { return group->spec; }
+};
+
+// The outcome of a record that cannot simply be taken. At most one member is set.
+struct RecordOutcome {
+  absl::Status refusal;  // the record is wrong (AttemptAnswer::refusal)
+  std::string left_out;  // the record is taken without its checkpoint
+  std::string lost;      // earlier records are missing, which ends the attempt
+};
+
+}  // namespace coppice::core
+
+#endif  // COPPICE_COORDINATOR_CORE_ATTEMPT_STATE_H_
