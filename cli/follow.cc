@@ -132,8 +132,8 @@ void SweepFollower::Draw(bool now) {
 
 void SweepFollower::TellProgress() {
   const int tenths = static_cast<int>(Fraction(model_.summary()) * 10);
-  if (tenths == told_tenths_) return;
-  told_tenths_ = tenths;
+  if (tenths == printed_tenths_) return;
+  printed_tenths_ = tenths;
   out_ << ProgressLine(model_.summary()) << std::endl;
 }
 

@@ -62,7 +62,7 @@ class SweepFollower {
   bool started_ = false;
   absl::Duration drawn_at_ = -absl::InfiniteDuration();
   size_t drawn_page_ = 0;
-  int told_tenths_ = -1;
+  int printed_tenths_ = -1;
 };
 
 }  // namespace coppice::cli

@@ -9,6 +9,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
 #include "absl/time/time.h"
+#include "common/base/utf8.h"
 
 namespace coppice::cli {
 namespace {
@@ -29,8 +30,6 @@ bool BeginsFormula(absl::string_view text) {
   return !absl::SimpleAtod(text, &number) ||
          absl::ascii_isspace(static_cast<unsigned char>(text[0]));
 }
-
-bool IsContinuationByte(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
 
 }  // namespace
 
@@ -119,7 +118,7 @@ size_t DisplayWidth(absl::string_view text) {
   size_t width = 0;
   for (size_t i = 0; i < text.size();) {
     const size_t escape = EscapeLength(text.substr(i));
-    if (escape == 0 && !IsContinuationByte(text[i])) ++width;
+    if (escape == 0 && !IsUtf8Continuation(text[i])) ++width;
     i += escape == 0 ? 1 : escape;
   }
   return width;
@@ -138,7 +137,7 @@ std::string Truncate(absl::string_view text, size_t width) {
       i += escape;
       continue;
     }
-    if (!IsContinuationByte(text[i]) && ++used >= width) break;
+    if (!IsUtf8Continuation(text[i]) && ++used >= width) break;
     kept.push_back(text[i++]);
   }
   return absl::StrCat(kept, width == 0 ? "" : "~", coloured ? "\x1b[0m" : "");

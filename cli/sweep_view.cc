@@ -17,23 +17,23 @@ namespace {
 constexpr size_t kMaxSeedColumns = 20;
 constexpr size_t kMaxReasons = 6;
 
-struct Look {
+struct StateStyle {
   v1::JobState state;
   const char* symbol;
   const char* ascii;
   Colour colour;
 };
-constexpr Look kLooks[] = {
+constexpr StateStyle kStateStyles[] = {
     {v1::PENDING, "·", ".", Colour::kDim},      {v1::RUNNING, "▶", ">", Colour::kBlue},
     {v1::SUCCEEDED, "✓", "+", Colour::kGreen},  {v1::FAILED, "✗", "x", Colour::kRed},
     {v1::CANCELLED, "–", "-", Colour::kYellow},
 };
 
-const Look& LookOf(v1::JobState state) {
-  for (const Look& look : kLooks) {
-    if (look.state == state) return look;
+const StateStyle& StyleOf(v1::JobState state) {
+  for (const StateStyle& style : kStateStyles) {
+    if (style.state == state) return style;
   }
-  return kLooks[0];
+  return kStateStyles[0];
 }
 
 std::string Metric(const v1::Job& job, const char* name) {
@@ -149,8 +149,8 @@ std::vector<std::string> SilenceLines(const v1::SweepSummary& summary, const Ter
 }  // namespace
 
 std::string StateSymbol(const Terminal& terminal, v1::JobState state) {
-  const Look& look = LookOf(state);
-  return Paint(terminal, look.colour, terminal.unicode ? look.symbol : look.ascii);
+  const StateStyle& style = StyleOf(state);
+  return Paint(terminal, style.colour, terminal.unicode ? style.symbol : style.ascii);
 }
 
 v1::JobCounts CountsOf(const SeedJobs& jobs) {
@@ -182,7 +182,7 @@ std::vector<std::string> CountsParts(const Terminal& terminal, const v1::JobCoun
   std::vector<std::string> parts;
   const auto add = [&](uint64_t count, v1::JobState state) {
     if (count == 0) return;
-    parts.push_back(Paint(terminal, LookOf(state).colour,
+    parts.push_back(Paint(terminal, StyleOf(state).colour,
                           absl::StrCat(FormatCount(count), " ", StateWord(state))));
   };
   add(counts.succeeded(), v1::SUCCEEDED);
@@ -241,8 +241,8 @@ std::vector<std::string> SummaryLines(const v1::SweepSummary& summary, const Ter
 
 std::vector<std::string> LegendLines(const Terminal& terminal) {
   std::vector<std::string> parts;
-  for (const Look& look : kLooks) {
-    parts.push_back(absl::StrCat(StateSymbol(terminal, look.state), " ", StateWord(look.state)));
+  for (const StateStyle& style : kStateStyles) {
+    parts.push_back(absl::StrCat(StateSymbol(terminal, style.state), " ", StateWord(style.state)));
   }
   parts.push_back(" step, in-domain/generalization accuracy");
   return Flow(parts, "  ", terminal.width);

@@ -31,7 +31,7 @@ namespace {
 
 constexpr absl::Duration kWarmUp = absl::Milliseconds(500);
 constexpr int64_t kWarmUpSteps = 2;
-constexpr absl::Duration kLook = absl::Microseconds(200);
+constexpr absl::Duration kPollInterval = absl::Microseconds(200);
 constexpr int64_t kGemmSize = 1024;
 
 absl::Duration Now() { return Clock::Real()->Monotonic(); }
@@ -131,7 +131,8 @@ int64_t StepsOf(trainer::Engine& engine) {
 }
 
 void AwaitStep(trainer::Engine& engine) {
-  for (const int64_t steps = StepsOf(engine); StepsOf(engine) == steps;) absl::SleepFor(kLook);
+  for (const int64_t steps = StepsOf(engine); StepsOf(engine) == steps;)
+    absl::SleepFor(kPollInterval);
 }
 
 absl::Status RaceOurs(const Process& process, int in, int out) {

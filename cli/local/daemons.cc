@@ -103,8 +103,8 @@ absl::Status Daemons::TakeDeath() {
   for (const auto& worker : workers_) all.push_back(worker.get());
   for (Child* child : all) {
     if (child == nullptr || stopping_ || !child->Poll().has_value()) continue;
-    if (std::find(told_.begin(), told_.end(), child) != told_.end()) continue;
-    told_.push_back(child);
+    if (std::find(reported_.begin(), reported_.end(), child) != reported_.end()) continue;
+    reported_.push_back(child);
     return DeathOf(*child, *child->Poll());
   }
   return absl::OkStatus();

@@ -59,7 +59,7 @@ class Daemons {
   bool stopping_ = false;
   std::unique_ptr<Child> coordinator_;
   std::vector<std::unique_ptr<Child>> workers_;
-  std::vector<const Child*> told_;
+  std::vector<const Child*> reported_;
 };
 
 // Describes a daemon's end with the last lines of its log.

@@ -56,9 +56,9 @@ void Session::Run() {
   last.ended = status;
   if (status.ok()) {
     last.ended = FollowSweep(client_, spec_.name(), kPatience, [&](SweepNews news) {
-      Event told;
-      told.news = std::move(news);
-      Push(std::move(told));
+      Event event;
+      event.news = std::move(news);
+      Push(std::move(event));
       return true;
     });
   }

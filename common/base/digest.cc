@@ -31,6 +31,12 @@ std::string Digest::Hex() const {
       absl::string_view(reinterpret_cast<const char*>(canonical.digest), sizeof(canonical.digest)));
 }
 
+bool IsDigest(absl::string_view text) {
+  return text.size() == 32 && std::all_of(text.begin(), text.end(), [](char c) {
+           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+         });
+}
+
 std::string DigestOf(const void* data, size_t size) {
   Digest digest;
   digest.Update(data, size);

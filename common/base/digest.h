@@ -6,6 +6,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 
 namespace coppice {
 
@@ -26,6 +27,8 @@ class Digest {
   std::unique_ptr<State> state_;
 };
 
+// True for 32 lower-case hex digits.
+bool IsDigest(absl::string_view text);
 std::string DigestOf(const void* data, size_t size);
 // Codes as in files.h.
 absl::StatusOr<std::string> DigestOfFile(const std::string& path);

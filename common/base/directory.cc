@@ -174,7 +174,7 @@ absl::StatusOr<std::vector<Directory::Entry>> Directory::List() const {
   for (errno = 0; const dirent* found = ::readdir(folder); errno = 0) {
     const std::string name = found->d_name;
     if (name == "." || name == "..") continue;
-    absl::StatusOr<Entry> entry = Look(name);
+    absl::StatusOr<Entry> entry = Find(name);
     if (absl::IsNotFound(entry.status())) continue;  // it was removed meanwhile
     COPPICE_RETURN_IF_ERROR(entry.status());
     entries.push_back(*std::move(entry));
@@ -185,7 +185,7 @@ absl::StatusOr<std::vector<Directory::Entry>> Directory::List() const {
   return entries;
 }
 
-absl::StatusOr<Directory::Entry> Directory::Look(const std::string& name) const {
+absl::StatusOr<Directory::Entry> Directory::Find(const std::string& name) const {
   Entry entry;
   entry.name = name;
   if (::fstatat(fd_, name.c_str(), &entry.info, AT_SYMLINK_NOFOLLOW) == 0) return entry;

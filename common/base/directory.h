@@ -49,7 +49,7 @@ class Directory {
   // Sorted by name.
   absl::StatusOr<std::vector<Entry>> List() const;
   // NOT_FOUND when there is no such entry.
-  absl::StatusOr<Entry> Look(const std::string& name) const;
+  absl::StatusOr<Entry> Find(const std::string& name) const;
   // The content of a small regular file of this process's user.
   absl::StatusOr<std::string> Read(const std::string& name) const;
   // Writes the file durably and atomically. An existing file of that name is replaced.

@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "common/base/files.h"
+#include "common/base/paths.h"
 #include "common/base/status_macros.h"
 
 namespace coppice {
@@ -22,12 +23,6 @@ namespace {
 
 // The kernel's own limit.
 constexpr int kMaxLinks = 40;
-
-std::string FolderOf(const std::string& path) {
-  const size_t slash = path.rfind('/');
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
 
 // The number of this process's descriptor that `path` names; -1 for another path. If such a path
 // were opened by name, a file behind it would be written again from its start.

@@ -24,7 +24,7 @@
 namespace coppice {
 namespace {
 
-constexpr size_t kNamesTold = 5;
+constexpr size_t kMaxNamesListed = 5;
 
 std::string MarkText(const OwnFolderKind& kind) {
   return absl::StrCat("coppice: ", kind.what, ", version ", kind.version, "\n");
@@ -181,10 +181,10 @@ bool IsOfTheFilesystem(const std::string& name) {
 }
 
 std::string SomeNames(const std::vector<std::string>& names) {
-  const size_t told = std::min(names.size(), kNamesTold);
+  const size_t listed = std::min(names.size(), kMaxNamesListed);
   const std::string text =
-      absl::StrJoin(names.begin(), names.begin() + static_cast<long>(told), ", ");
-  return names.size() > told ? absl::StrCat(text, " and ", names.size() - told, " more") : text;
+      absl::StrJoin(names.begin(), names.begin() + static_cast<long>(listed), ", ");
+  return names.size() > listed ? absl::StrCat(text, " and ", names.size() - listed, " more") : text;
 }
 
 }  // namespace coppice

@@ -12,6 +12,7 @@
 #include "absl/strings/str_format.h"
 #include "common/base/files.h"
 #include "common/base/ids.h"
+#include "common/base/paths.h"
 #include "common/base/status_macros.h"
 
 namespace coppice {
@@ -19,11 +20,6 @@ namespace {
 
 constexpr mode_t kOwnerOnly = S_IRUSR | S_IWUSR;
 constexpr mode_t kForbidden = S_IWGRP | S_IRWXO;
-
-std::string FolderOf(const std::string& path) {
-  const size_t slash = path.rfind('/');
-  return slash == std::string::npos ? "." : path.substr(0, slash + 1);
-}
 
 absl::Status CheckMode(const std::string& path, const struct stat& info) {
   if (!S_ISREG(info.st_mode)) {

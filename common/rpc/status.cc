@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "common/base/retry_after.h"
+#include "common/base/utf8.h"
 
 namespace coppice::rpc {
 namespace {
@@ -23,9 +24,7 @@ std::string Shortened(absl::string_view message) {
   for (size_t i = 0; i < message.size(); ++i) {
     encoded += absl::ascii_isprint(static_cast<unsigned char>(message[i])) ? 1 : 3;
     if (encoded <= kMaxEncodedMessage) continue;
-    // Never cut within a character.
-    while (i > 0 && (message[i] & 0xC0) == 0x80) --i;
-    return absl::StrCat(message.substr(0, i), " ... (cut off)");
+    return absl::StrCat(Utf8Prefix(message, i), " ... (cut off)");
   }
   return std::string(message);
 }

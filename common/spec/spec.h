@@ -12,8 +12,6 @@
 
 namespace coppice::spec {
 
-inline constexpr uint64_t kMaxJobsPerSweep = 5'000'000;
-
 // One mistake. `path` names the field as a user writes it (`model.heads`,
 // `overrides[1].train.steps`, `depths[0]`). `message` gives the mistake in its value and the
 // remedy.

@@ -6,6 +6,8 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/limits.h"
+#include "common/base/names.h"
 #include "common/settings/table.h"
 #include "common/spec/internal.h"
 #include "common/spec/spec.h"
@@ -34,16 +36,13 @@ std::string CheckTask(const std::string& task) { return CheckEntry("task", task)
 std::string CheckDepth(uint32_t depth) { return CheckEntry("depth", int64_t{depth}); }
 
 void CheckName(const std::string& name, std::vector<Problem>* problems) {
-  const auto allowed = [](char c) {
-    return absl::ascii_isalnum(c) || c == '.' || c == '_' || c == '-';
-  };
   if (name.empty()) {
     problems->push_back({"name", "is missing; give the sweep a name, for example `name: first`"});
-  } else if (name.size() > 100 || !absl::ascii_isalnum(name.front()) ||
-             !std::all_of(name.begin(), name.end(), allowed)) {
-    problems->push_back({"name",
-                         "is not a sweep name; use at most 100 letters, digits, '.', '_' and '-', "
-                         "the first a letter or a digit"});
+  } else if (!IsPlainName(name, kMaxSweepNameBytes)) {
+    problems->push_back(
+        {"name", absl::StrCat("is not a sweep name; use at most ", kMaxSweepNameBytes,
+                              " letters, digits, '.', '_' and '-', "
+                              "the first a letter or a digit")});
   }
 }
 
@@ -156,14 +155,14 @@ std::string PlaceOf(const v1::SweepSpec& spec, const v1::RunConfig& run,
 // Runs the cross-checks on each run and reports each mistake once per place.
 void CheckGroups(const v1::SweepSpec& spec, const settings::Table& table,
                  std::vector<Problem>* problems) {
-  std::set<std::string> told;
+  std::set<std::string> reported;
   for (const std::string& task : spec.tasks()) {
     for (const uint32_t depth : spec.depths()) {
       const v1::RunConfig run = ResolveRun(spec, task, depth);
       const settings::Values values = ValuesOf(run, table);
       for (const settings::CrossCheck* check : table.Failed(values, settings::Origin::kSweep)) {
         std::string path = PlaceOf(spec, run, *check);
-        if (!told.insert(path).second) continue;
+        if (!reported.insert(path).second) continue;
         problems->push_back(
             {std::move(path), absl::StrCat(check->mistake(values), " (task ", task, ", depth ",
                                            depth, "); ", check->remedy)});

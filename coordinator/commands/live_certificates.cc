@@ -139,7 +139,7 @@ void LiveCertificates::Reload() {
       spdlog::error("the access file stays as it was: {}", std::string(published.message()));
     }
   }
-  watch_.Look();
+  watch_.Check();
 }
 
 }  // namespace coppice::commands

@@ -6,16 +6,14 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/failure_kind.h"
+#include "common/base/limits.h"
 #include "common/base/status_macros.h"
+#include "common/base/utf8.h"
 #include "coordinator/core/commands.h"
 #include "coordinator/core/lost_attempts.h"
 
 namespace coppice::core {
-namespace {
-
-constexpr size_t kMaxMessage = 4 << 10;
-
-}  // namespace
+namespace {}  // namespace
 
 absl::Duration FailureBackoff(uint32_t failures) {
   // No jitter: jobs that failed in one pack become eligible together and share a pack again.
@@ -124,7 +122,7 @@ void BlameWorker(CommandContext& tx, const AttemptState& state, const Failure& e
   const AttemptRow& attempt = state.attempt;
   if (std::max(attempt.row_step, state.job.checkpoint_step) > attempt.start_step) return;
   tx.AfterCommit(WorkerFailed{state.job.worker,
-                              {attempt.request_id, state.job.id, Head(what, 200)},
+                              {attempt.request_id, state.job.id, Utf8Prefix(what, 200)},
                               tx.now(),
                               tx.now_ms()});
 }
@@ -140,7 +138,7 @@ absl::Status TakeEnd(CommandContext& tx, AttemptState& state, const Failure& end
   }
   COPPICE_ASSIGN_OR_RETURN(const std::string give_up, WhyGiveUp(tx, state, end));
   const std::string what =
-      absl::StrCat(FailureKindText(end.kind), ": ", Head(end.message, kMaxMessage));
+      absl::StrCat(FailureKindText(end.kind), ": ", Utf8Prefix(end.message, kMaxMessageTextBytes));
   BlameWorker(tx, state, end, what);
   JobRow after = state.job;
   ++after.failures;
@@ -149,7 +147,7 @@ absl::Status TakeEnd(CommandContext& tx, AttemptState& state, const Failure& end
     after.not_before_ms = tx.now_ms() + absl::ToInt64Milliseconds(FailureBackoff(after.failures));
   }
   Ending ending{AttemptOutcome::kFailed, after.reason, end.step,
-                AttemptMark::kNone,      end.kind,     Tail(end.log_tail, kMaxLogTail)};
+                AttemptMark::kNone,      end.kind,     Utf8Suffix(end.log_tail, kMaxLogTailBytes)};
   return tx.EndAttempt(state.stored, give_up.empty() ? JobTrigger::kFail : JobTrigger::kGiveUp,
                        std::move(after), state.attempt, ending);
 }
@@ -200,7 +198,7 @@ struct Releaser {
   }
   absl::Status operator()(const Release::Lost&) {
     COPPICE_RETURN_IF_ERROR(StoreRunning(tx, state));  // LoseAttempt reads it
-    return LoseAttempt(tx, state.job, Head(end.reason, kMaxMessage));
+    return LoseAttempt(tx, state.job, Utf8Prefix(end.reason, kMaxMessageTextBytes));
   }
   absl::Status operator()(const Release::TooWide& wide) {
     tx.AfterCommit(PackTooWide{state.job.worker, state.job.group_id, wide.width});
@@ -215,7 +213,7 @@ struct Releaser {
 
  private:
   absl::Status Preempt(JobRow after, AttemptMark mark) {
-    const std::string reason = Head(end.reason, kMaxMessage);
+    const std::string reason = Utf8Prefix(end.reason, kMaxMessageTextBytes);
     after.reason = absl::StrCat("preempted: ", reason);
     return tx.EndAttempt(state.stored, JobTrigger::kRelease, std::move(after), state.attempt,
                          {AttemptOutcome::kPreempted, reason, end.step, mark});
@@ -223,8 +221,9 @@ struct Releaser {
   // The pack has another width than the worker should have. Nobody failed, and the worker gets
   // packs of the new width from now on.
   absl::Status ForWidth(JobRow after, absl::string_view now_gets, AttemptMark mark) {
-    after.reason = absl::StrCat(Head(end.reason, kMaxMessage), "; ", state.job.worker,
-                                " gets packs of ", now_gets, " of its kind from now on");
+    after.reason =
+        absl::StrCat(Utf8Prefix(end.reason, kMaxMessageTextBytes), "; ", state.job.worker,
+                     " gets packs of ", now_gets, " of its kind from now on");
     Ending ending{AttemptOutcome::kReleased, after.reason, end.step, mark};
     return tx.EndAttempt(state.stored, JobTrigger::kRelease, std::move(after), state.attempt,
                          ending);

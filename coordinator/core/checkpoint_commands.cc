@@ -4,19 +4,15 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/digest.h"
 #include "common/base/file_names.h"
 #include "common/base/files.h"
 #include "common/base/status_macros.h"
+#include "common/base/utf8.h"
 #include "coordinator/core/commands.h"
 
 namespace coppice::core {
 namespace {
-
-bool IsDigest(const std::string& digest) {
-  return digest.size() == 32 && std::all_of(digest.begin(), digest.end(), [](char c) {
-           return absl::ascii_isdigit(static_cast<unsigned char>(c)) || (c >= 'a' && c <= 'f');
-         });
-}
 
 // `Named` is a CheckpointRecord or a NamedCheckpoint.
 template <typename Named>
@@ -178,9 +174,10 @@ absl::StatusOr<std::optional<Checkpoint>> RejectCheckpoint(CommandContext& tx,
   JobRow after = job;
   after.checkpoint_step = step;
   after.step = step;
-  COPPICE_RETURN_IF_ERROR(tx.LogEvent(
-      job, EventType::kCheckpointRejected,
-      absl::StrCat("step ", checkpoint.step, ": ", Head(reason, 1000), "; back to step ", step)));
+  COPPICE_RETURN_IF_ERROR(
+      tx.LogEvent(job, EventType::kCheckpointRejected,
+                  absl::StrCat("step ", checkpoint.step, ": ", Utf8Prefix(reason, 1000),
+                               "; back to step ", step)));
   COPPICE_RETURN_IF_ERROR(tx.UpdateRunning(job, after));
   return current;
 }

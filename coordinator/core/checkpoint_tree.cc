@@ -112,7 +112,7 @@ absl::StatusOr<std::vector<JobId>> CheckpointTree::Jobs(const std::string& sweep
   return jobs;
 }
 
-absl::StatusOr<FoundJob> CheckpointTree::Look(const std::string& sweep, JobId job) const {
+absl::StatusOr<FoundJob> CheckpointTree::Find(const std::string& sweep, JobId job) const {
   FoundJob found{sweep, job, {}, {}};
   const std::string base = absl::StrCat(sweep, "/", job);
   COPPICE_ASSIGN_OR_RETURN(const std::vector<std::string> attempts, Names(base));

@@ -29,9 +29,9 @@ class CheckpointTree {
   // Returns the names of folders that may belong to a sweep, sorted.
   absl::StatusOr<std::vector<std::string>> Sweeps() const;
   absl::StatusOr<std::vector<JobId>> Jobs(const std::string& sweep) const;  // by number
-  absl::StatusOr<FoundJob> Look(const std::string& sweep, JobId job) const;
+  absl::StatusOr<FoundJob> Find(const std::string& sweep, JobId job) const;
 
-  // Removes a file that Look returned. OK also if it is already gone.
+  // Removes a file that Find returned. OK also if it is already gone.
   absl::Status RemoveFile(const std::string& path) const;
   // Removes the empty folder of an attempt, a job or a sweep. False: it is not empty, or it is
   // gone.

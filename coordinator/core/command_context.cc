@@ -15,8 +15,6 @@ void MoveTo(std::vector<T>& to, std::vector<T>& from) {
   to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
 }
 
-bool IsContinuation(char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; }
-
 }  // namespace
 
 void Effects::Append(Effects&& more) {
@@ -136,6 +134,13 @@ absl::StatusOr<JobRow> CurrentLease(CommandContext& tx, const std::string& worke
   return job;
 }
 
+absl::StatusOr<std::shared_ptr<const GroupInfo>> GroupOf(const CommandContext& tx,
+                                                         const JobRow& job) {
+  auto group = tx.memory().catalog.Group(job.group_id);
+  if (group != nullptr) return group;
+  return absl::InternalError(absl::StrCat("job ", job.id, " is not in the catalog"));
+}
+
 std::string CheckpointDir(const std::string& sweep, const LeaseRef& lease) {
   return absl::StrCat(sweep, "/", lease.job_id, "/attempt-", lease.attempt);
 }
@@ -145,19 +150,6 @@ absl::StatusOr<uint32_t> LastRowOf(ReadTransaction& read,
   if (!checkpoint.has_value() || checkpoint->step == 0) return 0;
   COPPICE_ASSIGN_OR_RETURN(const bool due, read.IsRowDue(*checkpoint));
   return due ? checkpoint->step - 1 : checkpoint->step;
-}
-
-std::string Head(const std::string& text, size_t bytes) {
-  if (text.size() <= bytes) return text;
-  while (bytes > 0 && IsContinuation(text[bytes])) --bytes;
-  return text.substr(0, bytes);
-}
-
-std::string Tail(const std::string& text, size_t bytes) {
-  if (text.size() <= bytes) return text;
-  size_t from = text.size() - bytes;
-  while (from < text.size() && IsContinuation(text[from])) ++from;
-  return text.substr(from);
 }
 
 }  // namespace coppice::core

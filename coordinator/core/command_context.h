@@ -107,6 +107,10 @@ bool MayHaveLost(const CommandContext& tx, const LeaseRef& lease);
 absl::StatusOr<const WorkerEntry*> KnownWorker(const CommandContext& tx,
                                                const std::string& worker_id);
 
+// Returns the job's group. INTERNAL: the catalog does not hold it.
+absl::StatusOr<std::shared_ptr<const GroupInfo>> GroupOf(const CommandContext& tx,
+                                                         const JobRow& job);
+
 // Returns the folder of an attempt's checkpoints, relative to the checkpoint root:
 // <sweep>/<job>/attempt-<attempt>.
 std::string CheckpointDir(const std::string& sweep, const LeaseRef& lease);
@@ -116,10 +120,6 @@ std::string CheckpointDir(const std::string& sweep, const LeaseRef& lease);
 // next row comes after this step.
 absl::StatusOr<uint32_t> LastRowOf(ReadTransaction& read,
                                    const std::optional<Checkpoint>& checkpoint);
-
-// Return at most `bytes` from the start or the end, cut between UTF-8 characters.
-std::string Head(const std::string& text, size_t bytes);
-std::string Tail(const std::string& text, size_t bytes);
 
 }  // namespace coppice::core
 

@@ -66,7 +66,7 @@ struct BulkPart {
   JobId next_after = 0;  // 0: that was the last part
 };
 inline constexpr uint32_t kBulkPart = 2000;
-inline constexpr uint64_t kBulkLooks = 50'000;  // jobs that a part may read, even if few change
+inline constexpr uint64_t kBulkJobsRead = 50'000;  // jobs that a part may read, even if few change
 absl::StatusOr<BulkPart> CancelPart(CommandContext& tx, const Caller& caller,
                                     const JobFilter& filter, JobId after);
 absl::StatusOr<BulkPart> RetryPart(CommandContext& tx, const Caller& caller,
@@ -102,11 +102,11 @@ Command GrantCommand(Dispatcher::Grant plan);
 
 // ---- records of an attempt (record_commands.cc)
 
-inline constexpr uint64_t kMaxLogBytes = 1 << 20;   // the newest part of an attempt's log is kept
-inline constexpr size_t kMaxRecordText = 64 << 10;  // of one log or provenance record
-inline constexpr size_t kMaxLogTail = 16 << 10;     // of a failure
+// Bytes of an attempt's log that are kept: the newest.
+inline constexpr uint64_t kKeptLogBytes = 1 << 20;
+// Bytes of one log or provenance record.
+inline constexpr size_t kMaxRecordTextBytes = 64 << 10;
 inline constexpr size_t kMaxValuesPerRow = 1000;
-inline constexpr size_t kMaxMetricName = 128;
 // The beginning of the reason of an attempt that ended because earlier reports are missing.
 inline constexpr char kReportsMissing[] =
     "the coordinator's disk has lost reports that it had taken";

@@ -26,7 +26,7 @@ double WorkPace(const std::vector<GroupRow>& groups, const LiveStats& live) {
 }
 
 // Predicts from the rates that trainers last reported.
-double ByToldRates(const std::vector<GroupRow>& groups, const LiveStats& live) {
+double ByReportedRates(const std::vector<GroupRow>& groups, const LiveStats& live) {
   double work_left = 0;
   for (const GroupRow& group : groups)
     work_left += StepsLeft(group, live) * group.spec.work_per_step;
@@ -41,7 +41,7 @@ double EtaSeconds(const std::vector<GroupRow>& groups, const LiveStats& live) {
   if (open == 0) return 0;
   if (live.leases == 0) return -1;
   const double work_pace = WorkPace(groups, live);
-  if (work_pace <= 0) return ByToldRates(groups, live);
+  if (work_pace <= 0) return ByReportedRates(groups, live);
   double job_seconds = 0, longest = 0;
   for (const GroupRow& group : groups) {
     const uint64_t jobs = group.counts.unfinished();

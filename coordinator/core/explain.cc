@@ -205,9 +205,7 @@ class Explainer {
 
 absl::StatusOr<Explanation> ExplainJob(CommandContext& tx, JobId id) {
   COPPICE_ASSIGN_OR_RETURN(const JobRow row, tx.read().GetJob(id));
-  const auto group = tx.memory().catalog.Group(row.group_id);
-  if (group == nullptr)
-    return absl::InternalError(absl::StrCat("job ", id, " is not in the catalog"));
+  COPPICE_ASSIGN_OR_RETURN(const auto group, GroupOf(tx, row));
   return Explanation{MakeJob(row, tx.memory().catalog, tx.memory().leases),
                      Explainer(tx, row, *group).Explain()};
 }

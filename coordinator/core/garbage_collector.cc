@@ -114,7 +114,7 @@ absl::Status GarbageCollector::CollectSweep(const CheckpointTree& tree, const st
   COPPICE_ASSIGN_OR_RETURN(const std::vector<JobId> jobs, tree.Jobs(sweep));
   std::vector<FoundJob> found;
   for (size_t i = 0; i < jobs.size() && !stop_; ++i) {
-    absl::StatusOr<FoundJob> job = tree.Look(sweep, jobs[i]);
+    absl::StatusOr<FoundJob> job = tree.Find(sweep, jobs[i]);
     if (job.ok()) {
       found.push_back(*std::move(job));
     } else if (!absl::IsNotFound(job.status())) {

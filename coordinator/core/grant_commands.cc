@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/limits.h"
 #include "common/base/status_macros.h"
 #include "coordinator/core/commands.h"
 #include "coordinator/core/dispatch/pack_rules.h"
@@ -11,7 +12,6 @@
 namespace coppice::core {
 namespace {
 
-constexpr uint32_t kMaxPackWidth = 4096;
 constexpr absl::Duration kMaxWait = absl::Minutes(10);
 
 absl::StatusOr<std::optional<Checkpoint>> CurrentCheckpoint(CommandContext& tx, JobId id) {

@@ -72,7 +72,7 @@ class Walk {
     ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
     for (auto it = std::upper_bound(ids.begin(), ids.end(), after_); it != ids.end(); ++it) {
       if (left_ == 0) return *it - 1;
-      COPPICE_ASSIGN_OR_RETURN(const JobRow job, Look(*it));
+      COPPICE_ASSIGN_OR_RETURN(const JobRow job, Read(*it));
       const auto group = catalog_.Group(job.group_id);
       if (group == nullptr || !criteria_.FitsGroup(*group)) continue;
       if (!Visited(job, *group)) break;
@@ -110,13 +110,13 @@ class Walk {
   }
 
   absl::StatusOr<JobId> Search(const GroupInfo& group, JobId from, JobId last) {
-    COPPICE_ASSIGN_OR_RETURN(const JobRow first, Look(from));
+    COPPICE_ASSIGN_OR_RETURN(const JobRow first, Read(from));
     for (auto it = std::lower_bound(seeds_.begin(), seeds_.end(), first.seed);
          it != seeds_.end() && from <= last; ++it) {
       if (left_ == 0 && from > first.id) return from - 1;
       // Seeds are usually a range. Gaps before the wanted seed move it further to the front.
       const JobId at = std::max(from, std::min<JobId>(last, first.id + (*it - first.seed)));
-      COPPICE_ASSIGN_OR_RETURN(JobRow job, Look(at));
+      COPPICE_ASSIGN_OR_RETURN(JobRow job, Read(at));
       if (job.seed != *it) {
         COPPICE_ASSIGN_OR_RETURN(job, Bisect(*it, from, at));
       }
@@ -132,17 +132,17 @@ class Walk {
   absl::StatusOr<JobRow> Bisect(uint32_t seed, JobId low, JobId high) {
     while (low < high) {
       const JobId middle = low + (high - low) / 2;
-      COPPICE_ASSIGN_OR_RETURN(const JobRow job, Look(middle));
+      COPPICE_ASSIGN_OR_RETURN(const JobRow job, Read(middle));
       if (job.seed < seed) {
         low = middle + 1;
       } else {
         high = middle;
       }
     }
-    return Look(low);
+    return Read(low);
   }
 
-  absl::StatusOr<JobRow> Look(JobId id) {
+  absl::StatusOr<JobRow> Read(JobId id) {
     if (left_ > 0) --left_;
     return read_.GetJob(id);
   }

@@ -14,8 +14,8 @@ constexpr absl::Duration kReportInterval = absl::Seconds(2);
 // Discounts a rate reported at `entry.renewed_at` after the trainer has been silent for so long.
 double RateAfter(const LeaseEntry& entry, absl::Duration silence) {
   if (silence <= absl::ZeroDuration()) return entry.steps_per_second;
-  const absl::Duration told = std::max(kReportInterval, entry.renewed_at - entry.got_on_at);
-  return entry.steps_per_second * std::min(1.0, absl::FDivDuration(told, silence));
+  const absl::Duration reported = std::max(kReportInterval, entry.renewed_at - entry.got_on_at);
+  return entry.steps_per_second * std::min(1.0, absl::FDivDuration(reported, silence));
 }
 
 }  // namespace

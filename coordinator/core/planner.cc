@@ -7,6 +7,8 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/limits.h"
+#include "common/base/names.h"
 #include "common/base/status_macros.h"
 
 namespace coppice::core {
@@ -14,16 +16,10 @@ namespace {
 
 // The name is also a folder of the checkpoint root.
 absl::Status CheckName(const std::string& name) {
-  const auto allowed = [](char c) {
-    return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '.' || c == '_' || c == '-';
-  };
-  bool valid = !name.empty() && name.size() <= 100 &&
-               absl::ascii_isalnum(static_cast<unsigned char>(name[0]));
-  for (const char c : name) valid = valid && allowed(c);
-  if (valid) return absl::OkStatus();
+  if (IsPlainName(name, kMaxSweepNameBytes)) return absl::OkStatus();
   return absl::InvalidArgumentError(
-      absl::StrCat("sweep name '", name,
-                   "': 1 to 100 letters, digits, '.', '_' or '-', the first a letter or digit"));
+      absl::StrCat("sweep name '", name, "': 1 to ", kMaxSweepNameBytes,
+                   " letters, digits, '.', '_' or '-', the first a letter or digit"));
 }
 
 absl::Status CheckGroup(const GroupSpec& group) {

@@ -7,9 +7,6 @@
 
 namespace coppice::core {
 
-inline constexpr uint64_t kMaxJobsPerSweep = 5'000'000;
-inline constexpr uint32_t kDefaultPackWidth = 10;
-
 // Checks the properties of a spec that the core relies on, whatever resolved it. INVALID_ARGUMENT
 // names the first fault.
 absl::Status CheckSpec(const SweepSpec& spec);

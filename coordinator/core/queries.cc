@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/limits.h"
 #include "common/base/status_macros.h"
 #include "coordinator/core/job_filter.h"
 #include "coordinator/core/lifecycle.h"
@@ -26,7 +27,7 @@ constexpr uint64_t kReportsAPage = 20'000;
 constexpr size_t kMaxValuesPerMetricsPage = 50'000;
 
 uint32_t Limit(uint32_t limit, uint32_t otherwise) {
-  return limit == 0 ? otherwise : std::min(limit, kMaxPage);
+  return limit == 0 ? otherwise : std::min(limit, kMaxPageSize);
 }
 
 }  // namespace

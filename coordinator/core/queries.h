@@ -11,8 +11,6 @@
 
 namespace coppice::core {
 
-inline constexpr uint32_t kMaxPage = 10'000;
-
 // Queries read only the thread-safe parts of `memory`.
 absl::StatusOr<SweepDetails> QuerySweep(ReadTransaction& read, const Memory& memory,
                                         const std::string& name);

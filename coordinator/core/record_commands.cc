@@ -7,20 +7,13 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/logging.h"
+#include "common/base/names.h"
 #include "common/base/status_macros.h"
 #include "coordinator/core/commands.h"
 #include "coordinator/core/name_check.h"
 
 namespace coppice::core {
 namespace {
-
-bool IsMetricName(const std::string& name) {
-  if (name.empty() || name.size() > kMaxMetricName) return false;
-  for (const char c : name) {
-    if (!absl::ascii_isgraph(static_cast<unsigned char>(c))) return false;
-  }
-  return true;
-}
 
 // Returns the fault of a row; empty: valid. Steps must grow within an attempt, so that each step
 // has one row.
@@ -121,7 +114,7 @@ class Appender {
   }
 
   absl::Status Take(const LogText& log, RecordOutcome& outcome) {
-    if (log.text.size() > kMaxRecordText) {
+    if (log.text.size() > kMaxRecordTextBytes) {
       outcome.refusal = absl::InvalidArgumentError("the log text is too long");
       return absl::OkStatus();
     }
@@ -139,7 +132,7 @@ class Appender {
       // that since. Otherwise this would be another attempt.
       outcome.lost = absl::StrCat(kReportsMissing, ": the trainer started at step ", start.step,
                                   ", the attempt at step ", state_.attempt.start_step);
-    } else if (start.provenance.size() > kMaxRecordText) {
+    } else if (start.provenance.size() > kMaxRecordTextBytes) {
       outcome.refusal = absl::InvalidArgumentError("the provenance is too long");
     } else {
       state_.attempt.provenance = start.provenance;
@@ -176,9 +169,9 @@ class Appender {
 
   absl::Status Finish() {
     if (logged_) {
-      if (state_.attempt.log_bytes > kMaxLogBytes) {
+      if (state_.attempt.log_bytes > kKeptLogBytes) {
         COPPICE_RETURN_IF_ERROR(tx_.write().TrimLog(state_.job.id, state_.attempt.number,
-                                                    state_.attempt.log_bytes - kMaxLogBytes));
+                                                    state_.attempt.log_bytes - kKeptLogBytes));
       }
       tx_.effects().logged.push_back(state_.job.id);
     }
@@ -218,10 +211,7 @@ absl::StatusOr<AttemptState> LoadAttempt(CommandContext& tx, const std::string& 
   AttemptState state;
   COPPICE_ASSIGN_OR_RETURN(state.stored, CurrentLease(tx, worker_id, lease));
   state.job = state.stored;
-  state.group = tx.memory().catalog.Group(state.job.group_id);
-  if (state.group == nullptr) {
-    return absl::InternalError(absl::StrCat("job ", lease.job_id, " is not in the catalog"));
-  }
+  COPPICE_ASSIGN_OR_RETURN(state.group, GroupOf(tx, state.job));
   COPPICE_ASSIGN_OR_RETURN(state.attempt, tx.read().GetAttempt(lease.job_id, lease.attempt));
   return state;
 }

@@ -20,6 +20,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "common/base/limits.h"
 #include "common/base/status_macros.h"
 #include "coordinator/core/commands.h"
 #include "coordinator/core/views.h"
@@ -36,8 +37,9 @@ constexpr size_t kMaxForgotten = 1000;  // at once
 constexpr size_t kMaxWorkers = 20'000;
 
 absl::Status CheckInfo(const WorkerInfo& info) {
-  if (info.name.empty() || info.name.size() > 200) {
-    return absl::InvalidArgumentError("the worker's name must have 1 to 200 characters");
+  if (info.name.empty() || info.name.size() > kMaxNameBytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the worker's name must have 1 to ", kMaxNameBytes, " characters"));
   }
   for (const char c : info.name) {
     if (!absl::ascii_isgraph(static_cast<unsigned char>(c))) {
@@ -45,8 +47,9 @@ absl::Status CheckInfo(const WorkerInfo& info) {
           "the worker's name must not have spaces or control characters");
     }
   }
-  if (info.instance.empty() || info.instance.size() > 200) {
-    return absl::InvalidArgumentError("the worker's instance must have 1 to 200 characters");
+  if (info.instance.empty() || info.instance.size() > kMaxNameBytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the worker's instance must have 1 to ", kMaxNameBytes, " characters"));
   }
   return absl::OkStatus();
 }

@@ -24,12 +24,12 @@ struct Selection {
 absl::StatusOr<Selection> SelectPart(CommandContext& tx, const JobFilter& filter, StateSet states,
                                      JobId after) {
   Selection part;
-  COPPICE_ASSIGN_OR_RETURN(
-      part.next_after, WalkJobs(tx.read(), tx.memory().catalog, filter, states, after, kBulkLooks,
-                                [&](const JobRow& job, const GroupInfo&) {
-                                  part.jobs.push_back(job);
-                                  return part.jobs.size() < kBulkPart;
-                                }));
+  COPPICE_ASSIGN_OR_RETURN(part.next_after,
+                           WalkJobs(tx.read(), tx.memory().catalog, filter, states, after,
+                                    kBulkJobsRead, [&](const JobRow& job, const GroupInfo&) {
+                                      part.jobs.push_back(job);
+                                      return part.jobs.size() < kBulkPart;
+                                    }));
   if (part.jobs.size() == kBulkPart) part.next_after = part.jobs.back().id;
   return part;
 }

@@ -9,7 +9,7 @@
 namespace coppice::security {
 namespace {
 
-constexpr absl::Duration kLookEvery = absl::Hours(1);
+constexpr absl::Duration kCheckInterval = absl::Hours(1);
 constexpr absl::Duration kSayAgain = absl::Hours(24);
 
 std::string NameOf(const WatchedCertificate& certificate) {
@@ -73,7 +73,7 @@ CertificateWatch::Stage CertificateWatch::StageOf(const WatchedCertificate& cert
   return left < kCertificateEndsSoon ? Stage::kSoon : Stage::kFine;
 }
 
-void CertificateWatch::Look() {
+void CertificateWatch::Check() {
   absl::MutexLock reading(&reading_);
   std::vector<WatchedCertificate> certificates = reader_();
   absl::MutexLock lock(&mutex_);
@@ -97,16 +97,16 @@ void CertificateWatch::Say(const WatchedCertificate& certificate) {
 }
 
 void CertificateWatch::Start() {
-  Look();
+  Check();
   Schedule();
 }
 
 void CertificateWatch::Schedule() {
   absl::MutexLock lock(&mutex_);
   if (closed_) return;
-  timer_ = clock_->Schedule(kLookEvery, [this] {
+  timer_ = clock_->Schedule(kCheckInterval, [this] {
     thread_.Add([this] {
-      Look();
+      Check();
       Schedule();
     });
   });

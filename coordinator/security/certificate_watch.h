@@ -40,8 +40,8 @@ std::string CertificateWarning(const WatchedCertificate& certificate, absl::Time
 // Purpose: warns in time that a certificate ends, in the log and on request. The log has one line
 // per day and file, and an immediate one when the end becomes urgent and when it has passed. Owner:
 // commands::LiveCertificates. Thread-safe. No failure codes. Nothing is durable.
-//   1. Look reads the present certificates and warns.
-//   2. Start repeats Look every hour, on a thread of its own.
+//   1. Check reads the present certificates and warns.
+//   2. Start repeats Check every hour, on a thread of its own.
 class CertificateWatch {
  public:
   // Called by one thread at a time; may access the disk.
@@ -52,11 +52,11 @@ class CertificateWatch {
   CertificateWatch(const CertificateWatch&) = delete;
   CertificateWatch& operator=(const CertificateWatch&) = delete;
 
-  void Look() ABSL_LOCKS_EXCLUDED(reading_, mutex_);
+  void Check() ABSL_LOCKS_EXCLUDED(reading_, mutex_);
   void Start();
-  // States as of the last Look, with the time that is left now.
+  // States as of the last Check, with the time that is left now.
   std::vector<CertificateState> states() const;
-  // Waits for every Look that has begun. For tests.
+  // Waits for every Check that has begun. For tests.
   void Settle();
 
  private:

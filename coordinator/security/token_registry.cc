@@ -19,7 +19,7 @@
 namespace coppice::security {
 namespace {
 
-constexpr absl::Duration kLookEvery = absl::Seconds(2);
+constexpr absl::Duration kCheckInterval = absl::Seconds(2);
 constexpr absl::Duration kWriteUsesEvery = absl::Minutes(1);
 
 // A text that changes when the file is replaced or written to.
@@ -111,7 +111,7 @@ absl::StatusOr<std::unique_ptr<TokenRegistry>> TokenRegistry::Open(std::string p
   }
   registry->ReadUses();
   registry->WriteUses(/*at_once=*/true);
-  registry->ScheduleLook();
+  registry->ScheduleCheck();
   return registry;
 }
 
@@ -180,14 +180,14 @@ void TokenRegistry::OnRevoked(std::function<void()> callback) {
   on_revoked_ = std::move(callback);
 }
 
-void TokenRegistry::ScheduleLook() {
+void TokenRegistry::ScheduleCheck() {
   absl::MutexLock lock(&mutex_);
   if (closed_) return;
-  timer_ = clock_->Schedule(kLookEvery, [this] {
+  timer_ = clock_->Schedule(kCheckInterval, [this] {
     reader_.Add([this] {
       ReloadIfChanged();
       WriteUses(/*at_once=*/false);
-      ScheduleLook();
+      ScheduleCheck();
     });
   });
 }

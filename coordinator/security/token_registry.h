@@ -45,7 +45,7 @@ class TokenRegistry {
 
  private:
   TokenRegistry(std::string path, Clock* clock) : path_(std::move(path)), clock_(clock) {}
-  void ScheduleLook();
+  void ScheduleCheck();
   void ReloadIfChanged();
   void ReadUses();
   // Called on the reader's thread, and when that thread does not exist.

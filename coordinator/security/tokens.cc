@@ -5,6 +5,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "common/base/names.h"
 #include "common/base/status_macros.h"
 #include "coordinator/security/crypto.h"
 
@@ -13,7 +14,7 @@ namespace {
 
 constexpr int kTokenBytes = 32;
 constexpr size_t kHashDigits = 64;
-constexpr size_t kMaxNameBytes = 64;
+constexpr size_t kMaxTokenNameBytes = 64;
 // A presented token is compared with every record, so more would slow down every call.
 constexpr size_t kMaxTokens = 1000;
 // No token is longer, so a longer one need not be hashed.
@@ -74,14 +75,9 @@ absl::StatusOr<std::string> NewToken() {
 }
 
 absl::Status CheckTokenName(absl::string_view name) {
-  const bool good = !name.empty() && name.size() <= kMaxNameBytes &&
-                    absl::ascii_isalnum(static_cast<unsigned char>(name.front())) &&
-                    std::all_of(name.begin(), name.end(), [](unsigned char c) {
-                      return absl::ascii_isalnum(c) || c == '.' || c == '_' || c == '-';
-                    });
-  if (good) return absl::OkStatus();
+  if (IsPlainName(name, kMaxTokenNameBytes)) return absl::OkStatus();
   return absl::InvalidArgumentError(
-      absl::StrCat("a token's name has at most ", kMaxNameBytes,
+      absl::StrCat("a token's name has at most ", kMaxTokenNameBytes,
                    " letters, digits, '.', '_' and '-', the first a letter or a digit"));
 }
 

@@ -77,7 +77,7 @@ void Acceptor::Run() {
       return;
     }
     if (polled.back().revents != 0) return;
-    if (guard_.has_value() && guard_->NextLook() <= absl::ZeroDuration()) guard_->Look();
+    if (guard_.has_value() && guard_->NextCheck() <= absl::ZeroDuration()) guard_->Check();
     const bool try_all = std::exchange(exhausted, false);
     for (size_t i = 0; i + 1 < polled.size(); ++i) {
       const bool ready = std::exchange(polled[i].revents, 0) != 0;
@@ -110,7 +110,7 @@ bool Acceptor::AcceptFrom(int listening) {
 
 int Acceptor::WaitMs() const {
   if (!guard_.has_value()) return -1;
-  const absl::Duration wait = guard_->NextLook();
+  const absl::Duration wait = guard_->NextCheck();
   if (wait == absl::InfiniteDuration()) return -1;
   return static_cast<int>(absl::ToInt64Milliseconds(wait + absl::Milliseconds(1)));
 }

@@ -27,7 +27,7 @@ class Check : public std::enable_shared_from_this<Check> {
         caller_(std::move(caller)),
         done_(std::move(done)) {}
 
-  void Look() {
+  void CheckFile() {
     if (caller_.expired()) return;
     context_.disk->Run(
         checkpoint_.path,
@@ -36,25 +36,25 @@ class Check : public std::enable_shared_from_this<Check> {
           COPPICE_RETURN_IF_ERROR(files->CheckNoLink(path));
           return CheckCheckpointFile(files->PathOf(path), bytes);
         },
-        [self = shared_from_this()](absl::Status seen) { self->Looked(std::move(seen)); });
+        [self = shared_from_this()](absl::Status seen) { self->FileChecked(std::move(seen)); });
   }
 
  private:
-  void Looked(absl::Status seen) {
+  void FileChecked(absl::Status seen) {
     if (seen.ok()) return done_("");
-    if (absl::IsDeadlineExceeded(seen) || absl::IsUnavailable(seen)) return LookAfter(kDiskPause);
+    if (absl::IsDeadlineExceeded(seen) || absl::IsUnavailable(seen)) return CheckAfter(kDiskPause);
     seen_ = std::move(seen);
     // A worker that must not commit, or need not, gets its answer at once.
-    looks_ == 0 ? AskCore() : LookAgain();
+    checks_ == 0 ? AskCore() : CheckAgain();
   }
 
-  void LookAgain() {
-    if (looks_ == std::size(kPauses)) return done_(Fault());
-    LookAfter(kPauses[looks_++]);
+  void CheckAgain() {
+    if (checks_ == std::size(kPauses)) return done_(Fault());
+    CheckAfter(kPauses[checks_++]);
   }
 
-  void LookAfter(absl::Duration pause) {
-    context_.clock->Schedule(pause, [self = shared_from_this()] { self->Look(); });
+  void CheckAfter(absl::Duration pause) {
+    context_.clock->Schedule(pause, [self = shared_from_this()] { self->CheckFile(); });
   }
 
   void AskCore() {
@@ -77,7 +77,7 @@ class Check : public std::enable_shared_from_this<Check> {
               std::any_of(details->checkpoints.begin(), details->checkpoints.end(), overtakes)) {
             return self->done_("");
           }
-          self->LookAgain();
+          self->CheckAgain();
         });
   }
 
@@ -93,7 +93,7 @@ class Check : public std::enable_shared_from_this<Check> {
   const core::NamedCheckpoint checkpoint_;
   const std::weak_ptr<const void> caller_;
   const std::function<void(std::string)> done_;
-  size_t looks_ = 0;
+  size_t checks_ = 0;
   absl::Status seen_;
 };
 
@@ -115,7 +115,7 @@ void CheckCommittedFile(const TransferContext& context, core::NamedCheckpoint ch
                         std::weak_ptr<const void> caller,
                         std::function<void(std::string left_out)> done) {
   std::make_shared<Check>(context, std::move(checkpoint), std::move(caller), std::move(done))
-      ->Look();
+      ->CheckFile();
 }
 
 }  // namespace coppice::service

@@ -15,11 +15,11 @@ namespace coppice::service {
 namespace {
 
 // Interval between full checks. With ten thousand connections a check takes 20 ms.
-constexpr absl::Duration kLookEvery = absl::Milliseconds(250);
-constexpr absl::Duration kLookPerConnection = absl::Microseconds(50);
+constexpr absl::Duration kCheckInterval = absl::Milliseconds(250);
+constexpr absl::Duration kCheckIntervalPerConnection = absl::Microseconds(50);
 // Interval of checks of conspicuous connections, and of handshakes while connections wait.
-constexpr absl::Duration kLookSoon = absl::Milliseconds(50);
-constexpr absl::Duration kLookWhileWaiting = absl::Milliseconds(10);
+constexpr absl::Duration kCheckSoon = absl::Milliseconds(50);
+constexpr absl::Duration kCheckWhileWaiting = absl::Milliseconds(10);
 // Below this number of unread bytes, the transport is not queried.
 constexpr uint64_t kUnsuspicious = 128 << 10;
 // Pings and the acknowledgements of a response of any size are not a flood.
@@ -98,7 +98,7 @@ void ConnectionGuard::Begin(int fd, std::string name, Peer& peer) {
   connection.cookie = CookieOf(fd);
   connection.peer = &peer;
   connection.begun = clock_->Monotonic();
-  connection.counted_at = connection.looked_at = connection.unread_since = connection.begun;
+  connection.counted_at = connection.checked_at = connection.unread_since = connection.begun;
   connection.name = std::move(name);
   if (!connection.name.empty()) by_name_[connection.name] = fd;
   ++peer.handshakes;
@@ -128,40 +128,41 @@ void ConnectionGuard::ForgetPeers() {
   });
 }
 
-absl::Duration ConnectionGuard::LookAtAllAgain() const {
-  return looked_at_all_at_ + std::max(kLookEvery, kLookPerConnection * connections_.size());
+absl::Duration ConnectionGuard::NextFullCheck() const {
+  return all_checked_at_ +
+         std::max(kCheckInterval, kCheckIntervalPerConnection * connections_.size());
 }
 
-absl::Duration ConnectionGuard::NextLook() const {
+absl::Duration ConnectionGuard::NextCheck() const {
   if (connections_.empty() && waiting_ == 0) {
     return peers_.empty() ? absl::InfiniteDuration() : kForgiveAfter;
   }
-  absl::Duration at = LookAtAllAgain();
-  if (!conspicuous_.empty()) at = std::min(at, looked_at_ + kLookSoon);
-  if (waiting_ > 0) at = std::min(at, looked_at_ + kLookWhileWaiting);
+  absl::Duration at = NextFullCheck();
+  if (!conspicuous_.empty()) at = std::min(at, checked_at_ + kCheckSoon);
+  if (waiting_ > 0) at = std::min(at, checked_at_ + kCheckWhileWaiting);
   return std::max(absl::ZeroDuration(), at - clock_->Monotonic());
 }
 
-void ConnectionGuard::Look() {
-  looked_at_ = clock_->Monotonic();
+void ConnectionGuard::Check() {
+  checked_at_ = clock_->Monotonic();
   unread_ = 0;
-  if (looked_at_ >= LookAtAllAgain()) {
-    LookAtAll();
+  if (checked_at_ >= NextFullCheck()) {
+    CheckAll();
   } else {
     ForgetGone({handshakes_.begin(), handshakes_.end()});
     ForgetGone(conspicuous_);
     NoteOpened();
     for (const int fd : std::exchange(conspicuous_, {})) {
       const auto it = connections_.find(fd);
-      if (it != connections_.end()) LookAt(fd, it->second);
+      if (it != connections_.end()) CheckOne(fd, it->second);
     }
   }
   if (unread_ > limits_.unread_of_all) EndLargest();
   BeginWaiting();
 }
 
-void ConnectionGuard::LookAtAll() {
-  looked_at_all_at_ = looked_at_;
+void ConnectionGuard::CheckAll() {
+  all_checked_at_ = checked_at_;
   MeasureLoad();
   std::vector<int> all;
   all.reserve(connections_.size());
@@ -169,7 +170,7 @@ void ConnectionGuard::LookAtAll() {
   ForgetGone(all);
   NoteOpened();
   conspicuous_.clear();
-  for (auto& [fd, connection] : connections_) LookAt(fd, connection);
+  for (auto& [fd, connection] : connections_) CheckOne(fd, connection);
   ForgetPeers();
 }
 
@@ -234,8 +235,8 @@ bool ConnectionGuard::MakeRoom(const Peer* peer) {
   return true;
 }
 
-void ConnectionGuard::LookAt(int fd, Connection& connection) {
-  const absl::Duration now = looked_at_;
+void ConnectionGuard::CheckOne(int fd, Connection& connection) {
+  const absl::Duration now = checked_at_;
   if (!connection.open) {
     if (now - connection.begun < kLongestHandshake) return;
     SetOpen(fd, connection);
@@ -248,12 +249,12 @@ void ConnectionGuard::LookAt(int fd, Connection& connection) {
 }
 
 std::string ConnectionGuard::WhatIsWrong(int fd, Connection& connection, uint64_t received) {
-  const absl::Duration now = looked_at_;
+  const absl::Duration now = checked_at_;
   const uint64_t quiet =
       std::min(received - connection.received_at_message,
                static_cast<uint64_t>(kQuietBytesPerSecond *
-                                     absl::ToDoubleSeconds(now - connection.looked_at)));
-  connection.looked_at = now;
+                                     absl::ToDoubleSeconds(now - connection.checked_at)));
+  connection.checked_at = now;
   if (received < connection.received_at_message + kUnsuspicious) {
     connection.received_at_message += quiet;
     connection.unread_since = now;
@@ -295,7 +296,7 @@ std::string ConnectionGuard::WhatIsWrong(int fd, Connection& connection, uint64_
 }
 
 bool ConnectionGuard::IsSlow(int fd, Connection& connection, uint64_t received) {
-  const absl::Duration now = looked_at_;
+  const absl::Duration now = checked_at_;
   if (!HasMoreToRead(fd)) {
     connection.slow_since.reset();
     return false;
@@ -342,7 +343,7 @@ void ConnectionGuard::End(int fd, Connection& connection, const std::string& why
 }
 
 void ConnectionGuard::MeasureLoad() {
-  const absl::Duration now = looked_at_;
+  const absl::Duration now = checked_at_;
   if (now - cpu_at_ < kMeasureLoadEvery) return;
   const absl::Duration cpu = CpuTime();
   busy_ = absl::FDivDuration(cpu - cpu_, now - cpu_at_) > kBusyShare;

@@ -88,10 +88,10 @@ class ConnectionGuard {
   // Takes an accepted connection, which begins its handshake, waits or is closed.
   void Take(int fd, const sockaddr_storage& from);
   // Checks all connections, or, between two full checks, only those in a handshake and the
-  // conspicuous ones. Call it when the time of NextLook has come.
-  void Look();
+  // conspicuous ones. Call it when the time of NextCheck has come.
+  void Check();
   // The time until the next check. Infinite: there are no connections to check.
-  absl::Duration NextLook() const;
+  absl::Duration NextCheck() const;
 
  private:
   struct Peer;
@@ -104,7 +104,7 @@ class ConnectionGuard {
     int64_t id = 0;     // for `view`; 0: unknown
     TransportView::Counters counters;
     absl::Duration counted_at;
-    absl::Duration looked_at;
+    absl::Duration checked_at;
     uint64_t received = 0;  // as of the last check
     // Bytes received when the last message arrived; later bytes are unread. unread_since is the
     // last time at which these were few.
@@ -123,8 +123,8 @@ class ConnectionGuard {
   };
   using Connections = std::map<int, Connection>;  // by descriptor
 
-  absl::Duration LookAtAllAgain() const;  // time until then
-  void LookAtAll();
+  absl::Duration NextFullCheck() const;  // time until then
+  void CheckAll();
   void ForgetGone(const std::vector<int>& fds);
   void Begin(int fd, std::string name, Peer& peer);
   bool HasRoom(const Peer& peer) const;
@@ -135,7 +135,7 @@ class ConnectionGuard {
   void Forget(Connections::iterator it);
   void ForgetPeers();
   void SetOpen(int fd, Connection& connection);
-  void LookAt(int fd, Connection& connection);
+  void CheckOne(int fd, Connection& connection);
   // Empty: the connection may continue.
   std::string WhatIsWrong(int fd, Connection& connection, uint64_t received);
   bool IsSlow(int fd, Connection& connection, uint64_t received);
@@ -156,8 +156,8 @@ class ConnectionGuard {
   std::vector<int> conspicuous_;  // descriptors with many unread bytes
   size_t waiting_ = 0;
   uint64_t unread_ = 0;  // of all connections, in the present check
-  absl::Duration looked_at_ = -absl::InfiniteDuration();
-  absl::Duration looked_at_all_at_ = -absl::InfiniteDuration();
+  absl::Duration checked_at_ = -absl::InfiniteDuration();
+  absl::Duration all_checked_at_ = -absl::InfiniteDuration();
   // The process's CPU time, and when it was read.
   absl::Duration cpu_, cpu_at_;
   bool busy_ = false;

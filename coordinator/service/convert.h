@@ -12,14 +12,13 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "common/base/limits.h"
 #include "coordinator/core/types.h"
 #include "coppice/v1/coordinator.pb.h"
 
 namespace coppice::service {
 
-// Bounds on the content of one message.
-inline constexpr size_t kMaxNameBytes = 200;          // of a sweep, worker, metric, id
-inline constexpr size_t kMaxMessageTextBytes = 4096;  // reasons, messages
+// Bounds on the content of one message; common/base/limits.h holds those that others keep too.
 inline constexpr size_t kMaxHostBytes = 255;
 inline constexpr size_t kMaxDeviceBytes = 512;
 // No attempt reaches this: at ten thousand records a second it would take 3,000 years.
@@ -33,12 +32,7 @@ inline constexpr double kMaxStepsPerSecond = 1e6;
 inline constexpr size_t kMaxPathBytes = 1024;  // of a checkpoint, below the root
 inline constexpr size_t kMaxFilterEntries = 100'000;
 inline constexpr size_t kMaxHeldLeases = 10'000;
-inline constexpr size_t kMaxLogTailBytes = 16 << 10;
 inline constexpr uint32_t kDefaultPageSize = 1000;
-inline constexpr uint32_t kMaxPageSize = 10'000;
-inline constexpr uint32_t kDefaultPackWidth = 10;
-inline constexpr uint32_t kMaxPackWidth = 1024;
-inline constexpr uint32_t kMaxSlots = 1024;
 inline constexpr uint32_t kMaxWaitMs = 60'000;  // AcquireLeases never waits longer
 // The size at which a response stops growing, well under the transport's limit.
 inline constexpr size_t kAnswerBytes = 8 << 20;

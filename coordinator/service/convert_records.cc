@@ -1,22 +1,16 @@
 // Conversion of the records of attempts, and of the answers to them.
-#include <algorithm>
 #include <optional>
 #include <utility>
 
-#include "absl/strings/ascii.h"
+#include "common/base/digest.h"
 #include "common/base/failure_kind.h"
+#include "common/base/limits.h"
 #include "coordinator/service/checks.h"
 
 namespace coppice::service {
 namespace {
 
 using Content = absl::StatusOr<core::RecordContent>;
-
-bool IsDigest(const std::string& digest) {
-  return digest.size() == 32 && std::all_of(digest.begin(), digest.end(), [](char c) {
-           return absl::ascii_isdigit(static_cast<unsigned char>(c)) || (c >= 'a' && c <= 'f');
-         });
-}
 
 core::MetricRow FromProto(v1::MetricRow* row) {
   core::MetricRow out;

@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "common/base/build_info.h"
+#include "common/base/digest.h"
+#include "common/base/files.h"
 #include "common/base/printable.h"
 #include "common/rpc/channel.h"
 #include "coordinator/service/checks.h"

@@ -11,12 +11,12 @@ namespace coppice::service {
 namespace {
 
 constexpr absl::Duration kLogEvery = absl::Seconds(10);
-constexpr absl::Duration kLookEvery = absl::Milliseconds(100);
+constexpr absl::Duration kLookUpInterval = absl::Milliseconds(100);
 constexpr size_t kMostConnections = 64;
 // A connection with an older last call cannot be the caller's.
 constexpr absl::Duration kJustNow = absl::Seconds(1);
 constexpr size_t kMostPeers = 64;  // the most peers that are counted
-constexpr size_t kMostTold = 3;
+constexpr size_t kMostListed = 3;
 constexpr size_t kMostOfAMethod = 100;
 
 }  // namespace
@@ -58,10 +58,10 @@ std::string RefusalLog::TakePeers(const std::string& but) {
   }
   std::sort(found.rbegin(), found.rend());
   std::string text;
-  for (size_t i = 0; i < std::min(found.size(), kMostTold); ++i) {
+  for (size_t i = 0; i < std::min(found.size(), kMostListed); ++i) {
     absl::StrAppend(&text, i == 0 ? ", also from " : ", ", found[i].second);
   }
-  return found.size() > kMostTold ? text + " and others" : text;
+  return found.size() > kMostListed ? text + " and others" : text;
 }
 
 void RefusalLog::Refused(const absl::Status& why, absl::string_view method,
@@ -69,8 +69,8 @@ void RefusalLog::Refused(const absl::Status& why, absl::string_view method,
   absl::MutexLock lock(&mutex_);
   const absl::Duration now = clock_->Monotonic();
   std::string peer;
-  if (!looked_.has_value() || now - *looked_ >= kLookEvery) {
-    looked_ = now;
+  if (!looked_up_at_.has_value() || now - *looked_up_at_ >= kLookUpInterval) {
+    looked_up_at_ = now;
     peer = FindPeer();
     if (!peer.empty() && (peers_.size() < kMostPeers || peers_.contains(peer))) ++peers_[peer];
   }

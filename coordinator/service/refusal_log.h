@@ -38,7 +38,7 @@ class RefusalLog {
   absl::Mutex mutex_;
   std::unique_ptr<TransportView> view_ ABSL_GUARDED_BY(mutex_);
   std::map<int64_t, std::string> newest_ ABSL_GUARDED_BY(mutex_);  // peers by connection id
-  std::optional<absl::Duration> looked_ ABSL_GUARDED_BY(mutex_);
+  std::optional<absl::Duration> looked_up_at_ ABSL_GUARDED_BY(mutex_);
   std::optional<absl::Duration> logged_ ABSL_GUARDED_BY(mutex_);
   uint64_t unlogged_ ABSL_GUARDED_BY(mutex_) = 0;
   std::map<std::string, uint64_t> peers_ ABSL_GUARDED_BY(mutex_);  // since the last line; sampled

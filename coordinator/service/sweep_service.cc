@@ -21,7 +21,7 @@ namespace coppice::service {
 namespace {
 
 // An error's message has no room for more.
-constexpr size_t kMaxDifferencesTold = 8;
+constexpr size_t kMaxDifferencesListed = 8;
 
 // The differences between the stored sweep and a sent one of the same name; empty: none.
 absl::StatusOr<std::vector<std::string>> Differences(const core::SweepDetails& stored,
@@ -36,9 +36,9 @@ absl::StatusOr<std::vector<std::string>> Differences(const core::SweepDetails& s
 
 absl::Status Taken(const std::string& name, std::vector<std::string> differences) {
   const size_t count = differences.size();
-  if (count > kMaxDifferencesTold) {
-    differences.resize(kMaxDifferencesTold);
-    differences.push_back(absl::StrCat("and ", count - kMaxDifferencesTold, " more"));
+  if (count > kMaxDifferencesListed) {
+    differences.resize(kMaxDifferencesListed);
+    differences.push_back(absl::StrCat("and ", count - kMaxDifferencesListed, " more"));
   }
   return absl::AlreadyExistsError(absl::StrCat(
       "a sweep '", name, "' exists with other settings: ", absl::StrJoin(differences, "; ")));

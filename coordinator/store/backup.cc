@@ -16,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/files.h"
 #include "common/base/output_file.h"
+#include "common/base/paths.h"
 #include "common/base/status_macros.h"
 #include "coordinator/store/data_folder.h"
 #include "coordinator/store/database_lock.h"

@@ -3,17 +3,12 @@
 #include <unistd.h>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/paths.h"
 #include "common/base/status_macros.h"
 #include "common/base/user_folders.h"
 #include "coordinator/store/data_folder.h"
 
 namespace coppice::store {
-
-std::string FolderOf(const std::string& path) {
-  const size_t slash = path.rfind('/');
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
 
 // FileLock creates its file, so it also checks that the folder is writable.
 absl::StatusOr<FileLock> LockDatabase(const std::string& path) {

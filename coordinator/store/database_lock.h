@@ -8,9 +8,6 @@
 
 namespace coppice::store {
 
-// Returns the folder that contains `path`.
-std::string FolderOf(const std::string& path);
-
 // Creates the folder of a database if needed and takes the lock (`<path>.lock`) that allows one
 // process at a time to write it. FAILED_PRECONDITION: another process holds it. PERMISSION_DENIED:
 // folder or file cannot be written.

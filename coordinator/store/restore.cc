@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "common/base/paths.h"
 #include "common/base/status_macros.h"
 #include "coordinator/store/database_lock.h"
 

@@ -37,7 +37,6 @@ class WalCheckpointer {
 
   // Called after each COMMIT.
   void Committed();
-  int wal_frames() const { return frames_; }
 
  private:
   WalCheckpointer(std::unique_ptr<Connection> own, Connection* writer);

@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
+#include "coordinator/core/lifecycle.h"
 
 namespace coppice::store {
 namespace {
@@ -11,14 +12,12 @@ using core::JobState;
 
 constexpr size_t kMaxNamesInMemory = 100'000;
 
-bool IsOpen(JobState state) { return state == JobState::kPending || state == JobState::kRunning; }
-
 // Returns the change of the count of `state`: +1, 0 or -1.
 int Delta(const JobRow& before, const JobRow& after, JobState state) {
   return static_cast<int>(after.state == state) - static_cast<int>(before.state == state);
 }
 
-int64_t OpenSteps(const JobRow& row) { return IsOpen(row.state) ? row.step : 0; }
+int64_t OpenSteps(const JobRow& row) { return core::IsOpen(row.state) ? row.step : 0; }
 
 }  // namespace
 
@@ -187,7 +186,8 @@ absl::Status SqliteWrites::CountChange(const JobRow& before, const JobRow& after
              Delta(before, after, JobState::kCancelled), int64_t{after.step} - int64_t{before.step},
              OpenSteps(after) - OpenSteps(before), after.group_id);
   COPPICE_RETURN_IF_ERROR(ExactlyOne(group, "counting a group"));
-  const int opened = static_cast<int>(IsOpen(after.state)) - static_cast<int>(IsOpen(before.state));
+  const int opened =
+      static_cast<int>(core::IsOpen(after.state)) - static_cast<int>(core::IsOpen(before.state));
   if (opened == 0) return absl::OkStatus();
   Statement sweep = db_.Prepare("UPDATE sweeps SET unfinished = unfinished + ? WHERE id = ?");
   return ExactlyOne(sweep.Bind(opened, after.sweep_id), "counting a sweep");

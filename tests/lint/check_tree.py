@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Checks what the compiler does not: the dependency rule between folders, walls around heavy libraries,
-registration of every test, where time may be read, and words that have given way to others (docs/glossary.md).
+registration of every test, the size of test files and tests, where time may be read, and words that have given way
+to others (docs/glossary.md).
 
     check_tree.py ROOT         prints one line a violation; exit code 1 when there are any
     check_tree.py --self-test  proves on a made-up tree that each rule finds its violation
@@ -75,8 +76,15 @@ OLD_WORDS = (
     (re.compile(r'\bby_hand_?\b'), 'standalone', ()),
     (re.compile(r'\b(FusedOps|TrainingOps|OperationOps)\b'), 'ModelOps, StackedOps', ()),
     (re.compile(r'\baccelerator', re.I), 'device', ()),
+    (re.compile(r'\b(k(Stop)?Look(?!Up)\w*|NextLook\w*|LookAt\w*|Untold)\b'), 'check, poll or scan', ('worker',)),
+    (re.compile(r'\b(told_|k\w+Told|By\w*Told\w*)(?!\w)'), 'reported or listed', ()),
 )
 NOT_OLD = re.compile(r'time_since_epoch')
+
+# Lines of a test file, and of one test in it.
+MAX_TEST_FILE = 500
+MAX_TEST = 80
+TEST = re.compile(r'TEST(_F|_P)?\(')
 
 INCLUDE = re.compile(r'#include "([^"]+)"')
 
@@ -173,13 +181,31 @@ def check_registration(root, relative):
     yield f'{relative}: no CMakeLists.txt names it, so it never runs'
 
 
+def check_size(relative, text):
+    if not relative.startswith('tests/'):
+        return
+    lines = text.splitlines()
+    if len(lines) > MAX_TEST_FILE:
+        yield f'{relative}: {len(lines)} lines; a test file has at most {MAX_TEST_FILE}: split it by subject'
+    begun = None
+    for number, line in enumerate(lines, 1):
+        if TEST.match(line):
+            begun = number
+        elif line == '}' and begun is not None:
+            if number - begun + 1 > MAX_TEST:
+                yield f'{relative}:{begun}: a test of {number - begun + 1} lines; at most {MAX_TEST}'
+            begun = None
+
+
 def check(root):
     found = list(unlisted_folders(root))
     if cycle_in(ALLOWED):
         found.append(f'the table of folders has a cycle: {cycle_in(ALLOWED)}')
     for relative, path in files(root):
         with open(path, encoding='utf-8') as file:
-            found += check_file(relative, file.read())
+            text = file.read()
+        found += check_file(relative, text)
+        found += check_size(relative, text)
         found += check_registration(root, relative)
     return found
 
@@ -201,14 +227,19 @@ def self_test():
         'cli/e.cc': ('#include "coordinator/core/types.h"', 'may not depend on coordinator/core'),
         'common/spec/f.cc': ('auto t = absl::Now();', 'reads the time'),
         'tests/cli/lost_test.cc': ('TEST(A, B) {}', 'never runs'),
+        'tests/cli/long.h': ('int a;\n' * 501, 'lines; a test file'),
+        'tests/cli/long_test.cc': ('TEST(A, B) {\n' + '\n' * 79 + '}', 'a test of 81 lines'),
         'coordinator/core/g.cc': ('// the epoch of a lease', 'an old word; write attempt'),
+        'coordinator/service/h.cc': ('constexpr int kLookEvery = 1;', 'an old word; write check'),
+        'coordinator/core/i.cc': ('int told_ = 0;', 'an old word; write reported'),
     }
     clean = {
         'cli/g.cc': '#include "common/rpc/channel.h"\n// sleep(1) in a comment\n',
         'worker/trainer/stacked/d.cc': '#include "worker/trainer/model/transformer.h"',
         'tests/cli/kept_test.cc': 'TEST(A, B) {}',
         'worker/trainer/train/permutation.h': '// an epoch is a pass over the data',
-        'tests/cli/CMakeLists.txt': 'coppice_test(kept SRCS kept_test.cc)',
+        'tests/cli/CMakeLists.txt': 'coppice_test(kept SRCS kept_test.cc long_test.cc)',
+        'tests/cli/short.cc': 'TEST(A, B) {\n' + '\n' * 78 + '}\nint A() {\n' + '\n' * 90 + '}',
     }
     with tempfile.TemporaryDirectory() as root:
         for relative, text in [(k, v[0]) for k, v in planted.items()] + list(clean.items()):

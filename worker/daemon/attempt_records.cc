@@ -2,7 +2,8 @@
 
 #include <utility>
 
-#include "worker/daemon/text.h"
+#include "common/base/limits.h"
+#include "common/base/utf8.h"
 
 namespace coppice::worker {
 
@@ -16,7 +17,7 @@ std::vector<v1::AttemptRecord> LogRecords(absl::string_view text) {
   std::vector<v1::AttemptRecord> records;
   const std::string valid = ToValidUtf8(text);
   for (absl::string_view rest = valid; !rest.empty();) {
-    absl::string_view piece = rest.substr(0, kMaxLogBytes);
+    absl::string_view piece = rest.substr(0, kLogPieceBytes);
     if (piece.size() < rest.size()) piece.remove_suffix(IncompleteUtf8Tail(piece));
     rest.remove_prefix(piece.size());
     records.emplace_back().set_log(std::string(piece));
@@ -49,7 +50,7 @@ v1::AttemptRecord FailureRecord(uint32_t step, FailureKind kind, absl::string_vi
   v1::Failure* failure = record.mutable_failed();
   failure->set_step(step);
   failure->set_kind(std::string(FailureKindText(kind)));
-  failure->set_message(Utf8Head(message, kMaxReasonBytes));
+  failure->set_message(Utf8Head(message, kMaxMessageTextBytes));
   failure->set_log_tail(Utf8Tail(log_tail, kMaxLogTailBytes));
   return record;
 }
@@ -59,7 +60,7 @@ v1::AttemptRecord ReleaseRecord(uint32_t step, absl::string_view reason, v1::Rel
   v1::Release* release = record.mutable_released();
   *release = std::move(cause);
   release->set_step(step);
-  release->set_reason(Utf8Head(reason, kMaxReasonBytes));
+  release->set_reason(Utf8Head(reason, kMaxMessageTextBytes));
   return record;
 }
 

@@ -14,9 +14,7 @@
 
 namespace coppice::worker {
 
-inline constexpr size_t kMaxLogBytes = 64 << 10;  // of one log record
-inline constexpr size_t kMaxLogTailBytes = 16 << 10;
-inline constexpr size_t kMaxReasonBytes = 4096;
+inline constexpr size_t kLogPieceBytes = 64 << 10;  // of one log record
 
 v1::AttemptRecord RowRecord(v1::MetricRow row);
 // A long text becomes several records.

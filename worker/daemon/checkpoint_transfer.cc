@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/files.h"
+#include "common/base/paths.h"
 #include "common/base/regular_file.h"
 #include "common/rpc/status.h"
 
@@ -11,8 +12,6 @@ namespace coppice::worker {
 namespace {
 
 constexpr size_t kPieceBytes = 1 << 20;
-
-std::string FolderOf(const std::string& file) { return file.substr(0, file.rfind('/')); }
 
 absl::Status Unreadable(const absl::Status& status) {
   return absl::DataLossError(status.message());

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "worker/daemon/text.h"
+#include "common/base/utf8.h"
 
 namespace coppice::worker {
 

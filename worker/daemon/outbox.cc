@@ -6,9 +6,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/files.h"
+#include "common/base/limits.h"
 #include "common/base/logging.h"
+#include "common/base/utf8.h"
 #include "worker/daemon/attempt_records.h"
-#include "worker/daemon/text.h"
 
 namespace coppice::worker {
 namespace {
@@ -139,7 +140,7 @@ void Outbox::OnUploaded(const absl::Status& status) {
   uploaded_ = front.number();
   if (!status.ok()) {
     front.mutable_checkpoint()->set_withdrawn(
-        Utf8Head(absl::StrCat("its upload was refused: ", status.message()), kMaxReasonBytes));
+        Utf8Head(absl::StrCat("its upload was refused: ", status.message()), kMaxMessageTextBytes));
   }
   Advance();
 }

@@ -11,8 +11,8 @@
 #include "common/base/logging.h"
 #include "common/base/printable.h"
 #include "common/base/status_macros.h"
+#include "common/base/utf8.h"
 #include "worker/daemon/exit_text.h"
-#include "worker/daemon/text.h"
 #include "worker/daemon/thread_settings.h"
 
 namespace coppice::worker {

@@ -8,8 +8,8 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/files.h"
 #include "common/base/logging.h"
+#include "common/base/utf8.h"
 #include "worker/daemon/exit_text.h"
-#include "worker/daemon/text.h"
 #include "worker/daemon/thread_settings.h"
 
 namespace coppice::worker {

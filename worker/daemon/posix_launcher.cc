@@ -237,8 +237,8 @@ void PosixLauncher::OnReadable(Child* child, Process::Pipe pipe) {
   // After the exit an empty pipe is finished, even if another process holds its other end.
   if (got <= 0) return CloseFd(fd);
   piece.resize(static_cast<size_t>(got));
-  if (pipe == Process::Pipe::kStderr && child->log_fd >= 0 && child->log_bytes < kMaxLogBytes) {
-    const size_t room = std::min(piece.size(), kMaxLogBytes - child->log_bytes);
+  if (pipe == Process::Pipe::kStderr && child->log_fd >= 0 && child->log_bytes < kMaxLogFileBytes) {
+    const size_t room = std::min(piece.size(), kMaxLogFileBytes - child->log_bytes);
     const ssize_t written = ::write(child->log_fd, piece.data(), room);
     if (written < 0) CloseFd(&child->log_fd);
     child->log_bytes += written > 0 ? static_cast<size_t>(written) : 0;

@@ -22,7 +22,8 @@ namespace coppice::worker {
 // SIGKILL, so that no trainer outlives a killed daemon.)
 //   1. Start: fork, own process group, stdin from /dev/null, pipes for stdout and stderr, default
 //      signals, exec.
-//   2. Output goes to the callbacks in pieces. The first kMaxLogBytes of stderr also go to the log
+//   2. Output goes to the callbacks in pieces. The first kMaxLogFileBytes of stderr also go to the
+//   log
 //      file.
 //   3. When the process has exited, the pipes are read to their end, the rest of its group gets
 //      SIGKILL, the process is reaped, and on_exit is called. If a process was killed while the
@@ -32,7 +33,7 @@ namespace coppice::worker {
 // (pidfd_open).
 class PosixLauncher : public ProcessLauncher {
  public:
-  static constexpr size_t kMaxLogBytes = 64 << 20;
+  static constexpr size_t kMaxLogFileBytes = 64 << 20;
 
   using OomCounter = std::function<std::optional<uint64_t>()>;
   static absl::StatusOr<std::unique_ptr<PosixLauncher>> Create(OomCounter oom_kills = &OomKills);

@@ -7,7 +7,10 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/digest.h"
 #include "common/base/files.h"
+#include "common/base/limits.h"
+#include "common/base/names.h"
 #include "common/base/status_macros.h"
 
 namespace coppice::worker {
@@ -17,8 +20,7 @@ using Json = nlohmann::json;
 
 constexpr uint64_t kProtocol = 1;
 constexpr size_t kQuotedBytes = 200;
-constexpr size_t kMaxNameBytes = 100;
-constexpr size_t kMaxMessageBytes = 4096;
+constexpr size_t kMaxWordBytes = 100;
 constexpr size_t kMaxProvenanceBytes = 16 << 10;
 constexpr int kMaxDepth = 32;  // of nesting; the deepest event has 3
 
@@ -95,17 +97,6 @@ bool IsNestedTooDeep(absl::string_view json) {
   return false;
 }
 
-bool IsMetricName(absl::string_view name) {
-  return !name.empty() && name.size() <= kMaxNameBytes &&
-         std::all_of(name.begin(), name.end(), [](char c) { return c > ' ' && c <= '~'; });
-}
-
-bool IsDigest(absl::string_view text) {
-  return text.size() == 32 && std::all_of(text.begin(), text.end(), [](char c) {
-           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-         });
-}
-
 }  // namespace
 
 TrainerEventReader::TrainerEventReader(std::vector<Member> members, uint32_t steps)
@@ -148,7 +139,7 @@ absl::Status TrainerEventReader::ReadLine(absl::string_view line,
   if (IsNestedTooDeep(line)) return Wrong(absl::StrCat("nested deeper than ", kMaxDepth));
   const Json json = Json::parse(line.begin(), line.end(), nullptr, /*allow_exceptions=*/false);
   if (!json.is_object()) return Wrong("not a JSON object");
-  COPPICE_ASSIGN_OR_RETURN(const std::string name, Text(json, "event", kMaxNameBytes));
+  COPPICE_ASSIGN_OR_RETURN(const std::string name, Text(json, "event", kMaxWordBytes));
   return ReadEvent(name, json, events);
 }
 
@@ -266,7 +257,7 @@ absl::Status TrainerEventReader::ReadCheckpoint(const Json& json, TrainerCheckpo
     return Wrong(absl::StrCat("a checkpoint of step ", event->step, " behind one of step ",
                               member->checkpoint_step));
   }
-  COPPICE_ASSIGN_OR_RETURN(const std::string path, Text(json, "path", kMaxMessageBytes));
+  COPPICE_ASSIGN_OR_RETURN(const std::string path, Text(json, "path", kMaxMessageTextBytes));
   const std::string prefix = member->checkpoint_dir + "/";
   event->file = absl::StartsWith(path, prefix) ? path.substr(prefix.size()) : path;
   if (!IsSafeRelativePath(event->file)) {
@@ -299,7 +290,7 @@ absl::Status TrainerEventReader::ReadDone(const Json& json, TrainerDone* event) 
 absl::Status TrainerEventReader::ReadFailed(const Json& json, TrainerFailed* event) {
   MemberState* member = nullptr;
   COPPICE_RETURN_IF_ERROR(ReadSeedAndStep(json, &event->seed, &event->step, &member));
-  COPPICE_ASSIGN_OR_RETURN(const std::string word, Text(json, "kind", kMaxNameBytes));
+  COPPICE_ASSIGN_OR_RETURN(const std::string word, Text(json, "kind", kMaxWordBytes));
   const std::optional<FailureKind> kind = FailureKindFromText(word);
   if (!kind.has_value() || !IsOfTrainer(*kind)) {
     return Wrong(absl::StrCat("unknown `kind` of failure ", Quote(word)));
@@ -319,7 +310,7 @@ absl::Status TrainerEventReader::ReadPreempted(const Json& json, TrainerPreempte
 
 absl::Status TrainerEventReader::ReadRefused(const Json& json, TrainerRefused* event) {
   if (started_) return Wrong("`refused` after `start`");
-  COPPICE_ASSIGN_OR_RETURN(event->message, Text(json, "message", kMaxMessageBytes));
+  COPPICE_ASSIGN_OR_RETURN(event->message, Text(json, "message", kMaxMessageTextBytes));
   return absl::OkStatus();
 }
 

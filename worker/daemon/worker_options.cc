@@ -17,6 +17,7 @@
 #include "common/base/build_info.h"
 #include "common/base/clock.h"
 #include "common/base/ids.h"
+#include "common/base/limits.h"
 #include "common/base/logging.h"
 #include "common/base/status_macros.h"
 #include "common/base/usage.h"
@@ -177,7 +178,7 @@ std::optional<WorkerOptions> ParseWorkerOptions(int argc, const char* const* arg
       "unique among workers: a newer one takes the name from an older one, which then ends "
       "with exit code 79 (default: the host's name and a suffix)");
   app.add_option("--slots", options.slots, "trainers at the same time")
-      ->check(CLI::Range(1, 1024))
+      ->check(CLI::Range(1u, kMaxSlots))
       ->capture_default_str();
   AddPack(&app, &options.pack);
   app.add_option("--threads", options.threads, "threads of each trainer (default: cores / slots)")

@@ -102,9 +102,9 @@ uint32_t WorkerHealth::WidthFor(const std::string& worker, GroupId group, uint32
   const auto it = workers_.find(worker);
   if (it == workers_.end()) return asked;
   uint32_t width = asked;
-  for (const auto* told : {&it->second.widths, &it->second.measured}) {
-    const auto limit = told->find(group);
-    if (limit != told->end()) width = std::min(width, limit->second);
+  for (const auto* reported : {&it->second.widths, &it->second.measured}) {
+    const auto limit = reported->find(group);
+    if (limit != reported->end()) width = std::min(width, limit->second);
   }
   return width;
 }

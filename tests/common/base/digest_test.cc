@@ -44,5 +44,14 @@ TEST(DigestOfFile, EqualsTheDigestOfItsBytes) {
   EXPECT_TRUE(absl::IsNotFound(DigestOfFile(dir.Join("absent")).status()));
 }
 
+TEST(Digest, IsKnownByItsForm) {
+  EXPECT_TRUE(IsDigest(DigestOf("", 0)));
+  EXPECT_FALSE(IsDigest(""));
+  EXPECT_FALSE(IsDigest("99aa06d3014798d86001c324468d497"));
+  EXPECT_FALSE(IsDigest("99aa06d3014798d86001c324468d497ff"));
+  EXPECT_FALSE(IsDigest("99AA06D3014798D86001C324468D497F"));
+  EXPECT_FALSE(IsDigest("99aa06d3014798d86001c324468d497g"));
+}
+
 }  // namespace
 }  // namespace coppice

@@ -34,7 +34,7 @@ class EtaTest : public ::testing::Test {
     --group->counts.pending;
     ++group->counts.running;
   }
-  void Told(JobId job, uint32_t step, double rate, absl::Duration now) {
+  void Reported(JobId job, uint32_t step, double rate, absl::Duration now) {
     ASSERT_TRUE(leases_.Renew({{job, 1}, step, rate, 0}, "w", now));
   }
   void End(JobId job, GroupRow* group, absl::Duration now) {
@@ -54,7 +54,7 @@ TEST_F(EtaTest, NothingLeftIsZeroAndNothingKnownIsUnknown) {
   GroupRow group = Group(1, 2, 10);
   EXPECT_EQ(Eta({group}), -1) << "nothing runs";
   Begin(1, &group, absl::ZeroDuration());
-  EXPECT_EQ(Eta({group}), -1) << "nothing was told yet";
+  EXPECT_EQ(Eta({group}), -1) << "nothing was reported yet";
   group.counts = {};
   group.counts.succeeded = 2;
   EXPECT_EQ(Eta({group}), 0);
@@ -65,9 +65,9 @@ TEST_F(EtaTest, JobsThatHaveJustBegunCountAsTheOthersDid) {
   GroupRow group = Group(1, 10, 10);
   Begin(1, &group, absl::ZeroDuration());
   Begin(2, &group, absl::ZeroDuration());
-  Told(1, 500, 10, absl::Seconds(50));
-  Told(2, 500, 10, absl::Seconds(50));
-  EXPECT_NEAR(Eta({group}), (8 * 100 + 2 * 50) / 2, 1e-6);
+  Reported(1, 500, 10, absl::Seconds(50));
+  Reported(2, 500, 10, absl::Seconds(50));
+  EXPECT_NEAR(Eta({group}), (8 * 100 + 2 * 50) / 2.0, 1e-6);
   // Both have ended and two others have begun. These have reported nothing, so no current rate is
   // known.
   End(1, &group, absl::Seconds(100));
@@ -75,14 +75,14 @@ TEST_F(EtaTest, JobsThatHaveJustBegunCountAsTheOthersDid) {
   Begin(3, &group, absl::Seconds(100));
   Begin(4, &group, absl::Seconds(100));
   EXPECT_EQ(leases_.Live(kSweep).work_per_second, 0);
-  EXPECT_NEAR(Eta({group}), 8 * 100 / 2, 1e-6);
+  EXPECT_NEAR(Eta({group}), 8 * 100 / 2.0, 1e-6);
 }
 
 TEST_F(EtaTest, WhatATrainerDoesBesideStepsIsInItsPace) {
   // The trainer reports 10 steps a second while it trains, but evaluates half of the time.
   GroupRow group = Group(1, 1, 10);
   Begin(1, &group, absl::ZeroDuration());
-  Told(1, 500, 10, absl::Seconds(100));
+  Reported(1, 500, 10, absl::Seconds(100));
   EXPECT_NEAR(Eta({group}), 100, 1e-6);
 }
 
@@ -97,7 +97,7 @@ TEST_F(EtaTest, AGroupThatWasMeasuredHasItsOwnPaceAndAnotherTheWork) {
   // Now it is measured, and is faster than its work suggests.
   End(2, &shallow, absl::Seconds(200));
   Begin(3, &deep, absl::Seconds(200));
-  Told(3, 500, 5, absl::Seconds(300));
+  Reported(3, 500, 5, absl::Seconds(300));
   EXPECT_NEAR(Eta({shallow, deep}), 100, 1e-6);
 }
 
@@ -105,7 +105,7 @@ TEST_F(EtaTest, NoShorterThanOneJob) {
   GroupRow group = Group(1, 4, 10);
   for (JobId job = 1; job <= 4; ++job) Begin(job, &group, absl::ZeroDuration());
   GroupRow slow = Group(2, 1, 100);
-  for (JobId job = 1; job <= 4; ++job) Told(job, 900, 9, absl::Seconds(100));
+  for (JobId job = 1; job <= 4; ++job) Reported(job, 900, 9, absl::Seconds(100));
   // 4 x 11 s, and one job of 1,111 s that more slots cannot shorten.
   EXPECT_NEAR(Eta({group, slow}), 1000.0 / 9 * 10, 1e-6);
 }
@@ -114,14 +114,14 @@ TEST_F(EtaTest, AStepThatWasMadeBeforeTheAttemptIsNotItsPace) {
   GroupRow group = Group(1, 1, 10);
   Begin(1, &group, absl::ZeroDuration(), 800);
   group.open_steps = 800;
-  Told(1, 900, 10, absl::Seconds(100));  // 1 step a second
+  Reported(1, 900, 10, absl::Seconds(100));  // 1 step a second
   EXPECT_NEAR(Eta({group}), 100, 1e-6);
 }
 
-TEST_F(EtaTest, BeforeAnythingWasMeasuredTheToldRatesCount) {
+TEST_F(EtaTest, BeforeAnythingWasMeasuredTheReportedRatesCount) {
   GroupRow group = Group(1, 1, 10);
   Begin(1, &group, absl::Seconds(5));
-  Told(1, 0, 20, absl::Seconds(6));
+  Reported(1, 0, 20, absl::Seconds(6));
   EXPECT_NEAR(Eta({group}), 50, 1e-6);
 }
 
@@ -138,7 +138,7 @@ TEST_F(EtaTest, ManyLeasesLeaveNoRestBehind) {
   GroupRow group = Group(1, 1'000, 10);
   for (JobId job = 1; job <= 500; ++job) {
     Begin(job, &group, absl::Seconds(job));
-    Told(job, 100, 3, absl::Seconds(job) + absl::Milliseconds(333 * (job % 7 + 1)));
+    Reported(job, 100, 3, absl::Seconds(job) + absl::Milliseconds(333 * (job % 7 + 1)));
   }
   for (JobId job = 1; job <= 499; ++job) leases_.Remove({job, 1}, absl::Seconds(1'000));
   const LiveStats live = leases_.Live(kSweep);

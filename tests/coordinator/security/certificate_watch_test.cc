@@ -76,11 +76,11 @@ TEST_F(Watch, ARenewedCertificateIsNotWarnedOfAndTheNextOneIsAgain) {
   watch_.Start();
   EXPECT_EQ(Lines(), 1);
   certificates_[0].until = clock_.Now() + absl::Hours(24 * 365);
-  watch_.Look();
+  watch_.Check();
   EXPECT_EQ(Lines(), 0);
   EXPECT_EQ(watch_.states().at(0).warning, "");
   certificates_[0].until = clock_.Now() + absl::Hours(24);
-  watch_.Look();
+  watch_.Check();
   EXPECT_EQ(Lines(), 1);
 }
 

@@ -24,7 +24,7 @@ class Registry : public ::testing::Test {
   }
   void Write() { EXPECT_TRUE(ReplaceSecretFile(path_, table_.Serialize()).ok()); }
   // Lets the registry check its file.
-  void Look() {
+  void Check() {
     registry_->Settle();
     clock_.Advance(absl::Seconds(5));
     registry_->Settle();
@@ -47,16 +47,16 @@ TEST_F(Registry, AChangedFileIsNoticedWithoutASignal) {
   EXPECT_NE(registry_->table()->Find("alice-token"), nullptr);
   ASSERT_TRUE(table_.Add("carol", Role::kWorker, clock_.Now(), "carol-token").ok());
   Write();
-  Look();
+  Check();
   EXPECT_NE(registry_->table()->Find("carol-token"), nullptr);
   EXPECT_EQ(revocations_, 0);
   ASSERT_TRUE(table_.Remove("alice").ok());
   Write();
-  Look();
+  Check();
   EXPECT_EQ(registry_->table()->Find("alice-token"), nullptr);
   EXPECT_NE(registry_->table()->Find("bob-token"), nullptr);
   EXPECT_EQ(revocations_, 1);
-  Look();
+  Check();
   EXPECT_EQ(revocations_, 1) << "told once";
 }
 

@@ -78,7 +78,7 @@ class CommitCheck : public ::testing::Test {
     });
   }
   // The failed check has set the timer of the next one.
-  void NextLookAfter(absl::Duration pause) {
+  void NextCheckAfter(absl::Duration pause) {
     ASSERT_TRUE(clock_.AwaitTimers(1, absl::Seconds(30)));
     clock_.Advance(pause);
   }
@@ -104,11 +104,11 @@ TEST_F(CommitCheck, AFileThatANetworkFilesystemShowsLateIsSeen) {
   LeaseIs(absl::OkStatus());
   CheckpointsAre({At(3, 10), At(2, 40)});
   const auto answer = Start();
-  NextLookAfter(absl::Milliseconds(250));
-  NextLookAfter(absl::Seconds(1));
+  NextCheckAfter(absl::Milliseconds(250));
+  NextCheckAfter(absl::Seconds(1));
   ASSERT_TRUE(clock_.AwaitTimers(1, absl::Seconds(30)));  // that check is over
   std::ofstream(dir_.Join("step")) << "weights";
-  NextLookAfter(absl::Seconds(2));
+  NextCheckAfter(absl::Seconds(2));
   EXPECT_EQ(Wait(answer), "");
 }
 
@@ -116,10 +116,10 @@ TEST_F(CommitCheck, AFileThatNeverComesLeavesTheCheckpointOut) {
   LeaseIs(absl::OkStatus());
   CheckpointsAre({});
   const auto answer = Start();
-  NextLookAfter(absl::Milliseconds(250));
-  NextLookAfter(absl::Seconds(1));
+  NextCheckAfter(absl::Milliseconds(250));
+  NextCheckAfter(absl::Seconds(1));
   EXPECT_FALSE(answer->given.HasBeenNotified());
-  NextLookAfter(absl::Seconds(2));
+  NextCheckAfter(absl::Seconds(2));
   EXPECT_THAT(Wait(answer), HasSubstr("--checkpoint-dir"));
 }
 
@@ -129,7 +129,7 @@ TEST_F(CommitCheck, ACoreThatCannotTellDoesNotMakeUpForAFile) {
     done(absl::ResourceExhaustedError("busy"));
   });
   const auto answer = Start();
-  for (const int64_t ms : {250, 1000, 2000}) NextLookAfter(absl::Milliseconds(ms));
+  for (const int64_t ms : {250, 1000, 2000}) NextCheckAfter(absl::Milliseconds(ms));
   EXPECT_THAT(Wait(answer), HasSubstr("--checkpoint-dir"));
 }
 
@@ -168,8 +168,8 @@ TEST_F(CommitCheck, ADiskThatDoesNotAnswerIsAskedAgainUntilItDoes) {
                        EXPECT_EQ(left_out, "");
                        given.Notify();
                      });
-  NextLookAfter(kDiskPause);
-  NextLookAfter(kDiskPause);
+  NextCheckAfter(kDiskPause);
+  NextCheckAfter(kDiskPause);
   EXPECT_FALSE(given.HasBeenNotified());
   mended.Notify();
   while (!given.WaitForNotificationWithTimeout(absl::Milliseconds(10))) clock_.Advance(kDiskPause);

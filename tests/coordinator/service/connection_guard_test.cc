@@ -80,12 +80,12 @@ class ConnectionGuardTest : public ::testing::Test {
   Pair TakeOpen(int64_t id, const char* from = "127.0.0.1") {
     Pair pair = Take(from);
     view_.opened.push_back({id, pair.name});
-    Look();
+    Check();
     return pair;
   }
-  void Look(absl::Duration after = absl::Milliseconds(250)) {
+  void Check(absl::Duration after = absl::Milliseconds(250)) {
     clock_.Advance(after);
-    guard_->Look();
+    guard_->Check();
   }
   // Sends, and reads at the other end as the transport would, unless `read` is false. Sends nothing
   // more once the connection was ended.
@@ -144,16 +144,16 @@ TEST_F(ConnectionGuardTest, WhoWaitsComesInWhenAHandshakeHasEnded) {
   Start(Small());
   std::vector<Pair> all;
   for (int i = 0; i < 6; ++i) all.push_back(Take());
-  Look();
+  Check();
   EXPECT_EQ(handed_.size(), 4u);
-  EXPECT_LE(guard_->NextLook(), absl::Milliseconds(10)) << "it is waited for";
+  EXPECT_LE(guard_->NextCheck(), absl::Milliseconds(10)) << "it is waited for";
   view_.opened.push_back({1, all[0].name});
-  Look();
+  Check();
   ASSERT_EQ(handed_.size(), 5u);
   EXPECT_EQ(handed_[4], all[4].server);
   // The transport abandoned one connection and closed it.
   ::close(std::exchange(handed_[1], -1));
-  Look();
+  Check();
   ASSERT_EQ(handed_.size(), 6u);
   EXPECT_EQ(handed_[5], all[5].server);
 }
@@ -162,9 +162,9 @@ TEST_F(ConnectionGuardTest, AHandshakeThatStallsMakesRoomForOneThatWaits) {
   Start(Small());
   std::vector<Pair> all;
   for (int i = 0; i < 5; ++i) all.push_back(Take());
-  Look();
+  Check();
   EXPECT_EQ(handed_.size(), 4u) << "they have their time";
-  Look(absl::Seconds(1));
+  Check(absl::Seconds(1));
   EXPECT_EQ(handed_.size(), 5u);
   EXPECT_TRUE(Ended(all[0]));
   EXPECT_FALSE(Ended(all[1], 0)) << "one is enough";
@@ -179,7 +179,7 @@ TEST_F(ConnectionGuardTest, OpenConnectionsOfOnePeerAreBounded) {
   EXPECT_TRUE(Ended(Take()));
   EXPECT_FALSE(Ended(Take("127.0.0.2"), 0));
   ::close(std::exchange(handed_[0], -1));
-  Look();
+  Check();
   EXPECT_FALSE(Ended(Take(), 0));
 }
 
@@ -192,7 +192,7 @@ TEST_F(ConnectionGuardTest, BytesWithoutAMessageEndTheConnection) {
     Send(good, 600 << 10);
     ++view_.counters[1].messages;
     Send(bad, 400 << 10);
-    Look();
+    Check();
   }
   EXPECT_FALSE(Ended(good, 0));
   EXPECT_TRUE(Ended(bad));
@@ -211,7 +211,7 @@ TEST_F(ConnectionGuardTest, AnswersThatAreReadExcuseNoFlood) {
     view_.counters[1].messages_sent += 100;
     Send(flood, 200 << 10);
     ++view_.counters[2].messages_sent;
-    Look();
+    Check();
   }
   EXPECT_FALSE(Ended(reader, 0));
   EXPECT_TRUE(Ended(flood));
@@ -225,7 +225,7 @@ TEST_F(ConnectionGuardTest, CallsThatAreGivenUpEndTheConnection) {
     Send(bad, 200 << 10);
     for (const int id : {1, 2}) view_.counters[id].calls += 2000;
     view_.counters[1].messages += 2000;
-    Look();
+    Check();
   }
   EXPECT_FALSE(Ended(good, 0));
   EXPECT_TRUE(Ended(bad));
@@ -237,7 +237,7 @@ TEST_F(ConnectionGuardTest, WhatIsReadTooSlowlyAndIsNoMessageEnds) {
   Send(slow, 200 << 10);
   for (int i = 0; i < 10 && !Ended(slow, 0); ++i) {
     Send(slow, 1000, /*read=*/false);
-    Look();
+    Check();
   }
   EXPECT_TRUE(Ended(slow));
 }
@@ -250,11 +250,11 @@ TEST_F(ConnectionGuardTest, ManyConnectionsTogetherEndWithTheLargest) {
   Send(a, 300 << 10);
   Send(b, 600 << 10);
   Send(c, 300 << 10);
-  Look();
+  Check();
   EXPECT_TRUE(Ended(b));
   EXPECT_FALSE(Ended(a, 0));
   EXPECT_FALSE(Ended(c, 0));
-  Look();
+  Check();
   EXPECT_FALSE(Ended(a, 0));
 }
 
@@ -268,7 +268,7 @@ TEST_F(ConnectionGuardTest, ANumberThatStandsForAnotherFileIsLeftAlone) {
   const Pair next = Connect("127.0.0.2");
   ASSERT_EQ(::dup2(next.server, gone.server), gone.server);
   ::close(next.server);
-  Look();
+  Check();
   EXPECT_FALSE(Ended(next, 0));
 }
 
@@ -277,8 +277,8 @@ TEST_F(ConnectionGuardTest, NothingIsKeptOfPeersThatHaveGone) {
   { const Pair pair = TakeOpen(1); }
   ::close(handed_[0]);
   handed_.clear();
-  Look();
-  EXPECT_EQ(guard_->NextLook(), absl::InfiniteDuration());
+  Check();
+  EXPECT_EQ(guard_->NextCheck(), absl::InfiniteDuration());
 }
 
 }  // namespace

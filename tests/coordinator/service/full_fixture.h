@@ -12,6 +12,7 @@
 #include "common/base/digest.h"
 #include "common/base/files.h"
 #include "common/base/ids.h"
+#include "common/base/paths.h"
 #include "common/rpc/status.h"
 #include "coordinator/service/checkpoint_files.h"
 #include "coordinator/store/sqlite_store.h"

@@ -29,7 +29,7 @@ using testing::TempDir;
 using Environment = std::map<std::string, std::string>;
 
 constexpr absl::Duration kPatience = absl::Seconds(90);
-constexpr absl::Duration kLook = absl::Milliseconds(20);
+constexpr absl::Duration kPollInterval = absl::Milliseconds(20);
 
 mode_t ModeOf(const std::string& path) {
   struct stat info = {};
@@ -61,7 +61,7 @@ class OwnAccessBinary : public ::testing::Test {
     flags.insert(flags.end(), {"--port-file", dir_.Join("port")});
     coordinator_.emplace(Command(std::move(flags), data), Home());
     for (int i = 0; i < 4000 && !FileExists(dir_.Join("port")) && coordinator_->Running(); ++i) {
-      coordinator_->Wait(kLook);
+      coordinator_->Wait(kPollInterval);
     }
     ASSERT_TRUE(FileExists(dir_.Join("port"))) << coordinator_->err();
   }
@@ -148,7 +148,7 @@ TEST_F(OwnAccessBinary, APortThatIsTakenIsNoObstacleUnlessItWasAskedFor) {
   Serve({"--access", dir_.Join("one.json")}, "one");
   Subprocess second(Command({"--port-file", dir_.Join("second")}, "data"), Home());
   for (int i = 0; i < 4000 && !FileExists(dir_.Join("second")) && second.Running(); ++i) {
-    second.Wait(kLook);
+    second.Wait(kPollInterval);
   }
   EXPECT_NE(ReadAll(dir_.Join("second")), ReadAll(dir_.Join("port"))) << second.err();
   EXPECT_EQ(Cli({"list"}).code, 0);
@@ -230,7 +230,7 @@ TEST_F(OwnAccessBinary, ACoordinatorThatRunsWarnsOfItsCertificatesAndRenewsThemO
   coordinator_->Signal(SIGHUP);
   std::string workers = warned;
   for (int i = 0; i < 400 && absl::StrContains(workers, "coordinator:"); ++i) {
-    coordinator_->Wait(kLook);
+    coordinator_->Wait(kPollInterval);
     workers = Cli({"workers"}).out;
   }
   EXPECT_THAT(workers, Not(HasSubstr("coordinator:"))) << coordinator_->err();
@@ -271,7 +271,7 @@ TEST_F(OwnAccessBinary, WhatIsHandedOnHasItsRoleAndCanBeTakenBack) {
     for (int i = 0; i < 200; ++i) {
       result = Cli({"--access", viewer, "list"});
       if (said.empty() ? result.code == 0 : absl::StrContains(result.err, said)) break;
-      coordinator_->Wait(kLook);
+      coordinator_->Wait(kPollInterval);
     }
     return result;
   };
@@ -283,7 +283,7 @@ TEST_F(OwnAccessBinary, WhatIsHandedOnHasItsRoleAndCanBeTakenBack) {
                     Home());
   std::string workers;
   for (int i = 0; i < 400 && !absl::StrContains(workers, "node1"); ++i) {
-    daemon.Wait(kLook);
+    daemon.Wait(kPollInterval);
     workers = Cli({"workers", "--json"}).out;
   }
   EXPECT_THAT(workers, HasSubstr("node1")) << daemon.err();
@@ -315,7 +315,7 @@ TEST_F(OwnAccessBinary, InsecureIsLoudAndAsksForLoopbackOrASecondFlag) {
                     Home());
   for (int i = 0; i < 1000 && worker.Running() && !absl::StrContains(worker.err(), "--insecure");
        ++i) {
-    worker.Wait(kLook);
+    worker.Wait(kPollInterval);
   }
   EXPECT_THAT(worker.err(), HasSubstr("neither encrypted nor authenticated"));
   Stop();

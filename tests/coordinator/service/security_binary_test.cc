@@ -28,7 +28,7 @@ using testing::TempDir;
 using Environment = std::map<std::string, std::string>;
 
 constexpr absl::Duration kPatience = absl::Seconds(90);
-constexpr absl::Duration kLook = absl::Milliseconds(50);
+constexpr absl::Duration kPollInterval = absl::Milliseconds(50);
 
 RunResult Coordinator(std::vector<std::string> args) {
   args.insert(args.begin(), COPPICE_COORDINATOR_BINARY);
@@ -85,7 +85,7 @@ class Guarded : public ::testing::Test {
     command.insert(command.end(), more.begin(), more.end());
     coordinator_.emplace(command);
     for (int i = 0; i < 2000 && !FileExists(dir_.Join("port")) && coordinator_->Running(); ++i) {
-      coordinator_->Wait(kLook);
+      coordinator_->Wait(kPollInterval);
     }
     const std::string address = ReadAll(dir_.Join("port"));
     ASSERT_THAT(address, ::testing::StartsWith("0.0.0.0:")) << coordinator_->err();
@@ -105,7 +105,7 @@ class Guarded : public ::testing::Test {
       return found;
     };
     for (int i = 0; i < 1000 && count() < times && coordinator_->Running(); ++i) {
-      coordinator_->Wait(kLook);
+      coordinator_->Wait(kPollInterval);
     }
     EXPECT_EQ(count(), times) << text << "\n" << coordinator_->err();
   }
@@ -167,7 +167,7 @@ TEST_F(Guarded, AWorkerAndClientsComeInWithTheirTokensAndNobodyElse) {
                     As("worker"));
   std::string workers;
   for (int i = 0; i < 400 && !absl::StrContains(workers, "node1"); ++i) {
-    worker.Wait(kLook);
+    worker.Wait(kPollInterval);
     workers = Cli({"workers", "--json"}, As("viewer")).out;
   }
   EXPECT_THAT(workers, HasSubstr("node1")) << worker.err();
@@ -218,7 +218,7 @@ TEST_F(Guarded, ARevokedTokenIsRefusedAndANewOneAcceptedWithoutARestart) {
   coordinator_->Signal(SIGHUP);
   for (int i = 0; i < 400 && !absl::StrContains(coordinator_->err(), "read the tokens again");
        ++i) {
-    coordinator_->Wait(kLook);
+    coordinator_->Wait(kPollInterval);
   }
   ExpectFailure(Cli({"list"}, As("viewer")), "revoked");
   EXPECT_EQ(Cli({"list"}, As("alice")).code, 0);

@@ -78,8 +78,4 @@ int64_t ProbePlan::rows() const {
   return rows;
 }
 
-int64_t ProbePlan::longest_sentence() const {
-  return words_.empty() ? 0 : *std::max_element(words_.begin(), words_.end());
-}
-
 }  // namespace coppice::trainer

@@ -52,7 +52,6 @@ class ProbePlan {
   int64_t values() const { return values_; }
   // Rows of all trees: the number of words that the probes read.
   int64_t rows() const;
-  int64_t longest_sentence() const;
 
  private:
   std::vector<Group> groups_;

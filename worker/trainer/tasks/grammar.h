@@ -39,7 +39,6 @@ struct NounPhrase {
   int aux = -1;         // the relative clause's auxiliary (question grammar)
   int verb = -1;        // the relative clause's verb
 
-  bool has_relative_clause() const { return verb >= 0; }
   // The noun that the relative clause's verb agrees with.
   int clause_subject() const { return type == PhraseType::kOrc ? inner_noun : noun; }
 };

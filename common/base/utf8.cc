@@ -1,9 +1,11 @@
-#include "worker/daemon/text.h"
+#include "common/base/utf8.h"
 
 #include <algorithm>
 #include <cstdint>
 
-namespace coppice::worker {
+#include "common/base/printable.h"
+
+namespace coppice {
 namespace {
 
 constexpr absl::string_view kReplacement = "\xEF\xBF\xBD";
@@ -17,46 +19,37 @@ size_t AnnouncedLength(uint8_t lead) {
   return 0;
 }
 
-// The second byte's range depends on the first: no overlong forms, no surrogates, nothing past
-// U+10FFFF.
-bool ValidSecond(uint8_t lead, uint8_t second) {
-  const uint8_t low = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
-  const uint8_t high = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
-  return second >= low && second <= high;
-}
-
-// Length of the valid sequence at the front; 0 if there is none.
-size_t SequenceLength(absl::string_view bytes) {
-  const size_t length = AnnouncedLength(static_cast<uint8_t>(bytes[0]));
-  if (length == 0 || bytes.size() < length) return 0;
-  for (size_t i = 1; i < length; ++i) {
-    const uint8_t byte = static_cast<uint8_t>(bytes[i]);
-    const bool valid =
-        i == 1 ? ValidSecond(static_cast<uint8_t>(bytes[0]), byte) : (byte & 0xC0) == 0x80;
-    if (!valid) return 0;
-  }
-  return length;
-}
-
 }  // namespace
+
+std::string Utf8Prefix(absl::string_view text, size_t maximum) {
+  size_t end = std::min(maximum, text.size());
+  while (end > 0 && end < text.size() && IsUtf8Continuation(text[end])) --end;
+  return std::string(text.substr(0, end));
+}
+
+std::string Utf8Suffix(absl::string_view text, size_t maximum) {
+  size_t from = text.size() - std::min(maximum, text.size());
+  while (from > 0 && from < text.size() && IsUtf8Continuation(text[from])) ++from;
+  return std::string(text.substr(from));
+}
 
 std::string ToValidUtf8(absl::string_view bytes) {
   std::string text;
   text.reserve(bytes.size());
   while (!bytes.empty()) {
-    const size_t length = SequenceLength(bytes);
-    const absl::string_view piece = length == 0 ? kReplacement : bytes.substr(0, length);
+    const Utf8Character next = FirstCharacter(bytes);
+    const absl::string_view piece = next.valid ? bytes.substr(0, next.bytes) : kReplacement;
     text.append(piece.data(), piece.size());
-    bytes.remove_prefix(length == 0 ? 1 : length);
+    bytes.remove_prefix(next.bytes);
   }
   return text;
 }
 
 size_t IncompleteUtf8Tail(absl::string_view bytes) {
   for (size_t back = 1; back <= std::min<size_t>(3, bytes.size()); ++back) {
-    const uint8_t byte = static_cast<uint8_t>(bytes[bytes.size() - back]);
-    if ((byte & 0xC0) == 0x80) continue;
-    return AnnouncedLength(byte) > back ? back : 0;
+    const char byte = bytes[bytes.size() - back];
+    if (IsUtf8Continuation(byte)) continue;
+    return AnnouncedLength(static_cast<uint8_t>(byte)) > back ? back : 0;
   }
   return 0;
 }
@@ -65,7 +58,7 @@ std::string Utf8Tail(absl::string_view bytes, size_t maximum) {
   if (bytes.size() > maximum) {
     bytes.remove_prefix(bytes.size() - maximum);
     // The tail must not begin in the middle of a character.
-    for (int i = 0; i < 3 && !bytes.empty() && (bytes[0] & 0xC0) == 0x80; ++i) {
+    for (int i = 0; i < 3 && !bytes.empty() && IsUtf8Continuation(bytes[0]); ++i) {
       bytes.remove_prefix(1);
     }
   }
@@ -87,4 +80,4 @@ std::string Utf8Head(absl::string_view bytes, size_t maximum) {
   return text + "...";
 }
 
-}  // namespace coppice::worker
+}  // namespace coppice
