@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <utility>
+
 #include "cli/sweep_view.h"
 #include "cli/watch_view.h"
 #include "common/base/printable.h"

@@ -2,6 +2,7 @@
 #define COPPICE_CLI_TABLE_H_
 
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace coppice::cli {

@@ -1,6 +1,7 @@
 #include "cli/tensorboard.h"
 
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"

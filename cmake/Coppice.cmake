@@ -19,6 +19,9 @@ if(COPPICE_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
       CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime CCACHE_MAXSIZE=5G ${COPPICE_CCACHE})
 endif()
 
+# -O3 compiles a twelfth longer, which only what computes is worth (the trainer's folders).
+string(REPLACE -O3 -O2 CMAKE_CXX_FLAGS_RELEASE "${CMAKE_CXX_FLAGS_RELEASE}")
+
 # One interface target carries the include root and the warnings, so that generated code and
 # system headers are spared.
 add_library(coppice_settings INTERFACE)
@@ -26,6 +29,8 @@ target_include_directories(coppice_settings INTERFACE ${CMAKE_SOURCE_DIR} ${CMAK
 target_compile_options(coppice_settings INTERFACE -Wall -Wextra -Wno-unused-parameter
   $<$<BOOL:${COPPICE_WERROR}>:-Werror>
   $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety>)
+# For every file, since precompiled headers serve only files of the same settings.
+target_link_libraries(coppice_settings INTERFACE Threads::Threads)
 target_compile_definitions(coppice_settings INTERFACE COPPICE_VERSION="${PROJECT_VERSION}")
 
 # The commit for --version: looked up at every build, written only when it has changed, linked into programs and not into tests.
@@ -39,12 +44,6 @@ add_library(coppice_commit STATIC ${CMAKE_BINARY_DIR}/gen/commit.cc)
 target_include_directories(coppice_commit PRIVATE ${CMAKE_SOURCE_DIR})
 target_link_libraries(coppice_commit PRIVATE absl::strings)
 add_dependencies(coppice_commit coppice_commit_text)
-
-# What most files include: precompiled in the sanitizer builds.
-set(COPPICE_COMMON_HEADERS <algorithm> <functional> <map> <memory> <optional> <set> <string> <utility> <vector>
-    <absl/container/flat_hash_map.h> <absl/container/flat_hash_set.h> <absl/status/statusor.h> <absl/strings/match.h>
-    <absl/strings/str_cat.h> <absl/strings/str_format.h> <absl/strings/str_join.h> <absl/synchronization/mutex.h>
-    <absl/time/time.h> <spdlog/spdlog.h>)
 
 if(COPPICE_SANITIZE)
   # Asserts stay on, lines in reports; with optimization a file takes twice as long to compile.
@@ -76,27 +75,26 @@ if(COPPICE_FUZZ)
   add_compile_options(-fsanitize=fuzzer-no-link)
 endif()
 
-# coppice_library(NAME SRCS a.cc ... LIBS x ...): a static library with the project's settings.
+# coppice_library(NAME SRCS a.cc ... LIBS x ... [PRECOMPILED set]): a static library with the project's settings. `set` is one
+# of the header sets (PrecompiledHeaders.cmake), base unless it is named.
 function(coppice_library name)
-  cmake_parse_arguments(A "" "" "SRCS;LIBS" ${ARGN})
+  cmake_parse_arguments(A "" "PRECOMPILED" "SRCS;LIBS" ${ARGN})
+  if(NOT A_PRECOMPILED)
+    set(A_PRECOMPILED base)
+  endif()
   add_library(${name} STATIC ${A_SRCS})
   target_link_libraries(${name} PUBLIC coppice_settings ${A_LIBS})
-  # Not in the builds that are shipped: there each file names all that it includes.
-  if(COPPICE_SANITIZE AND NOT COPPICE_WIRE_HEADERS)
-    if(coppice_rpc IN_LIST A_LIBS)
-      coppice_reuse_headers(${name} coppice_rpc)
-    elseif(coppice_base IN_LIST A_LIBS AND NOT ${name} STREQUAL coppice_rpc)
-      coppice_reuse_headers(${name} coppice_base)
-    endif()
-  endif()
+  coppice_use_header_set(${name} ${A_PRECOMPILED})
 endfunction()
 
-# Lets a target read the precompiled headers of `owner`: reading gRPC's is most of what a file of the wire costs to compile.
-function(coppice_reuse_headers target owner)
-  target_precompile_headers(${target} REUSE_FROM ${owner})
-  # g++ 12 warns of inlined library code there as if it were ours (GCC bug 105651).
-  target_compile_options(${target} PRIVATE
-    $<$<CXX_COMPILER_ID:GNU>:-Wno-array-bounds;-Wno-stringop-overflow;-Wno-restrict>)
+# For a folder whose code computes.
+macro(coppice_optimize_folder)
+  add_compile_options($<$<AND:$<CONFIG:Release>,$<COMPILE_LANGUAGE:CXX>>:-O3>)
+endmacro()
+
+# Code that runs once in a program's life, such as its command line.
+function(coppice_compile_once_run target)
+  target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O1>)
 endfunction()
 
 # A test's own code is run little and compiled often: optimizing it costs two thirds of its compile time. What it tests stays optimized.
@@ -104,36 +102,42 @@ function(coppice_compile_fast target)
   target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O0>)
 endfunction()
 
-# Gives a target of the tests the precompiled headers of the wire where its folder asks for them (COPPICE_WIRE_HEADERS).
-function(coppice_wire_headers target)
-  if(COPPICE_WIRE_HEADERS)
-    coppice_compile_fast(${target})  # as the precompiled headers are
-    coppice_reuse_headers(${target} coppice_test_wire)
-    target_link_libraries(${target} PRIVATE GTest::gmock)  # its settings are part of them
+include(PrecompiledHeaders)
+
+# coppice_test_library(NAME SRCS a.cc ... LIBS x ... [PRECOMPILED set]): what several test binaries share.
+function(coppice_test_library name)
+  cmake_parse_arguments(A "" "PRECOMPILED" "SRCS;LIBS" ${ARGN})
+  if(NOT A_PRECOMPILED)
+    set(A_PRECOMPILED test)
   endif()
+  coppice_library(${name} SRCS ${A_SRCS} LIBS ${A_LIBS} GTest::gmock PRECOMPILED ${A_PRECOMPILED})
+  coppice_compile_fast(${name})
 endfunction()
 
-# coppice_test(NAME SRCS a_test.cc ... LIBS x ... [LABELS l ...] [TIMEOUT s]): one GoogleTest binary.
+# coppice_test(NAME SRCS a_test.cc ... LIBS x ... [LABELS l ...] [TIMEOUT s] [PRECOMPILED set] [OPTIMIZED]): one GoogleTest
+# binary. OPTIMIZED: it computes much itself. `set` is test or test_optimized unless it is named.
 function(coppice_test name)
-  cmake_parse_arguments(A "" "TIMEOUT" "SRCS;LIBS;LABELS" ${ARGN})
+  cmake_parse_arguments(A "OPTIMIZED" "TIMEOUT;PRECOMPILED" "SRCS;LIBS;LABELS" ${ARGN})
   if(NOT A_TIMEOUT)
     set(A_TIMEOUT 120)
   endif()
   if(COPPICE_SANITIZE)
     math(EXPR A_TIMEOUT "5 * ${A_TIMEOUT}")
   endif()
+  if(NOT A_PRECOMPILED)
+    set(A_PRECOMPILED test)
+    if(A_OPTIMIZED)
+      set(A_PRECOMPILED test_optimized)
+    endif()
+  endif()
   add_executable(${name} ${A_SRCS})
   target_link_libraries(${name} PRIVATE coppice_settings ${A_LIBS} GTest::gmock GTest::gtest_main)
   # g++ 12 sees overlapping or uninitialized memory where a literal is assigned to a std::string (GCC bug 105651).
   target_compile_options(${name} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict;-Wno-maybe-uninitialized>)
-  if(COPPICE_SANITIZE AND NOT COPPICE_WIRE_HEADERS)
-    coppice_reuse_headers(${name} coppice_test_base)
-    target_link_libraries(${name} PRIVATE coppice_base)
-  endif()
-  if(NOT COPPICE_OPTIMIZED_TESTS)  # for a folder whose tests compute much themselves
+  if(NOT A_OPTIMIZED)
     coppice_compile_fast(${name})
   endif()
-  coppice_wire_headers(${name})
+  coppice_use_header_set(${name} ${A_PRECOMPILED})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES LABELS "${A_LABELS}" TIMEOUT ${A_TIMEOUT})

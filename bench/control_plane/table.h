@@ -2,6 +2,7 @@
 #define COPPICE_BENCH_CONTROL_PLANE_TABLE_H_
 
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace coppice::bench {

@@ -1,6 +1,7 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 #include <ostream>
+#include <utility>
 
 #include "absl/synchronization/mutex.h"
 #include "cli/commands/commands.h"

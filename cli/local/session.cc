@@ -3,6 +3,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <utility>
+
 #include "common/base/status_macros.h"
 
 namespace coppice::cli {

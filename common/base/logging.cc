@@ -14,7 +14,7 @@
 #include "absl/strings/string_view.h"
 #include "common/base/printable.h"
 
-#if FMT_VERSION < 100000
+#if defined(FMT_VERSION) && FMT_VERSION < 100000
 namespace fmt::detail {
 template void vformat_to<char>(buffer<char>&, basic_string_view<char>,
                                basic_format_args<buffer_context<char>>, locale_ref);

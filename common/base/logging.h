@@ -10,7 +10,7 @@
 
 // {fmt} compiles its formatter anew in each file that logs, which takes longer than all else in a
 // small file. It is compiled in logging.cc instead. Later versions do so themselves.
-#if FMT_VERSION < 100000
+#if defined(FMT_VERSION) && FMT_VERSION < 100000
 namespace fmt::detail {
 extern template void vformat_to<char>(buffer<char>&, basic_string_view<char>,
                                       basic_format_args<buffer_context<char>>, locale_ref);

@@ -1,6 +1,8 @@
 #ifndef COPPICE_COMMON_BASE_STATUS_MACROS_H_
 #define COPPICE_COMMON_BASE_STATUS_MACROS_H_
 
+#include <utility>
+
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 

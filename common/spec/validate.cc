@@ -1,6 +1,7 @@
 // Checks of a spec: the name, the grid, the overrides, every resolved run.
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "absl/algorithm/container.h"
 #include "absl/container/flat_hash_set.h"

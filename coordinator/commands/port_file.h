@@ -2,6 +2,7 @@
 #define COPPICE_COORDINATOR_COMMANDS_PORT_FILE_H_
 
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 

@@ -3,6 +3,7 @@
 #ifndef COPPICE_TESTS_CLI_SCREEN_H_
 #define COPPICE_TESTS_CLI_SCREEN_H_
 
+#include <algorithm>
 #include <cstdlib>
 #include <string>
 #include <vector>

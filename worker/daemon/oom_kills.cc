@@ -1,5 +1,7 @@
 #include "worker/daemon/oom_kills.h"
 
+#include <utility>
+
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_split.h"
 #include "common/base/files.h"

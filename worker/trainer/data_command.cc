@@ -1,6 +1,7 @@
 #include "worker/trainer/data_command.h"
 
 #include <iostream>
+#include <utility>
 
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <utility>
+
 #include "cli/report/analysis.h"
 #include "cli/report/published.h"
 #include "common/spec/spec.h"

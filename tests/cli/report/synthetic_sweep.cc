@@ -1,7 +1,9 @@
 #include "tests/cli/report/synthetic_sweep.h"
 
+#include <algorithm>
 #include <cmath>
 #include <random>
+#include <utility>
 
 #include "common/spec/spec.h"
 

@@ -1,6 +1,7 @@
 #include "worker/trainer/tasks/gold_parser.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"

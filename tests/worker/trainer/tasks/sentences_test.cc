@@ -6,6 +6,7 @@
 #include <map>
 #include <string>
 #include <unordered_set>
+#include <utility>
 
 #include "tests/worker/trainer/tasks/oracle.h"
 #include "worker/trainer/tasks/dataset.h"

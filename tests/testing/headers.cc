@@ -1,1 +1,0 @@
-// The home of precompiled headers: wire_headers.h and those of every test.
