@@ -7,14 +7,9 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "cli/commands/commands.h"
+#include "common/base/limits.h"
 
 namespace coppice::cli {
-namespace {
-
-constexpr uint32_t kWidestPack = 4096;
-
-}  // namespace
-
 void AddLocal(CLI::App* app, Context* context, Action* action) {
   CLI::App* command = app->add_subcommand(
       "local",
@@ -36,9 +31,9 @@ void AddLocal(CLI::App* app, Context* context, Action* action) {
             options->pack = 0;
             if (text == "auto") return;
             if (!absl::SimpleAtoi(text, &options->pack) || options->pack < 1 ||
-                options->pack > kWidestPack) {
+                options->pack > kMaxPackWidth) {
               throw CLI::ValidationError("--pack", absl::StrCat("must be auto or from 1 to ",
-                                                                kWidestPack, ", not ", text));
+                                                                kMaxPackWidth, ", not ", text));
             }
           },
           "Seeds trained as one model; auto: as many as train fastest here, measured")

@@ -1,5 +1,6 @@
 #include "common/base/digest.h"
 
+#include <algorithm>
 #include <vector>
 
 #include "absl/strings/escaping.h"

@@ -13,8 +13,6 @@
 #include "coordinator/core/lost_attempts.h"
 
 namespace coppice::core {
-namespace {}  // namespace
-
 absl::Duration FailureBackoff(uint32_t failures) {
   // No jitter: jobs that failed in one pack become eligible together and share a pack again.
   constexpr absl::Duration kWaits[] = {absl::Seconds(2), absl::Seconds(2), absl::Seconds(10),

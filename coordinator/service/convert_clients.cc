@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/numbers.h"
+#include "common/base/limits.h"
 #include "common/spec/spec.h"
 #include "coordinator/service/checks.h"
 

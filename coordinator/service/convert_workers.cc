@@ -6,6 +6,7 @@
 #include "common/base/build_info.h"
 #include "common/base/digest.h"
 #include "common/base/files.h"
+#include "common/base/limits.h"
 #include "common/base/printable.h"
 #include "common/rpc/channel.h"
 #include "coordinator/service/checks.h"

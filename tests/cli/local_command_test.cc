@@ -80,10 +80,10 @@ TEST_F(LocalCommandTest, EndsWithATableAndFilesWhenEveryJobSucceeded) {
 }
 
 TEST_F(LocalCommandTest, APackIsANumberOrMeasured) {
-  for (const char* value : {"0", "4097", "wide"}) {
+  for (const char* value : {"0", "1025", "wide"}) {
     const CliResult refused = Run({"--pack", value});
     EXPECT_EQ(refused.code, 2) << value;
-    EXPECT_THAT(refused.err, HasSubstr("must be auto or from 1 to 4096"));
+    EXPECT_THAT(refused.err, HasSubstr("must be auto or from 1 to 1024"));
   }
   FinishJobs(v1::SUCCEEDED);
   EXPECT_EQ(Run({"--pack", "auto"}).code, 0);

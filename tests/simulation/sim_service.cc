@@ -13,8 +13,8 @@
 namespace coppice::simulation {
 namespace {
 
-// The looks at a file that is not there before its checkpoint is left out.
-constexpr int kLooks = 3;
+// The checks at a file that is not there before its checkpoint is left out.
+constexpr int kFileChecks = 3;
 
 }  // namespace
 
@@ -165,25 +165,25 @@ void SimService::Store(const core::NamedCheckpoint& announced, const std::string
 }
 
 void SimService::CheckFile(const std::string& worker_id, const ServerStream::Check& check,
-                           int looks, std::function<void(std::string)> done) {
-  const absl::Duration most = absl::Milliseconds(looks == 0 ? 100 : 2000);
+                           int checks, std::function<void(std::string)> done) {
+  const absl::Duration most = absl::Milliseconds(checks == 0 ? 100 : 2000);
   world_.For(life_, world_.random().Time(absl::ZeroDuration(), most),
-             [this, worker_id, check, looks, done = std::move(done)] {
+             [this, worker_id, check, checks, done = std::move(done)] {
                const absl::Status seen = service::CheckCheckpointFile(
                    files_->PathOf(check.checkpoint.path), check.checkpoint.bytes);
                if (seen.ok()) return done("");
-               OnMissing(worker_id, check, looks, done);
+               OnMissing(worker_id, check, checks, done);
              });
 }
 
 void SimService::OnMissing(const std::string& worker_id, const ServerStream::Check& check,
-                           int looks, const std::function<void(std::string)>& done) {
+                           int checks, const std::function<void(std::string)>& done) {
   core_.CheckLease(
-      worker_id, check.lease, [this, worker_id, check, looks, done](const absl::Status& current) {
+      worker_id, check.lease, [this, worker_id, check, checks, done](const absl::Status& current) {
         if (absl::IsAborted(current)) return done("");
         core_.GetJob(
             {}, check.lease.job_id,
-            [this, worker_id, check, looks, done](const absl::StatusOr<core::JobDetails>& job) {
+            [this, worker_id, check, checks, done](const absl::StatusOr<core::JobDetails>& job) {
               const auto overtakes = [&](const core::Checkpoint& known) {
                 return known.attempt == check.lease.attempt && known.step > check.checkpoint.step;
               };
@@ -191,8 +191,8 @@ void SimService::OnMissing(const std::string& worker_id, const ServerStream::Che
                   std::any_of(job->checkpoints.begin(), job->checkpoints.end(), overtakes)) {
                 return done("");
               }
-              if (looks == kLooks) return done("the coordinator does not see the file");
-              CheckFile(worker_id, check, looks + 1, done);
+              if (checks == kFileChecks) return done("the coordinator does not see the file");
+              CheckFile(worker_id, check, checks + 1, done);
             });
       });
 }

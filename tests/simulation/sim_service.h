@@ -103,10 +103,10 @@ class SimService {
  private:
   void Store(const core::NamedCheckpoint& announced, const std::string& content,
              const Reply<v1::UploadCheckpointResponse>& reply);
-  // As service::CheckCommittedFile. `looks`: how often the file was not there.
-  void CheckFile(const std::string& worker_id, const ServerStream::Check& check, int looks,
+  // As service::CheckCommittedFile. `checks`: how often the file was not there.
+  void CheckFile(const std::string& worker_id, const ServerStream::Check& check, int checks,
                  std::function<void(std::string)> done);
-  void OnMissing(const std::string& worker_id, const ServerStream::Check& check, int looks,
+  void OnMissing(const std::string& worker_id, const ServerStream::Check& check, int checks,
                  const std::function<void(std::string)>& done);
 
   World& world_;

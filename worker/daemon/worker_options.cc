@@ -30,7 +30,6 @@ namespace {
 constexpr size_t kSuffixLength = 4;
 constexpr char kWidthsFolder[] = "widths";
 constexpr char kFormerStateFolder[] = "coppice-worker";
-constexpr uint32_t kWidestPack = 4096;
 // At this width even the smallest model keeps a GPU busy.
 constexpr uint32_t kWidestMeasured = 32;
 constexpr absl::Duration kShortestGrace = absl::Seconds(1);
@@ -66,9 +65,9 @@ void AddPack(CLI::App* app, uint32_t* value) {
          [value](const std::string& text) {
            *value = 0;
            if (text == "auto") return;
-           if (!absl::SimpleAtoi(text, value) || *value < 1 || *value > kWidestPack) {
-             throw CLI::ValidationError(
-                 "--pack", absl::StrCat("must be auto or from 1 to ", kWidestPack, ", not ", text));
+           if (!absl::SimpleAtoi(text, value) || *value < 1 || *value > kMaxPackWidth) {
+             throw CLI::ValidationError("--pack", absl::StrCat("must be auto or from 1 to ",
+                                                               kMaxPackWidth, ", not ", text));
            }
          },
          "jobs that differ only in seed which one trainer takes at most; auto: as many as train "
@@ -82,7 +81,7 @@ void MeasureWidths(const WorkerOptions& options, const std::string& state, Agent
   const Machine machine = DescribeMachine();
   const bool gpu = machine.gpu && options.device.kind != DeviceKind::kCpu;
   // On a CPU a trainer's thread trains one job at a time.
-  config->pack_width = gpu ? kWidestMeasured : std::min(config->pack.threads, kWidestPack);
+  config->pack_width = gpu ? kWidestMeasured : std::min(config->pack.threads, kMaxPackWidth);
   if (config->pack_width == 1) {
     spdlog::info("packs have one job: a thread of a CPU trains one at a time");
     return;

@@ -5,6 +5,8 @@
 #include <functional>
 #include <limits>
 
+#include "common/base/limits.h"
+
 namespace coppice::core {
 namespace {
 

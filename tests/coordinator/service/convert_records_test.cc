@@ -2,9 +2,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <string>
 #include <variant>
 
+#include "common/base/limits.h"
 #include "coordinator/service/convert.h"
 #include "tests/coordinator/service/records.h"
 

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/limits.h"
 #include "common/rpc/channel.h"
 #include "common/spec/spec.h"
 

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "common/base/build_info.h"
+#include "common/base/limits.h"
 #include "common/rpc/channel.h"
 #include "coordinator/service/convert.h"
 

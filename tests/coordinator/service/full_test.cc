@@ -8,6 +8,7 @@
 #include <future>
 #include <thread>
 
+#include "absl/strings/str_cat.h"
 #include "tests/coordinator/service/full_fixture.h"
 
 namespace coppice::service {

@@ -3,6 +3,7 @@
 #define COPPICE_TESTS_COORDINATOR_SERVICE_RECORDS_H_
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "coppice/v1/coordinator.pb.h"

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "common/base/build_info.h"
+#include "common/base/limits.h"
 #include "common/rpc/status.h"
 #include "tests/coordinator/service/handlers_fixture.h"
 

@@ -7,6 +7,7 @@
 
 #include "absl/synchronization/notification.h"
 #include "common/base/build_info.h"
+#include "common/base/limits.h"
 #include "common/base/retry_after.h"
 #include "common/rpc/status.h"
 #include "coordinator/service/convert.h"

@@ -54,10 +54,10 @@ TEST(WorkerOptionsTest, ThePackIsMeasuredUnlessANumberIsGiven) {
   EXPECT_EQ(pack({}), 0u);
   EXPECT_EQ(pack({"--pack", "auto"}), 0u);
   EXPECT_EQ(pack({"--pack", "7"}), 7u);
-  for (const char* value : {"0", "-1", "4097", "wide", ""}) {
+  for (const char* value : {"0", "-1", "1025", "wide", ""}) {
     const auto [code, text] = Refusal({"--pack", value});
     EXPECT_EQ(code, 2) << value;
-    EXPECT_THAT(text, AllOf(HasSubstr("--pack"), HasSubstr("must be auto or from 1 to 4096")));
+    EXPECT_THAT(text, AllOf(HasSubstr("--pack"), HasSubstr("must be auto or from 1 to 1024")));
   }
 }
 
