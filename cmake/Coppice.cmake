@@ -19,7 +19,7 @@ if(COPPICE_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
       CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime CCACHE_MAXSIZE=5G ${COPPICE_CCACHE})
 endif()
 
-# -O3 compiles a twelfth longer, which only what computes is worth (the trainer's folders).
+# With -O3 a file takes a twelfth longer to compile. That pays only for code that computes (the trainer's folders).
 string(REPLACE -O3 -O2 CMAKE_CXX_FLAGS_RELEASE "${CMAKE_CXX_FLAGS_RELEASE}")
 
 # One interface target carries the include root and the warnings, so that generated code and

@@ -1,9 +1,9 @@
-# Precompiled headers. To read the headers of other projects is half of what a file costs to compile. So each target reads
+# Precompiled headers. Half of the time that a file takes to compile goes into headers of other projects. So each target reads
 # them from a set that was compiled once: base (the standard library, Abseil, spdlog), wire (also gRPC and the generated
 # messages), and so on. A set is defined beside the libraries that it needs.
 #
-# A set spares no #include: every file names what it uses (tests/lint/check_includes.py), and the tree also compiles with
-# -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON.
+# A set replaces no #include: every file includes all that it uses (tests/lint/check_includes.py), and the tree also compiles
+# with -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON.
 include_guard()
 
 # coppice_header_set(NAME [EXTENDS set] HEADERS <a.h> ... [LIBS x ...] [FAST]): defines a set, and all of `set` in it.

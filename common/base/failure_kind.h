@@ -13,13 +13,13 @@ enum class FailureKind {
   kNan,          // the loss or a gradient is not finite
   kCheckpoint,   // the checkpoint to resume from cannot be read
   kData,         // the data cannot be generated or read
-  kOutOfMemory,  // memory of the device or the host
+  kOutOfMemory,  // the memory of the device or the host is used up
   kDisk,         // a checkpoint cannot be written
   kInternal,     // any other fault that the trainer or the worker noticed
   // The worker adds these.
   kRefused,  // the trainer refuses the settings of the run
   kCrashed,  // the trainer died without an event
-  kGarbage,  // the trainer wrote what is no event
+  kGarbage,  // the trainer wrote something that is no event
   kStalled,  // the trainer made no progress for too long
 };
 

@@ -9,7 +9,7 @@
 #include "absl/status/status.h"
 
 // {fmt} compiles its formatter anew in each file that logs, which takes longer than all else in a
-// small file. It is compiled in logging.cc instead. Later versions do so themselves.
+// small file. It is compiled in logging.cc instead. Later versions of {fmt} do so themselves.
 #if defined(FMT_VERSION) && FMT_VERSION < 100000
 namespace fmt::detail {
 extern template void vformat_to<char>(buffer<char>&, basic_string_view<char>,

@@ -9,12 +9,12 @@
 
 namespace coppice {
 
-// Whether a byte continues a character, that is, does not begin one.
+// True if the byte continues a character, that is, does not begin one.
 inline bool IsUtf8Continuation(char byte) {
   return (static_cast<unsigned char>(byte) & 0xC0) == 0x80;
 }
 
-// At most the first or last `maximum` bytes of a text that is UTF-8, whole characters only.
+// The first or last bytes of a text that is UTF-8: at most `maximum`, and only whole characters.
 std::string Utf8Prefix(absl::string_view text, size_t maximum);
 std::string Utf8Suffix(absl::string_view text, size_t maximum);
 

@@ -1,4 +1,4 @@
-// Ends attempts as their workers report it.
+// Ends attempts by the last records of their workers.
 #include <algorithm>
 #include <iterator>
 #include <utility>

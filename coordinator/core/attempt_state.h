@@ -11,7 +11,8 @@
 namespace coppice::core {
 
 // The running attempt to which a command appends records. Metric rows, log text and checkpoints are
-// in the store at once; changes of these two rows are stored together, after the last record.
+// written as they come. The changed rows of the job and the attempt are written once, after the
+// last record.
 struct AttemptState {
   JobRow stored;  // the job as the store has it
   JobRow job;

@@ -102,7 +102,7 @@ class CommandContext {
 // NOT_FOUND: the worker is unknown and should register again.
 absl::StatusOr<JobRow> CurrentLease(CommandContext& tx, const std::string& worker_id,
                                     const LeaseRef& lease);
-// True if the store may lack reports of this lease that were acknowledged to its worker.
+// True if the store may lack records of this lease that were acknowledged to its worker.
 bool MayHaveLost(const CommandContext& tx, const LeaseRef& lease);
 absl::StatusOr<const WorkerEntry*> KnownWorker(const CommandContext& tx,
                                                const std::string& worker_id);

@@ -107,7 +107,7 @@ inline constexpr uint64_t kKeptLogBytes = 1 << 20;
 // Bytes of one log or provenance record.
 inline constexpr size_t kMaxRecordTextBytes = 64 << 10;
 inline constexpr size_t kMaxValuesPerRow = 1000;
-// The beginning of the reason of an attempt that ended because earlier reports are missing.
+// The beginning of the reason of an attempt that ended because earlier records are missing.
 inline constexpr char kReportsMissing[] =
     "the coordinator's disk has lost reports that it had taken";
 
@@ -137,7 +137,8 @@ absl::Duration FailureBackoff(uint32_t failures);
 
 // ---- checkpoints (checkpoint_commands.cc)
 
-// Makes the checkpoint the job's current one, or sets `outcome`.
+// Makes the checkpoint the job's current one, or sets `outcome`. Without effect if the checkpoint
+// is the current one already, or if a later one of the attempt has overtaken it.
 absl::Status TakeCheckpoint(CommandContext& tx, AttemptState& state,
                             const CheckpointRecord& checkpoint, RecordOutcome& outcome);
 // Fails if TakeCheckpoint would refuse the checkpoint whatever the file holds: a stale lease, a

@@ -1,4 +1,4 @@
-// Stores requests for work and their grants. Who gets work: dispatch/dispatcher.h.
+// Stores requests for work and their grants. dispatch/dispatcher.h decides who gets work.
 #include <algorithm>
 #include <memory>
 #include <utility>

@@ -28,7 +28,7 @@ struct Memory {
   Catalog catalog;
   LeaseTable leases;
   WorkerTable workers;
-  Dispatcher dispatcher;  // who gets work
+  Dispatcher dispatcher;  // decides who gets work
   MetricNames metric_names;
   // Submissions that the last process did not finish; fixed after recovery.
   std::vector<SweepRow> cut_short;

@@ -1,4 +1,4 @@
-// Turns a sweep's groups and seeds into jobs, packs and work. Who gets work: grants.cc.
+// Turns a sweep's groups and seeds into jobs, packs and work.
 #ifndef COPPICE_COORDINATOR_CORE_PLANNER_H_
 #define COPPICE_COORDINATOR_CORE_PLANNER_H_
 

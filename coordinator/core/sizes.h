@@ -1,4 +1,4 @@
-// Returns the memory that waiting calls hold, as far as their callers determine it.
+// The memory that waiting calls hold, as far as their callers determine it.
 #ifndef COPPICE_COORDINATOR_CORE_SIZES_H_
 #define COPPICE_COORDINATOR_CORE_SIZES_H_
 

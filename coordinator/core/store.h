@@ -84,7 +84,7 @@ struct AttemptRow {
   uint32_t start_step = 0;
   uint32_t end_step = 0;
   uint32_t row_step = 0;       // of the last stored row, or start_step
-  uint64_t last_sequence = 0;  // of the last durable record
+  uint64_t last_sequence = 0;  // the number of the last durable record
   uint64_t log_bytes = 0;      // total written, including trimmed text
   std::string provenance;
   std::string log_tail;
@@ -154,8 +154,7 @@ class StateSet {
 // Purpose: reads from one consistent snapshot (inside a write, including the transaction's own
 // writes). Owner: the Store, for the duration of one call. Not thread-safe. Failure codes:
 // NOT_FOUND (a Get without its row), INTERNAL (a word that this version does not know; the error
-// names the row), otherwise those of Store. A callback returns false to stop a
-// scan.
+// names the row), otherwise those of Store. A callback returns false to stop a scan.
 class ReadTransaction {
  public:
   virtual ~ReadTransaction() = default;

@@ -124,7 +124,7 @@ void Writer::TakeTurns() {
       turn.point = Turn::kDue;
     }
     bool added = !batch.empty() && RunCommands(std::move(batch), turn);
-    // One batch a turn, so that reports get their turn between any number of requests for work.
+    // One batch a turn, so that records get their turn between any number of requests for work.
     turn.point = Turn::kLast;
     if (auto last = hooks_.own_commands(turn); !last.empty()) {
       added = true;

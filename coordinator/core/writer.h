@@ -47,7 +47,7 @@ struct Command {
 // UNAVAILABLE (closed).
 class Writer {
  public:
-  // What the owner must know of a turn to add its own commands.
+  // The facts about a turn from which the owner chooses its own commands.
   struct Turn {
     enum Point {
       kBegin,  // what is due by the clock; asked first in each turn

@@ -31,7 +31,7 @@ class LiveStreams {
   // Enough for a record stream of each worker of a large cluster, and for watchers.
   static constexpr size_t kMaxStreams = 30'000;
 
-  // Bytes of reports that were read but not yet stored, over all streams.
+  // Bytes of records that were read but not yet stored, over all streams.
   static constexpr size_t kMaxReportBytes = 64 << 20;
   // Job changes not yet sent to watchers, over all of them.
   static constexpr size_t kMaxWatchedJobs = 500'000;

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Checks that a file includes what it uses of the precompiled headers (cmake/PrecompiledHeaders.cmake). With those it
-compiles without: the compiler finds nothing missing.
+"""Checks that a file includes what it uses of the precompiled headers (cmake/PrecompiledHeaders.cmake). With these the
+compiler does not notice a missing include.
 
     check_includes.py ROOT         prints one line a missing header; exit code 1 when there are any
     check_includes.py --self-test  proves on a made-up tree that it finds one

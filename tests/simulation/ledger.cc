@@ -40,7 +40,7 @@ void Ledger::Granted(const std::string& process, const v1::AcquireLeasesResponse
 
 void Ledger::Sent(const v1::AttemptRecord& record) {
   Attempt& attempt = attempts_[KeyOf(record.lease())];
-  // What was acknowledged cannot be replaced. The ending of a worker whose spool is older than the
+  // Acknowledged records cannot be replaced. The ending of a worker whose spool is older than the
   // coordinator's data has such a number at first.
   if (record.number() <= attempt.acknowledged) return;
   ++attempt.times[record.number()];

@@ -16,7 +16,7 @@
 namespace coppice::worker {
 
 // Purpose: decides which end of an attempt is reported, and when it may be replaced.
-// Owner: an AttemptReporter. It lives on the agent's sequence, and does no work itself: the hooks
+// Owner: an AttemptReporter. It lives on the agent's sequence. It does no work itself: the hooks
 // report and read files.
 //
 //   state      event                                        next state
@@ -32,7 +32,8 @@ namespace coppice::worker {
 //   ending     the ending is taken                          ended
 //   open, verifying, ending: the lease is over, Abandon     lost
 //
-// Every other event is ignored. The last two states are final.
+// A refused completion is any other record if no checkpoint of its step was reported. Every event
+// that is not in the table is ignored. The last two states are final.
 class AttemptEnding {
  public:
   enum class State { kOpen, kVerifying, kEnding, kEnded, kLost };

@@ -41,7 +41,7 @@ class Outbox {
     std::function<void()> on_sendable;
     // The coordinator has taken the ending.
     std::function<void()> on_ending_taken;
-    // The attempt is over, and its ending was not taken. Nothing more will be.
+    // The attempt is over, and its ending was not taken. No other record will be taken either.
     std::function<void(const std::string& reason)> on_over;
     // The coordinator cannot take this record. It and all after it are dropped; the next record
     // gets its number.
@@ -107,7 +107,7 @@ class Outbox {
   bool taken_up_ = false;      // from an earlier process's spool
   std::vector<v1::AttemptRecord> backlog_;
   std::deque<v1::AttemptRecord> queue_;
-  uint64_t sent_ = 0;  // at the front of the queue
+  uint64_t sent_ = 0;  // records at the front of the queue
 
   SpoolState spool_state_ = SpoolState::kInUse;
   // Shared with the background while a flush is in flight. Null before the first.

@@ -23,8 +23,7 @@ namespace coppice::worker {
 //   1. Start: fork, own process group, stdin from /dev/null, pipes for stdout and stderr, default
 //      signals, exec.
 //   2. Output goes to the callbacks in pieces. The first kMaxLogFileBytes of stderr also go to the
-//   log
-//      file.
+//      log file.
 //   3. When the process has exited, the pipes are read to their end, the rest of its group gets
 //      SIGKILL, the process is reaped, and on_exit is called. If a process was killed while the
 //      kernel's count of out-of-memory kills grew, it counts as one of them: such a kill leaves no

@@ -1,10 +1,10 @@
-// Who gets work. Each policy is a file of this folder:
-//   waiters.h        who is served next: requests in order of arrival
-//   scheduler.h      which jobs are granted next
-//   pack_rules.h     how many jobs a pack gets
-//   worker_health.h  which workers are passed over for a while
-//   admission.h      how much work begins while workers or the coordinator fall behind
-//   turn_budget.h    how much work begins in one turn of the writer
+// The choice of jobs for waiting workers. Each policy is a file of this folder:
+//   waiters.h        the order of the waiters: that of their requests
+//   scheduler.h      the order of the jobs
+//   pack_rules.h     the width of a pack
+//   worker_health.h  the workers that are passed over for a while, and the widths that fit them
+//   admission.h      the limit on new work while workers or the coordinator fall behind
+//   turn_budget.h    the limit on new work in one turn of the writer
 #ifndef COPPICE_COORDINATOR_CORE_DISPATCH_DISPATCHER_H_
 #define COPPICE_COORDINATOR_CORE_DISPATCH_DISPATCHER_H_
 
@@ -28,8 +28,8 @@ namespace coppice::core {
 // Purpose: decides which waiter gets which jobs now, and at most how many. It plans; the command
 // Grant (grant_commands.cc) stores the grant. The parts mirror committed state: Apply
 // (memory_change.h) changes them after commits.
-// Owner: Memory; `workers` and `leases` are its own. Writer thread. No failure codes. Durability:
-// none.
+// Owner: Memory, which also owns `workers` and `leases`. Threads: the writer thread alone. No
+// failure codes. Nothing is durable.
 class Dispatcher {
  public:
   Dispatcher(const WorkerTable* workers, const LeaseTable* leases,
@@ -59,7 +59,7 @@ class Dispatcher {
 
   // Admits the jobs whose wait is over.
   void PromoteDelayed(absl::Duration now) { scheduler.PromoteDelayed(now); }
-  // Returns the next time at which a plan may find more to grant, or a waiter's time is over.
+  // Returns the next time at which a plan may find more to grant or a waiter's deadline passes.
   std::optional<absl::Duration> NextDue(absl::Duration now) const;
 
   Waiters waiters;

@@ -6,10 +6,10 @@
 namespace coppice::core {
 
 // Purpose: limits the jobs that one turn of the writer may grant. Running work must end before more
-// begins; otherwise an overloaded coordinator begins much and ends little. So grants get half as
-// many as the other commands of the turn (a job's end takes at least three commands). While more
-// than a batch of commands waits, grants get a turn only now and then. Owner: the dispatcher;
-// writer thread.
+// begins; otherwise an overloaded coordinator begins much and ends little. So a turn grants half as
+// many jobs as it takes other commands, within the bounds below. (One command may hold the records
+// of many jobs.) While more than a batch of commands waits, grants get a turn only now and then.
+// Owner: the dispatcher. Threads: the writer thread alone.
 class TurnBudget {
  public:
   static constexpr int kLongestWithoutGrants = 16;  // turns

@@ -238,7 +238,7 @@ class Harness : public ::testing::Test {
     return details.ok() ? details->summary : SweepSummary();
   }
 
-  // -- what a worker reports
+  // -- reports of a worker
 
   static Record Row(const LeaseRef& lease, uint64_t number, uint32_t step, double value = 0.5) {
     return {lease, number, MetricRow{step, {{"train_loss", value}}}};

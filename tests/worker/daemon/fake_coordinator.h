@@ -42,8 +42,8 @@ class FakeCoordinator : public CoordinatorClient {
   std::deque<v1::RegisterResponse> register_answers;  // the next answers that are not the default
   // The next answers that are not OK: of a method, or to a record ("checkpoint", "complete",
   // "fail", "release"). For a record, ABORTED means that the lease is over, INVALID_ARGUMENT and
-  // FAILED_PRECONDITION that it is refused; any other code ends the stream. A checkpoint is left
-  // out, with FAILED_PRECONDITION, DATA_LOSS and ALREADY_EXISTS.
+  // FAILED_PRECONDITION that it is refused; any other code ends the stream. With
+  // FAILED_PRECONDITION, DATA_LOSS or ALREADY_EXISTS, a checkpoint is left out.
   std::map<std::string, std::deque<absl::Status>> errors;
   std::map<uint64_t, v1::Directive::Action> directives;  // by job
   bool drain = false;
@@ -239,7 +239,7 @@ class FakeCoordinator : public CoordinatorClient {
   void OnRecords(const v1::StreamRecordsRequest& message) {
     messages.push_back(message);
     for (const v1::AttemptRecord& record : message.records()) {
-      // Nothing of a message is taken that ends the stream.
+      // A message that ends the stream is not taken at all.
       const absl::Status end = EndOfStream(record);
       if (!end.ok()) return BreakStream(end);
     }

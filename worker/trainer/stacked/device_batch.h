@@ -64,7 +64,7 @@ struct DevicePack {
   DeviceMember* state = nullptr;  // [K]
 };
 
-// What the model needs of a pack in the device's memory.
+// The parts of a pack in the device's memory that the model needs.
 inline DeviceCopy CopyOf(std::shared_ptr<const DevicePack> pack) {
   return {pack->members, pack->batch.rows, pack->attention_weights, pack};
 }
