@@ -210,11 +210,13 @@ struct Releaser {
   }
 
  private:
+  // A worker has no weaker end than a release, so a step past the end is no reason to refuse it.
+  uint32_t Step() const { return std::min(end.step, state.spec().steps); }
   absl::Status Preempt(JobRow after, AttemptMark mark) {
     const std::string reason = Utf8Prefix(end.reason, kMaxMessageTextBytes);
     after.reason = absl::StrCat("preempted: ", reason);
     return tx.EndAttempt(state.stored, JobTrigger::kRelease, std::move(after), state.attempt,
-                         {AttemptOutcome::kPreempted, reason, end.step, mark});
+                         {AttemptOutcome::kPreempted, reason, Step(), mark});
   }
   // The pack has another width than the worker should have. Nobody failed, and the worker gets
   // packs of the new width from now on.
@@ -222,7 +224,7 @@ struct Releaser {
     after.reason =
         absl::StrCat(Utf8Prefix(end.reason, kMaxMessageTextBytes), "; ", state.job.worker,
                      " gets packs of ", now_gets, " of its kind from now on");
-    Ending ending{AttemptOutcome::kReleased, after.reason, end.step, mark};
+    Ending ending{AttemptOutcome::kReleased, after.reason, Step(), mark};
     return tx.EndAttempt(state.stored, JobTrigger::kRelease, std::move(after), state.attempt,
                          ending);
   }

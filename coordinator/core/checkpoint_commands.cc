@@ -57,8 +57,6 @@ absl::StatusOr<RowsUpTo> CheckRows(CommandContext& tx, JobId job, uint32_t step,
 }
 
 absl::Status DropOld(CommandContext& tx, JobId job_id, const GroupSpec& spec) {
-  // Files that the last commit dropped are gone by now, or will be after the next start.
-  COPPICE_RETURN_IF_ERROR(tx.write().DeleteDroppedCheckpoints(job_id));
   COPPICE_ASSIGN_OR_RETURN(const auto listed,
                            tx.read().ListCheckpoints(job_id, CheckpointState::kListed));
   for (Checkpoint& old : BeyondRetention(listed, spec)) {

@@ -141,6 +141,11 @@ class Appender {
   }
 
   absl::Status Take(const CheckpointRecord& checkpoint, RecordOutcome& outcome) {
+    if (!std::exchange(forgot_removed_, true)) {
+      // Files that an earlier call dropped are gone by now, or will be after the next start. Those
+      // that this call drops are still there.
+      COPPICE_RETURN_IF_ERROR(tx_.write().DeleteDroppedCheckpoints(state_.job.id));
+    }
     return TakeCheckpoint(tx_, state_, checkpoint, outcome);
   }
 
@@ -189,6 +194,7 @@ class Appender {
   AttemptAnswer answer_;
   bool changed_ = false;
   bool logged_ = false;
+  bool forgot_removed_ = false;
 };
 
 absl::StatusOr<AttemptAnswer> AppendToAttempt(CommandContext& tx, const std::string& worker_id,

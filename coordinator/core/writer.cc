@@ -193,9 +193,10 @@ bool Writer::RunBatch(std::vector<Command> commands) {
   commands.clear();  // memory is released before it is given back to the bounds
   if (!answers->empty() || taken.commands > 0) {
     Reply([this, answers, taken] {
+      // An answer may lead to the caller's next command, which needs the room.
+      GiveBack(taken);
       for (const auto& answer : *answers) answer();
       answers->clear();
-      GiveBack(taken);
     });
   }
   bool all = committed.ok();

@@ -106,7 +106,10 @@ absl::StatusOr<std::unique_ptr<CheckpointUpload>> CheckpointUpload::Begin(
     return absl::InvalidArgumentError(
         absl::StrCat("a checkpoint of ", announced.bytes, " bytes; at most ", kMaxCheckpointBytes));
   }
-  COPPICE_RETURN_IF_ERROR(files->CheckNoLink(announced.path));
+  if (const absl::Status link = files->CheckNoLink(announced.path); !link.ok()) {
+    // PERMISSION_DENIED would say that the worker's token is wrong, and the worker would wait.
+    return absl::FailedPreconditionError(link.message());
+  }
   COPPICE_RETURN_IF_ERROR(files->Claim(announced.path));
   const std::string path = files->PathOf(announced.path);
   std::unique_ptr<CheckpointUpload> upload(new CheckpointUpload(std::move(files), announced, path));
@@ -148,7 +151,7 @@ void CheckpointUpload::RemoveFolders() {
 absl::Status CheckpointUpload::Append(absl::string_view data) {
   bytes_ += data.size();
   if (bytes_ > announced_.bytes) {
-    return absl::InvalidArgumentError(
+    return absl::DataLossError(
         absl::StrCat("the upload holds more than the ", announced_.bytes, " bytes it announced"));
   }
   digest_.Update(data.data(), data.size());
@@ -157,13 +160,13 @@ absl::Status CheckpointUpload::Append(absl::string_view data) {
 
 absl::Status CheckpointUpload::Store() {
   if (bytes_ != announced_.bytes) {
-    return absl::InvalidArgumentError(absl::StrCat("the upload ended after ", bytes_, " of the ",
-                                                   announced_.bytes, " bytes it announced"));
+    return absl::DataLossError(absl::StrCat("the upload ended after ", bytes_, " of the ",
+                                            announced_.bytes, " bytes it announced"));
   }
   const std::string digest = digest_.Hex();
   if (digest != announced_.digest) {
-    return absl::InvalidArgumentError(absl::StrCat("the uploaded bytes have digest ", digest,
-                                                   ", announced was ", announced_.digest));
+    return absl::DataLossError(absl::StrCat("the uploaded bytes have digest ", digest,
+                                            ", announced was ", announced_.digest));
   }
   if (FileExists(path_)) {
     // The upload may be repeated because its response was lost. The file may be committed, so it

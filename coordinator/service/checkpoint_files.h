@@ -68,10 +68,10 @@ class CheckpointFiles : public std::enable_shared_from_this<CheckpointFiles> {
 // After an ALREADY_EXISTS of Store, Replace is allowed only if the core has the announced bytes
 // under this name. If destroyed before Store, or after Withdraw, it leaves neither files nor
 // folders of its own. Owner: the upload's stream. Not thread-safe; every method blocks on the disk.
-// Failure codes: those of files.h; INVALID_ARGUMENT (more or fewer bytes than announced, another
-// digest, too large), ALREADY_EXISTS (another file has this name), RESOURCE_EXHAUSTED (disk full,
-// or the path is being uploaded), PERMISSION_DENIED (a symbolic link in the path). Durability:
-// after Store or Replace the file and its name survive a power failure.
+// Failure codes: those of files.h; INVALID_ARGUMENT (too large), DATA_LOSS (more or fewer bytes
+// than announced, another digest), ALREADY_EXISTS (another file has this name), RESOURCE_EXHAUSTED
+// (disk full, or the path is being uploaded), FAILED_PRECONDITION (a symbolic link in the path).
+// Durability: after Store or Replace the file and its name survive a power failure.
 class CheckpointUpload {
  public:
   static absl::StatusOr<std::unique_ptr<CheckpointUpload>> Begin(

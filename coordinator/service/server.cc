@@ -30,7 +30,7 @@ namespace {
 // The least time for disk calls that are running when the server ends.
 constexpr absl::Duration kDiskGrace = absl::Seconds(2);
 // Limit of one connection; a client's further calls wait on its own side. Each slot of a worker has
-// one waiting call, and one more that reports its end.
+// one waiting call; all report on one stream.
 constexpr int kMaxCallsPerConnection = 2048;
 // Memory of the transport, for buffers of connections and calls. Beyond it, the transport refuses
 // calls with RESOURCE_EXHAUSTED and reads less from each connection.

@@ -31,7 +31,7 @@ OLD_WORDS = (
     (re.compile(r'\bstore::Database\b|store/database\.'), 'store::Connection', ()),
     (re.compile(r'\bstore::Query\b'), 'store::Statement', ()),
     (re.compile(r'store/checkpointer\.|(?<!Wal)\bCheckpointer\b'), 'WalCheckpointer', ()),
-    (re.compile(r'\b(PromoteDelayed|NextDelayed)\b'), 'PromoteDelayed, NextDelayed', ()),
+    (re.compile(r'\b(Ripen|NextRipe)\b'), 'PromoteDelayed, NextDelayed', ()),
     (re.compile(r'\b(Ear|EarHandle)\b'), 'Subscriber', ()),
 )
 # An epoch in the field's sense, whatever the document.

@@ -69,6 +69,8 @@ class AttemptEnding {
   uint32_t step() const { return step_; }
   uint32_t checkpoint_step() const { return checkpoint_step_; }
 
+  // The attempt starts at another step: the coordinator fell back to an earlier checkpoint.
+  void OnStart(uint32_t step) { step_ = checkpoint_step_ = step; }
   void OnStep(uint32_t step);
   void OnCheckpoint(const v1::CheckpointRecord& checkpoint);
   // An earlier process has reported this ending. Only before any other event.

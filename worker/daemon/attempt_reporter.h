@@ -49,6 +49,8 @@ class AttemptReporter {
   bool ended() const { return !ending_.open(); }
   bool finished() const { return ending_.final(); }
 
+  // The attempt starts at this step, whatever its lease says. Before Start.
+  void SetStart(uint32_t step) { ending_.OnStart(step); }
   // For heartbeats.
   void SetProgress(uint32_t step, double steps_per_second);
   v1::HeldLease Held() const;

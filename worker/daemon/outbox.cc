@@ -1,6 +1,7 @@
 #include "worker/daemon/outbox.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <iterator>
 #include <utility>
 
@@ -122,7 +123,23 @@ bool Outbox::NeedsUpload(const v1::AttemptRecord& record) const {
 
 const v1::AttemptRecord* Outbox::NextToSend() const {
   if (sent_ >= queue_.size() || NeedsUpload(queue_[sent_])) return nullptr;
-  return &queue_[sent_];
+  const v1::AttemptRecord& next = queue_[sent_];
+  const bool too_far =
+      sent_checkpoint_ != 0 && next.number() > sent_checkpoint_ + kBehindCheckpoint;
+  return too_far ? nullptr : &next;
+}
+
+void Outbox::MarkSent() {
+  const v1::AttemptRecord& record = queue_[sent_++];
+  if (sent_checkpoint_ == 0 && record.has_checkpoint()) sent_checkpoint_ = record.number();
+}
+
+void Outbox::SetSent(uint64_t sent) {
+  sent_ = sent;
+  const auto end = queue_.begin() + static_cast<std::ptrdiff_t>(sent);
+  const auto first = std::find_if(
+      queue_.begin(), end, [](const v1::AttemptRecord& record) { return record.has_checkpoint(); });
+  sent_checkpoint_ = first == end ? 0 : first->number();
 }
 
 void Outbox::UploadFront() {
@@ -183,6 +200,7 @@ void Outbox::DropDurable(const v1::AttemptAnswer& answer) {
     queue_.pop_front();
     if (sent_ > 0) --sent_;
   }
+  SetSent(sent_);
 }
 
 void Outbox::OnDurable(const v1::AttemptRecord& record, absl::string_view omission) {
@@ -203,7 +221,7 @@ void Outbox::OnDurable(const v1::AttemptRecord& record, absl::string_view omissi
 void Outbox::Renumber(uint64_t last_taken) {
   last_number_ = last_taken;
   for (v1::AttemptRecord& record : queue_) record.set_number(++last_number_);
-  sent_ = 0;
+  SetSent(0);
 }
 
 void Outbox::RefuseFront(const absl::Status& status) {
@@ -216,7 +234,7 @@ void Outbox::DropAll() {
   ++generation_;
   backlog_.clear();
   queue_.clear();
-  sent_ = 0;
+  SetSent(0);
   last_number_ = acknowledged_;
   uploaded_ = acknowledged_;
   uploader_.Cancel();

@@ -66,16 +66,20 @@ class Outbox {
   // folder, then calls back. The callback never runs inline.
   void Close(std::function<void()> done);
 
+  // The records that may be sent behind a checkpoint before it is acknowledged. The coordinator may
+  // wait long for the checkpoint's file, and holds them meanwhile. More of them would fill the
+  // stream, on which the other attempts report too.
+  static constexpr uint64_t kBehindCheckpoint = 16;
   // For the stream: the next record that was not yet sent on the present stream; null if there is
   // none that may be sent now.
   const v1::AttemptRecord* NextToSend() const;
-  void MarkSent() { ++sent_; }
+  void MarkSent();
   // The number of sent records that are not acknowledged.
   uint64_t sent() const { return sent_; }
   // Everything up to this number is durable.
   uint64_t acknowledged() const { return acknowledged_; }
   // A new stream opens, so everything that is not durable is sent again.
-  void OnStreamLost() { sent_ = 0; }
+  void OnStreamLost() { SetSent(0); }
   void OnAnswer(const v1::AttemptAnswer& answer);
 
  private:
@@ -92,6 +96,7 @@ class Outbox {
   void Renumber(uint64_t last_taken);
   void RefuseFront(const absl::Status& status);
   void DropAll();
+  void SetSent(uint64_t sent);
   void RemoveFiles();
 
   const Environment* const environment_;
@@ -107,7 +112,8 @@ class Outbox {
   bool taken_up_ = false;      // from an earlier process's spool
   std::vector<v1::AttemptRecord> backlog_;
   std::deque<v1::AttemptRecord> queue_;
-  uint64_t sent_ = 0;  // records at the front of the queue
+  uint64_t sent_ = 0;             // records at the front of the queue
+  uint64_t sent_checkpoint_ = 0;  // the number of the first checkpoint among them; 0: none
 
   SpoolState spool_state_ = SpoolState::kInUse;
   // Shared with the background while a flush is in flight. Null before the first.

@@ -104,6 +104,7 @@ void PackRun::OnChecked(Member* member, absl::Status status, std::optional<v1::C
   member->checked = true;
   member->resume = std::move(resume);
   member->step = member->resume ? member->resume->step() : 0;
+  if (status.ok()) member->reporter->SetStart(member->step);
   if (absl::IsAborted(status)) {
     member->reporter->Abandon();
   } else if (!status.ok()) {

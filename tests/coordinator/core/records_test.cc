@@ -11,6 +11,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
+using ::testing::UnorderedElementsAre;
 
 class RecordsTest : public Harness {
  protected:
@@ -79,6 +80,34 @@ TEST_F(RecordsTest, WhatIsSentAgainAfterALostAnswerIsTakenOnce) {
   EXPECT_EQ(LogOf(1), "begins\n");
   Restart();
   EXPECT_EQ(Send(records).number, 14u) << "the number is durable";
+}
+
+TEST_F(RecordsTest, EachCheckpointThatOneCallDropsIsRememberedUntilItsFileIsRemoved) {
+  GroupSpec group = Group("question", 2, 1000);
+  group.keep = 1;
+  ASSERT_TRUE(Submit(Spec("keeps-one", {group}, 1)).ok());
+  const LeaseRef lease = TakeOne(worker_);
+  std::vector<Record> records;
+  for (uint32_t step = 10; step <= 60; step += 10) {
+    records.push_back(Row(lease, records.size() + 1, step));
+    if (step % 20 != 0) continue;
+    records.push_back(
+        {lease, records.size() + 1, RecordOf(CommitOf(worker_, lease, step, "keeps-one"))});
+  }
+  EXPECT_EQ(Send(std::move(records)).number, 9u);
+  std::vector<uint32_t> dropped;
+  ASSERT_EQ(store_->Read([&](ReadTransaction& read) -> absl::Status {
+    const auto listed = read.ListDroppedCheckpoints(10);
+    for (const Checkpoint& one : *listed) dropped.push_back(one.step);
+    return absl::OkStatus();
+  }),
+            absl::OkStatus());
+  EXPECT_THAT(dropped, UnorderedElementsAre(20, 40));
+}
+
+TEST_F(RecordsTest, AReleaseCannotNameAStepPastTheEnd) {
+  EXPECT_EQ(Release(EndOf(worker_, lease_, 4'000'000'000)), absl::OkStatus());
+  EXPECT_EQ(Details(lease_.job_id).attempts[0].end_step, 100u);
 }
 
 TEST_F(RecordsTest, NothingFollowsTheEnd) {

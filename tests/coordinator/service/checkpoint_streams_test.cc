@@ -35,9 +35,9 @@ TEST_F(Checkpoints, WhatIsNotAsAnnouncedLeavesNoFile) {
   v1::UploadCheckpointRequest header = Header(content);
   std::string flipped = content;
   flipped[500] ^= 1;
-  EXPECT_TRUE(absl::IsInvalidArgument(Upload(header, flipped)));
-  EXPECT_TRUE(absl::IsInvalidArgument(Upload(header, content.substr(1))));
-  EXPECT_TRUE(absl::IsInvalidArgument(Upload(header, content + "x")));
+  EXPECT_TRUE(absl::IsDataLoss(Upload(header, flipped)));
+  EXPECT_TRUE(absl::IsDataLoss(Upload(header, content.substr(1))));
+  EXPECT_TRUE(absl::IsDataLoss(Upload(header, content + "x")));
   EXPECT_TRUE(absl::IsInvalidArgument(Upload(header, std::string(2 << 20, 'c'), 2 << 20)));
   for (const char* path : {"../escape", "/tmp/escape", "a/../../escape", ""}) {
     header.mutable_header()->mutable_checkpoint()->set_path(path);
@@ -54,11 +54,11 @@ TEST_F(Checkpoints, ARefusedUploadLeavesNoFoldersBehind) {
   const std::string content(1000, 'c');
   const auto root_is_empty = [&] { return std::filesystem::is_empty(dir_.path()); };
   v1::UploadCheckpointRequest header = Header(content);
-  EXPECT_TRUE(absl::IsInvalidArgument(Upload(header, content.substr(1))));
+  EXPECT_TRUE(absl::IsDataLoss(Upload(header, content.substr(1))));
   EXPECT_TRUE(root_is_empty());
   // Folders that existed before or are not empty stay.
   ASSERT_TRUE(MakeDirectories(dir_.Join("s/job-1")).ok());
-  EXPECT_TRUE(absl::IsInvalidArgument(Upload(header, content.substr(1))));
+  EXPECT_TRUE(absl::IsDataLoss(Upload(header, content.substr(1))));
   EXPECT_TRUE(std::filesystem::is_empty(dir_.Join("s/job-1")));
 }
 

@@ -73,6 +73,14 @@ TEST_F(AttemptEndingTest, TheFirstEndCountsAndLaterOnesAreIgnored) {
   EXPECT_THAT(calls_, ElementsAre("final"));
 }
 
+TEST_F(AttemptEndingTest, AnAttemptThatFellBackToAnEarlierCheckpointNamesThatStep) {
+  ending_.OnStart(2);
+  EXPECT_EQ(ending_.step(), 2u);
+  ending_.Release("drain", Preempted());
+  ASSERT_THAT(reported_, SizeIs(1));
+  EXPECT_EQ(reported_[0].released().step(), 2u);
+}
+
 TEST_F(AttemptEndingTest, ARefusedRecordFailsTheAttempt) {
   ending_.OnStep(30);
   Refuse(Row());

@@ -17,6 +17,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::SizeIs;
 
 // The pump inside of an agent whose trainers report what the test wants.
@@ -99,6 +100,32 @@ TEST_F(RecordPumpTest, AMessageHasAtMostItsNumberOfBytesAndEachAttemptKeepsItsOr
     }
   }
   for (const auto& [job, number] : last) EXPECT_EQ(number, 14u) << job;
+}
+
+TEST_F(RecordPumpTest, WhatLiesBehindAnUnansweredCheckpointLeavesRoomForOtherAttempts) {
+  coordinator_.acknowledge = false;
+  FakeTrainer& trainer = StartTraining(2);
+  for (const uint64_t job : {1, 2}) coordinator_.Acknowledge(job, 1);
+  Settle();
+  coordinator_.messages.clear();
+  trainer.Checkpoint(0, 10);
+  for (int step = 1; step <= 600; ++step) trainer.Metrics(0, step);
+  trainer.Metrics(1, 10);
+  Settle();
+  uint64_t of_first = 0;
+  uint64_t of_second = 0;
+  for (const auto& message : coordinator_.messages) {
+    for (const v1::AttemptRecord& record : message.records()) {
+      ++(record.lease().job_id() == 1 ? of_first : of_second);
+    }
+  }
+  EXPECT_EQ(of_first, 1 + Outbox::kBehindCheckpoint);
+  EXPECT_EQ(of_second, 1u);
+  // The answer lets the rest go.
+  coordinator_.messages.clear();
+  coordinator_.Acknowledge(1, 2 + Outbox::kBehindCheckpoint);
+  Settle();
+  EXPECT_THAT(coordinator_.messages, Not(IsEmpty()));
 }
 
 TEST_F(RecordPumpTest, ARefusalOpensANewStreamSoThatLateAnswersMeanNoOtherRecord) {
