@@ -150,17 +150,18 @@ TEST_F(CommitCheck, ADiskThatDoesNotAnswerIsAskedAgainUntilItDoes) {
   std::ofstream(dir_.Join("step")) << "weights";
   DiskCalls::Options options;
   options.max_threads = 1;
-  options.limit = absl::Milliseconds(1);
+  options.limit = absl::Milliseconds(500);  // a call that began later would hold no thread
   const auto disk = std::make_shared<DiskCalls>(options);
-  absl::Notification hangs, mended;
-  absl::Notification* const end = &mended;
+  absl::Notification began, hangs, mended;
   disk->Run(
       "step",
-      [end] {
+      [start = &began, end = &mended] {
+        start->Notify();
         end->WaitForNotification();
         return absl::OkStatus();
       },
       [&](const absl::Status&) { hangs.Notify(); });
+  ASSERT_TRUE(began.WaitForNotificationWithTimeout(absl::Seconds(30)));
   ASSERT_TRUE(hangs.WaitForNotificationWithTimeout(absl::Seconds(30)));
   absl::Notification given;
   CheckCommittedFile(TransferContext{&core_, files_, disk, &clock_}, checkpoint_, caller_,
