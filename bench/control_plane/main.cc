@@ -65,7 +65,7 @@ void MakeQuick(const CLI::App& app, Options* options) {
   const auto unless_given = [&](const char* flag, auto* value, auto small) {
     if (app.count(flag) == 0) *value = small;
   };
-  unless_given("--jobs", &options->jobs, uint64_t{100'000});
+  unless_given("--jobs", &options->jobs, uint64_t{400'000});
   unless_given("--workers", &options->workers, 500u);
   unless_given("--active", &options->active, 100u);
   unless_given("--seconds", &options->seconds, 2.0);
