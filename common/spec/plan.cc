@@ -1,12 +1,13 @@
 #include "common/spec/plan.h"
 
+#include "common/base/limits.h"
 #include "common/spec/spec.h"
 
 namespace coppice::spec {
 
 v1::Plan MakePlan(const v1::SweepSpec& spec, uint32_t pack_width) {
   v1::Plan plan;
-  plan.set_pack_width(pack_width == 0 ? kDefaultPlanWidth : pack_width);
+  plan.set_pack_width(pack_width == 0 ? kDefaultPackWidth : pack_width);
   const auto seeds = static_cast<uint64_t>(spec.seeds_size());
   for (const std::string& task : spec.tasks()) {
     for (const uint32_t depth : spec.depths()) {

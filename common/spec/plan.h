@@ -7,10 +7,8 @@
 
 namespace coppice::spec {
 
-inline constexpr uint32_t kDefaultPlanWidth = 10;
-
 // Plans a sweep without a coordinator: its groups, jobs, packs of up to `pack_width` (0:
-// kDefaultPlanWidth) and expected work. The spec must be valid.
+// kDefaultPackWidth) and expected work. The spec must be valid.
 v1::Plan MakePlan(const v1::SweepSpec& spec, uint32_t pack_width);
 
 }  // namespace coppice::spec

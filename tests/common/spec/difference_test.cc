@@ -5,6 +5,7 @@
 #include <google/protobuf/text_format.h>
 #include <gtest/gtest.h>
 
+#include "common/base/limits.h"
 #include "common/spec/plan.h"
 #include "common/spec/spec.h"
 
@@ -70,7 +71,7 @@ TEST(MakePlan, CountsJobsPacksStepsAndWork) {
     work += 3 * group.steps() * WorkPerStep(group.run());
   }
   EXPECT_DOUBLE_EQ(plan.expected_work(), work);
-  EXPECT_EQ(MakePlan(spec, 0).pack_width(), kDefaultPlanWidth);
+  EXPECT_EQ(MakePlan(spec, 0).pack_width(), kDefaultPackWidth);
 }
 
 }  // namespace
