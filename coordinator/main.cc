@@ -1,6 +1,7 @@
 // coppice-coordinator: wiring, flags, signals.
 
 #include <CLI/CLI.hpp>
+#include <atomic>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -165,21 +166,45 @@ std::string AwaitRequest(const Signals& signals, const std::function<void()>& re
   }
 }
 
-void WaitForSignal(const Signals& signals, const std::function<void()>& reload) {
+// After the first signal: a later one ends the process at once. Its thread must be gone before the
+// process exits, because it logs.
+class LaterSignals {
+ public:
+  LaterSignals(const Signals& signals, StopRequests requests)
+      : thread_([this, signals, requests]() mutable { Run(signals, &requests); }) {}
+  ~LaterSignals() {
+    over_ = true;
+    ::pthread_kill(thread_.native_handle(), SIGTERM);  // wakes sigwait
+    thread_.join();
+  }
+  LaterSignals(const LaterSignals&) = delete;
+  LaterSignals& operator=(const LaterSignals&) = delete;
+
+ private:
+  void Run(const Signals& signals, StopRequests* requests) {
+    for (;;) {
+      const std::string name = AwaitRequest(signals, nullptr);
+      if (over_) return;
+      if (requests->OnSignal(Clock::Real()->Monotonic()) != StopRequests::Meaning::kSameAgain) {
+        ::_exit(kFailed);
+      }
+      spdlog::info("{} right after the first signal is taken for the same request", name);
+    }
+  }
+
+  std::atomic<bool> over_{false};
+  std::thread thread_;
+};
+
+std::unique_ptr<LaterSignals> WaitForSignal(const Signals& signals,
+                                            const std::function<void()>& reload) {
   StopRequests requests;
   spdlog::info("got {}: finishing what is queued; a later signal ends at once",
                AwaitRequest(signals, reload));
   requests.OnSignal(Clock::Real()->Monotonic());
   Signals after = signals;
   after.hang_up_is_ignored |= reload != nullptr;  // a reload would now come too late
-  std::thread([after, requests]() mutable {
-    for (;;) {
-      const std::string name = AwaitRequest(after, nullptr);
-      if (requests.OnSignal(Clock::Real()->Monotonic()) != StopRequests::Meaning::kSameAgain) break;
-      spdlog::info("{} right after the first signal is taken for the same request", name);
-    }
-    ::_exit(kFailed);
-  }).detach();
+  return std::make_unique<LaterSignals>(after, requests);
 }
 
 // Deliberate refusals already name the remedy; errors of the system do not.
@@ -202,6 +227,7 @@ absl::Status Serve(const Flags& flags, const core::CoordinatorOptions& options,
                    const core::GarbageOptions& garbage, commands::Serving* serving,
                    const Signals& signals) {
   Clock* const clock = Clock::Real();
+  std::unique_ptr<LaterSignals> later_signals;  // until all else here has ended
   commands::PortFile port_file(flags.port_file);
   COPPICE_RETURN_IF_ERROR(port_file.Clear());
   COPPICE_ASSIGN_OR_RETURN(const std::unique_ptr<core::Store> store, OpenStore(flags, options));
@@ -216,8 +242,8 @@ absl::Status Serve(const Flags& flags, const core::CoordinatorOptions& options,
   collector.Start();
   spdlog::info("version {}, data in {}, checkpoints in {}, store {}", VersionText(), flags.data_dir,
                options.checkpoint_root, store->store_id());
-  WaitForSignal(signals,
-                serving->reloads() ? [serving] { serving->Reload(); } : std::function<void()>());
+  later_signals = WaitForSignal(
+      signals, serving->reloads() ? [serving] { serving->Reload(); } : std::function<void()>());
   port_file.Remove();
   const commands::ShutdownWatchdog watchdog(clock, kShutdownLimit, options.checkpoint_root);
   server->CloseStreams();

@@ -49,7 +49,7 @@ struct DiskCalls::State : std::enable_shared_from_this<State> {
   absl::Mutex mutex;
   bool closed ABSL_GUARDED_BY(mutex) = false;
   std::deque<std::shared_ptr<Call>> queue ABSL_GUARDED_BY(mutex);
-  // Calls that are not yet answered, or whose `done` is running.
+  // Calls that are not yet answered, whose `done` is running, or whose return is being logged.
   absl::flat_hash_set<std::shared_ptr<Call>> open ABSL_GUARDED_BY(mutex);
   absl::flat_hash_set<std::string> dead_paths ABSL_GUARDED_BY(mutex);
   int threads ABSL_GUARDED_BY(mutex) = 0;
@@ -143,7 +143,7 @@ void DiskCalls::State::RunCall(const std::shared_ptr<Call>& call) {
   absl::Status status = call->work();
   call->work = nullptr;  // destroying its captures may block too
   clock->Cancel(slow);
-  bool late = false;
+  bool late = false, tell = false;
   Clock::TimerId limit = 0;
   {
     absl::MutexLock lock(&mutex);
@@ -154,11 +154,19 @@ void DiskCalls::State::RunCall(const std::shared_ptr<Call>& call) {
     if (late) {
       --left_behind;
       dead_paths.erase(call->path);
+      // After Shutdown the process may be ending, and the logger with it. Shutdown waits for a line
+      // that is being written.
+      tell = !closed;
+      if (tell) open.insert(call);
     }
   }
   clock->Cancel(limit);
   if (late) {
-    spdlog::info("{} in the checkpoint root answers again", call->path);
+    if (tell) {
+      spdlog::info("{} in the checkpoint root answers again", call->path);
+      absl::MutexLock lock(&mutex);
+      open.erase(call);
+    }
     if (call->late) call->late();
     return;
   }

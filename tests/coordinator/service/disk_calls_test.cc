@@ -2,10 +2,13 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <spdlog/sinks/ostream_sink.h>
+#include <spdlog/spdlog.h>
 
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -147,6 +150,23 @@ TEST_F(DiskCallsTest, AnEndDoesNotWaitForWhatDoesNotComeBack) {
   }
   EXPECT_TRUE(absl::IsUnavailable(Wait(Start("fine", Fine))));
   disk_.reset();
+}
+
+// The process may be ending then, and the logger with it.
+TEST_F(DiskCallsTest, AThreadThatComesBackAfterAnEndLogsNothing) {
+  std::ostringstream log;
+  const auto before = spdlog::default_logger();
+  spdlog::set_default_logger(std::make_shared<spdlog::logger>(
+      "test", std::make_shared<spdlog::sinks::ostream_sink_mt>(log)));
+  absl::Notification undone;
+  const auto answer = StartDead("dead", [&] { undone.Notify(); });
+  EXPECT_TRUE(absl::IsDeadlineExceeded(Wait(answer)));
+  disk_->Shutdown(absl::ZeroDuration());
+  const std::string logged = log.str();
+  server_->up.Notify();
+  EXPECT_TRUE(undone.WaitForNotificationWithTimeout(kPatience));
+  EXPECT_EQ(log.str(), logged);
+  spdlog::set_default_logger(before);
 }
 
 TEST_F(DiskCallsTest, WhatIsLetGoOfIsFreedThoughNothingElseIsTakenAnyMore) {
