@@ -21,6 +21,7 @@ ALLOWED = {
     'common/rpc': ('common/base', 'gen'),
     'common/spec': ('common/base', 'common/settings', 'gen'),
     'coordinator/core': ('common/base',),
+    'coordinator/pools': ('common/base',),
     'coordinator/store': ('common/base', 'coordinator/core'),
     'coordinator/security': ('common/base',),
     'coordinator/service': ('common/base', 'common/rpc', 'common/spec', 'coordinator/security', 'coordinator/core',

@@ -1,0 +1,48 @@
+// The work that waits for workers, and the workers that are there. The coordinator's dispatcher
+// knows both; the pools ask for them.
+#ifndef COPPICE_COORDINATOR_POOLS_DEMAND_H_
+#define COPPICE_COORDINATOR_POOLS_DEMAND_H_
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+
+namespace coppice::pools {
+
+// A worker that has registered and has not departed.
+struct WorkerCapacity {
+  std::string pool_key;    // of its allocation; empty: no pool asked for it
+  std::string raw_job_id;  // of its allocation; empty: none
+  std::string worker;      // its name
+  uint32_t slots = 0;
+  uint32_t idle_slots = 0;
+  uint32_t pack_width = 0;  // jobs that a slot takes at once; 0: not known
+  bool draining = false;
+  bool suspect = false;   // the dispatcher gives it no new work for its failures
+  int64_t ends_ms = 0;    // the end of its allocation in Unix time; 0: none is known
+  bool connected = true;  // false: silent, and not yet expired
+};
+
+struct Demand {
+  // Jobs that a free slot would get now: pending, neither paused nor waiting after a failure.
+  uint64_t grantable_jobs = 0;
+  // Slot seconds of these jobs and of the rest of the running ones, at measured speed; negative:
+  // not known.
+  double seconds_left = -1;
+  // Unix time since when the oldest grantable job has waited; 0: none waits.
+  int64_t oldest_waiting_ms = 0;
+  uint32_t width = 1;  // jobs that a slot takes at once, as granted lately
+  // Seconds from a job's start to its first checkpoint, or between two; 0: not known.
+  double checkpoint_seconds = 0;
+  std::vector<WorkerCapacity> workers;
+};
+
+// Calls back once, on any thread, perhaps before it returns.
+using DemandSource = std::function<void(std::function<void(absl::StatusOr<Demand>)>)>;
+
+}  // namespace coppice::pools
+
+#endif  // COPPICE_COORDINATOR_POOLS_DEMAND_H_

@@ -1,0 +1,57 @@
+#include "coordinator/pools/pool.h"
+
+#include <array>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace coppice::pools {
+namespace {
+
+constexpr std::array<std::pair<PoolMode, absl::string_view>, 4> kModes = {{
+    {PoolMode::kRunning, "running"},
+    {PoolMode::kPaused, "paused"},
+    {PoolMode::kDraining, "draining"},
+    {PoolMode::kStopped, "stopped"},
+}};
+
+constexpr std::array<std::pair<AllocationState, absl::string_view>, 5> kStates = {{
+    {AllocationState::kIntended, "intended"},
+    {AllocationState::kQueued, "queued"},
+    {AllocationState::kRunning, "running"},
+    {AllocationState::kEnded, "ended"},
+    {AllocationState::kUnknown, "unknown"},
+}};
+
+template <typename Table, typename Value>
+absl::string_view NameIn(const Table& table, Value value) {
+  for (const auto& [entry, name] : table) {
+    if (entry == value) return name;
+  }
+  return "";
+}
+
+template <typename Table, typename Value>
+bool ParseIn(const Table& table, absl::string_view name, Value* value) {
+  for (const auto& [entry, word] : table) {
+    if (word != name) continue;
+    *value = entry;
+    return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+absl::string_view PoolModeName(PoolMode mode) { return NameIn(kModes, mode); }
+bool ParsePoolMode(absl::string_view name, PoolMode* mode) { return ParseIn(kModes, name, mode); }
+absl::string_view AllocationStateName(AllocationState state) { return NameIn(kStates, state); }
+bool ParseAllocationState(absl::string_view name, AllocationState* state) {
+  return ParseIn(kStates, name, state);
+}
+
+std::string AllocationKey(absl::string_view store_id, absl::string_view pool, uint64_t sequence) {
+  return absl::StrCat(store_id.substr(0, 8), "-", pool, "-", sequence);
+}
+
+}  // namespace coppice::pools
