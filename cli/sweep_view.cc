@@ -37,7 +37,7 @@ const StateStyle& StyleOf(v1::JobState state) {
   return kStateStyles[0];
 }
 
-std::string Metric(const v1::Job& job, const char* name) {
+std::string MetricText(const v1::Job& job, const char* name) {
   double value = 0;
   const bool known = LatestMetric(job, name, &value);
   return FormatAccuracy(value, known);
@@ -48,7 +48,8 @@ std::string Cell(const v1::Job& job, const Terminal& terminal) {
   std::string text = absl::StrCat(StateSymbol(terminal, job.state()), " ", FormatSteps(job.step()));
   double ignored = 0;
   if (LatestMetric(job, "id_accuracy", &ignored) || LatestMetric(job, "gen_accuracy", &ignored)) {
-    absl::StrAppend(&text, " ", Metric(job, "id_accuracy"), "/", Metric(job, "gen_accuracy"));
+    absl::StrAppend(&text, " ", MetricText(job, "id_accuracy"), "/",
+                    MetricText(job, "gen_accuracy"));
   }
   return text;
 }
@@ -319,8 +320,8 @@ std::string ChangeLine(const SweepModel::Change& change) {
   if (job.state() == v1::RUNNING && !job.worker().empty())
     absl::StrAppend(&line, " on ", job.worker());
   if (job.state() == v1::SUCCEEDED) {
-    absl::StrAppend(&line, ": id ", Metric(job, "id_accuracy"), ", gen ",
-                    Metric(job, "gen_accuracy"));
+    absl::StrAppend(&line, ": id ", MetricText(job, "id_accuracy"), ", gen ",
+                    MetricText(job, "gen_accuracy"));
   } else if (job.state() != v1::RUNNING && !job.reason().empty()) {
     absl::StrAppend(&line, ": ", Printable(job.reason()));
   }

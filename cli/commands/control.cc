@@ -10,7 +10,7 @@
 namespace coppice::cli {
 namespace {
 
-struct Options {
+struct ControlOptions {
   std::string target;
   FilterFlags filter;
 };
@@ -24,7 +24,7 @@ absl::StatusOr<std::string> NamedSweep(const std::string& name, Client* client) 
   return ResolveSweep(client, name);
 }
 
-absl::StatusOr<int> Cancel(const Options& options, Context* context) {
+absl::StatusOr<int> Cancel(const ControlOptions& options, Context* context) {
   COPPICE_ASSIGN_OR_RETURN(Client * client, context->ConnectToChange());
   COPPICE_ASSIGN_OR_RETURN(const v1::JobFilter filter,
                            SelectToChange(client, options.target, options.filter));
@@ -41,7 +41,7 @@ absl::StatusOr<int> Cancel(const Options& options, Context* context) {
   return kExitDone;
 }
 
-absl::StatusOr<int> Retry(const Options& options, Context* context) {
+absl::StatusOr<int> Retry(const ControlOptions& options, Context* context) {
   COPPICE_ASSIGN_OR_RETURN(Client * client, context->ConnectToChange());
   COPPICE_ASSIGN_OR_RETURN(const v1::JobFilter filter,
                            SelectToChange(client, options.target, options.filter));
@@ -104,7 +104,7 @@ void AddByName(CLI::App* app, const char* verb, const char* help, NameAction run
 
 void AddCancel(CLI::App* app, Context* context, Action* action) {
   CLI::App* command = app->add_subcommand("cancel", "End jobs that have not ended");
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<ControlOptions>();
   command->add_option("SWEEP|JOB", options->target, kTargetHelp)->required();
   AddFilterFlags(command, &options->filter);
   AddJsonFlag(command, context);
@@ -114,7 +114,7 @@ void AddCancel(CLI::App* app, Context* context, Action* action) {
 void AddRetry(CLI::App* app, Context* context, Action* action) {
   CLI::App* command = app->add_subcommand(
       "retry", "Put failed and cancelled jobs back in line, from their checkpoints");
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<ControlOptions>();
   command->add_option("SWEEP|JOB", options->target, kTargetHelp)->required();
   AddFilterFlags(command, &options->filter);
   AddJsonFlag(command, context);

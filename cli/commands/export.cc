@@ -13,14 +13,15 @@
 namespace coppice::cli {
 namespace {
 
-struct Options {
+struct ExportOptions {
   MetricsFlags metrics;
   std::string format;
   OutputName output;
 };
 
-absl::StatusOr<int> ToTensorBoard(const Options& options, const v1::GetMetricsRequest& request,
-                                  Client* client, Context* context) {
+absl::StatusOr<int> ToTensorBoard(const ExportOptions& options,
+                                  const v1::GetMetricsRequest& request, Client* client,
+                                  Context* context) {
   const std::string directory = options.output.path.empty()
                                     ? absl::StrCat(request.filter().sweep(), "-tensorboard")
                                     : options.output.path;
@@ -38,7 +39,7 @@ absl::StatusOr<int> ToTensorBoard(const Options& options, const v1::GetMetricsRe
   return kExitDone;
 }
 
-absl::StatusOr<int> Export(const Options& options, Context* context) {
+absl::StatusOr<int> Export(const ExportOptions& options, Context* context) {
   COPPICE_ASSIGN_OR_RETURN(Client * client, context->Connect());
   COPPICE_ASSIGN_OR_RETURN(const v1::GetMetricsRequest request,
                            MetricsRequest(options.metrics, client));
@@ -56,7 +57,7 @@ absl::StatusOr<int> Export(const Options& options, Context* context) {
 void AddExport(CLI::App* app, Context* context, Action* action) {
   CLI::App* command =
       app->add_subcommand("export", "Write a sweep's metrics for other programs to read");
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<ExportOptions>();
   AddMetricsFlags(command, &options->metrics);
   command
       ->add_option("--format", options->format,

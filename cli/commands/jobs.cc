@@ -12,7 +12,7 @@
 namespace coppice::cli {
 namespace {
 
-struct Options {
+struct JobsOptions {
   std::string target;
   FilterFlags filter;
 };
@@ -49,7 +49,7 @@ absl::Status PrintJson(Client* client, const v1::JobFilter& filter, std::ostream
 // have room.
 size_t PinnedColumns(const Terminal& terminal) { return terminal.width < 60 ? 1 : 4; }
 
-absl::StatusOr<int> Jobs(const Options& options, Context* context) {
+absl::StatusOr<int> Jobs(const JobsOptions& options, Context* context) {
   COPPICE_ASSIGN_OR_RETURN(Client * client, context->Connect());
   COPPICE_ASSIGN_OR_RETURN(const v1::JobFilter filter,
                            Select(client, options.target, options.filter));
@@ -101,7 +101,7 @@ absl::StatusOr<int> Jobs(const Options& options, Context* context) {
 
 void AddJobs(CLI::App* app, Context* context, Action* action) {
   CLI::App* command = app->add_subcommand("jobs", "List jobs");
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<JobsOptions>();
   command->add_option("SWEEP", options->target, "SWEEP, SWEEP/TASK[/DEPTH[/SEED]] or a job number");
   AddFilterFlags(command, &options->filter);
   AddJsonFlag(command, context);

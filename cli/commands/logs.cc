@@ -10,13 +10,13 @@
 namespace coppice::cli {
 namespace {
 
-struct Options {
+struct LogsOptions {
   std::string job;
   bool follow = false;
   uint64_t attempt = 0;
 };
 
-absl::StatusOr<int> Logs(const Options& options, Context* context) {
+absl::StatusOr<int> Logs(const LogsOptions& options, Context* context) {
   COPPICE_ASSIGN_OR_RETURN(Client * client, context->Connect());
   v1::GetLogsRequest request;
   COPPICE_ASSIGN_OR_RETURN(const uint64_t id, ResolveJob(client, options.job));
@@ -44,7 +44,7 @@ absl::StatusOr<int> Logs(const Options& options, Context* context) {
 
 void AddLogs(CLI::App* app, Context* context, Action* action) {
   CLI::App* command = app->add_subcommand("logs", "Print what a job's trainer wrote");
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<LogsOptions>();
   command->add_option("JOB", options->job, "Its number, or SWEEP/TASK/DEPTH/SEED")->required();
   command->add_flag("--follow,-f", options->follow, "Go on until the job ends");
   command->add_option("--attempt", options->attempt, "Of this attempt instead of the newest");

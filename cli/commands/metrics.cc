@@ -8,7 +8,7 @@
 namespace coppice::cli {
 namespace {
 
-struct Options {
+struct MetricsOptions {
   MetricsFlags metrics;
   bool archived = false;
   bool csv = false;
@@ -16,13 +16,13 @@ struct Options {
   OutputName output;
 };
 
-MetricsFormat FormatOf(const Options& options, const Context& context) {
+MetricsFormat FormatOf(const MetricsOptions& options, const Context& context) {
   if (options.csv) return MetricsFormat::kCsv;
   if (options.jsonl) return MetricsFormat::kJsonLines;
   return context.json ? MetricsFormat::kJson : MetricsFormat::kTable;
 }
 
-absl::StatusOr<int> Metrics(const Options& options, Context* context) {
+absl::StatusOr<int> Metrics(const MetricsOptions& options, Context* context) {
   if (int{options.csv} + int{options.jsonl} + int{context->json} > 1) {
     return absl::InvalidArgumentError(
         "--csv, --jsonl and --json exclude each other; give one of them");
@@ -42,7 +42,7 @@ absl::StatusOr<int> Metrics(const Options& options, Context* context) {
 void AddMetrics(CLI::App* app, Context* context, Action* action) {
   CLI::App* command =
       app->add_subcommand("metrics", "Print the metrics of a sweep's jobs, a row per job and step");
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<MetricsOptions>();
   AddMetricsFlags(command, &options->metrics);
   command->add_flag("--archived", options->archived,
                     "Also rows that a later attempt replaced, with their attempt");

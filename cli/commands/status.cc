@@ -19,7 +19,7 @@ namespace {
 // A watcher waits this long for a coordinator that went away.
 constexpr absl::Duration kPatience = absl::Minutes(10);
 
-struct Options {
+struct StatusOptions {
   std::string sweep;
   bool watch = false;
 };
@@ -68,7 +68,7 @@ absl::StatusOr<int> Watch(Client* client, const std::string& sweep, Context* con
   return ExitCode(last.summary());
 }
 
-absl::StatusOr<int> Status(const Options& options, Context* context) {
+absl::StatusOr<int> Status(const StatusOptions& options, Context* context) {
   COPPICE_ASSIGN_OR_RETURN(Client * client, context->Connect());
   COPPICE_ASSIGN_OR_RETURN(const std::string sweep, ResolveSweep(client, options.sweep));
   if (options.watch)
@@ -117,7 +117,7 @@ absl::StatusOr<int> List(Context* context) {
 void AddStatus(CLI::App* app, Context* context, Action* action) {
   CLI::App* command = app->add_subcommand(
       "status", "Show a sweep: a depth x seed table per task, totals, throughput, ETA");
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<StatusOptions>();
   command->add_option("SWEEP", options->sweep, "Its name; may be left out where there is only one");
   command->add_flag("--watch,-w", options->watch,
                     "Go on until every job has ended, with exit code 1 when one failed or was "

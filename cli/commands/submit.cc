@@ -16,7 +16,7 @@
 namespace coppice::cli {
 namespace {
 
-struct Options {
+struct SubmitOptions {
   std::string spec;
   bool dry_run = false;
   uint32_t pack = 10;
@@ -57,7 +57,7 @@ std::string Verdict(const v1::SubmitSweepResponse& answer, const SpecFile& file,
                       FormatTime(answer.sweep().created_ms()));
 }
 
-absl::StatusOr<int> DryRun(const SpecFile& file, const Options& options, Context* context) {
+absl::StatusOr<int> DryRun(const SpecFile& file, const SubmitOptions& options, Context* context) {
   v1::SubmitSweepResponse answer;
   *answer.mutable_plan() = spec::MakePlan(file.spec, options.pack);
   absl::StatusOr<Client*> client = context->Connect();
@@ -96,7 +96,7 @@ absl::Status Refused(const SpecFile& file, Client* client, const absl::Status& r
   return Taken(file, client->address(), {answer.differences().begin(), answer.differences().end()});
 }
 
-absl::StatusOr<int> Submit(const Options& options, Context* context) {
+absl::StatusOr<int> Submit(const SubmitOptions& options, Context* context) {
   COPPICE_ASSIGN_OR_RETURN(const SpecFile file, ReadSpecFile(options.spec));
   Warn(SpecWarnings(file), context->err);
   if (options.dry_run) return DryRun(file, options, context);
@@ -125,7 +125,7 @@ absl::StatusOr<int> Submit(const Options& options, Context* context) {
 void AddSubmit(CLI::App* app, Context* context, Action* action) {
   CLI::App* command =
       app->add_subcommand("submit", "Hand a sweep to the coordinator, or plan it with --dry-run");
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<SubmitOptions>();
   command->add_option("SPEC", options->spec, "Sweep spec (YAML), - for standard input")->required();
   command->add_flag(
       "--dry-run", options->dry_run,

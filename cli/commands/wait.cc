@@ -17,7 +17,7 @@ namespace {
 // A coordinator that went away is waited for this long: a machine may be down overnight.
 constexpr absl::Duration kPatience = absl::Hours(24);
 
-struct Options {
+struct WaitOptions {
   std::vector<std::string> sweeps;
   absl::Duration timeout = absl::InfiniteDuration();
 };
@@ -68,14 +68,14 @@ absl::Status WaitForAll(Client* client, const std::vector<std::string>& sweeps,
   return absl::OkStatus();
 }
 
-absl::Status TooLong(const Options& options, const v1::SweepSummary& summary) {
+absl::Status TooLong(const WaitOptions& options, const v1::SweepSummary& summary) {
   const v1::JobCounts& counts = summary.counts();
   return absl::DeadlineExceededError(absl::StrCat(
       summary.name(), " has not ended after ", absl::FormatDuration(options.timeout), ": ",
       counts.running(), " of ", summary.jobs(), " jobs run, ", counts.pending(), " wait"));
 }
 
-absl::StatusOr<int> Wait(const Options& options, Context* context) {
+absl::StatusOr<int> Wait(const WaitOptions& options, Context* context) {
   COPPICE_ASSIGN_OR_RETURN(Client * client, context->Connect());
   std::vector<std::string> sweeps = options.sweeps;
   if (sweeps.empty()) sweeps.emplace_back();
@@ -115,7 +115,7 @@ absl::Duration ParseTimeout(const std::string& text) {
 void AddWait(CLI::App* app, Context* context, Action* action) {
   CLI::App* command = app->add_subcommand(
       "wait", "Wait until sweeps have ended; exit code 1 when a job failed or was cancelled");
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<WaitOptions>();
   command->add_option("SWEEP", options->sweeps,
                       "Their names; may be left out where there is only one");
   command

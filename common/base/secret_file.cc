@@ -18,7 +18,7 @@
 namespace coppice {
 namespace {
 
-constexpr mode_t kOwnerOnly = S_IRUSR | S_IWUSR;
+constexpr mode_t kSecretFileMode = S_IRUSR | S_IWUSR;
 constexpr mode_t kForbidden = S_IWGRP | S_IRWXO;
 
 absl::Status CheckMode(const std::string& path, const struct stat& info) {
@@ -37,7 +37,8 @@ absl::Status CheckMode(const std::string& path, const struct stat& info) {
 
 absl::Status WriteDurably(int fd, const std::string& path, absl::string_view content) {
   // The umask may have removed rights of the owner too.
-  if (::fchmod(fd, kOwnerOnly) != 0) return ErrnoToStatus(errno, "cannot set the mode of " + path);
+  if (::fchmod(fd, kSecretFileMode) != 0)
+    return ErrnoToStatus(errno, "cannot set the mode of " + path);
   while (!content.empty()) {
     const ssize_t written = ::write(fd, content.data(), content.size());
     if (written < 0 && errno == EINTR) continue;
@@ -53,8 +54,8 @@ absl::Status WriteDurably(int fd, const std::string& path, absl::string_view con
 template <typename Publish>
 absl::Status Write(const std::string& path, absl::string_view content, const Publish& publish) {
   const std::string temporary = absl::StrCat(path, ".tmp-", RandomId());
-  const int fd =
-      ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, kOwnerOnly);
+  const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
+                        kSecretFileMode);
   if (fd < 0) return ErrnoToStatus(errno, absl::StrCat("cannot create ", temporary));
   const absl::Cleanup remove = [&] { ::unlink(temporary.c_str()); };
   const absl::Status written = WriteDurably(fd, temporary, content);

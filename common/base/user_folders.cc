@@ -16,7 +16,7 @@
 namespace coppice {
 namespace {
 
-constexpr mode_t kOwnerOnly = S_IRWXU;
+constexpr mode_t kUserFolderMode = S_IRWXU;
 
 std::string Variable(const char* name) {
   const char* const value = std::getenv(name);
@@ -89,7 +89,7 @@ absl::Status MakePrivateDirectories(const std::string& path) {
   const size_t slash = path.rfind('/', end);
   const std::string parent = slash == std::string::npos ? "." : path.substr(0, slash);
   if (!parent.empty() && parent != ".") COPPICE_RETURN_IF_ERROR(MakePrivateDirectories(parent));
-  if (::mkdir(path.c_str(), kOwnerOnly) != 0 && errno != EEXIST) {
+  if (::mkdir(path.c_str(), kUserFolderMode) != 0 && errno != EEXIST) {
     return ErrnoToStatus(errno, absl::StrCat("cannot create folder ", path));
   }
   return SyncDirectory(parent.empty() ? "/" : parent);

@@ -19,11 +19,10 @@
 namespace coppice::commands {
 namespace {
 
-constexpr absl::Duration kClockSkew = absl::Hours(24);
 constexpr absl::Duration kValid = absl::Hours(24 * 365);
 constexpr size_t kSuffixDigits = 6;
 
-struct Flags {
+struct AccessExportFlags {
   std::string role, name, file;
 };
 
@@ -48,16 +47,17 @@ absl::StatusOr<rpc::AccessFile> Compose(const std::string& folder, const std::st
   COPPICE_ASSIGN_OR_RETURN(authority.key, ReadSecretFile(JoinPath(folder, kAuthorityKey)));
   const absl::Time now = clock->Now();
   file.until = now + kValid;
-  COPPICE_ASSIGN_OR_RETURN(const security::KeyPair client,
-                           security::IssueClientCertificate(authority, "coppice-" + name,
-                                                            {now - kClockSkew, file.until}));
+  COPPICE_ASSIGN_OR_RETURN(
+      const security::KeyPair client,
+      security::IssueClientCertificate(authority, "coppice-" + name,
+                                       {now - security::kClockSkew, file.until}));
   file.authority = authority.certificate;
   file.certificate = client.certificate;
   file.key = client.key;
   return file;
 }
 
-absl::Status Export(const std::string& data_dir, const Flags& flags, Clock* clock) {
+absl::Status Export(const std::string& data_dir, const AccessExportFlags& flags, Clock* clock) {
   COPPICE_ASSIGN_OR_RETURN(const security::Role role, security::ParseRole(flags.role));
   if (role == security::Role::kOperator) {
     return absl::InvalidArgumentError(
@@ -93,7 +93,7 @@ absl::Status Export(const std::string& data_dir, const Flags& flags, Clock* cloc
 }  // namespace
 
 void AddAccessExport(CLI::App* app, const std::string* data_dir, Clock* clock, Action* action) {
-  const auto flags = std::make_shared<Flags>();
+  const auto flags = std::make_shared<AccessExportFlags>();
   CLI::App* const access =
       app->add_subcommand("access", "Hand on access to a coordinator that made its own");
   access->require_subcommand(1);

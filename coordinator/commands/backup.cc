@@ -12,7 +12,7 @@
 namespace coppice::commands {
 namespace {
 
-struct Flags {
+struct BackupFlags {
   std::string file;
   bool force = false;
 };
@@ -38,7 +38,7 @@ std::string Remedy(absl::StatusCode code, const std::string& data_dir) {
   }
 }
 
-absl::Status Backup(const Flags& flags, const std::string& data_dir, Clock* clock) {
+absl::Status Backup(const BackupFlags& flags, const std::string& data_dir, Clock* clock) {
   const absl::Duration begun = clock->Monotonic();
   const auto facts = store::BackupDatabase({.database = JoinPath(data_dir, "coppice.db"),
                                             .target = flags.file,
@@ -61,7 +61,7 @@ absl::Status Backup(const Flags& flags, const std::string& data_dir, Clock* cloc
 }  // namespace
 
 void AddBackup(CLI::App* app, const std::string* data_dir, Clock* clock, Action* action) {
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<BackupFlags>();
   CLI::App* command = app->add_subcommand(
       "backup", "Copy the database to a file, while the coordinator runs or not (docs/backup.md)");
   command->fallthrough();  // for --data-dir

@@ -25,13 +25,11 @@
 namespace coppice::commands {
 namespace {
 
-// Clients with a slow clock must still be able to connect.
-constexpr absl::Duration kClockSkew = absl::Hours(24);
 constexpr int kAuthorityDays = 3650;
 constexpr int kMaxDays = 3650;
 
 security::Validity ValidFor(int days, Clock* clock) {
-  return {clock->Now() - kClockSkew, clock->Now() + absl::Hours(24) * days};
+  return {clock->Now() - security::kClockSkew, clock->Now() + absl::Hours(24) * days};
 }
 
 // The given hosts and this machine's own, each once.

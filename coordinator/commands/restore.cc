@@ -13,7 +13,7 @@
 namespace coppice::commands {
 namespace {
 
-struct Flags {
+struct RestoreFlags {
   std::string file;
   bool force = false;
 };
@@ -40,7 +40,8 @@ struct Restored {
   std::string aside;
 };
 
-absl::StatusOr<Restored> Restore(const Flags& flags, const std::string& database, Clock* clock) {
+absl::StatusOr<Restored> Restore(const RestoreFlags& flags, const std::string& database,
+                                 Clock* clock) {
   COPPICE_ASSIGN_OR_RETURN(const auto staged,
                            store::StagedRestore::Begin(
                                {.backup = flags.file, .database = database, .force = flags.force}));
@@ -55,7 +56,7 @@ absl::StatusOr<Restored> Restore(const Flags& flags, const std::string& database
   return restored;
 }
 
-absl::Status RunRestore(const Flags& flags, const std::string& data_dir, Clock* clock) {
+absl::Status RunRestore(const RestoreFlags& flags, const std::string& data_dir, Clock* clock) {
   const std::string database = JoinPath(data_dir, "coppice.db");
   const auto restored = Restore(flags, database, clock);
   if (!restored.ok()) {
@@ -81,7 +82,7 @@ absl::Status RunRestore(const Flags& flags, const std::string& data_dir, Clock* 
 }  // namespace
 
 void AddRestore(CLI::App* app, const std::string* data_dir, Clock* clock, Action* action) {
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<RestoreFlags>();
   CLI::App* command = app->add_subcommand(
       "restore", "Make a backup the database; no coordinator may run meanwhile (docs/backup.md)");
   command->fallthrough();  // for --data-dir

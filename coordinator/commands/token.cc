@@ -16,7 +16,7 @@
 namespace coppice::commands {
 namespace {
 
-struct Flags {
+struct TokenFlags {
   const std::string* data_dir;
   std::string tokens;
   std::string tls_dir;
@@ -36,7 +36,7 @@ absl::StatusOr<FileLock> LockTable(const std::string& tokens) {
   return lock;
 }
 
-absl::StatusOr<std::string> TableFile(const Flags& flags) {
+absl::StatusOr<std::string> TableFile(const TokenFlags& flags) {
   if (!flags.tokens.empty()) return flags.tokens;
   if (!flags.tls_dir.empty()) return JoinPath(flags.tls_dir, kTokens);
   const std::string own = JoinPath(JoinPath(*flags.data_dir, kAccessFolder), kTokens);
@@ -46,7 +46,7 @@ absl::StatusOr<std::string> TableFile(const Flags& flags) {
       "; name it by --tokens FILE, --tls-dir DIR or the coordinator's --data-dir DIR"));
 }
 
-absl::Status Add(const Flags& flags, Clock* clock) {
+absl::Status Add(const TokenFlags& flags, Clock* clock) {
   COPPICE_ASSIGN_OR_RETURN(const std::string tokens, TableFile(flags));
   COPPICE_RETURN_IF_ERROR(security::CheckTokenName(flags.name));
   COPPICE_ASSIGN_OR_RETURN(const security::Role role, security::ParseRole(flags.role));
@@ -103,7 +103,7 @@ void ListJson(const security::TokenTable& table, const absl::StatusOr<security::
   std::printf("%s\n", json.dump(2).c_str());
 }
 
-absl::Status List(const Flags& flags) {
+absl::Status List(const TokenFlags& flags) {
   COPPICE_ASSIGN_OR_RETURN(const std::string tokens, TableFile(flags));
   COPPICE_ASSIGN_OR_RETURN(const security::TokenTable table, security::LoadTokens(tokens));
   const absl::StatusOr<security::TokenUses> uses = security::LoadTokenUses(tokens);
@@ -120,7 +120,7 @@ absl::Status List(const Flags& flags) {
   return absl::OkStatus();
 }
 
-absl::Status Revoke(const Flags& flags) {
+absl::Status Revoke(const TokenFlags& flags) {
   COPPICE_ASSIGN_OR_RETURN(const std::string tokens, TableFile(flags));
   COPPICE_RETURN_IF_ERROR(RevokeTokenIn(tokens, flags.name));
   std::printf("Revoked %s; a running coordinator notices within seconds, at once on SIGHUP.\n",
@@ -162,7 +162,7 @@ absl::Status RevokeTokenIn(const std::string& tokens, const std::string& name) {
 }
 
 void AddToken(CLI::App* app, const std::string* data_dir, Clock* clock, Action* action) {
-  const auto flags = std::make_shared<Flags>();
+  const auto flags = std::make_shared<TokenFlags>();
   flags->data_dir = data_dir;
   CLI::App* const token = app->add_subcommand("token", "Add, list or revoke tokens");
   token->require_subcommand(1);

@@ -9,7 +9,7 @@
 namespace coppice::security {
 namespace {
 
-constexpr absl::Duration kCheckInterval = absl::Hours(1);
+constexpr absl::Duration kCertificateCheckInterval = absl::Hours(1);
 constexpr absl::Duration kSayAgain = absl::Hours(24);
 
 std::string NameOf(const WatchedCertificate& certificate) {
@@ -104,7 +104,7 @@ void CertificateWatch::Start() {
 void CertificateWatch::Schedule() {
   absl::MutexLock lock(&mutex_);
   if (closed_) return;
-  timer_ = clock_->Schedule(kCheckInterval, [this] {
+  timer_ = clock_->Schedule(kCertificateCheckInterval, [this] {
     thread_.Add([this] {
       Check();
       Schedule();

@@ -12,6 +12,10 @@
 
 namespace coppice::security {
 
+// A new certificate is valid from so long ago, because clients with a slow clock must still be able
+// to connect.
+inline constexpr absl::Duration kClockSkew = absl::Hours(24);
+
 // Both PEM. Keys are EC P-256, signatures ECDSA with SHA-256.
 struct KeyPair {
   std::string certificate;

@@ -19,7 +19,7 @@
 namespace coppice::security {
 namespace {
 
-constexpr absl::Duration kCheckInterval = absl::Seconds(2);
+constexpr absl::Duration kTokenFileCheckInterval = absl::Seconds(2);
 constexpr absl::Duration kWriteUsesEvery = absl::Minutes(1);
 
 // A text that changes when the file is replaced or written to.
@@ -183,7 +183,7 @@ void TokenRegistry::OnRevoked(std::function<void()> callback) {
 void TokenRegistry::ScheduleCheck() {
   absl::MutexLock lock(&mutex_);
   if (closed_) return;
-  timer_ = clock_->Schedule(kCheckInterval, [this] {
+  timer_ = clock_->Schedule(kTokenFileCheckInterval, [this] {
     reader_.Add([this] {
       ReloadIfChanged();
       WriteUses(/*at_once=*/false);

@@ -12,12 +12,11 @@
 namespace coppice::security {
 namespace {
 
-constexpr char kTimeFormat[] = "%Y-%m-%dT%H:%M:%SZ";
 // No token has this name, because it does not begin with a letter or digit.
 constexpr absl::string_view kSince = "-since";
 
 std::string Write(absl::Time time) {
-  return absl::FormatTime(kTimeFormat, time, absl::UTCTimeZone());
+  return absl::FormatTime(kTokenTimeFormat, time, absl::UTCTimeZone());
 }
 
 }  // namespace
@@ -41,7 +40,7 @@ absl::StatusOr<TokenUses> ParseTokenUses(absl::string_view text) {
     absl::Time when;
     std::string error;
     if (fields.size() != 2 ||
-        !absl::ParseTime(kTimeFormat, fields[1], absl::UTCTimeZone(), &when, &error) ||
+        !absl::ParseTime(kTokenTimeFormat, fields[1], absl::UTCTimeZone(), &when, &error) ||
         (fields[0] != kSince && !CheckTokenName(fields[0]).ok())) {
       return absl::InvalidArgumentError("a line is not of the form NAME TIME");
     }

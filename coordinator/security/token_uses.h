@@ -12,6 +12,9 @@
 
 namespace coppice::security {
 
+// Of the times in the files of tokens and of their uses, in UTC.
+inline constexpr char kTokenTimeFormat[] = "%Y-%m-%dT%H:%M:%SZ";
+
 // The last use of one token, to the second. Thread-safe; calls from many threads do not block each
 // other.
 class LastUse {

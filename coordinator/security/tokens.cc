@@ -20,7 +20,6 @@ constexpr size_t kMaxTokenNameBytes = 64;
 constexpr size_t kMaxTokens = 1000;
 // No token is longer, so a longer one need not be hashed.
 constexpr size_t kMaxTokenBytes = 512;
-constexpr char kTimeFormat[] = "%Y-%m-%dT%H:%M:%SZ";
 
 bool IsHash(absl::string_view text) {
   return text.size() == kHashDigits && std::all_of(text.begin(), text.end(), [](unsigned char c) {
@@ -39,7 +38,7 @@ absl::StatusOr<TokenRecord> ParseLine(absl::string_view line) {
   record.name = std::string(fields[0]);
   COPPICE_ASSIGN_OR_RETURN(record.role, ParseRole(fields[1]));
   std::string error;
-  if (!absl::ParseTime(kTimeFormat, fields[2], absl::UTCTimeZone(), &record.created, &error)) {
+  if (!absl::ParseTime(kTokenTimeFormat, fields[2], absl::UTCTimeZone(), &record.created, &error)) {
     return absl::InvalidArgumentError("has a time that is not like 2026-01-31T12:00:00Z");
   }
   if (!IsHash(fields[3])) {
@@ -115,7 +114,7 @@ std::string TokenTable::Serialize() const {
       "# Written by `coppice-coordinator token`; a running coordinator notices changes.\n";
   for (const TokenRecord& record : records_) {
     absl::StrAppend(&text, record.name, " ", RoleName(record.role), " ",
-                    absl::FormatTime(kTimeFormat, record.created, absl::UTCTimeZone()), " ",
+                    absl::FormatTime(kTokenTimeFormat, record.created, absl::UTCTimeZone()), " ",
                     record.sha256, "\n");
   }
   return text;

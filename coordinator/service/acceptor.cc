@@ -19,7 +19,7 @@ namespace {
 constexpr int kMostInARow = 64;
 // There is no notice when a descriptor becomes free.
 constexpr int kRetryMs = 100;
-constexpr absl::Duration kComplainAgain = absl::Minutes(1);
+constexpr absl::Duration kSayAgainAfter = absl::Minutes(1);
 // Descriptors reserved for the database, checkpoints and other files.
 constexpr int kFewestForFiles = 32;
 constexpr int kMostForFiles = 256;
@@ -117,7 +117,7 @@ int Acceptor::WaitMs() const {
 
 void Acceptor::Complain(const char* why) {
   const absl::Duration now = clock_->Monotonic();
-  if (now - complained_ < kComplainAgain) return;
+  if (now - complained_ < kSayAgainAfter) return;
   complained_ = now;
   spdlog::error(
       "connections are turned away: {}. At most {} descriptors are for connections; raise the "

@@ -10,15 +10,11 @@
 #include "coordinator/service/convert.h"
 
 namespace coppice::service {
-namespace {
-
 // A result that the work fills and `done` reads. It is shared because the work may be left behind.
 template <typename T>
-struct Result {
+struct TransferResult {
   T value{};
 };
-
-}  // namespace
 
 void UploadStream::Start() {
   limit_ = std::make_unique<StreamLimit>(context_.clock, kTransferLimit, weak_from_this());
@@ -65,7 +61,7 @@ void UploadStream::Begin(core::NamedCheckpoint announced) {
   announced_ = std::move(announced);
   context_.core->CheckUpload(announced_, [self = Self<UploadStream>()](absl::Status status) {
     if (!status.ok()) return self->End(std::move(status));
-    const auto begun = std::make_shared<Result<std::shared_ptr<CheckpointUpload>>>();
+    const auto begun = std::make_shared<TransferResult<std::shared_ptr<CheckpointUpload>>>();
     self->context_.disk->Run(
         self->announced_.path,
         [files = self->context_.files, announced = self->announced_, begun]() -> absl::Status {
@@ -137,7 +133,7 @@ void UploadStream::Stored(absl::Status status) {
 void UploadStream::End(absl::Status status) {
   // The worker may repeat the upload at once. Therefore the path is released and the temporary file
   // removed before the call ends, unless the disk does not answer.
-  const auto upload = std::make_shared<Result<std::shared_ptr<CheckpointUpload>>>();
+  const auto upload = std::make_shared<TransferResult<std::shared_ptr<CheckpointUpload>>>();
   upload->value = std::move(upload_);
   context_.disk->Run(
       announced_.path,
@@ -173,7 +169,7 @@ void FileStream<Response>::Send(const std::string& path) {
 
 template <typename Response>
 void FileStream<Response>::Open() {
-  const auto opened = std::make_shared<Result<std::shared_ptr<CheckpointReader>>>();
+  const auto opened = std::make_shared<TransferResult<std::shared_ptr<CheckpointReader>>>();
   context_.disk->Run(
       path_,
       [files = context_.files, path = path_, opened]() -> absl::Status {
@@ -196,7 +192,7 @@ void FileStream<Response>::OnOpened(const absl::Status& opened) {
 
 template <typename Response>
 void FileStream<Response>::ReadPiece() {
-  const auto piece = std::make_shared<Result<std::string>>();
+  const auto piece = std::make_shared<TransferResult<std::string>>();
   context_.disk->Run(
       path_,
       [reader = reader_, piece]() -> absl::Status {

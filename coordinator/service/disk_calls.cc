@@ -13,9 +13,8 @@
 #include "common/base/logging.h"
 
 namespace coppice::service {
-namespace {
 
-struct Call {
+struct DiskCalls::Call {
   std::string path;
   DiskCalls::Work work;
   DiskCalls::Done done;
@@ -28,8 +27,6 @@ struct Call {
   bool finished = false;  // the work returned
   bool given_up = false;
 };
-
-}  // namespace
 
 // Shared by the threads, because one that was left behind may return after everything else is gone.
 struct DiskCalls::State : std::enable_shared_from_this<State> {

@@ -53,6 +53,7 @@ class DiskCalls {
   int left_behind() const;
 
  private:
+  struct Call;
   struct State;
   const std::shared_ptr<State> state_;
 };

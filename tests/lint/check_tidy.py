@@ -24,6 +24,8 @@ import sys
 import tempfile
 import time
 
+# A file of CMake that includes the files of a group.
+GROUP = re.compile(r'/Unity/unity_\d+_cxx\.cxx$')
 # Warnings of GCC that Clang does not know.
 GCC_ONLY = re.compile(r'-W(no-)?(restrict|maybe-uninitialized|stringop-overflow|invalid-pch)$')
 
@@ -76,10 +78,28 @@ def clang_command(entry, folder):
     return kept[start:]
 
 
+def entries_by_file(build):
+    """The build's compile commands. A file that is compiled in a group gets the command of its group."""
+    with open(os.path.join(build, 'compile_commands.json')) as file:
+        listed = json.load(file)
+    entries = {}
+    for entry in listed:
+        path = os.path.realpath(os.path.join(entry['directory'], entry['file']))
+        entries[path] = entry
+        if not GROUP.search(path) or not os.path.exists(path):
+            continue
+        with open(path) as group:
+            members = re.findall(r'^#include "(.+)"$', group.read(), re.M)
+        words = shlex.split(entry['command']) if 'command' in entry else entry['arguments']
+        for member in members:
+            swapped = [member if word == entry['file'] else word for word in words]
+            entries[os.path.realpath(member)] = {'directory': entry['directory'], 'file': member, 'arguments': swapped}
+    return entries
+
+
 def database_for(root, build, names, folder):
     """Writes the compile commands of these files; returns those that have one."""
-    with open(os.path.join(build, 'compile_commands.json')) as file:
-        entries = {os.path.realpath(os.path.join(entry['directory'], entry['file'])): entry for entry in json.load(file)}
+    entries = entries_by_file(build)
     chosen, rows = [], []
     for name in names:
         entry = entries.get(os.path.realpath(os.path.join(root, name)))
@@ -182,8 +202,11 @@ def self_test():
         tool = write('tool', STAND_IN)
         os.chmod(tool, 0o755)
         names = ('old.cc', 'good.cc', 'head.cc', 'tests/late.cc', 'slow.cc')
+        group = write('build/release/x.dir/Unity/unity_0_cxx.cxx', ''.join(
+            f'/* NOLINTNEXTLINE */\n#include "{os.path.join(root, name)}"\n' for name in names[:2]))
         write('build/release/compile_commands.json', json.dumps(
-            [{'directory': root, 'file': os.path.join(root, name), 'command': f'c++ -c {name}'} for name in names]))
+            [{'directory': root, 'file': group, 'command': f'c++ -c {group}'}] +
+            [{'directory': root, 'file': os.path.join(root, name), 'command': f'c++ -c {name}'} for name in names[2:]]))
         write('old.cc', 'BAD')
         write('head.cc', 'BAD')
         write('head.h', '')

@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "worker/trainer/config/strict_json.h"
 
 namespace coppice::trainer {
 namespace {
@@ -18,9 +19,6 @@ using settings::Setting;
 using settings::Table;
 using settings::Value;
 using settings::Values;
-
-// Doubles represent every integer up to this exactly.
-constexpr double kLargestExactInteger = 9007199254740992.0;
 
 std::optional<Value> WholeNumber(const json& value) {
   if (value.is_number_unsigned()) {

@@ -14,9 +14,6 @@ namespace {
 
 using nlohmann::json;
 
-// Doubles represent every integer up to this exactly.
-constexpr double kLargestExactInteger = 9007199254740992.0;
-
 }  // namespace
 
 absl::StatusOr<json> ParseStrictJson(absl::string_view text) {

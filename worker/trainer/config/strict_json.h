@@ -14,6 +14,9 @@
 
 namespace coppice::trainer {
 
+// 2^53: up to here a double holds every integer exactly.
+inline constexpr double kLargestExactInteger = 9007199254740992.0;
+
 // Parses `text`. A repeated key is an error. INVALID_ARGUMENT names the byte or the key. Does not
 // throw.
 absl::StatusOr<nlohmann::json> ParseStrictJson(absl::string_view text);
