@@ -16,6 +16,7 @@ build=(
   librandom123-dev libgtest-dev libgmock-dev python3 python3-numpy
   python3-torch  # the test of python/coppice_model.py
   zsh fish       # the tests of completion
+  systemd        # the test of its units
 )
 
 case "${1:-}" in
