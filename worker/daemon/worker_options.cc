@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
+#include <memory>
 #include <thread>
 #include <utility>
 
@@ -22,7 +23,10 @@
 #include "common/base/status_macros.h"
 #include "common/base/usage.h"
 #include "worker/daemon/machine.h"
+#include "worker/daemon/posix_launcher.h"
 #include "worker/daemon/state_folder.h"
+#include "worker/daemon/trainer_choice.h"
+#include "worker/daemon/trainer_devices.h"
 
 namespace coppice::worker {
 namespace {
@@ -36,6 +40,8 @@ constexpr absl::Duration kShortestGrace = absl::Seconds(1);
 constexpr absl::Duration kLongestGrace = absl::Hours(24);
 // Added to the grace period: a lease that is given back before its trainer runs is useless.
 constexpr absl::Duration kUsefulWork = absl::Seconds(60);
+// A trainer's libraries may come from a slow file server, and the first use of a GPU may take long.
+constexpr absl::Duration kLongestAnswer = absl::Seconds(60);
 
 // Adds a flag that takes "90s", "5m", "1h30m".
 void AddDuration(CLI::App* app, const std::string& name, absl::Duration* value,
@@ -77,9 +83,8 @@ void AddPack(CLI::App* app, uint32_t* value) {
 }
 
 // Sets the measurement for --pack auto. Nothing is measured if only one job at a time is possible.
-void MeasureWidths(const WorkerOptions& options, const std::string& state, AgentConfig* config) {
-  const Machine machine = DescribeMachine();
-  const bool gpu = machine.gpu && options.device.kind != DeviceKind::kCpu;
+void MeasureWidths(const WorkerOptions& options, const std::string& state, bool gpu,
+                   AgentConfig* config) {
   // On a CPU a trainer's thread trains one job at a time.
   config->pack_width = gpu ? kWidestMeasured : std::min(config->pack.threads, kMaxPackWidth);
   if (config->pack_width == 1) {
@@ -91,7 +96,7 @@ void MeasureWidths(const WorkerOptions& options, const std::string& state, Agent
   measure.threads = config->pack.threads;
   measure.device = DeviceSpecText(options.device);
   measure.widest = config->pack_width;
-  measure.machine = absl::StrCat(measure.device, " on ", machine.name);
+  measure.machine = absl::StrCat(measure.device, " on ", DescribeMachine().name);
   measure.runs_dir = config->pack.runs_dir;
   measure.cache_dir = JoinPath(state, kWidthsFolder);
   config->measure = std::move(measure);
@@ -130,19 +135,19 @@ absl::StatusOr<std::string> StatePath(const WorkerOptions& options) {
   return DefaultStateFolder();
 }
 
-absl::StatusOr<std::string> FindTrainer(const std::string& given) {
-  std::string path = given;
-  if (path.empty()) {
-    std::error_code error;
-    const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
-    path =
-        (error ? std::filesystem::path("coppice-trainer") : self.parent_path() / "coppice-trainer")
-            .string();
+// Asks the trainer about its devices, and waits for the answer.
+absl::StatusOr<TrainerChoice> FindTrainer(const WorkerOptions& options) {
+  TrainerRequest request;
+  if (!options.trainer.empty()) {
+    COPPICE_ASSIGN_OR_RETURN(request.given, Absolute(options.trainer));
   }
-  COPPICE_ASSIGN_OR_RETURN(path, Absolute(path));
-  if (::access(path.c_str(), X_OK) == 0) return path;
-  return absl::InvalidArgumentError(absl::StrCat(
-      "no trainer at ", path, "; build coppice-trainer, or name it with --trainer PATH"));
+  COPPICE_ASSIGN_OR_RETURN(request.folder, Absolute(FolderOfThisProgram()));
+  request.device = options.device;
+  request.gpu = DescribeMachine().gpu;
+  COPPICE_ASSIGN_OR_RETURN(const std::unique_ptr<PosixLauncher> launcher, PosixLauncher::Create());
+  return ChooseTrainer(request, [&launcher](const std::string& trainer) {
+    return AskTrainer(launcher.get(), trainer, kLongestAnswer);
+  });
 }
 
 absl::Status UseSharedFolder(const std::string& folder, AgentConfig* config) {
@@ -192,7 +197,8 @@ std::optional<WorkerOptions> ParseWorkerOptions(int argc, const char* const* arg
                  "checkpoints go over the network)")
       ->type_name("DIR");
   app.add_option("--trainer", options.trainer,
-                 "the trainer program (default: coppice-trainer beside this one)")
+                 "the trainer program (default: beside this one, where there is a GPU to use "
+                 "coppice-trainer-cuda, else coppice-trainer)")
       ->type_name("PATH");
   app.add_option_function<std::string>(
          "--device",
@@ -268,7 +274,8 @@ absl::StatusOr<PreparedWorker> PrepareWorker(const WorkerOptions& options) {
   COPPICE_ASSIGN_OR_RETURN(StateFolder folder, OpenStateFolder(state));
   RemoveOldFiles(folder);
 
-  COPPICE_ASSIGN_OR_RETURN(config.pack.trainer, FindTrainer(options.trainer));
+  COPPICE_ASSIGN_OR_RETURN(const TrainerChoice trainer, FindTrainer(options));
+  config.pack.trainer = trainer.path;
   config.pack.checkpoints = {JoinPath(state, "scratch"), false, folder.scratch};
   if (!options.checkpoint_dir.empty()) {
     COPPICE_RETURN_IF_ERROR(UseSharedFolder(options.checkpoint_dir, &config));
@@ -278,19 +285,19 @@ absl::StatusOr<PreparedWorker> PrepareWorker(const WorkerOptions& options) {
     COPPICE_ASSIGN_OR_RETURN(config.name, DefaultName(state));
   }
   config.host = HostName();
-  config.device = DeviceSpecText(options.device);
+  config.device = trainer.device;
   config.slots = options.slots;
   config.pack_width = options.pack;
   const uint32_t cores = std::max(1u, std::thread::hardware_concurrency());
   config.pack.threads = options.threads > 0 ? options.threads : std::max(1u, cores / options.slots);
-  config.pack.device = config.device;
+  config.pack.device = DeviceSpecText(options.device);
   config.pack.grace = options.grace;
   config.pack.stop_grace = std::min(config.pack.stop_grace, options.grace);
   config.grace = options.grace;
   config.idle_exit = options.idle_exit;
   config.walltime = walltime.total;
   config.walltime_margin = walltime.margin;
-  if (options.pack == 0) MeasureWidths(options, state, &config);
+  if (options.pack == 0) MeasureWidths(options, state, trainer.gpu, &config);
   config.exit_when_drained = options.exit_when_drained;
   return PreparedWorker{std::move(folder), std::move(config)};
 }

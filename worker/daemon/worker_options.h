@@ -24,7 +24,7 @@ struct WorkerOptions {
   uint32_t threads = 0;        // 0: cores / slots
   std::string state_dir;       // empty: DefaultStateFolder()
   std::string checkpoint_dir;  // empty: over the network
-  std::string trainer;         // empty: coppice-trainer beside this program
+  std::string trainer;         // empty: one beside this program (trainer_choice.h)
   DeviceSpec device;
   absl::Duration grace = absl::Seconds(25);
   absl::Duration idle_exit = absl::InfiniteDuration();

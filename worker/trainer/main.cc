@@ -22,6 +22,7 @@
 #include "common/settings/run_warnings.h"
 #include "worker/trainer/base/events.h"
 #include "worker/trainer/config/run_fields.h"
+#include "worker/trainer/cuda/cuda_device.h"
 #include "worker/trainer/data_command.h"
 #include "worker/trainer/options.h"
 #include "worker/trainer/select_device.h"
@@ -213,7 +214,15 @@ int Data(int argc, char** argv) {
   return absl::IsInvalidArgument(written) ? kUsage : kFailed;
 }
 
+int Devices(int argc, char** argv) {
+  const absl::StatusOr<bool> wanted = ParseDevicesCommand(argc, argv);
+  if (!wanted.ok()) return Usage(wanted.status());
+  if (*wanted) std::cout << CudaReportJson(ReportCudaDevices(), LibTorchVersion()) << "\n";
+  return kDone;
+}
+
 int Main(int argc, char** argv) {
+  if (argc > 1 && std::string(argv[1]) == "devices") return Devices(argc - 1, argv + 1);
   if (argc > 1 && std::string(argv[1]) == "data") return Data(argc - 1, argv + 1);
   if (argc > 1 && std::string(argv[1]) == "measure") return Measure(argc - 1, argv + 1);
   std::string refused;

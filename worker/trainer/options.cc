@@ -114,7 +114,7 @@ absl::StatusOr<bool> Parse(CLI::App* app, int argc, const char* const* argv) {
     return false;
   } catch (const CLI::ParseError& error) {
     UsageNames names = NamesOf(*app, {});
-    names.commands = {"data", "measure"};
+    names.commands = {"data", "devices", "measure"};
     return absl::InvalidArgumentError(absl::StrCat(error.what(),
                                                    UsageAdvice(names, {argv + 1, argv + argc}),
                                                    " (see ", app->get_name(), " --help)"));
@@ -133,6 +133,7 @@ absl::StatusOr<std::optional<Options>> ParseCommandLine(int argc, const char* co
       "Trains a pack of transformer language models that differ only in seed.\n"
       "Events go to stdout, one JSON object a line; see docs/trainer-protocol.md.\n"
       "`coppice-trainer data --help`: write a dataset's split as a text file instead.\n"
+      "`coppice-trainer devices`: see which CUDA devices there are, and whether they can be used.\n"
       "`coppice-trainer measure --help`: see how fast packs of several widths train here.",
       "coppice-trainer");
   app.set_version_flag("--version", ProgramVersion("coppice-trainer"));
@@ -173,6 +174,14 @@ absl::StatusOr<std::optional<MeasureCommand>> ParseMeasureCommand(int argc,
   command.limit = absl::Seconds(seconds);
   COPPICE_ASSIGN_OR_RETURN(command.spec, run.Spec("0", "unused"));
   return std::optional<MeasureCommand>(std::move(command));
+}
+
+absl::StatusOr<bool> ParseDevicesCommand(int argc, const char* const* argv) {
+  CLI::App app(
+      "Says as one line of JSON which CUDA devices this trainer sees, whether it can use each, and "
+      "if not,\nwhat to do. Exit code 0, also where there is none.",
+      "coppice-trainer devices");
+  return Parse(&app, argc, argv);
 }
 
 }  // namespace coppice::trainer

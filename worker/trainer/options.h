@@ -37,6 +37,10 @@ struct MeasureCommand {
 absl::StatusOr<std::optional<MeasureCommand>> ParseMeasureCommand(int argc,
                                                                   const char* const* argv);
 
+// Parses the arguments after `devices`, of which there are none but --help. False: they asked for
+// help, which was printed. INVALID_ARGUMENT otherwise.
+absl::StatusOr<bool> ParseDevicesCommand(int argc, const char* const* argv);
+
 }  // namespace coppice::trainer
 
 #endif  // COPPICE_WORKER_TRAINER_OPTIONS_H_

@@ -32,6 +32,7 @@ using ::testing::IsEmpty;
 
 // Prints the output of a trainer of seed 0 with 100 steps. $dir is its checkpoint folder.
 constexpr char kPrelude[] = R"sh(#!/bin/sh
+[ "$1" != devices ] || exit 2
 dir=$(sed -n 's/.*"checkpoint_dir":"\([^"]*\)".*/\1/p' "$2")
 say() { printf '%s\n' "$1"; }
 start() {
@@ -381,6 +382,32 @@ TEST_F(DaemonProcessTest, WrongUseIsRefusedWithAReason) {
   std::ofstream(root_ + "/checkpoints/.coppice-store") << "another";
   EXPECT_EQ(Wait(Spawn({"--checkpoint-dir=" + root_ + "/checkpoints"})), 1);
   EXPECT_THAT(DaemonLog(), HasSubstr("belongs to store another"));
+}
+
+// A user who asks for a GPU must not get the CPU, and is told what to do.
+TEST_F(DaemonProcessTest, ADeviceThatTheTrainerCannotUseIsRefused) {
+  WriteTrainer("exit 0");
+  std::ofstream(root_ + "/cpu-trainer") << R"sh(#!/bin/sh
+echo '{"event":"devices","cuda":false,"devices":[],"problem":"this trainer was built without CUDA"}'
+)sh";
+  std::filesystem::permissions(root_ + "/cpu-trainer", std::filesystem::perms::owner_all);
+  EXPECT_EQ(Wait(Spawn({"--device=cuda", "--trainer=" + root_ + "/cpu-trainer"})), 1);
+  EXPECT_THAT(DaemonLog(), HasSubstr("--device cuda: "));
+  EXPECT_THAT(DaemonLog(), HasSubstr("was built without CUDA"));
+  EXPECT_THAT(DaemonLog(), HasSubstr("build_gpu_trainer.sh"));
+}
+
+TEST_F(DaemonProcessTest, ADeviceOfTheTrainerIsLogged) {
+  std::ofstream(root_ + "/gpu-trainer") << R"sh(#!/bin/sh
+echo '{"event":"devices","cuda":true,"problem":"","devices":[{"name":"NVIDIA H200","compute_capability":"9.0","memory_bytes":150323855360,"problem":""}]}'
+)sh";
+  std::filesystem::permissions(root_ + "/gpu-trainer", std::filesystem::perms::owner_all);
+  StartDaemon({"--device=cuda", "--trainer=" + root_ + "/gpu-trainer"});
+  ASSERT_TRUE(server_.Await("register")) << DaemonLog();
+  EXPECT_EQ(Kill(SIGTERM), 0);
+  EXPECT_THAT(DaemonLog(),
+              HasSubstr("cuda:0 (NVIDIA H200, 140.0 GiB, compute capability 9.0): the trainer can "
+                        "use it"));
 }
 
 TEST_F(DaemonProcessTest, AStateFolderIsForOneWorkerAlone) {

@@ -399,5 +399,18 @@ TEST_F(ProcessTest, ASecondTrainerInTheSameFolderIsRefused) {
   EXPECT_THAT(Log(), HasSubstr("locked by another running process"));
 }
 
+TEST_F(ProcessTest, DevicesSaysWhichDevicesThereAreOrWhyNone) {
+  TrainerProcess process({"devices"}, directory_ / "log");
+  EXPECT_EQ(process.Wait(), 0) << Log();
+  ASSERT_EQ(process.events().size(), 1u);
+  const json& answer = process.events()[0];
+  EXPECT_EQ(answer["event"], "devices");
+  EXPECT_NE(answer["libtorch"], "");
+  EXPECT_EQ(answer["devices"].empty(), !answer["problem"].get<std::string>().empty()) << answer;
+  TrainerProcess wrong({"devices", "--all"}, directory_ / "log");
+  EXPECT_EQ(wrong.Wait(), 2);
+  EXPECT_THAT(Log(), HasSubstr("coppice-trainer devices --help"));
+}
+
 }  // namespace
 }  // namespace coppice::trainer

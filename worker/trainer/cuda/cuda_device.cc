@@ -150,4 +150,12 @@ absl::StatusOr<std::shared_ptr<StackedDevice>> MakeCudaDevice(int index, bool tf
   return std::shared_ptr<StackedDevice>(std::move(made));
 }
 
+CudaReport ReportCudaDevices() {
+  CudaReport report;
+  report.built = true;
+  report.list = FindCudaDevices();
+  for (int i = 0; i < report.list.count; ++i) report.devices.push_back(DescribeCudaDevice(i));
+  return report;
+}
+
 }  // namespace coppice::trainer

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "absl/status/statusor.h"
+#include "worker/trainer/cuda/device_status.h"
 #include "worker/trainer/stacked/stacked_device.h"
 
 namespace coppice::trainer {
@@ -14,6 +15,10 @@ namespace coppice::trainer {
 // used, because of its driver or because the kernels were not compiled for it (device_status.h).
 // Messages name the remedy.
 absl::StatusOr<std::shared_ptr<StackedDevice>> MakeCudaDevice(int index, bool tf32);
+
+// All CUDA devices that this process sees, and whether this build can use them. Leaves the last one
+// as the calling thread's device.
+CudaReport ReportCudaDevices();
 
 }  // namespace coppice::trainer
 

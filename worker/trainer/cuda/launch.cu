@@ -81,6 +81,7 @@ CudaDeviceInfo DescribeCudaDevice(int index) {
     device.name = properties.name;
     device.major = properties.major;
     device.minor = properties.minor;
+    device.memory_bytes = static_cast<int64_t>(properties.totalGlobalMem);
     error = cudaSetDevice(index);
   }
   // One kernel represents all, because all are compiled for the same devices.

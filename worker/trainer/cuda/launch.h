@@ -3,6 +3,7 @@
 #ifndef COPPICE_WORKER_TRAINER_CUDA_LAUNCH_H_
 #define COPPICE_WORKER_TRAINER_CUDA_LAUNCH_H_
 
+#include <cstdint>
 #include <string>
 
 struct CUstream_st;
@@ -26,6 +27,7 @@ struct CudaDeviceInfo {
   std::string name;
   int major = 0, minor = 0;  // compute capability
   std::string error;
+  int64_t memory_bytes = 0;
 };
 CudaDeviceInfo DescribeCudaDevice(int index);
 

@@ -4,6 +4,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "nlohmann/json.hpp"
 
 namespace coppice::trainer {
 namespace {
@@ -60,6 +61,40 @@ TEST(CudaDeviceStatusTest, ADeviceOfAnotherArchitectureIsWorthAWarning) {
   EXPECT_TRUE(IsWorthAWarning(status));
   EXPECT_THAT(std::string(status.message()), HasSubstr("cuda:1 (Tesla V100"));
   EXPECT_THAT(std::string(status.message()), HasSubstr("-DCMAKE_CUDA_ARCHITECTURES=70"));
+}
+
+TEST(CudaReportTest, ADeviceThatIsThereIsDescribed) {
+  CudaReport report;
+  report.built = true;
+  report.list = Answer(0, "", 12080);
+  report.list.count = 2;
+  report.devices = {{"NVIDIA H200", 9, 0, "", int64_t{140} << 30},
+                    {"Tesla V100\xff", 7, 0, "no kernel image", int64_t{16} << 30}};
+  const auto json = nlohmann::json::parse(CudaReportJson(report, "2.7.0"));
+  EXPECT_EQ(json["event"], "devices");
+  EXPECT_EQ(json["libtorch"], "2.7.0");
+  EXPECT_EQ(json["cuda_driver"], "12.8");
+  EXPECT_EQ(json["cuda_runtime"], "13.0");
+  EXPECT_EQ(json["problem"], "");
+  ASSERT_EQ(json["devices"].size(), 2u);
+  EXPECT_EQ(json["devices"][0]["name"], "NVIDIA H200");
+  EXPECT_EQ(json["devices"][0]["compute_capability"], "9.0");
+  EXPECT_EQ(json["devices"][0]["memory_bytes"], int64_t{140} << 30);
+  EXPECT_EQ(json["devices"][0]["problem"], "");
+  EXPECT_THAT(json["devices"][1]["problem"].get<std::string>(), HasSubstr("--arch 70"));
+}
+
+TEST(CudaReportTest, WhereThereIsNoDeviceTheReasonNamesTheRemedy) {
+  const auto problem = [](const CudaReport& report) {
+    return nlohmann::json::parse(CudaReportJson(report, ""))["problem"].get<std::string>();
+  };
+  EXPECT_THAT(problem({}), HasSubstr("scripts/build_gpu_trainer.sh"));
+  CudaReport report;
+  report.built = true;
+  report.list = Answer(kCudaNoDevice, "no CUDA-capable device is detected");
+  EXPECT_THAT(problem(report), HasSubstr("CUDA_VISIBLE_DEVICES"));
+  report.list = Answer(kCudaOldDriver, "too old", 12040);
+  EXPECT_THAT(problem(report), HasSubstr("update the driver"));
 }
 
 }  // namespace

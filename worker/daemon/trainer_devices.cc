@@ -1,0 +1,207 @@
+#include "worker/daemon/trainer_devices.h"
+
+#include <csignal>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
+#include "common/base/build_info.h"
+#include "common/base/logging.h"
+#include "common/base/printable.h"
+#include "common/base/utf8.h"
+#include "worker/daemon/exit_text.h"
+
+namespace coppice::worker {
+namespace {
+
+// More than any machine has.
+constexpr size_t kMaxDevices = 256;
+constexpr size_t kMaxTextBytes = 500;
+constexpr size_t kMaxAnswerBytes = 1 << 20;
+constexpr size_t kLastWordsBytes = 500;
+constexpr double kGiB = 1 << 30;
+
+std::string TextOf(const nlohmann::json& object, const char* key) {
+  const auto found = object.find(key);
+  if (found == object.end() || !found->is_string()) return "";
+  return PrintableLine(Utf8Head(found->get<std::string>(), kMaxTextBytes));
+}
+
+// What a running probe has said so far. The process's callbacks share it.
+class Answer {
+ public:
+  void AddOutput(const std::string& bytes) ABSL_LOCKS_EXCLUDED(mutex_) {
+    absl::MutexLock lock(&mutex_);
+    if (output_.size() + bytes.size() <= kMaxAnswerBytes) output_ += bytes;
+  }
+  void AddError(const std::string& bytes) ABSL_LOCKS_EXCLUDED(mutex_) {
+    absl::MutexLock lock(&mutex_);
+    error_ = Utf8Tail(error_ + bytes, kLastWordsBytes);
+  }
+  void End(ProcessExit exit) {
+    exit_ = std::move(exit);
+    over_.Notify();
+  }
+  bool Wait(absl::Duration limit) const { return over_.WaitForNotificationWithTimeout(limit); }
+  void Wait() const { over_.WaitForNotification(); }
+  // After the end.
+  const ProcessExit& exit() const { return exit_; }
+  std::string output() const ABSL_LOCKS_EXCLUDED(mutex_) {
+    absl::MutexLock lock(&mutex_);
+    return output_;
+  }
+  // "; it said: ...", or nothing.
+  std::string LastWords() const ABSL_LOCKS_EXCLUDED(mutex_) {
+    absl::MutexLock lock(&mutex_);
+    const std::string words = PrintableLine(absl::StripAsciiWhitespace(error_));
+    return words.empty() ? "" : absl::StrCat("; it said: ", words);
+  }
+
+ private:
+  mutable absl::Mutex mutex_;
+  std::string output_ ABSL_GUARDED_BY(mutex_);
+  std::string error_ ABSL_GUARDED_BY(mutex_);
+  ProcessExit exit_;  // set before `over_`
+  absl::Notification over_;
+};
+
+// True if the device may be the one that the user asked for.
+bool IsMeant(const DeviceSpec& spec, size_t index) {
+  return !spec.index.has_value() || static_cast<size_t>(*spec.index) == index;
+}
+
+std::string Described(const TrainerDevice& device, size_t index) {
+  return absl::StrFormat("cuda:%d (%s, %.1f GiB, compute capability %s)", index, device.name,
+                         static_cast<double>(device.memory_bytes) / kGiB,
+                         device.compute_capability);
+}
+
+}  // namespace
+
+absl::StatusOr<TrainerDevices> ParseTrainerDevices(absl::string_view line) {
+  const auto json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object() || TextOf(json, "event") != "devices") {
+    return absl::DataLossError("the answer is not one line of JSON with the event `devices`");
+  }
+  TrainerDevices answer;
+  answer.version = TextOf(json, "version");
+  answer.problem = TextOf(json, "problem");
+  const auto cuda = json.find("cuda");
+  answer.cuda = cuda != json.end() && cuda->is_boolean() && cuda->get<bool>();
+  const auto devices = json.find("devices");
+  if (devices == json.end() || !devices->is_array() || devices->size() > kMaxDevices) {
+    return absl::DataLossError("the answer has no list `devices`");
+  }
+  for (const auto& entry : *devices) {
+    if (!entry.is_object() || TextOf(entry, "name").empty()) {
+      return absl::DataLossError("a device of the answer has no name");
+    }
+    TrainerDevice device;
+    device.name = TextOf(entry, "name");
+    device.compute_capability = TextOf(entry, "compute_capability");
+    device.problem = TextOf(entry, "problem");
+    const auto memory = entry.find("memory_bytes");
+    if (memory != entry.end() && memory->is_number_unsigned()) {
+      device.memory_bytes = memory->get<uint64_t>();
+    }
+    answer.devices.push_back(std::move(device));
+  }
+  if (answer.devices.empty() && answer.problem.empty()) {
+    return absl::DataLossError("the answer has neither a device nor a `problem`");
+  }
+  return answer;
+}
+
+absl::StatusOr<TrainerDevices> AskTrainer(ProcessLauncher* launcher, const std::string& trainer,
+                                          absl::Duration limit) {
+  const auto answer = std::make_shared<Answer>();
+  ProcessCommand command;
+  command.argv = {trainer, "devices"};
+  // The callbacks may come before Start has returned the process.
+  const auto process = std::make_shared<std::pair<absl::Notification, std::unique_ptr<Process>>>();
+  ProcessCallbacks callbacks;
+  const auto read_more = [process](Process::Pipe pipe) {
+    process->first.WaitForNotification();
+    process->second->ReadMore(pipe);
+  };
+  callbacks.on_stdout = [answer, read_more](const std::string& bytes) {
+    answer->AddOutput(bytes);
+    read_more(Process::Pipe::kStdout);
+  };
+  callbacks.on_stderr = [answer, read_more](const std::string& bytes) {
+    answer->AddError(bytes);
+    read_more(Process::Pipe::kStderr);
+  };
+  callbacks.on_exit = [answer](ProcessExit exit) { answer->End(std::move(exit)); };
+  process->second = launcher->Start(std::move(command), std::move(callbacks));
+  process->first.Notify();
+  if (!answer->Wait(limit)) {
+    process->second->Signal(SIGKILL);
+    answer->Wait();
+    return absl::DeadlineExceededError(absl::StrCat(
+        trainer, " devices: did not answer in ", absl::FormatDuration(limit), answer->LastWords()));
+  }
+  const ProcessExit& exit = answer->exit();
+  if (exit.spawn.ok() && exit.signal == 0 && exit.code == kExitUsage) {
+    return absl::UnimplementedError(absl::StrCat(
+        trainer, " does not say which devices it can use: it has no command `devices`"));
+  }
+  if (!exit.spawn.ok() || exit.signal != 0 || exit.code != 0) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(trainer, " devices: the trainer ", DescribeExit(exit), answer->LastWords()));
+  }
+  auto parsed = ParseTrainerDevices(answer->output());
+  if (parsed.ok()) return parsed;
+  return absl::DataLossError(absl::StrCat(trainer, " devices: ", parsed.status().message()));
+}
+
+absl::Status CheckTrainerDevices(const TrainerDevices& devices, const DeviceSpec& spec) {
+  std::string problem = devices.problem;
+  for (size_t i = 0; i < devices.devices.size(); ++i) {
+    if (!IsMeant(spec, i)) continue;
+    if (devices.devices[i].problem.empty()) return absl::OkStatus();
+    if (problem.empty()) problem = devices.devices[i].problem;
+  }
+  if (problem.empty()) {
+    problem = absl::StrCat("the trainer sees ", devices.devices.size(),
+                           " CUDA devices, so the last one is cuda:", devices.devices.size() - 1);
+  }
+  return absl::FailedPreconditionError(problem);
+}
+
+std::string UsableDevicesText(const TrainerDevices& devices, const DeviceSpec& spec) {
+  std::map<std::string, int> counts;
+  for (size_t i = 0; i < devices.devices.size(); ++i) {
+    if (IsMeant(spec, i) && devices.devices[i].problem.empty()) ++counts[devices.devices[i].name];
+  }
+  return absl::StrJoin(counts, ", ", [](std::string* out, const auto& entry) {
+    if (entry.second > 1) absl::StrAppend(out, entry.second, " x ");
+    absl::StrAppend(out, entry.first);
+  });
+}
+
+void LogTrainerDevices(const std::string& trainer, const TrainerDevices& devices) {
+  if (!devices.version.empty() && devices.version != COPPICE_VERSION) {
+    spdlog::warn("{} is of version {} and this worker of version {}; build the trainer again",
+                 trainer, devices.version, COPPICE_VERSION);
+  }
+  if (devices.devices.empty()) spdlog::info("{}: {}", trainer, devices.problem);
+  for (size_t i = 0; i < devices.devices.size(); ++i) {
+    const TrainerDevice& device = devices.devices[i];
+    if (device.problem.empty()) {
+      spdlog::info("{}: the trainer can use it", Described(device, i));
+    } else {
+      spdlog::warn("{}: the trainer cannot use it: {}", Described(device, i), device.problem);
+    }
+  }
+}
+
+}  // namespace coppice::worker
