@@ -14,6 +14,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/files.h"
+#include "common/base/process_end.h"
 #include "common/base/process_start.h"
 #include "common/rpc/access.h"
 
@@ -104,26 +105,25 @@ absl::StatusOr<std::unique_ptr<Child>> Child::Start(std::string name, std::vecto
   }
   ::close(report[0]);
   if (error != 0) return ErrnoToStatus(error, absl::StrCat("cannot start ", argv[0]));
-  const int pidfd = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
-  if (pidfd < 0) {
-    const int pidfd_error = errno;
+  const int end_fd = OpenProcessEnd(pid);
+  if (end_fd < 0) {
+    const int watch_error = errno;
     ::kill(-pid, SIGKILL);
     ::waitpid(pid, nullptr, 0);
-    return ErrnoToStatus(pidfd_error, "cannot watch a process (Linux 5.3 or later is needed)");
+    return ErrnoToStatus(watch_error, "cannot watch a process");
   }
-  ::fcntl(pidfd, F_SETFD, FD_CLOEXEC);
-  return std::unique_ptr<Child>(new Child(std::move(name), log, pid, pidfd));
+  return std::unique_ptr<Child>(new Child(std::move(name), log, pid, end_fd));
 }
 
-Child::Child(std::string name, std::string log, pid_t pid, int pidfd)
-    : name_(std::move(name)), log_(std::move(log)), pid_(pid), pidfd_(pidfd) {}
+Child::Child(std::string name, std::string log, pid_t pid, int end_fd)
+    : name_(std::move(name)), log_(std::move(log)), pid_(pid), end_fd_(end_fd) {}
 
 Child::~Child() {
   if (!Poll().has_value()) {
     Kill();
     ::waitpid(pid_, nullptr, 0);
   }
-  ::close(pidfd_);
+  ::close(end_fd_);
 }
 
 const std::optional<ChildExit>& Child::Poll() {

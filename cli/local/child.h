@@ -38,7 +38,7 @@ class Child {
   const std::string& log() const { return log_; }
   pid_t pid() const { return pid_; }
   // Readable once the process has ended.
-  int fd() const { return pidfd_; }
+  int fd() const { return end_fd_; }
   // Reaps the process if it has ended. Does not wait.
   const std::optional<ChildExit>& Poll();
   void Signal(int signal);
@@ -46,12 +46,12 @@ class Child {
   void Kill();
 
  private:
-  Child(std::string name, std::string log, pid_t pid, int pidfd);
+  Child(std::string name, std::string log, pid_t pid, int end_fd);
 
   const std::string name_;
   const std::string log_;
   const pid_t pid_;
-  const int pidfd_;
+  const int end_fd_;
   std::optional<ChildExit> exit_;
 };
 

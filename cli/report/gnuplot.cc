@@ -4,7 +4,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,6 +18,7 @@
 #include "cli/local/child.h"
 #include "cli/report/html.h"
 #include "common/base/files.h"
+#include "common/base/process_end.h"
 #include "common/base/status_macros.h"
 
 namespace coppice::cli {
@@ -96,8 +96,7 @@ absl::StatusOr<pid_t> Spawn(const std::string& program, std::vector<std::string>
 
 // Returns the child's wait status.
 absl::StatusOr<int> Await(pid_t pid, const std::string& program, int stop_fd) {
-  pollfd waiting[] = {{static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)), POLLIN, 0},
-                      {stop_fd, POLLIN, 0}};
+  pollfd waiting[] = {{OpenProcessEnd(pid), POLLIN, 0}, {stop_fd, POLLIN, 0}};
   bool ended = true;
   if (waiting[0].fd >= 0) {
     TEMP_FAILURE_RETRY(::poll(waiting, 2, kTimeoutMs));

@@ -17,6 +17,7 @@ TOP = ('proto', 'common', 'coordinator', 'worker', 'cli', 'tests', 'bench')
 # folder -> folders of the project it may include from (itself is always allowed; "gen" is generated protobuf code).
 ALLOWED = {
     'common/base': (),
+    'common/launcher': (),
     'common/settings': ('common/base',),
     'common/rpc': ('common/base', 'gen'),
     'common/spec': ('common/base', 'common/settings', 'gen'),

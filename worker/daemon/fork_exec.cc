@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,6 +15,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/files.h"
+#include "common/base/process_end.h"
 #include "common/base/process_start.h"
 
 namespace coppice::worker {
@@ -138,17 +138,17 @@ absl::StatusOr<ForkedProcess> ForkExec(const ProcessCommand& command) {
   do {
     got = ::read(error.read, &child_error, sizeof(child_error));
   } while (got < 0 && errno == EINTR);
-  const int pidfd = got == 0 ? static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)) : -1;
-  if (pidfd < 0) {
+  const int end_fd = got == 0 ? OpenProcessEnd(pid) : -1;
+  if (end_fd < 0) {
     const int reason = got == sizeof(child_error) ? child_error : errno;
     ::kill(pid, SIGKILL);
     ::waitpid(pid, nullptr, 0);
     if (got != 0) return ErrnoToStatus(reason, what);
-    return ErrnoToStatus(reason, absl::StrCat(what, ": pidfd_open (needs Linux 5.3)"));
+    return ErrnoToStatus(reason, absl::StrCat(what, ": cannot watch it"));
   }
   ForkedProcess process;
   process.pid = pid;
-  process.pidfd = pidfd;
+  process.end_fd = end_fd;
   process.stdout_fd = std::exchange(out.read, -1);
   process.stderr_fd = std::exchange(err.read, -1);
   for (const int fd : {process.stdout_fd, process.stderr_fd}) {

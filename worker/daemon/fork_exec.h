@@ -10,7 +10,7 @@ namespace coppice::worker {
 
 struct ForkedProcess {
   pid_t pid = -1;
-  int pidfd = -1;
+  int end_fd = -1;     // of OpenProcessEnd
   int stdout_fd = -1;  // read ends, non-blocking, close-on-exec
   int stderr_fd = -1;
 };

@@ -43,7 +43,7 @@ struct PosixLauncher::Child {
     return pipe == Process::Pipe::kStdout ? &process.stdout_fd : &process.stderr_fd;
   }
   ~Child() {
-    CloseFd(&process.pidfd);
+    CloseFd(&process.end_fd);
     CloseFd(&process.stdout_fd);
     CloseFd(&process.stderr_fd);
     CloseFd(&log_fd);
@@ -207,7 +207,7 @@ void PosixLauncher::Poll() {
   std::vector<Source> sources = {{nullptr, -1}};
   for (const auto& child : children_) {
     if (!child->exited) {
-      fds.push_back({child->process.pidfd, POLLIN, 0});
+      fds.push_back({child->process.end_fd, POLLIN, 0});
       sources.push_back({child, -1});
     }
     for (const int pipe : {0, 1}) {

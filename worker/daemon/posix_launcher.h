@@ -28,8 +28,7 @@ namespace coppice::worker {
 //      SIGKILL, the process is reaped, and on_exit is called. If a process was killed while the
 //      kernel's count of out-of-memory kills grew, it counts as one of them: such a kill leaves no
 //      other trace.
-// Destruction kills every process with SIGKILL and calls no more callbacks. Needs Linux 5.3
-// (pidfd_open).
+// Destruction kills every process with SIGKILL and calls no more callbacks.
 class PosixLauncher : public ProcessLauncher {
  public:
   static constexpr size_t kMaxLogFileBytes = 64 << 20;
