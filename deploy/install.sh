@@ -1,12 +1,22 @@
 #!/usr/bin/env bash
-# Installs with apt every package that building, testing and running Coppice needs on Debian 12. What is there already is skipped.
+# Installs with apt every package that building, testing and running Coppice needs on Debian 12 or 13. What is there already is skipped.
 #   deploy/install.sh            everything
 #   deploy/install.sh --run      only what the built binaries need at run time
 set -euo pipefail
 
+# COPPICE_OS_RELEASE is for tests.
+release=$(. "${COPPICE_OS_RELEASE:-/etc/os-release}" && echo "${ID:-} ${VERSION_ID:-}")
+case "$release" in
+  "debian 12") libraries=(libtorch1.13 libdnnl2 libgrpc++1.51 libprotobuf32 libabsl20220623 libssl3 libyaml-cpp0.7 libspdlog1.10 libfmt9) ;;
+  "debian 13") libraries=(libtorch2.6 libdnnl3.6 libgrpc++1.51t64 libprotobuf32t64 libabsl20240722 libssl3t64 libyaml-cpp0.8 libspdlog1.15 libfmt10) ;;
+  *)
+    echo "install: this script knows the packages of Debian 12 and 13, and this is '$release'; run Coppice from a bundle here (docs/install.md)," \
+      "or install what docs/install.md lists for a build" >&2
+    exit 1
+    ;;
+esac
 runtime=(
-  libopenblas0-openmp libtorch1.13 libdnnl2 libgrpc++1.51 libprotobuf32 libabsl20220623 libsqlite3-0
-  libssl3 libyaml-cpp0.7 libspdlog1.10 libfmt9 ca-certificates
+  "${libraries[@]}" libopenblas0-openmp libsqlite3-0 ca-certificates
   gnuplot-nox fonts-liberation  # the figures of `coppice report`
 )
 build=(
@@ -35,7 +45,7 @@ if [ ${#missing[@]} -eq 0 ]; then
 fi
 echo "install: ${missing[*]}"
 if ! command -v apt-get >/dev/null; then
-  echo "install: this script needs apt-get (Debian 12); install the packages above with your system's tools" >&2
+  echo "install: this script needs apt-get; install the packages above with your system's tools" >&2
   exit 1
 fi
 as_root=()
