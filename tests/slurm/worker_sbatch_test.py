@@ -104,8 +104,8 @@ class WorkerSbatchTest(unittest.TestCase):
         self.assertEqual(self.made('scontrol requeue'), ['scontrol requeue 7'])
         self.assertIn('preempted: job 7 goes back', said)
 
-    def test_a_worker_that_failed_in_a_preemption_goes_back_too(self):
-        for failure in ('1', '137'):
+    def test_whatever_a_preemption_made_of_the_worker_it_goes_back(self):
+        for failure in ('0', '1', '137'):
             with self.subTest(failure):
                 self.run_script(CODE=failure, PREEMPT='2026-03-01T10:05:00')
                 self.assertEqual(self.made('scontrol requeue'), ['scontrol requeue 7'])
