@@ -97,6 +97,10 @@ endmacro()
 # Code that runs once in a program's life, such as its command line.
 function(coppice_compile_once_run target)
   target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O1>)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_GREATER_EQUAL 13)
+    # It belongs to -O2, and from 13 on the compiler refuses headers that were precompiled with another setting of it.
+    target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-munroll-only-small-loops>)
+  endif()
 endfunction()
 
 # A test's own code is run little and compiled often: optimizing it costs two thirds of its compile time. What it tests stays optimized.

@@ -165,7 +165,9 @@ void MapSegment(const Loader& loader, const Elf64_Phdr& segment) {
   }
   if (segment.p_memsz == segment.p_filesz) return;
   const uintptr_t zero_end = PageEnd(file_end) < end ? PageEnd(file_end) : end;
-  for (uintptr_t at = file_end; at < zero_end; ++at) *reinterpret_cast<volatile char*>(at) = 0;
+  // The kernel speaks of memory in numbers.
+  char* const rest = reinterpret_cast<char*>(file_end);  // NOLINT(performance-no-int-to-ptr)
+  for (size_t i = 0; i < zero_end - file_end; ++i) rest[i] = 0;
   if (zero_end < end &&
       Failed(Call(__NR_mmap, static_cast<long>(zero_end), static_cast<long>(end - zero_end),
                   Protection(segment), kMapPrivate | kMapFixed | kMapAnonymous, -1, 0))) {
