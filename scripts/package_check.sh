@@ -23,19 +23,21 @@ rm -f "$tree.log"
 cp -L /etc/resolv.conf "$tree/etc/resolv.conf"
 cp "$package" "$tree/coppice.deb"
 inside bash -euc 'said() { echo "package_check: $*"; }
+  wrong() { said "$*" >&2; exit 1; }
   apt-get update -q >/dev/null
   apt-get install -y -q --no-install-recommends /coppice.deb >/install.log 2>&1 || { tail -n 20 /install.log; exit 1; }
   said "apt installs it with $(grep -c "^Setting up" /install.log) packages"
   id coppice >/dev/null
   coppice local /usr/share/coppice/sweeps/demo.yaml --dir /tmp/demo >/demo.log 2>&1 || { tail -n 20 /demo.log; exit 1; }
-  [ "$(grep -c " succeeded at step" /demo.log)" -eq 12 ]
+  [ "$(grep -c " succeeded at step" /demo.log)" -eq 12 ] || { tail -n 20 /demo.log; wrong "not all 12 jobs of the demo succeeded"; }
   said "the 12 jobs of the demo succeeded"
   echo "COPPICE_COORDINATOR_FLAGS=--listen 0.0.0.0:7070" >/etc/default/coppice-coordinator
   mkdir -p /var/lib/coppice/data
   dpkg -i --force-confold /coppice.deb >/dev/null 2>&1
-  grep -q 7070 /etc/default/coppice-coordinator
+  grep -q 7070 /etc/default/coppice-coordinator || wrong "an upgrade overwrote settings"
   said "an upgrade leaves settings alone"
   apt-get purge -y -q coppice >/purge.log 2>&1 || { tail -n 20 /purge.log; exit 1; }
-  [ -z "$(find /usr /etc -name "*coppice*" -print -quit)" ]
-  [ -d /var/lib/coppice/data ]
+  left=$(find /usr /etc -name "*coppice*")
+  [ -z "$left" ] || wrong "a purge leaves $left"
+  [ -d /var/lib/coppice/data ] || wrong "a purge removed data"
   said "a purge leaves its data alone"'
