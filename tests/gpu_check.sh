@@ -16,25 +16,7 @@
 # Exit code 0: built, all tests passed, figures written. 1: the last lines say what failed.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
-packages=(
-  libabsl-dev libabsl20220623 libspdlog-dev libspdlog1.10 libfmt-dev libfmt9 nlohmann-json3-dev libxxhash-dev libxxhash0
-  librandom123-dev libcli11-dev libgtest-dev libgmock-dev
-)
-
-fail() { echo "gpu_check: $*" >&2; exit 1; }
-
-collect() {
-  local dir=$1
-  command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || fail "--collect needs apt-get: run it on Debian 12"
-  mkdir -p "$dir"
-  dir=$(cd "$dir" && pwd)
-  debs=$(mktemp -d)
-  trap 'rm -rf "$debs"' EXIT  # which outlives this function: not a local one
-  (cd "$debs" && apt-get download -q "${packages[@]}") || fail "cannot download; is there a network? (apt-get update first)"
-  for deb in "$debs"/*.deb; do dpkg-deb -x "$deb" "$dir"; done
-  rm -rf "$dir/usr/share/doc" "$dir/usr/src"
-  echo "gpu_check: $dir holds ${#packages[@]} packages, $(du -sh "$dir" | cut -f1)"
-}
+. "$root/scripts/cuda_trainer.sh"
 
 deps=$root/gpu-deps out=$root/build/gpu/check seconds=20 max_width=64 test_limit=240 build_only= profile=
 while [ $# -gt 0 ]; do
@@ -46,7 +28,7 @@ while [ $# -gt 0 ]; do
     *) echo "gpu_check: unknown argument $1 (see --help)" >&2; exit 2 ;;
   esac
   case $1 in
-    --collect) collect "$2"; exit ;;
+    --collect) collect_libraries "$2"; exit ;;
     --deps) deps=$2 ;;
     --out) out=$2 ;;
     --seconds) seconds=$2 ;;
@@ -57,9 +39,9 @@ while [ $# -gt 0 ]; do
 done
 
 [ -d "$deps/usr/include/absl" ] || fail "$deps does not hold the libraries: tests/gpu_check.sh --collect DIR on Debian 12 makes such a folder, --deps DIR names it"
-deps=$(cd "$deps" && pwd)
-for dir in /usr/local/cuda/bin; do [ ! -d "$dir" ] || PATH=$PATH:$dir; done
-for tool in nvcc cmake ninja g++; do command -v $tool >/dev/null || fail "$tool is not on the PATH"; done
+use_libraries "$deps"
+for tool in cmake ninja g++; do command -v $tool >/dev/null || fail "$tool is not on the PATH"; done
+find_nvcc || fail "nvcc is not on the PATH"
 architecture=90
 if [ -z "$build_only" ]; then
   command -v nvidia-smi >/dev/null || fail "no GPU: there is no nvidia-smi here (--build-only builds without one)"
@@ -73,13 +55,9 @@ torch=${CMAKE_PREFIX_PATH:-$(python3 -c 'import torch; print(torch.utils.cmake_p
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
 build=$root/build/gpu
-libraries=$deps/usr/lib/x86_64-linux-gnu
-# Old tags: the libraries need each other and name no path of their own, and DT_RUNPATH would count for a program's direct needs alone.
-link="-L$libraries -Wl,--disable-new-dtags,-rpath,$libraries"
-echo "gpu_check: building for sm_$architecture with $(nvcc --version | sed -n 's/.*release //p'), LibTorch in $torch"
-env -u CMAKE_PREFIX_PATH cmake -S "$root" -B "$build" -G Ninja --log-level=WARNING -DCMAKE_BUILD_TYPE=Release \
-  -DCOPPICE_TRAINER_ONLY=ON -DCOPPICE_CUDA=ON -DCMAKE_CUDA_ARCHITECTURES="$architecture" -DCMAKE_PREFIX_PATH="$deps/usr;$torch" \
-  -DCMAKE_CXX_FLAGS="-isystem $deps/usr/include" -DCMAKE_EXE_LINKER_FLAGS="$link" >"$out/configure.log" 2>&1 ||
+echo "gpu_check: building for sm_$architecture with CUDA $nvcc_version, LibTorch in $torch"
+link_flags="-Wl,-rpath,\"$libraries\""
+configure_trainer "$build" "$out/configure.log" "$architecture" "$torch" -G Ninja ||
   { tail -20 "$out/configure.log" >&2; fail "cmake failed: $out/configure.log"; }
 grep -q cuda_device.cc "$build/build.ninja" || fail "the LibTorch in $torch has no CUDA"
 tests=(trainer_cuda_device_test trainer_stacked_pack_test trainer_stacked_engine_test)
@@ -151,7 +129,7 @@ for width, event in sorted(best.items()):
 PYTHON
 }
 figures() {
-  echo "$gpu, $(nvcc --version | sed -n 's/.*release //p'), $(cd "$root" && git rev-parse --short HEAD 2>/dev/null || echo 'no git')"
+  echo "$gpu, CUDA $nvcc_version, $(cd "$root" && git rev-parse --short HEAD 2>/dev/null || echo 'no git')"
   printf '\n| model | pack | pack steps/s | seed-steps/s | GB |\n|---|---:|---:|---:|---:|\n'
   measure "d=64, depth 2" d64 --depth 2 --d-model 64 --heads 4 --d-ff 256
   measure "d=128, depth 4" d128 --depth 4 --d-model 128 --heads 4 --d-ff 512

@@ -13,7 +13,7 @@ PROGRAMS = ('bin/coppice-trainer', 'tests/trainer_cuda_device_test', 'tests/trai
             'tests/trainer_stacked_engine_test')
 
 CMAKE = '''#!/usr/bin/env python3
-import os, shutil, subprocess, sys
+import os, shlex, shutil, subprocess, sys
 words = sys.argv[1:]
 if words[0] != '--build':
     build = words[words.index('-B') + 1]
@@ -30,7 +30,7 @@ for name in %r:
     if os.path.exists(script):
         shutil.copy(script, target)
     else:
-        flags = open(build + '/link').read().split()
+        flags = shlex.split(open(build + '/link').read())
         subprocess.run(['gcc', '-o', target, os.environ['STAND_INS'] + '/main.c', *flags, '-louter'], check=True)
 ''' % (PROGRAMS,)
 
@@ -47,6 +47,8 @@ class GpuCheckTest(unittest.TestCase):
         os.makedirs(self.tree + '/tests')
         for script in ('gpu_check.sh', 'start_without.sh'):
             shutil.copy(os.path.join(TESTS, script), self.tree + '/tests')
+        os.makedirs(self.tree + '/scripts')
+        shutil.copy(os.path.join(TESTS, '..', 'scripts', 'cuda_trainer.sh'), self.tree + '/scripts')
         self.libraries = self.deps + '/usr/lib/x86_64-linux-gnu'
         os.makedirs(self.libraries)
         os.makedirs(self.deps + '/usr/include/absl')
