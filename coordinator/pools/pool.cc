@@ -8,14 +8,14 @@
 namespace coppice::pools {
 namespace {
 
-constexpr std::array<std::pair<PoolMode, absl::string_view>, 4> kModes = {{
+constexpr std::array<std::pair<PoolMode, absl::string_view>, 4> kModeNames = {{
     {PoolMode::kRunning, "running"},
     {PoolMode::kPaused, "paused"},
     {PoolMode::kDraining, "draining"},
     {PoolMode::kStopped, "stopped"},
 }};
 
-constexpr std::array<std::pair<AllocationState, absl::string_view>, 5> kStates = {{
+constexpr std::array<std::pair<AllocationState, absl::string_view>, 5> kStateNames = {{
     {AllocationState::kIntended, "intended"},
     {AllocationState::kQueued, "queued"},
     {AllocationState::kRunning, "running"},
@@ -43,11 +43,13 @@ bool ParseIn(const Table& table, absl::string_view name, Value* value) {
 
 }  // namespace
 
-absl::string_view PoolModeName(PoolMode mode) { return NameIn(kModes, mode); }
-bool ParsePoolMode(absl::string_view name, PoolMode* mode) { return ParseIn(kModes, name, mode); }
-absl::string_view AllocationStateName(AllocationState state) { return NameIn(kStates, state); }
+absl::string_view PoolModeName(PoolMode mode) { return NameIn(kModeNames, mode); }
+bool ParsePoolMode(absl::string_view name, PoolMode* mode) {
+  return ParseIn(kModeNames, name, mode);
+}
+absl::string_view AllocationStateName(AllocationState state) { return NameIn(kStateNames, state); }
 bool ParseAllocationState(absl::string_view name, AllocationState* state) {
-  return ParseIn(kStates, name, state);
+  return ParseIn(kStateNames, name, state);
 }
 
 std::string AllocationKey(absl::string_view store_id, absl::string_view pool, uint64_t sequence) {

@@ -111,7 +111,9 @@ absl::Status CheckSbatchFlag(absl::string_view flag) {
                  {"--cpus-per-task", "use --cpus"},
                  {"--mem", "use --memory"},
                  {"--nice", "use --nice of the pool"},
-                 {"--signal", "the script sets it from --grace"},
+                 {"--chdir", "the job runs in --log-dir"},
+                 {"--gpus-per-node", "use --gpus of the pool"},
+                 {"--signal", "the pool sets it from --grace"},
                  {"--requeue", "it is always set"},
                  {"--no-requeue", "a preempted worker must come back"}});
   if (!status.ok()) return status;
