@@ -9,7 +9,7 @@
 #     --arch LIST    compute capabilities to build for: 80,90 (default: those of the GPUs here; without a GPU one of each generation)
 #     --deps DIR     what --collect has made (default: gpu-deps in the project's folder; where that is missing, the system's packages)
 #     --check        only says what is missing
-# CXX names the compiler (default: g++, and for CUDA the one that nvcc takes by itself). The result runs without the source tree; it uses the torch that it was built with, where that lies.
+# CXX names the compiler, also for nvcc (default: g++). The result runs without the source tree; it uses the torch that it was built with, where that lies.
 # Exit codes: 0 built, and it has trained on a GPU here; 1 something is missing, or the build failed; 2 usage;
 #   3 built and installed, but there is no GPU here to try it on; 4 built and installed, but it does not train on the GPU here.
 set -euo pipefail
@@ -82,10 +82,9 @@ check_cuda() {
   fi
   [ -n "$cxx" ] || return 0
   printf '#include <vector>\n__global__ void kernel() {}\nint main() { kernel<<<1, 1>>>(); }\n' >"$scratch/a.cu"
-  # Without CXX nvcc takes the compiler that it knows.
-  host_compiler=${CXX:+$cxx}
-  "$nvcc" -std=c++17 ${host_compiler:+-ccbin "$host_compiler"} -c "$scratch/a.cu" -o "$scratch/a.o" >"$scratch/nvcc.log" 2>&1 ||
-    problem "$nvcc (CUDA $nvcc_version) does not work with ${host_compiler:-the compiler of this machine} (it says: $(grep -m1 -i -E 'error|unsupported' "$scratch/nvcc.log" || head -1 "$scratch/nvcc.log")). Name an older compiler with CXX, or a newer toolkit with --cuda."
+  # One compiler for all: the libraries of another one's folder would be linked first.
+  "$nvcc" -std=c++17 -ccbin "$cxx" -c "$scratch/a.cu" -o "$scratch/a.o" >"$scratch/nvcc.log" 2>&1 ||
+    problem "$nvcc (CUDA $nvcc_version) does not work with the compiler $cxx (it says: $(grep -m1 -i -E 'error|unsupported' "$scratch/nvcc.log" || head -1 "$scratch/nvcc.log")). Name an older compiler with CXX, such as CXX=g++-12, or a newer toolkit with --cuda."
 }
 
 # Sets torch (for CMake), torch_libraries (folders), torch_version, torch_cuda and torch_abi, as far as they are known.
@@ -173,7 +172,7 @@ check_libraries() {
     if [ -n "$deps" ]; then
       problem "A program with the libraries in $deps does not build or start here (it says: $(grep -m1 -E 'error|undefined|GLIBC' "$scratch/b.log" || head -1 "$scratch/b.log")). They are those of Debian 12 and need glibc 2.36; on an older system, build in a Debian 12 container on this node."
     else
-      problem "The libraries that the trainer needs beside torch are not here (the compiler says: $(grep -m1 -E 'error' "$scratch/b.log" || head -1 "$scratch/b.log")). Where there is Debian 12 and a network, \`scripts/build_gpu_trainer.sh --collect gpu-deps\` in this folder collects them; or install Abseil, spdlog, fmt, nlohmann-json, xxhash, Random123 and CLI11 for development."
+      problem "The libraries that the trainer needs beside torch are not here, or do not go with this compiler (it says: $(grep -m1 -E 'undefined|error' "$scratch/b.log" || head -1 "$scratch/b.log")). Where there is Debian 12 and a network, \`scripts/build_gpu_trainer.sh --collect gpu-deps\` in this folder collects them; or install Abseil, spdlog, fmt, nlohmann-json, xxhash, Random123 and CLI11 for development."
     fi
   fi
 }

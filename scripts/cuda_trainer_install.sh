@@ -7,7 +7,7 @@ build_trainer() {
   local log=$build/configure.log rpath="\$ORIGIN/$name.libs;$torch_libraries" folder
   for folder in "$cuda/lib64" "$cuda/targets/$(uname -m)-linux/lib"; do [ ! -d "$folder" ] || rpath+=";$folder"; done
   configure_trainer "$build" "$log" "$architectures" "$torch" -G "$generator" -DCOPPICE_TESTS=OFF -DCMAKE_CXX_COMPILER="$cxx" \
-    ${host_compiler:+-DCMAKE_CUDA_HOST_COMPILER="$host_compiler"} -DCUDAToolkit_ROOT="$cuda" -DCUDA_TOOLKIT_ROOT_DIR="$cuda" \
+    -DCMAKE_CUDA_HOST_COMPILER="$cxx" -DCUDAToolkit_ROOT="$cuda" -DCUDA_TOOLKIT_ROOT_DIR="$cuda" \
     -DCMAKE_BUILD_WITH_INSTALL_RPATH=ON -DCMAKE_INSTALL_RPATH="$rpath" ||
     { tail -20 "$log" >&2; fail "The configuration failed; the lines above and $log say why."; }
   echo "build_gpu_trainer: building; a few minutes"
@@ -38,7 +38,7 @@ install_trainer() {
   done
   cp "$build/bin/coppice-trainer" "$out/.$name.new" && mv -f "$out/.$name.new" "$out/$name" || fail "$out cannot be written."
   missing=$(ldd "$out/$name" 2>&1 | sed -n 's/^[[:space:]]*\(.*\) => not found.*/\1/p; /version .* not found/p' | sort -u | paste -sd" ") || true
-  [ -z "$missing" ] || fail "$out/$name does not start here, for want of $missing. They are part of torch or of the CUDA toolkit: is it whole?"
+  [ -z "$missing" ] || fail "$out/$name does not start here, for want of $missing. Torch or the CUDA toolkit brings that along: are both whole?"
   file=$("$out/$name" --version 2>&1) || fail "$out/$name does not start here; it says: $file"
   echo "build_gpu_trainer: $out/$name is $file"
 }
