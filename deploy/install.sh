@@ -27,6 +27,7 @@ build=(
   python3-torch  # the test of python/coppice_model.py
   zsh fish       # the tests of completion
   systemd        # the test of its units
+  slurmctld slurmd slurm-client munge  # the tests on a Slurm of their own
 )
 
 case "${1:-}" in

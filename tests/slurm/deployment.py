@@ -1,0 +1,160 @@
+"""Coppice on the tests' Slurm: a coordinator with the access that it makes by default, workers by deploy/slurm/worker.sbatch, the CLI."""
+import json
+import os
+import subprocess
+import threading
+import time
+
+from slurm_cluster import wait_for
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+SCRIPT = os.path.join(ROOT, 'deploy/slurm/worker.sbatch')
+
+SPEC = '''name: {name}
+tasks: [question, tense, dyck]
+depths: [1]
+seeds: 0-{last_seed}
+model: {{d_model: 32, heads: 2, d_ff: 64}}
+train: {{steps: {steps}, batch_size: 8, learning_rate: 1e-3, warmup_steps: 100}}
+data: {{train: 2000, val: 100, test: 10, gen: 100}}
+report: {{every: {every}, probes: {{sentences: 20}}}}
+checkpoint: {{every: {every}}}
+'''
+
+
+class Deployment:
+    """Owned and called by one thread. A home folder of its own stands for the home that all nodes share."""
+
+    def __init__(self, slurm, bin_dir, name):
+        self.slurm = slurm
+        self.bin_dir = bin_dir
+        self.home = os.path.join(slurm.folder, f'home-{name}')
+        os.makedirs(self.home)
+        self._process = None
+        self._port = 0
+        self.start()
+
+    @property
+    def access(self):
+        return os.path.join(self.home, '.config/coppice/access.json')
+
+    def start(self):
+        """Starts the coordinator, after a `kill` on the same port."""
+        port_file = os.path.join(self.home, 'port')
+        if os.path.exists(port_file):
+            os.remove(port_file)
+        with open(os.path.join(self.home, 'coordinator.log'), 'ab') as log:
+            self._process = subprocess.Popen(
+                ['setpriv', '--pdeathsig', 'KILL', '--', self._binary('coppice-coordinator'), '--listen', f'127.0.0.1:{self._port}',
+                 '--host', '127.0.0.1', '--port-file', port_file, '--lease', '5s', '--heartbeat', '500ms'],
+                env=self.environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        wait_for(lambda: os.path.exists(port_file), 30, 'coordinator')
+        with open(port_file, encoding='utf-8') as file:
+            self._port = int(file.read().strip().rsplit(':', 1)[1])
+
+    def kill(self):
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self):
+        """The jobs of Slurm are cancelled, then the coordinator ends."""
+        if self.slurm.queue():
+            self.slurm.call(['scancel'] + list(self.slurm.queue()), check=False)
+            wait_for(lambda: not self.slurm.queue(), 60, 'end of the jobs')
+        self._process.terminate()
+        self._process.wait(30)
+
+    def environment(self):
+        kept = {name: value for name, value in self.slurm.environment.items() if name not in ('XDG_STATE_HOME', 'XDG_CONFIG_HOME')}
+        return {**kept, 'HOME': self.home, 'OMP_NUM_THREADS': '1'}
+
+    def workers(self, *sbatch_words, flags=(), script=SCRIPT, environment=None):
+        """Submits workers; the id of the Slurm job."""
+        extra = {'COPPICE_WORKER': self._binary('coppice-worker'), 'HOME': self.home, **(environment or {})}
+        return self.slurm.sbatch(*sbatch_words, script, *flags, environment=extra)
+
+    def cli(self, *words, check=True, timeout=60):
+        done = subprocess.run([self._binary('coppice'), *words], env=self.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True, timeout=timeout, check=False)
+        if check and done.returncode != 0:
+            raise ChildProcessError(f'coppice {" ".join(words)}: {done.stderr.strip()}')
+        return done.stdout
+
+    def submit(self, name, seeds=2, steps=4000, every=1000):
+        path = os.path.join(self.home, f'{name}.yaml')
+        with open(path, 'w', encoding='utf-8') as file:
+            file.write(SPEC.format(name=name, last_seed=seeds - 1, steps=steps, every=every))
+        self.cli('submit', path)
+
+    def jobs(self, sweep):
+        return json.loads(self.cli('jobs', sweep, '--json'))['jobs']
+
+    def connected(self):
+        """Name -> what is known of each worker that is there."""
+        shown = json.loads(self.cli('workers', '--json'))['workers']
+        return {worker['name']: worker for worker in shown if worker['connected']}
+
+    def wait_for_workers(self, count, timeout=30):
+        wait_for(lambda: len(self.connected()) >= count, timeout, f'{count} workers')
+        return self.connected()
+
+    def wait_for_running(self, sweep, count=1, timeout=30):
+        """The jobs that have trained and been heard of."""
+        def running():
+            found = [job for job in self.jobs(sweep) if job['state'] == 'RUNNING' and job['step'] > 0]
+            return found if len(found) >= count else []
+        return wait_for(running, timeout, f'{count} running jobs of {sweep}', 0.2)
+
+    def ended(self, sweep):
+        return all(job['state'] not in ('PENDING', 'RUNNING') for job in self.jobs(sweep))
+
+    def wait_for_end(self, sweep, timeout=120):
+        wait_for(lambda: self.ended(sweep), timeout, f'end of {sweep}', 0.2)
+
+    def attempts(self, sweep):
+        """Job's name -> its attempts in order."""
+        found = {}
+        for job in self.jobs(sweep):
+            name = f'{sweep}/{job["task"]}/{job["depth"]}/{job["seed"]}'
+            found[name] = json.loads(self.cli('show', name, '--json'))['attempts']
+        return found
+
+    def _binary(self, name):
+        return os.path.join(self.bin_dir, name)
+
+
+def check_work(deployment, sweep, test):
+    """Every job succeeded, none was charged, and no step was computed twice: each attempt starts where the one before ended."""
+    for job in deployment.jobs(sweep):
+        test.assertEqual((job['state'], job['failures']), ('SUCCEEDED', 0), job)
+    for name, attempts in deployment.attempts(sweep).items():
+        step = 0
+        for attempt in attempts:
+            test.assertEqual(attempt['start_step'], step, f'{name}: {attempts}')
+            step = attempt['end_step']
+            test.assertIn(attempt['outcome'], ('succeeded', 'preempted', 'released'), f'{name}: {attempt}')
+
+
+class AllocationClock:
+    """Adds up how long Slurm's jobs of `low` run, on a thread of its own: what a sweep was given, whatever was taken away."""
+
+    def __init__(self, slurm):
+        self._slurm = slurm
+        self._done = threading.Event()
+        self._total = 0.0
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def stop(self):
+        """Seconds of nodes."""
+        self._done.set()
+        self._thread.join()
+        return self._total
+
+    def _run(self):
+        last = time.monotonic()
+        while not self._done.wait(0.2):
+            running = self._slurm.call(['squeue', '--noheader', '--array', '--partition=low', '--states=RUNNING', '-o', '%D'], check=False)
+            now = time.monotonic()
+            self._total += (now - last) * sum(int(nodes) for nodes in running.split())
+            last = now
