@@ -14,7 +14,7 @@
 namespace coppice::rpc {
 
 // The version of the wire protocol. Both sides compare it at registration.
-inline constexpr uint32_t kProtocolVersion = 4;
+inline constexpr uint32_t kProtocolVersion = 5;
 inline constexpr int kDefaultPort = 7070;
 // The largest message that either side sends: a page of jobs, a batch of rows, a checkpoint chunk.
 inline constexpr int kMaxMessageBytes = 16 << 20;

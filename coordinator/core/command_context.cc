@@ -113,7 +113,7 @@ bool MayHaveLost(const CommandContext& tx, const LeaseRef& lease) {
 absl::StatusOr<const WorkerEntry*> KnownWorker(const CommandContext& tx,
                                                const std::string& worker_id) {
   const WorkerEntry* worker = tx.memory().workers.FindById(worker_id);
-  if (worker == nullptr) {
+  if (worker == nullptr || worker->row.departed_ms != 0) {
     return absl::NotFoundError(
         absl::StrCat("worker '", worker_id, "' is not registered (any more): register again"));
   }

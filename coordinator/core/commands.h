@@ -72,7 +72,7 @@ absl::StatusOr<BulkPart> CancelPart(CommandContext& tx, const Caller& caller,
 absl::StatusOr<BulkPart> RetryPart(CommandContext& tx, const Caller& caller,
                                    const JobFilter& filter, JobId after);
 
-// ---- workers (registration.cc, worker_commands.cc)
+// ---- workers (registration.cc, worker_commands.cc, worker_departure.cc)
 
 // `new_id` becomes the worker's id unless this process is already registered. OK also if the
 // process is not registered; the answer then gives the reason.
@@ -80,9 +80,16 @@ absl::StatusOr<Registration> RegisterWorker(CommandContext& tx, const WorkerInfo
                                             const std::vector<HeldLease>& held,
                                             const std::string& new_id);
 absl::StatusOr<HeartbeatResult> TakeHeartbeat(CommandContext& tx, const std::string& worker_id,
-                                              const std::vector<HeldLease>& held, bool draining);
+                                              const std::vector<HeldLease>& held,
+                                              const BeatState& state);
 absl::StatusOr<Worker> DrainWorker(CommandContext& tx, const Caller& caller,
                                    const std::string& name_or_id, bool preempt, bool undo);
+// Takes the goodbye of a worker process. NOT_FOUND: no such process is registered.
+absl::Status LeaveWorker(CommandContext& tx, const Departure& departure);
+// Returns the name of the worker that was forgotten.
+absl::StatusOr<std::string> ForgetWorker(CommandContext& tx, const Caller& caller,
+                                         const std::string& name_or_id);
+absl::string_view ExitReasonText(ExitReason reason);
 std::vector<Worker> ListWorkers(const CommandContext& tx);
 absl::Status ExpireLease(CommandContext& tx, const LeaseRef& lease);
 // Ends the running attempt of `job` as lost (lost_attempts.h).

@@ -120,6 +120,13 @@ class CoordinatorImpl : public Coordinator {
         },
         std::move(done));
   }
+  void ForgetWorker(Caller caller, std::string name_or_id, Done<std::string> done) override {
+    engine_.Write<std::string>(
+        [caller, name_or_id = std::move(name_or_id)](CommandContext& tx) {
+          return core::ForgetWorker(tx, caller, name_or_id);
+        },
+        std::move(done));
+  }
 
   absl::StatusOr<std::unique_ptr<Subscription>> WatchSweep(
       std::string name, std::function<void(const SweepChange&)> on_change) override {
@@ -152,14 +159,19 @@ class CoordinatorImpl : public Coordinator {
           done(WithRetryAfter(result.status(), refused_.Next(engine_.Now())));
         });
   }
-  void Heartbeat(std::string worker_id, std::vector<HeldLease> held, bool draining,
+  void Heartbeat(std::string worker_id, std::vector<HeldLease> held, BeatState state,
                  Done<HeartbeatResult> done) override {
     const size_t bytes = BytesOf(held);
     engine_.Write<HeartbeatResult>(
-        [worker_id = std::move(worker_id), held = std::move(held), draining](CommandContext& tx) {
-          return TakeHeartbeat(tx, worker_id, held, draining);
+        [worker_id = std::move(worker_id), held = std::move(held), state](CommandContext& tx) {
+          return TakeHeartbeat(tx, worker_id, held, state);
         },
         std::move(done), bytes);
+  }
+  void Leave(Departure departure, DoneStatus done) override {
+    engine_.WriteStatus([departure = std::move(departure)](
+                            CommandContext& tx) { return LeaveWorker(tx, departure); },
+                        std::move(done));
   }
   void Append(std::string worker_id, std::vector<Record> records,
               Done<std::vector<AttemptAnswer>> done) override {

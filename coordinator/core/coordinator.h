@@ -106,6 +106,8 @@ class Coordinator {
   virtual void ListWorkers(Caller caller, Done<std::vector<Worker>> done) = 0;
   virtual void DrainWorker(Caller caller, std::string name_or_id, bool preempt, bool undo,
                            Done<Worker> done) = 0;
+  // Passes the forgotten worker's name to `done`.
+  virtual void ForgetWorker(Caller caller, std::string name_or_id, Done<std::string> done) = 0;
 
   // Calls back with the current summary, then with every later change. Summaries come at most once
   // a second. NOT_FOUND for an unknown sweep.
@@ -122,8 +124,10 @@ class Coordinator {
   // a caller that has gone gets no leases.
   virtual void AcquireLeases(AcquireRequest request, std::function<bool()> cancelled,
                              Done<LeaseGrant> done) = 0;
-  virtual void Heartbeat(std::string worker_id, std::vector<HeldLease> held, bool draining,
+  virtual void Heartbeat(std::string worker_id, std::vector<HeldLease> held, BeatState state,
                          Done<HeartbeatResult> done) = 0;
+  // The goodbye of a worker process. NOT_FOUND: it is not registered.
+  virtual void Leave(Departure departure, DoneStatus done) = 0;
   // Takes records of one worker, in order, in one transaction. Returns one answer for each attempt
   // after COMMIT. A record whose number was taken before is skipped. A fault of one record is in
   // the answer of its attempt (AttemptAnswer): later records of that attempt are then not looked

@@ -93,10 +93,14 @@ class Applier {
   }
 
   void operator()(WorkerBeat change) {
-    const auto late_by =
-        memory_.workers.Seen(change.id, change.at, change.at_ms, change.self_draining,
-                             memory_.options.heartbeat_interval);
+    const auto late_by = memory_.workers.Seen(change.id, change.at, change.at_ms, change.state,
+                                              memory_.options.heartbeat_interval);
     if (late_by.has_value()) memory_.dispatcher.admission.NoteHeartbeat(*late_by);
+  }
+
+  void operator()(WorkerDeparted change) {
+    memory_.workers.SetRow(change.row);
+    memory_.dispatcher.waiters.End(change.row.info.name);
   }
 
   void operator()(WorkersForgotten change) {

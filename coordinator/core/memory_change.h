@@ -127,12 +127,16 @@ struct WorkerTouched {
   absl::Duration at;
   int64_t at_ms = 0;
 };
-// A worker's heartbeat arrived. `self_draining`: it says that it drains on its own.
+// A worker's heartbeat arrived.
 struct WorkerBeat {
   std::string id;
-  bool self_draining = false;
+  BeatState state;
   absl::Duration at;
   int64_t at_ms = 0;
+};
+// A worker process said goodbye. Its waiting requests end.
+struct WorkerDeparted {
+  WorkerRow row;
 };
 // Workers that were long gone were deleted. The next look for such workers is at `next_look`.
 struct WorkersForgotten {
@@ -205,9 +209,9 @@ using MemoryChange =
     std::variant<SubmissionBegan, JobsStored, SweepAdded, SubmissionTakenBack, SweepPaused,
                  JobQueued, JobUnqueued, LeaseBegan, LeaseEnded, StepStored, LeasesRenewed,
                  LeaseMissed, PaceRecalled, GrantMade, WorkerPut, WorkerRowStored, WorkerTouched,
-                 WorkerBeat, WorkersForgotten, WorkerProcessChanged, WorkerFailed, WorkerProgressed,
-                 PackTooWide, PackMeasured, SweepMetricNames, JobMetricNames, WaiterAdded,
-                 StoreTroubled, StoreOpened>;
+                 WorkerBeat, WorkerDeparted, WorkersForgotten, WorkerProcessChanged, WorkerFailed,
+                 WorkerProgressed, PackTooWide, PackMeasured, SweepMetricNames, JobMetricNames,
+                 WaiterAdded, StoreTroubled, StoreOpened>;
 
 // The changes that a row stands for. A command makes them from the row that it wrote, recovery from
 // the row that it read.

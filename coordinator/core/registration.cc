@@ -29,8 +29,9 @@ namespace coppice::core {
 namespace {
 
 // Machines of a cluster come and go under ever new names. A drained worker is kept: it must not
-// take work when it comes back.
+// take work when it comes back. A worker that said goodbye is of interest for a day.
 constexpr absl::Duration kForgetAfter = absl::Hours(7 * 24);
+constexpr absl::Duration kForgetDepartedAfter = absl::Hours(24);
 constexpr absl::Duration kForgetEvery = absl::Hours(1);
 constexpr size_t kMaxForgotten = 1000;  // at once
 // Limit on remembered names: twice the cluster with which the control plane is measured.
@@ -57,10 +58,11 @@ absl::Status CheckInfo(const WorkerInfo& info) {
 absl::Status ForgetLongGone(CommandContext& tx) {
   const Memory& memory = tx.memory();
   if (tx.now() < memory.forget_at) return absl::OkStatus();
-  const int64_t oldest = tx.now_ms() - absl::ToInt64Milliseconds(kForgetAfter);
   std::vector<std::string> gone;
   for (const WorkerEntry* worker : memory.workers.All()) {
     const std::string& name = worker->row.info.name;
+    const absl::Duration kept = worker->row.departed_ms != 0 ? kForgetDepartedAfter : kForgetAfter;
+    const int64_t oldest = tx.now_ms() - absl::ToInt64Milliseconds(kept);
     const bool seen = std::max(worker->row.last_seen_ms, worker->seen_ms) > oldest ||
                       IsConnected(*worker, memory.options.lease, tx.now());
     if (seen || worker->row.draining || memory.leases.CountOfWorker(name) > 0) continue;
@@ -135,12 +137,18 @@ absl::StatusOr<Registration> RegisterWorker(CommandContext& tx, const WorkerInfo
   if (!known.has_value() && tx.memory().workers.size() >= kMaxWorkers) {
     return absl::ResourceExhaustedError(absl::StrCat(
         "the coordinator knows ", kMaxWorkers, " workers already, and forgets one that holds ",
-        "nothing a week after it was last heard of; give a worker that comes back its old --name"));
+        "nothing a week after it was last heard of; give a worker that comes back its old --name, "
+        "or forget "
+        "old ones by 'coppice forget WORKER'"));
   }
   const bool same_process = known.has_value() && known->info.instance == info.instance;
   const bool taken = known.has_value() && !same_process;
   if (taken && info.incarnation > 0 && info.incarnation <= known->info.incarnation) {
     return Refuse(tx, *known, info);
+  }
+  if (same_process && known->departed_ms != 0) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("this process of worker ", info.name, " has said goodbye; start a new one"));
   }
   COPPICE_ASSIGN_OR_RETURN(const uint64_t greatest, tx.read().GetIncarnations());
   if (info.incarnation == 0 || info.incarnation > greatest) {

@@ -103,6 +103,8 @@ struct WorkerRow {
   int64_t last_seen_ms = 0;
   std::string superseded_host;  // as in Worker
   int64_t superseded_ms = 0;
+  int64_t departed_ms = 0;  // when it said goodbye; 0: it has not
+  std::string departed_reason = {};
 };
 
 struct StoredRow {

@@ -261,6 +261,21 @@ struct HeldLease {
   uint64_t stall_ms = 0;   // the limit of that; 0: no trainer runs
 };
 
+// The place that a batch system gave to a worker. All empty: no batch system is known.
+struct Allocation {
+  std::string system;  // "slurm", "kubernetes"
+  std::string cluster;
+  std::string job_id;      // as the batch system's users know it
+  std::string raw_job_id;  // as its commands take it
+  std::string partition;
+  std::string node;
+  uint32_t proc_id = 0;
+  uint32_t restarts = 0;
+  std::string pool_key;           // of the pool's submission; empty: no pool made it
+  std::vector<std::string> gpus;  // one a slot
+  friend bool operator==(const Allocation&, const Allocation&) = default;
+};
+
 struct WorkerInfo {
   std::string name;
   std::string instance;
@@ -274,6 +289,24 @@ struct WorkerInfo {
   // The number of the process among those of its name; newer processes have greater ones. In a
   // registration: the number that the coordinator last assigned to the process; 0: none yet.
   uint64_t incarnation = 0;
+  Allocation allocation = {};
+};
+
+// The state of a worker beside its leases, as a heartbeat reports it.
+struct BeatState {
+  bool draining = false;    // on its own
+  int64_t ends_ms = 0;      // as in WorkerInfo
+  uint32_t idle_slots = 0;  // without work for a minute, or for a shorter idle limit
+};
+
+// The reason that a worker process gives for its end.
+enum class ExitReason { kStopped, kPreempted, kWalltime, kIdle, kDrained, kFailed };
+
+// The goodbye of a worker process.
+struct Departure {
+  std::string worker_id;
+  ExitReason reason = ExitReason::kStopped;
+  std::string message;  // for people
 };
 
 struct Worker {
@@ -288,6 +321,10 @@ struct Worker {
   std::string suspect_reason;
   std::string superseded_host;  // host of the older process of the name that was last refused
   int64_t superseded_ms = 0;    // wall time of that refusal; 0: none
+  // When it said goodbye, or was last heard of if that is long ago. 0: it has not departed.
+  int64_t departed_ms = 0;
+  std::string departed_reason;
+  uint32_t idle_slots = 0;
 };
 
 // A newer process of the same name.

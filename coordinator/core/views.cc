@@ -115,7 +115,8 @@ Attempt MakeAttempt(const AttemptRow& row) {
 
 bool IsUntrained(const AttemptRow& row) { return row.mark == AttemptMark::kUntrained; }
 
-Worker MakeWorker(const WorkerEntry& entry, const Memory& memory, absl::Duration now) {
+Worker MakeWorker(const WorkerEntry& entry, const Memory& memory, absl::Duration now,
+                  int64_t now_ms) {
   const LeaseTable& leases = memory.leases;
   Worker worker;
   worker.id = entry.row.id;
@@ -126,10 +127,19 @@ Worker MakeWorker(const WorkerEntry& entry, const Memory& memory, absl::Duration
   worker.connected = IsConnected(entry, leases.term(), now);
   worker.registered_ms = entry.row.registered_ms;
   worker.last_seen_ms = std::max(entry.row.last_seen_ms, entry.seen_ms);
+  worker.departed_ms = entry.row.departed_ms;
+  worker.departed_reason = entry.row.departed_reason;
   worker.running_jobs = static_cast<uint32_t>(leases.CountOfWorker(entry.row.info.name));
   if (auto suspicion = memory.dispatcher.health.SuspicionOf(entry.row.info.name, now)) {
     worker.suspect_until_ms = suspicion->until_ms;
     worker.suspect_reason = std::move(suspicion->reason);
+  }
+  if (worker.connected) worker.idle_slots = entry.idle_slots;
+  const int64_t silent_ms = now_ms - worker.last_seen_ms;
+  if (worker.departed_ms == 0 && !worker.connected && worker.running_jobs == 0 &&
+      silent_ms >= absl::ToInt64Milliseconds(kDepartedAfter)) {
+    worker.departed_ms = worker.last_seen_ms;
+    worker.departed_reason = "not heard of since";
   }
   return worker;
 }

@@ -29,7 +29,10 @@ Attempt MakeAttempt(const AttemptRow& row);
 // True if nothing was trained under the lease, for example if it only measured. People do not count
 // such an attempt.
 bool IsUntrained(const AttemptRow& row);
-Worker MakeWorker(const WorkerEntry& entry, const Memory& memory, absl::Duration now);
+// A worker that holds nothing and was not heard of for so long has departed without a goodbye.
+inline constexpr absl::Duration kDepartedAfter = absl::Hours(1);
+Worker MakeWorker(const WorkerEntry& entry, const Memory& memory, absl::Duration now,
+                  int64_t now_ms);
 
 }  // namespace coppice::core
 

@@ -66,13 +66,17 @@ absl::Status MissLease(CommandContext& tx, const WorkerEntry& worker, const Leas
                   absl::StrCat("worker ", lease.worker, " no longer holds it"));
 }
 
-// Starts from the stored row: another process may have taken the name in this batch.
-absl::Status StoreLastSeen(CommandContext& tx, const WorkerEntry& worker) {
-  if (tx.now_ms() - worker.row.last_seen_ms < absl::ToInt64Milliseconds(kStoreLastSeen))
+// Stores the time of a heartbeat now and then, and an end of the walltime that has moved. Starts
+// from the stored row: another process may have taken the name in this batch.
+absl::Status StoreBeat(CommandContext& tx, const WorkerEntry& worker, const BeatState& state) {
+  const bool moved = worker.row.info.ends_ms != state.ends_ms;
+  if (!moved && tx.now_ms() - worker.row.last_seen_ms < absl::ToInt64Milliseconds(kStoreLastSeen)) {
     return absl::OkStatus();
+  }
   COPPICE_ASSIGN_OR_RETURN(auto row, tx.read().FindWorker(worker.row.info.name));
   if (!row.has_value() || row->id != worker.row.id) return absl::OkStatus();
   row->last_seen_ms = tx.now_ms();
+  row->info.ends_ms = state.ends_ms;
   COPPICE_RETURN_IF_ERROR(tx.write().PutWorker(*row));
   tx.AfterCommit(WorkerRowStored{*row});
   return absl::OkStatus();
@@ -81,9 +85,10 @@ absl::Status StoreLastSeen(CommandContext& tx, const WorkerEntry& worker) {
 }  // namespace
 
 absl::StatusOr<HeartbeatResult> TakeHeartbeat(CommandContext& tx, const std::string& worker_id,
-                                              const std::vector<HeldLease>& held, bool draining) {
+                                              const std::vector<HeldLease>& held,
+                                              const BeatState& state) {
   COPPICE_ASSIGN_OR_RETURN(const WorkerEntry* worker, KnownWorker(tx, worker_id));
-  COPPICE_RETURN_IF_ERROR(StoreLastSeen(tx, *worker));
+  COPPICE_RETURN_IF_ERROR(StoreBeat(tx, *worker, state));
   absl::flat_hash_map<JobId, LeaseEntry> current;
   for (LeaseEntry& lease : tx.memory().leases.OfWorker(worker->row.info.name)) {
     current.emplace(lease.ref.job_id, std::move(lease));
@@ -99,42 +104,15 @@ absl::StatusOr<HeartbeatResult> TakeHeartbeat(CommandContext& tx, const std::str
   }
   for (const auto& [job, lease] : missing) COPPICE_RETURN_IF_ERROR(MissLease(tx, *worker, lease));
   for (const auto& [job, lease] : current) tx.effects().touched.push_back(lease.sweep_id);
-  tx.AfterCommit(WorkerBeat{worker_id, draining, tx.now(), tx.now_ms()});
+  tx.AfterCommit(WorkerBeat{worker_id, state, tx.now(), tx.now_ms()});
   tx.AfterCommit(LeasesRenewed{worker->row.info.name, held, tx.now()});
   return result;
-}
-
-absl::StatusOr<Worker> DrainWorker(CommandContext& tx, const Caller& caller,
-                                   const std::string& name_or_id, bool preempt, bool undo) {
-  const WorkerTable& workers = tx.memory().workers;
-  const WorkerEntry* worker = workers.FindByName(name_or_id);
-  const WorkerEntry* by_id = workers.FindById(name_or_id);
-  if (worker != nullptr && by_id != nullptr && worker->row.id != by_id->row.id) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "'", name_or_id, "' is the name of worker ", worker->row.id, " and the id of worker '",
-        by_id->row.info.name, "'; name the one by its id or the other by its name"));
-  }
-  if (worker == nullptr) worker = by_id;
-  if (worker == nullptr) return absl::NotFoundError(absl::StrCat("no worker '", name_or_id, "'"));
-  WorkerEntry changed = *worker;
-  COPPICE_ASSIGN_OR_RETURN(const auto stored, tx.read().FindWorker(worker->row.info.name));
-  if (stored.has_value()) changed.row = *stored;
-  changed.row.draining = !undo;
-  changed.row.preempt = !undo && preempt;
-  COPPICE_RETURN_IF_ERROR(tx.write().PutWorker(changed.row));
-  tx.AfterCommit(WorkerRowStored{changed.row});
-  tx.Say(LogLine::kInfo, absl::StrCat("worker ", changed.row.info.name, ": ",
-                                      !changed.row.draining ? "drain taken back"
-                                      : changed.row.preempt ? "drained, its jobs preempted"
-                                                            : "drained",
-                                      " by ", Describe(caller)));
-  return MakeWorker(changed, tx.memory(), tx.now());
 }
 
 std::vector<Worker> ListWorkers(const CommandContext& tx) {
   std::vector<Worker> workers;
   for (const WorkerEntry* entry : tx.memory().workers.All()) {
-    workers.push_back(MakeWorker(*entry, tx.memory(), tx.now()));
+    workers.push_back(MakeWorker(*entry, tx.memory(), tx.now(), tx.now_ms()));
   }
   return workers;
 }
@@ -142,6 +120,14 @@ std::vector<Worker> ListWorkers(const CommandContext& tx) {
 absl::Status ExpireLease(CommandContext& tx, const LeaseRef& lease) {
   const auto entry = tx.memory().leases.Find(lease.job_id);
   if (!entry.has_value() || entry->ref != lease) return absl::OkStatus();
+  const WorkerEntry* worker = tx.memory().workers.FindByName(entry->worker);
+  if (worker != nullptr && worker->row.departed_ms != 0) {
+    // It was granted in the transaction that took the goodbye.
+    COPPICE_RETURN_IF_ERROR(EndLease(tx, lease, JobTrigger::kRelease,
+                                     absl::StrCat("worker ", entry->worker, " has left")));
+    tx.AfterCommit(LeaseEnded{lease, tx.now()});
+    return absl::OkStatus();
+  }
   COPPICE_RETURN_IF_ERROR(EndLease(
       tx, lease, JobTrigger::kExpire,
       absl::StrCat(

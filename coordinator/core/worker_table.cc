@@ -6,7 +6,7 @@
 namespace coppice::core {
 
 bool IsConnected(const WorkerEntry& entry, absl::Duration term, absl::Duration now) {
-  return entry.seen && now - entry.seen_at <= term;
+  return entry.seen && entry.row.departed_ms == 0 && now - entry.seen_at <= term;
 }
 
 void WorkerTable::Put(WorkerEntry entry) {
@@ -41,12 +41,13 @@ void WorkerTable::Touch(const std::string& id, absl::Duration now, int64_t now_m
 }
 
 std::optional<absl::Duration> WorkerTable::Seen(const std::string& id, absl::Duration now,
-                                                int64_t now_ms, bool self_draining,
+                                                int64_t now_ms, const BeatState& state,
                                                 absl::Duration shortest) {
   Touch(id, now, now_ms);
   WorkerEntry* entry = Mutable(id);
   if (entry == nullptr) return std::nullopt;
-  entry->self_draining = self_draining;
+  entry->self_draining = state.draining;
+  entry->idle_slots = state.idle_slots;
   entry->fresh = false;
   const std::optional<absl::Duration> before = std::exchange(entry->beat_at, now);
   if (!before.has_value()) return std::nullopt;

@@ -15,6 +15,7 @@ namespace coppice::core {
 struct WorkerEntry {
   WorkerRow row;
   bool self_draining = false;  // its last heartbeat said that it drains on its own
+  uint32_t idle_slots = 0;     // as its last heartbeat said
   bool fresh = false;          // registered, without a heartbeat since
   bool seen = false;           // since this coordinator started
   absl::Duration seen_at;
@@ -26,7 +27,7 @@ struct WorkerEntry {
   bool draining() const { return row.draining || self_draining; }
 };
 
-// True if the worker called within the last term of a lease.
+// True if the worker called within the last term of a lease, and has not said goodbye.
 bool IsConnected(const WorkerEntry& entry, absl::Duration term, absl::Duration now);
 
 // Purpose: the registered workers, by name and by the id of each registration. Owner: the writer
@@ -38,7 +39,7 @@ class WorkerTable {
   // interval, or nullopt if that is unknown. `shortest`: the interval that workers are assigned
   // now.
   std::optional<absl::Duration> Seen(const std::string& id, absl::Duration now, int64_t now_ms,
-                                     bool self_draining, absl::Duration shortest);
+                                     const BeatState& state, absl::Duration shortest);
   void Remove(const std::string& name);
   // Updates the row if its process still has the name.
   void SetRow(const WorkerRow& row);

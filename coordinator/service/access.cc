@@ -22,6 +22,7 @@ constexpr AccessRule kRules[] = {
     {"/coppice.v1.SweepService/RetryJobs", Access::kChange},
     {"/coppice.v1.SweepService/ListWorkers", Access::kRead},
     {"/coppice.v1.SweepService/DrainWorker", Access::kChange},
+    {"/coppice.v1.SweepService/ForgetWorker", Access::kChange},
     {"/coppice.v1.SweepService/GetServerInfo", Access::kRead},
     {"/coppice.v1.SweepService/FetchCheckpoint", Access::kRead},
 
@@ -32,6 +33,7 @@ constexpr AccessRule kRules[] = {
     {"/coppice.v1.WorkerService/RejectCheckpoint", Access::kWork},
     {"/coppice.v1.WorkerService/UploadCheckpoint", Access::kWork},
     {"/coppice.v1.WorkerService/DownloadCheckpoint", Access::kWork},
+    {"/coppice.v1.WorkerService/Leave", Access::kWork},
 
     // Load balancers and orchestrators call without credentials. The answer is a single bit.
     {"/grpc.health.v1.Health/Check", Access::kOpen},

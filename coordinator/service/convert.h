@@ -21,6 +21,8 @@ namespace coppice::service {
 // Bounds on the content of one message; common/base/limits.h holds those that others keep too.
 inline constexpr size_t kMaxHostBytes = 255;
 inline constexpr size_t kMaxDeviceBytes = 512;
+inline constexpr size_t kMaxLabelBytes = 200;  // of each label of an allocation
+inline constexpr size_t kMaxSystemBytes = 40;
 // No attempt reaches this: at ten thousand records a second it would take 3,000 years.
 inline constexpr uint64_t kMaxRecordNumber = 1'000'000'000'000'000;
 // Bounds on a message of a record stream.
@@ -67,6 +69,8 @@ absl::StatusOr<std::string> WorkerIdFromProto(const std::string& worker_id);
 absl::StatusOr<core::LeaseRef> LeaseFromProto(const v1::LeaseRef& lease);
 absl::StatusOr<std::vector<core::HeldLease>> HeldFromProto(
     const google::protobuf::RepeatedPtrField<v1::HeldLease>& held);
+absl::StatusOr<core::BeatState> BeatFromProto(const v1::HeartbeatRequest& request);
+absl::StatusOr<core::Departure> DepartureFromProto(const v1::LeaveRequest& request);
 absl::StatusOr<core::AcquireRequest> AcquireFromProto(const v1::AcquireLeasesRequest& request);
 // Moves the records out of a message. A record whose content is wrong becomes core::Malformed, and
 // the core refuses it in its turn. INVALID_ARGUMENT: the message is too large, or holds a record
@@ -93,14 +97,15 @@ void ToProto(const core::JobPage& page, v1::ListJobsResponse* out);
 // Sweeps with an id above `after`, by id.
 void ToProto(const std::vector<core::SweepSummary>& sweeps, core::SweepId after,
              v1::ListSweepsResponse* out);
-// Workers with a name behind `after`, by name.
-void ToProto(const std::vector<core::Worker>& workers, const std::string& after,
+// Workers with a name behind `after`, by name. Without `all` the departed are left out.
+void ToProto(const std::vector<core::Worker>& workers, const std::string& after, bool all,
              v1::ListWorkersResponse* out);
 // Keeps the newest attempts, events and checkpoints if not all fit.
 absl::Status ToProto(const core::JobDetails& details, v1::GetJobResponse* out);
 void ToProto(const core::Explanation& explanation, v1::ExplainJobResponse* out);
 void ToProto(const core::JobMetrics& metrics, v1::JobMetrics* out);
 void ToProto(const core::Checkpoint& checkpoint, v1::Checkpoint* out);
+void ToProto(const core::Allocation& allocation, v1::Allocation* out);
 void ToProto(const core::Worker& worker, v1::Worker* out);
 void ToProto(const core::Registration& registration, v1::RegisterResponse* out);
 void ToProto(const core::LeaseRef& lease, v1::LeaseRef* out);

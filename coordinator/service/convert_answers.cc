@@ -186,11 +186,11 @@ void ToProto(const std::vector<core::SweepSummary>& sweeps, core::SweepId after,
   }
 }
 
-void ToProto(const std::vector<core::Worker>& workers, const std::string& after,
+void ToProto(const std::vector<core::Worker>& workers, const std::string& after, bool all,
              v1::ListWorkersResponse* out) {
   size_t bytes = 0;
   for (const core::Worker& worker : workers) {
-    if (worker.info.name <= after) continue;
+    if (worker.info.name <= after || (!all && worker.departed_ms != 0)) continue;
     if (bytes >= kAnswerBytes) {
       out->set_next_page_token(out->workers().rbegin()->name());
       return;
@@ -267,6 +267,19 @@ void ToProto(const core::Registration& registration, v1::RegisterResponse* out) 
   out->mutable_superseded_by()->set_since_ms(registration.superseded_by->since_ms);
 }
 
+void ToProto(const core::Allocation& allocation, v1::Allocation* out) {
+  out->set_system(allocation.system);
+  out->set_cluster(allocation.cluster);
+  out->set_job_id(allocation.job_id);
+  out->set_raw_job_id(allocation.raw_job_id);
+  out->set_partition(allocation.partition);
+  out->set_node(allocation.node);
+  out->set_proc_id(allocation.proc_id);
+  out->set_restarts(allocation.restarts);
+  out->set_pool_key(allocation.pool_key);
+  for (const std::string& gpu : allocation.gpus) out->add_gpus(gpu);
+}
+
 void ToProto(const core::Worker& worker, v1::Worker* out) {
   out->set_id(worker.id);
   out->set_name(worker.info.name);
@@ -286,6 +299,10 @@ void ToProto(const core::Worker& worker, v1::Worker* out) {
   out->set_suspect_reason(worker.suspect_reason);
   out->set_superseded_host(worker.superseded_host);
   out->set_superseded_ms(worker.superseded_ms);
+  ToProto(worker.info.allocation, out->mutable_allocation());
+  out->set_departed_ms(worker.departed_ms);
+  out->set_departed_reason(worker.departed_reason);
+  out->set_idle_slots(worker.idle_slots);
 }
 
 void ToProto(const core::LeaseRef& lease, v1::LeaseRef* out) {

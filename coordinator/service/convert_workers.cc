@@ -28,6 +28,32 @@ absl::StatusOr<core::NamedCheckpoint> FromRequest(const Request& request) {
   return checkpoint;
 }
 
+absl::StatusOr<core::Allocation> AllocationFromProto(const v1::Allocation& in) {
+  COPPICE_RETURN_IF_ERROR(CheckLine("allocation.system", in.system(), kMaxSystemBytes));
+  COPPICE_RETURN_IF_ERROR(CheckLine("allocation.cluster", in.cluster(), kMaxLabelBytes));
+  COPPICE_RETURN_IF_ERROR(CheckLine("allocation.job_id", in.job_id(), kMaxLabelBytes));
+  COPPICE_RETURN_IF_ERROR(CheckLine("allocation.raw_job_id", in.raw_job_id(), kMaxLabelBytes));
+  COPPICE_RETURN_IF_ERROR(CheckLine("allocation.partition", in.partition(), kMaxLabelBytes));
+  COPPICE_RETURN_IF_ERROR(CheckLine("allocation.node", in.node(), kMaxHostBytes));
+  COPPICE_RETURN_IF_ERROR(CheckLine("allocation.pool_key", in.pool_key(), kMaxLabelBytes));
+  COPPICE_RETURN_IF_ERROR(CheckCount("allocation.gpus", in.gpus().size(), kMaxSlots));
+  core::Allocation out;
+  for (const std::string& gpu : in.gpus()) {
+    COPPICE_RETURN_IF_ERROR(CheckName("allocation.gpus", gpu, kMaxLabelBytes));
+    out.gpus.push_back(gpu);
+  }
+  out.system = in.system();
+  out.cluster = in.cluster();
+  out.job_id = in.job_id();
+  out.raw_job_id = in.raw_job_id();
+  out.partition = in.partition();
+  out.node = in.node();
+  out.proc_id = in.proc_id();
+  out.restarts = in.restarts();
+  out.pool_key = in.pool_key();
+  return out;
+}
+
 }  // namespace
 
 absl::StatusOr<RegisterArguments> RegisterFromProto(const v1::RegisterRequest& request) {
@@ -58,6 +84,7 @@ absl::StatusOr<RegisterArguments> RegisterFromProto(const v1::RegisterRequest& r
   out.info.ends_ms = request.ends_ms();
   if (request.incarnation() > kMaxIncarnation) return Bad("incarnation", "was never given out");
   out.info.incarnation = request.incarnation();
+  COPPICE_ASSIGN_OR_RETURN(out.info.allocation, AllocationFromProto(request.allocation()));
   COPPICE_ASSIGN_OR_RETURN(out.held, HeldFromProto(request.held()));
   return out;
 }
@@ -95,6 +122,41 @@ absl::StatusOr<std::vector<core::HeldLease>> HeldFromProto(
     out.push_back(lease);
   }
   return out;
+}
+
+absl::StatusOr<core::BeatState> BeatFromProto(const v1::HeartbeatRequest& request) {
+  if (request.ends_ms() < 0) return Bad("ends_ms", "is before 1970");
+  COPPICE_RETURN_IF_ERROR(CheckRange("idle_slots", request.idle_slots(), 0, kMaxSlots));
+  return core::BeatState{request.draining(), request.ends_ms(), request.idle_slots()};
+}
+
+absl::StatusOr<core::Departure> DepartureFromProto(const v1::LeaveRequest& request) {
+  core::Departure out;
+  COPPICE_ASSIGN_OR_RETURN(out.worker_id, WorkerIdFromProto(request.worker_id()));
+  COPPICE_RETURN_IF_ERROR(CheckLine("message", request.message(), kMaxMessageTextBytes));
+  out.message = request.message();
+  switch (request.reason()) {
+    case v1::EXIT_STOPPED:
+      out.reason = core::ExitReason::kStopped;
+      return out;
+    case v1::EXIT_PREEMPTED:
+      out.reason = core::ExitReason::kPreempted;
+      return out;
+    case v1::EXIT_WALLTIME:
+      out.reason = core::ExitReason::kWalltime;
+      return out;
+    case v1::EXIT_IDLE:
+      out.reason = core::ExitReason::kIdle;
+      return out;
+    case v1::EXIT_DRAINED:
+      out.reason = core::ExitReason::kDrained;
+      return out;
+    case v1::EXIT_FAILED:
+      out.reason = core::ExitReason::kFailed;
+      return out;
+    default:
+      return Bad("reason", "is not one that this version knows");
+  }
 }
 
 absl::StatusOr<core::AcquireRequest> AcquireFromProto(const v1::AcquireLeasesRequest& request) {

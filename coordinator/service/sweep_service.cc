@@ -269,9 +269,9 @@ grpc::ServerUnaryReactor* SweepServiceImpl::ListWorkers(Context* context,
   if (!after.ok()) return Refuse(reactor, after.status());
   core_->ListWorkers(CallerOf(context),
                      Answer<std::vector<core::Worker>>(
-                         reactor, [response, facts = facts_, after = *std::move(after)](
-                                      const std::vector<core::Worker>& workers) {
-                           ToProto(workers, after, response);
+                         reactor, [response, facts = facts_, after = *std::move(after),
+                                   all = request->all()](const std::vector<core::Worker>& workers) {
+                           ToProto(workers, after, all, response);
                            if (after.empty()) WarningsToProto(*facts, response);
                          }));
   return reactor;
@@ -288,6 +288,19 @@ grpc::ServerUnaryReactor* SweepServiceImpl::DrainWorker(Context* context,
                      Answer<core::Worker>(reactor, [response](const core::Worker& drained) {
                        ToProto(drained, response->mutable_worker());
                      }));
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* SweepServiceImpl::ForgetWorker(Context* context,
+                                                         const v1::ForgetWorkerRequest* request,
+                                                         v1::ForgetWorkerResponse* response) {
+  Unary* reactor = context->DefaultReactor();
+  absl::StatusOr<std::string> worker = WorkerNameFromProto(request->worker());
+  if (!worker.ok()) return Refuse(reactor, worker.status());
+  core_->ForgetWorker(NamedCallerOf(context, facts_->tokens), *std::move(worker),
+                      Answer<std::string>(reactor, [response](const std::string& name) {
+                        response->set_name(name);
+                      }));
   return reactor;
 }
 

@@ -31,6 +31,7 @@ class SweepServiceImpl final : public v1::SweepService::CallbackService {
   Unary* RetryJobs(Context*, const v1::RetryJobsRequest*, v1::RetryJobsResponse*) override;
   Unary* ListWorkers(Context*, const v1::ListWorkersRequest*, v1::ListWorkersResponse*) override;
   Unary* DrainWorker(Context*, const v1::DrainWorkerRequest*, v1::DrainWorkerResponse*) override;
+  Unary* ForgetWorker(Context*, const v1::ForgetWorkerRequest*, v1::ForgetWorkerResponse*) override;
   Unary* GetServerInfo(Context*, const v1::GetServerInfoRequest*,
                        v1::GetServerInfoResponse*) override;
   grpc::ServerWriteReactor<v1::WatchSweepResponse>* WatchSweep(

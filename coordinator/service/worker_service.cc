@@ -69,10 +69,22 @@ grpc::ServerUnaryReactor* WorkerServiceImpl::Heartbeat(Context* context,
   if (!worker_id.ok()) return Refuse(reactor, worker_id.status());
   absl::StatusOr<std::vector<core::HeldLease>> held = HeldFromProto(request->held());
   if (!held.ok()) return Refuse(reactor, held.status());
+  absl::StatusOr<core::BeatState> state = BeatFromProto(*request);
+  if (!state.ok()) return Refuse(reactor, state.status());
   core_->Heartbeat(
-      *std::move(worker_id), *std::move(held), request->draining(),
+      *std::move(worker_id), *std::move(held), *state,
       Answer<core::HeartbeatResult>(
           reactor, [response](const core::HeartbeatResult& result) { ToProto(result, response); }));
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* WorkerServiceImpl::Leave(Context* context,
+                                                   const v1::LeaveRequest* request,
+                                                   v1::LeaveResponse*) {
+  Unary* reactor = context->DefaultReactor();
+  absl::StatusOr<core::Departure> departure = DepartureFromProto(*request);
+  if (!departure.ok()) return Refuse(reactor, departure.status());
+  core_->Leave(*std::move(departure), Answer(reactor));
   return reactor;
 }
 

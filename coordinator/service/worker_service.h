@@ -21,6 +21,7 @@ class WorkerServiceImpl final : public v1::WorkerService::CallbackService {
   Unary* AcquireLeases(Context*, const v1::AcquireLeasesRequest*,
                        v1::AcquireLeasesResponse*) override;
   Unary* Heartbeat(Context*, const v1::HeartbeatRequest*, v1::HeartbeatResponse*) override;
+  Unary* Leave(Context*, const v1::LeaveRequest*, v1::LeaveResponse*) override;
   Unary* RejectCheckpoint(Context*, const v1::RejectCheckpointRequest*,
                           v1::RejectCheckpointResponse*) override;
   grpc::ServerBidiReactor<v1::StreamRecordsRequest, v1::StreamRecordsResponse>* StreamRecords(

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "common/base/status_macros.h"
 #include "coordinator/store/collect.h"
 
@@ -87,7 +88,9 @@ JobRow ReadJob(const Statement& statement) {
 
 #define WORKER_COLUMNS                                                                           \
   "name, id, instance, host, version, slots, pack_width, device, shared_checkpoints, draining, " \
-  "preempt, registered_ms, last_seen_ms, ends_ms, incarnation, superseded_host, superseded_ms"
+  "preempt, registered_ms, last_seen_ms, ends_ms, incarnation, superseded_host, superseded_ms, " \
+  "batch_system, cluster, job_id, raw_job_id, cluster_partition, node, proc_id, restarts, "      \
+  "pool_key, gpus, departed_ms, departed_reason"
 
 core::WorkerRow ReadWorker(const Statement& statement) {
   core::WorkerRow row;
@@ -108,6 +111,20 @@ core::WorkerRow ReadWorker(const Statement& statement) {
   row.info.incarnation = statement.As<uint64_t>(14);
   row.superseded_host = statement.Text(15);
   row.superseded_ms = statement.Int(16);
+  core::Allocation& allocation = row.info.allocation;
+  allocation.system = statement.Text(17);
+  allocation.cluster = statement.Text(18);
+  allocation.job_id = statement.Text(19);
+  allocation.raw_job_id = statement.Text(20);
+  allocation.partition = statement.Text(21);
+  allocation.node = statement.Text(22);
+  allocation.proc_id = statement.As<uint32_t>(23);
+  allocation.restarts = statement.As<uint32_t>(24);
+  allocation.pool_key = statement.Text(25);
+  const std::string gpus = statement.Text(26);
+  if (!gpus.empty()) allocation.gpus = absl::StrSplit(gpus, '\n');
+  row.departed_ms = statement.Int(27);
+  row.departed_reason = statement.Text(28);
   return row;
 }
 

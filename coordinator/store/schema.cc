@@ -264,6 +264,22 @@ ALTER TABLE job_logs RENAME COLUMN epoch TO attempt;
 UPDATE meta SET key = 'attempt_floor' WHERE key = 'epoch_floor';
 )sql";
 
+// The place of a worker in a batch system, and its goodbye. gpus: one a line.
+constexpr char kAllocations[] = R"sql(
+ALTER TABLE workers ADD COLUMN batch_system TEXT NOT NULL DEFAULT '';
+ALTER TABLE workers ADD COLUMN cluster TEXT NOT NULL DEFAULT '';
+ALTER TABLE workers ADD COLUMN job_id TEXT NOT NULL DEFAULT '';
+ALTER TABLE workers ADD COLUMN raw_job_id TEXT NOT NULL DEFAULT '';
+ALTER TABLE workers ADD COLUMN cluster_partition TEXT NOT NULL DEFAULT '';
+ALTER TABLE workers ADD COLUMN node TEXT NOT NULL DEFAULT '';
+ALTER TABLE workers ADD COLUMN proc_id INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE workers ADD COLUMN restarts INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE workers ADD COLUMN pool_key TEXT NOT NULL DEFAULT '';
+ALTER TABLE workers ADD COLUMN gpus TEXT NOT NULL DEFAULT '';
+ALTER TABLE workers ADD COLUMN departed_ms INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE workers ADD COLUMN departed_reason TEXT NOT NULL DEFAULT '';
+)sql";
+
 absl::Status ApplyMigration(Connection& db, size_t version, const char* sql) {
   COPPICE_RETURN_IF_ERROR(db.Execute("BEGIN IMMEDIATE"));
   absl::Status status = db.Execute(sql);
@@ -278,9 +294,9 @@ absl::Status ApplyMigration(Connection& db, size_t version, const char* sql) {
 }  // namespace
 
 const std::vector<const char*>& Migrations() {
-  static const std::vector<const char*>* const migrations =
-      new std::vector<const char*>{kVersion1,         kWorkerEnds, kSweepSpecs,   kSubmissionParts,
-                                   kSweepMetricNames, kOperations, kIncarnations, kAttemptNumbers};
+  static const std::vector<const char*>* const migrations = new std::vector<const char*>{
+      kVersion1,   kWorkerEnds,   kSweepSpecs,     kSubmissionParts, kSweepMetricNames,
+      kOperations, kIncarnations, kAttemptNumbers, kAllocations};
   return *migrations;
 }
 

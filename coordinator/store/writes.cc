@@ -1,6 +1,7 @@
 #include "coordinator/store/writes.h"
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/base/status_macros.h"
 #include "coordinator/core/lifecycle.h"
 
@@ -312,14 +313,20 @@ absl::Status SqliteWrites::PutWorker(const core::WorkerRow& worker) {
   Statement statement = db_.Prepare(R"sql(
       INSERT OR REPLACE INTO workers (name, id, instance, host, version, slots, pack_width, device,
         shared_checkpoints, draining, preempt, registered_ms, last_seen_ms, ends_ms, incarnation,
-        superseded_host, superseded_ms)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?))sql");
+        superseded_host, superseded_ms, batch_system, cluster, job_id, raw_job_id,
+        cluster_partition, node, proc_id, restarts, pool_key, gpus, departed_ms, departed_reason)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
+        ?))sql");
   const core::WorkerInfo& info = worker.info;
+  const core::Allocation& allocation = info.allocation;
   return statement
       .Bind(info.name, worker.id, info.instance, info.host, info.version, info.slots,
             info.pack_width, info.device, info.shared_checkpoints, worker.draining, worker.preempt,
             worker.registered_ms, worker.last_seen_ms, info.ends_ms, info.incarnation,
-            worker.superseded_host, worker.superseded_ms)
+            worker.superseded_host, worker.superseded_ms, allocation.system, allocation.cluster,
+            allocation.job_id, allocation.raw_job_id, allocation.partition, allocation.node,
+            allocation.proc_id, allocation.restarts, allocation.pool_key,
+            absl::StrJoin(allocation.gpus, "\n"), worker.departed_ms, worker.departed_reason)
       .Run();
 }
 

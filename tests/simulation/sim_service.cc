@@ -114,7 +114,9 @@ void SimService::Heartbeat(const v1::HeartbeatRequest& request,
   if (!worker_id.ok()) return reply(worker_id.status());
   auto held = service::HeldFromProto(request.held());
   if (!held.ok()) return reply(held.status());
-  core_.Heartbeat(*std::move(worker_id), *std::move(held), request.draining(),
+  const auto state = service::BeatFromProto(request);
+  if (!state.ok()) return reply(state.status());
+  core_.Heartbeat(*std::move(worker_id), *std::move(held), *state,
                   [reply = std::move(reply)](const absl::StatusOr<core::HeartbeatResult>& result) {
                     if (!result.ok()) return reply(result.status());
                     v1::HeartbeatResponse response;

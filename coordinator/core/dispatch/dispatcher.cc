@@ -54,9 +54,10 @@ Dispatcher::Plan Dispatcher::PlanGrants(absl::Duration now) {
   for (auto it = waiters.begin();
        it != waiters.end() && plan.grants.size() < kMaxGrantsPerBatch && left > 0;) {
     const WorkerEntry* worker = workers_.FindById(it->request.worker_id);
-    if (worker == nullptr) {
+    if (worker == nullptr || worker->row.departed_ms != 0) {
       plan.answers.push_back(
-          {waiters.Take(it), absl::NotFoundError("the worker was replaced: register again")});
+          {waiters.Take(it),
+           absl::NotFoundError("the worker was replaced, or has left: register again")});
       continue;
     }
     if (worker->draining() || (skip_suspects && health.SuspicionOf(it->worker, now).has_value())) {

@@ -23,6 +23,18 @@ void Waiters::Add(Waiter waiter) {
   ++counts_[it->worker];
 }
 
+void Waiters::End(const std::string& worker) {
+  size_t left = CountOf(worker);
+  for (auto it = queue_.begin(); it != queue_.end() && left > 0;) {
+    if (it->worker != worker) {
+      ++it;
+      continue;
+    }
+    replaced_.push_back(Take(it));
+    --left;
+  }
+}
+
 std::vector<Waiter> Waiters::TakeReplaced() { return std::exchange(replaced_, {}); }
 
 Waiter Waiters::Take(Queue::iterator& it) {

@@ -27,14 +27,17 @@ struct Waiter {
 
 // Purpose: lease requests that wait for work, in order of arrival. A waiter that was served and
 // asks again goes to the end. A hundred thousand may wait, so no function here visits all of them
-// except TakeAll. Owner: the writer thread; no other thread touches it. The caller must answer each
-// Waiter that it takes out.
+// except TakeAll and End. Owner: the writer thread; no other thread touches it. The caller must
+// answer each Waiter that it takes out.
 class Waiters {
  public:
   using Queue = std::list<Waiter>;
 
   // Replaces a waiter of the same request: it was sent again while the first still waits.
   void Add(Waiter waiter);
+  // Ends the requests of a worker that has gone.
+  void End(const std::string& worker);
+  // Takes the requests that were replaced or ended.
   std::vector<Waiter> TakeReplaced();
   std::vector<Waiter> TakeOverdue(absl::Duration now);
   std::vector<Waiter> TakeAll();

@@ -220,7 +220,14 @@ class Harness : public ::testing::Test {
   }
   absl::StatusOr<HeartbeatResult> Beat(const std::string& worker_id, std::vector<HeldLease> held,
                                        bool draining = false) {
-    return Ask<HeartbeatResult>([&](auto done) { c_->Heartbeat(worker_id, held, draining, done); });
+    return Beat(worker_id, std::move(held), BeatState{draining});
+  }
+  absl::StatusOr<HeartbeatResult> Beat(const std::string& worker_id, std::vector<HeldLease> held,
+                                       BeatState state) {
+    return Ask<HeartbeatResult>([&](auto done) { c_->Heartbeat(worker_id, held, state, done); });
+  }
+  absl::Status Leave(const std::string& worker_id, ExitReason reason, const std::string& why = "") {
+    return Do([&](auto done) { c_->Leave({worker_id, reason, why}, done); });
   }
   static HeldLease Held(const LeaseRef& lease, uint32_t step = 0, double rate = 0) {
     return {lease, step, rate, 0};

@@ -112,7 +112,8 @@ class MemoryDump {
            info.slots, ", width ", info.pack_width, ", device ", info.device, ", shared ",
            info.shared_checkpoints, ", ends ", info.ends_ms, row.draining ? ", draining" : "",
            row.preempt ? ", preempt" : "", ", registered ", row.registered_ms, ", last seen ",
-           row.last_seen_ms, ", superseded ", row.superseded_host, " ", row.superseded_ms);
+           row.last_seen_ms, ", superseded ", row.superseded_host, " ", row.superseded_ms, ", job ",
+           info.allocation.job_id, ", departed ", row.departed_reason, " ", row.departed_ms);
     }
   }
 

@@ -57,6 +57,7 @@ class RandomHistory : public MemoryHistory {
         {&RandomHistory::AddFail, 5},     {&RandomHistory::AddRelease, 6},
         {&RandomHistory::AddCancel, 2},   {&RandomHistory::AddRetry, 3},
         {&RandomHistory::AddPause, 3},    {&RandomHistory::AddDrain, 2},
+        {&RandomHistory::AddLeave, 2},    {&RandomHistory::AddForget, 2},
     };
     int total = 0;
     for (const auto& [action, weight] : kActions) total += weight;
@@ -136,6 +137,7 @@ class RandomHistory : public MemoryHistory {
     info.slots = 2;
     info.pack_width = 4;
     info.device = OneIn(2) ? "cpu" : "cuda";
+    if (OneIn(2)) info.allocation.job_id = absl::StrCat(Below(3));
     std::vector<HeldLease> held;
     for (const LeaseEntry& lease : memory_->leases.OfWorker(info.name)) {
       if (OneIn(2)) held.push_back({lease.ref, lease.stored_step});
@@ -175,8 +177,26 @@ class RandomHistory : public MemoryHistory {
     for (const LeaseEntry& lease : memory_->leases.OfWorker(row.info.name)) {
       if (!OneIn(5)) held.push_back({lease.ref, lease.stored_step, 3.5, 0, 0, 60'000});
     }
-    Add("heartbeat", [id = row.id, held, drains = OneIn(8)](CommandContext& tx) {
-      return TakeHeartbeat(tx, id, held, drains).status();
+    BeatState state;
+    state.draining = OneIn(8);
+    state.ends_ms = OneIn(4) ? 1000 * (1 + Below(3)) : row.info.ends_ms;
+    state.idle_slots = static_cast<uint32_t>(Below(3));
+    Add("heartbeat", [id = row.id, held, state](CommandContext& tx) {
+      return TakeHeartbeat(tx, id, held, state).status();
+    });
+  }
+
+  void AddLeave() {
+    const auto workers = memory_->workers.All();
+    if (workers.empty()) return;
+    Add("leave", [id = AnyOf(workers)->row.id](CommandContext& tx) {
+      return LeaveWorker(tx, {id, ExitReason::kPreempted, "SIGTERM"});
+    });
+  }
+
+  void AddForget() {
+    Add("forget", [name = absl::StrCat("w", Below(5))](CommandContext& tx) {
+      return ForgetWorker(tx, Caller(), name).status();
     });
   }
 
@@ -378,7 +398,9 @@ TEST(MemoryProperty, MemoryAfterCommitsIsMemoryRebuiltFromTheDatabase) {
                            "pause",
                            "resume",
                            "drain",
-                           "end of drain"}) {
+                           "end of drain",
+                           "leave",
+                           "forget"}) {
     EXPECT_GE(succeeded[name], 10) << name;
   }
 }

@@ -204,7 +204,7 @@ TEST_F(OverloadTest, ALeaseWhoseRenewalWaitsDoesNotExpire) {
   const Record record{{1, 1}, 1, LogText{"text"}};
   for (int i = 0; i < 1200; ++i) c_->Append("nobody", {record}, [](const auto&) {});
   Answer<HeartbeatResult> beat;
-  c_->Heartbeat(worker, {{lease, 0, 0, 0}}, false, beat.done());
+  c_->Heartbeat(worker, {{lease, 0, 0, 0}}, {}, beat.done());
   clock_.Advance(options_.lease + absl::Seconds(1));
   gate_.Notify();
   const auto answer = beat.Wait();
@@ -228,7 +228,7 @@ class LateHeartbeatsTest : public OverloadTest {
   }
   void Beat(size_t i, std::vector<HeldLease> held = {}) {
     Answer<HeartbeatResult> beat;
-    c_->Heartbeat(workers_[i], std::move(held), false, beat.done());
+    c_->Heartbeat(workers_[i], std::move(held), {}, beat.done());
     ASSERT_TRUE(beat.Wait().ok());
   }
   // The first worker holds `held`.

@@ -181,7 +181,7 @@ TEST_F(SupersedingTest, AHeartbeatThatIsHandledWithARegistrationDoesNotBringTheO
   Answer<HeartbeatResult> beat;
   Answer<Worker> drained;
   c_->Register(newer, {}, registered.done());
-  c_->Heartbeat(older, {}, false, beat.done());
+  c_->Heartbeat(older, {}, {}, beat.done());
   c_->DrainWorker({}, "w", false, false, drained.done());
   gate.Notify();
   ASSERT_TRUE(registered.Wait().ok());

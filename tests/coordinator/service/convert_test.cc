@@ -196,7 +196,7 @@ TEST(Answers, ListsOfAnySizeComeInPagesThatFitIntoAMessage) {
   int pages = 0;
   do {
     v1::ListWorkersResponse out;
-    ToProto(workers, WorkerTokenFromProto(token).value(), &out);
+    ToProto(workers, WorkerTokenFromProto(token).value(), /*all=*/false, &out);
     EXPECT_LT(out.ByteSizeLong(), static_cast<size_t>(rpc::kMaxMessageBytes));
     for (const v1::Worker& worker : out.workers())
       EXPECT_EQ(worker.name(), workers[seen++].info.name);

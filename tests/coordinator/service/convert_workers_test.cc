@@ -32,6 +32,81 @@ TEST(Register, AnotherProtocolIsAFailedPreconditionThatNamesBoth) {
   EXPECT_THAT(message, HasSubstr(VersionText()));
 }
 
+TEST(Register, TheLabelsOfAnAllocationAreCheckedAndKept) {
+  v1::RegisterRequest in;
+  in.set_protocol(rpc::kProtocolVersion);
+  in.set_name("node1");
+  in.set_instance("i");
+  in.set_slots(1);
+  in.set_pack_width(1);
+  v1::Allocation* allocation = in.mutable_allocation();
+  using Set = void (*)(v1::Allocation*, const std::string&);
+  const std::pair<const char*, Set> labels[] = {
+      {"allocation.system", [](auto* a, const std::string& v) { a->set_system(v); }},
+      {"allocation.cluster", [](auto* a, const std::string& v) { a->set_cluster(v); }},
+      {"allocation.job_id", [](auto* a, const std::string& v) { a->set_job_id(v); }},
+      {"allocation.raw_job_id", [](auto* a, const std::string& v) { a->set_raw_job_id(v); }},
+      {"allocation.partition", [](auto* a, const std::string& v) { a->set_partition(v); }},
+      {"allocation.node", [](auto* a, const std::string& v) { a->set_node(v); }},
+      {"allocation.pool_key", [](auto* a, const std::string& v) { a->set_pool_key(v); }}};
+  for (const auto& [field, set] : labels) {
+    set(allocation, "a\x1b[2J");
+    ExpectRefused(RegisterFromProto(in).status(), field);
+    set(allocation, std::string(kMaxHostBytes + 1, 'x'));
+    ExpectRefused(RegisterFromProto(in).status(), field);
+    set(allocation, field);
+    ASSERT_TRUE(RegisterFromProto(in).ok());
+  }
+  allocation->set_proc_id(2);
+  allocation->set_restarts(3);
+  allocation->add_gpus("");
+  ExpectRefused(RegisterFromProto(in).status(), "allocation.gpus");
+  allocation->set_gpus(0, "MIG-1\n");
+  ExpectRefused(RegisterFromProto(in).status(), "allocation.gpus");
+  allocation->set_gpus(0, "MIG-1");
+  const auto out = RegisterFromProto(in);
+  ASSERT_TRUE(out.ok()) << out.status();
+  const core::Allocation expected = {"allocation.system",
+                                     "allocation.cluster",
+                                     "allocation.job_id",
+                                     "allocation.raw_job_id",
+                                     "allocation.partition",
+                                     "allocation.node",
+                                     2,
+                                     3,
+                                     "allocation.pool_key",
+                                     {"MIG-1"}};
+  EXPECT_EQ(out->info.allocation, expected);
+  for (uint32_t i = 0; i < kMaxSlots; ++i) allocation->add_gpus("0");
+  ExpectRefused(RegisterFromProto(in).status(), "allocation.gpus");
+}
+
+TEST(Heartbeat, TheEndAndTheIdleSlotsAreChecked) {
+  v1::HeartbeatRequest in;
+  in.set_ends_ms(-1);
+  ExpectRefused(BeatFromProto(in).status(), "ends_ms");
+  in.set_ends_ms(7);
+  in.set_idle_slots(kMaxSlots + 1);
+  ExpectRefused(BeatFromProto(in).status(), "idle_slots");
+  in.set_idle_slots(2);
+  EXPECT_EQ(BeatFromProto(in)->ends_ms, 7);
+  EXPECT_EQ(BeatFromProto(in)->idle_slots, 2u);
+}
+
+TEST(Leave, AReasonIsNeededAndTheMessageIsOneLine) {
+  v1::LeaveRequest in;
+  ExpectRefused(DepartureFromProto(in).status(), "worker_id");
+  in.set_worker_id("w");
+  ExpectRefused(DepartureFromProto(in).status(), "reason");
+  in.set_reason(static_cast<v1::ExitReason>(77));
+  ExpectRefused(DepartureFromProto(in).status(), "reason");
+  in.set_reason(v1::EXIT_IDLE);
+  in.set_message("two\nlines");
+  ExpectRefused(DepartureFromProto(in).status(), "message");
+  in.set_message("no work for 5m");
+  EXPECT_EQ(DepartureFromProto(in)->reason, core::ExitReason::kIdle);
+}
+
 TEST(Register, BoundsAreChecked) {
   v1::RegisterRequest in;
   in.set_protocol(rpc::kProtocolVersion);

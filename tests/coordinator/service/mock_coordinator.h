@@ -71,6 +71,10 @@ class MockCoordinator : public Coordinator {
     last_caller = std::move(caller);
     DrainWorker(std::move(a), std::move(b), std::move(c), std::move(d));
   }
+  void ForgetWorker(Caller caller, std::string a, Done<std::string> b) override {
+    last_caller = std::move(caller);
+    ForgetWorker(std::move(a), std::move(b));
+  }
   Caller last_caller;
 
   MOCK_METHOD(void, Shutdown, (), (override));
@@ -88,14 +92,16 @@ class MockCoordinator : public Coordinator {
   MOCK_METHOD(void, SetPaused, (std::string, bool, Done<SweepSummary>));
   MOCK_METHOD(void, ListWorkers, (Done<std::vector<Worker>>));
   MOCK_METHOD(void, DrainWorker, (std::string, bool, bool, Done<Worker>));
+  MOCK_METHOD(void, ForgetWorker, (std::string, Done<std::string>));
+  MOCK_METHOD(void, Leave, (Departure, DoneStatus), (override));
   MOCK_METHOD(absl::StatusOr<std::unique_ptr<Subscription>>, WatchSweep, (std::string, OnChange),
               (override));
   MOCK_METHOD(std::unique_ptr<Subscription>, WatchLog, (JobId, std::function<void()>), (override));
   MOCK_METHOD(void, Register, (WorkerInfo, std::vector<HeldLease>, Done<Registration>), (override));
   MOCK_METHOD(void, AcquireLeases, (AcquireRequest, std::function<bool()>, Done<LeaseGrant>),
               (override));
-  MOCK_METHOD(void, Heartbeat, (std::string, std::vector<HeldLease>, bool, Done<HeartbeatResult>),
-              (override));
+  MOCK_METHOD(void, Heartbeat,
+              (std::string, std::vector<HeldLease>, BeatState, Done<HeartbeatResult>), (override));
   MOCK_METHOD(void, Append, (std::string, std::vector<Record>, Done<std::vector<AttemptAnswer>>),
               (override));
   MOCK_METHOD(void, RejectCheckpoint,

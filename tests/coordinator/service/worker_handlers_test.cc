@@ -17,6 +17,7 @@ namespace coppice::service {
 namespace {
 
 using ::testing::_;
+using ::testing::Field;
 
 template <typename Request>
 Request OfLease() {
@@ -166,7 +167,7 @@ TEST_F(Handlers, TheCoreLearnsThatACallerWhoWaitsForWorkHasGone) {
 }
 
 TEST_F(Handlers, HeartbeatAnswersEachLease) {
-  EXPECT_CALL(core_, Heartbeat("w", _, true, _))
+  EXPECT_CALL(core_, Heartbeat("w", _, Field(&core::BeatState::draining, true), _))
       .WillOnce([](auto, const std::vector<core::HeldLease>& held, auto, auto done) {
         EXPECT_EQ(held.size(), 3u);
         core::HeartbeatResult result;
@@ -194,6 +195,22 @@ TEST_F(Handlers, HeartbeatAnswersEachLease) {
   EXPECT_EQ(response.directives(2).action(), v1::Directive::STOP);
   EXPECT_EQ(response.directives(2).lease().job_id(), 3u);
   EXPECT_TRUE(response.drain());
+}
+
+TEST_F(Handlers, AGoodbyeArrivesWithItsReason) {
+  EXPECT_CALL(core_, Leave(_, _)).WillOnce([](const core::Departure& departure, auto done) {
+    EXPECT_EQ(departure.worker_id, "w");
+    EXPECT_EQ(departure.reason, core::ExitReason::kWalltime);
+    EXPECT_EQ(departure.message, "in time");
+    done(absl::OkStatus());
+  });
+  v1::LeaveRequest request;
+  request.set_worker_id("w");
+  request.set_reason(v1::EXIT_WALLTIME);
+  request.set_message("in time");
+  v1::LeaveResponse response;
+  CallContext context;
+  EXPECT_TRUE(served_.workers->Leave(&context, request, &response).ok());
 }
 
 TEST_F(Handlers, ARejectionAnswersWithTheCheckpointBefore) {
@@ -241,8 +258,10 @@ TEST_F(Handlers, BadRequestsAreRefusedBeforeTheCore) {
   call(s, &S::PauseSweep, v1::PauseSweepRequest(), v1::PauseSweepResponse());
   call(s, &S::ResumeSweep, v1::ResumeSweepRequest(), v1::ResumeSweepResponse());
   call(s, &S::DrainWorker, v1::DrainWorkerRequest(), v1::DrainWorkerResponse());
+  call(s, &S::ForgetWorker, v1::ForgetWorkerRequest(), v1::ForgetWorkerResponse());
   call(w, &W::AcquireLeases, v1::AcquireLeasesRequest(), v1::AcquireLeasesResponse());
   call(w, &W::Heartbeat, v1::HeartbeatRequest(), v1::HeartbeatResponse());
+  call(w, &W::Leave, v1::LeaveRequest(), v1::LeaveResponse());
   call(w, &W::RejectCheckpoint, v1::RejectCheckpointRequest(), v1::RejectCheckpointResponse());
 
   CallContext one, two, three, four;

@@ -283,6 +283,10 @@ TEST_P(StoreContract, AWorkerIsKnownByItsName) {
   worker.info.incarnation = 6;
   worker.superseded_host = "older";
   worker.superseded_ms = 7;
+  worker.info.allocation = {"slurm", "tiny", "120_4", "124",    "low",
+                            "n1",    2,      3,       "pool-1", {"0", "MIG-1"}};
+  worker.departed_ms = 8;
+  worker.departed_reason = "preempted: SIGTERM";
   ASSERT_EQ(Write([&](WriteTransaction& tx) { return tx.PutWorker(worker); }), absl::OkStatus());
   worker.id = "id2";
   ASSERT_EQ(Write([&](WriteTransaction& tx) { return tx.PutWorker(worker); }), absl::OkStatus());
@@ -302,6 +306,9 @@ TEST_P(StoreContract, AWorkerIsKnownByItsName) {
   EXPECT_EQ(found->id, "id2");
   EXPECT_EQ(found->superseded_host, "older");
   EXPECT_EQ(found->superseded_ms, 7);
+  EXPECT_EQ(found->info.allocation, worker.info.allocation);
+  EXPECT_EQ(found->departed_ms, 8);
+  EXPECT_EQ(found->departed_reason, "preempted: SIGTERM");
   EXPECT_FALSE(Read<std::optional<core::WorkerRow>>([](ReadTransaction& read) {
                  return read.FindWorker("nam");
                }).has_value());

@@ -207,6 +207,25 @@ TEST_F(MigrationTest, WhatWasCalledEpochIsAnAttemptsNumberAndTheFloorStays) {
   EXPECT_EQ(all.Int(6), 7);
 }
 
+TEST_F(MigrationTest, AWorkerWithoutLabelsHasNoneAndHasNotDeparted) {
+  ASSERT_EQ(Migrate(*db_, {Migrations().begin(), Migrations().begin() + 8}), absl::OkStatus());
+  ASSERT_EQ(db_->Execute(R"sql(
+      INSERT INTO workers VALUES ('w', 'id', 'i', 'h', '1', 2, 3, 'cpu', 0, 1, 0, 5, 6, 7, 8, 'o',
+        9))sql"),
+            absl::OkStatus());
+  ASSERT_EQ(Migrate(*db_, Migrations()), absl::OkStatus());
+  Statement statement = db_->Prepare(R"sql(
+      SELECT superseded_host, incarnation, batch_system || cluster || job_id || raw_job_id ||
+        cluster_partition || node || pool_key || gpus || departed_reason,
+        proc_id + restarts + departed_ms
+      FROM workers WHERE name = 'w')sql");
+  ASSERT_TRUE(*statement.Step());
+  EXPECT_EQ(statement.Text(0), "o");
+  EXPECT_EQ(statement.Int(1), 8);
+  EXPECT_EQ(statement.Text(2), "");
+  EXPECT_EQ(statement.Int(3), 0);
+}
+
 TEST_F(MigrationTest, TheShippedSchemaAppliesAndPassesSqlitesOwnChecks) {
   ASSERT_EQ(Migrate(*db_, Migrations()), absl::OkStatus());
   EXPECT_EQ(Version(), static_cast<int64_t>(Migrations().size()));
