@@ -28,12 +28,13 @@ void RecoverJob(Memory& memory, const JobRow& job, const GroupRow& group, const 
   }
   absl::Duration eligible_at = absl::ZeroDuration();
   if (job.not_before_ms > clocks.now_ms) {
-    // The wall clock may have been set back while nothing ran. No wait exceeds the longest possible
-    // one.
-    const absl::Duration wait = absl::Milliseconds(job.not_before_ms - clocks.now_ms);
-    const absl::Duration longest =
-        job.failures > 0 ? FailureBackoff(job.failures) : kLongestLostBackoff;
-    eligible_at = clocks.now + std::min(wait, longest);
+    absl::Duration wait = absl::Milliseconds(job.not_before_ms - clocks.now_ms);
+    // A wait beyond the longest possible one shows that the wall clock was set back while nothing
+    // ran. A shorter wait is the one that was set, after a failure or after lost attempts.
+    if (wait > kLongestLostBackoff) {
+      wait = job.failures > 0 ? FailureBackoff(job.failures) : kLongestLostBackoff;
+    }
+    eligible_at = clocks.now + wait;
   }
   Apply(memory, QueuedJob(job, eligible_at));
 }
