@@ -144,6 +144,7 @@ void Session::SendHeartbeat() {
   v1::HeartbeatRequest request;
   request.set_worker_id(worker_id_);
   request.set_draining(hooks_.draining());
+  request.set_ends_ms(self_.ends_ms());
   for (v1::HeldLease& held : hooks_.held()) *request.add_held() = std::move(held);
   environment_->coordinator->Heartbeat(
       request, callbacks_.Bind([this, registration = registration_](
