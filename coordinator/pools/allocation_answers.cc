@@ -182,10 +182,12 @@ void AllocationTracker::End(AllocationRow* row, const std::string& outcome, Trac
 }
 
 void AllocationTracker::NoteFailure(PoolRow* pool, const std::string& error, TrackerTime time) {
-  ++pool->failures;
   pool->last_error = error;
-  pool->backoff_until_ms = time.now_ms + absl::ToInt64Milliseconds(PoolBackoff(pool->failures));
   Touch(*pool);
+  // What was asked for before the pause began says nothing new.
+  if (time.now_ms < pool->backoff_until_ms) return;
+  ++pool->failures;
+  pool->backoff_until_ms = time.now_ms + absl::ToInt64Milliseconds(PoolBackoff(pool->failures));
 }
 
 void AllocationTracker::NoteSuccess(PoolRow* pool) {

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <optional>
 #include <string>
 
@@ -112,6 +113,29 @@ TEST(Autoscaler, AJobThatCanNeverStartIsCancelledAndStopsThePool) {
   EXPECT_EQ(PoolOf(&world).row.mode, PoolMode::kStopped);
   EXPECT_THAT(PoolOf(&world).row.why, HasSubstr("Lower --walltime"));
   EXPECT_EQ(world.Queued(), 0);
+}
+
+TEST(Autoscaler, ANodeThatEatsAllocationsIsLeftOut) {
+  Faults faults;
+  faults.fails = 1;
+  PoolWorld world(1, faults, GoodSpec(), 50);
+  PoolStatus pool = PoolOf(&world);
+  for (int minute = 0; minute < 60 && pool.row.excluded.empty(); ++minute) {
+    world.RunSeconds(60);
+    pool = PoolOf(&world);
+  }
+  ASSERT_FALSE(pool.row.excluded.empty());
+  const int before = world.submits();
+  world.RunSeconds(300);
+  EXPECT_GT(world.submits(), before);
+  EXPECT_THAT(world.last_script(), HasSubstr("#SBATCH --exclude=n"));
+  EXPECT_EQ(pool.row.mode, PoolMode::kRunning);
+  EXPECT_THAT(pool.row.last_error, HasSubstr("ended with code 1"));
+  const auto failed =
+      std::find_if(pool.allocations.begin(), pool.allocations.end(),
+                   [](const AllocationRow& row) { return row.outcome == "failed"; });
+  ASSERT_NE(failed, pool.allocations.end());
+  EXPECT_FALSE(failed->output_tail.empty());
 }
 
 TEST(Autoscaler, ARestartAdoptsWhatIsThere) {

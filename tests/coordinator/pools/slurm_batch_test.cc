@@ -13,6 +13,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
+#include "absl/time/clock.h"
 #include "coordinator/pools/output_tail.h"
 #include "coordinator/pools/script.h"
 #include "tests/coordinator/pools/specs.h"
@@ -60,6 +61,17 @@ class SlurmBatchTest : public ::testing::Test {
     return Get<SubmitResult>([&](auto done) { batch->Submit(Job(), done); });
   }
 
+  // Whether the process ends within seconds; what its parent left is a zombie until it is reaped.
+  static bool Ended(const std::string& pid) {
+    const std::string path = absl::StrCat("/proc/", std::stoi(pid), "/stat");
+    for (int i = 0; i < 500; ++i) {
+      const std::string facts = testing::ReadAll(path);
+      if (facts.empty() || facts.find(") Z") != std::string::npos) return true;
+      absl::SleepFor(absl::Milliseconds(10));
+    }
+    return false;
+  }
+
   testing::TempDir dir_;
 };
 
@@ -85,10 +97,16 @@ TEST_F(SlurmBatchTest, AJobIsSubmittedByStdinUnderItsKeyWithoutTheEnvironment) {
 
 TEST_F(SlurmBatchTest, WhatSbatchAnswersBadlyIsUnclear) {
   SlurmOptions options = Options();
-  options.submit_limit = absl::Milliseconds(300);
+  options.submit_limit = absl::Seconds(2);
   SlurmBatch batch(options);
   Program("sbatch", "echo nonsense");
   EXPECT_EQ(Submit(&batch).kind, SubmitResult::Kind::kUnclear);
+  // It hangs, with a child that holds the pipes: both are killed.
+  Program("sbatch", absl::StrCat("sleep 600 & echo $! >", dir_.Join("pid"), "; wait"));
+  const SubmitResult hung = Submit(&batch);
+  EXPECT_EQ(hung.kind, SubmitResult::Kind::kUnclear);
+  EXPECT_THAT(hung.text, HasSubstr("did not end within 2s"));
+  EXPECT_TRUE(Ended(testing::ReadAll(dir_.Join("pid"))));
 }
 
 TEST_F(SlurmBatchTest, ARefusalHasItsKindAndRemedy) {
