@@ -67,6 +67,7 @@ Agent::Agent(const Environment& environment, AgentConfig config, OnExit on_exit)
                    [this](const absl::Status& status) { OnFatal(status); },
                    [this](const v1::Superseded& newer) { OnSuperseded(newer); }}),
       pump_(&environment_, &session_),
+      walltime_(config_.walltime),
       exit_timer_(&environment_),
       linger_timer_(&environment_),
       last_lease_timer_(&environment_),
@@ -91,19 +92,39 @@ void Agent::Start() {
 }
 
 void Agent::WatchWalltime() {
-  if (config_.walltime == absl::InfiniteDuration()) return;
+  last_lease_timer_.Stop();
+  walltime_timer_.Stop();
+  if (walltime_ == absl::InfiniteDuration()) return;
   spdlog::info("the walltime ends in {}; no new work in its last {}",
-               absl::FormatDuration(config_.walltime),
+               absl::FormatDuration(absl::Trunc(walltime_, absl::Seconds(1))),
                absl::FormatDuration(config_.walltime_margin));
-  last_lease_timer_.Start(config_.walltime - config_.walltime_margin, [this] { OnLastLease(); });
-  walltime_timer_.Start(config_.walltime - config_.grace - kWalltimeReserve,
+  const auto before_end = [this](absl::Duration part) {
+    return std::max(absl::ZeroDuration(), walltime_ - part);
+  };
+  last_lease_timer_.Start(before_end(config_.walltime_margin), [this] { OnLastLease(); });
+  walltime_timer_.Start(before_end(config_.grace + kWalltimeReserve),
                         [this] { BeginStop("its walltime ends"); });
 }
 
+void Agent::MoveEnd(absl::Time end) {
+  if (stopping_ || exited_) return;
+  walltime_ = end - environment_.clock->Now();
+  session_.SetEnd(end);
+  WatchWalltime();
+  if (!closing_ || walltime_ <= config_.walltime_margin) return;
+  closing_ = false;
+  spdlog::info("taking work again: the walltime ends later than it did");
+  PollAll();
+}
+
 void Agent::OnLastLease() {
+  if (closing_) return;
   closing_ = true;
   spdlog::info("too little of the walltime is left for new work; what runs goes on for {}",
-               absl::FormatDuration(config_.walltime_margin - config_.grace - kWalltimeReserve));
+               absl::FormatDuration(absl::Trunc(
+                   std::max(absl::ZeroDuration(), std::min(walltime_, config_.walltime_margin) -
+                                                      config_.grace - kWalltimeReserve),
+                   absl::Seconds(1))));
   environment_.coordinator->CancelAcquires();
   MaybeExit();
 }
@@ -311,7 +332,8 @@ void Agent::Begin(Slot* slot, const v1::AcquireLeasesResponse& grant) {
                reporters.size());
   slot->run = std::make_unique<PackRun>(
       &environment_, &session_, &config_.pack, name, *run, reporters,
-      PackRun::Packing{widths_.get(), grant.unmeasured()}, [this, slot](PackRun::Result result) {
+      PackRun::Packing{widths_.get(), grant.unmeasured(), GpuOf(*slot)},
+      [this, slot](PackRun::Result result) {
         environment_.main(callbacks_.Bind([this, slot, result] { OnPackFinished(slot, result); }));
       });
   for (const auto& reporter : reporters) entries_[reporter->key()].run = slot->run.get();
@@ -332,6 +354,10 @@ void Agent::OnPackFinished(Slot* slot, PackRun::Result result) {
     slot->trouble.Reset();
     Poll(slot);
   }
+}
+
+std::string Agent::GpuOf(const Slot& slot) const {
+  return slot.index < config_.slot_devices.size() ? config_.slot_devices[slot.index] : "";
 }
 
 AttemptReporter::Hooks Agent::HooksFor(const LeaseKey& key) {
@@ -390,6 +416,10 @@ void Agent::Stop(const std::string& reason) {
 
 void Agent::Leave(const std::string& reason) {
   environment_.main(callbacks_.Bind([this, reason] { BeginLeave(reason); }));
+}
+
+void Agent::SetEnd(absl::Time end) {
+  environment_.main(callbacks_.Bind([this, end] { MoveEnd(end); }));
 }
 
 void Agent::OnFatal(const absl::Status& status) {

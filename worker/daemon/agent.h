@@ -14,6 +14,7 @@
 #include "common/base/backoff.h"
 #include "common/base/directory.h"
 #include "coppice/v1/coordinator.pb.h"
+#include "worker/daemon/allocation.h"
 #include "worker/daemon/attempt_reporter.h"
 #include "worker/daemon/pack_run.h"
 #include "worker/daemon/pack_widths.h"
@@ -27,7 +28,11 @@ struct AgentConfig {
   std::string name;
   std::string host;
   std::string device;  // for people; the trainer's device is in `pack`
+  Allocation allocation;
   uint32_t slots = 1;
+  // The CUDA_VISIBLE_DEVICES of each slot's trainer, one entry a slot as the batch system gave it:
+  // an index, "GPU-...", "MIG-...". Empty: trainers see what this process sees.
+  std::vector<std::string> slot_devices;
   uint32_t pack_width = 1;
   // If set, packs have the width that is measured to be best, up to pack_width.
   std::optional<PackWidthsConfig> measure;
@@ -49,9 +54,8 @@ struct AgentConfig {
 // Purpose: one worker. It takes leases for its slots, runs a pack in each, reports, and obeys the
 // coordinator's directives.
 // Owner: main, or a simulation. The owner ends the main sequence before it destroys the agent.
-// Threads: any thread may call Start, Stop and Leave. Everything else runs on the environment's
-// main sequence.
-// Life of a lease here:
+// Threads: any thread may call Start, Stop, Leave and SetEnd. Everything else runs on the
+// environment's main sequence. Life of a lease here:
 //   1. The long poll of a slot is granted the lease. Every heartbeat lists it from then on.
 //   2. A PackRun trains it. If the best pack width for its kind is unknown, the PackRun measures it
 //      first. An AttemptReporter spools and sends its records.
@@ -81,6 +85,8 @@ class Agent {
   // Kills the trainers, waits up to a second for the coordinator to take the leases back, and exits
   // with 1.
   void Leave(const std::string& reason);
+  // The allocation ends then, and no longer when it was said before. Infinite: it has no end.
+  void SetEnd(absl::Time end);
 
  private:
   struct Slot {
@@ -110,6 +116,7 @@ class Agent {
   void SetDraining(bool draining);
   bool TakesNoWork() const { return stopping_ || draining_ || closing_; }
   void WatchWalltime();
+  void MoveEnd(absl::Time end);
   void OnLastLease();
 
   void PollAll();
@@ -120,6 +127,8 @@ class Agent {
   void Begin(Slot* slot, const v1::AcquireLeasesResponse& grant);
   void OnPackFinished(Slot* slot, PackRun::Result result);
 
+  // Empty: not restricted.
+  std::string GpuOf(const Slot& slot) const;
   AttemptReporter::Hooks HooksFor(const LeaseKey& key);
   void AddToPump(const std::shared_ptr<AttemptReporter>& reporter);
   Outbox::Place Place() const;
@@ -147,7 +156,8 @@ class Agent {
   std::vector<std::unique_ptr<Slot>> slots_;
   absl::Duration busy_until_ = absl::ZeroDuration();  // monotonic; when the last lease here ended
   bool draining_ = false;
-  bool closing_ = false;  // too little of the walltime is left for another lease
+  absl::Duration walltime_;  // from now on, as last set
+  bool closing_ = false;     // too little of the walltime is left for another lease
   bool stopping_ = false;
   bool exited_ = false;
   std::string fatal_;  // why the agent exits unasked; empty after a requested stop

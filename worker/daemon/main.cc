@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <iostream>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -24,8 +25,11 @@
 #include "common/base/stop_requests.h"
 #include "common/rpc/tls_at_exit.h"
 #include "worker/daemon/agent.h"
+#include "worker/daemon/grace_check.h"
 #include "worker/daemon/grpc_coordinator_client.h"
+#include "worker/daemon/job_end.h"
 #include "worker/daemon/posix_launcher.h"
+#include "worker/daemon/prepare_worker.h"
 #include "worker/daemon/worker_options.h"
 
 namespace coppice::worker {
@@ -54,7 +58,7 @@ constexpr int kLeaveMillis = 3000;
 }
 
 // Returns when the agent has exited.
-void WaitForExit(int signals, int done, Agent* agent, PosixLauncher* launcher) {
+void WaitForExit(int signals, int done, bool in_allocation, Agent* agent, PosixLauncher* launcher) {
   pollfd fds[] = {{signals, POLLIN, 0}, {done, POLLIN, 0}};
   StopRequests requests;
   while ((fds[1].revents & POLLIN) == 0) {
@@ -66,6 +70,12 @@ void WaitForExit(int signals, int done, Agent* agent, PosixLauncher* launcher) {
       continue;
     }
     const std::string name = std::string("SIG") + ::sigabbrev_np(static_cast<int>(info.ssi_signo));
+    // A batch system repeats its SIGTERM, for example when the grace of a preemption ends. That
+    // takes nothing away from the time to write checkpoints. Ctrl-C comes from a person.
+    if (in_allocation && requests.stopping() && info.ssi_signo != SIGINT) {
+      spdlog::info("{} again: the worker is stopping already", name);
+      continue;
+    }
     switch (requests.OnSignal(Clock::Real()->Monotonic())) {
       case StopRequests::Meaning::kStop:
         agent->Stop(name);
@@ -82,13 +92,48 @@ void WaitForExit(int signals, int done, Agent* agent, PosixLauncher* launcher) {
   }
 }
 
+const char* Variable(const char* name) { return std::getenv(name); }
+
+std::string Path() {
+  const char* path = Variable("PATH");
+  return path == nullptr ? "/usr/local/bin:/usr/bin:/bin" : path;
+}
+
+// Asks Slurm about the allocation, while the worker runs.
+struct SlurmWatch {
+  std::unique_ptr<JobEnd> job_end;
+  std::unique_ptr<GraceCheck> grace_check;
+};
+SlurmWatch WatchSlurm(const Environment* environment, const WorkerOptions& options,
+                      absl::Duration walltime, Agent* agent) {
+  SlurmWatch watch;
+  if (options.allocation.system != "slurm") return watch;
+  watch.grace_check = std::make_unique<GraceCheck>(environment, options.allocation, Path(),
+                                                   InSlurmStep(&Variable), options.grace);
+  if (options.walltime == absl::ZeroDuration()) {
+    std::optional<absl::Time> known;
+    if (!options.slurm_job_end_time.empty()) known = environment->clock->Now() + walltime;
+    watch.job_end = std::make_unique<JobEnd>(environment, options.allocation, Path(), known,
+                                             [agent](absl::Time end) { agent->SetEnd(end); });
+  }
+  environment->main([check = watch.grace_check.get(), end = watch.job_end.get()] {
+    if (end != nullptr) end->Start();
+    check->Start();
+  });
+  return watch;
+}
+
 int Run(const WorkerOptions& options, int signals) {
   const auto access = rpc::ResolveAccess(options.access, rpc::Caller::kWorker);
   if (!access.ok()) return Fail(absl::IsInvalidArgument(access.status()) ? 2 : 1, access.status());
   if (!access->warning.empty()) spdlog::warn("{}", access->warning);
   auto client = MakeGrpcCoordinatorClient(access->address, access->credentials);
   if (!client.ok()) return Fail(2, client.status());
-  auto prepared = PrepareWorker(options);
+  const Pause pause = [signals](absl::Duration time) {
+    pollfd asked = {signals, POLLIN, 0};
+    return ::poll(&asked, 1, static_cast<int>(absl::ToInt64Milliseconds(time))) == 0;
+  };
+  auto prepared = PrepareWorker(options, &Variable, pause);
   if (!prepared.ok()) {
     return Fail(absl::IsInvalidArgument(prepared.status()) ? 2 : 1, prepared.status());
   }
@@ -96,7 +141,7 @@ int Run(const WorkerOptions& options, int signals) {
   if (!launcher.ok()) return Fail(1, launcher.status());
 
   Executor main_sequence;
-  Executor background(static_cast<int>(std::min(options.slots + 2, 16u)));
+  Executor background(static_cast<int>(std::min(prepared->config.slots + 2, 16u)));
   Environment environment;
   environment.clock = Clock::Real();
   environment.coordinator = client->get();
@@ -116,7 +161,8 @@ int Run(const WorkerOptions& options, int signals) {
                                          ::eventfd_write(done, 1);
                                        });
   agent->Start();
-  WaitForExit(signals, done, agent.get(), launcher->get());
+  const auto slurm = WatchSlurm(&environment, options, prepared->config.walltime, agent.get());
+  WaitForExit(signals, done, !options.allocation.system.empty(), agent.get(), launcher->get());
 
   // The callbacks of the processes end first, then those on the sequence. Pending disk writes are
   // finished before the end.

@@ -65,10 +65,11 @@ void PackRun::Start() {
   // A job that is alone, with no other waiting, needs no width.
   if (packing_.widths == nullptr || (members_.size() == 1 && !packing_.unmeasured)) return Check();
   phase_ = Phase::kMeasuring;
-  question_ = packing_.widths->Find(run_, [this](uint32_t width) {
+  const auto done = [this](uint32_t width) {
     question_.reset();
     OnWidth(width);
-  });
+  };
+  question_ = packing_.widths->Find(run_, done, packing_.gpu);
 }
 
 void PackRun::OnWidth(uint32_t width) {
@@ -166,7 +167,7 @@ void PackRun::Launch() {
   reader_ = std::make_unique<TrainerEventReader>(std::move(expected), run_.steps);
   ProcessCommand command;
   command.argv = {config_->trainer, "--spec", JoinPath(config_->runs_dir, name_ + ".json")};
-  command.environment = ThreadSettings(config_->threads);
+  command.environment = TrainerEnvironment(config_->threads, packing_.gpu);
   command.log_path = JoinPath(config_->logs_dir, name_ + ".log");
   ProcessCallbacks callbacks;
   callbacks.on_stdout = callbacks_.Bind([this](const std::string& bytes) { OnStdout(bytes); });

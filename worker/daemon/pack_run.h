@@ -65,10 +65,11 @@ class PackRun {
     // should ask again once the release is durable.
     std::optional<LeaseKey> width_release;
   };
-  // The inputs that decide the pack's width.
+  // The inputs that decide the pack's width, and the place where it trains.
   struct Packing {
     PackWidths* widths = nullptr;  // null: the granted width
     bool unmeasured = false;       // the coordinator would grant more if it knew the width
+    std::string gpu;               // the trainer's CUDA_VISIBLE_DEVICES; empty: this process's
   };
   // `on_finished` comes once, after the process has exited.
   PackRun(const Environment* environment, Session* session, const PackConfig* config,

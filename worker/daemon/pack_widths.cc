@@ -26,8 +26,9 @@ PackWidths::~PackWidths() {
   if (now_ && now_->process) now_->process->Signal(SIGKILL);
 }
 
-PackWidths::Id PackWidths::Find(const GrantedRun& run, std::function<void(uint32_t)> done) {
-  waiting_.push_back({++last_id_, run, std::move(done)});
+PackWidths::Id PackWidths::Find(const GrantedRun& run, std::function<void(uint32_t)> done,
+                                std::string gpu) {
+  waiting_.push_back({++last_id_, run, std::move(done), std::move(gpu)});
   environment_->main(callbacks_.Bind([this] { Serve(); }));
   return last_id_;
 }
@@ -54,6 +55,7 @@ void PackWidths::Serve() {
 
 void PackWidths::Begin(const Request& request) {
   now_ = std::make_unique<Measurement>(environment_, request.run.kind, config_.widest);
+  now_->gpu = request.gpu;
   now_->name = absl::StrCat(request.run.task, " of depth ", request.run.depth);
   const std::string spec =
       JoinPath(config_.runs_dir, absl::StrCat("measure-", ++last_spec_, ".json"));
@@ -110,7 +112,7 @@ void PackWidths::Launch(const std::string& spec) {
                   "--spec",        spec,
                   "--max-width",   absl::StrCat(config_.widest),
                   "--seconds",     absl::StrCat(absl::ToDoubleSeconds(config_.limit))};
-  command.environment = ThreadSettings(config_.threads);
+  command.environment = TrainerEnvironment(config_.threads, now_->gpu);
   ProcessCallbacks callbacks;
   callbacks.on_stdout = callbacks_.Bind([this](const std::string& bytes) { OnStdout(bytes); });
   callbacks.on_stderr = callbacks_.Bind([this](const std::string& bytes) {

@@ -55,8 +55,8 @@ class PackWidths {
   PackWidths& operator=(const PackWidths&) = delete;
 
   // Calls `done` once with the best width for packs of this run, never before Find returns, and not
-  // after Cancel.
-  Id Find(const GrantedRun& run, std::function<void(uint32_t width)> done);
+  // after Cancel. `gpu` is the CUDA_VISIBLE_DEVICES of the slot that asks; empty: this process's.
+  Id Find(const GrantedRun& run, std::function<void(uint32_t width)> done, std::string gpu = "");
   // A measurement that no request waits for any more ends at once.
   void Cancel(Id id);
 
@@ -65,6 +65,7 @@ class PackWidths {
     Id id = 0;
     GrantedRun run;
     std::function<void(uint32_t)> done;
+    std::string gpu;
   };
   // The measurement that runs, from Begin to End.
   struct Measurement {
@@ -73,6 +74,7 @@ class PackWidths {
 
     const std::string kind;
     std::string name;                  // for people
+    std::string gpu;                   // of the slot that asked first
     std::unique_ptr<Process> process;  // null before its launch
     WidthReader reader;
     std::string trouble;  // why it failed; empty: it has not

@@ -133,6 +133,10 @@ void Session::WhenRegistered(std::function<void()> callback) {
   }
 }
 
+void Session::SetEnd(absl::Time end) {
+  self_.set_ends_ms(end == absl::InfiniteFuture() ? 0 : absl::ToUnixMillis(end));
+}
+
 void Session::WorkerUnknown(uint64_t registration) {
   if (!registered_ || registration != registration_) return;
   spdlog::warn("the coordinator does not know this worker any more; registering again");

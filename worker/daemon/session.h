@@ -50,6 +50,8 @@ class Session {
   const std::string& worker_id() const { return worker_id_; }
   // The count of registrations. A caller notes it before a call, for WorkerUnknown.
   uint64_t registration() const { return registration_; }
+  // Registrations say from now on that the worker ends then. Infinite: it has no end.
+  void SetEnd(absl::Time end);
   // A call under that registration was answered NOT_FOUND. Registers again unless a newer
   // registration exists.
   void WorkerUnknown(uint64_t registration);

@@ -1,13 +1,19 @@
 #include "worker/daemon/state_folder.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/file_names.h"
 #include "common/base/ids.h"
 #include "common/base/logging.h"
 #include "common/base/own_folder.h"
+#include "common/base/printable.h"
+#include "common/base/regular_file.h"
 #include "common/base/status_macros.h"
 #include "common/base/user_folders.h"
 #include "worker/daemon/scratch.h"
@@ -16,6 +22,7 @@ namespace coppice::worker {
 namespace {
 
 constexpr size_t kKeptFiles = 500;  // logs and run specs of earlier packs
+constexpr size_t kMaxHolderBytes = 1024;
 
 OwnFolderKind Kind() {
   OwnFolderKind kind;
@@ -35,6 +42,27 @@ std::vector<std::string> LogNames() { return {"job-#-attempt-#.log", "job-#-atte
 
 std::vector<std::string> WidthNames() { return {"%.json"}; }
 
+// Locks may not reach across the nodes of a cluster. So the file says which process holds the
+// folder, for people.
+void NameHolder(const std::string& lock) {
+  const auto boot = ReadFile("/proc/sys/kernel/random/boot_id");
+  const std::string text =
+      absl::StrCat("process ", ::getpid(), " on ", HostName(), ", boot ",
+                   boot.ok() ? absl::StripAsciiWhitespace(*boot) : "unknown", "\n");
+  const int fd = ::open(lock.c_str(), O_WRONLY | O_TRUNC | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0 || ::write(fd, text.data(), text.size()) != static_cast<ssize_t>(text.size())) {
+    spdlog::warn("{}", ErrnoToStatus(errno, absl::StrCat("cannot write ", lock)).ToString());
+  }
+  if (fd >= 0) ::close(fd);
+}
+
+// " (process 7 on node-1, boot ...)", or nothing.
+std::string HolderOf(const std::string& lock) {
+  const auto text = ReadRegularFile(lock, kMaxHolderBytes);
+  if (!text.ok() || text->empty()) return "";
+  return absl::StrCat(" (", PrintableLine(absl::StripAsciiWhitespace(*text)), ")");
+}
+
 absl::StatusOr<std::shared_ptr<const Directory>> MakeFolder(const Directory& root,
                                                             const std::string& name) {
   COPPICE_ASSIGN_OR_RETURN(Directory folder, root.MakeFolder(name));
@@ -45,13 +73,15 @@ absl::StatusOr<std::shared_ptr<const Directory>> MakeFolder(const Directory& roo
 
 absl::StatusOr<StateFolder> OpenStateFolder(const std::string& path) {
   COPPICE_ASSIGN_OR_RETURN(Directory root, ClaimFolder(path, Kind()));
-  absl::StatusOr<FileLock> lock = FileLock::Acquire(JoinPath(path, "lock"));
+  const std::string lock_file = JoinPath(path, "lock");
+  absl::StatusOr<FileLock> lock = FileLock::Acquire(lock_file);
   if (absl::IsFailedPrecondition(lock.status())) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("another worker uses ", path,
+    return absl::UnavailableError(
+        absl::StrCat("another worker uses ", path, HolderOf(lock_file),
                      "; give each worker of a machine a folder of its own with --state-dir DIR"));
   }
   COPPICE_RETURN_IF_ERROR(lock.status());
+  NameHolder(lock_file);
   StateFolder state{path, *std::move(lock), nullptr, nullptr, nullptr, nullptr, nullptr, nullptr};
   COPPICE_ASSIGN_OR_RETURN(state.spool, MakeFolder(root, "spool"));
   COPPICE_ASSIGN_OR_RETURN(state.runs, MakeFolder(root, "runs"));

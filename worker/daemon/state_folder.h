@@ -15,7 +15,7 @@ namespace coppice::worker {
 // Purpose: the folder that a worker keeps between its runs. It is held by its descriptors, and
 // every removal in it goes through them. Owner: main, while the worker runs. Layout:
 //   .coppice-worker  the mark; without it nothing is removed
-//   lock             held by the worker that uses the folder
+//   lock             held by the worker that uses the folder; names its host, boot and process
 //   name-suffix      of the worker's default name
 //   spool/           records that the coordinator has not acknowledged yet
 //   runs/ logs/      run specs and logs of the last packs
@@ -28,9 +28,10 @@ struct StateFolder {
 };
 
 // Creates the folder or takes up one that a worker of this account created, locks it, and only then
-// reads it. FAILED_PRECONDITION, with the remedy: the folder is not a worker's (see ClaimFolder),
-// another worker uses it, or one of its folders is a link, another account's, or on another
-// filesystem. Otherwise the codes of files.h.
+// reads it. The lock file then says which process holds it. UNAVAILABLE, with the remedy: another
+// worker uses it. FAILED_PRECONDITION, with the remedy: the folder is not a worker's (see
+// ClaimFolder), or one of its folders is a link, another account's, or on another filesystem.
+// Otherwise the codes of files.h.
 absl::StatusOr<StateFolder> OpenStateFolder(const std::string& path);
 
 // Removes the run specs, logs and widths beyond the newest few hundred, and files that a killed

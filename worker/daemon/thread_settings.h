@@ -18,6 +18,15 @@ inline std::vector<std::pair<std::string, std::string>> ThreadSettings(uint32_t 
       {"OMP_NUM_THREADS", number}, {"OPENBLAS_NUM_THREADS", number}, {"MKL_NUM_THREADS", number}};
 }
 
+// The same, and the GPU of the trainer's slot: an entry of CUDA_VISIBLE_DEVICES, or empty where the
+// trainer sees what this process sees.
+inline std::vector<std::pair<std::string, std::string>> TrainerEnvironment(uint32_t threads,
+                                                                           const std::string& gpu) {
+  auto environment = ThreadSettings(threads);
+  if (!gpu.empty()) environment.emplace_back("CUDA_VISIBLE_DEVICES", gpu);
+  return environment;
+}
+
 }  // namespace coppice::worker
 
 #endif  // COPPICE_WORKER_DAEMON_THREAD_SETTINGS_H_

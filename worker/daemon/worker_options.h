@@ -8,20 +8,19 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/base/device_spec.h"
-#include "common/base/files.h"
 #include "common/rpc/access.h"
-#include "worker/daemon/agent.h"
-#include "worker/daemon/state_folder.h"
+#include "worker/daemon/allocation.h"
 
 namespace coppice::worker {
 
 // The command line as it was given.
 struct WorkerOptions {
   rpc::AccessFlags access;
-  std::string name;  // empty: host name plus a suffix that the state folder keeps
-  uint32_t slots = 1;
+  // Empty: the allocation's, or the host's name plus a suffix that the state folder keeps.
+  std::string name;
+  uint32_t slots = 0;          // 0: as many as GPUs, see PlanSlots
   uint32_t pack = 0;           // 0: measured
-  uint32_t threads = 0;        // 0: cores / slots
+  uint32_t threads = 0;        // 0: usable cores / slots
   std::string state_dir;       // empty: DefaultStateFolder()
   std::string checkpoint_dir;  // empty: over the network
   std::string trainer;         // empty: one beside this program (trainer_choice.h)
@@ -34,22 +33,13 @@ struct WorkerOptions {
   std::string slurm_job_end_time;  // Unix seconds; empty: not in a Slurm job
   bool exit_when_drained = false;
   std::string log_level = "info";
+  Allocation allocation;
 };
 
 // Parses the command line, and the variables of rpc::AddAccessFlags and SLURM_JOB_END_TIME. For
 // help, version and usage errors it prints the text, sets *exit_code to the program's exit code,
 // and returns nothing.
 std::optional<WorkerOptions> ParseWorkerOptions(int argc, const char* const* argv, int* exit_code);
-
-// Everything that a worker needs from its disk before it starts.
-struct PreparedWorker {
-  StateFolder state;  // locked
-  AgentConfig config;
-};
-// Creates or takes up the state folder and locks it, finds the trainer, and checks the checkpoint
-// folder. INVALID_ARGUMENT and FAILED_PRECONDITION name the remedy. Otherwise the codes of
-// common/base/files.h.
-absl::StatusOr<PreparedWorker> PrepareWorker(const WorkerOptions& options);
 
 // The time that the worker may run from `now` on, and the last part of it, in which it takes no new
 // lease. The margin is the grace period and a minute, or a longer margin that was asked for.

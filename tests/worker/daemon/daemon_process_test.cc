@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -90,7 +91,10 @@ class DaemonProcessTest : public ::testing::Test {
     if (pid == 0) {
       ::setenv("COPPICE_COORDINATOR", server_.address().c_str(), 1);
       ::setenv("COPPICE_INSECURE", "1", 1);
-      ::unsetenv("SLURM_JOB_END_TIME");
+      for (const char* name : {"SLURM_JOB_ID", "SLURM_JOB_END_TIME", "CUDA_VISIBLE_DEVICES"}) {
+        ::unsetenv(name);
+      }
+      for (const auto& [name, value] : variables_) ::setenv(name.c_str(), value.c_str(), 1);
       ::signal(SIGHUP, SIG_DFL);  // also if the tests run under nohup
       const int fd = ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
       ::dup2(fd, 2);
@@ -111,6 +115,20 @@ class DaemonProcessTest : public ::testing::Test {
   int Kill(int signal) {
     ::kill(daemon_, signal);
     return Wait(std::exchange(daemon_, 0));
+  }
+  void WriteProgram(const std::string& name, const std::string& body) {
+    std::filesystem::create_directories(root_ + "/programs");
+    const std::string file = root_ + "/programs/" + name;
+    std::ofstream(file) << "#!/bin/sh\n" << body << "\n";
+    std::filesystem::permissions(file, std::filesystem::perms::owner_all);
+  }
+  // Waits until the log says so.
+  bool Says(const std::string& text) {
+    for (const absl::Time end = absl::Now() + absl::Seconds(20); absl::Now() < end;) {
+      if (absl::StrContains(DaemonLog(), text)) return true;
+      absl::SleepFor(absl::Milliseconds(20));
+    }
+    return false;
   }
   std::string DaemonLog() { return ReadFile(root_ + "/daemon.log").value_or(""); }
   // Job 1 of seed 0.
@@ -141,6 +159,7 @@ class DaemonProcessTest : public ::testing::Test {
   std::string root_;
   TestServer server_;
   pid_t daemon_ = 0;
+  std::map<std::string, std::string> variables_;  // of the daemon's environment
 };
 
 TEST_F(DaemonProcessTest, AJobRunsToItsEndAndIsReportedInOrder) {
@@ -226,6 +245,35 @@ TEST_F(DaemonProcessTest, ASecondSignalEndsEverythingAtOnce) {
   EXPECT_TRUE(BecomesGone(trainer));
   EXPECT_THAT(DaemonLog(), HasSubstr("left at once"));
   EXPECT_THAT(server_.Seen("release"), ElementsAre("release 1:1 step 0"));
+}
+
+// As Slurm does at the start and at the end of a preemption's grace. The trainer's checkpoint is
+// written after the second signal.
+TEST_F(DaemonProcessTest, InASlurmJobALaterSignalShortensNoGrace) {
+  WriteTrainer(R"sh(
+trap 'until [ -e "$dir/go" ]; do sleep 0.05; done; checkpoint 42; say "{\"event\":\"preempted\",\"seed\":0,\"step\":42}"; exit 75' TERM
+start; metrics 10
+while :; do sleep 0.05; done
+)sh");
+  WriteProgram("squeue", "date -d '+1 hour' +%s");
+  WriteProgram("scontrol", "echo 'KillWait = 5 sec'");
+  variables_ = {{"SLURM_JOB_ID", "7"},
+                {"SLURM_CLUSTER_NAME", "hpc"},
+                {"SLURM_PROCID", "0"},
+                {"PATH", root_ + "/programs:/usr/bin:/bin"}};
+  server_.Grant(Grant());
+  StartDaemon();
+  ASSERT_TRUE(server_.Await("row 1:1")) << DaemonLog();
+  EXPECT_TRUE(Says("comes from squeue")) << DaemonLog();
+  EXPECT_TRUE(Says("--grace 25s is longer than Slurm waits")) << DaemonLog();
+  EXPECT_TRUE(FileExists(root_ + "/state/hpc-7-0/spool"));
+  ::kill(daemon_, SIGTERM);
+  absl::SleepFor(StopRequests::kSameRequest + absl::Milliseconds(200));
+  ::kill(daemon_, SIGTERM);
+  EXPECT_TRUE(Says("SIGTERM again")) << DaemonLog();
+  std::ofstream(root_ + "/checkpoints/job-1/attempt-1/go").close();
+  EXPECT_EQ(Wait(std::exchange(daemon_, 0)), 0) << DaemonLog();
+  EXPECT_THAT(server_.Seen("release"), ElementsAre("release 1:1 step 42"));
 }
 
 TEST_F(DaemonProcessTest, AWalltimeThatEndsHandsEverythingBackAndExitsWithZero) {

@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "worker/daemon/oom_kills.h"
+#include "worker/daemon/prepare_worker.h"
 
 namespace coppice::worker {
 namespace {
@@ -68,7 +69,12 @@ TEST(WorkerOptionsTest, WhereOneJobAtATimeIsTheOnlyChoiceNothingIsMeasured) {
   options.trainer = "/bin/true";
   options.device = {DeviceKind::kCpu};
   options.threads = 1;
-  const auto prepare = [&] { return PrepareWorker(options)->config; };
+  const auto prepare = [&] {
+    return PrepareWorker(
+               options, [](const char*) -> const char* { return nullptr; },
+               [](absl::Duration) { return true; })
+        ->config;
+  };
   EXPECT_EQ(prepare().pack_width, 1u);
   EXPECT_FALSE(prepare().measure.has_value());
   options.threads = 4;

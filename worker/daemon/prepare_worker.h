@@ -1,0 +1,28 @@
+#ifndef COPPICE_WORKER_DAEMON_PREPARE_WORKER_H_
+#define COPPICE_WORKER_DAEMON_PREPARE_WORKER_H_
+
+#include "absl/status/statusor.h"
+#include "worker/daemon/agent.h"
+#include "worker/daemon/allocation.h"
+#include "worker/daemon/allocation_state.h"
+#include "worker/daemon/state_folder.h"
+#include "worker/daemon/worker_options.h"
+
+namespace coppice::worker {
+
+// Everything that a worker needs from its machine before it starts.
+struct PreparedWorker {
+  StateFolder state;  // locked
+  AgentConfig config;
+};
+// Creates or takes up the state folder and locks it, finds the trainer, checks the checkpoint
+// folder, and derives slots and threads from the GPUs and cores that this process may use; the log
+// says so. `pause` is for the lock of a requeued job's folder. INVALID_ARGUMENT,
+// FAILED_PRECONDITION and UNAVAILABLE (another worker uses the folder) name the remedy. Otherwise
+// the codes of common/base/files.h.
+absl::StatusOr<PreparedWorker> PrepareWorker(const WorkerOptions& options,
+                                             const EnvironmentLookup& env, const Pause& pause);
+
+}  // namespace coppice::worker
+
+#endif  // COPPICE_WORKER_DAEMON_PREPARE_WORKER_H_
