@@ -42,6 +42,8 @@ absl::string_view NameOf(Fault fault) {
       return "worker started twice under one name";
     case Fault::kSuperseded:
       return "of two workers of one name the older ended";
+    case Fault::kGoodbye:
+      return "worker said goodbye";
     case Fault::kWorkerDiskFull:
       return "worker's write refused, its disk was full";
     case Fault::kTrainerCrash:

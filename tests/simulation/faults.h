@@ -30,6 +30,7 @@ enum class Fault {
   kSpoolTorn,
   kTwins,
   kSuperseded,
+  kGoodbye,
   kWorkerDiskFull,
   kTrainerCrash,
   kTrainerCrashInCheckpoint,

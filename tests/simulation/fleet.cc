@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/files.h"
 #include "tests/simulation/simulation.h"
+#include "worker/daemon/exit_code.h"
 
 namespace coppice::simulation {
 
@@ -66,7 +67,7 @@ void Simulation::OnExit(size_t index, int code, const std::string& message) {
   const WorkerProcess& process = *processes_[index];
   const std::string& worker = process.setup().worker;
   world_.Trace(process.setup().process, " exits with ", code);
-  if (code == worker::Agent::kExitSuperseded) {
+  if (code == worker::kExitSuperseded) {
     world_.Did(Fault::kSuperseded);
     const auto others = std::count_if(processes_.begin(), processes_.end(), [&](const auto& other) {
       return other->setup().worker == worker;
@@ -81,7 +82,8 @@ void Simulation::OnExit(size_t index, int code, const std::string& message) {
     }
     return;
   }
-  if (code != 0) world_.Violation(absl::StrCat(process.setup().process, " gives up: ", message));
+  if (code != worker::kExitStopped)
+    world_.Violation(absl::StrCat(process.setup().process, " gives up: ", message));
 }
 
 void Simulation::Supervise() {

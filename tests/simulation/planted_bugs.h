@@ -29,6 +29,8 @@ enum class PlantedBug {
   kCurrentCheckpointRemoved,
   // A worker whose name was taken registers again as if it were a new process.
   kSupersededReturns,
+  // A worker that only drains says goodbye, and lives on.
+  kGoodbyeOfTheLiving,
 };
 
 }  // namespace coppice::simulation

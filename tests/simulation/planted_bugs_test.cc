@@ -57,5 +57,9 @@ TEST_F(PlantedBugs, ASupersededWorkerThatComesBackIsFound) {
   ExpectFound(PlantedBug::kSupersededReturns, 100);
 }
 
+TEST_F(PlantedBugs, AGoodbyeOfAWorkerThatLivesOnIsFound) {
+  ExpectFound(PlantedBug::kGoodbyeOfTheLiving, 100);
+}
+
 }  // namespace
 }  // namespace coppice::simulation

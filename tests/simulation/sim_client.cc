@@ -54,6 +54,7 @@ void SimClient::Register(const v1::RegisterRequest& request,
        life = life_](absl::StatusOr<v1::RegisterResponse> result) {
         if (life.expired()) return;
         if (result.ok() && !result->worker_id().empty()) registered_as_ = result->incarnation();
+        if (result.ok()) worker_id_ = result->worker_id();
         callback(std::move(result));
       },
       kLateRegistration);
@@ -86,6 +87,12 @@ void SimClient::AcquireLeases(const v1::AcquireLeasesRequest& request,
 
 void SimClient::CancelAcquires() {
   World& world = network_.world();
+  if (bug_ == PlantedBug::kGoodbyeOfTheLiving && !worker_id_.empty()) {
+    v1::LeaveRequest goodbye;
+    goodbye.set_worker_id(worker_id_);
+    goodbye.set_reason(v1::EXIT_DRAINED);
+    Leave(goodbye, [](const absl::StatusOr<v1::LeaveResponse>&) {});
+  }
   for (const auto& weak : std::exchange(acquires_, {})) {
     const auto acquire = weak.lock();
     if (acquire == nullptr) continue;
@@ -100,6 +107,10 @@ void SimClient::CancelAcquires() {
 void SimClient::Heartbeat(const v1::HeartbeatRequest& request,
                           Callback<v1::HeartbeatResponse> callback) {
   Call(&SimService::Heartbeat, request, std::move(callback));
+}
+
+void SimClient::Leave(const v1::LeaveRequest& request, Callback<v1::LeaveResponse> callback) {
+  Call(&SimService::Leave, request, std::move(callback));
 }
 
 void SimClient::RejectCheckpoint(const v1::RejectCheckpointRequest& request,

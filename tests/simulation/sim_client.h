@@ -33,6 +33,7 @@ class SimClient : public worker::CoordinatorClient {
   void CancelAcquires() override;
   void Heartbeat(const v1::HeartbeatRequest& request,
                  Callback<v1::HeartbeatResponse> callback) override;
+  void Leave(const v1::LeaveRequest& request, Callback<v1::LeaveResponse> callback) override;
   void RejectCheckpoint(const v1::RejectCheckpointRequest& request,
                         Callback<v1::RejectCheckpointResponse> callback) override;
   void UploadCheckpoint(const v1::CheckpointUpload& header, const std::string& file,
@@ -59,7 +60,9 @@ class SimClient : public worker::CoordinatorClient {
   const LifeRef life_;
   const Place place_;
   const PlantedBug bug_;
-  uint64_t registered_as_ = 0;  // both for a planted bug
+  // For planted bugs: the numbers and the id of its registrations.
+  uint64_t registered_as_ = 0;
+  std::string worker_id_;
   uint64_t returns_ = 0;
   std::vector<std::weak_ptr<Acquire>> acquires_;
 };

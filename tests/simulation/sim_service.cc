@@ -125,6 +125,16 @@ void SimService::Heartbeat(const v1::HeartbeatRequest& request,
                   });
 }
 
+void SimService::Leave(const v1::LeaveRequest& request, Reply<v1::LeaveResponse> reply) {
+  auto departure = service::DepartureFromProto(request);
+  if (!departure.ok()) return reply(departure.status());
+  core_.Leave(*std::move(departure), [this, reply = std::move(reply)](const absl::Status& status) {
+    if (!status.ok()) return reply(status);
+    world_.Did(Fault::kGoodbye);
+    reply(v1::LeaveResponse());
+  });
+}
+
 void SimService::RejectCheckpoint(const v1::RejectCheckpointRequest& request,
                                   Reply<v1::RejectCheckpointResponse> reply) {
   auto checkpoint = service::CheckpointFromProto(request);

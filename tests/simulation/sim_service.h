@@ -78,6 +78,7 @@ class SimService {
   void AcquireLeases(const v1::AcquireLeasesRequest& request, std::function<bool()> cancelled,
                      Reply<v1::AcquireLeasesResponse> reply);
   void Heartbeat(const v1::HeartbeatRequest& request, Reply<v1::HeartbeatResponse> reply);
+  void Leave(const v1::LeaveRequest& request, Reply<v1::LeaveResponse> reply);
   void RejectCheckpoint(const v1::RejectCheckpointRequest& request,
                         Reply<v1::RejectCheckpointResponse> reply);
   void UploadCheckpoint(const v1::CheckpointUpload& header, std::string content,

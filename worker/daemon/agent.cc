@@ -11,6 +11,7 @@
 #include "common/base/logging.h"
 #include "common/rpc/channel.h"
 #include "worker/daemon/coordinator_client.h"
+#include "worker/daemon/exit_code.h"
 #include "worker/daemon/grant_check.h"
 #include "worker/daemon/scratch.h"
 #include "worker/daemon/state_folder.h"
@@ -21,6 +22,10 @@ namespace {
 constexpr absl::Duration kPollWait = absl::Seconds(20);
 // A stopping worker that has only records left waits this long for a coordinator that is away.
 constexpr absl::Duration kLinger = absl::Seconds(2);
+// An exit waits this long for the answer to its goodbye, and never beyond the grace period.
+constexpr absl::Duration kGoodbyeWait = absl::Seconds(1);
+// Slots that were without work for this long, or for the idle limit, are shown to people.
+constexpr absl::Duration kShownIdle = absl::Minutes(1);
 // Leave gives the coordinator this long to take leases back.
 constexpr absl::Duration kLeaveWait = absl::Seconds(1);
 // Part of the walltime kept after the grace period, for a machine that is slow to end.
@@ -41,6 +46,18 @@ v1::RegisterRequest SelfOf(const AgentConfig& config, Clock* clock) {
   self.set_pack_width(config.pack_width);
   self.set_device(config.device);
   self.set_shared_checkpoints(config.pack.checkpoints.shared);
+  const Allocation& allocation = config.allocation;
+  v1::Allocation* labels = self.mutable_allocation();
+  labels->set_system(allocation.system);
+  labels->set_cluster(allocation.cluster);
+  labels->set_job_id(allocation.job_id);
+  labels->set_raw_job_id(allocation.raw_job_id);
+  labels->set_partition(allocation.partition);
+  labels->set_node(allocation.node);
+  labels->set_proc_id(allocation.proc_id);
+  labels->set_restarts(allocation.restarts);
+  labels->set_pool_key(allocation.pool_key);
+  for (const std::string& gpu : config.slot_devices) labels->add_gpus(gpu);
   if (config.walltime < absl::InfiniteDuration()) {
     self.set_ends_ms(clock->NowMillis() + absl::ToInt64Milliseconds(config.walltime));
   }
@@ -62,6 +79,7 @@ Agent::Agent(const Environment& environment, AgentConfig config, OnExit on_exit)
       session_(&environment_, SelfOf(config_, environment_.clock),
                Session::Hooks{
                    [this] { return Held(); }, [this] { return TakesNoWork(); },
+                   [this] { return IdleSlots(); },
                    [this](const v1::RegisterResponse& response) { return OnRegistered(response); },
                    [this](const v1::HeartbeatResponse& response) { OnHeartbeat(response); },
                    [this](const absl::Status& status) { OnFatal(status); },
@@ -71,7 +89,8 @@ Agent::Agent(const Environment& environment, AgentConfig config, OnExit on_exit)
       exit_timer_(&environment_),
       linger_timer_(&environment_),
       last_lease_timer_(&environment_),
-      walltime_timer_(&environment_) {
+      walltime_timer_(&environment_),
+      watch_timer_(&environment_) {
   if (config_.measure) widths_ = std::make_unique<PackWidths>(&environment_, *config_.measure);
   for (uint32_t i = 0; i < config_.slots; ++i) {
     slots_.push_back(std::make_unique<Slot>(&environment_));
@@ -87,6 +106,8 @@ void Agent::Start() {
     if (exited_) return;
     WatchWalltime();
     session_.Start();
+    for (const auto& slot : slots_) slot->idle_since = environment_.clock->Monotonic();
+    WatchCoordinator();
     PollAll();
   }));
 }
@@ -103,7 +124,7 @@ void Agent::WatchWalltime() {
   };
   last_lease_timer_.Start(before_end(config_.walltime_margin), [this] { OnLastLease(); });
   walltime_timer_.Start(before_end(config_.grace + kWalltimeReserve),
-                        [this] { BeginStop("its walltime ends"); });
+                        [this] { BeginStop(v1::EXIT_WALLTIME, "its walltime ends"); });
 }
 
 void Agent::MoveEnd(absl::Time end) {
@@ -132,7 +153,7 @@ void Agent::OnLastLease() {
 void Agent::Recover() {
   const auto spool = Directory::Open(config_.spool_dir);
   const auto files = spool.ok() ? spool->List() : spool.status();
-  if (!files.ok()) return Exit(1, std::string(files.status().message()));
+  if (!files.ok()) return Fail(kExitFailed, std::string(files.status().message()));
   for (const Directory::Entry& file : *files) {
     if (file.is_file() && IsSpoolFileName(file.name)) {
       RecoverFile(*spool, file.name);
@@ -260,6 +281,7 @@ void Agent::Poll(Slot* slot) {
 void Agent::OnPolled(Slot* slot, absl::Duration asked, absl::Status status,
                      const std::optional<v1::AcquireLeasesResponse>& response) {
   slot->polling = false;
+  if (exited_) return;  // what was granted is given back by the goodbye
   if (!status.ok()) {
     spdlog::error("the coordinator gives slot {} no work: {}", slot->index, status.ToString());
     slot->request_id.clear();
@@ -280,9 +302,10 @@ void Agent::OnPolled(Slot* slot, absl::Duration asked, absl::Status status,
 void Agent::OnNoWork(Slot* slot, absl::Duration waited) {
   const absl::Duration idle =
       environment_.clock->Monotonic() - std::max(busy_until_, session_.connected_since());
-  if (Idle() && session_.connected() && idle >= config_.idle_exit) {
-    spdlog::info("no work for {}", absl::FormatDuration(config_.idle_exit));
-    return Exit(0, "");
+  if (Idle() && session_.connected() && idle >= IdleLimit()) {
+    const std::string reason = absl::StrCat("no work for ", absl::FormatDuration(IdleLimit()));
+    spdlog::info("{}", reason);
+    return Exit(v1::EXIT_IDLE, reason);
   }
   // A coordinator that does not wait must not be asked in a tight loop.
   if (waited < PollWait(config_) / 2) {
@@ -328,6 +351,7 @@ void Agent::Begin(Slot* slot, const v1::AcquireLeasesResponse& grant) {
   const std::string name =
       absl::StrCat("job-", first.job, "-attempt-", first.attempt,
                    reporters.size() > 1 ? absl::StrCat("-and-", reporters.size() - 1) : "");
+  granted_ = true;
   spdlog::info("slot {}: {}: {} of depth {}, {} seeds", slot->index, name, run->task, run->depth,
                reporters.size());
   slot->run = std::make_unique<PackRun>(
@@ -347,6 +371,7 @@ void Agent::OnPackFinished(Slot* slot, PackRun::Result result) {
   slot->run.reset();
   slot->width_release = result.width_release;
   busy_until_ = environment_.clock->Monotonic();
+  slot->idle_since = busy_until_;
   MaybeExit();
   if (result.troubled) {
     slot->pause.Start(slot->trouble.Next(), [this, slot] { Poll(slot); });
@@ -410,8 +435,41 @@ bool Agent::Idle() const {
                                          [](const auto& slot) { return slot->run == nullptr; });
 }
 
+uint32_t Agent::IdleSlots() const {
+  const absl::Duration long_ago =
+      environment_.clock->Monotonic() - std::min(kShownIdle, config_.idle_exit);
+  return static_cast<uint32_t>(std::count_if(slots_.begin(), slots_.end(), [&](const auto& slot) {
+    return slot->run == nullptr && slot->idle_since <= long_ago;
+  }));
+}
+
+absl::Duration Agent::IdleLimit() const {
+  return granted_ ? config_.idle_exit : std::min(config_.idle_exit, config_.first_idle_exit);
+}
+
+void Agent::WatchCoordinator() {
+  if (config_.coordinator_timeout == absl::InfiniteDuration() || stopping_ || exited_) return;
+  const absl::Duration idle_limit = std::min(config_.coordinator_timeout, IdleLimit());
+  const absl::Duration limit = Idle() ? idle_limit : config_.coordinator_timeout;
+  const absl::Duration away = session_.away();
+  if (away < limit) {
+    const absl::Duration next = away > absl::ZeroDuration() ? limit - away : idle_limit;
+    watch_timer_.Start(std::min(next, idle_limit), [this] { WatchCoordinator(); });
+    return;
+  }
+  fatal_code_ = kExitCoordinatorTimeout;
+  fatal_ = absl::StrCat("the coordinator could not be reached for ",
+                        absl::FormatDuration(absl::Trunc(away, absl::Seconds(1))),
+                        Idle() ? ", and there is nothing to do" : "",
+                        "; start the worker again when it can");
+  spdlog::error("{}", fatal_);
+  BeginStop(v1::EXIT_STOPPED, "the coordinator cannot be reached");
+}
+
 void Agent::Stop(const std::string& reason) {
-  environment_.main(callbacks_.Bind([this, reason] { BeginStop(reason); }));
+  const v1::ExitReason why =
+      config_.allocation.system == "slurm" ? v1::EXIT_PREEMPTED : v1::EXIT_STOPPED;
+  environment_.main(callbacks_.Bind([this, why, reason] { BeginStop(why, reason); }));
 }
 
 void Agent::Leave(const std::string& reason) {
@@ -424,9 +482,10 @@ void Agent::SetEnd(absl::Time end) {
 
 void Agent::OnFatal(const absl::Status& status) {
   fatal_ = environment_.coordinator->Explain(status);
-  if (entries_.empty()) return Exit(1, fatal_);
+  fatal_code_ = kExitRefused;
+  if (entries_.empty()) return Exit(v1::EXIT_FAILED, fatal_);
   spdlog::error("{}", fatal_);
-  BeginStop("the coordinator does not take this worker");
+  BeginStop(v1::EXIT_FAILED, "the coordinator does not take this worker");
 }
 
 void Agent::OnSuperseded(const v1::Superseded& newer) {
@@ -443,17 +502,20 @@ void Agent::OnSuperseded(const v1::Superseded& newer) {
     spdlog::error("{}", fatal_);
   }
   for (auto& [key, entry] : entries_) entry.reporter->Abandon();
-  BeginStop("a newer worker has its name");
+  BeginStop(v1::EXIT_STOPPED, "a newer worker has its name");
   for (const auto& slot : slots_) {
     if (slot->run) slot->run->Kill("a newer worker has its name");
   }
-  exit_timer_.Start(kLeaveWait, [this] { Exit(0, ""); });
+  exit_timer_.Start(kLeaveWait, [this] { Exit(stop_why_, stop_reason_); });
   MaybeExit();
 }
 
-void Agent::BeginStop(const std::string& reason) {
+void Agent::BeginStop(v1::ExitReason why, const std::string& reason) {
   if (stopping_ || exited_) return;
   stopping_ = true;
+  stop_why_ = why;
+  stop_reason_ = reason;
+  stop_deadline_ = environment_.clock->Monotonic() + config_.grace;
   spdlog::info("stopping ({}): checkpointing and releasing {} leases", reason, entries_.size());
   environment_.coordinator->CancelAcquires();
   for (const auto& slot : slots_) {
@@ -463,7 +525,7 @@ void Agent::BeginStop(const std::string& reason) {
                          TrainerStop::TimeWithin(config_.grace));
     }
   }
-  exit_timer_.Start(config_.grace, [this] { Exit(0, ""); });
+  exit_timer_.Start(config_.grace, [this] { Exit(stop_why_, stop_reason_); });
   MaybeExit();
 }
 
@@ -473,11 +535,12 @@ void Agent::BeginLeave(const std::string& reason) {
     fatal_ =
         absl::StrCat(reason, " again: left at once; what was not checkpointed is computed anew");
   }
-  BeginStop(reason);
+  BeginStop(v1::EXIT_FAILED, reason);
+  stop_why_ = v1::EXIT_FAILED;
   for (const auto& slot : slots_) {
     if (slot->run) slot->run->Kill("the worker leaves at once");
   }
-  exit_timer_.Start(kLeaveWait, [this] { Exit(1, ""); });
+  exit_timer_.Start(kLeaveWait, [this] { Exit(v1::EXIT_FAILED, stop_reason_); });
 }
 
 void Agent::MaybeExit() {
@@ -486,27 +549,45 @@ void Agent::MaybeExit() {
   const bool running = std::any_of(slots_.begin(), slots_.end(),
                                    [](const auto& slot) { return slot->run != nullptr; });
   if (running) return;
-  if (entries_.empty()) return Exit(0, "");
+  if (entries_.empty()) {
+    if (stopping_) return Exit(stop_why_, stop_reason_);
+    if (closing_) return Exit(v1::EXIT_WALLTIME, "too little of its walltime is left for work");
+    return Exit(v1::EXIT_DRAINED, "");
+  }
   if (stopping_ && !linger_timer_.running()) {
     linger_timer_.Start(kLinger, [this] {
-      if (!session_.connected()) return Exit(0, "");
+      if (!session_.connected()) return Exit(stop_why_, stop_reason_);
       MaybeExit();
     });
   }
 }
 
-void Agent::Exit(int code, const std::string& message) {
+void Agent::Fail(int code, const std::string& message) {
+  fatal_code_ = code;
+  fatal_ = message;
+  Exit(v1::EXIT_FAILED, message);
+}
+
+void Agent::Exit(v1::ExitReason why, const std::string& reason) {
   if (exited_) return;
   exited_ = true;
+  watch_timer_.Stop();
   if (!entries_.empty()) {
     spdlog::warn("records of {} leases wait in {} for the next start of this worker",
                  entries_.size(), config_.spool_dir);
   }
-  if (fatal_.empty()) {
-    on_exit_(code, message);
-  } else {
-    on_exit_(fatal_code_, fatal_);
-  }
+  const absl::Duration left = stop_deadline_ - environment_.clock->Monotonic();
+  if (left <= absl::ZeroDuration()) return Finish(why);
+  environment_.coordinator->CancelAcquires();
+  exit_timer_.Start(std::min(left, kGoodbyeWait), [this, why] { Finish(why); });
+  if (!session_.Leave(why, reason, [this, why] { Finish(why); })) Finish(why);
+}
+
+void Agent::Finish(v1::ExitReason why) {
+  if (finished_) return;
+  finished_ = true;
+  exit_timer_.Stop();
+  on_exit_(fatal_.empty() ? ExitCodeOf(why) : fatal_code_, fatal_);
 }
 
 }  // namespace coppice::worker

@@ -27,8 +27,8 @@ namespace coppice::worker {
 struct AgentConfig {
   std::string name;
   std::string host;
-  std::string device;  // for people; the trainer's device is in `pack`
-  Allocation allocation;
+  std::string device;     // for people; the trainer's device is in `pack`
+  Allocation allocation;  // under Slurm a signal that asks for the end is a preemption
   uint32_t slots = 1;
   // The CUDA_VISIBLE_DEVICES of each slot's trainer, one entry a slot as the batch system gave it:
   // an index, "GPU-...", "MIG-...". Empty: trainers see what this process sees.
@@ -44,6 +44,11 @@ struct AgentConfig {
   absl::Duration grace = absl::Seconds(25);
   // The worker exits after this long without work. Infinite: it stays.
   absl::Duration idle_exit = absl::InfiniteDuration();
+  // The same for a worker that never got work. Infinite: idle_exit alone counts.
+  absl::Duration first_idle_exit = absl::InfiniteDuration();
+  // The worker stops when it could not reach the coordinator for so long. A worker without work
+  // stops after idle_exit, if that is shorter. Infinite: it waits without limit.
+  absl::Duration coordinator_timeout = absl::InfiniteDuration();
   bool exit_when_drained = false;
   // The machine is taken away this long after Start (a cluster's walltime). No lease is taken in
   // the last `walltime_margin` of it.
@@ -68,10 +73,8 @@ struct AgentConfig {
 // resent, and released.
 class Agent {
  public:
-  // Another process has taken this worker's name.
-  static constexpr int kExitSuperseded = 79;
-  // Called once, with the exit code and a message for people. The message is empty after a
-  // requested stop.
+  // Called once, with the exit code (exit_code.h) and a message for people. The message is empty
+  // after an orderly end.
   using OnExit = std::function<void(int code, const std::string& message)>;
   Agent(const Environment& environment, AgentConfig config, OnExit on_exit);
   ~Agent();
@@ -79,7 +82,7 @@ class Agent {
   Agent& operator=(const Agent&) = delete;
 
   void Start();
-  // Checkpoints and releases everything, and exits with 0 within the grace period. Records that the
+  // Checkpoints and releases everything, and exits within the grace period. Records that the
   // coordinator has not taken by then stay in the spool.
   void Stop(const std::string& reason);
   // Kills the trainers, waits up to a second for the coordinator to take the leases back, and exits
@@ -101,6 +104,7 @@ class Agent {
     Backoff empty;           // empty answers that came too soon
     Backoff trouble;
     Timer pause;
+    absl::Duration idle_since = absl::ZeroDuration();  // monotonic; while nothing runs
   };
   struct Entry {
     std::shared_ptr<AttemptReporter> reporter;
@@ -139,11 +143,19 @@ class Agent {
   void OnFatal(const absl::Status& status);
   // The leases are over: nothing counts that the trainers still do.
   void OnSuperseded(const v1::Superseded& newer);
-  void BeginStop(const std::string& reason);
+  void BeginStop(v1::ExitReason why, const std::string& reason);
   void BeginLeave(const std::string& reason);
   void MaybeExit();
-  void Exit(int code, const std::string& message);
+  // Exits for a reason that nobody asked for, with a message.
+  void Fail(int code, const std::string& message);
+  // Says goodbye if the coordinator can be reached, then ends.
+  void Exit(v1::ExitReason why, const std::string& reason);
+  void Finish(v1::ExitReason why);
   bool Idle() const;
+  uint32_t IdleSlots() const;
+  // The time without work after which the worker exits.
+  absl::Duration IdleLimit() const;
+  void WatchCoordinator();
 
   const Environment environment_;
   const AgentConfig config_;
@@ -160,12 +172,18 @@ class Agent {
   bool closing_ = false;     // too little of the walltime is left for another lease
   bool stopping_ = false;
   bool exited_ = false;
+  bool finished_ = false;
+  bool granted_ = false;  // this process got work
+  v1::ExitReason stop_why_ = v1::EXIT_STOPPED;
+  std::string stop_reason_;
+  absl::Duration stop_deadline_ = absl::InfiniteDuration();  // monotonic
   std::string fatal_;  // why the agent exits unasked; empty after a requested stop
   int fatal_code_ = 1;
   Timer exit_timer_;
   Timer linger_timer_;
   Timer last_lease_timer_;
   Timer walltime_timer_;
+  Timer watch_timer_;
 };
 
 }  // namespace coppice::worker

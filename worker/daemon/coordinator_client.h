@@ -42,6 +42,8 @@ class CoordinatorClient {
   virtual void CancelAcquires() = 0;
   virtual void Heartbeat(const v1::HeartbeatRequest& request,
                          Callback<v1::HeartbeatResponse> callback) = 0;
+  // The process's last call. Its deadline is short: the exit waits for it.
+  virtual void Leave(const v1::LeaveRequest& request, Callback<v1::LeaveResponse> callback) = 0;
   virtual void RejectCheckpoint(const v1::RejectCheckpointRequest& request,
                                 Callback<v1::RejectCheckpointResponse> callback) = 0;
 

@@ -17,6 +17,7 @@ namespace coppice::worker {
 namespace {
 
 constexpr absl::Duration kCallTimeout = absl::Seconds(15);
+constexpr absl::Duration kLeaveTimeout = absl::Seconds(2);
 // Added to the time that the coordinator is asked to wait.
 constexpr absl::Duration kPollSlack = absl::Seconds(10);
 constexpr absl::Duration kTransferTimeout = absl::Minutes(2);
@@ -62,6 +63,10 @@ class GrpcCoordinatorClient : public CoordinatorClient {
                  Callback<v1::HeartbeatResponse> callback) override {
     Unary<v1::HeartbeatRequest, v1::HeartbeatResponse>(&Async::Heartbeat, request, kCallTimeout,
                                                        std::move(callback));
+  }
+  void Leave(const v1::LeaveRequest& request, Callback<v1::LeaveResponse> callback) override {
+    Unary<v1::LeaveRequest, v1::LeaveResponse>(&Async::Leave, request, kLeaveTimeout,
+                                               std::move(callback));
   }
   void RejectCheckpoint(const v1::RejectCheckpointRequest& request,
                         Callback<v1::RejectCheckpointResponse> callback) override {

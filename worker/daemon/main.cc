@@ -1,6 +1,4 @@
-// coppice-worker: wiring only. Exit codes: 0 stopped as asked (everything is checkpointed and
-// released, or waits in the spool); 1 failed, or left at once after a second signal; 2 usage; 79 a
-// newer worker has the name.
+// coppice-worker: wiring only. Exit codes: exit_code.h.
 #include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>

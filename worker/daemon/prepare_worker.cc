@@ -189,7 +189,10 @@ absl::StatusOr<PreparedWorker> PrepareWorker(const WorkerOptions& options,
   config.pack.grace = options.grace;
   config.pack.stop_grace = std::min(config.pack.stop_grace, options.grace);
   config.grace = options.grace;
-  config.idle_exit = options.idle_exit;
+  const IdleLimits limits = IdleLimitsOf(options);
+  config.idle_exit = limits.idle_exit;
+  config.first_idle_exit = limits.first_idle_exit;
+  config.coordinator_timeout = limits.coordinator_timeout;
   // The lock and the trainer may have taken a while.
   config.walltime = walltime.total - (Clock::Real()->Monotonic() - started);
   config.walltime_margin = walltime.margin;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/base/logging.h"
+#include "common/base/printable.h"
 #include "common/base/retry_after.h"
 
 namespace coppice::worker {
@@ -63,6 +64,34 @@ Session::Session(const Environment* environment, v1::RegisterRequest self, Hooks
 
 Session::~Session() = default;
 
+void Session::Start() {
+  away_since_ = environment_->clock->Monotonic();
+  Register();
+}
+
+absl::Duration Session::away() const {
+  if (connected_) return absl::ZeroDuration();
+  return environment_->clock->Monotonic() - away_since_;
+}
+
+bool Session::Leave(v1::ExitReason reason, const std::string& message, std::function<void()> done) {
+  const bool told = registered_ && connected_;
+  End();
+  timer_.Stop();
+  registered_ = false;
+  if (!told) return false;
+  v1::LeaveRequest request;
+  request.set_worker_id(worker_id_);
+  request.set_reason(reason);
+  request.set_message(PrintableLine(message));
+  environment_->coordinator->Leave(
+      request, callbacks_.Bind([done = std::move(done)](absl::StatusOr<v1::LeaveResponse> answer) {
+        if (!answer.ok()) spdlog::warn("the goodbye failed: {}", answer.status().ToString());
+        done();
+      }));
+  return true;
+}
+
 void Session::Register() {
   if (registering_ || stopped_) return;
   registering_ = true;
@@ -78,6 +107,7 @@ void Session::Register() {
 
 void Session::OnRegisterAnswer(absl::StatusOr<v1::RegisterResponse> answer) {
   registering_ = false;
+  if (stopped_) return;
   absl::Status status = answer.status();
   if (!answer.ok() && MayPass(status)) {
     SetConnected(false, status);
@@ -149,6 +179,7 @@ void Session::SendHeartbeat() {
   request.set_worker_id(worker_id_);
   request.set_draining(hooks_.draining());
   request.set_ends_ms(self_.ends_ms());
+  request.set_idle_slots(hooks_.idle_slots());
   for (v1::HeldLease& held : hooks_.held()) *request.add_held() = std::move(held);
   environment_->coordinator->Heartbeat(
       request, callbacks_.Bind([this, registration = registration_](
@@ -178,6 +209,7 @@ void Session::SetConnected(bool connected, const absl::Status& status) {
     if (said_disconnected_) spdlog::info("connected to the coordinator");
     said_disconnected_ = false;
   }
+  if (!connected && connected_) away_since_ = environment_->clock->Monotonic();
   connected_ = connected;
   if (!connected && !said_disconnected_) {
     said_disconnected_ = true;

@@ -29,6 +29,7 @@ class Session {
   struct Hooks {
     std::function<std::vector<v1::HeldLease>()> held;
     std::function<bool()> draining;
+    std::function<uint32_t()> idle_slots;
     // Called at each registration, including those after the coordinator forgot the worker. An
     // error is fatal.
     std::function<absl::Status(const v1::RegisterResponse&)> on_registered;
@@ -40,13 +41,15 @@ class Session {
   Session(const Environment* environment, v1::RegisterRequest self, Hooks hooks);
   ~Session();
 
-  void Start() { Register(); }
+  void Start();
 
   bool registered() const { return registered_; }
   // The last exchange with the coordinator succeeded.
   bool connected() const { return connected_; }
   // The monotonic time at which `connected` became true.
   absl::Duration connected_since() const { return connected_since_; }
+  // The time without an exchange with the coordinator, since Start at most.
+  absl::Duration away() const;
   const std::string& worker_id() const { return worker_id_; }
   // The count of registrations. A caller notes it before a call, for WorkerUnknown.
   uint64_t registration() const { return registration_; }
@@ -55,6 +58,9 @@ class Session {
   // A call under that registration was answered NOT_FOUND. Registers again unless a newer
   // registration exists.
   void WorkerUnknown(uint64_t registration);
+  // Says goodbye and ends the session; nothing is sent after it. `done` follows the answer. False:
+  // the coordinator cannot be told now, and `done` is not called.
+  bool Leave(v1::ExitReason reason, const std::string& message, std::function<void()> done);
   // Calls back once, when the worker is registered. The callback never runs inline.
   void WhenRegistered(std::function<void()> callback);
 
@@ -93,6 +99,7 @@ class Session {
   bool stopped_ = false;  // it never registers again
   bool confirming_ = false;
   absl::Duration connected_since_ = absl::ZeroDuration();
+  absl::Duration away_since_ = absl::ZeroDuration();  // monotonic; while not connected
   uint64_t registration_ = 0;
   std::string worker_id_;
   absl::Duration heartbeat_interval_ = absl::Seconds(10);

@@ -18,6 +18,10 @@ namespace {
 
 constexpr absl::Duration kShortestGrace = absl::Seconds(1);
 constexpr absl::Duration kLongestGrace = absl::Hours(24);
+constexpr absl::Duration kSlurmIdleExit = absl::Minutes(5);
+constexpr absl::Duration kSlurmCoordinatorTimeout = absl::Minutes(30);
+// A pool's allocation that came too late for the work is given back sooner.
+constexpr absl::Duration kFirstIdleExit = absl::Seconds(30);
 // Added to the grace period: a lease that is given back before its trainer runs is useless.
 constexpr absl::Duration kUsefulWork = absl::Seconds(60);
 
@@ -125,8 +129,14 @@ std::optional<WorkerOptions> ParseWorkerOptions(int argc, const char* const* arg
   AddDuration(&app, "--walltime-margin", &options.walltime_margin,
               "take no new work in so much of the walltime's end (default, and at least: the grace "
               "period and a minute)");
-  AddDuration(&app, "--idle-exit", &options.idle_exit,
-              "exit when there was no work for so long (default: stay)");
+  AddDuration(
+      &app, "--idle-exit", &options.idle_exit,
+      "exit when there was no work for so long; inf: stay (default: 5m in a Slurm job, else "
+      "stay)");
+  AddDuration(&app, "--coordinator-timeout", &options.coordinator_timeout,
+              "save and exit when the coordinator cannot be reached for so long, and after "
+              "--idle-exit when there is nothing to do; inf: never (default: 30m in a Slurm job, "
+              "else never)");
   app.add_flag("--exit-when-drained", options.exit_when_drained,
                "exit when the coordinator drains this worker and nothing runs any more");
   app.add_option("--log-level", options.log_level, "trace, debug, info, warn, error or off")
@@ -143,6 +153,20 @@ std::optional<WorkerOptions> ParseWorkerOptions(int argc, const char* const* arg
   if (const char* end = std::getenv("SLURM_JOB_END_TIME")) options.slurm_job_end_time = end;
   options.allocation = ReadAllocation([](const char* name) { return std::getenv(name); });
   return options;
+}
+
+IdleLimits IdleLimitsOf(const WorkerOptions& options) {
+  IdleLimits limits;
+  const bool slurm = options.allocation.system == "slurm";
+  if (slurm) {
+    limits.idle_exit = kSlurmIdleExit;
+    limits.coordinator_timeout = kSlurmCoordinatorTimeout;
+  }
+  if (options.idle_exit > absl::ZeroDuration()) limits.idle_exit = options.idle_exit;
+  if (options.coordinator_timeout > absl::ZeroDuration())
+    limits.coordinator_timeout = options.coordinator_timeout;
+  if (slurm && !options.allocation.pool_key.empty()) limits.first_idle_exit = kFirstIdleExit;
+  return limits;
 }
 
 absl::StatusOr<Walltime> WalltimeOf(const WorkerOptions& options, absl::Time now) {

@@ -26,7 +26,8 @@ struct WorkerOptions {
   std::string trainer;         // empty: one beside this program (trainer_choice.h)
   DeviceSpec device;
   absl::Duration grace = absl::Seconds(25);
-  absl::Duration idle_exit = absl::InfiniteDuration();
+  absl::Duration idle_exit = absl::ZeroDuration();            // zero: the default of its place
+  absl::Duration coordinator_timeout = absl::ZeroDuration();  // zero: the default of its place
   // Zero: until SLURM_JOB_END_TIME, or without an end if that is unset.
   absl::Duration walltime = absl::ZeroDuration();
   absl::Duration walltime_margin = absl::ZeroDuration();
@@ -40,6 +41,15 @@ struct WorkerOptions {
 // help, version and usage errors it prints the text, sets *exit_code to the program's exit code,
 // and returns nothing.
 std::optional<WorkerOptions> ParseWorkerOptions(int argc, const char* const* argv, int* exit_code);
+
+// The times without work and without the coordinator after which the worker exits. In a Slurm job
+// an allocation is not kept for nothing; elsewhere the worker stays unless a flag says otherwise.
+struct IdleLimits {
+  absl::Duration idle_exit = absl::InfiniteDuration();
+  absl::Duration first_idle_exit = absl::InfiniteDuration();  // before the first work
+  absl::Duration coordinator_timeout = absl::InfiniteDuration();
+};
+IdleLimits IdleLimitsOf(const WorkerOptions& options);
 
 // The time that the worker may run from `now` on, and the last part of it, in which it takes no new
 // lease. The margin is the grace period and a minute, or a longer margin that was asked for.

@@ -226,7 +226,7 @@ TEST_F(AgentCheckpointFaultsTest, ADownloadedCheckpointIsHeldAgainstItsDigestToo
 TEST_F(AgentCheckpointFaultsTest, ACheckpointFolderOfAnotherCoordinatorIsRefused) {
   coordinator_.store_id = "another";
   StartAgent();
-  EXPECT_EQ(exit_code_, 1);
+  EXPECT_EQ(exit_code_, 80);
   EXPECT_THAT(exit_message_, HasSubstr("another"));
   EXPECT_THAT(coordinator_.acquires, IsEmpty());
 }

@@ -259,7 +259,7 @@ TEST_F(AgentCoordinatorFaultsTest, ACallWaitsAsLongAsARefusalAsks) {
 TEST_F(AgentCoordinatorFaultsTest, ARefusedRegistrationEndsTheWorkerWithTheReason) {
   coordinator_.registration = absl::FailedPreconditionError("protocol 2 is needed, this is 1");
   StartAgent();
-  EXPECT_EQ(exit_code_, 1);
+  EXPECT_EQ(exit_code_, 80);
   EXPECT_THAT(exit_message_, HasSubstr("protocol 2"));
 }
 
@@ -273,7 +273,7 @@ TEST_F(AgentCoordinatorFaultsTest, ARegistrationThatIsRefusedLaterSavesWhatTheTr
   trainer.End("preempted", 0, 30);
   trainer.Exit(75);
   Pass(absl::Seconds(5));
-  EXPECT_EQ(exit_code_, 1);
+  EXPECT_EQ(exit_code_, 80);
   EXPECT_THAT(exit_message_, HasSubstr("protocol 2"));
   EXPECT_THAT(Spools(), SizeIs(1));
 }

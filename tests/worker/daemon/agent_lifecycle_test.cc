@@ -54,7 +54,7 @@ TEST_F(AgentLifecycleTest, NearTheEndOfTheWalltimeNoNewLeaseIsTakenAndAnIdleWork
   EXPECT_TRUE(coordinator_.heartbeats.back().draining());
   Finish(trainer);
   EXPECT_EQ(coordinator_.waiting_polls(), 0u);
-  EXPECT_EQ(exit_code_, 0);
+  EXPECT_EQ(exit_code_, 76);
 }
 
 TEST_F(AgentLifecycleTest, TheLastLeaseIsStillTakenBeforeTheMargin) {
@@ -80,7 +80,7 @@ TEST_F(AgentLifecycleTest, AWorkerPreemptsItselfBeforeItsWalltimeEnds) {
   EXPECT_THAT(coordinator_.Seen("release"), ElementsAre("release 1:1 step 20"));
   EXPECT_THAT(coordinator_.releases[0].reason(), HasSubstr("walltime"));
   EXPECT_FALSE(coordinator_.releases[0].has_lost());
-  EXPECT_EQ(exit_code_, 0);
+  EXPECT_EQ(exit_code_, 76);
 }
 
 TEST_F(AgentLifecycleTest, LeavingAtOnceKillsTheTrainersAndStillGivesTheLeasesBack) {

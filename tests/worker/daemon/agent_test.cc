@@ -242,7 +242,7 @@ TEST_F(AgentTest, ExitsWhenDrainedIfAskedTo) {
   trainer.End("done", 0, 1000);
   trainer.Exit(0);
   Settle();
-  EXPECT_EQ(exit_code_, 0);
+  EXPECT_EQ(exit_code_, 78);
 }
 
 TEST_F(AgentTest, ExitsWhenThereWasNoWorkForLongEnough) {
@@ -255,7 +255,7 @@ TEST_F(AgentTest, ExitsWhenThereWasNoWorkForLongEnough) {
   Pass(absl::Seconds(20));
   coordinator_.Grant({});
   Settle();
-  EXPECT_EQ(exit_code_, 0);
+  EXPECT_EQ(exit_code_, 77);
 }
 
 TEST_F(AgentTest, ACoordinatorThatDoesNotWaitIsNotAskedInATightLoop) {

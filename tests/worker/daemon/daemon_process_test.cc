@@ -412,7 +412,8 @@ start 40; checkpoint 100; say '{"event":"done","seed":0,"step":100}')sh");
 TEST_F(DaemonProcessTest, IdleExitEndsAWorkerWithoutWork) {
   WriteTrainer("exit 0");
   StartDaemon({"--idle-exit=500ms"});
-  EXPECT_EQ(Wait(std::exchange(daemon_, 0)), 0);
+  EXPECT_EQ(Wait(std::exchange(daemon_, 0)), 77);
+  EXPECT_TRUE(server_.Await("goodbye 4"));
 }
 
 TEST_F(DaemonProcessTest, WrongUseIsRefusedWithAReason) {

@@ -32,6 +32,8 @@ class FakeCoordinator : public CoordinatorClient {
   std::vector<v1::RejectCheckpointRequest> rejections;
   std::vector<uint32_t> start_steps;  // start steps of trainers, from their records
   std::vector<std::string> uploads;
+  std::vector<v1::LeaveRequest> goodbyes;
+  bool hold_goodbye = false;  // never answer one
 
   bool down = false;
   bool acknowledge = true;  // answer records as they come
@@ -140,6 +142,12 @@ class FakeCoordinator : public CoordinatorClient {
       directive->set_reason("for a reason");
     }
     callback(response);
+  }
+  void Leave(const v1::LeaveRequest& request, Callback<v1::LeaveResponse> callback) override {
+    if (hold_goodbye) return;
+    if (const absl::Status status = Next("Leave"); !status.ok()) return callback(status);
+    goodbyes.push_back(request);
+    callback(v1::LeaveResponse());
   }
   void RejectCheckpoint(const v1::RejectCheckpointRequest& request,
                         Callback<v1::RejectCheckpointResponse> callback) override {

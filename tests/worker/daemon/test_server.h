@@ -120,6 +120,12 @@ class TestServer final : public v1::WorkerService::Service {
     }
     return grpc::Status::OK;
   }
+  grpc::Status Leave(grpc::ServerContext*, const v1::LeaveRequest* request,
+                     v1::LeaveResponse*) override {
+    absl::MutexLock lock(&mutex_);
+    seen_.push_back(absl::StrCat("goodbye ", static_cast<int>(request->reason())));
+    return grpc::Status::OK;
+  }
   grpc::Status StreamRecords(grpc::ServerContext*,
                              grpc::ServerReaderWriter<v1::StreamRecordsResponse,
                                                       v1::StreamRecordsRequest>* stream) override {

@@ -35,7 +35,8 @@ TEST(WorkerOptionsTest, AMisspeltFlagIsSuggestedItsName) {
 TEST(WorkerOptionsTest, DurationsThatMakeNoSenseAreRefusedWithTheReason) {
   EXPECT_EQ(Refusal({"--grace", "60s", "--walltime", "4h", "--walltime-margin", "10m"}).first, 0);
   EXPECT_EQ(Refusal({"--walltime", "inf"}).first, 0);
-  for (const char* flag : {"--grace", "--walltime", "--walltime-margin", "--idle-exit"}) {
+  for (const char* flag :
+       {"--grace", "--walltime", "--walltime-margin", "--idle-exit", "--coordinator-timeout"}) {
     for (const char* value : {"soon", "0s", "-5s", "4"}) {
       const auto [code, text] = Refusal({flag, value});
       EXPECT_EQ(code, 2) << flag << " " << value;
@@ -44,6 +45,24 @@ TEST(WorkerOptionsTest, DurationsThatMakeNoSenseAreRefusedWithTheReason) {
   }
   EXPECT_THAT(Refusal({"--grace", "inf"}).second, HasSubstr("from 1s to 24h"));
   EXPECT_THAT(Refusal({"--grace", "10ms"}).second, HasSubstr("from 1s to 24h"));
+}
+
+TEST(WorkerOptionsTest, OnlyInASlurmJobAWorkerWithoutWorkOrCoordinatorLeavesUnasked) {
+  WorkerOptions options;
+  EXPECT_EQ(IdleLimitsOf(options).idle_exit, absl::InfiniteDuration());
+  EXPECT_EQ(IdleLimitsOf(options).coordinator_timeout, absl::InfiniteDuration());
+  options.allocation.pool_key = "pool-1";
+  EXPECT_EQ(IdleLimitsOf(options).first_idle_exit, absl::InfiniteDuration());
+  options.allocation.system = "slurm";
+  EXPECT_EQ(IdleLimitsOf(options).idle_exit, absl::Minutes(5));
+  EXPECT_EQ(IdleLimitsOf(options).coordinator_timeout, absl::Minutes(30));
+  EXPECT_EQ(IdleLimitsOf(options).first_idle_exit, absl::Seconds(30));
+  options.allocation.pool_key.clear();
+  EXPECT_EQ(IdleLimitsOf(options).first_idle_exit, absl::InfiniteDuration());
+  options.idle_exit = absl::InfiniteDuration();
+  options.coordinator_timeout = absl::Minutes(1);
+  EXPECT_EQ(IdleLimitsOf(options).idle_exit, absl::InfiniteDuration());
+  EXPECT_EQ(IdleLimitsOf(options).coordinator_timeout, absl::Minutes(1));
 }
 
 TEST(WorkerOptionsTest, ThePackIsMeasuredUnlessANumberIsGiven) {
