@@ -53,6 +53,7 @@ void AddCommands(CLI::App* app, Context* context, Action* action) {
   AddResume(app, context, action);
   AddWorkers(app, context, action);
   AddDrain(app, context, action);
+  AddForget(app, context, action);
   AddServer(app, context, action);
   AddAccess(app, context, action);
   AddCompletion(app, context, action);

@@ -237,21 +237,28 @@ absl::StatusOr<v1::ResumeSweepResponse> Client::ResumeSweep(const std::string& n
   return calls_->Unary(&Calls::Stub::ResumeSweep, request, kQuick);
 }
 
-absl::StatusOr<v1::ListWorkersResponse> Client::ListWorkers() {
-  v1::ListWorkersResponse all;
+absl::StatusOr<v1::ListWorkersResponse> Client::ListWorkers(bool all) {
+  v1::ListWorkersResponse list;
   v1::ListWorkersRequest request;
+  request.set_all(all);
   for (;;) {
     COPPICE_ASSIGN_OR_RETURN(const v1::ListWorkersResponse page,
                              calls_->Unary(&Calls::Stub::ListWorkers, request, kQuick));
-    all.mutable_workers()->MergeFrom(page.workers());
-    all.mutable_warnings()->MergeFrom(page.warnings());
-    if (page.next_page_token().empty()) return all;
+    list.mutable_workers()->MergeFrom(page.workers());
+    list.mutable_warnings()->MergeFrom(page.warnings());
+    if (page.next_page_token().empty()) return list;
     request.set_page_token(page.next_page_token());
   }
 }
 
 absl::StatusOr<v1::DrainWorkerResponse> Client::DrainWorker(const v1::DrainWorkerRequest& request) {
   return calls_->Unary(&Calls::Stub::DrainWorker, request, kQuick);
+}
+
+absl::StatusOr<v1::ForgetWorkerResponse> Client::ForgetWorker(const std::string& worker) {
+  v1::ForgetWorkerRequest request;
+  request.set_worker(worker);
+  return calls_->Unary(&Calls::Stub::ForgetWorker, request, kQuick);
 }
 
 absl::Status Client::WatchSweep(const std::string& name, absl::Duration patience,

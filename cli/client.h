@@ -48,8 +48,10 @@ class Client {
   absl::StatusOr<v1::RetryJobsResponse> RetryJobs(const v1::JobFilter& filter);
   absl::StatusOr<v1::PauseSweepResponse> PauseSweep(const std::string& name);
   absl::StatusOr<v1::ResumeSweepResponse> ResumeSweep(const std::string& name);
-  absl::StatusOr<v1::ListWorkersResponse> ListWorkers();
+  // `all`: the departed too.
+  absl::StatusOr<v1::ListWorkersResponse> ListWorkers(bool all = false);
   absl::StatusOr<v1::DrainWorkerResponse> DrainWorker(const v1::DrainWorkerRequest& request);
+  absl::StatusOr<v1::ForgetWorkerResponse> ForgetWorker(const std::string& worker);
 
   // OK when every job has ended. If the coordinator goes away, the call waits up to `patience`
   // without progress, then returns UNAVAILABLE. After each reconnection `reconnected` is called,

@@ -51,7 +51,7 @@ class Names {
     std::vector<std::string> names;
     Client* const client = Connect();
     if (client == nullptr) return names;
-    const absl::StatusOr<v1::ListWorkersResponse> list = client->ListWorkers();
+    const absl::StatusOr<v1::ListWorkersResponse> list = client->ListWorkers(/*all=*/true);
     if (!list.ok()) return names;
     for (const v1::Worker& worker : list->workers()) names.push_back(worker.name());
     return names;

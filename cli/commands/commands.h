@@ -41,6 +41,7 @@ void AddPause(CLI::App* app, Context* context, Action* action);
 void AddResume(CLI::App* app, Context* context, Action* action);
 void AddWorkers(CLI::App* app, Context* context, Action* action);
 void AddDrain(CLI::App* app, Context* context, Action* action);
+void AddForget(CLI::App* app, Context* context, Action* action);
 void AddServer(CLI::App* app, Context* context, Action* action);
 void AddAccess(CLI::App* app, Context* context, Action* action);
 // `root` is the application with every other command added.

@@ -381,13 +381,31 @@ grpc::Status FakeSweepService::RetryJobs(grpc::ServerContext*, const v1::RetryJo
   return grpc::Status::OK;
 }
 
-grpc::Status FakeSweepService::ListWorkers(grpc::ServerContext*, const v1::ListWorkersRequest*,
+grpc::Status FakeSweepService::ListWorkers(grpc::ServerContext*,
+                                           const v1::ListWorkersRequest* request,
                                            v1::ListWorkersResponse* response) {
   absl::MutexLock lock(&mutex);
-  for (const v1::Worker& worker : workers) *response->add_workers() = worker;
+  for (const v1::Worker& worker : workers) {
+    if (request->all() || worker.departed_ms() == 0) *response->add_workers() = worker;
+  }
   for (const v1::ServerCertificate& each : certificates) response->add_warnings(each.warning());
   Taint(response);
   return grpc::Status::OK;
+}
+
+grpc::Status FakeSweepService::ForgetWorker(grpc::ServerContext*,
+                                            const v1::ForgetWorkerRequest* request,
+                                            v1::ForgetWorkerResponse* response) {
+  absl::MutexLock lock(&mutex);
+  for (const v1::Worker& worker : workers) {
+    if (worker.name() != request->worker()) continue;
+    if (worker.connected())
+      return {grpc::StatusCode::FAILED_PRECONDITION, "it is connected; end it first"};
+    response->set_name(worker.name());
+    Taint(response);
+    return grpc::Status::OK;
+  }
+  return {grpc::StatusCode::NOT_FOUND, "there is no such worker"};
 }
 
 grpc::Status FakeSweepService::DrainWorker(grpc::ServerContext*,

@@ -88,6 +88,8 @@ class FakeSweepService final : public v1::SweepService::Service {
                            v1::ListWorkersResponse*) override;
   grpc::Status DrainWorker(grpc::ServerContext*, const v1::DrainWorkerRequest*,
                            v1::DrainWorkerResponse*) override;
+  grpc::Status ForgetWorker(grpc::ServerContext*, const v1::ForgetWorkerRequest*,
+                            v1::ForgetWorkerResponse*) override;
   grpc::Status GetServerInfo(grpc::ServerContext*, const v1::GetServerInfoRequest*,
                              v1::GetServerInfoResponse*) override;
 
