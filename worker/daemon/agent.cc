@@ -35,6 +35,20 @@ absl::Duration PollWait(const AgentConfig& config) {
   return std::clamp(config.idle_exit, absl::Milliseconds(100), kPollWait);
 }
 
+void SetAllocation(const AgentConfig& config, v1::Allocation* message) {
+  const Allocation& allocation = config.allocation;
+  message->set_system(allocation.system);
+  message->set_cluster(allocation.cluster);
+  message->set_job_id(allocation.job_id);
+  message->set_raw_job_id(allocation.raw_job_id);
+  message->set_partition(allocation.partition);
+  message->set_node(allocation.node);
+  message->set_proc_id(allocation.proc_id);
+  message->set_restarts(allocation.restarts);
+  message->set_pool_key(allocation.pool_key);
+  for (const std::string& gpu : config.slot_devices) message->add_gpus(gpu);
+}
+
 v1::RegisterRequest SelfOf(const AgentConfig& config, Clock* clock) {
   v1::RegisterRequest self;
   self.set_name(config.name);
@@ -46,18 +60,7 @@ v1::RegisterRequest SelfOf(const AgentConfig& config, Clock* clock) {
   self.set_pack_width(config.pack_width);
   self.set_device(config.device);
   self.set_shared_checkpoints(config.pack.checkpoints.shared);
-  const Allocation& allocation = config.allocation;
-  v1::Allocation* labels = self.mutable_allocation();
-  labels->set_system(allocation.system);
-  labels->set_cluster(allocation.cluster);
-  labels->set_job_id(allocation.job_id);
-  labels->set_raw_job_id(allocation.raw_job_id);
-  labels->set_partition(allocation.partition);
-  labels->set_node(allocation.node);
-  labels->set_proc_id(allocation.proc_id);
-  labels->set_restarts(allocation.restarts);
-  labels->set_pool_key(allocation.pool_key);
-  for (const std::string& gpu : config.slot_devices) labels->add_gpus(gpu);
+  SetAllocation(config, self.mutable_allocation());
   if (config.walltime < absl::InfiniteDuration()) {
     self.set_ends_ms(clock->NowMillis() + absl::ToInt64Milliseconds(config.walltime));
   }

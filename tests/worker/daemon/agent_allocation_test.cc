@@ -25,6 +25,23 @@ class AgentAllocationTest : public AgentFixture {
   }
 };
 
+TEST_F(AgentAllocationTest, TheCoordinatorIsToldWhereTheWorkerRuns) {
+  config_.allocation.system = "slurm";
+  config_.allocation.job_id = "120_4";
+  config_.allocation.raw_job_id = "123";
+  config_.allocation.restarts = 2;
+  config_.allocation.pool_key = "ab-low-7";
+  config_.slot_devices = {"GPU-5ebe9f43"};
+  StartAgent();
+  const v1::Allocation& told = coordinator_.registrations[0].allocation();
+  EXPECT_EQ(told.system(), "slurm");
+  EXPECT_EQ(told.job_id(), "120_4");
+  EXPECT_EQ(told.raw_job_id(), "123");
+  EXPECT_EQ(told.restarts(), 2u);
+  EXPECT_EQ(told.pool_key(), "ab-low-7");
+  EXPECT_THAT(told.gpus(), ElementsAre("GPU-5ebe9f43"));
+}
+
 TEST_F(AgentAllocationTest, AnEndThatIsLearntLaterCountsLikeOneThatWasKnown) {
   FakeTrainer& trainer = StartTraining(1);
   EndIn(absl::Minutes(3));
