@@ -15,9 +15,9 @@ WORKER = '''#!/bin/bash
 echo "worker $*" >>"$CALLS"
 [ -z "${SLURM_PROCID:-}" ] || [ "$SLURM_PROCID" = 0 ] || CODE=${CODE_1:-$CODE}
 if [ -n "${STAY:-}" ]; then
+  done=
   for name in TERM USR1; do trap "echo got $name >>$CALLS; done=1" $name; done
   touch "$CALLS.ready.${SLURM_PROCID:-0}"
-  done=
   while [ -z "$done" ]; do sleep 0.05; done
 fi
 echo "this is the worker's own output"
@@ -40,10 +40,10 @@ esac
 SRUN = '''#!/bin/bash
 echo "srun" >>"$CALLS"
 while [ "${1#--}" != "$1" ]; do shift; done
-SLURM_PROCID=0 "$@" & a=$!
-SLURM_PROCID=1 "$@" & b=$!
 trap 'kill -USR1 $a $b' USR1
 trap 'kill -KILL $a $b; echo forcing >>"$CALLS"; exit 143' TERM
+SLURM_PROCID=0 "$@" & a=$!
+SLURM_PROCID=1 "$@" & b=$!
 code=0
 for p in $a $b; do
   while :; do wait $p; c=$?; kill -0 $p 2>/dev/null || break; done

@@ -14,9 +14,9 @@
 namespace coppice::worker {
 namespace {
 
-constexpr size_t kMaxPartBytes = 63;   // of a part of the worker's name
-constexpr size_t kMaxKeyBytes = 200;   // of a pool's key
-constexpr size_t kMaxShownBytes = 60;  // of a value in a warning
+constexpr size_t kMaxPartBytes = 63;        // of a part of the worker's name
+constexpr size_t kMaxKeyBytes = 200;        // of a pool's key
+constexpr size_t kMaxShownValueBytes = 60;  // of a value in a warning
 
 // The variables of one environment, each with a check.
 class Variables {
@@ -57,7 +57,7 @@ class Variables {
  private:
   static void Refuse(const char* name, absl::string_view value) {
     spdlog::warn("{} is '{}', which no batch system would give; it is ignored", name,
-                 PrintableLine(Utf8Head(value, kMaxShownBytes)));
+                 PrintableLine(Utf8Head(value, kMaxShownValueBytes)));
   }
 
   const EnvironmentLookup& env_;
