@@ -70,12 +70,17 @@ void AddServingFlags(CLI::App* app, ServingFlags* flags) {
   app->add_flag("--insecure-anywhere", flags->insecure_anywhere,
                 "With --insecure: on any address, for everybody who reaches it")
       ->needs(insecure);
+  app->add_flag(
+      "--keda-scaler", flags->keda_scaler,
+      "Tell KEDA, Kubernetes' autoscaler, how many jobs run or wait: whoever has a client "
+      "certificate may ask, without a token");
   AddSecurityFlags(app, &flags->security);
 }
 
 absl::StatusOr<Serving> Serving::Check(const ServingFlags& flags, const std::string& data_dir,
                                        Clock* clock) {
   Serving serving;
+  serving.keda_scaler_ = flags.keda_scaler;
   if (!flags.insecure && Unsaid(flags.security)) {
     COPPICE_ASSIGN_OR_RETURN(serving.own_, OwnAccessOf(flags, data_dir));
     return serving;
@@ -84,6 +89,11 @@ absl::StatusOr<Serving> Serving::Check(const ServingFlags& flags, const std::str
     return absl::InvalidArgumentError(
         "--access and --host are for the certificates that the coordinator makes by itself; leave "
         "them out, or else --insecure and the flags about TLS and tokens");
+  }
+  if (flags.keda_scaler && !flags.insecure && !flags.security.require_client_cert) {
+    return absl::InvalidArgumentError(
+        "--keda-scaler asks for no token, so it needs client certificates: add "
+        "--require-client-cert, or leave the flags about TLS and tokens out");
   }
   serving.listen_ = flags.listen.empty() ? kListen : flags.listen;
   if (flags.insecure) {
@@ -122,6 +132,7 @@ absl::StatusOr<std::unique_ptr<service::Server>> Serving::Start(
                                      .insecure = insecure_,
                                      .checkpoint_root = checkpoint_root,
                                      .security = served,
+                                     .keda_scaler = keda_scaler_,
                                      .certificates = [this] {
                                        return certificates_ == nullptr
                                                   ? std::vector<security::CertificateState>()

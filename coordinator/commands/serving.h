@@ -25,6 +25,7 @@ struct ServingFlags {
   std::vector<std::string> hosts;
   bool insecure = false;
   bool insecure_anywhere = false;
+  bool keda_scaler = false;
   SecurityFlags security;
 };
 void AddServingFlags(CLI::App* app, ServingFlags* flags);
@@ -56,6 +57,7 @@ class Serving {
   std::optional<OwnAccess> own_;  // unset if flags give another access
   std::string listen_;
   service::Insecure insecure_ = service::Insecure::kNo;
+  bool keda_scaler_ = false;
   LoadedSecurity security_;
   std::unique_ptr<LiveCertificates> certificates_;  // null: no TLS
 };

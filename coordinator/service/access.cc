@@ -38,6 +38,10 @@ constexpr AccessRule kRules[] = {
     // Load balancers and orchestrators call without credentials. The answer is a single bit.
     {"/grpc.health.v1.Health/Check", Access::kOpen},
     {"/grpc.health.v1.Health/Watch", Access::kOpen},
+    // KEDA has no token. The answers are a count of jobs and what the manifest says.
+    {"/externalscaler.ExternalScaler/IsActive", Access::kOpen},
+    {"/externalscaler.ExternalScaler/GetMetricSpec", Access::kOpen},
+    {"/externalscaler.ExternalScaler/GetMetrics", Access::kOpen},
     {"/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", Access::kRead},
 };
 

@@ -20,6 +20,7 @@
 #include "coordinator/service/channelz_view.h"
 #include "coordinator/service/checkpoint_files.h"
 #include "coordinator/service/listen_address.h"
+#include "coordinator/service/scaler_service.h"
 #include "coordinator/service/server_facts.h"
 #include "coordinator/service/sweep_service.h"
 #include "coordinator/service/worker_service.h"
@@ -119,6 +120,7 @@ struct Server::Parts {
         facts{"", options.security.tokens, options.certificates},
         sweeps(TransferContext{core, files, disk, clock}, &live, &facts),
         workers(TransferContext{core, files, disk, clock}, &live),
+        scaler(core),
         identity({options.security.certificate, options.security.key,
                   options.security.client_authority}),
         refusals(clock) {}
@@ -130,6 +132,7 @@ struct Server::Parts {
   ServerFacts facts;
   SweepServiceImpl sweeps;
   WorkerServiceImpl workers;
+  ScalerServiceImpl scaler;
   ServedIdentity identity;
   RefusalLog refusals;
   security::TokenRegistry* tokens = nullptr;
@@ -194,6 +197,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(core::Coordinator* core, C
       sockets.has_value() ? absl::StrCat(listen.host, ":", sockets->port) : options.listen;
   builder.RegisterService(&parts->sweeps);
   builder.RegisterService(&parts->workers);
+  if (options.keda_scaler) builder.RegisterService(&parts->scaler);
   parts->server = builder.BuildAndStart();
   if (parts->server == nullptr || bound == 0) {
     return absl::UnavailableError(absl::StrCat("cannot listen on ", options.listen,

@@ -46,13 +46,14 @@ struct ServerOptions {
   size_t max_report_bytes = LiveStreams::kMaxReportBytes;
   ConnectionLimits connections = {};
   ServerSecurity security;
+  bool keda_scaler = false;  // tell KEDA how many jobs are open (scaler_service.h)
   // The states of the certificates, for clients. May be empty. Outlives the server; called from any
   // thread.
   std::function<std::vector<security::CertificateState>()> certificates;
 };
 
-// Purpose: serves both services, health and reflection on one address. Owner: main; destroyed
-// before the coordinator and the clock. Thread-safe.
+// Purpose: serves both services, health, reflection and, if asked for, KEDA's calls on one address.
+// Owner: main; destroyed before the coordinator and the clock. Thread-safe.
 //   1. Start checks and binds the address.
 //   2. CloseStreams, core::Coordinator::Shutdown and Shutdown follow in this order: streams end
 //      with UNAVAILABLE, waiting calls are answered, commits finish.

@@ -28,8 +28,9 @@ class Containers(unittest.TestCase):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.root = folder.name
-        objects = render(os.path.join(ROOT, 'deploy', 'kubernetes', 'single-node'))
-        self.pods = {item['metadata']['name']: spec for item, spec in pods(objects)}
+        folder = os.path.join(ROOT, 'deploy', 'kubernetes')
+        self.pods = {item['metadata']['name']: spec for item, spec in pods(render(os.path.join(folder, 'single-node')))}
+        self.job = next(spec for item, spec in pods(render(os.path.join(folder, 'keda'))) if item['kind'] == 'ScaledJob')
         subprocess.run([os.path.join(BIN, 'coppice-coordinator'), 'init-tls', '--dir', self.path('/made'), '--client',
                         '--host', 'coppice-coordinator'], check=True, stdout=subprocess.DEVNULL, env={'HOME': self.root})
         for spec in self.pods.values():
@@ -56,9 +57,12 @@ class Containers(unittest.TestCase):
 
     def command(self, words, **replaced):
         """The words with this build's program and the paths in the temporary folder."""
-        made = [os.path.join(BIN, words[0])]
-        for word in words[1:]:
+        made = []
+        for word in words:
             name, _, value = word.partition('=')
+            if not word.startswith('--'):
+                made.append(os.path.join(BIN, word) if word.startswith('coppice-') and not made else word)
+                continue
             value = replaced.get(name[2:], self.path(value) if value.startswith('/') else value)
             made.append(f'{name}={value}' if value else name)
         return made
@@ -66,7 +70,7 @@ class Containers(unittest.TestCase):
     def environment(self, container, **replaced):
         values = {entry['name']: entry.get('value', '') for entry in container.get('env', ())}
         values = {name: self.path(value) if value.startswith('/') else value for name, value in values.items()}
-        return {'HOME': '/nonexistent', 'KUBERNETES_SERVICE_HOST': '10.0.0.1', **values, **replaced}
+        return {'HOME': '/nonexistent', 'PATH': BIN + ':/usr/bin:/bin', 'KUBERNETES_SERVICE_HOST': '10.0.0.1', **values, **replaced}
 
     def start(self, command, environment):
         log = open(self.path('/log'), 'a', encoding='utf-8')
@@ -126,6 +130,24 @@ class Containers(unittest.TestCase):
         # A probe of a coordinator that is gone fails.
         self.assertNotEqual(subprocess.run([os.path.join(BIN, 'coppice'), 'server'], env=viewer, timeout=PATIENCE,
                                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode, 0)
+
+    def test_a_worker_of_a_job_succeeds_when_it_is_idle_and_gets_the_signal(self):
+        _, address = self.start_coordinator()
+        container = self.job['containers'][0]
+        self.assertEqual(self.job['volumes'], self.pods['coppice-worker']['volumes'])
+
+        def start(name, idle):
+            words = self.command(arguments(container), coordinator='localhost:' + address.rsplit(':', 1)[1], name=name,
+                                 device='cpu', **{'idle-exit': idle, 'state-dir': self.path('/state-' + name)})
+            return self.start(words, self.environment(container, POD_NAME=name))
+        self.assertEqual(start('idle', '200ms').wait(timeout=PATIENCE), 0)
+
+        worker = start('asked', '5m')
+        viewer = self.environment(self.pods['coppice-coordinator']['containers'][0], COPPICE_COORDINATOR=address)
+        self.await_(lambda: 'asked' in subprocess.run([os.path.join(BIN, 'coppice'), 'workers'], env=viewer, text=True,
+                                                      stdout=subprocess.PIPE).stdout, worker)
+        worker.terminate()
+        self.assertIn(worker.wait(timeout=PATIENCE), (0, 75))
 
 
 if __name__ == '__main__':

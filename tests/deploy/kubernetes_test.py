@@ -93,10 +93,10 @@ class Rules(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        cls.base = render(os.path.join(FOLDER, 'base'))
+        cls.folders = {name: render(os.path.join(FOLDER, name)) for name in ('base', 'keda')}
 
-    def check(self, expected, change):
-        objects = copy.deepcopy(self.base)
+    def check(self, expected, change, folder='base'):
+        objects = copy.deepcopy(self.folders[folder])
         found = {item['metadata']['name']: (item, spec) for item, spec in pods(objects)}
         change(found['coppice-coordinator'][1], found['coppice-worker'][1], objects)
         self.assertTrue(any(expected in fault for fault in faults(objects)), (expected, faults(objects)))
@@ -131,6 +131,15 @@ class Rules(unittest.TestCase):
         self.check('its Service is missing', lambda c, w, o: o.remove(next(i for i in o if i['kind'] == 'Service')))
         self.check('secret into the environment', lambda c, w, o: w['containers'][0]['env'].append(
             {'name': 'T', 'valueFrom': {'secretKeyRef': {'name': 'coppice-worker', 'key': 'worker.token'}}}))
+
+    def test_a_scaler_that_asks_nobody(self):
+        def changed(kind, change):
+            return lambda c, w, o: change(next(item for item in o if item['kind'] == kind)['spec'])
+        self.check('scalerAddress names no Service', changed(
+            'ScaledJob', lambda spec: spec['triggers'][0]['metadata'].update(scalerAddress='other:1')), 'keda')
+        self.check('has no ca.pem', changed(
+            'TriggerAuthentication', lambda spec: spec['secretTargetRef'][0].update(key='ca.pem')), 'keda')
+        self.check('no coordinator answers KEDA', lambda c, w, o: c['containers'][0]['args'].remove('--keda-scaler'), 'keda')
 
     def test_an_open_network(self):
         def without(name):

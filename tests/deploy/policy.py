@@ -89,7 +89,7 @@ def mounts(objects):
             for place, volume in places.items():
                 if volume is None:
                     yield f'{name}: nothing is mounted at {place}'
-            words = [word.split('=', 1)[-1] for word in arguments(container)]
+            words = [word.split('=', 1)[1] for word in arguments(container) if word.startswith('--') and '=' in word]
             words += [entry.get('value', '') for entry in container.get('env', ())]
             for path in [word for word in words if word.startswith('/')]:
                 place = max((place for place in places if path == place or path.startswith(place + '/')), key=len, default=None)
@@ -140,6 +140,29 @@ def references(objects):
             yield f'{name}: a secret is in the tree'
 
 
+def scalers(objects):
+    """KEDA finds the coordinator, and a certificate to show."""
+    services = {f'{item["metadata"]["name"]}.coppice.svc:{port["port"]}' for item in objects if item['kind'] == 'Service'
+                for port in item['spec']['ports']}
+    authentications = {item['metadata']['name'] for item in objects if item['kind'] == 'TriggerAuthentication'}
+    for item in objects:
+        name = f'{item["kind"]} {item["metadata"]["name"]}'
+        if item['kind'] == 'TriggerAuthentication':
+            for reference in item['spec']['secretTargetRef']:
+                if reference['key'] not in SECRETS.get(reference['name'], ()):
+                    yield f'{name}: the Secret {reference["name"]} has no {reference["key"]}'
+        if item['kind'] == 'ScaledJob':
+            for trigger in item['spec']['triggers']:
+                if trigger['metadata']['scalerAddress'] not in services:
+                    yield f'{name}: scalerAddress names no Service'
+                if trigger['authenticationRef']['name'] not in authentications:
+                    yield f'{name}: its TriggerAuthentication is missing'
+            asked = [words for _, spec in pods(objects) for words in [arguments(spec['containers'][0])]
+                     if '--keda-scaler' in words]
+            if not asked:
+                yield f'{name}: no coordinator answers KEDA (--keda-scaler)'
+
+
 def network(objects):
     """Every pod is denied what no policy names, and the coordinator's port is the Service's."""
     policies = [item['spec'] for item in objects if item['kind'] == 'NetworkPolicy']
@@ -158,7 +181,7 @@ def network(objects):
                 yield f'{item["metadata"]["name"]}: listens on {listen}, and {sorted(opened)} are open'
 
 
-RULES = (closed_pods, resources, probes, ends_in_time, mounts, references, network)
+RULES = (closed_pods, resources, probes, ends_in_time, mounts, references, scalers, network)
 
 
 def faults(objects):

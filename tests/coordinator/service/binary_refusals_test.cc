@@ -54,6 +54,8 @@ TEST(CoordinatorBinary, RefusesBadFlagsWithExitCodeTwo) {
                 {"7070", "HOST:PORT"});
   ExpectRefusal(RunProcess(Command({"--data-dir", data, "--listen", "0.0.0.0:0"})), 2,
                 {"0.0.0.0:0", "--insecure-anywhere"});
+  ExpectRefusal(RunProcess(Command({"--data-dir", data, "--tokens", "t", "--keda-scaler"})), 2,
+                {"--keda-scaler", "--require-client-cert"});
   EXPECT_FALSE(FileExists(data)) << "a refused start leaves nothing behind";
 }
 
