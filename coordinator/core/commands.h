@@ -159,6 +159,13 @@ absl::StatusOr<std::optional<Checkpoint>> RejectCheckpoint(CommandContext& tx,
 std::vector<Checkpoint> BeyondRetention(const std::vector<Checkpoint>& listed,
                                         const GroupSpec& spec);
 
+// ---- pools (pool_commands.cc)
+
+// Also forgets allocations that ended long ago.
+absl::StatusOr<pools::PoolsLoaded> LoadPools(CommandContext& tx, int64_t ended_since_ms);
+absl::Status SavePools(CommandContext& tx, const std::vector<pools::PoolRow>& pools,
+                       const std::vector<pools::AllocationRow>& allocations);
+
 // ---- explain.cc
 
 absl::StatusOr<Explanation> ExplainJob(CommandContext& tx, JobId id);

@@ -8,6 +8,7 @@
 #include "common/base/retry_after.h"
 #include "common/base/status_macros.h"
 #include "coordinator/core/commands.h"
+#include "coordinator/core/demand.h"
 #include "coordinator/core/engine.h"
 #include "coordinator/core/queries.h"
 #include "coordinator/core/refusal_pacer.h"
@@ -142,11 +143,17 @@ class CoordinatorImpl : public Coordinator {
 
   void Register(WorkerInfo info, std::vector<HeldLease> held, Done<Registration> done) override {
     const size_t bytes = BytesOf(held);
+    std::string key = info.allocation.pool_key;
     engine_.Write<Registration>(
         [info = std::move(info), held = std::move(held), id = RandomId()](CommandContext& tx) {
           return RegisterWorker(tx, info, held, id);
         },
-        std::move(done), bytes);
+        [this, key = std::move(key), done = std::move(done)](absl::StatusOr<Registration> result) {
+          const auto& came = engine_.memory().options.pool_worker_came;
+          if (result.ok() && !key.empty() && came) came(key);
+          done(std::move(result));
+        },
+        bytes);
   }
   void AcquireLeases(AcquireRequest request, std::function<bool()> cancelled,
                      Done<LeaseGrant> done) override {
@@ -201,6 +208,32 @@ class CoordinatorImpl : public Coordinator {
     engine_.WriteStatus([announced = std::move(announced)](
                             CommandContext& tx) { return core::CheckUpload(tx, announced); },
                         std::move(done));
+  }
+
+  // -- pools
+
+  void LoadPools(int64_t ended_since_ms, Done<pools::PoolsLoaded> done) override {
+    engine_.Write<pools::PoolsLoaded>(
+        [ended_since_ms](CommandContext& tx) { return core::LoadPools(tx, ended_since_ms); },
+        std::move(done));
+  }
+  void SavePools(std::vector<pools::PoolRow> pools, std::vector<pools::AllocationRow> allocations,
+                 DoneStatus done) override {
+    engine_.WriteStatus([pools = std::move(pools), allocations = std::move(allocations)](
+                            CommandContext& tx) { return core::SavePools(tx, pools, allocations); },
+                        std::move(done));
+  }
+  void GetDemand(Done<pools::Demand> done) override {
+    engine_.Write<Waiting>([](CommandContext& tx) { return MeasureWaiting(tx); },
+                           [this, done = std::move(done)](absl::StatusOr<Waiting> waiting) {
+                             if (!waiting.ok()) return done(waiting.status());
+                             engine_.Read<pools::Demand>(
+                                 {},
+                                 [this, waiting = *std::move(waiting)](ReadTransaction& read) {
+                                   return MeasureDemand(read, engine_.memory(), waiting);
+                                 },
+                                 done);
+                           });
   }
 
  private:

@@ -16,6 +16,8 @@
 #include "common/base/executor.h"
 #include "coordinator/core/caller.h"
 #include "coordinator/core/types.h"
+#include "coordinator/pools/demand.h"
+#include "coordinator/pools/records.h"
 
 namespace coppice::core {
 
@@ -37,6 +39,10 @@ struct CoordinatorOptions {
   size_t max_waiting_requests = 50'000;
   // Jobs that a submission stores in one transaction. Other commands run between two of these.
   uint64_t jobs_a_part = 10'000;
+  // For the pools; both may be empty. They must return at once. Work has come that no waiting
+  // worker took; a worker with a pool's key has registered.
+  std::function<void()> work_came;
+  std::function<void(const std::string& pool_key)> pool_worker_came;
   // Runs the core's tasks in place of its threads, for a simulation. Empty in production.
   Executor::Runner runner;
 };
@@ -141,6 +147,15 @@ class Coordinator {
   // Checks that a record could make an announced upload a checkpoint: the lease is current, and
   // path, digest and step fit this attempt. Called before anything is created on disk.
   virtual void CheckUpload(NamedCheckpoint announced, DoneStatus done) = 0;
+
+  // -- pools. Calls are answered in their order.
+  virtual void LoadPools(int64_t ended_since_ms, Done<pools::PoolsLoaded> done) = 0;
+  // Stores all rows in one transaction.
+  virtual void SavePools(std::vector<pools::PoolRow> pools,
+                         std::vector<pools::AllocationRow> allocations, DoneStatus done) = 0;
+  // The work that waits and the workers that are there. Its cost depends on the number of groups
+  // and workers, not of jobs.
+  virtual void GetDemand(Done<pools::Demand> done) = 0;
 };
 
 }  // namespace coppice::core

@@ -163,6 +163,9 @@ std::vector<Command> Engine::TakeGrants() {
 void Engine::EndTurn() {
   absl::Duration now = clock_.Monotonic();
   AnswerWaiters(memory_.dispatcher.waiters.TakeOverdue(now));
+  if (memory_.dispatcher.NoteWaiting(clock_.NowMillis()) && memory_.options.work_came) {
+    memory_.options.work_came();
+  }
   SetTimer(now);
   // A timer counts from the moment it is set. If time jumped meanwhile (a suspended machine, a
   // test's clock), the timer would be late.

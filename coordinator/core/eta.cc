@@ -43,18 +43,35 @@ double EtaSeconds(const std::vector<GroupRow>& groups, const LiveStats& live) {
   const double work_pace = WorkPace(groups, live);
   if (work_pace <= 0) return ByReportedRates(groups, live);
   double job_seconds = 0, longest = 0;
-  for (const GroupRow& group : groups) {
-    const uint64_t jobs = group.counts.unfinished();
+  const std::vector<GroupPace> paces = PacesOf(groups, live);
+  for (size_t i = 0; i < groups.size(); ++i) {
+    const uint64_t jobs = groups[i].counts.unfinished();
     if (jobs == 0) continue;
-    const auto measured = live.pace.find(group.id);
-    const double pace = measured != live.pace.end()
-                            ? measured->second.steps / measured->second.seconds
-                            : work_pace / std::max(group.spec.work_per_step, 1.0);
-    const double seconds = StepsLeft(group, live) / pace;
+    const double seconds = paces[i].steps_left * paces[i].seconds_a_step;
     job_seconds += seconds;
     longest = std::max(longest, seconds / static_cast<double>(jobs));
   }
   return std::max(job_seconds / static_cast<double>(std::min(live.leases, open)), longest);
+}
+
+std::vector<GroupPace> PacesOf(const std::vector<GroupRow>& groups, const LiveStats& live) {
+  double work_pace = WorkPace(groups, live);
+  if (work_pace <= 0 && live.leases > 0) {
+    work_pace = live.work_per_second / static_cast<double>(live.leases);
+  }
+  std::vector<GroupPace> paces;
+  paces.reserve(groups.size());
+  for (const GroupRow& group : groups) {
+    GroupPace& pace = paces.emplace_back();
+    pace.steps_left = StepsLeft(group, live);
+    const auto measured = live.pace.find(group.id);
+    if (measured != live.pace.end() && measured->second.steps > 0) {
+      pace.seconds_a_step = measured->second.seconds / measured->second.steps;
+    } else if (work_pace > 0) {
+      pace.seconds_a_step = std::max(group.spec.work_per_step, 1.0) / work_pace;
+    }
+  }
+  return paces;
 }
 
 }  // namespace coppice::core

@@ -20,6 +20,14 @@ namespace coppice::core {
 // The result is 0 when every job has ended; -1 while nothing runs or no rate is known.
 double EtaSeconds(const std::vector<GroupRow>& groups, const LiveStats& live);
 
+// The steps that the open jobs of a group have yet to do, and the seconds that one job takes for a
+// step (0: not known). From the same measurements.
+struct GroupPace {
+  double steps_left = 0;
+  double seconds_a_step = 0;
+};
+std::vector<GroupPace> PacesOf(const std::vector<GroupRow>& groups, const LiveStats& live);
+
 }  // namespace coppice::core
 
 #endif  // COPPICE_COORDINATOR_CORE_ETA_H_

@@ -73,7 +73,7 @@ absl::Status Grant(CommandContext& tx, const Scheduler::Pick& pick, const Waiter
     COPPICE_ASSIGN_OR_RETURN(Lease lease, GrantJob(tx, id, *group, waiter.request, waiter.worker));
     grant.leases.push_back(std::move(lease));
   }
-  tx.AfterCommit(GrantMade{});
+  tx.AfterCommit(GrantMade{pick.jobs.size()});
   return absl::OkStatus();
 }
 

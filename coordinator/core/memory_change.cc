@@ -80,7 +80,12 @@ class Applier {
     memory_.leases.Recall(change.sweep, change.group, change.pace);
   }
 
-  void operator()(GrantMade) { ++memory_.dispatcher.grants; }
+  void operator()(GrantMade change) {
+    Dispatcher& dispatcher = memory_.dispatcher;
+    const auto jobs = static_cast<double>(change.jobs);
+    dispatcher.width = dispatcher.width == 0 ? jobs : 0.875 * dispatcher.width + 0.125 * jobs;
+    ++dispatcher.grants;
+  }
 
   // ---- workers
 

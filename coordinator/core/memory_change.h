@@ -109,7 +109,9 @@ struct PaceRecalled {
   Pace pace;
 };
 // A waiter got its grant. The count decides whose turn it is (scheduler.h).
-struct GrantMade {};
+struct GrantMade {
+  size_t jobs = 0;
+};
 
 // ---- workers
 

@@ -15,6 +15,7 @@
 #include "absl/types/span.h"
 #include "common/base/failure_kind.h"
 #include "coordinator/core/types.h"
+#include "coordinator/pools/pool.h"
 
 namespace coppice::core {
 
@@ -221,6 +222,11 @@ class ReadTransaction {
   // Returns the greatest incarnation ever assigned to a process; 0: none was.
   virtual absl::StatusOr<uint64_t> GetIncarnations() = 0;
 
+  virtual absl::StatusOr<std::vector<pools::PoolRow>> ListPools() = 0;  // by name
+  // Those that have not ended, and those that ended at or after this time. By pool and sequence.
+  virtual absl::StatusOr<std::vector<pools::AllocationRow>> ListAllocations(
+      int64_t ended_since_ms) = 0;
+
   // Every later attempt number lies above this floor. 0 unless the data was once restored from a
   // backup: the attempts granted between the backup and the loss are unknown.
   virtual absl::StatusOr<AttemptNumber> GetAttemptFloor() = 0;
@@ -286,6 +292,11 @@ class WriteTransaction {
   virtual absl::Status SetIncarnations(uint64_t greatest) = 0;
   virtual absl::Status SetAttemptFloor(AttemptNumber floor) = 0;
   virtual absl::Status DeleteWorker(const std::string& name) = 0;
+
+  virtual absl::Status PutPool(const pools::PoolRow& pool) = 0;                    // keyed by name
+  virtual absl::Status PutAllocation(const pools::AllocationRow& allocation) = 0;  // keyed by key
+  // Deletes those that ended before this time.
+  virtual absl::Status DeleteAllocations(int64_t ended_before_ms) = 0;
 };
 
 // Purpose: durable state behind transactions.

@@ -64,6 +64,9 @@ class SqliteReads : public core::ReadTransaction {
   absl::StatusOr<std::vector<core::WorkerRow>> ListWorkers() override;
   absl::StatusOr<std::optional<core::WorkerRow>> FindWorker(absl::string_view name) override;
   absl::StatusOr<uint64_t> GetIncarnations() override;
+  absl::StatusOr<std::vector<pools::PoolRow>> ListPools() override;
+  absl::StatusOr<std::vector<pools::AllocationRow>> ListAllocations(
+      int64_t ended_since_ms) override;
   absl::StatusOr<core::AttemptNumber> GetAttemptFloor() override;
 
  private:

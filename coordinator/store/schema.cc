@@ -280,6 +280,52 @@ ALTER TABLE workers ADD COLUMN departed_ms INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE workers ADD COLUMN departed_reason TEXT NOT NULL DEFAULT '';
 )sql";
 
+// The pools of a batch system and what they submitted. settings and excluded_nodes are JSON: only
+// the pools read them, and always whole.
+constexpr char kPools[] = R"sql(
+CREATE TABLE pools (
+  name TEXT NOT NULL PRIMARY KEY CHECK (length(name) > 0),
+  settings TEXT NOT NULL,
+  mode TEXT NOT NULL CHECK (mode IN ('running', 'paused', 'draining', 'stopped')),
+  why TEXT NOT NULL,
+  next_sequence INTEGER NOT NULL CHECK (next_sequence > 0),
+  changed_ms INTEGER NOT NULL,
+  removed INTEGER NOT NULL CHECK (removed IN (0, 1)),
+  decision TEXT NOT NULL,
+  decided_ms INTEGER NOT NULL,
+  failures INTEGER NOT NULL CHECK (failures >= 0),
+  backoff_until_ms INTEGER NOT NULL,
+  last_error TEXT NOT NULL,
+  excluded_nodes TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE allocations (
+  key TEXT NOT NULL PRIMARY KEY CHECK (length(key) > 0),
+  pool TEXT NOT NULL REFERENCES pools (name),
+  sequence INTEGER NOT NULL CHECK (sequence > 0),
+  state TEXT NOT NULL CHECK (state IN ('intended', 'queued', 'running', 'ended', 'unknown')),
+  job_id TEXT NOT NULL,
+  node TEXT NOT NULL,
+  batch_state TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  intended_ms INTEGER NOT NULL,
+  submitted_ms INTEGER NOT NULL,
+  started_ms INTEGER NOT NULL,
+  ended_ms INTEGER NOT NULL,
+  ends_ms INTEGER NOT NULL,
+  estimated_start_ms INTEGER NOT NULL,
+  restarts INTEGER NOT NULL,
+  walltime_s INTEGER NOT NULL,
+  gpus INTEGER NOT NULL,
+  gpu_seconds REAL NOT NULL,
+  registered INTEGER NOT NULL CHECK (registered IN (0, 1)),
+  outcome TEXT NOT NULL,
+  error TEXT NOT NULL,
+  output_tail TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX allocations_by_end ON allocations (ended_ms);
+)sql";
+
 absl::Status ApplyMigration(Connection& db, size_t version, const char* sql) {
   COPPICE_RETURN_IF_ERROR(db.Execute("BEGIN IMMEDIATE"));
   absl::Status status = db.Execute(sql);
@@ -296,7 +342,7 @@ absl::Status ApplyMigration(Connection& db, size_t version, const char* sql) {
 const std::vector<const char*>& Migrations() {
   static const std::vector<const char*>* const migrations = new std::vector<const char*>{
       kVersion1,   kWorkerEnds,   kSweepSpecs,     kSubmissionParts, kSweepMetricNames,
-      kOperations, kIncarnations, kAttemptNumbers, kAllocations};
+      kOperations, kIncarnations, kAttemptNumbers, kAllocations,     kPools};
   return *migrations;
 }
 

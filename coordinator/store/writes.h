@@ -58,6 +58,10 @@ class SqliteWrites : public core::WriteTransaction {
   absl::Status SetAttemptFloor(core::AttemptNumber floor) override;
   absl::Status DeleteWorker(const std::string& name) override;
 
+  absl::Status PutPool(const pools::PoolRow& pool) override;
+  absl::Status PutAllocation(const pools::AllocationRow& allocation) override;
+  absl::Status DeleteAllocations(int64_t ended_before_ms) override;
+
  private:
   absl::Status CountChange(const core::JobRow& before, const core::JobRow& after);
   absl::StatusOr<int64_t> NameId(const std::string& name);

@@ -98,6 +98,11 @@ class ObservedReads : public core::ReadTransaction {
     return inner_.FindWorker(name);
   }
   absl::StatusOr<uint64_t> GetIncarnations() override { return inner_.GetIncarnations(); }
+  absl::StatusOr<std::vector<pools::PoolRow>> ListPools() override { return inner_.ListPools(); }
+  absl::StatusOr<std::vector<pools::AllocationRow>> ListAllocations(
+      int64_t ended_since_ms) override {
+    return inner_.ListAllocations(ended_since_ms);
+  }
   absl::StatusOr<core::AttemptNumber> GetAttemptFloor() override {
     return inner_.GetAttemptFloor();
   }
@@ -182,6 +187,13 @@ class ObservedTransaction : public core::WriteTransaction {
     return inner_.SetAttemptFloor(floor);
   }
   absl::Status DeleteWorker(const std::string& name) override { return inner_.DeleteWorker(name); }
+  absl::Status PutPool(const pools::PoolRow& pool) override { return inner_.PutPool(pool); }
+  absl::Status PutAllocation(const pools::AllocationRow& allocation) override {
+    return inner_.PutAllocation(allocation);
+  }
+  absl::Status DeleteAllocations(int64_t ended_before_ms) override {
+    return inner_.DeleteAllocations(ended_before_ms);
+  }
 
  private:
   core::WriteTransaction& inner_;

@@ -87,4 +87,16 @@ std::optional<absl::Duration> Dispatcher::NextDue(absl::Duration now) const {
   return next;
 }
 
+bool Dispatcher::NoteWaiting(int64_t now_ms) {
+  const bool waits = scheduler.any_grantable();
+  const bool came = waits && (waiting_since_ms_ == 0 || scheduler.ready() > ready_);
+  ready_ = scheduler.ready();
+  if (!waits) {
+    waiting_since_ms_ = 0;
+  } else if (waiting_since_ms_ == 0) {
+    waiting_since_ms_ = now_ms;
+  }
+  return came;
+}
+
 }  // namespace coppice::core

@@ -67,6 +67,12 @@ class Dispatcher {
   WorkerHealth health;
   Admission admission;
   uint64_t grants = 0;  // total, for the scheduler's turns
+  double width = 0;     // jobs a grant, weighted toward the newest; 0: none was made yet
+
+  // Notes at the end of a turn whether jobs are left that no waiter took. True: work has come.
+  bool NoteWaiting(int64_t now_ms);
+  // Since when jobs have waited without a break, in Unix time; 0: none waits.
+  int64_t waiting_since_ms() const { return waiting_since_ms_; }
 
  private:
   // True if a trusted worker may take the work, now or when one of its slots is free.
@@ -78,6 +84,8 @@ class Dispatcher {
   const WorkerTable& workers_;
   const LeaseTable& leases_;
   TurnBudget budget_;
+  int64_t waiting_since_ms_ = 0;
+  size_t ready_ = 0;  // as NoteWaiting found it last
 };
 
 }  // namespace coppice::core

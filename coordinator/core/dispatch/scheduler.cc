@@ -97,6 +97,12 @@ void Scheduler::RemoveGroup(GroupId group) {
   groups_.erase(it);
 }
 
+uint64_t Scheduler::CountGrantable() const {
+  uint64_t jobs = 0;
+  for (const Key& key : order_) jobs += groups_.at(key.group).jobs;
+  return jobs;
+}
+
 void Scheduler::SetPaused(SweepId sweep, bool paused) {
   if (paused == paused_.contains(sweep)) return;
   for (const auto& [id, entry] : groups_) {

@@ -76,8 +76,12 @@ class Scheduler {
   std::optional<Pick> Choose(absl::FunctionRef<size_t(GroupId)> width_of,
                              const absl::flat_hash_set<JobId>& taken, uint64_t turn) const;
 
-  // The number of jobs that may be granted now, and the number of them ahead of a given job, by
-  // priority and by work. Both are estimates: packs may overtake.
+  // The number of jobs that a grant could take now: neither paused nor waiting. It visits the
+  // groups that have such jobs.
+  uint64_t CountGrantable() const;
+  bool any_grantable() const { return !order_.empty(); }
+  // The number of jobs that do not wait for a time, paused ones included, and the number ahead of a
+  // given job, by priority and by work. Both are estimates: packs may overtake.
   size_t ready() const { return ready_; }
   struct Ahead {
     uint64_t by_priority = 0;

@@ -75,6 +75,11 @@ class MockCoordinator : public Coordinator {
     last_caller = std::move(caller);
     ForgetWorker(std::move(a), std::move(b));
   }
+  MOCK_METHOD(void, LoadPools, (int64_t, Done<pools::PoolsLoaded>), (override));
+  MOCK_METHOD(void, SavePools,
+              (std::vector<pools::PoolRow>, std::vector<pools::AllocationRow>, DoneStatus),
+              (override));
+  MOCK_METHOD(void, GetDemand, (Done<pools::Demand>), (override));
   Caller last_caller;
 
   MOCK_METHOD(void, Shutdown, (), (override));

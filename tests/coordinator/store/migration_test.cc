@@ -135,6 +135,27 @@ TEST_F(MigrationTest, TheFirstShippedVersionComesForwardWithItsSweeps) {
   EXPECT_EQ(statement.Bytes(3), "\x01\x02");
 }
 
+TEST_F(MigrationTest, TheVersionWithoutPoolsComesForwardWithItsWorkersAndNoPool) {
+  ASSERT_EQ(Migrate(*db_, {Migrations().begin(), Migrations().begin() + 9}), absl::OkStatus());
+  ASSERT_EQ(db_->Execute(R"sql(
+      INSERT INTO workers (name, id, instance, host, version, slots, pack_width, device,
+        shared_checkpoints, draining, preempt, registered_ms, last_seen_ms, pool_key)
+      VALUES ('w', 'id', 'i', 'h', '1', 2, 3, 'cpu', 0, 1, 0, 5, 6, 'k'))sql"),
+            absl::OkStatus());
+  ASSERT_EQ(Migrate(*db_, Migrations()), absl::OkStatus());
+  Statement statement = db_->Prepare(R"sql(
+      SELECT pool_key, (SELECT COUNT(*) FROM pools), (SELECT COUNT(*) FROM allocations)
+      FROM workers)sql");
+  ASSERT_TRUE(*statement.Step());
+  EXPECT_EQ(statement.Text(0), "k");
+  EXPECT_EQ(statement.Int(1), 0);
+  EXPECT_EQ(statement.Int(2), 0);
+  EXPECT_FALSE(db_->Execute(R"sql(
+      INSERT INTO pools VALUES ('p', '{}', 'asleep', '', 1, 0, 0, '', 0, 0, 0, '', '[]'))sql")
+                   .ok())
+      << "a mode that no version knows";
+}
+
 TEST_F(MigrationTest, JobsOfAnEarlierVersionAreKeptAndTheirSeedsLookedAt) {
   ASSERT_EQ(Migrate(*db_, {Migrations().begin(), Migrations().begin() + 3}), absl::OkStatus());
   ASSERT_EQ(db_->Execute(R"sql(
