@@ -18,6 +18,7 @@
 #include "common/rpc/channel.h"
 #include "common/rpc/status.h"
 #include "coppice/v1/coordinator.grpc.pb.h"
+#include "coppice/v1/pools.grpc.pb.h"
 
 namespace coppice::cli {
 namespace {
@@ -25,6 +26,8 @@ namespace {
 constexpr absl::Duration kQuick = absl::Seconds(30);
 // Planning, cancelling or retrying millions of jobs is one transaction.
 constexpr absl::Duration kBulk = absl::Minutes(10);
+// Several commands of a batch system that is slow to answer.
+constexpr absl::Duration kBatchSystem = absl::Minutes(3);
 constexpr absl::Duration kTransfer = absl::Hours(6);
 // An overloaded coordinator is asked again for this long.
 constexpr absl::Duration kBusyPatience = absl::Seconds(15);
@@ -38,16 +41,31 @@ constexpr absl::Duration kFollow = absl::Hours(1);
 class Client::Calls {
  public:
   using Stub = v1::SweepService::Stub;
+  using Pools = v1::PoolService::Stub;
 
   Calls(std::shared_ptr<grpc::Channel> channel, std::string address, bool tls)
       : channel_(std::move(channel)),
         address_(std::move(address)),
         tls_(tls),
-        stub_(v1::SweepService::NewStub(channel_)) {}
+        stub_(v1::SweepService::NewStub(channel_)),
+        pools_(v1::PoolService::NewStub(channel_)) {}
 
   template <typename Request, typename Response>
   absl::StatusOr<Response> Unary(grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
                                                               Response*),
+                                 const Request& request, absl::Duration deadline) {
+    return Unary(stub_.get(), method, request, deadline);
+  }
+  template <typename Request, typename Response>
+  absl::StatusOr<Response> Unary(grpc::Status (Pools::*method)(grpc::ClientContext*, const Request&,
+                                                               Response*),
+                                 const Request& request, absl::Duration deadline) {
+    return Unary(pools_.get(), method, request, deadline);
+  }
+  template <typename Service, typename Request, typename Response>
+  absl::StatusOr<Response> Unary(Service* stub,
+                                 grpc::Status (Service::*method)(grpc::ClientContext*,
+                                                                 const Request&, Response*),
                                  const Request& request, absl::Duration deadline) {
     Clock* const clock = Clock::Real();
     const absl::Duration give_up = clock->Monotonic() + std::min(deadline, kBusyPatience);
@@ -55,7 +73,7 @@ class Client::Calls {
     for (;;) {
       Response response;
       const absl::Status status = Run(deadline, [&](grpc::ClientContext* context) {
-        return (stub_.get()->*method)(context, request, &response);
+        return (stub->*method)(context, request, &response);
       });
       if (status.ok()) {
         Clean(&response);
@@ -130,6 +148,7 @@ class Client::Calls {
   const bool tls_;
   bool clean_ = true;
   const std::unique_ptr<Stub> stub_;
+  const std::unique_ptr<Pools> pools_;
   absl::Mutex mutex_;
   std::set<grpc::ClientContext*> running_ ABSL_GUARDED_BY(mutex_);
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
@@ -259,6 +278,36 @@ absl::StatusOr<v1::ForgetWorkerResponse> Client::ForgetWorker(const std::string&
   v1::ForgetWorkerRequest request;
   request.set_worker(worker);
   return calls_->Unary(&Calls::Stub::ForgetWorker, request, kQuick);
+}
+
+absl::StatusOr<v1::AddPoolResponse> Client::AddPool(const v1::AddPoolRequest& request) {
+  return calls_->Unary(&Calls::Pools::AddPool, request, kQuick);
+}
+
+absl::StatusOr<v1::ListPoolsResponse> Client::ListPools() {
+  return calls_->Unary(&Calls::Pools::ListPools, v1::ListPoolsRequest(), kQuick);
+}
+
+absl::StatusOr<v1::GetPoolResponse> Client::GetPool(const std::string& name) {
+  v1::GetPoolRequest request;
+  request.set_name(name);
+  return calls_->Unary(&Calls::Pools::GetPool, request, kQuick);
+}
+
+absl::StatusOr<v1::CheckPoolResponse> Client::CheckPool(const v1::CheckPoolRequest& request) {
+  return calls_->Unary(&Calls::Pools::CheckPool, request, kBatchSystem);
+}
+
+absl::StatusOr<v1::ScalePoolResponse> Client::ScalePool(const v1::ScalePoolRequest& request) {
+  return calls_->Unary(&Calls::Pools::ScalePool, request, kQuick);
+}
+
+absl::StatusOr<v1::SetPoolModeResponse> Client::SetPoolMode(const v1::SetPoolModeRequest& request) {
+  return calls_->Unary(&Calls::Pools::SetPoolMode, request, kQuick);
+}
+
+absl::StatusOr<v1::RemovePoolResponse> Client::RemovePool(const v1::RemovePoolRequest& request) {
+  return calls_->Unary(&Calls::Pools::RemovePool, request, kQuick);
 }
 
 absl::Status Client::WatchSweep(const std::string& name, absl::Duration patience,

@@ -1,4 +1,4 @@
-// The client's side of SweepService, without gRPC in its interface.
+// The client's side of SweepService and PoolService, without gRPC in its interface.
 #ifndef COPPICE_CLI_CLIENT_H_
 #define COPPICE_CLI_CLIENT_H_
 
@@ -12,6 +12,7 @@
 #include "absl/time/time.h"
 #include "common/rpc/credentials.h"
 #include "coppice/v1/coordinator.pb.h"
+#include "coppice/v1/pools.pb.h"
 
 namespace coppice::cli {
 
@@ -52,6 +53,14 @@ class Client {
   absl::StatusOr<v1::ListWorkersResponse> ListWorkers(bool all = false);
   absl::StatusOr<v1::DrainWorkerResponse> DrainWorker(const v1::DrainWorkerRequest& request);
   absl::StatusOr<v1::ForgetWorkerResponse> ForgetWorker(const std::string& worker);
+
+  absl::StatusOr<v1::AddPoolResponse> AddPool(const v1::AddPoolRequest& request);
+  absl::StatusOr<v1::ListPoolsResponse> ListPools();
+  absl::StatusOr<v1::GetPoolResponse> GetPool(const std::string& name);
+  absl::StatusOr<v1::CheckPoolResponse> CheckPool(const v1::CheckPoolRequest& request);
+  absl::StatusOr<v1::ScalePoolResponse> ScalePool(const v1::ScalePoolRequest& request);
+  absl::StatusOr<v1::SetPoolModeResponse> SetPoolMode(const v1::SetPoolModeRequest& request);
+  absl::StatusOr<v1::RemovePoolResponse> RemovePool(const v1::RemovePoolRequest& request);
 
   // OK when every job has ended. If the coordinator goes away, the call waits up to `patience`
   // without progress, then returns UNAVAILABLE. After each reconnection `reconnected` is called,

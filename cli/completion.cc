@@ -57,6 +57,15 @@ class Names {
     return names;
   }
   // The sweep that the command line names, or the only one.
+  std::vector<std::string> Pools() {
+    std::vector<std::string> names;
+    Client* const client = Connect();
+    if (client == nullptr) return names;
+    const absl::StatusOr<v1::ListPoolsResponse> list = client->ListPools();
+    if (!list.ok()) return names;
+    for (const v1::Pool& pool : list->pools()) names.push_back(pool.spec().name());
+    return names;
+  }
   std::optional<v1::SweepSpec> Spec(const std::string& target) {
     Client* const client = Connect();
     const absl::StatusOr<Target> parsed = ParseTarget(target);
@@ -242,6 +251,8 @@ Completion Positional(const Place& place, const std::string& typed, Names* names
   if (name == "JOB") return Path(typed, true, names);
   if (name == "WORKER") {
     completion.words = StartingWith("", typed, names->Workers());
+  } else if (name == "POOL") {
+    completion.words = StartingWith("", typed, names->Pools());
   } else if (name == "SHELL") {
     completion.words = StartingWith("", typed, {"bash", "zsh", "fish"});
   } else if (absl::StartsWith(name, "SWEEP")) {

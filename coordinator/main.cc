@@ -27,6 +27,7 @@
 #include "common/rpc/tls_at_exit.h"
 #include "coordinator/commands/backup.h"
 #include "coordinator/commands/init_tls.h"
+#include "coordinator/commands/pool_keeper.h"
 #include "coordinator/commands/port_file.h"
 #include "coordinator/commands/restore.h"
 #include "coordinator/commands/serving.h"
@@ -59,6 +60,7 @@ struct Flags {
   std::string gc_every = "1h";
   std::string gc_min_age = "1h";
   bool accept_data_loss = false;
+  bool pools_dry_run = false;
   commands::ServingFlags serving;
 };
 
@@ -84,6 +86,8 @@ void AddFlags(CLI::App* app, Flags* flags) {
       ->capture_default_str();
   app->add_flag("--accept-data-loss", flags->accept_data_loss,
                 "Start although the database's write-ahead log is damaged, with what can be read");
+  app->add_flag("--pools-dry-run", flags->pools_dry_run,
+                "Pools log what they would do; they submit and cancel nothing");
   commands::AddServingFlags(app, &flags->serving);
   app->add_option("--log-level", flags->log_level, "trace, debug, info, warn, error or off")
       ->capture_default_str();
@@ -233,11 +237,17 @@ absl::Status Serve(const Flags& flags, const core::CoordinatorOptions& options,
   COPPICE_ASSIGN_OR_RETURN(const std::unique_ptr<core::Store> store, OpenStore(flags, options));
   COPPICE_RETURN_IF_ERROR(serving->Prepare(clock));
   COPPICE_RETURN_IF_ERROR(service::ClaimCheckpointRoot(options.checkpoint_root, store->store_id()));
+  commands::PoolNews news;
+  core::CoordinatorOptions core_options = options;
+  news.Join(&core_options);
   COPPICE_ASSIGN_OR_RETURN(const std::unique_ptr<core::Coordinator> core,
-                           core::Coordinator::Open(store.get(), clock, options));
+                           core::Coordinator::Open(store.get(), clock, std::move(core_options)));
+  commands::PoolKeeper pools({store->store_id(), flags.data_dir, flags.pools_dry_run}, core.get(),
+                             clock, &news);
   core::GarbageCollector collector(store.get(), clock, garbage);
-  COPPICE_ASSIGN_OR_RETURN(const std::unique_ptr<service::Server> server,
-                           serving->Start(core.get(), clock, options.checkpoint_root));
+  COPPICE_ASSIGN_OR_RETURN(
+      const std::unique_ptr<service::Server> server,
+      serving->Start(core.get(), clock, options.checkpoint_root, pools.autoscaler()));
   COPPICE_RETURN_IF_ERROR(port_file.Write(server->address()));
   collector.Start();
   spdlog::info("version {}, data in {}, checkpoints in {}, store {}", VersionText(), flags.data_dir,
@@ -247,6 +257,7 @@ absl::Status Serve(const Flags& flags, const core::CoordinatorOptions& options,
   port_file.Remove();
   const commands::ShutdownWatchdog watchdog(clock, kShutdownLimit, options.checkpoint_root);
   server->CloseStreams();
+  pools.Shutdown();
   core->Shutdown();
   server->Shutdown(kShutdownGrace);
   collector.Shutdown();

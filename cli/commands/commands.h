@@ -42,6 +42,8 @@ void AddResume(CLI::App* app, Context* context, Action* action);
 void AddWorkers(CLI::App* app, Context* context, Action* action);
 void AddDrain(CLI::App* app, Context* context, Action* action);
 void AddForget(CLI::App* app, Context* context, Action* action);
+// `pool` and its verbs (commands/pool).
+void AddPool(CLI::App* app, Context* context, Action* action);
 void AddServer(CLI::App* app, Context* context, Action* action);
 void AddAccess(CLI::App* app, Context* context, Action* action);
 // `root` is the application with every other command added.

@@ -115,8 +115,10 @@ absl::Status Serving::Prepare(Clock* clock) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::unique_ptr<service::Server>> Serving::Start(
-    core::Coordinator* core, Clock* clock, const std::string& checkpoint_root) {
+absl::StatusOr<std::unique_ptr<service::Server>> Serving::Start(core::Coordinator* core,
+                                                                Clock* clock,
+                                                                const std::string& checkpoint_root,
+                                                                pools::Autoscaler* pools) {
   const std::vector<std::string> addresses =
       own_.has_value() ? Addresses(*own_) : std::vector<std::string>{listen_};
   const service::ServerSecurity& served = security_.server;
@@ -133,11 +135,13 @@ absl::StatusOr<std::unique_ptr<service::Server>> Serving::Start(
                                      .checkpoint_root = checkpoint_root,
                                      .security = served,
                                      .keda_scaler = keda_scaler_,
-                                     .certificates = [this] {
-                                       return certificates_ == nullptr
-                                                  ? std::vector<security::CertificateState>()
-                                                  : certificates_->states();
-                                     }});
+                                     .certificates =
+                                         [this] {
+                                           return certificates_ == nullptr
+                                                      ? std::vector<security::CertificateState>()
+                                                      : certificates_->states();
+                                         },
+                                     .pools = pools});
     if (!absl::IsAlreadyExists(server.status())) break;
   }
   COPPICE_RETURN_IF_ERROR(server.status());

@@ -43,7 +43,8 @@ class Serving {
                                        Clock* clock);
   absl::Status Prepare(Clock* clock);
   absl::StatusOr<std::unique_ptr<service::Server>> Start(core::Coordinator* core, Clock* clock,
-                                                         const std::string& checkpoint_root);
+                                                         const std::string& checkpoint_root,
+                                                         pools::Autoscaler* pools);
 
   // Whether there are files for Reload: tokens or certificates.
   bool reloads() const { return security_.tokens != nullptr || certificates_ != nullptr; }

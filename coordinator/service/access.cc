@@ -26,6 +26,15 @@ constexpr AccessRule kRules[] = {
     {"/coppice.v1.SweepService/GetServerInfo", Access::kRead},
     {"/coppice.v1.SweepService/FetchCheckpoint", Access::kRead},
 
+    {"/coppice.v1.PoolService/AddPool", Access::kChange},
+    {"/coppice.v1.PoolService/ListPools", Access::kRead},
+    {"/coppice.v1.PoolService/GetPool", Access::kRead},
+    // It runs commands of the batch system, with settings of the caller's.
+    {"/coppice.v1.PoolService/CheckPool", Access::kChange},
+    {"/coppice.v1.PoolService/ScalePool", Access::kChange},
+    {"/coppice.v1.PoolService/SetPoolMode", Access::kChange},
+    {"/coppice.v1.PoolService/RemovePool", Access::kChange},
+
     {"/coppice.v1.WorkerService/Register", Access::kWork},
     {"/coppice.v1.WorkerService/AcquireLeases", Access::kWork},
     {"/coppice.v1.WorkerService/Heartbeat", Access::kWork},

@@ -4,6 +4,7 @@
 
 #include <grpcpp/support/server_callback.h>
 
+#include <atomic>
 #include <functional>
 #include <type_traits>
 #include <utility>
@@ -45,6 +46,24 @@ std::function<void(absl::StatusOr<T>)> Answer(grpc::ServerUnaryReactor* reactor,
 inline std::function<void(absl::Status)> Answer(grpc::ServerUnaryReactor* reactor) {
   return [reactor](absl::Status status) { reactor->Finish(Outcome(status)); };
 }
+
+// A unary call whose answer may be dropped: an autoscaler that has shut down forgets its callbacks.
+// The call then ends with UNAVAILABLE, and the server need not wait for it. Owner: the callbacks.
+class OpenCall {
+ public:
+  explicit OpenCall(grpc::ServerUnaryReactor* reactor) : reactor_(reactor) {}
+  ~OpenCall() { Finish(absl::UnavailableError("the coordinator is shutting down; call again")); }
+  OpenCall(const OpenCall&) = delete;
+  OpenCall& operator=(const OpenCall&) = delete;
+
+  void Finish(const absl::Status& status) {
+    if (!finished_.exchange(true)) reactor_->Finish(Outcome(status));
+  }
+
+ private:
+  grpc::ServerUnaryReactor* const reactor_;
+  std::atomic<bool> finished_{false};
+};
 
 // Refuses a request that failed validation.
 inline grpc::ServerUnaryReactor* Refuse(grpc::ServerUnaryReactor* reactor,

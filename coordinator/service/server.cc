@@ -20,6 +20,7 @@
 #include "coordinator/service/channelz_view.h"
 #include "coordinator/service/checkpoint_files.h"
 #include "coordinator/service/listen_address.h"
+#include "coordinator/service/pool_service.h"
 #include "coordinator/service/scaler_service.h"
 #include "coordinator/service/server_facts.h"
 #include "coordinator/service/sweep_service.h"
@@ -118,7 +119,8 @@ struct Server::Parts {
         files(std::make_shared<CheckpointFiles>(options.checkpoint_root)),
         disk(std::make_shared<DiskCalls>(options.disk)),
         facts{"", options.security.tokens, options.certificates},
-        sweeps(TransferContext{core, files, disk, clock}, &live, &facts),
+        sweeps(TransferContext{core, files, disk, clock}, &live, &facts, options.pools),
+        pools(options.pools),
         workers(TransferContext{core, files, disk, clock}, &live),
         scaler(core),
         identity({options.security.certificate, options.security.key,
@@ -131,6 +133,7 @@ struct Server::Parts {
   const std::shared_ptr<DiskCalls> disk;
   ServerFacts facts;
   SweepServiceImpl sweeps;
+  PoolServiceImpl pools;
   WorkerServiceImpl workers;
   ScalerServiceImpl scaler;
   ServedIdentity identity;
@@ -196,6 +199,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(core::Coordinator* core, C
   parts->facts.address =
       sockets.has_value() ? absl::StrCat(listen.host, ":", sockets->port) : options.listen;
   builder.RegisterService(&parts->sweeps);
+  builder.RegisterService(&parts->pools);
   builder.RegisterService(&parts->workers);
   if (options.keda_scaler) builder.RegisterService(&parts->scaler);
   parts->server = builder.BuildAndStart();

@@ -10,6 +10,7 @@
 #include "absl/time/time.h"
 #include "common/base/clock.h"
 #include "coordinator/core/coordinator.h"
+#include "coordinator/pools/autoscaler.h"
 #include "coordinator/security/certificate_watch.h"
 #include "coordinator/security/token_registry.h"
 #include "coordinator/service/connection_guard.h"
@@ -50,10 +51,12 @@ struct ServerOptions {
   // The states of the certificates, for clients. May be empty. Outlives the server; called from any
   // thread.
   std::function<std::vector<security::CertificateState>()> certificates;
+  // The pools; null: the calls about pools are refused. Outlives the server.
+  pools::Autoscaler* pools = nullptr;
 };
 
-// Purpose: serves both services, health, reflection and, if asked for, KEDA's calls on one address.
-// Owner: main; destroyed before the coordinator and the clock. Thread-safe.
+// Purpose: serves the three services, health, reflection and, if asked for, KEDA's calls on one
+// address. Owner: main; destroyed before the coordinator and the clock. Thread-safe.
 //   1. Start checks and binds the address.
 //   2. CloseStreams, core::Coordinator::Shutdown and Shutdown follow in this order: streams end
 //      with UNAVAILABLE, waiting calls are answered, commits finish.

@@ -15,6 +15,7 @@
 #include "coordinator/service/answer.h"
 #include "coordinator/service/caller_of.h"
 #include "coordinator/service/convert.h"
+#include "coordinator/service/convert_pools.h"
 #include "coordinator/service/sweep_streams.h"
 
 namespace coppice::service {
@@ -205,9 +206,22 @@ grpc::ServerUnaryReactor* SweepServiceImpl::ExplainJob(Context* context,
   if (!id.ok()) return Refuse(reactor, id.status());
   core_->ExplainJob(
       CallerOf(context), *id,
-      Answer<core::Explanation>(reactor, [response](const core::Explanation& explanation) {
-        ToProto(explanation, response);
-      }));
+      [call = std::make_shared<OpenCall>(reactor), pools = pools_,
+       response](const absl::StatusOr<core::Explanation>& explanation) {
+        if (!explanation.ok()) return call->Finish(explanation.status());
+        ToProto(*explanation, response);
+        if (pools == nullptr || explanation->job.state != core::JobState::kPending) {
+          return call->Finish(absl::OkStatus());
+        }
+        pools->Status([call, response](const absl::StatusOr<pools::AutoscalerStatus>& status) {
+          if (status.ok()) {
+            for (std::string& reason : ExplainPools(*status)) {
+              response->add_reasons(std::move(reason));
+            }
+          }
+          call->Finish(absl::OkStatus());  // the job itself has been explained
+        });
+      });
   return reactor;
 }
 

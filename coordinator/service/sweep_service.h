@@ -1,6 +1,7 @@
 #ifndef COPPICE_COORDINATOR_SERVICE_SWEEP_SERVICE_H_
 #define COPPICE_COORDINATOR_SERVICE_SWEEP_SERVICE_H_
 
+#include "coordinator/pools/autoscaler.h"
 #include "coordinator/service/checkpoint_streams.h"
 #include "coordinator/service/live_streams.h"
 #include "coordinator/service/server_facts.h"
@@ -14,8 +15,10 @@ namespace coppice::service {
 class SweepServiceImpl final : public v1::SweepService::CallbackService {
  public:
   // All arguments outlive this object.
-  SweepServiceImpl(const TransferContext& context, LiveStreams* live, const ServerFacts* facts)
-      : context_(context), core_(context.core), live_(live), facts_(facts) {}
+  // `pools` may be null.
+  SweepServiceImpl(const TransferContext& context, LiveStreams* live, const ServerFacts* facts,
+                   pools::Autoscaler* pools)
+      : context_(context), core_(context.core), live_(live), facts_(facts), pools_(pools) {}
 
   using Context = grpc::CallbackServerContext;
   using Unary = grpc::ServerUnaryReactor;
@@ -48,6 +51,7 @@ class SweepServiceImpl final : public v1::SweepService::CallbackService {
   core::Coordinator* const core_;
   LiveStreams* const live_;
   const ServerFacts* const facts_;
+  pools::Autoscaler* const pools_;
 };
 
 }  // namespace coppice::service

@@ -447,6 +447,7 @@ FakeCoordinator::FakeCoordinator() {
   ssl.pem_root_certs = authority.certificate;
   builder.AddListeningPort("127.0.0.1:0", grpc::SslServerCredentials(ssl), &tls_port);
   builder.RegisterService(&service_);
+  builder.RegisterService(&pools_);
   server_ = builder.BuildAndStart();
   if (server_ == nullptr) std::abort();
   address_ = absl::StrCat("127.0.0.1:", port);

@@ -11,6 +11,7 @@
 #include "absl/synchronization/mutex.h"
 #include "common/rpc/channel.h"
 #include "coppice/v1/coordinator.grpc.pb.h"
+#include "tests/cli/fake_pool_service.h"
 
 namespace coppice::cli {
 
@@ -98,13 +99,14 @@ class FakeSweepService final : public v1::SweepService::Service {
   void Taint(google::protobuf::Message* answer) const;
 };
 
-// Serves a FakeSweepService while it lives.
+// Serves a FakeSweepService and a FakePoolService while it lives.
 class FakeCoordinator {
  public:
   FakeCoordinator();
   ~FakeCoordinator();
 
   FakeSweepService& service() { return service_; }
+  FakePoolService& pools() { return pools_; }
   const std::string& address() const { return address_; }
   // The same over TLS, for clients with this text as their access file.
   const std::string& tls_address() const { return tls_address_; }
@@ -114,6 +116,7 @@ class FakeCoordinator {
 
  private:
   FakeSweepService service_;
+  FakePoolService pools_;
   std::unique_ptr<grpc::Server> server_;
   std::string address_, tls_address_, access_;
 };

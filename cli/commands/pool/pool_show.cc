@@ -1,0 +1,143 @@
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <ostream>
+
+#include "absl/strings/str_cat.h"
+#include "cli/commands/pool/pool.h"
+#include "cli/format.h"
+#include "cli/json.h"
+#include "cli/table.h"
+#include "common/base/clock.h"
+#include "common/base/status_macros.h"
+
+namespace coppice::cli {
+namespace {
+
+constexpr int kEndedShown = 20;
+
+void PrintHead(const v1::Pool& pool, Context* context) {
+  std::ostream& out = context->out;
+  out << "pool " << pool.spec().name() << "  " << PoolModeWord(pool.mode()) << "\n";
+  if (!pool.why().empty()) out << Printable(pool.why()) << "\n";
+  out << pool.wanted() << " wanted, " << pool.connected() << " connected, " << pool.running()
+      << " running, " << pool.queued() << " queued";
+  if (pool.unclear() > 0) out << ", " << pool.unclear() << " not clear yet";
+  out << "\n";
+  if (!pool.decision().empty()) out << "next: " << Printable(pool.decision()) << "\n";
+  if (pool.failures() > 0) {
+    out << pool.failures() << (pool.failures() == 1 ? " failure" : " failures")
+        << " since the last success: " << Printable(pool.last_error()) << "\n";
+  }
+  if (pool.backoff_until_ms() > Clock::Real()->NowMillis()) {
+    out << "it tries again at " << FormatTime(pool.backoff_until_ms())
+        << "; `coppice pool resume` makes it try now\n";
+  }
+  for (const v1::ExcludedNode& node : pool.excluded()) {
+    out << "node " << Printable(node.node()) << " is left out until " << FormatTime(node.until_ms())
+        << ": " << Printable(node.why()) << "\n";
+  }
+}
+
+std::string StateOf(const v1::PoolAllocation& allocation) {
+  if (!allocation.outcome().empty()) return allocation.outcome();
+  if (allocation.state() == "queued" && !allocation.reason().empty()) {
+    return absl::StrCat("queued (", allocation.reason(), ")");
+  }
+  return allocation.state() == "running" && !allocation.registered() ? "running, no worker yet"
+                                                                     : allocation.state();
+}
+
+void PrintAllocations(const v1::Pool& pool, bool all, Context* context) {
+  if (pool.allocations().empty()) return;
+  context->out << "\n";
+  Table table({{"allocation"},
+               {"job"},
+               {"state"},
+               {"node"},
+               {"submitted"},
+               {"started"},
+               {"ended or ends"},
+               {"requeued", Align::kRight}});
+  int ended = 0;
+  for (const v1::PoolAllocation& allocation : pool.allocations()) {
+    const bool over = allocation.state() == "ended";
+    if (over && !all && ++ended > kEndedShown) continue;
+    table.AddRow({allocation.key(), allocation.job_id().empty() ? "-" : allocation.job_id(),
+                  StateOf(allocation), allocation.node().empty() ? "-" : allocation.node(),
+                  FormatTime(allocation.submitted_ms()), FormatTime(allocation.started_ms()),
+                  FormatTime(over ? allocation.ended_ms() : allocation.ends_ms()),
+                  absl::StrCat(allocation.restarts())});
+  }
+  context->out << table.Render(context->terminal.width);
+  for (const v1::PoolAllocation& allocation : pool.allocations()) {
+    if (allocation.error().empty()) continue;
+    context->out << "\n" << allocation.key() << ": " << Printable(allocation.error()) << "\n";
+    if (!allocation.output_tail().empty()) {
+      context->out << Printable(allocation.output_tail()) << "\n";
+    }
+    if (!all) break;  // the newest
+  }
+}
+
+absl::StatusOr<int> Show(const std::string& name, bool all, Context* context) {
+  COPPICE_ASSIGN_OR_RETURN(Client * client, context->Connect());
+  COPPICE_ASSIGN_OR_RETURN(const v1::GetPoolResponse response, client->GetPool(name));
+  if (context->json) {
+    context->out << ToJson(response);
+    return kExitDone;
+  }
+  PrintHead(response.pool(), context);
+  PrintBatchSystem(response.batch(), context);
+  PrintAllocations(response.pool(), all, context);
+  context->out << "\nsettings\n" << ToJson(response.pool().spec());
+  return kExitDone;
+}
+
+absl::StatusOr<int> Check(const std::string& name, Context* context) {
+  COPPICE_ASSIGN_OR_RETURN(Client * client, context->ConnectToChange());
+  v1::CheckPoolRequest request;
+  request.set_name(name);
+  COPPICE_ASSIGN_OR_RETURN(const v1::CheckPoolResponse check, client->CheckPool(request));
+  return PrintPoolCheck(check, context);
+}
+
+}  // namespace
+
+int PrintPoolCheck(const v1::CheckPoolResponse& check, Context* context) {
+  const int code = check.errors().empty() ? kExitDone : kExitFailed;
+  if (context->json) {
+    context->out << ToJson(check);
+    return code;
+  }
+  context->out << "The script of a submission:\n\n" << Printable(check.script()) << "\n";
+  for (const std::string& fact : check.facts()) context->out << "- " << fact << "\n";
+  for (const std::string& warning : check.warnings()) {
+    context->out << "- warning: " << warning << "\n";
+  }
+  for (const std::string& error : check.errors()) context->out << "- error: " << error << "\n";
+  if (check.errors().empty()) context->out << "- the pool can work\n";
+  return code;
+}
+
+void AddPoolShow(CLI::App* app, Context* context, Action* action) {
+  CLI::App* command =
+      app->add_subcommand("show", "Show a pool: its state, allocations and settings");
+  const auto name = std::make_shared<std::string>();
+  const auto all = std::make_shared<bool>(false);
+  command->add_option("POOL", *name, "Its name")->required();
+  command->add_flag("--all", *all, "Every allocation and error that is known, not only the last");
+  AddJsonFlag(command, context);
+  command->callback([=] { *action = [=] { return Show(*name, *all, context); }; });
+}
+
+void AddPoolCheck(CLI::App* app, Context* context, Action* action) {
+  CLI::App* command = app->add_subcommand(
+      "check", "Print a pool's script and ask the batch system whether it could work");
+  const auto name = std::make_shared<std::string>();
+  command->add_option("POOL", *name, "Its name; `pool add --dry-run` checks new settings")
+      ->required();
+  AddJsonFlag(command, context);
+  command->callback([=] { *action = [=] { return Check(*name, context); }; });
+}
+
+}  // namespace coppice::cli

@@ -1,0 +1,125 @@
+"""A pool brings a sweep from submit to its end with no hand on it, over stand-ins for Slurm's programs, while the coordinator is
+killed once. The other programs are the real ones: pool_end_to_end_test.py FOLDER_OF_BINARIES."""
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+BINARIES = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else ''
+PATIENCE = 120
+SWEEP = '''
+name: words
+tasks: question
+depths: [1]
+seeds: 0-3
+model: {d_model: 16, heads: 2, d_ff: 32}
+train: {steps: 3000, learning_rate: 1e-3, warmup_steps: 50}
+data: {train: 500, val: 50, test: 10, gen: 50}
+report: {every: 100, probes: {sentences: 5}}
+checkpoint: {every: 200}
+'''
+
+
+class PoolEndToEndTest(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix='pool-')
+        self.slurm = os.path.join(self.folder, 'slurm')
+        os.makedirs(os.path.join(self.slurm, 'jobs'))
+        program = os.path.join(self.slurm, 'fake_slurm.py')
+        shutil.copy(os.path.join(HERE, 'fake_slurm.py'), program)
+        for name in ('sbatch', 'squeue', 'scancel', 'scontrol'):
+            with open(os.path.join(self.slurm, name), 'w') as file:
+                file.write('#!%s\nimport sys\nsys.path.insert(0, %r)\nimport fake_slurm\n'
+                           'sys.exit(fake_slurm.%s(sys.argv[1:]))\n' % (sys.executable, self.slurm, name))
+            os.chmod(os.path.join(self.slurm, name), 0o755)
+        self.environment = {'HOME': self.folder, 'PATH': self.slurm + ':/usr/bin:/bin'}
+        self.coordinator = None
+
+    def tearDown(self):
+        for job in self.jobs():
+            if job['state'] == 'RUNNING':
+                os.killpg(job['pid'], signal.SIGKILL)
+        self.stop(signal.SIGKILL)
+        shutil.rmtree(self.folder)
+
+    def binary(self, name):
+        return os.path.join(BINARIES, name)
+
+    def start(self):
+        self.port = os.path.join(self.folder, 'port')
+        with open(os.path.join(self.folder, 'coordinator.log'), 'a') as log:
+            self.coordinator = subprocess.Popen(
+                [self.binary('coppice-coordinator'), '--port-file', self.port, '--lease', '6s', '--heartbeat', '1s'],
+                env=self.environment, stdout=log, stderr=log)
+        self.await_that('the coordinator serves', lambda: os.path.exists(self.port))
+
+    def stop(self, number):
+        if self.coordinator is not None:
+            self.coordinator.send_signal(number)
+            self.coordinator.wait()
+            self.coordinator = None
+
+    def cli(self, *args):
+        done = subprocess.run([self.binary('coppice')] + list(args), env=self.environment, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, universal_newlines=True)
+        self.assertEqual(done.returncode, 0, '%s: %s' % (args, done.stderr))
+        return done.stdout
+
+    def pool(self):
+        return json.loads(self.cli('pool', 'show', 'low', '--json'))['pool']
+
+    def jobs(self):
+        jobs = []
+        for name in os.listdir(os.path.join(self.slurm, 'jobs')):
+            if name.endswith('.json'):
+                with open(os.path.join(self.slurm, 'jobs', name)) as file:
+                    jobs.append(json.load(file))
+        return jobs
+
+    def log(self):
+        with open(os.path.join(self.folder, 'coordinator.log')) as file:
+            return file.read()[-4000:]
+
+    def await_that(self, what, condition):
+        end = time.monotonic() + PATIENCE
+        while not condition():
+            self.assertLess(time.monotonic(), end, '%s: not in time\n%s' % (what, self.log()))
+            time.sleep(0.1)
+
+    def test_a_sweep_needs_no_hand_although_the_coordinator_is_killed(self):
+        self.start()
+        self.cli('pool', 'add', 'low', '--partition', 'low', '--walltime', '10m', '--max-workers', '2', '--cpus', '1',
+                 '--idle-exit', '3s', '--worker', self.binary('coppice-worker'), '--pack', '2')
+        self.assertEqual(self.jobs(), [], 'without work nothing is asked for')
+        with open(os.path.join(self.folder, 'words.yaml'), 'w') as file:
+            file.write(SWEEP)
+        self.cli('submit', os.path.join(self.folder, 'words.yaml'))
+        submitted = time.monotonic()
+        self.await_that('a first submission', self.jobs)
+        self.assertLess(time.monotonic() - submitted, 5, 'from submit to sbatch')
+        self.await_that('a worker of the pool', lambda: self.pool()['connected'] > 0)
+        self.await_that('a running job', lambda: json.loads(self.cli('status', 'words', '--json'))
+                        ['sweep']['counts']['running'] != '0')
+        self.stop(signal.SIGKILL)
+        os.remove(self.port)
+        self.start()
+        self.cli('wait', 'words', '--timeout', '%ds' % PATIENCE)
+        counts = json.loads(self.cli('status', 'words', '--json'))['sweep']['counts']
+        self.assertEqual(counts['succeeded'], '4', counts)
+        names = [job['name'] for job in self.jobs()]
+        self.assertEqual(len(names), len(set(names)), 'no allocation is submitted twice')
+        self.assertLessEqual(len(names), 4, 'two workers at once, and what was idle may have ended')
+        self.await_that('the workers end', lambda: all(job['state'] in ('COMPLETED', 'CANCELLED') for job in self.jobs()))
+        self.await_that('the pool knows it', lambda: self.pool()['running'] == 0 and self.pool()['queued'] == 0)
+        self.cli('pool', 'remove', 'low')
+        self.stop(signal.SIGTERM)
+
+
+if __name__ == '__main__':
+    unittest.main()
