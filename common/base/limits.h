@@ -31,6 +31,12 @@ inline constexpr size_t kMaxMessageTextBytes = 4096;
 // Bytes of the end of a trainer's log that comes with a failure.
 inline constexpr size_t kMaxLogTailBytes = 16 << 10;
 
+// A message of the record stream: its records, and its bytes with them.
+inline constexpr int kMaxRecordsInMessage = 256;
+inline constexpr size_t kMaxRecordMessageBytes = 1 << 20;
+// Bytes of one log or provenance record.
+inline constexpr size_t kMaxRecordTextBytes = 64 << 10;
+
 }  // namespace coppice
 
 #endif  // COPPICE_COMMON_BASE_LIMITS_H_

@@ -111,8 +111,6 @@ Command GrantCommand(Dispatcher::Grant plan);
 
 // Bytes of an attempt's log that are kept: the newest.
 inline constexpr uint64_t kKeptLogBytes = 1 << 20;
-// Bytes of one log or provenance record.
-inline constexpr size_t kMaxRecordTextBytes = 64 << 10;
 inline constexpr size_t kMaxValuesPerRow = 1000;
 // The beginning of the reason of an attempt that ended because earlier records are missing.
 inline constexpr char kReportsMissing[] =

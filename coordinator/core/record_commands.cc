@@ -6,6 +6,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/limits.h"
 #include "common/base/logging.h"
 #include "common/base/names.h"
 #include "common/base/status_macros.h"

@@ -25,9 +25,6 @@ inline constexpr size_t kMaxLabelBytes = 200;  // of each label of an allocation
 inline constexpr size_t kMaxSystemBytes = 40;
 // No attempt reaches this: at ten thousand records a second it would take 3,000 years.
 inline constexpr uint64_t kMaxRecordNumber = 1'000'000'000'000'000;
-// Bounds on a message of a record stream.
-inline constexpr int kMaxRecordsInMessage = 256;
-inline constexpr size_t kMaxRecordMessageBytes = 1 << 20;
 inline constexpr uint64_t kMaxStored = INT64_MAX;  // of ids and sizes
 // Rate of one job. Greater rates are clamped to it.
 inline constexpr double kMaxStepsPerSecond = 1e6;

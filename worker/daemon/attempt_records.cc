@@ -17,7 +17,7 @@ std::vector<v1::AttemptRecord> LogRecords(absl::string_view text) {
   std::vector<v1::AttemptRecord> records;
   const std::string valid = ToValidUtf8(text);
   for (absl::string_view rest = valid; !rest.empty();) {
-    absl::string_view piece = rest.substr(0, kLogPieceBytes);
+    absl::string_view piece = rest.substr(0, kMaxRecordTextBytes);
     if (piece.size() < rest.size()) piece.remove_suffix(IncompleteUtf8Tail(piece));
     rest.remove_prefix(piece.size());
     records.emplace_back().set_log(std::string(piece));

@@ -14,8 +14,6 @@
 
 namespace coppice::worker {
 
-inline constexpr size_t kLogPieceBytes = 64 << 10;  // of one log record
-
 v1::AttemptRecord RowRecord(v1::MetricRow row);
 // A long text becomes several records.
 std::vector<v1::AttemptRecord> LogRecords(absl::string_view text);

@@ -74,7 +74,7 @@ v1::StreamRecordsRequest RecordPump::NextBatch(uint64_t room) {
   const auto first = outboxes_.upper_bound(last_served_);
   std::for_each(first, outboxes_.end(), add);
   std::for_each(outboxes_.begin(), first, add);
-  const int most = static_cast<int>(std::min<uint64_t>(room, kMaxBatchRecords));
+  const int most = static_cast<int>(std::min<uint64_t>(room, kMaxRecordsInMessage));
   size_t bytes = 0;
   while (!turn.empty()) {
     std::vector<Outbox*> next_turn;

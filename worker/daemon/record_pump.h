@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "common/base/backoff.h"
+#include "common/base/limits.h"
 #include "worker/daemon/coordinator_client.h"
 #include "worker/daemon/outbox.h"
 #include "worker/daemon/sequence.h"
@@ -15,7 +16,7 @@
 namespace coppice::worker {
 
 // Purpose: one stream for the records of every attempt. It opens when there is something to send.
-// Everything that may be sent travels together, up to kMaxBatchRecords and kMaxBatchBytes a
+// Everything that may be sent travels together, up to kMaxRecordsInMessage and kMaxBatchBytes a
 // message. The attempts take turns, a record each. At most kWindow records are unacknowledged. When
 // the stream ends, everything that is not durable is sent again, in order, on the next one. A
 // stream that acknowledges nothing for kStuck is given up, and so is one on which a record was
@@ -26,9 +27,8 @@ namespace coppice::worker {
 class RecordPump {
  public:
   static constexpr uint64_t kWindow = 512;  // records
-  static constexpr int kMaxBatchRecords = 256;
-  // The coordinator takes a message of 1 MiB. The rest is for what surrounds the records.
-  static constexpr size_t kMaxBatchBytes = (1 << 20) - 4096;
+  // The rest of a message is for what surrounds the records.
+  static constexpr size_t kMaxBatchBytes = kMaxRecordMessageBytes - 4096;
   static constexpr absl::Duration kStuck = absl::Seconds(60);
 
   RecordPump(const Environment* environment, Session* session);

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
+#include "common/base/limits.h"
 #include "common/rpc/status.h"
 #include "coordinator/service/checkpoint_files.h"
 #include "coordinator/service/convert.h"

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/limits.h"
 #include "tests/worker/daemon/agent_fixture.h"
 
 namespace coppice::worker {
@@ -77,7 +78,7 @@ TEST_F(RecordPumpTest, AMessageHasAtMostItsNumberOfRecords) {
   Open();
   ASSERT_THAT(coordinator_.messages, SizeIs(2));
   for (const auto& message : coordinator_.messages) {
-    EXPECT_EQ(message.records_size(), RecordPump::kMaxBatchRecords);
+    EXPECT_EQ(message.records_size(), kMaxRecordsInMessage);
   }
 }
 
