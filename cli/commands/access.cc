@@ -56,7 +56,7 @@ absl::StatusOr<Rows> Describe(const rpc::Access& access) {
   return rows;
 }
 
-absl::StatusOr<int> Show(Context* context) {
+absl::StatusOr<int> ShowAccess(Context* context) {
   absl::StatusOr<rpc::Access> access = rpc::ResolveAccess(context->access, rpc::Caller::kClient);
   // The user may also want to see a worker's file.
   if (absl::IsFailedPrecondition(access.status())) {
@@ -137,7 +137,7 @@ void AddAccess(CLI::App* app, Context* context, Action* action) {
   CLI::App* const show = access->add_subcommand(
       "show", "Which coordinator and which credentials every command uses; no secrets");
   AddJsonFlag(show, context);
-  show->callback([=] { *action = [=] { return Show(context); }; });
+  show->callback([=] { *action = [=] { return ShowAccess(context); }; });
 
   CLI::App* const command = access->add_subcommand(
       "export",

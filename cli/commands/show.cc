@@ -123,7 +123,7 @@ void PrintOperations(const v1::GetSweepResponse& sweep, bool all, const Context&
   context.out << table.Render();
 }
 
-absl::StatusOr<int> Show(const std::string& job, bool all, Context* context) {
+absl::StatusOr<int> ShowJob(const std::string& job, bool all, Context* context) {
   COPPICE_ASSIGN_OR_RETURN(Client * client, context->Connect());
   COPPICE_ASSIGN_OR_RETURN(const uint64_t id, ResolveJob(client, job));
   COPPICE_ASSIGN_OR_RETURN(const v1::GetJobResponse response, client->GetJob(id));
@@ -170,7 +170,7 @@ void AddShow(CLI::App* app, Context* context, Action* action) {
   command->add_option("JOB", *job, kJobHelp)->required();
   command->add_flag("--all", *all, "Every event, not only the last ones");
   AddJsonFlag(command, context);
-  command->callback([=] { *action = [=] { return Show(*job, *all, context); }; });
+  command->callback([=] { *action = [=] { return ShowJob(*job, *all, context); }; });
 }
 
 void AddWhy(CLI::App* app, Context* context, Action* action) {

@@ -17,7 +17,7 @@ namespace coppice::cli {
 namespace {
 
 // A watcher waits this long for a coordinator that went away.
-constexpr absl::Duration kPatience = absl::Minutes(10);
+constexpr absl::Duration kWatchPatience = absl::Minutes(10);
 
 struct StatusOptions {
   std::string sweep;
@@ -36,7 +36,7 @@ int ExitCode(const v1::SweepSummary& ended) {
 
 absl::StatusOr<int> WatchJson(Client* client, const std::string& sweep, Context* context) {
   COPPICE_RETURN_IF_ERROR(client->WatchSweep(
-      sweep, kPatience, [] {},
+      sweep, kWatchPatience, [] {},
       [&](const v1::WatchSweepResponse& update) {
         context->out << ToJson(update, false) << std::endl;
         return context->out.good();
@@ -54,7 +54,7 @@ absl::StatusOr<int> Watch(Client* client, const std::string& sweep, Context* con
       absl::MutexLock lock(&mutex);
       follower.Tick();
     });
-    watching = FollowSweep(client, sweep, kPatience, [&](SweepNews news) {
+    watching = FollowSweep(client, sweep, kWatchPatience, [&](SweepNews news) {
       absl::MutexLock lock(&mutex);
       follower.Take(std::move(news));
       return context->out.good();

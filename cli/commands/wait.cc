@@ -15,7 +15,7 @@ namespace coppice::cli {
 namespace {
 
 // A coordinator that went away is waited for this long: a machine may be down overnight.
-constexpr absl::Duration kPatience = absl::Hours(24);
+constexpr absl::Duration kWaitPatience = absl::Hours(24);
 
 struct WaitOptions {
   std::vector<std::string> sweeps;
@@ -57,7 +57,7 @@ absl::Status WaitForAll(Client* client, const std::vector<std::string>& sweeps,
     v1::SweepSummary* summary = summaries->add_sweeps();
     summary->set_name(sweep);
     COPPICE_RETURN_IF_ERROR(client->WatchSweep(
-        sweep, kPatience, [] {},
+        sweep, kWaitPatience, [] {},
         [summary](const v1::WatchSweepResponse& update) {
           if (update.has_summary()) *summary = update.summary();
           return true;

@@ -90,7 +90,8 @@ absl::StatusOr<Serving> Serving::Check(const ServingFlags& flags, const std::str
         "--access and --host are for the certificates that the coordinator makes by itself; leave "
         "them out, or else --insecure and the flags about TLS and tokens");
   }
-  if (flags.keda_scaler && !flags.insecure && !flags.security.require_client_cert) {
+  const bool for_everybody = flags.insecure && Unsaid(flags.security);
+  if (flags.keda_scaler && !for_everybody && !flags.security.require_client_cert) {
     return absl::InvalidArgumentError(
         "--keda-scaler asks for no token, so it needs client certificates: add "
         "--require-client-cert, or leave the flags about TLS and tokens out");

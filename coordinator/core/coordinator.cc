@@ -150,7 +150,8 @@ class CoordinatorImpl : public Coordinator {
         },
         [this, key = std::move(key), done = std::move(done)](absl::StatusOr<Registration> result) {
           const auto& came = engine_.memory().options.pool_worker_came;
-          if (result.ok() && !key.empty() && came) came(key);
+          const bool registered = result.ok() && !result->worker_id.empty();
+          if (registered && !key.empty() && came) came(key);
           done(std::move(result));
         },
         bytes);

@@ -83,7 +83,7 @@ v1::PoolMode ModeToProto(pools::PoolMode mode) {
 // A batch system's text may hold anything; a message's text is UTF-8.
 std::string Text(const std::string& text) { return Printable(text); }
 
-void ToProto(const pools::AllocationRow& row, v1::PoolAllocation* out) {
+void AllocationToProto(const pools::AllocationRow& row, v1::PoolAllocation* out) {
   out->set_key(row.key);
   out->set_state(std::string(pools::AllocationStateName(row.state)));
   out->set_job_id(Text(row.job_id));
@@ -234,7 +234,7 @@ void ToProto(const pools::PoolStatus& pool, size_t ended, v1::Pool* out) {
   for (const pools::AllocationRow& row : pool.allocations) {
     const bool over = row.state == pools::AllocationState::kEnded;
     if (over && shown++ >= ended) continue;
-    ToProto(row, out->add_allocations());
+    AllocationToProto(row, out->add_allocations());
   }
 }
 

@@ -144,7 +144,8 @@ TEST_F(FaultsTest, GarbageFromATrainerFailsTheAttemptAndTheDaemonLives) {
   std::ofstream(script)
       << "#!/bin/sh\necho 'about to go wrong' >&2\necho 'this is not an event'\nexec sleep 60\n";
   ASSERT_EQ(::chmod(script.c_str(), 0755), 0);
-  cluster_.StartWorker("odd", {.slots = 1, .trainer = script});
+  // On the CPU, because a worker asks a trainer for its GPUs first.
+  cluster_.StartWorker("odd", {.slots = 1, .trainer = script, .extra = {"--device", "cpu"}});
   cluster_.Submit(kSweep);
   ASSERT_TRUE(cluster_.WatchUntil("faults", absl::Seconds(30),
                                   [](const v1::WatchSweepResponse& change) {

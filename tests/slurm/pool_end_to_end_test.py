@@ -19,10 +19,10 @@ tasks: question
 depths: [1]
 seeds: 0-3
 model: {d_model: 16, heads: 2, d_ff: 32}
-train: {steps: 3000, learning_rate: 1e-3, warmup_steps: 50}
+train: {steps: 20000, learning_rate: 1e-3, warmup_steps: 50}
 data: {train: 500, val: 50, test: 10, gen: 50}
-report: {every: 100, probes: {sentences: 5}}
-checkpoint: {every: 200}
+report: {every: 500, probes: {sentences: 5}}
+checkpoint: {every: 500}
 '''
 
 

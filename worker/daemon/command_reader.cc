@@ -17,7 +17,7 @@
 namespace coppice::worker {
 namespace {
 
-constexpr size_t kMaxAnswerBytes = 64 << 10;
+constexpr size_t kMaxOutputBytes = 64 << 10;
 constexpr size_t kMaxErrorBytes = 300;
 // A slurmctld that is away is noticed after 9 s.
 constexpr absl::Duration kAnswerWithin = absl::Seconds(30);
@@ -62,7 +62,7 @@ void CommandReader::Read(std::vector<std::string> argv, const std::string& path,
   command.environment = {{"SLURM_TIME_FORMAT", "%s"}, {"LC_ALL", "C"}};
   ProcessCallbacks callbacks;
   callbacks.on_stdout = callbacks_.Bind([this](const std::string& bytes) {
-    out_.append(bytes, 0, kMaxAnswerBytes - std::min(kMaxAnswerBytes, out_.size()));
+    out_.append(bytes, 0, kMaxOutputBytes - std::min(kMaxOutputBytes, out_.size()));
     if (process_) process_->ReadMore(Process::Pipe::kStdout);
   });
   callbacks.on_stderr = callbacks_.Bind([this](const std::string& bytes) {

@@ -21,7 +21,7 @@ namespace {
 
 constexpr char kVisible[] = "CUDA_VISIBLE_DEVICES";
 constexpr size_t kMaxEntryBytes = 128;  // a MIG device's name has about 60
-constexpr size_t kMaxShownBytes = 200;
+constexpr size_t kMaxShownListBytes = 200;
 
 bool IsIndex(absl::string_view text) {
   return !text.empty() && text.size() <= 4 &&
@@ -39,7 +39,7 @@ bool IsEntry(absl::string_view entry) {
 }
 
 absl::StatusOr<std::vector<std::string>> EntriesOf(absl::string_view text) {
-  const std::string shown = PrintableLine(Utf8Head(text, kMaxShownBytes));
+  const std::string shown = PrintableLine(Utf8Head(text, kMaxShownListBytes));
   std::vector<std::string> entries;
   std::set<std::string> seen;
   for (absl::string_view part : absl::StrSplit(text, ',')) {

@@ -14,7 +14,7 @@
 namespace coppice::worker {
 namespace {
 
-constexpr size_t kMaxShownBytes = 100;
+constexpr size_t kMaxShownTimeBytes = 100;
 constexpr absl::Duration kAskAgain = absl::Minutes(3);
 constexpr absl::Duration kAskAgainUnknown = absl::Seconds(30);
 // Clocks of a cluster may differ by a little.
@@ -25,8 +25,8 @@ constexpr absl::Duration kLongest = absl::Hours(24 * 3660);
 constexpr absl::Duration kSameEnd = absl::Seconds(2);
 
 absl::Status NoTime(absl::string_view text) {
-  return absl::InvalidArgumentError(absl::StrCat("'", PrintableLine(Utf8Head(text, kMaxShownBytes)),
-                                                 "' is no end of a job that runs"));
+  return absl::InvalidArgumentError(absl::StrCat(
+      "'", PrintableLine(Utf8Head(text, kMaxShownTimeBytes)), "' is no end of a job that runs"));
 }
 
 absl::StatusOr<absl::Time> ParseEnd(absl::string_view text, absl::Time now) {

@@ -38,7 +38,7 @@ void PrintHead(const v1::Pool& pool, Context* context) {
   }
 }
 
-std::string StateOf(const v1::PoolAllocation& allocation) {
+std::string AllocationStateText(const v1::PoolAllocation& allocation) {
   if (!allocation.outcome().empty()) return allocation.outcome();
   if (allocation.state() == "queued" && !allocation.reason().empty()) {
     return absl::StrCat("queued (", allocation.reason(), ")");
@@ -63,7 +63,8 @@ void PrintAllocations(const v1::Pool& pool, bool all, Context* context) {
     const bool over = allocation.state() == "ended";
     if (over && !all && ++ended > kEndedShown) continue;
     table.AddRow({allocation.key(), allocation.job_id().empty() ? "-" : allocation.job_id(),
-                  StateOf(allocation), allocation.node().empty() ? "-" : allocation.node(),
+                  AllocationStateText(allocation),
+                  allocation.node().empty() ? "-" : allocation.node(),
                   FormatTime(allocation.submitted_ms()), FormatTime(allocation.started_ms()),
                   FormatTime(over ? allocation.ended_ms() : allocation.ends_ms()),
                   absl::StrCat(allocation.restarts())});
@@ -79,7 +80,7 @@ void PrintAllocations(const v1::Pool& pool, bool all, Context* context) {
   }
 }
 
-absl::StatusOr<int> Show(const std::string& name, bool all, Context* context) {
+absl::StatusOr<int> ShowPool(const std::string& name, bool all, Context* context) {
   COPPICE_ASSIGN_OR_RETURN(Client * client, context->Connect());
   COPPICE_ASSIGN_OR_RETURN(const v1::GetPoolResponse response, client->GetPool(name));
   if (context->json) {
@@ -127,7 +128,7 @@ void AddPoolShow(CLI::App* app, Context* context, Action* action) {
   command->add_option("POOL", *name, "Its name")->required();
   command->add_flag("--all", *all, "Every allocation and error that is known, not only the last");
   AddJsonFlag(command, context);
-  command->callback([=] { *action = [=] { return Show(*name, *all, context); }; });
+  command->callback([=] { *action = [=] { return ShowPool(*name, *all, context); }; });
 }
 
 void AddPoolCheck(CLI::App* app, Context* context, Action* action) {

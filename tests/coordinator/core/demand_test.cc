@@ -83,7 +83,12 @@ TEST_F(DemandTest, AWorkerIsListedWithTheKeyOfItsPool) {
   info.ends_ms = 123;
   info.allocation.raw_job_id = "77";
   info.allocation.pool_key = "0123-low-1";
-  const auto registered = Ask<Registration>([&](auto done) { c_->Register(info, {}, done); });
+  auto registered = Ask<Registration>([&](auto done) { c_->Register(info, {}, done); });
+  ASSERT_TRUE(registered.ok()) << registered.status();
+  ASSERT_TRUE(registered->confirm);
+  EXPECT_EQ(came, "") << "it is not registered before it has confirmed";
+  info.incarnation = registered->incarnation;
+  registered = Ask<Registration>([&](auto done) { c_->Register(info, {}, done); });
   ASSERT_TRUE(registered.ok()) << registered.status();
   EXPECT_EQ(came, "0123-low-1");
   const pools::Demand demand = Demand();

@@ -47,7 +47,7 @@ bool MayCall(Role role, const std::string& path) {
   if (absl::StrContains(path, "WorkerService")) return role == Role::kWorker;
   for (const char* change :
        {"/SubmitSweep", "/CancelJobs", "/PauseSweep", "/ResumeSweep", "/RetryJobs", "/DrainWorker",
-        "/AddPool", "/CheckPool", "/ScalePool", "/SetPoolMode", "/RemovePool"}) {
+        "/ForgetWorker", "/AddPool", "/CheckPool", "/ScalePool", "/SetPoolMode", "/RemovePool"}) {
     if (absl::EndsWith(path, change)) return role == Role::kOperator;
   }
   return role == Role::kViewer || role == Role::kOperator;

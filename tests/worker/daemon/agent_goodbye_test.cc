@@ -41,24 +41,6 @@ TEST_F(AgentGoodbyeTest, AStoppedWorkerSaysGoodbyeAfterItsLeasesAreReleasedAndNo
   EXPECT_THAT(coordinator_.registrations, SizeIs(1));
 }
 
-TEST_F(AgentGoodbyeTest, ARegistrationCarriesTheLabelsOfTheAllocation) {
-  config_.slots = 2;
-  config_.slot_devices = {"0", "MIG-1"};
-  config_.allocation = {"slurm", "tiny", "120_4", "124", "low", "n1", 2, 3, "pool-1"};
-  StartAgent();
-  const v1::Allocation& labels = coordinator_.registrations[0].allocation();
-  EXPECT_EQ(labels.system(), "slurm");
-  EXPECT_EQ(labels.cluster(), "tiny");
-  EXPECT_EQ(labels.job_id(), "120_4");
-  EXPECT_EQ(labels.raw_job_id(), "124");
-  EXPECT_EQ(labels.partition(), "low");
-  EXPECT_EQ(labels.node(), "n1");
-  EXPECT_EQ(labels.proc_id(), 2u);
-  EXPECT_EQ(labels.restarts(), 3u);
-  EXPECT_EQ(labels.pool_key(), "pool-1");
-  EXPECT_THAT(labels.gpus(), ::testing::ElementsAre("0", "MIG-1"));
-}
-
 TEST_F(AgentGoodbyeTest, ASignalOfABatchSystemIsAPreemption) {
   config_.allocation.system = "slurm";
   StartAgent();

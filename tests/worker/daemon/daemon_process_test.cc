@@ -272,7 +272,7 @@ while :; do sleep 0.05; done
   ::kill(daemon_, SIGTERM);
   EXPECT_TRUE(Says("SIGTERM again")) << DaemonLog();
   std::ofstream(root_ + "/checkpoints/job-1/attempt-1/go").close();
-  EXPECT_EQ(Wait(std::exchange(daemon_, 0)), 0) << DaemonLog();
+  EXPECT_EQ(Wait(std::exchange(daemon_, 0)), 75) << DaemonLog();
   EXPECT_THAT(server_.Seen("release"), ElementsAre("release 1:1 step 42"));
 }
 
@@ -429,7 +429,7 @@ TEST_F(DaemonProcessTest, WrongUseIsRefusedWithAReason) {
   EXPECT_EQ(Wait(Spawn({"--checkpoint-dir=" + root_})), 1);
   EXPECT_THAT(DaemonLog(), HasSubstr(".coppice-store"));
   std::ofstream(root_ + "/checkpoints/.coppice-store") << "another";
-  EXPECT_EQ(Wait(Spawn({"--checkpoint-dir=" + root_ + "/checkpoints"})), 1);
+  EXPECT_EQ(Wait(Spawn({"--checkpoint-dir=" + root_ + "/checkpoints"})), 80);
   EXPECT_THAT(DaemonLog(), HasSubstr("belongs to store another"));
 }
 

@@ -39,6 +39,7 @@ class OutboxTest : public ::testing::Test {
     session_ = std::make_unique<Session>(
         &environment_, v1::RegisterRequest(),
         Session::Hooks{[] { return std::vector<v1::HeldLease>(); }, [] { return false; },
+                       [] { return 0u; },
                        [](const v1::RegisterResponse&) { return absl::OkStatus(); },
                        [](const v1::HeartbeatResponse&) {}, [](const absl::Status&) {},
                        [](const v1::Superseded&) {}});
