@@ -97,6 +97,7 @@ Table WorkerTable(const v1::ListWorkersResponse& response, int64_t now) {
   Table table(std::move(columns));
   for (const v1::Worker& worker : response.workers()) {
     std::vector<std::string> cells;
+    cells.reserve(shown.size());
     for (const WorkerColumn& column : shown) cells.push_back(column.cell(worker));
     table.AddRow(std::move(cells));
   }

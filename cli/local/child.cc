@@ -72,6 +72,7 @@ std::string ChildExit::Describe() const {
 absl::StatusOr<std::unique_ptr<Child>> Child::Start(std::string name, std::vector<std::string> argv,
                                                     const std::string& log) {
   std::vector<char*> pointers;
+  pointers.reserve(argv.size() + 1);
   for (std::string& argument : argv) pointers.push_back(argument.data());
   pointers.push_back(nullptr);
   std::vector<char*> environment = PlainEnvironment();
