@@ -82,7 +82,7 @@ struct Path {
   void Append(const char* more) { Append(more, Length(more)); }
 };
 
-// Where the real program and the loader of this process's file lie.
+// The places of the real program and of its loader, beside this process's file.
 struct Places {
   Path program, loader;
 };
@@ -218,7 +218,7 @@ Start ReadStack(uintptr_t* stack) {
   return start;
 }
 
-// What the kernel would say if the loader had been started as a program itself.
+// The error that the kernel would give if the loader had been started as a program itself.
 Elf64_auxv_t AsOfLoader(Elf64_auxv_t fact, const Loader& loader) {
   switch (fact.a_type) {
     case AT_PHDR:

@@ -321,7 +321,7 @@ struct Worker {
   std::string suspect_reason;
   std::string superseded_host;  // host of the older process of the name that was last refused
   int64_t superseded_ms = 0;    // wall time of that refusal; 0: none
-  // When it said goodbye, or was last heard of if that is long ago. 0: it has not departed.
+  // Time of its goodbye, or of its last call if that is long ago. 0: it has not departed.
   int64_t departed_ms = 0;
   std::string departed_reason;
   uint32_t idle_slots = 0;

@@ -1,4 +1,4 @@
-// What an answer of the batch system changes in one row.
+// The changes that an answer of the batch system makes in one row.
 #include <algorithm>
 
 #include "absl/strings/ascii.h"
@@ -184,7 +184,7 @@ void AllocationTracker::End(AllocationRow* row, const std::string& outcome, Trac
 void AllocationTracker::NoteFailure(PoolRow* pool, const std::string& error, TrackerTime time) {
   pool->last_error = error;
   Touch(*pool);
-  // What was asked for before the pause began says nothing new.
+  // An allocation that was asked for before the pause began says nothing new.
   if (time.now_ms < pool->backoff_until_ms) return;
   ++pool->failures;
   pool->backoff_until_ms = time.now_ms + absl::ToInt64Milliseconds(PoolBackoff(pool->failures));

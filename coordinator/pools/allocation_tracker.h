@@ -97,7 +97,7 @@ class AllocationTracker {
   void PutBack(const Changes& changes);
 
  private:
-  // What is known of a row beyond what is stored.
+  // Knowledge of a row that is not stored.
   struct Observation {
     bool in_flight = false;   // sbatch runs
     absl::Duration given_up;  // since when it does not, without an answer

@@ -47,7 +47,7 @@ struct Job {
   std::optional<int> exit_code;
 };
 
-// What a partition and the cluster allow.
+// Limits of a partition and of the cluster.
 struct Capabilities {
   std::string version;
   bool partition_up = true;

@@ -16,7 +16,7 @@ namespace {
 constexpr int64_t kDayMs = 86'400'000;
 constexpr int64_t kMinuteMs = 60'000;
 
-// What the allocations of a pool are worth, each counted once.
+// The allocations of a pool, each counted once.
 struct Holdings {
   uint64_t alive = 0;  // rows that have not ended
   uint32_t queued = 0, running = 0, unclear = 0;
@@ -81,9 +81,14 @@ void CountAlive(const AllocationRow& row, const WorkersByKey& workers, int64_t n
   switch (row.state) {
     case AllocationState::kIntended:
     case AllocationState::kQueued:
+      // Its worker is connected, so it runs, though the batch system has not yet been asked.
+      if (takes_work) {
+        ++holdings->running;
+        return;
+      }
       ++holdings->queued;
-      if (!takes_work) ++holdings->coming;
-      if (!takes_work && row.state == AllocationState::kQueued && !row.job_id.empty()) {
+      ++holdings->coming;
+      if (row.state == AllocationState::kQueued && !row.job_id.empty()) {
         holdings->cancellable.push_back(&row);
       }
       return;

@@ -64,6 +64,22 @@ TEST(Policy, AsksForTheWorkersThatTheJobsFillUpToTheBacklog) {
   EXPECT_EQ(decisions[0].text, "wants 3 more, asks for 2 now; backlog 2");
 }
 
+// The batch system is asked twice a minute; until then the row says that it is queued.
+TEST(Policy, AnAllocationWhoseWorkerIsConnectedHoldsNoPlaceInTheBacklog) {
+  PoolSpec spec = GoodSpec();
+  spec.backlog = 2;
+  spec.max_workers = 8;
+  const AllocationRow first = Row("low", 1, AllocationState::kQueued);
+  const AllocationRow second = Row("low", 2, AllocationState::kQueued);
+  Demand demand = Waiting(40);
+  const auto waiting = Decide({Pool(spec)}, {first, second}, demand, kNow);
+  EXPECT_THAT(waiting.at(0).submits, IsEmpty()) << waiting.at(0).text;
+  demand.workers = {WorkerOf(first, 0), WorkerOf(second, 0)};
+  for (WorkerCapacity& worker : demand.workers) worker.connected = true;
+  const auto connected = Decide({Pool(spec)}, {first, second}, demand, kNow);
+  EXPECT_THAT(connected.at(0).submits, SizeIs(2)) << connected.at(0).text;
+}
+
 TEST(Policy, NoWorkAsksForNothing) {
   const auto decisions = Decide({Pool(GoodSpec())}, {}, Waiting(0), kNow);
   EXPECT_THAT(decisions[0].submits, IsEmpty());
