@@ -17,9 +17,9 @@ std::string DescribeExit(const ProcessExit& exit) {
     return text;
   }
   switch (exit.code) {
-    case kExitUsage:
+    case kTrainerExitUsage:
       return "exited with code 2 (it could not start; its log says why)";
-    case kExitPreempted:
+    case kTrainerExitPreempted:
       return "exited with code 75 (preempted)";
     case 127:
       return "exited with code 127 (a shared library it needs may be missing)";

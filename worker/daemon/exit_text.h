@@ -8,8 +8,8 @@
 namespace coppice::worker {
 
 // Exit codes of the trainer (docs/trainer-protocol.md).
-inline constexpr int kExitUsage = 2;
-inline constexpr int kExitPreempted = 75;
+inline constexpr int kTrainerExitUsage = 2;
+inline constexpr int kTrainerExitPreempted = 75;
 
 // Describes how a process ended, with the likely cause where it is known: "exited with code 3",
 // "was killed by SIGSEGV".

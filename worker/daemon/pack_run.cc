@@ -316,7 +316,7 @@ void PackRun::EndMember(Member* member, const ProcessExit& exit) {
   // The failure is reported only now, because the trainer's log about it arrives on another pipe.
   if (!garbage_.empty())
     return member->reporter->Fail(member->step, FailureKind::kGarbage, garbage_, log_.tail());
-  if (!stop_reason_.empty() || exit.code == kExitPreempted) {
+  if (!stop_reason_.empty() || exit.code == kTrainerExitPreempted) {
     // This holds even if the trainer did not write its checkpoint: the attempt was stopped and did
     // not fail.
     return member->reporter->ReleasePreempted(StopReason());
@@ -334,7 +334,7 @@ void PackRun::EndMember(Member* member, const ProcessExit& exit) {
     return OutOfMemory(member, member->step, absl::StrCat("the trainer ", DescribeExit(exit)));
   }
   result_.troubled = result_.troubled || !started_;
-  const bool usage = exit.signal == 0 && exit.code == kExitUsage;
+  const bool usage = exit.signal == 0 && exit.code == kTrainerExitUsage;
   if (usage && !refused_.empty())
     return member->reporter->Fail(member->step, FailureKind::kRefused, refused_, log_.tail());
   member->reporter->Fail(

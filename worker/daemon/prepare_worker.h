@@ -2,7 +2,7 @@
 #define COPPICE_WORKER_DAEMON_PREPARE_WORKER_H_
 
 #include "absl/status/statusor.h"
-#include "worker/daemon/agent.h"
+#include "worker/daemon/agent_config.h"
 #include "worker/daemon/allocation.h"
 #include "worker/daemon/allocation_state.h"
 #include "worker/daemon/state_folder.h"

@@ -150,7 +150,7 @@ absl::StatusOr<TrainerDevices> AskTrainer(ProcessLauncher* launcher, const std::
         trainer, " devices: did not answer in ", absl::FormatDuration(limit), answer->LastWords()));
   }
   const ProcessExit& exit = answer->exit();
-  if (exit.spawn.ok() && exit.signal == 0 && exit.code == kExitUsage) {
+  if (exit.spawn.ok() && exit.signal == 0 && exit.code == kTrainerExitUsage) {
     return absl::UnimplementedError(absl::StrCat(
         trainer, " does not say which devices it can use: it has no command `devices`"));
   }

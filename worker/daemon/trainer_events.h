@@ -57,7 +57,7 @@ struct TrainerPreempted {
   uint32_t seed = 0;
   uint32_t step = 0;
 };
-// The trainer has read its run spec and cannot train it. It ends with kExitUsage.
+// The trainer has read its run spec and cannot train it. It ends with kTrainerExitUsage.
 struct TrainerRefused {
   std::string message;
 };
