@@ -17,6 +17,7 @@ pools::WorkerCapacity CapacityOf(const WorkerEntry& entry, const CommandContext&
   worker.pool_key = info.allocation.pool_key;
   worker.raw_job_id = info.allocation.raw_job_id;
   worker.worker = info.name;
+  worker.restarts = info.allocation.restarts;
   worker.slots = info.slots;
   // A free slot has a request that waits.
   worker.idle_slots =

@@ -13,7 +13,7 @@ namespace {
 // A failure so soon after the start speaks against the node.
 constexpr int64_t kQuickRunMs = 60'000;
 
-// Whether Slurm's word may stand on a script's --exclude line.
+// True if Slurm's word may stand on a script's --exclude line.
 bool IsNodeName(absl::string_view node) {
   return !node.empty() && std::all_of(node.begin(), node.end(), [](unsigned char c) {
     return absl::ascii_isalnum(c) || c == '-' || c == '_' || c == '.';
@@ -38,6 +38,7 @@ void AllocationTracker::ApplyJob(const Job& job, AllocationRow* row, TrackerTime
     row->error.clear();
     row->ended_ms = 0;
     row->started_ms = 0;
+    seen.start_ms = 0;
   }
   row->job_id = job.job_id;
   if (row->submitted_ms == 0) row->submitted_ms = time.now_ms;
@@ -68,8 +69,7 @@ void AllocationTracker::ApplyJob(const Job& job, AllocationRow* row, TrackerTime
 void AllocationTracker::ApplyPending(const Job& job, AllocationRow* row, TrackerTime time) {
   if (row->started_ms != 0) {
     // Requeued: the same allocation, which waits again.
-    CloseRun(row, time.now_ms);
-    ++row->restarts;
+    CloseRequeued(row, time.now_ms);
     spdlog::info("pool {}: job {} is back in the queue: {}", row->pool, row->job_id, job.reason);
   }
   if (job.restarts.has_value()) row->restarts = *job.restarts;
@@ -87,17 +87,37 @@ void AllocationTracker::ApplyPending(const Job& job, AllocationRow* row, Tracker
   }
 }
 
+void AllocationTracker::BeginRun(const Job& job, AllocationRow* row, TrackerTime time) {
+  // By the controller's clock, as far as that fits this one.
+  row->started_ms = job.start_ms > 0 ? std::clamp(job.start_ms, row->intended_ms,
+                                                  std::max(row->intended_ms, time.now_ms))
+                                     : time.now_ms;
+  Observation& seen = observations_[row->key];
+  seen.restarts_before = row->restarts;
+  seen.worker_gone_ms = 0;
+  Touch(*row);
+  spdlog::info("pool {}: job {} runs on {}", row->pool, row->job_id, job.node);
+}
+
+void AllocationTracker::CloseIfStartedAnew(const Job& job, AllocationRow* row) {
+  const Observation& seen = observations_[row->key];
+  // After a restart of the coordinator only the row tells of the start, by this machine's clock.
+  const int64_t known_ms = seen.start_ms > 0 ? seen.start_ms : row->started_ms + kSameStartMs;
+  if (row->started_ms == 0 || seen.booting || job.start_ms <= known_ms) return;
+  CloseRequeued(row, job.start_ms);
+  spdlog::info("pool {}: job {} was requeued meanwhile", row->pool, row->job_id);
+}
+
 void AllocationTracker::ApplyRunning(const Job& job, AllocationRow* row, TrackerTime time) {
   observations_[row->key].stuck_since.reset();
   if (row->state != AllocationState::kRunning) row->error.clear();
   row->state = AllocationState::kRunning;
-  if (row->started_ms == 0) {
-    // By the controller's clock, as far as that fits this one.
-    row->started_ms = job.start_ms > 0 ? std::clamp(job.start_ms, row->intended_ms,
-                                                    std::max(row->intended_ms, time.now_ms))
-                                       : time.now_ms;
-    spdlog::info("pool {}: job {} runs on {}", row->pool, row->job_id, job.node);
-  }
+  Observation& seen = observations_[row->key];
+  CloseIfStartedAnew(job, row);
+  if (row->started_ms == 0) BeginRun(job, row, time);
+  seen.start_ms = job.start_ms;
+  seen.booting = job.state == "CONFIGURING" || job.state == "POWER_UP_NODE";
+  seen.alive_ms = time.now_ms;
   row->node = job.node;
   row->ends_ms = job.end_ms;
   row->estimated_start_ms = 0;
@@ -111,6 +131,7 @@ void AllocationTracker::ApplyEnded(const Job& job, AllocationRow* row, TrackerTi
     if (!seen.ended_since.has_value()) seen.ended_since = time.monotonic;
     if (time.monotonic - *seen.ended_since < kMissingBeforeShow) return;
   }
+  CloseIfStartedAnew(job, row);
   if (row->job_id.empty()) row->job_id = job.job_id;
   if (!job.node.empty()) row->node = job.node;
   if (row->started_ms == 0 && job.start_ms > 0 && job.end_ms > job.start_ms) {
@@ -157,6 +178,21 @@ void AllocationTracker::ApplyMissing(AllocationRow* row, absl::Duration asked, T
   row->state = AllocationState::kUnknown;
   row->error = "squeue leaves it out; nothing is concluded from that";
   Touch(*row);
+}
+
+void AllocationTracker::CloseRequeued(AllocationRow* row, int64_t latest_ms) {
+  Observation& seen = observations_[row->key];
+  // Slurm does not say when it took the node away. The last sign of the run is nearest to it.
+  int64_t end_ms = latest_ms;
+  if (seen.worker_gone_ms != 0) {
+    end_ms = std::min(end_ms, seen.worker_gone_ms);
+  } else if (seen.alive_ms != 0) {
+    end_ms = std::min(end_ms, seen.alive_ms);
+  }
+  CloseRun(row, end_ms);
+  row->restarts = std::max(row->restarts, seen.restarts_before + 1);
+  seen.restarts_before = row->restarts;
+  seen.start_ms = seen.alive_ms = seen.worker_gone_ms = 0;
 }
 
 void AllocationTracker::CloseRun(AllocationRow* row, int64_t end_ms) {

@@ -27,6 +27,7 @@ void AllocationTracker::Load(PoolsLoaded loaded, TrackerTime time) {
   }
   for (AllocationRow& row : loaded.allocations) {
     observations_[row.key].given_up = time.monotonic;
+    observations_[row.key].restarts_before = row.restarts;
     const std::string key = row.key;
     allocations_[key] = std::move(row);
   }
@@ -185,24 +186,6 @@ void AllocationTracker::ApplyShown(const std::string& key, const std::optional<J
   CloseRun(row, time.now_ms);
   row->error = "Slurm knows the job no more, and its worker is gone";
   End(row, "lost", time);
-}
-
-void AllocationTracker::ApplyWorkers(const std::vector<WorkerCapacity>& workers, TrackerTime time) {
-  std::set<std::string> there;
-  for (const WorkerCapacity& worker : workers) {
-    if (worker.pool_key.empty()) continue;
-    there.insert(worker.pool_key);
-    if (worker.connected) ApplyRegistered(worker.pool_key, time);
-  }
-  for (auto& entry : observations_) entry.second.worker_there = there.count(entry.first) > 0;
-}
-
-void AllocationTracker::ApplyRegistered(const std::string& key, TrackerTime time) {
-  AllocationRow* const row = Find(key);
-  if (row == nullptr || row->registered) return;
-  row->registered = true;
-  Touch(*row);
-  if (PoolRow* const pool = FindPool(row->pool)) NoteSuccess(pool);
 }
 
 void AllocationTracker::SetOutputTail(const std::string& key, std::string tail) {

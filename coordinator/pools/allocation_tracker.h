@@ -39,6 +39,10 @@ class AllocationTracker {
   // A job that the batch system does not know has ended once that has lasted so long.
   static constexpr absl::Duration kUnknownBeforeEnd = absl::Minutes(5);
   static constexpr int kUnknownAnswers = 3;
+  // A worker that came or went says more than the last answer of the queue, for so long.
+  static constexpr absl::Duration kNewsOfWorker = absl::Minutes(1);
+  // Of two times, one from a database and one from the batch system, which tell of one start.
+  static constexpr int64_t kSameStartMs = 60'000;
   // A job that can never start is cancelled after so long.
   static constexpr absl::Duration kStuckBeforeCancel = absl::Seconds(60);
   // Ended allocations are kept in memory for so long.
@@ -80,8 +84,10 @@ class AllocationTracker {
   std::vector<std::string> ToCancel(TrackerTime time);
   // Keys of failed allocations whose output nobody has read yet; each comes once.
   std::vector<std::string> TakeFailed();
-  // Whether something is unclear or queued, so that the batch system is worth asking often.
+  // True while something is unclear or queued, so that the batch system is worth asking often.
   bool Waits() const;
+  // True while a worker has come or gone lately, and the batch system has not yet shown why.
+  bool ExpectsNews(TrackerTime time) const;
   bool HasAlive() const;
   bool HasAlive(const std::string& pool) const;
   // Drops what ended long ago.
@@ -106,7 +112,15 @@ class AllocationTracker {
     int unknown = 0;  // answers that it is not known
     std::optional<absl::Duration> stuck_since, ended_since;
     bool worker_there = false;  // its worker is registered and has not departed
-    std::string state, reason;  // as logged last
+    bool connected = false;     // and it is connected
+    std::optional<absl::Duration> connected_changed;
+    // Of the run that goes on. Wall time when it was last seen to go on, by any sign, and when its
+    // worker went; 0: not yet.
+    int64_t alive_ms = 0, worker_gone_ms = 0;
+    int64_t start_ms = 0;          // by the batch system's clock; 0: not seen by this process
+    bool booting = false;          // its node is started for it, which moves the start
+    uint32_t restarts_before = 0;  // the row's restarts when the run began
+    std::string state, reason;     // as logged last
   };
 
   AllocationRow* Find(const std::string& key);
@@ -117,7 +131,14 @@ class AllocationTracker {
   void ApplyEnded(const Job& job, AllocationRow* row, TrackerTime time);
   void ApplyMissing(AllocationRow* row, absl::Duration asked, TrackerTime time);
   void End(AllocationRow* row, const std::string& outcome, TrackerTime time);
+  void BeginRun(const Job& job, AllocationRow* row, TrackerTime time);
+  // Closes the run that the row tells of if the job shows a later one.
+  void CloseIfStartedAnew(const Job& job, AllocationRow* row);
   void CloseRun(AllocationRow* row, int64_t end_ms);
+  // The batch system has put the allocation back into the queue: its run ended at `latest_ms` or
+  // before.
+  void CloseRequeued(AllocationRow* row, int64_t latest_ms);
+  void NoteConnected(const AllocationRow& row, bool connected, TrackerTime time);
   void NoteFailure(PoolRow* pool, const std::string& error, TrackerTime time);
   void NoteSuccess(PoolRow* pool);
   void NoteNode(PoolRow* pool, const AllocationRow& row, TrackerTime time);

@@ -29,9 +29,7 @@ void Autoscaler::Nudge() {
 }
 
 void Autoscaler::NoteRegistered(std::string key) {
-  loop_->Post([loop = loop_.get(), key = std::move(key)] {
-    loop->tracker().ApplyRegistered(key, loop->Now());
-  });
+  loop_->Post([loop = loop_.get(), key = std::move(key)] { loop->NoteRegistered(key); });
 }
 
 void Autoscaler::AddPool(PoolSpec spec, Done done) {

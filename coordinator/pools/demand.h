@@ -17,6 +17,7 @@ struct WorkerCapacity {
   std::string pool_key;    // of its allocation; empty: no pool asked for it
   std::string raw_job_id;  // of its allocation; empty: none
   std::string worker;      // its name
+  uint32_t restarts = 0;   // of its allocation, under the same id
   uint32_t slots = 0;
   uint32_t idle_slots = 0;
   uint32_t pack_width = 0;  // jobs that a slot takes at once; 0: not known

@@ -47,9 +47,6 @@ std::vector<PoolDecision> Decide(const std::vector<PoolInput>& pools,
                                  const std::vector<AllocationRow>& allocations,
                                  const Demand& demand, int64_t now_ms);
 
-// GPU seconds of an allocation within the 24 hours before `now_ms`.
-double GpuSecondsToday(const AllocationRow& row, int64_t now_ms);
-
 }  // namespace coppice::pools
 
 #endif  // COPPICE_COORDINATOR_POOLS_POLICY_H_

@@ -34,6 +34,8 @@ class Autoscaler::Loop : public std::enable_shared_from_this<Loop> {
   // An answer of the queue is asked for so often: while something is queued or unclear, else.
   static constexpr absl::Duration kPollWaiting = absl::Seconds(30);
   static constexpr absl::Duration kPollRunning = absl::Seconds(60);
+  // And while a worker has come or gone, which the queue will explain.
+  static constexpr absl::Duration kPollNews = absl::Seconds(2);
   // After a refusal for a limit of the site, no more is queued for so long.
   static constexpr absl::Duration kSiteLimit = absl::Minutes(2);
   static constexpr size_t kMaxShown = 5;
@@ -48,6 +50,7 @@ class Autoscaler::Loop : public std::enable_shared_from_this<Loop> {
 
   void Load();
   void Nudge();
+  void NoteRegistered(const std::string& key);
   bool loaded() const { return loaded_; }
   AllocationTracker& tracker() { return tracker_; }
   TrackerTime Now() const;
@@ -116,6 +119,7 @@ class Autoscaler::Loop : public std::enable_shared_from_this<Loop> {
   absl::Duration timer_due_;
   bool polled_once_ = false;
   bool poll_now_ = true;
+  bool polled_in_tick_ = false;
   absl::Duration polled_at_;
   std::string trouble_;
   std::map<std::string, PoolMemory> memory_;

@@ -4,6 +4,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "coordinator/pools/holdings.h"
 #include "coordinator/pools/pool_loop.h"
 #include "coordinator/pools/script.h"
 #include "coordinator/pools/slurm_text.h"

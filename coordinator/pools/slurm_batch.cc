@@ -148,7 +148,7 @@ void SlurmBatch::TestSubmit(Submission submission, std::function<void(SubmitResu
     if (!result.status.ok() || result.code != 0) return Classify(std::move(result), done);
     SubmitResult accepted;
     accepted.kind = SubmitResult::Kind::kAccepted;
-    accepted.text = Words(result);
+    accepted.text = ReadableStart(Words(result));
     done(std::move(accepted));
   });
 }

@@ -200,6 +200,20 @@ std::string ParseSubmittedId(absl::string_view text) {
   return id;
 }
 
+std::string ReadableStart(absl::string_view text) {
+  static constexpr absl::string_view kMark = " to start at ";
+  const size_t mark = text.find(kMark);
+  if (mark == absl::string_view::npos) return std::string(text);
+  const absl::string_view rest = text.substr(mark + kMark.size());
+  const absl::string_view seconds = rest.substr(0, rest.find(' '));
+  const int64_t start_ms = ParseSlurmTime(seconds, absl::UTCTimeZone());
+  if (start_ms == 0) return std::string(text);
+  return absl::StrCat(text.substr(0, mark + kMark.size()),
+                      absl::FormatTime("%Y-%m-%d %H:%M:%S UTC", absl::FromUnixMillis(start_ms),
+                                       absl::UTCTimeZone()),
+                      rest.substr(seconds.size()));
+}
+
 void ParsePartition(absl::string_view text, Capabilities* capabilities) {
   capabilities->partition_up = Field(text, "State").value_or("UP") == "UP";
   capabilities->max_time_s = ParseSlurmDuration(Field(text, "MaxTime").value_or(""));

@@ -30,6 +30,10 @@ absl::StatusOr<Job> ParseShownJob(absl::string_view text, absl::TimeZone zone);
 // The id in sbatch's --parsable answer ("123" or "123;cluster"); empty: none.
 std::string ParseSubmittedId(absl::string_view text);
 
+// The words of `sbatch --test-only` with the start as a time: "Job 7 to start at 2026-11-30
+// 14:30:00 UTC using ...".
+std::string ReadableStart(absl::string_view text);
+
 // `scontrol show partition NAME --oneliner` and `scontrol show config`, into `capabilities`.
 void ParsePartition(absl::string_view text, Capabilities* capabilities);
 void ParseConfig(absl::string_view text, Capabilities* capabilities);

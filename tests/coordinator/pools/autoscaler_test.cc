@@ -138,6 +138,34 @@ TEST(Autoscaler, ANodeThatEatsAllocationsIsLeftOut) {
   EXPECT_FALSE(failed->output_tail.empty());
 }
 
+TEST(Autoscaler, AWorkerThatLeavesIsReplacedWithinSeconds) {
+  PoolSpec spec = GoodSpec();
+  spec.max_workers = 1;
+  PoolWorld world(1, Faults{}, spec, 100);
+  world.RunSeconds(100);
+  ASSERT_EQ(PoolOf(&world).connected, 1u);
+  ASSERT_EQ(world.submits(), 1);
+  world.DismissWorkers();
+  world.RunSeconds(10);
+  EXPECT_EQ(world.submits(), 2);
+  EXPECT_EQ(PoolOf(&world).allocations.back().outcome, "completed");
+}
+
+TEST(Autoscaler, ARequeueBetweenTwoAnswersOfTheQueueIsCounted) {
+  PoolSpec spec = GoodSpec();
+  spec.max_workers = 1;
+  PoolWorld world(1, Faults{}, spec, 100);
+  world.RunSeconds(100);
+  const AllocationRow before = PoolOf(&world).allocations.at(0);
+  ASSERT_EQ(before.state, AllocationState::kRunning);
+  world.RestartJobs();
+  world.RunSeconds(70);
+  const AllocationRow after = PoolOf(&world).allocations.at(0);
+  EXPECT_EQ(after.restarts, 1u);
+  EXPECT_GT(after.started_ms, before.started_ms);
+  EXPECT_GT(after.gpu_seconds, 30);
+}
+
 TEST(Autoscaler, ARestartAdoptsWhatIsThere) {
   PoolWorld world(1, Faults{}, GoodSpec(), 40);
   world.RunSeconds(60);

@@ -86,6 +86,22 @@ TEST(Policy, NoWorkAsksForNothing) {
   EXPECT_THAT(decisions[0].text, HasSubstr("no work waits"));
 }
 
+TEST(Policy, TheReasonForNoMoreAllocationsIsTheOneThatHolds) {
+  const AllocationRow running = Row("low", 1, AllocationState::kRunning);
+  Demand demand = Waiting(2, 20);
+  demand.workers = {WorkerOf(running, 0)};
+  EXPECT_EQ(Decide({Pool(GoodSpec())}, {running}, demand, kNow)[0].text,
+            "1 connected; the work left is too short for another allocation");
+  demand = Waiting(1);
+  demand.workers = {WorkerOf(running, 1)};
+  EXPECT_EQ(Decide({Pool(GoodSpec())}, {running}, demand, kNow)[0].text,
+            "1 connected; idle slots take the work that waits");
+  PoolSpec later = GoodSpec();
+  later.wait_before_s = 600;
+  EXPECT_EQ(Decide({Pool(later)}, {}, Waiting(9), kNow)[0].text,
+            "asks for nothing: it asks once work has waited for 600 s");
+}
+
 TEST(Policy, PacksAndSlotsDivideTheJobs) {
   PoolSpec spec = GoodSpec();
   spec.gpus = 4;

@@ -266,6 +266,26 @@ void PoolWorld::ForceAccept(const std::string& key) {
   Accept(submission);
 }
 
+void PoolWorld::DismissWorkers() {
+  for (SimJob& job : jobs_) {
+    if (!job.worker) continue;
+    LoseWorker(job);
+    job.completes_s = now_s() + 2;
+  }
+  autoscaler_->Nudge();
+}
+
+void PoolWorld::RestartJobs() {
+  for (SimJob& job : jobs_) {
+    if (job.state != "RUNNING") continue;
+    LoseWorker(job);
+    ++job.restarts;
+    job.start_s = now_s();
+    job.registers_s = now_s() + 5;
+    job.idle_since_s = job.registers_s;
+  }
+}
+
 void PoolWorld::Commit(const Save& save) {
   for (const PoolRow& row : save.pools) stored_pools_[row.spec.name] = row;
   for (const AllocationRow& row : save.allocations) stored_allocations_[row.key] = row;
@@ -300,6 +320,10 @@ void PoolWorld::EvolveJob(SimJob& job) {
   }
   if (job.dead_until_s > 0) {
     if (now_s() >= job.dead_until_s) End(job, "NODE_FAIL");
+    return;
+  }
+  if (job.completes_s > 0) {
+    if (now_s() >= job.completes_s) End(job, "COMPLETED");
     return;
   }
   if (!job.worker && now_s() >= job.registers_s) job.worker = true;
@@ -337,6 +361,7 @@ void PoolWorld::Requeue(SimJob& job, const std::string& reason) {
   job.reason = reason;
   job.node.clear();
   job.eligible_s = now_s() + 20;
+  ++job.restarts;
   if (Chance(0.3)) {
     job.orphan_until_s = now_s() + 40;
   } else {
@@ -366,6 +391,7 @@ Demand PoolWorld::MakeDemand() {
     WorkerCapacity worker;
     worker.pool_key = job.key;
     worker.raw_job_id = job.id;
+    worker.restarts = job.restarts;
     worker.slots = 1;
     worker.idle_slots = job.busy_until_s == 0 ? 1 : 0;
     demand.workers.push_back(worker);

@@ -43,6 +43,8 @@ struct SimJob {
   bool worker = false;         // is connected
   int64_t busy_until_s = 0;    // of the worker; 0: idle
   int64_t idle_since_s = 0;
+  int64_t completes_s = 0;  // its worker has said goodbye; 0: it has not
+  uint32_t restarts = 0;
   bool alive() const { return state == "PENDING" || state == "RUNNING"; }
 };
 
@@ -75,6 +77,11 @@ class PoolWorld {
     total_ += jobs;
     pending_ += jobs;
   }
+  // Each worker says goodbye now, as after a preemption. Its job is shown as running for two
+  // seconds more, and completes.
+  void DismissWorkers();
+  // Puts each running job back into the queue and starts it again, without a moment in between.
+  void RestartJobs();
   // Queues a job under a key, as if somebody had submitted it.
   void ForceAccept(const std::string& key);
   // The answer of the next submits; unset: by the faults.

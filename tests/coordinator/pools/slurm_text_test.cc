@@ -184,5 +184,13 @@ TEST(SlurmReasons, EndingsAreJudged) {
   EXPECT_EQ(judge("OUT_OF_MEMORY", true, 3600), Verdict::kFailure);
 }
 
+TEST(SlurmText, TheStartInATestOnlyAnswerIsATime) {
+  EXPECT_EQ(ReadableStart("sbatch: Job 7 to start at 1764495000 using 1 processors on nodes n1"),
+            "sbatch: Job 7 to start at 2025-11-30 09:30:00 UTC using 1 processors on nodes n1");
+  EXPECT_EQ(ReadableStart("sbatch: Job 7 to start at some time"),
+            "sbatch: Job 7 to start at some time");
+  EXPECT_EQ(ReadableStart("allocation failure"), "allocation failure");
+}
+
 }  // namespace
 }  // namespace coppice::pools
