@@ -38,7 +38,9 @@ class Installed(unittest.TestCase):
 
     def test_licence_documents_and_module_are_there(self):
         for name in ('share/doc/coppice/LICENSE', 'share/doc/coppice/docs/security.md',
-                     'share/coppice/python/coppice_model.py', 'share/coppice/systemd/coppice-coordinator.service',
+                     'share/coppice/python/coppice_model.py', 'share/coppice/python/coppice/program.py',
+                     'share/coppice/python/coppice/py.typed', 'share/coppice/python/pyproject.toml',
+                     'share/coppice/systemd/coppice-coordinator.service',
                      'share/coppice/systemd/user/coppice-worker.service'):
             self.assertTrue(os.path.exists(os.path.join(self.prefix, name)), name)
 
