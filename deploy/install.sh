@@ -24,7 +24,7 @@ build=(
   libtorch-dev libdnnl-dev libgrpc++-dev libssl-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc libabsl-dev
   libsqlite3-dev libyaml-cpp-dev libcli11-dev libspdlog-dev nlohmann-json3-dev libxxhash-dev
   librandom123-dev libgtest-dev libgmock-dev python3 python3-numpy
-  python3-torch mypy python3-pip  # the tests of python/
+  python3-torch python3-pandas mypy python3-pip  # the tests of python/
   zsh fish       # the tests of completion
   systemd        # the test of its units
   slurmctld slurmd slurm-client munge  # the tests on a Slurm of their own

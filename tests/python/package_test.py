@@ -17,7 +17,7 @@ SOURCE = os.path.realpath(os.path.join(HERE, '..', '..', 'python'))
 sys.path.insert(0, SOURCE)
 import build_backend  # noqa: E402
 
-OPTIONAL = {'coppice/client.py': {'pandas', 'numpy'}, 'coppice/_safetensors.py': {'numpy'}, 'coppice_model.py': {'torch'}}
+OPTIONAL = {'coppice_model.py': {'torch'}}
 
 
 def has(*command):
