@@ -9,6 +9,8 @@ namespace coppice {
 
 // Jobs of one sweep. The spec's validation and the coordinator's core refuse more.
 inline constexpr uint64_t kMaxJobsPerSweep = 5'000'000;
+// Points of one sweep: places on all axes but seed.
+inline constexpr uint64_t kMaxPointsPerSweep = 20'000;
 
 // Jobs of one pack.
 inline constexpr uint32_t kMaxPackWidth = 1024;

@@ -1,14 +1,18 @@
 #include "common/spec/difference.h"
 
+#include <google/protobuf/util/message_differencer.h>
+
 #include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <tuple>
 #include <utility>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/str_replace.h"
+#include "common/spec/axes.h"
+#include "common/spec/grid.h"
 #include "common/spec/internal.h"
 #include "common/spec/spec.h"
 
@@ -16,6 +20,7 @@ namespace coppice::spec {
 namespace {
 
 constexpr size_t kMaxGroupsNamed = 4;
+constexpr size_t kMaxNamesShown = 8;
 
 template <typename List>
 auto Sorted(const List& list) {
@@ -29,30 +34,107 @@ std::string Two(const std::string& path, const char* verb, const std::string& th
   return absl::StrCat(path, " ", verb, " ", there, " there and ", here, " here");
 }
 
-// All settings of one run by path, as in its JSON.
-std::map<std::string, std::string> Leaves(const v1::RunConfig& run) {
-  std::map<std::string, std::string> leaves;
-  const auto json = nlohmann::json::parse(RunConfigToJson(run), nullptr, false);
-  if (json.is_discarded()) return leaves;
-  const nlohmann::json flat = json.flatten();
-  for (const auto& [pointer, value] : flat.items()) {
-    leaves[absl::StrReplaceAll(pointer.substr(1), {{"/", "."}})] = value.dump();
-  }
-  return leaves;
+std::string ShownValue(const settings::Value* value) {
+  if (value == nullptr) return "unset";
+  return std::visit([](const auto& of) { return nlohmann::json(of).dump(); }, *value);
 }
 
 // Maps (path, there, here) to the groups with this difference.
 using Changes =
     std::map<std::tuple<std::string, std::string, std::string>, std::vector<std::string>>;
 
-void Compare(const v1::SweepSpec& there, const v1::SweepSpec& here, const std::string& task,
-             uint32_t depth, Changes* changes) {
-  const auto before = Leaves(ResolveRun(there, task, depth));
-  auto after = Leaves(ResolveRun(here, task, depth));
-  for (const auto& [path, value] : before) {
-    if (after[path] == value) continue;
-    (*changes)[{path, value, after[path]}].push_back(absl::StrCat(task, "/", depth));
+void Compare(const v1::RunConfig& there, const v1::RunConfig& here, const std::string& point,
+             Changes* changes) {
+  if (google::protobuf::util::MessageDifferencer::Equals(there, here)) return;
+  const settings::Values before = ValuesOf(there);
+  const settings::Values after = ValuesOf(here);
+  for (const settings::Setting& setting : settings::RunSettings().settings()) {
+    const std::string was = ShownValue(before.Find(setting.path));
+    const std::string is = ShownValue(after.Find(setting.path));
+    if (was != is) (*changes)[{setting.path, was, is}].push_back(point);
   }
+}
+
+std::string NamesOf(const std::vector<v1::Axis>& axes) {
+  return absl::StrJoin(axes, ", ", [](std::string* out, const v1::Axis& axis) {
+    absl::StrAppend(out, axis.name());
+  });
+}
+
+std::vector<std::string> ValueNames(const v1::Axis& axis) {
+  std::vector<std::string> names;
+  names.reserve(static_cast<size_t>(axis.values_size()));
+  for (const v1::AxisValue& value : axis.values()) names.push_back(value.name());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+std::string Shortened(std::vector<std::string> names) {
+  const bool cut = names.size() > kMaxNamesShown;
+  if (cut) names.resize(kMaxNamesShown);
+  return absl::StrCat(absl::StrJoin(names, ", "), cut ? ", ..." : "");
+}
+
+// The axes' values, in the words of the spec. False: the sweeps have no point in common, because
+// their axes differ.
+bool CompareAxes(const v1::SweepSpec& there, const v1::SweepSpec& here,
+                 std::vector<std::string>* found) {
+  if (IsClassic(there) && IsClassic(here)) {
+    const auto tasks = Sorted(there.tasks());
+    if (const auto others = Sorted(here.tasks()); tasks != others)
+      found->push_back(
+          Two("tasks", "are", absl::StrJoin(tasks, ", "), absl::StrJoin(others, ", ")));
+    const auto depths = Sorted(there.depths());
+    if (const auto others = Sorted(here.depths()); depths != others)
+      found->push_back(Two("depths", "are", RangesText(depths), RangesText(others)));
+    return true;
+  }
+  const std::vector<v1::Axis> before = AxesOf(there);
+  const std::vector<v1::Axis> after = AxesOf(here);
+  const std::string names = NamesOf(before);
+  if (const std::string others = NamesOf(after); names != others) {
+    found->push_back(Two("axes", "are", names, others));
+    return false;
+  }
+  for (size_t i = 0; i < before.size(); ++i) {
+    const auto values = ValueNames(before[i]);
+    if (const auto others = ValueNames(after[i]); values != others) {
+      found->push_back(Two(absl::StrCat("axis ", before[i].name()), "has", Shortened(values),
+                           Shortened(others)));
+    }
+  }
+  return true;
+}
+
+using Runs = absl::flat_hash_map<std::string, v1::RunConfig>;
+
+Runs RunsOf(const v1::SweepSpec& spec) {
+  Runs runs;
+  const Grid grid(spec);
+  grid.ForEachCell([&](const Cell& cell) {
+    if (cell.exclude < 0) runs.emplace(grid.TextOf(cell), grid.Resolve(cell));
+    return true;
+  });
+  return runs;
+}
+
+// Points that an `exclude` takes out of one of the sweeps alone. Other values of the axes take
+// others out, which is a difference already.
+void ComparePoints(const Runs& there, const Runs& here, bool same_values,
+                   std::vector<std::string>* found) {
+  const auto only = [](const Runs& in, const Runs& out) {
+    std::vector<std::string> points;
+    for (const auto& [point, run] : in) {
+      if (!out.contains(point)) points.push_back(point);
+    }
+    std::sort(points.begin(), points.end());
+    return points;
+  };
+  if (!same_values) return;
+  if (const auto points = only(there, here); !points.empty())
+    found->push_back(absl::StrCat("exclude takes out here ", Shortened(points)));
+  if (const auto points = only(here, there); !points.empty())
+    found->push_back(absl::StrCat("exclude takes out there ", Shortened(points)));
 }
 
 }  // namespace
@@ -86,17 +168,9 @@ std::string RangesText(std::vector<uint32_t> numbers, size_t most) {
 
 std::vector<std::string> Differences(const v1::SweepSpec& there, const v1::SweepSpec& here) {
   std::vector<std::string> found;
-  const auto tasks = Sorted(there.tasks());
-  const auto depths = Sorted(there.depths());
+  const bool same_axes = CompareAxes(there, here, &found);
+  const bool same_values = found.empty();
   const auto seeds = Sorted(there.seeds());
-  const auto here_tasks = Sorted(here.tasks());
-  const auto here_depths = Sorted(here.depths());
-  if (tasks != here_tasks) {
-    found.push_back(
-        Two("tasks", "are", absl::StrJoin(tasks, ", "), absl::StrJoin(here_tasks, ", ")));
-  }
-  if (depths != here_depths)
-    found.push_back(Two("depths", "are", RangesText(depths), RangesText(here_depths)));
   if (const auto here_seeds = Sorted(here.seeds()); seeds != here_seeds)
     found.push_back(Two("seeds", "are", RangesText(seeds), RangesText(here_seeds)));
   if (Priority(there) != Priority(here)) {
@@ -107,19 +181,22 @@ std::vector<std::string> Differences(const v1::SweepSpec& there, const v1::Sweep
     found.push_back(Two("max_failures", "is", absl::StrCat(MaxFailures(there)),
                         absl::StrCat(MaxFailures(here))));
   }
+  if (!same_axes) return found;
+  const Runs before = RunsOf(there);
+  const Runs after = RunsOf(here);
+  ComparePoints(before, after, same_values, &found);
   Changes changes;
-  size_t groups = 0;
-  for (const std::string& task : tasks) {
-    if (!std::binary_search(here_tasks.begin(), here_tasks.end(), task)) continue;
-    for (const uint32_t depth : depths) {
-      if (!std::binary_search(here_depths.begin(), here_depths.end(), depth)) continue;
-      ++groups;
-      Compare(there, here, task, depth, &changes);
-    }
+  size_t points = 0;
+  for (const auto& [point, run] : before) {
+    const auto other = after.find(point);
+    if (other == after.end()) continue;
+    ++points;
+    Compare(run, other->second, point, &changes);
   }
-  for (const auto& [change, of] : changes) {
-    const auto& [path, before, after] = change;
-    found.push_back(absl::StrCat(Two(path, "is", before, after), GroupsText(of, groups)));
+  for (auto& [change, of] : changes) {
+    const auto& [path, was, is] = change;
+    std::sort(of.begin(), of.end());
+    found.push_back(absl::StrCat(Two(path, "is", was, is), GroupsText(of, points)));
   }
   return found;
 }

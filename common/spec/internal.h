@@ -4,7 +4,9 @@
 
 #include <google/protobuf/message.h>
 
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,23 +19,18 @@ namespace coppice::spec {
 // The defaults of `task`, for every setting that has one. The depth is not set.
 v1::RunConfig DefaultRun(const std::string& task);
 
-// Whether an override covers the group.
-bool Applies(const v1::Where& where, const std::string& task, uint32_t depth);
-
-// The place in the spec that gives a group its value of a setting ("train.steps"), as a user wrote
-// it: "train.steps", "overrides[2].train.steps", or "" for a default.
-std::string SettingPath(const v1::SweepSpec& spec, const std::string& task, uint32_t depth,
-                        const std::string& setting);
-
 // " (dyck/2, dyck/4)", or "" if `groups` are all the groups of the sweep.
 std::string GroupsText(std::vector<std::string> groups, size_t all);
 
-// The settings that a message sets. It must have the fields of v1::RunConfig, v1::SweepSpec or
-// v1::Override.
-settings::Values ValuesOf(const google::protobuf::Message& message, const settings::Table& table);
+// A setting by its place in the table of this project. `message` is a v1::RunConfig, v1::SweepSpec,
+// v1::Override or v1::AxisSettings. nullopt: the message does not set it.
+std::optional<settings::Value> ValueIn(const google::protobuf::Message& message, size_t setting);
+void SetValueIn(size_t setting, const settings::Value& value, v1::RunConfig* run);
 
-// Whether such a message sets the setting.
-bool Sets(const google::protobuf::Message& message, const std::string& setting);
+// The settings that a message sets. It must have the fields of one of those, for the settings of
+// the table.
+settings::Values ValuesOf(const google::protobuf::Message& message,
+                          const settings::Table& table = settings::RunSettings());
 
 // Appends the problems of such a message's individual settings, in the table's order. `prefix` is
 // empty or ends in a dot.

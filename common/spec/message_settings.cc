@@ -2,9 +2,13 @@
 #include <google/protobuf/descriptor.h>
 
 #include <map>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
+#include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "common/spec/internal.h"
@@ -12,9 +16,48 @@
 namespace coppice::spec {
 namespace {
 
+using google::protobuf::Descriptor;
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 using settings::Value;
+
+// The fields from a message to one of its settings, the outermost first. Empty: the message has no
+// such setting.
+using Fields = std::vector<const FieldDescriptor*>;
+
+Fields FieldsTo(const Descriptor* message, const std::string& path) {
+  Fields fields;
+  for (const absl::string_view name : absl::StrSplit(path, '.')) {
+    const FieldDescriptor* field =
+        message == nullptr ? nullptr : message->FindFieldByName(std::string(name));
+    if (field == nullptr || field->is_repeated()) return {};
+    fields.push_back(field);
+    message = field->message_type();
+  }
+  return message == nullptr ? fields : Fields();
+}
+
+// Of each setting of a table, in its order.
+std::vector<Fields> MakeFields(const Descriptor* message, const settings::Table& table) {
+  std::vector<Fields> fields;
+  fields.reserve(table.settings().size());
+  for (const settings::Setting& setting : table.settings())
+    fields.push_back(FieldsTo(message, setting.path));
+  return fields;
+}
+
+// Of the table of this project. Null: the message is none of those that hold settings.
+const std::vector<Fields>* FieldsOf(const Message& message) {
+  static const auto* const known = [] {
+    auto* all = new absl::flat_hash_map<const Descriptor*, std::vector<Fields>>;
+    for (const Descriptor* of : {v1::RunConfig::descriptor(), v1::SweepSpec::descriptor(),
+                                 v1::Override::descriptor(), v1::AxisSettings::descriptor()})
+      all->emplace(of, MakeFields(of, settings::RunSettings()));
+    return all;
+  }();
+  const auto found = known->find(message.GetDescriptor());
+  return found == known->end() ? nullptr : &found->second;
+}
 
 // The message with the last field of a path, and that field. Null if the path does not exist or
 // leads through a message that is not set.
@@ -23,19 +66,16 @@ struct Place {
   const FieldDescriptor* field = nullptr;
 };
 
-Place Find(const Message& root, const std::string& path) {
-  const std::vector<std::string> names = absl::StrSplit(path, '.');
-  const Message* at = &root;
-  for (size_t i = 0; i < names.size(); ++i) {
-    const FieldDescriptor* field = at->GetDescriptor()->FindFieldByName(names[i]);
-    if (field == nullptr || field->is_repeated() || !at->GetReflection()->HasField(*at, field))
-      return {};
-    const bool last = i + 1 == names.size();
-    if (last == (field->message_type() != nullptr)) return {};
-    if (last) return {at, field};
-    at = &at->GetReflection()->GetMessage(*at, field);
+Place Find(const Message& root, const Fields& fields) {
+  Place place;
+  for (const FieldDescriptor* field : fields) {
+    const Message* at = place.field == nullptr ? &root
+                                               : &place.message->GetReflection()->GetMessage(
+                                                     *place.message, place.field);
+    if (!at->GetReflection()->HasField(*at, field)) return {};
+    place = {at, field};
   }
-  return {};
+  return place;
 }
 
 Value Read(const Place& place) {
@@ -50,11 +90,43 @@ Value Read(const Place& place) {
   }
 }
 
-void Write(Message* at, const std::string& path, const Value& value) {
-  const std::vector<std::string> names = absl::StrSplit(path, '.');
-  for (const std::string& name : names) {
-    const FieldDescriptor* field = at->GetDescriptor()->FindFieldByName(name);
-    if (field == nullptr) return;
+// Visits the settings that a message sets, in the table's order.
+void VisitSet(const Message& message, const settings::Table& table,
+              absl::FunctionRef<void(const settings::Setting&, Value)> visit) {
+  const std::vector<Fields>* known =
+      &table == &settings::RunSettings() ? FieldsOf(message) : nullptr;
+  const std::vector<Fields> made =
+      known == nullptr ? MakeFields(message.GetDescriptor(), table) : std::vector<Fields>();
+  const std::vector<Fields>& fields = known == nullptr ? made : *known;
+  for (size_t i = 0; i < fields.size(); ++i) {
+    const Place place = Find(message, fields[i]);
+    if (place.field != nullptr) visit(table.settings()[i], Read(place));
+  }
+}
+
+v1::RunConfig MakeDefaultRun(const std::string& task) {
+  v1::RunConfig run;
+  run.set_task(task);
+  const settings::Values defaults = settings::RunSettings().Defaults(task);
+  const auto& settings = settings::RunSettings().settings();
+  for (size_t i = 0; i < settings.size(); ++i) {
+    const Value* value = defaults.Find(settings[i].path);
+    if (value != nullptr) SetValueIn(i, *value, &run);
+  }
+  return run;
+}
+
+}  // namespace
+
+std::optional<Value> ValueIn(const Message& message, size_t setting) {
+  const Place place = Find(message, FieldsOf(message)->at(setting));
+  if (place.field == nullptr) return std::nullopt;
+  return Read(place);
+}
+
+void SetValueIn(size_t setting, const Value& value, v1::RunConfig* run) {
+  Message* at = run;
+  for (const FieldDescriptor* field : FieldsOf(*run)->at(setting)) {
     const auto& reflection = *at->GetReflection();
     if (field->message_type() != nullptr) {
       at = reflection.MutableMessage(at, field);
@@ -68,26 +140,11 @@ void Write(Message* at, const std::string& path, const Value& value) {
   }
 }
 
-v1::RunConfig MakeDefaultRun(const std::string& task) {
-  v1::RunConfig run;
-  run.set_task(task);
-  const settings::Values defaults = settings::RunSettings().Defaults(task);
-  for (const auto& [path, value] : defaults.all()) Write(&run, path, value);
-  return run;
-}
-
-}  // namespace
-
-bool Sets(const Message& message, const std::string& setting) {
-  return Find(message, setting).field != nullptr;
-}
-
 settings::Values ValuesOf(const Message& message, const settings::Table& table) {
   settings::Values values;
-  for (const settings::Setting& setting : table.settings()) {
-    const Place place = Find(message, setting.path);
-    if (place.field != nullptr) values.Set(setting.path, Read(place));
-  }
+  VisitSet(message, table, [&](const settings::Setting& setting, Value value) {
+    values.Set(setting.path, std::move(value));
+  });
   return values;
 }
 
@@ -102,12 +159,10 @@ v1::RunConfig DefaultRun(const std::string& task) {
 
 void ValidateSettings(const Message& message, const std::string& prefix,
                       const settings::Table& table, std::vector<Problem>* problems) {
-  for (const settings::Setting& setting : table.settings()) {
-    const Place place = Find(message, setting.path);
-    if (place.field == nullptr) continue;
-    const auto wrong = WhatIsWrong(setting, Read(place), settings::Origin::kSweep);
+  VisitSet(message, table, [&](const settings::Setting& setting, const Value& value) {
+    const auto wrong = WhatIsWrong(setting, value, settings::Origin::kSweep);
     if (wrong) problems->push_back({absl::StrCat(prefix, setting.path), *wrong});
-  }
+  });
 }
 
 }  // namespace coppice::spec

@@ -1,6 +1,6 @@
 // Checks of a spec: the name, the grid, the overrides, every resolved run.
 #include <algorithm>
-#include <set>
+#include <optional>
 #include <utility>
 
 #include "absl/algorithm/container.h"
@@ -10,8 +10,11 @@
 #include "common/base/limits.h"
 #include "common/base/names.h"
 #include "common/settings/table.h"
+#include "common/spec/axes.h"
+#include "common/spec/grid.h"
 #include "common/spec/internal.h"
 #include "common/spec/spec.h"
+#include "common/spec/validate_internal.h"
 
 namespace coppice::spec {
 namespace {
@@ -24,9 +27,6 @@ constexpr int kMaxOverrides = 1'000;
 // Limits of an override's `where`: all existing tasks and depths, with room for repetitions.
 constexpr int kMaxWhereTasks = 16;
 constexpr int kMaxWhereDepths = 1'024;
-// Of a list with a million equal mistakes, only the first are reported.
-constexpr int kMaxProblemsPerList = 10;
-
 // The mistake in one entry of a list of tasks or depths; empty: none.
 std::string CheckEntry(absl::string_view setting, settings::Value value) {
   return WhatIsWrong(*settings::RunSettings().Find(setting), value, settings::Origin::kSweep)
@@ -69,23 +69,23 @@ void CheckList(const std::string& path, const List& list, const char* example, C
   }
 }
 
-void CheckGrid(const v1::SweepSpec& spec, std::vector<Problem>* problems) {
+// False: the grid is too large for a Grid to be made of it.
+bool CheckTasksAndDepths(const v1::SweepSpec& spec, std::vector<Problem>* problems) {
   CheckList("tasks", spec.tasks(), "[question]", CheckTask, problems);
   CheckList("depths", spec.depths(), "[2, 4]", CheckDepth, problems);
+  return spec.tasks_size() <= kMaxTasks && spec.depths_size() <= kMaxDepths;
+}
+
+// False: there are too many seeds to check each.
+bool CheckSeeds(const v1::SweepSpec& spec, std::vector<Problem>* problems) {
   if (spec.seeds_size() > kMaxSeeds) {
     problems->push_back({"seeds", absl::StrCat("holds ", spec.seeds_size(), " seeds; use at most ",
                                                kMaxSeeds, " and several sweeps")});
-    return;
+    return false;
   }
   CheckList(
       "seeds", spec.seeds(), "0-9", [](uint32_t) { return std::string(); }, problems);
-  const uint64_t jobs = uint64_t{1} * spec.tasks_size() * spec.depths_size() * spec.seeds_size();
-  if (jobs > kMaxJobsPerSweep) {
-    problems->push_back({"seeds", absl::StrCat("make ", jobs,
-                                               " jobs with these tasks and depths; a "
-                                               "sweep holds at most ",
-                                               kMaxJobsPerSweep, ", so split it into several")});
-  }
+  return true;
 }
 
 void CheckScheduling(const v1::SweepSpec& spec, std::vector<Problem>* problems) {
@@ -111,18 +111,9 @@ bool WhereFits(const v1::Where& where, const std::string& path, std::vector<Prob
   return fits("depth", where.depth_size(), kMaxWhereDepths) && tasks;
 }
 
-void CheckOverride(const v1::SweepSpec& spec, int index, std::vector<Problem>* problems) {
-  const v1::Override& change = spec.overrides(index);
-  const std::string path = absl::StrCat("overrides[", index, "]");
-  ValidateSettings(change, path + ".", settings::RunSettings(), problems);
-  v1::Override settings = change;
-  settings.clear_where();
-  if (settings.ByteSizeLong() == 0) {
-    problems->push_back({path,
-                         "changes nothing; give it settings, for example "
-                         "`train: {steps: 1000}`, or remove it"});
-  }
-  const v1::Where& where = change.where();
+// The tasks and depths that an override of a classic sweep names.
+void CheckClassicWhere(const v1::SweepSpec& spec, const std::string& path, const v1::Where& where,
+                       std::vector<Problem>* problems) {
   for (int i = 0; i < std::min(where.task_size(), kMaxProblemsPerList); ++i) {
     const std::string at = absl::StrCat(path, ".where.task[", i, "]");
     const std::string unknown = CheckTask(where.task(i));
@@ -143,32 +134,35 @@ void CheckOverride(const v1::SweepSpec& spec, int index, std::vector<Problem>* p
   }
 }
 
-// The place of a failed check: the path of the first of its settings that the spec sets.
-std::string PlaceOf(const v1::SweepSpec& spec, const v1::RunConfig& run,
-                    const settings::CrossCheck& check) {
-  for (const std::string& setting : check.settings) {
-    std::string path = SettingPath(spec, run.task(), run.depth(), setting);
-    if (!path.empty()) return path;
+// False: the overrides or their lists are too many to check each.
+bool CheckOverrideLists(const v1::SweepSpec& spec, std::vector<Problem>* problems) {
+  if (spec.overrides_size() > kMaxOverrides) {
+    problems->push_back({"overrides", absl::StrCat("holds ", spec.overrides_size(),
+                                                   " entries; use at most ", kMaxOverrides)});
+    return false;
   }
-  return check.settings.front();
+  bool fits = true;
+  for (int i = 0; i < spec.overrides_size(); ++i)
+    fits &= WhereFits(spec.overrides(i).where(), absl::StrCat("overrides[", i, "]"), problems);
+  return fits;
 }
 
-// Runs the cross-checks on each run and reports each mistake once per place.
-void CheckGroups(const v1::SweepSpec& spec, const settings::Table& table,
-                 std::vector<Problem>* problems) {
-  std::set<std::string> reported;
-  for (const std::string& task : spec.tasks()) {
-    for (const uint32_t depth : spec.depths()) {
-      const v1::RunConfig run = ResolveRun(spec, task, depth);
-      const settings::Values values = ValuesOf(run, table);
-      for (const settings::CrossCheck* check : table.Failed(values, settings::Origin::kSweep)) {
-        std::string path = PlaceOf(spec, run, *check);
-        if (!reported.insert(path).second) continue;
-        problems->push_back(
-            {std::move(path), absl::StrCat(check->mistake(values), " (task ", task, ", depth ",
-                                           depth, "); ", check->remedy)});
-      }
-    }
+void CheckOverride(const v1::SweepSpec& spec, const std::vector<v1::Axis>& axes, int index,
+                   std::vector<Problem>* problems) {
+  const v1::Override& change = spec.overrides(index);
+  const std::string path = absl::StrCat("overrides[", index, "]");
+  ValidateSettings(change, path + ".", settings::RunSettings(), problems);
+  v1::Override settings = change;
+  settings.clear_where();
+  if (settings.ByteSizeLong() == 0) {
+    problems->push_back({path,
+                         "changes nothing; give it settings, for example "
+                         "`train: {steps: 1000}`, or remove it"});
+  }
+  if (IsClassic(spec) && change.where().axes().empty()) {
+    CheckClassicWhere(spec, path, change.where(), problems);
+  } else {
+    CheckWhere(change.where(), axes, path, problems);
   }
 }
 
@@ -177,26 +171,28 @@ void CheckGroups(const v1::SweepSpec& spec, const settings::Table& table,
 std::vector<Problem> ValidateSweepSpec(const v1::SweepSpec& spec) {
   std::vector<Problem> problems;
   CheckName(spec.name(), &problems);
-  CheckGrid(spec, &problems);
-  const settings::Table& table = settings::RunSettings();
-  ValidateSettings(spec, "", table, &problems);
-  if (spec.overrides_size() > kMaxOverrides) {
-    problems.push_back({"overrides", absl::StrCat("holds ", spec.overrides_size(),
-                                                  " entries; use at most ", kMaxOverrides)});
+  if (spec.has_program()) {
+    problems.push_back({"program", "is not possible yet; remove it"});
     return problems;
   }
-  bool where_fits = true;
-  for (int i = 0; i < spec.overrides_size(); ++i) {
-    where_fits &=
-        WhereFits(spec.overrides(i).where(), absl::StrCat("overrides[", i, "]"), &problems);
-  }
-  if (!where_fits) return problems;
-  const bool grid_fits = spec.tasks_size() <= kMaxTasks && spec.depths_size() <= kMaxDepths;
-  for (int i = 0; i < spec.overrides_size(); ++i) {
-    if (grid_fits) CheckOverride(spec, i, &problems);
-  }
+  bool grid_fits =
+      IsClassic(spec) ? CheckTasksAndDepths(spec, &problems) : CheckAxes(spec, &problems);
+  const bool seeds_fit = CheckSeeds(spec, &problems);
+  const std::vector<v1::Axis> axes = grid_fits ? AxesOf(spec) : std::vector<v1::Axis>();
+  if (grid_fits) grid_fits = CheckExcludes(spec, axes, &problems);
+  std::vector<Problem> of_overrides;
+  const bool overrides_fit = CheckOverrideLists(spec, &of_overrides);
+  for (int i = 0; overrides_fit && grid_fits && i < spec.overrides_size(); ++i)
+    CheckOverride(spec, axes, i, &of_overrides);
+  const bool sound = of_overrides.empty();
+  std::optional<Grid> grid;
+  if (grid_fits && overrides_fit) grid.emplace(spec);
+  const bool points_fit = grid && (!seeds_fit || CheckSize(*grid, sound, &problems));
+  ValidateSettings(spec, "", settings::RunSettings(), &problems);
+  problems.insert(problems.end(), of_overrides.begin(), of_overrides.end());
+  if (!overrides_fit) return problems;
   CheckScheduling(spec, &problems);
-  if (grid_fits) CheckGroups(spec, table, &problems);
+  if (points_fit && (sound || IsClassic(spec))) CheckPoints(*grid, &problems);
   return problems;
 }
 
