@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <iterator>
 #include <limits>
 #include <memory>
 #include <set>
@@ -70,6 +71,9 @@ TEST(EveryPlace, TheMessageHasTheSettingsOfTheTableAndNoOther) {
     }
     leaves.erase(leaf);
   }
+  // The settings of a program of the user's own are its own.
+  for (auto leaf = leaves.begin(); leaf != leaves.end();)
+    leaf = leaf->first.rfind("program.", 0) == 0 ? leaves.erase(leaf) : std::next(leaf);
   for (const auto& [path, field] : leaves) ADD_FAILURE() << path << " is missing in the table";
 }
 
