@@ -29,6 +29,7 @@ class Worker(Daemon):
         self._cluster = cluster
         self._flags = flags
         self._machine = 0
+        self._requeued = 0
         self.relay = cluster.network.relay(cluster.port) if flags.get('relay', True) else None
         super().__init__(f'worker-{index}', os.path.join(cluster.folder, f'worker-{index}.log'))
         self._set_machine()
@@ -36,7 +37,8 @@ class Worker(Daemon):
     def _set_machine(self):
         suffix = '' if self._machine == 0 else f'-moved-{self._machine}'
         self.worker_name = f'w{self.index}{suffix}'
-        self.state = os.path.join(self._cluster.folder, f'state-{self.worker_name}')
+        requeued = '' if self._requeued == 0 else f'-requeued-{self._requeued}'
+        self.state = os.path.join(self._cluster.folder, f'state-{self.worker_name}{requeued}')
         port = self.relay.port if self.relay else self._cluster.port
         self.argv = [self._cluster.binary('coppice-worker'), '--insecure', '--coordinator', f'127.0.0.1:{port}', '--name',
                      self.worker_name, '--state-dir', self.state, '--slots', str(self._flags.get('slots', 1)), '--pack', str(self._flags.get('pack', 1)),
@@ -49,6 +51,14 @@ class Worker(Daemon):
         shutil.rmtree(self.state, ignore_errors=True)
         self._machine += 1
         self._set_machine()
+
+    def requeue(self):
+        """The next start is on another machine under the same name, with the state of neither. Returns the process before, which goes on
+        and is the caller's now."""
+        before, self.process = self.process, None
+        self._requeued += 1
+        self._set_machine()
+        return before
 
     def spools(self):
         folder = os.path.join(self.state, 'spool')

@@ -147,6 +147,17 @@ def move_worker(chaos, rng):
     return f'the machine of {old} is lost with its disk; {worker.worker_name} takes its place'
 
 
+@fault('worker-requeue')
+def requeue_worker(chaos, rng):
+    """A cluster loses sight of a machine and starts its worker again elsewhere. Then the machine comes back: two processes of one name."""
+    seconds = rng.choice([rng.uniform(0.2, 1), past_lease(rng)])
+    worker = pick_worker(chaos, rng)
+    if worker is None:
+        return None
+    chaos.cut_off(worker.requeue(), worker, seconds)
+    return f'{worker.worker_name} is started again elsewhere; its process before is back after {seconds:.1f} s'
+
+
 @fault('drain')
 def drain_worker(chaos, rng):
     seconds = rng.uniform(0.5, 3)

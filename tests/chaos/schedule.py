@@ -4,12 +4,13 @@ import subprocess
 import time
 
 from cluster import Watcher
-from daemons import ProcessRef
+from daemons import ProcessRef, trainers_of
 import faults
 import signal
 
 PATIENCE = 15.0       # for a target to appear
 MUST_LEAVE = 60.0     # after SIGTERM; 30 s are promised, the rest is for a machine that has other work
+SUPERSEDED = 79       # the exit code of a worker whose name another one has
 STANDSTILL = 600.0    # without a step forward after the last fault; a job that was unlucky often waits up to 5 minutes
 
 
@@ -17,6 +18,25 @@ def random_schedule(rng, names, count):
     """[(pause before, fault, seed of its details)]"""
     struck = rng.sample(sorted(names), min(count, len(names)))
     return [(rng.choice([rng.uniform(0, 0.3), rng.uniform(0.3, 2.5)]), name, rng.getrandbits(32)) for name in struck]
+
+
+def stop_processes(pids):
+    """SIGSTOP to those that are there. For continue_processes."""
+    stopped = []
+    for pid in pids:
+        try:
+            stopped.append(ProcessRef(pid))
+        except ProcessLookupError:
+            pass
+    for reference in stopped:
+        reference.signal(signal.SIGSTOP)
+    return stopped
+
+
+def continue_processes(stopped):
+    for reference in stopped:
+        reference.signal(signal.SIGCONT)
+        reference.close()
 
 
 class Chaos:
@@ -38,7 +58,7 @@ class Chaos:
         self._refusals_since = None  # where the coordinator's log is searched for a refusal that a person answers
         self._watcher = Watcher(cluster, sweep)
 
-    # What faults use.
+    # For the faults.
 
     def now(self):
         return time.monotonic()
@@ -62,22 +82,33 @@ class Chaos:
 
     def freeze(self, daemon, seconds, trainers):
         process = daemon.process
-        stopped = []
-        for pid in [process.pid] + trainers:
-            try:
-                stopped.append(ProcessRef(pid))
-            except ProcessLookupError:
-                pass
-        for reference in stopped:
-            reference.signal(signal.SIGSTOP)
+        stopped = stop_processes([process.pid] + trainers)
         daemon.frozen = True
 
         def thaw():
-            for reference in stopped:
-                reference.signal(signal.SIGCONT)
-                reference.close()
+            continue_processes(stopped)
             if daemon.process is process:
                 daemon.frozen = False
+        self.later(seconds, thaw)
+
+    def cut_off(self, process, worker, seconds):
+        """Lets a worker's process before stand still, which is no daemon of the cluster any more. Once it is back, it must find that another
+        one has its name, and end with the code for that."""
+        name = worker.worker_name
+        stopped = stop_processes([process.pid] + trainers_of(process.pid))
+
+        def check():
+            if worker.worker_name == name:  # otherwise its successor may never have had the name
+                if process.poll() is None:
+                    self.violations.append(f'{name}: {MUST_LEAVE:.0f} s after its return a superseded process is still there')
+                elif process.returncode != SUPERSEDED:
+                    self.violations.append(f'{name}: a superseded process ended with {process.returncode}')
+            process.kill()
+            process.wait()
+
+        def thaw():
+            continue_processes(stopped)
+            self.until(lambda: process.poll() is not None or worker.worker_name != name, check, at_most=MUST_LEAVE)
         self.later(seconds, thaw)
 
     def accept_data_loss(self):
