@@ -75,10 +75,13 @@ def take(path):
 
 
 class Attempt:
-    """One process of a program. `resume` maps a seed to its (path, step)."""
+    """One process of a program. `resume` maps a seed to its (path, step).
+
+    The programs of these tests wait in the step behind `hold` until they are asked to end.
+    """
 
     def __init__(self, script, folder, *, settings=None, steps=20, report=5, checkpoint=10, seeds=(0,), resume=None, flags=(),
-                 python=sys.executable):
+                 hold=None):
         os.makedirs(folder, exist_ok=True)
         members = []
         for seed in seeds:
@@ -92,12 +95,12 @@ class Attempt:
         path = tempfile.mkstemp(prefix='run-', suffix='.json', dir=folder)[1]
         with open(path, 'w') as file:
             json.dump(spec, file)
-        environment = dict(os.environ, COPPICE_RUN_SPEC=path, PYTHONPATH=PACKAGE, OMP_NUM_THREADS='1')
+        environment = dict(os.environ, COPPICE_RUN_SPEC=path, PYTHONPATH=PACKAGE, OMP_NUM_THREADS='1', HOLD=str(hold or 0))
         self.events = []
         self.violation = None
         self.changed = threading.Condition()
         self.checker = Checker(members, steps)
-        self.process = subprocess.Popen([python, script, *flags], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        self.process = subprocess.Popen([sys.executable, script, *flags], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                         env=environment, start_new_session=True)
         self.stderr = []
         self.readers = [threading.Thread(target=self.read_events), threading.Thread(target=self.read_text)]
@@ -176,10 +179,13 @@ def run(script, folder, **options):
 
 
 def run_interrupted(script, folder, at, number=signal.SIGTERM, **options):
-    """A run that gets a signal after the metrics of each step in `at`. Returns all rows and the codes of the attempts."""
+    """A run that gets a signal after the metrics of each step in `at`, and holds there if it can.
+
+    Returns all rows and the codes of the attempts.
+    """
     rows, codes, resume = {}, [], {}
     for step in [*at, None]:
-        attempt = Attempt(script, folder, resume=resume, **options)
+        attempt = Attempt(script, folder, resume=resume, hold=step, **options)
         if step is not None:
             attempt.wait_for(lambda a: any(event['step'] >= step for event in a.of('metrics')))
             attempt.signal(number)

@@ -66,7 +66,7 @@ class Events(InFolder):
     def test_a_step_that_takes_long_shows_progress(self):
         attempt = fake_worker.Attempt(WALK, self.folder, settings={'mode': 'busy'})
         attempt.wait_for(lambda a: len(a.of('progress')) >= 2)
-        self.assertEqual(attempt.end(), 0)
+        self.assertEqual(attempt.signal().end(), 75)
         first, second = attempt.of('progress')[:2]
         self.assertEqual(first['members'], [{'seed': 0, 'step': 2}])
         self.assertGreater(second['activity'], first['activity'])
@@ -81,7 +81,6 @@ class Events(InFolder):
 class Interrupted(InFolder):
     def compare(self, script, **options):
         whole = fake_worker.run(script, self.folder, **options)
-        options['settings'] = {**options.get('settings', {}), 'pause': 0.02}
         for at in ((5,), (5, 10, 15)):
             rows, codes = fake_worker.run_interrupted(script, self.folder, at, **options)
             self.assertEqual(codes, [75] * len(at) + [0])
@@ -115,7 +114,7 @@ class Interrupted(InFolder):
         self.assertNotEqual(self.run_program(resume={0: (path, step)}).rows()[20], whole.rows()[20])
 
     def test_the_checkpoint_of_a_request_is_of_the_step_in_progress(self):
-        attempt = fake_worker.Attempt(WALK, self.folder, settings={'pause': 0.05}, report=1, checkpoint=100)
+        attempt = fake_worker.Attempt(WALK, self.folder, hold=3, report=1, checkpoint=100)
         attempt.wait_for(lambda a: 3 in a.rows()).signal()
         self.assertEqual(attempt.end(), 75)
         step = attempt.of('preempted')[0]['step']
@@ -141,7 +140,7 @@ class Interrupted(InFolder):
         self.assertEqual(attempt.end(), 75)
 
     def test_a_reader_that_has_gone_is_a_request_to_end(self):
-        attempt = fake_worker.Attempt(WALK, self.folder, settings={'pause': 0.02}, steps=1000, checkpoint=1000)
+        attempt = fake_worker.Attempt(WALK, self.folder, settings={'mode': 'busy', 'at': 6}, steps=1000, checkpoint=1000)
         attempt.wait_for(lambda a: 5 in a.rows())
         os.dup2(os.open(os.devnull, os.O_RDONLY), attempt.process.stdout.fileno())
         self.assertEqual(attempt.end(20), 75, attempt.text())
@@ -234,7 +233,7 @@ class Packs(InFolder):
         self.assertEqual(len(run.of('done', 7)), 1)
 
     def test_a_request_ends_all(self):
-        attempt = fake_worker.Attempt(PACK, self.folder, seeds=[4, 7], settings={'pause': 0.02, 'bad': 4}, report=1)
+        attempt = fake_worker.Attempt(PACK, self.folder, seeds=[4, 7], settings={'bad': 4}, hold=8, report=1)
         attempt.wait_for(lambda a: 8 in a.rows(7)).signal()
         self.assertEqual(attempt.end(), 75)
         self.assertEqual(len(attempt.of('failed', 4)), 1)

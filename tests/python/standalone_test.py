@@ -26,9 +26,9 @@ class Alone(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = folder.name
 
-    def start(self, *flags, script=WALK):
+    def start(self, *flags, script=WALK, hold=0):
         environment = {name: value for name, value in os.environ.items() if name != 'COPPICE_RUN_SPEC'}
-        return subprocess.Popen([sys.executable, script, *flags], cwd=self.folder, env={**environment, 'PYTHONPATH': PACKAGE},
+        return subprocess.Popen([sys.executable, script, *flags], cwd=self.folder, env={**environment, 'PYTHONPATH': PACKAGE, 'HOLD': str(hold)},
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def call(self, *flags, script=WALK, code=0):
@@ -42,7 +42,7 @@ class Alone(unittest.TestCase):
             return {row['step']: row['values'] for row in map(json.loads, file)}
 
     def stop_at(self, step, *flags):
-        process = self.start(*flags)
+        process = self.start(*flags, hold=step)
         for line in process.stdout:
             if line.startswith(f'step {step}/'):
                 process.send_signal(signal.SIGINT)
@@ -63,11 +63,10 @@ class Alone(unittest.TestCase):
 
     def test_stopped_and_called_again_it_gives_the_same_numbers(self):
         self.call('--out', 'whole')
-        flags = ('--set', 'pause=0.02', '--report-every', '5')
-        out = self.stop_at(10, *flags)
+        out = self.stop_at(10)
         self.assertRegex(out, r'stopped; the same command goes on from step \d+')
         step = int(re.search(r'from step (\d+)', out).group(1))
-        self.assertIn(f'goes on from step {step}', self.call(*flags))
+        self.assertIn(f'goes on from step {step}', self.call())
         self.assertEqual(self.rows(), self.rows('whole/seed-0'))
 
     def test_rows_behind_the_checkpoint_come_once(self):
@@ -93,7 +92,7 @@ class Alone(unittest.TestCase):
         self.assertIn('holds other files', self.call('--out', 'full', code=2))
 
     def test_two_processes_do_not_train_in_one_folder(self):
-        process = self.start('--set', 'pause=0.1', '--report-every', '1')
+        process = self.start(hold=1)
         process.stdout.readline()
         self.assertIn('another process trains in', self.call(code=2))
         process.kill()

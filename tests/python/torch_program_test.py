@@ -31,7 +31,7 @@ class Torch(unittest.TestCase):
             start = whole.of('start')[0]
             self.assertEqual((start['parameters'], start['provenance']['torch']), (161, torch.__version__))
             for number, code in ((signal.SIGTERM, 75), (signal.SIGKILL, -9)):
-                rows, codes = fake_worker.run_interrupted(NET, folder, (15, 20), number, settings={'pause': 0.02}, **SIZES)
+                rows, codes = fake_worker.run_interrupted(NET, folder, (15, 20), number, **SIZES)
                 self.assertEqual(codes, [code, code, 0])
                 self.assertEqual(rows, whole.rows())
             self.assertNotEqual(fake_worker.run(NET, folder, settings={'width': 15}, **SIZES).rows(), whole.rows())

@@ -2,7 +2,6 @@
 
 import dataclasses
 import sys
-import time
 
 from coppice import program
 
@@ -14,7 +13,6 @@ import walk as walks  # noqa: E402
 class Settings:
     rate: float = 0.1
     width: int = 4
-    pause: float = 0.0
 
 
 with program.start(Settings, steps=20) as run:
@@ -23,7 +21,7 @@ with program.start(Settings, steps=20) as run:
         walk.load(run.resume)
     for step in run.steps():
         walk.step(run.settings.rate)
-        time.sleep(run.settings.pause)
+        walks.hold(run)
         if run.should_report(step):
             run.report(loss=walk.loss())
         if run.should_checkpoint(step):

@@ -1,12 +1,13 @@
 """A small network in torch, with dropout and Adam, whose whole state is in the checkpoint."""
 
+import os
 import time
 
 from coppice import program
 
 import torch
 
-with program.start({'learning_rate': 1e-2, 'width': 16, 'pause': 0.0}, steps=30) as run:
+with program.start({'learning_rate': 1e-2, 'width': 16}, steps=30) as run:
     torch.set_num_threads(run.threads)
     torch.manual_seed(run.seed)
     model = torch.nn.Sequential(torch.nn.Linear(8, run.settings.width), torch.nn.ReLU(), torch.nn.Dropout(0.2),
@@ -30,5 +31,6 @@ with program.start({'learning_rate': 1e-2, 'width': 16, 'pause': 0.0}, steps=30)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        time.sleep(run.settings.pause)
+        while 0 < int(os.environ.get('HOLD', 0)) < step and not run.should_stop:
+            time.sleep(0.005)
         run.report(loss=loss, weights=sum(p.detach().abs().sum() for p in model.parameters()))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from coppice import program
 
-DEFAULTS = {'rate': 0.1, 'width': 4, 'activation': 'relu', 'fast': True, 'mode': 'good', 'pause': 0.0, 'at': 3}
+DEFAULTS = {'rate': 0.1, 'width': 4, 'activation': 'relu', 'fast': True, 'mode': 'good', 'at': 3}
 
 
 class Walk:
@@ -51,6 +51,12 @@ class WithSuffix(Walk):
         super().save(path.with_name(path.name + '.json'))
 
 
+def hold(run):
+    """Waits in the step behind HOLD until the end is asked for."""
+    while 0 < int(os.environ.get('HOLD', 0)) < run.step and not run.should_stop:
+        time.sleep(0.005)
+
+
 def help_forever():
     print('helper', flush=True)
     time.sleep(600)
@@ -83,7 +89,7 @@ def misbehave(run, step, walk):
         helper.join()
         raise RuntimeError(f'the helper has ended with {helper.exitcode}')
     if mode == 'busy':
-        for _ in range(100):
+        while not run.should_stop:
             run.keep_alive()
             time.sleep(0.02)
 
@@ -122,7 +128,7 @@ def main():
         run.load(walk.load)
         for step in run.steps(save=None if run.settings.mode == 'no checkpoint' else saver(run, walk)):
             walk.step(run.settings.rate)
-            time.sleep(run.settings.pause)
+            hold(run)
             misbehave(run, step, walk)
             if run.settings.mode == 'stop early' and step == 3:
                 break
