@@ -213,7 +213,7 @@ void WorkerEnd::Exit(v1::ExitReason why, const std::string& reason) {
   if (exited_) return;
   exited_ = true;
   watch_timer_.Stop();
-  if (!hooks_.leases() == 0) {
+  if (hooks_.leases() > 0) {
     spdlog::warn("records of {} leases wait in {} for the next start of this worker",
                  hooks_.leases(), config_->spool_dir);
   }
