@@ -92,13 +92,16 @@ class Engine:
             self._progress.join()
         live = [member for member in self.members if not member._ended]
         if nothing_begun and self.requests.requested and isinstance(error, SystemExit):
+            self.job.events.close()
             return EXIT_PREEMPTED
         if error is not None and not isinstance(error, Failed):
             if not live:
+                self.job.events.close()
                 self.requests.finish(0)
                 return None  # everything is done; the exception is the script's own affair
             traceback.print_exception(type(error), error, trace)
         self._end_members(live, error)
+        self.job.events.close()
         if not isinstance(self.job.events, JsonEvents):
             self.requests.restore()
         code = EXIT_PREEMPTED if self.any_preempted else EXIT_FAILED if self.any_failed else 0

@@ -41,6 +41,9 @@ class Events:
     def preempted(self, seed: int, step: int) -> None:
         raise NotImplementedError
 
+    def close(self) -> None:
+        """No event follows."""
+
 
 class JsonEvents(Events):
     """One JSON object a line, on a descriptor that nothing else in the process writes to.

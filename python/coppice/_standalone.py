@@ -19,7 +19,8 @@ KEPT = 2  # checkpoints of each seed
 class PrintedEvents(Events):
     """Prints lines for people, and keeps the metrics of each seed in metrics.jsonl of its folder."""
 
-    def __init__(self, members: Sequence[_job.JobMember]) -> None:
+    def __init__(self, members: Sequence[_job.JobMember], lock: Optional[int] = None) -> None:
+        self._lock = lock
         self._folders = {member.seed: member.folder for member in members}
         self._several = len(members) > 1
         self._files: Dict[int, IO[str]] = {}
@@ -59,6 +60,13 @@ class PrintedEvents(Events):
     def preempted(self, seed: int, step: int) -> None:
         print(f"{self._prefix(seed)}stopped; the same command goes on from step {step}", flush=True)
 
+    def close(self) -> None:
+        for file in self._files.values():
+            file.close()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
     def _prefix(self, seed: int) -> str:
         return f"seed {seed}  " if self._several else ""
 
@@ -83,11 +91,10 @@ def read_flags(defaults: Mapping[str, _settings.Scalar], *, steps: Optional[int]
     for name in ("steps", "report_every", "checkpoint_every"):
         if not 1 <= getattr(flags, name) <= _job.MAX_STEPS:
             raise _job.Refused(f"--{name.replace('_', '-')} is a whole number from 1 to {_job.MAX_STEPS}")
-    out = Path(flags.out).absolute()
-    members = _members(out, _seeds(flags.seed), values, flags.steps)
+    lock, members = _members(Path(flags.out).absolute(), _seeds(flags.seed), values, flags.steps)
     return _job.Job(steps=flags.steps, report_every=flags.report_every, checkpoint_every=flags.checkpoint_every,
                     threads=flags.threads or _job.cores(), device=flags.device or _device(), settings=given, members=members,
-                    events=PrintedEvents(members))
+                    events=PrintedEvents(members, lock))
 
 
 def _parser(defaults: Mapping[str, _settings.Scalar], steps: Optional[int], seeds: Sequence[int], report_every: int,
@@ -122,20 +129,23 @@ def _seeds(text: str) -> List[int]:
     return seeds
 
 
-def _members(out: Path, seeds: Sequence[int], values: Mapping[str, _settings.Scalar], steps: int) -> List[_job.JobMember]:
+def _members(out: Path, seeds: Sequence[int], values: Mapping[str, _settings.Scalar],
+             steps: int) -> Tuple[int, List[_job.JobMember]]:
     try:
         out.mkdir(parents=True, exist_ok=True)
-        _lock(out)
-        return [_member(out / f"seed-{seed}", seed, values, steps) for seed in seeds]
+        lock = _lock(out)
+        return lock, [_member(out / f"seed-{seed}", seed, values, steps) for seed in seeds]
     except OSError as error:
         raise _job.Refused(f"the folder {out} cannot be used: {error}") from None
 
 
-def _lock(out: Path) -> None:
-    descriptor = os.open(out / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)  # held until the process ends
+def _lock(out: Path) -> int:
+    descriptor = os.open(out / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return descriptor
     except BlockingIOError:
+        os.close(descriptor)
         raise _job.Refused(f"another process trains in {out}; name another folder with --out") from None
 
 

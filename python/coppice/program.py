@@ -219,7 +219,11 @@ def start_pack(settings: Any = Settings({}), *, steps: Optional[int] = None, see
 def _start(settings: Any, steps: Optional[int], seeds: Sequence[int], report_every: int, checkpoint_every: int,
            argv: Optional[Sequence[str]], is_pack: bool) -> Any:
     defaults = _settings.defaults_of(settings)
+    global _started
     spec = _job.own_spec()
+    if spec is not None and _started:
+        raise RuntimeError("a worker's process has one run; start was called before")
+    _started = True
     requests = StopRequests()
     requests.install()
     events: Events = JsonEvents.on_stdout() if spec is not None else _standalone.PrintedEvents([])
@@ -237,6 +241,8 @@ def _start(settings: Any, steps: Optional[int], seeds: Sequence[int], report_eve
         raise SystemExit(EXIT_REFUSED) from None
     return Engine(job, requests, is_pack, None), values
 
+
+_started = False
 
 if _job.own_spec() is not None:
     StopRequests().install()

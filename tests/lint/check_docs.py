@@ -17,7 +17,7 @@ import tempfile
 
 from document import Page, commands_in, documents, read
 
-TOP = ('.ci', 'bench', 'cli', 'cmake', 'common', 'coordinator', 'deploy', 'docs', 'proto', 'python',
+TOP = ('.ci', 'bench', 'cli', 'cmake', 'common', 'coordinator', 'deploy', 'docs', 'examples', 'proto', 'python',
        'scripts', 'tests', 'worker')
 
 MAX_LINE = 100

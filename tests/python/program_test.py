@@ -79,27 +79,26 @@ class Events(InFolder):
 
 
 class Interrupted(InFolder):
-    def compare(self, script, **options):
+    def compare(self, script, at, number=signal.SIGTERM, **options):
         whole = fake_worker.run(script, self.folder, **options)
-        for at in ((5,), (5, 10, 15)):
-            rows, codes = fake_worker.run_interrupted(script, self.folder, at, **options)
-            self.assertEqual(codes, [75] * len(at) + [0])
-            self.assertEqual(rows, whole.rows())
-        rows, codes = fake_worker.run_interrupted(script, self.folder, (5, 15), signal.SIGKILL, **options)
-        self.assertEqual(codes, [-9, -9, 0])
+        rows, codes = fake_worker.run_interrupted(script, self.folder, at, number, **options)
+        self.assertEqual(codes, [75 if number == signal.SIGTERM else -number] * len(at) + [0])
         self.assertEqual(rows, whole.rows())
 
     def test_interrupted_runs_give_the_same_numbers(self):
-        self.compare(WALK)
+        self.compare(WALK, (5, 10, 15))
+
+    def test_killed_runs_give_the_same_numbers(self):
+        self.compare(WALK, (5, 15), signal.SIGKILL)
 
     def test_with_every_call_written_out(self):
-        self.compare(EXPLICIT)
+        self.compare(EXPLICIT, (5, 15))
 
     def test_with_a_folder_as_checkpoint(self):
-        self.compare(WALK, settings={'mode': 'folder'})
+        self.compare(WALK, (5, 15), settings={'mode': 'folder'})
 
     def test_with_a_suffix_of_the_savers_own(self):
-        self.compare(WALK, settings={'mode': 'suffix'})
+        self.compare(WALK, (5, 15), settings={'mode': 'suffix'})
         self.assertTrue(self.run_program(settings={'mode': 'suffix'}).newest()[0][0].endswith('/step-000000020.json'))
 
     def test_a_resume_that_forgets_the_random_state_gives_other_numbers(self):
@@ -174,7 +173,7 @@ class Faults(InFolder):
 
     def test_the_kinds_of_faults(self):
         for mode, kind, message in (('out of memory', 'out_of_memory', 'MemoryError'), ('fail', 'data', '^no such data$'),
-                                    ('exit', 'internal', 'called exit'), ('full disk', 'disk', 'No space left'),
+                                    ('exit', 'internal', 'called exit'), ('second start', 'internal', 'has one run'), ('full disk', 'disk', 'No space left'),
                                     ('two files', 'internal', 'wrote other, step-000000010'), ('no file', 'internal', 'wrote nothing'),
                                     ('link', 'internal', 'neither a file nor a folder'), ('no report', 'internal', 'nothing was reported'),
                                     ('no checkpoint', 'internal', 'step, 20, has no checkpoint'), ('stop early', 'internal', 'ended at step 3 of 20'),

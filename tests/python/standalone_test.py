@@ -98,6 +98,16 @@ class Alone(unittest.TestCase):
         process.kill()
         process.communicate()
 
+    def test_one_process_may_run_one_after_the_other(self):
+        script = self.folder + '/two.py'
+        with open(script, 'w') as file:
+            file.write('from coppice import program\nimport signal\nbefore = signal.getsignal(signal.SIGINT)\nfor steps in (2, 4):\n'
+                       '    with program.start(steps=steps, argv=[]) as run:\n'
+                       '        for step in run.steps(save=lambda path: path.write_text("x")):\n            run.report(x=step)\n'
+                       'assert signal.getsignal(signal.SIGINT) is before\n')
+        self.assertIn('goes on from step 2', self.call(script=script))
+        self.assertEqual(sorted(self.rows()), [2, 4])
+
     def test_wrong_flags_name_the_remedy(self):
         for flags, message in ((('--set', 'widht=3'), 'did you mean width'), (('--set', 'width'), '--set name=value'),
                                (('--set', 'fast=no'), 'true or false'), (('--seed', '-1'), '--seed is a whole number'),

@@ -81,6 +81,8 @@ def misbehave(run, step, walk):
         print('no event')
         subprocess.run(['echo', 'from a child'], check=True)
         os.write(1, b'raw\n')
+    if mode == 'second start':
+        program.start(DEFAULTS)
     if mode == 'another program':
         subprocess.run([sys.executable, __file__, '--steps', '1', '--out', str(run.checkpoint_dir.parent / 'another')], check=True)
     if mode == 'helper':
