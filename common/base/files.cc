@@ -13,6 +13,7 @@
 #include <cstring>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -208,7 +209,10 @@ std::string JoinPath(absl::string_view a, absl::string_view b) {
   return absl::StrCat(a, absl::EndsWith(a, "/") ? "" : "/", b);
 }
 
-absl::StatusOr<FileLock> FileLock::Acquire(const std::string& path) {
+namespace {
+
+// The descriptor of the locked file. NOT_FOUND: the file was removed before it was locked.
+absl::StatusOr<int> TryLock(const std::string& path) {
   // Links are not followed: they could lead to making or locking a file at a place of somebody
   // else's choice.
   const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
@@ -217,16 +221,32 @@ absl::StatusOr<FileLock> FileLock::Acquire(const std::string& path) {
         absl::StrCat("the lock file ", path, " is a symbolic link; remove it"));
   }
   if (fd < 0) return ErrnoToStatus(errno, absl::StrCat("cannot open lock file ", path));
+  absl::Cleanup close = [fd] { ::close(fd); };
   if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
-    const int error = errno;
-    ::close(fd);
-    if (error == EWOULDBLOCK) {
+    if (errno == EWOULDBLOCK) {
       return absl::FailedPreconditionError(
           absl::StrCat(path, " is locked by another running process"));
     }
-    return ErrnoToStatus(error, absl::StrCat("cannot lock ", path));
+    return ErrnoToStatus(errno, absl::StrCat("cannot lock ", path));
   }
-  return FileLock(fd);
+  // The holder before may have removed the file, and another process may have made a new one.
+  struct stat locked, present;
+  if (::fstat(fd, &locked) != 0 || ::lstat(path.c_str(), &present) != 0 ||
+      locked.st_dev != present.st_dev || locked.st_ino != present.st_ino) {
+    return absl::NotFoundError(absl::StrCat("the lock file ", path, " was just removed"));
+  }
+  std::move(close).Cancel();
+  return fd;
+}
+
+}  // namespace
+
+absl::StatusOr<FileLock> FileLock::Acquire(const std::string& path) {
+  constexpr int kTries = 10;
+  absl::StatusOr<int> fd = TryLock(path);
+  for (int i = 1; i < kTries && absl::IsNotFound(fd.status()); ++i) fd = TryLock(path);
+  if (!fd.ok()) return fd.status();
+  return FileLock(*fd);
 }
 
 FileLock::FileLock(FileLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}

@@ -8,11 +8,13 @@
 
 #include <atomic>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <fstream>
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "tests/testing/temp_dir.h"
@@ -216,6 +218,33 @@ TEST(FileLock, KeepsASecondHolderOutUntilItIsReleased) {
     EXPECT_TRUE(absl::IsFailedPrecondition(FileLock::Acquire(path).status()));
   }
   EXPECT_TRUE(FileLock::Acquire(path).ok());
+}
+
+// Whoever opened the file before it was removed must not take its lock for that of the new file.
+TEST(FileLock, HasOneHolderAlsoIfHoldersRemoveTheFile) {
+  TempDir dir;
+  const std::string path = dir.Join("lock");
+  std::atomic<int> holders = 0;
+  std::atomic<int> most = 0;
+  constexpr size_t kThreads = 4;
+  std::vector<std::thread> threads;
+  threads.reserve(kThreads);
+  for (size_t i = 0; i < kThreads; ++i) {
+    threads.emplace_back([&] {
+      for (int held = 0; held < 300;) {
+        const absl::StatusOr<FileLock> lock = FileLock::Acquire(path);
+        if (!lock.ok()) continue;
+        ++held;
+        const int now = ++holders;
+        if (now > most) most = now;
+        std::this_thread::yield();
+        --holders;
+        std::remove(path.c_str());
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(most, 1);
 }
 
 TEST(ErrnoToStatus, GivesTheCodesOthersDecideBy) {
