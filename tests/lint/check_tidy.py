@@ -138,7 +138,7 @@ def run(options):
         print(f'tidy: {base} is not a commit of this repository')
         return 2
     names, headers = changed
-    # What an unchanged header holds is not this change's.
+    # An unchanged header's findings are not this change's.
     header_filter = '/(' + '|'.join(re.escape(name) for name in headers) + ')$' if headers else '^$'
     build = options.build or os.path.join(options.root, 'build/release')
     if names and not os.path.exists(os.path.join(build, 'compile_commands.json')):

@@ -110,7 +110,7 @@ void AwaitTimed() {
         ++shared;
       });
 }
-// What is changed before a wait is not safe during it.
+// A change before a wait is not safe during it.
 void UnlockedAcrossAwait() {
   bool never = false;
   OnTwoThreads(

@@ -28,7 +28,7 @@ bool IsIndex(absl::string_view text) {
          std::all_of(text.begin(), text.end(), absl::ascii_isdigit);
 }
 
-// Whether CUDA would take the entry for a device's name.
+// True if CUDA would take the entry for a device's name.
 bool IsEntry(absl::string_view entry) {
   if (entry.empty() || entry.size() > kMaxEntryBytes) return false;
   if (IsIndex(entry)) return true;
@@ -92,7 +92,7 @@ absl::StatusOr<std::vector<std::string>> Chosen(const VisibleGpus& gpus, const D
       gpus.source, "), counted from cuda:0; name one of them, or leave the number out"));
 }
 
-// Where no GPU is counted.
+// For a machine on which no GPU is counted.
 void PlanWithoutGpus(const VisibleGpus& gpus, SlotPlan* plan) {
   const std::string slots = absl::StrCat(plan->slots, plan->slots == 1 ? " slot" : " slots");
   if (plan->device.kind == DeviceKind::kCpu) {

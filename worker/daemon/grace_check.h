@@ -24,7 +24,7 @@ struct SlurmGrace {
 std::optional<absl::Duration> KillWaitIn(const std::string& text);
 std::optional<absl::Duration> GraceTimeIn(const std::string& text);
 
-// What is wrong with `grace`, and the remedy. Empty: it fits.
+// The fault of `grace`, with the remedy. Empty: it fits.
 std::string GraceAdvice(absl::Duration grace, const SlurmGrace& slurm,
                         const std::string& partition);
 

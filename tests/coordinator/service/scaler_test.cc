@@ -1,4 +1,4 @@
-// What KEDA is told, and who may ask.
+// The answers for KEDA, and who may ask.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
