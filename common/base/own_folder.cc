@@ -30,25 +30,7 @@ std::string MarkText(const OwnFolderKind& kind) {
   return absl::StrCat("coppice: ", kind.what, ", version ", kind.version, "\n");
 }
 
-// OK: the folder has a mark of this kind. NOT_FOUND: it has no mark.
-absl::Status CheckMark(const Directory& folder, const OwnFolderKind& kind) {
-  COPPICE_ASSIGN_OR_RETURN(const std::string text, folder.Read(kind.mark));
-  absl::string_view rest = absl::StripSuffix(text, "\n");
-  int version = 0;
-  if (!absl::ConsumePrefix(&rest, absl::StrCat("coppice: ", kind.what, ", version ")) ||
-      !absl::SimpleAtoi(rest, &version) || version < 1) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        folder.path(), " is marked as another kind of folder (", kind.mark,
-        " in it does not say \"", kind.what, "\"); choose another with ", kind.flag, " DIR"));
-  }
-  if (version <= kind.version) return absl::OkStatus();
-  return absl::FailedPreconditionError(
-      absl::StrCat(folder.path(), " was written by a later Coppice (version ", version, " of ",
-                   kind.what, ", this program knows ", kind.version,
-                   "); run that one, or choose another folder with ", kind.flag, " DIR"));
-}
-
-// Whether `entry` matches `name`, an item of a kind's list.
+// True if `entry` matches `name`, an item of a kind's list.
 bool Matches(const Directory::Entry& entry, absl::string_view name) {
   const bool folder = absl::ConsumeSuffix(&name, "/");
   return entry.name == name && (folder ? entry.is_folder() : entry.is_file()) &&
@@ -126,6 +108,23 @@ bool ForAll(const struct stat& info) { return (info.st_mode & S_IWOTH) != 0; }
 
 }  // namespace
 
+absl::Status CheckFolderMark(const Directory& folder, const OwnFolderKind& kind) {
+  COPPICE_ASSIGN_OR_RETURN(const std::string text, folder.Read(kind.mark));
+  absl::string_view rest = absl::StripSuffix(text, "\n");
+  int version = 0;
+  if (!absl::ConsumePrefix(&rest, absl::StrCat("coppice: ", kind.what, ", version ")) ||
+      !absl::SimpleAtoi(rest, &version) || version < 1) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        folder.path(), " is marked as another kind of folder (", kind.mark,
+        " in it does not say \"", kind.what, "\"); choose another with ", kind.flag, " DIR"));
+  }
+  if (version <= kind.version) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat(folder.path(), " was written by a later Coppice (version ", version, " of ",
+                   kind.what, ", this program knows ", kind.version,
+                   "); run that one, or choose another folder with ", kind.flag, " DIR"));
+}
+
 absl::Status CheckNotBelowAStranger(const std::string& path) {
   char resolved[PATH_MAX];
   if (::realpath(path.c_str(), resolved) == nullptr) {
@@ -170,7 +169,7 @@ absl::StatusOr<Directory> ClaimFolder(const std::string& path, const OwnFolderKi
   if (entries.empty()) folder->MakePrivate().status().IgnoreError();
   COPPICE_RETURN_IF_ERROR(remedy(folder->CheckOwned()));
   COPPICE_RETURN_IF_ERROR(remedy(CheckNotBelowAStranger(path)));
-  absl::Status marked = CheckMark(*folder, kind);
+  absl::Status marked = CheckFolderMark(*folder, kind);
   if (absl::IsNotFound(marked)) marked = MarkAs(*folder, kind);
   if (!marked.ok()) return remedy(marked);
   return folder;

@@ -35,6 +35,10 @@ struct OwnFolderKind {
 // other files and no mark, or its mark is of a later version. Otherwise the codes of files.h.
 absl::StatusOr<Directory> ClaimFolder(const std::string& path, const OwnFolderKind& kind);
 
+// OK: the folder is marked as one of this kind. NOT_FOUND: it has no mark. FAILED_PRECONDITION: it
+// is marked as another kind, or as a later version.
+absl::Status CheckFolderMark(const Directory& folder, const OwnFolderKind& kind);
+
 // Checks that no other account can replace the folder at `path`. Refuses a parent that belongs to
 // neither this account nor root and lies in a folder that everybody may write to.
 absl::Status CheckNotBelowAStranger(const std::string& path);

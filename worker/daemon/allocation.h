@@ -33,7 +33,7 @@ Allocation ReadAllocation(const EnvironmentLookup& env);
 // Slurm requeues the job. Empty outside of Slurm.
 std::string AllocationName(const Allocation& allocation);
 
-// Whether srun started this process. Otherwise it is the batch script's.
+// True if srun started this process. Otherwise it is the batch script's.
 bool InSlurmStep(const EnvironmentLookup& env);
 
 }  // namespace coppice::worker

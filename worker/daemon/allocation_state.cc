@@ -21,7 +21,7 @@ absl::StatusOr<StateFolder> OpenWhenFree(const std::string& path, const Pause& p
       spdlog::warn("{}; the job was requeued, so that process may be on its way out: waiting {}",
                    std::string(state.status().message()), absl::FormatDuration(kLockWait));
     }
-    if (!pause(kLockRetry)) return state;
+    if (!pause(kLockRetry)) return absl::CancelledError("asked to end");
   }
 }
 

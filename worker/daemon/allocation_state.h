@@ -20,7 +20,7 @@ using Pause = std::function<bool(absl::Duration)>;
 // may be the process before, on a node that was cut off. If the job was requeued, the lock is
 // waited for up to a minute. After that, and at once in a job that was never requeued, the next
 // free folder is taken: "<name>.2", ".3" and so on. The codes of OpenStateFolder; UNAVAILABLE:
-// all of these folders are in use.
+// all of these folders are in use. CANCELLED: the process was asked to end while it waited.
 absl::StatusOr<StateFolder> OpenAllocationState(const std::string& root,
                                                 const Allocation& allocation, const Pause& pause);
 

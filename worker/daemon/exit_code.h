@@ -4,6 +4,7 @@
 #define COPPICE_WORKER_DAEMON_EXIT_CODE_H_
 
 #include "coppice/v1/coordinator.pb.h"
+#include "worker/daemon/allocation.h"
 
 namespace coppice::worker {
 
@@ -17,6 +18,11 @@ inline constexpr int kExitDrained = 78;             // drained (--exit-when-drai
 inline constexpr int kExitSuperseded = 79;          // a newer process has the name
 inline constexpr int kExitRefused = 80;             // the coordinator does not accept this worker
 inline constexpr int kExitCoordinatorTimeout = 81;  // not reached for so long
+
+// A signal that asks for the end is a preemption where a batch system sends it.
+inline v1::ExitReason ReasonOfRequest(const Allocation& allocation) {
+  return allocation.system == "slurm" ? v1::EXIT_PREEMPTED : v1::EXIT_STOPPED;
+}
 
 // The code of an orderly end.
 inline int ExitCodeOf(v1::ExitReason why) {

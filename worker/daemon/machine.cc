@@ -31,8 +31,9 @@ Machine DescribeMachine(const std::string& root) {
   Machine machine;
   // The second path is the GPU that Windows lends to Linux.
   machine.gpu = FileExists(root + "/dev/nvidiactl") || FileExists(root + "/dev/dxg");
-  machine.name = absl::StrCat(ValueIn(root + "/proc/cpuinfo", "model name"), ", ",
-                              std::max(1u, std::thread::hardware_concurrency()), " cores");
+  machine.processor = absl::StrCat(ValueIn(root + "/proc/cpuinfo", "model name"), ", ",
+                                   std::max(1u, std::thread::hardware_concurrency()), " cores");
+  machine.name = machine.processor;
   const std::string folder = root + "/proc/driver/nvidia/gpus";
   const auto gpus = ListDirectory(folder);
   if (gpus.ok()) {

@@ -9,6 +9,7 @@ namespace coppice::worker {
 struct Machine {
   bool gpu = false;  // a device node that CUDA programs need exists
   std::string name;  // processor, cores and GPU models; always the same text on the same machine
+  std::string processor;  // the first part of it: processor and cores
 };
 // `root` is "" except in tests.
 Machine DescribeMachine(const std::string& root = "");

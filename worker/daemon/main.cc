@@ -23,6 +23,8 @@
 #include "common/base/stop_requests.h"
 #include "common/rpc/tls_at_exit.h"
 #include "worker/daemon/agent.h"
+#include "worker/daemon/end_request.h"
+#include "worker/daemon/exit_code.h"
 #include "worker/daemon/grace_check.h"
 #include "worker/daemon/grpc_coordinator_client.h"
 #include "worker/daemon/job_end.h"
@@ -53,6 +55,14 @@ constexpr int kLeaveMillis = 3000;
 [[noreturn]] void EndNow(PosixLauncher* launcher) {
   launcher->KillAll();
   std::_Exit(1);
+}
+
+// A trainer that was probed may hang in a driver, where not even SIGKILL ends it at once. Nothing
+// waits for it.
+[[noreturn]] void EndUnprepared(const WorkerOptions& options, PosixLauncher* launcher) {
+  spdlog::info("asked to end before the worker was ready; it has taken no work");
+  launcher->KillAll();
+  std::_Exit(ExitCodeOf(ReasonOfRequest(options.allocation)));
 }
 
 // Returns when the agent has exited.
@@ -127,16 +137,13 @@ int Run(const WorkerOptions& options, int signals) {
   if (!access->warning.empty()) spdlog::warn("{}", access->warning);
   auto client = MakeGrpcCoordinatorClient(access->address, access->credentials);
   if (!client.ok()) return Fail(2, client.status());
-  const Pause pause = [signals](absl::Duration time) {
-    pollfd asked = {signals, POLLIN, 0};
-    return ::poll(&asked, 1, static_cast<int>(absl::ToInt64Milliseconds(time))) == 0;
-  };
-  auto prepared = PrepareWorker(options, &Variable, pause);
+  auto launcher = PosixLauncher::Create();
+  if (!launcher.ok()) return Fail(1, launcher.status());
+  auto prepared = PrepareWorker(options, &Variable, launcher->get(), EndRequest(signals));
+  if (absl::IsCancelled(prepared.status())) EndUnprepared(options, launcher->get());
   if (!prepared.ok()) {
     return Fail(absl::IsInvalidArgument(prepared.status()) ? 2 : 1, prepared.status());
   }
-  auto launcher = PosixLauncher::Create();
-  if (!launcher.ok()) return Fail(1, launcher.status());
 
   Executor main_sequence;
   Executor background(static_cast<int>(std::min(prepared->config.slots + 2, 16u)));

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <memory>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -17,10 +16,13 @@
 #include "common/base/logging.h"
 #include "common/base/status_macros.h"
 #include "common/base/user_folders.h"
+#include "worker/daemon/allocation_state.h"
 #include "worker/daemon/cpus.h"
 #include "worker/daemon/devices.h"
+#include "worker/daemon/ended_allocations.h"
+#include "worker/daemon/exit_code.h"
 #include "worker/daemon/machine.h"
-#include "worker/daemon/posix_launcher.h"
+#include "worker/daemon/shared_widths.h"
 #include "worker/daemon/trainer_choice.h"
 #include "worker/daemon/trainer_devices.h"
 
@@ -34,6 +36,9 @@ constexpr char kFormerStateFolder[] = "coppice-worker";
 constexpr uint32_t kWidestMeasured = 32;
 // A trainer's libraries may come from a slow file server, and the first use of a GPU may take long.
 constexpr absl::Duration kLongestAnswer = absl::Seconds(60);
+
+// A start on a slow file server does not wait longer for the removal of old folders.
+constexpr absl::Duration kLongestRemoval = absl::Seconds(5);
 
 std::string Counted(uint32_t count, const std::string& what) {
   return absl::StrCat(count, " ", what, count == 1 ? "" : "s");
@@ -59,10 +64,31 @@ absl::StatusOr<DeviceSpec> PlanMachine(const WorkerOptions& options, const Envir
   return plan.device.kind == DeviceKind::kCpu ? plan.device : options.device;
 }
 
+// The part of the widths' key that is about the machine. An allocation gets other GPUs of the same
+// kind each time, so their names count where the trainer says them, and not their numbers.
+std::string MachineFor(const TrainerChoice& trainer) {
+  const Machine machine = DescribeMachine();
+  if (trainer.gpu_names.empty()) return machine.name;
+  return absl::StrCat(machine.processor, ", ", trainer.gpu_names);
+}
+
+// The folder of measured widths. The allocations below one folder share them.
+std::string WidthsFolder(const WorkerOptions& options, const std::string& root,
+                         const std::string& state) {
+  const std::string own = JoinPath(state, kWidthsFolder);
+  if (AllocationName(options.allocation).empty()) return own;
+  const auto shared = OpenSharedWidths(root);
+  if (shared.ok()) return *shared;
+  spdlog::warn("{}; pack widths that are measured are kept for this allocation alone",
+               std::string(shared.status().message()));
+  return own;
+}
+
 // Sets the measurement for --pack auto. Nothing is measured if only one job at a time is possible.
-void MeasureWidths(const std::string& state, bool gpu, AgentConfig* config) {
+void MeasureWidths(const std::string& widths, const TrainerChoice& trainer, AgentConfig* config) {
   // On a CPU a trainer's thread trains one job at a time.
-  config->pack_width = gpu ? kWidestMeasured : std::min(config->pack.threads, kMaxPackWidth);
+  config->pack_width =
+      trainer.gpu ? kWidestMeasured : std::min(config->pack.threads, kMaxPackWidth);
   if (config->pack_width == 1) {
     spdlog::info("packs have one job: a thread of a CPU trains one at a time");
     return;
@@ -72,9 +98,9 @@ void MeasureWidths(const std::string& state, bool gpu, AgentConfig* config) {
   measure.threads = config->pack.threads;
   measure.device = config->pack.device;
   measure.widest = config->pack_width;
-  measure.machine = absl::StrCat(measure.device, " on ", DescribeMachine().name);
+  measure.machine = absl::StrCat(measure.device, " on ", MachineFor(trainer));
   measure.runs_dir = config->pack.runs_dir;
-  measure.cache_dir = JoinPath(state, kWidthsFolder);
+  measure.cache_dir = widths;
   config->measure = std::move(measure);
 }
 
@@ -116,10 +142,49 @@ absl::StatusOr<std::string> StatePath(const WorkerOptions& options) {
 }
 
 // In an allocation --state-dir names the folder above, which its workers share.
-absl::StatusOr<StateFolder> OpenState(const WorkerOptions& options, const Pause& pause) {
-  COPPICE_ASSIGN_OR_RETURN(const std::string path, StatePath(options));
+absl::StatusOr<StateFolder> OpenState(const WorkerOptions& options, const std::string& path,
+                                      const EndRequest& end) {
   if (AllocationName(options.allocation).empty()) return OpenStateFolder(path);
-  return OpenAllocationState(path, options.allocation, pause);
+  return OpenAllocationState(path, options.allocation,
+                             [&end](absl::Duration time) { return end.Wait(time); });
+}
+
+// True if one of the numbers in the name is `number`: the user gave each task a name of its own.
+bool HasNumber(absl::string_view name, absl::string_view number) {
+  for (size_t at = 0; (at = name.find(number, at)) != absl::string_view::npos; ++at) {
+    const absl::string_view rest = name.substr(at + number.size());
+    const bool begins = at == 0 || !absl::ascii_isdigit(static_cast<unsigned char>(name[at - 1]));
+    if (begins && (rest.empty() || !absl::ascii_isdigit(static_cast<unsigned char>(rest[0])))) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// A worker supersedes an older one of its name. So the tasks of an array, or of a step, that were
+// given one name would end each other.
+void WarnAboutSharedName(const WorkerOptions& options, const EnvironmentLookup& env) {
+  const Allocation& allocation = options.allocation;
+  if (options.name.empty() || AllocationName(allocation).empty()) return;
+  const auto value = [&env](const char* name) {
+    const char* text = env(name);
+    return absl::string_view(text == nullptr ? "" : text);
+  };
+  const absl::string_view array_task = value("SLURM_ARRAY_TASK_ID");
+  const bool array = !array_task.empty() && value("SLURM_ARRAY_TASK_COUNT") != "1" &&
+                     !HasNumber(options.name, array_task);
+  const absl::string_view step_tasks = value("SLURM_STEP_NUM_TASKS");
+  const bool step = InSlurmStep(env) && !step_tasks.empty() && step_tasks != "1" &&
+                    !HasNumber(options.name, absl::StrCat(allocation.proc_id));
+  if (!array && !step) return;
+  const char* part = array ? "SLURM_ARRAY_TASK_ID" : "SLURM_PROCID";
+  spdlog::warn(
+      "--name {} is the same for every task of this {}: the newest worker of a name ends the "
+      "others "
+      "(exit code {}). Leave --name out, and each task has a name of its own, here {}; or add the "
+      "task's number: --name {}-${}",
+      options.name, array ? "job array" : "job step", kExitSuperseded, AllocationName(allocation),
+      options.name, part);
 }
 
 absl::StatusOr<std::string> NameOf(const WorkerOptions& options, const StateFolder& state) {
@@ -129,7 +194,8 @@ absl::StatusOr<std::string> NameOf(const WorkerOptions& options, const StateFold
 }
 
 // Asks the trainer about its devices, and waits for the answer.
-absl::StatusOr<TrainerChoice> FindTrainer(const WorkerOptions& options, const DeviceSpec& device) {
+absl::StatusOr<TrainerChoice> FindTrainer(const WorkerOptions& options, const DeviceSpec& device,
+                                          ProcessLauncher* launcher, const EndRequest& end) {
   TrainerRequest request;
   if (!options.trainer.empty()) {
     COPPICE_ASSIGN_OR_RETURN(request.given, Absolute(options.trainer));
@@ -137,9 +203,8 @@ absl::StatusOr<TrainerChoice> FindTrainer(const WorkerOptions& options, const De
   COPPICE_ASSIGN_OR_RETURN(request.folder, Absolute(FolderOfThisProgram()));
   request.device = device;
   request.gpu = DescribeMachine().gpu;
-  COPPICE_ASSIGN_OR_RETURN(const std::unique_ptr<PosixLauncher> launcher, PosixLauncher::Create());
-  return ChooseTrainer(request, [&launcher](const std::string& trainer) {
-    return AskTrainer(launcher.get(), trainer, kLongestAnswer);
+  return ChooseTrainer(request, [&](const std::string& trainer) {
+    return AskTrainer(launcher, trainer, kLongestAnswer, end);
   });
 }
 
@@ -163,19 +228,27 @@ absl::Status UseSharedFolder(const std::string& folder, AgentConfig* config) {
 }  // namespace
 
 absl::StatusOr<PreparedWorker> PrepareWorker(const WorkerOptions& options,
-                                             const EnvironmentLookup& env, const Pause& pause) {
+                                             const EnvironmentLookup& env,
+                                             ProcessLauncher* launcher, const EndRequest& end) {
   const absl::Duration started = Clock::Real()->Monotonic();
   COPPICE_ASSIGN_OR_RETURN(const Walltime walltime, WalltimeOf(options, Clock::Real()->Now()));
-  COPPICE_ASSIGN_OR_RETURN(StateFolder folder, OpenState(options, pause));
+  COPPICE_ASSIGN_OR_RETURN(const std::string path, StatePath(options));
+  COPPICE_ASSIGN_OR_RETURN(StateFolder folder, OpenState(options, path, end));
   const std::string state = folder.path;
   AgentConfig config;
   config.spool_dir = JoinPath(state, "spool");
   config.pack.runs_dir = JoinPath(state, "runs");
   config.pack.logs_dir = JoinPath(state, "logs");
   RemoveOldFiles(folder);
+  if (!AllocationName(options.allocation).empty()) {
+    const absl::Duration until = Clock::Real()->Monotonic() + kLongestRemoval;
+    RemoveEndedAllocations(path, Clock::Real()->Now(),
+                           [&] { return end.made() || Clock::Real()->Monotonic() > until; });
+  }
 
   COPPICE_ASSIGN_OR_RETURN(const DeviceSpec device, PlanMachine(options, env, &config));
-  COPPICE_ASSIGN_OR_RETURN(const TrainerChoice trainer, FindTrainer(options, device));
+  COPPICE_ASSIGN_OR_RETURN(const TrainerChoice trainer,
+                           FindTrainer(options, device, launcher, end));
   config.pack.trainer = trainer.path;
   config.device = trainer.device;
   config.pack.checkpoints = {JoinPath(state, "scratch"), false, folder.scratch};
@@ -183,6 +256,7 @@ absl::StatusOr<PreparedWorker> PrepareWorker(const WorkerOptions& options,
     COPPICE_RETURN_IF_ERROR(UseSharedFolder(options.checkpoint_dir, &config));
   }
   COPPICE_ASSIGN_OR_RETURN(config.name, NameOf(options, folder));
+  WarnAboutSharedName(options, env);
   config.allocation = options.allocation;
   config.host = HostName();
   config.pack_width = options.pack;
@@ -196,7 +270,7 @@ absl::StatusOr<PreparedWorker> PrepareWorker(const WorkerOptions& options,
   // The lock and the trainer may have taken a while.
   config.walltime = walltime.total - (Clock::Real()->Monotonic() - started);
   config.walltime_margin = walltime.margin;
-  if (options.pack == 0) MeasureWidths(state, trainer.gpu, &config);
+  if (options.pack == 0) MeasureWidths(WidthsFolder(options, path, state), trainer, &config);
   config.exit_when_drained = options.exit_when_drained;
   return PreparedWorker{std::move(folder), std::move(config)};
 }

@@ -4,7 +4,8 @@
 #include "absl/status/statusor.h"
 #include "worker/daemon/agent_config.h"
 #include "worker/daemon/allocation.h"
-#include "worker/daemon/allocation_state.h"
+#include "worker/daemon/end_request.h"
+#include "worker/daemon/process_launcher.h"
 #include "worker/daemon/state_folder.h"
 #include "worker/daemon/worker_options.h"
 
@@ -17,11 +18,12 @@ struct PreparedWorker {
 };
 // Creates or takes up the state folder and locks it, finds the trainer, checks the checkpoint
 // folder, and derives slots and threads from the GPUs and cores that this process may use; the log
-// says so. `pause` is for the lock of a requeued job's folder. INVALID_ARGUMENT,
-// FAILED_PRECONDITION and UNAVAILABLE (another worker uses the folder) name the remedy. Otherwise
-// the codes of common/base/files.h.
+// says so. It may take minutes, but ends at once when this process is asked to end: CANCELLED.
+// INVALID_ARGUMENT, FAILED_PRECONDITION and UNAVAILABLE (another worker uses the folder) name the
+// remedy. Otherwise the codes of common/base/files.h.
 absl::StatusOr<PreparedWorker> PrepareWorker(const WorkerOptions& options,
-                                             const EnvironmentLookup& env, const Pause& pause);
+                                             const EnvironmentLookup& env,
+                                             ProcessLauncher* launcher, const EndRequest& end);
 
 }  // namespace coppice::worker
 

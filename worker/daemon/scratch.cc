@@ -17,6 +17,7 @@ namespace {
 constexpr int kDepth = 3;
 
 struct Sweep {
+  bool dry = false;  // removes nothing
   std::vector<std::string> removed;
   std::vector<std::string> left;
   absl::Status failure;  // the first
@@ -33,7 +34,7 @@ void EmptyAttempt(const Directory& folder, const std::string& relative, Sweep* s
       sweep->left.push_back(path);
       continue;
     }
-    const absl::Status removed = folder.RemoveFile(entry.name);
+    const absl::Status removed = sweep->dry ? absl::OkStatus() : folder.RemoveFile(entry.name);
     removed.ok() ? sweep->removed.push_back(path) : sweep->Note(removed);
   }
 }
@@ -58,7 +59,7 @@ void SweepFolder(const Directory& folder, const std::string& relative, int depth
     } else {
       SweepFolder(*inner, path, depth - 1, keep, sweep);
     }
-    sweep->Note(folder.RemoveFolderIfEmpty(entry.name).status());
+    if (!sweep->dry) sweep->Note(folder.RemoveFolderIfEmpty(entry.name).status());
   }
 }
 
@@ -110,7 +111,22 @@ absl::Status CleanScratch(const Directory& scratch, const std::set<std::string>&
   return sweep.failure;
 }
 
-void KeepNewest(const Directory& folder, const std::vector<std::string>& patterns, size_t keep) {
+absl::StatusOr<bool> HoldsOnlyCheckpoints(const Directory& scratch) {
+  Sweep sweep;
+  sweep.dry = true;
+  SweepFolder(scratch, "", kDepth, {}, &sweep);
+  COPPICE_RETURN_IF_ERROR(sweep.failure);
+  return sweep.left.empty();
+}
+
+absl::Status EmptyScratch(const Directory& scratch) {
+  Sweep sweep;
+  SweepFolder(scratch, "", kDepth, {}, &sweep);
+  return sweep.failure;
+}
+
+void KeepNewest(const Directory& folder, const std::vector<std::string>& patterns, size_t keep,
+                absl::Time abandoned) {
   const auto entries = folder.List();
   if (!entries.ok()) {
     spdlog::warn("{}", std::string(entries.status().message()));
@@ -126,7 +142,8 @@ void KeepNewest(const Directory& folder, const std::vector<std::string>& pattern
     if (!entry.is_file()) continue;
     if (fits(entry.name, NameFits)) {
       whole.push_back(entry);
-    } else if (fits(entry.name, NameFitsOrIsUnfinished)) {
+    } else if (fits(entry.name, NameFitsOrIsUnfinished) &&
+               absl::TimeFromTimespec(entry.info.st_mtim) < abandoned) {
       doomed.push_back(entry.name);
     }
   }

@@ -9,7 +9,9 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "common/base/directory.h"
 
 namespace coppice::worker {
@@ -27,10 +29,18 @@ absl::Status RemoveScratchFile(const Directory& scratch, absl::string_view relat
 // that were left because they are not the worker's.
 absl::Status CleanScratch(const Directory& scratch, const std::set<std::string>& keep);
 
+// For the scratch folder of a worker that is gone. True: it holds checkpoints in the folders of
+// attempts, and nothing else.
+absl::StatusOr<bool> HoldsOnlyCheckpoints(const Directory& scratch);
+// Does the same as CleanScratch for every attempt, without a word in the log.
+absl::Status EmptyScratch(const Directory& scratch);
+
 // Removes the oldest of the files whose names fit one of `patterns` (NameFits) until `keep` are
-// left, and removes half-written files. The log lists them. A file that cannot be removed stays
-// until the next time.
-void KeepNewest(const Directory& folder, const std::vector<std::string>& patterns, size_t keep);
+// left. Removes half-written files that were last changed before `abandoned`: in a folder of
+// several processes a younger one may still be written. The log lists them. A file that cannot be
+// removed stays until the next time.
+void KeepNewest(const Directory& folder, const std::vector<std::string>& patterns, size_t keep,
+                absl::Time abandoned = absl::InfiniteFuture());
 
 }  // namespace coppice::worker
 

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/file_names.h"
@@ -17,6 +18,7 @@
 #include "common/base/status_macros.h"
 #include "common/base/user_folders.h"
 #include "worker/daemon/scratch.h"
+#include "worker/daemon/width_cache.h"
 
 namespace coppice::worker {
 namespace {
@@ -26,7 +28,7 @@ constexpr size_t kMaxHolderBytes = 1024;
 
 OwnFolderKind Kind() {
   OwnFolderKind kind;
-  kind.mark = ".coppice-worker";
+  kind.mark = kStateMark;
   kind.what = "a worker's state";
   kind.flag = "--state-dir";
   kind.proof = {"lock", "spool/", "runs/", "logs/", "scratch/"};
@@ -40,7 +42,7 @@ std::vector<std::string> SpecNames() {
 
 std::vector<std::string> LogNames() { return {"job-#-attempt-#.log", "job-#-attempt-#-and-#.log"}; }
 
-std::vector<std::string> WidthNames() { return {"%.json"}; }
+std::vector<std::string> WidthNames() { return {kWidthFileNames}; }
 
 // Locks may not reach across the nodes of a cluster. So the file says which process holds the
 // folder, for people.
@@ -69,9 +71,7 @@ absl::StatusOr<std::shared_ptr<const Directory>> MakeFolder(const Directory& roo
   return std::make_shared<const Directory>(std::move(folder));
 }
 
-}  // namespace
-
-absl::StatusOr<StateFolder> OpenStateFolder(const std::string& path) {
+absl::StatusOr<StateFolder> OpenOnce(const std::string& path) {
   COPPICE_ASSIGN_OR_RETURN(Directory root, ClaimFolder(path, Kind()));
   const std::string lock_file = JoinPath(path, "lock");
   absl::StatusOr<FileLock> lock = FileLock::Acquire(lock_file);
@@ -92,11 +92,40 @@ absl::StatusOr<StateFolder> OpenStateFolder(const std::string& path) {
   return state;
 }
 
+}  // namespace
+
+absl::StatusOr<StateFolder> OpenStateFolder(const std::string& path) {
+  auto state = OpenOnce(path);
+  if (!absl::IsNotFound(state.status())) return state;
+  // Another worker has removed the folder, as that of an ended allocation, between two steps.
+  return OpenOnce(path);
+}
+
 void RemoveOldFiles(const StateFolder& state) {
   KeepNewest(*state.runs, SpecNames(), kKeptFiles);
   KeepNewest(*state.logs, LogNames(), kKeptFiles);
   KeepNewest(*state.widths, WidthNames(), kKeptFiles);
   KeepNewest(*state.root, {"name-suffix"}, 1);
+}
+
+absl::Status CheckStateMark(const Directory& folder) { return CheckFolderMark(folder, Kind()); }
+
+bool IsStateEntry(const Directory::Entry& entry) {
+  const OwnFolderKind kind = Kind();
+  const std::string name = entry.is_folder() ? entry.name + "/" : entry.name;
+  if (!entry.is_folder() && !entry.is_file()) return false;
+  return absl::c_linear_search(kind.proof, name) || absl::c_linear_search(kind.more, name) ||
+         NameFitsOrIsUnfinished(name, "name-suffix") || NameFitsOrIsUnfinished(name, kind.mark);
+}
+
+bool IsStateFile(absl::string_view folder, const Directory::Entry& file) {
+  const std::vector<std::string> patterns = folder == "runs"     ? SpecNames()
+                                            : folder == "logs"   ? LogNames()
+                                            : folder == "widths" ? WidthNames()
+                                                                 : std::vector<std::string>();
+  return file.is_file() && absl::c_any_of(patterns, [&](const std::string& pattern) {
+           return NameFitsOrIsUnfinished(file.name, pattern);
+         });
 }
 
 bool IsSpoolFileName(absl::string_view name) { return NameFits(name, "#-#.spool"); }

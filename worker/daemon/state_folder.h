@@ -38,6 +38,15 @@ absl::StatusOr<StateFolder> OpenStateFolder(const std::string& path);
 // worker left half written. The log lists them. Files with other names stay.
 void RemoveOldFiles(const StateFolder& state);
 
+// For whoever removes the folder of a worker that is gone.
+inline constexpr char kStateMark[] = ".coppice-worker";
+// OK: the folder is marked as a worker's state, of a version that this program knows.
+absl::Status CheckStateMark(const Directory& folder);
+// True if a worker puts such an entry into its state folder.
+bool IsStateEntry(const Directory::Entry& entry);
+// True if a worker puts such a file into its folder `folder`, which is "runs", "logs" or "widths".
+bool IsStateFile(absl::string_view folder, const Directory::Entry& file);
+
 // "00000000000000000001-0000000002.spool"
 bool IsSpoolFileName(absl::string_view name);
 

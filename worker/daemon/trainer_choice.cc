@@ -42,7 +42,7 @@ absl::StatusOr<std::vector<std::string>> Candidates(const TrainerRequest& reques
 }
 
 TrainerChoice Unasked(const TrainerRequest& request, const std::string& path, bool gpu) {
-  return {path, DeviceSpecText(request.device), gpu};
+  return {path, DeviceSpecText(request.device), gpu, ""};
 }
 
 // No trainer can use a GPU: `reason` is that of the first one.
@@ -53,7 +53,7 @@ absl::StatusOr<TrainerChoice> WithoutGpu(const TrainerRequest& request, const st
                                                       ": ", reason, " (", kRemedy, ")"));
   }
   spdlog::warn("this machine has a GPU, but jobs run on the CPU: {} ({})", reason, kRemedy);
-  return TrainerChoice{path, "cpu", false};
+  return TrainerChoice{path, "cpu", false, ""};
 }
 
 }  // namespace
@@ -73,11 +73,13 @@ absl::StatusOr<TrainerChoice> ChooseTrainer(const TrainerRequest& request, const
   for (const std::string& path : *candidates) {
     const absl::StatusOr<TrainerDevices> devices = ask(path);
     absl::Status usable = devices.status();
+    if (absl::IsCancelled(usable)) return usable;
     if (devices.ok()) {
       LogTrainerDevices(path, *devices);
       usable = CheckTrainerDevices(*devices, request.device);
       if (usable.ok()) {
-        return TrainerChoice{path, UsableDevicesText(*devices, request.device), true};
+        return TrainerChoice{path, UsableDevicesText(*devices, request.device), true,
+                             UsableDeviceNames(*devices, request.device)};
       }
       answered = path;
     } else if (absl::IsUnimplemented(usable) || absl::IsDataLoss(usable)) {

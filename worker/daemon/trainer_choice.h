@@ -24,10 +24,12 @@ struct TrainerRequest {
 
 struct TrainerChoice {
   std::string path;
-  // What jobs run on, for people: "NVIDIA H200", or the text of the request's device where the
-  // trainer did not say.
+  // The device of the jobs, for people: "NVIDIA H200", or the text of the request's device where
+  // the trainer did not say.
   std::string device;
   bool gpu = false;  // jobs run on a GPU, as far as is known
+  // The names of the GPUs that the trainer can use, each once; empty where it did not say.
+  std::string gpu_names;
 };
 
 // A trainer's answer about its devices; AskTrainer with a time limit, or a fake.
@@ -41,7 +43,8 @@ using AskDevices = std::function<absl::StatusOr<TrainerDevices>(const std::strin
 //      question is taken as well, with a warning.
 //   4. If none can: with `auto` jobs run on the CPU, with a warning. With `cuda` the choice fails.
 // INVALID_ARGUMENT: there is no program. FAILED_PRECONDITION: no trainer starts, or --device cuda
-// was given and no trainer can use it. Messages name the remedy.
+// was given and no trainer can use it. Messages name the remedy. CANCELLED: `ask` was cancelled;
+// no other trainer is asked.
 absl::StatusOr<TrainerChoice> ChooseTrainer(const TrainerRequest& request, const AskDevices& ask);
 
 // The folder of this process's program.

@@ -1,5 +1,9 @@
 #include "worker/daemon/trainer_devices.h"
 
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
 #include <csignal>
 #include <map>
 #include <memory>
@@ -14,6 +18,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "common/base/build_info.h"
+#include "common/base/clock.h"
 #include "common/base/logging.h"
 #include "common/base/printable.h"
 #include "common/base/utf8.h"
@@ -28,6 +33,7 @@ constexpr size_t kMaxTextBytes = 500;
 constexpr size_t kMaxAnswerBytes = 1 << 20;
 constexpr size_t kLastWordsBytes = 500;
 constexpr double kGiB = 1 << 30;
+constexpr absl::Duration kKilledWait = absl::Seconds(5);
 
 std::string TextOf(const nlohmann::json& object, const char* key) {
   const auto found = object.find(key);
@@ -35,9 +41,14 @@ std::string TextOf(const nlohmann::json& object, const char* key) {
   return PrintableLine(Utf8Head(found->get<std::string>(), kMaxTextBytes));
 }
 
-// What a running probe has said so far. The process's callbacks share it.
+// The output of a running probe so far. The process's callbacks share it.
 class Answer {
  public:
+  Answer() = default;
+  ~Answer() { ::close(over_fd_); }
+  Answer(const Answer&) = delete;
+  Answer& operator=(const Answer&) = delete;
+
   void AddOutput(const std::string& bytes) ABSL_LOCKS_EXCLUDED(mutex_) {
     absl::MutexLock lock(&mutex_);
     if (output_.size() + bytes.size() <= kMaxAnswerBytes) output_ += bytes;
@@ -49,9 +60,20 @@ class Answer {
   void End(ProcessExit exit) {
     exit_ = std::move(exit);
     over_.Notify();
+    ::eventfd_write(over_fd_, 1);
   }
-  bool Wait(absl::Duration limit) const { return over_.WaitForNotificationWithTimeout(limit); }
-  void Wait() const { over_.WaitForNotification(); }
+  bool over() const { return over_.HasBeenNotified(); }
+  // Waits so long, or until the end, or until `end` is requested. True: the process has ended.
+  bool Wait(absl::Duration limit, const EndRequest& end) const {
+    const absl::Duration until = Clock::Real()->Monotonic() + limit;
+    while (!over()) {
+      const absl::Duration left = until - Clock::Real()->Monotonic();
+      if (left <= absl::ZeroDuration() || end.made()) return false;
+      pollfd fds[] = {{over_fd_, POLLIN, 0}, {end.fd(), POLLIN, 0}};
+      ::poll(fds, 2, EndRequest::Millis(left));
+    }
+    return true;
+  }
   // After the end.
   const ProcessExit& exit() const { return exit_; }
   std::string output() const ABSL_LOCKS_EXCLUDED(mutex_) {
@@ -71,11 +93,21 @@ class Answer {
   std::string error_ ABSL_GUARDED_BY(mutex_);
   ProcessExit exit_;  // set before `over_`
   absl::Notification over_;
+  const int over_fd_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);  // readable from then on
 };
 
 // True if the device may be the one that the user asked for.
 bool IsMeant(const DeviceSpec& spec, size_t index) {
   return !spec.index.has_value() || static_cast<size_t>(*spec.index) == index;
+}
+
+// The usable devices that may be the one that the user asked for.
+std::map<std::string, int> CountByName(const TrainerDevices& devices, const DeviceSpec& spec) {
+  std::map<std::string, int> counts;
+  for (size_t i = 0; i < devices.devices.size(); ++i) {
+    if (IsMeant(spec, i) && devices.devices[i].problem.empty()) ++counts[devices.devices[i].name];
+  }
+  return counts;
 }
 
 std::string Described(const TrainerDevice& device, size_t index) {
@@ -121,7 +153,7 @@ absl::StatusOr<TrainerDevices> ParseTrainerDevices(absl::string_view line) {
 }
 
 absl::StatusOr<TrainerDevices> AskTrainer(ProcessLauncher* launcher, const std::string& trainer,
-                                          absl::Duration limit) {
+                                          absl::Duration limit, const EndRequest& end) {
   const auto answer = std::make_shared<Answer>();
   ProcessCommand command;
   command.argv = {trainer, "devices"};
@@ -143,9 +175,11 @@ absl::StatusOr<TrainerDevices> AskTrainer(ProcessLauncher* launcher, const std::
   callbacks.on_exit = [answer](ProcessExit exit) { answer->End(std::move(exit)); };
   process->second = launcher->Start(std::move(command), std::move(callbacks));
   process->first.Notify();
-  if (!answer->Wait(limit)) {
+  if (!answer->Wait(limit, end)) {
     process->second->Signal(SIGKILL);
-    answer->Wait();
+    if (end.made()) return absl::CancelledError("asked to end");
+    // A process that hangs in a driver does not even end by SIGKILL.
+    answer->Wait(kKilledWait, end);
     return absl::DeadlineExceededError(absl::StrCat(
         trainer, " devices: did not answer in ", absl::FormatDuration(limit), answer->LastWords()));
   }
@@ -178,12 +212,14 @@ absl::Status CheckTrainerDevices(const TrainerDevices& devices, const DeviceSpec
 }
 
 std::string UsableDevicesText(const TrainerDevices& devices, const DeviceSpec& spec) {
-  std::map<std::string, int> counts;
-  for (size_t i = 0; i < devices.devices.size(); ++i) {
-    if (IsMeant(spec, i) && devices.devices[i].problem.empty()) ++counts[devices.devices[i].name];
-  }
-  return absl::StrJoin(counts, ", ", [](std::string* out, const auto& entry) {
+  return absl::StrJoin(CountByName(devices, spec), ", ", [](std::string* out, const auto& entry) {
     if (entry.second > 1) absl::StrAppend(out, entry.second, " x ");
+    absl::StrAppend(out, entry.first);
+  });
+}
+
+std::string UsableDeviceNames(const TrainerDevices& devices, const DeviceSpec& spec) {
+  return absl::StrJoin(CountByName(devices, spec), ", ", [](std::string* out, const auto& entry) {
     absl::StrAppend(out, entry.first);
   });
 }

@@ -10,6 +10,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "common/base/device_spec.h"
+#include "worker/daemon/end_request.h"
 #include "worker/daemon/process_launcher.h"
 
 namespace coppice::worker {
@@ -33,11 +34,12 @@ struct TrainerDevices {
 // Reads the answer. DATA_LOSS: it is not one.
 absl::StatusOr<TrainerDevices> ParseTrainerDevices(absl::string_view line);
 
-// Runs `trainer devices` and waits for its end, at most for `limit`. UNIMPLEMENTED: the program
-// knows no such command (another trainer, or an older one). Other codes: it does not start, fails,
-// takes too long, or answers nonsense; the message quotes its last words.
+// Runs `trainer devices` and waits for its end, at most for `limit`, and no longer than until the
+// request to end. UNIMPLEMENTED: the program knows no such command (another trainer, or an older
+// one). CANCELLED: this process was asked to end; the trainer was killed. Other codes: it does not
+// start, fails, takes too long, or answers nonsense; the message quotes its last words.
 absl::StatusOr<TrainerDevices> AskTrainer(ProcessLauncher* launcher, const std::string& trainer,
-                                          absl::Duration limit);
+                                          absl::Duration limit, const EndRequest& end = {});
 
 // OK if the trainer can use the device that the user asked for: for kCuda without an index, and for
 // kAuto, any CUDA device. FAILED_PRECONDITION names the reason and the remedy.
@@ -45,6 +47,9 @@ absl::Status CheckTrainerDevices(const TrainerDevices& devices, const DeviceSpec
 
 // The usable devices for people: "2 x NVIDIA H200", or names in a list. Empty if there are none.
 std::string UsableDevicesText(const TrainerDevices& devices, const DeviceSpec& spec);
+
+// Their names alone, each once: "NVIDIA H200". Empty if there are none.
+std::string UsableDeviceNames(const TrainerDevices& devices, const DeviceSpec& spec);
 
 // Logs a line for each device, or the reason why there is none.
 void LogTrainerDevices(const std::string& trainer, const TrainerDevices& devices);

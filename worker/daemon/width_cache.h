@@ -13,6 +13,9 @@
 
 namespace coppice::worker {
 
+// The names of a cache's files (NameFits).
+inline constexpr char kWidthFileNames[] = "%.json";
+
 // Everything that a measurement depends on.
 struct WidthKey {
   std::string trainer;  // the build of the program: TrainerIdentity

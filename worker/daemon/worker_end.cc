@@ -129,7 +129,7 @@ bool WorkerEnd::ExitIfIdle() {
 }
 
 void WorkerEnd::Stop(const std::string& reason) {
-  Begin(config_->allocation.system == "slurm" ? v1::EXIT_PREEMPTED : v1::EXIT_STOPPED, reason);
+  Begin(ReasonOfRequest(config_->allocation), reason);
 }
 
 void WorkerEnd::OnFatal(const absl::Status& status) {

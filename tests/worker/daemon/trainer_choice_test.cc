@@ -1,19 +1,23 @@
-// Which trainer a worker starts, and what it learns about its devices. The trainers are shell
+// The trainer that a worker starts, and the devices that it learns of. The trainers are shell
 // scripts.
 #include "worker/daemon/trainer_choice.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/base/build_info.h"
+#include "common/base/files.h"
 #include "worker/daemon/posix_launcher.h"
 #include "worker/daemon/trainer_devices.h"
 
@@ -78,6 +82,8 @@ TEST(TrainerDevicesTest, ADeviceByItsNumberIsThatOneAlone) {
   EXPECT_EQ(UsableDevicesText(*answer, {}), "NVIDIA H200");
   EXPECT_EQ(UsableDevicesText(*ParseTrainerDevices(Line(absl::StrCat(kH200, ",", kH200))), {}),
             "2 x NVIDIA H200");
+  EXPECT_EQ(UsableDeviceNames(*ParseTrainerDevices(Line(absl::StrCat(kH200, ",", kH200))), {}),
+            "NVIDIA H200");
 }
 
 class AskTrainerTest : public ::testing::Test {
@@ -89,11 +95,12 @@ class AskTrainerTest : public ::testing::Test {
   ~AskTrainerTest() override { std::filesystem::remove_all(folder_); }
 
   absl::StatusOr<TrainerDevices> Ask(const std::string& script,
-                                     absl::Duration limit = absl::Seconds(60)) {
+                                     absl::Duration limit = absl::Seconds(60),
+                                     const EndRequest& end = {}) {
     const std::string path = folder_ + "/trainer";
     std::ofstream(path) << "#!/bin/sh\n[ \"$*\" = devices ] || exit 9\n" << script;
     std::filesystem::permissions(path, std::filesystem::perms::owner_all);
-    return AskTrainer(launcher_.get(), path, limit);
+    return AskTrainer(launcher_.get(), path, limit, end);
   }
 
   std::string folder_;
@@ -124,6 +131,22 @@ TEST_F(AskTrainerTest, ATrainerWithoutTheCommandIsToldApart) {
 TEST_F(AskTrainerTest, ATrainerThatHangsIsEnded) {
   const auto answer = Ask("echo $$ > \"$0.pid\"; sleep 1000 & wait", absl::Milliseconds(300));
   EXPECT_TRUE(absl::IsDeadlineExceeded(answer.status())) << answer.status();
+}
+
+TEST_F(AskTrainerTest, ARequestToEndEndsTheWaitAtOnce) {
+  const int fd = ::eventfd(0, EFD_CLOEXEC);
+  const std::string running = folder_ + "/trainer.pid";
+  std::thread asker([&] {
+    while (!FileExists(running)) absl::SleepFor(absl::Milliseconds(5));
+    ::eventfd_write(fd, 1);
+  });
+  const absl::Time start = absl::Now();
+  const auto answer = Ask("trap '' TERM; echo $$ > \"$0.pid\"; sleep 1000 & wait", absl::Minutes(5),
+                          EndRequest(fd));
+  asker.join();
+  EXPECT_TRUE(absl::IsCancelled(answer.status())) << answer.status();
+  EXPECT_LT(absl::Now() - start, absl::Minutes(1));
+  ::close(fd);
 }
 
 TEST_F(AskTrainerTest, AFloodIsCutAndRefused) {
@@ -188,6 +211,7 @@ TEST_F(ChooseTrainerTest, WithAGpuTheOneWithCudaIsTakenAndItsDeviceNamed) {
     ASSERT_TRUE(choice.ok()) << choice.status();
     EXPECT_EQ(choice->path, cuda_);
     EXPECT_EQ(choice->device, "NVIDIA H200");
+    EXPECT_EQ(choice->gpu_names, "NVIDIA H200");
     EXPECT_TRUE(choice->gpu);
     EXPECT_THAT(asked_, ElementsAre(cuda_));
   }
@@ -231,6 +255,14 @@ TEST_F(ChooseTrainerTest, AGivenTrainerIsTheOnlyOne) {
   Program(given, None("built without CUDA"));
   EXPECT_TRUE(absl::IsFailedPrecondition(Choose().status()));
   EXPECT_THAT(asked_, ElementsAre(given));
+}
+
+TEST_F(ChooseTrainerTest, AfterARequestToEndNoOtherTrainerIsAsked) {
+  Program(plain_, Usable());
+  Program(cuda_, absl::CancelledError("asked to end"));
+  Gpu();
+  EXPECT_TRUE(absl::IsCancelled(Choose().status()));
+  EXPECT_THAT(asked_, ElementsAre(cuda_));
 }
 
 // All its jobs would fail.

@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "worker/daemon/oom_kills.h"
+#include "worker/daemon/posix_launcher.h"
 #include "worker/daemon/prepare_worker.h"
 
 namespace coppice::worker {
@@ -88,10 +89,11 @@ TEST(WorkerOptionsTest, WhereOneJobAtATimeIsTheOnlyChoiceNothingIsMeasured) {
   options.trainer = "/bin/true";
   options.device = {DeviceKind::kCpu};
   options.threads = 1;
+  const std::unique_ptr<PosixLauncher> launcher = *PosixLauncher::Create();
   const auto prepare = [&] {
     return PrepareWorker(
-               options, [](const char*) -> const char* { return nullptr; },
-               [](absl::Duration) { return true; })
+               options, [](const char*) -> const char* { return nullptr; }, launcher.get(),
+               EndRequest())
         ->config;
   };
   EXPECT_EQ(prepare().pack_width, 1u);
