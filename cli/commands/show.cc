@@ -1,8 +1,11 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <map>
 #include <memory>
 #include <ostream>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -26,6 +29,37 @@ void Heading(const Context& context, const std::string& text) {
 std::string FirstLine(const std::string& text) {
   const std::vector<std::string> lines = absl::StrSplit(Printable(text), absl::MaxSplits('\n', 1));
   return lines[0];
+}
+
+using WorkersByName = std::map<std::string, v1::Worker>;  // by name
+
+// "hpc-120_4-0 (Slurm job 120_4, node n3, partition low)". The name alone if that process of the
+// worker is not known any more, or was in no batch job.
+std::string WorkerWithAllocation(const v1::Attempt& attempt, const WorkersByName& workers) {
+  const auto found = workers.find(attempt.worker());
+  if (found == workers.end() || attempt.granted_ms() < found->second.registered_ms()) {
+    return attempt.worker();
+  }
+  const v1::Allocation& allocation = found->second.allocation();
+  if (allocation.job_id().empty()) return attempt.worker();
+  const std::string& node = allocation.node().empty() ? found->second.host() : allocation.node();
+  return Printable(absl::StrCat(
+      attempt.worker(), allocation.system() == "slurm" ? " (Slurm job " : " (batch job ",
+      allocation.job_id(), node.empty() ? "" : ", node " + node,
+      allocation.partition().empty() ? "" : ", partition " + allocation.partition(), ")"));
+}
+
+// The workers that are known by now, also those that have departed. None if they cannot be listed:
+// the job itself is shown all the same.
+WorkersByName KnownWorkers(Client* client) {
+  WorkersByName workers;
+  absl::StatusOr<v1::ListWorkersResponse> list = client->ListWorkers(/*all=*/true);
+  if (!list.ok()) return workers;
+  for (v1::Worker& worker : *list->mutable_workers()) {
+    std::string name = worker.name();
+    workers.emplace(std::move(name), std::move(worker));
+  }
+  return workers;
 }
 
 void PrintHead(const v1::Job& job, const Context& context) {
@@ -54,7 +88,8 @@ void PrintMetrics(const v1::Job& job, const Context& context) {
   context.out << table.Render();
 }
 
-void PrintAttempts(const v1::GetJobResponse& response, const Context& context) {
+void PrintAttempts(const v1::GetJobResponse& response, const WorkersByName& workers,
+                   const Context& context) {
   if (response.attempts().empty()) return;
   Heading(context, "attempts");
   Table table({{"attempt", Align::kRight},
@@ -66,7 +101,7 @@ void PrintAttempts(const v1::GetJobResponse& response, const Context& context) {
                {"outcome"},
                {"message"}});
   for (const v1::Attempt& attempt : response.attempts()) {
-    table.AddRow({absl::StrCat(attempt.number()), attempt.worker(),
+    table.AddRow({absl::StrCat(attempt.number()), WorkerWithAllocation(attempt, workers),
                   FormatTime(attempt.granted_ms()), FormatTime(attempt.ended_ms()),
                   absl::StrCat(attempt.start_step()), absl::StrCat(attempt.end_step()),
                   attempt.outcome().empty() ? "running" : attempt.outcome(),
@@ -133,7 +168,7 @@ absl::StatusOr<int> ShowJob(const std::string& job, bool all, Context* context) 
   }
   PrintHead(response.job(), *context);
   PrintMetrics(response.job(), *context);
-  PrintAttempts(response, *context);
+  PrintAttempts(response, KnownWorkers(client), *context);
   PrintCheckpoints(response, *context);
   PrintEvents(response, all, *context);
   const absl::StatusOr<v1::GetSweepResponse> sweep = client->GetSweep(response.job().sweep());

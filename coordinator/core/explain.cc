@@ -134,9 +134,9 @@ class Explainer {
       return;
     }
     const uint32_t step = std::max(row_.step, lease->live_step);
-    Say("It runs on ", row_.worker, " (attempt ", row_.attempt, ") at step ", step, " of ",
-        group_.spec.steps, ", ", absl::StrFormat("%.3g", tx_.memory().leases.RateOf(*lease)),
-        " steps a second.");
+    Say("It runs on ", row_.worker, " (", AllocationOf(row_.worker), "attempt ", row_.attempt,
+        ") at step ", step, " of ", group_.spec.steps, ", ",
+        absl::StrFormat("%.3g", tx_.memory().leases.RateOf(*lease)), " steps a second.");
     ExplainSilence(*lease);
     const absl::Duration silent = tx_.now() - lease->renewed_at;
     if (silent > 2 * tx_.memory().options.heartbeat_interval) {
@@ -151,6 +151,18 @@ class Explainer {
     }
     Say("Its current checkpoint is at step ", row_.checkpoint_step, ".");
     ExplainCharge();
+  }
+
+  // "Slurm job 120_4 on node n3 in partition low, ", or nothing.
+  std::string AllocationOf(const std::string& worker) const {
+    const WorkerEntry* entry = tx_.memory().workers.FindByName(worker);
+    if (entry == nullptr || entry->row.info.allocation.job_id.empty()) return "";
+    const Allocation& allocation = entry->row.info.allocation;
+    const std::string& node = allocation.node.empty() ? entry->row.info.host : allocation.node;
+    return absl::StrCat(allocation.system == "slurm" ? "Slurm job " : "batch job ",
+                        allocation.job_id, node.empty() ? "" : " on node " + node,
+                        allocation.partition.empty() ? "" : " in partition " + allocation.partition,
+                        ", ");
   }
 
   void ExplainSilence(const LeaseEntry& lease) {

@@ -122,6 +122,29 @@ TEST_F(CommandsTest, EveryQueryPrintsJsonWithTheProtosNames) {
   EXPECT_EQ(rows[0]["row"]["values"][0]["name"], "val_loss");
 }
 
+TEST_F(CommandsTest, ShowNamesTheAllocationOfAnAttemptsWorker) {
+  EXPECT_THAT(Ok({"show", "1"}), Not(HasSubstr("Slurm job")));
+  v1::Worker worker;
+  worker.set_name("node");  // of the attempt
+  worker.set_host("n3.example");
+  worker.set_departed_ms(5);
+  worker.mutable_allocation()->set_system("slurm");
+  worker.mutable_allocation()->set_job_id("120_4");
+  worker.mutable_allocation()->set_partition("low");
+  {
+    absl::MutexLock lock(&service().mutex);
+    service().workers = {worker};
+  }
+  EXPECT_THAT(Ok({"show", "1"}),
+              HasSubstr("node (Slurm job 120_4, node n3.example, partition low)"));
+  {
+    // A process that came later had another allocation.
+    absl::MutexLock lock(&service().mutex);
+    service().workers[0].set_registered_ms(1'900'000'000'000);
+  }
+  EXPECT_THAT(Ok({"show", "1"}), Not(HasSubstr("Slurm job")));
+}
+
 TEST_F(CommandsTest, JobsFollowPagesAndFilters) {
   const auto rows = [&](std::vector<std::string> args) {
     const std::vector<std::string> lines =

@@ -76,6 +76,23 @@ TEST_F(ExplainTest, ARunningJobAndASilentWorker) {
   EXPECT_THAT(Why(1), AllOf(HasSubstr("last heard of 35s ago"), HasSubstr("ends in 25s")));
 }
 
+TEST_F(ExplainTest, ARunningJobNamesTheAllocationOfItsWorker) {
+  SubmitSmall(1);
+  WorkerInfo info;
+  info.name = "hpc-120_4-0";
+  info.instance = "i1";
+  info.slots = 1;
+  info.allocation.system = "slurm";
+  info.allocation.job_id = "120_4";
+  info.allocation.node = "n3";
+  info.allocation.partition = "low";
+  info.incarnation = RegisterOnce(info, {})->incarnation;
+  const LeaseRef lease = TakeOne(RegisterOnce(info, {})->worker_id);
+  EXPECT_THAT(Why(lease.job_id),
+              HasSubstr("It runs on hpc-120_4-0 (Slurm job 120_4 on node n3 in partition low, "
+                        "attempt 1) at step"));
+}
+
 TEST_F(ExplainTest, ATrainerThatHangsIsNamedWithItsSilenceAndItsLimit) {
   SubmitSmall(1);
   const std::string worker = Register("w");
