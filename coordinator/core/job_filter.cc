@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
+#include "coordinator/core/point.h"
 
 namespace coppice::core {
 namespace {
@@ -22,14 +24,16 @@ bool Matches(const std::vector<T>& wanted, const T& value) {
 struct Criteria {
   const JobFilter& filter;
   StateSet states;
-  absl::flat_hash_set<uint32_t> seeds;
+  std::optional<std::vector<uint32_t>> wanted_seeds;  // ascending; nullopt: all
+  absl::flat_hash_set<uint32_t> seeds = {};           // the same
 
   bool FitsGroup(const GroupInfo& group) const {
     return (filter.sweep.empty() || filter.sweep == group.sweep->name) &&
-           Matches(filter.tasks, group.spec.task) && Matches(filter.depths, group.spec.depth);
+           Matches(filter.tasks, group.spec.task) && Matches(filter.depths, group.spec.depth) &&
+           MeetsAll(group.spec, filter.where);
   }
   bool FitsJob(const JobRow& job) const {
-    return states.Has(job.state) && (seeds.empty() || seeds.contains(job.seed));
+    return states.Has(job.state) && (!wanted_seeds || seeds.contains(job.seed));
   }
 };
 
@@ -59,12 +63,10 @@ class Walk {
       : read_(read),
         catalog_(catalog),
         criteria_(criteria),
-        seeds_(criteria.filter.seeds),
+        seeds_(criteria.wanted_seeds.value_or(std::vector<uint32_t>())),
         after_(after),
         left_(std::max<uint64_t>(1, most)),
-        visit_(visit) {
-    std::sort(seeds_.begin(), seeds_.end());
-  }
+        visit_(visit) {}
 
   absl::StatusOr<JobId> OverIds() {
     std::vector<JobId> ids = criteria_.filter.job_ids;
@@ -155,7 +157,7 @@ class Walk {
   ReadTransaction& read_;
   const Catalog& catalog_;
   const Criteria& criteria_;
-  std::vector<uint32_t> seeds_;  // ascending
+  const std::vector<uint32_t> seeds_;  // ascending
   const JobId after_;
   uint64_t left_;  // jobs that may still be read
   const Visit visit_;
@@ -167,14 +169,18 @@ class Walk {
 absl::StatusOr<JobId> WalkJobs(ReadTransaction& read, const Catalog& catalog,
                                const JobFilter& filter, StateSet also, JobId after, uint64_t most,
                                Visit visit) {
-  const Criteria criteria{
-      filter, Both(filter.states, also), {filter.seeds.begin(), filter.seeds.end()}};
+  Criteria criteria{filter, Both(filter.states, also), std::nullopt};
+  COPPICE_ASSIGN_OR_RETURN(criteria.wanted_seeds, WantedSeeds(filter));
+  if (criteria.wanted_seeds)
+    criteria.seeds.insert(criteria.wanted_seeds->begin(), criteria.wanted_seeds->end());
   std::shared_ptr<const SweepInfo> sweep;
   if (!filter.sweep.empty()) {
     sweep = catalog.FindSweep(filter.sweep);
     if (sweep == nullptr)
       return absl::NotFoundError(absl::StrCat("no sweep named '", filter.sweep, "'"));
+    if (after == 0) COPPICE_RETURN_IF_ERROR(CheckConditions(catalog, *sweep, filter.where));
   }
+  if (criteria.wanted_seeds && criteria.wanted_seeds->empty()) return 0;
   Walk walk(read, catalog, criteria, after, most, visit);
   if (!filter.job_ids.empty()) return walk.OverIds();
   if (sweep == nullptr) return absl::InvalidArgumentError("name a sweep or job ids");

@@ -13,7 +13,8 @@ namespace coppice::core {
 // their counts. If a group's seeds rise with the ids, wanted seeds are found by binary search.
 // Reads about `most` jobs at most, whether they match or not. Returns the id after which to
 // continue, or 0 if none is left or `visit` ended the walk. INVALID_ARGUMENT: neither sweep nor job
-// ids. NOT_FOUND: unknown sweep or job id.
+// ids, or a condition on an axis that the sweep does not have. NOT_FOUND: unknown sweep, job id or
+// value of an axis.
 absl::StatusOr<JobId> WalkJobs(ReadTransaction& read, const Catalog& catalog,
                                const JobFilter& filter, StateSet also, JobId after, uint64_t most,
                                absl::FunctionRef<bool(const JobRow&, const GroupInfo&)> visit);

@@ -1,7 +1,6 @@
 #include "coordinator/core/planner.h"
 
 #include <cmath>
-#include <set>
 #include <utility>
 
 #include "absl/container/flat_hash_set.h"
@@ -10,6 +9,7 @@
 #include "common/base/limits.h"
 #include "common/base/names.h"
 #include "common/base/status_macros.h"
+#include "coordinator/core/point.h"
 
 namespace coppice::core {
 namespace {
@@ -23,8 +23,9 @@ absl::Status CheckName(const std::string& name) {
 }
 
 absl::Status CheckGroup(const GroupSpec& group) {
-  const std::string where = absl::StrCat("group ", group.task, " depth ", group.depth, ": ");
-  if (group.task.empty()) return absl::InvalidArgumentError(where + "task must be set");
+  const std::string where = absl::StrCat("group ", PointText(group), ": ");
+  if (group.task.empty() != (group.depth == 0))
+    return absl::InvalidArgumentError(where + "task and depth must both be set, or neither");
   if (group.run_json.empty()) return absl::InvalidArgumentError(where + "run settings must be set");
   if (group.steps == 0) return absl::InvalidArgumentError(where + "steps must be at least 1");
   if (group.report_every == 0)
@@ -43,8 +44,7 @@ absl::Status CheckGroup(const GroupSpec& group) {
 
 absl::Status CheckSpec(const SweepSpec& spec) {
   COPPICE_RETURN_IF_ERROR(CheckName(spec.name));
-  if (spec.groups.empty())
-    return absl::InvalidArgumentError("the grid is empty: no task and depth");
+  if (spec.groups.empty()) return absl::InvalidArgumentError("the grid is empty: it has no point");
   if (spec.seeds.empty()) return absl::InvalidArgumentError("the grid is empty: no seed");
   if (spec.max_failures == 0) return absl::InvalidArgumentError("max_failures must be at least 1");
   if (spec.groups.size() > kMaxJobsPerSweep / spec.seeds.size()) {
@@ -52,13 +52,16 @@ absl::Status CheckSpec(const SweepSpec& spec) {
                                                    spec.seeds.size(), " jobs, at most ",
                                                    kMaxJobsPerSweep, " are possible: split it"));
   }
-  std::set<std::pair<std::string, uint32_t>> points;
+  absl::flat_hash_set<std::string> points;
   for (const GroupSpec& group : spec.groups) {
     COPPICE_RETURN_IF_ERROR(CheckGroup(group));
-    if (!points.insert({group.task, group.depth}).second) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("group ", group.task, " depth ", group.depth, " comes twice"));
+    if (!HaveSameAxes(group, spec.groups.front())) {
+      return absl::InvalidArgumentError(absl::StrCat("group ", PointText(group),
+                                                     " has other axes than the group ",
+                                                     PointText(spec.groups.front())));
     }
+    if (!points.insert(PointText(group)).second)
+      return absl::InvalidArgumentError(absl::StrCat("group ", PointText(group), " comes twice"));
   }
   const absl::flat_hash_set<uint32_t> seeds(spec.seeds.begin(), spec.seeds.end());
   if (seeds.size() != spec.seeds.size()) return absl::InvalidArgumentError("a seed comes twice");

@@ -156,8 +156,8 @@ class MetricsPager {
       if (!twin) return Stop({last.job_id, last.row.step, last.attempt, true});
     }
     values_ += row.row.values.size();
-    page_.rows.push_back(
-        {job.id, group.spec.task, group.spec.depth, job.seed, row.attempt, row.archived, row.row});
+    page_.rows.push_back({job.id, group.spec.task, group.spec.depth, job.seed, row.attempt,
+                          row.archived, row.row, group.spec.point});
     return true;
   }
 

@@ -12,12 +12,17 @@ namespace coppice::core {
 
 inline size_t BytesOf(const SweepSpec& spec) {
   size_t bytes = spec.spec_blob.size() + spec.seeds.size() * sizeof(uint32_t);
-  for (const GroupSpec& group : spec.groups) bytes += sizeof(GroupSpec) + group.run_json.size();
+  for (const GroupSpec& group : spec.groups) {
+    bytes += sizeof(GroupSpec) + group.run_json.size() + group.point.size() * sizeof(Coordinate);
+  }
   return bytes;
 }
 
 inline size_t BytesOf(const JobFilter& filter) {
-  return filter.job_ids.size() * sizeof(JobId) +
+  size_t bytes = 0;
+  for (const AxisCondition& condition : filter.where)
+    bytes += sizeof(condition) + condition.values.size() * sizeof(std::string);
+  return bytes + filter.job_ids.size() * sizeof(JobId) +
          (filter.depths.size() + filter.seeds.size()) * sizeof(uint32_t) +
          filter.tasks.size() * sizeof(std::string);
 }

@@ -50,6 +50,7 @@ std::string Describe(const JobFilter& filter) {
   add("tasks", filter.tasks);
   add("depths", filter.depths);
   add("seeds", filter.seeds);
+  for (const AxisCondition& condition : filter.where) add(condition.axis.c_str(), condition.values);
   std::vector<std::string> states;
   for (const JobState state : filter.states) states.emplace_back(StateName(state));
   add("states", states);

@@ -36,9 +36,20 @@ struct JobCounts {
 
 // ---- plan -------------------------------------------------------------------------------------
 
+// The place on one axis of a grid. Axis and value hold letters, digits, '_', '.', '+' and '-'.
+struct Coordinate {
+  std::string axis;
+  std::string value;
+  friend bool operator==(const Coordinate&, const Coordinate&) = default;
+};
+
+// The place on all axes but seed, outermost first. Empty: task and depth are the axes, or there are
+// none.
+using Point = std::vector<Coordinate>;
+
 // Jobs that differ only in seed. `run_json` is the trainer's `run` object, opaque to the core.
 struct GroupSpec {
-  std::string task;
+  std::string task;  // empty: a program of the user's own, whose depth is 0
   uint32_t depth = 0;
   std::string run_json;
   uint32_t steps = 0;
@@ -47,6 +58,7 @@ struct GroupSpec {
   uint32_t keep = 2;
   uint32_t keep_every = 0;
   double work_per_step = 0;  // multiply-adds of one seed
+  Point point = {};
 };
 
 // A valid, resolved sweep: the grid is groups x seeds.
@@ -133,6 +145,7 @@ struct Job {
   std::string sweep;
   std::string task;
   uint32_t depth = 0;
+  Point point;
   uint32_t seed = 0;
   JobState state = JobState::kPending;
   uint32_t step = 0;
@@ -151,6 +164,12 @@ struct Job {
   std::vector<MetricValue> latest;
 };
 
+// One of these values of an axis. The axis may be task, depth or seed too.
+struct AxisCondition {
+  std::string axis;
+  std::vector<std::string> values;
+};
+
 struct JobFilter {
   std::string sweep;  // empty: all sweeps (only with job_ids)
   std::vector<JobId> job_ids;
@@ -158,6 +177,7 @@ struct JobFilter {
   std::vector<uint32_t> depths;
   std::vector<uint32_t> seeds;
   std::vector<JobState> states;
+  std::vector<AxisCondition> where;  // all of them hold
 };
 
 struct JobPage {
@@ -215,6 +235,7 @@ struct JobMetrics {
   AttemptNumber attempt = 0;
   bool archived = false;
   MetricRow row;
+  Point point = {};
 };
 
 struct MetricsQuery {

@@ -86,6 +86,7 @@ Job MakeJob(const JobRow& row, const Catalog& catalog, const LeaseTable& leases)
     job.created_ms = group->sweep->created_ms;
     job.task = group->spec.task;
     job.depth = group->spec.depth;
+    job.point = group->spec.point;
     job.steps = group->spec.steps;
   }
   if (row.state == JobState::kRunning) {

@@ -81,6 +81,7 @@ absl::StatusOr<core::NamedCheckpoint> CheckpointFromProto(
 
 // ---- responses. INTERNAL: stored text (a spec, a run) cannot be read back.
 
+void ToProto(const core::Point& point, google::protobuf::RepeatedPtrField<v1::Coordinate>* out);
 void ToProto(const core::JobCounts& counts, v1::JobCounts* out);
 absl::Status ToProto(const core::GroupSummary& group, v1::GroupSummary* out);
 void ToProto(const core::SweepSummary& summary, v1::SweepSummary* out);

@@ -56,6 +56,14 @@ size_t NewestThatFit(const std::vector<T>& all, size_t budget, Size size) {
 
 }  // namespace
 
+void ToProto(const core::Point& point, google::protobuf::RepeatedPtrField<v1::Coordinate>* out) {
+  for (const core::Coordinate& coordinate : point) {
+    v1::Coordinate* added = out->Add();
+    added->set_axis(coordinate.axis);
+    added->set_value(coordinate.value);
+  }
+}
+
 void ToProto(const core::JobCounts& counts, v1::JobCounts* out) {
   out->set_pending(counts.pending);
   out->set_running(counts.running);
@@ -67,6 +75,7 @@ void ToProto(const core::JobCounts& counts, v1::JobCounts* out) {
 absl::Status ToProto(const core::GroupSummary& group, v1::GroupSummary* out) {
   out->set_task(group.spec.task);
   out->set_depth(group.spec.depth);
+  ToProto(group.spec.point, out->mutable_point());
   out->set_steps(group.spec.steps);
   COPPICE_RETURN_IF_ERROR(RunToProto(group.spec.run_json, out->mutable_run()));
   ToProto(group.counts, out->mutable_counts());
@@ -135,6 +144,7 @@ void ToProto(const core::Job& job, v1::Job* out) {
   out->set_sweep(job.sweep);
   out->set_task(job.task);
   out->set_depth(job.depth);
+  ToProto(job.point, out->mutable_point());
   out->set_seed(job.seed);
   out->set_state(static_cast<v1::JobState>(job.state));
   out->set_step(job.step);
@@ -233,6 +243,7 @@ void ToProto(const core::JobMetrics& metrics, v1::JobMetrics* out) {
   out->set_job_id(metrics.job_id);
   out->set_task(metrics.task);
   out->set_depth(metrics.depth);
+  ToProto(metrics.point, out->mutable_point());
   out->set_seed(metrics.seed);
   out->set_attempt(metrics.attempt);
   out->set_archived(metrics.archived);

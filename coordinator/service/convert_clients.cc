@@ -3,14 +3,20 @@
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
 #include <utility>
+#include <vector>
 
 #include "absl/strings/numbers.h"
 #include "common/base/limits.h"
+#include "common/spec/axes.h"
 #include "common/spec/spec.h"
 #include "coordinator/service/checks.h"
 
 namespace coppice::service {
 namespace {
+
+// Of a filter: more than a sweep has axes, and values of each.
+constexpr size_t kMaxConditions = 64;
+constexpr size_t kMaxConditionValues = 20'000;
 
 // Field order is fixed and specs have no map fields, so equal messages give equal bytes.
 std::string Serialize(const v1::SweepSpec& spec) {
@@ -24,6 +30,41 @@ std::string Serialize(const v1::SweepSpec& spec) {
   return blob;
 }
 
+core::GroupSpec GroupOf(const spec::GridPoint& point) {
+  const v1::RunConfig& run = point.run;
+  core::GroupSpec group;
+  group.task = point.task;
+  group.depth = point.depth;
+  for (const v1::Coordinate& coordinate : point.coordinates)
+    group.point.push_back({coordinate.axis(), coordinate.value()});
+  group.run_json = spec::RunConfigToJson(run);
+  group.steps = run.train().steps();
+  group.report_every = run.report().every();
+  group.checkpoint_every = run.checkpoint().every();
+  group.keep = run.checkpoint().keep();
+  group.keep_every = run.checkpoint().keep_every();
+  group.work_per_step = spec::WorkPerStep(run);
+  return group;
+}
+
+absl::StatusOr<std::vector<core::AxisCondition>> ConditionsFromProto(
+    const google::protobuf::RepeatedPtrField<v1::AxisCondition>& where) {
+  COPPICE_RETURN_IF_ERROR(CheckCount("filter.where", where.size(), kMaxConditions));
+  std::vector<core::AxisCondition> conditions;
+  conditions.reserve(static_cast<size_t>(where.size()));
+  for (const v1::AxisCondition& condition : where) {
+    COPPICE_RETURN_IF_ERROR(CheckName("filter.where.axis", condition.axis()));
+    COPPICE_RETURN_IF_ERROR(
+        CheckCount("filter.where.values", condition.values_size(), kMaxConditionValues));
+    if (condition.values().empty()) return Bad("filter.where.values", "is missing");
+    for (const std::string& value : condition.values())
+      COPPICE_RETURN_IF_ERROR(CheckName("filter.where.values", value));
+    conditions.push_back(
+        {condition.axis(), {condition.values().begin(), condition.values().end()}});
+  }
+  return conditions;
+}
+
 }  // namespace
 
 absl::StatusOr<core::SweepSpec> SweepSpecFromProto(const v1::SweepSpec& spec) {
@@ -33,22 +74,10 @@ absl::StatusOr<core::SweepSpec> SweepSpecFromProto(const v1::SweepSpec& spec) {
   out.spec_blob = Serialize(spec);
   out.priority = spec::Priority(spec);
   out.max_failures = spec::MaxFailures(spec);
-  for (const std::string& task : spec.tasks()) {
-    for (const uint32_t depth : spec.depths()) {
-      const v1::RunConfig run = spec::ResolveRun(spec, task, depth);
-      core::GroupSpec group;
-      group.task = task;
-      group.depth = depth;
-      group.run_json = spec::RunConfigToJson(run);
-      group.steps = run.train().steps();
-      group.report_every = run.report().every();
-      group.checkpoint_every = run.checkpoint().every();
-      group.keep = run.checkpoint().keep();
-      group.keep_every = run.checkpoint().keep_every();
-      group.work_per_step = spec::WorkPerStep(run);
-      out.groups.push_back(std::move(group));
-    }
-  }
+  COPPICE_RETURN_IF_ERROR(spec::ForEachPoint(spec, [&out](const spec::GridPoint& point) {
+    out.groups.push_back(GroupOf(point));
+    return absl::OkStatus();
+  }));
   out.seeds.assign(spec.seeds().begin(), spec.seeds().end());
   return out;
 }
@@ -98,6 +127,7 @@ absl::StatusOr<core::JobFilter> FilterFromProto(const v1::JobFilter& filter) {
     }
     out.states.push_back(static_cast<core::JobState>(state));
   }
+  COPPICE_ASSIGN_OR_RETURN(out.where, ConditionsFromProto(filter.where()));
   return out;
 }
 

@@ -7,6 +7,7 @@
 #include "absl/strings/str_split.h"
 #include "common/base/status_macros.h"
 #include "coordinator/store/collect.h"
+#include "coordinator/store/point_json.h"
 
 namespace coppice::store {
 namespace {
@@ -34,7 +35,7 @@ SweepRow ReadSweep(const Statement& statement) {
   return row;
 }
 
-GroupRow ReadGroup(const Statement& statement) {
+absl::StatusOr<GroupRow> ReadGroup(const Statement& statement) {
   GroupRow row;
   row.id = statement.As<core::GroupId>(0);
   row.sweep_id = statement.As<core::SweepId>(1);
@@ -57,6 +58,7 @@ GroupRow ReadGroup(const Statement& statement) {
   row.steps_done = statement.As<uint64_t>(18);
   row.open_steps = statement.As<uint64_t>(19);
   row.seeds_ascend = statement.Int(20) != 0;
+  COPPICE_RETURN_IF_ERROR(PointFromJson(statement.Text(21), &row.spec.point));
   return row;
 }
 
@@ -168,7 +170,7 @@ absl::StatusOr<std::vector<GroupRow>> SqliteReads::ListGroups(core::SweepId swee
   Statement statement = db_.Prepare(R"sql(
       SELECT id, sweep_id, task, depth, run_json, steps, report_every, checkpoint_every, keep,
         keep_every, work_per_step, first_job, jobs, pending, running, succeeded, failed, cancelled,
-        steps_done, open_steps, seeds_ascend
+        steps_done, open_steps, seeds_ascend, point
       FROM groups
       WHERE sweep_id = ?
       ORDER BY id)sql");

@@ -326,6 +326,12 @@ CREATE TABLE allocations (
 CREATE INDEX allocations_by_end ON allocations (ended_ms);
 )sql";
 
+// The place of a group on the axes of its sweep, as JSON [["axis","value"],...]. '': task and depth
+// are the axes.
+constexpr char kPoints[] = R"sql(
+ALTER TABLE groups ADD COLUMN point TEXT NOT NULL DEFAULT '';
+)sql";
+
 absl::Status ApplyMigration(Connection& db, size_t version, const char* sql) {
   COPPICE_RETURN_IF_ERROR(db.Execute("BEGIN IMMEDIATE"));
   absl::Status status = db.Execute(sql);
@@ -340,9 +346,10 @@ absl::Status ApplyMigration(Connection& db, size_t version, const char* sql) {
 }  // namespace
 
 const std::vector<const char*>& Migrations() {
-  static const std::vector<const char*>* const migrations = new std::vector<const char*>{
-      kVersion1,   kWorkerEnds,   kSweepSpecs,     kSubmissionParts, kSweepMetricNames,
-      kOperations, kIncarnations, kAttemptNumbers, kAllocations,     kPools};
+  static const std::vector<const char*>* const migrations =
+      new std::vector<const char*>{kVersion1,         kWorkerEnds, kSweepSpecs,   kSubmissionParts,
+                                   kSweepMetricNames, kOperations, kIncarnations, kAttemptNumbers,
+                                   kAllocations,      kPools,      kPoints};
   return *migrations;
 }
 

@@ -4,6 +4,7 @@
 #include "absl/strings/str_join.h"
 #include "common/base/status_macros.h"
 #include "coordinator/core/lifecycle.h"
+#include "coordinator/store/point_json.h"
 
 namespace coppice::store {
 namespace {
@@ -65,12 +66,13 @@ absl::StatusOr<core::SweepId> SqliteWrites::InsertSweep(const core::SweepRow& sw
 absl::StatusOr<core::GroupId> SqliteWrites::InsertGroup(const core::GroupRow& group) {
   Statement statement = db_.Prepare(R"sql(
       INSERT INTO groups (sweep_id, task, depth, run_json, steps, report_every, checkpoint_every,
-        keep, keep_every, work_per_step, seeds_ascend)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?))sql");
+        keep, keep_every, work_per_step, seeds_ascend, point)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?))sql");
+  const std::string point = PointToJson(group.spec.point);
   statement.Bind(group.sweep_id, group.spec.task, group.spec.depth, group.spec.run_json,
                  group.spec.steps, group.spec.report_every, group.spec.checkpoint_every,
                  group.spec.keep, group.spec.keep_every, group.spec.work_per_step,
-                 group.seeds_ascend);
+                 group.seeds_ascend, point);
   COPPICE_RETURN_IF_ERROR(statement.Run());
   return static_cast<core::GroupId>(db_.last_insert_rowid());
 }

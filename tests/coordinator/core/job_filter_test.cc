@@ -12,6 +12,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::ElementsAreArray;
+using ::testing::HasSubstr;
 using ::testing::Lt;
 
 // Walks over a stored sweep, a few reads at a time.
@@ -73,6 +74,95 @@ TEST_F(JobFilterTest, JobsThatDoNotFitCountAsLookedAt) {
     filter.seeds.push_back(seed);  // too many to search
   EXPECT_EQ(Walk(filter, 100).size(), 500u);
   EXPECT_EQ(walks_, 9);
+}
+
+GroupSpec At(const std::string& task, uint32_t depth, Point point) {
+  GroupSpec group;
+  group.task = task;
+  group.depth = depth;
+  group.run_json = "{}";
+  group.steps = 100;
+  group.report_every = 10;
+  group.checkpoint_every = 20;
+  group.work_per_step = 1;
+  group.point = std::move(point);
+  return group;
+}
+
+// Three points of two seeds each, on axes of which one has linked settings.
+SweepSpec AxesSpec() {
+  SweepSpec spec;
+  spec.name = "axes";
+  spec.spec_blob = "blob";
+  spec.groups = {At("dyck", 2, {{"size", "small"}, {"rate", "0.1"}}),
+                 At("dyck", 2, {{"size", "small"}, {"rate", "3e-4"}}),
+                 At("tense", 6, {{"size", "paper"}, {"rate", "3e-4"}})};
+  spec.seeds = {0, 1};
+  return spec;
+}
+
+TEST_F(JobFilterTest, ConditionsOnAxesSelectPoints) {
+  Store(AxesSpec());
+  JobFilter filter = Whole("axes");
+  EXPECT_THAT(Walk(filter, 100), ElementsAre(1, 2, 3, 4, 5, 6));
+  filter.where = {{"rate", {"3e-4"}}};
+  EXPECT_THAT(Walk(filter, 100), ElementsAre(3, 4, 5, 6));
+  filter.where = {{"rate", {"0.1", "3e-4"}}, {"size", {"small"}}, {"seed", {"1", "7"}}};
+  EXPECT_THAT(Walk(filter, 100), ElementsAre(2, 4));
+  filter.seeds = {0};
+  EXPECT_THAT(Walk(filter, 100), ElementsAre()) << "seed 0 and 1 at once";
+  filter.seeds.clear();
+  filter.where = {{"task", {"tense"}}, {"depth", {"6"}}};
+  EXPECT_THAT(Walk(filter, 100), ElementsAre(5, 6));
+  filter.where = {{"size", {"small"}}};
+  filter.depths = {6};
+  EXPECT_THAT(Walk(filter, 100), ElementsAre());
+}
+
+TEST_F(JobFilterTest, ConditionsHoldForTaskAndDepthOfASweepWithoutOtherAxes) {
+  Store(Spec("s", {Group("dyck", 2), Group("tense", 4)}, 2));
+  JobFilter filter = Whole("s");
+  filter.where = {{"depth", {"4"}}, {"seed", {"1"}}};
+  EXPECT_THAT(Walk(filter, 100), ElementsAre(4));
+  filter.sweep.clear();
+  filter.job_ids = {1, 3, 4};
+  EXPECT_THAT(Walk(filter, 100), ElementsAre(4));
+}
+
+TEST_F(JobFilterTest, AnUnknownAxisValueOrSeedIsNamedWithWhatThereIs) {
+  Store(AxesSpec());
+  const auto refusal = [&](const AxisCondition& condition) {
+    JobFilter filter = Whole("axes");
+    filter.where = {condition};
+    return store_->Read([&](ReadTransaction& read) {
+      return WalkJobs(read, catalog_, filter, StateSet::All(), 0, 10,
+                      [](const JobRow&, const GroupInfo&) { return true; })
+          .status();
+    });
+  };
+  absl::Status status = refusal({"sise", {"small"}});
+  EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("has no axis 'sise'; its axes are size, rate, seed"));
+  status = refusal({"size", {"small", "big"}});
+  EXPECT_TRUE(absl::IsNotFound(status)) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("has no value 'big'; it has small, paper"));
+  EXPECT_TRUE(absl::IsInvalidArgument(refusal({"seed", {"one"}})));
+}
+
+TEST_F(JobFilterTest, PointsAreOfEachJobAlsoAfterARestart) {
+  ASSERT_TRUE(Submit(AxesSpec()).ok());
+  for (const bool restarted : {false, true}) {
+    if (restarted) Restart();
+    JobFilter filter = Whole("axes");
+    filter.where = {{"size", {"paper"}}};
+    const auto page =
+        Ask<JobPage>([&](auto done) { c_->ListJobs({}, filter, 0, 10, false, done); });
+    ASSERT_TRUE(page.ok()) << page.status();
+    ASSERT_EQ(page->jobs.size(), 2u);
+    EXPECT_EQ(page->jobs[1].point, (Point{{"size", "paper"}, {"rate", "3e-4"}})) << restarted;
+    EXPECT_EQ(page->jobs[1].task, "tense");
+  }
 }
 
 // For any seeds, their order, the filter and the reads of a walk, the result equals that of a plain

@@ -11,6 +11,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/time/time.h"
 #include "coordinator/core/memory.h"
+#include "coordinator/core/point.h"
 
 namespace coppice::core {
 
@@ -61,9 +62,9 @@ class MemoryDump {
         const GroupSpec& spec = group->spec;
         Line("sweep ", sweep->id, " group ", group->id, ": ", group->jobs, " jobs from ",
              group->first_job, ", task ", spec.task, ", depth ", spec.depth, ", run ",
-             spec.run_json, ", steps ", spec.steps, ", report ", spec.report_every, ", checkpoint ",
-             spec.checkpoint_every, ", keep ", spec.keep, "/", spec.keep_every, ", work ",
-             spec.work_per_step);
+             spec.run_json, ", point ", PointText(spec), ", steps ", spec.steps, ", report ",
+             spec.report_every, ", checkpoint ", spec.checkpoint_every, ", keep ", spec.keep, "/",
+             spec.keep_every, ", work ", spec.work_per_step);
       }
     }
   }

@@ -45,6 +45,19 @@ TEST(Planner, WidthZeroMeansTheDefault) {
 
 TEST(Planner, AValidSpecPasses) { EXPECT_EQ(CheckSpec(Valid()), absl::OkStatus()); }
 
+TEST(Planner, PointsMayShareATaskAndADepthOrHaveNone) {
+  SweepSpec spec = Valid();
+  spec.groups[0].depth = spec.groups[1].depth = 2;
+  spec.groups[0].point = {{"size", "small"}, {"depth", "2"}};
+  spec.groups[1].point = {{"size", "paper"}, {"depth", "2"}};
+  EXPECT_EQ(CheckSpec(spec), absl::OkStatus());
+  for (GroupSpec& group : spec.groups) {
+    group.task = "";
+    group.depth = 0;
+  }
+  EXPECT_EQ(CheckSpec(spec), absl::OkStatus()) << "a program's groups";
+}
+
 TEST(Planner, EveryBrokenSpecIsRefused) {
   const std::vector<std::pair<const char*, std::function<void(SweepSpec&)>>> breaks = {
       {"empty name", [](SweepSpec& s) { s.name = ""; }},
@@ -57,6 +70,19 @@ TEST(Planner, EveryBrokenSpecIsRefused) {
       {"seed twice", [](SweepSpec& s) { s.seeds.push_back(7); }},
       {"group twice", [](SweepSpec& s) { s.groups.push_back(s.groups[0]); }},
       {"no task", [](SweepSpec& s) { s.groups[0].task = ""; }},
+      {"depth of no task",
+       [](SweepSpec& s) {
+         for (GroupSpec& group : s.groups) group.task = "";
+       }},
+      {"point twice",
+       [](SweepSpec& s) {
+         for (GroupSpec& group : s.groups) group.point = {{"size", "small"}};
+       }},
+      {"points on other axes",
+       [](SweepSpec& s) {
+         s.groups[0].point = {{"size", "small"}};
+         s.groups[1].point = {{"rate", "small"}};
+       }},
       {"no run settings", [](SweepSpec& s) { s.groups[0].run_json = ""; }},
       {"no steps", [](SweepSpec& s) { s.groups[0].steps = 0; }},
       {"no report step", [](SweepSpec& s) { s.groups[0].report_every = 0; }},

@@ -63,6 +63,33 @@ TEST(SweepSpec, EachGridPointBecomesAGroupWithItsResolvedSettings) {
   EXPECT_EQ(SweepSpecFromProto(spec).value().spec_blob, out.spec_blob);
 }
 
+TEST(SweepSpec, PointsOnOtherAxesBecomeGroupsOfTheirCoordinates) {
+  v1::SweepSpec spec = SmallSpec();
+  spec.clear_tasks();
+  spec.clear_depths();
+  v1::Axis* size = spec.add_axes();
+  size->set_name("size");
+  for (const uint32_t depth : {2u, 4u}) {
+    v1::AxisValue* value = size->add_values();
+    value->set_name(absl::StrCat("d", depth));
+    value->mutable_settings()->set_task("dyck");
+    value->mutable_settings()->set_depth(depth);
+  }
+  const absl::StatusOr<core::SweepSpec> out = SweepSpecFromProto(spec);
+  ASSERT_TRUE(out.ok()) << out.status();
+  ASSERT_EQ(out->groups.size(), 2u);
+  EXPECT_EQ(out->groups[1].point, (core::Point{{"size", "d4"}}));
+  EXPECT_EQ(out->groups[1].task, "dyck");
+  EXPECT_EQ(out->groups[1].depth, 4u);
+  core::GroupSummary summary;
+  summary.spec = out->groups[1];
+  v1::GroupSummary group;
+  ASSERT_TRUE(ToProto(summary, &group).ok());
+  ASSERT_EQ(group.point_size(), 1);
+  EXPECT_EQ(group.point(0).axis(), "size");
+  EXPECT_EQ(group.point(0).value(), "d4");
+}
+
 TEST(SweepSpec, AnInvalidOneIsRefusedWithEveryProblem) {
   v1::SweepSpec spec = SmallSpec();
   spec.set_name("no spaces");
@@ -114,6 +141,24 @@ TEST(Filter, BoundsAndEnumsAreChecked) {
   in.clear_job_ids();
   in.set_sweep(std::string(kMaxNameBytes + 1, 'x'));
   ExpectRefused(FilterFromProto(in).status(), "filter.sweep");
+}
+
+TEST(Filter, ConditionsOnAxesAreBounded) {
+  v1::JobFilter filter;
+  filter.set_sweep("s");
+  v1::AxisCondition* where = filter.add_where();
+  where->set_axis("size");
+  ExpectRefused(FilterFromProto(filter).status(), "filter.where.values");
+  where->add_values("small");
+  const core::JobFilter out = FilterFromProto(filter).value();
+  ASSERT_EQ(out.where.size(), 1u);
+  EXPECT_EQ(out.where[0].axis, "size");
+  EXPECT_THAT(out.where[0].values, ElementsAre("small"));
+  where->add_values("x\033[31m");
+  ExpectRefused(FilterFromProto(filter).status(), "filter.where.values");
+  where->mutable_values()->RemoveLast();
+  for (int i = 0; i < 64; ++i) *filter.add_where() = *where;
+  ExpectRefused(FilterFromProto(filter).status(), "filter.where");
 }
 
 TEST(Page, DefaultsAndBounds) {

@@ -191,6 +191,30 @@ TEST_F(MigrationTest, JobsOfAnEarlierVersionAreKeptAndTheirSeedsLookedAt) {
   EXPECT_FALSE(*check.Step());
 }
 
+TEST_F(MigrationTest, GroupsOfTheVersionWithoutPointsHaveTheirTaskAndDepthAlone) {
+  ASSERT_EQ(Migrate(*db_, {Migrations().begin(), Migrations().begin() + 10}), absl::OkStatus());
+  ASSERT_EQ(db_->Execute(R"sql(
+      INSERT INTO sweeps (id, name, priority, max_failures, created_ms, steps_total)
+      VALUES (1, 's', 0, 3, 5, 100);
+      INSERT INTO groups (id, sweep_id, task, depth, run_json, steps, report_every,
+        checkpoint_every, keep, keep_every, work_per_step, first_job, jobs)
+      VALUES (1, 1, 'dyck', 2, '{}', 10, 1, 1, 2, 0, 1, 1, 3))sql"),
+            absl::OkStatus());
+  db_.reset();
+  const auto store = OpenSqliteStore({dir_ / "db", 2, 0});
+  ASSERT_TRUE(store.ok()) << store.status();
+  ASSERT_EQ((*store)->Read([](core::ReadTransaction& read) -> absl::Status {
+    const auto groups = read.ListGroups(1);
+    if (!groups.ok()) return groups.status();
+    EXPECT_EQ(groups->size(), 1u);
+    EXPECT_EQ(groups->at(0).spec.task, "dyck");
+    EXPECT_EQ(groups->at(0).spec.depth, 2u);
+    EXPECT_TRUE(groups->at(0).spec.point.empty());
+    return absl::OkStatus();
+  }),
+            absl::OkStatus());
+}
+
 TEST_F(MigrationTest, WhatWasCalledEpochIsAnAttemptsNumberAndTheFloorStays) {
   ASSERT_EQ(Migrate(*db_, {Migrations().begin(), Migrations().begin() + 7}), absl::OkStatus());
   ASSERT_EQ(db_->Execute(R"sql(
