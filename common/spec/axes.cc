@@ -66,7 +66,7 @@ uint64_t CountPoints(const v1::SweepSpec& spec) {
 }
 
 std::string PointText(const Coordinates& coordinates, absl::string_view task, uint32_t depth) {
-  if (coordinates.empty()) return absl::StrCat(task, "/", depth);
+  if (coordinates.empty()) return task.empty() ? "" : absl::StrCat(task, "/", depth);
   std::string text;
   for (const v1::Coordinate& coordinate : coordinates) {
     absl::StrAppend(&text, text.empty() ? "" : "/", coordinate.axis(), "=", coordinate.value());
@@ -76,8 +76,9 @@ std::string PointText(const Coordinates& coordinates, absl::string_view task, ui
 
 std::string JobText(const Coordinates& coordinates, absl::string_view task, uint32_t depth,
                     uint32_t seed) {
-  return absl::StrCat(PointText(coordinates, task, depth),
-                      coordinates.empty() ? "/" : "/seed=", seed);
+  const std::string point = PointText(coordinates, task, depth);
+  if (point.empty()) return absl::StrCat("seed=", seed);
+  return absl::StrCat(point, coordinates.empty() ? "/" : "/seed=", seed);
 }
 
 bool IsAxisValueName(absl::string_view name) {

@@ -48,10 +48,12 @@ absl::Status ForEachPoint(const v1::SweepSpec& spec,
 // The number of such points.
 uint64_t CountPoints(const v1::SweepSpec& spec);
 
-// "question/2" without coordinates, else "task=question/size=small".
+// "question/2" without coordinates, else "task=question/size=small". Empty for a program without
+// axes.
 std::string PointText(const Coordinates& coordinates, absl::string_view task, uint32_t depth);
 
-// "question/2/0" without coordinates, else "task=question/size=small/seed=0". The name of a job is
+// "question/2/0" without coordinates, else "task=question/size=small/seed=0", or "seed=0" for a
+// program without axes. The name of a job is
 // that of its sweep, a slash and this text.
 std::string JobText(const Coordinates& coordinates, absl::string_view task, uint32_t depth,
                     uint32_t seed);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <tuple>
 #include <utility>
 
@@ -14,6 +15,7 @@
 #include "common/spec/axes.h"
 #include "common/spec/grid.h"
 #include "common/spec/internal.h"
+#include "common/spec/program.h"
 #include "common/spec/spec.h"
 
 namespace coppice::spec {
@@ -43,6 +45,13 @@ std::string ShownValue(const settings::Value* value) {
 using Changes =
     std::map<std::tuple<std::string, std::string, std::string>, std::vector<std::string>>;
 
+std::map<std::string, std::string> ProgramSettingsOf(const v1::RunConfig& run) {
+  std::map<std::string, std::string> settings;
+  for (const v1::ProgramSetting& setting : run.program().settings())
+    settings[setting.name()] = setting.value();
+  return settings;
+}
+
 void Compare(const v1::RunConfig& there, const v1::RunConfig& here, const std::string& point,
              Changes* changes) {
   if (google::protobuf::util::MessageDifferencer::Equals(there, here)) return;
@@ -53,6 +62,41 @@ void Compare(const v1::RunConfig& there, const v1::RunConfig& here, const std::s
     const std::string is = ShownValue(after.Find(setting.path));
     if (was != is) (*changes)[{setting.path, was, is}].push_back(point);
   }
+  const auto settings_before = ProgramSettingsOf(there);
+  const auto settings_after = ProgramSettingsOf(here);
+  for (const auto& [name, was] : settings_before) {
+    const auto is = settings_after.find(name);
+    const std::string now = is == settings_after.end() ? "unset" : is->second;
+    if (was != now) (*changes)[{"program.settings." + name, was, now}].push_back(point);
+  }
+  for (const auto& [name, is] : settings_after) {
+    if (settings_before.count(name) == 0)
+      (*changes)[{"program.settings." + name, "unset", is}].push_back(point);
+  }
+}
+
+// What a program has once for the whole sweep.
+void ComparePrograms(const v1::Program& there, const v1::Program& here,
+                     std::vector<std::string>* found) {
+  const auto json_of = [](const v1::Program& program) {
+    return nlohmann::json::parse(ProgramRunToJson(DefaultProgramRun(program)))["program"];
+  };
+  const nlohmann::json before = json_of(there);
+  const nlohmann::json after = json_of(here);
+  std::set<std::string> names;
+  for (const auto& [name, value] : before.items()) names.insert(name);
+  for (const auto& [name, value] : after.items()) names.insert(name);
+  names.erase("settings");  // compared point by point
+  for (const std::string& name : names) {
+    const std::string was = before.contains(name) ? before[name].dump() : "unset";
+    const std::string is = after.contains(name) ? after[name].dump() : "unset";
+    if (was != is) found->push_back(Two("program." + name, "is", was, is));
+  }
+  const auto primary = [](const v1::Program& program) {
+    return program.primary().empty() ? "unset" : absl::StrJoin(program.primary(), ", ");
+  };
+  if (primary(there) != primary(here))
+    found->push_back(Two("program.metrics.primary", "is", primary(there), primary(here)));
 }
 
 std::string NamesOf(const std::vector<v1::Axis>& axes) {
@@ -168,6 +212,10 @@ std::string RangesText(std::vector<uint32_t> numbers, size_t most) {
 
 std::vector<std::string> Differences(const v1::SweepSpec& there, const v1::SweepSpec& here) {
   std::vector<std::string> found;
+  if (there.has_program() != here.has_program()) {
+    return {there.has_program() ? "a program trains there, and Coppice's own trainer here"
+                                : "Coppice's own trainer trains there, and a program here"};
+  }
   const bool same_axes = CompareAxes(there, here, &found);
   const bool same_values = found.empty();
   const auto seeds = Sorted(there.seeds());
@@ -181,6 +229,7 @@ std::vector<std::string> Differences(const v1::SweepSpec& there, const v1::Sweep
     found.push_back(Two("max_failures", "is", absl::StrCat(MaxFailures(there)),
                         absl::StrCat(MaxFailures(here))));
   }
+  if (there.has_program()) ComparePrograms(there.program(), here.program(), &found);
   if (!same_axes) return found;
   const Runs before = RunsOf(there);
   const Runs after = RunsOf(here);

@@ -1,9 +1,12 @@
 #include "common/spec/grid.h"
 
 #include <limits>
+#include <nlohmann/json.hpp>
+#include <optional>
 
 #include "absl/strings/str_cat.h"
 #include "common/spec/internal.h"
+#include "common/spec/program.h"
 
 namespace coppice::spec {
 namespace {
@@ -32,7 +35,8 @@ void AddProgramSettings(const ProgramSettings& settings,
                         std::vector<Assignment>* assignments) {
   for (const v1::ProgramSetting& setting : settings) {
     const int of = number(setting.name());
-    if (of >= 0) assignments->push_back({of, setting.value()});
+    const std::optional<nlohmann::json> value = ProgramScalar(setting.value());
+    if (of >= 0 && value) assignments->push_back({of, value->dump()});
   }
 }
 
@@ -159,7 +163,7 @@ uint64_t Grid::cells() const {
       return std::numeric_limits<uint64_t>::max();
     cells *= values;
   }
-  return axes_.empty() ? 0 : cells;
+  return cells;
 }
 
 void Grid::Walk(size_t axis, std::vector<Bits>* overrides, std::vector<Bits>* excludes, Cell* cell,
@@ -194,8 +198,7 @@ void Grid::ForEachCell(const std::function<bool(const Cell&)>& use) const {
 }
 
 v1::RunConfig Grid::BaseRun(const std::string& task) const {
-  v1::RunConfig run = spec_->has_program() ? v1::RunConfig() : DefaultRun(task);
-  if (spec_->has_program()) *run.mutable_program() = spec_->program();
+  v1::RunConfig run = spec_->has_program() ? DefaultProgramRun(spec_->program()) : DefaultRun(task);
   for (const Assignment& own : AssignmentsOf(*spec_)) Assign(own.setting, own.value, &run);
   return run;
 }

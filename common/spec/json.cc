@@ -1,12 +1,17 @@
 #include <google/protobuf/util/json_util.h>
 
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/spec/internal.h"
+#include "common/spec/program.h"
 #include "common/spec/spec.h"
 
 namespace coppice::spec {
 
 std::string RunConfigToJson(const v1::RunConfig& run) {
+  if (run.has_program()) return ProgramRunToJson(run);
   google::protobuf::util::JsonPrintOptions options;
   options.preserve_proto_field_names = true;
   options.always_print_primitive_fields = true;
@@ -17,6 +22,10 @@ std::string RunConfigToJson(const v1::RunConfig& run) {
 }
 
 absl::StatusOr<v1::RunConfig> RunConfigFromJson(const std::string& json) {
+  if (absl::StrContains(json, "\"program\"")) {
+    const auto parsed = nlohmann::json::parse(json, nullptr, /*allow_exceptions=*/false);
+    if (parsed.is_object() && parsed.contains("program")) return ProgramRunFromJson(parsed);
+  }
   v1::RunConfig read;
   const auto status = google::protobuf::util::JsonStringToMessage(json, &read);
   if (!status.ok()) {

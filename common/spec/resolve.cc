@@ -2,6 +2,7 @@
 
 #include "common/spec/difference.h"
 #include "common/spec/grid.h"
+#include "common/spec/program.h"
 #include "common/spec/spec.h"
 
 namespace coppice::spec {
@@ -22,6 +23,7 @@ v1::RunConfig ResolveRun(const v1::SweepSpec& spec, const std::string& task, uin
 }
 
 double WorkPerStep(const v1::RunConfig& run) {
+  if (run.has_program()) return kProgramWorkPerStep;
   const bool dyck = run.task() == "dyck";
   // The mean number of tokens of an example, with its start token, and an approximate vocabulary
   // size.

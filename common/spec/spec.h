@@ -34,11 +34,12 @@ v1::RunConfig ResolveRun(const v1::SweepSpec& spec, const std::string& task, uin
 
 // Multiply-adds of one training step of one seed, which the scheduler takes as a job's length:
 // three times those of a forward pass over the tokens of a mean batch (27 tokens per sentence for
-// question and tense, 51 for dyck).
+// question and tense, 51 for dyck). A constant for a program, of which nothing is known.
 double WorkPerStep(const v1::RunConfig& run);
 
-// The `run` object of the trainer's run spec (docs/trainer-protocol.md). The order of fields and
-// the form of numbers are canonical, so equal runs give equal text.
+// The `run` object of the trainer's run spec (docs/trainer-protocol.md). For a program:
+// train.steps, report, checkpoint, and `program` with its settings and environment as objects. The
+// order of fields and the form of numbers are canonical, so equal runs give equal text.
 std::string RunConfigToJson(const v1::RunConfig& run);
 absl::StatusOr<v1::RunConfig> RunConfigFromJson(const std::string& json);
 

@@ -152,6 +152,8 @@ void CheckOverride(const v1::SweepSpec& spec, const std::vector<v1::Axis>& axes,
   const v1::Override& change = spec.overrides(index);
   const std::string path = absl::StrCat("overrides[", index, "]");
   ValidateSettings(change, path + ".", settings::RunSettings(), problems);
+  if (spec.has_program()) CheckOnlyProgramSettings(change, path + ".", problems);
+  CheckProgramSettings(spec, change.settings(), path + ".settings", problems);
   v1::Override settings = change;
   settings.clear_where();
   if (settings.ByteSizeLong() == 0) {
@@ -171,12 +173,10 @@ void CheckOverride(const v1::SweepSpec& spec, const std::vector<v1::Axis>& axes,
 std::vector<Problem> ValidateSweepSpec(const v1::SweepSpec& spec) {
   std::vector<Problem> problems;
   CheckName(spec.name(), &problems);
-  if (spec.has_program()) {
-    problems.push_back({"program", "is not possible yet; remove it"});
-    return problems;
-  }
+  const bool program_fits = !spec.has_program() || CheckProgram(spec, &problems);
   bool grid_fits =
       IsClassic(spec) ? CheckTasksAndDepths(spec, &problems) : CheckAxes(spec, &problems);
+  grid_fits &= program_fits;
   const bool seeds_fit = CheckSeeds(spec, &problems);
   const std::vector<v1::Axis> axes = grid_fits ? AxesOf(spec) : std::vector<v1::Axis>();
   if (grid_fits) grid_fits = CheckExcludes(spec, axes, &problems);
@@ -189,6 +189,7 @@ std::vector<Problem> ValidateSweepSpec(const v1::SweepSpec& spec) {
   if (grid_fits && overrides_fit) grid.emplace(spec);
   const bool points_fit = grid && (!seeds_fit || CheckSize(*grid, sound, &problems));
   ValidateSettings(spec, "", settings::RunSettings(), &problems);
+  if (spec.has_program()) CheckOnlyProgramSettings(spec, "", &problems);
   problems.insert(problems.end(), of_overrides.begin(), of_overrides.end());
   if (!overrides_fit) return problems;
   CheckScheduling(spec, &problems);

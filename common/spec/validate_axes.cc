@@ -1,5 +1,6 @@
 // Checks of a spec: its axes, and the conditions on them.
 #include <array>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "common/base/nearest_word.h"
 #include "common/settings/table.h"
 #include "common/spec/internal.h"
+#include "common/spec/program.h"
 #include "common/spec/validate_internal.h"
 
 namespace coppice::spec {
@@ -36,11 +38,16 @@ bool IsAxisName(absl::string_view name) {
 
 // Whether a user means a setting by such a name: "train.stpes".
 bool LooksLikeASetting(absl::string_view name) {
-  const std::vector<std::string> groups = settings::RunSettings().NamesBelow("");
-  return absl::c_linear_search(groups, std::string(name.substr(0, name.find('.'))));
+  const size_t point = name.find('.');
+  if (point == absl::string_view::npos) return false;
+  return absl::c_linear_search(settings::RunSettings().NamesBelow(""), name.substr(0, point));
 }
 
 std::string AxisNameMistake(const v1::SweepSpec& spec, const std::string& name) {
+  const bool of_run = settings::RunSettings().Find(name) != nullptr;
+  if (spec.has_program() && of_run && !IsSettingOfPrograms(name))
+    return "is a setting of Coppice's own trainer; use one of the program's, from "
+           "`program.settings`";
   if (IsSettingAxis(spec, name)) return "";
   if (name == "seed") return "is always the innermost axis; give its values as `seeds`";
   if (absl::c_linear_search(kReserved, name))
@@ -61,12 +68,39 @@ std::string ValueNameMistake(const std::string& name) {
                       kMaxAxisValueBytes, " letters, digits, '_', '.', '+' and '-'");
 }
 
+// A value must be named after what it sets: `text`.
+std::string ValueTextMistake(const std::string& text, const std::string& name) {
+  std::string mistake = ValueNameMistake(text);
+  if (mistake.empty() && text != name)
+    mistake =
+        absl::StrCat("is named ", settings::Quoted(name), "; name it after its value, ", text);
+  return mistake;
+}
+
+// The value of an axis that varies one setting of the program must be that setting.
+std::string ProgramValueMistake(const v1::SweepSpec& spec, const v1::Axis& axis,
+                                const v1::AxisValue& value) {
+  const v1::AxisSettings& given = value.settings();
+  const settings::Values of_run = ValuesOf(given);
+  if (given.program_size() != 1 || given.program(0).name() != axis.name() || !of_run.all().empty())
+    return absl::StrCat("must set ", axis.name(),
+                        " and nothing else; use an axis of your own for a set of settings");
+  std::string mistake = ProgramSettingMistake(spec, given.program(0));
+  if (!mistake.empty()) return mistake;
+  return ValueTextMistake(ProgramValueName(*ProgramScalar(given.program(0).value())), value.name());
+}
+
 // The value of an axis that varies one setting of the table must be that setting.
-void CheckSettingValue(const v1::Axis& axis, int index, const std::string& path,
-                       std::vector<Problem>* problems) {
+void CheckSettingValue(const v1::SweepSpec& spec, const v1::Axis& axis, int index,
+                       const std::string& path, std::vector<Problem>* problems) {
   const settings::Table& table = settings::RunSettings();
   const settings::Setting* setting = table.Find(axis.name());
   const v1::AxisValue& value = axis.values(index);
+  if (setting == nullptr) {
+    std::string mistake = ProgramValueMistake(spec, axis, value);
+    if (!mistake.empty()) problems->push_back({path, std::move(mistake)});
+    return;
+  }
   const settings::Values given = ValuesOf(value.settings());
   const settings::Value* own = given.Find(axis.name());
   if (own == nullptr || given.all().size() != 1 || value.settings().program_size() != 0) {
@@ -79,24 +113,15 @@ void CheckSettingValue(const v1::Axis& axis, int index, const std::string& path,
     problems->push_back({path, *wrong});
     return;
   }
-  const std::string text = settings::ValueText(*own);
-  const std::string mistake = ValueNameMistake(text);
-  if (!mistake.empty()) {
-    problems->push_back({path, mistake});
-  } else if (text != value.name()) {
-    problems->push_back({path, absl::StrCat("is named ", settings::Quoted(value.name()),
-                                            "; name it after its value, ", text)});
-  }
+  std::string mistake = ValueTextMistake(settings::ValueText(*own), value.name());
+  if (!mistake.empty()) problems->push_back({path, std::move(mistake)});
 }
 
-void CheckNamedValue(const v1::AxisValue& value, const std::string& path,
+void CheckNamedValue(const v1::SweepSpec& spec, const v1::AxisValue& value, const std::string& path,
                      std::vector<Problem>* problems) {
   ValidateSettings(value.settings(), path + ".", settings::RunSettings(), problems);
-  if (value.settings().program_size() != 0) {
-    problems->push_back(
-        {path, absl::StrCat("sets ", settings::Quoted(value.settings().program(0).name()),
-                            ", which only a program has; use settings of the run")});
-  }
+  if (spec.has_program()) CheckOnlyProgramSettings(value.settings(), path + ".", problems);
+  CheckProgramSettings(spec, value.settings().program(), path, problems);
 }
 
 void CheckValues(const v1::SweepSpec& spec, const v1::Axis& axis, const std::string& path,
@@ -116,11 +141,11 @@ void CheckValues(const v1::SweepSpec& spec, const v1::Axis& axis, const std::str
     sets_something |= value.settings().ByteSizeLong() > 0;
     const size_t known = problems->size();
     if (setting_axis) {
-      CheckSettingValue(axis, i, at, problems);
+      CheckSettingValue(spec, axis, i, at, problems);
     } else if (std::string mistake = ValueNameMistake(value.name()); !mistake.empty()) {
       problems->push_back({at, std::move(mistake)});
     } else {
-      CheckNamedValue(value, AxisValuePath(spec, axis, i), problems);
+      CheckNamedValue(spec, value, AxisValuePath(spec, axis, i), problems);
     }
     if (!seen.insert(value.name()).second && problems->size() == known) {
       problems->push_back({at, absl::StrCat("names ", value.name(), " a second time; remove one")});
@@ -133,7 +158,7 @@ void CheckValues(const v1::SweepSpec& spec, const v1::Axis& axis, const std::str
 bool CheckAxisCount(const v1::SweepSpec& spec, std::vector<Problem>* problems) {
   for (const auto& [path, size] :
        {std::make_pair("tasks", spec.tasks_size()), std::make_pair("depths", spec.depths_size())}) {
-    if (size > 0) {
+    if (size > 0 && !spec.has_program()) {
       problems->push_back({path, "stands beside `axes`; give its values to the axis of that name"});
       return false;
     }

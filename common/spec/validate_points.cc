@@ -30,6 +30,10 @@ class PointChecker {
   bool Check(const Cell& cell) {
     if (!classic_ && !CheckAxesOf(cell)) return problems_.size() - first_ < kMaxPointProblems;
     const settings::Values run = ValuesOf(grid_.Resolve(cell));
+    if (grid_.spec().has_program()) {
+      CheckSteps(cell, run);
+      return problems_.size() - first_ < kMaxPointProblems;
+    }
     for (const settings::CrossCheck* check :
          settings::RunSettings().Failed(run, settings::Origin::kSweep)) {
       Report(PlaceOf(cell, *check),
@@ -42,6 +46,14 @@ class PointChecker {
   // Each mistake is reported once for its place.
   void Report(std::string path, std::string message) {
     if (reported_.insert(path).second) problems_.push_back({std::move(path), std::move(message)});
+  }
+
+  void CheckSteps(const Cell& cell, const settings::Values& run) {
+    if (run.Has("train.steps")) return;
+    const std::string point = grid_.TextOf(cell);
+    Report("train.steps",
+           absl::StrCat("is missing", point.empty() ? "" : absl::StrCat(" (", point, ")"),
+                        "; give the steps of the program, for example `train: {steps: 10000}`"));
   }
 
   std::string PointOf(const Cell& cell, const settings::Values& run) const {
@@ -71,6 +83,7 @@ class PointChecker {
         CheckOverrides(cell, given.setting, axis);
       }
     }
+    if (grid_.spec().has_program()) return problems_.size() == before;
     for (const auto& [setting, example] :
          {std::make_pair(task_, "task: [question]"), std::make_pair(depth_, "depth: [2, 4]")}) {
       bool found = false;
@@ -154,7 +167,7 @@ bool CheckSize(const Grid& grid, bool overrides_are_sound, std::vector<Problem>*
   const uint64_t jobs = points * static_cast<uint64_t>(spec.seeds_size());
   if (jobs > kMaxJobsPerSweep) {
     problems->push_back({"seeds", absl::StrCat("make ", jobs, " jobs with these ",
-                                               spec.axes().empty() ? "tasks and depths" : "points",
+                                               IsClassic(spec) ? "tasks and depths" : "points",
                                                "; a sweep holds at most ", kMaxJobsPerSweep,
                                                ", so split it into several")});
   }

@@ -8,6 +8,7 @@
 #include "common/settings/run_warnings.h"
 #include "common/spec/grid.h"
 #include "common/spec/internal.h"
+#include "common/spec/program.h"
 
 namespace coppice::spec {
 namespace {
@@ -51,6 +52,7 @@ std::vector<Problem> Warnings(const v1::SweepSpec& spec) {
     ++points;
     for (const settings::RunWarning& warning :
          settings::RunWarnings(settings::FactsOf(ValuesOf(grid.Resolve(cell))))) {
+      if (spec.has_program() && !IsSettingOfPrograms(warning.setting)) continue;
       found.Add({PlaceOf(grid, cell, warning), absl::StrCat(warning.setting, " ", warning.message)},
                 grid.TextOf(cell));
     }

@@ -104,7 +104,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadCase{"SettingOfAProgram",
                 kGrid + "axes { name: 'a' values { name: 'x' settings { program { name: 'w' value: "
                         "'1' } } } }",
-                "axes.a.x", "only a program has"},
+                "axes.a.x.w", "only a program has"},
         BadCase{"AxisSeed", kGrid + "axes { name: 'seed' values { name: '0' } }", "axes.seed",
                 "is always the innermost"},
         BadCase{"AxisWithAWordOfFilters", kGrid + "axes { name: 'state' values { name: '0' } }",
