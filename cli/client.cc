@@ -28,6 +28,8 @@ constexpr absl::Duration kQuick = absl::Seconds(30);
 constexpr absl::Duration kBulk = absl::Minutes(10);
 // Several commands of a batch system that is slow to answer.
 constexpr absl::Duration kBatchSystem = absl::Minutes(3);
+// What a probe takes beside the wait for its job.
+constexpr absl::Duration kProbe = absl::Minutes(5);
 constexpr absl::Duration kTransfer = absl::Hours(6);
 // An overloaded coordinator is asked again for this long.
 constexpr absl::Duration kBusyPatience = absl::Seconds(15);
@@ -295,7 +297,9 @@ absl::StatusOr<v1::GetPoolResponse> Client::GetPool(const std::string& name) {
 }
 
 absl::StatusOr<v1::CheckPoolResponse> Client::CheckPool(const v1::CheckPoolRequest& request) {
-  return calls_->Unary(&Calls::Pools::CheckPool, request, kBatchSystem);
+  absl::Duration deadline = kBatchSystem;
+  if (request.probe()) deadline += absl::Seconds(request.probe_wait_s()) + kProbe;
+  return calls_->Unary(&Calls::Pools::CheckPool, request, deadline);
 }
 
 absl::StatusOr<v1::ScalePoolResponse> Client::ScalePool(const v1::ScalePoolRequest& request) {

@@ -242,8 +242,9 @@ absl::Status Serve(const Flags& flags, const core::CoordinatorOptions& options,
   news.Join(&core_options);
   COPPICE_ASSIGN_OR_RETURN(const std::unique_ptr<core::Coordinator> core,
                            core::Coordinator::Open(store.get(), clock, std::move(core_options)));
-  commands::PoolKeeper pools({store->store_id(), flags.data_dir, flags.pools_dry_run}, core.get(),
-                             clock, &news);
+  commands::PoolKeeper pools(
+      {store->store_id(), flags.data_dir, options.checkpoint_root, flags.pools_dry_run}, core.get(),
+      clock, &news);
   core::GarbageCollector collector(store.get(), clock, garbage);
   COPPICE_ASSIGN_OR_RETURN(
       const std::unique_ptr<service::Server> server,

@@ -11,6 +11,7 @@ pools::AutoscalerOptions MakeOptions(PoolKeeperOptions options) {
   pools::AutoscalerOptions made;
   made.store_id = std::move(options.store_id);
   made.stop_file = JoinPath(options.data_dir, "pools.stop");
+  made.checkpoint_root = std::move(options.checkpoint_root);
   made.dry_run = options.dry_run;
   return made;
 }

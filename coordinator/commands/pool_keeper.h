@@ -45,6 +45,7 @@ class CoreRecords : public pools::PoolRecords {
 struct PoolKeeperOptions {
   std::string store_id;
   std::string data_dir;  // holds the stop file, pools.stop
+  std::string checkpoint_root;
   bool dry_run = false;
 };
 

@@ -118,8 +118,17 @@ void Autoscaler::RemovePool(std::string pool, bool cancel, Done done) {
   if (!posted) done(ShutDown());
 }
 
-void Autoscaler::Check(PoolSpec spec, std::function<void(absl::StatusOr<PoolCheck>)> done) {
-  const bool posted = loop_->Post([loop = loop_.get(), spec, done] { loop->Check(spec, done); });
+void Autoscaler::Check(PoolSpec spec, std::optional<absl::Duration> probe_wait,
+                       std::function<void(absl::StatusOr<PoolCheck>)> done) {
+  const bool posted = loop_->Post(
+      [loop = loop_.get(), spec, probe_wait, done] { loop->Check(spec, probe_wait, done); });
+  if (!posted) done(ShutDown());
+}
+
+void Autoscaler::TakeNodeReport(NodeReport report,
+                                std::function<void(absl::StatusOr<NodeReportAnswer>)> done) {
+  const bool posted =
+      loop_->Post([loop = loop_.get(), report, done] { loop->TakeNodeReport(report, done); });
   if (!posted) done(ShutDown());
 }
 

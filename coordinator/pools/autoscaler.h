@@ -15,6 +15,7 @@
 #include "coordinator/pools/batch_system.h"
 #include "coordinator/pools/demand.h"
 #include "coordinator/pools/pool.h"
+#include "coordinator/pools/probe.h"
 #include "coordinator/pools/records.h"
 
 namespace coppice::pools {
@@ -23,6 +24,8 @@ struct AutoscalerOptions {
   std::string store_id;
   // While this file exists, nothing is submitted or cancelled. Empty: there is none.
   std::string stop_file;
+  // Where jobs' checkpoints are, for probes; empty: unknown.
+  std::string checkpoint_root;
   // Decides and logs, but submits and cancels nothing.
   bool dry_run = false;
   // Runs the closures of the autoscaler's own thread; null: a real thread (Executor).
@@ -55,6 +58,7 @@ struct PoolCheck {
   std::vector<std::string> facts;     // "partition low: at most 1 h, GraceTime 10 s"
   std::vector<std::string> warnings;  // each with its remedy
   std::vector<std::string> errors;    // the pool could not work; each with its remedy
+  std::vector<Finding> findings;      // of the probe
 };
 
 // Purpose: keeps as many allocations of each pool as the work needs. docs/pools.md says how it
@@ -97,8 +101,14 @@ class Autoscaler {
   // queued ones are cancelled and running ones left to end; the pool vanishes at once.
   void RemovePool(std::string pool, bool cancel, Done done);
 
-  // Asks the batch system about a pool that need not exist.
-  void Check(PoolSpec spec, std::function<void(absl::StatusOr<PoolCheck>)> done);
+  // Asks the batch system about a pool that need not exist. With `probe_wait` a probe follows,
+  // whose job has so long to start, unless there are errors. FAILED_PRECONDITION: a probe of this
+  // pool runs already, or nothing may be submitted now.
+  void Check(PoolSpec spec, std::optional<absl::Duration> probe_wait,
+             std::function<void(absl::StatusOr<PoolCheck>)> done);
+  // NOT_FOUND: no such probe runs.
+  void TakeNodeReport(NodeReport report,
+                      std::function<void(absl::StatusOr<NodeReportAnswer>)> done);
   void Status(std::function<void(absl::StatusOr<AutoscalerStatus>)> done);
 
  private:

@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -19,6 +20,7 @@
 #include "coordinator/pools/allocation_tracker.h"
 #include "coordinator/pools/autoscaler.h"
 #include "coordinator/pools/policy.h"
+#include "coordinator/pools/probe.h"
 
 namespace coppice::pools {
 
@@ -58,7 +60,10 @@ class Autoscaler::Loop : public std::enable_shared_from_this<Loop> {
   // Validates with `change` on a copy of the pool's row, stores it, and applies it.
   using Change = std::function<absl::Status(PoolRow* row)>;
   void ChangePool(const std::string& name, bool may_be_new, Change change, Done done);
-  void Check(const PoolSpec& spec, std::function<void(absl::StatusOr<PoolCheck>)> done);
+  void Check(const PoolSpec& spec, std::optional<absl::Duration> probe_wait,
+             std::function<void(absl::StatusOr<PoolCheck>)> done);
+  void TakeNodeReport(const NodeReport& report,
+                      const std::function<void(absl::StatusOr<NodeReportAnswer>)>& done);
   AutoscalerStatus MakeStatus() const;
 
   // A callback for any thread, which runs on this loop's thread, and not at all after Shutdown.
@@ -99,6 +104,10 @@ class Autoscaler::Loop : public std::enable_shared_from_this<Loop> {
   void CancelNext(std::vector<std::string> keys, std::function<void()> then);
   void SubmitNext(std::deque<Planned> submits);
   void Submitted(const std::string& key, const SubmitResult& result, std::deque<Planned> rest);
+  // OK: a probe of the pool may begin.
+  absl::Status MayProbe(const std::string& pool) const;
+  void StartProbe(const PoolSpec& spec, absl::Duration wait, PoolCheck check,
+                  std::function<void(absl::StatusOr<PoolCheck>)> done);
   void SetDecision(const std::string& pool, const std::string& text);
   void SetDecisions(const std::string& text);
   void ReadTails();
@@ -123,6 +132,7 @@ class Autoscaler::Loop : public std::enable_shared_from_this<Loop> {
   absl::Duration polled_at_;
   std::string trouble_;
   std::map<std::string, PoolMemory> memory_;
+  std::map<std::string, std::shared_ptr<Probe>> probes_;  // by key
   std::vector<PoolDecision> decisions_;
   int64_t trouble_since_ms_ = 0, polled_ms_ = 0;
   bool stopped_by_file_ = false;

@@ -10,6 +10,8 @@
 namespace coppice::pools {
 namespace {
 
+constexpr int64_t kProbeSeconds = 120;
+
 void TextLine(std::string* script, absl::string_view flag, absl::string_view value) {
   if (!value.empty()) absl::StrAppend(script, "#SBATCH --", flag, "=", value, "\n");
 }
@@ -35,6 +37,29 @@ std::string WorkerFlags(const PoolSpec& spec) {
   });
 }
 
+// What any job of the pool asks Slurm for.
+std::string Directives(const PoolSpec& spec, const std::string& key, int64_t walltime_s) {
+  std::string script = "#!/bin/bash\n";
+  TextLine(&script, "partition", spec.partition);
+  TextLine(&script, "account", spec.account);
+  TextLine(&script, "qos", spec.qos);
+  TextLine(&script, "constraint", spec.constraint);
+  TextLine(&script, "nodes", "1");
+  TextLine(&script, "ntasks", "1");
+  NumberLine(&script, "cpus-per-task", spec.cpus);
+  if (spec.memory_mib > 0) TextLine(&script, "mem", absl::StrCat(spec.memory_mib, "M"));
+  TextLine(&script, "gres", Gres(spec));
+  TextLine(&script, "time", FormatSlurmDuration(walltime_s));
+  NumberLine(&script, "nice", spec.nice);
+  TextLine(&script, "output", absl::StrCat("\"", OutputPath(spec, key), "\""));
+  TextLine(&script, "chdir", absl::StrCat("\"", spec.log_dir, "\""));
+  return script;
+}
+
+void AddSbatchFlags(const PoolSpec& spec, std::string* script) {
+  for (const std::string& flag : spec.sbatch_flags) absl::StrAppend(script, "#SBATCH ", flag, "\n");
+}
+
 }  // namespace
 
 std::string ShellQuote(absl::string_view text) {
@@ -47,21 +72,10 @@ std::string OutputPath(const PoolSpec& spec, const std::string& key) {
 
 std::string WriteScript(const PoolSpec& spec, const std::string& key, int64_t walltime_s,
                         const std::vector<ExcludedNode>& excluded) {
-  std::string script = "#!/bin/bash\n";
-  TextLine(&script, "partition", spec.partition);
-  TextLine(&script, "account", spec.account);
-  TextLine(&script, "qos", spec.qos);
-  TextLine(&script, "constraint", spec.constraint);
-  TextLine(&script, "nodes", "1");
-  TextLine(&script, "ntasks", "1");
-  NumberLine(&script, "cpus-per-task", spec.cpus);
-  if (spec.memory_mib > 0) TextLine(&script, "mem", absl::StrCat(spec.memory_mib, "M"));
-  TextLine(&script, "gres", Gres(spec));
-  TextLine(&script, "time", FormatSlurmDuration(walltime_s));
+  std::string script = Directives(spec, key, walltime_s);
   if (spec.time_min_s > 0 && spec.time_min_s < walltime_s) {
     TextLine(&script, "time-min", FormatSlurmDuration(spec.time_min_s));
   }
-  NumberLine(&script, "nice", spec.nice);
   TextLine(&script, "exclude",
            absl::StrJoin(excluded, ",", [](std::string* out, const ExcludedNode& node) {
              absl::StrAppend(out, node.node);
@@ -69,10 +83,7 @@ std::string WriteScript(const PoolSpec& spec, const std::string& key, int64_t wa
   // The worker is asked to end in time even where it cannot learn the end of its allocation.
   TextLine(&script, "signal", absl::StrCat("B:USR1@", spec.grace_s + 35));
   script += "#SBATCH --requeue\n#SBATCH --open-mode=append\n";
-  TextLine(&script, "output", absl::StrCat("\"", OutputPath(spec, key), "\""));
-  TextLine(&script, "chdir", absl::StrCat("\"", spec.log_dir, "\""));
-  for (const std::string& flag : spec.sbatch_flags)
-    absl::StrAppend(&script, "#SBATCH ", flag, "\n");
+  AddSbatchFlags(spec, &script);
   absl::StrAppend(&script, "export COPPICE_POOL_KEY=", ShellQuote(key), "\n");
   absl::StrAppend(&script, "export COPPICE_WORKER=", ShellQuote(spec.worker), "\n");
   if (!spec.access_file.empty()) {
@@ -80,6 +91,20 @@ std::string WriteScript(const PoolSpec& spec, const std::string& key, int64_t wa
   }
   absl::StrAppend(&script, "COPPICE_WORKER_FLAGS=(", WorkerFlags(spec), ")\n\n");
   return absl::StrCat(script, kWorkerScript);
+}
+
+std::string WriteProbeScript(const PoolSpec& spec, const std::string& key) {
+  std::string script = Directives(spec, key, kProbeSeconds);
+  script += "#SBATCH --no-requeue\n";
+  AddSbatchFlags(spec, &script);
+  // sbatch --export=NONE leaves it out.
+  script += "export HOME=\"${HOME:-$(getent passwd \"$(id -u)\" | cut -d: -f6)}\"\n";
+  if (!spec.access_file.empty()) {
+    absl::StrAppend(&script, "export COPPICE_ACCESS=", ShellQuote(spec.access_file), "\n");
+  }
+  absl::StrAppend(&script, "exec ", ShellQuote(spec.worker), " check-node --probe ",
+                  ShellQuote(key), " --gpus ", spec.gpus, " ", WorkerFlags(spec), "\n");
+  return script;
 }
 
 }  // namespace coppice::pools

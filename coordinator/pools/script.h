@@ -15,6 +15,10 @@ namespace coppice::pools {
 std::string WriteScript(const PoolSpec& spec, const std::string& key, int64_t walltime_s,
                         const std::vector<ExcludedNode>& excluded);
 
+// The batch script of a probe: `coppice-worker check-node` with the worker's flags. It is never put
+// back into the queue.
+std::string WriteProbeScript(const PoolSpec& spec, const std::string& key);
+
 // The file that gets the allocation's output.
 std::string OutputPath(const PoolSpec& spec, const std::string& key);
 

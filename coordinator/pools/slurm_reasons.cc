@@ -72,23 +72,6 @@ constexpr Refusal kRefusals[] = {
     {"batch job submission failed", Kind::kTransient, ""},
 };
 
-constexpr absl::string_view kOldGpuBug =
-    "Slurm 22.05.5 to 22.05.8 refuse right GPU requests with this text (bug 15857); 22.05.9 "
-    "mends it.";
-
-bool HasGpuBug(absl::string_view version) {
-  // "slurm-wlm 22.05.8", "slurm 22.05.8".
-  version.remove_prefix(std::min(version.find_first_of("0123456789"), version.size()));
-  for (absl::string_view bad : {"22.05.5", "22.05.6", "22.05.7", "22.05.8"}) {
-    if (absl::StartsWith(version, bad) &&
-        (version.size() == bad.size() ||
-         !absl::ascii_isdigit(static_cast<unsigned char>(version[bad.size()])))) {
-      return true;
-    }
-  }
-  return false;
-}
-
 template <size_t N>
 bool IsIn(absl::string_view word, const absl::string_view (&list)[N]) {
   return std::find(std::begin(list), std::end(list), word) != std::end(list);
@@ -109,6 +92,19 @@ std::string ExitText(const Job& job) {
 
 }  // namespace
 
+bool RefusesGpus(absl::string_view version) {
+  // "slurm-wlm 22.05.8", "slurm 22.05.8".
+  version.remove_prefix(std::min(version.find_first_of("0123456789"), version.size()));
+  for (absl::string_view bad : {"22.05.5", "22.05.6", "22.05.7", "22.05.8"}) {
+    if (absl::StartsWith(version, bad) &&
+        (version.size() == bad.size() ||
+         !absl::ascii_isdigit(static_cast<unsigned char>(version[bad.size()])))) {
+      return true;
+    }
+  }
+  return false;
+}
+
 SubmitResult ClassifyRefusal(absl::string_view text, absl::string_view version) {
   SubmitResult result;
   result.text = Utf8Head(PrintableLine(absl::StripAsciiWhitespace(text)), kMaxRefusalBytes);
@@ -117,8 +113,8 @@ SubmitResult ClassifyRefusal(absl::string_view text, absl::string_view version) 
     if (!absl::StrContains(small, refusal.text)) continue;
     result.kind = refusal.kind;
     result.remedy = std::string(refusal.remedy);
-    if (refusal.text == "requested node configuration is not available" && HasGpuBug(version)) {
-      result.remedy = absl::StrCat(result.remedy, " ", kOldGpuBug);
+    if (refusal.text == "requested node configuration is not available" && RefusesGpus(version)) {
+      result.remedy = absl::StrCat(result.remedy, " ", kRefusesGpusText);
     }
     return result;
   }

@@ -39,6 +39,12 @@ struct Ending {
 // Of a job in an ended state. `registered`: its worker has registered. `ran_s`: how long it ran.
 Ending ClassifyEnding(const Job& job, bool registered, int64_t ran_s);
 
+// True for a version ("slurm 22.05.8", "22.05.8") that refuses right requests for GPUs.
+bool RefusesGpus(absl::string_view version);
+inline constexpr absl::string_view kRefusesGpusText =
+    "Slurm 22.05.5 to 22.05.8 refuse right GPU requests as \"Requested node configuration is not "
+    "available\" (bug 15857); 22.05.9 mends it.";
+
 // Slurm may requeue a job from this state under the same id, so the state need not be its end.
 bool MayBeRequeued(absl::string_view state);
 

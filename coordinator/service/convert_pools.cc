@@ -251,13 +251,6 @@ void ToProto(const pools::AutoscalerStatus& status, v1::ListPoolsResponse* out) 
   ToProto(status, out->mutable_batch());
 }
 
-void ToProto(const pools::PoolCheck& check, v1::CheckPoolResponse* out) {
-  out->set_script(Text(check.script));
-  for (const std::string& fact : check.facts) out->add_facts(Text(fact));
-  for (const std::string& warning : check.warnings) out->add_warnings(Text(warning));
-  for (const std::string& error : check.errors) out->add_errors(Text(error));
-}
-
 std::vector<std::string> ExplainPools(const pools::AutoscalerStatus& status) {
   std::vector<std::string> sentences;
   if (!status.trouble.empty() && !status.pools.empty()) {

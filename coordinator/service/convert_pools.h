@@ -3,10 +3,12 @@
 #ifndef COPPICE_COORDINATOR_SERVICE_CONVERT_POOLS_H_
 #define COPPICE_COORDINATOR_SERVICE_CONVERT_POOLS_H_
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "coordinator/pools/autoscaler.h"
 #include "coppice/v1/pools.pb.h"
 
@@ -18,6 +20,13 @@ absl::StatusOr<pools::PoolSpec> PoolSpecFromProto(const v1::PoolSpec& spec);
 absl::StatusOr<std::string> PoolNameFromProto(const std::string& name);
 // INVALID_ARGUMENT: a mode that is not for callers.
 absl::StatusOr<pools::PoolMode> PoolModeFromProto(v1::PoolMode mode);
+
+// Nothing: no probe is asked for. INVALID_ARGUMENT: its wait is too long.
+absl::StatusOr<std::optional<absl::Duration>> ProbeWaitFromProto(
+    const v1::CheckPoolRequest& request);
+// INVALID_ARGUMENT: it holds what no report of a probe's job holds.
+absl::StatusOr<pools::NodeReport> NodeReportFromProto(const v1::ReportNodeRequest& request);
+void ToProto(const pools::NodeReportAnswer& answer, v1::ReportNodeResponse* out);
 
 void ToProto(const pools::PoolSpec& spec, v1::PoolSpec* out);
 // With at most `ended` of the allocations that have ended.

@@ -101,20 +101,22 @@ grpc::ServerUnaryReactor* PoolServiceImpl::CheckPool(Context* context,
                                                      v1::CheckPoolResponse* response) {
   Unary* reactor = context->DefaultReactor();
   if (pools_ == nullptr) return Refuse(reactor, NoPools());
+  const absl::StatusOr<std::optional<absl::Duration>> wait = ProbeWaitFromProto(*request);
+  if (!wait.ok()) return Refuse(reactor, wait.status());
   if (request->has_spec()) {
     absl::StatusOr<pools::PoolSpec> spec = PoolSpecFromProto(request->spec());
     if (!spec.ok()) return Refuse(reactor, spec.status());
-    pools_->Check(*std::move(spec), Checked(Begin(reactor), response));
+    pools_->Check(*std::move(spec), *wait, Checked(Begin(reactor), response));
     return reactor;
   }
   absl::StatusOr<std::string> name = PoolNameFromProto(request->name());
   if (!name.ok()) return Refuse(reactor, name.status());
-  pools_->Status([this, call = Begin(reactor), response,
+  pools_->Status([this, call = Begin(reactor), response, wait = *wait,
                   name = *std::move(name)](const absl::StatusOr<pools::AutoscalerStatus>& status) {
     if (!status.ok()) return call->Finish(status.status());
     const pools::PoolStatus* const pool = Find(*status, name);
     if (pool == nullptr) return call->Finish(NoPool(name));
-    pools_->Check(pool->row.spec, Checked(call, response));
+    pools_->Check(pool->row.spec, wait, Checked(call, response));
   });
   return reactor;
 }
@@ -153,6 +155,22 @@ grpc::ServerUnaryReactor* PoolServiceImpl::RemovePool(Context* context,
   absl::StatusOr<std::string> name = PoolNameFromProto(request->name());
   if (!name.ok()) return Refuse(reactor, name.status());
   pools_->RemovePool(*std::move(name), request->cancel(), Finishing(Begin(reactor)));
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* PoolServiceImpl::ReportNode(Context* context,
+                                                      const v1::ReportNodeRequest* request,
+                                                      v1::ReportNodeResponse* response) {
+  Unary* reactor = context->DefaultReactor();
+  if (pools_ == nullptr) return Refuse(reactor, NoPools());
+  absl::StatusOr<pools::NodeReport> report = NodeReportFromProto(*request);
+  if (!report.ok()) return Refuse(reactor, report.status());
+  pools_->TakeNodeReport(
+      *std::move(report),
+      [call = Begin(reactor), response](const absl::StatusOr<pools::NodeReportAnswer>& answer) {
+        if (answer.ok()) ToProto(*answer, response);
+        call->Finish(answer.status());
+      });
   return reactor;
 }
 

@@ -24,6 +24,7 @@ class PoolServiceImpl final : public v1::PoolService::CallbackService {
   Unary* ScalePool(Context*, const v1::ScalePoolRequest*, v1::ScalePoolResponse*) override;
   Unary* SetPoolMode(Context*, const v1::SetPoolModeRequest*, v1::SetPoolModeResponse*) override;
   Unary* RemovePool(Context*, const v1::RemovePoolRequest*, v1::RemovePoolResponse*) override;
+  Unary* ReportNode(Context*, const v1::ReportNodeRequest*, v1::ReportNodeResponse*) override;
 
  private:
   pools::Autoscaler* const pools_;

@@ -73,6 +73,33 @@ TEST_F(PoolCommands, ShowPrintsTheFailureWithItsOutput) {
   EXPECT_THAT(unknown.err, HasSubstr("there is no pool 'nope'"));
 }
 
+TEST_F(PoolCommands, AProbesFindingsArePrintedAndAFailedOneFailsTheCheck) {
+  {
+    absl::MutexLock lock(&pools().mutex);
+    v1::ProbeFinding* const clock = pools().checked.add_findings();
+    clock->set_level(v1::ProbeFinding::WARNING);
+    clock->set_topic("clock");
+    clock->set_text("12 s behind");
+  }
+  EXPECT_THAT(Ok({"pool", "check", "low", "--probe", "--probe-wait", "30s"}),
+              AllOf(HasSubstr("- warning: clock: 12 s behind"), HasSubstr("the pool can work")));
+  {
+    absl::MutexLock lock(&pools().mutex);
+    EXPECT_TRUE(pools().check.probe());
+    EXPECT_EQ(pools().check.probe_wait_s(), 30u);
+    v1::ProbeFinding* const trainer = pools().checked.add_findings();
+    trainer->set_level(v1::ProbeFinding::FAILED);
+    trainer->set_topic("trainer");
+    trainer->set_text("it does not start");
+  }
+  const CliResult failed = Run({"pool", "check", "low", "--probe"});
+  EXPECT_EQ(failed.code, 1);
+  EXPECT_THAT(failed.out,
+              AllOf(HasSubstr("- failed: trainer: it does not start"), Not(HasSubstr("can work"))));
+  EXPECT_THAT(Run({"pool", "check", "low", "--probe", "--probe-wait", "1h"}).err,
+              HasSubstr("--probe-wait '1h'"));
+}
+
 TEST_F(PoolCommands, AddSendsEverySettingAndItsDefaults) {
   Ok({"pool",
       "add",

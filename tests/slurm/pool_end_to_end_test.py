@@ -71,6 +71,11 @@ class PoolEndToEndTest(unittest.TestCase):
         self.assertEqual(done.returncode, 0, '%s: %s' % (args, done.stderr))
         return done.stdout
 
+    def coordinator_folder(self, name):
+        root = json.loads(self.cli('server', '--json'))['checkpoint_root']
+        self.assertEqual(os.path.basename(root), name)
+        return root
+
     def pool(self):
         return json.loads(self.cli('pool', 'show', 'low', '--json'))['pool']
 
@@ -91,6 +96,29 @@ class PoolEndToEndTest(unittest.TestCase):
         while not condition():
             self.assertLess(time.monotonic(), end, '%s: not in time\n%s' % (what, self.log()))
             time.sleep(0.1)
+
+    def test_a_probe_looks_at_a_node(self):
+        self.start()
+        shared = self.coordinator_folder('checkpoints')
+        self.cli('pool', 'add', 'low', '--partition', 'low', '--walltime', '10m', '--worker',
+                 self.binary('coppice-worker'), '--worker-flag=--checkpoint-dir=' + shared)
+        report = json.loads(self.cli('pool', 'check', 'low', '--probe', '--json'))
+        levels = {each['topic']: each['level'] for each in report['findings']}
+        self.assertEqual(levels, {each: 'OK' for each in ('start', 'coordinator', 'clock', 'version', 'trainer',
+                                                          'checkpoints')}, report['findings'])
+        self.assertEqual([name for name in os.listdir(shared) if 'probe' in name], [], 'both files are gone')
+        self.assertEqual(len(self.jobs()), 1)
+        pool = self.pool()
+        self.assertEqual(pool.get('allocations', []), [], 'the probe is no allocation of the pool')
+        # A worker that does not get in says so in the job's output.
+        self.cli('pool', 'add', 'low', '--replace', '--partition', 'low', '--walltime', '10m', '--worker',
+                 self.binary('coppice-worker'), '--worker-access', os.path.join(self.folder, 'none.json'))
+        done = subprocess.run([self.binary('coppice'), 'pool', 'check', 'low', '--probe'], env=self.environment,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertIn('none.json', done.stdout)
+        self.assertNotIn('the pool can work', done.stdout)
+        self.stop(signal.SIGTERM)
 
     def test_a_sweep_needs_no_hand_although_the_coordinator_is_killed(self):
         self.start()

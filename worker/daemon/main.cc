@@ -23,6 +23,7 @@
 #include "common/base/stop_requests.h"
 #include "common/rpc/tls_at_exit.h"
 #include "worker/daemon/agent.h"
+#include "worker/daemon/check_node.h"
 #include "worker/daemon/end_request.h"
 #include "worker/daemon/exit_code.h"
 #include "worker/daemon/grace_check.h"
@@ -181,6 +182,17 @@ int Run(const WorkerOptions& options, int signals) {
   return exit_code;
 }
 
+int CheckNode(int argc, char** argv) {
+  int exit_code = 0;
+  const std::optional<NodeCheck> check = ParseNodeCheck(argc, argv, &exit_code);
+  if (!check) return FinishStandardOutput("coppice-worker", exit_code);
+  const absl::Status logging = InitLogging("coppice-worker", check->worker.log_level);
+  if (!logging.ok()) return Fail(2, logging);
+  exit_code =
+      RunNodeCheck(*check, ReportOverNetwork(check->worker), &Variable, Clock::Real(), &std::cout);
+  return FinishStandardOutput("coppice-worker", exit_code);
+}
+
 }  // namespace
 }  // namespace coppice::worker
 
@@ -189,6 +201,7 @@ int main(int argc, char** argv) {
   coppice::PrepareStandardStreams();
   coppice::SetCommit(coppice::kBuildCommit);
   coppice::rpc::KeepTlsUntilTheEnd();
+  if (coppice::worker::AsksForNodeCheck(argc, argv)) return coppice::worker::CheckNode(argc, argv);
   int exit_code = 0;
   const auto options = coppice::worker::ParseWorkerOptions(argc, argv, &exit_code);
   // --help and --version print.

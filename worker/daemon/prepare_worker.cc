@@ -208,6 +208,18 @@ absl::StatusOr<TrainerChoice> FindTrainer(const WorkerOptions& options, const De
   });
 }
 
+}  // namespace
+
+absl::StatusOr<TrainerChoice> PlanTrainer(const WorkerOptions& options,
+                                          const EnvironmentLookup& env, ProcessLauncher* launcher,
+                                          const EndRequest& end, AgentConfig* config) {
+  COPPICE_ASSIGN_OR_RETURN(const DeviceSpec device, PlanMachine(options, env, config));
+  COPPICE_ASSIGN_OR_RETURN(TrainerChoice trainer, FindTrainer(options, device, launcher, end));
+  config->pack.trainer = trainer.path;
+  config->device = trainer.device;
+  return trainer;
+}
+
 absl::Status UseSharedFolder(const std::string& folder, AgentConfig* config) {
   COPPICE_ASSIGN_OR_RETURN(const std::string root, Absolute(folder));
   auto id = ReadFile(JoinPath(root, kStoreIdFile));
@@ -224,8 +236,6 @@ absl::Status UseSharedFolder(const std::string& folder, AgentConfig* config) {
   config->pack.checkpoints = {root, true};
   return absl::OkStatus();
 }
-
-}  // namespace
 
 absl::StatusOr<PreparedWorker> PrepareWorker(const WorkerOptions& options,
                                              const EnvironmentLookup& env,
@@ -246,11 +256,8 @@ absl::StatusOr<PreparedWorker> PrepareWorker(const WorkerOptions& options,
                            [&] { return end.made() || Clock::Real()->Monotonic() > until; });
   }
 
-  COPPICE_ASSIGN_OR_RETURN(const DeviceSpec device, PlanMachine(options, env, &config));
   COPPICE_ASSIGN_OR_RETURN(const TrainerChoice trainer,
-                           FindTrainer(options, device, launcher, end));
-  config.pack.trainer = trainer.path;
-  config.device = trainer.device;
+                           PlanTrainer(options, env, launcher, end, &config));
   config.pack.checkpoints = {JoinPath(state, "scratch"), false, folder.scratch};
   if (!options.checkpoint_dir.empty()) {
     COPPICE_RETURN_IF_ERROR(UseSharedFolder(options.checkpoint_dir, &config));

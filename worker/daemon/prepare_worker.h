@@ -7,9 +7,20 @@
 #include "worker/daemon/end_request.h"
 #include "worker/daemon/process_launcher.h"
 #include "worker/daemon/state_folder.h"
+#include "worker/daemon/trainer_choice.h"
 #include "worker/daemon/worker_options.h"
 
 namespace coppice::worker {
+
+// Derives slots, devices and threads from the GPUs and cores that this process may use, and chooses
+// the trainer; both are in `config` afterwards. Codes as of PrepareWorker.
+absl::StatusOr<TrainerChoice> PlanTrainer(const WorkerOptions& options,
+                                          const EnvironmentLookup& env, ProcessLauncher* launcher,
+                                          const EndRequest& end, AgentConfig* config);
+
+// Checks that --checkpoint-dir names a coordinator's folder, and sets it in `config`.
+// FAILED_PRECONDITION and PERMISSION_DENIED name the remedy.
+absl::Status UseSharedFolder(const std::string& folder, AgentConfig* config);
 
 // Everything that a worker needs from its machine before it starts.
 struct PreparedWorker {

@@ -94,31 +94,7 @@ absl::StatusOr<int> ShowPool(const std::string& name, bool all, Context* context
   return kExitDone;
 }
 
-absl::StatusOr<int> Check(const std::string& name, Context* context) {
-  COPPICE_ASSIGN_OR_RETURN(Client * client, context->ConnectToChange());
-  v1::CheckPoolRequest request;
-  request.set_name(name);
-  COPPICE_ASSIGN_OR_RETURN(const v1::CheckPoolResponse check, client->CheckPool(request));
-  return PrintPoolCheck(check, context);
-}
-
 }  // namespace
-
-int PrintPoolCheck(const v1::CheckPoolResponse& check, Context* context) {
-  const int code = check.errors().empty() ? kExitDone : kExitFailed;
-  if (context->json) {
-    context->out << ToJson(check);
-    return code;
-  }
-  context->out << "The script of a submission:\n\n" << Printable(check.script()) << "\n";
-  for (const std::string& fact : check.facts()) context->out << "- " << fact << "\n";
-  for (const std::string& warning : check.warnings()) {
-    context->out << "- warning: " << warning << "\n";
-  }
-  for (const std::string& error : check.errors()) context->out << "- error: " << error << "\n";
-  if (check.errors().empty()) context->out << "- the pool can work\n";
-  return code;
-}
 
 void AddPoolShow(CLI::App* app, Context* context, Action* action) {
   CLI::App* command =
@@ -129,16 +105,6 @@ void AddPoolShow(CLI::App* app, Context* context, Action* action) {
   command->add_flag("--all", *all, "Every allocation and error that is known, not only the last");
   AddJsonFlag(command, context);
   command->callback([=] { *action = [=] { return ShowPool(*name, *all, context); }; });
-}
-
-void AddPoolCheck(CLI::App* app, Context* context, Action* action) {
-  CLI::App* command = app->add_subcommand(
-      "check", "Print a pool's script and ask the batch system whether it could work");
-  const auto name = std::make_shared<std::string>();
-  command->add_option("POOL", *name, "Its name; `pool add --dry-run` checks new settings")
-      ->required();
-  AddJsonFlag(command, context);
-  command->callback([=] { *action = [=] { return Check(*name, context); }; });
 }
 
 }  // namespace coppice::cli

@@ -178,6 +178,31 @@ TEST_F(PoolHandlers, ACheckOfNewSettingsHasTheScriptAndTheRefusal) {
   EXPECT_THAT(absl::StrJoin(response.errors(), "\n"), HasSubstr("Invalid partition name"));
 }
 
+TEST_F(PoolHandlers, AReportOfNoProbeAndABadOneAreRefused) {
+  v1::ReportNodeRequest report;
+  report.set_key("01234567-low-probe-x1");
+  report.set_node("n1");
+  v1::ReportNodeResponse answer;
+  EXPECT_EQ(Call(&v1::PoolService::Stub::ReportNode, report, &answer).error_code(),
+            grpc::StatusCode::NOT_FOUND);
+  report.add_findings()->set_topic("clock");
+  EXPECT_EQ(Call(&v1::PoolService::Stub::ReportNode, report, &answer).error_code(),
+            grpc::StatusCode::INVALID_ARGUMENT);
+}
+
+TEST_F(PoolHandlers, AProbeDoesNotFollowACheckWithErrors) {
+  v1::CheckPoolRequest request;
+  ToProto(pools::GoodSpec("low"), request.mutable_spec());
+  request.set_probe(true);
+  v1::CheckPoolResponse response;
+  ASSERT_TRUE(Call(&v1::PoolService::Stub::CheckPool, request, &response).ok());
+  EXPECT_FALSE(response.errors().empty());
+  EXPECT_TRUE(response.findings().empty());
+  request.set_probe_wait_s(3600);
+  EXPECT_EQ(Call(&v1::PoolService::Stub::CheckPool, request, &response).error_code(),
+            grpc::StatusCode::INVALID_ARGUMENT);
+}
+
 TEST_F(PoolHandlers, TheReasonsOfAWaitingJobNameThePools) {
   ASSERT_TRUE(Add(pools::GoodSpec("low")).ok());
   ASSERT_TRUE(SetMode("low", v1::POOL_PAUSED).ok());
