@@ -56,6 +56,8 @@ absl::StatusOr<bool> TakeBackSubmit(CommandContext& tx, SweepId id);
 absl::Status NoteOperation(CommandContext& tx, SweepId id, const std::string& sweep,
                            const Caller& caller, const std::string& action,
                            const std::string& detail);
+// The action that the end of a pause is noted as.
+inline constexpr char kResumedAction[] = "resumed";
 absl::StatusOr<SweepSummary> SetSweepPaused(CommandContext& tx, const Caller& caller,
                                             const std::string& name, bool paused);
 

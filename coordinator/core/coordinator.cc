@@ -228,25 +228,41 @@ class CoordinatorImpl : public Coordinator {
     engine_.Write<Waiting>([](CommandContext& tx) { return MeasureWaiting(tx); },
                            [this, done = std::move(done)](absl::StatusOr<Waiting> waiting) {
                              if (!waiting.ok()) return done(waiting.status());
-                             engine_.Read<pools::Demand>(
-                                 {},
-                                 [this, waiting = *std::move(waiting)](ReadTransaction& read) {
-                                   return MeasureDemand(read, engine_.memory(), waiting);
-                                 },
-                                 done);
+                             AddWorkTime(*std::move(waiting), done);
                            });
   }
 
  private:
   using Part = absl::StatusOr<BulkPart> (*)(CommandContext&, const Caller&, const JobFilter&,
                                             JobId);
+  void AddWorkTime(Waiting waiting, Done<pools::Demand> done);
   void WriteInParts(Part part, Caller caller, std::shared_ptr<const JobFilter> filter, JobId after,
                     uint64_t changed, Done<uint64_t> done);
 
   RefusalPacer refused_;  // requests for work
+  WorkTimeMemory work_time_;
   Engine engine_;
   Submissions submissions_;
 };
+
+void CoordinatorImpl::AddWorkTime(Waiting waiting, Done<pools::Demand> done) {
+  const uint64_t jobs = waiting.demand.grantable_jobs + waiting.demand.running_jobs;
+  if (const auto known = work_time_.Recall(jobs, engine_.Now())) {
+    return done(DemandOf(waiting, *known));
+  }
+  engine_.Read<pools::Demand>(
+      {},
+      [this, waiting = std::move(waiting),
+       jobs](ReadTransaction& read) -> absl::StatusOr<pools::Demand> {
+        const absl::Duration begun = engine_.Now();
+        COPPICE_ASSIGN_OR_RETURN(
+            const WorkTime time,
+            MeasureAllWork(read, engine_.memory(), waiting.demand.grantable_jobs));
+        work_time_.Keep(time, jobs, engine_.Now(), engine_.Now() - begun);
+        return DemandOf(waiting, time);
+      },
+      std::move(done));
+}
 
 // Each part is its own command, so that other commands run in between.
 void CoordinatorImpl::WriteInParts(Part part, Caller caller,

@@ -55,6 +55,7 @@ absl::StatusOr<Waiting> MeasureWaiting(CommandContext& tx) {
     jobs += held;
     busy += std::max<uint32_t>(1, worker.slots - worker.idle_slots);
   }
+  waiting.demand.running_jobs = jobs;
   waiting.width =
       busy > 0 ? static_cast<double>(jobs) / static_cast<double>(busy) : memory.dispatcher.width;
   return waiting;
@@ -90,11 +91,8 @@ WorkTime MeasureWork(const std::vector<GroupRow>& groups, const LiveStats& live,
   return time;
 }
 
-absl::StatusOr<pools::Demand> MeasureDemand(ReadTransaction& read, const Memory& memory,
-                                            const Waiting& waiting) {
-  pools::Demand demand = waiting.demand;
-  const double width = std::max(1.0, waiting.width);
-  demand.width = static_cast<uint32_t>(std::lround(width));
+absl::StatusOr<WorkTime> MeasureAllWork(ReadTransaction& read, const Memory& memory,
+                                        uint64_t grantable) {
   COPPICE_ASSIGN_OR_RETURN(const std::vector<SweepRow> sweeps, read.ListSweeps());
   std::vector<GroupRow> open;
   LiveStats live;
@@ -105,7 +103,31 @@ absl::StatusOr<pools::Demand> MeasureDemand(ReadTransaction& read, const Memory&
     open.insert(open.end(), groups.begin(), groups.end());
     Merge(memory.leases.Live(sweep.id), &live);
   }
-  const WorkTime time = MeasureWork(open, live, demand.grantable_jobs);
+  return MeasureWork(open, live, grantable);
+}
+
+std::optional<WorkTime> WorkTimeMemory::Recall(uint64_t jobs, absl::Duration now) const {
+  absl::MutexLock lock(&mutex_);
+  if (jobs_ == 0 || now >= until_) return std::nullopt;
+  WorkTime time = time_;
+  if (time.job_seconds > 0) {
+    time.job_seconds *= static_cast<double>(jobs) / static_cast<double>(jobs_);
+  }
+  return time;
+}
+
+void WorkTimeMemory::Keep(const WorkTime& time, uint64_t jobs, absl::Duration now,
+                          absl::Duration took) {
+  absl::MutexLock lock(&mutex_);
+  time_ = time;
+  jobs_ = jobs;
+  until_ = now + kPause * took;
+}
+
+pools::Demand DemandOf(const Waiting& waiting, const WorkTime& time) {
+  pools::Demand demand = waiting.demand;
+  const double width = std::max(1.0, waiting.width);
+  demand.width = static_cast<uint32_t>(std::lround(width));
   demand.checkpoint_seconds = time.checkpoint_seconds;
   demand.seconds_left = time.job_seconds < 0 ? -1 : time.job_seconds / width;
   return demand;

@@ -76,6 +76,8 @@ class Applier {
 
   void operator()(LeaseMissed change) { memory_.leases.Miss(change.lease); }
 
+  void operator()(WaitRecalled change) { memory_.dispatcher.RecallWaiting(change.since_ms); }
+
   void operator()(PaceRecalled change) {
     memory_.leases.Recall(change.sweep, change.group, change.pace);
   }

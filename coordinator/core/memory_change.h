@@ -108,6 +108,10 @@ struct PaceRecalled {
   GroupId group = 0;
   Pace pace;
 };
+// Work has waited since then, in Unix time, as the database tells after a restart.
+struct WaitRecalled {
+  int64_t since_ms = 0;
+};
 // A waiter got its grant. The count decides whose turn it is (scheduler.h).
 struct GrantMade {
   size_t jobs = 0;
@@ -210,10 +214,10 @@ struct StoreOpened {
 using MemoryChange =
     std::variant<SubmissionBegan, JobsStored, SweepAdded, SubmissionTakenBack, SweepPaused,
                  JobQueued, JobUnqueued, LeaseBegan, LeaseEnded, StepStored, LeasesRenewed,
-                 LeaseMissed, PaceRecalled, GrantMade, WorkerPut, WorkerRowStored, WorkerTouched,
-                 WorkerBeat, WorkerDeparted, WorkersForgotten, WorkerProcessChanged, WorkerFailed,
-                 WorkerProgressed, PackTooWide, PackMeasured, SweepMetricNames, JobMetricNames,
-                 WaiterAdded, StoreTroubled, StoreOpened>;
+                 LeaseMissed, PaceRecalled, WaitRecalled, GrantMade, WorkerPut, WorkerRowStored,
+                 WorkerTouched, WorkerBeat, WorkerDeparted, WorkersForgotten, WorkerProcessChanged,
+                 WorkerFailed, WorkerProgressed, PackTooWide, PackMeasured, SweepMetricNames,
+                 JobMetricNames, WaiterAdded, StoreTroubled, StoreOpened>;
 
 // The changes that a row stands for. A command makes them from the row that it wrote, recovery from
 // the row that it read.

@@ -15,6 +15,7 @@ namespace {
 constexpr uint32_t kMaxDropped = 100'000;
 // Enough jobs to estimate the pace of a group.
 constexpr int kJobsOfPace = 20;
+constexpr uint32_t kNewestOperations = 20;
 
 struct Clocks {
   int64_t now_ms;
@@ -57,20 +58,37 @@ absl::Status RecallPace(ReadTransaction& read, Memory& memory, const GroupRow& g
   return absl::OkStatus();
 }
 
+// The time since when the sweep's jobs could be granted: its submission, or when a person resumed
+// it.
+absl::StatusOr<int64_t> OpenSince(ReadTransaction& read, const SweepRow& sweep) {
+  int64_t since_ms = sweep.created_ms;
+  COPPICE_ASSIGN_OR_RETURN(const auto operations, read.ListOperations(sweep.id, kNewestOperations));
+  for (const Operation& operation : operations) {
+    if (operation.action == kResumedAction) since_ms = std::max(since_ms, operation.time_ms);
+  }
+  return since_ms;
+}
+
 absl::Status RecoverSweep(ReadTransaction& read, Memory& memory, const SweepRow& sweep,
                           const Clocks& clocks) {
   COPPICE_ASSIGN_OR_RETURN(const std::vector<GroupRow> groups, read.ListGroups(sweep.id));
   Apply(memory, SweepAdded{sweep, groups});
   const StateSet open({JobState::kPending, JobState::kRunning});
+  bool never_granted = false;
   for (const GroupRow& group : groups) {
     if (group.counts.unfinished() == 0) continue;
     if (group.counts.succeeded > 0) COPPICE_RETURN_IF_ERROR(RecallPace(read, memory, group));
     COPPICE_RETURN_IF_ERROR(read.ScanJobs(group.first_job, group.first_job + group.jobs - 1, open,
                                           [&](const JobRow& job) {
                                             RecoverJob(memory, job, group, clocks);
+                                            never_granted = never_granted || job.attempts == 0;
                                             return true;
                                           }));
   }
+  // How long a job that has had attempts waits since the last one is not known.
+  if (sweep.paused || !never_granted) return absl::OkStatus();
+  COPPICE_ASSIGN_OR_RETURN(const int64_t since_ms, OpenSince(read, sweep));
+  Apply(memory, WaitRecalled{std::min(since_ms, clocks.now_ms)});
   return absl::OkStatus();
 }
 

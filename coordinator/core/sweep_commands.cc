@@ -92,7 +92,7 @@ absl::StatusOr<SweepSummary> SetSweepPaused(CommandContext& tx, const Caller& ca
   if (sweep->paused != paused) {
     COPPICE_RETURN_IF_ERROR(tx.write().SetSweepPaused(sweep->id, paused));
     COPPICE_RETURN_IF_ERROR(
-        NoteOperation(tx, sweep->id, name, caller, paused ? "paused" : "resumed", ""));
+        NoteOperation(tx, sweep->id, name, caller, paused ? "paused" : kResumedAction, ""));
     tx.effects().touched.push_back(sweep->id);
     tx.AfterCommit(SweepPaused{sweep->id, paused});
   }

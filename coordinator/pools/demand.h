@@ -30,10 +30,11 @@ struct WorkerCapacity {
 struct Demand {
   // Jobs that a free slot would get now: pending, neither paused nor waiting after a failure.
   uint64_t grantable_jobs = 0;
+  uint64_t running_jobs = 0;
   // Slot seconds of these jobs and of the rest of the running ones, at measured speed; negative:
   // not known.
   double seconds_left = -1;
-  // Unix time since when the oldest grantable job has waited; 0: none waits.
+  // Unix time since when the oldest grantable job has waited, also across a restart; 0: none waits.
   int64_t oldest_waiting_ms = 0;
   uint32_t width = 1;  // jobs that a slot takes at once, as granted lately
   // Seconds from a job's start to its first checkpoint, or between two; 0: not known.

@@ -1,13 +1,12 @@
 #include "coordinator/service/scaler_service.h"
 
 #include <string>
-#include <vector>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/limits.h"
+#include "coordinator/pools/demand.h"
 #include "coordinator/service/answer.h"
-#include "coordinator/service/caller_of.h"
 
 namespace coppice::service {
 namespace {
@@ -21,12 +20,8 @@ absl::StatusOr<uint32_t> JobsPerWorker(const externalscaler::ScaledObjectRef& ob
                                                  kMaxPackWidth, "; correct it in the trigger"));
 }
 
-int64_t OpenJobs(const std::vector<core::SweepSummary>& sweeps) {
-  uint64_t open = 0;
-  for (const core::SweepSummary& sweep : sweeps) {
-    open += sweep.paused ? sweep.counts.running : sweep.counts.unfinished();
-  }
-  return static_cast<int64_t>(open);
+int64_t OpenJobs(const pools::Demand& demand) {
+  return static_cast<int64_t>(demand.grantable_jobs + demand.running_jobs);
 }
 
 }  // namespace
@@ -35,11 +30,9 @@ grpc::ServerUnaryReactor* ScalerServiceImpl::IsActive(
     Context* context, const externalscaler::ScaledObjectRef* request,
     externalscaler::IsActiveResponse* response) {
   Unary* reactor = context->DefaultReactor();
-  core_->ListSweeps(CallerOf(context),
-                    Answer<std::vector<core::SweepSummary>>(
-                        reactor, [response](const std::vector<core::SweepSummary>& sweeps) {
-                          response->set_result(OpenJobs(sweeps) > 0);
-                        }));
+  core_->GetDemand(Answer<pools::Demand>(reactor, [response](const pools::Demand& demand) {
+    response->set_result(OpenJobs(demand) > 0);
+  }));
   return reactor;
 }
 
@@ -64,13 +57,11 @@ grpc::ServerUnaryReactor* ScalerServiceImpl::GetMetrics(
     return Refuse(reactor,
                   absl::NotFoundError(absl::StrCat("the only metric here is ", kOpenJobs)));
   }
-  core_->ListSweeps(CallerOf(context),
-                    Answer<std::vector<core::SweepSummary>>(
-                        reactor, [response](const std::vector<core::SweepSummary>& sweeps) {
-                          externalscaler::MetricValue* const value = response->add_metric_values();
-                          value->set_metric_name(kOpenJobs);
-                          value->set_metric_value(OpenJobs(sweeps));
-                        }));
+  core_->GetDemand(Answer<pools::Demand>(reactor, [response](const pools::Demand& demand) {
+    externalscaler::MetricValue* const value = response->add_metric_values();
+    value->set_metric_name(kOpenJobs);
+    value->set_metric_value(OpenJobs(demand));
+  }));
   return reactor;
 }
 

@@ -6,8 +6,9 @@
 
 namespace coppice::service {
 
-// The metric: jobs that run or wait, without those of paused sweeps. Running jobs count, so that
-// the autoscaler keeps the workers that they have.
+// The metric: jobs that run, or that a worker would get now. Paused ones do not count, nor those
+// that wait after a failure, as for the pools. Running jobs count, so that the autoscaler keeps the
+// workers that they have.
 inline constexpr char kOpenJobs[] = "open_jobs";
 // The entry of the trigger's metadata that says how many jobs a worker trains at once (1).
 inline constexpr char kJobsPerWorker[] = "jobsPerWorker";

@@ -87,6 +87,10 @@ std::optional<absl::Duration> Dispatcher::NextDue(absl::Duration now) const {
   return next;
 }
 
+void Dispatcher::RecallWaiting(int64_t since_ms) {
+  if (waiting_since_ms_ == 0 || since_ms < waiting_since_ms_) waiting_since_ms_ = since_ms;
+}
+
 bool Dispatcher::NoteWaiting(int64_t now_ms) {
   const bool waits = scheduler.any_grantable();
   const bool came = waits && (waiting_since_ms_ == 0 || scheduler.ready() > ready_);

@@ -71,6 +71,8 @@ class Dispatcher {
 
   // Notes at the end of a turn whether jobs are left that no waiter took. True: work has come.
   bool NoteWaiting(int64_t now_ms);
+  // Work has waited since then, before this process began; the earliest time counts.
+  void RecallWaiting(int64_t since_ms);
   // Since when jobs have waited without a break, in Unix time; 0: none waits.
   int64_t waiting_since_ms() const { return waiting_since_ms_; }
 

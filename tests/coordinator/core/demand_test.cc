@@ -41,6 +41,21 @@ TEST(MeasureWork, AGroupWithoutAPaceIsJudgedByItsWork) {
   EXPECT_DOUBLE_EQ(time.job_seconds, 100 + 200);
 }
 
+TEST(WorkTimeMemory, AMeasurementHoldsForTwentyTimesAsLongAsItTook) {
+  WorkTimeMemory memory;
+  EXPECT_FALSE(memory.Recall(10, absl::Seconds(1)).has_value());
+  memory.Keep({100, 7}, 10, absl::Seconds(2), absl::Seconds(1));
+  const auto half = memory.Recall(5, absl::Seconds(21));
+  ASSERT_TRUE(half.has_value());
+  EXPECT_DOUBLE_EQ(half->job_seconds, 50) << "half of the jobs are left";
+  EXPECT_DOUBLE_EQ(half->checkpoint_seconds, 7);
+  EXPECT_FALSE(memory.Recall(5, absl::Seconds(22)).has_value());
+  memory.Keep({-1, 0}, 10, absl::Seconds(30), absl::Seconds(1));
+  EXPECT_LT(memory.Recall(20, absl::Seconds(31))->job_seconds, 0) << "not known stays not known";
+  memory.Keep({0, 0}, 0, absl::Seconds(30), absl::Seconds(1));
+  EXPECT_FALSE(memory.Recall(20, absl::Seconds(31)).has_value()) << "it tells nothing of new jobs";
+}
+
 class DemandTest : public Harness {
  protected:
   pools::Demand Demand() {
@@ -69,6 +84,30 @@ TEST_F(DemandTest, TheWaitBeginsWhenTheWorkComesAndSurvivesMoreWork) {
   ASSERT_TRUE(Submit(Spec("other", {Group("dyck", 2)}, 3)).ok());
   EXPECT_EQ(Demand().oldest_waiting_ms, since);
   EXPECT_EQ(Demand().grantable_jobs, 5u);
+}
+
+TEST_F(DemandTest, TheWaitSurvivesARestart) {
+  SubmitSmall(2);
+  const int64_t since = Demand().oldest_waiting_ms;
+  Advance(absl::Minutes(5));
+  Restart();
+  EXPECT_EQ(Demand().oldest_waiting_ms, since);
+  for (const bool paused : {true, false}) {
+    Advance(absl::Minutes(1));
+    ASSERT_TRUE(
+        Ask<SweepSummary>([&](auto done) { c_->SetPaused({}, "small", paused, done); }).ok());
+  }
+  Advance(absl::Minutes(1));
+  Restart();
+  EXPECT_EQ(Demand().oldest_waiting_ms, since + absl::ToInt64Milliseconds(absl::Minutes(7)))
+      << "since it was resumed";
+}
+
+TEST_F(DemandTest, RunningJobsAreCounted) {
+  SubmitSmall(5);
+  ASSERT_TRUE(Acquire(Register("w"), 2, "r").ok());
+  EXPECT_EQ(Demand().running_jobs, 2u);
+  EXPECT_EQ(Demand().grantable_jobs, 3u);
 }
 
 TEST_F(DemandTest, AWorkerIsListedWithTheKeyOfItsPool) {

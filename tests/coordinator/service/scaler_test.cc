@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <memory>
-#include <vector>
 
 #include "coordinator/service/scaler_service.h"
 #include "tests/coordinator/service/secured.h"
@@ -12,13 +11,6 @@ namespace coppice::service {
 namespace {
 
 using externalscaler::ExternalScaler;
-
-core::SweepSummary Sweep(bool paused, core::JobCounts counts) {
-  core::SweepSummary sweep;
-  sweep.paused = paused;
-  sweep.counts = counts;
-  return sweep;
-}
 
 class Scaler : public Secured {
  protected:
@@ -34,8 +26,11 @@ class Scaler : public Secured {
                                              .tls_cert = Put("client-cert", client.certificate),
                                              .tls_key = Put("client-key", client.key)}));
   }
-  void Have(std::vector<core::SweepSummary> sweeps) {
-    EXPECT_CALL(core_, ListSweeps).WillRepeatedly([sweeps](auto done) { done(sweeps); });
+  void Have(uint64_t grantable, uint64_t running) {
+    pools::Demand demand;
+    demand.grantable_jobs = grantable;
+    demand.running_jobs = running;
+    EXPECT_CALL(core_, GetDemand).WillRepeatedly([demand](auto done) { done(demand); });
   }
   int64_t OpenJobs() {
     CallContext context;
@@ -64,17 +59,16 @@ class Scaler : public Secured {
   std::unique_ptr<ExternalScaler::Stub> stub_;
 };
 
-TEST_F(Scaler, RunningAndWaitingJobsAreOpenAndThoseThatAPauseHoldsBackAreNot) {
+TEST_F(Scaler, RunningJobsAndThoseThatAWorkerWouldGetAreOpen) {
   StartFor(true);
-  Have({Sweep(false, {.pending = 5, .running = 2, .succeeded = 9, .failed = 1, .cancelled = 4}),
-        Sweep(true, {.pending = 100, .running = 3})});
+  Have(5, 5);
   EXPECT_EQ(OpenJobs(), 10);
   EXPECT_TRUE(Active());
 }
 
 TEST_F(Scaler, NothingIsActiveWithoutOpenJobs) {
   StartFor(true);
-  Have({Sweep(false, {.succeeded = 9}), Sweep(true, {.pending = 100})});
+  Have(0, 0);
   EXPECT_EQ(OpenJobs(), 0);
   EXPECT_FALSE(Active());
 }
@@ -102,7 +96,7 @@ TEST_F(Scaler, AnUnknownMetricIsRefusedAndAFaultOfTheCoreIsNoZero) {
   request.set_metric_name("secrets");
   EXPECT_EQ(stub_->GetMetrics(&unknown, request, &response).error_code(),
             grpc::StatusCode::NOT_FOUND);
-  EXPECT_CALL(core_, ListSweeps).WillOnce([](auto done) { done(absl::UnavailableError("later")); });
+  EXPECT_CALL(core_, GetDemand).WillOnce([](auto done) { done(absl::UnavailableError("later")); });
   request.set_metric_name(kOpenJobs);
   EXPECT_EQ(stub_->GetMetrics(&fault, request, &response).error_code(),
             grpc::StatusCode::UNAVAILABLE);
