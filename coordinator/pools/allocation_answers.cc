@@ -152,6 +152,7 @@ void AllocationTracker::ApplyEnded(const Job& job, AllocationRow* row, TrackerTi
   row->error = ending.error;
   End(row, ending.outcome, time);
   row->ended_ms = end_ms;
+  if (MayBeRequeued(job.state)) preempted_.push_back(row->pool);
   PoolRow* const pool = FindPool(row->pool);
   if (pool == nullptr) return;
   if (ending.verdict == Ending::Verdict::kGood) NoteSuccess(pool);
@@ -191,6 +192,7 @@ void AllocationTracker::CloseRequeued(AllocationRow* row, int64_t latest_ms) {
   }
   CloseRun(row, end_ms);
   row->restarts = std::max(row->restarts, seen.restarts_before + 1);
+  preempted_.push_back(row->pool);
   seen.restarts_before = row->restarts;
   seen.start_ms = seen.alive_ms = seen.worker_gone_ms = 0;
 }

@@ -234,6 +234,10 @@ std::vector<std::string> AllocationTracker::ToCancel(TrackerTime time) {
 
 std::vector<std::string> AllocationTracker::TakeFailed() { return std::exchange(failed_, {}); }
 
+std::vector<std::string> AllocationTracker::TakePreempted() {
+  return std::exchange(preempted_, {});
+}
+
 bool AllocationTracker::Waits() const {
   for (const auto& entry : observations_) {
     const AllocationRow* const row = FindAllocation(entry.first);

@@ -84,6 +84,8 @@ class AllocationTracker {
   std::vector<std::string> ToCancel(TrackerTime time);
   // Keys of failed allocations whose output nobody has read yet; each comes once.
   std::vector<std::string> TakeFailed();
+  // Pools of allocations that were taken away, once for each time.
+  std::vector<std::string> TakePreempted();
   // True while something is unclear or queued, so that the batch system is worth asking often.
   bool Waits() const;
   // True while a worker has come or gone lately, and the batch system has not yet shown why.
@@ -150,7 +152,7 @@ class AllocationTracker {
   std::map<std::string, AllocationRow> allocations_;
   std::map<std::string, Observation> observations_;
   std::set<std::string> changed_pools_, changed_allocations_;
-  std::vector<std::string> failed_;
+  std::vector<std::string> failed_, preempted_;
 };
 
 // The wait after this many failures in a row: 10 s, 1, 5, 15 and 60 minutes.

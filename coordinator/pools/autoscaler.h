@@ -15,6 +15,7 @@
 #include "coordinator/pools/batch_system.h"
 #include "coordinator/pools/demand.h"
 #include "coordinator/pools/pool.h"
+#include "coordinator/pools/pool_usage.h"
 #include "coordinator/pools/probe.h"
 #include "coordinator/pools/records.h"
 
@@ -39,7 +40,9 @@ struct PoolStatus {
   uint32_t connected = 0;                         // workers of its allocations that are connected
   uint32_t queued = 0, running = 0, unclear = 0;  // allocations, by state
   double gpu_seconds_today = 0;                   // in the last 24 hours
-  std::vector<AllocationRow> allocations;         // alive ones, then ended ones, newest first
+  UsageSums usage;                                // likewise, and since the coordinator started
+  QueueWaits waits;
+  std::vector<AllocationRow> allocations;  // alive ones, then ended ones, newest first
 };
 
 struct AutoscalerStatus {

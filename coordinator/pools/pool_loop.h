@@ -40,6 +40,8 @@ class Autoscaler::Loop : public std::enable_shared_from_this<Loop> {
   static constexpr absl::Duration kPollNews = absl::Seconds(2);
   // After a refusal for a limit of the site, no more is queued for so long.
   static constexpr absl::Duration kSiteLimit = absl::Minutes(2);
+  // A longer time between two ticks is no measurement: the machine slept, or Slurm was away.
+  static constexpr absl::Duration kLongestTick = absl::Minutes(1);
   static constexpr size_t kMaxShown = 5;
   static constexpr size_t kTailLines = 20;
 
@@ -85,6 +87,8 @@ class Autoscaler::Loop : public std::enable_shared_from_this<Loop> {
     absl::Duration site_limit_until;
     std::string logged;  // the last decision in the log
   };
+  // Adds the time since the last tick to the pools' usage.
+  void NoteUsage(const Demand& demand);
   struct Planned {
     std::string pool;
     int64_t walltime_s;
@@ -133,6 +137,8 @@ class Autoscaler::Loop : public std::enable_shared_from_this<Loop> {
   std::string trouble_;
   std::map<std::string, PoolMemory> memory_;
   std::map<std::string, std::shared_ptr<Probe>> probes_;  // by key
+  std::map<std::string, UsageLog> usage_;
+  absl::Duration usage_noted_;  // zero: not yet
   std::vector<PoolDecision> decisions_;
   int64_t trouble_since_ms_ = 0, polled_ms_ = 0;
   bool stopped_by_file_ = false;

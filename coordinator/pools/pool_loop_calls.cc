@@ -61,6 +61,10 @@ AutoscalerStatus Autoscaler::Loop::MakeStatus() const {
       pool.gpu_seconds_today += GpuSecondsToday(row, Now().now_ms);
       pool.allocations.push_back(row);
     }
+    if (const auto usage = usage_.find(entry.first); usage != usage_.end()) {
+      pool.usage = usage->second.Sum(Now().now_ms);
+    }
+    pool.waits = QueueWaitsOf(pool.allocations, Now().now_ms);
     std::sort(pool.allocations.begin(), pool.allocations.end(),
               [](const AllocationRow& a, const AllocationRow& b) {
                 const bool a_ended = a.state == AllocationState::kEnded;

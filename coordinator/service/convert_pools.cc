@@ -104,6 +104,20 @@ void AllocationToProto(const pools::AllocationRow& row, v1::PoolAllocation* out)
   out->set_output_tail(Text(row.output_tail));
 }
 
+void UsageToProto(const pools::PoolStatus& pool, v1::PoolUsage* out) {
+  out->set_starts(pool.waits.starts);
+  out->set_queue_wait_median_s(pool.waits.median_s);
+  out->set_queue_wait_longest_s(pool.waits.longest_s);
+  const pools::UsageSums& usage = pool.usage;
+  const double hours = usage.allocation_seconds / 3600;
+  out->set_allocation_hours(hours);
+  out->set_preemptions(usage.preemptions);
+  if (usage.slot_seconds > 0) {
+    out->set_useful_share(usage.busy_slot_seconds / usage.slot_seconds);
+  }
+  if (hours > 0) out->set_preemptions_an_hour(usage.preemptions / hours);
+}
+
 // " (Priority, start about 14:30 UTC)" for queued ones: the different reasons and the first start.
 std::string QueuedBecause(const pools::PoolStatus& pool) {
   std::set<std::string> reasons;
@@ -210,6 +224,7 @@ void ToProto(const pools::PoolSpec& spec, v1::PoolSpec* out) {
 }
 
 void ToProto(const pools::PoolStatus& pool, size_t ended, v1::Pool* out) {
+  UsageToProto(pool, out->mutable_usage());
   ToProto(pool.row.spec, out->mutable_spec());
   out->set_mode(ModeToProto(pool.row.mode));
   out->set_why(Text(pool.row.why));

@@ -73,6 +73,25 @@ TEST_F(PoolCommands, ShowPrintsTheFailureWithItsOutput) {
   EXPECT_THAT(unknown.err, HasSubstr("there is no pool 'nope'"));
 }
 
+TEST_F(PoolCommands, ShowTellsOfWaitsUseAndPreemptions) {
+  EXPECT_THAT(Ok({"pool", "show", "low"}), Not(HasSubstr("last 24 hours")));
+  {
+    absl::MutexLock lock(&pools().mutex);
+    v1::PoolUsage* const usage = pools().list.mutable_pools(0)->mutable_usage();
+    usage->set_starts(12);
+    usage->set_queue_wait_median_s(40);
+    usage->set_queue_wait_longest_s(300);
+    usage->set_allocation_hours(8);
+    usage->set_useful_share(0.934);
+    usage->set_preemptions(4);
+    usage->set_preemptions_an_hour(0.5);
+  }
+  EXPECT_THAT(Ok({"pool", "show", "low"}),
+              AllOf(HasSubstr("last 24 hours: 12 starts, queued for "),
+                    HasSubstr("8.0 allocation hours: 93 % of the slot time trained, 4 preemptions "
+                              "(0.50 an hour)")));
+}
+
 TEST_F(PoolCommands, AProbesFindingsArePrintedAndAFailedOneFailsTheCheck) {
   {
     absl::MutexLock lock(&pools().mutex);

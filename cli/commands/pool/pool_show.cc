@@ -3,6 +3,7 @@
 #include <ostream>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "cli/commands/pool/pool.h"
 #include "cli/format.h"
 #include "cli/json.h"
@@ -36,6 +37,23 @@ void PrintHead(const v1::Pool& pool, Context* context) {
     out << "node " << Printable(node.node()) << " is left out until " << FormatTime(node.until_ms())
         << ": " << Printable(node.why()) << "\n";
   }
+}
+
+void PrintUsage(const v1::PoolUsage& usage, Context* context) {
+  std::ostream& out = context->out;
+  if (usage.starts() > 0) {
+    out << "last 24 hours: " << usage.starts() << (usage.starts() == 1 ? " start" : " starts")
+        << ", queued for " << FormatDuration(usage.queue_wait_median_s()) << " (median), "
+        << FormatDuration(usage.queue_wait_longest_s()) << " at most\n";
+  }
+  if (!usage.has_useful_share()) return;
+  out << absl::StrFormat("%.1f allocation hours: %.0f %% of the slot time trained, %d %s",
+                         usage.allocation_hours(), 100 * usage.useful_share(), usage.preemptions(),
+                         usage.preemptions() == 1 ? "preemption" : "preemptions");
+  if (usage.has_preemptions_an_hour() && usage.preemptions() > 0) {
+    out << absl::StrFormat(" (%.2f an hour)", usage.preemptions_an_hour());
+  }
+  out << "\n";
 }
 
 std::string AllocationStateText(const v1::PoolAllocation& allocation) {
@@ -88,6 +106,7 @@ absl::StatusOr<int> ShowPool(const std::string& name, bool all, Context* context
     return kExitDone;
   }
   PrintHead(response.pool(), context);
+  PrintUsage(response.pool().usage(), context);
   PrintBatchSystem(response.batch(), context);
   PrintAllocations(response.pool(), all, context);
   context->out << "\nsettings\n" << ToJson(response.pool().spec());
