@@ -17,6 +17,7 @@
 #include "absl/strings/string_view.h"
 #include "cli/local/child.h"
 #include "cli/report/html.h"
+#include "common/base/argv.h"
 #include "common/base/files.h"
 #include "common/base/process_end.h"
 #include "common/base/status_macros.h"
@@ -46,13 +47,6 @@ std::vector<std::string> Environment() {
     }
   }
   return kept;
-}
-
-std::vector<char*> Pointers(std::vector<std::string>* texts) {
-  std::vector<char*> pointers;
-  for (std::string& text : *texts) pointers.push_back(text.data());
-  pointers.push_back(nullptr);
-  return pointers;
 }
 
 // Makes a path absolute, so that it holds in any folder. A name to find in PATH stays.
@@ -86,7 +80,7 @@ absl::StatusOr<pid_t> Spawn(const std::string& program, std::vector<std::string>
       &attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
   pid_t pid = -1;
   const int error = ::posix_spawnp(&pid, Absolute(program).c_str(), &actions, &attributes,
-                                   Pointers(&argv).data(), Pointers(&variables).data());
+                                   ExecPointers(argv).data(), ExecPointers(variables).data());
   ::posix_spawn_file_actions_destroy(&actions);
   ::posix_spawnattr_destroy(&attributes);
   if (error == ENOENT) return NoGnuplot(program);

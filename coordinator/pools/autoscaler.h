@@ -25,7 +25,7 @@ struct AutoscalerOptions {
   std::string store_id;
   // While this file exists, nothing is submitted or cancelled. Empty: there is none.
   std::string stop_file;
-  // Where jobs' checkpoints are, for probes; empty: unknown.
+  // The folder of the jobs' checkpoints, for probes; empty: unknown.
   std::string checkpoint_root;
   // Decides and logs, but submits and cancels nothing.
   bool dry_run = false;
@@ -55,7 +55,7 @@ struct AutoscalerStatus {
   bool dry_run = false;
 };
 
-// What `coppice pool check` prints.
+// The report of `coppice pool check`.
 struct PoolCheck {
   std::string script;
   std::vector<std::string> facts;     // "partition low: at most 1 h, GraceTime 10 s"

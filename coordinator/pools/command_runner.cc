@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/argv.h"
 #include "common/base/clock.h"
 #include "common/base/files.h"
 
@@ -68,14 +69,6 @@ bool OpenInput(const std::string& input, Fd* fd) {
   return fd->get() >= 0 && ::lseek(fd->get(), 0, SEEK_SET) == 0;
 }
 
-std::vector<char*> Pointers(std::vector<std::string>& strings) {
-  std::vector<char*> pointers;
-  pointers.reserve(strings.size() + 1);
-  for (std::string& text : strings) pointers.push_back(text.data());
-  pointers.push_back(nullptr);
-  return pointers;
-}
-
 // The errno of the failure, or 0.
 int Spawn(Command& command, int in, int out, int err, pid_t* pid) {
   posix_spawn_file_actions_t actions;
@@ -93,7 +86,8 @@ int Spawn(Command& command, int in, int out, int err, pid_t* pid) {
   ::posix_spawnattr_setpgroup(&attributes, 0);
   ::posix_spawnattr_setflags(
       &attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-  std::vector<char*> argv = Pointers(command.argv), environment = Pointers(command.environment);
+  std::vector<char*> argv = ExecPointers(command.argv),
+                     environment = ExecPointers(command.environment);
   const int error =
       ::posix_spawnp(pid, argv[0], &actions, &attributes, argv.data(), environment.data());
   ::posix_spawn_file_actions_destroy(&actions);

@@ -54,8 +54,8 @@ std::vector<PoolDecision> Decide(const std::vector<PoolInput>& pools,
   const uint64_t width = std::max(1u, demand.width);
   const uint64_t taken = connected.idle * width;
   const uint64_t waiting = demand.grantable_jobs > taken ? demand.grantable_jobs - taken : 0;
-  // What is left for the next pool: of all that is needed, and of what no allocation has started
-  // for.
+  // The rest for the next pool: of all that is needed, and of that for which no allocation has
+  // started.
   const uint64_t needed = CeilDiv(waiting, width);
   uint64_t open = needed, unstarted = needed;
   std::vector<PoolDecision> decisions;

@@ -147,7 +147,7 @@ class Autoscaler::Loop : public std::enable_shared_from_this<Loop> {
   Executor executor_;
 };
 
-// What is wrong with a pool, from the limits of its partition.
+// Adds the faults of a pool that the limits of its partition show.
 void JudgeCapabilities(const PoolSpec& spec, const Capabilities& capabilities, PoolCheck* check);
 
 }  // namespace coppice::pools

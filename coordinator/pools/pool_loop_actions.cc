@@ -1,4 +1,4 @@
-// What the loop does with a decision: rows are stored, then allocations cancelled and submitted.
+// The loop carries out a decision: rows are stored, then allocations cancelled and submitted.
 #include <algorithm>
 #include <utility>
 

@@ -1,4 +1,4 @@
-// What callers ask of the loop.
+// Answers of the loop to its callers.
 #include <algorithm>
 #include <utility>
 

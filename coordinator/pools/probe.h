@@ -29,7 +29,7 @@ struct Finding {
   std::string text;   // with the remedy, unless it is kOk
 };
 
-// What the job's program says, over the network.
+// The report of the job's program, over the network.
 struct NodeReport {
   std::string key;  // of the probe
   std::string node;

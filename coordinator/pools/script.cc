@@ -37,7 +37,7 @@ std::string WorkerFlags(const PoolSpec& spec) {
   });
 }
 
-// What any job of the pool asks Slurm for.
+// The requests to Slurm of any job of the pool.
 std::string Directives(const PoolSpec& spec, const std::string& key, int64_t walltime_s) {
   std::string script = "#!/bin/bash\n";
   TextLine(&script, "partition", spec.partition);

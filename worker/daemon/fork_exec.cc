@@ -14,6 +14,7 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/argv.h"
 #include "common/base/files.h"
 #include "common/base/process_end.h"
 #include "common/base/process_start.h"
@@ -96,14 +97,6 @@ std::vector<std::string> MergedEnvironment(const ProcessCommand& command) {
   return merged;
 }
 
-std::vector<char*> Pointers(std::vector<std::string>& strings) {
-  std::vector<char*> pointers;
-  pointers.reserve(strings.size() + 1);
-  for (std::string& string : strings) pointers.push_back(string.data());
-  pointers.push_back(nullptr);
-  return pointers;
-}
-
 }  // namespace
 
 absl::StatusOr<ForkedProcess> ForkExec(const ProcessCommand& command) {
@@ -118,8 +111,8 @@ absl::StatusOr<ForkedProcess> ForkExec(const ProcessCommand& command) {
   const absl::Cleanup close_null = [null] { ::close(null); };
 
   ChildPlan plan;
-  plan.argv = Pointers(arguments);
-  plan.envp = Pointers(environment);
+  plan.argv = ExecPointers(arguments);
+  plan.envp = ExecPointers(environment);
   plan.stdin_fd = null;
   plan.stdout_fd = out.write;
   plan.stderr_fd = err.write;

@@ -18,7 +18,7 @@
 
 namespace coppice::pools {
 
-// How often things go wrong; all 0: an honest, quick Slurm.
+// Rates at which things go wrong; all 0: an honest, quick Slurm.
 struct Faults {
   double answer_lost = 0;  // sbatch queues the job, and gives no answer
   double answer_late = 0;  // sbatch is given up, and the job is queued afterwards
@@ -65,7 +65,7 @@ class PoolWorld {
   bool WorkDone() const { return done_ == total_; }
   int Alive() const;
   int Queued() const;
-  // What has ever gone wrong, in words.
+  // All that has ever gone wrong, in words.
   const std::vector<std::string>& violations() const { return violations_; }
   const std::vector<SimJob>& jobs() const { return jobs_; }
   AutoscalerStatus Status();

@@ -61,7 +61,7 @@ class SlurmBatchTest : public ::testing::Test {
     return Get<SubmitResult>([&](auto done) { batch->Submit(Job(), done); });
   }
 
-  // Whether the process ends within seconds; what its parent left is a zombie until it is reaped.
+  // True if the process ends within seconds; a child that its parent left is a zombie until then.
   static bool Ended(const std::string& pid) {
     const std::string path = absl::StrCat("/proc/", std::stoi(pid), "/stat");
     for (int i = 0; i < 500; ++i) {
@@ -203,7 +203,7 @@ TEST_F(SlurmBatchTest, ABashReadsTheScriptAndFindsTheWorkersFlags) {
                     HasSubstr("#SBATCH --gres=gpu:1\n"), HasSubstr("--time=01:00:00\n"),
                     HasSubstr("--time-min=00:10:00\n"), HasSubstr("--exclude=n1,n2\n"),
                     HasSubstr("--output=\"/home/u/coppice pools/low/01234567-low-1.out\"")));
-  // What stands before the worker's own part.
+  // The part before the worker's own.
   const std::string head = script.substr(0, script.size() - std::string(kWorkerScript).size());
   const testing::RunResult result =
       testing::RunProcess({"bash", "-c",
