@@ -314,6 +314,14 @@ absl::StatusOr<v1::RemovePoolResponse> Client::RemovePool(const v1::RemovePoolRe
   return calls_->Unary(&Calls::Pools::RemovePool, request, kQuick);
 }
 
+absl::Status Client::Wait(absl::Duration time) {
+  return calls_->Pause(time) ? absl::OkStatus() : absl::CancelledError("stopped");
+}
+
+absl::StatusOr<v1::RunCommandsResponse> Client::RunCommands(const v1::RunCommandsRequest& request) {
+  return calls_->Unary(&Calls::Pools::RunCommands, request, kQuick);
+}
+
 absl::Status Client::WatchSweep(const std::string& name, absl::Duration patience,
                                 const std::function<void()>& reconnected,
                                 const std::function<bool(const v1::WatchSweepResponse&)>& each) {

@@ -61,6 +61,7 @@ class Client {
   absl::StatusOr<v1::ScalePoolResponse> ScalePool(const v1::ScalePoolRequest& request);
   absl::StatusOr<v1::SetPoolModeResponse> SetPoolMode(const v1::SetPoolModeRequest& request);
   absl::StatusOr<v1::RemovePoolResponse> RemovePool(const v1::RemovePoolRequest& request);
+  absl::StatusOr<v1::RunCommandsResponse> RunCommands(const v1::RunCommandsRequest& request);
 
   // OK when every job has ended. If the coordinator goes away, the call waits up to `patience`
   // without progress, then returns UNAVAILABLE. After each reconnection `reconnected` is called,
@@ -77,6 +78,8 @@ class Client {
   absl::Status FetchCheckpoint(uint64_t job_id, std::optional<uint32_t> step,
                                const std::function<bool(const v1::FetchCheckpointResponse&)>& each);
 
+  // Waits. CANCELLED: CancelAll was called.
+  absl::Status Wait(absl::Duration time);
   // Ends every call with CANCELLED, both running and later ones. Any thread may call it.
   void CancelAll();
 

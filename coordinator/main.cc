@@ -61,6 +61,7 @@ struct Flags {
   std::string gc_min_age = "1h";
   bool accept_data_loss = false;
   bool pools_dry_run = false;
+  bool slurm_by_client = false;
   commands::ServingFlags serving;
 };
 
@@ -86,6 +87,9 @@ void AddFlags(CLI::App* app, Flags* flags) {
       ->capture_default_str();
   app->add_flag("--accept-data-loss", flags->accept_data_loss,
                 "Start although the database's write-ahead log is damaged, with what can be read");
+  app->add_flag("--slurm-by-client", flags->slurm_by_client,
+                "Run no command of Slurm here: `coppice pool run` runs the pools' commands, on a "
+                "machine that has them");
   app->add_flag("--pools-dry-run", flags->pools_dry_run,
                 "Pools log what they would do; they submit and cancel nothing");
   commands::AddServingFlags(app, &flags->serving);
@@ -242,9 +246,9 @@ absl::Status Serve(const Flags& flags, const core::CoordinatorOptions& options,
   news.Join(&core_options);
   COPPICE_ASSIGN_OR_RETURN(const std::unique_ptr<core::Coordinator> core,
                            core::Coordinator::Open(store.get(), clock, std::move(core_options)));
-  commands::PoolKeeper pools(
-      {store->store_id(), flags.data_dir, options.checkpoint_root, flags.pools_dry_run}, core.get(),
-      clock, &news);
+  commands::PoolKeeper pools({store->store_id(), flags.data_dir, options.checkpoint_root,
+                              flags.pools_dry_run, flags.slurm_by_client},
+                             core.get(), clock, &news);
   core::GarbageCollector collector(store.get(), clock, garbage);
   COPPICE_ASSIGN_OR_RETURN(
       const std::unique_ptr<service::Server> server,

@@ -1,5 +1,6 @@
 #include "coordinator/commands/pool_keeper.h"
 
+#include <memory>
 #include <utility>
 
 #include "common/base/files.h"
@@ -7,8 +8,17 @@
 namespace coppice::commands {
 namespace {
 
-pools::AutoscalerOptions MakeOptions(PoolKeeperOptions options) {
+std::unique_ptr<CommandRunner> MakeRunner(bool by_client, Clock* clock,
+                                          pools::RemoteCommands** remote) {
+  if (!by_client) return std::make_unique<LocalCommands>();
+  auto made = std::make_unique<pools::RemoteCommands>(clock);
+  *remote = made.get();
+  return made;
+}
+
+pools::AutoscalerOptions MakeOptions(PoolKeeperOptions options, pools::RemoteCommands* remote) {
   pools::AutoscalerOptions made;
+  made.remote = remote;
   made.store_id = std::move(options.store_id);
   made.stop_file = JoinPath(options.data_dir, "pools.stop");
   made.checkpoint_root = std::move(options.checkpoint_root);
@@ -49,7 +59,8 @@ PoolKeeper::PoolKeeper(PoolKeeperOptions options, core::Coordinator* core, Clock
                        PoolNews* news)
     : news_(*news),
       records_(core),
-      autoscaler_(MakeOptions(std::move(options)), clock, &batch_, &records_,
+      batch_(pools::SlurmOptions(), MakeRunner(options.slurm_by_client, clock, &remote_)),
+      autoscaler_(MakeOptions(std::move(options), remote_), clock, &batch_, &records_,
                   [core](std::function<void(absl::StatusOr<pools::Demand>)> done) {
                     core->GetDemand(std::move(done));
                   }) {

@@ -11,6 +11,7 @@
 #include "coordinator/core/coordinator.h"
 #include "coordinator/pools/autoscaler.h"
 #include "coordinator/pools/records.h"
+#include "coordinator/pools/remote_commands.h"
 #include "coordinator/pools/slurm_batch.h"
 
 namespace coppice::commands {
@@ -47,6 +48,7 @@ struct PoolKeeperOptions {
   std::string data_dir;  // holds the stop file, pools.stop
   std::string checkpoint_root;
   bool dry_run = false;
+  bool slurm_by_client = false;  // `coppice pool run` runs Slurm's commands
 };
 
 // Purpose: runs the pools beside the core. Owner: main, which destroys it before the core. Without
@@ -66,6 +68,7 @@ class PoolKeeper {
  private:
   PoolNews& news_;
   CoreRecords records_;
+  pools::RemoteCommands* remote_ = nullptr;  // of batch_; null: commands run on this machine
   pools::SlurmBatch batch_;
   pools::Autoscaler autoscaler_;
 };

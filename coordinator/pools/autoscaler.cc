@@ -140,4 +140,23 @@ void Autoscaler::Status(std::function<void(absl::StatusOr<AutoscalerStatus>)> do
   if (!posted) done(ShutDown());
 }
 
+void Autoscaler::RunCommands(CommandsRequest request, RemoteCommands::Done done) {
+  RemoteCommands* const remote = loop_->remote();
+  if (remote == nullptr) {
+    return done(absl::FailedPreconditionError(
+        "this coordinator runs Slurm's commands itself; with --slurm-by-client it leaves them to "
+        "`coppice pool run`"));
+  }
+  const std::string session = request.session;
+  remote->Exchange(std::move(request), [loop = loop_, remote, session,
+                                        done](const absl::StatusOr<CommandsReply>& reply) {
+    if (reply.ok() && reply->fresh) {
+      loop->Post([loop = loop.get(), remote, session] {
+        loop->TickNow([remote, session] { remote->Settle(session); });
+      });
+    }
+    done(reply);
+  });
+}
+
 }  // namespace coppice::pools

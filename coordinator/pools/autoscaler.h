@@ -18,6 +18,7 @@
 #include "coordinator/pools/pool_usage.h"
 #include "coordinator/pools/probe.h"
 #include "coordinator/pools/records.h"
+#include "coordinator/pools/remote_commands.h"
 
 namespace coppice::pools {
 
@@ -27,6 +28,8 @@ struct AutoscalerOptions {
   std::string stop_file;
   // The folder of the jobs' checkpoints, for probes; empty: unknown.
   std::string checkpoint_root;
+  // Runs the batch system's commands on another machine; null: they run here.
+  RemoteCommands* remote = nullptr;
   // Decides and logs, but submits and cancels nothing.
   bool dry_run = false;
   // Runs the closures of the autoscaler's own thread; null: a real thread (Executor).
@@ -113,6 +116,10 @@ class Autoscaler {
   void TakeNodeReport(NodeReport report,
                       std::function<void(absl::StatusOr<NodeReportAnswer>)> done);
   void Status(std::function<void(absl::StatusOr<AutoscalerStatus>)> done);
+
+  // A request of the client that runs the batch system's commands. A new session makes the pools
+  // look at once. Codes of RemoteCommands::Exchange; FAILED_PRECONDITION also without `remote`.
+  void RunCommands(CommandsRequest request, RemoteCommands::Done done);
 
  private:
   class Loop;

@@ -68,6 +68,9 @@ class BatchSystem {
  public:
   virtual ~BatchSystem() = default;
 
+  // Empty: its commands can run now. Else why not, and the remedy. Any thread.
+  virtual std::string Absent() { return ""; }
+
   virtual void Submit(Submission submission, std::function<void(SubmitResult)> done) = 0;
   // Every job of this account that the batch system still knows, ended ones included where it lists
   // them. A job that is missing need not have ended.

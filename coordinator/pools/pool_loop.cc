@@ -46,6 +46,7 @@ void Autoscaler::Loop::Load() {
                   }
                   tracker_.Load(*std::move(loaded), Now());
                   loaded_ = true;
+                  loaded_ms_ = Now().now_ms;
                   Schedule(absl::ZeroDuration());
                 }));
 }
@@ -53,6 +54,13 @@ void Autoscaler::Loop::Load() {
 void Autoscaler::Loop::Nudge() {
   nudged_ = true;
   if (!ticking_) Schedule(kNudged);
+}
+
+void Autoscaler::Loop::TickNow(std::function<void()> done) {
+  poll_now_ = true;
+  after_next_tick_.push_back(std::move(done));
+  nudged_ = true;
+  if (!ticking_ && loaded_) Schedule(absl::ZeroDuration());
 }
 
 void Autoscaler::Loop::NoteRegistered(const std::string& key) {
@@ -96,6 +104,11 @@ void Autoscaler::Loop::Tick() {
   }
   stopped_by_file_ = stopped;
   tracker_.Forget(Now());
+  if (const std::string absent = batch_.Absent(); !absent.empty()) {
+    SetDecisions(absl::StrCat("waits: ", absent));
+    return EndTick();
+  }
+  after_this_tick_ = std::exchange(after_next_tick_, {});
   if (PollIsDue()) return Poll([this] { AskDemand(); });
   AskDemand();
 }
@@ -103,6 +116,7 @@ void Autoscaler::Loop::Tick() {
 void Autoscaler::Loop::EndTick() {
   ticking_ = false;
   ReadTails();
+  for (const std::function<void()>& done : std::exchange(after_this_tick_, {})) done();
   const bool idle = tracker_.pools().empty() && !tracker_.HasAlive();
   if (nudged_) return Schedule(kNudged);
   if (!idle) Schedule(kTick);

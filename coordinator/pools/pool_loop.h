@@ -42,6 +42,7 @@ class Autoscaler::Loop : public std::enable_shared_from_this<Loop> {
   static constexpr absl::Duration kSiteLimit = absl::Minutes(2);
   // A longer time between two ticks is no measurement: the machine slept, or Slurm was away.
   static constexpr absl::Duration kLongestTick = absl::Minutes(1);
+  static constexpr absl::Duration kLongestAbsence = absl::Minutes(10);
   static constexpr size_t kMaxShown = 5;
   static constexpr size_t kTailLines = 20;
 
@@ -55,6 +56,9 @@ class Autoscaler::Loop : public std::enable_shared_from_this<Loop> {
   void Load();
   void Nudge();
   void NoteRegistered(const std::string& key);
+  // Asks the batch system and does what is due; `done` follows the end of that.
+  void TickNow(std::function<void()> done);
+  RemoteCommands* remote() const { return options_.remote; }
   bool loaded() const { return loaded_; }
   AllocationTracker& tracker() { return tracker_; }
   TrackerTime Now() const;
@@ -127,6 +131,7 @@ class Autoscaler::Loop : public std::enable_shared_from_this<Loop> {
   std::atomic<bool> closing_ = false;
   bool loaded_ = false, loading_ = false;
   bool ticking_ = false, nudged_ = false;
+  std::vector<std::function<void()>> after_next_tick_, after_this_tick_;
   bool timer_set_ = false;
   Clock::TimerId timer_ = 0;
   absl::Duration timer_due_;
@@ -140,7 +145,7 @@ class Autoscaler::Loop : public std::enable_shared_from_this<Loop> {
   std::map<std::string, UsageLog> usage_;
   absl::Duration usage_noted_;  // zero: not yet
   std::vector<PoolDecision> decisions_;
-  int64_t trouble_since_ms_ = 0, polled_ms_ = 0;
+  int64_t trouble_since_ms_ = 0, polled_ms_ = 0, loaded_ms_ = 0;
   bool stopped_by_file_ = false;
   uint32_t load_failures_ = 0;
   Executor disk_;  // reads output files; a disk may hang

@@ -39,6 +39,13 @@ AutoscalerStatus Autoscaler::Loop::MakeStatus() const {
   AutoscalerStatus status;
   status.trouble = trouble_;
   status.trouble_since_ms = trouble_since_ms_;
+  // Between two runs by cron nobody is there, which is no trouble.
+  const std::string absent = batch_.Absent();
+  const int64_t since_ms = std::max(polled_ms_, loaded_ms_);
+  if (!absent.empty() && Now().now_ms - since_ms > absl::ToInt64Milliseconds(kLongestAbsence)) {
+    status.trouble = absent;
+    status.trouble_since_ms = since_ms;
+  }
   status.polled_ms = polled_ms_;
   status.stopped_by_file = stopped_by_file_;
   status.dry_run = options_.dry_run;

@@ -13,6 +13,7 @@
 #include "absl/strings/string_view.h"
 #include "common/base/files.h"
 #include "common/base/printable.h"
+#include "common/base/slurm_environment.h"
 #include "common/base/utf8.h"
 #include "coordinator/pools/slurm_reasons.h"
 #include "coordinator/pools/slurm_text.h"
@@ -21,8 +22,6 @@ namespace coppice::pools {
 namespace {
 
 constexpr size_t kMaxWordsBytes = 500;
-constexpr absl::string_view kDropped[] = {"SBATCH_", "SQUEUE_", "SCANCEL_", "SALLOC_",
-                                          "SRUN_",   "SLURM",   "COPPICE_"};
 
 std::string Words(const CommandResult& result) {
   const absl::string_view text = absl::StripAsciiWhitespace(result.err);
@@ -63,29 +62,14 @@ SubmitResult Unclear(absl::string_view text) {
 
 }  // namespace
 
-std::vector<std::string> SlurmEnvironment(const char* const* environment) {
-  std::vector<std::string> kept;
-  for (; *environment != nullptr; ++environment) {
-    const absl::string_view entry = *environment;
-    const absl::string_view name = entry.substr(0, entry.find('='));
-    const bool drop =
-        std::any_of(std::begin(kDropped), std::end(kDropped),
-                    [name](absl::string_view prefix) { return absl::StartsWith(name, prefix); });
-    if ((drop && name != "SLURM_CONF") || absl::StartsWith(name, "LC_") || name == "LANG") continue;
-    kept.emplace_back(entry);
-  }
-  kept.emplace_back("LC_ALL=C");
-  // Seconds since 1970, which no time zone and no summer time changes.
-  kept.emplace_back("SLURM_TIME_FORMAT=%s");
-  return kept;
-}
-
-SlurmBatch::SlurmBatch(SlurmOptions options)
-    : options_(std::move(options)), environment_(SlurmEnvironment(::environ)) {}
+SlurmBatch::SlurmBatch(SlurmOptions options, std::unique_ptr<CommandRunner> runner)
+    : options_(std::move(options)),
+      environment_(SlurmEnvironment(::environ)),
+      runner_(std::move(runner)) {}
 
 SlurmBatch::~SlurmBatch() { Shutdown(); }
 
-void SlurmBatch::Shutdown() { runner_.Shutdown(); }
+void SlurmBatch::Shutdown() { runner_->Shutdown(); }
 
 void SlurmBatch::Run(std::vector<std::string> argv, std::string input, absl::Duration limit,
                      std::function<void(CommandResult)> done, std::string folder) {
@@ -96,7 +80,7 @@ void SlurmBatch::Run(std::vector<std::string> argv, std::string input, absl::Dur
   command.input = std::move(input);
   command.folder = std::move(folder);
   command.time_limit = limit;
-  runner_.Run(std::move(command), std::move(done));
+  runner_->Run(std::move(command), std::move(done));
 }
 
 void SlurmBatch::Sbatch(Submission submission, std::vector<std::string> flags,
@@ -131,8 +115,9 @@ void SlurmBatch::Classify(CommandResult result, std::function<void(SubmitResult)
     SubmitResult missing;
     missing.kind = SubmitResult::Kind::kTransient;
     missing.text = std::string(result.status.message());
-    missing.remedy =
-        "Slurm's commands must be in the coordinator's PATH, and --log-dir must be writable.";
+    missing.remedy = Absent().empty() ? "Slurm's commands must be in PATH, and --log-dir must be "
+                                        "writable."
+                                      : Absent();
     return done(std::move(missing));
   }
   if (!result.status.ok()) return done(Unclear(result.status.message()));

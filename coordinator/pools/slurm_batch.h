@@ -2,6 +2,7 @@
 #define COPPICE_COORDINATOR_POOLS_SLURM_BATCH_H_
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -9,8 +10,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/base/command_runner.h"
 #include "coordinator/pools/batch_system.h"
-#include "coordinator/pools/command_runner.h"
 
 namespace coppice::pools {
 
@@ -29,7 +30,8 @@ struct SlurmOptions {
 // secret is in an argument or in it: the variables of this project stay behind.
 class SlurmBatch : public BatchSystem {
  public:
-  explicit SlurmBatch(SlurmOptions options = {});
+  explicit SlurmBatch(SlurmOptions options = {},
+                      std::unique_ptr<CommandRunner> runner = std::make_unique<LocalCommands>());
   ~SlurmBatch() override;
 
   void Submit(Submission submission, std::function<void(SubmitResult)> done) override;
@@ -42,6 +44,7 @@ class SlurmBatch : public BatchSystem {
   void GetCapabilities(std::string partition, std::string cluster,
                        std::function<void(absl::StatusOr<Capabilities>)> done) override;
   void TestSubmit(Submission submission, std::function<void(SubmitResult)> done) override;
+  std::string Absent() override { return runner_->Absent(); }
   // Kills the commands that run and waits for their callbacks.
   void Shutdown();
 
@@ -57,11 +60,8 @@ class SlurmBatch : public BatchSystem {
 
   const SlurmOptions options_;
   const std::vector<std::string> environment_;
-  CommandRunner runner_;
+  const std::unique_ptr<CommandRunner> runner_;
 };
-
-// The environment for Slurm's commands, made of `environ`.
-std::vector<std::string> SlurmEnvironment(const char* const* environment);
 
 }  // namespace coppice::pools
 

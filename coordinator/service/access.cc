@@ -35,6 +35,7 @@ constexpr AccessRule kRules[] = {
     {"/coppice.v1.PoolService/SetPoolMode", Access::kChange},
     {"/coppice.v1.PoolService/RemovePool", Access::kChange},
     {"/coppice.v1.PoolService/ReportNode", Access::kWork},
+    {"/coppice.v1.PoolService/RunCommands", Access::kChange},
 
     {"/coppice.v1.WorkerService/Register", Access::kWork},
     {"/coppice.v1.WorkerService/AcquireLeases", Access::kWork},

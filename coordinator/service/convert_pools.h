@@ -27,6 +27,10 @@ absl::StatusOr<std::optional<absl::Duration>> ProbeWaitFromProto(
 // INVALID_ARGUMENT: it holds what no report of a probe's job holds.
 absl::StatusOr<pools::NodeReport> NodeReportFromProto(const v1::ReportNodeRequest& request);
 void ToProto(const pools::NodeReportAnswer& answer, v1::ReportNodeResponse* out);
+// INVALID_ARGUMENT: it holds what no client sends.
+absl::StatusOr<pools::CommandsRequest> CommandsRequestFromProto(
+    const v1::RunCommandsRequest& request);
+void ToProto(const pools::CommandsReply& reply, v1::RunCommandsResponse* out);
 
 void ToProto(const pools::PoolSpec& spec, v1::PoolSpec* out);
 // With at most `ended` of the allocations that have ended.

@@ -174,4 +174,19 @@ grpc::ServerUnaryReactor* PoolServiceImpl::ReportNode(Context* context,
   return reactor;
 }
 
+grpc::ServerUnaryReactor* PoolServiceImpl::RunCommands(Context* context,
+                                                       const v1::RunCommandsRequest* request,
+                                                       v1::RunCommandsResponse* response) {
+  Unary* reactor = context->DefaultReactor();
+  if (pools_ == nullptr) return Refuse(reactor, NoPools());
+  absl::StatusOr<pools::CommandsRequest> commands = CommandsRequestFromProto(*request);
+  if (!commands.ok()) return Refuse(reactor, commands.status());
+  pools_->RunCommands(*std::move(commands), [call = Begin(reactor), response](
+                                                const absl::StatusOr<pools::CommandsReply>& reply) {
+    if (reply.ok()) ToProto(*reply, response);
+    call->Finish(reply.status());
+  });
+  return reactor;
+}
+
 }  // namespace coppice::service

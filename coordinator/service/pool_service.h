@@ -25,6 +25,7 @@ class PoolServiceImpl final : public v1::PoolService::CallbackService {
   Unary* SetPoolMode(Context*, const v1::SetPoolModeRequest*, v1::SetPoolModeResponse*) override;
   Unary* RemovePool(Context*, const v1::RemovePoolRequest*, v1::RemovePoolResponse*) override;
   Unary* ReportNode(Context*, const v1::ReportNodeRequest*, v1::ReportNodeResponse*) override;
+  Unary* RunCommands(Context*, const v1::RunCommandsRequest*, v1::RunCommandsResponse*) override;
 
  private:
   pools::Autoscaler* const pools_;

@@ -1,6 +1,8 @@
 #ifndef COPPICE_TESTS_CLI_FAKE_POOL_SERVICE_H_
 #define COPPICE_TESTS_CLI_FAKE_POOL_SERVICE_H_
 
+#include <vector>
+
 #include "absl/synchronization/mutex.h"
 #include "coppice/v1/pools.grpc.pb.h"
 
@@ -53,6 +55,21 @@ class FakePoolService final : public v1::PoolService::Service {
   grpc::Status SetPoolMode(grpc::ServerContext*, const v1::SetPoolModeRequest* request,
                            v1::SetPoolModeResponse*) override {
     return Keep(*request, &mode);
+  }
+  // Answers each call with the first of `handed`, and with a settled one once there are none.
+  std::vector<v1::RunCommandsResponse> handed;
+  std::vector<v1::RunCommandsRequest> answers;
+  grpc::Status RunCommands(grpc::ServerContext*, const v1::RunCommandsRequest* request,
+                           v1::RunCommandsResponse* response) override {
+    absl::MutexLock lock(&mutex);
+    answers.push_back(*request);
+    if (handed.empty()) {
+      response->set_settled(true);
+      return change_status;
+    }
+    *response = handed.front();
+    handed.erase(handed.begin());
+    return change_status;
   }
   grpc::Status RemovePool(grpc::ServerContext*, const v1::RemovePoolRequest* request,
                           v1::RemovePoolResponse*) override {

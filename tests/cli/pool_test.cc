@@ -73,6 +73,30 @@ TEST_F(PoolCommands, ShowPrintsTheFailureWithItsOutput) {
   EXPECT_THAT(unknown.err, HasSubstr("there is no pool 'nope'"));
 }
 
+TEST_F(PoolCommands, RunRunsSlurmsCommandsAndNoOthers) {
+  {
+    absl::MutexLock lock(&pools().mutex);
+    v1::RunCommandsResponse& first = pools().handed.emplace_back();
+    v1::CommandToRun* const other = first.add_commands();
+    other->set_id(1);
+    other->add_argv("rm");
+    other->set_limit_ms(1000);
+    v1::CommandToRun* const missing = first.add_commands();
+    missing->set_id(2);
+    missing->add_argv("sbatch");
+    missing->set_limit_ms(0);
+  }
+  EXPECT_THAT(Ok({"pool", "run", "--once"}), HasSubstr("2 of Slurm's commands"));
+  absl::MutexLock lock(&pools().mutex);
+  ASSERT_EQ(pools().answers.size(), 3u);
+  EXPECT_TRUE(pools().answers[2].leaving());
+  EXPECT_EQ(pools().answers[0].session(), pools().answers[2].session());
+  ASSERT_EQ(pools().answers[1].answers_size(), 2);
+  EXPECT_EQ(pools().answers[1].answers(0).end(), v1::CommandAnswer::NOT_BEGUN);
+  EXPECT_THAT(pools().answers[1].answers(0).message(), HasSubstr("none of Slurm's commands"));
+  EXPECT_EQ(pools().answers[1].answers(1).end(), v1::CommandAnswer::NOT_BEGUN);
+}
+
 TEST_F(PoolCommands, ShowTellsOfWaitsUseAndPreemptions) {
   EXPECT_THAT(Ok({"pool", "show", "low"}), Not(HasSubstr("last 24 hours")));
   {

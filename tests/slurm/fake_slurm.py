@@ -66,6 +66,9 @@ def sbatch(args):
     # The allocation lives on its own: neither sbatch nor the coordinator is its parent.
     subprocess.Popen([sys.executable, os.path.abspath(__file__), 'allocation', str(number)], stdin=subprocess.DEVNULL,
                      stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    # A file of this name holds the answer back.
+    while os.path.exists(os.path.join(FOLDER, 'hang')):
+        time.sleep(0.05)
     print(number)
     return 0
 

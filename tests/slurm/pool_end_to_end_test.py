@@ -51,12 +51,12 @@ class PoolEndToEndTest(unittest.TestCase):
     def binary(self, name):
         return os.path.join(BINARIES, name)
 
-    def start(self):
+    def start(self, *flags, **variables):
         self.port = os.path.join(self.folder, 'port')
         with open(os.path.join(self.folder, 'coordinator.log'), 'a') as log:
             self.coordinator = subprocess.Popen(
-                [self.binary('coppice-coordinator'), '--port-file', self.port, '--lease', '6s', '--heartbeat', '1s'],
-                env=self.environment, stdout=log, stderr=log)
+                [self.binary('coppice-coordinator'), '--port-file', self.port, '--lease', '6s', '--heartbeat', '1s',
+                 *flags], env=dict(self.environment, **variables), stdout=log, stderr=log)
         self.await_that('the coordinator serves', lambda: os.path.exists(self.port))
 
     def stop(self, number):
@@ -96,6 +96,37 @@ class PoolEndToEndTest(unittest.TestCase):
         while not condition():
             self.assertLess(time.monotonic(), end, '%s: not in time\n%s' % (what, self.log()))
             time.sleep(0.1)
+
+    def test_a_coordinator_without_slurm_is_served_by_runs_from_cron(self):
+        self.start('--slurm-by-client', PATH='/usr/bin:/bin')  # without the stand-ins
+        self.cli('pool', 'add', 'low', '--partition', 'low', '--walltime', '10m', '--cpus', '1', '--idle-exit', '3s',
+                 '--worker', self.binary('coppice-worker'), '--pack', '4')
+        with open(os.path.join(self.folder, 'words.yaml'), 'w') as file:
+            file.write(SWEEP)
+        self.cli('submit', os.path.join(self.folder, 'words.yaml'))
+        self.assertEqual(self.jobs(), [])
+        self.assertIn('coppice pool run', self.pool().get('decision', ''))
+        # The first run dies once its sbatch has queued the job, before it can say so.
+        hang = os.path.join(self.slurm, 'hang')
+        open(hang, 'w').close()
+        dying = subprocess.Popen([self.binary('coppice'), 'pool', 'run', '--once'], env=self.environment,
+                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.await_that('a submission', self.jobs)
+        dying.kill()
+        dying.wait()
+        os.remove(hang)
+        # The coordinator would give the run up after a while; a restart forgets it at once.
+        self.stop(signal.SIGKILL)
+        os.remove(self.port)
+        self.start('--slurm-by-client', PATH='/usr/bin:/bin')
+        self.cli('pool', 'run', '--once')
+        self.cli('wait', 'words', '--timeout', '%ds' % PATIENCE)
+        self.await_that('the worker ends', lambda: all(job['state'] == 'COMPLETED' for job in self.jobs()))
+        self.cli('pool', 'run', '--once')
+        self.assertEqual(len(self.jobs()), 1, 'the job of the lost answer is found by its key')
+        pool = self.pool()
+        self.assertEqual([each['outcome'] for each in pool['allocations']], ['completed'])
+        self.stop(signal.SIGTERM)
 
     def test_a_probe_looks_at_a_node(self):
         self.start()

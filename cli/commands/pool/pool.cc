@@ -12,6 +12,7 @@ void AddPool(CLI::App* app, Context* context, Action* action) {
   AddPoolList(command, context, action);
   AddPoolShow(command, context, action);
   AddPoolCheck(command, context, action);
+  AddPoolRun(command, context, action);
   AddPoolControl(command, context, action);
 }
 

@@ -20,6 +20,7 @@ void AddPoolAdd(CLI::App* app, Context* context, Action* action);
 void AddPoolList(CLI::App* app, Context* context, Action* action);
 void AddPoolShow(CLI::App* app, Context* context, Action* action);
 void AddPoolCheck(CLI::App* app, Context* context, Action* action);
+void AddPoolRun(CLI::App* app, Context* context, Action* action);
 void AddPoolControl(CLI::App* app, Context* context, Action* action);
 
 // Prints what the check found. The exit code says whether the pool could work.

@@ -190,6 +190,19 @@ TEST_F(PoolHandlers, AReportOfNoProbeAndABadOneAreRefused) {
             grpc::StatusCode::INVALID_ARGUMENT);
 }
 
+TEST_F(PoolHandlers, ACoordinatorThatRunsSlurmsCommandsItselfGivesNoneOut) {
+  v1::RunCommandsRequest request;
+  request.set_session("s1");
+  request.set_host("login1");
+  v1::RunCommandsResponse response;
+  const grpc::Status status = Call(&v1::PoolService::Stub::RunCommands, request, &response);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_THAT(status.error_message(), HasSubstr("--slurm-by-client"));
+  request.add_answers()->set_id(1);
+  EXPECT_EQ(Call(&v1::PoolService::Stub::RunCommands, request, &response).error_code(),
+            grpc::StatusCode::INVALID_ARGUMENT);
+}
+
 TEST_F(PoolHandlers, AProbeDoesNotFollowACheckWithErrors) {
   v1::CheckPoolRequest request;
   ToProto(pools::GoodSpec("low"), request.mutable_spec());

@@ -1,5 +1,5 @@
-#ifndef COPPICE_COORDINATOR_POOLS_COMMAND_RUNNER_H_
-#define COPPICE_COORDINATOR_POOLS_COMMAND_RUNNER_H_
+#ifndef COPPICE_COMMON_BASE_COMMAND_RUNNER_H_
+#define COPPICE_COMMON_BASE_COMMAND_RUNNER_H_
 
 #include <cstddef>
 #include <functional>
@@ -10,7 +10,7 @@
 #include "absl/time/time.h"
 #include "common/base/executor.h"
 
-namespace coppice::pools {
+namespace coppice {
 
 struct Command {
   std::vector<std::string> argv;         // argv[0] is searched for in PATH
@@ -30,25 +30,36 @@ struct CommandResult {
   std::string out, err;
 };
 
-// Purpose: runs the short commands of a batch system, without a shell, each in a process group of
-// its own, which is killed at the command's end. Owner: SlurmBatch. Thread-safe; Run does not
-// block. Its own threads wait for the commands and call back.
+// Runs short commands. Thread-safe; Run does not block. Each command calls back exactly once, on
+// any thread.
 class CommandRunner {
  public:
-  CommandRunner();
-  ~CommandRunner();
-  CommandRunner(const CommandRunner&) = delete;
-  CommandRunner& operator=(const CommandRunner&) = delete;
-
-  void Run(Command command, std::function<void(CommandResult)> done);
+  virtual ~CommandRunner() = default;
+  virtual void Run(Command command, std::function<void(CommandResult)> done) = 0;
   // Kills what runs and waits for its callbacks. What has not begun ends as CANCELLED.
-  void Shutdown();
+  virtual void Shutdown() = 0;
+  // Empty: commands can run now. Else why not, and the remedy.
+  virtual std::string Absent() { return ""; }
+};
+
+// Purpose: runs commands on this machine, without a shell, each in a process group of its own,
+// which is killed at the command's end. Its own threads wait for the commands and call back.
+// Thread-safe.
+class LocalCommands : public CommandRunner {
+ public:
+  LocalCommands();
+  ~LocalCommands() override;
+  LocalCommands(const LocalCommands&) = delete;
+  LocalCommands& operator=(const LocalCommands&) = delete;
+
+  void Run(Command command, std::function<void(CommandResult)> done) override;
+  void Shutdown() override;
 
  private:
   int stop_fd_;  // readable once Shutdown has begun
   Executor executor_;
 };
 
-}  // namespace coppice::pools
+}  // namespace coppice
 
-#endif  // COPPICE_COORDINATOR_POOLS_COMMAND_RUNNER_H_
+#endif  // COPPICE_COMMON_BASE_COMMAND_RUNNER_H_

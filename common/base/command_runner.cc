@@ -1,4 +1,4 @@
-#include "coordinator/pools/command_runner.h"
+#include "common/base/command_runner.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -20,7 +20,7 @@
 #include "common/base/clock.h"
 #include "common/base/files.h"
 
-namespace coppice::pools {
+namespace coppice {
 namespace {
 
 // One waits, as sbatch may when the controller is away, while another one asks.
@@ -206,15 +206,15 @@ class Child {
 
 }  // namespace
 
-CommandRunner::CommandRunner()
+LocalCommands::LocalCommands()
     : stop_fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), executor_(kThreads) {}
 
-CommandRunner::~CommandRunner() {
+LocalCommands::~LocalCommands() {
   Shutdown();
   if (stop_fd_ >= 0) ::close(stop_fd_);
 }
 
-void CommandRunner::Run(Command command, std::function<void(CommandResult)> done) {
+void LocalCommands::Run(Command command, std::function<void(CommandResult)> done) {
   auto work = [this, command = std::move(command), done]() mutable {
     CommandResult result;
     Child(command, stop_fd_, &result).Run();
@@ -226,11 +226,11 @@ void CommandRunner::Run(Command command, std::function<void(CommandResult)> done
   done(std::move(result));
 }
 
-void CommandRunner::Shutdown() {
+void LocalCommands::Shutdown() {
   const uint64_t one = 1;
   while (::write(stop_fd_, &one, sizeof(one)) < 0 && errno == EINTR) {
   }
   executor_.Shutdown();
 }
 
-}  // namespace coppice::pools
+}  // namespace coppice
