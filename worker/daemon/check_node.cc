@@ -33,8 +33,8 @@ constexpr absl::Duration kReportLimit = absl::Seconds(20);
 constexpr absl::Duration kTrainerLimit = absl::Seconds(60);
 // Certificates and the ends of allocations are compared with the clock.
 constexpr int64_t kSkewMs = 10'000;
-constexpr size_t kMaxKeyBytes = 200;
-constexpr size_t kMaxTextBytes = 1500;
+constexpr size_t kMaxProbeKeyBytes = 200;
+constexpr size_t kMaxFindingTextBytes = 1500;
 
 using Finding = v1::ProbeFinding;
 
@@ -47,7 +47,7 @@ class Findings {
     Finding* const finding = request_.add_findings();
     finding->set_level(level);
     finding->set_topic(std::string(topic));
-    finding->set_text(PrintableLine(Utf8Head(text, kMaxTextBytes)));
+    finding->set_text(PrintableLine(Utf8Head(text, kMaxFindingTextBytes)));
     failed_ = failed_ || level == Finding::FAILED;
     out_ << (level == Finding::OK        ? "ok"
              : level == Finding::WARNING ? "warning"
@@ -193,7 +193,7 @@ std::optional<NodeCheck> ParseNodeCheck(int argc, const char* const* argv, int* 
     *exit_code = app.exit(error) == 0 ? 0 : kExitUsage;
     return std::nullopt;
   }
-  if (!IsPlainName(check.key, kMaxKeyBytes)) {
+  if (!IsPlainName(check.key, kMaxProbeKeyBytes)) {
     std::cerr << "coppice-worker check-node: --probe takes the key that the coordinator gave\n";
     *exit_code = kExitUsage;
     return std::nullopt;
