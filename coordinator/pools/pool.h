@@ -55,6 +55,7 @@ struct PoolSpec {
   // A fixed number of workers while there is work (`pool scale N`). Without it, the work decides.
   uint32_t target = 0;
   bool has_target = false;
+  bool watch_only = false;  // decides and logs; submits and cancels nothing
 };
 
 // INVALID_ARGUMENT: the first setting that is not allowed, by the name of its flag, and the remedy.

@@ -79,12 +79,16 @@ void PoolDecider::Run(uint64_t open, uint64_t slots_in_all, std::string no_more)
   } else {
     Cancel(there - more_);
   }
+  if (!spec_.watch_only) return;
+  decision_.text = absl::StrCat("only watches: ", decision_.text);
+  decision_.submits.clear();
+  decision_.cancels.clear();
 }
 
 uint64_t PoolDecider::Covered(bool certain) const {
   if (certain) return held_.starting * slots_;
-  const bool goes_on = row_.mode == PoolMode::kRunning && now_ms_ >= row_.backoff_until_ms &&
-                       !out_of_budget_ && !too_short_;
+  const bool goes_on = row_.mode == PoolMode::kRunning && !spec_.watch_only &&
+                       now_ms_ >= row_.backoff_until_ms && !out_of_budget_ && !too_short_;
   return (goes_on ? more_ : std::min<uint64_t>(more_, held_.starting + held_.coming)) * slots_;
 }
 

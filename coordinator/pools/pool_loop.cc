@@ -257,7 +257,8 @@ void Autoscaler::Loop::SetDecision(const std::string& pool, const std::string& t
   if (row == nullptr) return;
   row->decision = options_.dry_run ? absl::StrCat("dry run: ", text) : text;
   row->decided_ms = Now().now_ms;
-  if (!options_.dry_run || memory_[pool].logged == row->decision) return;
+  const bool logs = options_.dry_run || row->spec.watch_only;
+  if (!logs || memory_[pool].logged == row->decision) return;
   memory_[pool].logged = row->decision;
   spdlog::info("pool {}: {}", pool, row->decision);
 }

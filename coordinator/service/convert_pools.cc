@@ -62,6 +62,7 @@ void Fill(const v1::PoolSpec& from, pools::PoolSpec* to) {
   to->log_dir = from.log_dir();
   to->worker_flags = {from.worker_flags().begin(), from.worker_flags().end()};
   to->sbatch_flags = {from.sbatch_flags().begin(), from.sbatch_flags().end()};
+  to->watch_only = from.watch_only();
   to->has_target = from.has_target();
   to->target = from.target();
 }
@@ -220,6 +221,7 @@ void ToProto(const pools::PoolSpec& spec, v1::PoolSpec* out) {
   out->set_log_dir(spec.log_dir);
   for (const std::string& flag : spec.worker_flags) out->add_worker_flags(flag);
   for (const std::string& flag : spec.sbatch_flags) out->add_sbatch_flags(flag);
+  out->set_watch_only(spec.watch_only);
   if (spec.has_target) out->set_target(spec.target);
 }
 

@@ -43,6 +43,7 @@ void ForEachSetting(Spec& spec, Visit&& visit) {
   visit("sbatch_flags", spec.sbatch_flags);
   visit("target", spec.target);
   visit("has_target", spec.has_target);
+  visit("watch_only", spec.watch_only);
 }
 
 // Bytes that are no UTF-8 are replaced: text of a batch system must not keep a row from being

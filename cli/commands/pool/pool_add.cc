@@ -30,6 +30,7 @@ struct AddOptions {
   std::vector<std::string> worker_flags, sbatch_flags;
   bool replace = false;
   bool dry_run = false;
+  bool watch_only = false;
 };
 
 absl::StatusOr<int64_t> Seconds(const std::string& flag, const std::string& text) {
@@ -101,6 +102,7 @@ absl::StatusOr<v1::PoolSpec> MakeSpec(const AddOptions& options) {
   spec.set_slots(options.slots);
   spec.set_pack(options.pack);
   spec.set_nice(options.nice);
+  spec.set_watch_only(options.watch_only);
   spec.set_gpu_hours_a_day(options.gpu_hours_a_day);
   COPPICE_ASSIGN_OR_RETURN(const uint64_t memory, Mebibytes(options.memory));
   COPPICE_ASSIGN_OR_RETURN(const int64_t walltime, Seconds("--walltime", options.walltime));
@@ -137,6 +139,11 @@ absl::StatusOr<int> Add(const AddOptions& options, Context* context) {
   COPPICE_ASSIGN_OR_RETURN(const v1::AddPoolResponse response, client->AddPool(request));
   if (context->json) {
     context->out << ToJson(spec);
+    return kExitDone;
+  }
+  if (spec.watch_only()) {
+    context->out << spec.name() << " only watches: `coppice pool show " << spec.name()
+                 << "` and the coordinator's log say what it would do\n";
     return kExitDone;
   }
   context->out << spec.name() << (options.replace ? " has these settings now" : " is added")
@@ -216,6 +223,9 @@ void AddPoolAdd(CLI::App* app, Context* context, Action* action) {
   AddLimitFlags(command, options.get());
   AddWorkerFlags(command, options.get());
   command->add_flag("--replace", options->replace, "Replace all settings of a pool that exists");
+  command->add_flag("--watch-only", options->watch_only,
+                    "Let the pool decide and log, but submit and cancel nothing, until it is "
+                    "replaced without this flag");
   command->add_flag("--dry-run", options->dry_run,
                     "Print the script, ask the batch system about it, and add nothing");
   AddJsonFlag(command, context);

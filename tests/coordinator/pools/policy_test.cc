@@ -102,6 +102,16 @@ TEST(Policy, TheReasonForNoMoreAllocationsIsTheOneThatHolds) {
             "asks for nothing: it asks once work has waited for 600 s");
 }
 
+TEST(Policy, APoolThatOnlyWatchesSaysWhatItWouldDoAndTakesNothingFromTheNext) {
+  PoolSpec watching = GoodSpec("a");
+  watching.watch_only = true;
+  const auto decisions = Decide({Pool(watching), Pool(GoodSpec("b"))}, {}, Waiting(3), kNow);
+  ASSERT_THAT(decisions, SizeIs(2));
+  EXPECT_EQ(decisions[0].text, "only watches: wants 3 more, asks for 2 now; backlog 2");
+  EXPECT_THAT(decisions[0].submits, IsEmpty());
+  EXPECT_THAT(decisions[1].submits, SizeIs(2));
+}
+
 TEST(Policy, PacksAndSlotsDivideTheJobs) {
   PoolSpec spec = GoodSpec();
   spec.gpus = 4;

@@ -1,10 +1,8 @@
 // PoolService over a real autoscaler, whose batch system takes nothing.
 #include <gmock/gmock.h>
 
-#include <chrono>
-#include <thread>
-
 #include "absl/strings/str_join.h"
+#include "absl/synchronization/notification.h"
 #include "coordinator/service/convert_pools.h"
 #include "coppice/v1/pools.grpc.pb.h"
 #include "tests/coordinator/pools/specs.h"
@@ -21,8 +19,11 @@ using ::testing::IsEmpty;
 
 class MemoryRecords : public pools::PoolRecords {
  public:
+  // A call to the autoscaler that is made afterwards finds it loaded.
+  absl::Notification loaded;
   void Load(int64_t, std::function<void(absl::StatusOr<pools::PoolsLoaded>)> done) override {
     done(pools::PoolsLoaded());
+    loaded.Notify();
   }
   void Save(std::vector<pools::PoolRow>, std::vector<pools::AllocationRow>,
             std::function<void(absl::Status)> done) override {
@@ -65,10 +66,7 @@ class PoolHandlers : public ::testing::Test {
     options.pools = &autoscaler_;
     served_ = std::make_unique<Served>(&core_, Clock::Real(), dir_.path(), options);
     stub_ = v1::PoolService::NewStub(served_->channel);
-    // Until the pools are loaded every call is UNAVAILABLE.
-    for (int i = 0; i < 1000 && !List().ok(); ++i) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    }
+    records_.loaded.WaitForNotification();
   }
   ~PoolHandlers() override { served_->server.reset(); }
 

@@ -46,7 +46,8 @@ PoolRow APool() {
                .worker_flags = {"--a", "--b c"},
                .sbatch_flags = {"--d"},
                .target = 3,
-               .has_target = true};
+               .has_target = true,
+               .watch_only = true};
   pool.mode = pools::PoolMode::kDraining;
   pool.why = "why";
   pool.next_sequence = 18;
@@ -125,7 +126,8 @@ TEST_P(PoolRows, EverySettingComesBack) {
         s.min_walltime_s, s.max_walltime_s, s.time_min_s,
         s.nice,           s.rank,           s.wait_before_s,
         s.idle_exit_s,    s.grace_s,        s.slots,
-        s.pack,           s.target,         s.has_target};
+        s.pack,           s.target,         s.has_target,
+        s.watch_only};
   };
   EXPECT_EQ(texts(b), texts(a));
   EXPECT_EQ(numbers(b), numbers(a));
