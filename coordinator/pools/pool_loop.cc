@@ -28,6 +28,8 @@ void Autoscaler::Loop::Shutdown() {
   closing_ = true;
   executor_.Shutdown();
   if (timer_set_) clock_.Cancel(timer_);
+  // Timers keep a probe for a while, which must not keep its caller waiting.
+  for (const auto& entry : std::exchange(probes_, {})) entry.second->Drop();
   disk_.Shutdown();
 }
 

@@ -72,7 +72,9 @@ class Probe : public std::enable_shared_from_this<Probe> {
   // Calls back with the answer for the node.
   void TakeReport(NodeReport report, std::function<void(NodeReportAnswer)> done);
 
-  const std::string& key() const { return key_; }
+  // The owner ends: `done` is dropped, and nothing more is done.
+  void Drop() { done_ = nullptr; }
+
   const std::string& pool() const { return spec_.name; }
 
  private:
