@@ -119,14 +119,18 @@ void Probe::Take(const std::vector<Job>& jobs) {
     reason_ = job.reason;
     if (!job.node.empty()) node_ = job.node;
     if (job.phase == JobPhase::kEnded) return Ended(job);
-    if (job.phase == JobPhase::kRunning && !running_) {
-      running_ = true;
-      started_ = context_.clock->Monotonic();
-      Add(Finding::Level::kOk, "start",
-          absl::StrCat("job ", job_id_, " started on ", node_, " after ",
-                       absl::FormatDuration(absl::Trunc(started_ - begun_, absl::Seconds(1)))));
-    }
+    if (job.phase == JobPhase::kRunning) NoteStart();
   }
+}
+
+void Probe::NoteStart() {
+  if (running_) return;
+  running_ = true;
+  started_ = context_.clock->Monotonic();
+  Add(Finding::Level::kOk, "start",
+      absl::StrCat(job_id_.empty() ? "the job" : absl::StrCat("job ", job_id_), " started on ",
+                   node_, " after ",
+                   absl::FormatDuration(absl::Trunc(started_ - begun_, absl::Seconds(1)))));
 }
 
 void Probe::GiveUpWaiting() {
@@ -180,6 +184,8 @@ void Probe::Ended(const Job& job) {
 
 void Probe::TakeReport(NodeReport report, std::function<void(NodeReportAnswer)> done) {
   if (!reported_) {
+    if (node_.empty()) node_ = report.node;
+    NoteStart();
     Add(Finding::Level::kOk, "coordinator",
         absl::StrCat(report.node, " reaches the coordinator, and its access is accepted"));
   }

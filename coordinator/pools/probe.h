@@ -90,6 +90,7 @@ class Probe : public std::enable_shared_from_this<Probe> {
   void Wait();
   void Poll();
   void Take(const std::vector<Job>& jobs);
+  void NoteStart();
   void GiveUpWaiting();
   void Ended(const Job& job);
   void LookForFile(int tries, std::function<void()> then);
