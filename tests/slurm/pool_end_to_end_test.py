@@ -104,8 +104,8 @@ class PoolEndToEndTest(unittest.TestCase):
         with open(os.path.join(self.folder, 'words.yaml'), 'w') as file:
             file.write(SWEEP)
         self.cli('submit', os.path.join(self.folder, 'words.yaml'))
+        self.await_that('the pool names its client', lambda: 'coppice pool run' in self.pool().get('decision', ''))
         self.assertEqual(self.jobs(), [])
-        self.assertIn('coppice pool run', self.pool().get('decision', ''))
         # The first run dies once its sbatch has queued the job, before it can say so.
         hang = os.path.join(self.slurm, 'hang')
         open(hang, 'w').close()
