@@ -22,7 +22,7 @@ constexpr uint64_t kMaxHeaderBytes = 16 << 20;
 constexpr uint64_t kMaxFileBytes = uint64_t{64} << 30;
 constexpr size_t kLengthBytes = 8;  // of the header's length
 constexpr size_t kDigestDigits = 32;
-constexpr size_t kPieceBytes = 1 << 16;
+constexpr size_t kTensorPieceBytes = 1 << 16;
 // Inside a JSON string a quote is escaped, so this text can only be the metadata key itself.
 constexpr absl::string_view kDigestKey = "\"digest\":\"";
 
@@ -197,7 +197,7 @@ absl::StatusOr<SafetensorsSummary> Inspect(RegularFile* in) {
   whole.Update(head.data(), head.size());
   summary.bytes = head.size();
   for (;;) {
-    COPPICE_ASSIGN_OR_RETURN(const std::string piece, ReadUpTo(in, kPieceBytes));
+    COPPICE_ASSIGN_OR_RETURN(const std::string piece, ReadUpTo(in, kTensorPieceBytes));
     if (piece.empty()) break;
     inner.Update(piece);
     whole.Update(piece.data(), piece.size());
