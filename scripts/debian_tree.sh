@@ -1,8 +1,11 @@
-# Read by scripts that build the trainer inside a Debian 13 (trixie) tree of its own, made with debootstrap. The machine's own packages are left alone,
-# except that debootstrap is installed where it is missing. Needs root, the network, and permission to mount.
+# Read by scripts that build and test inside a Debian tree of their own, made with debootstrap. The machine's own packages are left alone, except that
+# debootstrap is installed where it is missing. Needs root, the network, and permission to mount.
 #   root, tree    the project's folder; the tree's, or empty for a temporary one that goes away with the script
+#   release       the Debian in the tree: trixie (Debian 13) unless the script names another one
 #   make_tree COMPONENTS PACKAGE ..   makes the tree, or completes one that a call like it has made, and copies the project's files to its /src
 #   inside COMMAND ..                 runs a command in the tree
+
+release=${release:-trixie}
 
 fail() { echo "scripts/$(basename "$0"): $*" >&2; exit 1; }
 
@@ -22,6 +25,7 @@ read_arguments() {
 inside() {
   unshare --mount bash -euc 'tree=$1; shift
     mount -t proc proc "$tree/proc"
+    mount --rbind /sys "$tree/sys"
     mount --rbind /dev "$tree/dev"
     exec chroot "$tree" env -i HOME=/root LC_ALL=C.UTF-8 PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive "$@"' \
     inside "$tree" "$@"
@@ -37,6 +41,19 @@ check_machine() {
     fail "cannot install debootstrap; is there a network?"
 }
 
+# What debootstrap made is marked with its release.
+make_base() {
+  local components=$1 base=$tree/coppice-base found
+  if [ ! -e "$base" ]; then
+    [ -z "$(ls -A "$tree")" ] || [ -e "$tree/debootstrap" ] || fail "$tree is neither empty nor a tree of this script"
+    debootstrap --variant=minbase --components="$components" "$release" "$tree" ||
+      fail "debootstrap failed (the lines above say why); it needs the network and a disk that allows device files and programs"
+    echo "$release" >"$base"
+  fi
+  found=$(cat "$base")
+  [ "${found:=trixie}" = "$release" ] || fail "$tree holds $found, and not $release; name another folder"  # the mark once was empty
+}
+
 make_tree() {
   local components=$1 made
   shift
@@ -48,15 +65,10 @@ make_tree() {
   fi
   mkdir -p "$tree"
   tree=$(cd "$tree" && pwd)
+  make_base "$components"
   # Written when the tree is whole, so that one that was broken off is made again.
   made=$tree/coppice-made
   if [ ! -e "$made" ] || [ "$(cat "$made")" != "$*" ]; then
-    if [ ! -e "$tree/coppice-base" ]; then
-      [ -z "$(ls -A "$tree")" ] || [ -e "$tree/debootstrap" ] || fail "$tree is neither empty nor a tree of this script"
-      debootstrap --variant=minbase --components="$components" trixie "$tree" ||
-        fail "debootstrap failed (the lines above say why); it needs the network and a disk that allows device files and programs"
-      touch "$tree/coppice-base"
-    fi
     cp -L /etc/resolv.conf "$tree/etc/resolv.conf"
     inside sh -c 'apt-get update -q && apt-get install -y -q --no-install-recommends "$@" && apt-get clean' install "$@" ||
       fail "cannot install the packages in $tree; is there a network?"

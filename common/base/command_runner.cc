@@ -176,15 +176,17 @@ class Child {
 
   // Reads what is in the pipes. A process that the command left behind may hold them open.
   absl::Status Drain() {
-    for (auto [pipe, text] :
-         {std::make_pair(&out_, &result_.out), std::make_pair(&err_, &result_.err)}) {
-      size_t before = text->size();
-      while (pipe->read.get() >= 0 && ReadInto(pipe->read.get(), text) && text->size() > before &&
-             text->size() <= command_.max_output) {
-        before = text->size();
-      }
-    }
+    DrainOne(out_, result_.out);
+    DrainOne(err_, result_.err);
     return absl::OkStatus();
+  }
+
+  void DrainOne(const Pipe& pipe, std::string& text) {
+    size_t before = text.size();
+    while (pipe.read.get() >= 0 && ReadInto(pipe.read.get(), &text) && text.size() > before &&
+           text.size() <= command_.max_output) {
+      before = text.size();
+    }
   }
 
   void Reap() {
