@@ -7,6 +7,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/string_view.h"
 #include "common/base/printable.h"
+#include "common/spec/json_options.h"
 
 namespace coppice::cli {
 
@@ -28,9 +29,7 @@ std::string EscapeControls(const std::string& json) {
 }
 
 std::string ToJson(const google::protobuf::Message& message, bool pretty) {
-  google::protobuf::util::JsonPrintOptions options;
-  options.preserve_proto_field_names = true;
-  options.always_print_primitive_fields = true;
+  google::protobuf::util::JsonPrintOptions options = spec::JsonOptions();
   options.add_whitespace = pretty;
   std::string json;
   // It fails only on invalid UTF-8, and a message from the network is valid already.

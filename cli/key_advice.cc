@@ -15,7 +15,10 @@ using google::protobuf::FieldDescriptor;
 
 std::vector<std::string> FieldNames(const Descriptor& descriptor) {
   std::vector<std::string> names;
-  for (int i = 0; i < descriptor.field_count(); ++i) names.push_back(descriptor.field(i)->name());
+  names.reserve(descriptor.field_count());
+  for (int i = 0; i < descriptor.field_count(); ++i) {
+    names.emplace_back(descriptor.field(i)->name());
+  }
   return names;
 }
 
@@ -24,7 +27,8 @@ void FindPlaces(const Descriptor& descriptor, const std::string& key, const std:
                 std::vector<std::string>* places) {
   for (int i = 0; i < descriptor.field_count(); ++i) {
     const FieldDescriptor& field = *descriptor.field(i);
-    const std::string below = path.empty() ? field.name() : absl::StrCat(path, ".", field.name());
+    const std::string below =
+        path.empty() ? std::string(field.name()) : absl::StrCat(path, ".", field.name());
     if (field.name() == key) places->push_back(below);
     if (field.message_type() != nullptr && !field.is_repeated())
       FindPlaces(*field.message_type(), key, below, places);

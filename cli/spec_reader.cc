@@ -1,6 +1,5 @@
 #include "cli/spec_reader.h"
 
-#include <google/protobuf/stubs/common.h>
 #include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
@@ -18,6 +17,7 @@
 #include "cli/yaml_message.h"
 #include "common/base/files.h"
 #include "common/base/status_macros.h"
+#include "common/base/utf8.h"
 #include "common/spec/spec.h"
 #include "common/spec/warnings.h"
 
@@ -68,8 +68,7 @@ absl::Status CheckBytes(absl::string_view text, const std::string& file) {
     }
     ++at.column;
   }
-  if (!google::protobuf::internal::IsStructurallyValidUTF8(text.data(),
-                                                           static_cast<int>(text.size()))) {
+  if (ToValidUtf8(text) != text) {
     return absl::InvalidArgumentError(absl::StrCat(file, ": is not UTF-8 text; save it as UTF-8"));
   }
   return absl::OkStatus();

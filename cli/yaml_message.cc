@@ -12,6 +12,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
 #include "cli/key_advice.h"
 
 namespace coppice::cli {
@@ -34,8 +35,8 @@ std::string Quote(const std::string& text) {
   return absl::StrCat("'", shown, text.size() > 60 ? "...'" : "'");
 }
 
-std::string Join(const std::string& path, const std::string& name) {
-  return path.empty() ? name : absl::StrCat(path, ".", name);
+std::string Join(const std::string& path, absl::string_view name) {
+  return path.empty() ? std::string(name) : absl::StrCat(path, ".", name);
 }
 
 const char* KindOf(const YAML::Node& node) {

@@ -98,7 +98,7 @@ macro(coppice_optimize_folder)
   add_compile_options($<$<AND:$<CONFIG:Release>,$<COMPILE_LANGUAGE:CXX>>:-O3>)
 endmacro()
 
-# Code that runs once in a program's life, such as its command line. Its header set is compiled so too: g++ 14 refuses another one.
+# Code that runs once in a program's life, such as its command line. Its header set is a ONCE_RUN.
 function(coppice_compile_once_run target)
   target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O1>)
 endfunction()

@@ -6,11 +6,12 @@
 # with -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON.
 include_guard()
 
-# coppice_header_set(NAME [EXTENDS set] HEADERS <a.h> ... [LIBS x ...] [FAST]): defines a set, and all of `set` in it.
+# coppice_header_set(NAME [EXTENDS set] HEADERS <a.h> ... [LIBS x ...] [FAST | ONCE_RUN]): defines a set, and all of `set` in it.
 # Headers stand in angle brackets: CMake would write other names with the path of this checkout, and ccache would compile
-# all of it again in the next one. FAST: for targets with coppice_compile_fast; the compiler refuses others.
+# all of it again in the next one. FAST and ONCE_RUN: for targets with coppice_compile_fast or coppice_compile_once_run; the
+# compiler refuses others (g++ from 13 on).
 function(coppice_header_set name)
-  cmake_parse_arguments(A "FAST" "EXTENDS" "HEADERS;LIBS" ${ARGN})
+  cmake_parse_arguments(A "FAST;ONCE_RUN" "EXTENDS" "HEADERS;LIBS" ${ARGN})
   set(target coppice_headers_${name})
   set(source ${CMAKE_CURRENT_BINARY_DIR}/${target}.cc)
   file(CONFIGURE OUTPUT ${source} CONTENT "// The home of precompiled headers.\n")
@@ -26,6 +27,8 @@ function(coppice_header_set name)
   target_precompile_headers(${target} PRIVATE ${A_HEADERS})
   if(A_FAST)
     coppice_compile_fast(${target})
+  elseif(A_ONCE_RUN)
+    coppice_compile_once_run(${target})
   endif()
 endfunction()
 

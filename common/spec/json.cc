@@ -5,19 +5,37 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/spec/internal.h"
+#include "common/spec/json_options.h"
 #include "common/spec/program.h"
 #include "common/spec/spec.h"
 
 namespace coppice::spec {
+namespace {
+
+// protobuf 26 renamed the option.
+template <typename Options>
+void WriteDefaults(Options* options) {
+  if constexpr (requires { options->always_print_fields_with_no_presence; }) {
+    options->always_print_fields_with_no_presence = true;
+  } else {
+    options->always_print_primitive_fields = true;
+  }
+}
+
+}  // namespace
+
+google::protobuf::util::JsonPrintOptions JsonOptions() {
+  google::protobuf::util::JsonPrintOptions options;
+  options.preserve_proto_field_names = true;
+  WriteDefaults(&options);
+  return options;
+}
 
 std::string RunConfigToJson(const v1::RunConfig& run) {
   if (run.has_program()) return ProgramRunToJson(run);
-  google::protobuf::util::JsonPrintOptions options;
-  options.preserve_proto_field_names = true;
-  options.always_print_primitive_fields = true;
   std::string json;
   // Fails only on invalid UTF-8, which validation excludes.
-  if (!google::protobuf::util::MessageToJsonString(run, &json, options).ok()) json.clear();
+  if (!google::protobuf::util::MessageToJsonString(run, &json, JsonOptions()).ok()) json.clear();
   return json;
 }
 

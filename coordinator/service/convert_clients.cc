@@ -25,7 +25,8 @@ std::string Serialize(const v1::SweepSpec& spec) {
     google::protobuf::io::StringOutputStream stream(&blob);
     google::protobuf::io::CodedOutputStream coded(&stream);
     coded.SetSerializationDeterministic(true);
-    spec.SerializeToCodedStream(&coded);
+    // A string takes all that is written.
+    (void)spec.SerializeToCodedStream(&coded);
   }
   return blob;
 }

@@ -26,6 +26,8 @@
 #include "coordinator/service/sweep_service.h"
 #include "coordinator/service/worker_service.h"
 
+struct gpr_log_func_args;
+
 namespace coppice::service {
 namespace {
 
@@ -57,14 +59,23 @@ constexpr int kKeepaliveTimeoutMs = 10'000;
 constexpr int kStreamWindowBytes = 512 << 10;
 
 // gRPC's own log is about file descriptors. Important errors also arrive as a status.
-void LogFromGrpc(gpr_log_func_args* args) {
+template <typename Args>
+void LogFromGrpc(Args* args) {
   spdlog::debug("grpc: {} ({}:{})", args->message, args->file, args->line);
+}
+
+// Newer versions of gRPC log by Abseil, and have no such function.
+template <typename Args>
+void TakeLogOfGrpc() {
+  if constexpr (requires(void (*log)(Args*)) { gpr_set_log_function(log); }) {
+    gpr_set_log_function(&LogFromGrpc<Args>);
+  }
 }
 
 void EnablePluginsOnce() {
   static std::once_flag once;
   std::call_once(once, [] {
-    gpr_set_log_function(LogFromGrpc);
+    TakeLogOfGrpc<gpr_log_func_args>();
     grpc::EnableDefaultHealthCheckService(true);
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   });

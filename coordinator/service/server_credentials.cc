@@ -3,6 +3,7 @@
 #include <grpc/grpc.h>
 #include <grpcpp/security/auth_metadata_processor.h>
 
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -15,8 +16,16 @@ grpc::string_ref Text(const grpc_slice& slice) {
   return {reinterpret_cast<const char*>(GRPC_SLICE_START_PTR(slice)), GRPC_SLICE_LENGTH(slice)};
 }
 
-// Does the same as gRPC's own C++ credentials, for core credentials without a C++ wrapper.
-class CoreCredentials final : public grpc::ServerCredentials {
+// Does the same as gRPC's own C++ credentials, for core credentials without a C++ wrapper. In newer
+// versions of gRPC the base class, which was abstract, does it.
+template <typename Base, bool = std::is_abstract_v<Base>>
+class CoreCredentials final : public Base {
+ public:
+  explicit CoreCredentials(grpc_server_credentials* core) : Base(core) {}
+};
+
+template <typename Base>
+class CoreCredentials<Base, true> final : public Base {
  public:
   explicit CoreCredentials(grpc_server_credentials* core) : core_(core) {}
   ~CoreCredentials() override { grpc_server_credentials_release(core_); }
@@ -77,8 +86,8 @@ std::shared_ptr<grpc::ServerCredentials> ServedIdentity::Credentials() {
   }
   // gRPC may not be initialized yet.
   grpc_init();
-  auto credentials =
-      std::make_shared<CoreCredentials>(grpc_ssl_server_credentials_create_with_options(
+  auto credentials = std::make_shared<CoreCredentials<grpc::ServerCredentials>>(
+      grpc_ssl_server_credentials_create_with_options(
           grpc_ssl_server_credentials_create_options_using_config_fetcher(clients, Fetch, this)));
   grpc_shutdown();
   return credentials;

@@ -266,6 +266,8 @@ TEST(SpecReader, RefusesWhatIsNoSpecAtAll) {
   EXPECT_THAT(Message("- a\n- b\n"), HasSubstr("this is a list"));
   EXPECT_THAT(Message(std::string("name: a\0b", 9)), HasSubstr("f.yaml:1:8: a control character"));
   EXPECT_THAT(Message("name: \xff\xfe"), HasSubstr("not UTF-8"));
+  EXPECT_THAT(Message("name: \xc0\xaf"), HasSubstr("not UTF-8"));      // a slash in too many bytes
+  EXPECT_THAT(Message("name: \xed\xa0\x80"), HasSubstr("not UTF-8"));  // half of a pair of UTF-16
   EXPECT_THAT(Message(std::string((1 << 20) + 1, ' ')), HasSubstr("larger than 1 MiB"));
 }
 

@@ -136,7 +136,7 @@ absl::StatusOr<int> Add(const AddOptions& options, Context* context) {
   v1::AddPoolRequest request;
   *request.mutable_spec() = spec;
   request.set_replace(options.replace);
-  COPPICE_ASSIGN_OR_RETURN(const v1::AddPoolResponse response, client->AddPool(request));
+  COPPICE_RETURN_IF_ERROR(client->AddPool(request).status());
   if (context->json) {
     context->out << ToJson(spec);
     return kExitDone;
