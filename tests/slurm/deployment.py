@@ -1,17 +1,25 @@
-"""Coppice on the tests' Slurm: a coordinator with the access that it makes by default, workers by deploy/slurm/worker.sbatch, the CLI."""
+"""Coppice on the tests' Slurm: a coordinator with the access that it makes by default, workers by deploy/slurm/worker.sbatch, the CLI.
+
+`run_tests` starts the Slurm of a file of tests, which are `SlurmTest`s.
+"""
+import argparse
 import json
 import os
+import shutil
 import subprocess
+import sys
+import tempfile
 import threading
 import time
+import unittest
 
-from slurm_cluster import wait_for
+from slurm_cluster import SlurmCluster, missing_programs, wait_for
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SCRIPT = os.path.join(ROOT, 'deploy/slurm/worker.sbatch')
 
 SPEC = '''name: {name}
-tasks: [question, tense, dyck]
+tasks: [{tasks}]
 depths: [1]
 seeds: 0-{last_seed}
 model: {{d_model: 32, heads: 2, d_ff: 64}}
@@ -80,10 +88,10 @@ class Deployment:
             raise ChildProcessError(f'coppice {" ".join(words)}: {done.stderr.strip()}')
         return done.stdout
 
-    def submit(self, name, seeds=2, steps=4000, every=1000):
+    def submit(self, name, seeds=2, steps=4000, every=1000, tasks='question, tense, dyck'):
         path = os.path.join(self.home, f'{name}.yaml')
         with open(path, 'w', encoding='utf-8') as file:
-            file.write(SPEC.format(name=name, last_seed=seeds - 1, steps=steps, every=every))
+            file.write(SPEC.format(name=name, tasks=tasks, last_seed=seeds - 1, steps=steps, every=every))
         self.cli('submit', path)
 
     def jobs(self, sweep):
@@ -133,6 +141,47 @@ def check_work(deployment, sweep, test):
             test.assertEqual(attempt['start_step'], step, f'{name}: {attempts}')
             step = attempt['end_step']
             test.assertIn(attempt['outcome'], ('succeeded', 'preempted', 'released'), f'{name}: {attempt}')
+
+
+class SlurmTest(unittest.TestCase):
+    """A test with a coordinator of its own on the Slurm that `run_tests` started."""
+    slurm = None
+    options = None
+    deployment = Deployment
+
+    def setUp(self):
+        self.coppice = self.deployment(self.slurm, self.options.bin, self._testMethodName)
+        self.addCleanup(self.coppice.stop)
+
+
+def run_tests(description, add_arguments=lambda parser: None):
+    """Main program of a file of tests: the arguments, a Slurm, the tests that are named, the end of the Slurm. Does not return."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--bin', required=True, type=os.path.abspath, help='folder of the four binaries')
+    parser.add_argument('--out', help='folder for the logs')
+    add_arguments(parser)
+    parser.add_argument('names', nargs='*')
+    options = SlurmTest.options = parser.parse_args()
+    missing = missing_programs()
+    if missing:
+        print(f'skipped: {", ".join(missing)} not installed')
+        sys.exit(77)
+    slurm = SlurmTest.slurm = SlurmCluster(tempfile.mkdtemp(prefix='coppice-slurm-'))
+    try:
+        slurm.start()
+        unittest.main(argv=[sys.argv[0]] + options.names, verbosity=2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    finally:
+        slurm.stop()
+        if options.out:
+            shutil.rmtree(options.out, ignore_errors=True)
+            shutil.copytree(slurm.folder, options.out, ignore=_all_but_logs)
+        shutil.rmtree(slurm.folder, ignore_errors=True)
+
+
+def _all_but_logs(path, names):
+    return [name for name in names if not name.endswith(('.log', '.out')) and not os.path.isdir(os.path.join(path, name))]
 
 
 class AllocationClock:

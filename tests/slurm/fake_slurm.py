@@ -1,6 +1,7 @@
 """sbatch, squeue, scancel and scontrol in one program, for tests. An allocation is a process of this machine.
 
-The module's folder is the cluster: jobs/ID.json is a job. Programs beside it with the names of Slurm's call its functions.
+The module's folder is the cluster: jobs/ID.json is a job. Programs beside it with the names of Slurm's call its functions. While a
+file `away` lies there, slurmctld is away.
 """
 import fcntl
 import json
@@ -117,6 +118,14 @@ def scontrol(args):
         print('JobId=%d JobName=%s JobState=%s Reason=None Restarts=0 ExitCode=%d:0 NodeList=node1'
               % (job['id'], job['name'], job['state'], job.get('code', 0)))
     return 0
+
+
+def command(name):
+    """The exit code of one of Slurm's programs, with this program's arguments."""
+    if os.path.exists(os.path.join(FOLDER, 'away')):
+        print('%s: error: Unable to contact slurm controller (connect failure)' % name, file=sys.stderr)
+        return 1
+    return {'sbatch': sbatch, 'squeue': squeue, 'scancel': scancel, 'scontrol': scontrol}[name](sys.argv[1:])
 
 
 if __name__ == '__main__':

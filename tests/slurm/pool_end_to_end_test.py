@@ -1,5 +1,5 @@
 """A pool brings a sweep from submit to its end with no hand on it, over stand-ins for Slurm's programs, while the coordinator is
-killed once. The other programs are the real ones: pool_end_to_end_test.py FOLDER_OF_BINARIES."""
+killed twice and Slurm goes away once. The other programs are the real ones: pool_end_to_end_test.py FOLDER_OF_BINARIES."""
 import json
 import os
 import shutil
@@ -36,7 +36,7 @@ class PoolEndToEndTest(unittest.TestCase):
         for name in ('sbatch', 'squeue', 'scancel', 'scontrol'):
             with open(os.path.join(self.slurm, name), 'w') as file:
                 file.write('#!%s\nimport sys\nsys.path.insert(0, %r)\nimport fake_slurm\n'
-                           'sys.exit(fake_slurm.%s(sys.argv[1:]))\n' % (sys.executable, self.slurm, name))
+                           'sys.exit(fake_slurm.command(%r))\n' % (sys.executable, self.slurm, name))
             os.chmod(os.path.join(self.slurm, name), 0o755)
         self.environment = {'HOME': self.folder, 'PATH': self.slurm + ':/usr/bin:/bin'}
         self.coordinator = None
@@ -151,6 +151,22 @@ class PoolEndToEndTest(unittest.TestCase):
         self.assertNotIn('the pool can work', done.stdout)
         self.stop(signal.SIGTERM)
 
+    def start_without_slurm(self):
+        """A coordinator that finds no slurmctld concludes and submits nothing; it ends by kill -9."""
+        away = os.path.join(self.slurm, 'away')
+        before = {job['name'] for job in self.jobs() if job['state'] in ('PENDING', 'RUNNING')}
+        with open(away, 'w'):
+            self.start()
+        self.await_that('the pool says that Slurm is away', lambda: 'waits for Slurm' in self.pool()['decision'])
+        pool = self.pool()
+        self.assertIn('Unable to contact slurm controller', pool['decision'])
+        self.assertLessEqual(before, {row['key'] for row in pool['allocations'] if row['state'] != 'ended'})
+        with open(os.path.join(self.folder, 'coordinator.log')) as file:
+            self.assertEqual(file.read().count('Slurm does not answer'), 1)
+        self.stop(signal.SIGKILL)
+        os.remove(self.port)
+        os.remove(away)
+
     def test_a_sweep_needs_no_hand_although_the_coordinator_is_killed(self):
         self.start()
         self.cli('pool', 'add', 'low', '--partition', 'low', '--walltime', '10m', '--max-workers', '2', '--cpus', '1',
@@ -163,10 +179,12 @@ class PoolEndToEndTest(unittest.TestCase):
         self.await_that('a first submission', self.jobs)
         self.assertLess(time.monotonic() - submitted, 5, 'from submit to sbatch')
         self.await_that('a worker of the pool', lambda: self.pool()['connected'] > 0)
+        self.await_that('a number of each allocation', lambda: all(row['job_id'] for row in self.pool()['allocations']))
         self.await_that('a running job', lambda: json.loads(self.cli('status', 'words', '--json'))
                         ['sweep']['counts']['running'] != '0')
         self.stop(signal.SIGKILL)
         os.remove(self.port)
+        self.start_without_slurm()
         self.start()
         self.cli('wait', 'words', '--timeout', '%ds' % PATIENCE)
         counts = json.loads(self.cli('status', 'words', '--json'))['sweep']['counts']

@@ -3,12 +3,14 @@
 Two partitions share the nodes: jobs of `high` preempt those of `low`, which are requeued after a grace time. Each node has four GPUs that
 are none. Everything that was started is ended by pid.
 """
+import argparse
 import os
 import pwd
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 
 PROGRAMS = ('munged', 'slurmctld', 'slurmd', 'sbatch', 'squeue', 'scontrol', 'scancel', 'srun', 'setpriv')
@@ -100,7 +102,7 @@ class SlurmCluster:
         self._start('munged', ['munged', '--foreground', '--force', f'--socket={munge}/socket', f'--key-file={munge}/key',
                                f'--pid-file={munge}/pid', f'--seed-file={munge}/seed', f'--log-file={munge}/log'])
         wait_for(lambda: os.path.exists(f'{munge}/socket'), 10, 'socket of munged')
-        self._start('slurmctld', ['slurmctld', '-D', '-c'])
+        self.start_controller('-c')
         for node in self.nodes:
             self.start_node(node)
         wait_for(lambda: self._idle_nodes() == len(self.nodes), 60, f'idle nodes: {self.node_states()}')
@@ -108,11 +110,17 @@ class SlurmCluster:
     def start_node(self, node):
         self._start(node, ['slurmd', '-D', '-N', node])
 
+    def start_controller(self, *flags):
+        """With what it has stored, unless -c is among the flags."""
+        self._start('slurmctld', ['slurmctld', '-D', *flags])
+
+    def kill_controller(self):
+        """slurmctld is gone at once; the jobs run on."""
+        self._kill('slurmctld')
+
     def kill_node(self, node):
         """The node's slurmd is gone at once; the jobs' own processes live on."""
-        process = self._processes.pop(node)
-        process.kill()
-        process.wait()
+        self._kill(node)
 
     def stop(self):
         if 'slurmctld' in self._processes:
@@ -169,7 +177,7 @@ class SlurmCluster:
             return file.read()
 
     def _write_files(self):
-        os.makedirs(os.path.join(self.folder, 'munge'), mode=0o700)
+        os.makedirs(os.path.join(self.folder, 'munge'), mode=0o711)
         os.makedirs(os.path.join(self.folder, 'state'))
         with open(os.path.join(self.folder, 'munge/key'), 'wb') as key:
             os.fchmod(key.fileno(), 0o600)
@@ -207,6 +215,11 @@ class SlurmCluster:
                                                      stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=self.folder,
                                                      start_new_session=True)
 
+    def _kill(self, name):
+        process = self._processes.pop(name)
+        process.kill()
+        process.wait()
+
     def _idle_nodes(self):
         return sum(line.endswith(' idle') for line in self.node_states())
 
@@ -225,3 +238,29 @@ class SlurmCluster:
             if ours:
                 found.append(int(entry))
         return found
+
+
+def main():
+    """Keeps one for people to try things on: `python3 slurm_cluster.py FOLDER`, until Ctrl-C."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('folder', type=os.path.abspath, help='for its files; made, and removed at the end; with root, every user may submit')
+    parser.add_argument('--nodes', type=int, default=3)
+    options = parser.parse_args()
+    missing = missing_programs()
+    if missing:
+        sys.exit(f'{", ".join(missing)}: not installed')
+    os.mkdir(options.folder)
+    cluster = SlurmCluster(options.folder, options.nodes)
+    try:
+        cluster.start()
+        print(f'export SLURM_CONF={options.folder}/slurm.conf', flush=True)
+        ends = {signal.SIGINT, signal.SIGTERM}
+        signal.pthread_sigmask(signal.SIG_BLOCK, ends)
+        signal.sigwait(ends)
+    finally:
+        cluster.stop()
+        shutil.rmtree(options.folder)
+
+
+if __name__ == '__main__':
+    main()
