@@ -1,6 +1,7 @@
 """A Slurm on this machine, in a folder of its own: munged, slurmctld and several slurmd, on ports that were free.
 
-Two partitions share the nodes: jobs of `high` preempt those of `low`, which are requeued after a grace time. Each node has four GPUs that
+Three partitions share the nodes: jobs of `high` preempt those of `low`, which are requeued after a grace time, and those of `cancelled`,
+which Slurm ends for good. Each node has four GPUs that
 are none. Everything that was started is ended by pid.
 """
 import argparse
@@ -52,6 +53,7 @@ InactiveLimit=0
 MinJobAge=600
 {nodes}
 PartitionName=low Nodes=ALL Default=YES PriorityTier=1 PreemptMode=REQUEUE GraceTime={grace} MaxTime=UNLIMITED State=UP
+PartitionName=cancelled Nodes=ALL PriorityTier=1 PreemptMode=CANCEL GraceTime=0 MaxTime=UNLIMITED State=UP
 PartitionName=high Nodes=ALL PriorityTier=10 PreemptMode=OFF MaxTime=UNLIMITED State=UP
 '''
 

@@ -174,6 +174,15 @@ class DisturbancesTest(SweepTest):
         self.wait_for_empty_queue()
         return given, preemptions
 
+    def test_a_job_that_slurm_ends_for_good_goes_back(self):
+        self.coppice.submit('ended', seeds=1, steps=100000)
+        job = self.coppice.workers('-p', 'cancelled', '--cpus-per-task=8', flags=['--threads', '1'])
+        self.coppice.wait_for_running('ended')
+        self.preempt_all(1)
+        wait_for(lambda: self.state(job) == 'RUNNING' and self.slurm.job(job)['Restarts'] == '1', 60, 'second start', 0.2)
+        self.assertIn('preempted: job', self.slurm.log_of(job))
+        self.assertEqual({shown['failures'] for shown in self.coppice.jobs('ended')}, {0})
+
     def test_requeues_at_any_moment_cost_no_step(self):
         self.coppice.submit('requeued', seeds=1, steps=6000)
         job = self.coppice.workers('--cpus-per-task=8', flags=['--threads', '1', '--idle-exit', '5s'])
@@ -220,7 +229,7 @@ class DisturbancesTest(SweepTest):
 
 def add_arguments(parser):
     parser.add_argument('--long', action='store_true', help='with the disturbances at their full length; prints figures')
-    parser.add_argument('--steps', type=int, default=20000, help='of each job of the sweeps that --long compares')
+    parser.add_argument('--steps', type=int, default=15000, help='of each job of the sweeps that --long compares')
 
 
 if __name__ == '__main__':

@@ -33,7 +33,7 @@ if [ "$n" -lt "${SCONTROL_FAILS:-0}" ]; then
   exit 1
 fi
 case "$*" in
-  *show*) echo "JobId=7 JobName=w Requeue=1 JobState=$STATE Reason=None StartTime=2026-03-01T10:00:00 EndTime=Unknown PreemptEligibleTime=2026-03-01T10:00:00 PreemptTime=$PREEMPT" ;;
+  *show*) echo "JobId=7 JobName=w Requeue=1 JobState=$STATE Reason=None StartTime=2026-03-01T10:00:00 EndTime=$END PreemptEligibleTime=2026-03-01T10:00:00 PreemptTime=$PREEMPT" ;;
 esac
 '''
 # Two tasks. Like srun, it passes USR1 on, and kills its tasks at a TERM.
@@ -69,7 +69,7 @@ class WorkerSbatchTest(unittest.TestCase):
         self.addCleanup(shutil.rmtree, link)
         self.calls = os.path.join(link, 'calls')
         self.environment = {'PATH': bin_dir + ':/usr/bin:/bin', 'HOME': self.folder, 'CALLS': self.calls, 'CODE': '75', 'STATE': 'RUNNING',
-                            'PREEMPT': 'None', 'SLURM_JOB_ID': '7', 'SLURM_SUBMIT_DIR': self.folder, 'TMPDIR': self.folder}
+                            'PREEMPT': 'None', 'END': 'Unknown', 'SLURM_JOB_ID': '7', 'SLURM_SUBMIT_DIR': self.folder, 'TMPDIR': self.folder}
         self.addCleanup(shutil.rmtree, self.folder)
 
     def start(self, *words, **environment):
@@ -127,6 +127,19 @@ class WorkerSbatchTest(unittest.TestCase):
                 self.assertEqual(ended, 0)
                 self.assertIn(word, said)
         self.assertEqual(self.made('scontrol'), [])
+
+    def test_a_preemption_that_ends_the_job_for_good_puts_it_back(self):
+        for end in ('2026-03-01T10:05:00', '2026-03-01T10:05:01'):  # Slurm reads its clock twice
+            with self.subTest(end):
+                code, said = self.run_script(STATE='COMPLETING', PREEMPT='2026-03-01T10:05:00', END=end)
+                self.assertEqual((code, self.made('scontrol requeue')), (0, ['scontrol requeue 7']))
+                self.assertIn('preempted: job 7 goes back', said)
+                os.remove(self.calls)
+
+    def test_scancel_in_the_grace_of_a_preemption_stays_ended(self):
+        self.run_script(STATE='COMPLETING', PREEMPT='2026-03-01T10:05:00', END='2026-03-01T10:05:07')
+        self.run_script(STATE='COMPLETING', PREEMPT='2026-03-01T09:05:00', END='2026-03-01T09:05:00')  # of the start before
+        self.assertEqual(self.made('scontrol requeue'), [])
 
     def test_scancel_stays_ended(self):
         for state in ('CANCELLED', 'TIMEOUT', 'COMPLETING', 'PENDING'):
