@@ -79,7 +79,7 @@ absl::Status Daemons::StartWorker(uint32_t index, uint32_t slots, uint32_t pack,
            "--checkpoint-dir", JoinPath(paths_.run, "checkpoints"), "--slots", absl::StrCat(slots),
            "--pack", pack > 0 ? absl::StrCat(pack) : "auto", "--threads", absl::StrCat(threads),
            // The end of this program also ends its workers.
-           "--walltime", "inf", "--idle-exit", "inf", "--coordinator-timeout", "inf"},
+           "--walltime", "inf", "--idle-exit", "inf", "--coordinator-timeout", "inf", "--programs"},
           LogPath(name)));
   workers_.push_back(std::move(worker));
   return absl::OkStatus();

@@ -259,4 +259,29 @@ absl::StatusOr<bool> Directory::RemoveFolderIfEmpty(const std::string& name) con
   return ErrnoToStatus(errno, absl::StrCat("cannot remove folder ", JoinPath(path_, name)));
 }
 
+absl::Status Directory::RemoveTree(const std::string& name) const {
+  return RemoveTree(name, kMaxTreeDepth);
+}
+
+absl::Status Directory::RemoveTree(const std::string& name, int depth) const {
+  if (depth == 0) {
+    return absl::FailedPreconditionError(absl::StrCat(JoinPath(path_, name), " lies deeper than ",
+                                                      kMaxTreeDepth,
+                                                      " folders, so it stays; remove it by hand"));
+  }
+  const absl::StatusOr<Directory> folder = OpenFolder(name);
+  if (absl::IsNotFound(folder.status())) return absl::OkStatus();
+  COPPICE_RETURN_IF_ERROR(folder.status());
+  COPPICE_ASSIGN_OR_RETURN(const std::vector<Entry> entries, folder->List());
+  for (const Entry& entry : entries) {
+    if (entry.is_folder()) {
+      COPPICE_RETURN_IF_ERROR(folder->RemoveTree(entry.name, depth - 1));
+    } else if (::unlinkat(folder->fd_, entry.name.c_str(), 0) != 0 && errno != ENOENT) {
+      return ErrnoToStatus(errno,
+                           absl::StrCat("cannot remove ", JoinPath(folder->path_, entry.name)));
+    }
+  }
+  return RemoveFolderIfEmpty(name).status();
+}
+
 }  // namespace coppice

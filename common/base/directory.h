@@ -60,6 +60,11 @@ class Directory {
   // False: the folder is not empty, is not a folder, or is gone.
   absl::StatusOr<bool> RemoveFolderIfEmpty(const std::string& name) const;
 
+  // Removes a folder with everything in it. Links are removed, not followed. OK if it is gone
+  // already. FAILED_PRECONDITION also where folders lie deeper than kMaxTreeDepth.
+  absl::Status RemoveTree(const std::string& name) const;
+  static constexpr int kMaxTreeDepth = 64;
+
   int fd() const { return fd_; }
   const std::string& path() const { return path_; }  // for messages
 
@@ -68,6 +73,7 @@ class Directory {
       : path_(std::move(path)), fd_(fd), device_(device) {}
   static absl::StatusOr<Directory> OpenAt(int parent, const std::string& name, std::string path);
   absl::Status CheckOwner(const struct stat& info) const;
+  absl::Status RemoveTree(const std::string& name, int depth) const;
 
   std::string path_;
   int fd_;

@@ -10,11 +10,17 @@ struct Entry {
 };
 
 constexpr Entry kEntries[] = {
-    {FailureKind::kNan, "nan", true},          {FailureKind::kCheckpoint, "checkpoint", true},
-    {FailureKind::kData, "data", true},        {FailureKind::kOutOfMemory, "out_of_memory", true},
-    {FailureKind::kDisk, "disk", true},        {FailureKind::kInternal, "internal", true},
-    {FailureKind::kRefused, "refused", false}, {FailureKind::kCrashed, "crashed", false},
-    {FailureKind::kGarbage, "garbage", false}, {FailureKind::kStalled, "stalled", false},
+    {FailureKind::kNan, "nan", true},
+    {FailureKind::kCheckpoint, "checkpoint", true},
+    {FailureKind::kData, "data", true},
+    {FailureKind::kOutOfMemory, "out_of_memory", true},
+    {FailureKind::kDisk, "disk", true},
+    {FailureKind::kInternal, "internal", true},
+    {FailureKind::kRefused, "refused", false},
+    {FailureKind::kCrashed, "crashed", false},
+    {FailureKind::kGarbage, "garbage", false},
+    {FailureKind::kStalled, "stalled", false},
+    {FailureKind::kTimeLimit, "time_limit", false},
 };
 
 constexpr bool IsInOrder() {

@@ -17,10 +17,11 @@ enum class FailureKind {
   kDisk,         // a checkpoint cannot be written
   kInternal,     // any other fault that the trainer or the worker noticed
   // The worker adds these.
-  kRefused,  // the trainer refuses the settings of the run
-  kCrashed,  // the trainer died without an event
-  kGarbage,  // the trainer wrote something that is no event
-  kStalled,  // the trainer made no progress for too long
+  kRefused,    // the trainer refuses the settings of the run
+  kCrashed,    // the trainer died without an event
+  kGarbage,    // the trainer wrote something that is no event
+  kStalled,    // the trainer made no progress for too long
+  kTimeLimit,  // a user's own program ran longer than it may
 };
 
 // Returns the word for events, the wire and the database, such as "out_of_memory".

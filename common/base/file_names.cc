@@ -27,6 +27,8 @@ bool NameFits(absl::string_view name, absl::string_view pattern) {
       if (!ConsumeDigits(&name, absl::ascii_isdigit)) return false;
     } else if (c == '%') {
       if (!ConsumeDigits(&name, IsHex)) return false;
+    } else if (c == '*') {
+      if (!ConsumeDigits(&name, absl::ascii_isalnum)) return false;
     } else {
       if (name.empty() || name.front() != c) return false;
       name.remove_prefix(1);
@@ -41,12 +43,16 @@ bool NameFitsOrIsUnfinished(absl::string_view name, absl::string_view pattern) {
 }
 
 bool IsCheckpointFileName(absl::string_view name) {
-  for (const char* pattern :
-       {"step-#.safetensors", "step-#", "resume-attempt-#-step-#.safetensors",
-        "resume-attempt-#-step-#", "resume-epoch-#-step-#.safetensors", "resume-epoch-#-step-#"}) {
-    if (NameFitsOrIsUnfinished(name, pattern)) return true;
+  for (const char* stem : {"step-#", "resume-attempt-#-step-#", "resume-epoch-#-step-#"}) {
+    for (const char* suffix : {"", ".safetensors", ".tar", ".file", ".file.*"}) {
+      if (NameFitsOrIsUnfinished(name, absl::StrCat(stem, suffix))) return true;
+    }
   }
   return false;
+}
+
+bool IsCheckpointArchiveName(absl::string_view name) {
+  return NameFits(name, "step-#.tar") || NameFits(name, "resume-attempt-#-step-#.tar");
 }
 
 bool IsAttemptFolderName(absl::string_view name) {

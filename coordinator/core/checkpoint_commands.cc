@@ -23,8 +23,8 @@ absl::Status CheckFields(const AttemptState& state, const Named& checkpoint) {
   }
   // Retention deletes this path later, so it must be a name that only checkpoints have.
   if (!IsCheckpointFileName(absl::string_view(checkpoint.path).substr(dir.size() + 1))) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("the checkpoint's path must be ", dir, "/step-N.safetensors"));
+    return absl::InvalidArgumentError(absl::StrCat("the checkpoint's path must be ", dir,
+                                                   "/step-N with a suffix of a checkpoint"));
   }
   if (!IsDigest(checkpoint.digest))
     return absl::InvalidArgumentError("the digest must be 32 lower-case hex digits");

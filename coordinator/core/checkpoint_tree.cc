@@ -21,6 +21,9 @@
 namespace coppice::core {
 namespace {
 
+// Of a program's work folder: the rest is found when these are gone.
+constexpr int kMaxWorkDepth = 40;
+constexpr size_t kMaxFound = 100'000;
 constexpr int kFolder = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
 
 std::pair<std::string, std::string> Split(const std::string& path) {
@@ -72,7 +75,8 @@ absl::StatusOr<int> CheckpointTree::OpenFolder(const std::string& path) const {
   return fd;
 }
 
-absl::StatusOr<std::vector<std::string>> CheckpointTree::Names(const std::string& path) const {
+absl::StatusOr<std::vector<std::string>> CheckpointTree::Names(const std::string& path,
+                                                               bool hidden) const {
   COPPICE_ASSIGN_OR_RETURN(const int fd, OpenFolder(path));
   DIR* const folder = ::fdopendir(fd);
   if (folder == nullptr) {
@@ -83,7 +87,9 @@ absl::StatusOr<std::vector<std::string>> CheckpointTree::Names(const std::string
   const absl::Cleanup close = [folder] { ::closedir(folder); };
   std::vector<std::string> names;
   for (errno = 0; const dirent* entry = ::readdir(folder); errno = 0) {
-    if (entry->d_name[0] != '.') names.push_back(entry->d_name);
+    const absl::string_view name = entry->d_name;
+    if (name == "." || name == ".." || (name[0] == '.' && !hidden)) continue;
+    names.emplace_back(name);
   }
   // A partial listing would do no harm, but it would look complete.
   if (errno != 0) return ErrnoToStatus(errno, absl::StrCat("cannot list ", path));
@@ -124,17 +130,42 @@ absl::StatusOr<FoundJob> CheckpointTree::Find(const std::string& sweep, JobId jo
     const absl::Cleanup close = [&fd] { ::close(*fd); };
     struct stat info;
     if (::fstat(*fd, &info) != 0) continue;
-    found.folders.push_back(Describe(path, info));
+    const FoundFile folder = Describe(path, info);
     COPPICE_ASSIGN_OR_RETURN(const std::vector<std::string> names, Names(path));
     for (const std::string& name : names) {
       if (::fstatat(*fd, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) continue;
       // Other files may belong to anyone.
       if (S_ISREG(info.st_mode) && IsCheckpointFileName(name)) {
         found.files.push_back(Describe(absl::StrCat(path, "/", name), info));
+      } else if (S_ISDIR(info.st_mode) && name == kProgramWorkFolder) {
+        COPPICE_RETURN_IF_ERROR(FindWork(absl::StrCat(path, "/", name), kMaxWorkDepth, &found));
       }
     }
+    found.folders.push_back(folder);
   }
   return found;
+}
+
+absl::Status CheckpointTree::FindWork(const std::string& path, int depth, FoundJob* found) const {
+  const absl::StatusOr<int> fd = OpenFolder(path);
+  if (!fd.ok() || depth == 0) return absl::OkStatus();
+  const absl::Cleanup close = [&fd] { ::close(*fd); };
+  struct stat info;
+  if (::fstat(*fd, &info) != 0) return absl::OkStatus();
+  const FoundFile folder = Describe(path, info);
+  COPPICE_ASSIGN_OR_RETURN(const std::vector<std::string> names, Names(path, /*hidden=*/true));
+  for (const std::string& name : names) {
+    if (found->files.size() >= kMaxFound) return absl::OkStatus();
+    const std::string inner = absl::StrCat(path, "/", name);
+    if (::fstatat(*fd, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) continue;
+    if (S_ISREG(info.st_mode)) {
+      found->files.push_back(Describe(inner, info));
+    } else if (S_ISDIR(info.st_mode)) {
+      COPPICE_RETURN_IF_ERROR(FindWork(inner, depth - 1, found));
+    }
+  }
+  found->folders.push_back(folder);
+  return absl::OkStatus();
 }
 
 absl::Status CheckpointTree::RemoveFile(const std::string& path) const {

@@ -12,9 +12,10 @@
 namespace coppice::core {
 
 // Purpose: the checkpoint root, for code that lists and removes files in it. Below the root it
-// follows no symbolic link. It ignores entries that do not have the layout of an attempt or the
-// name of a checkpoint. Owner: one run of the collector. Not thread-safe; blocks on the disk.
-// Failure codes: those of files.h; FAILED_PRECONDITION from Open (the folder is not this store's).
+// follows no symbolic link. It ignores entries that do not have the layout of an attempt, the name
+// of a checkpoint, or a place in the work folder of a program. Owner: one run of the collector. Not
+// thread-safe; blocks on the disk. Failure codes: those of files.h; FAILED_PRECONDITION from Open
+// (the folder is not this store's).
 class CheckpointTree {
  public:
   // `root` must bear this store's mark.
@@ -41,7 +42,11 @@ class CheckpointTree {
   explicit CheckpointTree(int root) : root_(root) {}
   // Returns a descriptor of the folder at `path` (empty: the root).
   absl::StatusOr<int> OpenFolder(const std::string& path) const;
-  absl::StatusOr<std::vector<std::string>> Names(const std::string& path) const;
+  // Without names that begin with a point, unless `hidden`.
+  absl::StatusOr<std::vector<std::string>> Names(const std::string& path,
+                                                 bool hidden = false) const;
+  // Adds a program's work folder and what is in it, folders behind those inside them.
+  absl::Status FindWork(const std::string& path, int depth, FoundJob* found) const;
 
   const int root_;
 };

@@ -44,6 +44,7 @@ absl::StatusOr<Waiting> MeasureWaiting(CommandContext& tx) {
   const Memory& memory = tx.memory();
   Waiting waiting;
   waiting.demand.grantable_jobs = memory.dispatcher.scheduler.CountGrantable();
+  waiting.demand.program_jobs = memory.dispatcher.scheduler.CountGrantablePrograms();
   waiting.demand.oldest_waiting_ms = memory.dispatcher.waiting_since_ms();
   size_t jobs = 0, busy = 0;
   for (const WorkerEntry* entry : memory.workers.All()) {

@@ -89,11 +89,13 @@ class Explainer {
     size_t connected = 0;
     size_t taking = 0;
     size_t suspect = 0;
+    size_t programs = 0;
     for (const WorkerEntry* worker : tx_.memory().workers.All()) {
       if (!IsConnected(*worker, tx_.memory().options.lease, tx_.now())) continue;
       ++connected;
       if (worker->draining()) continue;
       ++taking;
+      if (worker->row.info.programs) ++programs;
       const auto suspicion =
           tx_.memory().dispatcher.health.SuspicionOf(worker->row.info.name, tx_.now());
       if (suspicion.has_value()) ++suspect;
@@ -104,6 +106,9 @@ class Explainer {
     } else if (taking == 0) {
       Say("Every connected worker (", connected,
           ") is draining: `coppice drain --undo` lets one take jobs again, or start another.");
+    } else if (group_.spec.program_pack > 0 && programs == 0) {
+      Say("No connected worker allows programs: start one with --programs.");
+      return false;
     } else if (suspect == taking) {
       Say("Every worker that takes jobs (", taking, ") has failed whatever it got: `coppice ",
           "workers` says how. It is tried on them all the same.");

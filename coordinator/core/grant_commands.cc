@@ -142,7 +142,7 @@ absl::StatusOr<LeaseGrant> FindGrant(CommandContext& tx, const AcquireRequest& r
     COPPICE_ASSIGN_OR_RETURN(std::optional<Checkpoint> resume, CurrentCheckpoint(tx, job.id));
     grant.run_json = group->spec.run_json;
     grant.leases.push_back(MakeLease(job, *group, std::move(resume)));
-    grant.unmeasured = attempts.size() == 1 &&
+    grant.unmeasured = attempts.size() == 1 && group->spec.program_pack == 0 &&
                        IsUnmeasured(tx.memory().dispatcher.health, request, worker, job.group_id);
   }
   return grant;
@@ -162,8 +162,9 @@ absl::StatusOr<std::optional<LeaseGrant>> AcquireLeases(CommandContext& tx,
   if (!grant.leases.empty()) return std::optional<LeaseGrant>(std::move(grant));
   COPPICE_RETURN_IF_ERROR(CheckMayWait(tx, *worker, request));
   const absl::Duration wait = std::min(absl::Milliseconds(request.wait_ms), kMaxWait);
-  tx.AfterCommit(
-      WaiterAdded{{request, name, tx.now() + wait, std::move(cancelled), std::move(done)}});
+  Waiter waiter{request, name, tx.now() + wait, std::move(cancelled), std::move(done)};
+  waiter.programs = worker->row.info.programs;
+  tx.AfterCommit(WaiterAdded{std::move(waiter)});
   return std::optional<LeaseGrant>();
 }
 

@@ -167,7 +167,8 @@ class Applier {
 }  // namespace
 
 Scheduler::Group GroupOf(const GroupRow& group, int32_t priority) {
-  return {group.id, group.sweep_id, priority, group.spec.work_per_step, group.spec.steps};
+  return {group.id,         group.sweep_id,         priority, group.spec.work_per_step,
+          group.spec.steps, group.spec.program_pack};
 }
 
 JobQueued QueuedJob(const JobRow& job, absl::Duration eligible_at) {

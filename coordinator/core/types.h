@@ -59,6 +59,9 @@ struct GroupSpec {
   uint32_t keep_every = 0;
   double work_per_step = 0;  // multiply-adds of one seed
   Point point = {};
+  // The most jobs that one process of a user's own program takes. 0: Coppice's trainer, for which
+  // each worker says how many.
+  uint32_t program_pack = 0;
 };
 
 // A valid, resolved sweep: the grid is groups x seeds.
@@ -311,6 +314,7 @@ struct WorkerInfo {
   // registration: the number that the coordinator last assigned to the process; 0: none yet.
   uint64_t incarnation = 0;
   Allocation allocation = {};
+  bool programs = false;  // it runs programs of the users' own
 };
 
 // The state of a worker beside its leases, as a heartbeat reports it.

@@ -31,6 +31,8 @@ struct Demand {
   // Jobs that a free slot would get now: pending, neither paused nor waiting after a failure.
   uint64_t grantable_jobs = 0;
   uint64_t running_jobs = 0;
+  // Those among them that only a worker with --programs gets.
+  uint64_t program_jobs = 0;
   // Slot seconds of these jobs and of the rest of the running ones, at measured speed; negative:
   // not known.
   double seconds_left = -1;

@@ -20,6 +20,11 @@ uint64_t SlotsWorthIt(const PoolSpec& spec, const Demand& demand) {
   return static_cast<uint64_t>(std::clamp(slots, 1.0, 1e9));
 }
 
+bool RunsPrograms(const PoolSpec& spec) {
+  return std::find(spec.worker_flags.begin(), spec.worker_flags.end(), "--programs") !=
+         spec.worker_flags.end();
+}
+
 bool HasWaited(const PoolSpec& spec, const Demand& demand, int64_t now_ms) {
   return demand.oldest_waiting_ms > 0 &&
          now_ms - demand.oldest_waiting_ms >= spec.wait_before_s * 1000;
@@ -53,23 +58,32 @@ std::vector<PoolDecision> Decide(const std::vector<PoolInput>& pools,
   const Connected connected = CountConnected(demand, now_ms);
   const uint64_t width = std::max(1u, demand.width);
   const uint64_t taken = connected.idle * width;
-  const uint64_t waiting = demand.grantable_jobs > taken ? demand.grantable_jobs - taken : 0;
-  // The rest for the next pool: of all that is needed, and of that for which no allocation has
-  // started.
+  const auto waiting_of = [taken](uint64_t jobs) { return jobs > taken ? jobs - taken : 0; };
+  // The demand that a pool's workers can meet if they run no programs.
+  Demand plain = demand;
+  plain.grantable_jobs -= std::min(demand.program_jobs, demand.grantable_jobs);
+  const bool any_programs = std::any_of(order.begin(), order.end(), [](const PoolInput* pool) {
+    return RunsPrograms(pool->row.spec);
+  });
+  const uint64_t waiting = waiting_of(any_programs ? demand.grantable_jobs : plain.grantable_jobs);
+  // What is left for the next pool: of all that is needed, and of what no allocation has started
+  // for.
   const uint64_t needed = CeilDiv(waiting, width);
   uint64_t open = needed, unstarted = needed;
   std::vector<PoolDecision> decisions;
   for (const PoolInput* pool : order) {
     const PoolSpec& spec = pool->row.spec;
     const uint64_t slots = SlotsOfAllocation(spec, allocations, workers);
-    PoolDecider decider(*pool, CountHoldings(spec.name, allocations, workers, now_ms), slots,
-                        demand, now_ms);
+    const Demand& own = RunsPrograms(spec) ? demand : plain;
+    PoolDecider decider(*pool, CountHoldings(spec.name, allocations, workers, now_ms), slots, own,
+                        now_ms);
     const uint64_t worth = SlotsWorthIt(spec, demand);
     const uint64_t room = worth > connected.slots ? worth - connected.slots : 0;
-    const uint64_t uncovered = spec.wait_before_s > 0 ? unstarted : open;
+    const uint64_t mine = CeilDiv(waiting_of(own.grantable_jobs), width);
+    const uint64_t uncovered = std::min(mine, spec.wait_before_s > 0 ? unstarted : open);
     const bool early = spec.wait_before_s > 0 && !HasWaited(spec, demand, now_ms);
     decider.Run(early ? 0 : std::min(uncovered, room), connected.slots,
-                NoMore(spec, demand, needed, uncovered, room));
+                NoMore(spec, own, mine, uncovered, room));
     open -= std::min(open, decider.Covered(false));
     unstarted -= std::min(unstarted, decider.Covered(true));
     decisions.push_back(decider.Take());

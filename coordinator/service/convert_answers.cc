@@ -314,6 +314,7 @@ void ToProto(const core::Worker& worker, v1::Worker* out) {
   out->set_departed_ms(worker.departed_ms);
   out->set_departed_reason(worker.departed_reason);
   out->set_idle_slots(worker.idle_slots);
+  out->set_programs(worker.info.programs);
 }
 
 void ToProto(const core::LeaseRef& lease, v1::LeaseRef* out) {

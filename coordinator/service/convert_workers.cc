@@ -80,6 +80,7 @@ absl::StatusOr<RegisterArguments> RegisterFromProto(const v1::RegisterRequest& r
   out.info.pack_width = request.pack_width();
   out.info.device = request.device();
   out.info.shared_checkpoints = request.shared_checkpoints();
+  out.info.programs = request.programs();
   if (request.ends_ms() < 0) return Bad("ends_ms", "is before 1970");
   out.info.ends_ms = request.ends_ms();
   if (request.incarnation() > kMaxIncarnation) return Bad("incarnation", "was never given out");

@@ -59,6 +59,7 @@ absl::StatusOr<GroupRow> ReadGroup(const Statement& statement) {
   row.open_steps = statement.As<uint64_t>(19);
   row.seeds_ascend = statement.Int(20) != 0;
   COPPICE_RETURN_IF_ERROR(PointFromJson(statement.Text(21), &row.spec.point));
+  row.spec.program_pack = statement.As<uint32_t>(22);
   return row;
 }
 
@@ -92,7 +93,7 @@ JobRow ReadJob(const Statement& statement) {
   "name, id, instance, host, version, slots, pack_width, device, shared_checkpoints, draining, " \
   "preempt, registered_ms, last_seen_ms, ends_ms, incarnation, superseded_host, superseded_ms, " \
   "batch_system, cluster, job_id, raw_job_id, cluster_partition, node, proc_id, restarts, "      \
-  "pool_key, gpus, departed_ms, departed_reason"
+  "pool_key, gpus, departed_ms, departed_reason, programs"
 
 core::WorkerRow ReadWorker(const Statement& statement) {
   core::WorkerRow row;
@@ -127,6 +128,7 @@ core::WorkerRow ReadWorker(const Statement& statement) {
   if (!gpus.empty()) allocation.gpus = absl::StrSplit(gpus, '\n');
   row.departed_ms = statement.Int(27);
   row.departed_reason = statement.Text(28);
+  row.info.programs = statement.Int(29) != 0;
   return row;
 }
 
@@ -170,7 +172,7 @@ absl::StatusOr<std::vector<GroupRow>> SqliteReads::ListGroups(core::SweepId swee
   Statement statement = db_.Prepare(R"sql(
       SELECT id, sweep_id, task, depth, run_json, steps, report_every, checkpoint_every, keep,
         keep_every, work_per_step, first_job, jobs, pending, running, succeeded, failed, cancelled,
-        steps_done, open_steps, seeds_ascend, point
+        steps_done, open_steps, seeds_ascend, point, program_pack
       FROM groups
       WHERE sweep_id = ?
       ORDER BY id)sql");

@@ -332,6 +332,13 @@ constexpr char kPoints[] = R"sql(
 ALTER TABLE groups ADD COLUMN point TEXT NOT NULL DEFAULT '';
 )sql";
 
+// Programs of the users' own: the most jobs that one process takes (0: Coppice's trainer), and the
+// workers that run them.
+constexpr char kPrograms[] = R"sql(
+ALTER TABLE groups ADD COLUMN program_pack INTEGER NOT NULL DEFAULT 0 CHECK (program_pack >= 0);
+ALTER TABLE workers ADD COLUMN programs INTEGER NOT NULL DEFAULT 0 CHECK (programs IN (0, 1));
+)sql";
+
 absl::Status ApplyMigration(Connection& db, size_t version, const char* sql) {
   COPPICE_RETURN_IF_ERROR(db.Execute("BEGIN IMMEDIATE"));
   absl::Status status = db.Execute(sql);
@@ -349,7 +356,7 @@ const std::vector<const char*>& Migrations() {
   static const std::vector<const char*>* const migrations =
       new std::vector<const char*>{kVersion1,         kWorkerEnds, kSweepSpecs,   kSubmissionParts,
                                    kSweepMetricNames, kOperations, kIncarnations, kAttemptNumbers,
-                                   kAllocations,      kPools,      kPoints};
+                                   kAllocations,      kPools,      kPoints,       kPrograms};
   return *migrations;
 }
 

@@ -66,13 +66,13 @@ absl::StatusOr<core::SweepId> SqliteWrites::InsertSweep(const core::SweepRow& sw
 absl::StatusOr<core::GroupId> SqliteWrites::InsertGroup(const core::GroupRow& group) {
   Statement statement = db_.Prepare(R"sql(
       INSERT INTO groups (sweep_id, task, depth, run_json, steps, report_every, checkpoint_every,
-        keep, keep_every, work_per_step, seeds_ascend, point)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?))sql");
+        keep, keep_every, work_per_step, seeds_ascend, point, program_pack)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?))sql");
   const std::string point = PointToJson(group.spec.point);
   statement.Bind(group.sweep_id, group.spec.task, group.spec.depth, group.spec.run_json,
                  group.spec.steps, group.spec.report_every, group.spec.checkpoint_every,
                  group.spec.keep, group.spec.keep_every, group.spec.work_per_step,
-                 group.seeds_ascend, point);
+                 group.seeds_ascend, point, group.spec.program_pack);
   COPPICE_RETURN_IF_ERROR(statement.Run());
   return static_cast<core::GroupId>(db_.last_insert_rowid());
 }
@@ -316,9 +316,10 @@ absl::Status SqliteWrites::PutWorker(const core::WorkerRow& worker) {
       INSERT OR REPLACE INTO workers (name, id, instance, host, version, slots, pack_width, device,
         shared_checkpoints, draining, preempt, registered_ms, last_seen_ms, ends_ms, incarnation,
         superseded_host, superseded_ms, batch_system, cluster, job_id, raw_job_id,
-        cluster_partition, node, proc_id, restarts, pool_key, gpus, departed_ms, departed_reason)
+        cluster_partition, node, proc_id, restarts, pool_key, gpus, departed_ms, departed_reason,
+        programs)
       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
-        ?))sql");
+        ?, ?))sql");
   const core::WorkerInfo& info = worker.info;
   const core::Allocation& allocation = info.allocation;
   return statement
@@ -328,7 +329,8 @@ absl::Status SqliteWrites::PutWorker(const core::WorkerRow& worker) {
             worker.superseded_host, worker.superseded_ms, allocation.system, allocation.cluster,
             allocation.job_id, allocation.raw_job_id, allocation.partition, allocation.node,
             allocation.proc_id, allocation.restarts, allocation.pool_key,
-            absl::StrJoin(allocation.gpus, "\n"), worker.departed_ms, worker.departed_reason)
+            absl::StrJoin(allocation.gpus, "\n"), worker.departed_ms, worker.departed_reason,
+            info.programs)
       .Run();
 }
 

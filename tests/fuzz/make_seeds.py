@@ -231,7 +231,20 @@ def sentences():
         write('sentences', name, bytes([task]) + line.encode())
 
 
+def archive():
+    def entry(name, content=b'', kind=b'0'):
+        return kind + bytes([len(name), len(content)]) + name.encode() + content
+    folder = entry('sub/', kind=b'5')
+    for name, entries in {'files': entry('a', b'first') + folder + entry('sub/b', b'second'), 'up': entry('../a', b'x'),
+                          'absolute': entry('/tmp/a', b'x'), 'no_folder': entry('sub/b', b'x'),
+                          'link': entry('sub', kind=b'2') + entry('sub/b', b'x'), 'twice': entry('a') + entry('a'),
+                          'folder_is_file': entry('a') + entry('a/b'), 'empty': b''}.items():
+        write('archive', name, b'\1' + entries)
+    write('archive', 'zeros', bytes(1 + 1024))
+    write('archive', 'torn', b'\0ustar')
+
+
 if __name__ == '__main__':
     os.umask(0o022)
-    for target in (spec, trainer_events, spool, safetensors, run_spec, sentences):
+    for target in (spec, trainer_events, spool, safetensors, run_spec, sentences, archive):
         target()

@@ -7,7 +7,7 @@
 #include "common/base/files.h"
 #include "nlohmann/json.hpp"
 #include "tests/fuzz/fuzz.h"
-#include "worker/daemon/trainer_events.h"
+#include "worker/program/trainer_events.h"
 
 namespace coppice::worker {
 namespace {

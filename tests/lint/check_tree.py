@@ -31,7 +31,8 @@ ALLOWED = {
                              'coordinator/pools', 'coordinator/service'),
     'coordinator': ('common/base', 'common/rpc', 'common/spec', 'coordinator/core', 'coordinator/store',
                     'coordinator/service', 'coordinator/commands', 'coordinator/security', 'gen'),
-    'worker/daemon': ('common/base', 'common/rpc', 'common/settings', 'gen'),
+    'worker/program': ('common/base',),
+    'worker/daemon': ('common/base', 'common/rpc', 'common/settings', 'worker/program', 'gen'),
     # The trainer's folders, from the lowest to main.cc and its helpers in the folder itself.
     'worker/trainer/base': ('common/base',),
     'worker/trainer/tasks': ('common/base',),
@@ -46,7 +47,7 @@ ALLOWED = {
     'worker/trainer/cuda': ('common/base', 'worker/trainer/stacked'),
     'worker/trainer': ('common/base', 'common/settings', 'worker/trainer/base', 'worker/trainer/tasks',
                        'worker/trainer/config', 'worker/trainer/train', 'worker/trainer/cuda'),
-    'cli': ('common/base', 'common/rpc', 'common/spec', 'gen'),
+    'cli': ('common/base', 'common/rpc', 'common/spec', 'worker/program', 'gen'),
 }
 
 # (what an include looks like, folders where it may stand, name for the message)

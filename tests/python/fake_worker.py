@@ -17,7 +17,7 @@ class Violation(AssertionError):
 
 
 class Checker:
-    """Holds each event against the rules of the contract, as worker/daemon/trainer_events.cc does."""
+    """Holds each event against the rules of the contract, as worker/program/trainer_events.cc does."""
 
     def __init__(self, members, steps):
         self.steps = steps

@@ -12,7 +12,7 @@
 #include "tests/simulation/ledger.h"
 #include "tests/simulation/schedule.h"
 #include "tests/simulation/world.h"
-#include "worker/daemon/process_launcher.h"
+#include "worker/program/process_launcher.h"
 
 namespace coppice::simulation {
 

@@ -226,11 +226,16 @@ void Agent::Begin(Slot* slot, const v1::AcquireLeasesResponse& grant) {
     AddToPump(reporter);
     reporters.push_back(std::move(reporter));
   }
-  if (!run.ok() || !end_.takes_work() || reporters.empty()) {
+  std::string untrained;
+  if (!end_.takes_work()) untrained = "the worker takes no more work";
+  if (run.ok() && run->program && !config_.programs) {
+    untrained = "this worker runs no programs of the users' own (--programs)";
+  }
+  if (!run.ok() || !untrained.empty() || reporters.empty()) {
     if (!run.ok()) spdlog::error("{}", run.status().ToString());
     for (const auto& reporter : reporters) {
       if (run.ok()) {
-        reporter->ReleaseUntrained("the worker takes no more work");
+        reporter->ReleaseUntrained(untrained);
       } else {
         reporter->ReleasePreempted(run.status().message());
       }
@@ -243,8 +248,7 @@ void Agent::Begin(Slot* slot, const v1::AcquireLeasesResponse& grant) {
       absl::StrCat("job-", first.job, "-attempt-", first.attempt,
                    reporters.size() > 1 ? absl::StrCat("-and-", reporters.size() - 1) : "");
   end_.OnGranted();
-  spdlog::info("slot {}: {}: {} of depth {}, {} seeds", slot->index, name, run->task, run->depth,
-               reporters.size());
+  spdlog::info("slot {}: {}: {}, {} seeds", slot->index, name, run->Describe(), reporters.size());
   slot->run = std::make_unique<PackRun>(
       &environment_, &session_, &config_.pack, name, *run, reporters,
       PackRun::Packing{widths_.get(), grant.unmeasured(), GpuOf(*slot)},

@@ -34,6 +34,7 @@ v1::RegisterRequest RegistrationOf(const AgentConfig& config, Clock* clock) {
   self.set_pack_width(config.pack_width);
   self.set_device(config.device);
   self.set_shared_checkpoints(config.pack.checkpoints.shared);
+  self.set_programs(config.programs);
   SetAllocation(config, self.mutable_allocation());
   if (config.walltime < absl::InfiniteDuration()) {
     self.set_ends_ms(clock->NowMillis() + absl::ToInt64Milliseconds(config.walltime));

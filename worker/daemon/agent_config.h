@@ -28,6 +28,7 @@ struct AgentConfig {
   // If set, packs have the width that is measured to be best, up to pack_width.
   std::optional<PackWidthsConfig> measure;
   PackConfig pack;
+  bool programs = false;  // programs of the users' own may run here
   std::string spool_dir;  // absolute
   // The store that a shared checkpoint folder belongs to.
   std::string store_id;

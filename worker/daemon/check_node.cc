@@ -21,9 +21,9 @@
 #include "coppice/v1/pools.grpc.pb.h"
 #include "worker/daemon/devices.h"
 #include "worker/daemon/exit_code.h"
-#include "worker/daemon/posix_launcher.h"
 #include "worker/daemon/prepare_worker.h"
 #include "worker/daemon/trainer_devices.h"
+#include "worker/program/posix_launcher.h"
 
 namespace coppice::worker {
 namespace {

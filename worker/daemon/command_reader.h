@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "worker/daemon/process_launcher.h"
 #include "worker/daemon/sequence.h"
+#include "worker/program/process_launcher.h"
 
 namespace coppice::worker {
 

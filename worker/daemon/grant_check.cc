@@ -17,6 +17,9 @@ absl::StatusOr<GrantedRun> CheckGrant(const v1::AcquireLeasesResponse& grant, ui
   }
   absl::StatusOr<GrantedRun> run = ReadGrantedRun(grant.run_json());
   if (!run.ok()) return wrong(run.status().message());
+  if (run->program && static_cast<uint32_t>(grant.leases_size()) > run->program->pack) {
+    return wrong(grant.leases_size(), " leases for a program that takes ", run->program->pack);
+  }
   std::set<uint64_t> jobs;
   std::set<uint32_t> seeds;
   for (const v1::Lease& lease : grant.leases()) {

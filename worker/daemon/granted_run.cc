@@ -7,6 +7,8 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "common/base/printable.h"
+#include "common/base/status_macros.h"
 #include "common/settings/table.h"
 
 namespace coppice::worker {
@@ -62,6 +64,11 @@ std::string KindOf(const Reader& run) {
 
 }  // namespace
 
+std::string GrantedRun::Describe() const {
+  if (!program) return absl::StrCat(task, " of depth ", depth);
+  return absl::StrCat("the program ", PrintableLine(program->command.front()));
+}
+
 absl::StatusOr<GrantedRun> ReadGrantedRun(const std::string& json) {
   if (json.size() > kMaxRunBytes) {
     return absl::InvalidArgumentError(
@@ -77,6 +84,13 @@ absl::StatusOr<GrantedRun> ReadGrantedRun(const std::string& json) {
   run.depth = reader.Number("depth");
   run.steps = reader.Number("train.steps");
   run.stall = absl::Seconds(reader.Number("report.stall_seconds"));
+  run.stall_set = run.stall > absl::ZeroDuration();
+  if (document.contains("program")) {
+    COPPICE_ASSIGN_OR_RETURN(run.program, ReadProgram(document));
+    if (run.steps == 0) return absl::InvalidArgumentError("its run has no steps");
+    if (!run.stall_set) run.stall = kProgramStall;
+    return run;
+  }
   if (run.task.empty() || run.steps == 0)
     return absl::InvalidArgumentError("its run has no task or no steps");
   run.kind = KindOf(reader);

@@ -29,9 +29,9 @@
 #include "worker/daemon/grace_check.h"
 #include "worker/daemon/grpc_coordinator_client.h"
 #include "worker/daemon/job_end.h"
-#include "worker/daemon/posix_launcher.h"
 #include "worker/daemon/prepare_worker.h"
 #include "worker/daemon/worker_options.h"
+#include "worker/program/posix_launcher.h"
 
 namespace coppice::worker {
 namespace {

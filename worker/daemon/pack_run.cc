@@ -12,8 +12,7 @@
 #include "common/base/printable.h"
 #include "common/base/status_macros.h"
 #include "common/base/utf8.h"
-#include "worker/daemon/exit_text.h"
-#include "worker/daemon/thread_settings.h"
+#include "worker/program/exit_text.h"
 
 namespace coppice::worker {
 namespace {
@@ -41,6 +40,7 @@ PackRun::PackRun(const Environment* environment, Session* session, const PackCon
       name_(std::move(name)),
       run_(std::move(run)),
       packing_(packing),
+      start_(*config, run_, name_, packing_.gpu),
       on_finished_(std::move(on_finished)),
       callbacks_(environment->main),
       members_(reporters.size()),
@@ -49,10 +49,11 @@ PackRun::PackRun(const Environment* environment, Session* session, const PackCon
              for (Member& member : members_) member.reporter->Log(text);
            }),
       trainer_stop_(environment, name_),
-      stall_watch_(environment, run_.stall) {
+      stall_watch_(environment, run_.stall),
+      time_limit_(environment) {
   for (size_t i = 0; i < reporters.size(); ++i) {
     members_[i].reporter = std::move(reporters[i]);
-    members_[i].checkpoint_dir =
+    members_[i].attempt_dir =
         JoinPath(config_->checkpoints.root, members_[i].reporter->lease().checkpoint_dir());
   }
 }
@@ -62,8 +63,10 @@ PackRun::~PackRun() {
 }
 
 void PackRun::Start() {
-  // A job that is alone, with no other waiting, needs no width.
-  if (packing_.widths == nullptr || (members_.size() == 1 && !packing_.unmeasured)) return Check();
+  // A job that is alone, with no other waiting, needs no width. The width of a program's packs is
+  // the user's to say.
+  if (packing_.widths == nullptr || run_.program || (members_.size() == 1 && !packing_.unmeasured))
+    return Check();
   phase_ = Phase::kMeasuring;
   const auto done = [this](uint32_t width) {
     question_.reset();
@@ -120,38 +123,30 @@ void PackRun::OnChecked(Member* member, absl::Status status, std::optional<v1::C
 
 void PackRun::WriteSpec() {
   phase_ = Phase::kStarting;
-  std::vector<std::string> folders;
-  for (const Member& member : members_) {
-    if (!member.reporter->ended()) folders.push_back(member.checkpoint_dir);
-  }
-  environment_->background([folders, path = JoinPath(config_->runs_dir, name_ + ".json"),
-                            json = SpecJson(), done = callbacks_.Bind([this](absl::Status status) {
-                              if (phase_ != Phase::kStarting) return;
-                              if (!status.ok()) return Trouble(std::string(status.message()));
-                              Launch();
-                            })] {
-    const auto write = [&]() -> absl::Status {
-      for (const std::string& folder : folders) COPPICE_RETURN_IF_ERROR(MakeDirectories(folder));
-      return WriteFileAtomically(path, json);
-    };
-    done(write());
-  });
-}
-
-std::string PackRun::SpecJson() const {
-  nlohmann::ordered_json members = nlohmann::ordered_json::array();
+  std::vector<RunStart::Member> members;
   for (const Member& member : members_) {
     if (member.reporter->ended()) continue;
-    nlohmann::ordered_json entry = {{"seed", member.seed()},
-                                    {"checkpoint_dir", member.checkpoint_dir}};
-    if (member.resume) entry["resume"] = member.check->file();
-    members.push_back(std::move(entry));
+    members.push_back({member.seed(), member.attempt_dir, member.resume ? member.check->file() : "",
+                       member.step});
   }
-  // The text of the run is passed on unchanged.
-  return absl::StrCat("{\"run\": ", run_.json, ",\n \"members\": ", members.dump(),
-                      ",\n \"threads\": ", config_->threads,
-                      ", \"device\": ", nlohmann::json(config_->device).dump(),
-                      ", \"prune\": false}\n");
+  environment_->background([start = start_, members = std::move(members),
+                            done = callbacks_.Bind([this](const absl::Status& status) {
+                              OnPrepared(status);
+                            })] { done(start.Prepare(members)); });
+}
+
+void PackRun::OnPrepared(const absl::Status& status) {
+  if (phase_ != Phase::kStarting) return;
+  if (absl::IsDataLoss(status)) {
+    // The digest was right, so it would be no better elsewhere.
+    for (Member& member : members_) {
+      member.reporter->Fail(member.step, FailureKind::kCheckpoint, status.message(), "");
+    }
+    result_.troubled = true;
+    return Finish();
+  }
+  if (!status.ok()) return Trouble(std::string(status.message()));
+  Launch();
 }
 
 void PackRun::Launch() {
@@ -160,33 +155,74 @@ void PackRun::Launch() {
   std::vector<TrainerEventReader::Member> expected;
   for (const Member& member : members_) {
     if (!member.reporter->ended()) {
-      expected.push_back({member.seed(), member.step, member.checkpoint_dir});
+      expected.push_back({member.seed(), member.step, start_.CheckpointDir(member.attempt_dir)});
     }
   }
   width_ = static_cast<uint32_t>(expected.size());
-  reader_ = std::make_unique<TrainerEventReader>(std::move(expected), run_.steps);
-  ProcessCommand command;
-  command.argv = {config_->trainer, "--spec", JoinPath(config_->runs_dir, name_ + ".json")};
-  command.environment = TrainerEnvironment(config_->threads, packing_.gpu);
-  command.log_path = JoinPath(config_->logs_dir, name_ + ".log");
+  reader_ = std::make_unique<TrainerEventReader>(std::move(expected), run_.steps,
+                                                 run_.program ? run_.program->report_every : 0);
   ProcessCallbacks callbacks;
   callbacks.on_stdout = callbacks_.Bind([this](const std::string& bytes) { OnStdout(bytes); });
   callbacks.on_stderr = callbacks_.Bind([this](const std::string& bytes) { OnStderr(bytes); });
   callbacks.on_exit = callbacks_.Bind([this](const ProcessExit& exit) { OnExit(exit); });
-  process_ = environment_->launcher->Start(std::move(command), std::move(callbacks));
+  process_ = environment_->launcher->Start(start_.Command(), std::move(callbacks));
   trainer_stop_.Watch(process_.get());
   stall_watch_.Start([this] { OnStalled(); });
-  spdlog::info("{}: trainer started", name_);
+  if (run_.program && run_.program->time_limit < absl::InfiniteDuration()) {
+    time_limit_.Start(run_.program->time_limit, [this] { OnTimeUp(); });
+  }
+  spdlog::info("{}: {} started", name_, Trainer());
 }
 
 void PackRun::OnStdout(const std::string& bytes) {
-  if (garbage_.empty()) {
+  if (!fault_) {
     std::vector<TrainerEvent> events;
-    const absl::Status status = reader_->Feed(bytes, &events);
-    for (const TrainerEvent& event : events) Handle(event);
-    if (!status.ok()) OnGarbage(status);
+    bad_event_ = reader_->Feed(bytes, &events);
+    for (TrainerEvent& event : events) events_.push_back(std::move(event));
   }
+  HandleEvents();
+}
+
+// The next piece of output is read only when all events are handled, so the process's end comes
+// after them.
+void PackRun::HandleEvents() {
+  while (!taking_ && !events_.empty()) {
+    const TrainerEvent event = std::move(events_.front());
+    events_.pop_front();
+    if (!fault_) Handle(event);
+  }
+  if (taking_) return;
+  if (!bad_event_.ok() && !fault_) OnGarbage(bad_event_);
   process_->ReadMore(Process::Pipe::kStdout);
+}
+
+void PackRun::Take(const TrainerCheckpoint& checkpoint) {
+  taking_ = true;
+  stall_watch_.Stop();  // from here on the time is this worker's
+  environment_->background(
+      [folder = Find(checkpoint.seed)->attempt_dir, checkpoint,
+       done = callbacks_.Bind([this, checkpoint](const absl::StatusOr<TakenCheckpoint>& taken) {
+         OnTaken(checkpoint, taken);
+       })] { done(TakeCheckpoint(folder, checkpoint.file, checkpoint.step)); });
+}
+
+void PackRun::OnTaken(const TrainerCheckpoint& checkpoint,
+                      const absl::StatusOr<TakenCheckpoint>& taken) {
+  taking_ = false;
+  if (!overdue_) stall_watch_.Start([this] { OnStalled(); });
+  if (taken.ok()) {
+    const AttemptReporter& reporter = *Find(checkpoint.seed)->reporter;
+    Find(checkpoint.seed)
+        ->reporter->Checkpoint(checkpoint.step,
+                               JoinPath(reporter.lease().checkpoint_dir(), taken->file),
+                               taken->digest, taken->bytes);
+  } else if (absl::IsInvalidArgument(taken.status())) {
+    OnGarbage(taken.status());
+  } else {
+    Distrust(FailureKind::kDisk, absl::StrCat("a checkpoint of step ", checkpoint.step,
+                                              " could not be saved: ", taken.status().message()));
+  }
+  HandleEvents();
 }
 
 void PackRun::OnStderr(const std::string& bytes) {
@@ -216,16 +252,31 @@ void PackRun::DescribePace(v1::HeldLease* held) const {
 
 void PackRun::OnStalled() {
   if (!stop_reason_.empty()) return;  // it is killed in time already
-  const bool set = run_.stall > absl::ZeroDuration();
-  stalled_ = absl::StrCat(
-      "its trainer did not report or get on for ", absl::FormatDuration(stall_watch_.limit()),
-      set ? ", the limit that report.stall_seconds sets"
-          : absl::StrCat(", which is ", StallWatch::kPauses,
-                         " times its longest pause so far or the least that is waited; "
-                         "report.stall_seconds of the sweep sets another limit"),
-      "; it was killed");
-  spdlog::error("{}: {}", name_, stalled_);
+  std::string limit = ", the limit that report.stall_seconds sets";
+  if (!run_.stall_set) {
+    limit = absl::StrCat(run_.program ? ", the limit for programs"
+                                      : absl::StrCat(", which is ", StallWatch::kPauses,
+                                                     " times its longest pause so far or the least "
+                                                     "that is waited"),
+                         "; report.stall_seconds of the sweep sets another limit");
+  }
+  overdue_ =
+      Fault{FailureKind::kStalled,
+            absl::StrCat("its ", Trainer(), " did not report or get on for ",
+                         absl::FormatDuration(stall_watch_.limit()), limit, "; it was killed")};
+  spdlog::error("{}: {}", name_, overdue_->text);
   trainer_stop_.Kill();
+}
+
+void PackRun::OnTimeUp() {
+  if (!stop_reason_.empty() || overdue_ || fault_) return;
+  overdue_ = Fault{
+      FailureKind::kTimeLimit,
+      absl::StrCat("an attempt may run for ", absl::FormatDuration(run_.program->time_limit),
+                   ", which program.time_limit of the sweep sets; its program was asked to end")};
+  spdlog::error("{}: {}", name_, overdue_->text);
+  stall_watch_.Stop();
+  trainer_stop_.AskToEnd(config_->grace);
 }
 
 void PackRun::Handle(const TrainerEvent& event) {
@@ -255,6 +306,7 @@ void PackRun::Handle(const TrainerEvent& event) {
   } else if (const auto* checkpoint = std::get_if<TrainerCheckpoint>(&event)) {
     Member* member = Find(checkpoint->seed);
     member->step = std::max(member->step, checkpoint->step);
+    if (run_.program) return Take(*checkpoint);
     spdlog::debug(
         "{}: seed {}: checkpoint of step {}: written in {:.0f} ms, training stood still for {:.0f} "
         "ms",
@@ -285,26 +337,38 @@ void PackRun::Handle(const TrainerEvent& event) {
     Member* member = Find(preempted->seed);
     log_.Flush();
     member->ended = true;
+    if (overdue_ && stop_reason_.empty()) {
+      return member->reporter->Fail(preempted->step, overdue_->kind, overdue_->text, log_.tail());
+    }
     member->reporter->ReleasePreempted(StopReason());
   } else if (const auto* refused = std::get_if<TrainerRefused>(&event)) {
     refused_ = Utf8Head(PrintableLine(refused->message), kMaxRefusalBytes);
-    if (refused_.empty()) refused_ = "the trainer does not say why";
-    spdlog::error("{}: the trainer refuses the run: {}", name_, refused_);
+    if (refused_.empty()) refused_ = absl::StrCat("the ", Trainer(), " does not say why");
+    spdlog::error("{}: the {} refuses the run: {}", name_, Trainer(), refused_);
   }
 }
 
 void PackRun::OnGarbage(const absl::Status& what) {
-  garbage_ = absl::StrCat("trainer's output: ", what.message());
+  Distrust(FailureKind::kGarbage, absl::StrCat(Trainer(), "'s output: ", what.message()));
+}
+
+void PackRun::Distrust(FailureKind kind, const std::string& why) {
+  fault_ = Fault{kind, why};
   trainer_stop_.Kill();
-  spdlog::error("{}: the trainer's output is not to be trusted: {}", name_,
-                std::string(what.message()));
+  spdlog::error("{}: the {} is killed: {}", name_, Trainer(), why);
 }
 
 void PackRun::OnExit(const ProcessExit& exit) {
   trainer_stop_.OnExit();
   stall_watch_.Stop();
-  if (!exit.spawn.ok()) return Trouble(std::string(exit.spawn.message()));
-  spdlog::info("{}: trainer {}", name_, DescribeExit(exit));
+  time_limit_.Stop();
+  RemoveWorkFolders();
+  if (!exit.spawn.ok()) return OnNotStarted(exit.spawn);
+  spdlog::info("{}: {} {}", name_, Trainer(), DescribeExit(exit));
+  if (exit.left_behind > 0) {
+    spdlog::warn("{}: {} processes that the program had left behind were killed", name_,
+                 exit.left_behind);
+  }
   log_.Finish();
   for (Member& member : members_) {
     if (!member.reporter->ended()) EndMember(&member, exit);
@@ -312,35 +376,63 @@ void PackRun::OnExit(const ProcessExit& exit) {
   Finish();
 }
 
+// The trainer belongs to this machine. A program that is not there is the user's fault, so it is
+// charged: otherwise its jobs would be tried for ever.
+void PackRun::OnNotStarted(const absl::Status& status) {
+  const std::string reason(status.message());
+  if (!run_.program) return Trouble(reason);
+  spdlog::error("{}: {}", name_, reason);
+  result_.troubled = true;
+  for (Member& member : members_) {
+    member.reporter->Fail(member.step, FailureKind::kInternal, reason, "");
+  }
+  Finish();
+}
+
+void PackRun::RemoveWorkFolders() {
+  if (!run_.program) return;
+  std::vector<std::string> folders;
+  for (const Member& member : members_) folders.push_back(member.attempt_dir);
+  environment_->background([folders = std::move(folders)] {
+    for (const std::string& folder : folders) {
+      const absl::Status removed = RemoveWorkFolder(folder);
+      if (!removed.ok()) spdlog::warn("{}", removed.ToString());
+    }
+  });
+}
+
 void PackRun::EndMember(Member* member, const ProcessExit& exit) {
+  const auto fail = [this, member](FailureKind kind, absl::string_view message) {
+    member->reporter->Fail(member->step, kind, message, log_.tail());
+  };
   // The failure is reported only now, because the trainer's log about it arrives on another pipe.
-  if (!garbage_.empty())
-    return member->reporter->Fail(member->step, FailureKind::kGarbage, garbage_, log_.tail());
-  if (!stop_reason_.empty() || exit.code == kTrainerExitPreempted) {
-    // This holds even if the trainer did not write its checkpoint: the attempt was stopped and did
-    // not fail.
+  if (fault_) return fail(fault_->kind, fault_->text);
+  // An exit with 75 is a stop even if the trainer did not write its checkpoint. A program that
+  // nobody has stopped must say so with its event.
+  const bool preempted = exit.code == kTrainerExitPreempted && !overdue_ && !run_.program;
+  if (!stop_reason_.empty() || preempted) {
     return member->reporter->ReleasePreempted(StopReason());
   }
-  if (!stalled_.empty()) {
-    result_.troubled = true;
-    return member->reporter->Fail(member->step, FailureKind::kStalled, stalled_, log_.tail());
+  if (overdue_) {
+    result_.troubled = overdue_->kind == FailureKind::kStalled;
+    return fail(overdue_->kind, overdue_->text);
   }
   if (IsRequestToStop(exit.signal)) {
     // The signal came before the trainer could handle it, from somebody who stops everything here.
     result_.troubled = true;
-    return member->reporter->ReleasePreempted(absl::StrCat("the trainer ", DescribeExit(exit)));
+    return member->reporter->ReleasePreempted(
+        absl::StrCat("the ", Trainer(), " ", DescribeExit(exit)));
   }
   if (exit.out_of_memory) {
-    return OutOfMemory(member, member->step, absl::StrCat("the trainer ", DescribeExit(exit)));
+    return OutOfMemory(member, member->step,
+                       absl::StrCat("the ", Trainer(), " ", DescribeExit(exit)));
   }
   result_.troubled = result_.troubled || !started_;
   const bool usage = exit.signal == 0 && exit.code == kTrainerExitUsage;
-  if (usage && !refused_.empty())
-    return member->reporter->Fail(member->step, FailureKind::kRefused, refused_, log_.tail());
-  member->reporter->Fail(
-      member->step, usage ? FailureKind::kInternal : FailureKind::kCrashed,
-      absl::StrCat("the trainer ", DescribeExit(exit), " before seed ", member->seed(), " ended"),
-      log_.tail());
+  if (usage && !refused_.empty()) return fail(FailureKind::kRefused, refused_);
+  fail(usage ? FailureKind::kInternal : FailureKind::kCrashed,
+       absl::StrCat("the ", Trainer(), " ", DescribeExit(exit), " before seed ", member->seed(),
+                    " ended"));
 }
 
 void PackRun::OutOfMemory(Member* member, uint32_t step, const std::string& message) {
@@ -372,7 +464,8 @@ void PackRun::Preempt(const std::string& reason, absl::Duration within) {
 }
 
 std::string PackRun::StopReason() const {
-  return stop_reason_.empty() ? "the trainer was asked to stop by somebody else" : stop_reason_;
+  if (!stop_reason_.empty()) return stop_reason_;
+  return absl::StrCat("the ", Trainer(), " was asked to stop by somebody else");
 }
 
 void PackRun::OnLeaseEnded(const LeaseKey& key) {

@@ -2,6 +2,7 @@
 #define COPPICE_WORKER_DAEMON_PACK_RUN_H_
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -15,31 +16,20 @@
 #include "worker/daemon/granted_run.h"
 #include "worker/daemon/log_forwarder.h"
 #include "worker/daemon/pack_widths.h"
-#include "worker/daemon/process_launcher.h"
 #include "worker/daemon/resume_check.h"
+#include "worker/daemon/run_start.h"
 #include "worker/daemon/sequence.h"
 #include "worker/daemon/session.h"
 #include "worker/daemon/stall_watch.h"
-#include "worker/daemon/trainer_events.h"
 #include "worker/daemon/trainer_stop.h"
+#include "worker/program/process_launcher.h"
+#include "worker/program/program_checkpoint.h"
+#include "worker/program/trainer_events.h"
 
 namespace coppice::worker {
 
-// Settings of a trainer, the same for every pack.
-struct PackConfig {
-  std::string trainer;   // path of the program
-  uint32_t threads = 1;  // of each trainer
-  std::string device = "auto";
-  CheckpointPlace checkpoints;
-  std::string runs_dir;  // run specs; absolute
-  std::string logs_dir;
-  // A trainer that is asked to end is killed after this time.
-  absl::Duration grace = absl::Seconds(25);
-  // The same time if nothing is left to save.
-  absl::Duration stop_grace = absl::Seconds(5);
-};
-
-// Purpose: one trainer process and the leases it works on, from the grant to the process's end.
+// Purpose: one trainer process and the leases it works on, from the grant to the process's end. The
+// trainer is Coppice's own or a program of the user's own, whose output nobody trusts.
 // Owner: the Agent. It lives on the agent's sequence. The reporters outlive it: their records may
 // be sent long after.
 //   1. Measure, if widths are measured: the best width for packs of this kind is found. The members
@@ -48,6 +38,8 @@ struct PackConfig {
 //   2. Check: every member's checkpoint to resume from is present and whole.
 //   3. Start: the run spec is written and the trainer started.
 //   4. Run: the trainer's events become records. A stalled trainer is killed, and its members fail.
+//      A checkpoint that a program names is made durable first, and its events wait meanwhile. A
+//      program whose time is up is asked to end, and its members fail.
 //   5. End: the process has exited. The exit decides the end of every member that the trainer has
 //      not ended. If the trainer refused the run, it would refuse it again, so its members fail for
 //      good.
@@ -97,7 +89,7 @@ class PackRun {
   enum class Phase { kMeasuring, kChecking, kStarting, kRunning, kFinished };
   struct Member {
     std::shared_ptr<AttemptReporter> reporter;
-    std::string checkpoint_dir;  // absolute
+    std::string attempt_dir;  // absolute
     std::optional<v1::Checkpoint> resume;
     std::unique_ptr<ResumeCheck> check;
     bool checked = false;
@@ -111,19 +103,27 @@ class PackRun {
   void Check();
   void OnChecked(Member* member, absl::Status status, std::optional<v1::Checkpoint> resume);
   void WriteSpec();
-  std::string SpecJson() const;
+  void OnPrepared(const absl::Status& status);
   void Launch();
   void OnStdout(const std::string& bytes);
   void OnStderr(const std::string& bytes);
   void OnExit(const ProcessExit& exit);
+  void HandleEvents();
   void Handle(const TrainerEvent& event);
+  void Take(const TrainerCheckpoint& checkpoint);
+  void OnTaken(const TrainerCheckpoint& checkpoint, const absl::StatusOr<TakenCheckpoint>& taken);
   // Returns whether the event is a sign of progress.
   bool ShowsProgress(const TrainerEvent& event);
   void OnStalled();
+  void OnTimeUp();
   void OnGarbage(const absl::Status& what);
+  void Distrust(FailureKind kind, const std::string& why);
+  void OnNotStarted(const absl::Status& status);
   void EndMember(Member* member, const ProcessExit& exit);
   void OutOfMemory(Member* member, uint32_t step, const std::string& message);
   std::string StopReason() const;
+  const char* Trainer() const { return run_.program ? "program" : "trainer"; }
+  void RemoveWorkFolders();
   void Trouble(const std::string& reason);
   void ReleaseAll(const std::string& reason);
   void Finish();
@@ -136,6 +136,7 @@ class PackRun {
   const std::string name_;
   const GrantedRun run_;
   const Packing packing_;
+  const RunStart start_;
   const std::function<void(Result)> on_finished_;
   CallbackOwner callbacks_;
 
@@ -147,12 +148,22 @@ class PackRun {
   LogForwarder log_;
   TrainerStop trainer_stop_;
   StallWatch stall_watch_;
-  uint64_t activity_ = 0;  // as last reported
-  uint32_t width_ = 0;     // number of members that the trainer was started with
-  bool started_ = false;   // the trainer has reported its start
-  std::string garbage_;    // the fault in its output; empty: none
-  std::string refused_;    // its reason to refuse the run; empty: it has not refused
-  std::string stalled_;    // why it was killed as stalled; empty: it was not
+  Timer time_limit_;
+  std::deque<TrainerEvent> events_;  // read, and not handled yet
+  absl::Status bad_event_;           // what the reader found behind them
+  bool taking_ = false;              // a program's checkpoint is being made durable
+  uint64_t activity_ = 0;            // as last reported
+  uint32_t width_ = 0;               // number of members that the trainer was started with
+  bool started_ = false;             // the trainer has reported its start
+  // Nothing of it counts any more, and it is being killed: its output is garbage, or the disk
+  // refused its checkpoint.
+  struct Fault {
+    FailureKind kind = FailureKind::kGarbage;
+    std::string text;
+  };
+  std::optional<Fault> fault_;
+  std::string refused_;           // its reason to refuse the run; empty: it has not refused
+  std::optional<Fault> overdue_;  // it has stalled, or its time is up
   Result result_;
   std::string stop_reason_;  // why it was asked to stop; empty: it was not
 };

@@ -9,8 +9,8 @@
 #include "common/base/files.h"
 #include "common/base/logging.h"
 #include "common/base/utf8.h"
-#include "worker/daemon/exit_text.h"
 #include "worker/daemon/thread_settings.h"
+#include "worker/program/exit_text.h"
 
 namespace coppice::worker {
 namespace {

@@ -12,10 +12,10 @@
 
 #include "absl/time/time.h"
 #include "worker/daemon/granted_run.h"
-#include "worker/daemon/process_launcher.h"
 #include "worker/daemon/sequence.h"
 #include "worker/daemon/width_cache.h"
 #include "worker/daemon/width_reader.h"
+#include "worker/program/process_launcher.h"
 
 namespace coppice::worker {
 

@@ -25,6 +25,9 @@
 #include "worker/daemon/shared_widths.h"
 #include "worker/daemon/trainer_choice.h"
 #include "worker/daemon/trainer_devices.h"
+#include "worker/program/leftovers.h"
+#include "worker/program/posix_launcher.h"
+#include "worker/program/program.h"
 
 namespace coppice::worker {
 namespace {
@@ -54,6 +57,8 @@ absl::StatusOr<DeviceSpec> PlanMachine(const WorkerOptions& options, const Envir
   config->slots = plan.slots;
   config->slot_devices = plan.devices;
   config->pack.device = DeviceSpecText(plan.device);
+  config->pack.has_gpu =
+      plan.device.kind != DeviceKind::kCpu && (!plan.devices.empty() || DescribeMachine().gpu);
   config->pack.threads =
       options.threads > 0 ? options.threads : std::max(1u, cpus.count / plan.slots);
   spdlog::info("{}; {} a trainer ({})", plan.summary, Counted(config->pack.threads, "thread"),
@@ -208,6 +213,15 @@ absl::StatusOr<TrainerChoice> FindTrainer(const WorkerOptions& options, const De
   });
 }
 
+// A worker that is killed takes the programs' own processes with it, but not what they started. The
+// lock on the state folder says that its user is this process.
+void EndFormerPrograms(const std::string& runs_dir) {
+  const size_t killed = KillMarkedPrefix(absl::StrCat(kRunSpecVariable, "=", runs_dir, "/"));
+  if (killed > 0) {
+    spdlog::warn("killed {} processes of programs that an earlier worker had started", killed);
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<TrainerChoice> PlanTrainer(const WorkerOptions& options,
@@ -279,6 +293,8 @@ absl::StatusOr<PreparedWorker> PrepareWorker(const WorkerOptions& options,
   config.walltime_margin = walltime.margin;
   if (options.pack == 0) MeasureWidths(WidthsFolder(options, path, state), trainer, &config);
   config.exit_when_drained = options.exit_when_drained;
+  config.programs = options.programs;
+  EndFormerPrograms(config.pack.runs_dir);
   return PreparedWorker{std::move(folder), std::move(config)};
 }
 

@@ -5,10 +5,10 @@
 #include "worker/daemon/agent_config.h"
 #include "worker/daemon/allocation.h"
 #include "worker/daemon/end_request.h"
-#include "worker/daemon/process_launcher.h"
 #include "worker/daemon/state_folder.h"
 #include "worker/daemon/trainer_choice.h"
 #include "worker/daemon/worker_options.h"
+#include "worker/program/process_launcher.h"
 
 namespace coppice::worker {
 

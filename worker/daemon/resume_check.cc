@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -50,8 +51,12 @@ ResumeCheck::~ResumeCheck() { session_->Cancel(call_); }
 std::string ResumeCheck::file() const {
   if (!resume_) return "";
   if (place_.shared) return JoinPath(place_.root, resume_->path());
+  // Programs may need the suffix, and it tells an archive from a file.
+  const std::string& path = resume_->path();
+  const size_t begin = path.rfind('/') + 1;
+  const size_t suffix = std::min(path.find('.', begin), path.size());
   const std::string name = absl::StrCat("resume-attempt-", resume_->attempt(), "-step-",
-                                        resume_->step(), ".safetensors");
+                                        resume_->step(), path.substr(suffix));
   return JoinPath(JoinPath(place_.root, checkpoint_dir_), name);
 }
 

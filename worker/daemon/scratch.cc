@@ -24,12 +24,17 @@ struct Sweep {
   void Note(const absl::Status& status) { failure.Update(status); }
 };
 
-// Removes the checkpoints in `folder`, the folder of an attempt, which is at `relative`.
+// Removes the checkpoints in `folder`, the folder of an attempt, which is at `relative`, and the
+// folder in which a program saved.
 void EmptyAttempt(const Directory& folder, const std::string& relative, Sweep* sweep) {
   const auto entries = folder.List();
   if (!entries.ok()) return sweep->Note(entries.status());
   for (const Directory::Entry& entry : *entries) {
     const std::string path = JoinPath(relative, entry.name);
+    if (entry.is_folder() && entry.name == kProgramWorkFolder) {
+      sweep->Note(folder.RemoveTree(entry.name));
+      continue;
+    }
     if (!entry.is_file() || !IsCheckpointFileName(entry.name)) {
       sweep->left.push_back(path);
       continue;

@@ -16,9 +16,10 @@
 
 namespace coppice::worker {
 
-// Removes the checkpoints in one attempt's folder, and the folder if it is then empty. `relative`
-// is relative to the scratch folder. OK if there is no such folder. Otherwise the codes of files.h;
-// the message names the file that could not be removed.
+// Removes the checkpoints in one attempt's folder, a program's work folder with all that is in it,
+// and the attempt's folder if it is then empty. `relative` is relative to the scratch folder. OK if
+// there is no such folder. Otherwise the codes of files.h; the message names the file that could
+// not be removed.
 absl::Status RemoveScratch(const Directory& scratch, absl::string_view relative);
 
 // Removes one checkpoint. OK if it is gone already. Codes as of RemoveScratch.

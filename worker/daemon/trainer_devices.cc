@@ -22,7 +22,7 @@
 #include "common/base/logging.h"
 #include "common/base/printable.h"
 #include "common/base/utf8.h"
-#include "worker/daemon/exit_text.h"
+#include "worker/program/exit_text.h"
 
 namespace coppice::worker {
 namespace {

@@ -11,7 +11,7 @@
 #include "absl/time/time.h"
 #include "common/base/device_spec.h"
 #include "worker/daemon/end_request.h"
-#include "worker/daemon/process_launcher.h"
+#include "worker/program/process_launcher.h"
 
 namespace coppice::worker {
 

@@ -4,8 +4,8 @@
 #include <string>
 
 #include "absl/time/time.h"
-#include "worker/daemon/process_launcher.h"
 #include "worker/daemon/sequence.h"
+#include "worker/program/process_launcher.h"
 
 namespace coppice::worker {
 

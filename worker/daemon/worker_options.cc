@@ -120,6 +120,9 @@ std::optional<WorkerOptions> ParseWorkerOptions(int argc, const char* const* arg
                  "coppice-trainer-cuda, else coppice-trainer)")
       ->type_name("PATH");
   AddDevice(&app, &options.device);
+  app.add_flag("--programs", options.programs,
+               "also run programs of the users' own: whoever may submit sweeps then runs commands "
+               "on this machine, as this account");
   AddDuration(&app, "--grace", &options.grace,
               "from SIGTERM to the exit, for checkpoints (default: 25s)", kShortestGrace,
               kLongestGrace);

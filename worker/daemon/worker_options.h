@@ -33,6 +33,7 @@ struct WorkerOptions {
   absl::Duration walltime_margin = absl::ZeroDuration();
   std::string slurm_job_end_time;  // Unix seconds; empty: not in a Slurm job
   bool exit_when_drained = false;
+  bool programs = false;
   std::string log_level = "info";
   Allocation allocation;
 };

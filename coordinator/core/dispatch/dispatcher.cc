@@ -28,15 +28,22 @@ std::optional<Dispatcher::Grant> Dispatcher::Choose(const Waiter& waiter,
                                                     uint64_t turn) const {
   const size_t ready = scheduler.ready();
   const Supply supply{ready - std::min(ready, taken.size()), waiters.size()};
+  // The user says how wide a program's packs may be; nobody measures that.
+  const auto request_for = [&](bool program) {
+    AcquireRequest request = waiter.request;
+    request.measures = request.measures && !program;
+    return request;
+  };
   auto pick = scheduler.Choose(
       [&](GroupId group) {
-        return PackWidth(health, waiter.request, waiter.worker, group, supply);
+        return PackWidth(health, request_for(scheduler.IsProgram(group)), waiter.worker, group,
+                         supply);
       },
-      taken, turn);
+      taken, turn, waiter.programs);
   if (!pick.has_value()) return std::nullopt;
   Grant grant;
-  grant.unmeasured =
-      pick->jobs.size() > 1 && IsUnmeasured(health, waiter.request, waiter.worker, pick->group_id);
+  grant.unmeasured = pick->jobs.size() > 1 && IsUnmeasured(health, request_for(pick->program),
+                                                           waiter.worker, pick->group_id);
   if (grant.unmeasured) pick->jobs.resize(1);
   grant.pick = *std::move(pick);
   return grant;
@@ -51,6 +58,7 @@ Dispatcher::Plan Dispatcher::PlanGrants(absl::Duration now) {
   absl::flat_hash_set<JobId> taken;
   // If every worker is suspect, the work itself may be to blame, so it is tried and charged.
   const bool skip_suspects = health.NextEnd(now).has_value() && AnyTrusted(now);
+  bool only_programs = false;  // nothing is left for a worker without programs
   for (auto it = waiters.begin();
        it != waiters.end() && plan.grants.size() < kMaxGrantsPerBatch && left > 0;) {
     const WorkerEntry* worker = workers_.FindById(it->request.worker_id);
@@ -64,8 +72,18 @@ Dispatcher::Plan Dispatcher::PlanGrants(absl::Duration now) {
       ++it;
       continue;
     }
+    if (only_programs && !it->programs) {
+      ++it;
+      continue;
+    }
     auto grant = Choose(*it, taken, grants + plan.grants.size());
-    if (!grant.has_value()) break;
+    if (!grant.has_value()) {
+      // A hundred thousand may wait, so they are searched only if one of them can be served.
+      if (it->programs || !scheduler.any_programs() || waiters.programs() == 0) break;
+      only_programs = true;
+      ++it;
+      continue;
+    }
     if (it->cancelled && it->cancelled()) {
       plan.answers.push_back({waiters.Take(it), LeaseGrant()});
       continue;

@@ -79,7 +79,8 @@ class Dispatcher {
  private:
   // True if a trusted worker may take the work, now or when one of its slots is free.
   bool AnyTrusted(absl::Duration now) const;
-  // Returns the jobs for a waiter, or nothing if no other waiter can get a job either.
+  // Returns the jobs for a waiter, or nothing if no other waiter whose worker runs the same can get
+  // a job either.
   std::optional<Grant> Choose(const Waiter& waiter, const absl::flat_hash_set<JobId>& taken,
                               uint64_t turn) const;
 

@@ -38,13 +38,23 @@ Scheduler::Key Scheduler::KeyOf(const Group& group, uint32_t resume_step) {
   return {group.priority, group.work_per_step * left, group.id};
 }
 
+Scheduler::Order& Scheduler::OrderOf(const Entry& entry) {
+  return entry.group.program_pack > 0 ? programs_order_ : order_;
+}
+
+std::vector<const Scheduler::Order*> Scheduler::Orders(bool programs) const {
+  std::vector<const Order*> orders = {&order_};
+  if (programs) orders.push_back(&programs_order_);
+  return orders;
+}
+
 void Scheduler::Index(const Entry& entry) {
   if (entry.jobs == 0 || paused_.contains(entry.group.sweep_id)) return;
-  order_.insert(KeyOf(entry.group, entry.by_step.begin()->first));
+  OrderOf(entry).insert(KeyOf(entry.group, entry.by_step.begin()->first));
 }
 
 void Scheduler::Unindex(const Entry& entry) {
-  if (entry.jobs != 0) order_.erase(KeyOf(entry.group, entry.by_step.begin()->first));
+  if (entry.jobs != 0) OrderOf(entry).erase(KeyOf(entry.group, entry.by_step.begin()->first));
 }
 
 void Scheduler::AddGroup(const Group& group) { groups_.try_emplace(group.id, Entry{group, {}, 0}); }
@@ -97,10 +107,17 @@ void Scheduler::RemoveGroup(GroupId group) {
   groups_.erase(it);
 }
 
-uint64_t Scheduler::CountGrantable() const {
+uint64_t Scheduler::CountIn(const Order& order) const {
   uint64_t jobs = 0;
-  for (const Key& key : order_) jobs += groups_.at(key.group).jobs;
+  for (const Key& key : order) jobs += groups_.at(key.group).jobs;
   return jobs;
+}
+
+uint64_t Scheduler::CountGrantable() const { return CountIn(order_) + CountIn(programs_order_); }
+
+bool Scheduler::IsProgram(GroupId group) const {
+  const auto it = groups_.find(group);
+  return it != groups_.end() && it->second.group.program_pack > 0;
 }
 
 void Scheduler::SetPaused(SweepId sweep, bool paused) {
@@ -145,45 +162,63 @@ std::optional<Scheduler::Key> Scheduler::KeyWithout(const Entry& entry,
   return std::nullopt;
 }
 
-const Scheduler::Entry* Scheduler::Best(const absl::flat_hash_set<JobId>& taken) const {
-  // A group's key in order_ ignores `taken`, and taking jobs can only move the group back. So the
-  // search ends once the best key without `taken` comes before the next key in order_.
+// A group's key in the order ignores `taken`, and taking jobs can only move the group back. So the
+// search ends once the best key without `taken` comes before the next key in the order.
+const Scheduler::Entry* Scheduler::Best(const Order& order, const absl::flat_hash_set<JobId>& taken,
+                                        std::optional<Key>* best_key) const {
   const Entry* best = nullptr;
-  std::optional<Key> best_key;
-  for (const Key& key : order_) {
-    if (best_key.has_value() && *best_key < key) break;
+  for (const Key& key : order) {
+    if (best_key->has_value() && **best_key < key) break;
     const Entry& entry = groups_.at(key.group);
     const std::optional<Key> left = KeyWithout(entry, taken);
-    if (left.has_value() && (!best_key.has_value() || *left < *best_key)) {
+    if (left.has_value() && (!best_key->has_value() || *left < **best_key)) {
       best = &entry;
-      best_key = left;
+      *best_key = left;
     }
   }
   return best;
 }
 
-const Scheduler::Entry* Scheduler::OldestSweep(const absl::flat_hash_set<JobId>& taken) const {
+const Scheduler::Entry* Scheduler::Best(const absl::flat_hash_set<JobId>& taken,
+                                        bool programs) const {
+  const Entry* best = nullptr;
+  std::optional<Key> best_key;
+  for (const Order* order : Orders(programs)) {
+    const Entry* better = Best(*order, taken, &best_key);
+    if (better != nullptr) best = better;
+  }
+  return best;
+}
+
+const Scheduler::Entry* Scheduler::OldestSweep(const absl::flat_hash_set<JobId>& taken,
+                                               bool programs) const {
   const Entry* oldest = nullptr;
   std::optional<int32_t> priority;
-  for (const Key& key : order_) {
-    if (priority.has_value() && key.priority != *priority) break;
-    const Entry& entry = groups_.at(key.group);
-    if (oldest != nullptr && entry.group.sweep_id >= oldest->group.sweep_id) continue;
-    if (!KeyWithout(entry, taken).has_value()) continue;
-    oldest = &entry;
-    priority = key.priority;
+  for (const Order* order : Orders(programs)) {
+    for (const Key& key : *order) {
+      if (priority.has_value() && key.priority < *priority) break;
+      const Entry& entry = groups_.at(key.group);
+      const bool higher = priority.has_value() && key.priority > *priority;
+      if (oldest != nullptr && !higher && entry.group.sweep_id >= oldest->group.sweep_id) continue;
+      if (!KeyWithout(entry, taken).has_value()) continue;
+      oldest = &entry;
+      priority = key.priority;
+    }
   }
   return oldest;
 }
 
 std::optional<Scheduler::Pick> Scheduler::Choose(absl::FunctionRef<size_t(GroupId)> width_of,
                                                  const absl::flat_hash_set<JobId>& taken,
-                                                 uint64_t turn) const {
-  const Entry* entry =
-      turn % kOldestSweepTurn == kOldestSweepTurn - 1 ? OldestSweep(taken) : Best(taken);
+                                                 uint64_t turn, bool programs) const {
+  const Entry* entry = turn % kOldestSweepTurn == kOldestSweepTurn - 1
+                           ? OldestSweep(taken, programs)
+                           : Best(taken, programs);
   if (entry == nullptr) return std::nullopt;
-  Pick pick{entry->group.id, {}};
-  const size_t width = width_of(entry->group.id);
+  const uint32_t pack = entry->group.program_pack;
+  Pick pick{entry->group.id, {}, pack > 0};
+  size_t width = width_of(entry->group.id);
+  if (pack > 0) width = std::min<size_t>(width, pack);
   // From the most advanced step down. Only a fuller pack replaces a more advanced one.
   for (auto it = entry->by_step.rbegin(); it != entry->by_step.rend() && pick.jobs.size() < width;
        ++it) {
@@ -204,10 +239,13 @@ Scheduler::Ahead Scheduler::CountAhead(GroupId group, JobId job, uint32_t resume
   const uint32_t first =
       own.by_step.empty() ? resume_step : std::min(resume_step, own.by_step.begin()->first);
   const Key place = KeyOf(own.group, first);
-  for (const Key& key : order_) {
-    if (!(key < place) || key.group == group) continue;
-    (key.priority > place.priority ? ahead.by_priority : ahead.by_work) +=
-        groups_.at(key.group).jobs;
+  for (const Order* order : Orders(/*programs=*/true)) {
+    for (const Key& key : *order) {
+      if (!(key < place)) break;
+      if (key.group == group) continue;
+      (key.priority > place.priority ? ahead.by_priority : ahead.by_work) +=
+          groups_.at(key.group).jobs;
+    }
   }
   for (const auto& [step, jobs] : own.by_step) {
     if (step > resume_step) ahead.by_work += jobs.size();
@@ -236,7 +274,9 @@ Scheduler::Contents Scheduler::contents() const {
   }
   contents.paused.assign(paused_.begin(), paused_.end());
   std::sort(contents.paused.begin(), contents.paused.end());
-  for (const Key& key : order_) contents.served.push_back(key.group);
+  Order served = order_;
+  served.insert(programs_order_.begin(), programs_order_.end());
+  for (const Key& key : served) contents.served.push_back(key.group);
   return contents;
 }
 

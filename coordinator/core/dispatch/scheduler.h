@@ -47,10 +47,12 @@ class Scheduler {
     int32_t priority = 0;
     double work_per_step = 0;
     uint32_t steps = 0;
+    uint32_t program_pack = 0;  // GroupSpec
   };
   struct Pick {
     GroupId group_id = 0;
     std::vector<JobId> jobs;  // by id; never empty
+    bool program = false;     // a user's own program trains them
   };
 
   // Idempotent.
@@ -72,14 +74,19 @@ class Scheduler {
 
   // Returns jobs of one group at one resume step, up to the request's width for this group and
   // without the jobs in `taken`. Returns nothing if there are none. Changes nothing. `turn` counts
-  // grants.
+  // grants. `programs`: groups of users' own programs may be chosen too; `width_of` is not asked
+  // for more than their packs.
   std::optional<Pick> Choose(absl::FunctionRef<size_t(GroupId)> width_of,
-                             const absl::flat_hash_set<JobId>& taken, uint64_t turn) const;
+                             const absl::flat_hash_set<JobId>& taken, uint64_t turn,
+                             bool programs = true) const;
 
   // The number of jobs that a grant could take now: neither paused nor waiting. It visits the
   // groups that have such jobs.
   uint64_t CountGrantable() const;
-  bool any_grantable() const { return !order_.empty(); }
+  uint64_t CountGrantablePrograms() const { return CountIn(programs_order_); }
+  bool any_grantable() const { return !order_.empty() || !programs_order_.empty(); }
+  bool any_programs() const { return !programs_order_.empty(); }
+  bool IsProgram(GroupId group) const;
   // The number of jobs that do not wait for a time, paused ones included, and the number ahead of a
   // given job, by priority and by work. Both are estimates: packs may overtake.
   size_t ready() const { return ready_; }
@@ -135,11 +142,21 @@ class Scheduler {
   void Insert(Entry& entry, JobId job, uint32_t step);
   // Returns the key of an entry without the jobs in `taken`, or nothing if no job is left.
   std::optional<Key> KeyWithout(const Entry& entry, const absl::flat_hash_set<JobId>& taken) const;
-  const Entry* Best(const absl::flat_hash_set<JobId>& taken) const;
-  const Entry* OldestSweep(const absl::flat_hash_set<JobId>& taken) const;
+  using Order = std::set<Key>;
+  Order& OrderOf(const Entry& entry);
+  // The orders from which a choice may be made.
+  std::vector<const Order*> Orders(bool programs) const;
+  uint64_t CountIn(const Order& order) const;
+  const Entry* Best(const Order& order, const absl::flat_hash_set<JobId>& taken,
+                    std::optional<Key>* best_key) const;
+  const Entry* Best(const absl::flat_hash_set<JobId>& taken, bool programs) const;
+  const Entry* OldestSweep(const absl::flat_hash_set<JobId>& taken, bool programs) const;
 
   absl::flat_hash_map<GroupId, Entry> groups_;
-  std::set<Key> order_;  // of groups that are not paused and have jobs
+  // Groups that are not paused and have jobs: those for Coppice's trainer, and those for programs,
+  // which not every worker runs.
+  Order order_;
+  Order programs_order_;
   absl::flat_hash_set<SweepId> paused_;
   std::set<std::pair<absl::Duration, JobId>> by_eligible_time_;
   absl::flat_hash_map<JobId, Delayed> delayed_;

@@ -9,8 +9,10 @@ void Waiters::Add(Waiter waiter) {
   waiter.number = next_number_++;
   const std::pair<absl::Duration, uint64_t> place = {waiter.deadline, waiter.number};
   const auto present = by_request_.find({waiter.worker, waiter.request.request_id});
+  programs_ += waiter.programs ? 1 : 0;
   if (present != by_request_.end()) {
     const Queue::iterator it = present->second;
+    programs_ -= it->programs ? 1 : 0;
     by_deadline_.erase({it->deadline, it->number});
     by_deadline_.emplace(place, it);
     replaced_.push_back(std::exchange(*it, std::move(waiter)));
@@ -42,6 +44,7 @@ Waiter Waiters::Take(Queue::iterator& it) {
   by_request_.erase(std::make_pair(it->worker, it->request.request_id));
   const auto count = counts_.find(it->worker);
   if (--count->second == 0) counts_.erase(count);
+  programs_ -= it->programs ? 1 : 0;
   Waiter taken = std::move(*it);
   it = queue_.erase(it);
   return taken;
@@ -63,6 +66,7 @@ std::vector<Waiter> Waiters::TakeAll() {
   by_deadline_.clear();
   by_request_.clear();
   counts_.clear();
+  programs_ = 0;
   return all;
 }
 

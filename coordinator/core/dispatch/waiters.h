@@ -22,7 +22,8 @@ struct Waiter {
   absl::Duration deadline;
   std::function<bool()> cancelled;
   Coordinator::Done<LeaseGrant> done;
-  uint64_t number = 0;  // set by Add
+  uint64_t number = 0;    // set by Add
+  bool programs = false;  // its worker runs programs of the users' own
 };
 
 // Purpose: lease requests that wait for work, in order of arrival. A waiter that was served and
@@ -44,6 +45,8 @@ class Waiters {
   std::optional<absl::Duration> NextDeadline() const;
 
   size_t size() const { return queue_.size(); }
+  // The waiters whose workers run programs.
+  size_t programs() const { return programs_; }
   size_t CountOf(const std::string& worker) const;
   bool Has(const std::string& worker, const std::string& request_id) const {
     return by_request_.contains({worker, request_id});
@@ -62,6 +65,7 @@ class Waiters {
   absl::flat_hash_map<std::pair<std::string, std::string>, Queue::iterator> by_request_;
   absl::flat_hash_map<std::string, size_t> counts_;  // by worker; without zeros
   std::vector<Waiter> replaced_;
+  size_t programs_ = 0;
 };
 
 }  // namespace coppice::core

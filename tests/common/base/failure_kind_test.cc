@@ -10,7 +10,7 @@ namespace {
 
 TEST(FailureKindTest, EveryKindHasOneWordThatNamesItAgain) {
   std::set<std::string> words;
-  for (int i = 0; i <= static_cast<int>(FailureKind::kStalled); ++i) {
+  for (int i = 0; i <= static_cast<int>(FailureKind::kTimeLimit); ++i) {
     const auto kind = static_cast<FailureKind>(i);
     EXPECT_TRUE(words.insert(std::string(FailureKindText(kind))).second) << i;
     EXPECT_EQ(FailureKindFromText(FailureKindText(kind)), kind);
@@ -28,6 +28,7 @@ TEST(FailureKindTest, ATrainerCannotReportItsOwnDeath) {
   EXPECT_TRUE(IsOfTrainer(FailureKind::kInternal));
   EXPECT_FALSE(IsOfTrainer(FailureKind::kCrashed));
   EXPECT_FALSE(IsOfTrainer(FailureKind::kStalled));
+  EXPECT_FALSE(IsOfTrainer(FailureKind::kTimeLimit));
 }
 
 }  // namespace

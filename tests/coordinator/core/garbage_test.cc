@@ -195,6 +195,22 @@ TEST_F(GarbageTest, FoldersOfLostTimesAndUnknownSweepsGoNamesThatAreNotOursStay)
   EXPECT_EQ(Files(), sorted);
 }
 
+// A worker that is killed cannot remove what its program was saving.
+TEST_F(GarbageTest, TheWorkFolderOfAProgramGoesWithItsAttempt) {
+  SubmitSmall(1);
+  const LeaseRef first = TakeOne(worker_);
+  Write(In(first, "work/.saving/half.pt"));
+  Write(In(first, "work/resume-step-000000020/model.pt"));
+  fs::create_symlink("/etc", root_ / In(first, "work/.saving/link"));
+  EXPECT_EQ(Collect().files, 0u) << "the attempt runs";
+  ASSERT_EQ(Release(EndOf(worker_, first, 0)), absl::OkStatus());
+  EXPECT_EQ(Collect().files, 2u);
+  EXPECT_THAT(Files(), UnorderedElementsAre(".coppice-store", In(first, "work/.saving/link")));
+  fs::remove(root_ / In(first, "work/.saving/link"));
+  Collect(absl::Hours(4));
+  EXPECT_FALSE(Exists(In(first, "")));
+}
+
 TEST_F(GarbageTest, NoLinkIsFollowedOutOfTheFolder) {
   SubmitSmall(1);
   const fs::path outside = dir_ / "outside";

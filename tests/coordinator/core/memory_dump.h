@@ -64,7 +64,7 @@ class MemoryDump {
              group->first_job, ", task ", spec.task, ", depth ", spec.depth, ", run ",
              spec.run_json, ", point ", PointText(spec), ", steps ", spec.steps, ", report ",
              spec.report_every, ", checkpoint ", spec.checkpoint_every, ", keep ", spec.keep, "/",
-             spec.keep_every, ", work ", spec.work_per_step);
+             spec.keep_every, ", work ", spec.work_per_step, ", program ", spec.program_pack);
       }
     }
   }
@@ -78,7 +78,8 @@ class MemoryDump {
         continue;
       }
       Line("queue of group ", group.id, ": sweep ", group.sweep_id, ", priority ", group.priority,
-           ", work ", group.work_per_step, ", steps ", group.steps);
+           ", work ", group.work_per_step, ", steps ", group.steps, ", program ",
+           group.program_pack);
       for (const auto& job : jobs) {
         Line("queue of group ", group.id, ": job ", job.id, " from step ", job.resume_step,
              job.eligible_at.has_value()
@@ -111,10 +112,11 @@ class MemoryDump {
       Line("worker ", info.name, ": id ", row.id, ", instance ", info.instance, ", incarnation ",
            info.incarnation, ", host ", info.host, ", version ", info.version, ", slots ",
            info.slots, ", width ", info.pack_width, ", device ", info.device, ", shared ",
-           info.shared_checkpoints, ", ends ", info.ends_ms, row.draining ? ", draining" : "",
-           row.preempt ? ", preempt" : "", ", registered ", row.registered_ms, ", last seen ",
-           row.last_seen_ms, ", superseded ", row.superseded_host, " ", row.superseded_ms, ", job ",
-           info.allocation.job_id, ", departed ", row.departed_reason, " ", row.departed_ms);
+           info.shared_checkpoints, info.programs ? ", programs" : "", ", ends ", info.ends_ms,
+           row.draining ? ", draining" : "", row.preempt ? ", preempt" : "", ", registered ",
+           row.registered_ms, ", last seen ", row.last_seen_ms, ", superseded ",
+           row.superseded_host, " ", row.superseded_ms, ", job ", info.allocation.job_id,
+           ", departed ", row.departed_reason, " ", row.departed_ms);
     }
   }
 

@@ -292,5 +292,21 @@ TEST(Policy, ATargetHoldsWhileThereIsWork) {
   EXPECT_THAT(Decide({Pool(spec)}, {}, Waiting(0), kNow)[0].submits, IsEmpty());
 }
 
+// An allocation whose worker runs no programs would find no work, end, and be asked for again.
+TEST(Policy, ProgramsCountOnlyForPoolsWhoseWorkersRunThem) {
+  Demand demand = Waiting(3);
+  demand.program_jobs = 2;
+  EXPECT_EQ(Decide({Pool(GoodSpec())}, {}, demand, kNow)[0].wanted, 1u);
+  PoolSpec programs = GoodSpec();
+  programs.worker_flags.push_back("--programs");
+  EXPECT_EQ(Decide({Pool(programs)}, {}, demand, kNow)[0].wanted, 3u);
+  PoolSpec other = GoodSpec();
+  other.name = "other";
+  other.rank = programs.rank - 1;
+  const auto both = Decide({Pool(other), Pool(programs)}, {}, demand, kNow);
+  EXPECT_EQ(both[0].wanted, 1u) << "the first pool has no use for them";
+  EXPECT_EQ(both[1].wanted, 2u);
+}
+
 }  // namespace
 }  // namespace coppice::pools

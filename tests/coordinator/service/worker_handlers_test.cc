@@ -40,6 +40,7 @@ TEST_F(Handlers, RegisterCarriesTheWorkerAndWhatItHolds) {
             EXPECT_EQ(info.pack_width, 5u);
             EXPECT_EQ(info.device, "cpu");
             EXPECT_TRUE(info.shared_checkpoints);
+            EXPECT_TRUE(info.programs);
             ASSERT_EQ(held.size(), 1u);
             EXPECT_EQ(held[0].lease, (core::LeaseRef{8, 3}));
             EXPECT_EQ(held[0].step, 20u);
@@ -56,6 +57,7 @@ TEST_F(Handlers, RegisterCarriesTheWorkerAndWhatItHolds) {
   request.set_pack_width(5);
   request.set_device("cpu");
   request.set_shared_checkpoints(true);
+  request.set_programs(true);
   v1::HeldLease* held = request.add_held();
   held->mutable_lease()->set_job_id(8);
   held->mutable_lease()->set_attempt(3);

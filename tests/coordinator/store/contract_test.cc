@@ -40,6 +40,7 @@ TEST_P(StoreContract, WhatIsPlannedComesBackAsItWas) {
   EXPECT_EQ(group.spec.depth, 2u);
   EXPECT_EQ(group.spec.work_per_step, 1.5);
   EXPECT_EQ(group.spec.keep, 2u);
+  EXPECT_EQ(group.spec.program_pack, 4u);
   EXPECT_EQ(group.first_job, 1u);
   EXPECT_EQ(group.jobs, 3u);
   EXPECT_EQ(group.counts.pending, 3u);
@@ -281,6 +282,7 @@ TEST_P(StoreContract, AWorkerIsKnownByItsName) {
   worker.last_seen_ms = 4;
   worker.info.ends_ms = 5;
   worker.info.incarnation = 6;
+  worker.info.programs = true;
   worker.superseded_host = "older";
   worker.superseded_ms = 7;
   worker.info.allocation = {"slurm", "tiny", "120_4", "124",    "low",
@@ -296,6 +298,7 @@ TEST_P(StoreContract, AWorkerIsKnownByItsName) {
   EXPECT_EQ(workers[0].id, "id2");
   EXPECT_EQ(workers[0].info.pack_width, 10u);
   EXPECT_TRUE(workers[0].info.shared_checkpoints);
+  EXPECT_TRUE(workers[0].info.programs);
   EXPECT_TRUE(workers[0].preempt);
   EXPECT_EQ(workers[0].last_seen_ms, 4);
   EXPECT_EQ(workers[0].info.ends_ms, 5);

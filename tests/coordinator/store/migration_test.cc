@@ -271,6 +271,26 @@ TEST_F(MigrationTest, AWorkerWithoutLabelsHasNoneAndHasNotDeparted) {
   EXPECT_EQ(statement.Int(3), 0);
 }
 
+TEST_F(MigrationTest, WhatWasThereBeforeProgramsIsTheTrainersAndRunsNone) {
+  ASSERT_EQ(Migrate(*db_, {Migrations().begin(), Migrations().begin() + 10}), absl::OkStatus());
+  ASSERT_EQ(db_->Execute(R"sql(
+      INSERT INTO sweeps (id, name, priority, max_failures, created_ms, steps_total)
+      VALUES (1, 's', 0, 3, 5, 100);
+      INSERT INTO groups (id, sweep_id, task, depth, run_json, steps, report_every,
+        checkpoint_every, keep, keep_every, work_per_step, first_job, jobs)
+      VALUES (1, 1, 'dyck', 2, '{}', 10, 1, 1, 2, 0, 1, 1, 1);
+      INSERT INTO workers (name, id, instance, host, version, slots, pack_width, device,
+        shared_checkpoints, draining, preempt, registered_ms, last_seen_ms)
+      VALUES ('w', 'id', 'i', 'h', '1', 2, 3, 'cpu', 0, 1, 0, 5, 6))sql"),
+            absl::OkStatus());
+  ASSERT_EQ(Migrate(*db_, Migrations()), absl::OkStatus());
+  Statement statement =
+      db_->Prepare("SELECT program_pack, programs FROM groups, workers WHERE groups.id = 1");
+  ASSERT_TRUE(*statement.Step());
+  EXPECT_EQ(statement.Int(0), 0);
+  EXPECT_EQ(statement.Int(1), 0);
+}
+
 TEST_F(MigrationTest, TheShippedSchemaAppliesAndPassesSqlitesOwnChecks) {
   ASSERT_EQ(Migrate(*db_, Migrations()), absl::OkStatus());
   EXPECT_EQ(Version(), static_cast<int64_t>(Migrations().size()));

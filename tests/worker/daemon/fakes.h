@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "worker/daemon/process_launcher.h"
+#include "worker/program/process_launcher.h"
 
 namespace coppice::worker {
 

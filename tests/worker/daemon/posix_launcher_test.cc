@@ -1,5 +1,5 @@
 // Real processes: their ends, their output, and that none stays behind.
-#include "worker/daemon/posix_launcher.h"
+#include "worker/program/posix_launcher.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

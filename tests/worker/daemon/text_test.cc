@@ -3,8 +3,8 @@
 
 #include "tests/testing/fake_clock.h"
 #include "tests/worker/daemon/fakes.h"
-#include "worker/daemon/exit_text.h"
 #include "worker/daemon/log_forwarder.h"
+#include "worker/program/exit_text.h"
 
 namespace coppice::worker {
 namespace {

@@ -18,8 +18,8 @@
 #include "absl/time/clock.h"
 #include "common/base/build_info.h"
 #include "common/base/files.h"
-#include "worker/daemon/posix_launcher.h"
 #include "worker/daemon/trainer_devices.h"
+#include "worker/program/posix_launcher.h"
 
 namespace coppice::worker {
 namespace {

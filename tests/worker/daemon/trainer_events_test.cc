@@ -1,5 +1,5 @@
 // A trainer's output is trusted only as far as the protocol and the pack allow.
-#include "worker/daemon/trainer_events.h"
+#include "worker/program/trainer_events.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

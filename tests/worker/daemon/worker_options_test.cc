@@ -8,9 +8,9 @@
 #include <filesystem>
 
 #include "absl/strings/str_cat.h"
-#include "worker/daemon/oom_kills.h"
-#include "worker/daemon/posix_launcher.h"
 #include "worker/daemon/prepare_worker.h"
+#include "worker/program/oom_kills.h"
+#include "worker/program/posix_launcher.h"
 
 namespace coppice::worker {
 namespace {

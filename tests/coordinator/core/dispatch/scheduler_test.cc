@@ -234,5 +234,46 @@ TEST_F(SchedulerTest, AGroupThatIsRemovedHasNoJobsLeft) {
   EXPECT_THAT(Choose(5), ElementsAre(3));
 }
 
+TEST_F(SchedulerTest, ProgramsAreOnlyForWorkersThatRunThem) {
+  AddGroup(1, 1, 0, 1);
+  AddJobs(1, 1, 3);
+  scheduler_.AddGroup({2, 2, 0, 100, 100, /*program_pack=*/2});
+  AddJobs(2, 11, 3);
+  const auto choose = [&](bool programs, const absl::flat_hash_set<JobId>& taken = {}) {
+    const auto pick = scheduler_.Choose(Always(10), taken, 0, programs);
+    return pick.has_value() ? pick->jobs : std::vector<JobId>();
+  };
+  EXPECT_THAT(choose(true), ElementsAre(11, 12)) << "the longest work, in packs of its own width";
+  EXPECT_THAT(choose(false), ElementsAre(1, 2, 3));
+  EXPECT_THAT(choose(true, {11, 12, 13}), ElementsAre(1, 2, 3));
+  EXPECT_THAT(choose(false, {1, 2, 3}), IsEmpty());
+  EXPECT_EQ(scheduler_.CountGrantable(), 6u);
+  EXPECT_EQ(scheduler_.CountGrantablePrograms(), 3u);
+  EXPECT_EQ(scheduler_.CountAhead(1, 1, 0).by_work, 3u);
+  scheduler_.SetPaused(2, true);
+  EXPECT_THAT(choose(true), ElementsAre(1, 2, 3));
+  EXPECT_FALSE(scheduler_.any_programs());
+  scheduler_.SetPaused(2, false);
+  scheduler_.RemoveGroup(1);
+  EXPECT_TRUE(scheduler_.any_grantable());
+  EXPECT_THAT(choose(false), IsEmpty());
+}
+
+// The turn of the oldest sweep is that of the highest priority that the worker can serve.
+TEST_F(SchedulerTest, TheOldestSweepsTurnKeepsPrioritiesAcrossProgramsAndTrainer) {
+  AddGroup(1, 1, 0, 1);
+  AddGroup(3, 3, 5, 1);
+  AddJobs(1, 1, 1);
+  AddJobs(3, 3, 1);
+  scheduler_.AddGroup({2, 2, 5, 100, 100, 1});
+  AddJobs(2, 2, 1);
+  constexpr uint64_t kTurn = Scheduler::kOldestSweepTurn - 1;
+  const auto oldest = [&](bool programs) {
+    return scheduler_.Choose(Always(1), {}, kTurn, programs)->jobs;
+  };
+  EXPECT_THAT(oldest(true), ElementsAre(2));
+  EXPECT_THAT(oldest(false), ElementsAre(3));
+}
+
 }  // namespace
 }  // namespace coppice::core

@@ -1,6 +1,6 @@
 // The kernel's count of processes that it killed because memory ran out.
-#ifndef COPPICE_WORKER_DAEMON_OOM_KILLS_H_
-#define COPPICE_WORKER_DAEMON_OOM_KILLS_H_
+#ifndef COPPICE_WORKER_PROGRAM_OOM_KILLS_H_
+#define COPPICE_WORKER_PROGRAM_OOM_KILLS_H_
 
 #include <cstdint>
 #include <optional>
@@ -18,4 +18,4 @@ std::optional<uint64_t> OomKillsOf(absl::string_view vmstat);
 
 }  // namespace coppice::worker
 
-#endif  // COPPICE_WORKER_DAEMON_OOM_KILLS_H_
+#endif  // COPPICE_WORKER_PROGRAM_OOM_KILLS_H_

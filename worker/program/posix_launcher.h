@@ -1,5 +1,5 @@
-#ifndef COPPICE_WORKER_DAEMON_POSIX_LAUNCHER_H_
-#define COPPICE_WORKER_DAEMON_POSIX_LAUNCHER_H_
+#ifndef COPPICE_WORKER_PROGRAM_POSIX_LAUNCHER_H_
+#define COPPICE_WORKER_PROGRAM_POSIX_LAUNCHER_H_
 
 #include <deque>
 #include <functional>
@@ -11,8 +11,8 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
-#include "worker/daemon/oom_kills.h"
-#include "worker/daemon/process_launcher.h"
+#include "worker/program/oom_kills.h"
+#include "worker/program/process_launcher.h"
 
 namespace coppice::worker {
 
@@ -24,10 +24,11 @@ namespace coppice::worker {
 //      signals, exec.
 //   2. Output goes to the callbacks in pieces. The first kMaxLogFileBytes of stderr also go to the
 //      log file.
-//   3. When the process has exited, the pipes are read to their end, the rest of its group gets
-//      SIGKILL, the process is reaped, and on_exit is called. If a process was killed while the
-//      kernel's count of out-of-memory kills grew, it counts as one of them: such a kill leaves no
-//      other trace.
+//   3. When the process has exited, the rest of its group gets SIGKILL (for a foreign program,
+//   every
+//      process that has its mark, after a moment), the pipes are read to their end, the process is
+//      reaped, and on_exit is called. If a process was killed while the kernel's count of
+//      out-of-memory kills grew, it counts as one of them: such a kill leaves no other trace.
 // Destruction kills every process with SIGKILL and calls no more callbacks.
 class PosixLauncher : public ProcessLauncher {
  public:
@@ -64,4 +65,4 @@ class PosixLauncher : public ProcessLauncher {
 
 }  // namespace coppice::worker
 
-#endif  // COPPICE_WORKER_DAEMON_POSIX_LAUNCHER_H_
+#endif  // COPPICE_WORKER_PROGRAM_POSIX_LAUNCHER_H_

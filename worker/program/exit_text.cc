@@ -1,4 +1,4 @@
-#include "worker/daemon/exit_text.h"
+#include "worker/program/exit_text.h"
 
 #include <csignal>
 #include <cstring>

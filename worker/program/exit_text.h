@@ -1,9 +1,9 @@
-#ifndef COPPICE_WORKER_DAEMON_EXIT_TEXT_H_
-#define COPPICE_WORKER_DAEMON_EXIT_TEXT_H_
+#ifndef COPPICE_WORKER_PROGRAM_EXIT_TEXT_H_
+#define COPPICE_WORKER_PROGRAM_EXIT_TEXT_H_
 
 #include <string>
 
-#include "worker/daemon/process_launcher.h"
+#include "worker/program/process_launcher.h"
 
 namespace coppice::worker {
 
@@ -17,4 +17,4 @@ std::string DescribeExit(const ProcessExit& exit);
 
 }  // namespace coppice::worker
 
-#endif  // COPPICE_WORKER_DAEMON_EXIT_TEXT_H_
+#endif  // COPPICE_WORKER_PROGRAM_EXIT_TEXT_H_

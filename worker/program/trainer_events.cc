@@ -1,4 +1,4 @@
-#include "worker/daemon/trainer_events.h"
+#include "worker/program/trainer_events.h"
 
 #include <algorithm>
 #include <cmath>
@@ -99,16 +99,17 @@ bool IsNestedTooDeep(absl::string_view json) {
 
 }  // namespace
 
-TrainerEventReader::TrainerEventReader(std::vector<Member> members, uint32_t steps)
-    : steps_(steps) {
+TrainerEventReader::TrainerEventReader(std::vector<Member> members, uint32_t steps,
+                                       uint32_t program_report_every)
+    : steps_(steps), program_report_every_(program_report_every) {
   for (Member& member : members) {
     MemberState& state = members_[member.seed];
     state.checkpoint_dir = std::move(member.checkpoint_dir);
     state.start_step = member.start_step;
     state.progress_step = member.start_step;
-    // An evaluation that a preemption cut off is repeated, so a row may have the very step of the
-    // resume.
-    state.metrics_step = static_cast<int64_t>(member.start_step) - 1;
+    // The trainer repeats an evaluation that a preemption cut off, so a row may have the very step
+    // of the resume. A program reports before it saves.
+    state.metrics_step = static_cast<int64_t>(member.start_step) - (is_program() ? 0 : 1);
     state.checkpoint_step = static_cast<int64_t>(member.start_step) - 1;
   }
 }
@@ -138,9 +139,16 @@ absl::Status TrainerEventReader::ReadLine(absl::string_view line,
                                           std::vector<TrainerEvent>* events) {
   if (IsNestedTooDeep(line)) return Wrong(absl::StrCat("nested deeper than ", kMaxDepth));
   const Json json = Json::parse(line.begin(), line.end(), nullptr, /*allow_exceptions=*/false);
-  if (!json.is_object()) return Wrong("not a JSON object");
+  if (!json.is_object()) {
+    if (!is_program()) return Wrong("not a JSON object");
+    const bool nan = absl::StrContains(line, "NaN") || absl::StrContains(line, "Infinity");
+    return Wrong(nan ? "not a JSON object (NaN and infinity are no JSON numbers)"
+                     : "not a JSON object (free text belongs on stderr)");
+  }
   COPPICE_ASSIGN_OR_RETURN(const std::string name, Text(json, "event", kMaxWordBytes));
-  return ReadEvent(name, json, events);
+  const absl::Status status = ReadEvent(name, json, events);
+  if (!status.ok() && faulty_event_.empty()) faulty_event_ = name;
+  return status;
 }
 
 absl::Status TrainerEventReader::ReadEvent(const std::string& name, const Json& json,
@@ -168,12 +176,12 @@ absl::Status TrainerEventReader::ReadStart(const Json& json, TrainerStart* event
   if (started_) return Wrong("a second `start`");
   COPPICE_ASSIGN_OR_RETURN(const uint64_t protocol, Unsigned(json, "protocol", UINT32_MAX));
   if (protocol != kProtocol) {
-    return Wrong(absl::StrCat("the trainer speaks protocol ", protocol, ", this worker ", kProtocol,
-                              "; install both from one build"));
+    return Wrong(absl::StrCat("the ", Name(), " speaks protocol ", protocol, ", this worker ",
+                              kProtocol, is_program() ? "" : "; install both from one build"));
   }
   COPPICE_ASSIGN_OR_RETURN(const uint64_t steps, Unsigned(json, "steps", UINT32_MAX));
   if (steps != steps_) {
-    return Wrong(absl::StrCat("the trainer is to take ", steps_, " steps, it says ", steps));
+    return Wrong(absl::StrCat("the ", Name(), " is to take ", steps_, " steps, it says ", steps));
   }
   std::vector<std::pair<uint32_t, uint32_t>> members;
   COPPICE_RETURN_IF_ERROR(ReadMemberSteps(json, &members));
@@ -184,7 +192,8 @@ absl::Status TrainerEventReader::ReadStart(const Json& json, TrainerStart* event
     // resumes.
     if (step != member.start_step) {
       return Wrong(
-          absl::StrCat("seed ", seed, " starts at step ", step, " instead of ", member.start_step));
+          absl::StrCat("seed ", seed, " starts at step ", step, " instead of ", member.start_step,
+                       is_program() && step < member.start_step ? ": `resume` was not read" : ""));
     }
     named.insert(seed);
   }
@@ -194,10 +203,11 @@ absl::Status TrainerEventReader::ReadStart(const Json& json, TrainerStart* event
     }
   }
   const auto provenance = json.find("provenance");
-  if (provenance == json.end() || !provenance->is_object()) {
+  const bool none = is_program() && provenance == json.end();
+  if (!none && (provenance == json.end() || !provenance->is_object())) {
     return Wrong("`provenance` is not an object");
   }
-  event->provenance = provenance->dump();
+  event->provenance = none ? "{}" : provenance->dump();
   if (event->provenance.size() > kMaxProvenanceBytes) return Wrong("`provenance` is too large");
   event->members = std::move(members);
   started_ = true;
@@ -214,15 +224,33 @@ absl::Status TrainerEventReader::ReadProgress(const Json& json, TrainerProgress*
     }
     member.progress_step = step;
   }
+  if (json.contains("activity")) {
+    COPPICE_ASSIGN_OR_RETURN(event->activity, Unsigned(json, "activity", UINT64_MAX));
+  }
   const auto rate = json.find("steps_per_second");
+  if (is_program() && rate == json.end()) return absl::OkStatus();
   if (rate == json.end() || !IsFiniteNumber(*rate) || rate->get<double>() < 0) {
     return Wrong("`steps_per_second` is not a finite number from 0");
   }
   event->steps_per_second = rate->get<double>();
-  if (json.contains("activity")) {
-    COPPICE_ASSIGN_OR_RETURN(event->activity, Unsigned(json, "activity", UINT64_MAX));
-  }
   return absl::OkStatus();
+}
+
+uint32_t TrainerEventReader::NextReport(int64_t step) const {
+  const int64_t every = program_report_every_;
+  return static_cast<uint32_t>(std::min<int64_t>(steps_, (step / every + 1) * every));
+}
+
+absl::Status TrainerEventReader::CheckReportStep(uint32_t step, const MemberState& member) const {
+  if (step % program_report_every_ != 0 && step != steps_) {
+    return Wrong(absl::StrCat("metrics of step ", step, ", which is no report step: those are the ",
+                              "multiples of report.every (", program_report_every_,
+                              ") and the last step (", steps_, ")"));
+  }
+  const uint32_t next = NextReport(member.metrics_step);
+  if (step <= next) return absl::OkStatus();
+  return Wrong(
+      absl::StrCat("metrics of step ", step, " where those of step ", next, " are missing"));
 }
 
 absl::Status TrainerEventReader::ReadMetrics(const Json& json, TrainerMetrics* event) {
@@ -232,6 +260,7 @@ absl::Status TrainerEventReader::ReadMetrics(const Json& json, TrainerMetrics* e
     return Wrong(absl::StrCat("metrics of step ", event->step, " where only steps after ",
                               member->metrics_step, " are left to report"));
   }
+  if (is_program()) COPPICE_RETURN_IF_ERROR(CheckReportStep(event->step, *member));
   const auto values = json.find("values");
   if (values == json.end() || !values->is_object() || values->empty() ||
       values->size() > kMaxValues) {
@@ -263,6 +292,17 @@ absl::Status TrainerEventReader::ReadCheckpoint(const Json& json, TrainerCheckpo
   if (!IsSafeRelativePath(event->file)) {
     return Wrong(absl::StrCat("`path` is not inside ", member->checkpoint_dir));
   }
+  if (is_program()) {
+    const bool all = event->step <= member->start_step || member->metrics_step == steps_ ||
+                     event->step < NextReport(member->metrics_step);
+    if (!all) {
+      faulty_event_ = "metrics";
+      return Wrong(absl::StrCat("a checkpoint of step ", event->step,
+                                " before the metrics of step ", NextReport(member->metrics_step)));
+    }
+    member->checkpoint_step = event->step;
+    return absl::OkStatus();
+  }
   COPPICE_ASSIGN_OR_RETURN(event->digest, Text(json, "digest", 32));
   if (!IsDigest(event->digest)) return Wrong("`digest` is not 32 hex digits");
   COPPICE_ASSIGN_OR_RETURN(event->bytes, Unsigned(json, "bytes", uint64_t{1} << 50));
@@ -282,6 +322,11 @@ absl::Status TrainerEventReader::ReadDone(const Json& json, TrainerDone* event) 
     return Wrong(absl::StrCat("`done` of seed ", event->seed, " at step ", event->step,
                               " with a last checkpoint at step ", member->checkpoint_step, " of ",
                               steps_));
+  }
+  if (is_program() && member->metrics_step != steps_) {
+    faulty_event_ = "metrics";
+    return Wrong(absl::StrCat("`done` of seed ", event->seed, " without the metrics of step ",
+                              NextReport(member->metrics_step)));
   }
   member->ended = true;
   return absl::OkStatus();

@@ -1,6 +1,6 @@
 // The reader's side of docs/trainer-protocol.md: checks a trainer's output.
-#ifndef COPPICE_WORKER_DAEMON_TRAINER_EVENTS_H_
-#define COPPICE_WORKER_DAEMON_TRAINER_EVENTS_H_
+#ifndef COPPICE_WORKER_PROGRAM_TRAINER_EVENTS_H_
+#define COPPICE_WORKER_PROGRAM_TRAINER_EVENTS_H_
 
 #include <cstdint>
 #include <map>
@@ -35,8 +35,8 @@ struct TrainerMetrics {
 struct TrainerCheckpoint {
   uint32_t seed = 0;
   uint32_t step = 0;
-  std::string file;  // relative to the member's checkpoint folder
-  std::string digest;
+  std::string file;    // relative to the member's checkpoint folder
+  std::string digest;  // empty for a program's: its worker makes it
   uint64_t bytes = 0;
   // The time that training stood still for the checkpoint, and the time that its writing took. 0:
   // not reported.
@@ -66,9 +66,11 @@ using TrainerEvent = std::variant<TrainerStart, TrainerProgress, TrainerMetrics,
 
 // Splits a trainer's stdout into lines and each line into an event, and checks every field against
 // this pack: seeds that it has, steps that do not go backwards or beyond the end, finite numbers,
-// checkpoints inside the member's folder, `done` only after the last checkpoint. An event of an
-// unknown name is skipped. Any other fault is an error, after which the trainer's output is no
-// longer trusted. Owner: a PackRun. Not thread-safe. Pure: no clock, no files.
+// checkpoints inside the member's folder, `done` only after the last checkpoint. A program of the
+// user's own (docs/programs.md) is held to its report steps too: it misses none, adds none, and has
+// reported all up to a checkpoint before that. An event of an unknown name is skipped. Any other
+// fault is an error, after which the trainer's output is no longer trusted. Owner: a PackRun. Not
+// thread-safe. Pure: no clock, no files.
 class TrainerEventReader {
  public:
   static constexpr size_t kMaxLineBytes = 1 << 20;
@@ -79,11 +81,17 @@ class TrainerEventReader {
     uint32_t start_step = 0;
     std::string checkpoint_dir;  // absolute, as in the run spec
   };
-  TrainerEventReader(std::vector<Member> members, uint32_t steps);
+  // `program_report_every`: 0 for Coppice's own trainer, else the interval of the program's
+  // reports.
+  TrainerEventReader(std::vector<Member> members, uint32_t steps,
+                     uint32_t program_report_every = 0);
 
   // Appends the events that `bytes` completes. INVALID_ARGUMENT names the fault and quotes the
   // line, shortened; every later call returns the same error.
   absl::Status Feed(absl::string_view bytes, std::vector<TrainerEvent>* events);
+  // The name of the event that Feed's error is about, or that it misses; empty: the line is no
+  // event.
+  const std::string& faulty_event() const { return faulty_event_; }
   // The size of the line that has not ended yet.
   size_t pending_bytes() const { return line_.size(); }
 
@@ -115,13 +123,21 @@ class TrainerEventReader {
   absl::Status ReadMemberSteps(const Json& json,
                                std::vector<std::pair<uint32_t, uint32_t>>* members) const;
 
+  bool is_program() const { return program_report_every_ > 0; }
+  const char* Name() const { return is_program() ? "program" : "trainer"; }
+  // The first report step after `step`.
+  uint32_t NextReport(int64_t step) const;
+  absl::Status CheckReportStep(uint32_t step, const MemberState& member) const;
+
   const uint32_t steps_;
+  const uint32_t program_report_every_;
   std::map<uint32_t, MemberState> members_;  // by seed
   bool started_ = false;
   std::string line_;
   absl::Status error_;
+  std::string faulty_event_;
 };
 
 }  // namespace coppice::worker
 
-#endif  // COPPICE_WORKER_DAEMON_TRAINER_EVENTS_H_
+#endif  // COPPICE_WORKER_PROGRAM_TRAINER_EVENTS_H_

@@ -1,10 +1,10 @@
-#ifndef COPPICE_WORKER_DAEMON_FORK_EXEC_H_
-#define COPPICE_WORKER_DAEMON_FORK_EXEC_H_
+#ifndef COPPICE_WORKER_PROGRAM_FORK_EXEC_H_
+#define COPPICE_WORKER_PROGRAM_FORK_EXEC_H_
 
 #include <sys/types.h>
 
 #include "absl/status/statusor.h"
-#include "worker/daemon/process_launcher.h"
+#include "worker/program/process_launcher.h"
 
 namespace coppice::worker {
 
@@ -22,4 +22,4 @@ absl::StatusOr<ForkedProcess> ForkExec(const ProcessCommand& command);
 
 }  // namespace coppice::worker
 
-#endif  // COPPICE_WORKER_DAEMON_FORK_EXEC_H_
+#endif  // COPPICE_WORKER_PROGRAM_FORK_EXEC_H_

@@ -1,9 +1,11 @@
-#ifndef COPPICE_WORKER_DAEMON_PROCESS_LAUNCHER_H_
-#define COPPICE_WORKER_DAEMON_PROCESS_LAUNCHER_H_
+#ifndef COPPICE_WORKER_PROGRAM_PROCESS_LAUNCHER_H_
+#define COPPICE_WORKER_PROGRAM_PROCESS_LAUNCHER_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -12,11 +14,21 @@
 
 namespace coppice::worker {
 
+// A program that is not Coppice's own. Its environment holds the command's variables and no others,
+// it inherits no descriptor, and its name is searched for in its PATH.
+struct ForeignProgram {
+  std::string directory;  // where it runs
+  // A variable of its environment, "NAME=value", that no other program's environment has. Processes
+  // that have it are the program's, whatever group or session they are in, and none outlives it.
+  std::string mark;
+};
+
 struct ProcessCommand {
   std::vector<std::string> argv;  // argv[0] is a path, not searched for in PATH
   // Added to this process's environment; a variable of the same name is replaced.
   std::vector<std::pair<std::string, std::string>> environment;
   std::string log_path;  // file for stderr; empty: none
+  std::optional<ForeignProgram> foreign = std::nullopt;
 };
 
 struct ProcessExit {
@@ -26,6 +38,8 @@ struct ProcessExit {
   int signal = 0;  // 0: it exited by itself with `code`
   // The process was killed, and the kernel killed a process because memory ran out while it ran.
   bool out_of_memory = false;
+  // Processes of a foreign program that were still there when it had ended, and were killed.
+  size_t left_behind = 0;
 };
 
 // Callbacks about a process. They come on any thread, one at a time; `on_exit` comes last and
@@ -63,4 +77,4 @@ class ProcessLauncher {
 
 }  // namespace coppice::worker
 
-#endif  // COPPICE_WORKER_DAEMON_PROCESS_LAUNCHER_H_
+#endif  // COPPICE_WORKER_PROGRAM_PROCESS_LAUNCHER_H_

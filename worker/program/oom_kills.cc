@@ -1,4 +1,4 @@
-#include "worker/daemon/oom_kills.h"
+#include "worker/program/oom_kills.h"
 
 #include <utility>
 

@@ -1,4 +1,4 @@
-#include "worker/daemon/posix_launcher.h"
+#include "worker/program/posix_launcher.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -13,12 +13,15 @@
 #include <utility>
 
 #include "common/base/files.h"
-#include "worker/daemon/fork_exec.h"
+#include "worker/program/fork_exec.h"
+#include "worker/program/leftovers.h"
 
 namespace coppice::worker {
 namespace {
 
 constexpr size_t kPieceBytes = 64 << 10;
+// The helpers of a program that has ended get so long to end by themselves.
+constexpr absl::Duration kHelpersEnd = absl::Milliseconds(500);
 
 void CloseFd(int* fd) {
   if (*fd >= 0) ::close(*fd);
@@ -34,6 +37,7 @@ struct PosixLauncher::Child {
   std::optional<uint64_t> oom_kills;  // count at the process's start
   int log_fd = -1;
   size_t log_bytes = 0;
+  size_t left_behind = 0;
   // By Pipe: a piece was handed out and ReadMore has not been called yet.
   std::array<bool, 2> handed_out = {false, false};
   bool exited = false;
@@ -173,7 +177,10 @@ void PosixLauncher::Run() {
     Poll();
   }
   KillAll();
-  for (const auto& child : children_) ::waitpid(child->process.pid, nullptr, 0);
+  for (const auto& child : children_) {
+    if (child->command.foreign) EndMarked(child->command.foreign->mark, absl::ZeroDuration());
+    ::waitpid(child->process.pid, nullptr, 0);
+  }
   children_.clear();
 }
 
@@ -254,6 +261,9 @@ void PosixLauncher::OnReadable(Child* child, Process::Pipe pipe) {
 
 void PosixLauncher::OnExited(const std::shared_ptr<Child>& child) {
   child->exited = true;
+  if (child->command.foreign) {
+    child->left_behind = EndMarked(child->command.foreign->mark, kHelpersEnd, child->process.pid);
+  }
   // The process is still a zombie, so the group's number is its own. This kills everything that the
   // trainer may have started.
   ::kill(-child->process.pid, SIGKILL);
@@ -282,6 +292,7 @@ void PosixLauncher::FinishIfDrained(const std::shared_ptr<Child>& child) {
   }
   children_.erase(std::remove(children_.begin(), children_.end(), child), children_.end());
   ProcessExit exit;
+  exit.left_behind = child->left_behind;
   if (WIFSIGNALED(status)) {
     exit.signal = WTERMSIG(status);
     exit.out_of_memory = exit.signal == SIGKILL && child->oom_kills.has_value() &&
