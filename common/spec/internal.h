@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -26,6 +27,10 @@ std::string GroupsText(std::vector<std::string> groups, size_t all);
 // v1::Override or v1::AxisSettings. nullopt: the message does not set it.
 std::optional<settings::Value> ValueIn(const google::protobuf::Message& message, size_t setting);
 void SetValueIn(size_t setting, const settings::Value& value, v1::RunConfig* run);
+
+// Sets the settings of a run that a JSON object holds. False: it holds something else, or a value
+// of another type; some settings may be set then.
+bool SetValuesFromJson(const nlohmann::json& json, v1::RunConfig* run);
 
 // The settings that a message sets. It must have the fields of one of those, for the settings of
 // the table.

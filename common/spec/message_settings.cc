@@ -1,7 +1,9 @@
 // Reads, sets and checks settings in messages by the table's paths, which are those of the fields.
 #include <google/protobuf/descriptor.h>
 
+#include <limits>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <utility>
@@ -104,6 +106,41 @@ void VisitSet(const Message& message, const settings::Table& table,
   }
 }
 
+// As a value of the setting's own type. nullopt: it has another.
+std::optional<Value> ValueFromJson(const nlohmann::json& json, const FieldDescriptor& field) {
+  switch (field.cpp_type()) {
+    case FieldDescriptor::CPPTYPE_UINT32:
+      if (!json.is_number_unsigned() || json.get<uint64_t>() > std::numeric_limits<uint32_t>::max())
+        return std::nullopt;
+      return json.get<int64_t>();
+    case FieldDescriptor::CPPTYPE_DOUBLE:
+      if (!json.is_number()) return std::nullopt;
+      return json.get<double>();
+    default:
+      if (!json.is_string()) return std::nullopt;
+      return json.get<std::string>();
+  }
+}
+
+// The settings of an object whose names begin with `prefix`.
+bool SetBelow(const nlohmann::json& json, const std::string& prefix, v1::RunConfig* run) {
+  if (json.empty()) return false;
+  for (const auto& [name, value] : json.items()) {
+    const std::string path = prefix + name;
+    if (value.is_object()) {
+      if (!SetBelow(value, path + ".", run)) return false;
+      continue;
+    }
+    const settings::Setting* setting = settings::RunSettings().Find(path);
+    if (setting == nullptr) return false;
+    const auto number = static_cast<size_t>(setting - settings::RunSettings().settings().data());
+    const auto typed = ValueFromJson(value, *FieldsOf(*run)->at(number).back());
+    if (!typed) return false;
+    SetValueIn(number, *typed, run);
+  }
+  return true;
+}
+
 v1::RunConfig MakeDefaultRun(const std::string& task) {
   v1::RunConfig run;
   run.set_task(task);
@@ -138,6 +175,11 @@ void SetValueIn(size_t setting, const Value& value, v1::RunConfig* run) {
       reflection.SetString(at, field, std::get<std::string>(value));
     }
   }
+}
+
+bool SetValuesFromJson(const nlohmann::json& json, v1::RunConfig* run) {
+  if (!json.is_object()) return false;
+  return SetBelow(json, "", run);
 }
 
 settings::Values ValuesOf(const Message& message, const settings::Table& table) {

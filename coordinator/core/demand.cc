@@ -100,7 +100,7 @@ absl::StatusOr<WorkTime> MeasureAllWork(ReadTransaction& read, const Memory& mem
   for (const SweepRow& sweep : sweeps) {
     // A paused sweep's running jobs are about to give their slots back.
     if (sweep.finished_ms != 0 || sweep.paused) continue;
-    COPPICE_ASSIGN_OR_RETURN(const std::vector<GroupRow> groups, read.ListGroups(sweep.id));
+    COPPICE_ASSIGN_OR_RETURN(const std::vector<GroupRow> groups, read.ListGroupCounts(sweep.id));
     open.insert(open.end(), groups.begin(), groups.end());
     Merge(memory.leases.Live(sweep.id), &live);
   }

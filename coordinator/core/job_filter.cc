@@ -184,7 +184,7 @@ absl::StatusOr<JobId> WalkJobs(ReadTransaction& read, const Catalog& catalog,
   Walk walk(read, catalog, criteria, after, most, visit);
   if (!filter.job_ids.empty()) return walk.OverIds();
   if (sweep == nullptr) return absl::InvalidArgumentError("name a sweep or job ids");
-  COPPICE_ASSIGN_OR_RETURN(const std::vector<GroupRow> rows, read.ListGroups(sweep->id));
+  COPPICE_ASSIGN_OR_RETURN(const std::vector<GroupRow> rows, read.ListGroupCounts(sweep->id));
   return walk.OverGroups(rows);
 }
 

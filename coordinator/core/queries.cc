@@ -36,10 +36,14 @@ absl::StatusOr<SweepDetails> QuerySweep(ReadTransaction& read, const Memory& mem
                                         const std::string& name) {
   COPPICE_ASSIGN_OR_RETURN(const auto sweep, read.FindSweep(name));
   if (!sweep.has_value()) return absl::NotFoundError(absl::StrCat("no sweep named '", name, "'"));
-  COPPICE_ASSIGN_OR_RETURN(const auto groups, read.ListGroups(sweep->id));
+  COPPICE_ASSIGN_OR_RETURN(auto groups, read.ListGroupCounts(sweep->id));
+  // The catalog learns of a sweep a moment after its commit.
+  if (memory.catalog.GroupsOf(sweep->id).size() < groups.size()) {
+    COPPICE_ASSIGN_OR_RETURN(groups, read.ListGroups(sweep->id));
+  }
   SweepDetails details;
   details.summary = MakeSummary(*sweep, groups, memory.leases);
-  details.groups = MakeGroups(groups, memory.leases);
+  details.groups = MakeGroups(groups, memory.catalog, memory.leases);
   COPPICE_ASSIGN_OR_RETURN(details.operations, read.ListOperations(sweep->id, kMaxOperations));
   COPPICE_ASSIGN_OR_RETURN(details.spec_blob, read.GetSpecBlob(sweep->id));
   return details;
@@ -49,7 +53,7 @@ absl::StatusOr<std::vector<SweepSummary>> QuerySweeps(ReadTransaction& read, con
   COPPICE_ASSIGN_OR_RETURN(const auto sweeps, read.ListSweeps());
   std::vector<SweepSummary> summaries;
   for (const SweepRow& sweep : sweeps) {
-    COPPICE_ASSIGN_OR_RETURN(const auto groups, read.ListGroups(sweep.id));
+    COPPICE_ASSIGN_OR_RETURN(const auto groups, read.ListGroupCounts(sweep.id));
     summaries.push_back(MakeSummary(sweep, groups, memory.leases));
   }
   return summaries;

@@ -172,6 +172,8 @@ class ReadTransaction {
   virtual absl::StatusOr<std::optional<SweepRow>> FindSweep(absl::string_view name) = 0;
   virtual absl::StatusOr<std::string> GetSpecBlob(SweepId id) = 0;
   virtual absl::StatusOr<std::vector<GroupRow>> ListGroups(SweepId sweep_id) = 0;  // by id
+  // The same without run_json and point, of which a sweep with thousands of groups has megabytes.
+  virtual absl::StatusOr<std::vector<GroupRow>> ListGroupCounts(SweepId sweep_id) = 0;
 
   // Oldest first.
   virtual absl::StatusOr<std::vector<Operation>> ListOperations(SweepId sweep_id,

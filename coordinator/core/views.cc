@@ -46,13 +46,16 @@ SweepSummary MakeSummary(const SweepRow& sweep, const std::vector<GroupRow>& gro
   return summary;
 }
 
-std::vector<GroupSummary> MakeGroups(const std::vector<GroupRow>& groups,
+std::vector<GroupSummary> MakeGroups(const std::vector<GroupRow>& groups, const Catalog& catalog,
                                      const LeaseTable& leases) {
   std::vector<GroupSummary> summaries;
   if (groups.empty()) return summaries;
+  summaries.reserve(groups.size());
   const LiveStats live = leases.Live(groups.front().sweep_id);
   for (const GroupRow& group : groups) {
-    summaries.push_back({group.id, group.spec, group.counts, StepsDone(group, live)});
+    const auto known = catalog.Group(group.id);
+    summaries.push_back({group.id, known == nullptr ? group.spec : known->spec, group.counts,
+                         StepsDone(group, live)});
   }
   return summaries;
 }
@@ -60,7 +63,7 @@ std::vector<GroupSummary> MakeGroups(const std::vector<GroupRow>& groups,
 absl::StatusOr<SweepSummary> ReadSummary(ReadTransaction& read, SweepId id,
                                          const LeaseTable& leases) {
   COPPICE_ASSIGN_OR_RETURN(const SweepRow sweep, read.GetSweep(id));
-  COPPICE_ASSIGN_OR_RETURN(const std::vector<GroupRow> groups, read.ListGroups(id));
+  COPPICE_ASSIGN_OR_RETURN(const std::vector<GroupRow> groups, read.ListGroupCounts(id));
   return MakeSummary(sweep, groups, leases);
 }
 

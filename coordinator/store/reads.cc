@@ -180,6 +180,18 @@ absl::StatusOr<std::vector<GroupRow>> SqliteReads::ListGroups(core::SweepId swee
   return Collect(statement, &ReadGroup);
 }
 
+absl::StatusOr<std::vector<GroupRow>> SqliteReads::ListGroupCounts(core::SweepId sweep_id) {
+  Statement statement = db_.Prepare(R"sql(
+      SELECT id, sweep_id, task, depth, '', steps, report_every, checkpoint_every, keep,
+        keep_every, work_per_step, first_job, jobs, pending, running, succeeded, failed, cancelled,
+        steps_done, open_steps, seeds_ascend, ''
+      FROM groups
+      WHERE sweep_id = ?
+      ORDER BY id)sql");
+  statement.Bind(sweep_id);
+  return Collect(statement, &ReadGroup);
+}
+
 absl::StatusOr<std::vector<core::Operation>> SqliteReads::ListOperations(core::SweepId sweep_id,
                                                                          uint32_t newest) {
   Statement statement = db_.Prepare(R"sql(

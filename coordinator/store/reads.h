@@ -25,6 +25,7 @@ class SqliteReads : public core::ReadTransaction {
   absl::StatusOr<std::optional<core::SweepRow>> FindSweep(absl::string_view name) override;
   absl::StatusOr<std::string> GetSpecBlob(core::SweepId id) override;
   absl::StatusOr<std::vector<core::GroupRow>> ListGroups(core::SweepId sweep_id) override;
+  absl::StatusOr<std::vector<core::GroupRow>> ListGroupCounts(core::SweepId sweep_id) override;
 
   absl::StatusOr<std::vector<core::Operation>> ListOperations(core::SweepId sweep_id,
                                                               uint32_t newest) override;

@@ -32,6 +32,9 @@ class ObservedReads : public core::ReadTransaction {
   absl::StatusOr<std::vector<core::GroupRow>> ListGroups(core::SweepId id) override {
     return inner_.ListGroups(id);
   }
+  absl::StatusOr<std::vector<core::GroupRow>> ListGroupCounts(core::SweepId id) override {
+    return inner_.ListGroupCounts(id);
+  }
   absl::StatusOr<std::vector<core::Operation>> ListOperations(core::SweepId id,
                                                               uint32_t newest) override {
     return inner_.ListOperations(id, newest);
