@@ -11,6 +11,8 @@
 #include "absl/strings/str_split.h"
 #include "cli/select.h"
 #include "cli/target.h"
+#include "cli/where.h"
+#include "common/spec/axes.h"
 
 namespace coppice::cli {
 namespace {
@@ -125,7 +127,51 @@ std::vector<std::string> StartingWith(const std::string& prefix, const std::stri
   return fitting;
 }
 
-// Completes SWEEP/TASK/DEPTH/SEED part by part. `whole`: only a job, not a part of a sweep.
+// Names and values of the axes that `spec` has, seed included.
+std::vector<std::string> ValuesOfAxis(const v1::SweepSpec& spec, const std::string& name) {
+  if (name == "seed") return Texts(spec.seeds());
+  std::vector<std::string> values;
+  const std::vector<v1::Axis> axes = spec::AxesOf(spec);
+  const v1::Axis* axis = spec::FindAxis(axes, name);
+  if (axis == nullptr) return values;
+  for (const v1::AxisValue& value : axis->values()) {
+    if (values.size() == kMaxWords) break;
+    values.push_back(value.name());
+  }
+  return values;
+}
+
+// Completes the last of the parts AXIS=VALUE of a target. `prefix` is what stands before it.
+Completion AxisPart(const std::string& typed, const std::string& prefix,
+                    const std::vector<std::string>& parts, bool whole, const v1::SweepSpec& spec) {
+  Completion completion;
+  std::vector<std::string> left;
+  for (const std::string& name : AxisNamesOf(spec)) {
+    const std::string begin = name + "=";
+    const bool taken = std::any_of(parts.begin() + 1, parts.end() - 1, [&](const std::string& p) {
+      return absl::StartsWith(p, begin);
+    });
+    if (!taken) left.push_back(name);
+  }
+  const size_t sign = parts.back().find('=');
+  if (sign == std::string::npos) {
+    for (std::string& name : left) name += "=";
+    completion.words = StartingWith(prefix, typed, left);
+    completion.goes_on = true;
+    return completion;
+  }
+  const std::string name = parts.back().substr(0, sign);
+  const std::string kept = typed.substr(0, typed.find_last_of("=,") + 1);
+  completion.words = StartingWith(kept, typed, ValuesOfAxis(spec, name));
+  completion.goes_on = left.size() > 1;
+  if (whole && completion.goes_on) {
+    for (std::string& word : completion.words) word += "/";
+  }
+  return completion;
+}
+
+// Completes SWEEP/TASK/DEPTH/SEED part by part, and SWEEP/AXIS=VALUE/... where the sweep has other
+// axes or a sign of equality is there already. `whole`: only a job, not a part of a sweep.
 Completion Path(const std::string& typed, bool whole, Names* names) {
   Completion completion;
   const std::vector<std::string> parts = absl::StrSplit(typed, '/');
@@ -139,7 +185,10 @@ Completion Path(const std::string& typed, bool whole, Names* names) {
     return completion;
   }
   const std::optional<v1::SweepSpec> spec = names->Spec(parts[0]);
-  if (!spec.has_value() || parts.size() > 4) return completion;
+  if (!spec.has_value()) return completion;
+  if (!spec::IsClassic(*spec) || absl::StrContains(typed, '='))
+    return AxisPart(typed, prefix, parts, whole, *spec);
+  if (parts.size() > 4) return completion;
   const std::vector<std::string> values = parts.size() == 2   ? Texts(spec->tasks())
                                           : parts.size() == 3 ? Texts(spec->depths())
                                                               : Texts(spec->seeds());
@@ -224,9 +273,13 @@ Completion Value(const CLI::App& app, const std::string& flag, const std::string
   if (flag == "--task" || flag == "--depth" || flag == "--seed") {
     const std::optional<v1::SweepSpec> spec = names->Spec(target);
     if (!spec.has_value()) return flag == "--task" ? OneOfSeveral(typed, Tasks()) : Completion();
-    return OneOfSeveral(typed, flag == "--task"    ? Texts(spec->tasks())
-                               : flag == "--depth" ? Texts(spec->depths())
+    return OneOfSeveral(typed, flag == "--task"    ? TasksOf(*spec)
+                               : flag == "--depth" ? Texts(DepthsOf(*spec))
                                                    : Texts(spec->seeds()));
+  }
+  if (flag == "--where") {
+    const std::optional<v1::SweepSpec> spec = names->Spec(target);
+    return spec.has_value() ? AxisPart(typed, "", {"", typed}, false, *spec) : Completion();
   }
   for (const char* path : {"--output", "--dir", "--binaries", "--gnuplot", "--tls-ca", "--tls-cert",
                            "--tls-key", "--token-file", "--access"}) {

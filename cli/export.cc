@@ -23,6 +23,42 @@
 namespace coppice::cli {
 namespace {
 
+using Coordinates = google::protobuf::RepeatedPtrField<v1::Coordinate>;
+
+std::vector<std::string> AxisNames(const Coordinates& point) {
+  std::vector<std::string> names;
+  names.reserve(static_cast<size_t>(point.size()));
+  for (const v1::Coordinate& coordinate : point) names.push_back(coordinate.axis());
+  return names;
+}
+
+// For an export without rows.
+absl::StatusOr<std::vector<std::string>> AxisNamesOfSweep(Client* client,
+                                                          const std::string& sweep) {
+  COPPICE_ASSIGN_OR_RETURN(const v1::GetSweepResponse found, client->GetSweep(sweep));
+  std::vector<std::string> names;
+  for (const v1::Axis& axis : found.spec().axes()) names.push_back(axis.name());
+  return names;
+}
+
+// The columns task and depth, or one for each axis.
+void AddAxisHeader(const std::vector<std::string>& axes, std::vector<std::string>* header) {
+  if (axes.empty()) {
+    header->insert(header->end(), {"task", "depth"});
+  } else {
+    header->insert(header->end(), axes.begin(), axes.end());
+  }
+}
+
+template <typename Row>
+void AddAxisCells(const Row& row, std::vector<std::string>* cells) {
+  if (row.point().empty()) {
+    cells->insert(cells->end(), {row.task(), absl::StrCat(row.depth())});
+    return;
+  }
+  for (const v1::Coordinate& coordinate : row.point()) cells->push_back(coordinate.value());
+}
+
 // Writes rows into an unnamed file and remembers the metrics' names.
 class Spool {
  public:
@@ -41,6 +77,10 @@ class Spool {
     COPPICE_RETURN_IF_ERROR(
         client->GetMetrics(request, [&](const v1::GetMetricsResponse& response) {
           for (const v1::JobMetrics& row : response.rows()) {
+            if (!any_) {
+              any_ = true;
+              axes_ = AxisNames(row.point());
+            }
             for (const v1::MetricValue& value : row.row().values()) names_.insert(value.name());
           }
           written = google::protobuf::util::SerializeDelimitedToZeroCopyStream(response, &out);
@@ -48,6 +88,8 @@ class Spool {
         }));
     if (!written || !out.Flush())
       return ErrnoToStatus(out.GetErrno(), "cannot write a temporary file");
+    if (any_) return absl::OkStatus();
+    COPPICE_ASSIGN_OR_RETURN(axes_, AxisNamesOfSweep(client, request.filter().sweep()));
     return absl::OkStatus();
   }
 
@@ -68,14 +110,22 @@ class Spool {
   }
 
   const std::set<std::string>& names() const { return names_; }
+  // Without seed; empty for task and depth alone.
+  const std::vector<std::string>& axes() const { return axes_; }
+  // The columns that identify a row: the job, its axes, its seed, the step.
+  size_t key_columns() const { return axes_.empty() ? 5 : axes_.size() + 3; }
 
  private:
   int fd_ = -1;
+  bool any_ = false;
+  std::vector<std::string> axes_;
   std::set<std::string> names_;
 };
 
 std::vector<std::string> Header(const Spool& spool, bool archived) {
-  std::vector<std::string> header = {"job_id", "task", "depth", "seed", "step"};
+  std::vector<std::string> header = {"job_id"};
+  AddAxisHeader(spool.axes(), &header);
+  header.insert(header.end(), {"seed", "step"});
   if (archived) header.insert(header.end(), {"attempt", "archived"});
   header.insert(header.end(), spool.names().begin(), spool.names().end());
   return header;
@@ -83,9 +133,9 @@ std::vector<std::string> Header(const Spool& spool, bool archived) {
 
 std::vector<std::string> Cells(const Spool& spool, const v1::JobMetrics& row, bool archived,
                                const std::function<std::string(double)>& number) {
-  std::vector<std::string> cells = {absl::StrCat(row.job_id()), row.task(),
-                                    absl::StrCat(row.depth()), absl::StrCat(row.seed()),
-                                    absl::StrCat(row.row().step())};
+  std::vector<std::string> cells = {absl::StrCat(row.job_id())};
+  AddAxisCells(row, &cells);
+  cells.insert(cells.end(), {absl::StrCat(row.seed()), absl::StrCat(row.row().step())});
   if (archived)
     cells.insert(cells.end(), {absl::StrCat(row.attempt()), row.archived() ? "true" : "false"});
   for (const std::string& name : spool.names()) {
@@ -107,11 +157,11 @@ std::string CsvLine(const std::vector<std::string>& cells) {
 
 // Columns are as wide as their header, and at least as wide as a number with four digits: the rows
 // are not known in advance.
-std::string TableLine(const std::vector<std::string>& header,
-                      const std::vector<std::string>& cells) {
+std::string TableLine(const std::vector<std::string>& header, const std::vector<std::string>& cells,
+                      size_t keys) {
   std::string line;
   for (size_t i = 0; i < cells.size(); ++i) {
-    const size_t width = std::max<size_t>(header[i].size(), i < 5 ? 8 : 10);
+    const size_t width = std::max<size_t>(header[i].size(), i < keys ? 8 : 10);
     absl::StrAppend(&line, i == 0 ? "" : "  ",
                     absl::StrFormat("%*s", static_cast<int>(width), PrintableLine(cells[i])));
   }
@@ -122,8 +172,9 @@ std::string TableLine(const std::vector<std::string>& header,
 // blocks of a row stay close together, and only one table is in memory.
 class FoldedTable {
  public:
-  FoldedTable(std::vector<std::string> header, size_t width, const Sink& sink)
-      : header_(std::move(header)), width_(width), sink_(sink) {}
+  // The first `keys` columns identify a row; the last of them is the step.
+  FoldedTable(std::vector<std::string> header, size_t keys, size_t width, const Sink& sink)
+      : header_(std::move(header)), keys_(keys), width_(width), sink_(sink) {}
 
   absl::Status Add(std::vector<std::string> cells) {
     rows_.push_back(std::move(cells));
@@ -131,13 +182,12 @@ class FoldedTable {
   }
   absl::Status Flush() {
     if (rows_.empty() && written_) return absl::OkStatus();
-    // Folded blocks repeat the job and step of a row, and on a wide terminal also its task, depth
-    // and seed.
-    const bool narrow = width_ < 60;
-    std::vector<size_t> order = {0, 4};
-    if (!narrow) order = {0, 1, 2, 3, 4};
-    for (size_t c = 1; narrow && c < 4; ++c) order.push_back(c);
-    for (size_t c = 5; c < header_.size(); ++c) order.push_back(c);
+    // Folded blocks repeat the job and step of a row, and on a wide terminal also its axes.
+    const bool narrow = width_ < 60 || KeyWidth() > width_ / 2;
+    std::vector<size_t> order = {0};
+    if (narrow) order.push_back(keys_ - 1);
+    for (size_t c = 1; c < keys_ - (narrow ? 1 : 0); ++c) order.push_back(c);
+    for (size_t c = keys_; c < header_.size(); ++c) order.push_back(c);
     std::vector<Table::Column> columns;
     for (const size_t c : order) columns.push_back({PrintableLine(header_[c]), Align::kRight});
     Table table(std::move(columns));
@@ -148,12 +198,20 @@ class FoldedTable {
     }
     rows_.clear();
     const std::string before = std::exchange(written_, true) ? "\n" : "";
-    return sink_(before + table.Render(width_, narrow ? 2 : 5));
+    return sink_(before + table.Render(width_, narrow ? 2 : keys_));
   }
 
  private:
+  // Of the columns that identify a row; those of task, depth and seed always fit.
+  size_t KeyWidth() const {
+    size_t width = 0;
+    for (size_t c = 0; keys_ != 5 && c < keys_; ++c) width += DisplayWidth(header_[c]) + 2;
+    return width;
+  }
+
   static constexpr size_t kRowsAtATime = 50;
   const std::vector<std::string> header_;
+  const size_t keys_;
   const size_t width_;
   const Sink& sink_;
   std::vector<std::vector<std::string>> rows_;
@@ -192,39 +250,55 @@ absl::Status ExportMetrics(Client* client, const v1::GetMetricsRequest& request,
   const std::vector<std::string> header = Header(spool, archived);
   const bool csv = format == MetricsFormat::kCsv;
   if (!csv && width > 0) {
-    FoldedTable table(header, width, sink);
+    FoldedTable table(header, spool.key_columns(), width, sink);
     COPPICE_RETURN_IF_ERROR(spool.ForEach([&](const v1::JobMetrics& row) {
       return table.Add(Cells(spool, row, archived, FormatShort));
     }));
     return table.Flush();
   }
-  COPPICE_RETURN_IF_ERROR(sink(csv ? CsvLine(header) : TableLine(header, header)));
+  const size_t keys = spool.key_columns();
+  COPPICE_RETURN_IF_ERROR(sink(csv ? CsvLine(header) : TableLine(header, header, keys)));
   return spool.ForEach([&](const v1::JobMetrics& row) {
     const std::vector<std::string> cells =
         Cells(spool, row, archived, csv ? FormatExact : FormatShort);
-    return sink(csv ? CsvLine(cells) : TableLine(header, cells));
+    return sink(csv ? CsvLine(cells) : TableLine(header, cells, keys));
   });
 }
 
 absl::Status ExportJobsCsv(Client* client, const v1::JobFilter& filter, const Sink& sink) {
-  COPPICE_RETURN_IF_ERROR(sink(
-      "job_id,task,depth,seed,state,step,steps,attempts,failures,attempt,worker,checkpoint_step,"
-      "created_ms,started_ms,finished_ms,reason\n"));
+  const auto header = [&](const std::vector<std::string>& axes) {
+    std::vector<std::string> names = {"job_id"};
+    AddAxisHeader(axes, &names);
+    for (const char* name :
+         {"seed", "state", "step", "steps", "attempts", "failures", "attempt", "worker",
+          "checkpoint_step", "created_ms", "started_ms", "finished_ms", "reason"})
+      names.emplace_back(name);
+    return CsvLine(names);
+  };
+  bool begun = false;
   absl::Status failure;
   COPPICE_RETURN_IF_ERROR(client->ListJobs(filter, false, [&](const v1::ListJobsResponse& page) {
     std::string text;
     for (const v1::Job& j : page.jobs()) {
-      text += CsvLine({absl::StrCat(j.id()), j.task(), absl::StrCat(j.depth()),
-                       absl::StrCat(j.seed()), v1::JobState_Name(j.state()), absl::StrCat(j.step()),
-                       absl::StrCat(j.steps()), absl::StrCat(j.attempts()),
-                       absl::StrCat(j.failures()), absl::StrCat(j.attempt()), j.worker(),
-                       absl::StrCat(j.checkpoint_step()), absl::StrCat(j.created_ms()),
-                       absl::StrCat(j.started_ms()), absl::StrCat(j.finished_ms()), j.reason()});
+      if (!std::exchange(begun, true)) text = header(AxisNames(j.point()));
+      std::vector<std::string> cells = {absl::StrCat(j.id())};
+      AddAxisCells(j, &cells);
+      cells.insert(cells.end(),
+                   {absl::StrCat(j.seed()), v1::JobState_Name(j.state()), absl::StrCat(j.step()),
+                    absl::StrCat(j.steps()), absl::StrCat(j.attempts()), absl::StrCat(j.failures()),
+                    absl::StrCat(j.attempt()), j.worker(), absl::StrCat(j.checkpoint_step()),
+                    absl::StrCat(j.created_ms()), absl::StrCat(j.started_ms()),
+                    absl::StrCat(j.finished_ms()), j.reason()});
+      text += CsvLine(cells);
     }
-    failure = sink(text);
+    if (!text.empty()) failure = sink(text);
     return failure.ok();
   }));
-  return failure;
+  COPPICE_RETURN_IF_ERROR(failure);
+  if (begun) return absl::OkStatus();
+  COPPICE_ASSIGN_OR_RETURN(const std::vector<std::string> axes,
+                           AxisNamesOfSweep(client, filter.sweep()));
+  return sink(header(axes));
 }
 
 absl::Status WriteToFile(const OutputName& name,

@@ -18,8 +18,9 @@ using Sink = std::function<absl::Status(absl::string_view)>;
 
 enum class MetricsFormat {
   kTable,  // four digits
-  kCsv,    // header job_id,task,depth,seed,step and the metrics by name; the fewest digits that
-           // read back equal; LF
+  kCsv,    // header job_id,task,depth,seed,step and the metrics by name (a sweep with axes of its
+           // own has a column for each instead of task and depth); the fewest digits that read
+           // back equal; LF
   kJsonLines,
   kJson,  // one object: {"rows": [...]}
 };
@@ -32,7 +33,7 @@ absl::Status ExportMetrics(Client* client, const v1::GetMetricsRequest& request,
                            MetricsFormat format, const Sink& sink, const std::string& folder = "",
                            size_t width = 0);
 
-// The header is
+// The header, whose task and depth are the axes where a sweep has axes of its own, is
 // job_id,task,depth,seed,state,step,steps,attempts,failures,attempt,worker,checkpoint_step,created_ms,started_ms,finished_ms,reason.
 absl::Status ExportJobsCsv(Client* client, const v1::JobFilter& filter, const Sink& sink);
 

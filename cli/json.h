@@ -8,8 +8,9 @@
 namespace coppice::cli {
 
 // Protobuf's JSON form with the field names of proto/coppice/v1. Every field without presence is
-// printed. 64-bit integers are strings, as protobuf defines it. With `pretty`, the text has line
-// breaks, also at its end; otherwise it is one line without an end.
+// printed, except empty lists of axes, points, excludes and programs' settings, which only sweeps
+// with axes of their own have. 64-bit integers are strings, as protobuf defines it. With `pretty`,
+// the text has line breaks, also at its end; otherwise it is one line without an end.
 std::string ToJson(const google::protobuf::Message& message, bool pretty = true);
 
 // Escapes the characters that Printable replaces as \uXXXX, in JSON from another source. So no text

@@ -22,13 +22,22 @@ std::vector<std::string> FieldNames(const Descriptor& descriptor) {
   return names;
 }
 
+// The path of a field below `path`, as a user writes it.
+std::string PathInFile(const std::string& path, const FieldDescriptor& field) {
+  const std::string name(field.name());
+  if (path.empty()) return name;
+  if (path != "program") return absl::StrCat(path, ".", name);
+  if (name == "primary") return "program.metrics.primary";
+  if (name == "gpus" || name == "threads") return absl::StrCat("program.resources.", name);
+  return absl::StrCat("program.", name);
+}
+
 // Finds the paths of all fields of that name below `descriptor`, through single messages.
 void FindPlaces(const Descriptor& descriptor, const std::string& key, const std::string& path,
                 std::vector<std::string>* places) {
   for (int i = 0; i < descriptor.field_count(); ++i) {
     const FieldDescriptor& field = *descriptor.field(i);
-    const std::string below =
-        path.empty() ? std::string(field.name()) : absl::StrCat(path, ".", field.name());
+    const std::string below = PathInFile(path, field);
     if (field.name() == key) places->push_back(below);
     if (field.message_type() != nullptr && !field.is_repeated())
       FindPlaces(*field.message_type(), key, below, places);
@@ -62,22 +71,11 @@ std::string Placed(const std::vector<std::string>& places) {
   return absl::StrCat("did you mean ", absl::StrJoin(first, ", "), " or ", places.back(), "?");
 }
 
-std::string AdviceForWhere(const std::string& key, const Descriptor& here) {
-  const std::string nearest = NearestWord(key, FieldNames(here));
-  if (IsSeed(key)) {
-    return "`where` chooses by task and depth, since jobs that differ only in seed have the same "
-           "settings; for a seed with settings of its own submit a sweep of its own";
-  }
-  return absl::StrCat(nearest.empty() ? "" : absl::StrCat(DidYouMeanKey(nearest), " "),
-                      "`where` chooses by task and depth, for example {task: dyck, depth: 4}");
-}
-
 }  // namespace
 
 std::string AdviceFor(const std::string& key, const std::string& path, const Descriptor& here,
                       const Descriptor& root) {
   if (key == "<<") return "merge keys are not read here, write the settings out";
-  if (absl::EndsWith(path, "].where")) return AdviceForWhere(key, here);
   const std::string within = OverrideOf(path);
   if (IsSeed(key) && !path.empty()) {
     return absl::StrCat("the runs' seeds are `seeds` of the sweep, that of the data sets is ",
@@ -101,6 +99,45 @@ std::string AdviceFor(const std::string& key, const std::string& path, const Des
   const std::string nearest = NearestWord(key, known);
   if (!nearest.empty()) return DidYouMeanKey(nearest);
   return absl::StrCat("use one of: ", absl::StrJoin(known, ", "));
+}
+
+std::string AdviceForWhere(const std::string& key, const std::vector<std::string>& axes) {
+  if (IsSeed(key)) {
+    return absl::StrCat(
+        "`where` chooses by ", axes.empty() ? "task and depth" : "the other axes",
+        ", since jobs that differ only in seed have the same settings; for a seed with settings of "
+        "its own submit a sweep of its own");
+  }
+  if (!axes.empty()) return AdviceForAxis(key, axes);
+  const std::string nearest = NearestWord(key, {"task", "depth"});
+  return absl::StrCat(nearest.empty() ? "" : absl::StrCat(DidYouMeanKey(nearest), " "),
+                      "`where` chooses by task and depth, for example {task: dyck, depth: 4}");
+}
+
+std::string AdviceForAxis(const std::string& key, const std::vector<std::string>& axes) {
+  if (IsSeed(key)) {
+    return "jobs that differ only in seed have the same settings and train as packs; name other "
+           "axes";
+  }
+  const std::string nearest = NearestWord(key, axes);
+  if (!nearest.empty()) return DidYouMeanKey(nearest);
+  return axes.empty() ? "the sweep has no axes"
+                      : absl::StrCat("the axes are ", absl::StrJoin(axes, ", "));
+}
+
+std::string AdviceForSetting(const std::string& name, const std::vector<std::string>& settings) {
+  if (IsSeed(name)) {
+    return "the runs' seeds are `seeds` of the sweep, that of the data sets is data.seed";
+  }
+  std::vector<std::string> places;
+  for (const std::string& setting : settings) {
+    if (absl::EndsWith(setting, absl::StrCat(".", name))) places.push_back(setting);
+  }
+  if (places.size() == 1) return DidYouMeanKey(places[0]);
+  if (!places.empty()) return Placed(places);
+  const std::string nearest = NearestWord(name, settings);
+  if (!nearest.empty()) return DidYouMeanKey(nearest);
+  return "docs/sweep-spec.md lists the settings";
 }
 
 }  // namespace coppice::cli

@@ -12,8 +12,9 @@ namespace coppice::cli {
 // "12 jobs in 6 packs of up to 2 seeds, 3.6k steps".
 std::string PlanSentence(const v1::Plan& plan);
 
-// The whole plan of a dry run: jobs and packs, expected work, a row per group, and each setting
-// with its groups.
+// The whole plan of a dry run: jobs and packs, expected work, the axes and the settings that they
+// set, a row per group (many points are summed over their innermost axes), and each setting with
+// its groups.
 std::vector<std::string> PlanLines(const v1::SweepSpec& spec, const v1::Plan& plan,
                                    const Terminal& terminal);
 

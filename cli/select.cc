@@ -11,8 +11,10 @@
 #include "cli/selection.h"
 #include "cli/sweep_view.h"
 #include "cli/target.h"
+#include "cli/where.h"
 #include "common/base/nearest_word.h"
 #include "common/base/status_macros.h"
+#include "common/spec/axes.h"
 
 namespace coppice::cli {
 namespace {
@@ -49,23 +51,58 @@ absl::Status Narrow(const std::string& flag, const std::vector<T>& values, List*
   return absl::OkStatus();
 }
 
-absl::Status ApplyFlags(const FilterFlags& flags, v1::JobFilter* filter) {
+absl::StatusOr<std::vector<std::string>> ParseTasks(const std::string& flag,
+                                                    const std::vector<std::string>& texts) {
   std::vector<std::string> tasks;
-  for (const std::string& text : flags.tasks) {
+  for (const std::string& text : texts) {
     for (const absl::string_view task : absl::StrSplit(text, ',')) {
       if (!IsTask(task)) {
-        return absl::InvalidArgumentError(absl::StrCat("--task '", task,
+        return absl::InvalidArgumentError(absl::StrCat(flag, " '", task,
                                                        "' is no task; use question, tense or dyck",
                                                        AfterSemicolon(DidYouMeanTask(task))));
       }
       tasks.emplace_back(task);
     }
   }
+  return tasks;
+}
+
+// Adds one condition. Those on task, depth and seed go into the lists of the filter.
+absl::Status ApplyCondition(const std::string& source, const AxisText& condition,
+                            v1::JobFilter* filter) {
+  const std::string flag = absl::StrCat(source, " ", condition.axis);
+  if (condition.axis == "task") {
+    COPPICE_ASSIGN_OR_RETURN(const auto tasks, ParseTasks(flag, {condition.values}));
+    return Narrow(flag, tasks, filter->mutable_tasks());
+  }
+  if (condition.axis == "depth" || condition.axis == "seed") {
+    COPPICE_ASSIGN_OR_RETURN(const auto numbers, ParseNumbers(flag, {condition.values}));
+    return Narrow(flag, numbers,
+                  condition.axis == "depth" ? filter->mutable_depths() : filter->mutable_seeds());
+  }
+  for (const v1::AxisCondition& other : filter->where()) {
+    if (other.axis() != condition.axis) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat(flag, " and another condition both choose; give one of them, with a list"));
+  }
+  v1::AxisCondition* added = filter->add_where();
+  added->set_axis(condition.axis);
+  for (const absl::string_view value : absl::StrSplit(condition.values, ','))
+    added->add_values(std::string(value));
+  return absl::OkStatus();
+}
+
+absl::Status ApplyFlags(const FilterFlags& flags, v1::JobFilter* filter) {
+  COPPICE_ASSIGN_OR_RETURN(const auto tasks, ParseTasks("--task", flags.tasks));
   COPPICE_RETURN_IF_ERROR(Narrow("--task", tasks, filter->mutable_tasks()));
   COPPICE_ASSIGN_OR_RETURN(const auto depths, ParseNumbers("--depth", flags.depths));
   COPPICE_RETURN_IF_ERROR(Narrow("--depth", depths, filter->mutable_depths()));
   COPPICE_ASSIGN_OR_RETURN(const auto seeds, ParseNumbers("--seed", flags.seeds));
   COPPICE_RETURN_IF_ERROR(Narrow("--seed", seeds, filter->mutable_seeds()));
+  for (const std::string& text : flags.where) {
+    COPPICE_ASSIGN_OR_RETURN(const AxisText condition, ParseAxisText("--where", text));
+    COPPICE_RETURN_IF_ERROR(ApplyCondition("--where", condition, filter));
+  }
   for (const std::string& text : flags.states) {
     for (const absl::string_view word : absl::StrSplit(text, ',')) {
       COPPICE_ASSIGN_OR_RETURN(const v1::JobState state, ParseState(std::string(word)));
@@ -109,11 +146,23 @@ absl::StatusOr<v1::GetSweepResponse> FindSweep(Client* client, const std::string
                                    : absl::StrCat("did you mean '", nearest, "'?")));
 }
 
-absl::StatusOr<v1::JobFilter> OfJob(const v1::Job& job, const FilterFlags& flags) {
+// Checks the filter against the sweep's grid, and gives the values of axes their names. Points that
+// the sweep excludes are no part of the grid.
+absl::Status CheckSelection(const v1::GetSweepResponse& sweep, v1::JobFilter* filter) {
+  COPPICE_RETURN_IF_ERROR(ResolveWhere(sweep.spec(), filter));
+  COPPICE_RETURN_IF_ERROR(CheckGrid(sweep.spec(), *filter));
+  return CheckPoints(sweep, *filter);
+}
+
+absl::StatusOr<v1::JobFilter> OfJob(Client* client, const v1::Job& job, const FilterFlags& flags) {
   v1::JobFilter filter;
   filter.set_sweep(job.sweep());
   filter.add_job_ids(job.id());
   COPPICE_RETURN_IF_ERROR(ApplyFlags(flags, &filter));
+  if (filter.where_size() > 0) {
+    COPPICE_ASSIGN_OR_RETURN(const v1::GetSweepResponse sweep, client->GetSweep(job.sweep()));
+    COPPICE_RETURN_IF_ERROR(ResolveWhere(sweep.spec(), &filter));
+  }
   COPPICE_RETURN_IF_ERROR(CheckJob(job, filter));
   return filter;
 }
@@ -125,13 +174,15 @@ absl::StatusOr<v1::JobFilter> OfSweep(Client* client, const Target& target,
   if (target.task.has_value()) filter.add_tasks(*target.task);
   if (target.depth.has_value()) filter.add_depths(*target.depth);
   if (target.seed.has_value()) filter.add_seeds(*target.seed);
+  for (const AxisText& condition : target.where)
+    COPPICE_RETURN_IF_ERROR(ApplyCondition("the target's", condition, &filter));
   // Typing errors are reported before the coordinator is asked.
   COPPICE_RETURN_IF_ERROR(ApplyFlags(flags, &filter));
   if (filter.sweep().empty()) {
     COPPICE_ASSIGN_OR_RETURN(*filter.mutable_sweep(), OnlySweep(client));
   }
   COPPICE_ASSIGN_OR_RETURN(const v1::GetSweepResponse sweep, FindSweep(client, filter.sweep()));
-  COPPICE_RETURN_IF_ERROR(CheckGrid(sweep.spec(), filter));
+  COPPICE_RETURN_IF_ERROR(CheckSelection(sweep, &filter));
   return filter;
 }
 
@@ -148,7 +199,7 @@ absl::StatusOr<v1::JobFilter> OfNumber(Client* client, const Target& target,
         "'", target.sweep, "' is a sweep and also the number of the job ", job->job().sweep(), "/",
         JobName(job->job()), "; write sweep:", target.sweep, " or job:", target.sweep));
   }
-  if (job.ok()) return OfJob(job->job(), flags);
+  if (job.ok()) return OfJob(client, job->job(), flags);
   if (sweep.ok()) return OfSweep(client, target, flags);
   return absl::NotFoundError(absl::StrCat("the coordinator at ", client->address(), " has no job ",
                                           target.sweep, " and no sweep '", target.sweep, "'"));
@@ -189,7 +240,7 @@ absl::StatusOr<v1::JobFilter> Select(Client* client, const std::string& text,
   if (!target.job.has_value()) return OfSweep(client, target, flags);
   if (!target.sweep.empty()) return OfNumber(client, target, flags);
   COPPICE_ASSIGN_OR_RETURN(const v1::GetJobResponse found, client->GetJob(*target.job));
-  return OfJob(found.job(), flags);
+  return OfJob(client, found.job(), flags);
 }
 
 absl::StatusOr<v1::JobFilter> SelectToChange(Client* client, const std::string& text,
@@ -225,7 +276,7 @@ absl::StatusOr<std::string> NoneInState(Client* client, const v1::JobFilter& fil
 absl::StatusOr<std::string> ResolveSweep(Client* client, const std::string& text) {
   if (text.empty()) return OnlySweep(client);
   absl::StatusOr<Target> target = ParseTarget(text);
-  if (!target.ok() || target->sweep.empty() || target->task.has_value()) {
+  if (!target.ok() || target->sweep.empty() || target->task.has_value() || !target->where.empty()) {
     return absl::InvalidArgumentError(
         absl::StrCat("'", text, "' is no sweep's name; this command takes whole sweeps"));
   }
@@ -237,7 +288,7 @@ absl::StatusOr<uint64_t> ResolveJob(Client* client, const std::string& text) {
   const absl::StatusOr<Target> target = ParseTarget(text);
   // A number cannot be a sweep's name here, since a sweep is no job.
   if (target.ok() && target->job.has_value()) return *target->job;
-  if (!target.ok() || !target->seed.has_value()) {
+  if (!target.ok() || (!target->seed.has_value() && target->where.empty())) {
     return absl::InvalidArgumentError(absl::StrCat("'", text, "' names no job; ", kJobForm));
   }
   const absl::StatusOr<v1::JobFilter> found = OfSweep(client, *target, {});
@@ -248,10 +299,18 @@ absl::StatusOr<uint64_t> ResolveJob(Client* client, const std::string& text) {
   COPPICE_RETURN_IF_ERROR(found.status());
   const v1::JobFilter& filter = *found;
   uint64_t id = 0;
+  bool several = false;
   COPPICE_RETURN_IF_ERROR(client->ListJobs(filter, false, [&](const v1::ListJobsResponse& page) {
+    if (page.jobs_size() > 0) several = id != 0 || page.jobs_size() > 1;
     if (page.jobs_size() > 0) id = page.jobs(0).id();
     return id == 0;
   }));
+  if (several) {
+    COPPICE_ASSIGN_OR_RETURN(const v1::GetSweepResponse sweep, client->GetSweep(filter.sweep()));
+    return absl::InvalidArgumentError(
+        absl::StrCat("'", text, "' names several jobs; give one value for each of ",
+                     absl::StrJoin(AxisNamesOf(sweep.spec()), ", ")));
+  }
   if (id == 0) {
     return absl::NotFoundError(absl::StrCat("there is no job ", text, "; `coppice jobs ",
                                             filter.sweep(), "` lists those there are"));
@@ -260,7 +319,7 @@ absl::StatusOr<uint64_t> ResolveJob(Client* client, const std::string& text) {
 }
 
 std::string JobName(const v1::Job& job) {
-  return absl::StrCat(job.task(), "/", job.depth(), "/", job.seed());
+  return spec::JobText(job.point(), job.task(), job.depth(), job.seed());
 }
 
 }  // namespace coppice::cli

@@ -3,6 +3,7 @@
 //   demo                    a sweep
 //   demo/question           its jobs of a task; demo/question/2: of a depth too
 //   demo/question/2/0       one job; question/2/0 if there is only one sweep
+//   demo/depth=2/seed=0-3   its jobs that meet each condition, in any order; for every sweep
 //   17                      a job's number
 //   sweep:17, job:17        if 17 could be either
 //
@@ -19,12 +20,13 @@
 
 namespace coppice::cli {
 
-// The flags --task, --depth, --seed and --state, unparsed.
+// The flags --task, --depth, --seed, --state and --where, unparsed.
 struct FilterFlags {
   std::vector<std::string> tasks;
   std::vector<std::string> depths;  // "2", "2-6", "2,4"
   std::vector<std::string> seeds;
   std::vector<std::string> states;
+  std::vector<std::string> where;  // "train.learning_rate=1e-4,3e-4"
 };
 
 // Expands numbers and ranges in the given order: {"0-3", "7"} is 0 1 2 3 7. INVALID_ARGUMENT names
@@ -49,15 +51,16 @@ absl::StatusOr<v1::JobFilter> SelectToChange(Client* client, const std::string& 
 // is none. INVALID_ARGUMENT: there are several; the message names them.
 absl::StatusOr<std::string> ResolveSweep(Client* client, const std::string& name);
 
-// Accepts a job number, SWEEP/TASK/DEPTH/SEED, or TASK/DEPTH/SEED of the only sweep.
-// INVALID_ARGUMENT: another form. NOT_FOUND: there is no such job.
+// Accepts a job number, SWEEP/TASK/DEPTH/SEED, SWEEP/AXIS=VALUE/..., or the last two without the
+// only sweep. INVALID_ARGUMENT: another form, or conditions that several jobs meet. NOT_FOUND:
+// there is no such job.
 absl::StatusOr<uint64_t> ResolveJob(Client* client, const std::string& text);
 
 // The message for a selection by state that is empty: "no job of demo that matches is failed; demo
 // has 2 succeeded, 1 running".
 absl::StatusOr<std::string> NoneInState(Client* client, const v1::JobFilter& filter);
 
-// "question/2/0".
+// "question/2/0", or "task=question/size=small/seed=0" where the sweep has other axes.
 std::string JobName(const v1::Job& job);
 
 }  // namespace coppice::cli

@@ -11,6 +11,10 @@ namespace coppice::cli {
 // those that the sweep has.
 absl::Status CheckGrid(const v1::SweepSpec& spec, const v1::JobFilter& filter);
 
+// NOT_FOUND if no point of a sweep with axes of its own meets the filter, because the sweep
+// excludes them.
+absl::Status CheckPoints(const v1::GetSweepResponse& sweep, const v1::JobFilter& filter);
+
 // The same for a single job.
 absl::Status CheckJob(const v1::Job& job, const v1::JobFilter& filter);
 

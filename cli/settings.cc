@@ -1,5 +1,6 @@
 #include "cli/settings.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <utility>
@@ -8,6 +9,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "cli/format.h"
+#include "cli/points.h"
 #include "common/spec/spec.h"
 
 namespace coppice::cli {
@@ -40,6 +42,55 @@ std::string Describe(const std::set<Group>& some, const std::vector<Group>& all)
   return absl::StrJoin(names, ", ");
 }
 
+constexpr size_t kMaxValuesNamed = 4;
+constexpr size_t kMaxRowsOfSetting = 6;
+
+// Describes a subset of the points by the axis that tells it from the others: "size=small"; else by
+// its size.
+std::string DescribePoints(const std::set<size_t>& some, const PointRows& rows) {
+  if (some.size() == rows.values.size()) return "";
+  for (size_t axis = 0; axis < rows.axes.size(); ++axis) {
+    std::vector<std::string> values;
+    for (const size_t group : some) {
+      const std::string& value = rows.values[group][axis];
+      if (std::find(values.begin(), values.end(), value) == values.end()) values.push_back(value);
+    }
+    size_t covered = 0;
+    for (const std::vector<std::string>& point : rows.values)
+      covered += std::find(values.begin(), values.end(), point[axis]) != values.end() ? 1 : 0;
+    if (covered != some.size()) continue;
+    const bool cut = values.size() > kMaxValuesNamed;
+    if (cut) values.resize(kMaxValuesNamed);
+    return absl::StrCat(rows.axes[axis], "=", absl::StrJoin(values, ","), cut ? ",..." : "");
+  }
+  if (some.size() == 1) return rows.Leading(*some.begin(), rows.axes.size());
+  return absl::StrCat(FormatCount(some.size()), " points");
+}
+
+// The rows of a sweep with axes of its own. A setting with many values has only its first ones.
+std::vector<SettingRow> PointSettingRows(const Groups& groups) {
+  const PointRows points = PointRowsOf(groups);
+  std::map<std::string, std::vector<std::pair<std::string, std::set<size_t>>>> settings;
+  for (int i = 0; i < groups.size(); ++i) {
+    for (const auto& [path, value] : SettingsOf(groups[i].run())) {
+      auto& values = settings[path];
+      size_t at = 0;
+      while (at < values.size() && values[at].first != value) ++at;
+      if (at == values.size()) values.emplace_back(value, std::set<size_t>());
+      values[at].second.insert(static_cast<size_t>(i));
+    }
+  }
+  std::vector<SettingRow> rows;
+  for (const auto& [path, values] : settings) {
+    const bool cut = values.size() > kMaxRowsOfSetting;
+    const size_t shown = cut ? kMaxRowsOfSetting - 1 : values.size();
+    for (size_t i = 0; i < shown; ++i)
+      rows.push_back({path, values[i].first, DescribePoints(values[i].second, points)});
+    if (cut) rows.push_back({path, absl::StrCat("and ", values.size() - shown, " more"), ""});
+  }
+  return rows;
+}
+
 }  // namespace
 
 std::map<std::string, std::string> SettingsOf(const v1::RunConfig& run) {
@@ -60,6 +111,7 @@ std::map<std::string, std::string> SettingsOf(const v1::RunConfig& run) {
 
 std::vector<SettingRow> SettingRows(
     const google::protobuf::RepeatedPtrField<v1::GroupSummary>& groups) {
+  if (!IsClassic(groups)) return PointSettingRows(groups);
   std::vector<Group> all;
   // setting -> value -> groups; a setting's values are in the order of the groups.
   std::map<std::string, std::vector<std::pair<std::string, std::set<Group>>>> settings;

@@ -17,7 +17,7 @@ std::map<std::string, std::string> SettingsOf(const v1::RunConfig& run);
 struct SettingRow {
   std::string path;
   std::string value;
-  std::string groups;  // "dyck", "depth 2, 4", "dyck/2, tense/4"; empty: all groups
+  std::string groups;  // "dyck", "depth 2, 4", "dyck/2, tense/4", "size=small"; empty: all
 };
 
 // Returns every setting by name, with a row for each value that it has among the groups.

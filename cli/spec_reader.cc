@@ -9,12 +9,14 @@
 #include <fstream>
 #include <iostream>
 #include <sstream>
+#include <tuple>
 #include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
-#include "cli/yaml_message.h"
+#include "cli/spec_tree.h"
+#include "cli/yaml_notes.h"
 #include "common/base/files.h"
 #include "common/base/status_macros.h"
 #include "common/base/utf8.h"
@@ -27,18 +29,20 @@ namespace {
 constexpr size_t kMaxBytes = 1 << 20;
 constexpr size_t kMaxShown = 20;
 
-std::string At(const std::string& file, Position at) {
+std::string At(const std::string& file, const Position& at) {
+  if (!at.flag.empty()) return at.flag;
   return absl::StrCat(file, ":", at.line, ":", at.column);
 }
 
-absl::Status OneMistake(const std::string& file, Position at, absl::string_view message) {
+absl::Status OneMistake(const std::string& file, const Position& at, absl::string_view message) {
   return absl::InvalidArgumentError(absl::StrCat(At(file, at), ": ", message));
 }
 
 // Lists the mistakes in the order of the file.
 absl::Status MistakesToStatus(const std::string& file, std::vector<Mistake> mistakes) {
   std::stable_sort(mistakes.begin(), mistakes.end(), [](const Mistake& a, const Mistake& b) {
-    return std::make_pair(a.at.line, a.at.column) < std::make_pair(b.at.line, b.at.column);
+    return std::tie(a.at.flag, a.at.line, a.at.column) <
+           std::tie(b.at.flag, b.at.line, b.at.column);
   });
   std::string text;
   for (size_t i = 0; i < std::min(mistakes.size(), kMaxShown); ++i) {
@@ -134,19 +138,20 @@ absl::StatusOr<YAML::Node> ParseYaml(absl::string_view text, const std::string& 
   }
 }
 
-absl::StatusOr<SpecFile> ReadTree(const YAML::Node& root, const std::string& file) {
+absl::StatusOr<SpecFile> ReadTree(const YAML::Node& root, const std::string& file,
+                                  const SpecChanges& changes) {
   SpecFile result;
   result.name = file;
-  YamlMessageReader reader;
+  YamlNotes notes;
   try {
-    reader.Read(root, &result.spec);
+    ReadSpecTree(root, changes, &notes, &result.spec);
   } catch (const std::exception& error) {
     return OneMistake(file, {},
                       absl::StrCat("cannot be read: ", absl::Utf8SafeCEscape(error.what()),
                                    "; simplify the file"));
   }
-  if (!reader.mistakes().empty()) return MistakesToStatus(file, reader.mistakes());
-  result.positions = reader.positions();
+  if (!notes.mistakes().empty()) return MistakesToStatus(file, notes.mistakes());
+  result.positions = notes.positions();
   return result;
 }
 
@@ -168,10 +173,11 @@ Position Find(const SpecFile& file, std::string path) {
 
 std::string SpecFile::Locate(const std::string& path) const { return At(name, Find(*this, path)); }
 
-absl::StatusOr<SpecFile> ParseSpec(absl::string_view text, const std::string& file) {
+absl::StatusOr<SpecFile> ParseSpec(absl::string_view text, const std::string& file,
+                                   const SpecChanges& changes) {
   COPPICE_RETURN_IF_ERROR(CheckBytes(text, file));
   COPPICE_ASSIGN_OR_RETURN(const YAML::Node root, ParseYaml(text, file));
-  COPPICE_ASSIGN_OR_RETURN(SpecFile result, ReadTree(root, file));
+  COPPICE_ASSIGN_OR_RETURN(SpecFile result, ReadTree(root, file, changes));
   std::vector<Mistake> mistakes;
   for (const spec::Problem& problem : spec::ValidateSweepSpec(result.spec)) {
     mistakes.push_back(
@@ -188,8 +194,8 @@ std::vector<std::string> SpecWarnings(const SpecFile& file) {
   return warnings;
 }
 
-absl::StatusOr<SpecFile> ReadSpecFile(const std::string& path) {
-  if (path == "-") return ParseSpec(ReadBounded(std::cin), "<stdin>");
+absl::StatusOr<SpecFile> ReadSpecFile(const std::string& path, const SpecChanges& changes) {
+  if (path == "-") return ParseSpec(ReadBounded(std::cin), "<stdin>", changes);
   errno = 0;
   std::ifstream in(path, std::ios::binary);
   if (!in.is_open()) {
@@ -202,7 +208,7 @@ absl::StatusOr<SpecFile> ReadSpecFile(const std::string& path) {
     return absl::InvalidArgumentError(
         absl::StrCat("cannot read ", path, "; name a file that holds a sweep spec"));
   }
-  return ParseSpec(text, path);
+  return ParseSpec(text, path, changes);
 }
 
 }  // namespace coppice::cli

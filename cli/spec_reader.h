@@ -12,10 +12,17 @@
 
 namespace coppice::cli {
 
-// A place in a file. Both numbers count from 1.
+// A place in a file, or a flag of the command line. Both numbers count from 1.
 struct Position {
   int line = 1;
   int column = 1;
+  std::string flag;  // "--set train.steps"; empty: a place in the file
+};
+
+// What the command line changes in a spec.
+struct SpecChanges {
+  std::vector<std::string> set;   // "train.steps=2000"
+  std::vector<std::string> axis;  // "train.learning_rate=1e-4,3e-4"
 };
 
 // A valid spec and the positions of its fields.
@@ -24,7 +31,8 @@ struct SpecFile {
   std::string name;                           // of the file, as messages show it
   std::map<std::string, Position> positions;  // by path, as spec::Problem names it
 
-  // "FILE:LINE:COLUMN" of a field, or of the nearest enclosing field in the file.
+  // "FILE:LINE:COLUMN" of a field, or of the nearest enclosing field in the file. For what a flag
+  // changed, the flag.
   std::string Locate(const std::string& path) const;
 };
 
@@ -32,11 +40,12 @@ struct SpecFile {
 // or out of range, or a key given twice. The error, INVALID_ARGUMENT, lists up to 20 as
 // "FILE:LINE:COLUMN: problem; remedy", one a line. Whatever the text (1 MiB at most), it never
 // crashes or runs long.
-absl::StatusOr<SpecFile> ParseSpec(absl::string_view text, const std::string& file);
+absl::StatusOr<SpecFile> ParseSpec(absl::string_view text, const std::string& file,
+                                   const SpecChanges& changes = {});
 
 // The same for a file; "-" is standard input. An unreadable file is INVALID_ARGUMENT too, because
 // the caller named it.
-absl::StatusOr<SpecFile> ReadSpecFile(const std::string& path);
+absl::StatusOr<SpecFile> ReadSpecFile(const std::string& path, const SpecChanges& changes = {});
 
 // "FILE:LINE:COLUMN: ..." for each valid setting that cannot have its effect.
 std::vector<std::string> SpecWarnings(const SpecFile& file);

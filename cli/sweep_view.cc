@@ -9,6 +9,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "cli/format.h"
+#include "cli/point_view.h"
 #include "cli/select.h"
 #include "cli/table.h"
 
@@ -43,22 +44,11 @@ std::string MetricText(const v1::Job& job, const char* name) {
   return FormatAccuracy(value, known);
 }
 
-std::string Cell(const v1::Job& job, const Terminal& terminal) {
-  if (job.state() == v1::PENDING && job.step() == 0) return StateSymbol(terminal, job.state());
-  std::string text = absl::StrCat(StateSymbol(terminal, job.state()), " ", FormatSteps(job.step()));
-  double ignored = 0;
-  if (LatestMetric(job, "id_accuracy", &ignored) || LatestMetric(job, "gen_accuracy", &ignored)) {
-    absl::StrAppend(&text, " ", MetricText(job, "id_accuracy"), "/",
-                    MetricText(job, "gen_accuracy"));
-  }
-  return text;
-}
-
 // The jobs of one task, by depth and seed.
 using Grid = std::map<uint32_t, SeedJobs>;
 
 std::vector<std::string> CellTable(const Grid& grid, const std::set<uint32_t>& seeds,
-                                   const Terminal& terminal) {
+                                   const PrimaryMetrics& primary, const Terminal& terminal) {
   std::vector<Table::Column> columns = {{"depth", Align::kRight}};
   for (const uint32_t seed : seeds) columns.push_back({absl::StrCat("seed ", seed)});
   Table table(std::move(columns));
@@ -66,7 +56,7 @@ std::vector<std::string> CellTable(const Grid& grid, const std::set<uint32_t>& s
     std::vector<std::string> cells = {absl::StrCat(depth)};
     for (const uint32_t seed : seeds) {
       const auto job = row.find(seed);
-      cells.push_back(job == row.end() ? "" : Cell(*job->second, terminal));
+      cells.push_back(job == row.end() ? "" : JobCell(*job->second, primary, terminal));
     }
     table.AddRow(std::move(cells));
   }
@@ -74,7 +64,7 @@ std::vector<std::string> CellTable(const Grid& grid, const std::set<uint32_t>& s
 }
 
 // Mean of a metric over the jobs that report it.
-std::string Mean(const SeedJobs& jobs, const char* name) {
+std::string Mean(const SeedJobs& jobs, const std::string& name, const PrimaryMetrics& primary) {
   double sum = 0;
   int count = 0;
   for (const auto& [seed, job] : jobs) {
@@ -83,46 +73,25 @@ std::string Mean(const SeedJobs& jobs, const char* name) {
     sum += value;
     ++count;
   }
-  return FormatAccuracy(count == 0 ? 0 : sum / count, count > 0);
-}
-
-uint64_t Sum(const v1::JobCounts& c) {
-  return c.pending() + c.running() + c.succeeded() + c.failed() + c.cancelled();
-}
-
-std::string Percent(double done, double total) {
-  // Truncated, not rounded: 100% only at the end.
-  return total > 0
-             ? absl::StrFormat(
-                   "%d%%", static_cast<int>(std::floor(std::clamp(done / total, 0.0, 1.0) * 100)))
-             : "-";
+  return MetricCell(primary, count == 0 ? 0 : sum / count, count > 0);
 }
 
 // A row per depth: the groups' counts and, if single jobs are known, their latest values.
 std::vector<std::string> CountTable(const SweepModel& model, const std::string& task,
-                                    const Grid& grid, const Terminal& terminal) {
-  Table table({{"depth", Align::kRight},
-               {"jobs", Align::kRight},
-               {"pending", Align::kRight},
-               {"running", Align::kRight},
-               {"succeeded", Align::kRight},
-               {"failed", Align::kRight},
-               {"cancelled", Align::kRight},
-               {"steps", Align::kRight},
-               {"id", Align::kRight},
-               {"gen", Align::kRight}});
+                                    const Grid& grid, const PrimaryMetrics& primary,
+                                    const Terminal& terminal) {
+  std::vector<Table::Column> columns = {{"depth", Align::kRight}};
+  AddCountColumns(primary, &columns);
+  Table table(std::move(columns));
   for (const v1::GroupSummary& group : model.sweep().groups()) {
     if (group.task() != task) continue;
     const auto row = grid.find(group.depth());
     const bool known = row != grid.end();
-    const SeedJobs none;
-    const v1::JobCounts counts = known ? CountsOf(row->second) : group.counts();
-    const GroupProgress progress = ProgressOf(group, known ? row->second : none, known);
-    const auto count = [](uint64_t n) { return n == 0 ? std::string("-") : FormatCount(n); };
-    table.AddRow({absl::StrCat(group.depth()), FormatCount(Sum(counts)), count(counts.pending()),
-                  count(counts.running()), count(counts.succeeded()), count(counts.failed()),
-                  count(counts.cancelled()), progress.percent, progress.in_domain,
-                  progress.generalization});
+    std::vector<std::string> cells = {absl::StrCat(group.depth())};
+    const SeedJobs jobs = known ? row->second : SeedJobs();
+    AddCountCells(known ? CountsOf(jobs) : group.counts(), ProgressOf(group, jobs, known, primary),
+                  &cells);
+    table.AddRow(std::move(cells));
   }
   return table.Lines(terminal.width);
 }
@@ -155,6 +124,51 @@ std::string StateSymbol(const Terminal& terminal, v1::JobState state) {
   return Paint(terminal, style.colour, terminal.unicode ? style.symbol : style.ascii);
 }
 
+std::string JobCell(const v1::Job& job, const PrimaryMetrics& primary, const Terminal& terminal) {
+  if (job.state() == v1::PENDING && job.step() == 0) return StateSymbol(terminal, job.state());
+  std::string text = absl::StrCat(StateSymbol(terminal, job.state()), " ", FormatSteps(job.step()));
+  std::vector<std::string> values;
+  bool any = false;
+  for (const std::string& name : primary.names) {
+    double value = 0;
+    const bool known = LatestMetric(job, name, &value);
+    any |= known;
+    values.push_back(MetricCell(primary, value, known));
+  }
+  if (any) absl::StrAppend(&text, " ", absl::StrJoin(values, "/"));
+  return text;
+}
+
+uint64_t SumOf(const v1::JobCounts& c) {
+  return c.pending() + c.running() + c.succeeded() + c.failed() + c.cancelled();
+}
+
+std::string Percent(double done, double total) {
+  // Truncated, not rounded: 100% only at the end.
+  return total > 0
+             ? absl::StrFormat(
+                   "%d%%", static_cast<int>(std::floor(std::clamp(done / total, 0.0, 1.0) * 100)))
+             : "-";
+}
+
+void AddCountColumns(const PrimaryMetrics& primary, std::vector<Table::Column>* columns) {
+  for (const char* name :
+       {"jobs", "pending", "running", "succeeded", "failed", "cancelled", "steps"})
+    columns->push_back({name, Align::kRight});
+  for (const std::string& name : primary.headers) columns->push_back({name, Align::kRight});
+}
+
+void AddCountCells(const v1::JobCounts& counts, const GroupProgress& progress,
+                   std::vector<std::string>* cells) {
+  const auto count = [](uint64_t n) { return n == 0 ? std::string("-") : FormatCount(n); };
+  cells->push_back(FormatCount(SumOf(counts)));
+  for (const uint64_t n : {counts.pending(), counts.running(), counts.succeeded(), counts.failed(),
+                           counts.cancelled()})
+    cells->push_back(count(n));
+  cells->push_back(progress.percent);
+  cells->insert(cells->end(), progress.metrics.begin(), progress.metrics.end());
+}
+
 v1::JobCounts CountsOf(const SeedJobs& jobs) {
   std::map<v1::JobState, uint64_t> states;
   for (const auto& [seed, job] : jobs) ++states[job->state()];
@@ -167,17 +181,21 @@ v1::JobCounts CountsOf(const SeedJobs& jobs) {
   return counts;
 }
 
-GroupProgress ProgressOf(const v1::GroupSummary& group, const SeedJobs& jobs, bool known) {
-  uint64_t count = Sum(group.counts());
+GroupProgress ProgressOf(const v1::GroupSummary& group, const SeedJobs& jobs, bool known,
+                         const PrimaryMetrics& primary) {
+  uint64_t count = SumOf(group.counts());
   uint64_t done = group.steps_done();
   if (known) {
     count = jobs.size();
     done = 0;
     for (const auto& [seed, job] : jobs) done += job->step();
   }
-  return {Percent(static_cast<double>(done),
-                  static_cast<double>(group.steps()) * static_cast<double>(count)),
-          known ? Mean(jobs, "id_accuracy") : "-", known ? Mean(jobs, "gen_accuracy") : "-"};
+  GroupProgress progress;
+  progress.percent = Percent(static_cast<double>(done),
+                             static_cast<double>(group.steps()) * static_cast<double>(count));
+  for (const std::string& name : primary.names)
+    progress.metrics.push_back(known ? Mean(jobs, name, primary) : "-");
+  return progress;
 }
 
 std::vector<std::string> CountsParts(const Terminal& terminal, const v1::JobCounts& counts) {
@@ -241,12 +259,14 @@ std::vector<std::string> SummaryLines(const v1::SweepSummary& summary, const Ter
   return lines;
 }
 
-std::vector<std::string> LegendLines(const Terminal& terminal) {
+std::vector<std::string> LegendLines(const Terminal& terminal, const PrimaryMetrics& primary) {
   std::vector<std::string> parts;
   for (const StateStyle& style : kStateStyles) {
     parts.push_back(absl::StrCat(StateSymbol(terminal, style.state), " ", StateWord(style.state)));
   }
-  parts.push_back(" step, in-domain/generalization accuracy");
+  parts.push_back(primary.accuracies ? " step, in-domain/generalization accuracy"
+                                     : absl::StrCat(" step", primary.names.empty() ? "" : ", ",
+                                                    absl::StrJoin(primary.names, "/")));
   return Flow(parts, "  ", terminal.width);
 }
 
@@ -277,6 +297,8 @@ std::vector<std::string> ReasonLines(const SweepModel& model, const Terminal& te
 }
 
 std::vector<std::string> GridLines(const SweepModel& model, const Terminal& terminal) {
+  if (!IsClassic(model.sweep().groups())) return PointLines(model, terminal);
+  const PrimaryMetrics primary = PrimaryMetricsOf(model.sweep().spec());
   std::vector<std::string> tasks;
   for (const v1::GroupSummary& group : model.sweep().groups()) {
     if (std::find(tasks.begin(), tasks.end(), group.task()) == tasks.end())
@@ -293,13 +315,14 @@ std::vector<std::string> GridLines(const SweepModel& model, const Terminal& term
   for (const std::string& task : tasks) {
     lines.push_back("");
     lines.push_back(Paint(terminal, Colour::kBold, task));
-    const std::vector<std::string> table = cells ? CellTable(grids[task], seeds, terminal)
-                                                 : CountTable(model, task, grids[task], terminal);
+    const std::vector<std::string> table =
+        cells ? CellTable(grids[task], seeds, primary, terminal)
+              : CountTable(model, task, grids[task], primary, terminal);
     lines.insert(lines.end(), table.begin(), table.end());
   }
   if (cells && !tasks.empty()) {
     lines.push_back("");
-    Append(&lines, LegendLines(terminal));
+    Append(&lines, LegendLines(terminal, primary));
   }
   return lines;
 }
@@ -319,7 +342,12 @@ std::string ChangeLine(const SweepModel::Change& change) {
   if (job.step() > 0) absl::StrAppend(&line, " at step ", job.step());
   if (job.state() == v1::RUNNING && !job.worker().empty())
     absl::StrAppend(&line, " on ", job.worker());
-  if (job.state() == v1::SUCCEEDED) {
+  if (job.state() == v1::SUCCEEDED && job.task().empty()) {
+    // A program's own metrics, of which this line shows the first two.
+    for (int i = 0; i < std::min(job.latest_size(), 2); ++i)
+      absl::StrAppend(&line, i == 0 ? ": " : ", ", job.latest(i).name(), " ",
+                      FormatShort(job.latest(i).value()));
+  } else if (job.state() == v1::SUCCEEDED) {
     absl::StrAppend(&line, ": id ", MetricText(job, "id_accuracy"), ", gen ",
                     MetricText(job, "gen_accuracy"));
   } else if (job.state() != v1::RUNNING && !job.reason().empty()) {

@@ -1,4 +1,5 @@
-// The text form of a sweep: the totals, a depth x seed table per task, and the failures.
+// The text form of a sweep: the totals, a depth x seed table per task (or a point x seed table),
+// and the failures.
 #ifndef COPPICE_CLI_SWEEP_VIEW_H_
 #define COPPICE_CLI_SWEEP_VIEW_H_
 
@@ -6,7 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "cli/points.h"
 #include "cli/sweep_model.h"
+#include "cli/table.h"
 #include "cli/terminal.h"
 #include "coppice/v1/coordinator.pb.h"
 
@@ -22,7 +25,7 @@ bool AllSucceeded(const v1::SweepSummary& summary);
 std::string StateSymbol(const Terminal& terminal, v1::JobState state);
 
 // Explains the symbols, in as many lines as the terminal's width requires.
-std::vector<std::string> LegendLines(const Terminal& terminal);
+std::vector<std::string> LegendLines(const Terminal& terminal, const PrimaryMetrics& primary);
 
 // The jobs of one group by seed.
 using SeedJobs = std::map<uint32_t, const v1::Job*>;
@@ -30,12 +33,26 @@ using SeedJobs = std::map<uint32_t, const v1::Job*>;
 v1::JobCounts CountsOf(const SeedJobs& jobs);
 
 struct GroupProgress {
-  std::string percent;    // of all steps
-  std::string in_domain;  // mean over the jobs that report it; "-": none
-  std::string generalization;
+  std::string percent;  // of all steps
+  std::vector<std::string>
+      metrics;  // the primary ones: mean over the jobs that report it; "-": none
 };
 // Computed from the jobs if they are `known`, otherwise from the group alone.
-GroupProgress ProgressOf(const v1::GroupSummary& group, const SeedJobs& jobs, bool known);
+GroupProgress ProgressOf(const v1::GroupSummary& group, const SeedJobs& jobs, bool known,
+                         const PrimaryMetrics& primary);
+
+// "40%", never rounded up to 100%; "-" if there is nothing to do.
+std::string Percent(double done, double total);
+
+uint64_t SumOf(const v1::JobCounts& counts);
+
+// A job's symbol, step and primary metrics: "▶ 300 0.98/0.31".
+std::string JobCell(const v1::Job& job, const PrimaryMetrics& primary, const Terminal& terminal);
+
+// The columns of a table of groups after those that name the group, and their cells.
+void AddCountColumns(const PrimaryMetrics& primary, std::vector<Table::Column>* columns);
+void AddCountCells(const v1::JobCounts& counts, const GroupProgress& progress,
+                   std::vector<std::string>* cells);
 
 // Share of finished steps, in [0, 1].
 double Fraction(const v1::SweepSummary& summary);
@@ -49,7 +66,9 @@ std::vector<std::string> ReasonLines(const SweepModel& model, const Terminal& te
                                      size_t most);
 
 // One table per task. Up to 20 seeds it has a cell per job (symbol, step, in-domain/generalization
-// accuracy), beyond that a row of counts and means per depth.
+// accuracy), beyond that a row of counts and means per depth. A sweep with axes of its own has a
+// row per point, in one table for each combination of the outermost axes if there is no room for
+// all.
 std::vector<std::string> GridLines(const SweepModel& model, const Terminal& terminal);
 
 // The whole status: totals, tables, legend, and the reasons of up to five failed jobs.

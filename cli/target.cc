@@ -10,6 +10,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "common/base/nearest_word.h"
+#include "common/base/status_macros.h"
 
 namespace coppice::cli {
 namespace {
@@ -27,6 +28,24 @@ absl::Status NoTarget(const std::string& text) {
       "' names no jobs; use SWEEP, SWEEP/TASK, SWEEP/TASK/DEPTH, SWEEP/TASK/DEPTH/SEED or a job "
       "number",
       TaskAdvice(text)));
+}
+
+// SWEEP/AXIS=VALUE/..., or without a sweep for the only one.
+absl::StatusOr<Target> WithConditions(const std::vector<std::string>& parts) {
+  Target target;
+  const bool only_sweep = absl::StrContains(parts[0], '=');
+  if (!only_sweep) target.sweep = parts[0];
+  for (size_t i = only_sweep ? 0 : 1; i < parts.size(); ++i) {
+    COPPICE_ASSIGN_OR_RETURN(AxisText condition, ParseAxisText("the part", parts[i]));
+    for (const AxisText& other : target.where) {
+      if (other.axis != condition.axis) continue;
+      return absl::InvalidArgumentError(
+          absl::StrCat("the target names ", condition.axis, " twice; list the values, as in ",
+                       condition.axis, "=", other.values, ",", condition.values));
+    }
+    target.where.push_back(std::move(condition));
+  }
+  return target;
 }
 
 bool ToNumber(absl::string_view text, uint32_t* number) {
@@ -55,12 +74,12 @@ absl::StatusOr<Target> ParseTarget(const std::string& text) {
   const bool is_sweep = absl::ConsumePrefix(&rest, "sweep:");
   if (text.empty()) return target;
   std::vector<std::string> parts = absl::StrSplit(rest, '/');
+  if (parts[0].empty()) return NoTarget(text);
+  if (absl::StrContains(rest, '=')) return WithConditions(parts);
   // TASK/DEPTH[/SEED] of the only sweep: a path that begins with a sweep never has a number in
   // second place.
   if (!is_sweep && parts.size() > 1 && IsTask(parts[0]) && IsNumber(parts[1])) {
     parts.insert(parts.begin(), "");
-  } else if (parts[0].empty()) {
-    return NoTarget(text);
   }
   target.sweep = parts[0];
   if (parts.size() == 1 && !is_sweep && IsNumber(rest) && absl::SimpleAtoi(rest, &id))

@@ -5,9 +5,11 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "cli/where.h"
 
 namespace coppice::cli {
 
@@ -19,6 +21,9 @@ struct Target {
   std::optional<std::string> task;
   std::optional<uint32_t> depth;
   std::optional<uint32_t> seed;
+  // The conditions of SWEEP/AXIS=VALUE/..., in any order; task, depth and seed above are unset
+  // then.
+  std::vector<AxisText> where;
 };
 
 bool IsTask(absl::string_view text);

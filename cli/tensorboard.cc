@@ -1,10 +1,12 @@
 #include "cli/tensorboard.h"
 
+#include <cmath>
 #include <optional>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/strip.h"
@@ -12,6 +14,7 @@
 #include "common/base/file_names.h"
 #include "common/base/files.h"
 #include "common/base/status_macros.h"
+#include "common/spec/axes.h"
 #include "coppice/tensorboard/event.pb.h"
 
 namespace coppice::cli {
@@ -19,6 +22,9 @@ namespace {
 
 constexpr char kFileVersion[] = "brain.Event:2";
 constexpr char kEventsMark[] = "tfevents";
+// As tensorboard/plugins/hparams/metadata.py names them.
+constexpr char kHParamsPlugin[] = "hparams";
+constexpr char kHParamsTag[] = "_hparams_/session_start_info";
 
 // Finds the job, for its run's file name and events.
 absl::StatusOr<v1::Job> FindJob(Client* client, const std::string& sweep, uint64_t id) {
@@ -49,6 +55,42 @@ absl::Status CheckNoOtherEvents(const std::string& folder, const std::string& fi
                      "), which TensorBoard would mix with these; choose another folder with -o"));
   }
   return absl::OkStatus();
+}
+
+tensorboard::HParam HParamOf(const std::string& text) {
+  tensorboard::HParam param;
+  double number = 0;
+  if (absl::SimpleAtod(text, &number) && std::isfinite(number))
+    param.set_number_value(number);
+  else if (text == "true" || text == "false")
+    param.set_bool_value(text == "true");
+  else
+    param.set_string_value(text);
+  return param;
+}
+
+// The place of a job on the axes of its sweep, for TensorBoard's table of hyperparameters.
+tensorboard::Event HParamsEvent(const v1::JobMetrics& row, double start_seconds) {
+  tensorboard::HParamsPluginData data;
+  tensorboard::SessionStartInfo* session = data.mutable_session_start_info();
+  const auto add = [&](const std::string& name, const std::string& value) {
+    tensorboard::HParamEntry* entry = session->add_hparams();
+    entry->set_key(name);
+    *entry->mutable_value() = HParamOf(value);
+  };
+  for (const v1::Coordinate& coordinate : row.point()) add(coordinate.axis(), coordinate.value());
+  add("seed", absl::StrCat(row.seed()));
+  session->set_group_name(spec::PointText(row.point(), row.task(), row.depth()));
+  session->set_start_time_secs(start_seconds);
+  tensorboard::Event event;
+  event.set_wall_time(start_seconds);
+  tensorboard::Summary::Value* value = event.mutable_summary()->add_value();
+  value->set_tag(kHParamsTag);
+  tensorboard::SummaryMetadata::PluginData* plugin =
+      value->mutable_metadata()->mutable_plugin_data();
+  plugin->set_plugin_name(kHParamsPlugin);
+  plugin->set_content(data.SerializeAsString());
+  return event;
 }
 
 // Purpose: writes the rows of one job after another into files. Owner: ExportTensorBoard. Not
@@ -89,7 +131,9 @@ class RunWriter {
  private:
   absl::Status Begin(const v1::JobMetrics& row) {
     COPPICE_ASSIGN_OR_RETURN(const v1::Job job, FindJob(client_, sweep_, row.job_id()));
-    const std::string run = absl::StrCat(row.task(), "/depth-", row.depth(), "/seed-", row.seed());
+    const std::string run =
+        row.point().empty() ? absl::StrCat(row.task(), "/depth-", row.depth(), "/seed-", row.seed())
+                            : spec::JobText(row.point(), row.task(), row.depth(), row.seed());
     const int64_t start_ms = job.started_ms() != 0 ? job.started_ms() : job.created_ms();
     const std::string name =
         absl::StrFormat("events.out.%s.%010d.%s", kEventsMark, start_ms / 1'000, sweep_);
@@ -105,7 +149,8 @@ class RunWriter {
     tensorboard::Event version;
     version.set_wall_time(wall_time_);
     version.set_file_version(kFileVersion);
-    return Append(version);
+    COPPICE_RETURN_IF_ERROR(Append(version));
+    return row.point().empty() ? absl::OkStatus() : Append(HParamsEvent(row, wall_time_));
   }
 
   absl::Status Append(const tensorboard::Event& event) {

@@ -7,8 +7,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "cli/format.h"
+#include "cli/points.h"
 #include "cli/sweep_view.h"
+#include "common/spec/axes.h"
 
 namespace coppice::cli {
 namespace {
@@ -68,26 +71,35 @@ std::string States(const v1::GroupSummary& group, const Jobs& jobs, bool has_job
 
 // "question/10  ▶▶✓✓··  45% 0.98/0.31": a line for each group.
 std::vector<std::string> CompactLines(const SweepModel& model, const Terminal& terminal) {
-  std::map<std::pair<std::string, uint32_t>, Jobs> jobs;
-  for (const auto& [id, job] : model.jobs()) jobs[{job.task(), job.depth()}][job.seed()] = &job;
+  const PrimaryMetrics primary = PrimaryMetricsOf(model.sweep().spec());
+  std::map<std::string, Jobs> jobs;
+  for (const auto& [id, job] : model.jobs())
+    jobs[spec::PointText(job.point(), job.task(), job.depth())][job.seed()] = &job;
   size_t label_width = 0;
   size_t states_width = 1;
   for (const v1::GroupSummary& group : model.sweep().groups()) {
-    label_width = std::max(label_width, absl::StrCat(group.task(), "/", group.depth()).size());
-    states_width = std::max(states_width, jobs[{group.task(), group.depth()}].size());
+    const std::string label = GroupName(group);
+    label_width = std::max(label_width, label.size());
+    states_width = std::max(states_width, jobs[label].size());
   }
+  // The names of points with several axes are long. The states need room as well.
+  if (!IsClassic(model.sweep().groups()))
+    label_width = std::min(label_width, std::max<size_t>(terminal.width / 2, 1));
   const size_t beside = label_width + 1 + 1 + kPercentWidth + 1 + kAccuracyWidth;
   const size_t room = terminal.width > beside ? terminal.width - beside : 1;
   states_width = model.has_jobs() && states_width <= room ? states_width : room;
   std::vector<std::string> lines;
   for (const v1::GroupSummary& group : model.sweep().groups()) {
-    const Jobs& of_group = jobs[{group.task(), group.depth()}];
-    const std::string label = absl::StrCat(group.task(), "/", group.depth());
-    const GroupProgress progress = ProgressOf(group, of_group, model.has_jobs());
+    const Jobs& of_group = jobs[GroupName(group)];
+    // The end of a name tells more than its beginning, which neighbors share.
+    std::string label = GroupName(group);
+    if (label.size() > label_width)
+      label = absl::StrCat("~", label.substr(label.size() - label_width + 1));
+    const GroupProgress progress = ProgressOf(group, of_group, model.has_jobs(), primary);
     lines.push_back(absl::StrCat(label, std::string(label_width - label.size() + 1, ' '),
                                  States(group, of_group, model.has_jobs(), states_width, terminal),
                                  " ", absl::StrFormat("%*s", kPercentWidth, progress.percent), " ",
-                                 progress.in_domain, "/", progress.generalization));
+                                 absl::StrJoin(progress.metrics, "/")));
   }
   return lines;
 }
@@ -123,7 +135,8 @@ std::vector<std::string> WatchLines(const SweepModel& model, const Terminal& ter
     Append(&lines, grid);
   } else {
     std::vector<std::string> compact = CompactLines(model, terminal);
-    const std::vector<std::string> legend = LegendLines(terminal);
+    const std::vector<std::string> legend =
+        LegendLines(terminal, PrimaryMetricsOf(model.sweep().spec()));
     const bool explained = compact.size() + legend.size() <= room;
     Append(&lines, PageOf(compact, room, page));
     if (explained) Append(&lines, legend);

@@ -23,27 +23,11 @@ using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 using google::protobuf::Reflection;
 
-constexpr size_t kMaxMistakes = 1'000;
 // Lists other than seeds stay far below this. The limit keeps aliases from multiplying them.
 constexpr size_t kMaxListItems = 1'000;
 constexpr uint64_t kMaxSeeds = 1'000'000;
 
 bool IsSeeds(const FieldDescriptor& field) { return field.name() == "seeds"; }
-
-std::string Quote(const std::string& text) {
-  std::string shown = absl::Utf8SafeCEscape(absl::string_view(text).substr(0, 60));
-  return absl::StrCat("'", shown, text.size() > 60 ? "...'" : "'");
-}
-
-std::string Join(const std::string& path, absl::string_view name) {
-  return path.empty() ? std::string(name) : absl::StrCat(path, ".", name);
-}
-
-const char* KindOf(const YAML::Node& node) {
-  if (node.IsMap()) return "a map";
-  if (node.IsSequence()) return "a list";
-  return "a single value";
-}
 
 const char* Expected(const FieldDescriptor& field) {
   switch (field.cpp_type()) {
@@ -59,62 +43,27 @@ const char* Expected(const FieldDescriptor& field) {
   }
 }
 
-// Accepts decimal digits without a leading zero (an octal number to other YAML readers), with a
-// minus if allowed.
-bool IsWhole(absl::string_view text) {
-  if (absl::StartsWith(text, "-")) text.remove_prefix(1);
-  if (text.empty() || (text.size() > 1 && text[0] == '0')) return false;
-  return text.find_first_not_of("0123456789") == absl::string_view::npos;
-}
-
-// The remedy for a whole number that is not written in digits alone: 3e5, 300_000, 300,000, 0300.
-std::string WholeNumberHint(const std::string& text) {
-  std::string digits;
-  for (const char c : text) {
-    if (c != '_' && c != ',' && c != '\'') digits.push_back(c);
-  }
-  double value = 0;
-  if (absl::SimpleAtod(digits, &value) && value >= 0 && value < 4294967296.0 &&
-      value == std::floor(value)) {
-    return absl::StrCat("write ", static_cast<uint64_t>(value));
-  }
-  return "use digits, for example 1000";
-}
-
 }  // namespace
-
-Position PositionOf(const YAML::Mark& mark) {
-  // yaml-cpp gives -1 for a node that it created itself.
-  return {std::max(mark.line, 0) + 1, std::max(mark.column, 0) + 1};
-}
-
-void YamlMessageReader::Add(const YAML::Node& node, const std::string& path,
-                            const std::string& message) {
-  if (mistakes_.size() >= kMaxMistakes) return;
-  mistakes_.push_back(
-      {PositionOf(node.Mark()), path.empty() ? message : absl::StrCat(path, " ", message)});
-}
 
 void YamlMessageReader::Read(const YAML::Node& node, Message* message) {
   root_ = message->GetDescriptor();
   if (!node.IsMap()) {
-    Add(node, "",
-        absl::StrCat("a sweep spec is a map of settings, this is ", KindOf(node),
-                     "; start with `name: NAME`"));
+    notes_.Add(node, "",
+               absl::StrCat("a sweep spec is a map of settings, this is ", KindOf(node),
+                            "; start with `name: NAME`"));
     return;
   }
-  positions_[""] = PositionOf(node.Mark());
+  notes_.Place("", node);
   ReadMap(node, "", message);
 }
 
 void YamlMessageReader::ReadMap(const YAML::Node& node, const std::string& path, Message* message) {
   std::map<std::string, int> lines;
   for (const auto& entry : node) {
-    // More mistakes are not shown and not worth the time.
-    if (mistakes_.size() >= kMaxMistakes) return;
+    if (notes_.full()) return;
     const YAML::Node& key = entry.first;
     if (!key.IsScalar()) {
-      Add(key, path, "has a key that is no word; use the name of a setting");
+      notes_.Add(key, path, "has a key that is no word; use the name of a setting");
       continue;
     }
     const auto [first, is_new] = lines.emplace(key.Scalar(), PositionOf(key.Mark()).line);
@@ -122,29 +71,30 @@ void YamlMessageReader::ReadMap(const YAML::Node& node, const std::string& path,
     if (field == nullptr) {
       UnknownKey(key, path, *message);
     } else if (!is_new) {
-      Add(key, Join(path, key.Scalar()),
-          absl::StrCat("stands here a second time (first in line ", first->second,
-                       "); remove one"));
+      notes_.Add(key, JoinPath(path, key.Scalar()),
+                 absl::StrCat("stands here a second time (first in line ", first->second,
+                              "); remove one"));
     } else if (entry.second.IsNull()) {
       // The null value's own mark is that of the next token.
-      Add(key, Join(path, field->name()), "has no value; give it one or remove the line");
-    } else {
-      ReadField(entry.second, Join(path, field->name()), *field, message);
+      notes_.Add(key, JoinPath(path, field->name()),
+                 "has no value; give it one or remove the line");
+    } else if (!aside_(entry.second, JoinPath(path, field->name()), *field, message)) {
+      ReadField(entry.second, JoinPath(path, field->name()), *field, message);
     }
   }
 }
 
 void YamlMessageReader::UnknownKey(const YAML::Node& key, const std::string& path,
                                    const Message& message) {
-  Add(key, "",
-      absl::StrCat("unknown key ", Quote(key.Scalar()),
-                   path.empty() ? std::string() : absl::StrCat(" in ", path), "; ",
-                   AdviceFor(key.Scalar(), path, *message.GetDescriptor(), *root_)));
+  notes_.Add(key, "",
+             absl::StrCat("unknown key ", Quote(key.Scalar()),
+                          path.empty() ? std::string() : absl::StrCat(" in ", path), "; ",
+                          AdviceFor(key.Scalar(), path, *message.GetDescriptor(), *root_)));
 }
 
 void YamlMessageReader::ReadField(const YAML::Node& node, const std::string& path,
                                   const Field& field, Message* message) {
-  positions_[path] = PositionOf(node.Mark());
+  notes_.Place(path, node);
   if (field.is_repeated()) {
     ReadList(node, path, field, message);
   } else if (field.cpp_type() != Field::CPPTYPE_MESSAGE) {
@@ -152,9 +102,9 @@ void YamlMessageReader::ReadField(const YAML::Node& node, const std::string& pat
   } else if (node.IsMap()) {
     ReadMap(node, path, message->GetReflection()->MutableMessage(message, &field));
   } else {
-    Add(node, path,
-        absl::StrCat("is ", KindOf(node), "; give it settings, for example {",
-                     field.message_type()->field(0)->name(), ": ...}"));
+    notes_.Add(node, path,
+               absl::StrCat("is ", KindOf(node), "; give it settings, for example {",
+                            field.message_type()->field(0)->name(), ": ...}"));
   }
 }
 
@@ -165,7 +115,8 @@ void YamlMessageReader::ReadList(const YAML::Node& node, const std::string& path
   if (!node.IsSequence()) {
     // A single value stands for a list of one.
     if (messages) {
-      Add(node, path, absl::StrCat("is ", KindOf(node), "; use a list, each entry after a dash"));
+      notes_.Add(node, path,
+                 absl::StrCat("is ", KindOf(node), "; use a list, each entry after a dash"));
     } else if (!IsSeeds(field) || !ReadRange(node, path, field, message)) {
       ReadValue(node, path, field, message);
     }
@@ -173,12 +124,12 @@ void YamlMessageReader::ReadList(const YAML::Node& node, const std::string& path
   }
   const size_t limit = IsSeeds(field) ? kMaxSeeds : kMaxListItems;
   if (node.size() > limit) {
-    Add(node, path, absl::StrCat("has ", node.size(), " entries; use at most ", limit));
+    notes_.Add(node, path, absl::StrCat("has ", node.size(), " entries; use at most ", limit));
     return;
   }
   for (const YAML::Node& item : node) {
     const std::string at = absl::StrCat(path, "[", reflection.FieldSize(*message, &field), "]");
-    positions_[at] = PositionOf(item.Mark());
+    notes_.Place(at, item);
     if (!messages) {
       if (!IsSeeds(field) || !ReadRange(item, path, field, message)) {
         ReadValue(item, at, field, message);
@@ -186,9 +137,9 @@ void YamlMessageReader::ReadList(const YAML::Node& node, const std::string& path
     } else if (item.IsMap()) {
       ReadMap(item, at, reflection.AddMessage(message, &field));
     } else {
-      Add(item, at,
-          absl::StrCat("is ", KindOf(item), "; give it settings, for example {",
-                       field.message_type()->field(0)->name(), ": ...}"));
+      notes_.Add(item, at,
+                 absl::StrCat("is ", KindOf(item), "; give it settings, for example {",
+                              field.message_type()->field(0)->name(), ": ...}"));
     }
   }
 }
@@ -196,31 +147,28 @@ void YamlMessageReader::ReadList(const YAML::Node& node, const std::string& path
 bool YamlMessageReader::ReadRange(const YAML::Node& node, const std::string& path,
                                   const Field& field, Message* message) {
   if (!node.IsScalar()) return false;
-  const std::pair<std::string, std::string> ends =
-      absl::StrSplit(node.Scalar(), absl::MaxSplits('-', 1));
-  const std::string first_text(absl::StripAsciiWhitespace(ends.first));
-  const std::string last_text(absl::StripAsciiWhitespace(ends.second));
-  if (!IsWhole(first_text) || !IsWhole(last_text) || last_text[0] == '-') return false;
+  std::pair<std::string, std::string> ends;
+  if (!IsRange(node.Scalar(), &ends)) return false;
   uint32_t first = 0;
   uint32_t last = 0;
-  if (!absl::SimpleAtoi(first_text, &first) || !absl::SimpleAtoi(last_text, &last)) {
-    Add(node, path,
-        absl::StrCat("has the range ", Quote(node.Scalar()),
-                     "; seeds end at 4294967295, use smaller ones"));
+  if (!absl::SimpleAtoi(ends.first, &first) || !absl::SimpleAtoi(ends.second, &last)) {
+    notes_.Add(node, path,
+               absl::StrCat("has the range ", Quote(node.Scalar()),
+                            "; seeds end at 4294967295, use smaller ones"));
     return true;
   }
   if (first > last) {
-    Add(node, path,
-        absl::StrCat("has the range ", node.Scalar(), ", which is empty; write ", last, "-",
-                     first));
+    notes_.Add(node, path,
+               absl::StrCat("has the range ", node.Scalar(), ", which is empty; write ", last, "-",
+                            first));
     return true;
   }
   const Reflection& reflection = *message->GetReflection();
   const uint64_t total = uint64_t{last} - first + 1 + reflection.FieldSize(*message, &field);
   if (total > kMaxSeeds) {
-    Add(node, path,
-        absl::StrCat("has the range ", node.Scalar(), ", which makes ", total,
-                     " seeds; use at most ", kMaxSeeds, " and several sweeps"));
+    notes_.Add(node, path,
+               absl::StrCat("has the range ", node.Scalar(), ", which makes ", total,
+                            " seeds; use at most ", kMaxSeeds, " and several sweeps"));
     return true;
   }
   for (uint64_t seed = first; seed <= last; ++seed) {
@@ -231,22 +179,11 @@ bool YamlMessageReader::ReadRange(const YAML::Node& node, const std::string& pat
 
 bool YamlMessageReader::CheckScalar(const YAML::Node& node, const std::string& path,
                                     const Field& field) {
-  if (node.IsNull() || !node.IsDefined()) {
-    Add(node, path, "has no value; give it one or remove it");
-    return false;
-  }
-  if (!node.IsScalar()) {
-    Add(node, path, absl::StrCat("is ", KindOf(node), "; use ", Expected(field)));
-    return false;
-  }
-  const std::string& tag = node.Tag();
-  if (!tag.empty() && tag != "?" && tag != "!") {
-    Add(node, path, absl::StrCat("has the tag ", Quote(tag), "; remove it"));
-    return false;
-  }
+  if (!CheckPlainScalar(node, path, Expected(field), &notes_)) return false;
   const bool number = field.cpp_type() != Field::CPPTYPE_STRING;
-  if (number && tag == "!") {
-    Add(node, path, absl::StrCat("is text in quotes; use ", Expected(field), " without quotes"));
+  if (number && node.Tag() == "!") {
+    notes_.Add(node, path,
+               absl::StrCat("is text in quotes; use ", Expected(field), " without quotes"));
     return false;
   }
   return true;
@@ -265,10 +202,11 @@ void YamlMessageReader::ReadValue(const YAML::Node& node, const std::string& pat
         add ? reflection.AddUInt32(message, &field, value)
             : reflection.SetUInt32(message, &field, value);
       } else if (IsWhole(text)) {
-        Add(node, path,
-            absl::StrCat("is ", Quote(text), "; use a whole number from 0 to 4294967295"));
+        notes_.Add(node, path,
+                   absl::StrCat("is ", Quote(text), "; use a whole number from 0 to 4294967295"));
       } else {
-        Add(node, path,
+        notes_.Add(
+            node, path,
             absl::StrCat("is ", Quote(text), ", not a whole number; ", WholeNumberHint(text)));
       }
       break;
@@ -278,9 +216,9 @@ void YamlMessageReader::ReadValue(const YAML::Node& node, const std::string& pat
       if (IsWhole(text) && absl::SimpleAtoi(text, &value)) {
         reflection.SetInt32(message, &field, value);
       } else {
-        Add(node, path,
-            absl::StrCat("is ", Quote(text), ", not a small whole number; ",
-                         WholeNumberHint(text)));
+        notes_.Add(node, path,
+                   absl::StrCat("is ", Quote(text), ", not a small whole number; ",
+                                WholeNumberHint(text)));
       }
       break;
     }
@@ -290,7 +228,8 @@ void YamlMessageReader::ReadValue(const YAML::Node& node, const std::string& pat
       if (digit && absl::SimpleAtod(text, &value) && std::isfinite(value)) {
         reflection.SetDouble(message, &field, value);
       } else {
-        Add(node, path,
+        notes_.Add(
+            node, path,
             absl::StrCat("is ", Quote(text), ", not a finite number; use one like 0.1 or 1e-4"));
       }
       break;
@@ -300,7 +239,7 @@ void YamlMessageReader::ReadValue(const YAML::Node& node, const std::string& pat
           : reflection.SetString(message, &field, text);
       break;
     default:
-      Add(node, path, "cannot be set in a file; remove it");
+      notes_.Add(node, path, "cannot be set in a file; remove it");
   }
 }
 

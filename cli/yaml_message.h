@@ -5,35 +5,35 @@
 #include <google/protobuf/message.h>
 #include <yaml-cpp/yaml.h>
 
-#include <map>
+#include <functional>
 #include <string>
-#include <vector>
+#include <utility>
 
-#include "cli/spec_reader.h"
+#include "cli/yaml_notes.h"
 
 namespace coppice::cli {
-
-struct Mistake {
-  Position at;
-  std::string message;
-};
 
 // Collects mistakes instead of stopping at the first. Not thread-safe. Throws only what yaml-cpp
 // throws.
 class YamlMessageReader {
  public:
+  using Field = google::protobuf::FieldDescriptor;
+  // Takes a field that is written in another form than that of its message. False: it is not such a
+  // field.
+  using Aside = std::function<bool(const YAML::Node& node, const std::string& path,
+                                   const Field& field, google::protobuf::Message* message)>;
+
+  // `notes` must outlive the reader.
+  YamlMessageReader(YamlNotes* notes, Aside aside) : notes_(*notes), aside_(std::move(aside)) {}
+
   // The tree must be a map. Unset fields stay unset.
   void Read(const YAML::Node& node, google::protobuf::Message* message);
-
-  const std::vector<Mistake>& mistakes() const { return mistakes_; }
-  const std::map<std::string, Position>& positions() const { return positions_; }
-
- private:
-  using Field = google::protobuf::FieldDescriptor;
-
-  void ReadMap(const YAML::Node& node, const std::string& path, google::protobuf::Message* message);
+  // One field of the message, as at `path`.
   void ReadField(const YAML::Node& node, const std::string& path, const Field& field,
                  google::protobuf::Message* message);
+
+ private:
+  void ReadMap(const YAML::Node& node, const std::string& path, google::protobuf::Message* message);
   void ReadList(const YAML::Node& node, const std::string& path, const Field& field,
                 google::protobuf::Message* message);
   void ReadValue(const YAML::Node& node, const std::string& path, const Field& field,
@@ -44,14 +44,11 @@ class YamlMessageReader {
   bool CheckScalar(const YAML::Node& node, const std::string& path, const Field& field);
   void UnknownKey(const YAML::Node& key, const std::string& path,
                   const google::protobuf::Message& message);
-  void Add(const YAML::Node& node, const std::string& path, const std::string& message);
 
+  YamlNotes& notes_;
+  const Aside aside_;
   const google::protobuf::Descriptor* root_ = nullptr;
-  std::vector<Mistake> mistakes_;
-  std::map<std::string, Position> positions_;
 };
-
-Position PositionOf(const YAML::Mark& mark);
 
 }  // namespace coppice::cli
 

@@ -9,6 +9,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "cli/checkpoint_fetch.h"
 #include "cli/commands/commands.h"
 #include "cli/format.h"
@@ -48,8 +49,12 @@ absl::Status ForEachJob(Client* client, const v1::JobFilter& filter, const EachJ
 std::string JsonOf(const v1::Job& job, const v1::Checkpoint& checkpoint, bool current) {
   auto json = nlohmann::ordered_json::parse(ToJson(checkpoint, false));
   json["sweep"] = job.sweep();
-  json["task"] = job.task();
-  json["depth"] = job.depth();
+  if (job.point().empty()) {
+    json["task"] = job.task();
+    json["depth"] = job.depth();
+  }
+  for (const v1::Coordinate& coordinate : job.point())
+    json["point"][coordinate.axis()] = coordinate.value();
   json["seed"] = job.seed();
   json["current"] = current;
   return EscapeControls(json.dump());
@@ -107,10 +112,25 @@ struct GetOptions {
   OutputName output;
 };
 
-// "demo-question-2-0-step-300.safetensors", in the working folder.
-absl::StatusOr<std::string> DefaultName(const v1::Job& job, uint32_t step) {
-  const std::string name = absl::StrCat(job.sweep(), "-", job.task(), "-", job.depth(), "-",
-                                        job.seed(), "-step-", step, ".safetensors");
+constexpr size_t kMaxJobNameBytes = 100;
+
+// The end of a checkpoint's file name: that of the trainer, or the one that a program gave.
+std::string TypeOf(const v1::Job& job, const v1::Checkpoint& checkpoint) {
+  if (!job.task().empty()) return ".safetensors";
+  const std::string name = checkpoint.path().substr(checkpoint.path().rfind('/') + 1);
+  const size_t point = name.rfind('.');
+  return point == std::string::npos ? "" : name.substr(point);
+}
+
+// "demo-question-2-0-step-300.safetensors", in the working folder. With axes of the sweep's own
+// "demo-task=question-size=small-seed=0-step-300.safetensors", or the job's number if that is long.
+absl::StatusOr<std::string> DefaultName(const v1::Job& job, const v1::Checkpoint& checkpoint) {
+  std::string job_name = absl::StrCat(job.task(), "-", job.depth(), "-", job.seed());
+  if (!job.point().empty()) job_name = absl::StrReplaceAll(JobName(job), {{"/", "-"}});
+  // A file's name has at most 255 bytes.
+  if (job_name.size() > kMaxJobNameBytes) job_name = absl::StrCat("job-", job.id());
+  const std::string name = absl::StrCat(job.sweep(), "-", job_name, "-step-", checkpoint.step(),
+                                        TypeOf(job, checkpoint));
   if (!absl::StrContains(name, '/')) return name;
   return absl::InternalError(
       absl::StrCat("'", name, "' cannot be a file's name; give one with -o"));
@@ -151,7 +171,7 @@ absl::StatusOr<int> FetchJob(const GetOptions& options, std::optional<OutputFile
   fetch.open = [&](const v1::Checkpoint& checkpoint) -> absl::StatusOr<OutputFile> {
     if (opened.has_value()) return *std::move(opened);
     if (path.empty()) {
-      COPPICE_ASSIGN_OR_RETURN(path, DefaultName(details.job(), checkpoint.step()));
+      COPPICE_ASSIGN_OR_RETURN(path, DefaultName(details.job(), checkpoint));
     }
     return OutputFile::Open(path, ExistingOf(options.output));
   };

@@ -11,6 +11,7 @@
 #include "cli/context.h"
 #include "cli/export.h"
 #include "cli/select.h"
+#include "cli/spec_reader.h"
 
 namespace CLI {
 class App;
@@ -54,6 +55,9 @@ void AddJsonFlag(CLI::App* command, Context* context);
 // -o FILE and --force; `help` describes the file.
 void AddOutputFlags(CLI::App* command, OutputName* output, const std::string& help);
 void AddFilterFlags(CLI::App* command, FilterFlags* flags);
+
+// --set and --axis, which change a spec.
+void AddSpecFlags(CLI::App* command, SpecChanges* changes);
 
 // The selection of rows that `metrics` and `export` share.
 struct MetricsFlags {

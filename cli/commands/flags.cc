@@ -25,13 +25,30 @@ void AddFilterFlags(CLI::App* command, FilterFlags* flags) {
   command->add_option("--seed", flags->seeds, "Only these seeds, e.g. 0-9")
       ->allow_extra_args(false);
   command
+      ->add_option("--where", flags->where,
+                   "Only these values of an axis, e.g. train.learning_rate=1e-4,3e-4")
+      ->allow_extra_args(false);
+  command
       ->add_option("--state", flags->states,
                    "Only these states: pending, running, succeeded, failed, cancelled")
       ->allow_extra_args(false);
 }
 
+void AddSpecFlags(CLI::App* command, SpecChanges* changes) {
+  command
+      ->add_option("--set", changes->set,
+                   "Change a setting of the spec, e.g. train.steps=2000; overrides still win")
+      ->allow_extra_args(false);
+  command
+      ->add_option("--axis", changes->axis,
+                   "Replace an axis of the spec, or add one, e.g. train.learning_rate=1e-4,3e-4 or "
+                   "seed=0-9; of a named axis, choose values")
+      ->allow_extra_args(false);
+}
+
 void AddMetricsFlags(CLI::App* command, MetricsFlags* flags) {
-  command->add_option("SWEEP", flags->target, "SWEEP, SWEEP/TASK[/DEPTH[/SEED]] or a job number");
+  command->add_option("SWEEP", flags->target,
+                      "SWEEP, SWEEP/TASK[/DEPTH[/SEED]], SWEEP/AXIS=VALUE/... or a job number");
   AddFilterFlags(command, &flags->filter);
   command->add_option("--name", flags->names, "Only these metrics, e.g. id_accuracy,gen_accuracy")
       ->allow_extra_args(false);

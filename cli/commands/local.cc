@@ -16,6 +16,7 @@ void AddLocal(CLI::App* app, Context* context, Action* action) {
       "Run a sweep on this machine to its end; nothing else need run. Called again, it continues");
   const auto options = std::make_shared<LocalOptions>();
   command->add_option("SPEC", options->spec, "Sweep spec (YAML)")->required();
+  AddSpecFlags(command, &options->changes);
   command->add_option("--dir", options->dir, "Run folder [./coppice-<sweep>]");
   command->add_option("--workers", options->workers, "Workers to start")
       ->check(CLI::Range(1u, 256u))

@@ -57,6 +57,12 @@ void AddReport(CLI::App* app, Context* context, Action* action) {
   command->add_option(
       "-o,--output", options->dir,
       "Folder to write; new, empty or an earlier report [./coppice-report-<sweep>]");
+  command->add_option(
+      "--panel", options->axes.panel,
+      "A report by axes: a panel for each value of this one [task, or the outermost]");
+  command->add_option(
+      "--line", options->axes.line,
+      "A report by axes: a line for each value of this one [depth, or the innermost]");
   command->add_option("--gnuplot", options->gnuplot, "The program that draws")
       ->capture_default_str();
   command->callback([=] { *action = [=] { return Run(*name, *options, context); }; });

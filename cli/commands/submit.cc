@@ -18,6 +18,7 @@ namespace {
 
 struct SubmitOptions {
   std::string spec;
+  SpecChanges changes;
   bool dry_run = false;
   uint32_t pack = 10;
 };
@@ -97,7 +98,7 @@ absl::Status Refused(const SpecFile& file, Client* client, const absl::Status& r
 }
 
 absl::StatusOr<int> Submit(const SubmitOptions& options, Context* context) {
-  COPPICE_ASSIGN_OR_RETURN(const SpecFile file, ReadSpecFile(options.spec));
+  COPPICE_ASSIGN_OR_RETURN(const SpecFile file, ReadSpecFile(options.spec, options.changes));
   Warn(SpecWarnings(file), context->err);
   if (options.dry_run) return DryRun(file, options, context);
   COPPICE_ASSIGN_OR_RETURN(Client * client, context->ConnectToChange());
@@ -127,6 +128,7 @@ void AddSubmit(CLI::App* app, Context* context, Action* action) {
       app->add_subcommand("submit", "Hand a sweep to the coordinator, or plan it with --dry-run");
   const auto options = std::make_shared<SubmitOptions>();
   command->add_option("SPEC", options->spec, "Sweep spec (YAML), - for standard input")->required();
+  AddSpecFlags(command, &options->changes);
   command->add_flag(
       "--dry-run", options->dry_run,
       "Show jobs, packs, expected work, what every setting resolves to and, where a coordinator "

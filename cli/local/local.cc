@@ -236,6 +236,14 @@ OwnFolderKind RunFolderKind() {
   return kind;
 }
 
+// The flags that change the spec, to be typed again; empty: none.
+std::string FlagsText(const SpecChanges& changes) {
+  std::string text;
+  for (const std::string& set : changes.set) absl::StrAppend(&text, " --set '", set, "'");
+  for (const std::string& axis : changes.axis) absl::StrAppend(&text, " --axis '", axis, "'");
+  return text;
+}
+
 absl::Status MakeRunFolder(const std::string& dir) {
   COPPICE_ASSIGN_OR_RETURN(const Directory folder, ClaimFolder(dir, RunFolderKind()));
   for (const char* name : {"logs", "checkpoints"}) {
@@ -252,7 +260,7 @@ absl::StatusOr<int> RunLocal(const LocalOptions& options, Context* context) {
         "`coppice local` starts a coordinator of its own; leave --coordinator out, or use `coppice "
         "submit`");
   }
-  COPPICE_ASSIGN_OR_RETURN(SpecFile file, ReadSpecFile(options.spec));
+  COPPICE_ASSIGN_OR_RETURN(SpecFile file, ReadSpecFile(options.spec, options.changes));
   Warn(SpecWarnings(file), context->err);
   const std::string name = file.spec.name();
   const std::string dir =
@@ -269,7 +277,8 @@ absl::StatusOr<int> RunLocal(const LocalOptions& options, Context* context) {
   COPPICE_RETURN_IF_ERROR(lock.status());
   COPPICE_ASSIGN_OR_RETURN(const auto signals, StopSignals::Block());
   Daemons daemons({dir, binaries}, signals.get(), Clock::Real());
-  const std::string again = absl::StrCat("coppice local ", options.spec, " --dir ", dir);
+  const std::string again =
+      absl::StrCat("coppice local ", options.spec, FlagsText(options.changes), " --dir ", dir);
   absl::StatusOr<int> code =
       LocalRun(options, std::move(file), dir, context, &daemons, signals.get()).Run();
   const bool interrupted = absl::IsCancelled(code.status()) && daemons.requests().stopping();
@@ -285,8 +294,7 @@ absl::StatusOr<int> RunLocal(const LocalOptions& options, Context* context) {
   if (!interrupted) return code;
   context->out << (clean ? "stopped; "
                          : "killed; everything since the last checkpoints is done again: ")
-               << "`coppice local " << options.spec << " --dir " << dir << "` continues"
-               << std::endl;
+               << "`" << again << "` continues" << std::endl;
   return clean ? kExitPreempted : kExitFailed;
 }
 

@@ -5,11 +5,13 @@
 
 #include "absl/status/statusor.h"
 #include "cli/context.h"
+#include "cli/spec_reader.h"
 
 namespace coppice::cli {
 
 struct LocalOptions {
   std::string spec;
+  SpecChanges changes;
   std::string dir;  // empty: ./coppice-<sweep>
   uint32_t workers = 1;
   uint32_t slots = 0;  // of each worker; 0: the machine's cores over workers and threads

@@ -52,6 +52,12 @@ bool IsFigureName(const std::string& name) {
   for (const char* known : {"grokking", "early-stopping", "share-above-80", "onset"}) {
     if (name == known) return true;
   }
+  absl::string_view rest = name;
+  uint32_t number = 0;
+  if (absl::ConsumePrefix(&rest, "axes-") && absl::SimpleAtoi(rest, &number) &&
+      absl::StrCat(number) == rest) {
+    return true;
+  }
   for (const char* task : {"question", "tense", "dyck"}) {
     if (name == absl::StrCat("dynamics-", task)) return true;
     for (const char* kind : {"accuracy-", "loss-"}) {

@@ -8,6 +8,7 @@
 #include "cli/report/drawing.h"
 #include "cli/report/html.h"
 #include "common/base/build_info.h"
+#include "common/spec/axes.h"
 
 namespace coppice::cli {
 namespace {
@@ -79,8 +80,9 @@ footer { margin-top: 3rem; color: #707070; font-size: .8rem; }
 }
 )css";
 
-std::string Fact(const char* name, const std::string& value) {
-  return absl::StrCat("<div><dt>", name, "</dt><dd>", EscapeHtml(value), "</dd></div>\n");
+std::string Fact(const std::string& name, const std::string& value) {
+  return absl::StrCat("<div><dt>", EscapeHtml(name), "</dt><dd>", EscapeHtml(value),
+                      "</dd></div>\n");
 }
 
 std::string StateSentence(const v1::SweepSummary& sweep) {
@@ -92,17 +94,30 @@ std::string StateSentence(const v1::SweepSummary& sweep) {
                       " jobs are still to end.");
 }
 
-std::string Header(const PageContent& content) {
-  const v1::SweepSummary& sweep = content.series.sweep.sweep();
-  const v1::SweepSpec& spec = content.series.sweep.spec();
+// The axes of the grid with the number of their values, as facts.
+std::string AxisFacts(const v1::SweepSpec& spec) {
+  if (spec::IsClassic(spec)) {
+    return Fact("tasks", absl::StrJoin(spec.tasks(), ", ")) +
+           Fact("depths", absl::StrJoin(spec.depths(), ", "));
+  }
+  std::string text;
+  for (const v1::Axis& axis : spec.axes()) {
+    text += Fact(axis.name(),
+                 absl::StrCat(axis.values_size(), axis.values_size() == 1 ? " value" : " values"));
+  }
+  return text;
+}
+
+std::string Header(const v1::GetSweepResponse& response) {
+  const v1::SweepSummary& sweep = response.sweep();
+  const v1::SweepSpec& spec = response.spec();
   std::string text =
       absl::StrCat("<header>\n<h1>", EscapeHtml(sweep.name()), "</h1>\n<p class=\"lead\">",
                    StateSentence(sweep), "</p>\n<dl class=\"facts\">\n");
   const v1::JobCounts& counts = sweep.counts();
   text += Fact("jobs succeeded",
                absl::StrCat(FormatCount(counts.succeeded()), " of ", FormatCount(sweep.jobs())));
-  text += Fact("tasks", absl::StrJoin(spec.tasks(), ", "));
-  text += Fact("depths", absl::StrJoin(spec.depths(), ", "));
+  text += AxisFacts(spec);
   text += Fact("seeds", FormatCount(static_cast<uint64_t>(spec.seeds_size())));
   text += Fact("steps", absl::StrCat(FormatCount(sweep.steps_done()), " of ",
                                      FormatCount(sweep.steps_total())));
@@ -151,10 +166,11 @@ std::string ContentsItem(absl::string_view id, absl::string_view html) {
   return absl::StrCat("<li><a href=\"#", id, "\">", html, "</a>");
 }
 
-std::string Contents(const FigureSet& set, bool missing) {
+// `jobs`: whether the page has a table of jobs.
+std::string Contents(const FigureSet& set, bool missing, absl::string_view summary, bool jobs) {
   std::string text = "<nav class=\"contents\">\n<h2>Contents</h2>\n<ol>\n";
   if (missing) absl::StrAppend(&text, ContentsItem("missing", "What is missing"), "</li>\n");
-  absl::StrAppend(&text, ContentsItem("summary", "By task and depth"), "</li>\n");
+  absl::StrAppend(&text, ContentsItem("summary", summary), "</li>\n");
   if (!set.figures.empty()) {
     absl::StrAppend(&text, ContentsItem("figures", "Figures"), "\n<ol>\n");
     ForFigures(set, [&](const Figure& figure, size_t, size_t number) {
@@ -163,8 +179,8 @@ std::string Contents(const FigureSet& set, bool missing) {
     });
     text += "</ol></li>\n";
   }
-  absl::StrAppend(&text, ContentsItem("jobs", "Jobs"), "</li>\n",
-                  ContentsItem("settings", "Settings"), "</li>\n</ol>\n</nav>\n");
+  if (jobs) absl::StrAppend(&text, ContentsItem("jobs", "Jobs"), "</li>\n");
+  absl::StrAppend(&text, ContentsItem("settings", "Settings"), "</li>\n</ol>\n</nav>\n");
   return text;
 }
 
@@ -182,28 +198,57 @@ constexpr char kSources[] =
     "JASA 74 (1979) 471-480. S. Murty, P. Sharma, J. Andreas, C. D. Manning, Grokking of "
     "hierarchical structure in vanilla transformers, ACL 2023.";
 
+std::string PageStart(const v1::GetSweepResponse& sweep) {
+  return absl::StrCat(
+      "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n", kGenerator,
+      "\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>",
+      EscapeHtml(sweep.sweep().name()), " - Coppice report</title>\n<style>", kStyle,
+      "</style>\n</head>\n<body>\n");
+}
+
+std::string FiguresSection(const FigureSet& set, const std::vector<std::string>& svgs) {
+  std::string figures;
+  ForFigures(set, [&](const Figure& figure, size_t i, size_t number) {
+    figures += FigureHtml(figure, svgs[i], number);
+  });
+  return figures.empty() ? "" : Section("figures", "Figures", true, figures);
+}
+
+std::string PageEnd(int64_t written_ms, absl::string_view sources) {
+  return absl::StrCat("<footer>Written by coppice ", EscapeHtml(VersionText()), " at ",
+                      FormatTime(written_ms), " from what the coordinator held then.", sources,
+                      "</footer>\n</body>\n</html>\n");
+}
+
 }  // namespace
 
 std::string MakePage(const PageContent& content) {
-  const std::string name = EscapeHtml(content.series.sweep.sweep().name());
-  std::string page = absl::StrCat(
-      "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n", kGenerator,
-      "\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>", name,
-      " - Coppice report</title>\n<style>", kStyle, "</style>\n</head>\n<body>\n");
   const std::string missing = MissingBox(content);
-  absl::StrAppend(&page, Header(content), Contents(content.figures, !missing.empty()), missing,
-                  Section("summary", "By task and depth", false, SummaryTable(content.tasks)));
-  std::string figures;
-  ForFigures(content.figures, [&](const Figure& figure, size_t i, size_t number) {
-    figures += FigureHtml(figure, content.svgs[i], number);
-  });
-  if (!figures.empty()) page += Section("figures", "Figures", true, figures);
-  absl::StrAppend(&page, Section("jobs", "Jobs", true, JobTable(content.series)),
-                  Section("settings", "Settings", true, SettingsSection(content.series.sweep)),
-                  "<footer>Written by coppice ", EscapeHtml(VersionText()), " at ",
-                  FormatTime(content.written_ms), " from what the coordinator held then.", kSources,
-                  "</footer>\n</body>\n</html>\n");
-  return page;
+  return absl::StrCat(
+      PageStart(content.series.sweep), Header(content.series.sweep),
+      Contents(content.figures, !missing.empty(), "By task and depth", /*jobs=*/true), missing,
+      Section("summary", "By task and depth", false, SummaryTable(content.tasks)),
+      FiguresSection(content.figures, content.svgs),
+      Section("jobs", "Jobs", true, JobTable(content.series)),
+      Section("settings", "Settings", true, SettingsSection(content.series.sweep)),
+      PageEnd(content.written_ms, kSources));
+}
+
+std::string MakeAxesPage(const AxesPageContent& content) {
+  std::string missing;
+  if (content.not_finite > 0) {
+    missing = absl::StrCat(
+        "<section class=\"missing\" id=\"missing\">\n<h2>What is missing</h2>\n"
+        "<p>",
+        FormatCount(content.not_finite),
+        " reported values are not finite and are left out.</p>\n</section>\n");
+  }
+  return absl::StrCat(PageStart(content.sweep), Header(content.sweep),
+                      Contents(content.figures, !missing.empty(), "By point", /*jobs=*/false),
+                      missing, Section("summary", "By point", false, content.summary),
+                      FiguresSection(content.figures, content.svgs),
+                      Section("settings", "Settings", true, SettingsSection(content.sweep)),
+                      PageEnd(content.written_ms, ""));
 }
 
 }  // namespace coppice::cli

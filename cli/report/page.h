@@ -25,6 +25,18 @@ struct PageContent {
 // page.
 std::string MakePage(const PageContent& content);
 
+struct AxesPageContent {
+  const v1::GetSweepResponse& sweep;
+  const FigureSet& figures;
+  const std::vector<std::string>& svgs;  // as in PageContent
+  std::string summary;                   // the table of points, as HTML
+  uint64_t not_finite;                   // values that were left out
+  int64_t written_ms;                    // Unix time
+};
+
+// The page of a sweep by its axes.
+std::string MakeAxesPage(const AxesPageContent& content);
+
 // The page's tables as CSV, with all digits.
 std::string SummaryCsv(const std::vector<TaskResult>& tasks);
 std::string JobsCsv(const SweepSeries& series);

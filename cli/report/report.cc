@@ -1,6 +1,10 @@
 #include "cli/report/report.h"
 
 #include <algorithm>
+#include <functional>
+#include <memory>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -9,6 +13,8 @@
 #include "cli/format.h"
 #include "cli/local/waits.h"
 #include "cli/report/analysis.h"
+#include "cli/report/axes_figures.h"
+#include "cli/report/axes_series.h"
 #include "cli/report/figures.h"
 #include "cli/report/gnuplot.h"
 #include "cli/report/page.h"
@@ -16,6 +22,7 @@
 #include "cli/report/series.h"
 #include "common/base/files.h"
 #include "common/base/status_macros.h"
+#include "common/spec/axes.h"
 
 namespace coppice::cli {
 namespace {
@@ -71,12 +78,54 @@ absl::Status CheckStop(const ReportOptions& options) {
   return IsReadable(options.stop_fd) ? absl::CancelledError("stopped") : absl::OkStatus();
 }
 
-absl::Status CheckSize(Client* client, const std::string& sweep) {
-  COPPICE_ASSIGN_OR_RETURN(const v1::GetSweepResponse found, client->GetSweep(sweep));
-  if (found.sweep().jobs() <= kMaxJobs) return absl::OkStatus();
+// Returns the sweep unless it is too large.
+absl::StatusOr<v1::GetSweepResponse> FindSweepToReport(Client* client, const std::string& sweep) {
+  COPPICE_ASSIGN_OR_RETURN(v1::GetSweepResponse found, client->GetSweep(sweep));
+  if (found.sweep().jobs() <= kMaxJobs) return found;
   return absl::FailedPreconditionError(absl::StrCat(
       "the sweep has ", FormatCount(found.sweep().jobs()), " jobs; a report shows at most ",
       FormatCount(kMaxJobs), "; use `coppice metrics ", sweep, " --csv`"));
+}
+
+// Everything that a report writes, before it is drawn.
+struct Contents {
+  FigureSet figures;
+  std::string summary_csv, jobs_csv;
+  std::function<std::string(const FigureSet&, const std::vector<std::string>& svgs)> page;
+  v1::SweepSummary sweep;
+};
+
+absl::StatusOr<Contents> StudyContents(Client* client, const std::string& sweep, int64_t now_ms) {
+  COPPICE_ASSIGN_OR_RETURN(SweepSeries collected, CollectSeries(client, sweep));
+  // The page and the analysis point into the series.
+  const auto series = std::make_shared<const SweepSeries>(std::move(collected));
+  const auto tasks = std::make_shared<const std::vector<TaskResult>>(Analyze(*series));
+  Contents contents;
+  contents.figures = MakeFigures(*series, *tasks);
+  contents.summary_csv = SummaryCsv(*tasks);
+  contents.jobs_csv = JobsCsv(*series);
+  contents.page = [=](const FigureSet& figures, const std::vector<std::string>& svgs) {
+    return MakePage({*series, *tasks, figures, svgs, now_ms});
+  };
+  contents.sweep = series->sweep.sweep();
+  return contents;
+}
+
+absl::StatusOr<Contents> AxesContents(Client* client, const std::string& sweep,
+                                      const AxesChoice& wanted, int64_t now_ms) {
+  COPPICE_ASSIGN_OR_RETURN(AxesSeries collected, CollectAxesSeries(client, sweep));
+  const auto series = std::make_shared<const AxesSeries>(std::move(collected));
+  COPPICE_ASSIGN_OR_RETURN(const AxesChoice choice, ChooseAxes(*series, wanted));
+  Contents contents;
+  contents.figures = AxesFigures(*series, choice);
+  contents.summary_csv = AxesSummaryCsv(*series);
+  contents.jobs_csv = AxesJobsCsv(*series);
+  contents.page = [=](const FigureSet& figures, const std::vector<std::string>& svgs) {
+    return MakeAxesPage(
+        {series->sweep, figures, svgs, AxesSummaryTable(*series), series->not_finite, now_ms});
+  };
+  contents.sweep = series->sweep.sweep();
+  return contents;
 }
 
 }  // namespace
@@ -84,14 +133,16 @@ absl::Status CheckSize(Client* client, const std::string& sweep) {
 absl::StatusOr<ReportFiles> WriteReport(Client* client, const std::string& sweep,
                                         const ReportOptions& options) {
   COPPICE_RETURN_IF_ERROR(FindGnuplot(options.gnuplot, options.stop_fd));
-  COPPICE_RETURN_IF_ERROR(CheckSize(client, sweep));
+  COPPICE_ASSIGN_OR_RETURN(const v1::GetSweepResponse found, FindSweepToReport(client, sweep));
   COPPICE_ASSIGN_OR_RETURN(ReportFolder folder, ReportFolder::Prepare(options.dir));
-  COPPICE_ASSIGN_OR_RETURN(const SweepSeries series, CollectSeries(client, sweep));
-  const std::vector<TaskResult> tasks = Analyze(series);
-  const FigureSet figures = MakeFigures(series, tasks);
+  const bool by_axes =
+      !spec::IsClassic(found.spec()) || !options.axes.panel.empty() || !options.axes.line.empty();
+  COPPICE_ASSIGN_OR_RETURN(const Contents contents,
+                           by_axes ? AxesContents(client, sweep, options.axes, options.now_ms)
+                                   : StudyContents(client, sweep, options.now_ms));
   Drawer drawer(JoinPath(folder.path(), "figures"), options);
   std::vector<std::string> svgs;
-  for (const Figure& figure : figures.figures) {
+  for (const Figure& figure : contents.figures.figures) {
     svgs.emplace_back();
     if (!figure.drawn()) continue;
     COPPICE_ASSIGN_OR_RETURN(svgs.back(), drawer.Draw(figure));
@@ -99,14 +150,13 @@ absl::StatusOr<ReportFiles> WriteReport(Client* client, const std::string& sweep
   const auto write = [&](const char* name, const std::string& text) {
     return WriteFileAtomically(JoinPath(folder.path(), name), text);
   };
-  COPPICE_RETURN_IF_ERROR(write("summary.csv", SummaryCsv(tasks)));
-  COPPICE_RETURN_IF_ERROR(write("jobs.csv", JobsCsv(series)));
-  COPPICE_RETURN_IF_ERROR(
-      write("index.html", MakePage({series, tasks, figures, svgs, options.now_ms})));
+  COPPICE_RETURN_IF_ERROR(write("summary.csv", contents.summary_csv));
+  COPPICE_RETURN_IF_ERROR(write("jobs.csv", contents.jobs_csv));
+  COPPICE_RETURN_IF_ERROR(write("index.html", contents.page(contents.figures, svgs)));
   COPPICE_RETURN_IF_ERROR(CheckStop(options));
   COPPICE_RETURN_IF_ERROR(folder.Publish());
-  const v1::SweepSummary& summary = series.sweep.sweep();
-  return ReportFiles{JoinPath(folder.destination(), "index.html"), figures.drawn(),
+  const v1::SweepSummary& summary = contents.sweep;
+  return ReportFiles{JoinPath(folder.destination(), "index.html"), contents.figures.drawn(),
                      summary.counts().succeeded() == summary.jobs(), drawer.warnings()};
 }
 

@@ -5,6 +5,7 @@
 
 #include "absl/status/statusor.h"
 #include "cli/client.h"
+#include "cli/report/axes_figures.h"
 
 namespace coppice::cli {
 
@@ -13,6 +14,7 @@ struct ReportOptions {
   std::string gnuplot = "gnuplot";  // a name to find in PATH, or a path
   int stop_fd = -1;                 // readable when the user asks to stop; -1: none
   int64_t now_ms = 0;               // Unix time, for the page
+  AxesChoice axes;                  // if the report is by axes
 };
 
 struct ReportFiles {
@@ -25,11 +27,13 @@ struct ReportFiles {
 // Writes a report of a sweep in any state: index.html, summary.csv, jobs.csv, figures/. Everything
 // is written to a hidden folder first, in `dir` or beside it, and moved into place at the end, so
 // after an error `dir` is unchanged. The files of an earlier report are replaced; other files stay.
-// CANCELLED: `stop_fd` is readable; the caller should also end the client's calls.
-// FAILED_PRECONDITION: `dir` holds something other than a report, the sweep is too large for one
-// (20,000 jobs), or gnuplot does not work. NOT_FOUND, with the remedy: there is no such sweep, or
-// no gnuplot. INTERNAL: gnuplot fails or draws nothing. Otherwise the codes of Client and of
-// files.h.
+// A sweep of task, depth and seed alone has the figures of the study, unless `axes` names an axis.
+// Every other sweep has a report by its axes.
+// INVALID_ARGUMENT: as of ChooseAxes. CANCELLED: `stop_fd` is readable; the caller should also end
+// the client's calls. FAILED_PRECONDITION: `dir` holds something other than a report, the sweep is
+// too large for one (20,000 jobs), or gnuplot does not work. NOT_FOUND, with the remedy: there is
+// no such sweep, or no gnuplot. INTERNAL: gnuplot fails or draws nothing. Otherwise the codes of
+// Client and of files.h.
 absl::StatusOr<ReportFiles> WriteReport(Client* client, const std::string& sweep,
                                         const ReportOptions& options);
 

@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "cli/app.h"
+#include "cli/where.h"
 #include "common/base/files.h"
 #include "common/base/secret_file.h"
 #include "common/rpc/access_file.h"
@@ -35,7 +36,7 @@ bool Selects(const v1::JobFilter& filter, const v1::Job& job) {
   return (filter.sweep().empty() || filter.sweep() == job.sweep()) &&
          Matches(filter.job_ids(), job.id()) && Matches(filter.tasks(), job.task()) &&
          Matches(filter.depths(), job.depth()) && Matches(filter.seeds(), job.seed()) &&
-         Matches(filter.states(), static_cast<int>(job.state()));
+         MeetsWhere(job.point(), filter) && Matches(filter.states(), static_cast<int>(job.state()));
 }
 
 void AddValue(v1::MetricRow* row, const char* name, double value) {

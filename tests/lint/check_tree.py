@@ -47,7 +47,7 @@ ALLOWED = {
     'worker/trainer/cuda': ('common/base', 'worker/trainer/stacked'),
     'worker/trainer': ('common/base', 'common/settings', 'worker/trainer/base', 'worker/trainer/tasks',
                        'worker/trainer/config', 'worker/trainer/train', 'worker/trainer/cuda'),
-    'cli': ('common/base', 'common/rpc', 'common/spec', 'worker/program', 'gen'),
+    'cli': ('common/base', 'common/rpc', 'common/settings', 'common/spec', 'worker/program', 'gen'),
 }
 
 # (what an include looks like, folders where it may stand, name for the message)
