@@ -18,6 +18,8 @@
 
 namespace coppice::cli {
 
+inline constexpr size_t kMaxAxisEntries = 20'000;
+
 // Made when the spec's other fields have been read: tasks, depths, seeds and the program decide
 // what an axis may be. Not thread-safe.
 class AxesReader {
@@ -70,6 +72,7 @@ class AxesReader {
   void AddShorthand(std::vector<Parsed>* all) const;
   void SharePlaces(const v1::Axis& axis, bool is_list);
   bool IsShorthand(const std::string& name) const;
+  void ReadExcluded(const YAML::Node& item, const std::string& path, v1::Exclude* exclude);
   void ReadCondition(const YAML::Node& key, const YAML::Node& node, const std::string& path,
                      google::protobuf::RepeatedPtrField<v1::AxisCondition>* conditions);
   const v1::Axis* FindAxis(const std::string& name) const;

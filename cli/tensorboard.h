@@ -22,12 +22,12 @@ struct TensorBoardExport {
 };
 
 // Writes the visible rows to DIR/<task>/depth-<d>/seed-<s>/events.out.tfevents.<seconds>.<sweep>.
-// A sweep with axes of its own has DIR/<axis>=<value>/.../seed=<s>/ instead, and each run begins with
-// its values as hyperparameters.
-// Each file appears whole or not at all, and replaces an older one of the same job. The rows carry
-// no time, so each event has the job's start (its first grant). Values are float32. Equal rows give
-// equal files. FAILED_PRECONDITION if a run folder holds other events, since TensorBoard would draw
-// both as one run; otherwise the codes of files.h and of Client::GetMetrics.
+// A sweep with axes of its own has DIR/<axis>=<value>/.../seed=<s>/ instead, and each run begins
+// with its values as hyperparameters. Each file appears whole or not at all, and replaces an older
+// one of the same job. The rows carry no time, so each event has the job's start (its first grant).
+// Values are float32. Equal rows give equal files. FAILED_PRECONDITION if a run folder holds other
+// events, since TensorBoard would draw both as one run; otherwise the codes of files.h and of
+// Client::GetMetrics.
 absl::StatusOr<TensorBoardExport> ExportTensorBoard(Client* client,
                                                     const v1::GetMetricsRequest& request,
                                                     const std::string& directory);

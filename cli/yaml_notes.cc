@@ -56,6 +56,14 @@ const char* KindOf(const YAML::Node& node) {
   return "a single value";
 }
 
+std::vector<YAML::Node> ItemsOf(const YAML::Node& node) {
+  if (!node.IsSequence()) return {node};
+  std::vector<YAML::Node> items;
+  items.reserve(node.size());
+  for (const YAML::Node& item : node) items.push_back(item);
+  return items;
+}
+
 bool IsWhole(absl::string_view text) {
   if (absl::StartsWith(text, "-")) text.remove_prefix(1);
   if (text.empty() || (text.size() > 1 && text[0] == '0')) return false;

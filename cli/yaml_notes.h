@@ -53,6 +53,8 @@ std::string Quote(const std::string& text);
 std::string JoinPath(const std::string& path, absl::string_view name);
 // "a map", "a list", "a single value".
 const char* KindOf(const YAML::Node& node);
+// The entries of a list. A single value stands for a list of one.
+std::vector<YAML::Node> ItemsOf(const YAML::Node& node);
 // Decimal digits without a leading zero (an octal number to other YAML readers), with a minus if
 // allowed.
 bool IsWhole(absl::string_view text);
@@ -60,7 +62,7 @@ bool IsWhole(absl::string_view text);
 std::string WholeNumberHint(const std::string& text);
 // Whether the text has the form of a range of whole numbers, "0-9".
 bool IsRange(const std::string& text, std::pair<std::string, std::string>* ends);
-// A plain scalar or a list of them, never null; otherwise a mistake.
+// Whether the node is a plain scalar; otherwise that is a mistake.
 bool CheckPlainScalar(const YAML::Node& node, const std::string& path, const char* expected,
                       YamlNotes* notes);
 

@@ -7,16 +7,11 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "cli/report/axes_choice.h"
 #include "cli/report/axes_series.h"
 #include "cli/report/figures.h"
 
 namespace coppice::cli {
-
-// The axes of panels and lines, by name; empty: none is left for it.
-struct AxesChoice {
-  std::string panel;
-  std::string line;
-};
 
 // Completes a user's choice. The default of the panels is task, otherwise the outermost axis with
 // several values; that of the lines is depth, otherwise the innermost axis with several values.

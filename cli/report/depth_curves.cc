@@ -13,7 +13,7 @@
 namespace coppice::cli {
 namespace {
 
-struct Line {
+struct KindLine {
   Metric metric;
   const char* legend;
   const char* colour;
@@ -27,7 +27,7 @@ struct Kind {
   const char* y_label;
   const char* sentence;  // of the caption
   bool unit;             // values lie in [0, 1]
-  std::vector<Line> lines;
+  std::vector<KindLine> lines;
 };
 
 const Kind& Accuracy() {
@@ -67,7 +67,7 @@ std::vector<DepthCurves> CurvesOfDepths(const TaskResult& task, const Kind& kind
   for (const DepthResult& depth : task.depths) {
     DepthCurves of = {&depth, {}, {}};
     bool any = false;
-    for (const Line& line : kind.lines) {
+    for (const KindLine& line : kind.lines) {
       const std::vector<const Curve*> seeds = CurvesOf(depth, line.metric);
       any |= !seeds.empty();
       of.all.push_back(MeanCurve(seeds));
@@ -152,7 +152,7 @@ void Multiples::Add(const DepthCurves& curves, size_t columns) {
   CurveLayers layers;
   std::vector<MeanPoint> points, published;
   for (size_t i = 0; i < kind_.lines.size(); ++i) {
-    const Line& line = kind_.lines[i];
+    const KindLine& line = kind_.lines[i];
     const std::vector<MeanPoint>& drawn = curves.drawn[i];
     if (drawn.empty()) continue;
     lines_.insert(i);
@@ -176,7 +176,7 @@ void Multiples::Add(const DepthCurves& curves, size_t columns) {
 
 void Multiples::AddLegends() {
   for (size_t i = 0; i < kind_.lines.size(); ++i) {
-    const Line& line = kind_.lines[i];
+    const KindLine& line = kind_.lines[i];
     if (lines_.contains(i))
       figure_.plot.AddLegend(
           {LegendEntry::kLine, line.colour, absl::StrCat(line.legend, " (mean)")});
@@ -197,7 +197,7 @@ std::vector<std::string> WhyNot(const SweepSeries& series, const TaskResult& tas
       why.push_back(WhyAbsent(series, task.task, {kind.lines[i].metric}));
   }
   std::vector<Metric> metrics;
-  for (const Line& line : kind.lines) metrics.push_back(line.metric);
+  for (const KindLine& line : kind.lines) metrics.push_back(line.metric);
   if (curves.empty()) return {WhyAbsent(series, task.task, metrics)};
   std::vector<uint32_t> nothing, others;  // depths without any report, and without these metrics
   for (const DepthResult& depth : task.depths) {

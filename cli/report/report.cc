@@ -88,44 +88,45 @@ absl::StatusOr<v1::GetSweepResponse> FindSweepToReport(Client* client, const std
 }
 
 // Everything that a report writes, before it is drawn.
-struct Contents {
+struct ReportParts {
   FigureSet figures;
   std::string summary_csv, jobs_csv;
   std::function<std::string(const FigureSet&, const std::vector<std::string>& svgs)> page;
   v1::SweepSummary sweep;
 };
 
-absl::StatusOr<Contents> StudyContents(Client* client, const std::string& sweep, int64_t now_ms) {
+absl::StatusOr<ReportParts> StudyContents(Client* client, const std::string& sweep,
+                                          int64_t now_ms) {
   COPPICE_ASSIGN_OR_RETURN(SweepSeries collected, CollectSeries(client, sweep));
   // The page and the analysis point into the series.
   const auto series = std::make_shared<const SweepSeries>(std::move(collected));
   const auto tasks = std::make_shared<const std::vector<TaskResult>>(Analyze(*series));
-  Contents contents;
-  contents.figures = MakeFigures(*series, *tasks);
-  contents.summary_csv = SummaryCsv(*tasks);
-  contents.jobs_csv = JobsCsv(*series);
-  contents.page = [=](const FigureSet& figures, const std::vector<std::string>& svgs) {
+  ReportParts parts;
+  parts.figures = MakeFigures(*series, *tasks);
+  parts.summary_csv = SummaryCsv(*tasks);
+  parts.jobs_csv = JobsCsv(*series);
+  parts.page = [=](const FigureSet& figures, const std::vector<std::string>& svgs) {
     return MakePage({*series, *tasks, figures, svgs, now_ms});
   };
-  contents.sweep = series->sweep.sweep();
-  return contents;
+  parts.sweep = series->sweep.sweep();
+  return parts;
 }
 
-absl::StatusOr<Contents> AxesContents(Client* client, const std::string& sweep,
-                                      const AxesChoice& wanted, int64_t now_ms) {
+absl::StatusOr<ReportParts> AxesContents(Client* client, const std::string& sweep,
+                                         const AxesChoice& wanted, int64_t now_ms) {
   COPPICE_ASSIGN_OR_RETURN(AxesSeries collected, CollectAxesSeries(client, sweep));
   const auto series = std::make_shared<const AxesSeries>(std::move(collected));
   COPPICE_ASSIGN_OR_RETURN(const AxesChoice choice, ChooseAxes(*series, wanted));
-  Contents contents;
-  contents.figures = AxesFigures(*series, choice);
-  contents.summary_csv = AxesSummaryCsv(*series);
-  contents.jobs_csv = AxesJobsCsv(*series);
-  contents.page = [=](const FigureSet& figures, const std::vector<std::string>& svgs) {
+  ReportParts parts;
+  parts.figures = AxesFigures(*series, choice);
+  parts.summary_csv = AxesSummaryCsv(*series);
+  parts.jobs_csv = AxesJobsCsv(*series);
+  parts.page = [=](const FigureSet& figures, const std::vector<std::string>& svgs) {
     return MakeAxesPage(
         {series->sweep, figures, svgs, AxesSummaryTable(*series), series->not_finite, now_ms});
   };
-  contents.sweep = series->sweep.sweep();
-  return contents;
+  parts.sweep = series->sweep.sweep();
+  return parts;
 }
 
 }  // namespace
@@ -137,12 +138,12 @@ absl::StatusOr<ReportFiles> WriteReport(Client* client, const std::string& sweep
   COPPICE_ASSIGN_OR_RETURN(ReportFolder folder, ReportFolder::Prepare(options.dir));
   const bool by_axes =
       !spec::IsClassic(found.spec()) || !options.axes.panel.empty() || !options.axes.line.empty();
-  COPPICE_ASSIGN_OR_RETURN(const Contents contents,
+  COPPICE_ASSIGN_OR_RETURN(const ReportParts parts,
                            by_axes ? AxesContents(client, sweep, options.axes, options.now_ms)
                                    : StudyContents(client, sweep, options.now_ms));
   Drawer drawer(JoinPath(folder.path(), "figures"), options);
   std::vector<std::string> svgs;
-  for (const Figure& figure : contents.figures.figures) {
+  for (const Figure& figure : parts.figures.figures) {
     svgs.emplace_back();
     if (!figure.drawn()) continue;
     COPPICE_ASSIGN_OR_RETURN(svgs.back(), drawer.Draw(figure));
@@ -150,13 +151,13 @@ absl::StatusOr<ReportFiles> WriteReport(Client* client, const std::string& sweep
   const auto write = [&](const char* name, const std::string& text) {
     return WriteFileAtomically(JoinPath(folder.path(), name), text);
   };
-  COPPICE_RETURN_IF_ERROR(write("summary.csv", contents.summary_csv));
-  COPPICE_RETURN_IF_ERROR(write("jobs.csv", contents.jobs_csv));
-  COPPICE_RETURN_IF_ERROR(write("index.html", contents.page(contents.figures, svgs)));
+  COPPICE_RETURN_IF_ERROR(write("summary.csv", parts.summary_csv));
+  COPPICE_RETURN_IF_ERROR(write("jobs.csv", parts.jobs_csv));
+  COPPICE_RETURN_IF_ERROR(write("index.html", parts.page(parts.figures, svgs)));
   COPPICE_RETURN_IF_ERROR(CheckStop(options));
   COPPICE_RETURN_IF_ERROR(folder.Publish());
-  const v1::SweepSummary& summary = contents.sweep;
-  return ReportFiles{JoinPath(folder.destination(), "index.html"), contents.figures.drawn(),
+  const v1::SweepSummary& summary = parts.sweep;
+  return ReportFiles{JoinPath(folder.destination(), "index.html"), parts.figures.drawn(),
                      summary.counts().succeeded() == summary.jobs(), drawer.warnings()};
 }
 

@@ -5,7 +5,7 @@
 
 #include "absl/status/statusor.h"
 #include "cli/client.h"
-#include "cli/report/axes_figures.h"
+#include "cli/report/axes_choice.h"
 
 namespace coppice::cli {
 

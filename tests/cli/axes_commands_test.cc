@@ -34,7 +34,9 @@ axes:
 exclude:
   - {size: paper, train.learning_rate: 3e-4}
 seeds: 0-1
-train: {steps: 300}
+train: {steps: 300, warmup_steps: 10}
+report: {every: 100, probes: {sentences: 0}}
+checkpoint: {every: 100}
 )";
 
 // Three points with two seeds each: jobs 1 to 6. The first job has succeeded.
@@ -90,7 +92,8 @@ class AxesCommands : public CliFixture {
     const CliResult result = Run(args);
     EXPECT_EQ(result.code, 0) << result.err;
     std::vector<std::string> ids;
-    for (const std::string line : absl::StrSplit(result.out, '\n')) {
+    const std::vector<std::string> lines = absl::StrSplit(result.out, '\n');
+    for (const std::string& line : lines) {
       const size_t at = line.find("{\"id\":\"");
       if (at != std::string::npos)
         ids.push_back(line.substr(at + 7, line.find('"', at + 7) - at - 7));

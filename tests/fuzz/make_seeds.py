@@ -67,6 +67,16 @@ overrides:
                                   'overrides:\n- {where: {task: *t}, model: *m}\n')
     write('spec', 'mistakes.yaml', 'name: "x y"\ntask: question\ndepths: [0, 2, 2]\nseeds: 9-0\ntrain:\n  stepss: 3\n  steps: 3e5\n'
                                    '  learning_rate: inf\nmodel: {heads: 3, heads: 4}\n<<: {a: 1}\n? [a, b]\n: c\n')
+    write('spec', 'axes.yaml', 'name: a\naxes:\n  task: [question, tense]\n  size:\n    small: {model.d_model: 128, model: {heads: 4}}\n    paper: {}\n'
+          '  depth: 2-3\n  train.learning_rate: 1e-5..1e-2 log 4\n  train.precision: [float32, tf32]\n  seed: [0-2, 7]\nexclude:\n'
+          '  - {task: tense, size: paper, train.learning_rate: [0.001, 1e-2]}\noverrides:\n'
+          '  - {where: {size: small, depth: 2}, train: {steps: 1000}}\n')
+    write('spec', 'axes_mistakes.yaml', 'name: a\ntasks: question\naxes: {task: x, lr: [1], size: {a: 3, b: {model.heads: 1, model: {heads: 2}}}, depth: 3..1 lin 2}\n'
+          'exclude: [{sise: 1}, {}, 3]\noverrides: [{where: {seed: 1, tasks: 2}, settings: {x: 1}}]\n')
+    write('spec', 'program.yaml', 'name: mine\nprogram:\n  command: [python3, train.py]\n  directory: /shared/study\n  environment: {OMP_NUM_THREADS: 1}\n'
+          '  settings: {learning_rate: 1e-3, width: 128, activation: "relu", tied: true, decay: 1.0}\n  pack: 2\n  metrics: {primary: [val_accuracy]}\n'
+          '  time_limit: 1h30m\n  resources: {gpus: 0, threads: 1}\naxes: {learning_rate: [1e-3, 0.003], width: 64-66, tied: [true, false], activation: [relu, "3"], seed: 0-4}\n'
+          'train: {steps: 10000}\nreport: {every: 100}\ncheckpoint: {every: 1000, keep: 2}\noverrides: [{where: {width: 64}, settings: {decay: 0.5}}]\n')
     write('spec', 'two_documents.yaml', 'name: a\n---\nname: b\n')
     write('spec', 'deep.yaml', '[' * 600)
     write('spec', 'comma.yaml', ', a')
