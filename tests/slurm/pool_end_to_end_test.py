@@ -147,7 +147,7 @@ class PoolEndToEndTest(unittest.TestCase):
         done = subprocess.run([self.binary('coppice'), 'pool', 'check', 'low', '--probe'], env=self.environment,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
         self.assertEqual(done.returncode, 1, done.stderr)
-        self.assertIn('none.json', done.stdout)
+        self.assertRegex(done.stdout, r'- failed: node: [\s\S]*failed: access: .*none.json')
         self.assertNotIn('the pool can work', done.stdout)
         self.stop(signal.SIGTERM)
 
