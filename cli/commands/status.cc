@@ -84,7 +84,7 @@ absl::StatusOr<int> Status(const StatusOptions& options, Context* context) {
   return kExitDone;
 }
 
-absl::StatusOr<int> List(Context* context) {
+absl::StatusOr<int> ListSweeps(Context* context) {
   COPPICE_ASSIGN_OR_RETURN(Client * client, context->Connect());
   COPPICE_ASSIGN_OR_RETURN(const v1::ListSweepsResponse response, client->ListSweeps());
   if (context->json) {
@@ -129,7 +129,7 @@ void AddStatus(CLI::App* app, Context* context, Action* action) {
 void AddList(CLI::App* app, Context* context, Action* action) {
   CLI::App* command = app->add_subcommand("list", "List the sweeps");
   AddJsonFlag(command, context);
-  command->callback([=] { *action = [=] { return List(context); }; });
+  command->callback([=] { *action = [=] { return ListSweeps(context); }; });
 }
 
 }  // namespace coppice::cli

@@ -56,7 +56,7 @@ std::string Next(const v1::Pool& pool) {
   return pool.decision().empty() ? "-" : pool.decision();
 }
 
-absl::StatusOr<int> List(Context* context) {
+absl::StatusOr<int> ListPools(Context* context) {
   COPPICE_ASSIGN_OR_RETURN(Client * client, context->Connect());
   COPPICE_ASSIGN_OR_RETURN(const v1::ListPoolsResponse response, client->ListPools());
   if (context->json) {
@@ -120,7 +120,7 @@ void PrintBatchSystem(const v1::BatchSystem& batch, Context* context) {
 void AddPoolList(CLI::App* app, Context* context, Action* action) {
   CLI::App* command = app->add_subcommand("list", "List the pools and what each does next");
   AddJsonFlag(command, context);
-  command->callback([=] { *action = [=] { return List(context); }; });
+  command->callback([=] { *action = [=] { return ListPools(context); }; });
 }
 
 }  // namespace coppice::cli
