@@ -54,6 +54,7 @@ void AddCommands(CLI::App* app, Context* context, Action* action) {
   AddWorkers(app, context, action);
   AddDrain(app, context, action);
   AddForget(app, context, action);
+  AddProgram(app, context, action);
   AddPool(app, context, action);
   AddServer(app, context, action);
   AddAccess(app, context, action);

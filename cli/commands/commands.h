@@ -43,6 +43,8 @@ void AddResume(CLI::App* app, Context* context, Action* action);
 void AddWorkers(CLI::App* app, Context* context, Action* action);
 void AddDrain(CLI::App* app, Context* context, Action* action);
 void AddForget(CLI::App* app, Context* context, Action* action);
+// `program` and its verb.
+void AddProgram(CLI::App* app, Context* context, Action* action);
 // `pool` and its verbs (commands/pool).
 void AddPool(CLI::App* app, Context* context, Action* action);
 void AddServer(CLI::App* app, Context* context, Action* action);
