@@ -26,6 +26,9 @@ void Simulation::Disturb(Disturbance what) {
     case Disturbance::kTwins:
       if (Seat* seat = AnyLiveSeat(); seat != nullptr) StartTwin(seat);
       return;
+    case Disturbance::kRequeue:
+      if (Seat* seat = AnyLiveSeat(); seat != nullptr) Requeue(seat);
+      return;
     case Disturbance::kDamageCheckpoint:
       return DamageCheckpoint(20);
     case Disturbance::kWallClockJump:

@@ -80,6 +80,8 @@ absl::string_view NameOf(Fault fault) {
       return "worker drained";
     case Fault::kDrainedPreempting:
       return "worker drained, its jobs preempted";
+    case Fault::kRequeued:
+      return "started again elsewhere, its machine cut off";
     case Fault::kCount:
       break;
   }

@@ -49,6 +49,7 @@ enum class Fault {
   kRetried,
   kDrained,
   kDrainedPreempting,
+  kRequeued,
   kCount,
 };
 

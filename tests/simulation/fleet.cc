@@ -144,4 +144,16 @@ void Simulation::StartTwin(Seat* seat) {
   });
 }
 
+// The batch system starts the job again on another machine, because it has lost sight of the first
+// one, where the process before goes on, cut off. That machine may come back, and several may.
+void Simulation::Requeue(Seat* seat) {
+  world_.Did(Fault::kRequeued);
+  Random& random = world_.random();
+  const std::string& machine = seat->machine->name;
+  world_.Trace(seat->worker, " is requeued; its process before is on ", machine);
+  network_.Cut(machine, random.Time(absl::Seconds(5), schedule_.lease * 4));
+  seat->machine = AddMachine(seat->machine->shape);
+  seat->process = StartWorker(seat->worker, seat->machine);
+}
+
 }  // namespace coppice::simulation

@@ -98,6 +98,7 @@ void Invariants::CheckWorker(const core::WorkerRow& worker) {
     world_.Violation(worker.info.name + ": an older process takes the name of a newer one");
   }
   if (!holder.instance.empty()) holder.before.insert(holder.instance);
+  ++holder.times_taken;
   holder.instance = worker.info.instance;
   holder.incarnation = worker.info.incarnation;
 }
@@ -225,6 +226,11 @@ bool Invariants::IsCurrent(const LeaseKey& key) {
     current = job.ok() && job->state == JobState::kRunning && job->attempt == key.second;
   });
   return current;
+}
+
+uint64_t Invariants::TimesTaken(const std::string& worker) const {
+  const auto holder = holders_.find(worker);
+  return holder == holders_.end() ? 0 : holder->second.times_taken;
 }
 
 bool Invariants::IsPaused() {

@@ -50,6 +50,8 @@ class Invariants {
   std::vector<core::Checkpoint> Checkpoints(core::JobId job);  // listed, newest first
   // True if the job is RUNNING with this attempt.
   bool IsCurrent(const LeaseKey& key);
+  // The number of times that another process than before has taken the worker's name.
+  uint64_t TimesTaken(const std::string& worker) const;
   bool IsPaused();
   bool IsDraining(const std::string& worker);
   // Covers everything durable except times and random names.
@@ -86,6 +88,7 @@ class Invariants {
     std::string instance;
     uint64_t incarnation = 0;
     std::set<std::string> before;  // earlier instances
+    uint64_t times_taken = 0;
   };
   std::map<std::string, NameHolder> holders_;                         // by the worker's name
   uint64_t retries_ = 0;                                              // stored, of all jobs

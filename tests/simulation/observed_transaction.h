@@ -10,8 +10,8 @@
 
 namespace coppice::simulation {
 
-// Purpose: forwards reads. One planted bug lives here: missing rows are counted. Owner: an
-// ObservedTransaction.
+// Purpose: forwards reads. Two planted bugs live here: missing rows are counted, and the number of
+// a worker's process is forgotten. Owner: an ObservedTransaction.
 class ObservedReads : public core::ReadTransaction {
  public:
   ObservedReads(core::ReadTransaction* inner, const Schedule* schedule, PlantedBug bug)
@@ -98,7 +98,10 @@ class ObservedReads : public core::ReadTransaction {
     return inner_.ListWorkers();
   }
   absl::StatusOr<std::optional<core::WorkerRow>> FindWorker(absl::string_view name) override {
-    return inner_.FindWorker(name);
+    auto worker = inner_.FindWorker(name);
+    const bool forget = bug_ == PlantedBug::kAnyRegistrationTakesTheName;
+    if (forget && worker.ok() && worker->has_value()) (*worker)->info.incarnation = 0;
+    return worker;
   }
   absl::StatusOr<uint64_t> GetIncarnations() override { return inner_.GetIncarnations(); }
   absl::StatusOr<std::vector<pools::PoolRow>> ListPools() override { return inner_.ListPools(); }

@@ -29,6 +29,9 @@ enum class PlantedBug {
   kCurrentCheckpointRemoved,
   // A worker whose name was taken registers again as if it were a new process.
   kSupersededReturns,
+  // The coordinator does not know which of two processes is the newer one: whoever registers has
+  // the name.
+  kAnyRegistrationTakesTheName,
   // A worker that only drains says goodbye, and lives on.
   kGoodbyeOfTheLiving,
 };

@@ -48,6 +48,33 @@ Rates DrawRates(Random& random) {
   return rates;
 }
 
+// Faults of trainers and disks have schedules of their own.
+Rates DrawFencingRates(Random& random) {
+  Rates rates;
+  rates.lost = Maybe(random, 0.5, {0.01, 0.05, 0.2});
+  rates.duplicated = Maybe(random, 0.5, {0.02, 0.1, 0.3});
+  rates.delayed = Maybe(random, 0.7, {0.02, 0.1, 0.3});
+  rates.stream_broken = Maybe(random, 0.3, {0.02, 0.1});
+  rates.crash_at_commit = Maybe(random, 0.3, {0.002, 0.01});
+  return rates;
+}
+
+void DrawFencingDisturbances(Random& random, Schedule& schedule) {
+  static constexpr Disturbance kAll[] = {Disturbance::kRequeue,
+                                         Disturbance::kRequeue,
+                                         Disturbance::kRequeue,
+                                         Disturbance::kTwins,
+                                         Disturbance::kTwins,
+                                         Disturbance::kPartition,
+                                         Disturbance::kCoordinatorCrash,
+                                         Disturbance::kWorkerCrash,
+                                         Disturbance::kMachineLost};
+  for (uint64_t i = random.Uniform(6, 20); i > 0; --i) {
+    const Disturbance what = kAll[random.Next() % std::size(kAll)];
+    schedule.disturbances.emplace_back(random.Time(absl::Seconds(1), schedule.faults_end), what);
+  }
+}
+
 void DrawDisturbances(Random& random, Schedule& schedule) {
   static constexpr Disturbance kAll[] = {Disturbance::kPartition,
                                          Disturbance::kPartition,
@@ -78,7 +105,7 @@ void DrawDisturbances(Random& random, Schedule& schedule) {
 
 }  // namespace
 
-Schedule DrawSchedule(Random& random) {
+Schedule DrawSchedule(Random& random, Family family) {
   Schedule schedule;
   schedule.spec = DrawSpec(random);
   for (uint64_t i = random.Uniform(1, 3); i > 0; --i) {
@@ -100,9 +127,10 @@ Schedule DrawSchedule(Random& random) {
       }
     }
   }
-  schedule.rates = DrawRates(random);
+  const bool fencing = family == Family::kFencing;
+  schedule.rates = fencing ? DrawFencingRates(random) : DrawRates(random);
   schedule.faults_end = random.Time(absl::Seconds(40), absl::Seconds(150));
-  DrawDisturbances(random, schedule);
+  fencing ? DrawFencingDisturbances(random, schedule) : DrawDisturbances(random, schedule);
   return schedule;
 }
 

@@ -53,6 +53,15 @@ enum class Disturbance {
   kCancel,
   kRetry,
   kDrain,
+  kRequeue,
+};
+
+// Kinds of schedules.
+enum class Family {
+  kEverything,  // any fault
+  // Names with several live processes at once: machines that are cut off and come back, jobs that
+  // are started again elsewhere meanwhile, and crashes. Messages are lost, late and repeated.
+  kFencing,
 };
 
 struct Schedule {
@@ -67,7 +76,7 @@ struct Schedule {
   std::vector<std::pair<absl::Duration, Disturbance>> disturbances;
 };
 
-Schedule DrawSchedule(Random& random);
+Schedule DrawSchedule(Random& random, Family family = Family::kEverything);
 
 // The trajectory of a grid point. It is a chain: a step that is skipped, repeated or resumed from a
 // wrong state shows in every later value.

@@ -18,6 +18,8 @@ namespace {
 constexpr absl::Duration kStarved = absl::Minutes(40);
 // Without faults, the older of two workers of one name ends within this time.
 constexpr absl::Duration kSettled = absl::Minutes(10);
+// Without faults, some job makes progress within this time: a lease ends, and a trainer starts.
+constexpr absl::Duration kStandstill = absl::Minutes(3);
 constexpr absl::Duration kCheckEvery = absl::Seconds(20);
 
 }  // namespace
@@ -25,7 +27,7 @@ constexpr absl::Duration kCheckEvery = absl::Seconds(20);
 Simulation::Simulation(const Options& options)
     : options_(options),
       world_(options.seed, options.trace),
-      schedule_(DrawSchedule(world_.random())),
+      schedule_(DrawSchedule(world_.random(), options.family)),
       root_(options.folder + "/checkpoints"),
       network_(&world_, schedule_.rates),
       ledger_(&world_) {
@@ -55,11 +57,11 @@ Outcome Simulation::Run() {
   for (const auto& [at, what] : schedule_.disturbances) {
     world_.At(at, [this, what = what] { Disturb(what); });
   }
-  while (world_.now() < schedule_.faults_end) {
+  while (world_.now() < schedule_.faults_end && !livelocked_) {
     world_.RunFor(kCheckEvery);
     CheckNow();
   }
-  Finish();
+  if (!livelocked_) Finish();
   Outcome outcome;
   outcome.violations = world_.violations();
   outcome.trace_digest = world_.digest();
@@ -67,6 +69,7 @@ Outcome Simulation::Run() {
   outcome.events = world_.events();
   outcome.duration = world_.now();
   outcome.faults = world_.faults();
+  outcome.most_live = most_live_;
   for (const core::JobRow& job : invariants_->Jobs()) {
     ++outcome.jobs;
     outcome.attempts += job.attempts;
@@ -74,7 +77,25 @@ Outcome Simulation::Run() {
   return outcome;
 }
 
-void Simulation::CheckNow() { invariants_->CheckJobs(); }
+void Simulation::CheckNow() {
+  invariants_->CheckJobs();
+  CheckNames();
+}
+
+// No livelock: a process takes the name at most once. After it has lost the name, it ends.
+void Simulation::CheckNames() {
+  for (const Seat& seat : seats_) {
+    const auto started =
+        std::count_if(processes_.begin(), processes_.end(),
+                      [&](const auto& process) { return process->setup().worker == seat.worker; });
+    most_live_ = std::max(most_live_, LiveProcessesOf(seat.worker).size());
+    const uint64_t taken = invariants_->TimesTaken(seat.worker);
+    if (taken <= static_cast<uint64_t>(started)) continue;
+    world_.Violation(absl::StrCat("livelock: ", started, " processes took the name ", seat.worker,
+                                  " ", taken, " times"));
+    livelocked_ = true;
+  }
+}
 
 template <typename T>
 void Simulation::Insist(
@@ -115,7 +136,10 @@ void Simulation::Finish() {
       core.DrainWorker({}, seat.worker, false, /*undo=*/true, std::move(done));
     });
   }
-  if (!WaitForJobs()) return invariants_->CheckEnd();
+  if (!WaitForJobs()) {
+    if (!livelocked_) invariants_->CheckEnd();
+    return;
+  }
   RetryWhatFailed();
   StopWorkers();
   invariants_->CheckEnd();
@@ -123,8 +147,22 @@ void Simulation::Finish() {
 
 bool Simulation::WaitForJobs() {
   const absl::Duration until = world_.now() + kStarved;
+  absl::Duration got_on = world_.now();
+  std::vector<std::pair<core::JobState, uint32_t>> before;
   for (;;) {
+    CheckNames();
+    if (livelocked_) return false;
     const std::vector<core::JobRow> jobs = invariants_->Jobs();
+    std::vector<std::pair<core::JobState, uint32_t>> now;
+    now.reserve(jobs.size());
+    for (const core::JobRow& job : jobs) now.emplace_back(job.state, job.step);
+    if (now != before) got_on = world_.now();
+    before = std::move(now);
+    // A trainer that failed waits longer before its next attempt, and here none fails.
+    if (options_.family == Family::kFencing && world_.now() - got_on > kStandstill) {
+      world_.Violation("livelock: no job makes progress although nothing goes wrong any more");
+      return false;
+    }
     if (std::none_of(jobs.begin(), jobs.end(),
                      [](const auto& job) { return core::IsOpen(job.state); })) {
       return !jobs.empty();

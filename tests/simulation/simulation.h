@@ -16,6 +16,7 @@ namespace coppice::simulation {
 
 struct Options {
   uint64_t seed = 1;
+  Family family = Family::kEverything;
   PlantedBug bug = PlantedBug::kNone;
   bool trace = false;
   std::string folder;  // for this schedule's files; removed afterwards
@@ -30,6 +31,7 @@ struct Outcome {
   uint64_t jobs = 0;
   uint64_t attempts = 0;
   FaultCounts faults;
+  size_t most_live = 0;  // processes of one name at once
 };
 
 // Purpose: runs one schedule from its seed: a real coordinator core, real worker agents and a
@@ -61,6 +63,7 @@ class Simulation {
   template <typename T>
   void Insist(const std::function<void(core::Coordinator&, core::Coordinator::Done<T>)>& command);
   void CheckNow();
+  void CheckNames();
 
   // -- fleet.cc: processes and their restarts
   void StartCoordinator();
@@ -71,6 +74,7 @@ class Simulation {
   void OnExit(size_t index, int code, const std::string& message);
   std::vector<WorkerProcess*> LiveProcessesOf(const std::string& worker);
   void StartTwin(Seat* seat);
+  void Requeue(Seat* seat);
   Seat* AnyLiveSeat();
 
   // -- disturbances.cc
@@ -105,6 +109,8 @@ class Simulation {
   std::vector<std::unique_ptr<WorkerProcess>> processes_;
   std::vector<Seat> seats_;
   uint64_t last_command_ = 0;  // of a client, to pause or drain
+  size_t most_live_ = 0;       // processes of one name at once
+  bool livelocked_ = false;    // it would go on for ever
 };
 
 }  // namespace coppice::simulation

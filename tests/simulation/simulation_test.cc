@@ -4,28 +4,23 @@
 #include <gtest/gtest.h>
 
 #include <cstdio>
-#include <cstdlib>
-#include <string>
 
-#include "absl/strings/numbers.h"
 #include "common/base/logging.h"
 #include "tests/simulation/run_schedules.h"
 
 namespace coppice::simulation {
 namespace {
 
-uint64_t schedules = 100;
-uint64_t first_seed = 1;
-bool trace = false;
+ScheduleFlags flags;
 
 TEST(Simulation, NothingIsLostWhateverFails) {
-  const Summary summary = RunSchedules(first_seed, schedules, trace);
+  const Summary summary = RunSchedules(flags.first_seed, flags.schedules, flags.trace);
   std::printf("%s", summary.Table().c_str());
   EXPECT_EQ(summary.broken, 0u) << summary.first_broken;
 }
 
 TEST(Simulation, ASeedAlwaysGivesTheSameRun) {
-  for (uint64_t seed = first_seed; seed < first_seed + 10; ++seed) {
+  for (uint64_t seed = flags.first_seed; seed < flags.first_seed + 10; ++seed) {
     const Outcome one = RunSchedule(seed);
     const Outcome two = RunSchedule(seed);
     EXPECT_EQ(one.trace_digest, two.trace_digest) << "seed " << seed;
@@ -47,28 +42,12 @@ TEST(Simulation, AnotherSeedGivesAnotherRun) {
   EXPECT_NE(RunSchedule(1).trace_digest, RunSchedule(2).trace_digest);
 }
 
-bool ReadFlags(int argc, char** argv) {
-  for (int i = 1; i < argc; ++i) {
-    const std::string flag = argv[i];
-    uint64_t* number = flag == "--schedules" ? &schedules
-                       : flag == "--seed"    ? &first_seed
-                                             : nullptr;
-    if (flag == "--trace") {
-      trace = true;
-    } else if (number == nullptr || i + 1 == argc || !absl::SimpleAtoi(argv[++i], number)) {
-      std::fprintf(stderr, "usage: %s [--schedules N] [--seed S] [--trace]\n", argv[0]);
-      return false;
-    }
-  }
-  return true;
-}
-
 }  // namespace
 }  // namespace coppice::simulation
 
 int main(int argc, char** argv) {
   ::testing::InitGoogleTest(&argc, argv);
-  if (!coppice::simulation::ReadFlags(argc, argv)) return 2;
+  if (!coppice::simulation::flags.Read(argc, argv)) return 2;
   spdlog::set_level(spdlog::level::off);
   return RUN_ALL_TESTS();
 }
