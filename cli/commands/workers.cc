@@ -120,8 +120,13 @@ absl::StatusOr<int> Workers(bool all, Context* context) {
     return kExitDone;
   }
   if (response.workers().empty()) {
-    context->out << (all ? "no worker has registered" : "no worker is here")
-                 << "; start one with `coppice-worker --coordinator " << client->address() << "`\n";
+    context->out << (all ? "no worker has registered" : "no worker is here") << "; ";
+    const absl::StatusOr<v1::ListPoolsResponse> pools = client->ListPools();
+    if (pools.ok() && !pools->pools().empty()) {
+      context->out << "`coppice pool list` says when the pools bring some\n";
+    } else {
+      context->out << "start one with `coppice-worker --coordinator " << client->address() << "`\n";
+    }
     WarnOfCoordinator(response, context);
     return kExitDone;
   }

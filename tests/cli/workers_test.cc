@@ -46,6 +46,20 @@ TEST_F(WorkersTest, TheDepartedAreShownOnRequest) {
               AllOf(HasSubstr("gone"), HasSubstr("departed"), HasSubstr("preempted: SIGTERM")));
 }
 
+TEST_F(WorkersTest, WhereNobodyIsThePoolsAreNamedIfThereAreAny) {
+  {
+    absl::MutexLock lock(&service().mutex);
+    service().workers.clear();
+  }
+  EXPECT_THAT(Run({"workers"}).out, HasSubstr("start one with `coppice-worker"));
+  {
+    absl::MutexLock lock(&pools().mutex);
+    pools().list.add_pools()->mutable_spec()->set_name("low");
+  }
+  EXPECT_THAT(Run({"workers"}).out,
+              AllOf(HasSubstr("coppice pool list"), Not(HasSubstr("coppice-worker"))));
+}
+
 TEST_F(WorkersTest, ColumnsOfABatchSystemAppearOnlyWhereThereIsOne) {
   EXPECT_THAT(Run({"workers"}).out, AllOf(Not(HasSubstr("partition")), Not(HasSubstr("GPUs")),
                                           Not(HasSubstr("idle")), Not(HasSubstr("departed"))));
