@@ -61,15 +61,16 @@ void JudgeCapabilities(const PoolSpec& spec, const Capabilities& capabilities, P
     check->warnings.push_back(
         absl::StrCat(kRefusesGpusText, " This is Slurm ", capabilities.version, "."));
   }
-  const int64_t warned_s = capabilities.grace_time_s + capabilities.kill_wait_s;
-  if (Preempts(capabilities) && warned_s < spec.grace_s) {
+  // The script has one task, without srun: it hears nothing when the grace of the partition begins.
+  if (Preempts(capabilities) && capabilities.kill_wait_s < spec.grace_s) {
     check->warnings.push_back(absl::StrCat(
-        "--grace ", spec.grace_s, "s is longer than GraceTime and KillWait, ", warned_s,
+        "--grace ", spec.grace_s, "s is longer than KillWait, ", capabilities.kill_wait_s,
         " s: a preempted worker may be killed before its checkpoint is written. Lower --grace."));
   }
   if (Preempts(capabilities) && !RequeuesPreempted(capabilities)) {
-    check->warnings.push_back(absl::StrCat("PreemptMode ", capabilities.preempt_mode,
-                                           " does not requeue: the pool submits anew instead"));
+    check->facts.push_back(absl::StrCat(
+        "PreemptMode ", capabilities.preempt_mode,
+        " does not requeue: the script does it itself; where it cannot, the pool submits anew"));
   }
   if (capabilities.nodes > 0 && spec.cpus > capabilities.cpus / capabilities.nodes) {
     check->warnings.push_back(

@@ -13,7 +13,9 @@
 namespace coppice::pools {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 SubmitResult Refused(SubmitResult::Kind kind, const std::string& text) {
   SubmitResult result;
@@ -216,6 +218,25 @@ TEST(Autoscaler, ACheckNamesTheWalltimeThatThePartitionNeverStarts) {
   ASSERT_EQ(check->errors.size(), 1u);
   EXPECT_THAT(check->errors[0], HasSubstr("Lower --walltime"));
   EXPECT_EQ(world.submits(), 0);
+}
+
+TEST(Autoscaler, ACheckDoesNotCountTheGraceOfWhichAJobWithoutSrunHearsNothing) {
+  PoolWorld world(1, Faults{}, GoodSpec(), 0);
+  world.RunSeconds(1);
+  std::optional<PoolCheck> check;
+  PoolSpec spec = GoodSpec("new");
+  const auto ask = [&](int64_t grace_s) {
+    spec.grace_s = grace_s;
+    world.autoscaler().Check(spec, [&check](absl::StatusOr<PoolCheck> got) {
+      if (got.ok()) check = *std::move(got);
+    });
+    world.RunSeconds(2);
+  };
+  ask(11);
+  ASSERT_TRUE(check.has_value());
+  EXPECT_THAT(check->warnings, ElementsAre(HasSubstr("--grace 11s is longer than KillWait, 10 s")));
+  ask(10);
+  EXPECT_THAT(check->warnings, IsEmpty());
 }
 
 }  // namespace

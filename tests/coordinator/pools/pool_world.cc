@@ -98,7 +98,8 @@ class PoolWorld::Batch : public BatchSystem {
                        std::function<void(absl::StatusOr<Capabilities>)> done) override {
     Capabilities capabilities;
     capabilities.max_time_s = 1800;
-    capabilities.grace_time_s = 10;
+    capabilities.grace_time_s = 60;
+    capabilities.kill_wait_s = 10;
     capabilities.preempt_mode = "REQUEUE";
     if (*alive_) Reply(absl::Milliseconds(100), done, capabilities);
   }
