@@ -3,6 +3,7 @@
 `run_tests` starts the Slurm of a file of tests, which are `SlurmTest`s.
 """
 import argparse
+import dataclasses
 import json
 import os
 import shutil
@@ -127,6 +128,11 @@ class Deployment:
             found[name] = json.loads(self.cli('show', name, '--json'))['attempts']
         return found
 
+    def times(self, sweep):
+        """When the jobs of an ended sweep held a slot: pairs of seconds since 1970."""
+        attempts = [attempt for found in self.attempts(sweep).values() for attempt in found]
+        return [(int(attempt['granted_ms']) / 1000, int(attempt['ended_ms']) / 1000) for attempt in attempts]
+
     def _binary(self, name):
         return os.path.join(self.bin_dir, name)
 
@@ -184,26 +190,69 @@ def _all_but_logs(path, names):
     return [name for name in names if not name.endswith(('.log', '.out')) and not os.path.isdir(os.path.join(path, name))]
 
 
+def trainers(slurm):
+    """Pid -> environment of the live trainers of a Slurm."""
+    found = {}
+    mark = f'SLURM_CONF={slurm.folder}/'.encode()
+    for entry in os.listdir('/proc'):
+        if not entry.isdigit():
+            continue
+        try:
+            with open(f'/proc/{entry}/cmdline', 'rb') as file:
+                program = file.read().split(b'\0')[0]
+            with open(f'/proc/{entry}/environ', 'rb') as file:
+                environment = file.read().split(b'\0')
+        except OSError:
+            continue
+        if program.endswith(b'coppice-trainer') and any(word.startswith(mark) for word in environment):
+            found[int(entry)] = dict(word.decode(errors='replace').split('=', 1) for word in environment if b'=' in word)
+    return found
+
+
+@dataclasses.dataclass
+class Given:
+    """Seconds that a sweep was given, and what it made of them. A busy machine changes neither `given` to `busy` nor `cpu` by much."""
+    given: float  # of nodes
+    busy: float  # of slots with a job
+    cpu: float  # of trainers
+
+    def __str__(self):
+        return f'{self.given:.0f} s of nodes, {self.busy:.0f} s of them with a job; {self.cpu:.0f} s of CPU in trainers'
+
+
 class AllocationClock:
-    """Adds up how long Slurm's jobs of `low` run, on a thread of its own: what a sweep was given, whatever was taken away."""
+    """Adds up how long Slurm's jobs of `low` run, and what their trainers use, on a thread of its own."""
 
     def __init__(self, slurm):
         self._slurm = slurm
         self._done = threading.Event()
-        self._total = 0.0
+        self._nodes = []  # pairs: seconds since 1970, seconds of nodes since the entry before
+        self._cpu = {}  # pid -> seconds
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
-    def stop(self):
-        """Seconds of nodes."""
+    def stop(self, times):
+        """Up to the end of the last of a sweep's times."""
         self._done.set()
         self._thread.join()
-        return self._total
+        end = max(ended for _, ended in times)
+        given = sum(seconds for when, seconds in self._nodes if when <= end)
+        return Given(given, sum(ended - granted for granted, ended in times), sum(self._cpu.values()))
 
     def _run(self):
         last = time.monotonic()
         while not self._done.wait(0.2):
             running = self._slurm.call(['squeue', '--noheader', '--array', '--partition=low', '--states=RUNNING', '-o', '%D'], check=False)
             now = time.monotonic()
-            self._total += (now - last) * sum(int(nodes) for nodes in running.split())
+            self._nodes.append((time.time(), (now - last) * sum(int(nodes) for nodes in running.split())))
             last = now
+            for pid in trainers(self._slurm):
+                self._note(pid)
+
+    def _note(self, pid):
+        try:
+            with open(f'/proc/{pid}/stat', encoding='ascii', errors='replace') as file:
+                fields = file.read().rpartition(')')[2].split()
+        except OSError:
+            return
+        self._cpu[pid] = (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')

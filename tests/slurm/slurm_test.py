@@ -7,29 +7,10 @@ import os
 import signal
 import time
 
-from deployment import AllocationClock, SlurmTest, check_work, run_tests
+from deployment import AllocationClock, SlurmTest, check_work, run_tests, trainers
 from slurm_cluster import wait_for
 
 GIVEN_BACK = ('preempted', 'released')
-
-
-def trainers(slurm):
-    """Pid -> environment of the live trainers of a Slurm."""
-    found = {}
-    mark = f'SLURM_CONF={slurm.folder}/'.encode()
-    for entry in os.listdir('/proc'):
-        if not entry.isdigit():
-            continue
-        try:
-            with open(f'/proc/{entry}/cmdline', 'rb') as file:
-                program = file.read().split(b'\0')[0]
-            with open(f'/proc/{entry}/environ', 'rb') as file:
-                environment = file.read().split(b'\0')
-        except OSError:
-            continue
-        if program.endswith(b'coppice-trainer') and any(word.startswith(mark) for word in environment):
-            found[int(entry)] = dict(word.decode(errors='replace').split('=', 1) for word in environment if b'=' in word)
-    return found
 
 
 class SweepTest(SlurmTest):
@@ -127,37 +108,34 @@ class DisturbancesTest(SweepTest):
         wait_for(lambda: self.state(taken) in ('COMPLETED', 'FAILED'), 90, 'end of the preemptor', 0.2)
 
     def test_preemptions_of_all_nodes_cost_an_array_no_step(self):
-        self.compare('array', f'--array=1-{self.workers()}')
+        self.compare('array', '--array=1-3')
 
     def test_preemptions_of_all_nodes_cost_the_tasks_of_srun_no_step(self):
-        self.compare('tasks', f'--nodes={self.workers()}', '--ntasks-per-node=1')
-
-    def workers(self):
-        """One a node. Where times are compared, each has a core of its own: else the others work faster while one of them does not."""
-        return min(3, os.cpu_count()) if self.options.long else 3
+        self.compare('tasks', '--nodes=3', '--ntasks-per-node=1')
 
     def compare(self, form, *words):
         if not self.options.long:
             _, preemptions = self.sweep(f'preempted-{form}', words, preempt=True)
             self.assertEqual(preemptions, 1)
             return
-        # Before and after: what else the machine does changes with time.
-        before, _ = self.sweep(f'before-{form}', words, preempt=False)
-        given, preemptions = self.sweep(f'preempted-{form}', words, preempt=True)
-        after, _ = self.sweep(f'after-{form}', words, preempt=False)
-        undisturbed = (before + after) / 2
+        alone, _ = self.sweep(f'alone-{form}', words, preempt=False)
+        preempted, preemptions = self.sweep(f'preempted-{form}', words, preempt=True)
         self.assertGreater(preemptions, 1, 'with more --steps there are more')
-        print(f'\n{form} of {self.workers()}: {preemptions} preemptions of all nodes, {given:.0f} node seconds against {before:.0f} '
-              f'and {after:.0f} undisturbed: {100 * (given / undisturbed - 1):.1f} % lost beyond what was taken away', flush=True)
-        self.assertLess(given, 1.15 * undisturbed)
+        without_job = preempted.given / preempted.busy / (alone.given / alone.busy) - 1
+        again = preempted.cpu / alone.cpu - 1
+        lost = (1 + without_job) * (1 + again) - 1
+        print(f'\n{form}: {preemptions} preemptions of all nodes\n  undisturbed {alone}\n  preempted   {preempted}\n'
+              f'  lost beyond what was taken away: {100 * without_job:.1f} % without a job, {100 * again:.1f} % as work of trainers, '
+              f'in all {100 * lost:.1f} %', flush=True)
+        self.assertLess(lost, 0.15)
 
     def sweep(self, name, words, preempt):
-        """Node seconds that the sweep was given, and how often it was preempted."""
+        """What the sweep was given and made of it, and how often it was preempted."""
         long = self.options.long
-        self.coppice.submit(name, seeds=4 if long else 3, steps=self.options.steps if long else 16000, every=2000)
+        clock = AllocationClock(self.slurm)
+        self.coppice.submit(name, seeds=3, steps=self.options.steps if long else 16000, every=2000)
         self.coppice.workers('--cpus-per-task=8', *words, flags=['--threads', '1', '--pack', '1', '--idle-exit', '10s'])
         self.coppice.wait_for_running(name)
-        clock = AllocationClock(self.slurm)
         preemptions = 0
         asked = time.monotonic()
         while preempt and (long or preemptions < 1):
@@ -168,8 +146,8 @@ class DisturbancesTest(SweepTest):
             self.preempt_all(2)
             preemptions += 1
             wait_for(lambda: set(self.slurm.queue().values()) <= {'RUNNING'}, 60, 'workers that run again', 0.2)
-        self.coppice.wait_for_end(name, 600)
-        given = clock.stop()
+        self.coppice.wait_for_end(name, 900)
+        given = clock.stop(self.coppice.times(name))
         check_work(self.coppice, name, self)
         self.wait_for_empty_queue()
         return given, preemptions
@@ -229,7 +207,7 @@ class DisturbancesTest(SweepTest):
 
 def add_arguments(parser):
     parser.add_argument('--long', action='store_true', help='with the disturbances at their full length; prints figures')
-    parser.add_argument('--steps', type=int, default=15000, help='of each job of the sweeps that --long compares')
+    parser.add_argument('--steps', type=int, default=8000, help='of each job of the sweeps that --long compares')
 
 
 if __name__ == '__main__':
