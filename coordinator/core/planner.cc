@@ -1,5 +1,6 @@
 #include "coordinator/core/planner.h"
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -84,7 +85,9 @@ Plan MakePlan(const SweepSpec& spec, uint32_t pack_width) {
     summary.counts.pending = seeds;
     plan.groups.push_back(std::move(summary));
     plan.jobs += seeds;
-    plan.packs += (seeds + plan.pack_width - 1) / plan.pack_width;
+    const uint64_t width =
+        group.program_pack == 0 ? plan.pack_width : std::min(plan.pack_width, group.program_pack);
+    plan.packs += (seeds + width - 1) / width;
     plan.expected_work += group.work_per_step * group.steps * static_cast<double>(seeds);
   }
   plan.steps_total = StepsTotal(spec);

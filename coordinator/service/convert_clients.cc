@@ -45,7 +45,7 @@ core::GroupSpec GroupOf(const spec::GridPoint& point) {
   group.keep = run.checkpoint().keep();
   group.keep_every = run.checkpoint().keep_every();
   group.work_per_step = spec::WorkPerStep(run);
-  group.program_pack = run.program().pack();  // 0: the built-in trainer
+  if (run.has_program()) group.program_pack = run.program().pack();
   return group;
 }
 
