@@ -209,7 +209,7 @@ TEST(Autoscaler, ACheckNamesTheWalltimeThatThePartitionNeverStarts) {
   PoolWorld world(1, Faults{}, GoodSpec(), 0);
   world.RunSeconds(1);
   std::optional<PoolCheck> check;
-  world.autoscaler().Check(GoodSpec("new"), [&check](absl::StatusOr<PoolCheck> got) {
+  world.autoscaler().Check(GoodSpec("new"), std::nullopt, [&check](absl::StatusOr<PoolCheck> got) {
     if (got.ok()) check = *std::move(got);
   });
   world.RunSeconds(2);

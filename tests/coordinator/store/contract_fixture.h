@@ -46,7 +46,7 @@ class StoreContract : public ::testing::TestWithParam<const char*> {
   static core::GroupRow GroupOf(core::SweepId sweep) {
     core::GroupRow group;
     group.sweep_id = sweep;
-    group.spec = {"dyck", 2, "{}", 100, 10, 20, 2, 0, 1.5, 4};
+    group.spec = {"dyck", 2, "{}", 100, 10, 20, 2, 0, 1.5, {}, 4};
     return group;
   }
   // One sweep, one group, jobs 1..n.
