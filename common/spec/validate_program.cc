@@ -1,4 +1,5 @@
 // Checks of a spec: a program of the user's own, and what a sweep of one may set.
+#include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
 #include <optional>

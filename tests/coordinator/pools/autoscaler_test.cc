@@ -227,7 +227,7 @@ TEST(Autoscaler, ACheckDoesNotCountTheGraceOfWhichAJobWithoutSrunHearsNothing) {
   PoolSpec spec = GoodSpec("new");
   const auto ask = [&](int64_t grace_s) {
     spec.grace_s = grace_s;
-    world.autoscaler().Check(spec, [&check](absl::StatusOr<PoolCheck> got) {
+    world.autoscaler().Check(spec, std::nullopt, [&check](absl::StatusOr<PoolCheck> got) {
       if (got.ok()) check = *std::move(got);
     });
     world.RunSeconds(2);
