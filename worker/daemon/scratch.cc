@@ -32,7 +32,7 @@ void EmptyAttempt(const Directory& folder, const std::string& relative, Sweep* s
   for (const Directory::Entry& entry : *entries) {
     const std::string path = JoinPath(relative, entry.name);
     if (entry.is_folder() && entry.name == kProgramWorkFolder) {
-      sweep->Note(folder.RemoveTree(entry.name));
+      if (!sweep->dry) sweep->Note(folder.RemoveTree(entry.name));
       continue;
     }
     if (!entry.is_file() || !IsCheckpointFileName(entry.name)) {

@@ -12,6 +12,7 @@
 #include <optional>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/file_names.h"
 #include "common/base/files.h"
 #include "tests/testing/temp_dir.h"
 #include "worker/daemon/state_folder.h"
@@ -25,6 +26,8 @@ using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
 const absl::Time kNow = absl::FromUnixSeconds(1'800'000'000);
+const std::string kSavedByProgram =
+    absl::StrCat("scratch/sweep/7/attempt-1/", kProgramWorkFolder, "/weights");
 
 class EndedAllocationsTest : public ::testing::Test {
  protected:
@@ -43,6 +46,7 @@ class EndedAllocationsTest : public ::testing::Test {
     Write(name + "/runs/job-1-attempt-1.json.tmp-7-0");
     Write(name + "/widths/0a.json");
     Write(name + "/scratch/sweep/7/attempt-1/step-000000020.safetensors");
+    Write(JoinPath(name, kSavedByProgram));
     Write(name + "/name-suffix");
   }
   static void SetTime(const std::string& path, absl::Duration age) {
@@ -118,6 +122,7 @@ TEST_F(EndedAllocationsTest, AForeignFileKeepsTheFolder) {
     Age("hpc-1-0");
     Remove();
     EXPECT_EQ(*ReadFile(Path(JoinPath("hpc-1-0", file))), "mine") << file;
+    EXPECT_TRUE(FileExists(Path(JoinPath("hpc-1-0", kSavedByProgram)))) << file;
     EXPECT_TRUE(FileExists(Path("hpc-1-0/logs/job-1-attempt-1.log"))) << file;
     fs::remove_all(Path("hpc-1-0"));
   }
