@@ -122,13 +122,13 @@ absl::StatusOr<FirstPoint> FindPoint(const v1::SweepSpec& sweep,
   return absl::InvalidArgumentError("no point of the grid meets all of --where");
 }
 
-absl::string_view Word(Verdict verdict) {
+absl::string_view Word(RuleOutcome verdict) {
   switch (verdict) {
-    case Verdict::kKept:
+    case RuleOutcome::kKept:
       return "ok";
-    case Verdict::kBroken:
+    case RuleOutcome::kBroken:
       return "failed";
-    case Verdict::kUnknown:
+    case RuleOutcome::kUnknown:
       return "unknown";
   }
   return "";
@@ -156,9 +156,9 @@ void Print(const ConformanceResult& result, const std::string& point, Context* c
                << " steps, reports every " << result.report_every << ", checkpoints every "
                << result.checkpoint_every << "\n";
   for (const Finding& finding : result.findings) {
-    const Colour colour = finding.verdict == Verdict::kKept     ? Colour::kGreen
-                          : finding.verdict == Verdict::kBroken ? Colour::kRed
-                                                                : Colour::kYellow;
+    const Colour colour = finding.verdict == RuleOutcome::kKept     ? Colour::kGreen
+                          : finding.verdict == RuleOutcome::kBroken ? Colour::kRed
+                                                                    : Colour::kYellow;
     std::string word(Word(finding.verdict));
     word.resize(8, ' ');
     std::string rule = finding.rule;

@@ -67,7 +67,7 @@ class Checker {
       COPPICE_RETURN_IF_ERROR(TryResume());
     } else {
       for (const char* rule : {kStop, kResume, kValues}) {
-        Add(rule, Verdict::kUnknown, "not tried: the undisturbed run did not come to its end");
+        Add(rule, RuleOutcome::kUnknown, "not tried: the undisturbed run did not come to its end");
       }
     }
     JudgeChildren();
@@ -119,12 +119,12 @@ class Checker {
     return record;
   }
 
-  void Add(const char* rule, Verdict verdict, std::string text) {
+  void Add(const char* rule, RuleOutcome verdict, std::string text) {
     result_.findings.push_back({rule, verdict, std::move(text)});
   }
   void Break(const char* rule, const TrialRecord& record, std::string text) {
     if (result_.last_words.empty()) result_.last_words = record.last_words;
-    Add(rule, Verdict::kBroken, std::move(text));
+    Add(rule, RuleOutcome::kBroken, std::move(text));
   }
 
   std::string Ended(const TrialRecord& record) const {
@@ -150,12 +150,13 @@ class Checker {
       Break(garbage ? kOutput : kStart, whole_, std::move(why));
       for (const char* rule : {kStart, kOutput, kReports, kCheckpoints, kEnd}) {
         if (rule != (garbage ? kOutput : kStart)) {
-          Add(rule, Verdict::kUnknown, "not seen: the program did not start");
+          Add(rule, RuleOutcome::kUnknown, "not seen: the program did not start");
         }
       }
       return;
     }
-    Add(kStart, Verdict::kKept, "its `start` event names the seeds, their steps and the last step");
+    Add(kStart, RuleOutcome::kKept,
+        "its `start` event names the seeds, their steps and the last step");
     const bool reports = event == "metrics" || event == "progress";
     const bool saves = event == "checkpoint" || event == "done";
     JudgePart(kOutput, fault && !reports && !saves, "each line on stdout is an event");
@@ -168,7 +169,7 @@ class Checker {
 
   void JudgePart(const char* rule, bool broken, std::string kept) {
     if (broken) return Break(rule, whole_, whole_.fault);
-    Add(rule, whole_.fault.empty() && AllDone(whole_) ? Verdict::kKept : Verdict::kUnknown,
+    Add(rule, whole_.fault.empty() && AllDone(whole_) ? RuleOutcome::kKept : RuleOutcome::kUnknown,
         whole_.fault.empty() && AllDone(whole_) ? std::move(kept)
                                                 : "not seen to the end of the run");
   }
@@ -191,7 +192,7 @@ class Checker {
 
   void JudgeEnd() {
     if (!whole_.fault.empty()) {
-      return Add(kEnd, Verdict::kUnknown, "not seen: its output broke another rule");
+      return Add(kEnd, RuleOutcome::kUnknown, "not seen: its output broke another rule");
     }
     const std::string failure = FailureOf(whole_);
     if (!failure.empty()) return Break(kEnd, whole_, failure);
@@ -203,7 +204,7 @@ class Checker {
                    absl::StrCat("all seeds are done, and the program ",
                                 worker::DescribeExit(whole_.exit), "; end with code 0"));
     }
-    Add(kEnd, Verdict::kKept, "`done` for each seed, and exit code 0");
+    Add(kEnd, RuleOutcome::kKept, "`done` for each seed, and exit code 0");
   }
 
   // Fast programs may end before the signal comes, so they get more steps until they do not.
@@ -221,7 +222,7 @@ class Checker {
         return absl::OkStatus();
       }
     }
-    Add(kStop, Verdict::kUnknown,
+    Add(kStop, RuleOutcome::kUnknown,
         "it ends by itself before SIGTERM reaches it; give more --steps, or a larger model");
     return absl::OkStatus();
   }
@@ -260,7 +261,7 @@ class Checker {
                                    " without a checkpoint of that step"));
       }
     }
-    Add(kStop, Verdict::kKept,
+    Add(kStop, RuleOutcome::kKept,
         absl::StrCat("after SIGTERM a checkpoint, `preempted` and exit code 75 within ",
                      absl::FormatDuration(absl::Ceil(stop_.after_request, absl::Milliseconds(1)))));
     return true;
@@ -284,7 +285,7 @@ class Checker {
     const Resumed resumed = PlanResume();
     if (resumed.members.empty()) {
       for (const char* rule : {kResume, kValues}) {
-        Add(rule, Verdict::kUnknown, "not tried: there is no checkpoint before the last step");
+        Add(rule, RuleOutcome::kUnknown, "not tried: there is no checkpoint before the last step");
       }
       return absl::OkStatus();
     }
@@ -304,10 +305,10 @@ class Checker {
             absl::StrCat(fault,
                          "; read `resume` and `resume_step` of each member, and go on "
                          "behind that step"));
-      Add(kValues, Verdict::kUnknown, "not compared: the resumed run did not come to its end");
+      Add(kValues, RuleOutcome::kUnknown, "not compared: the resumed run did not come to its end");
       return absl::OkStatus();
     }
-    Add(kResume, Verdict::kKept, absl::StrCat("from step ", from, " to the end"));
+    Add(kResume, RuleOutcome::kKept, absl::StrCat("from step ", from, " to the end"));
     Compare(resumed, record);
     return absl::OkStatus();
   }
@@ -322,7 +323,7 @@ class Checker {
                                 "); save the optimizer and every random generator with the model, "
                                 "or give --tolerance where a device does not repeat its bits"));
     }
-    Add(kValues, Verdict::kKept,
+    Add(kValues, RuleOutcome::kKept,
         compared.largest == 0
             ? absl::StrCat(compared.values,
                            " values of the interrupted run equal those of the undisturbed one, bit "
@@ -333,9 +334,9 @@ class Checker {
 
   void JudgeChildren() {
     if (left_behind_ == 0) {
-      return Add(kChildren, Verdict::kKept, "no process outlives the program");
+      return Add(kChildren, RuleOutcome::kKept, "no process outlives the program");
     }
-    Add(kChildren, Verdict::kBroken,
+    Add(kChildren, RuleOutcome::kBroken,
         absl::StrCat(left_behind_,
                      " processes outlived the program and were killed; end and await "
                      "each before the program ends"));
@@ -365,8 +366,9 @@ class Checker {
 }  // namespace
 
 bool ConformanceResult::kept() const {
-  return std::none_of(findings.begin(), findings.end(),
-                      [](const Finding& finding) { return finding.verdict == Verdict::kBroken; });
+  return std::none_of(findings.begin(), findings.end(), [](const Finding& finding) {
+    return finding.verdict == RuleOutcome::kBroken;
+  });
 }
 
 absl::StatusOr<ConformanceResult> CheckConformance(worker::ProcessLauncher* launcher, Json run,

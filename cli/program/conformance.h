@@ -23,12 +23,12 @@ struct ConformancePlan {
   std::string folder;      // an empty one, for the trials' files
 };
 
-enum class Verdict { kKept, kBroken, kUnknown };
+enum class RuleOutcome { kKept, kBroken, kUnknown };
 
 struct Finding {
   std::string rule;  // "start", "output", "reports", "checkpoints", "end", "children", "stop",
                      // "resume", "values"
-  Verdict verdict = Verdict::kKept;
+  RuleOutcome verdict = RuleOutcome::kKept;
   std::string text;  // what was seen; for a broken rule with the remedy
 };
 
