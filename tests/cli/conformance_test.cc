@@ -51,7 +51,7 @@ class ConformanceTest : public ::testing::Test {
     EXPECT_FALSE(result.kept()) << fault;
     std::string seen;
     for (const Finding& finding : result.findings) {
-      if (finding.verdict != Verdict::kBroken) continue;
+      if (finding.verdict != RuleOutcome::kBroken) continue;
       absl::StrAppend(&seen, finding.rule, ": ", finding.text, "\n");
       if (finding.rule == rule) {
         EXPECT_THAT(finding.text, HasSubstr(text)) << fault;
@@ -69,7 +69,7 @@ TEST_F(ConformanceTest, AGoodProgramKeepsEveryRule) {
   const ConformanceResult result = Check("");
   EXPECT_EQ(result.findings.size(), 9u);
   for (const Finding& finding : result.findings) {
-    EXPECT_EQ(finding.verdict, Verdict::kKept) << finding.rule << ": " << finding.text;
+    EXPECT_EQ(finding.verdict, RuleOutcome::kKept) << finding.rule << ": " << finding.text;
   }
   EXPECT_EQ(result.steps, 40u);
 }
@@ -86,7 +86,7 @@ TEST_F(ConformanceTest, TheExampleOfTheDocsKeepsEveryRule) {
   const auto result = CheckConformance(launcher_.get(), run, plan_);
   ASSERT_TRUE(result.ok()) << result.status();
   for (const Finding& finding : result->findings) {
-    EXPECT_EQ(finding.verdict, Verdict::kKept) << finding.rule << ": " << finding.text;
+    EXPECT_EQ(finding.verdict, RuleOutcome::kKept) << finding.rule << ": " << finding.text;
   }
 }
 
