@@ -25,6 +25,7 @@ class CliFixture : public ::testing::Test {
     return result.out;
   }
   FakeSweepService& service() { return coordinator_.service(); }
+  FakePoolService& pools() { return coordinator_.pools(); }
 
   FakeCoordinator coordinator_;
 };

@@ -38,7 +38,6 @@ class PoolCommands : public CliFixture {
     failed->set_error("it ended on n3 before its worker registered");
     failed->set_output_tail("no such file: libtorch.so");
   }
-  FakePoolService& pools() { return coordinator_.pools(); }
 };
 
 TEST_F(PoolCommands, ListShowsWhatIsWantedQueuedAndNext) {
