@@ -184,7 +184,7 @@ absl::StatusOr<std::vector<GroupRow>> SqliteReads::ListGroupCounts(core::SweepId
   Statement statement = db_.Prepare(R"sql(
       SELECT id, sweep_id, task, depth, '', steps, report_every, checkpoint_every, keep,
         keep_every, work_per_step, first_job, jobs, pending, running, succeeded, failed, cancelled,
-        steps_done, open_steps, seeds_ascend, program_pack, ''
+        steps_done, open_steps, seeds_ascend, '', program_pack
       FROM groups
       WHERE sweep_id = ?
       ORDER BY id)sql");

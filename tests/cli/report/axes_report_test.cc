@@ -47,7 +47,8 @@ class AxesReport : public ReportTest {
     service().groups.clear();
     service().jobs.clear();
     service().metrics.clear();
-    for (const v1::GroupSummary& group : spec::MakePlan(file->spec, 1).groups()) {
+    const v1::Plan plan = spec::MakePlan(file->spec, 1);
+    for (const v1::GroupSummary& group : plan.groups()) {
       service().groups.push_back(group);
       for (const uint32_t seed : file->spec.seeds()) AddJob(group, seed);
     }

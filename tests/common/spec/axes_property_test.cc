@@ -137,8 +137,9 @@ v1::SweepSpec Alone(const v1::SweepSpec& spec, const GridPoint& point) {
   alone.set_name(spec.name());
   alone.add_seeds(0);
   Merge(spec, &alone);
+  const std::vector<v1::Axis> axes = AxesOf(spec);
   for (const v1::Coordinate& coordinate : point.coordinates) {
-    for (const v1::AxisValue& value : FindAxis(AxesOf(spec), coordinate.axis())->values()) {
+    for (const v1::AxisValue& value : FindAxis(axes, coordinate.axis())->values()) {
       if (value.name() != coordinate.value()) continue;
       Merge(value.settings(), &alone);
       if (value.settings().has_task()) alone.add_tasks(value.settings().task());

@@ -302,7 +302,7 @@ TEST(Policy, ProgramsCountOnlyForPoolsWhoseWorkersRunThem) {
   EXPECT_EQ(Decide({Pool(programs)}, {}, demand, kNow)[0].wanted, 3u);
   PoolSpec other = GoodSpec();
   other.name = "other";
-  other.rank = programs.rank - 1;
+  programs.rank = other.rank + 1;
   const auto both = Decide({Pool(other), Pool(programs)}, {}, demand, kNow);
   EXPECT_EQ(both[0].wanted, 1u) << "the first pool has no use for them";
   EXPECT_EQ(both[1].wanted, 2u);

@@ -44,10 +44,12 @@ std::vector<std::string> AllMethods() {
 }
 
 bool MayCall(Role role, const std::string& path) {
-  if (absl::StrContains(path, "WorkerService")) return role == Role::kWorker;
+  if (absl::StrContains(path, "WorkerService") || absl::EndsWith(path, "/ReportNode"))
+    return role == Role::kWorker;
   for (const char* change :
        {"/SubmitSweep", "/CancelJobs", "/PauseSweep", "/ResumeSweep", "/RetryJobs", "/DrainWorker",
-        "/ForgetWorker", "/AddPool", "/CheckPool", "/ScalePool", "/SetPoolMode", "/RemovePool"}) {
+        "/ForgetWorker", "/AddPool", "/CheckPool", "/ScalePool", "/SetPoolMode", "/RemovePool",
+        "/RunCommands"}) {
     if (absl::EndsWith(path, change)) return role == Role::kOperator;
   }
   return role == Role::kViewer || role == Role::kOperator;

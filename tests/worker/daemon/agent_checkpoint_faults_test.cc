@@ -155,7 +155,7 @@ TEST_F(AgentCheckpointFaultsTest, TheEndOfAnEarlierAttemptTakesNoCheckpointFromT
   v1::AcquireLeasesResponse grant = MakeGrant(1);
   v1::Checkpoint* resume = grant.mutable_leases(0)->mutable_resume();
   resume->set_step(100);
-  resume->set_path("job-1/attempt-0/step-100");
+  resume->set_path("job-1/attempt-0/step-100.safetensors");
   resume->set_digest(DigestOf("content", 7));
   coordinator_.Grant(grant);
   Settle();
@@ -178,11 +178,12 @@ TEST_F(AgentCheckpointFaultsTest, WithoutASharedFolderCheckpointsComeAndGoOverTh
   v1::AcquireLeasesResponse grant = MakeGrant(1);
   v1::Checkpoint* resume = grant.mutable_leases(0)->mutable_resume();
   resume->set_step(100);
-  resume->set_path("job-1/attempt-0/step-100");
+  resume->set_path("job-1/attempt-0/step-100.safetensors");
   resume->set_digest(DigestOf("content", 7));
   coordinator_.Grant(grant);
   Settle();
-  EXPECT_THAT(coordinator_.Seen("download"), ElementsAre("download 1:1 job-1/attempt-0/step-100"));
+  EXPECT_THAT(coordinator_.Seen("download"),
+              ElementsAre("download 1:1 job-1/attempt-0/step-100.safetensors"));
   ASSERT_THAT(launcher_.trainers, SizeIs(1));
   EXPECT_EQ(Spec()["members"][0]["resume"],
             root_ + "/scratch/job-1/attempt-1/resume-attempt-0-step-100.safetensors");
@@ -216,7 +217,7 @@ TEST_F(AgentCheckpointFaultsTest, ADownloadedCheckpointIsHeldAgainstItsDigestToo
   v1::AcquireLeasesResponse grant = MakeGrant(1);
   v1::Checkpoint* resume = grant.mutable_leases(0)->mutable_resume();
   resume->set_step(100);
-  resume->set_path("job-1/attempt-0/step-100");
+  resume->set_path("job-1/attempt-0/step-100.safetensors");
   resume->set_digest(DigestOf("content", 7));
   coordinator_.Grant(grant);
   Settle();
