@@ -101,6 +101,7 @@ TEST_F(ConformanceTest, FaultsOfItsOutputAreFound) {
 TEST_F(ConformanceTest, FaultsOfItsCheckpointsAreFound) {
   ExpectFound("no_last_checkpoint", "checkpoints", "with a last checkpoint at step 20 of 40");
   ExpectFound("checkpoint_outside", "checkpoints", "is not inside");
+  ExpectFound("one_name", "checkpoints", "a name of its own");
 }
 
 TEST_F(ConformanceTest, FaultsOfItsEndAreFound) {

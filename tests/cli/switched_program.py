@@ -7,7 +7,6 @@ import json
 import math
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -24,9 +23,8 @@ def say(**event):
 def save(folder, step, state):
     if FAULT == 'checkpoint_outside':
         folder = os.path.dirname(os.path.dirname(folder))
-    path = os.path.join(folder, 'saved')
-    shutil.rmtree(path, ignore_errors=True)
-    os.makedirs(path)
+    path = os.path.join(folder, 'saved' if FAULT == 'one_name' else 'saved-%d' % step)
+    os.makedirs(path, exist_ok=True)
     with open(os.path.join(path, 'state.json'), 'w', encoding='utf-8') as file:
         json.dump(state, file)
     say(event='checkpoint', seed=MEMBER['seed'], step=step, path=path)

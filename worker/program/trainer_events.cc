@@ -300,6 +300,11 @@ absl::Status TrainerEventReader::ReadCheckpoint(const Json& json, TrainerCheckpo
       return Wrong(absl::StrCat("a checkpoint of step ", event->step,
                                 " before the metrics of step ", NextReport(member->metrics_step)));
     }
+    // The worker may not have taken the first one yet, and would take the other one for it.
+    if (!member->checkpoint_files.insert(event->file).second) {
+      return Wrong(absl::StrCat("a second checkpoint named ", Quote(event->file),
+                                "; give each checkpoint a name of its own"));
+    }
     member->checkpoint_step = event->step;
     return absl::OkStatus();
   }

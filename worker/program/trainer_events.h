@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <variant>
@@ -102,6 +103,7 @@ class TrainerEventReader {
     int64_t progress_step = 0;
     int64_t metrics_step = -1;
     int64_t checkpoint_step = -1;
+    std::set<std::string> checkpoint_files;  // those that a program has named
     bool ended = false;
   };
   using Json = nlohmann::json;

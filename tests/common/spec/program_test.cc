@@ -24,7 +24,7 @@ using ::testing::IsEmpty;
 
 v1::SweepSpec Parse(const std::string& text) {
   v1::SweepSpec spec;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &spec)) << text;
+  EXPECT_TRUE(google::protobuf::TextFormat::MergeFromString(text, &spec)) << text;
   return spec;
 }
 
@@ -42,7 +42,7 @@ v1::SweepSpec Spec(const std::string& more) {
 }
 std::string RateAxis() {
   return "axes { name: 'learning_rate' "
-         "values { name: '1e-3' settings { program { name: 'learning_rate' value: '0.001' } } } "
+         "values { name: '0.001' settings { program { name: 'learning_rate' value: '0.001' } } } "
          "values { name: '3e-4' settings { program { name: 'learning_rate' value: '0.0003' } } } "
          "} ";
 }

@@ -171,7 +171,7 @@ TEST_F(Intruder, AWrongRoleIsDeniedByEveryMethodAndToldWhichItNeeds) {
       } else {
         EXPECT_TRUE(absl::IsPermissionDenied(status)) << path << ": " << status;
         EXPECT_THAT(std::string(status.message()),
-                    HasSubstr(absl::StrContains(path, "WorkerService") ? "worker" : "operator"));
+                    HasSubstr(MayCall(Role::kWorker, path) ? "worker" : "operator"));
       }
     }
   }

@@ -151,7 +151,7 @@ TEST_F(AgentCheckpointFaultsTest,
 TEST_F(AgentCheckpointFaultsTest, TheEndOfAnEarlierAttemptTakesNoCheckpointFromTheNext) {
   config_.pack.checkpoints = {root_ + "/scratch", false};
   StartAgent();
-  WriteFile("scratch/job-1/attempt-0/step-100", "content");
+  WriteFile("scratch/job-1/attempt-0/step-100.safetensors", "content");
   v1::AcquireLeasesResponse grant = MakeGrant(1);
   v1::Checkpoint* resume = grant.mutable_leases(0)->mutable_resume();
   resume->set_step(100);

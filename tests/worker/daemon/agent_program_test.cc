@@ -23,7 +23,8 @@ class AgentProgramTest : public AgentFixture {
  protected:
   AgentProgramTest() { config_.programs = true; }
 
-  v1::AcquireLeasesResponse ProgramGrant(int members, nlohmann::json program = {}) {
+  v1::AcquireLeasesResponse ProgramGrant(int members,
+                                         nlohmann::json program = nlohmann::json::object()) {
     v1::AcquireLeasesResponse grant = MakeGrant(members);
     nlohmann::json all = {{"command", {"./train"}}, {"directory", root_}, {"pack", 3}};
     all.update(program);
@@ -39,7 +40,7 @@ class AgentProgramTest : public AgentFixture {
     EXPECT_EQ(launcher_.trainers.size(), 1u);
     return launcher_.last();
   }
-  FakeTrainer& StartProgram(nlohmann::json program = {}) {
+  FakeTrainer& StartProgram(nlohmann::json program = nlohmann::json::object()) {
     FakeTrainer& trainer = Start(ProgramGrant(1, std::move(program)));
     trainer.Start({{0, 0}}, 100);
     Settle();

@@ -67,6 +67,13 @@ TEST_F(ProgramEventsTest, AResumedRunGoesOnBehindItsCheckpoint) {
   ExpectGarbage(100, {Metrics(100)}, "only steps after 100");
 }
 
+// The second might be taken for the first: the bytes of a later step under an earlier one's number.
+TEST_F(ProgramEventsTest, EachCheckpointHasANameOfItsOwn) {
+  EXPECT_EQ(Feed(0, {Metrics(100), Checkpoint(120, "a"), Checkpoint(150, "b")}), absl::OkStatus());
+  ExpectGarbage(0, {Metrics(100), Checkpoint(120, "a"), Checkpoint(150, "/c/work/a")},
+                "a name of its own");
+}
+
 TEST_F(ProgramEventsTest, MetricsComeAtEveryReportStepAndNowhereElse) {
   ExpectGarbage(0, {Metrics(50)}, "metrics of step 50, which is no report step");
   ExpectGarbage(0, {Metrics(200)}, "metrics of step 200 where those of step 100 are missing");
