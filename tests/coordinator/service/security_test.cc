@@ -1,7 +1,6 @@
 // Attempts to get access: every method without a token, with a wrong one and with the wrong role;
 // connections with a wrong certificate; searches for secrets in the output.
 #include <gmock/gmock.h>
-#include <google/protobuf/descriptor.h>
 #include <spdlog/sinks/ostream_sink.h>
 
 #include <atomic>
@@ -15,7 +14,7 @@
 #include "common/base/logging.h"
 #include "coordinator/service/access.h"
 #include "coordinator/service/channelz_view.h"
-#include "coppice/v1/pools.pb.h"
+#include "tests/coordinator/service/all_methods.h"
 #include "tests/coordinator/service/secured.h"
 
 namespace coppice::service {
@@ -28,32 +27,6 @@ using ::testing::Not;
 
 constexpr char kHealth[] = "/grpc.health.v1.Health/Check";
 constexpr char kListSweeps[] = "/coppice.v1.SweepService/ListSweeps";
-
-// Every method of the services, from their descriptors.
-std::vector<std::string> AllMethods() {
-  std::vector<std::string> paths;
-  for (const google::protobuf::FileDescriptor* file :
-       {v1::GetSweepRequest::descriptor()->file(), v1::GetPoolRequest::descriptor()->file()}) {
-    for (int s = 0; s < file->service_count(); ++s) {
-      const google::protobuf::ServiceDescriptor* service = file->service(s);
-      for (int m = 0; m < service->method_count(); ++m)
-        paths.push_back(absl::StrCat("/", service->full_name(), "/", service->method(m)->name()));
-    }
-  }
-  return paths;
-}
-
-bool MayCall(Role role, const std::string& path) {
-  if (absl::StrContains(path, "WorkerService") || absl::EndsWith(path, "/ReportNode"))
-    return role == Role::kWorker;
-  for (const char* change :
-       {"/SubmitSweep", "/CancelJobs", "/PauseSweep", "/ResumeSweep", "/RetryJobs", "/DrainWorker",
-        "/ForgetWorker", "/AddPool", "/CheckPool", "/ScalePool", "/SetPoolMode", "/RemovePool",
-        "/RunCommands"}) {
-    if (absl::EndsWith(path, change)) return role == Role::kOperator;
-  }
-  return role == Role::kViewer || role == Role::kOperator;
-}
 
 TEST(Access, EveryMethodOfAllServicesHasItsRuleAndNoRuleIsLeftOver) {
   const std::vector<std::string> methods = AllMethods();
