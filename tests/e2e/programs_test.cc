@@ -53,7 +53,7 @@ class ProgramsTest : public ::testing::Test {
       EXPECT_NE(found, header.end()) << lines[0];
       return static_cast<size_t>(found - header.begin());
     };
-    const size_t job = column("job"), step = column("step"), loss = column("loss");
+    const size_t job = column("job_id"), step = column("step"), loss = column("loss");
     for (size_t i = 1; i < lines.size(); ++i) {
       const std::vector<std::string> cells = absl::StrSplit(lines[i], ',');
       losses[absl::StrCat(cells.at(job), " ", cells.at(step))] = cells.at(loss);
@@ -117,7 +117,8 @@ TEST_F(ProgramsTest, AWorkerWithoutTheFlagLetsThemWaitAndWhySaysSo) {
   cluster_.StartWorker("open", Programs(true));
   ASSERT_TRUE(cluster_.AwaitEnd("mine")) << cluster_.worker("open").err();
   for (const v1::Job& job : cluster_.Jobs("mine")) {
-    for (const v1::Attempt& attempt : cluster_.Job(job.id()).attempts()) {
+    const v1::GetJobResponse found = cluster_.Job(job.id());
+    for (const v1::Attempt& attempt : found.attempts()) {
       EXPECT_EQ(attempt.worker(), "open");
     }
   }

@@ -49,9 +49,9 @@ class RemoteCommandsTest : public ::testing::Test {
   }
 
   testing::FakeClock clock_;
-  RemoteCommands remote_{&clock_};
   Reply reply_;
   std::optional<CommandResult> result_;
+  RemoteCommands remote_{&clock_};  // its end calls whoever still waits
 };
 
 TEST_F(RemoteCommandsTest, WithoutAClientNothingIsRun) {
