@@ -309,8 +309,9 @@ bool ReadAxisScalars(const YAML::Node& node, const std::string& path, const Sett
     }
   }
   std::optional<AxisScalar> value = ReadSettingValue(node, path, form, notes);
-  if (value) values->push_back(*std::move(value));
-  return value.has_value();
+  if (!value) return false;
+  values->push_back(*std::move(value));
+  return true;
 }
 
 std::optional<AxisScalar> ReadDefault(const YAML::Node& node, const std::string& path,
