@@ -189,10 +189,12 @@ class FoldedTable {
     for (size_t c = 1; c < keys_ - (narrow ? 1 : 0); ++c) order.push_back(c);
     for (size_t c = keys_; c < header_.size(); ++c) order.push_back(c);
     std::vector<Table::Column> columns;
+    columns.reserve(order.size());
     for (const size_t c : order) columns.push_back({PrintableLine(header_[c]), Align::kRight});
     Table table(std::move(columns));
     for (const std::vector<std::string>& row : rows_) {
       std::vector<std::string> cells;
+      cells.reserve(order.size());
       for (const size_t c : order) cells.push_back(PrintableLine(row[c]));
       table.AddRow(std::move(cells));
     }

@@ -5,6 +5,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/string_view.h"
 #include "common/base/nearest_word.h"
 
 namespace coppice::cli {
@@ -24,8 +25,8 @@ std::vector<std::string> FieldNames(const Descriptor& descriptor) {
 
 // The path of a field below `path`, as a user writes it.
 std::string PathInFile(const std::string& path, const FieldDescriptor& field) {
-  const std::string name(field.name());
-  if (path.empty()) return name;
+  const absl::string_view name = field.name();
+  if (path.empty()) return std::string(name);
   if (path != "program") return absl::StrCat(path, ".", name);
   if (name == "primary") return "program.metrics.primary";
   if (name == "gpus" || name == "threads") return absl::StrCat("program.resources.", name);
