@@ -83,6 +83,7 @@ Layout LayoutOf(const AxesSeries& series, const AxesChoice& choice) {
   std::map<std::string, size_t> known;
   for (size_t point = 0; point < rows.values.size(); ++point) {
     std::vector<std::string> parts;
+    parts.reserve(others.size());
     for (const size_t axis : others)
       parts.push_back(absl::StrCat(rows.axes[axis], "=", rows.values[point][axis]));
     const std::string text = absl::StrJoin(parts, ", ");
