@@ -200,7 +200,7 @@ void AxesReader::ParseNamed(const Entry& entry) {
                absl::StrCat("has ", entry.value.size(), " values; use at most ", kMaxAxisEntries));
     return;
   }
-  // What the file says stands in the file, also where a flag chooses.
+  // The text of the file stands in the file, also where a flag chooses.
   notes_.SetFlag("");
   std::set<std::string> names;
   for (const auto& value : entry.value) {

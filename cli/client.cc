@@ -28,7 +28,7 @@ constexpr absl::Duration kQuick = absl::Seconds(30);
 constexpr absl::Duration kBulk = absl::Minutes(10);
 // Several commands of a batch system that is slow to answer.
 constexpr absl::Duration kBatchSystem = absl::Minutes(3);
-// What a probe takes beside the wait for its job.
+// The time that a probe takes beside the wait for its job.
 constexpr absl::Duration kProbe = absl::Minutes(5);
 constexpr absl::Duration kTransfer = absl::Hours(6);
 // An overloaded coordinator is asked again for this long.

@@ -19,7 +19,7 @@ struct Position {
   std::string flag;  // "--set train.steps"; empty: a place in the file
 };
 
-// What the command line changes in a spec.
+// The changes that the command line makes to a spec.
 struct SpecChanges {
   std::vector<std::string> set;   // "train.steps=2000"
   std::vector<std::string> axis;  // "train.learning_rate=1e-4,3e-4"

@@ -33,7 +33,7 @@ class YamlNotes {
   // More mistakes are not shown and not worth the time.
   bool full() const;
 
-  // What is read from now on comes from this flag; empty: from the file.
+  // The source of all that is read from now on: this flag; empty: the file.
   void SetFlag(const std::string& flag) { flag_ = flag; }
 
   const std::vector<Mistake>& mistakes() const { return mistakes_; }

@@ -16,7 +16,7 @@
 
 namespace coppice::cli {
 
-// When the trial asks the program to end, by SIGTERM.
+// The moment at which the trial asks the program to end, by SIGTERM.
 enum class StopAt { kNever, kFirstReport };
 
 struct TrialPlan {
@@ -33,7 +33,7 @@ struct TrialPlan {
   absl::Duration silence;  // it is killed after so long without an event
 };
 
-// What became of one seed.
+// The outcome of one seed.
 struct MemberRecord {
   std::map<uint32_t, std::map<std::string, double>> rows;  // by step
   std::map<uint32_t, std::string> checkpoints;             // paths of the durable files, by step

@@ -75,7 +75,7 @@ void Compare(const v1::RunConfig& there, const v1::RunConfig& here, const std::s
   }
 }
 
-// What a program has once for the whole sweep.
+// The parts of a program that the whole sweep shares.
 void ComparePrograms(const v1::Program& there, const v1::Program& here,
                      std::vector<std::string>* found) {
   const auto json_of = [](const v1::Program& program) {

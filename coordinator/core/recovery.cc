@@ -85,7 +85,7 @@ absl::Status RecoverSweep(ReadTransaction& read, Memory& memory, const SweepRow&
                                             return true;
                                           }));
   }
-  // How long a job that has had attempts waits since the last one is not known.
+  // The wait of a job since its last attempt is not known.
   if (sweep.paused || !never_granted) return absl::OkStatus();
   COPPICE_ASSIGN_OR_RETURN(const int64_t since_ms, OpenSince(read, sweep));
   Apply(memory, WaitRecalled{std::min(since_ms, clocks.now_ms)});

@@ -66,7 +66,7 @@ std::vector<PoolDecision> Decide(const std::vector<PoolInput>& pools,
     return RunsPrograms(pool->row.spec);
   });
   const uint64_t waiting = waiting_of(any_programs ? demand.grantable_jobs : plain.grantable_jobs);
-  // What is left for the next pool: of all that is needed, and of what no allocation has started
+  // The rest for the next pool: of all that is needed, and of what no allocation has started
   // for.
   const uint64_t needed = CeilDiv(waiting, width);
   uint64_t open = needed, unstarted = needed;

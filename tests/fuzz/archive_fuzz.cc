@@ -70,7 +70,7 @@ void Check(absl::string_view content) {
   const absl::Status read = ReadArchive(file.path(), *into);
   FUZZ_CHECK(parent->List()->size() == 1, "something was written outside of the folder");
   if (!read.ok()) return;
-  // What was unpacked can be packed, and comes back the same.
+  // An unpacked archive can be packed again, and comes back the same.
   const auto packed = WriteArchive(*into, JoinPath(outer.path(), "again.tar"));
   if (!packed.ok()) return;  // it has no file
   const auto second = parent->MakeFolder("second");
