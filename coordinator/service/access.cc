@@ -8,6 +8,7 @@ namespace {
 
 constexpr AccessRule kRules[] = {
     {"/coppice.v1.SweepService/SubmitSweep", Access::kChange},
+    {"/coppice.v1.SweepService/ExtendSweep", Access::kChange},
     {"/coppice.v1.SweepService/GetSweep", Access::kRead},
     {"/coppice.v1.SweepService/ListSweeps", Access::kRead},
     {"/coppice.v1.SweepService/ListJobs", Access::kRead},
@@ -16,7 +17,9 @@ constexpr AccessRule kRules[] = {
     {"/coppice.v1.SweepService/WatchSweep", Access::kRead},
     {"/coppice.v1.SweepService/GetMetrics", Access::kRead},
     {"/coppice.v1.SweepService/GetLogs", Access::kRead},
+    {"/coppice.v1.SweepService/AnnotateSweep", Access::kChange},
     {"/coppice.v1.SweepService/CancelJobs", Access::kChange},
+    {"/coppice.v1.SweepService/DeleteSweep", Access::kChange},
     {"/coppice.v1.SweepService/PauseSweep", Access::kChange},
     {"/coppice.v1.SweepService/ResumeSweep", Access::kChange},
     {"/coppice.v1.SweepService/RetryJobs", Access::kChange},

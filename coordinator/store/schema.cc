@@ -339,6 +339,16 @@ ALTER TABLE groups ADD COLUMN program_pack INTEGER NOT NULL DEFAULT 0 CHECK (pro
 ALTER TABLE workers ADD COLUMN programs INTEGER NOT NULL DEFAULT 0 CHECK (programs IN (0, 1));
 )sql";
 
+// Sweeps that grow and go. An attempt has the number of steps with which it was granted, because an
+// extension may raise its group's (0: the group's, for an attempt of an older version). A sweep
+// that is being deleted has `deleted` 1 until nothing of it is left. tags: one a line, sorted.
+constexpr char kSweepChanges[] = R"sql(
+ALTER TABLE attempts ADD COLUMN steps INTEGER NOT NULL DEFAULT 0 CHECK (steps >= 0);
+ALTER TABLE sweeps ADD COLUMN deleted INTEGER NOT NULL DEFAULT 0 CHECK (deleted IN (0, 1));
+ALTER TABLE sweeps ADD COLUMN note TEXT NOT NULL DEFAULT '';
+ALTER TABLE sweeps ADD COLUMN tags TEXT NOT NULL DEFAULT '';
+)sql";
+
 absl::Status ApplyMigration(Connection& db, size_t version, const char* sql) {
   COPPICE_RETURN_IF_ERROR(db.Execute("BEGIN IMMEDIATE"));
   absl::Status status = db.Execute(sql);
@@ -353,10 +363,10 @@ absl::Status ApplyMigration(Connection& db, size_t version, const char* sql) {
 }  // namespace
 
 const std::vector<const char*>& Migrations() {
-  static const std::vector<const char*>* const migrations =
-      new std::vector<const char*>{kVersion1,         kWorkerEnds, kSweepSpecs,   kSubmissionParts,
-                                   kSweepMetricNames, kOperations, kIncarnations, kAttemptNumbers,
-                                   kAllocations,      kPools,      kPoints,       kPrograms};
+  static const std::vector<const char*>* const migrations = new std::vector<const char*>{
+      kVersion1,   kWorkerEnds,   kSweepSpecs,     kSubmissionParts, kSweepMetricNames,
+      kOperations, kIncarnations, kAttemptNumbers, kAllocations,     kPools,
+      kPoints,     kPrograms,     kSweepChanges};
   return *migrations;
 }
 

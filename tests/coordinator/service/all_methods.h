@@ -33,9 +33,9 @@ inline bool MayCall(security::Role role, const std::string& path) {
   if (absl::StrContains(path, "WorkerService") || absl::EndsWith(path, "/ReportNode"))
     return role == security::Role::kWorker;
   for (const char* change :
-       {"/SubmitSweep", "/CancelJobs", "/PauseSweep", "/ResumeSweep", "/RetryJobs", "/DrainWorker",
-        "/ForgetWorker", "/AddPool", "/CheckPool", "/ScalePool", "/SetPoolMode", "/RemovePool",
-        "/RunCommands"}) {
+       {"/SubmitSweep", "/ExtendSweep", "/AnnotateSweep", "/DeleteSweep", "/CancelJobs",
+        "/PauseSweep", "/ResumeSweep", "/RetryJobs", "/DrainWorker", "/ForgetWorker", "/AddPool",
+        "/CheckPool", "/ScalePool", "/SetPoolMode", "/RemovePool", "/RunCommands"}) {
     if (absl::EndsWith(path, change)) return role == security::Role::kOperator;
   }
   return role == security::Role::kViewer || role == security::Role::kOperator;
