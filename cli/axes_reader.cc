@@ -1,11 +1,7 @@
 #include "cli/axes_reader.h"
 
-#include <algorithm>
-
-#include "absl/algorithm/container.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "cli/key_advice.h"
 #include "common/base/nearest_word.h"
 #include "common/spec/axes.h"
@@ -88,31 +84,17 @@ void AxesReader::ReadAxes(const YAML::Node& node) {
   }
 }
 
-void AxesReader::ReplaceAxis(const std::string& name, const YAML::Node& values,
-                             const std::string& flag) {
-  const auto same = absl::c_find_if(entries_, [&](const Entry& e) { return e.name == name; });
-  if (same != entries_.end() && same->value.IsMap()) {
-    same->flag = flag;
-    for (const YAML::Node& value : values) same->chosen.push_back(value.Scalar());
-  } else if (same != entries_.end()) {
-    *same = {name, values, flag, {}};
-  } else if (name == "task") {
-    // The lists come first, in this order.
-    spec_.clear_tasks();
-    entries_.insert(entries_.begin(), {name, values, flag, {}});
-  } else if (name == "depth") {
-    spec_.clear_depths();
-    const bool task_first = !entries_.empty() && entries_[0].name == "task";
-    entries_.insert(entries_.begin() + (task_first ? 1 : 0), {name, values, flag, {}});
-  } else {
-    if (name == "seed") spec_.clear_seeds();
-    entries_.push_back({name, values, flag, {}});
-  }
-}
-
 void AxesReader::ParseSeeds(const Entry& entry) {
   spec_.clear_seeds();
   fields_.ReadField(entry.value, "seeds", *spec_.GetDescriptor()->FindFieldByName("seeds"), &spec_);
+  if (entry.grows) {
+    std::set<uint32_t> seen;
+    const std::vector<uint32_t> seeds(spec_.seeds().begin(), spec_.seeds().end());
+    spec_.clear_seeds();
+    for (const uint32_t seed : seeds) {
+      if (seen.insert(seed).second) spec_.add_seeds(seed);
+    }
+  }
   notes_.SamePlace("axes.seed", "seeds");
 }
 
@@ -178,6 +160,7 @@ void AxesReader::ParseScalars(const Entry& entry, const SettingForm& form) {
     return;
   }
   const std::vector<YAML::Node> items = ItemsOf(entry.value);
+  std::set<std::string> names;
   for (const YAML::Node& item : items) {
     const std::string path = ValuePath(entry.name, parsed.axis.values_size());
     std::vector<AxisScalar> scalars;
@@ -187,7 +170,10 @@ void AxesReader::ParseScalars(const Entry& entry, const SettingForm& form) {
                  absl::StrCat("has more than ", kMaxAxisEntries, " values; use fewer"));
       return;
     }
-    for (const AxisScalar& scalar : scalars) AddScalar(item, form, scalar, &parsed.axis);
+    for (const AxisScalar& scalar : scalars) {
+      if (entry.grows && !names.insert(scalar.name).second) continue;
+      AddScalar(item, form, scalar, &parsed.axis);
+    }
   }
   parsed_.push_back(std::move(parsed));
 }
@@ -222,25 +208,6 @@ void AxesReader::ParseNamed(const Entry& entry) {
   notes_.SetFlag(entry.flag);
   if (!entry.chosen.empty()) Choose(entry, &parsed);
   parsed_.push_back(std::move(parsed));
-}
-
-void AxesReader::Choose(const Entry& entry, Parsed* parsed) {
-  v1::Axis chosen;
-  chosen.set_name(entry.name);
-  for (const std::string& name : entry.chosen) {
-    const auto found = absl::c_find_if(parsed->axis.values(),
-                                       [&](const v1::AxisValue& v) { return v.name() == name; });
-    if (found != parsed->axis.values().end()) {
-      *chosen.add_values() = *found;
-      continue;
-    }
-    std::vector<std::string> known;
-    for (const v1::AxisValue& value : parsed->axis.values()) known.push_back(value.name());
-    known.resize(std::min<size_t>(known.size(), 10));
-    notes_.Add(YAML::Node(), absl::StrCat("axes.", entry.name),
-               absl::StrCat("has no value ", Quote(name), "; it has ", absl::StrJoin(known, ", ")));
-  }
-  parsed->axis = chosen;
 }
 
 void AxesReader::ParseNamedValue(const YAML::Node& key, const YAML::Node& node, Parsed* parsed) {

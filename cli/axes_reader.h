@@ -32,6 +32,8 @@ class AxesReader {
   // An axis of the command line, `values` a list. It replaces an axis of the spec, or becomes the
   // innermost. Of a named axis of the spec, it chooses values.
   void ReplaceAxis(const std::string& name, const YAML::Node& values, const std::string& flag);
+  // The same, but the axis keeps its values, and gets those that it does not have.
+  void AddToAxis(const std::string& name, const YAML::Node& values, const std::string& flag);
   // Puts the axes into the spec in canonical form: task, depth and nothing else are its lists
   // `tasks` and `depths`; otherwise all are its `axes`.
   void Finish();
@@ -49,6 +51,7 @@ class AxesReader {
     YAML::Node value;
     std::string flag;
     std::vector<std::string> chosen;  // of a named axis; empty: all
+    bool grows = false;               // values that it already has are no mistake
   };
   struct Parsed {
     v1::Axis axis;

@@ -190,6 +190,10 @@ absl::StatusOr<v1::SubmitSweepResponse> Client::Submit(const v1::SubmitSweepRequ
   return calls_->Unary(&Calls::Stub::SubmitSweep, request, kBulk);
 }
 
+absl::StatusOr<v1::ExtendSweepResponse> Client::Extend(const v1::ExtendSweepRequest& request) {
+  return calls_->Unary(&Calls::Stub::ExtendSweep, request, kBulk);
+}
+
 absl::StatusOr<v1::GetSweepResponse> Client::GetSweep(const std::string& name) {
   v1::GetSweepRequest request;
   request.set_name(name);

@@ -38,6 +38,9 @@ class Client {
   absl::Status CheckVersion();
 
   absl::StatusOr<v1::SubmitSweepResponse> Submit(const v1::SubmitSweepRequest& request);
+  // FAILED_PRECONDITION: the sweep cannot become that of the spec; with dry_run the answer has the
+  // reasons instead.
+  absl::StatusOr<v1::ExtendSweepResponse> Extend(const v1::ExtendSweepRequest& request);
   absl::StatusOr<v1::GetSweepResponse> GetSweep(const std::string& name);
   absl::StatusOr<v1::ListSweepsResponse> ListSweeps();
   // Reads all pages and calls `each` once a page.

@@ -311,6 +311,7 @@ Completion Positional(const Place& place, const std::string& typed, Names* names
   } else if (absl::StartsWith(name, "SWEEP")) {
     if (Filters(*place.app)) return Path(typed, false, names);
     completion.words = StartingWith("", typed, names->Sweeps());
+    if (name == "SWEEP|FILE" && completion.words.empty()) return Files();
   }
   return completion;
 }

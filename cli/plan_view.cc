@@ -167,15 +167,17 @@ std::string PlanSentence(const v1::Plan& plan) {
   return absl::StrCat(text, ", ", FormatSteps(plan.steps_total()), " steps");
 }
 
+std::string WorkText(double work) {
+  return absl::StrCat(FormatWork(work), ", about ", FormatDuration(work / kCoreRate),
+                      " on one CPU core at ", FormatShort(kCoreRate), " a second");
+}
+
 std::vector<std::string> PlanLines(const v1::SweepSpec& spec, const v1::Plan& plan,
                                    const Terminal& terminal) {
-  std::vector<std::string> lines = {
-      absl::StrCat("plan of ", spec.name(), ": ", PlanSentence(plan),
-                   " (a dry run: nothing is stored)"),
-      absl::StrCat("expected work: ", FormatWork(plan.expected_work()), ", about ",
-                   FormatDuration(plan.expected_work() / kCoreRate), " on one CPU core at ",
-                   FormatShort(kCoreRate), " a second"),
-      ""};
+  std::vector<std::string> lines = {absl::StrCat("plan of ", spec.name(), ": ", PlanSentence(plan),
+                                                 " (a dry run: nothing is stored)"),
+                                    absl::StrCat("expected work: ", WorkText(plan.expected_work())),
+                                    ""};
   const auto add = [&](const std::vector<std::string>& more) {
     lines.insert(lines.end(), more.begin(), more.end());
   };

@@ -12,6 +12,9 @@ namespace coppice::cli {
 // "12 jobs in 6 packs of up to 2 seeds, 3.6k steps".
 std::string PlanSentence(const v1::Plan& plan);
 
+// "7.9e15 multiply-adds, about 9 days on one CPU core at 1e+10 a second"
+std::string WorkText(double work);
+
 // The whole plan of a dry run: jobs and packs, expected work, the axes and the settings that they
 // set, a row per group (many points are summed over their innermost axes), and each setting with
 // its groups.

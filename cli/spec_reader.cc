@@ -171,6 +171,13 @@ Position Find(const SpecFile& file, std::string path) {
 
 }  // namespace
 
+std::string FlagsText(const SpecChanges& changes) {
+  std::string text;
+  for (const std::string& set : changes.set) absl::StrAppend(&text, " --set '", set, "'");
+  for (const std::string& axis : changes.axis) absl::StrAppend(&text, " --axis '", axis, "'");
+  return text;
+}
+
 std::string SpecFile::Locate(const std::string& path) const { return At(name, Find(*this, path)); }
 
 absl::StatusOr<SpecFile> ParseSpec(absl::string_view text, const std::string& file,

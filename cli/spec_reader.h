@@ -23,7 +23,13 @@ struct Position {
 struct SpecChanges {
   std::vector<std::string> set;   // "train.steps=2000"
   std::vector<std::string> axis;  // "train.learning_rate=1e-4,3e-4"
+  // The values of `axis` come to those of the spec, instead of replacing them.
+  bool add_values = false;
+  std::string default_name = {};  // of a spec without a name
 };
+
+// The flags --set and --axis, to be typed again; empty: none.
+std::string FlagsText(const SpecChanges& changes);
 
 // A valid spec and the positions of its fields.
 struct SpecFile {

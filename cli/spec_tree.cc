@@ -84,12 +84,13 @@ class TreeReader {
 
   void Read(const YAML::Node& root, const SpecChanges& changes) {
     fields_.Read(root, &spec_);
+    if (spec_.name().empty()) spec_.set_name(changes.default_name);
     for (const auto& part : parts_.program)
       ReadProgram(part.node, &fields_, &notes_, part.message->mutable_program());
     ReadSets(changes.set);
     AxesReader axes(&fields_, &notes_, &spec_);
     for (const auto& part : parts_.axes) axes.ReadAxes(part.node);
-    ReadAxisFlags(changes.axis, &axes);
+    ReadAxisFlags(changes.axis, changes.add_values, &axes);
     axes.Finish();
     for (const auto& part : parts_.exclude) axes.ReadExclude(part.node);
     for (const auto& part : parts_.where)
@@ -145,14 +146,16 @@ class TreeReader {
     }
   }
 
-  void ReadAxisFlags(const std::vector<std::string>& texts, AxesReader* axes) {
+  void ReadAxisFlags(const std::vector<std::string>& texts, bool add_values, AxesReader* axes) {
     for (const std::string& text : texts) {
       std::pair<std::string, std::string> parts;
       if (SplitFlag("--axis", text, "train.learning_rate=1e-4,3e-4", &parts, &notes_)) {
         YAML::Node values(YAML::NodeType::Sequence);
         for (const absl::string_view value : absl::StrSplit(parts.second, ','))
           values.push_back(YAML::Node(std::string(absl::StripAsciiWhitespace(value))));
-        axes->ReplaceAxis(parts.first, values, absl::StrCat("--axis ", parts.first));
+        const std::string flag = absl::StrCat("--axis ", parts.first);
+        add_values ? axes->AddToAxis(parts.first, values, flag)
+                   : axes->ReplaceAxis(parts.first, values, flag);
       }
       notes_.SetFlag("");
     }

@@ -32,7 +32,7 @@ std::vector<std::string> Cut(std::vector<std::string> lines, size_t width) {
   return lines;
 }
 
-void Append(std::vector<std::string>* to, const std::vector<std::string>& more) {
+void AppendLines(std::vector<std::string>* to, const std::vector<std::string>& more) {
   to->insert(to->end(), more.begin(), more.end());
 }
 
@@ -132,16 +132,16 @@ std::vector<std::string> WatchLines(const SweepModel& model, const Terminal& ter
   const size_t room = height > taken ? height - taken : 0;
   const std::vector<std::string> grid = GridLines(model, terminal);
   if (Fits(grid, room, terminal.width)) {
-    Append(&lines, grid);
+    AppendLines(&lines, grid);
   } else {
     std::vector<std::string> compact = CompactLines(model, terminal);
     const std::vector<std::string> legend =
         LegendLines(terminal, PrimaryMetricsOf(model.sweep().spec()));
     const bool explained = compact.size() + legend.size() <= room;
-    Append(&lines, PageOf(compact, room, page));
-    if (explained) Append(&lines, legend);
+    AppendLines(&lines, PageOf(compact, room, page));
+    if (explained) AppendLines(&lines, legend);
   }
-  Append(&lines, failures);
+  AppendLines(&lines, failures);
   if (lines.size() > height) {
     // A window this small shows the totals. Its last line is a failure, if there is one.
     const std::string last = failures.empty() ? lines[height - 1] : failures.back();

@@ -28,6 +28,9 @@ void AddWait(CLI::App* app, Context* context, Action* action);
 void AddList(CLI::App* app, Context* context, Action* action);
 void AddJobs(CLI::App* app, Context* context, Action* action);
 void AddShow(CLI::App* app, Context* context, Action* action);
+// `spec` prints one, `diff` compares two.
+void AddSpec(CLI::App* app, Context* context, Action* action);
+void AddDiff(CLI::App* app, Context* context, Action* action);
 void AddWhy(CLI::App* app, Context* context, Action* action);
 void AddMetrics(CLI::App* app, Context* context, Action* action);
 void AddExport(CLI::App* app, Context* context, Action* action);

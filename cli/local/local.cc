@@ -236,14 +236,6 @@ OwnFolderKind RunFolderKind() {
   return kind;
 }
 
-// The flags that change the spec, to be typed again; empty: none.
-std::string FlagsText(const SpecChanges& changes) {
-  std::string text;
-  for (const std::string& set : changes.set) absl::StrAppend(&text, " --set '", set, "'");
-  for (const std::string& axis : changes.axis) absl::StrAppend(&text, " --axis '", axis, "'");
-  return text;
-}
-
 absl::Status MakeRunFolder(const std::string& dir) {
   COPPICE_ASSIGN_OR_RETURN(const Directory folder, ClaimFolder(dir, RunFolderKind()));
   for (const char* name : {"logs", "checkpoints"}) {

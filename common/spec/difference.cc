@@ -3,6 +3,7 @@
 #include <google/protobuf/util/message_differencer.h>
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -31,10 +32,21 @@ auto Sorted(const List& list) {
   return values;
 }
 
-std::string Two(const std::string& path, const char* verb, const std::string& there,
-                const std::string& here) {
-  return absl::StrCat(path, " ", verb, " ", there, " there and ", here, " here");
-}
+// Words a difference, for one pair of sweeps.
+class Teller {
+ public:
+  explicit Teller(const Sides& sides) : sides_(sides) {}
+  std::string Two(const std::string& path, const char* verb, const std::string& there,
+                  const std::string& here) const {
+    return absl::StrCat(path, " ", verb, " ", there, " ", sides_.there, " and ", here, " ",
+                        sides_.here);
+  }
+  const std::string& there() const { return sides_.there; }
+  const std::string& here() const { return sides_.here; }
+
+ private:
+  const Sides& sides_;
+};
 
 std::string ShownValue(const settings::Value* value) {
   if (value == nullptr) return "unset";
@@ -76,7 +88,7 @@ void Compare(const v1::RunConfig& there, const v1::RunConfig& here, const std::s
 }
 
 // The parts of a program that the whole sweep shares.
-void ComparePrograms(const v1::Program& there, const v1::Program& here,
+void ComparePrograms(const v1::Program& there, const v1::Program& here, const Teller& tell,
                      std::vector<std::string>* found) {
   const auto json_of = [](const v1::Program& program) {
     return nlohmann::json::parse(ProgramRunToJson(DefaultProgramRun(program)))["program"];
@@ -90,13 +102,13 @@ void ComparePrograms(const v1::Program& there, const v1::Program& here,
   for (const std::string& name : names) {
     const std::string was = before.contains(name) ? before[name].dump() : "unset";
     const std::string is = after.contains(name) ? after[name].dump() : "unset";
-    if (was != is) found->push_back(Two("program." + name, "is", was, is));
+    if (was != is) found->push_back(tell.Two("program." + name, "is", was, is));
   }
   const auto primary = [](const v1::Program& program) {
     return program.primary().empty() ? "unset" : absl::StrJoin(program.primary(), ", ");
   };
   if (primary(there) != primary(here))
-    found->push_back(Two("program.metrics.primary", "is", primary(there), primary(here)));
+    found->push_back(tell.Two("program.metrics.primary", "is", primary(there), primary(here)));
 }
 
 std::string NamesOf(const std::vector<v1::Axis>& axes) {
@@ -121,30 +133,30 @@ std::string Shortened(std::vector<std::string> names) {
 
 // The axes' values, in the words of the spec. False: the sweeps have no point in common, because
 // their axes differ.
-bool CompareAxes(const v1::SweepSpec& there, const v1::SweepSpec& here,
+bool CompareAxes(const v1::SweepSpec& there, const v1::SweepSpec& here, const Teller& tell,
                  std::vector<std::string>* found) {
   if (IsClassic(there) && IsClassic(here)) {
     const auto tasks = Sorted(there.tasks());
     if (const auto others = Sorted(here.tasks()); tasks != others)
       found->push_back(
-          Two("tasks", "are", absl::StrJoin(tasks, ", "), absl::StrJoin(others, ", ")));
+          tell.Two("tasks", "are", absl::StrJoin(tasks, ", "), absl::StrJoin(others, ", ")));
     const auto depths = Sorted(there.depths());
     if (const auto others = Sorted(here.depths()); depths != others)
-      found->push_back(Two("depths", "are", RangesText(depths), RangesText(others)));
+      found->push_back(tell.Two("depths", "are", RangesText(depths), RangesText(others)));
     return true;
   }
   const std::vector<v1::Axis> before = AxesOf(there);
   const std::vector<v1::Axis> after = AxesOf(here);
   const std::string names = NamesOf(before);
   if (const std::string others = NamesOf(after); names != others) {
-    found->push_back(Two("axes", "are", names, others));
+    found->push_back(tell.Two("axes", "are", names, others));
     return false;
   }
   for (size_t i = 0; i < before.size(); ++i) {
     const auto values = ValueNames(before[i]);
     if (const auto others = ValueNames(after[i]); values != others) {
-      found->push_back(Two(absl::StrCat("axis ", before[i].name()), "has", Shortened(values),
-                           Shortened(others)));
+      found->push_back(tell.Two(absl::StrCat("axis ", before[i].name()), "has", Shortened(values),
+                                Shortened(others)));
     }
   }
   return true;
@@ -164,7 +176,7 @@ Runs RunsOf(const v1::SweepSpec& spec) {
 
 // Points that an `exclude` takes out of one of the sweeps alone. Other values of the axes take
 // others out, which is a difference already.
-void ComparePoints(const Runs& there, const Runs& here, bool same_values,
+void ComparePoints(const Runs& there, const Runs& here, bool same_values, const Teller& tell,
                    std::vector<std::string>* found) {
   const auto only = [](const Runs& in, const Runs& out) {
     std::vector<std::string> points;
@@ -176,9 +188,9 @@ void ComparePoints(const Runs& there, const Runs& here, bool same_values,
   };
   if (!same_values) return;
   if (const auto points = only(there, here); !points.empty())
-    found->push_back(absl::StrCat("exclude takes out here ", Shortened(points)));
+    found->push_back(absl::StrCat("exclude takes out ", tell.here(), " ", Shortened(points)));
   if (const auto points = only(here, there); !points.empty())
-    found->push_back(absl::StrCat("exclude takes out there ", Shortened(points)));
+    found->push_back(absl::StrCat("exclude takes out ", tell.there(), " ", Shortened(points)));
 }
 
 }  // namespace
@@ -210,30 +222,35 @@ std::string RangesText(std::vector<uint32_t> numbers, size_t most) {
   return absl::StrJoin(ranges, ", ");
 }
 
-std::vector<std::string> Differences(const v1::SweepSpec& there, const v1::SweepSpec& here) {
+std::vector<std::string> Differences(const v1::SweepSpec& there, const v1::SweepSpec& here,
+                                     const Sides& sides) {
+  const Teller tell(sides);
   std::vector<std::string> found;
   if (there.has_program() != here.has_program()) {
-    return {there.has_program() ? "a program trains there, and Coppice's own trainer here"
-                                : "Coppice's own trainer trains there, and a program here"};
+    const auto trainer = [](const v1::SweepSpec& spec) {
+      return spec.has_program() ? "a program" : "Coppice's own trainer";
+    };
+    return {absl::StrCat(trainer(there), " trains ", sides.there, ", and ", trainer(here), " ",
+                         sides.here)};
   }
-  const bool same_axes = CompareAxes(there, here, &found);
+  const bool same_axes = CompareAxes(there, here, tell, &found);
   const bool same_values = found.empty();
   const auto seeds = Sorted(there.seeds());
   if (const auto here_seeds = Sorted(here.seeds()); seeds != here_seeds)
-    found.push_back(Two("seeds", "are", RangesText(seeds), RangesText(here_seeds)));
+    found.push_back(tell.Two("seeds", "are", RangesText(seeds), RangesText(here_seeds)));
   if (Priority(there) != Priority(here)) {
     found.push_back(
-        Two("priority", "is", absl::StrCat(Priority(there)), absl::StrCat(Priority(here))));
+        tell.Two("priority", "is", absl::StrCat(Priority(there)), absl::StrCat(Priority(here))));
   }
   if (MaxFailures(there) != MaxFailures(here)) {
-    found.push_back(Two("max_failures", "is", absl::StrCat(MaxFailures(there)),
-                        absl::StrCat(MaxFailures(here))));
+    found.push_back(tell.Two("max_failures", "is", absl::StrCat(MaxFailures(there)),
+                             absl::StrCat(MaxFailures(here))));
   }
-  if (there.has_program()) ComparePrograms(there.program(), here.program(), &found);
+  if (there.has_program()) ComparePrograms(there.program(), here.program(), tell, &found);
   if (!same_axes) return found;
   const Runs before = RunsOf(there);
   const Runs after = RunsOf(here);
-  ComparePoints(before, after, same_values, &found);
+  ComparePoints(before, after, same_values, tell, &found);
   Changes changes;
   size_t points = 0;
   for (const auto& [point, run] : before) {
@@ -245,9 +262,36 @@ std::vector<std::string> Differences(const v1::SweepSpec& there, const v1::Sweep
   for (auto& [change, of] : changes) {
     const auto& [path, was, is] = change;
     std::sort(of.begin(), of.end());
-    found.push_back(absl::StrCat(Two(path, "is", was, is), GroupsText(of, points)));
+    found.push_back(absl::StrCat(tell.Two(path, "is", was, is), GroupsText(of, points)));
   }
   return found;
+}
+
+Overlap OverlapOf(const v1::SweepSpec& there, const v1::SweepSpec& here) {
+  const auto jobs_of = [](const v1::SweepSpec& spec) {
+    std::pair<std::set<std::string>, std::set<uint32_t>> jobs;
+    const Grid grid(spec);
+    grid.ForEachCell([&](const Cell& cell) {
+      if (cell.exclude < 0) jobs.first.insert(grid.TextOf(cell));
+      return true;
+    });
+    jobs.second.insert(spec.seeds().begin(), spec.seeds().end());
+    return jobs;
+  };
+  const auto [points, seeds] = jobs_of(there);
+  const auto [other_points, other_seeds] = jobs_of(here);
+  Overlap overlap;
+  std::set_difference(points.begin(), points.end(), other_points.begin(), other_points.end(),
+                      std::back_inserter(overlap.points_there));
+  std::set_difference(other_points.begin(), other_points.end(), points.begin(), points.end(),
+                      std::back_inserter(overlap.points_here));
+  const uint64_t both_points = points.size() - overlap.points_there.size();
+  uint64_t both_seeds = 0;
+  for (const uint32_t seed : seeds) both_seeds += other_seeds.count(seed);
+  overlap.jobs_both = both_points * both_seeds;
+  overlap.jobs_there = points.size() * seeds.size() - overlap.jobs_both;
+  overlap.jobs_here = other_points.size() * other_seeds.size() - overlap.jobs_both;
+  return overlap;
 }
 
 }  // namespace coppice::spec

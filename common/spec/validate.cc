@@ -14,6 +14,7 @@
 #include "common/spec/grid.h"
 #include "common/spec/internal.h"
 #include "common/spec/spec.h"
+#include "common/spec/tags.h"
 #include "common/spec/validate_internal.h"
 
 namespace coppice::spec {
@@ -86,6 +87,21 @@ bool CheckSeeds(const v1::SweepSpec& spec, std::vector<Problem>* problems) {
   CheckList(
       "seeds", spec.seeds(), "0-9", [](uint32_t) { return std::string(); }, problems);
   return true;
+}
+
+void CheckTags(const v1::SweepSpec& spec, std::vector<Problem>* problems) {
+  if (static_cast<size_t>(spec.tags_size()) > kMaxTagsOfSweep) {
+    problems->push_back(
+        {"tags", absl::StrCat("holds ", spec.tags_size(), " tags; use at most ", kMaxTagsOfSweep)});
+    return;
+  }
+  absl::flat_hash_set<std::string> seen;
+  for (int i = 0; i < spec.tags_size(); ++i) {
+    std::string mistake = TagMistake(spec.tags(i));
+    if (mistake.empty() && !seen.insert(spec.tags(i)).second)
+      mistake = absl::StrCat("names ", spec.tags(i), " a second time; remove one");
+    if (!mistake.empty()) problems->push_back({absl::StrCat("tags[", i, "]"), std::move(mistake)});
+  }
 }
 
 void CheckScheduling(const v1::SweepSpec& spec, std::vector<Problem>* problems) {
@@ -173,6 +189,7 @@ void CheckOverride(const v1::SweepSpec& spec, const std::vector<v1::Axis>& axes,
 std::vector<Problem> ValidateSweepSpec(const v1::SweepSpec& spec) {
   std::vector<Problem> problems;
   CheckName(spec.name(), &problems);
+  CheckTags(spec, &problems);
   const bool program_fits = !spec.has_program() || CheckProgram(spec, &problems);
   bool grid_fits =
       IsClassic(spec) ? CheckTasksAndDepths(spec, &problems) : CheckAxes(spec, &problems);

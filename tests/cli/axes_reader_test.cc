@@ -113,6 +113,33 @@ TEST(AxesReader, TaskAndDepthAloneAreTheSweepThatTheListsMake) {
               HasSubstr("f.yaml:3:20: tasks[1] is 'qestion'"));
 }
 
+TEST(AxesReader, AddedValuesComeToThoseThatAnAxisHas) {
+  const auto added = [](const std::string& text, std::vector<std::string> axis) {
+    SpecChanges changes;
+    changes.axis = std::move(axis);
+    changes.add_values = true;
+    return Spec(text, changes);
+  };
+  const v1::SweepSpec grid =
+      added(kGrid, {"depth=4-6", "train.learning_rate=0.0001,1", "size=small", "seed=3-7"});
+  EXPECT_THAT(Axes(grid), ElementsAre("task: question tense", "size: small paper", "depth: 2 4 5 6",
+                                      "train.learning_rate: 1e-5 1e-4 0.001 0.01 1"));
+  EXPECT_THAT(grid.seeds(), ElementsAre(0, 1, 2, 3, 4, 5, 6, 7));
+  const std::string lists = "name: a\ntasks: dyck\ndepths: [2, 4]\nseeds: 0\n";
+  const v1::SweepSpec classic = added(lists, {"depth=4,6", "task=question,dyck", "seed=0-1"});
+  EXPECT_THAT(classic.tasks(), ElementsAre("dyck", "question"));
+  EXPECT_THAT(classic.depths(), ElementsAre(2, 4, 6));
+  EXPECT_THAT(classic.seeds(), ElementsAre(0, 1));
+  EXPECT_THAT(added(kProgram, {"width=65-70"}).axes(1).values_size(), 7);
+}
+
+TEST(AxesReader, ASpecWithoutANameTakesTheOneGiven) {
+  SpecChanges changes;
+  changes.default_name = "given";
+  EXPECT_EQ(Spec("tasks: dyck\ndepths: 2\nseeds: 0\n", changes).name(), "given");
+  EXPECT_EQ(Spec("name: own\ntasks: dyck\ndepths: 2\nseeds: 0\n", changes).name(), "own");
+}
+
 TEST(AxesReader, AnotherOrderIsAnotherSweep) {
   EXPECT_THAT(Axes(Spec("name: a\naxes: {depth: 2-4, task: dyck, seed: 3}\n")),
               ElementsAre("depth: 2 3 4", "task: dyck"));

@@ -67,6 +67,11 @@ TEST_F(CompletionTest, SweepsJobPathsAndWorkersAreTheCoordinators) {
   EXPECT_THAT(Offered({"drain", ""}), ElementsAre("node"));
   EXPECT_THAT(Offered({"status", "demo", ""}), ElementsAre()) << "it takes one";
   EXPECT_THAT(Offered({"wait", "demo", ""}), ElementsAre("demo")) << "it takes several";
+  EXPECT_THAT(Offered({"spec", ""}), ElementsAre("demo"));
+  EXPECT_THAT(Offered({"diff", "demo", "d"}), ElementsAre("demo"));
+  EXPECT_EQ(directive_, ":");
+  EXPECT_THAT(Offered({"diff", "demo", "./d"}), ElementsAre());
+  EXPECT_EQ(directive_, ":files");
 }
 
 TEST_F(CompletionTest, ValuesAreThoseThatFitTheFlag) {

@@ -40,13 +40,16 @@ class FakeSweepService final : public v1::SweepService::Service {
   // The parts that FetchCheckpoint sends; then it ends with `fetch_status`.
   std::vector<v1::FetchCheckpointResponse> fetch_parts;
   grpc::Status fetch_status;
-  std::string taint;           // appended to every text of every answer
-  std::string log = "first ";  // first part that GetLogs sends; empty: it sends nothing
-  int busy = 0;                // number of GetSweep calls to refuse with RESOURCE_EXHAUSTED
-  bool stored = false;         // SubmitSweep came without dry_run
+  std::string taint;             // appended to every text of every answer
+  std::string log = "first ";    // first part that GetLogs sends; empty: it sends nothing
+  int busy = 0;                  // number of GetSweep calls to refuse with RESOURCE_EXHAUSTED
+  bool stored = false;           // SubmitSweep came without dry_run
+  v1::SweepExtension extension;  // what ExtendSweep answers; refused: it fails without dry_run
+  bool extended = false;         // ExtendSweep succeeded without dry_run
 
   // The newest request of each kind.
   v1::SubmitSweepRequest submit;
+  v1::ExtendSweepRequest extend;
   v1::GetMetricsRequest get_metrics;
   v1::GetLogsRequest get_logs;
   v1::FetchCheckpointRequest fetch;
@@ -60,6 +63,8 @@ class FakeSweepService final : public v1::SweepService::Service {
 
   grpc::Status SubmitSweep(grpc::ServerContext*, const v1::SubmitSweepRequest*,
                            v1::SubmitSweepResponse*) override;
+  grpc::Status ExtendSweep(grpc::ServerContext*, const v1::ExtendSweepRequest*,
+                           v1::ExtendSweepResponse*) override;
   grpc::Status GetSweep(grpc::ServerContext*, const v1::GetSweepRequest*,
                         v1::GetSweepResponse*) override;
   grpc::Status ListSweeps(grpc::ServerContext*, const v1::ListSweepsRequest*,
