@@ -25,7 +25,7 @@ namespace {
 // Sets `lack` to what the job lacks to be complete; empty: nothing.
 absl::Status FindLack(CommandContext& tx, const AttemptState& state, const Completion& end,
                       std::string& lack) {
-  const uint32_t steps = state.spec().steps;
+  const uint32_t steps = state.steps();
   if (end.step != steps) {
     lack = absl::StrCat("it ended at step ", end.step, " of ", steps);
     return absl::OkStatus();
@@ -37,7 +37,7 @@ absl::Status FindLack(CommandContext& tx, const AttemptState& state, const Compl
     return absl::OkStatus();
   }
   COPPICE_ASSIGN_OR_RETURN(const uint64_t rows, tx.read().CountMetricSteps(state.job.id, steps));
-  const uint64_t expected = ReportSteps(state.spec(), steps);
+  const uint64_t expected = ReportSteps(state.spec().report_every, steps, steps);
   if (rows != expected) lack = absl::StrCat(rows, " of ", expected, " report rows");
   return absl::OkStatus();
 }
@@ -58,9 +58,14 @@ absl::Status TakeEnd(CommandContext& tx, AttemptState& state, const Completion& 
   after.best_step = end.step;
   after.failures = 0;  // the job cannot get further than this
   after.reason.clear();
-  return tx.EndAttempt(
-      state.stored, JobTrigger::kComplete, std::move(after), state.attempt,
-      {AttemptOutcome::kSucceeded, absl::StrCat("reached step ", end.step), end.step});
+  // The sweep got more steps while the attempt ran. It has done its part.
+  const bool goes_on = state.steps() < state.spec().steps;
+  const std::string message =
+      goes_on ? absl::StrCat("reached step ", end.step, " of now ", state.spec().steps)
+              : absl::StrCat("reached step ", end.step);
+  return tx.EndAttempt(state.stored, goes_on ? JobTrigger::kExtend : JobTrigger::kComplete,
+                       std::move(after), state.attempt,
+                       {AttemptOutcome::kSucceeded, message, end.step});
 }
 
 namespace {
@@ -129,9 +134,9 @@ void BlameWorker(CommandContext& tx, const AttemptState& state, const Failure& e
 
 absl::Status TakeEnd(CommandContext& tx, AttemptState& state, const Failure& end,
                      absl::Status& refusal) {
-  if (end.step > state.spec().steps) {
+  if (end.step > state.steps()) {
     refusal = absl::InvalidArgumentError(
-        absl::StrCat("step ", end.step, " is past the last step ", state.spec().steps));
+        absl::StrCat("step ", end.step, " is past the last step ", state.steps()));
     return absl::OkStatus();
   }
   COPPICE_ASSIGN_OR_RETURN(const std::string give_up, WhyGiveUp(tx, state, end));
@@ -211,7 +216,7 @@ struct Releaser {
 
  private:
   // A worker has no weaker end than a release, so a step past the end is no reason to refuse it.
-  uint32_t Step() const { return std::min(end.step, state.spec().steps); }
+  uint32_t Step() const { return std::min(end.step, state.steps()); }
   absl::Status Preempt(JobRow after, AttemptMark mark) {
     const std::string reason = Utf8Prefix(end.reason, kMaxMessageTextBytes);
     after.reason = absl::StrCat("preempted: ", reason);

@@ -10,6 +10,11 @@
 
 namespace coppice::core {
 
+// Returns the last step of an attempt's run.
+inline uint32_t StepsOf(const AttemptRow& attempt, const GroupSpec& group) {
+  return attempt.steps == 0 ? group.steps : attempt.steps;
+}
+
 // The running attempt to which a command appends records. Metric rows, log text and checkpoints are
 // written as they come. The changed rows of the job and the attempt are written once, after the
 // last record.
@@ -21,6 +26,8 @@ struct AttemptState {
 
   LeaseRef lease() const { return {attempt.job_id, attempt.number}; }
   const GroupSpec& spec() const { return group->spec; }
+  // The last step of the attempt's run. The group may have more by now.
+  uint32_t steps() const { return StepsOf(attempt, group->spec); }
 };
 
 // The outcome of a record that cannot simply be taken. At most one member is set.

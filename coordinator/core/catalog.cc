@@ -20,6 +20,30 @@ void Catalog::Add(const SweepRow& sweep, const std::vector<GroupRow>& groups) {
   sweeps_[sweep.id] = std::move(entry);
 }
 
+void Catalog::Extend(const SweepRow& sweep, const std::vector<GroupRow>& groups) {
+  const auto info = std::make_shared<const SweepInfo>(
+      SweepInfo{sweep.id, sweep.name, sweep.priority, sweep.max_failures, sweep.created_ms});
+  absl::MutexLock lock(&mutex_);
+  const auto found = sweeps_.find(sweep.id);
+  if (found == sweeps_.end()) return;
+  std::map<GroupId, std::shared_ptr<const GroupInfo>> by_id;
+  for (const auto& known : found->second.groups) {
+    by_id[known->id] = std::make_shared<const GroupInfo>(
+        GroupInfo{known->id, known->spec, known->first_job, known->jobs, info});
+  }
+  for (const GroupRow& group : groups) {
+    by_id[group.id] = std::make_shared<const GroupInfo>(
+        GroupInfo{group.id, group.spec, group.first_job, group.jobs, info});
+  }
+  Entry entry{info, {}};
+  entry.groups.reserve(by_id.size());
+  for (const auto& [id, group] : by_id) {
+    groups_[id] = group;
+    entry.groups.push_back(group);
+  }
+  found->second = std::move(entry);
+}
+
 void Catalog::SetPaused(SweepId id, bool paused) {
   absl::MutexLock lock(&mutex_);
   if (paused) {

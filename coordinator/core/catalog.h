@@ -1,4 +1,4 @@
-// The facts about a sweep that never change once it is stored, and whether it is paused.
+// The facts about a sweep that only an extension changes, and whether it is paused.
 #ifndef COPPICE_COORDINATOR_CORE_CATALOG_H_
 #define COPPICE_COORDINATOR_CORE_CATALOG_H_
 
@@ -31,10 +31,13 @@ struct GroupInfo {
 };
 
 // Purpose: finds the names and settings that belong to ids. Owner: the core. Thread-safe. The
-// writer adds entries after commits. Returned pointers stay valid.
+// writer adds and replaces entries after commits. Returned pointers stay valid, and show what was
+// true.
 class Catalog {
  public:
   void Add(const SweepRow& sweep, const std::vector<GroupRow>& groups);
+  // Replaces what is known of a sweep, and those of its groups that are given, or adds them.
+  void Extend(const SweepRow& sweep, const std::vector<GroupRow>& groups);
   void SetPaused(SweepId id, bool paused);
 
   std::shared_ptr<const SweepInfo> FindSweep(const std::string& name) const;  // null: unknown

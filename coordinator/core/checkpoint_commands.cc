@@ -28,10 +28,10 @@ absl::Status CheckFields(const AttemptState& state, const Named& checkpoint) {
   }
   if (!IsDigest(checkpoint.digest))
     return absl::InvalidArgumentError("the digest must be 32 lower-case hex digits");
-  if (checkpoint.step < state.attempt.start_step || checkpoint.step > state.spec().steps) {
+  if (checkpoint.step < state.attempt.start_step || checkpoint.step > state.steps()) {
     return absl::InvalidArgumentError(absl::StrCat("step ", checkpoint.step, " is outside [",
-                                                   state.attempt.start_step, ", ",
-                                                   state.spec().steps, "]"));
+                                                   state.attempt.start_step, ", ", state.steps(),
+                                                   "]"));
   }
   return absl::OkStatus();
 }
@@ -43,14 +43,16 @@ struct RowsUpTo {
   bool due = false;
   std::string fault;  // more is missing
 };
-absl::StatusOr<RowsUpTo> CheckRows(CommandContext& tx, JobId job, uint32_t step,
-                                   const GroupSpec& spec) {
+absl::StatusOr<RowsUpTo> CheckRows(CommandContext& tx, const AttemptState& state, uint32_t step) {
+  const JobId job = state.job.id;
+  const uint32_t every = state.spec().report_every;
   COPPICE_ASSIGN_OR_RETURN(const uint64_t rows, tx.read().CountMetricSteps(job, step));
-  const uint64_t expected = ReportSteps(spec, step);
+  const uint64_t expected = ReportSteps(every, state.steps(), step);
   if (rows == expected) return RowsUpTo();
   if (step > 0) {
     COPPICE_ASSIGN_OR_RETURN(const uint64_t before, tx.read().CountMetricSteps(job, step - 1));
-    if (before == rows && before == ReportSteps(spec, step - 1)) return RowsUpTo{true, ""};
+    if (before == rows && before == ReportSteps(every, state.steps(), step - 1))
+      return RowsUpTo{true, ""};
   }
   return RowsUpTo{false, absl::StrCat("checkpoint of job ", job, " at step ", step, ": ", rows,
                                       " of ", expected, " report rows up to it are durable")};
@@ -116,7 +118,7 @@ absl::Status TakeCheckpoint(CommandContext& tx, AttemptState& state,
   COPPICE_ASSIGN_OR_RETURN(const auto listed,
                            tx.read().ListCheckpoints(job.id, CheckpointState::kListed));
   if (HasNoPlace(state, checkpoint, listed, outcome.left_out)) return absl::OkStatus();
-  COPPICE_ASSIGN_OR_RETURN(RowsUpTo rows, CheckRows(tx, job.id, checkpoint.step, state.spec()));
+  COPPICE_ASSIGN_OR_RETURN(RowsUpTo rows, CheckRows(tx, state, checkpoint.step));
   outcome.left_out = std::move(rows.fault);
   if (!outcome.left_out.empty()) return absl::OkStatus();
 

@@ -90,7 +90,37 @@ absl::Status CommandContext::EndAttempt(const JobRow& before, JobTrigger trigger
   attempt.log_tail = ending.log_tail;
   attempt.end_step = std::max({attempt.start_step, attempt.row_step, ending.end_step});
   COPPICE_RETURN_IF_ERROR(store_.UpdateAttempt(attempt));
+  if (const auto group = memory_.catalog.Group(after.group_id); group != nullptr)
+    COPPICE_RETURN_IF_ERROR(LeaveShorterRun(attempt, group->spec, after).status());
   return Move(before, trigger, std::move(after), ending.message);
+}
+
+absl::StatusOr<bool> CommandContext::LeaveShorterRun(const AttemptRow& last, const GroupSpec& spec,
+                                                     JobRow& job) {
+  if (last.steps == 0 || last.steps >= spec.steps) return false;
+  if (HasCommonEnd(spec, last.steps)) return false;
+  COPPICE_ASSIGN_OR_RETURN(auto listed, read().ListCheckpoints(job.id, CheckpointState::kListed));
+  size_t at_end = 0;
+  for (; at_end < listed.size() && listed[at_end].step == last.steps; ++at_end) {
+    COPPICE_RETURN_IF_ERROR(store_.SetCheckpointState(job.id, listed[at_end].attempt, last.steps,
+                                                      CheckpointState::kDropped));
+    effects_.dropped.push_back(listed[at_end]);
+  }
+  if (at_end == 0 && last.row_step != last.steps) return false;
+  std::optional<Checkpoint> current;
+  if (at_end < listed.size()) current = std::move(listed[at_end]);
+  COPPICE_ASSIGN_OR_RETURN(const uint32_t last_row, LastRowOf(read(), current));
+  COPPICE_RETURN_IF_ERROR(store_.ArchiveMetrics(job.id, last_row).status());
+  job.checkpoint_step = current.has_value() ? current->step : 0;
+  job.step = job.checkpoint_step;
+  return true;
+}
+
+absl::Status CommandContext::UpdateResting(const JobRow& before, const JobRow& after) {
+  COPPICE_RETURN_IF_ERROR(store_.UpdateJob(before, after));
+  if (after.state == JobState::kPending) Reindex(before, after);
+  effects_.changed.push_back(after);
+  return absl::OkStatus();
 }
 
 absl::Status CommandContext::UpdateRunning(const JobRow& before, const JobRow& after) {
@@ -139,6 +169,11 @@ absl::StatusOr<std::shared_ptr<const GroupInfo>> GroupOf(const CommandContext& t
   auto group = tx.memory().catalog.Group(job.group_id);
   if (group != nullptr) return group;
   return absl::InternalError(absl::StrCat("job ", job.id, " is not in the catalog"));
+}
+
+bool HasCommonEnd(const GroupSpec& spec, uint32_t steps) {
+  const uint32_t every = spec.common_row_every == 0 ? spec.report_every : spec.common_row_every;
+  return steps % every == 0;
 }
 
 std::string CheckpointDir(const std::string& sweep, const LeaseRef& lease) {

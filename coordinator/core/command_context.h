@@ -83,6 +83,13 @@ class CommandContext {
   // Does the same with the attempt's row at hand, which may hold changes to store.
   absl::Status EndAttempt(const JobRow& before, JobTrigger trigger, JobRow after,
                           AttemptRow attempt, const Ending& ending);
+  // Takes from a job what only a shorter run has, if `last`, its newest attempt, was one: a last
+  // row that a run of the present length would not have, and the checkpoint that was saved with it.
+  // The job then stands at the newest checkpoint before, or at step 0. True: `job` has changed. The
+  // attempt has ended, and the caller stores the job.
+  absl::StatusOr<bool> LeaveShorterRun(const AttemptRow& last, const GroupSpec& spec, JobRow& job);
+  // Updates a job that is not RUNNING, without changing its state.
+  absl::Status UpdateResting(const JobRow& before, const JobRow& after);
   // Updates a running job without changing its state.
   absl::Status UpdateRunning(const JobRow& before, const JobRow& after);
   absl::Status LogEvent(const JobRow& job, EventType type, const std::string& message);
@@ -110,6 +117,9 @@ absl::StatusOr<const WorkerEntry*> KnownWorker(const CommandContext& tx,
 // Returns the job's group. INTERNAL: the catalog does not hold it.
 absl::StatusOr<std::shared_ptr<const GroupInfo>> GroupOf(const CommandContext& tx,
                                                          const JobRow& job);
+
+// True if the last row and checkpoint of a run of `steps` are those of a longer run too.
+bool HasCommonEnd(const GroupSpec& spec, uint32_t steps);
 
 // Returns the folder of an attempt's checkpoints, relative to the checkpoint root:
 // <sweep>/<job>/attempt-<attempt>.

@@ -16,6 +16,7 @@
 #include "coordinator/core/command_context.h"
 #include "coordinator/core/coordinator.h"
 #include "coordinator/core/dispatch/dispatcher.h"
+#include "coordinator/core/extension_plan.h"
 #include "coordinator/core/memory.h"
 #include "coordinator/core/writer.h"
 
@@ -49,6 +50,24 @@ absl::StatusOr<SubmitStep> ContinueSubmit(CommandContext& tx, const Submission& 
                                           uint64_t inserted);
 // Deletes one part of an interrupted submission. True: nothing of it is left.
 absl::StatusOr<bool> TakeBackSubmit(CommandContext& tx, SweepId id);
+
+// ---- extensions (extend_commands.cc)
+
+// The outcome of one step of an extension.
+struct ExtendStep {
+  Extension extension;                // of the first step
+  JobId next_after = 0;               // the next step begins behind this job; 0: that was the last
+  std::optional<SweepSummary> sweep;  // after the last step
+};
+// Stores the whole extension. Jobs that must follow it to more steps do so in this step and in
+// further ones: each group of which some have not is `continuing`. ABORTED, NOT_FOUND,
+// FAILED_PRECONDITION: the sweep has changed, is gone, or its jobs have begun, since the plan was
+// made.
+absl::StatusOr<ExtendStep> BeginExtend(CommandContext& tx, const Caller& caller,
+                                       const std::string& spec_blob, ExtensionPlan plan);
+absl::StatusOr<ExtendStep> ContinueExtend(CommandContext& tx, SweepId id, JobId after);
+// The action that an extension is noted as.
+inline constexpr char kExtendedAction[] = "extended";
 
 // ---- sweeps (sweep_commands.cc)
 
@@ -126,9 +145,9 @@ absl::StatusOr<AttemptState> LoadAttempt(CommandContext& tx, const std::string& 
                                          const LeaseRef& lease);
 // Stores the rows of an attempt that goes on.
 absl::Status StoreRunning(CommandContext& tx, AttemptState& state);
-// Returns the number of report steps up to and including `step`: the multiples of report_every, and
-// the last step.
-uint64_t ReportSteps(const GroupSpec& spec, uint32_t step);
+// Returns the number of report steps up to and including `step`, in a run of `steps`: the multiples
+// of `every`, and the last step.
+uint64_t ReportSteps(uint32_t every, uint32_t steps, uint32_t step);
 
 // ---- ends of attempts (attempt_commands.cc)
 

@@ -10,10 +10,12 @@
 #include "coordinator/core/commands.h"
 #include "coordinator/core/demand.h"
 #include "coordinator/core/engine.h"
+#include "coordinator/core/extensions.h"
 #include "coordinator/core/queries.h"
 #include "coordinator/core/refusal_pacer.h"
 #include "coordinator/core/sizes.h"
 #include "coordinator/core/submissions.h"
+#include "coordinator/core/turns.h"
 
 namespace coppice::core {
 namespace {
@@ -22,13 +24,16 @@ namespace {
 class CoordinatorImpl : public Coordinator {
  public:
   CoordinatorImpl(Store* store, Clock* clock, CoordinatorOptions options)
-      : engine_(store, clock, std::move(options)), submissions_(&engine_) {}
+      : engine_(store, clock, std::move(options)),
+        submissions_(&engine_, &turns_),
+        extensions_(&engine_, &turns_) {}
   // The engine's threads must end before the objects that they call are destroyed.
   ~CoordinatorImpl() override { engine_.Shutdown(); }
 
   absl::Status Start() {
     COPPICE_RETURN_IF_ERROR(engine_.Start());
     submissions_.TakeBackLeftovers();
+    extensions_.ContinueLeftovers();
     return absl::OkStatus();
   }
   void Shutdown() override { engine_.Shutdown(); }
@@ -42,6 +47,9 @@ class CoordinatorImpl : public Coordinator {
   void SubmitSweep(Caller caller, SweepSpec spec, uint32_t pack_width,
                    Done<SubmitResult> done) override {
     submissions_.Submit(std::move(caller), std::move(spec), pack_width, std::move(done));
+  }
+  void ExtendSweep(Caller caller, ExtendRequest request, Done<ExtendResult> done) override {
+    extensions_.Extend(std::move(caller), std::move(request), std::move(done));
   }
   void GetSweep(Caller caller, std::string name, Done<SweepDetails> done) override {
     engine_.Read<SweepDetails>(
@@ -242,7 +250,9 @@ class CoordinatorImpl : public Coordinator {
   RefusalPacer refused_;  // requests for work
   WorkTimeMemory work_time_;
   Engine engine_;
+  Turns turns_;
   Submissions submissions_;
+  Extensions extensions_;
 };
 
 void CoordinatorImpl::AddWorkTime(Waiting waiting, Done<pools::Demand> done) {

@@ -15,6 +15,7 @@
 #include "common/base/clock.h"
 #include "common/base/executor.h"
 #include "coordinator/core/caller.h"
+#include "coordinator/core/extension.h"
 #include "coordinator/core/types.h"
 #include "coordinator/pools/demand.h"
 #include "coordinator/pools/records.h"
@@ -94,6 +95,10 @@ class Coordinator {
   // continues.
   virtual void SubmitSweep(Caller caller, SweepSpec spec, uint32_t pack_width,
                            Done<SubmitResult> done) = 0;
+  // Makes the stored sweep of the spec's name what the spec says. All or nothing.
+  // FAILED_PRECONDITION: jobs that have begun would change, or are left out; the message names the
+  // differences. NOT_FOUND: there is no such sweep.
+  virtual void ExtendSweep(Caller caller, ExtendRequest request, Done<ExtendResult> done) = 0;
   virtual void GetSweep(Caller caller, std::string name, Done<SweepDetails> done) = 0;
   virtual void ListSweeps(Caller caller, Done<std::vector<SweepSummary>> done) = 0;
   virtual void ListJobs(Caller caller, JobFilter filter, JobId after, uint32_t limit,

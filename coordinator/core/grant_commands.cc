@@ -51,6 +51,7 @@ absl::StatusOr<Lease> GrantJob(CommandContext& tx, JobId id, const GroupInfo& gr
   attempt.worker = worker;
   attempt.request_id = request.request_id;
   attempt.granted_ms = tx.now_ms();
+  attempt.steps = group.spec.steps;
   attempt.start_step = job.step;
   attempt.row_step = last_row;
   COPPICE_RETURN_IF_ERROR(tx.write().InsertAttempt(attempt));
@@ -139,6 +140,9 @@ absl::StatusOr<LeaseGrant> FindGrant(CommandContext& tx, const AcquireRequest& r
     const auto group = tx.memory().catalog.Group(job.group_id);
     if (group == nullptr || job.state != JobState::kRunning || job.attempt != attempt.number)
       continue;
+    // The run that this attempt was granted is no longer known: the sweep has more steps now. If
+    // the first answer was lost, the lease runs out.
+    if (StepsOf(attempt, group->spec) != group->spec.steps) continue;
     COPPICE_ASSIGN_OR_RETURN(std::optional<Checkpoint> resume, CurrentCheckpoint(tx, job.id));
     grant.run_json = group->spec.run_json;
     grant.leases.push_back(MakeLease(job, *group, std::move(resume)));

@@ -14,6 +14,8 @@ const std::vector<LifecycleRow>& Lifecycle() {
       {S::kRunning, T::kRelease, S::kPending},     //
       {S::kRunning, T::kExpire, S::kPending},      //
       {S::kRunning, T::kCancel, S::kCancelled},    //
+      {S::kRunning, T::kExtend, S::kPending},      //
+      {S::kSucceeded, T::kExtend, S::kPending},    //
       {S::kFailed, T::kRetry, S::kPending},        //
       {S::kCancelled, T::kRetry, S::kPending},     //
   };
@@ -60,9 +62,11 @@ EventType EventOf(JobTrigger trigger) {
     case JobTrigger::kCancel:
       return EventType::kCancelled;
     case JobTrigger::kRetry:
+      return EventType::kRetried;
+    case JobTrigger::kExtend:
       break;
   }
-  return EventType::kRetried;
+  return EventType::kExtended;
 }
 
 }  // namespace coppice::core

@@ -19,6 +19,7 @@ enum class JobTrigger {
   kExpire,     // the lease ran out
   kCancel,     // a person ended it
   kRetry,      // a person asked for another try
+  kExtend,     // the last step of a shorter run was reached, and the sweep has more steps now
 };
 
 struct LifecycleRow {

@@ -32,6 +32,8 @@ struct Memory {
   MetricNames metric_names;
   // Submissions that the last process did not finish; fixed after recovery.
   std::vector<SweepRow> cut_short;
+  // Sweeps whose extension has yet to reach some jobs; fixed after recovery.
+  std::vector<SweepRow> continuing;
   absl::Duration forget_at = absl::ZeroDuration();  // next check for workers long gone
   // The reason why the store currently accepts no changes; empty if it does. For the writer only.
   std::string store_trouble;

@@ -33,6 +33,16 @@ class Applier {
     }
   }
 
+  void operator()(SweepExtended change) {
+    memory_.catalog.Extend(change.sweep, change.groups);
+    // Another priority concerns every group.
+    for (const auto& group : memory_.catalog.GroupsOf(change.sweep.id)) {
+      const GroupSpec& spec = group->spec;
+      memory_.dispatcher.scheduler.SetGroup({group->id, change.sweep.id, change.sweep.priority,
+                                             spec.work_per_step, spec.steps, spec.program_pack});
+    }
+  }
+
   void operator()(SubmissionTakenBack change) {
     for (const GroupId group : change.groups) memory_.dispatcher.scheduler.RemoveGroup(group);
     if (change.gone) memory_.dispatcher.scheduler.SetPaused(change.sweep, false);
@@ -158,6 +168,7 @@ class Applier {
     memory_.store_id = std::move(change.store_id);
     memory_.attempt_floor = change.attempt_floor;
     memory_.cut_short = std::move(change.cut_short);
+    memory_.continuing = std::move(change.continuing);
   }
 
  private:

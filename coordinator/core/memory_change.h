@@ -43,6 +43,11 @@ struct SweepAdded {
   SweepRow sweep;
   std::vector<GroupRow> groups;
 };
+// A sweep was extended: these of its groups are new or have another spec.
+struct SweepExtended {
+  SweepRow sweep;
+  std::vector<GroupRow> groups;
+};
 // A part of an interrupted submission was deleted; `gone`: nothing of it is left.
 struct SubmissionTakenBack {
   SweepId sweep = 0;
@@ -209,15 +214,16 @@ struct StoreOpened {
   std::string store_id;
   AttemptNumber attempt_floor = 0;
   std::vector<SweepRow> cut_short;
+  std::vector<SweepRow> continuing;
 };
 
 using MemoryChange =
-    std::variant<SubmissionBegan, JobsStored, SweepAdded, SubmissionTakenBack, SweepPaused,
-                 JobQueued, JobUnqueued, LeaseBegan, LeaseEnded, StepStored, LeasesRenewed,
-                 LeaseMissed, PaceRecalled, WaitRecalled, GrantMade, WorkerPut, WorkerRowStored,
-                 WorkerTouched, WorkerBeat, WorkerDeparted, WorkersForgotten, WorkerProcessChanged,
-                 WorkerFailed, WorkerProgressed, PackTooWide, PackMeasured, SweepMetricNames,
-                 JobMetricNames, WaiterAdded, StoreTroubled, StoreOpened>;
+    std::variant<SubmissionBegan, JobsStored, SweepAdded, SweepExtended, SubmissionTakenBack,
+                 SweepPaused, JobQueued, JobUnqueued, LeaseBegan, LeaseEnded, StepStored,
+                 LeasesRenewed, LeaseMissed, PaceRecalled, WaitRecalled, GrantMade, WorkerPut,
+                 WorkerRowStored, WorkerTouched, WorkerBeat, WorkerDeparted, WorkersForgotten,
+                 WorkerProcessChanged, WorkerFailed, WorkerProgressed, PackTooWide, PackMeasured,
+                 SweepMetricNames, JobMetricNames, WaiterAdded, StoreTroubled, StoreOpened>;
 
 // The changes that a row stands for. A command makes them from the row that it wrote, recovery from
 // the row that it read.

@@ -32,7 +32,7 @@ constexpr Word<EventType> kEventTypes[] = {
     {EventType::kSucceeded, "succeeded"},   {EventType::kAttemptFailed, "attempt_failed"},
     {EventType::kFailed, "failed"},         {EventType::kReleased, "released"},
     {EventType::kExpired, "expired"},       {EventType::kCancelled, "cancelled"},
-    {EventType::kRetried, "retried"},
+    {EventType::kRetried, "retried"},       {EventType::kExtended, "extended"},
 };
 
 template <typename Enum, size_t N>

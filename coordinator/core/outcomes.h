@@ -40,6 +40,7 @@ enum class EventType {
   kExpired,
   kCancelled,
   kRetried,
+  kExtended,  // the sweep got more steps, and the job goes on
 };
 
 // The text of a value, such as "checkpoint_rejected"; empty for kRunning and kNone.

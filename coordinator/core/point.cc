@@ -28,15 +28,6 @@ std::optional<std::string> ValueOn(const GroupSpec& group, const std::string& ax
   return std::nullopt;
 }
 
-std::string AxesOf(const GroupSpec& group) {
-  if (group.point.empty()) return group.task.empty() ? kSeed : "task, depth, seed";
-  return absl::StrCat(absl::StrJoin(group.point, ", ",
-                                    [](std::string* out, const Coordinate& coordinate) {
-                                      absl::StrAppend(out, coordinate.axis);
-                                    }),
-                      ", ", kSeed);
-}
-
 absl::Status CheckValues(const std::vector<std::shared_ptr<const GroupInfo>>& groups,
                          const SweepInfo& sweep, const AxisCondition& condition) {
   absl::flat_hash_set<std::string> known;
@@ -63,6 +54,15 @@ std::string PointText(const GroupSpec& group) {
   return absl::StrJoin(group.point, "/", [](std::string* out, const Coordinate& coordinate) {
     absl::StrAppend(out, coordinate.axis, "=", coordinate.value);
   });
+}
+
+std::string AxesText(const GroupSpec& group) {
+  if (group.point.empty()) return group.task.empty() ? kSeed : "task, depth, seed";
+  return absl::StrCat(absl::StrJoin(group.point, ", ",
+                                    [](std::string* out, const Coordinate& coordinate) {
+                                      absl::StrAppend(out, coordinate.axis);
+                                    }),
+                      ", ", kSeed);
 }
 
 bool HaveSameAxes(const GroupSpec& a, const GroupSpec& b) {
@@ -116,7 +116,7 @@ absl::Status CheckConditions(const Catalog& catalog, const SweepInfo& sweep,
     if (!ValueOn(groups.front()->spec, condition.axis)) {
       return absl::InvalidArgumentError(absl::StrCat("sweep '", sweep.name, "' has no axis '",
                                                      condition.axis, "'; its axes are ",
-                                                     AxesOf(groups.front()->spec)));
+                                                     AxesText(groups.front()->spec)));
     }
     COPPICE_RETURN_IF_ERROR(CheckValues(groups, sweep, condition));
   }

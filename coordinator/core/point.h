@@ -17,6 +17,9 @@ namespace coppice::core {
 // "question/2", or "task=question/size=small" of a point with coordinates.
 std::string PointText(const GroupSpec& group);
 
+// "task, depth, seed".
+std::string AxesText(const GroupSpec& group);
+
 bool HaveSameAxes(const GroupSpec& a, const GroupSpec& b);
 
 // Whether the group meets all conditions on axes other than seed. Without such coordinates, task

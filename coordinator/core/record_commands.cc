@@ -19,11 +19,11 @@ namespace {
 // Returns the fault of a row; empty: valid. Steps must grow within an attempt, so that each step
 // has one row.
 std::string WhatIsWrong(const MetricRow& row, const AttemptRow& attempt, const GroupSpec& spec) {
-  if (row.step <= attempt.row_step || row.step > spec.steps) {
-    return absl::StrCat("step ", row.step, " is outside (", attempt.row_step, ", ", spec.steps,
-                        "]");
+  const uint32_t steps = StepsOf(attempt, spec);
+  if (row.step <= attempt.row_step || row.step > steps) {
+    return absl::StrCat("step ", row.step, " is outside (", attempt.row_step, ", ", steps, "]");
   }
-  if (row.step % spec.report_every != 0 && row.step != spec.steps) {
+  if (row.step % spec.report_every != 0 && row.step != steps) {
     return absl::StrCat("step ", row.step, " is not a report step (every ", spec.report_every, ")");
   }
   if (row.values.empty()) return "the row has no values";
@@ -257,8 +257,8 @@ absl::StatusOr<std::vector<AttemptAnswer>> AppendRecords(CommandContext& tx,
   return answers;
 }
 
-uint64_t ReportSteps(const GroupSpec& spec, uint32_t step) {
-  return step / spec.report_every + (step == spec.steps && step % spec.report_every != 0 ? 1 : 0);
+uint64_t ReportSteps(uint32_t every, uint32_t steps, uint32_t step) {
+  return step / every + (step == steps && step % every != 0 ? 1 : 0);
 }
 
 }  // namespace coppice::core

@@ -59,12 +59,13 @@ absl::Status RecallPace(ReadTransaction& read, Memory& memory, const GroupRow& g
 }
 
 // The time since when the sweep's jobs could be granted: its submission, or when a person resumed
-// it.
+// or extended it.
 absl::StatusOr<int64_t> OpenSince(ReadTransaction& read, const SweepRow& sweep) {
   int64_t since_ms = sweep.created_ms;
   COPPICE_ASSIGN_OR_RETURN(const auto operations, read.ListOperations(sweep.id, kNewestOperations));
   for (const Operation& operation : operations) {
-    if (operation.action == kResumedAction) since_ms = std::max(since_ms, operation.time_ms);
+    if (operation.action == kResumedAction || operation.action == kExtendedAction)
+      since_ms = std::max(since_ms, operation.time_ms);
   }
   return since_ms;
 }
@@ -97,9 +98,10 @@ absl::Status RecoverSweep(ReadTransaction& read, Memory& memory, const SweepRow&
 absl::Status Recover(Store& store, Clock& clock, Memory& memory, std::vector<Checkpoint>& dropped) {
   const Clocks clocks{clock.NowMillis(), clock.Monotonic()};
   return store.Read([&](ReadTransaction& read) -> absl::Status {
-    StoreOpened opened{store.store_id(), 0, {}};
+    StoreOpened opened{store.store_id(), 0, {}, {}};
     COPPICE_ASSIGN_OR_RETURN(opened.attempt_floor, read.GetAttemptFloor());
     COPPICE_ASSIGN_OR_RETURN(opened.cut_short, read.ListIncompleteSweeps());
+    COPPICE_ASSIGN_OR_RETURN(opened.continuing, read.ListContinuingSweeps());
     Apply(memory, std::move(opened));
     COPPICE_ASSIGN_OR_RETURN(const auto sweeps, read.ListSweeps());
     for (const SweepRow& sweep : sweeps)

@@ -37,13 +37,17 @@ struct SweepRow {
 };
 
 // A group's jobs have the ids first_job, first_job + 1, ..., in the order of the seeds.
+// A point that got more seeds later has several groups, with the same spec.
 struct GroupRow {
   GroupId id = 0;
   SweepId sweep_id = 0;
+  GroupId part_of = 0;  // the first group of the point; 0: this one
   GroupSpec spec;
   JobId first_job = 0;
   uint64_t jobs = 0;
   bool seeds_ascend = true;  // seeds rise with the ids, which allows binary search
+  // An extension gave the group more steps, and some of its jobs have yet to follow.
+  bool continuing = false;
   // The store updates these with the jobs.
   JobCounts counts;
   uint64_t steps_done = 0;  // over all jobs
@@ -82,6 +86,9 @@ struct AttemptRow {
   std::optional<FailureKind> failure;  // set if it failed
   AttemptMark mark = AttemptMark::kNone;
   std::string message;
+  // The last step of its run. An extension of the sweep does not change it. 0 (older versions): the
+  // group's.
+  uint32_t steps = 0;
   uint32_t start_step = 0;
   uint32_t end_step = 0;
   uint32_t row_step = 0;       // of the last stored row, or start_step
@@ -123,6 +130,12 @@ struct MetricsScan {
   bool after = false;
   uint32_t after_step = 0;
   AttemptNumber after_attempt = 0;
+};
+
+// Steps that jobs would do again, over those that would do some.
+struct RepeatedSteps {
+  uint64_t jobs = 0;
+  uint64_t steps = 0;
 };
 
 struct LogChunk {
@@ -168,6 +181,8 @@ class ReadTransaction {
 
   virtual absl::StatusOr<std::vector<SweepRow>> ListSweeps() = 0;            // by id
   virtual absl::StatusOr<std::vector<SweepRow>> ListIncompleteSweeps() = 0;  // by id
+  // Those with a group that is `continuing`.
+  virtual absl::StatusOr<std::vector<SweepRow>> ListContinuingSweeps() = 0;  // by id
   virtual absl::StatusOr<SweepRow> GetSweep(SweepId id) = 0;
   virtual absl::StatusOr<std::optional<SweepRow>> FindSweep(absl::string_view name) = 0;
   virtual absl::StatusOr<std::string> GetSpecBlob(SweepId id) = 0;
@@ -183,6 +198,12 @@ class ReadTransaction {
   // Jobs with first <= id <= last in one of `states`, by id.
   virtual absl::Status ScanJobs(JobId first, JobId last, StateSet states,
                                 absl::FunctionRef<bool(const JobRow&)> visit) = 0;
+  // True if one of the jobs with first <= id <= last has had an attempt that counts.
+  virtual absl::StatusOr<bool> AnyBegun(JobId first, JobId last) = 0;
+  // Counts what SUCCEEDED jobs with first <= id <= last would do again, up to step `steps`, if they
+  // went back to their newest checkpoint before it.
+  virtual absl::StatusOr<RepeatedSteps> CountRepeatedSteps(JobId first, JobId last,
+                                                           uint32_t steps) = 0;
 
   virtual absl::StatusOr<AttemptRow> GetAttempt(JobId job_id, AttemptNumber attempt) = 0;
   // Returns the newest kMaxAttemptsListed, by attempt. Each may hold 80 KB of text from its worker.
@@ -259,6 +280,11 @@ class WriteTransaction {
   // Deletes at most `limit` jobs of an incomplete sweep and, once it has none, the rest of it.
   // Returns the number of deleted jobs. Less than `limit`: nothing of the sweep is left.
   virtual absl::StatusOr<uint64_t> DeleteIncompleteSweep(SweepId id, uint64_t limit) = 0;
+  // Replaces the spec of a group, except its point.
+  virtual absl::Status UpdateGroup(const GroupRow& group) = 0;
+  virtual absl::Status SetGroupContinuing(GroupId id, bool continuing) = 0;
+  // Replaces the priority, max_failures and steps_total of a sweep, and its spec.
+  virtual absl::Status UpdateSweep(const SweepRow& sweep, absl::string_view spec_blob) = 0;
   // Keeps only the newest `keep` operations of a sweep.
   virtual absl::Status InsertOperation(SweepId sweep_id, const Operation& operation,
                                        uint32_t keep) = 0;

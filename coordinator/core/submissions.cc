@@ -20,39 +20,10 @@ void Submissions::Submit(Caller caller, SweepSpec spec, uint32_t pack_width,
   run->submission.plan = MakePlan(spec, pack_width);
   run->submission.spec = std::make_shared<const SweepSpec>(std::move(spec));
   run->done = std::move(done);
-  if (!TakeTurn(run->submission.spec->name, [this, run] { Begin(run); })) {
+  if (!turns_.Take(run->submission.spec->name, [this, run] { Begin(run); })) {
     run->done(absl::ResourceExhaustedError(
-        "too many submissions of this name are waiting: try again later"));
+        "too many changes of the sweep of this name are waiting: try again later"));
   }
-}
-
-bool Submissions::TakeTurn(const std::string& name, std::function<void()> work) {
-  {
-    absl::MutexLock lock(&mutex_);
-    const auto [turn, first] = turns_.try_emplace(name);
-    if (!first) {
-      if (turn->second.size() >= kMostWaiting) return false;
-      turn->second.push_back(std::move(work));
-      return true;
-    }
-  }
-  work();
-  return true;
-}
-
-void Submissions::NextTurn(const std::string& name) {
-  std::function<void()> next;
-  {
-    absl::MutexLock lock(&mutex_);
-    const auto turn = turns_.find(name);
-    if (turn->second.empty()) {
-      turns_.erase(turn);
-      return;
-    }
-    next = std::move(turn->second.front());
-    turn->second.pop_front();
-  }
-  next();
 }
 
 void Submissions::Begin(const std::shared_ptr<Run>& run) {
@@ -98,7 +69,7 @@ void Submissions::OnStep(const std::shared_ptr<Run>& run, absl::StatusOr<SubmitS
 
 void Submissions::End(const std::shared_ptr<Run>& run, absl::StatusOr<SubmitResult> result) {
   run->done(std::move(result));
-  NextTurn(run->submission.spec->name);
+  turns_.Next(run->submission.spec->name);
 }
 
 void Submissions::TakeBack(SweepId id, std::function<void(absl::Status)> then) {
@@ -113,9 +84,9 @@ void Submissions::TakeBack(SweepId id, std::function<void(absl::Status)> then) {
 
 void Submissions::TakeBackLeftovers() {
   for (const SweepRow& sweep : engine_.memory().cut_short) {
-    TakeTurn(sweep.name, [this, &sweep] {
+    turns_.Take(sweep.name, [this, &sweep] {
       spdlog::info("the submission of the sweep {} was cut short: taking it back", sweep.name);
-      TakeBack(sweep.id, [this, &sweep](const absl::Status&) { NextTurn(sweep.name); });
+      TakeBack(sweep.id, [this, &sweep](const absl::Status&) { turns_.Next(sweep.name); });
     });
   }
 }

@@ -2,17 +2,13 @@
 #define COPPICE_COORDINATOR_CORE_SUBMISSIONS_H_
 
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <memory>
-#include <string>
 
-#include "absl/base/thread_annotations.h"
-#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
-#include "absl/synchronization/mutex.h"
 #include "coordinator/core/commands.h"
 #include "coordinator/core/engine.h"
+#include "coordinator/core/turns.h"
 
 namespace coppice::core {
 
@@ -28,12 +24,10 @@ namespace coppice::core {
 // Owner: the coordinator. Thread-safe. Failure codes: coordinator.h.
 class Submissions {
  public:
-  static constexpr size_t kMostWaiting = 16;  // of one name
-
   template <typename T>
   using Done = Coordinator::Done<T>;
 
-  explicit Submissions(Engine* engine) : engine_(*engine) {}
+  Submissions(Engine* engine, Turns* turns) : engine_(*engine), turns_(*turns) {}
 
   void Submit(Caller caller, SweepSpec spec, uint32_t pack_width, Done<SubmitResult> done);
   // Called once, after the engine has started.
@@ -47,10 +41,6 @@ class Submissions {
     Done<SubmitResult> done;
   };
 
-  // Runs `work`, which ends with NextTurn, once no other submission of this name is running. False:
-  // too many wait, and `work` never runs.
-  bool TakeTurn(const std::string& name, std::function<void()> work) ABSL_LOCKS_EXCLUDED(mutex_);
-  void NextTurn(const std::string& name) ABSL_LOCKS_EXCLUDED(mutex_);
   void Begin(const std::shared_ptr<Run>& run);
   void Continue(const std::shared_ptr<Run>& run);
   void OnStep(const std::shared_ptr<Run>& run, absl::StatusOr<SubmitStep> step);
@@ -58,10 +48,7 @@ class Submissions {
   void TakeBack(SweepId id, std::function<void(absl::Status)> then);
 
   Engine& engine_;
-  absl::Mutex mutex_;
-  // The work that waits behind each name in progress.
-  absl::flat_hash_map<std::string, std::deque<std::function<void()>>> turns_
-      ABSL_GUARDED_BY(mutex_);
+  Turns& turns_;
 };
 
 }  // namespace coppice::core

@@ -62,6 +62,9 @@ struct GroupSpec {
   // The most jobs that one process of a user's own program takes. 0: Coppice's trainer, for which
   // each worker says how many.
   uint32_t program_pack = 0;
+  // A row at a multiple of this step is the same in runs of any length. A last row at another step
+  // would be missing in a longer run, or hold fewer values. 0: report_every.
+  uint32_t common_row_every = 0;
 };
 
 // A valid, resolved sweep: the grid is groups x seeds.

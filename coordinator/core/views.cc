@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "absl/container/flat_hash_map.h"
 #include "common/base/status_macros.h"
 #include "coordinator/core/eta.h"
 #include "coordinator/core/lifecycle.h"
@@ -15,6 +16,14 @@ uint64_t StepsDone(const GroupRow& group, const LiveStats& live) {
   const auto extra = live.extra_steps.find(group.id);
   const uint64_t done = group.steps_done + (extra == live.extra_steps.end() ? 0 : extra->second);
   return std::min(done, group.jobs * group.spec.steps);
+}
+
+void Add(const JobCounts& more, JobCounts& counts) {
+  counts.pending += more.pending;
+  counts.running += more.running;
+  counts.succeeded += more.succeeded;
+  counts.failed += more.failed;
+  counts.cancelled += more.cancelled;
 }
 
 }  // namespace
@@ -35,11 +44,7 @@ SweepSummary MakeSummary(const SweepRow& sweep, const std::vector<GroupRow>& gro
   summary.silent_jobs = live.silent;
   summary.silent_seconds = static_cast<uint32_t>(absl::ToInt64Seconds(live.longest_silence));
   for (const GroupRow& group : groups) {
-    summary.counts.pending += group.counts.pending;
-    summary.counts.running += group.counts.running;
-    summary.counts.succeeded += group.counts.succeeded;
-    summary.counts.failed += group.counts.failed;
-    summary.counts.cancelled += group.counts.cancelled;
+    Add(group.counts, summary.counts);
     summary.steps_done += StepsDone(group, live);
   }
   summary.eta_seconds = EtaSeconds(groups, live);
@@ -52,7 +57,15 @@ std::vector<GroupSummary> MakeGroups(const std::vector<GroupRow>& groups, const 
   if (groups.empty()) return summaries;
   summaries.reserve(groups.size());
   const LiveStats live = leases.Live(groups.front().sweep_id);
+  absl::flat_hash_map<GroupId, size_t> places;  // of the points' summaries
   for (const GroupRow& group : groups) {
+    const auto first = group.part_of == 0 ? places.end() : places.find(group.part_of);
+    if (first != places.end()) {
+      Add(group.counts, summaries[first->second].counts);
+      summaries[first->second].steps_done += StepsDone(group, live);
+      continue;
+    }
+    places[group.id] = summaries.size();
     const auto known = catalog.Group(group.id);
     summaries.push_back({group.id, known == nullptr ? group.spec : known->spec, group.counts,
                          StepsDone(group, live)});

@@ -18,7 +18,8 @@ namespace coppice::core {
 // The summaries include the steps of running jobs since their last report. ETA: see eta.h.
 SweepSummary MakeSummary(const SweepRow& sweep, const std::vector<GroupRow>& groups,
                          const LeaseTable& leases);
-// Their settings come from the catalog: the rows may be without them.
+// One summary for each point, which may have several groups. Their settings come from the catalog:
+// the rows may be without them.
 std::vector<GroupSummary> MakeGroups(const std::vector<GroupRow>& groups, const Catalog& catalog,
                                      const LeaseTable& leases);
 absl::StatusOr<SweepSummary> ReadSummary(ReadTransaction& read, SweepId id,

@@ -66,7 +66,9 @@ absl::StatusOr<Worker> DrainWorker(CommandContext& tx, const Caller& caller,
   COPPICE_ASSIGN_OR_RETURN(const WorkerEntry* worker, NamedWorker(tx, name_or_id));
   WorkerEntry changed = *worker;
   COPPICE_ASSIGN_OR_RETURN(const auto stored, tx.read().FindWorker(worker->row.info.name));
-  if (stored.has_value()) changed.row = *stored;
+  // Another command of this batch has forgotten it.
+  if (!stored.has_value()) return absl::NotFoundError(absl::StrCat("no worker '", name_or_id, "'"));
+  changed.row = *stored;
   changed.row.draining = !undo;
   changed.row.preempt = !undo && preempt;
   COPPICE_RETURN_IF_ERROR(tx.write().PutWorker(changed.row));

@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "common/base/limits.h"
+#include "coordinator/core/extension.h"
 #include "coordinator/core/types.h"
 #include "coppice/v1/coordinator.pb.h"
 
@@ -87,6 +88,7 @@ absl::Status ToProto(const core::GroupSummary& group, v1::GroupSummary* out);
 void ToProto(const core::SweepSummary& summary, v1::SweepSummary* out);
 absl::Status ToProto(const core::Plan& plan, v1::Plan* out);
 absl::Status ToProto(const core::SubmitResult& result, v1::SubmitSweepResponse* out);
+void ToProto(const core::ExtendResult& result, v1::ExtendSweepResponse* out);
 absl::Status ToProto(const core::SweepDetails& details, v1::GetSweepResponse* out);
 void ToProto(const core::Job& job, v1::Job* out);
 // The next three end early, with a page token for the remainder, if the response would exceed

@@ -120,6 +120,23 @@ absl::Status ToProto(const core::SubmitResult& result, v1::SubmitSweepResponse* 
   return ToProto(result.plan, out->mutable_plan());
 }
 
+void ToProto(const core::ExtendResult& result, v1::ExtendSweepResponse* out) {
+  ToProto(result.sweep, out->mutable_sweep());
+  out->set_changed(result.changed);
+  const core::Extension& extension = result.extension;
+  v1::SweepExtension* const to = out->mutable_extension();
+  to->set_new_points(extension.new_points);
+  to->set_new_jobs(extension.new_jobs);
+  to->set_continued_jobs(extension.continued_jobs);
+  to->set_longer_jobs(extension.longer_jobs);
+  to->set_repeating_jobs(extension.repeating_jobs);
+  to->set_repeated_steps(extension.repeated_steps);
+  to->set_changed_jobs(extension.changed_jobs);
+  to->set_added_steps(extension.added_steps);
+  for (const std::string& line : extension.settings) to->add_settings(line);
+  for (const std::string& line : extension.refused) to->add_refused(line);
+}
+
 absl::Status ToProto(const core::SweepDetails& details, v1::GetSweepResponse* out) {
   ToProto(details.summary, out->mutable_sweep());
   if (!out->mutable_spec()->ParseFromString(details.spec_blob)) {

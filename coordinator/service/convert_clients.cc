@@ -8,6 +8,7 @@
 #include "absl/strings/numbers.h"
 #include "common/base/limits.h"
 #include "common/spec/axes.h"
+#include "common/spec/run_difference.h"
 #include "common/spec/spec.h"
 #include "coordinator/service/checks.h"
 
@@ -45,6 +46,7 @@ core::GroupSpec GroupOf(const spec::GridPoint& point) {
   group.keep = run.checkpoint().keep();
   group.keep_every = run.checkpoint().keep_every();
   group.work_per_step = spec::WorkPerStep(run);
+  group.common_row_every = spec::CommonRowEvery(run);
   if (run.has_program()) group.program_pack = run.program().pack();
   return group;
 }

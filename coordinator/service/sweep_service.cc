@@ -16,6 +16,7 @@
 #include "coordinator/service/caller_of.h"
 #include "coordinator/service/convert.h"
 #include "coordinator/service/convert_pools.h"
+#include "coordinator/service/spec_reader.h"
 #include "coordinator/service/sweep_streams.h"
 
 namespace coppice::service {
@@ -141,6 +142,24 @@ grpc::ServerUnaryReactor* SweepServiceImpl::SubmitSweep(Context* context,
                                  response, *width)
         ->Submit(*std::move(spec));
   }
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* SweepServiceImpl::ExtendSweep(Context* context,
+                                                        const v1::ExtendSweepRequest* request,
+                                                        v1::ExtendSweepResponse* response) {
+  Unary* reactor = context->DefaultReactor();
+  absl::StatusOr<core::SweepSpec> spec = SweepSpecFromProto(request->spec());
+  if (!spec.ok()) return Refuse(reactor, spec.status());
+  const absl::StatusOr<uint32_t> width = PlanPackWidth(request->pack_width());
+  if (!width.ok()) return Refuse(reactor, width.status());
+  core_->ExtendSweep(NamedCallerOf(context, facts_->tokens),
+                     {*std::move(spec), request->dry_run(), std::make_shared<const SpecReader>()},
+                     Answer<core::ExtendResult>(reactor, [request, response, width = *width](
+                                                             const core::ExtendResult& result) {
+                       ToProto(result, response);
+                       *response->mutable_plan() = spec::MakePlan(request->spec(), width);
+                     }));
   return reactor;
 }
 

@@ -23,6 +23,7 @@ class SweepServiceImpl final : public v1::SweepService::CallbackService {
   using Context = grpc::CallbackServerContext;
   using Unary = grpc::ServerUnaryReactor;
   Unary* SubmitSweep(Context*, const v1::SubmitSweepRequest*, v1::SubmitSweepResponse*) override;
+  Unary* ExtendSweep(Context*, const v1::ExtendSweepRequest*, v1::ExtendSweepResponse*) override;
   Unary* GetSweep(Context*, const v1::GetSweepRequest*, v1::GetSweepResponse*) override;
   Unary* ListSweeps(Context*, const v1::ListSweepsRequest*, v1::ListSweepsResponse*) override;
   Unary* ListJobs(Context*, const v1::ListJobsRequest*, v1::ListJobsResponse*) override;

@@ -16,7 +16,7 @@ using core::Checkpoint;
 
 #define ATTEMPT_COLUMNS                                                                 \
   "job_id, attempt, worker, request_id, granted_ms, ended_ms, outcome, kind, message, " \
-  "start_step, end_step, row_step, last_sequence, log_bytes, provenance, log_tail"
+  "start_step, end_step, row_step, last_sequence, log_bytes, provenance, log_tail, steps"
 
 absl::Status Unknown(const std::string& row, absl::string_view column, absl::string_view value) {
   return absl::InternalError(absl::StrCat("the database has ", row, " with the ", column, " '",
@@ -58,6 +58,7 @@ absl::StatusOr<AttemptRow> ReadAttempt(const Statement& statement) {
   row.log_bytes = statement.As<uint64_t>(13);
   row.provenance = statement.Text(14);
   row.log_tail = statement.Text(15);
+  row.steps = statement.As<uint32_t>(16);
   return row;
 }
 

@@ -60,6 +60,9 @@ absl::StatusOr<GroupRow> ReadGroup(const Statement& statement) {
   row.seeds_ascend = statement.Int(20) != 0;
   COPPICE_RETURN_IF_ERROR(PointFromJson(statement.Text(21), &row.spec.point));
   row.spec.program_pack = statement.As<uint32_t>(22);
+  row.part_of = statement.As<core::GroupId>(23);
+  row.spec.common_row_every = statement.As<uint32_t>(24);
+  row.continuing = statement.Int(25) != 0;
   return row;
 }
 
@@ -146,6 +149,13 @@ absl::StatusOr<std::vector<SweepRow>> SqliteReads::ListIncompleteSweeps() {
   return Collect(statement, &ReadSweep);
 }
 
+absl::StatusOr<std::vector<SweepRow>> SqliteReads::ListContinuingSweeps() {
+  Statement statement = db_.Prepare(
+      "SELECT " SWEEP_COLUMNS
+      " FROM sweeps WHERE id IN (SELECT sweep_id FROM groups WHERE continuing = 1) ORDER BY id");
+  return Collect(statement, &ReadSweep);
+}
+
 absl::StatusOr<SweepRow> SqliteReads::GetSweep(core::SweepId id) {
   Statement statement = db_.Prepare("SELECT " SWEEP_COLUMNS " FROM sweeps WHERE id = ?");
   COPPICE_ASSIGN_OR_RETURN(const bool found, statement.Bind(id).Step());
@@ -172,7 +182,8 @@ absl::StatusOr<std::vector<GroupRow>> SqliteReads::ListGroups(core::SweepId swee
   Statement statement = db_.Prepare(R"sql(
       SELECT id, sweep_id, task, depth, run_json, steps, report_every, checkpoint_every, keep,
         keep_every, work_per_step, first_job, jobs, pending, running, succeeded, failed, cancelled,
-        steps_done, open_steps, seeds_ascend, point, program_pack
+        steps_done, open_steps, seeds_ascend, point, program_pack, part_of,
+        common_row_every, continuing
       FROM groups
       WHERE sweep_id = ?
       ORDER BY id)sql");
@@ -184,7 +195,8 @@ absl::StatusOr<std::vector<GroupRow>> SqliteReads::ListGroupCounts(core::SweepId
   Statement statement = db_.Prepare(R"sql(
       SELECT id, sweep_id, task, depth, '', steps, report_every, checkpoint_every, keep,
         keep_every, work_per_step, first_job, jobs, pending, running, succeeded, failed, cancelled,
-        steps_done, open_steps, seeds_ascend, '', program_pack
+        steps_done, open_steps, seeds_ascend, '', program_pack, part_of,
+        common_row_every, continuing
       FROM groups
       WHERE sweep_id = ?
       ORDER BY id)sql");
@@ -226,6 +238,26 @@ absl::Status SqliteReads::ScanJobs(core::JobId first, core::JobId last, core::St
     COPPICE_ASSIGN_OR_RETURN(const bool more, statement.Step());
     if (!more || !visit(ReadJob(statement))) return absl::OkStatus();
   }
+}
+
+absl::StatusOr<bool> SqliteReads::AnyBegun(core::JobId first, core::JobId last) {
+  Statement statement =
+      db_.Prepare("SELECT 1 FROM jobs WHERE id BETWEEN ? AND ? AND attempts > 0 LIMIT 1");
+  return statement.Bind(first, last).Step();
+}
+
+absl::StatusOr<core::RepeatedSteps> SqliteReads::CountRepeatedSteps(core::JobId first,
+                                                                    core::JobId last,
+                                                                    uint32_t steps) {
+  Statement statement = db_.Prepare(R"sql(
+      SELECT COUNT(*), COALESCE(SUM(?3 - COALESCE((
+        SELECT MAX(c.step)
+        FROM checkpoints c
+        WHERE c.job_id = j.id AND c.state = 1 AND c.step < ?3), 0)), 0)
+      FROM jobs j
+      WHERE j.id BETWEEN ?1 AND ?2 AND j.state = 3)sql");
+  COPPICE_RETURN_IF_ERROR(statement.Bind(first, last, steps).Step().status());
+  return core::RepeatedSteps{statement.As<uint64_t>(0), statement.As<uint64_t>(1)};
 }
 
 absl::StatusOr<std::vector<core::WorkerRow>> SqliteReads::ListWorkers() {

@@ -21,6 +21,7 @@ class SqliteReads : public core::ReadTransaction {
 
   absl::StatusOr<std::vector<core::SweepRow>> ListSweeps() override;
   absl::StatusOr<std::vector<core::SweepRow>> ListIncompleteSweeps() override;
+  absl::StatusOr<std::vector<core::SweepRow>> ListContinuingSweeps() override;
   absl::StatusOr<core::SweepRow> GetSweep(core::SweepId id) override;
   absl::StatusOr<std::optional<core::SweepRow>> FindSweep(absl::string_view name) override;
   absl::StatusOr<std::string> GetSpecBlob(core::SweepId id) override;
@@ -33,6 +34,9 @@ class SqliteReads : public core::ReadTransaction {
   absl::StatusOr<core::JobRow> GetJob(core::JobId id) override;
   absl::Status ScanJobs(core::JobId first, core::JobId last, core::StateSet states,
                         absl::FunctionRef<bool(const core::JobRow&)> visit) override;
+  absl::StatusOr<bool> AnyBegun(core::JobId first, core::JobId last) override;
+  absl::StatusOr<core::RepeatedSteps> CountRepeatedSteps(core::JobId first, core::JobId last,
+                                                         uint32_t steps) override;
 
   absl::StatusOr<core::AttemptRow> GetAttempt(core::JobId job_id,
                                               core::AttemptNumber attempt) override;

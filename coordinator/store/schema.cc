@@ -340,10 +340,17 @@ ALTER TABLE workers ADD COLUMN programs INTEGER NOT NULL DEFAULT 0 CHECK (progra
 )sql";
 
 // Sweeps that grow and go. An attempt has the number of steps with which it was granted, because an
-// extension may raise its group's (0: the group's, for an attempt of an older version). A sweep
+// extension may raise its group's. part_of: the first group of the same point; 0: this one. A sweep
 // that is being deleted has `deleted` 1 until nothing of it is left. tags: one a line, sorted.
 constexpr char kSweepChanges[] = R"sql(
 ALTER TABLE attempts ADD COLUMN steps INTEGER NOT NULL DEFAULT 0 CHECK (steps >= 0);
+UPDATE attempts SET steps = COALESCE((
+  SELECT g.steps FROM jobs j JOIN groups g ON g.id = j.group_id WHERE j.id = attempts.job_id), 0);
+ALTER TABLE groups ADD COLUMN part_of INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE groups ADD COLUMN common_row_every INTEGER NOT NULL DEFAULT 0
+  CHECK (common_row_every >= 0);
+ALTER TABLE groups ADD COLUMN continuing INTEGER NOT NULL DEFAULT 0 CHECK (continuing IN (0, 1));
+CREATE INDEX continuing_groups ON groups (sweep_id) WHERE continuing = 1;
 ALTER TABLE sweeps ADD COLUMN deleted INTEGER NOT NULL DEFAULT 0 CHECK (deleted IN (0, 1));
 ALTER TABLE sweeps ADD COLUMN note TEXT NOT NULL DEFAULT '';
 ALTER TABLE sweeps ADD COLUMN tags TEXT NOT NULL DEFAULT '';

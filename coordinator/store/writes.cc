@@ -66,13 +66,15 @@ absl::StatusOr<core::SweepId> SqliteWrites::InsertSweep(const core::SweepRow& sw
 absl::StatusOr<core::GroupId> SqliteWrites::InsertGroup(const core::GroupRow& group) {
   Statement statement = db_.Prepare(R"sql(
       INSERT INTO groups (sweep_id, task, depth, run_json, steps, report_every, checkpoint_every,
-        keep, keep_every, work_per_step, seeds_ascend, point, program_pack)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?))sql");
+        keep, keep_every, work_per_step, seeds_ascend, point, program_pack, part_of,
+        common_row_every)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?))sql");
   const std::string point = PointToJson(group.spec.point);
   statement.Bind(group.sweep_id, group.spec.task, group.spec.depth, group.spec.run_json,
                  group.spec.steps, group.spec.report_every, group.spec.checkpoint_every,
                  group.spec.keep, group.spec.keep_every, group.spec.work_per_step,
-                 group.seeds_ascend, point, group.spec.program_pack);
+                 group.seeds_ascend, point, group.spec.program_pack, group.part_of,
+                 group.spec.common_row_every);
   COPPICE_RETURN_IF_ERROR(statement.Run());
   return static_cast<core::GroupId>(db_.last_insert_rowid());
 }
@@ -134,6 +136,33 @@ absl::StatusOr<uint64_t> SqliteWrites::DeleteIncompleteSweep(core::SweepId id, u
   Statement row = db_.Prepare("DELETE FROM sweeps WHERE id = ?");
   COPPICE_RETURN_IF_ERROR(ExactlyOne(row.Bind(id), "deleting a sweep"));
   return deleted;
+}
+
+absl::Status SqliteWrites::UpdateGroup(const core::GroupRow& group) {
+  Statement statement = db_.Prepare(R"sql(
+      UPDATE groups
+      SET run_json = ?, steps = ?, report_every = ?, checkpoint_every = ?, keep = ?,
+        keep_every = ?, work_per_step = ?, program_pack = ?, common_row_every = ?
+      WHERE id = ?)sql");
+  const core::GroupSpec& spec = group.spec;
+  statement.Bind(spec.run_json, spec.steps, spec.report_every, spec.checkpoint_every, spec.keep,
+                 spec.keep_every, spec.work_per_step, spec.program_pack, spec.common_row_every,
+                 group.id);
+  return ExactlyOne(statement, "updating a group");
+}
+
+absl::Status SqliteWrites::SetGroupContinuing(core::GroupId id, bool continuing) {
+  Statement statement = db_.Prepare("UPDATE groups SET continuing = ? WHERE id = ?");
+  return ExactlyOne(statement.Bind(continuing, id), "continuing a group");
+}
+
+absl::Status SqliteWrites::UpdateSweep(const core::SweepRow& sweep, absl::string_view spec_blob) {
+  Statement row =
+      db_.Prepare("UPDATE sweeps SET priority = ?, max_failures = ?, steps_total = ? WHERE id = ?");
+  row.Bind(sweep.priority, sweep.max_failures, sweep.steps_total, sweep.id);
+  COPPICE_RETURN_IF_ERROR(ExactlyOne(row, "updating a sweep"));
+  Statement spec = db_.Prepare("UPDATE sweep_specs SET spec = ? WHERE sweep_id = ?");
+  return ExactlyOne(spec.Bind(Blob{spec_blob}, sweep.id), "updating the spec of a sweep");
 }
 
 absl::Status SqliteWrites::InsertOperation(core::SweepId sweep_id, const core::Operation& operation,
@@ -198,11 +227,12 @@ absl::Status SqliteWrites::CountChange(const JobRow& before, const JobRow& after
 
 absl::Status SqliteWrites::InsertAttempt(const core::AttemptRow& attempt) {
   Statement statement = db_.Prepare(R"sql(
-      INSERT INTO attempts (job_id, attempt, worker, request_id, granted_ms, start_step, row_step)
-      VALUES (?, ?, ?, ?, ?, ?, ?))sql");
+      INSERT INTO attempts (job_id, attempt, worker, request_id, granted_ms, steps, start_step,
+        row_step)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?))sql");
   return statement
       .Bind(attempt.job_id, attempt.number, attempt.worker, attempt.request_id, attempt.granted_ms,
-            attempt.start_step, attempt.row_step)
+            attempt.steps, attempt.start_step, attempt.row_step)
       .Run();
 }
 

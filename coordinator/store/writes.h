@@ -29,6 +29,9 @@ class SqliteWrites : public core::WriteTransaction {
   absl::Status InsertJobs(core::SweepId sweep_id, core::GroupId group_id, core::JobId first,
                           absl::Span<const uint32_t> seeds) override;
   absl::StatusOr<uint64_t> DeleteIncompleteSweep(core::SweepId id, uint64_t limit) override;
+  absl::Status UpdateGroup(const core::GroupRow& group) override;
+  absl::Status SetGroupContinuing(core::GroupId id, bool continuing) override;
+  absl::Status UpdateSweep(const core::SweepRow& sweep, absl::string_view spec_blob) override;
   absl::Status InsertOperation(core::SweepId sweep_id, const core::Operation& operation,
                                uint32_t keep) override;
   absl::Status SetSweepPaused(core::SweepId id, bool paused) override;

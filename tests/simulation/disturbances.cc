@@ -1,9 +1,13 @@
 // Injects the disturbances at their scheduled times.
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <memory>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/files.h"
+#include "coordinator/service/convert.h"
+#include "coordinator/service/spec_reader.h"
 #include "tests/simulation/simulation.h"
 
 namespace coppice::simulation {
@@ -200,6 +204,23 @@ void Simulation::RetryAll() {
   coordinators_.back()->core().RetryJobs(
       {}, filter,
       [this](const absl::StatusOr<uint64_t>& changed) { ledger_.Retried(changed.value_or(0)); });
+}
+
+void Simulation::Extend(size_t extension) {
+  if (healed_ || extended_ > extension) return;
+  world_.At(absl::Seconds(5), [this, extension] { Extend(extension); });
+  if (!coordinators_.back()->alive()) return;
+  const auto spec = service::SweepSpecFromProto(schedule_.extensions[extension].second);
+  if (!spec.ok()) return world_.Violation(spec.status().ToString());
+  world_.Trace("the sweep is to be extended");
+  coordinators_.back()->core().ExtendSweep(
+      {}, {*spec, false, std::make_shared<const service::SpecReader>()},
+      [this, extension](const absl::StatusOr<core::ExtendResult>& result) {
+        if (!result.ok()) return;
+        if (result->changed) world_.Did(Fault::kExtended);
+        extended_ = std::max(extended_, extension + 1);
+        invariants_->Extended(extension);
+      });
 }
 
 void Simulation::Drain() {

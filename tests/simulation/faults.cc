@@ -82,6 +82,8 @@ absl::string_view NameOf(Fault fault) {
       return "worker drained, its jobs preempted";
     case Fault::kRequeued:
       return "started again elsewhere, its machine cut off";
+    case Fault::kExtended:
+      return "sweep extended";
     case Fault::kCount:
       break;
   }

@@ -50,6 +50,7 @@ enum class Fault {
   kDrained,
   kDrainedPreempting,
   kRequeued,
+  kExtended,
   kCount,
 };
 

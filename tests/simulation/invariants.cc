@@ -133,8 +133,10 @@ void Invariants::CheckCommit(core::ReadTransaction& read, const core::Checkpoint
   for (const core::StoredRow& row : RowsOf(read, checkpoint.job_id, false)) {
     steps.insert(row.row.step);
   }
+  const auto attempt = read.GetAttempt(checkpoint.job_id, checkpoint.attempt);
+  if (!attempt.ok()) return Broken(checkpoint.job_id, attempt.status().ToString());
   for (uint32_t step = 1; step < checkpoint.step; ++step) {
-    if (IsReportStep(step, schedule_.spec.report().every(), schedule_.spec.train().steps()) &&
+    if (IsReportStep(step, schedule_.spec.report().every(), attempt->steps) &&
         !steps.contains(step)) {
       Broken(checkpoint.job_id, absl::StrCat("a checkpoint of step ", checkpoint.step,
                                              " is committed without the row of step ", step));
@@ -154,9 +156,21 @@ void Invariants::CheckCurrentFile(core::ReadTransaction& read, core::JobId job) 
   }
 }
 
+uint32_t Invariants::StepsOf(core::ReadTransaction& read, const JobRow& job) {
+  if (job.state == JobState::kRunning) {
+    const auto attempt = read.GetAttempt(job.id, job.attempt);
+    if (attempt.ok()) return attempt->steps;
+  }
+  const auto groups = read.ListGroups(job.sweep_id);
+  for (const core::GroupRow& group : *groups) {
+    if (group.id == job.group_id) return group.spec.steps;
+  }
+  return 0;
+}
+
 void Invariants::CheckSeries(core::ReadTransaction& read, const JobRow& job) {
   const uint32_t every = schedule_.spec.report().every();
-  const uint32_t steps = schedule_.spec.train().steps();
+  const uint32_t steps = StepsOf(read, job);
   const Rows rows = RowsOf(read, job.id, false);
   const auto attempts = read.ListAttempts(job.id);
   if (!attempts.ok()) return Broken(job.id, attempts.status().ToString());
@@ -205,13 +219,35 @@ std::vector<JobRow> Invariants::Jobs() {
                     return true;
                   })
         .IgnoreError();
-    if (jobs.empty() || !groups_.empty()) return;
+    const bool known = std::all_of(jobs.begin(), jobs.end(), [this](const JobRow& job) {
+      return groups_.contains(job.group_id);
+    });
+    if (known) return;
     const auto groups = read.ListGroups(jobs.front().sweep_id);
     for (const core::GroupRow& group : *groups) {
       groups_[group.id] = {group.spec.task, group.spec.depth};
     }
   });
   return jobs;
+}
+
+void Invariants::Extended(size_t extension) {
+  const v1::SweepSpec& spec = schedule_.extensions[extension].second;
+  Read([&](core::ReadTransaction& read) {
+    const auto sweep = read.FindSweep(spec.name());
+    const auto groups = read.ListGroups(sweep.ok() && sweep->has_value() ? (*sweep)->id : 0);
+    uint64_t jobs = 0;
+    bool all_long = true;
+    for (const core::GroupRow& group : *groups) {
+      jobs += group.jobs;
+      all_long = all_long && group.spec.steps >= spec.train().steps();
+    }
+    const auto wanted = static_cast<uint64_t>(spec.tasks_size()) *
+                        static_cast<uint64_t>(spec.depths_size()) *
+                        static_cast<uint64_t>(spec.seeds_size());
+    if (jobs >= wanted && all_long) return;
+    world_.Violation("an extension was answered with OK and is not stored");
+  });
 }
 
 GridPoint Invariants::PointOf(const JobRow& job) const {

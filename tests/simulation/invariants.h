@@ -25,9 +25,9 @@ namespace coppice::simulation {
 // never back; only a failed attempt raises `failures`, by one; a checkpoint is committed only when
 // every row up to it is visible (except that of its own step); the current checkpoint's file exists
 // and is intact.
-// At any time: the visible rows of a job are the beginning of its trajectory, each report step
-// once, with the values of the undisturbed run; no visible row lies beyond the end of the attempt
-// that wrote it.
+// At any time: the visible rows of a job are the beginning of its trajectory in the sweep as it is
+// now, each report step once, with the values of the undisturbed run; no visible row lies beyond
+// the end of the attempt that wrote it.
 // At the end: every job has ended, once for each life; everything that was acknowledged is stored.
 class Invariants {
  public:
@@ -48,6 +48,8 @@ class Invariants {
   std::vector<core::JobRow> Jobs();
   GridPoint PointOf(const core::JobRow& job) const;            // of a job that Jobs returned
   std::vector<core::Checkpoint> Checkpoints(core::JobId job);  // listed, newest first
+  // A client was told that the sweep is extended: what is stored must have it.
+  void Extended(size_t extension);
   // True if the job is RUNNING with this attempt.
   bool IsCurrent(const LeaseKey& key);
   // The number of times that another process than before has taken the worker's name.
@@ -70,6 +72,9 @@ class Invariants {
                     const Ledger::Attempt& promised);
   void CheckAcknowledged(core::ReadTransaction& read, const core::AttemptRow& attempt,
                          const Ledger::Attempt& promised);
+  // The last step that the job's rows may have now: that of its running attempt, or else that of
+  // its group.
+  uint32_t StepsOf(core::ReadTransaction& read, const core::JobRow& job);
   Rows RowsOf(core::ReadTransaction& read, core::JobId job, bool archived);
   void Read(const std::function<void(core::ReadTransaction&)>& body);
   void Broken(core::JobId job, const std::string& what);

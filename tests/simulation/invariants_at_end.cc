@@ -29,7 +29,8 @@ void Invariants::CheckEnd() {
   }
 }
 
-// Checks that each life has one terminal event: the first life, and one more after each retry.
+// Checks that each life has one terminal event: the first life, and one more after each retry and
+// after each extension of an ended job.
 void Invariants::CheckEnded(core::ReadTransaction& read, const JobRow& job) {
   if (core::IsOpen(job.state)) {
     return Broken(job.id,
@@ -41,7 +42,9 @@ void Invariants::CheckEnded(core::ReadTransaction& read, const JobRow& job) {
   int ends = 0;
   int cancelled = 0;
   for (const core::JobEvent& event : *events) {
-    if (event.type == EventType::kRetried) ++lives;
+    if (event.type == EventType::kRetried) ++retries_;
+    const bool extended = event.type == EventType::kExtended && ends == lives;
+    if (event.type == EventType::kRetried || extended) ++lives;
     if (event.type == EventType::kCancelled) ++cancelled;
     if (event.type == EventType::kSucceeded || event.type == EventType::kFailed ||
         event.type == EventType::kCancelled) {
@@ -53,7 +56,6 @@ void Invariants::CheckEnded(core::ReadTransaction& read, const JobRow& job) {
   if (promised != ledger_.cancelled().end() && cancelled < promised->second) {
     Broken(job.id, "its cancellation was answered with OK and is not stored");
   }
-  retries_ += static_cast<uint64_t>(lives - 1);
   if (ends != lives) {
     Broken(job.id, absl::StrCat("has ended ", ends, " times in ", lives, " lives"));
   }
@@ -73,6 +75,10 @@ void Invariants::CheckAttempt(core::ReadTransaction& read, const LeaseKey& key,
       Broken(key.first, absl::StrCat("attempt ", key.second, " was granted and is not stored"));
     }
     return;
+  }
+  if (promised.steps != 0 && attempt->steps != promised.steps) {
+    Broken(key.first, absl::StrCat("attempt ", key.second, " was granted with ", promised.steps,
+                                   " steps, stored are ", attempt->steps));
   }
   if (attempt->outcome == AttemptOutcome::kFailed && promised.failures_caused == 0) {
     Broken(key.first, absl::StrCat("attempt ", key.second,

@@ -1,6 +1,7 @@
 #include "tests/simulation/ledger.h"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -35,6 +36,13 @@ void Ledger::Granted(const std::string& process, const v1::AcquireLeasesResponse
                                     " and to ", process));
     }
     attempt.holder = process;
+    const uint32_t steps = nlohmann::json::parse(grant.run_json()).at("train").at("steps");
+    if (attempt.steps != 0 && attempt.steps != steps) {
+      world_.Violation(absl::StrCat("job ", lease.lease().job_id(), " attempt ",
+                                    lease.lease().attempt(), " was granted with ", attempt.steps,
+                                    " and with ", steps, " steps"));
+    }
+    attempt.steps = steps;
   }
 }
 

@@ -24,6 +24,7 @@ class Ledger {
 
   struct Attempt {
     std::string holder;                          // the process that got the lease
+    uint32_t steps = 0;                          // of the run that came with it
     std::map<uint64_t, v1::AttemptRecord> sent;  // by number, as last sent
     std::map<uint64_t, int> times;               // that a record was sent
     uint64_t acknowledged = 0;

@@ -22,6 +22,9 @@ class ObservedReads : public core::ReadTransaction {
   absl::StatusOr<std::vector<core::SweepRow>> ListIncompleteSweeps() override {
     return inner_.ListIncompleteSweeps();
   }
+  absl::StatusOr<std::vector<core::SweepRow>> ListContinuingSweeps() override {
+    return inner_.ListContinuingSweeps();
+  }
   absl::StatusOr<core::SweepRow> GetSweep(core::SweepId id) override { return inner_.GetSweep(id); }
   absl::StatusOr<std::optional<core::SweepRow>> FindSweep(absl::string_view name) override {
     return inner_.FindSweep(name);
@@ -43,6 +46,13 @@ class ObservedReads : public core::ReadTransaction {
   absl::Status ScanJobs(core::JobId first, core::JobId last, core::StateSet states,
                         absl::FunctionRef<bool(const core::JobRow&)> visit) override {
     return inner_.ScanJobs(first, last, states, visit);
+  }
+  absl::StatusOr<bool> AnyBegun(core::JobId first, core::JobId last) override {
+    return inner_.AnyBegun(first, last);
+  }
+  absl::StatusOr<core::RepeatedSteps> CountRepeatedSteps(core::JobId first, core::JobId last,
+                                                         uint32_t steps) override {
+    return inner_.CountRepeatedSteps(first, last, steps);
   }
   absl::StatusOr<core::AttemptRow> GetAttempt(core::JobId job,
                                               core::AttemptNumber attempt) override {
@@ -147,6 +157,15 @@ class ObservedTransaction : public core::WriteTransaction {
   }
   absl::StatusOr<uint64_t> DeleteIncompleteSweep(core::SweepId id, uint64_t limit) override {
     return inner_.DeleteIncompleteSweep(id, limit);
+  }
+  absl::Status UpdateGroup(const core::GroupRow& group) override {
+    return inner_.UpdateGroup(group);
+  }
+  absl::Status SetGroupContinuing(core::GroupId id, bool continuing) override {
+    return inner_.SetGroupContinuing(id, continuing);
+  }
+  absl::Status UpdateSweep(const core::SweepRow& sweep, absl::string_view spec_blob) override {
+    return inner_.UpdateSweep(sweep, spec_blob);
   }
   absl::Status InsertOperation(core::SweepId sweep, const core::Operation& operation,
                                uint32_t keep) override {

@@ -103,6 +103,26 @@ void DrawDisturbances(Random& random, Schedule& schedule) {
   }
 }
 
+void DrawExtensions(Random& random, Schedule& schedule) {
+  v1::SweepSpec spec = schedule.spec;
+  for (uint64_t i = random.Uniform(1, 3); i > 0; --i) {
+    if (random.Chance(0.7)) {
+      spec.mutable_train()->set_steps(spec.train().steps() +
+                                      static_cast<uint32_t>(random.Uniform(1, 7)));
+    }
+    if (random.Chance(0.4)) spec.add_seeds(static_cast<uint32_t>(spec.seeds_size()));
+    if (random.Chance(0.2)) spec.add_depths(spec.depths(spec.depths_size() - 1) + 1);
+    if (random.Chance(0.3)) spec.mutable_checkpoint()->set_keep(random.Chance(0.5) ? 1 : 3);
+    schedule.extensions.emplace_back(random.Time(absl::Seconds(1), schedule.faults_end * 9 / 10),
+                                     spec);
+  }
+  std::vector<absl::Duration> times;
+  times.reserve(schedule.extensions.size());
+  for (const auto& extension : schedule.extensions) times.push_back(extension.first);
+  std::sort(times.begin(), times.end());
+  for (size_t i = 0; i < times.size(); ++i) schedule.extensions[i].first = times[i];
+}
+
 }  // namespace
 
 Schedule DrawSchedule(Random& random, Family family) {
@@ -131,6 +151,7 @@ Schedule DrawSchedule(Random& random, Family family) {
   schedule.rates = fencing ? DrawFencingRates(random) : DrawRates(random);
   schedule.faults_end = random.Time(absl::Seconds(40), absl::Seconds(150));
   fencing ? DrawFencingDisturbances(random, schedule) : DrawDisturbances(random, schedule);
+  if (!fencing && random.Chance(0.35)) DrawExtensions(random, schedule);
   return schedule;
 }
 

@@ -74,6 +74,14 @@ struct Schedule {
   Rates rates;
   absl::Duration faults_end;  // no faults after this
   std::vector<std::pair<absl::Duration, Disturbance>> disturbances;
+  // The sweeps that it becomes, each larger than the one before, and when a client asks for it. The
+  // last one is asked for again when the jobs have ended.
+  std::vector<std::pair<absl::Duration, v1::SweepSpec>> extensions;
+
+  // The sweep as it is in the end.
+  const v1::SweepSpec& last_spec() const {
+    return extensions.empty() ? spec : extensions.back().second;
+  }
 };
 
 Schedule DrawSchedule(Random& random, Family family = Family::kEverything);

@@ -167,6 +167,9 @@ void SimTrainer::Report(Member& member) {
   member.reported = member.step;
   Say(absl::StrFormat(R"({"event":"metrics","seed":%d,"step":%d,"values":{"val_loss":%.17g}})",
                       std::get<2>(member.point), member.step, LossOf(member.state)));
+  // A program that averages over its reports begins anew here. What it saves now is no state of a
+  // longer run.
+  if (member.step % report_every_ != 0) member.state = Mix(member.state);
 }
 
 bool SimTrainer::CheckpointDue(const Member& member) const {

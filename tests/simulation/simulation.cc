@@ -9,6 +9,7 @@
 #include "common/base/files.h"
 #include "coordinator/core/lifecycle.h"
 #include "coordinator/service/convert.h"
+#include "coordinator/service/spec_reader.h"
 #include "coordinator/store/sqlite_store.h"
 
 namespace coppice::simulation {
@@ -56,6 +57,9 @@ Outcome Simulation::Run() {
   for (const WorkerShape& shape : schedule_.workers) AddWorker(shape);
   for (const auto& [at, what] : schedule_.disturbances) {
     world_.At(at, [this, what = what] { Disturb(what); });
+  }
+  for (size_t i = 0; i < schedule_.extensions.size(); ++i) {
+    world_.At(schedule_.extensions[i].first, [this, i] { Extend(i); });
   }
   while (world_.now() < schedule_.faults_end && !livelocked_) {
     world_.RunFor(kCheckEvery);
@@ -140,6 +144,7 @@ void Simulation::Finish() {
     if (!livelocked_) invariants_->CheckEnd();
     return;
   }
+  ExtendToTheEnd();
   RetryWhatFailed();
   StopWorkers();
   invariants_->CheckEnd();
@@ -170,6 +175,20 @@ bool Simulation::WaitForJobs() {
     if (world_.now() > until) return false;
     world_.RunFor(absl::Seconds(5));
   }
+}
+
+void Simulation::ExtendToTheEnd() {
+  if (schedule_.extensions.empty()) return;
+  const auto spec = service::SweepSpecFromProto(schedule_.last_spec());
+  if (!spec.ok()) return world_.Violation(spec.status().ToString());
+  world_.Trace("the last extension");
+  Insist<core::ExtendResult>([&](core::Coordinator& core, auto done) {
+    core.ExtendSweep({}, {*spec, false, std::make_shared<const service::SpecReader>()},
+                     std::move(done));
+  });
+  extended_ = schedule_.extensions.size();
+  invariants_->CheckJobs();
+  WaitForJobs();
 }
 
 // Retries jobs that failed for good or were cancelled. Everything that can succeed then succeeds.

@@ -58,6 +58,8 @@ class Simulation {
   // Waits until every job has ended. False: not within the bound.
   bool WaitForJobs();
   void RetryWhatFailed();
+  // Makes the sweep what it is in the end.
+  void ExtendToTheEnd();
   void StopWorkers();
   // Repeats a client's command until it is answered with OK.
   template <typename T>
@@ -91,6 +93,8 @@ class Simulation {
   void CancelOne();
   void RetryAll();
   void Drain();
+  // A client extends the sweep, and asks again until it is answered with OK.
+  void Extend(size_t extension);
   void SetDraining(const std::string& worker, bool draining, bool preempt);
 
   const Options options_;
@@ -109,6 +113,7 @@ class Simulation {
   std::vector<std::unique_ptr<WorkerProcess>> processes_;
   std::vector<Seat> seats_;
   uint64_t last_command_ = 0;  // of a client, to pause or drain
+  size_t extended_ = 0;        // extensions that were answered with OK
   size_t most_live_ = 0;       // processes of one name at once
   bool livelocked_ = false;    // it would go on for ever
 };

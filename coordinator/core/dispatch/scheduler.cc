@@ -59,6 +59,14 @@ void Scheduler::Unindex(const Entry& entry) {
 
 void Scheduler::AddGroup(const Group& group) { groups_.try_emplace(group.id, Entry{group, {}, 0}); }
 
+void Scheduler::SetGroup(const Group& group) {
+  const auto [it, is_new] = groups_.try_emplace(group.id, Entry{group, {}, 0});
+  if (is_new) return;
+  Unindex(it->second);
+  it->second.group = group;
+  Index(it->second);
+}
+
 void Scheduler::Insert(Entry& entry, JobId job, uint32_t step) {
   // The group's position depends only on its first step.
   const bool moves = entry.by_step.empty() || step < entry.by_step.begin()->first;

@@ -57,6 +57,8 @@ class Scheduler {
 
   // Idempotent.
   void AddGroup(const Group& group);
+  // Adds a group, or gives it other figures. Its jobs stay.
+  void SetGroup(const Group& group);
   // The group must be known. The job is not picked before `eligible_at` (monotonic; zero: at once).
   void Add(GroupId group, JobId job, uint32_t resume_step, absl::Duration eligible_at);
   // Removes a group with all its jobs; no effect if it is absent. None of its jobs may be waiting

@@ -14,18 +14,18 @@ const JobState kStates[] = {JobState::kPending, JobState::kRunning, JobState::kS
                             JobState::kFailed, JobState::kCancelled};
 const JobTrigger kTriggers[] = {JobTrigger::kGrant,  JobTrigger::kComplete, JobTrigger::kFail,
                                 JobTrigger::kGiveUp, JobTrigger::kRelease,  JobTrigger::kExpire,
-                                JobTrigger::kCancel, JobTrigger::kRetry};
+                                JobTrigger::kCancel, JobTrigger::kRetry,    JobTrigger::kExtend};
 
 // The lifecycle again, as a picture: a line for each state, a column for each trigger, '-' for a
 // refusal.
 TEST(Lifecycle, EveryPairOfStateAndTriggerLeadsWhereItShould) {
   const std::map<JobState, std::string> picture = {
-      //                       grant complete fail giveup release expire cancel retry
-      {JobState::kPending, "R-----C-"},    //
-      {JobState::kRunning, "-SPFPPC-"},    //
-      {JobState::kSucceeded, "--------"},  //
-      {JobState::kFailed, "-------P"},     //
-      {JobState::kCancelled, "-------P"},  //
+      //                       grant complete fail giveup release expire cancel retry extend
+      {JobState::kPending, "R-----C--"},    //
+      {JobState::kRunning, "-SPFPPC-P"},    //
+      {JobState::kSucceeded, "--------P"},  //
+      {JobState::kFailed, "-------P-"},     //
+      {JobState::kCancelled, "-------P-"},  //
   };
   const std::map<char, JobState> letters = {{'P', JobState::kPending},
                                             {'R', JobState::kRunning},

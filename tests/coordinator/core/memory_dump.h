@@ -64,7 +64,8 @@ class MemoryDump {
              group->first_job, ", task ", spec.task, ", depth ", spec.depth, ", run ",
              spec.run_json, ", point ", PointText(spec), ", steps ", spec.steps, ", report ",
              spec.report_every, ", checkpoint ", spec.checkpoint_every, ", keep ", spec.keep, "/",
-             spec.keep_every, ", work ", spec.work_per_step, ", program ", spec.program_pack);
+             spec.keep_every, ", work ", spec.work_per_step, ", program ", spec.program_pack,
+             ", common rows every ", spec.common_row_every);
       }
     }
   }

@@ -12,9 +12,11 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "coordinator/core/commands.h"
 #include "coordinator/core/planner.h"
 #include "tests/coordinator/core/memory_history.h"
+#include "tests/coordinator/core/word_reader.h"
 
 namespace coppice::core {
 namespace {
@@ -38,6 +40,7 @@ class RandomHistory : public MemoryHistory {
       if (OneIn(3)) Grant();
       if (!MemoryIsAsRebuilt()) return false;
       if (OneIn(2)) clock_->Advance(absl::Milliseconds(Below(8000)));
+      if (OneIn(8) && !Extend()) return false;
       if (OneIn(25)) Expire();
       if (OneIn(25)) Restart();
       if (!MemoryIsAsRebuilt()) return false;
@@ -69,24 +72,27 @@ class RandomHistory : public MemoryHistory {
     }
   }
 
+  void AddGroup(SweepSpec& spec) {
+    GroupSpec group;
+    group.task = OneIn(2) ? "dyck" : "question";
+    group.depth = static_cast<uint32_t>(spec.groups.size()) + 1;
+    group.run_json = absl::StrCat("depth=", group.depth);
+    group.steps = kSteps;
+    group.report_every = 10;
+    group.checkpoint_every = 20;
+    group.work_per_step = 1 + Below(5);
+    spec.groups.push_back(group);
+  }
+
   void AddSubmit() {
     if (sweeps_.size() >= kMostSweeps) return;
     SweepSpec spec;
     spec.name = absl::StrCat("sweep-", sweeps_.size());
-    spec.spec_blob = spec.name;
     spec.priority = Below(3);
-    for (int i = Below(3); i >= 0; --i) {
-      GroupSpec group;
-      group.task = OneIn(2) ? "dyck" : "question";
-      group.depth = static_cast<uint32_t>(spec.groups.size()) + 1;
-      group.run_json = absl::StrCat("{\"depth\":", group.depth, "}");
-      group.steps = kSteps;
-      group.report_every = 10;
-      group.checkpoint_every = 20;
-      group.work_per_step = 1 + Below(5);
-      spec.groups.push_back(group);
-    }
+    for (int i = Below(3); i >= 0; --i) AddGroup(spec);
     for (int i = Below(6); i >= 0; --i) spec.seeds.push_back(static_cast<uint32_t>(i));
+    spec.spec_blob = absl::StrCat("seeds=", absl::StrJoin(spec.seeds, ","));
+    specs_[spec.name] = spec;
     Submission submission;
     submission.plan = MakePlan(spec, 0);
     sweeps_.push_back(spec.name);
@@ -98,6 +104,66 @@ class RandomHistory : public MemoryHistory {
       }
       return step.status();
     });
+  }
+
+  // Makes a sweep larger in one way, or in several.
+  SweepSpec Larger(const std::string& name) {
+    SweepSpec spec = specs_[name];
+    if (OneIn(2)) spec.seeds.push_back(static_cast<uint32_t>(spec.seeds.size()) + 10);
+    if (OneIn(3)) AddGroup(spec);
+    if (OneIn(3)) spec.priority = Below(4);
+    if (OneIn(3)) spec.max_failures = static_cast<uint32_t>(1 + Below(5));
+    for (GroupSpec& group : spec.groups) {
+      if (OneIn(2)) group.steps += static_cast<uint32_t>(1 + Below(30));
+      if (OneIn(4)) group.run_json = absl::StrCat("depth=", group.depth, " lr=", Below(3));
+    }
+    spec.spec_blob = absl::StrCat("seeds=", absl::StrJoin(spec.seeds, ","));
+    return spec;
+  }
+
+  // Each command has a batch of its own, at whose end it runs (writer.h). False: memory and
+  // database differ.
+  bool Extend() {
+    if (sweeps_.empty() || memory_->catalog.FindSweep(AnyOf(sweeps_)) == nullptr) return true;
+    ExtendRequest request;
+    request.spec = Larger(AnyOf(sweeps_));
+    request.reader = std::make_shared<const WordReader>();
+    ExtensionPlan plan;
+    const absl::Status planned = store_->Read([&](ReadTransaction& read) -> absl::Status {
+      auto made = PlanExtension(read, request);
+      if (made.ok()) plan = *std::move(made);
+      return made.status();
+    });
+    if (!planned.ok() || !plan.extension.refused.empty()) return true;
+    JobId next_after = 0;
+    Add("extend", [&](CommandContext& tx) -> absl::Status {
+      const auto step = BeginExtend(tx, Caller(), request.spec.spec_blob, plan);
+      if (step.ok()) next_after = step->next_after;
+      return step.status();
+    });
+    RunBatch();
+    if (names_.back() != "extend") return true;
+    specs_[request.spec.name] = request.spec;
+    return MemoryIsAsRebuilt() && Follow(plan.sweep.id, next_after);
+  }
+
+  bool Follow(SweepId sweep, JobId next_after) {
+    while (next_after != 0) {
+      if (OneIn(4)) {
+        Restart();
+        if (memory_->continuing.empty()) ADD_FAILURE() << "the restart forgot an extension";
+        next_after = 0;
+      }
+      Add("extend a part", [&](CommandContext& tx) -> absl::Status {
+        const auto step = ContinueExtend(tx, sweep, next_after);
+        if (step.ok()) next_after = step->next_after;
+        return step.status();
+      });
+      RunBatch();
+      if (!MemoryIsAsRebuilt()) return false;
+      if (OneIn(3)) Grant();
+    }
+    return true;
   }
 
   void AddSubmitPart() {
@@ -227,8 +293,9 @@ class RandomHistory : public MemoryHistory {
     std::vector<RecordContent> contents;
     const auto attempt = tx.read().GetAttempt(lease.job_id, lease.attempt);
     for (uint32_t i = 0; attempt.ok() && i < rows; ++i) {
-      const uint32_t step = attempt->row_step / 10 * 10 + 10 * (i + 1);
-      if (step > kSteps) break;
+      uint32_t step = attempt->row_step / 10 * 10 + 10 * (i + 1);
+      if (step >= attempt->steps + 10 || attempt->row_step == attempt->steps) break;
+      step = std::min(step, attempt->steps);
       contents.push_back(MetricRow{step, {{"loss", 0.5}}});
     }
     return contents;
@@ -281,9 +348,11 @@ class RandomHistory : public MemoryHistory {
   void AddComplete() {
     WithLease([&](const LeaseRef& lease, const std::string& id) {
       Add("complete", [lease, id](CommandContext& tx) {
-        std::vector<RecordContent> contents = RowsOf(tx, lease, kSteps);
-        contents.push_back(CheckpointAt(tx, lease, kSteps));
-        contents.push_back(Completion{kSteps});
+        const auto attempt = tx.read().GetAttempt(lease.job_id, lease.attempt);
+        if (!attempt.ok()) return attempt.status();
+        std::vector<RecordContent> contents = RowsOf(tx, lease, attempt->steps);
+        contents.push_back(CheckpointAt(tx, lease, attempt->steps));
+        contents.push_back(Completion{attempt->steps});
         return Append(tx, id, lease, std::move(contents));
       });
     });
@@ -354,6 +423,7 @@ class RandomHistory : public MemoryHistory {
   }
 
   std::vector<std::string> sweeps_;
+  std::map<std::string, SweepSpec> specs_;  // by name
   std::map<std::string, uint64_t> incarnations_;
   uint64_t ids_ = 0;
 };
@@ -371,6 +441,8 @@ TEST(MemoryProperty, MemoryAfterCommitsIsMemoryRebuiltFromTheDatabase) {
   for (const char* name : {"submit",
                            "submit a part",
                            "take back",
+                           "extend",
+                           "extend a part",
                            "register",
                            "acquire",
                            "grant",

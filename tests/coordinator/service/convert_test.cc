@@ -39,6 +39,8 @@ TEST(SweepSpec, EachGridPointBecomesAGroupWithItsResolvedSettings) {
   v1::Override* deep = spec.add_overrides();
   deep->mutable_where()->add_depth(4);
   deep->mutable_train()->set_steps(2000);
+  spec.mutable_report()->mutable_probes()->set_sentences(4);
+  spec.mutable_report()->mutable_probes()->set_every(2);
   const core::SweepSpec out = SweepSpecFromProto(spec).value();
   EXPECT_EQ(out.name, "small");
   EXPECT_EQ(out.priority, 7);
@@ -53,6 +55,7 @@ TEST(SweepSpec, EachGridPointBecomesAGroupWithItsResolvedSettings) {
   EXPECT_EQ(out.groups[3].task, "dyck");
   EXPECT_GT(out.groups[1].work_per_step, out.groups[0].work_per_step);
   EXPECT_EQ(out.groups[0].report_every, 3000u);
+  EXPECT_EQ(out.groups[0].common_row_every, 6000u);
   EXPECT_EQ(out.groups[0].checkpoint_every, 15000u);
   EXPECT_EQ(out.groups[0].keep, 2u);
   const v1::RunConfig run = spec::RunConfigFromJson(out.groups[1].run_json).value();

@@ -22,6 +22,10 @@ class MockCoordinator : public Coordinator {
     last_caller = std::move(caller);
     SubmitSweep(std::move(a), std::move(b), std::move(c));
   }
+  void ExtendSweep(Caller caller, ExtendRequest a, Done<ExtendResult> b) override {
+    last_caller = std::move(caller);
+    ExtendSweep(std::move(a), std::move(b));
+  }
   void GetSweep(Caller caller, std::string a, Done<SweepDetails> b) override {
     last_caller = std::move(caller);
     GetSweep(std::move(a), std::move(b));
@@ -85,6 +89,7 @@ class MockCoordinator : public Coordinator {
   MOCK_METHOD(void, Shutdown, (), (override));
   MOCK_METHOD(ServerInfo, server_info, (), (const, override));
   MOCK_METHOD(void, SubmitSweep, (SweepSpec, uint32_t, Done<SubmitResult>));
+  MOCK_METHOD(void, ExtendSweep, (ExtendRequest, Done<ExtendResult>));
   MOCK_METHOD(void, GetSweep, (std::string, Done<SweepDetails>));
   MOCK_METHOD(void, ListSweeps, (Done<std::vector<SweepSummary>>));
   MOCK_METHOD(void, ListJobs, (JobFilter, JobId, uint32_t, bool, Done<JobPage>));

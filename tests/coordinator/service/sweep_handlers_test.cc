@@ -126,6 +126,37 @@ void ExpectWorker(const v1::Worker& worker) {
   EXPECT_TRUE(worker.shared_checkpoints());
 }
 
+TEST_F(Handlers, ExtendSweepReturnsWhatChanges) {
+  EXPECT_CALL(core_, ExtendSweep).WillOnce([](const core::ExtendRequest& request, auto done) {
+    EXPECT_EQ(request.spec.name, "small");
+    EXPECT_TRUE(request.dry_run);
+    EXPECT_NE(request.reader, nullptr);
+    const core::Extension extension{1, 2, 3, 4, 5, 6, 7, 8, {"priority: 0 -> 5"}, {"seeds"}};
+    done(core::ExtendResult{Summary(), extension, true});
+  });
+  v1::ExtendSweepRequest request;
+  *request.mutable_spec() = Spec();
+  request.set_dry_run(true);
+  request.set_pack_width(4);
+  v1::ExtendSweepResponse response;
+  CallContext context;
+  ASSERT_TRUE(served_.sweeps->ExtendSweep(&context, request, &response).ok());
+  EXPECT_TRUE(response.changed());
+  ExpectSummary(response.sweep());
+  EXPECT_EQ(response.plan().pack_width(), 4u);
+  const v1::SweepExtension& extension = response.extension();
+  EXPECT_EQ(extension.new_points(), 1u);
+  EXPECT_EQ(extension.new_jobs(), 2u);
+  EXPECT_EQ(extension.continued_jobs(), 3u);
+  EXPECT_EQ(extension.longer_jobs(), 4u);
+  EXPECT_EQ(extension.repeating_jobs(), 5u);
+  EXPECT_EQ(extension.repeated_steps(), 6u);
+  EXPECT_EQ(extension.changed_jobs(), 7u);
+  EXPECT_EQ(extension.added_steps(), 8u);
+  EXPECT_THAT(extension.settings(), ElementsAre("priority: 0 -> 5"));
+  EXPECT_THAT(extension.refused(), ElementsAre("seeds"));
+}
+
 TEST_F(Handlers, SubmitSweepReturnsTheSweepAndItsPlan) {
   EXPECT_CALL(core_, SubmitSweep)
       .WillOnce([](const core::SweepSpec& spec, uint32_t width, auto done) {

@@ -291,6 +291,26 @@ TEST_F(MigrationTest, WhatWasThereBeforeProgramsIsTheTrainersAndRunsNone) {
   EXPECT_EQ(statement.Int(1), 0);
 }
 
+TEST_F(MigrationTest, AnAttemptOfAnEarlierVersionHasTheStepsOfItsGroup) {
+  ASSERT_EQ(Migrate(*db_, {Migrations().begin(), Migrations().begin() + 12}), absl::OkStatus());
+  ASSERT_EQ(db_->Execute(R"sql(
+      INSERT INTO sweeps (id, name, priority, max_failures, created_ms, steps_total)
+      VALUES (1, 's', 0, 3, 5, 100);
+      INSERT INTO groups (id, sweep_id, task, depth, run_json, steps, report_every,
+        checkpoint_every, keep, keep_every, work_per_step, first_job, jobs)
+      VALUES (1, 1, 'dyck', 2, '{}', 10, 1, 1, 2, 0, 1, 1, 1);
+      INSERT INTO jobs (id, sweep_id, group_id, seed) VALUES (1, 1, 1, 0);
+      INSERT INTO attempts (job_id, attempt, worker, request_id, granted_ms, start_step, row_step)
+      VALUES (1, 1, 'w', 'r', 5, 0, 0))sql"),
+            absl::OkStatus());
+  ASSERT_EQ(Migrate(*db_, Migrations()), absl::OkStatus());
+  Statement statement = db_->Prepare(
+      "SELECT a.steps, g.part_of, g.common_row_every, g.continuing FROM attempts a, groups g");
+  ASSERT_TRUE(*statement.Step());
+  EXPECT_EQ(statement.Int(0), 10);
+  EXPECT_EQ(statement.Int(1) + statement.Int(2) + statement.Int(3), 0);
+}
+
 TEST_F(MigrationTest, TheShippedSchemaAppliesAndPassesSqlitesOwnChecks) {
   ASSERT_EQ(Migrate(*db_, Migrations()), absl::OkStatus());
   EXPECT_EQ(Version(), static_cast<int64_t>(Migrations().size()));
