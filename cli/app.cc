@@ -36,6 +36,7 @@ bool TakesValue(const std::string& flag) {
 void AddCommands(CLI::App* app, Context* context, Action* action) {
   AddLocal(app, context, action);
   AddSubmit(app, context, action);
+  AddExtend(app, context, action);
   AddSpec(app, context, action);
   AddDiff(app, context, action);
   AddStatus(app, context, action);

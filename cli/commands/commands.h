@@ -28,6 +28,7 @@ void AddWait(CLI::App* app, Context* context, Action* action);
 void AddList(CLI::App* app, Context* context, Action* action);
 void AddJobs(CLI::App* app, Context* context, Action* action);
 void AddShow(CLI::App* app, Context* context, Action* action);
+void AddExtend(CLI::App* app, Context* context, Action* action);
 // `spec` prints one, `diff` compares two.
 void AddSpec(CLI::App* app, Context* context, Action* action);
 void AddDiff(CLI::App* app, Context* context, Action* action);

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "cli/commands/commands.h"
+#include "cli/extension.h"
 #include "cli/format.h"
 #include "cli/json.h"
 #include "cli/plan_view.h"
@@ -23,12 +24,21 @@ struct SubmitOptions {
   uint32_t pack = 10;
 };
 
-absl::Status Taken(const SpecFile& file, const std::string& address,
+// The remedy beside another name, if the stored sweep can become this one.
+std::string ExtendAdvice(const SpecFile& file, const SubmitOptions& options, Client* client) {
+  const absl::StatusOr<PlannedExtension> planned = PlanExtension(client, file.spec, options.pack);
+  // A viewer may not ask.
+  if (!planned.ok() || !planned->answer.extension().refused().empty()) return "";
+  return absl::StrCat(", or make the sweep so: `coppice extend ", file.spec.name(), " ",
+                      options.spec, FlagsText(options.changes), " --dry-run` shows what that does");
+}
+
+absl::Status Taken(const SpecFile& file, const SubmitOptions& options, Client* client,
                    const std::vector<std::string>& differences) {
-  return absl::InvalidArgumentError(
-      absl::StrCat(file.Locate("name"), ": the coordinator at ", address, " already has a sweep '",
-                   file.spec.name(), "' with other settings; choose another name\n  ",
-                   absl::StrJoin(differences, "\n  ")));
+  return absl::InvalidArgumentError(absl::StrCat(
+      file.Locate("name"), ": the coordinator at ", client->address(), " already has a sweep '",
+      file.spec.name(), "' with other settings; choose another name",
+      ExtendAdvice(file, options, client), "\n  ", absl::StrJoin(differences, "\n  ")));
 }
 
 // Compares the spec with the stored sweep, if there is one. It only reads from the coordinator, so
@@ -80,7 +90,7 @@ absl::StatusOr<int> DryRun(const SpecFile& file, const SubmitOptions& options, C
     return kExitDone;
   }
   if (answer.differences_size() > 0) {
-    return Taken(file, (*client)->address(),
+    return Taken(file, options, *client,
                  {answer.differences().begin(), answer.differences().end()});
   }
   if (!context->json) context->out << Verdict(answer, file, **client) << "\n";
@@ -89,12 +99,13 @@ absl::StatusOr<int> DryRun(const SpecFile& file, const SubmitOptions& options, C
 
 // Lists the differences that made the coordinator refuse the submission. If they cannot be read any
 // more, the coordinator's message is used.
-absl::Status Refused(const SpecFile& file, Client* client, const absl::Status& refused) {
+absl::Status Refused(const SpecFile& file, const SubmitOptions& options, Client* client,
+                     const absl::Status& refused) {
   v1::SubmitSweepResponse answer;
   const absl::Status compared = Compare(file, client, &answer);
   if (!compared.ok() || answer.differences().empty())
-    return Taken(file, client->address(), {std::string(refused.message())});
-  return Taken(file, client->address(), {answer.differences().begin(), answer.differences().end()});
+    return Taken(file, options, client, {std::string(refused.message())});
+  return Taken(file, options, client, {answer.differences().begin(), answer.differences().end()});
 }
 
 absl::StatusOr<int> Submit(const SubmitOptions& options, Context* context) {
@@ -106,7 +117,8 @@ absl::StatusOr<int> Submit(const SubmitOptions& options, Context* context) {
   *request.mutable_spec() = file.spec;
   request.set_pack_width(options.pack);
   const absl::StatusOr<v1::SubmitSweepResponse> response = client->Submit(request);
-  if (absl::IsAlreadyExists(response.status())) return Refused(file, client, response.status());
+  if (absl::IsAlreadyExists(response.status()))
+    return Refused(file, options, client, response.status());
   COPPICE_RETURN_IF_ERROR(response.status());
   std::ostream& out = context->out;
   const std::string& name = file.spec.name();

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "cli/client.h"
 #include "cli/export.h"
+#include "cli/extension.h"
 #include "cli/follow.h"
 #include "cli/format.h"
 #include "cli/local/daemons.h"
@@ -49,6 +50,7 @@ class LocalRun {
   absl::StatusOr<std::unique_ptr<Client>> Connect() {
     return Client::Create(address_, {.access_file = daemons_.AccessPath()});
   }
+  absl::Status Announce(const PlannedExtension& planned);
   absl::Status Begin(const absl::StatusOr<v1::SubmitSweepResponse>& submitted);
   absl::Status StartWorkers();
   absl::Status Handle(Session::Event event);
@@ -106,18 +108,25 @@ absl::Status LocalRun::Follow(Session* session) {
 }
 
 absl::Status LocalRun::Handle(Session::Event event) {
+  if (event.extending.has_value()) COPPICE_RETURN_IF_ERROR(Announce(*event.extending));
   if (event.submitted.has_value()) COPPICE_RETURN_IF_ERROR(Begin(*event.submitted));
   if (event.news.has_value()) follower_.Take(*std::move(event.news));
   if (event.ended.has_value()) ended_ = *event.ended;
   return absl::OkStatus();
 }
 
+absl::Status LocalRun::Announce(const PlannedExtension& planned) {
+  COPPICE_RETURN_IF_ERROR(
+      WhyRefused(file_, dir_, "choose another folder with --dir, or another name with --set name=",
+                 planned.answer.extension()));
+  context_.out << "the sweep " << sweep() << " in " << dir_ << " gets what its spec has now:\n";
+  for (const std::string& line : ExtensionLines(planned, file_.spec))
+    context_.out << "  " << line << "\n";
+  context_.out << std::flush;
+  return absl::OkStatus();
+}
+
 absl::Status LocalRun::Begin(const absl::StatusOr<v1::SubmitSweepResponse>& submitted) {
-  if (absl::IsAlreadyExists(submitted.status())) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(file_.Locate("name"), ": ", dir_, " already holds a sweep '", sweep(),
-                     "' with other settings; choose another folder with --dir, or another name"));
-  }
   COPPICE_RETURN_IF_ERROR(submitted.status());
   const v1::SweepSummary& summary = submitted->sweep();
   const bool finished = summary.counts().pending() + summary.counts().running() == 0;

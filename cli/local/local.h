@@ -29,12 +29,14 @@ struct LocalOptions {
 // access.json (access for its owner's programs alone), and at the end metrics.csv, jobs.csv and,
 // unless disabled, report/ (see report.h). A report that cannot be written gives a message on the
 // error stream and does not change the exit code.
-// A call on a folder that already holds the sweep continues it. On Ctrl-C, SIGTERM or SIGHUP the
+// A call on a folder that already holds the sweep continues it. If the spec has more than the sweep
+// there, the call first says so and extends it. On Ctrl-C, SIGTERM or SIGHUP the
 // workers checkpoint, then the coordinator ends. A second one kills.
 // Exit codes: 0 all jobs succeeded, 1 some did not, 75 stopped by a signal with everything
 // checkpointed.
-// INVALID_ARGUMENT: a bad spec, or another spec of this name in the folder. FAILED_PRECONDITION:
-// the folder is in use. INTERNAL: a daemon died; the message has its log's tail.
+// INVALID_ARGUMENT: a bad spec, or a sweep of this name in the folder that cannot become that of
+// the spec; the message has the differences. FAILED_PRECONDITION: the folder is in use. INTERNAL: a
+// daemon died; the message has its log's tail.
 absl::StatusOr<int> RunLocal(const LocalOptions& options, Context* context);
 
 }  // namespace coppice::cli

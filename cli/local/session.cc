@@ -72,7 +72,9 @@ absl::StatusOr<v1::SubmitSweepResponse> Session::Submit() {
   v1::SubmitSweepRequest request;
   *request.mutable_spec() = spec_;
   request.set_pack_width(pack_width_);
-  COPPICE_ASSIGN_OR_RETURN(v1::SubmitSweepResponse response, client_->Submit(request));
+  absl::StatusOr<v1::SubmitSweepResponse> submitted = client_->Submit(request);
+  if (absl::IsAlreadyExists(submitted.status())) submitted = Extend();
+  COPPICE_ASSIGN_OR_RETURN(v1::SubmitSweepResponse response, std::move(submitted));
   if (retry_ && !response.created()) {
     v1::JobFilter filter;
     filter.set_sweep(spec_.name());
@@ -80,6 +82,23 @@ absl::StatusOr<v1::SubmitSweepResponse> Session::Submit() {
     COPPICE_ASSIGN_OR_RETURN(const v1::GetSweepResponse sweep, client_->GetSweep(spec_.name()));
     *response.mutable_sweep() = sweep.sweep();
   }
+  return response;
+}
+
+absl::StatusOr<v1::SubmitSweepResponse> Session::Extend() {
+  COPPICE_ASSIGN_OR_RETURN(PlannedExtension planned, PlanExtension(client_, spec_, pack_width_));
+  const bool refused = !planned.answer.extension().refused().empty();
+  Event event;
+  event.extending = std::move(planned);
+  Push(std::move(event));
+  if (refused) return absl::AlreadyExistsError("the sweep has other settings");
+  v1::ExtendSweepRequest request;
+  *request.mutable_spec() = spec_;
+  request.set_pack_width(pack_width_);
+  COPPICE_ASSIGN_OR_RETURN(v1::ExtendSweepResponse extended, client_->Extend(request));
+  v1::SubmitSweepResponse response;
+  *response.mutable_sweep() = std::move(*extended.mutable_sweep());
+  *response.mutable_plan() = std::move(*extended.mutable_plan());
   return response;
 }
 

@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "cli/client.h"
+#include "cli/extension.h"
 #include "cli/follow.h"
 #include "coppice/v1/coordinator.pb.h"
 
@@ -18,12 +19,16 @@ namespace coppice::cli {
 // Submits a sweep and follows it on a thread of its own. The owner polls fd() and takes the events.
 // Thread-safe.
 //   1. Constructed: it submits.
-//   2. One event with `submitted`.
-//   3. Events with `news` of the sweep.
-//   4. One event with `ended`, the last.
+//   2. If the coordinator has the sweep with another spec, one event with `extending`, the plan
+//   that
+//      makes it this one. If nothing forbids it, that is done next.
+//   3. One event with `submitted`.
+//   4. Events with `news` of the sweep.
+//   5. One event with `ended`, the last.
 class Session {
  public:
   struct Event {
+    std::optional<PlannedExtension> extending;
     std::optional<absl::StatusOr<v1::SubmitSweepResponse>> submitted;
     std::optional<SweepNews> news;
     std::optional<absl::Status> ended;
@@ -44,6 +49,8 @@ class Session {
  private:
   void Run();
   absl::StatusOr<v1::SubmitSweepResponse> Submit();
+  // ALREADY_EXISTS: the plan has what forbids it.
+  absl::StatusOr<v1::SubmitSweepResponse> Extend();
   void Push(Event event);
 
   Client* const client_;

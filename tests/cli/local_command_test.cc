@@ -129,12 +129,28 @@ TEST_F(LocalCommandTest, FailedJobsAreItsFailure) {
                                 HasSubstr("--retry")));
 }
 
-TEST_F(LocalCommandTest, AnotherSpecOfTheNameNamesTheFolder) {
+TEST_F(LocalCommandTest, AnotherSpecOfTheNameNamesTheFolderAndTheDifferences) {
   steps_ = "301";
+  coordinator_.service().extension.add_refused("train.batch_size: 8 -> 16");
   const CliResult result = Run();
   EXPECT_EQ(result.code, 2);
   EXPECT_THAT(result.err, AllOf(HasSubstr("demo.yaml:1:7: "), HasSubstr(dir_.Join("local")),
-                                HasSubstr("--dir")));
+                                HasSubstr("--dir"), HasSubstr("\n  train.batch_size: 8 -> 16")));
+  EXPECT_FALSE(coordinator_.service().extended);
+}
+
+TEST_F(LocalCommandTest, AChangedSpecExtendsTheSweepAndSaysSoBefore) {
+  FinishJobs(v1::SUCCEEDED);
+  steps_ = "301";
+  coordinator_.service().extension.set_continued_jobs(8);
+  coordinator_.service().extension.set_added_steps(8);
+  const CliResult result = Run();
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_TRUE(coordinator_.service().extended);
+  const size_t said =
+      result.out.find("gets what its spec has now:\n  8 jobs that have succeeded go");
+  EXPECT_NE(said, std::string::npos) << result.out;
+  EXPECT_LT(said, result.out.find("found demo in")) << result.out;
 }
 
 TEST_F(LocalCommandTest, ADeadWorkerEndsTheRunWithItsLog) {
