@@ -131,13 +131,33 @@ TEST_F(LocalTest, CtrlCStopsCleanlyAndTheSameCommandContinues) {
 TEST_F(LocalTest, AnotherSpecUnderTheSameNameIsRefused) {
   ASSERT_EQ(RunProcess(Command("run"), {}, absl::Seconds(180)).code, 0);
   const std::string other = dir_.Join("other.yaml");
-  std::string text = kSweep;
-  text.replace(text.find("1200"), 4, "1600");
-  std::ofstream(other) << text;
+  std::ofstream(other) << absl::StrReplaceAll(kSweep, {{"batch_size: 8", "batch_size: 16"}});
   const RunResult result =
       RunProcess({Binary("coppice"), "local", other, "--dir", dir_.Join("run")});
-  EXPECT_NE(result.code, 0);
-  EXPECT_TRUE(absl::StrContains(result.err, "small")) << result.err;
+  EXPECT_EQ(result.code, 2) << result.out;
+  for (const char* part : {"small", "train.batch_size", "8", "16", "--dir", "--set name="})
+    EXPECT_TRUE(absl::StrContains(result.err, part)) << part << "\n" << result.err;
+}
+
+TEST_F(LocalTest, AChangedFileExtendsTheSweepThatIsThere) {
+  const std::string spec = dir_.Join("grows.yaml");
+  const auto run = [&](const std::string& folder, const char* seeds, const char* steps) {
+    std::ofstream(spec) << absl::StrReplaceAll(
+        kSweep, {{"[question, dyck]", "question"}, {"0-1", seeds}, {"1200", steps}});
+    const RunResult result =
+        RunProcess({Binary("coppice"), "local", spec, "--dir", dir_.Join(folder), "--no-report"},
+                   {}, absl::Seconds(180));
+    EXPECT_EQ(result.code, 0) << result.err;
+    return result.out;
+  };
+  run("grown", "0", "400");
+  const std::string out = run("grown", "0-1", "700");
+  for (const char* part : {"new seed: 1", "1 new job in all", "1 job that has succeeded goes on"})
+    EXPECT_TRUE(absl::StrContains(out, part)) << part << "\n" << out;
+  run("whole", "0-1", "700");
+  const auto whole = StableColumns(testing::ReadAll(dir_.Join("whole/metrics.csv")));
+  EXPECT_EQ(whole.size(), 1 + 2 * 4u);
+  EXPECT_EQ(StableColumns(testing::ReadAll(dir_.Join("grown/metrics.csv"))), whole);
 }
 
 TEST_F(LocalTest, AJobThatDivergesFailsWithItsReasonAndTheOthersFinish) {
