@@ -146,6 +146,32 @@ class Client:
             answer = self._json(["submit", os.path.abspath(os.fspath(spec)), *flags])
         return _sweep(answer["sweep"]) if answer.get("sweep") else None
 
+    def spec(self, sweep: str) -> str:
+        """A sweep's spec as YAML, which ``submit`` takes as a file."""
+        return self._check(["spec", _target(sweep)]).stdout
+
+    def extend(self, sweep: str, spec: Optional[Union[PathLike, Mapping[str, Any]]] = None, settings: Optional[Mapping[str, Value]] = None,
+               axes: Optional[Where] = None, dry_run: bool = False) -> Dict[str, Any]:
+        """Gives a sweep more points, seeds or steps (docs/sweep-spec.md).
+
+        ``spec`` is that of the whole sweep as it shall be, as in ``submit``. Without one, the
+        sweep's own spec is the start: ``extend("demo", settings={"train.steps": 4000},
+        axes={"seed": range(10, 20)})``. The values of ``axes`` come to those that an axis has. The
+        result is proto/coppice/v1's SweepExtension. With ``dry_run`` nothing is changed.
+        """
+        flags = [flag for name, value in (settings or {}).items() for flag in ("--set", f"{name}={_spec_text(value)}")]
+        for axis, chosen in (axes or {}).items():
+            values = [chosen] if isinstance(chosen, (str, int, float)) else list(chosen)
+            flags += ["--axis", f"{axis}={','.join(map(_spec_text, values))}"]
+        flags += ["--dry-run"] if dry_run else []
+        if isinstance(spec, Mapping):
+            answer = self._json(["extend", _target(sweep), "-", *flags], text=json.dumps(spec))
+        else:
+            file = [] if spec is None else [os.path.abspath(os.fspath(spec))]
+            answer = self._json(["extend", _target(sweep), *file, *flags])
+        extension: Dict[str, Any] = answer["extension"]
+        return extension
+
     def wait(self, *sweeps: str, timeout: Optional[float] = None) -> List[Sweep]:
         """Waits until every job of these sweeps has ended. TimeoutError after ``timeout`` seconds.
 
@@ -283,6 +309,11 @@ def _target(name: str) -> str:
     if not name or name.startswith("-"):
         raise ValueError(f"{name!r} is no name of a sweep or a job")
     return f"sweep:{name}" if name.isdecimal() else name
+
+
+def _spec_text(value: Value) -> str:
+    """A value as a spec writes it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _job_target(job: JobLike) -> str:

@@ -142,6 +142,24 @@ class Live(unittest.TestCase):
         finally:
             self.client.cancel('77')
 
+    def test_a_sweep_grows(self):
+        try:
+            self.client.submit({**SPEC, 'name': 'grow', 'tasks': 'tense', 'train': {**SPEC['train'], 'steps': 900000}})
+            self.client.pause('grow')
+            planned = self.client.extend('grow', axes={'seed': range(1, 4)}, settings={'priority': 5}, dry_run=True)
+            self.assertEqual((planned['new_jobs'], planned['settings']), ('2', ['priority: 0 -> 5']))
+            self.assertEqual(len(self.client.jobs('grow')), 2)
+            self.assertEqual(self.client.extend('grow', axes={'seed': range(1, 4)}, settings={'priority': 5}), planned)
+            self.assertEqual([job.seed for job in self.client.jobs('grow')], [0, 1, 2, 3])
+            self.assertRegex(self.client.spec('grow'), '(?s)seeds: 0-3\n.*priority: 5\n')
+            whole = {**SPEC, 'name': 'grow', 'tasks': 'tense', 'seeds': '0-4', 'train': {**SPEC['train'], 'steps': 900000}, 'priority': 5}
+            self.assertEqual(self.client.extend('grow', whole)['new_jobs'], '1')
+            with self.assertRaisesRegex(CoppiceError, '(?s)grow.*seeds') as caught:
+                self.client.extend('grow', {**whole, 'seeds': '0-1'})
+            self.assertEqual(caught.exception.exit_code, 2)
+        finally:
+            self.client.cancel('grow')
+
     def test_errors_name_what_is_wrong(self):
         for call, message in ((lambda: self.client.jobs('nix'), "no sweep 'nix'"), (lambda: list(self.client.rows('nix')), "no sweep 'nix'"),
                               (lambda: self.client.jobs('demo', {'depth': 9}), 'depth'), (lambda: self.client.wait('nix'), 'nix'),
