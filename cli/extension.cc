@@ -72,8 +72,8 @@ void AddSteps(const v1::SweepExtension& extension, std::vector<std::string>* lin
     lines->push_back(absl::StrCat(
         Counted(extension.repeating_jobs(), "of them computes ", "of them compute "),
         Counted(extension.repeated_steps(), "step again", "steps again in all"),
-        ": its last step is no report of a longer run, so it goes on from an older checkpoint or "
-        "from the start"));
+        ": no report of a longer run is at the last step, so that training goes on from an older "
+        "checkpoint or from the start"));
   }
   if (extension.longer_jobs() > 0) {
     lines->push_back(Counted(extension.longer_jobs(), "job that has not ended gets more steps",

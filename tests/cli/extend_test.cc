@@ -101,7 +101,7 @@ TEST_F(ExtendTest, TheDryRunShowsEverythingAndChangesNothing) {
   EXPECT_THAT(
       out, AllOf(HasSubstr("an extension would do this to demo at the coordinator at "),
                  HasSubstr("12 jobs that have succeeded go on to more steps\n"),
-                 HasSubstr("1 of them computes 150 steps again in all: its last step is no report"),
+                 HasSubstr("1 of them computes 150 steps again in all: no report of a longer run"),
                  HasSubstr("8 jobs that have not ended get more steps\n"),
                  HasSubstr("1 job that has not begun gets other settings\n"),
                  HasSubstr("priority: 0 -> 5\n"), HasSubstr("2k more steps; work: "),

@@ -30,6 +30,7 @@ axes:
   seed: SEEDS
 exclude:
   - {train.learning_rate: 3e-3, data.seed: 1}
+  - {kind: brackets, data.seed: 1}
 model: {d_model: 16, heads: 2, d_ff: 64}
 train: {steps: STEPS, batch_size: 4, warmup_steps: 100}
 data: {train: 500, val: 50, test: 10, gen: 50}
@@ -112,7 +113,7 @@ class ExtendTest : public ::testing::Test {
   void KillWorker(const std::string& name, const std::string& next) {
     cluster_.worker(name).Signal(SIGKILL);
     ASSERT_TRUE(cluster_.worker(name).Wait(absl::Seconds(10)).has_value());
-    cluster_.StartWorker(next, {.slots = 2, .pack = 2});
+    cluster_.StartWorker(next, {.slots = 2, .pack = 3});
   }
 
   Cluster cluster_;
@@ -122,7 +123,7 @@ class ExtendTest : public ::testing::Test {
 // not exist in the long ones.
 TEST_F(ExtendTest, ASweepThatGrowsAmidKillsEqualsOneThatWasWhole) {
   cluster_.StartCoordinator();
-  cluster_.StartWorker("one", {.slots = 2, .pack = 2});
+  cluster_.StartWorker("one", {.slots = 2, .pack = 3});
   cluster_.Submit(Grid("whole", "0-2", "600"));
   ASSERT_TRUE(cluster_.AwaitEnd("whole")) << cluster_.worker("one").err();
   cluster_.Submit(Grid("grown", "0-1", "250"));
@@ -138,11 +139,11 @@ TEST_F(ExtendTest, ASweepThatGrowsAmidKillsEqualsOneThatWasWhole) {
   KillCoordinator();
   ASSERT_TRUE(cluster_.AwaitEnd("grown")) << cluster_.worker("three").err();
   const auto whole = ValuesOf(&cluster_, "whole");
-  // 6 points, 3 seeds, 6 reports, at least 7 metrics.
-  EXPECT_GE(whole.size(), 6 * 3 * 6 * 7u);
+  // 5 points, 3 seeds, 6 reports, at least 7 metrics.
+  EXPECT_GE(whole.size(), 5 * 3 * 6 * 7u);
   EXPECT_EQ(ValuesOf(&cluster_, "grown"), whole);
   const auto checkpoints = LastCheckpoints(&cluster_, "whole");
-  EXPECT_EQ(checkpoints.size(), 18u);
+  EXPECT_EQ(checkpoints.size(), 15u);
   EXPECT_EQ(LastCheckpoints(&cluster_, "grown"), checkpoints);
   const testing::RunResult diff =
       cluster_.Cli({"diff", "grown", Write("whole.yaml", Grid("whole", "0-2", "600"))});
