@@ -74,6 +74,25 @@ TEST_F(ExtendTest, EveryNewJobIsGrantedAndTheSweepEndsWithIt) {
   EXPECT_NE(Summary("small").finished_ms, 0);
 }
 
+TEST_F(ExtendTest, AWatcherSeesTheLargerSweepAndItsEnd) {
+  ASSERT_TRUE(Submit(Grid({Point(2)}, {0})).ok());
+  absl::Mutex mutex;
+  uint64_t most = 0;
+  absl::Notification finished;
+  const auto watch = c_->WatchSweep("small", [&](const SweepChange& change) {
+    absl::MutexLock lock(&mutex);
+    if (change.summary) most = std::max(most, change.summary->counts.total());
+    if (change.finished) finished.Notify();
+  });
+  ASSERT_TRUE(watch.ok());
+  Extended(Grid({Point(2)}, {0, 5}));
+  const std::string w = Register("w1");
+  for (int i = 0; i < 2; ++i) RunFrom(w, TakeOne(w), 0, 100);
+  ASSERT_TRUE(finished.WaitForNotificationWithTimeout(kPatience));
+  absl::MutexLock lock(&mutex);
+  EXPECT_EQ(most, 2u);
+}
+
 TEST_F(ExtendTest, TheSameAgainChangesNothingAndASubmitOfItIsTheSame) {
   const SweepSpec before = Grid({Point(2)}, {0});
   ASSERT_TRUE(Submit(before).ok());
