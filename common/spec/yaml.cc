@@ -228,10 +228,12 @@ class YamlWriter {
   void WriteProgram(const v1::Program& program) {
     lines_.Line(0, "program:");
     Entries command;
+    command.reserve(static_cast<size_t>(program.command_size()));
     for (const std::string& word : program.command()) command.push_back(YamlWordOrDigits(word));
     lines_.List(2, "command", command);
     lines_.Line(2, absl::StrCat("directory: ", YamlWord(program.directory())));
     Entries environment;
+    environment.reserve(static_cast<size_t>(program.environment_size()));
     for (const v1::EnvironmentVariable& variable : program.environment())
       environment.push_back(
           absl::StrCat(YamlWord(variable.name()), ": ", YamlWordOrDigits(variable.value())));
