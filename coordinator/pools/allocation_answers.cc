@@ -112,6 +112,9 @@ void AllocationTracker::ApplyRunning(const Job& job, AllocationRow* row, Tracker
   observations_[row->key].stuck_since.reset();
   if (row->state != AllocationState::kRunning) row->error.clear();
   row->state = AllocationState::kRunning;
+  // The run is over. Slurm shows what comes next later: an end, or the queue again. For a job on
+  // its way into the queue it already shows the start that it hopes for.
+  if (job.state == "COMPLETING") return;
   Observation& seen = observations_[row->key];
   CloseIfStartedAnew(job, row);
   if (row->started_ms == 0) BeginRun(job, row, time);

@@ -66,6 +66,23 @@ TEST_F(AllocationRuns, ALaterStartIsANewRunAndTheGapIsNotCharged) {
   EXPECT_EQ(row().restarts, 1u);
 }
 
+// Slurm 22.05 shows a job that goes back into the queue as COMPLETING for a second, with the start
+// that it hopes for.
+TEST_F(AllocationRuns, AJobOnItsWayBackIntoTheQueueIsRequeuedOnce) {
+  SeeRunning(10, 12);
+  SeeRunning(10, 30);
+  See(Shown(JobPhase::kRunning, 31, "COMPLETING"), 31);
+  See(Shown(JobPhase::kRunning, 0, "COMPLETING"), 32);
+  See(Shown(JobPhase::kPending, 40, "PENDING"), 33);
+  EXPECT_EQ(tracker_.TakePreempted().size(), 1u);
+  EXPECT_EQ(row().restarts, 1u);
+  EXPECT_DOUBLE_EQ(row().gpu_seconds, 20);
+  SeeRunning(40, 42);
+  SeeWorker(1, 45);
+  EXPECT_EQ(row().restarts, 1u);
+  EXPECT_TRUE(tracker_.TakePreempted().empty());
+}
+
 TEST_F(AllocationRuns, TheRunOfAWorkerThatLeftEndedWithIt) {
   SeeRunning(10, 12);
   SeeWorker(0, 15);
