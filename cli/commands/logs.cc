@@ -36,7 +36,8 @@ absl::StatusOr<int> Logs(const LogsOptions& options, Context* context) {
     context->out << std::flush;
     return context->out.good();
   }));
-  if (context->json && !any) context->out << ToJson(v1::GetLogsResponse(), false) << "\n";
+  if (!any && context->json) context->out << ToJson(v1::GetLogsResponse(), false) << "\n";
+  if (!any && !context->json) context->err << "coppice: the trainer of this job wrote nothing\n";
   return kExitDone;
 }
 

@@ -1,11 +1,13 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <memory>
 #include <ostream>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 #include "cli/commands/commands.h"
 #include "cli/format.h"
@@ -32,9 +34,28 @@ std::string EndOf(const v1::ServerCertificate& certificate) {
       left < 0 ? " ago" : "");
 }
 
-absl::StatusOr<int> Server(Context* context) {
+absl::StatusOr<v1::GetServerInfoResponse> GetInfo(Context* context) {
   COPPICE_ASSIGN_OR_RETURN(Client * client, context->Connect());
-  COPPICE_ASSIGN_OR_RETURN(const v1::GetServerInfoResponse info, client->GetServerInfo());
+  return client->GetServerInfo();
+}
+
+// The same, for so long as the access file is missing or nobody answers.
+absl::StatusOr<v1::GetServerInfoResponse> AwaitInfo(absl::Duration wait, Context* context) {
+  constexpr absl::Duration kPause = absl::Milliseconds(100);
+  const absl::Duration until = Clock::Real()->Monotonic() + wait;
+  while (true) {
+    absl::StatusOr<v1::GetServerInfoResponse> info = GetInfo(context);
+    if (info.ok() || absl::IsInvalidArgument(info.status()) ||
+        Clock::Real()->Monotonic() >= until) {
+      return info;
+    }
+    absl::Notification().WaitForNotificationWithTimeout(kPause);
+  }
+}
+
+absl::StatusOr<int> Server(absl::Duration wait, Context* context) {
+  COPPICE_ASSIGN_OR_RETURN(const v1::GetServerInfoResponse info, AwaitInfo(wait, context));
+  COPPICE_ASSIGN_OR_RETURN(Client * client, context->Connect());
   if (context->json) {
     context->out << ToJson(info);
     return kExitDone;
@@ -65,13 +86,26 @@ absl::StatusOr<int> Server(Context* context) {
   return kExitDone;
 }
 
+absl::Duration ParseWait(const std::string& text) {
+  absl::Duration wait;
+  if (absl::ParseDuration(text, &wait) && wait > absl::ZeroDuration()) return wait;
+  throw CLI::ValidationError("--wait",
+                             absl::StrCat("'", text, "' is no time; write for example 30s or 5m"));
+}
+
 }  // namespace
 
 void AddServer(CLI::App* app, Context* context, Action* action) {
   CLI::App* const command = app->add_subcommand(
       "server", "The coordinator: version, address, since when, until when its certificates");
+  const auto wait = std::make_shared<absl::Duration>();
+  command
+      ->add_option_function<std::string>(
+          "--wait", [wait](const std::string& text) { *wait = ParseWait(text); },
+          "Wait for so long until the coordinator answers, for example 30s")
+      ->type_name("TIME");
   AddJsonFlag(command, context);
-  command->callback([=] { *action = [=] { return Server(context); }; });
+  command->callback([=] { *action = [=] { return Server(*wait, context); }; });
 }
 
 }  // namespace coppice::cli

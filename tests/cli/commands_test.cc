@@ -292,6 +292,14 @@ TEST_F(CommandsTest, WorkersShowWhenTheyEndAndWhyOneIsPassedOver) {
   EXPECT_THAT(Ok({"workers"}), HasSubstr(" over"));
 }
 
+TEST_F(CommandsTest, ServerWaitsForACoordinatorThatStarts) {
+  const absl::Duration begin = Clock::Real()->Monotonic();
+  EXPECT_EQ(RunCommand("127.0.0.1:1", {"server", "--wait", "300ms"}).code, 1);
+  EXPECT_GE(Clock::Real()->Monotonic() - begin, absl::Milliseconds(300));
+  EXPECT_THAT(Run({"server", "--wait", "soon"}).err, HasSubstr("'soon' is no time"));
+  EXPECT_THAT(Ok({"server", "--wait", "1m"}), HasSubstr("9.9.9"));
+}
+
 TEST_F(CommandsTest, ACertificateThatEndsIsShownWhereTheMachinesAreLookedAfter) {
   EXPECT_THAT(Ok({"server"}), AllOf(HasSubstr("9.9.9"), HasSubstr("0123456789ab"),
                                     HasSubstr("0.0.0.0:7070"), HasSubstr("nothing is encrypted")));
