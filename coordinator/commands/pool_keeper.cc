@@ -16,8 +16,12 @@ std::unique_ptr<CommandRunner> MakeRunner(bool by_client, Clock* clock,
   return made;
 }
 
-pools::AutoscalerOptions MakeOptions(PoolKeeperOptions options, pools::RemoteCommands* remote) {
+pools::AutoscalerOptions MakeOptions(PoolKeeperOptions options, pools::RemoteCommands* remote,
+                                     core::Coordinator* core) {
   pools::AutoscalerOptions made;
+  made.tell_spent = [core](pools::SpentSweeps spent, std::function<void(absl::Status)> done) {
+    core->SetSpentSweeps(std::move(spent), std::move(done));
+  };
   made.remote = remote;
   made.store_id = std::move(options.store_id);
   made.stop_file = JoinPath(options.data_dir, "pools.stop");
@@ -60,7 +64,7 @@ PoolKeeper::PoolKeeper(PoolKeeperOptions options, core::Coordinator* core, Clock
     : news_(*news),
       records_(core),
       batch_(pools::SlurmOptions(), MakeRunner(options.slurm_by_client, clock, &remote_)),
-      autoscaler_(MakeOptions(std::move(options), remote_), clock, &batch_, &records_,
+      autoscaler_(MakeOptions(std::move(options), remote_, core), clock, &batch_, &records_,
                   [core](std::function<void(absl::StatusOr<pools::Demand>)> done) {
                     core->GetDemand(std::move(done));
                   }) {

@@ -59,6 +59,12 @@ std::shared_ptr<const SweepInfo> Catalog::FindSweep(const std::string& name) con
   return it == ids_.end() ? nullptr : sweeps_.at(it->second).sweep;
 }
 
+std::shared_ptr<const SweepInfo> Catalog::FindSweep(SweepId id) const {
+  absl::MutexLock lock(&mutex_);
+  const auto it = sweeps_.find(id);
+  return it == sweeps_.end() ? nullptr : it->second.sweep;
+}
+
 std::shared_ptr<const GroupInfo> Catalog::Group(GroupId id) const {
   absl::MutexLock lock(&mutex_);
   const auto it = groups_.find(id);

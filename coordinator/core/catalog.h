@@ -41,6 +41,7 @@ class Catalog {
   void SetPaused(SweepId id, bool paused);
 
   std::shared_ptr<const SweepInfo> FindSweep(const std::string& name) const;  // null: unknown
+  std::shared_ptr<const SweepInfo> FindSweep(SweepId id) const;               // likewise
   std::shared_ptr<const GroupInfo> Group(GroupId id) const;
   std::vector<std::shared_ptr<const GroupInfo>> GroupsOf(SweepId id) const;  // by id
   bool paused(SweepId id) const;

@@ -232,6 +232,14 @@ class CoordinatorImpl : public Coordinator {
                             CommandContext& tx) { return core::SavePools(tx, pools, allocations); },
                         std::move(done));
   }
+  void SetSpentSweeps(pools::SpentSweeps spent, DoneStatus done) override {
+    engine_.WriteStatus(
+        [spent = std::move(spent)](CommandContext& tx) {
+          tx.AfterCommit(SpentSweepsCounted{spent});
+          return absl::OkStatus();
+        },
+        std::move(done));
+  }
   void GetDemand(Done<pools::Demand> done) override {
     engine_.Write<Waiting>([](CommandContext& tx) { return MeasureWaiting(tx); },
                            [this, done = std::move(done)](absl::StatusOr<Waiting> waiting) {

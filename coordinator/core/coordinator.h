@@ -160,6 +160,8 @@ class Coordinator {
                          std::vector<pools::AllocationRow> allocations, DoneStatus done) = 0;
   // The work that waits and the workers that are there. Its cost depends on the number of groups
   // and workers, not of jobs.
+  // Workers of these pools get no jobs of these sweeps, until the next call. Not durable.
+  virtual void SetSpentSweeps(pools::SpentSweeps spent, DoneStatus done) = 0;
   virtual void GetDemand(Done<pools::Demand> done) = 0;
 };
 

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <string>
+#include <utility>
 
 #include "common/base/status_macros.h"
 #include "coordinator/core/eta.h"
@@ -27,7 +30,32 @@ pools::WorkerCapacity CapacityOf(const WorkerEntry& entry, const CommandContext&
   worker.suspect = dispatcher.health.SuspicionOf(info.name, tx.now()).has_value();
   worker.ends_ms = info.ends_ms;
   worker.connected = IsConnected(entry, tx.memory().options.lease, tx.now());
+  if (!worker.pool_key.empty()) {
+    const auto held = tx.memory().leases.CountBySweep(info.name);
+    worker.held.assign(held.begin(), held.end());
+  }
   return worker;
+}
+
+std::vector<pools::SweepDemand> DemandBySweep(const Memory& memory) {
+  std::map<SweepId, pools::SweepDemand> sweeps;
+  for (const auto& [id, jobs] : memory.dispatcher.scheduler.CountGrantableBySweep()) {
+    sweeps[id].grantable_jobs = jobs.jobs;
+    sweeps[id].program_jobs = jobs.programs;
+  }
+  for (const auto& [id, leases] : memory.leases.CountBySweep()) sweeps[id].running_jobs = leases;
+  std::vector<pools::SweepDemand> demand;
+  demand.reserve(sweeps.size());
+  for (auto& [id, sweep] : sweeps) {
+    sweep.id = id;
+    const auto info = memory.catalog.FindSweep(id);
+    if (info != nullptr) {
+      sweep.name = info->name;
+      sweep.created_ms = info->created_ms;
+    }
+    demand.push_back(std::move(sweep));
+  }
+  return demand;
 }
 
 // The leases of all these sweeps together. Groups belong to one sweep each.
@@ -43,8 +71,11 @@ void Merge(LiveStats more, LiveStats* all) {
 absl::StatusOr<Waiting> MeasureWaiting(CommandContext& tx) {
   const Memory& memory = tx.memory();
   Waiting waiting;
-  waiting.demand.grantable_jobs = memory.dispatcher.scheduler.CountGrantable();
-  waiting.demand.program_jobs = memory.dispatcher.scheduler.CountGrantablePrograms();
+  waiting.demand.sweeps = DemandBySweep(memory);
+  for (const pools::SweepDemand& sweep : waiting.demand.sweeps) {
+    waiting.demand.grantable_jobs += sweep.grantable_jobs;
+    waiting.demand.program_jobs += sweep.program_jobs;
+  }
   waiting.demand.oldest_waiting_ms = memory.dispatcher.waiting_since_ms();
   size_t jobs = 0, busy = 0;
   for (const WorkerEntry* entry : memory.workers.All()) {

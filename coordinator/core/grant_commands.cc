@@ -168,6 +168,7 @@ absl::StatusOr<std::optional<LeaseGrant>> AcquireLeases(CommandContext& tx,
   const absl::Duration wait = std::min(absl::Milliseconds(request.wait_ms), kMaxWait);
   Waiter waiter{request, name, tx.now() + wait, std::move(cancelled), std::move(done)};
   waiter.programs = worker->row.info.programs;
+  waiter.pool = std::string(pools::PoolOfKey(worker->row.info.allocation.pool_key));
   tx.AfterCommit(WaiterAdded{std::move(waiter)});
   return std::optional<LeaseGrant>();
 }

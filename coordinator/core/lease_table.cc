@@ -208,6 +208,22 @@ size_t LeaseTable::CountOfWorker(const std::string& worker) const {
   return it == by_worker_.end() ? 0 : it->second.size();
 }
 
+std::map<SweepId, uint64_t> LeaseTable::CountBySweep() const {
+  absl::MutexLock lock(&mutex_);
+  std::map<SweepId, uint64_t> counts;
+  for (const auto& [sweep, totals] : by_sweep_) counts[sweep] = totals.leases;
+  return counts;
+}
+
+std::map<SweepId, uint64_t> LeaseTable::CountBySweep(const std::string& worker) const {
+  absl::MutexLock lock(&mutex_);
+  std::map<SweepId, uint64_t> counts;
+  const auto it = by_worker_.find(worker);
+  if (it == by_worker_.end()) return counts;
+  for (const JobId job : it->second) ++counts[leases_.at(job).sweep_id];
+  return counts;
+}
+
 std::vector<LeaseRef> LeaseTable::Due(absl::Duration now, size_t limit) const {
   absl::MutexLock lock(&mutex_);
   std::vector<LeaseRef> due;

@@ -2,6 +2,8 @@
 #ifndef COPPICE_COORDINATOR_CORE_LEASE_TABLE_H_
 #define COPPICE_COORDINATOR_CORE_LEASE_TABLE_H_
 
+#include <cstdint>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -88,6 +90,8 @@ class LeaseTable {
   std::optional<LeaseEntry> Find(JobId job) const;
   std::vector<LeaseEntry> OfWorker(const std::string& worker) const;  // by job
   size_t CountOfWorker(const std::string& worker) const;
+  std::map<SweepId, uint64_t> CountBySweep() const;
+  std::map<SweepId, uint64_t> CountBySweep(const std::string& worker) const;
   std::vector<LeaseRef> Due(absl::Duration now, size_t limit) const;
   std::optional<absl::Duration> NextDeadline() const;
   LiveStats Live(SweepId sweep) const;

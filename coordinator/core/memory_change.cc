@@ -171,6 +171,13 @@ class Applier {
     memory_.continuing = std::move(change.continuing);
   }
 
+  void operator()(SpentSweepsCounted change) {
+    memory_.dispatcher.spent.clear();
+    for (const auto& [pool, sweeps] : change.spent) {
+      memory_.dispatcher.spent[pool].insert(sweeps.begin(), sweeps.end());
+    }
+  }
+
  private:
   Memory& memory_;
 };

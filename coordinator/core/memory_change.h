@@ -216,6 +216,10 @@ struct StoreOpened {
   std::vector<SweepRow> cut_short;
   std::vector<SweepRow> continuing;
 };
+// The pools have counted what each sweep has used: their workers get no jobs of these.
+struct SpentSweepsCounted {
+  pools::SpentSweeps spent;
+};
 
 using MemoryChange =
     std::variant<SubmissionBegan, JobsStored, SweepAdded, SweepExtended, SubmissionTakenBack,
@@ -223,7 +227,8 @@ using MemoryChange =
                  LeasesRenewed, LeaseMissed, PaceRecalled, WaitRecalled, GrantMade, WorkerPut,
                  WorkerRowStored, WorkerTouched, WorkerBeat, WorkerDeparted, WorkersForgotten,
                  WorkerProcessChanged, WorkerFailed, WorkerProgressed, PackTooWide, PackMeasured,
-                 SweepMetricNames, JobMetricNames, WaiterAdded, StoreTroubled, StoreOpened>;
+                 SweepMetricNames, JobMetricNames, WaiterAdded, StoreTroubled, StoreOpened,
+                 SpentSweepsCounted>;
 
 // The changes that a row stands for. A command makes them from the row that it wrote, recovery from
 // the row that it read.

@@ -61,6 +61,7 @@ class AllocationTracker {
   const AllocationRow* FindAllocation(const std::string& key) const;
   // A pool's row has changed outside of this class.
   void PutPool(PoolRow row);
+  void NoteChanged(const PoolRow& row) { Touch(row); }
   std::vector<AllocationRow> AllocationList() const;
 
   // Makes the row of a submission and takes its number. It is not among the allocations before

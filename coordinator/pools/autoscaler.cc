@@ -48,6 +48,8 @@ void Autoscaler::AddPool(PoolSpec spec, Done done) {
       PoolRow fresh;
       fresh.spec = spec;
       fresh.next_sequence = row->next_sequence;
+      fresh.sweep_use = row->sweep_use;
+      fresh.use_counted_ms = row->use_counted_ms;
       *row = std::move(fresh);
       return absl::OkStatus();
     };

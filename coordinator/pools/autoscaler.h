@@ -30,6 +30,9 @@ struct AutoscalerOptions {
   std::string checkpoint_root;
   // Runs the batch system's commands on another machine; null: they run here.
   RemoteCommands* remote = nullptr;
+  // Tells the dispatcher of sweeps that have used what a pool may give them. Null: nobody is told.
+  // It calls back once, on any thread; after an error it is told again.
+  std::function<void(SpentSweeps, std::function<void(absl::Status)>)> tell_spent;
   // Decides and logs, but submits and cancels nothing.
   bool dry_run = false;
   // Runs the closures of the autoscaler's own thread; null: a real thread (Executor).

@@ -5,7 +5,9 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -25,6 +27,16 @@ struct WorkerCapacity {
   bool suspect = false;   // the dispatcher gives it no new work for its failures
   int64_t ends_ms = 0;    // the end of its allocation in Unix time; 0: none is known
   bool connected = true;  // false: silent, and not yet expired
+  // The jobs that it holds, by the sweep's id. Only of pools' workers.
+  std::vector<std::pair<uint64_t, uint64_t>> held;
+};
+
+// A sweep with jobs that run or could be granted.
+struct SweepDemand {
+  uint64_t id = 0;
+  int64_t created_ms = 0;  // the id of a deleted sweep may come again; both together never do
+  std::string name;
+  uint64_t grantable_jobs = 0, program_jobs = 0, running_jobs = 0;  // as in Demand
 };
 
 struct Demand {
@@ -42,7 +54,12 @@ struct Demand {
   // Seconds from a job's start to its first checkpoint, or between two; 0: not known.
   double checkpoint_seconds = 0;
   std::vector<WorkerCapacity> workers;
+  std::vector<SweepDemand> sweeps;  // by id; their jobs add up to those above
 };
+
+// The sweeps whose jobs a pool's workers no longer get, by id (sweep_budget.h). Pools that have
+// none are left out.
+using SpentSweeps = std::map<std::string, std::vector<uint64_t>>;
 
 // Calls back once, on any thread, perhaps before it returns.
 using DemandSource = std::function<void(std::function<void(absl::StatusOr<Demand>)>)>;

@@ -71,12 +71,18 @@ WorkersByKey ByKey(const Demand& demand) {
   return workers;
 }
 
-Connected CountConnected(const Demand& demand, int64_t now_ms) {
+Connected CountConnected(const Demand& demand, const std::set<std::string>& useless,
+                         int64_t now_ms) {
   Connected connected;
   for (const WorkerCapacity& worker : demand.workers) {
     if (!TakesWork(worker, now_ms)) continue;
+    const uint32_t idle = std::min(worker.idle_slots, worker.slots);
     connected.slots += worker.slots;
-    connected.idle += std::min(worker.idle_slots, worker.slots);
+    if (!useless.empty() && useless.contains(std::string(PoolOfKey(worker.pool_key)))) {
+      connected.slots -= idle;
+    } else {
+      connected.idle += idle;
+    }
   }
   return connected;
 }

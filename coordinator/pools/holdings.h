@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -33,7 +34,9 @@ struct Connected {
 using WorkersByKey = std::map<std::string, std::vector<const WorkerCapacity*>>;
 WorkersByKey ByKey(const Demand& demand);
 
-Connected CountConnected(const Demand& demand, int64_t now_ms);
+// Idle slots of pools in `useless` count as none: their workers get no job.
+Connected CountConnected(const Demand& demand, const std::set<std::string>& useless,
+                         int64_t now_ms);
 
 Holdings CountHoldings(const std::string& pool, const std::vector<AllocationRow>& allocations,
                        const WorkersByKey& workers, int64_t now_ms);

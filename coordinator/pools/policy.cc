@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "coordinator/pools/holdings.h"
 #include "coordinator/pools/pool_decider.h"
+#include "coordinator/pools/sweep_budget.h"
 
 namespace coppice::pools {
 namespace {
@@ -41,6 +43,49 @@ std::string NoMore(const PoolSpec& spec, const Demand& demand, uint64_t waiting,
   return absl::StrCat("it asks once work has waited for ", spec.wait_before_s, " s");
 }
 
+// The work that a pool may serve.
+struct Offer {
+  const PoolInput* pool = nullptr;
+  Demand demand;                  // without workers
+  double sweep_seconds_left = 0;  // GPU time for its sweeps
+  std::string spent;              // why it may serve none of the work that waits; empty: it may
+};
+
+std::vector<Offer> MakeOffers(const std::vector<const PoolInput*>& pools, const Demand& demand) {
+  std::vector<Offer> offers;
+  offers.reserve(pools.size());
+  for (const PoolInput* pool : pools) {
+    const bool programs = RunsPrograms(pool->row.spec);
+    Offer offer{pool, AffordableDemand(pool->row, demand, programs),
+                SweepSecondsLeft(pool->row, demand), ""};
+    const uint64_t plain = demand.grantable_jobs - std::min(demand.program_jobs,  //
+                                                            demand.grantable_jobs);
+    if (offer.demand.grantable_jobs == 0 && (programs ? demand.grantable_jobs : plain) > 0) {
+      offer.spent = SpentText(pool->row, demand);
+    }
+    offers.push_back(std::move(offer));
+  }
+  return offers;
+}
+
+// Pools whose idle workers get none of the work that waits.
+std::set<std::string> UselessPools(const std::vector<Offer>& offers) {
+  std::set<std::string> useless;
+  for (const Offer& offer : offers) {
+    if (!offer.spent.empty()) useless.insert(offer.pool->row.spec.name);
+  }
+  return useless;
+}
+
+// Grantable jobs that at least one of the pools takes, but for limits on sweeps.
+uint64_t MostJobs(const std::vector<Offer>& offers, const Demand& demand) {
+  const bool any_programs = std::any_of(offers.begin(), offers.end(), [](const Offer& offer) {
+    return RunsPrograms(offer.pool->row.spec);
+  });
+  if (any_programs) return demand.grantable_jobs;
+  return demand.grantable_jobs - std::min(demand.program_jobs, demand.grantable_jobs);
+}
+
 }  // namespace
 
 std::vector<PoolDecision> Decide(const std::vector<PoolInput>& pools,
@@ -55,35 +100,30 @@ std::vector<PoolDecision> Decide(const std::vector<PoolInput>& pools,
            std::make_pair(b->row.spec.rank, b->row.spec.name);
   });
   const WorkersByKey workers = ByKey(demand);
-  const Connected connected = CountConnected(demand, now_ms);
+  const std::vector<Offer> offers = MakeOffers(order, demand);
+  const Connected connected = CountConnected(demand, UselessPools(offers), now_ms);
   const uint64_t width = std::max(1u, demand.width);
   const uint64_t taken = connected.idle * width;
   const auto waiting_of = [taken](uint64_t jobs) { return jobs > taken ? jobs - taken : 0; };
-  // The demand that a pool's workers can meet if they run no programs.
-  Demand plain = demand;
-  plain.grantable_jobs -= std::min(demand.program_jobs, demand.grantable_jobs);
-  const bool any_programs = std::any_of(order.begin(), order.end(), [](const PoolInput* pool) {
-    return RunsPrograms(pool->row.spec);
-  });
-  const uint64_t waiting = waiting_of(any_programs ? demand.grantable_jobs : plain.grantable_jobs);
   // The rest for the next pool: of all that is needed, and of what no allocation has started
   // for.
-  const uint64_t needed = CeilDiv(waiting, width);
+  const uint64_t needed = CeilDiv(waiting_of(MostJobs(offers, demand)), width);
   uint64_t open = needed, unstarted = needed;
   std::vector<PoolDecision> decisions;
-  for (const PoolInput* pool : order) {
-    const PoolSpec& spec = pool->row.spec;
+  for (const Offer& offer : offers) {
+    const PoolSpec& spec = offer.pool->row.spec;
     const uint64_t slots = SlotsOfAllocation(spec, allocations, workers);
-    const Demand& own = RunsPrograms(spec) ? demand : plain;
-    PoolDecider decider(*pool, CountHoldings(spec.name, allocations, workers, now_ms), slots, own,
-                        now_ms);
-    const uint64_t worth = SlotsWorthIt(spec, demand);
+    const Demand& own = offer.demand;
+    PoolDecider decider(*offer.pool, CountHoldings(spec.name, allocations, workers, now_ms), slots,
+                        own, now_ms);
+    decider.LimitSweeps(offer.sweep_seconds_left, offer.spent);
+    const uint64_t worth = SlotsWorthIt(spec, own);
     const uint64_t room = worth > connected.slots ? worth - connected.slots : 0;
     const uint64_t mine = CeilDiv(waiting_of(own.grantable_jobs), width);
     const uint64_t uncovered = std::min(mine, spec.wait_before_s > 0 ? unstarted : open);
     const bool early = spec.wait_before_s > 0 && !HasWaited(spec, demand, now_ms);
     decider.Run(early ? 0 : std::min(uncovered, room), connected.slots,
-                NoMore(spec, own, mine, uncovered, room));
+                offer.spent.empty() ? NoMore(spec, own, mine, uncovered, room) : offer.spent);
     open -= std::min(open, decider.Covered(false));
     unstarted -= std::min(unstarted, decider.Covered(true));
     decisions.push_back(decider.Take());

@@ -56,4 +56,11 @@ std::string AllocationKey(absl::string_view store_id, absl::string_view pool, ui
   return absl::StrCat(store_id.substr(0, 8), "-", pool, "-", sequence);
 }
 
+absl::string_view PoolOfKey(absl::string_view key) {
+  const size_t first = key.find('-');
+  const size_t last = key.rfind('-');
+  if (first == absl::string_view::npos || first == last) return "";
+  return key.substr(first + 1, last - first - 1);
+}
+
 }  // namespace coppice::pools

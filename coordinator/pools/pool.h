@@ -14,6 +14,7 @@ namespace coppice::pools {
 
 inline constexpr size_t kMaxPools = 100;
 inline constexpr size_t kMaxPoolNameBytes = 60;
+inline constexpr size_t kMaxSweepsCounted = 1000;
 
 enum class PoolMode {
   kRunning,
@@ -41,7 +42,8 @@ struct PoolSpec {
   uint32_t submits_a_minute = 10;
   // Of an allocation. min 0: what the grace and a checkpoint need. time_min 0: no --time-min.
   int64_t min_walltime_s = 0, max_walltime_s = 0, time_min_s = 0;
-  double gpu_hours_a_day = 0;  // in any 24 hours; 0: no limit
+  double gpu_hours_a_day = 0;    // in any 24 hours; 0: no limit
+  double gpu_hours_a_sweep = 0;  // of the jobs of each sweep; 0: no limit
   int32_t nice = 0;
   uint32_t rank = 0;          // pools of a lower rank are filled first
   int64_t wait_before_s = 0;  // the pool asks only once work has waited for so long
@@ -102,6 +104,14 @@ struct ExcludedNode {
   std::string why;
 };
 
+// GPU time of a pool's allocations that one sweep's jobs have used (sweep_budget.h).
+struct SweepUse {
+  uint64_t sweep_id = 0;
+  int64_t created_ms = 0;  // of the sweep
+  std::string name;
+  double gpu_seconds = 0;
+};
+
 struct PoolRow {
   PoolSpec spec;
   PoolMode mode = PoolMode::kRunning;
@@ -116,10 +126,14 @@ struct PoolRow {
   int64_t backoff_until_ms = 0;
   std::string last_error;
   std::vector<ExcludedNode> excluded;
+  std::vector<SweepUse> sweep_use;  // used longest ago first; at most kMaxSweepsCounted
+  int64_t use_counted_ms = 0;       // until then; 0: not yet
 };
 
 // "1a2b3c4d-low-17".
 std::string AllocationKey(absl::string_view store_id, absl::string_view pool, uint64_t sequence);
+// The pool of a key; empty: it is no key.
+absl::string_view PoolOfKey(absl::string_view key);
 
 }  // namespace coppice::pools
 

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 #include <initializer_list>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
@@ -184,12 +185,15 @@ absl::Status CheckTimes(const PoolSpec& spec) {
 }
 
 absl::Status CheckBudget(const PoolSpec& spec) {
-  if (!std::isfinite(spec.gpu_hours_a_day) || spec.gpu_hours_a_day < 0 ||
-      spec.gpu_hours_a_day > 1e9) {
-    return Bad("--gpu-hours-a-day", "must be a number from 0, which is no limit");
-  }
-  if (spec.gpu_hours_a_day > 0 && spec.gpus == 0) {
-    return Bad("--gpu-hours-a-day", "needs --gpus: without it the pool's allocations have none");
+  for (const auto& [flag, hours] :
+       {std::make_pair("--gpu-hours-a-day", spec.gpu_hours_a_day),
+        std::make_pair("--gpu-hours-a-sweep", spec.gpu_hours_a_sweep)}) {
+    if (!std::isfinite(hours) || hours < 0 || hours > 1e9) {
+      return Bad(flag, "must be a number from 0, which is no limit");
+    }
+    if (hours > 0 && spec.gpus == 0) {
+      return Bad(flag, "needs --gpus: without it the pool's allocations have none");
+    }
   }
   if (spec.has_target && spec.target > spec.max_workers) {
     return Bad("--target", absl::StrCat("must be at most --max-workers, which is ",

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -53,6 +54,11 @@ PoolDecider::PoolDecider(const PoolInput& input, Holdings holdings, uint64_t slo
   decision_.running = held_.running;
   decision_.unclear = held_.unclear;
   decision_.gpu_seconds_today = held_.gpu_seconds_today;
+}
+
+void PoolDecider::LimitSweeps(double seconds, std::string spent) {
+  sweep_seconds_left_ = seconds;
+  spent_ = std::move(spent);
 }
 
 void PoolDecider::Run(uint64_t open, uint64_t slots_in_all, std::string no_more) {
@@ -144,17 +150,23 @@ void PoolDecider::AddSubmits(uint64_t count, uint64_t slots_in_all) {
   const int64_t least = ShortestWalltime(spec_, demand_);
   too_short_ = least > spec_.max_walltime_s;
   if (too_short_) return;
-  const double budget = spec_.gpu_hours_a_day * 3600;
-  double used = held_.gpu_seconds_today + held_.gpu_seconds_reserved;
+  // Allocations that live may use all of their time.
+  double sweeps_left = sweep_seconds_left_ - held_.gpu_seconds_reserved;
+  double day_left =
+      spec_.gpu_hours_a_day > 0
+          ? spec_.gpu_hours_a_day * 3600 - held_.gpu_seconds_today - held_.gpu_seconds_reserved
+          : std::numeric_limits<double>::infinity();
   for (uint64_t i = 0; i < count; ++i) {
-    int64_t walltime = UsefulWalltime(spec_, demand_, least, slots_in_all, row_.next_sequence + i);
-    if (spec_.gpu_hours_a_day > 0) {
-      const double room = std::max(0.0, (budget - used) / std::max(1u, spec_.gpus));
-      walltime = std::min(walltime, static_cast<int64_t>(std::min(room, 1e9)) / 60 * 60);
-      out_of_budget_ = walltime < least;
-      if (out_of_budget_) return;
-    }
-    used += static_cast<double>(walltime) * spec_.gpus;
+    const double left = std::min(day_left, sweeps_left);
+    const double room = std::clamp(left / std::max(1u, spec_.gpus), 0.0, 1e9);
+    const int64_t most = static_cast<int64_t>(room) / 60 * 60;
+    out_of_budget_ = most < least;
+    out_of_sweep_budget_ = out_of_budget_ && sweeps_left < day_left;
+    if (out_of_budget_) return;
+    const int64_t walltime =
+        std::min(most, UsefulWalltime(spec_, demand_, least, slots_in_all, row_.next_sequence + i));
+    day_left -= static_cast<double>(walltime) * spec_.gpus;
+    sweeps_left -= static_cast<double>(walltime) * spec_.gpus;
     decision_.submits.push_back(walltime);
   }
 }
@@ -165,6 +177,12 @@ std::string PoolDecider::TooShort() const {
 }
 
 std::string PoolDecider::BudgetText() const {
+  if (out_of_sweep_budget_) {
+    return absl::StrFormat(
+        "budget: its sweeps may get %.1f more GPU hours here, and its allocations may use %.1f; "
+        "--gpu-hours-a-sweep is %g (`coppice pool add --replace` changes it)",
+        sweep_seconds_left_ / 3600, held_.gpu_seconds_reserved / 3600, spec_.gpu_hours_a_sweep);
+  }
   return absl::StrFormat("budget: %.1f of %.1f GPU hours in 24 h are used or asked for",
                          (held_.gpu_seconds_today + held_.gpu_seconds_reserved) / 3600,
                          spec_.gpu_hours_a_day);
@@ -185,6 +203,7 @@ void PoolDecider::Cancel(uint64_t excess) {
                                                             : kCancelAfterMs;
   const int64_t left = decision_.excess_since_ms + patience - now_ms_;
   const absl::string_view why = row_.mode == PoolMode::kDraining ? "draining"
+                                : !spent_.empty()                ? absl::string_view(spent_)
                                 : no_work                        ? "no work waits"
                                                                  : "less work waits";
   if (left > 0) {

@@ -2,6 +2,7 @@
 #define COPPICE_COORDINATOR_POOLS_POOL_DECIDER_H_
 
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <utility>
 
@@ -18,6 +19,10 @@ class PoolDecider {
  public:
   PoolDecider(const PoolInput& input, Holdings holdings, uint64_t slots, const Demand& demand,
               int64_t now_ms);
+
+  // Before Run. `seconds`: GPU time that its sweeps may still get. `spent`: why the pool may serve
+  // none of the work that waits; empty: it may.
+  void LimitSweeps(double seconds, std::string spent);
 
   // `open`: slots that the work needs beyond the connected ones. `slots_in_all`: connected ones.
   // `no_more`: why it needs none, if it does not.
@@ -49,7 +54,10 @@ class PoolDecider {
   const int64_t now_ms_;
   std::string no_more_;
   uint64_t more_ = 0;  // allocations wanted beyond the connected ones
-  bool limited_by_max_ = false, out_of_budget_ = false, too_short_ = false;
+  double sweep_seconds_left_ = std::numeric_limits<double>::infinity();
+  std::string spent_;
+  bool limited_by_max_ = false, too_short_ = false;
+  bool out_of_budget_ = false, out_of_sweep_budget_ = false;  // the second: because of its sweeps
   PoolDecision decision_;
 };
 

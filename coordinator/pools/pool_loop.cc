@@ -49,6 +49,7 @@ void Autoscaler::Loop::Load() {
                   tracker_.Load(*std::move(loaded), Now());
                   loaded_ = true;
                   loaded_ms_ = Now().now_ms;
+                  loaded_at_ = clock_.Monotonic();
                   Schedule(absl::ZeroDuration());
                 }));
 }
@@ -205,29 +206,9 @@ std::vector<PoolInput> Autoscaler::Loop::Inputs() {
   return inputs;
 }
 
-void Autoscaler::Loop::NoteUsage(const Demand& demand) {
-  const TrackerTime now = Now();
-  const absl::Duration passed =
-      usage_noted_ == absl::ZeroDuration() ? absl::ZeroDuration() : now.monotonic - usage_noted_;
-  usage_noted_ = now.monotonic;
-  for (const std::string& pool : tracker_.TakePreempted()) {
-    UsageSums one;
-    one.preemptions = 1;
-    usage_[pool].Add(one, now.now_ms);
-  }
-  if (passed > kLongestTick || !tracker_.HasAlive()) return;
-  const std::vector<AllocationRow> allocations = tracker_.AllocationList();
-  const WorkersByKey workers = ByKey(demand);
-  for (const auto& entry : tracker_.pools()) {
-    const uint64_t slots = SlotsOfAllocation(entry.second.spec, allocations, workers);
-    usage_[entry.first].Add(
-        UsageOf(entry.first, allocations, workers, slots, absl::ToDoubleSeconds(passed)),
-        now.now_ms);
-  }
-}
-
 void Autoscaler::Loop::Decided(const Demand& demand) {
   NoteUsage(demand);
+  NoteSweepUse(demand);
   std::vector<std::string> cancels = tracker_.ToCancel(Now());
   decisions_ = Decide(Inputs(), tracker_.AllocationList(), demand, Now().now_ms);
   std::vector<Planned> submits;

@@ -42,6 +42,9 @@ class Autoscaler::Loop : public std::enable_shared_from_this<Loop> {
   static constexpr absl::Duration kSiteLimit = absl::Minutes(2);
   // A longer time between two ticks is no measurement: the machine slept, or Slurm was away.
   static constexpr absl::Duration kLongestTick = absl::Minutes(1);
+  // The GPU time of the sweeps is stored so often. A process counts what came before it after the
+  // same time: silent workers are known as such by then.
+  static constexpr absl::Duration kStoreSweepUse = absl::Minutes(1);
   static constexpr absl::Duration kLongestAbsence = absl::Minutes(10);
   static constexpr size_t kMaxShown = 5;
   static constexpr size_t kTailLines = 20;
@@ -89,10 +92,13 @@ class Autoscaler::Loop : public std::enable_shared_from_this<Loop> {
     int64_t excess_since_ms = 0;
     uint32_t site_backlog = UINT32_MAX;
     absl::Duration site_limit_until;
-    std::string logged;  // the last decision in the log
+    std::string logged;         // the last decision in the log
+    absl::Duration use_stored;  // when the GPU time of the sweeps was last among the changes
   };
   // Adds the time since the last tick to the pools' usage.
   void NoteUsage(const Demand& demand);
+  // The same for the sweeps, durably, and tells the dispatcher of spent ones.
+  void NoteSweepUse(const Demand& demand);
   struct Planned {
     std::string pool;
     int64_t walltime_s;
@@ -144,6 +150,8 @@ class Autoscaler::Loop : public std::enable_shared_from_this<Loop> {
   std::map<std::string, std::shared_ptr<Probe>> probes_;  // by key
   std::map<std::string, UsageLog> usage_;
   absl::Duration usage_noted_;  // zero: not yet
+  absl::Duration loaded_at_;
+  SpentSweeps told_spent_;
   std::vector<PoolDecision> decisions_;
   int64_t trouble_since_ms_ = 0, polled_ms_ = 0, loaded_ms_ = 0;
   bool stopped_by_file_ = false;

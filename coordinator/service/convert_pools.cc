@@ -7,6 +7,7 @@
 #include "absl/time/time.h"
 #include "common/base/printable.h"
 #include "common/base/status_macros.h"
+#include "coordinator/pools/sweep_budget.h"
 #include "coordinator/service/checks.h"
 
 namespace coppice::service {
@@ -50,6 +51,7 @@ void Fill(const v1::PoolSpec& from, pools::PoolSpec* to) {
   to->max_walltime_s = from.max_walltime_s();
   to->time_min_s = from.time_min_s();
   to->gpu_hours_a_day = from.gpu_hours_a_day();
+  to->gpu_hours_a_sweep = from.gpu_hours_a_sweep();
   to->nice = from.nice();
   to->rank = from.rank();
   to->wait_before_s = from.wait_before_s();
@@ -209,6 +211,7 @@ void ToProto(const pools::PoolSpec& spec, v1::PoolSpec* out) {
   out->set_max_walltime_s(spec.max_walltime_s);
   out->set_time_min_s(spec.time_min_s);
   out->set_gpu_hours_a_day(spec.gpu_hours_a_day);
+  out->set_gpu_hours_a_sweep(spec.gpu_hours_a_sweep);
   out->set_nice(spec.nice);
   out->set_rank(spec.rank);
   out->set_wait_before_s(spec.wait_before_s);
@@ -246,6 +249,13 @@ void ToProto(const pools::PoolStatus& pool, size_t ended, v1::Pool* out) {
     to->set_node(Text(node.node));
     to->set_until_ms(node.until_ms);
     to->set_why(Text(node.why));
+  }
+  for (const pools::SweepUse& use : pool.row.sweep_use) {
+    v1::PoolSweepUse* const to = out->add_sweeps();
+    to->set_sweep_id(use.sweep_id);
+    to->set_name(Text(use.name));
+    to->set_gpu_seconds(use.gpu_seconds);
+    to->set_spent(pools::IsSpent(pool.row, use));
   }
   size_t shown = 0;
   for (const pools::AllocationRow& row : pool.allocations) {

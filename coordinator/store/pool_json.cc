@@ -29,6 +29,7 @@ void ForEachSetting(Spec& spec, Visit&& visit) {
   visit("max_walltime_s", spec.max_walltime_s);
   visit("time_min_s", spec.time_min_s);
   visit("gpu_hours_a_day", spec.gpu_hours_a_day);
+  visit("gpu_hours_a_sweep", spec.gpu_hours_a_sweep);
   visit("nice", spec.nice);
   visit("rank", spec.rank);
   visit("wait_before_s", spec.wait_before_s);
@@ -99,6 +100,29 @@ absl::Status ExcludedFromJson(const std::string& text, std::vector<pools::Exclud
     return absl::OkStatus();
   } catch (const json::exception& error) {
     return Unreadable("excluded nodes", error.what());
+  }
+}
+
+std::string SweepUseToJson(const std::vector<pools::SweepUse>& uses) {
+  json list = json::array();
+  for (const pools::SweepUse& use : uses) {
+    list.push_back({{"id", use.sweep_id},
+                    {"created_ms", use.created_ms},
+                    {"name", use.name},
+                    {"gpu_seconds", use.gpu_seconds}});
+  }
+  return Dump(list);
+}
+
+absl::Status SweepUseFromJson(const std::string& text, std::vector<pools::SweepUse>* uses) {
+  try {
+    for (const json& entry : json::parse(text)) {
+      uses->push_back({entry.at("id").get<uint64_t>(), entry.at("created_ms").get<int64_t>(),
+                       entry.at("name").get<std::string>(), entry.at("gpu_seconds").get<double>()});
+    }
+    return absl::OkStatus();
+  } catch (const json::exception& error) {
+    return Unreadable("GPU time of sweeps", error.what());
   }
 }
 

@@ -17,6 +17,9 @@ absl::Status SettingsFromJson(const std::string& json, pools::PoolSpec* spec);
 std::string ExcludedToJson(const std::vector<pools::ExcludedNode>& nodes);
 absl::Status ExcludedFromJson(const std::string& json, std::vector<pools::ExcludedNode>* nodes);
 
+std::string SweepUseToJson(const std::vector<pools::SweepUse>& uses);
+absl::Status SweepUseFromJson(const std::string& json, std::vector<pools::SweepUse>* uses);
+
 }  // namespace coppice::store
 
 #endif  // COPPICE_COORDINATOR_STORE_POOL_JSON_H_

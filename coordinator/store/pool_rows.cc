@@ -33,6 +33,8 @@ absl::StatusOr<PoolRow> ReadPool(const Statement& statement) {
   row.backoff_until_ms = statement.Int(10);
   row.last_error = statement.Text(11);
   COPPICE_RETURN_IF_ERROR(ExcludedFromJson(statement.Text(12), &row.excluded));
+  COPPICE_RETURN_IF_ERROR(SweepUseFromJson(statement.Text(13), &row.sweep_use));
+  row.use_counted_ms = statement.Int(14);
   return row;
 }
 
@@ -73,7 +75,7 @@ absl::StatusOr<AllocationRow> ReadAllocationRow(const Statement& statement) {
 absl::StatusOr<std::vector<PoolRow>> SqliteReads::ListPools() {
   Statement statement = db_.Prepare(R"sql(
       SELECT name, settings, mode, why, next_sequence, changed_ms, removed, decision, decided_ms,
-        failures, backoff_until_ms, last_error, excluded_nodes
+        failures, backoff_until_ms, last_error, excluded_nodes, sweep_use, use_counted_ms
       FROM pools ORDER BY name)sql");
   return Collect(statement, &ReadPool);
 }
@@ -92,18 +94,21 @@ absl::StatusOr<std::vector<AllocationRow>> SqliteReads::ListAllocations(int64_t 
 absl::Status SqliteWrites::PutPool(const PoolRow& pool) {
   Statement statement = db_.Prepare(R"sql(
       INSERT INTO pools (name, settings, mode, why, next_sequence, changed_ms, removed, decision,
-        decided_ms, failures, backoff_until_ms, last_error, excluded_nodes)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        decided_ms, failures, backoff_until_ms, last_error, excluded_nodes, sweep_use,
+        use_counted_ms)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
       ON CONFLICT (name) DO UPDATE SET settings = excluded.settings, mode = excluded.mode,
         why = excluded.why, next_sequence = excluded.next_sequence,
         changed_ms = excluded.changed_ms, removed = excluded.removed,
         decision = excluded.decision, decided_ms = excluded.decided_ms,
         failures = excluded.failures, backoff_until_ms = excluded.backoff_until_ms,
-        last_error = excluded.last_error, excluded_nodes = excluded.excluded_nodes)sql");
+        last_error = excluded.last_error, excluded_nodes = excluded.excluded_nodes,
+        sweep_use = excluded.sweep_use, use_counted_ms = excluded.use_counted_ms)sql");
   return statement
       .Bind(pool.spec.name, SettingsToJson(pool.spec), pools::PoolModeName(pool.mode), pool.why,
             pool.next_sequence, pool.changed_ms, pool.removed, pool.decision, pool.decided_ms,
-            pool.failures, pool.backoff_until_ms, pool.last_error, ExcludedToJson(pool.excluded))
+            pool.failures, pool.backoff_until_ms, pool.last_error, ExcludedToJson(pool.excluded),
+            SweepUseToJson(pool.sweep_use), pool.use_counted_ms)
       .Run();
 }
 

@@ -356,6 +356,12 @@ ALTER TABLE sweeps ADD COLUMN note TEXT NOT NULL DEFAULT '';
 ALTER TABLE sweeps ADD COLUMN tags TEXT NOT NULL DEFAULT '';
 )sql";
 
+// The GPU time that a pool has given to each sweep.
+constexpr char kPoolSweeps[] = R"sql(
+ALTER TABLE pools ADD COLUMN sweep_use TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE pools ADD COLUMN use_counted_ms INTEGER NOT NULL DEFAULT 0;
+)sql";
+
 absl::Status ApplyMigration(Connection& db, size_t version, const char* sql) {
   COPPICE_RETURN_IF_ERROR(db.Execute("BEGIN IMMEDIATE"));
   absl::Status status = db.Execute(sql);
@@ -373,7 +379,7 @@ const std::vector<const char*>& Migrations() {
   static const std::vector<const char*>* const migrations = new std::vector<const char*>{
       kVersion1,   kWorkerEnds,   kSweepSpecs,     kSubmissionParts, kSweepMetricNames,
       kOperations, kIncarnations, kAttemptNumbers, kAllocations,     kPools,
-      kPoints,     kPrograms,     kSweepChanges};
+      kPoints,     kPrograms,     kSweepChanges,   kPoolSweeps};
   return *migrations;
 }
 

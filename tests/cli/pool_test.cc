@@ -1,6 +1,7 @@
 // `coppice pool`: what each verb sends, and what it prints.
 #include <gmock/gmock.h>
 
+#include "absl/strings/str_cat.h"
 #include "tests/cli/cli_fixture.h"
 
 namespace coppice::cli {
@@ -115,6 +116,25 @@ TEST_F(PoolCommands, ShowTellsOfWaitsUseAndPreemptions) {
                               "(0.50 an hour)")));
 }
 
+TEST_F(PoolCommands, ShowNamesSweepsThatHaveSpentTheirGpuHours) {
+  {
+    absl::MutexLock lock(&pools().mutex);
+    v1::Pool* const pool = pools().list.mutable_pools(0);
+    pool->mutable_spec()->set_gpu_hours_a_sweep(2);
+    for (int i = 0; i < 9; ++i) {
+      v1::PoolSweepUse* const use = pool->add_sweeps();
+      use->set_name(absl::StrCat("s", i));
+      use->set_gpu_seconds(i == 0 ? 7300 : 900);
+      use->set_spent(i == 0);
+    }
+  }
+  EXPECT_THAT(Ok({"pool", "show", "low"}),
+              AllOf(HasSubstr("sweep s0: 2.03 of 2 GPU hours, spent: its jobs get no more here\n"),
+                    HasSubstr("sweep s8: 0.25 of 2 GPU hours\n"), Not(HasSubstr("sweep s3:")),
+                    HasSubstr("give spent sweeps more with --gpu-hours-a-sweep")));
+  EXPECT_THAT(Ok({"pool", "show", "low", "--all"}), HasSubstr("sweep s3:"));
+}
+
 TEST_F(PoolCommands, AProbesFindingsArePrintedAndAFailedOneFailsTheCheck) {
   {
     absl::MutexLock lock(&pools().mutex);
@@ -162,6 +182,8 @@ TEST_F(PoolCommands, AddSendsEverySettingAndItsDefaults) {
       "/opt/w",
       "--log-dir",
       "/home/u/logs",
+      "--gpu-hours-a-sweep",
+      "12.5",
       "--rank",
       "1",
       "--wait-before",
@@ -177,6 +199,7 @@ TEST_F(PoolCommands, AddSendsEverySettingAndItsDefaults) {
   EXPECT_EQ(spec.partition(), "preempt");
   EXPECT_EQ(spec.max_walltime_s(), 4 * 3600);
   EXPECT_EQ(spec.gpus(), 2u);
+  EXPECT_EQ(spec.gpu_hours_a_sweep(), 12.5);
   EXPECT_EQ(spec.memory_mib(), 16u * 1024);
   EXPECT_EQ(spec.backlog(), 3u);
   EXPECT_EQ(spec.grace_s(), 40);

@@ -23,7 +23,7 @@ struct AddOptions {
   uint32_t gpus = 0, cpus = 0, max_workers = 1, backlog = 2, submits_a_minute = 10;
   uint32_t rank = 0, slots = 0, pack = 0;
   int32_t nice = 0;
-  double gpu_hours_a_day = 0;
+  double gpu_hours_a_day = 0, gpu_hours_a_sweep = 0;
   std::string memory;
   std::string walltime, min_walltime, time_min, wait_before = "0s";
   std::string idle_exit = "5m", grace = "25s";
@@ -104,6 +104,7 @@ absl::StatusOr<v1::PoolSpec> MakeSpec(const AddOptions& options) {
   spec.set_nice(options.nice);
   spec.set_watch_only(options.watch_only);
   spec.set_gpu_hours_a_day(options.gpu_hours_a_day);
+  spec.set_gpu_hours_a_sweep(options.gpu_hours_a_sweep);
   COPPICE_ASSIGN_OR_RETURN(const uint64_t memory, Mebibytes(options.memory));
   COPPICE_ASSIGN_OR_RETURN(const int64_t walltime, Seconds("--walltime", options.walltime));
   COPPICE_ASSIGN_OR_RETURN(const int64_t least, Seconds("--min-walltime", options.min_walltime));
@@ -184,6 +185,8 @@ void AddLimitFlags(CLI::App* command, AddOptions* options) {
       ->capture_default_str();
   command->add_option("--gpu-hours-a-day", options->gpu_hours_a_day,
                       "GPU hours in any 24 hours (default: no limit)");
+  command->add_option("--gpu-hours-a-sweep", options->gpu_hours_a_sweep,
+                      "GPU hours that the jobs of each sweep may use (default: no limit)");
   command->add_option("--rank", options->rank, "Pools of a lower rank are filled first")
       ->capture_default_str();
   command

@@ -15,6 +15,7 @@ namespace coppice::cli {
 namespace {
 
 constexpr int kEndedShown = 20;
+constexpr int kSweepsShown = 5;
 
 void PrintHead(const v1::Pool& pool, Context* context) {
   std::ostream& out = context->out;
@@ -54,6 +55,25 @@ void PrintUsage(const v1::PoolUsage& usage, Context* context) {
     out << absl::StrFormat(" (%.2f an hour)", usage.preemptions_an_hour());
   }
   out << "\n";
+}
+
+// Those of the newest use; spent ones in any case.
+void PrintSweeps(const v1::Pool& pool, bool all, Context* context) {
+  const double limit = pool.spec().gpu_hours_a_sweep();
+  bool spent = false;
+  int newer = pool.sweeps_size();
+  for (const v1::PoolSweepUse& use : pool.sweeps()) {
+    --newer;
+    spent = spent || use.spent();
+    if (!all && !use.spent() && newer >= kSweepsShown) continue;
+    context->out << "sweep " << Printable(use.name()) << ": "
+                 << absl::StrFormat("%.2f", use.gpu_seconds() / 3600)
+                 << (limit > 0 ? absl::StrCat(" of ", FormatShort(limit)) : "") << " GPU hours"
+                 << (use.spent() ? ", spent: its jobs get no more here" : "") << "\n";
+  }
+  if (!spent) return;
+  context->out << "give spent sweeps more with --gpu-hours-a-sweep: `coppice pool add "
+               << pool.spec().name() << " --replace` with all settings\n";
 }
 
 std::string AllocationStateText(const v1::PoolAllocation& allocation) {
@@ -107,6 +127,7 @@ absl::StatusOr<int> ShowPool(const std::string& name, bool all, Context* context
   }
   PrintHead(response.pool(), context);
   PrintUsage(response.pool().usage(), context);
+  PrintSweeps(response.pool(), all, context);
   PrintBatchSystem(response.batch(), context);
   PrintAllocations(response.pool(), all, context);
   context->out << "\nsettings\n" << ToJson(response.pool().spec());

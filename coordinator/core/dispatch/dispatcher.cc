@@ -1,6 +1,7 @@
 #include "coordinator/core/dispatch/dispatcher.h"
 
 #include <algorithm>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -10,6 +11,20 @@ namespace coppice::core {
 namespace {
 
 constexpr size_t kMaxGrantsPerBatch = 128;
+
+// The kinds of waiters for which no job is left.
+class Exhausted {
+ public:
+  void Add(const AllowedGroups& allowed) { kinds_.insert({allowed.programs, allowed.spent}); }
+  bool Covers(const AllowedGroups& allowed) const {
+    if (kinds_.empty()) return false;
+    return kinds_.contains({allowed.programs, allowed.spent}) ||
+           kinds_.contains({allowed.programs, nullptr});
+  }
+
+ private:
+  std::set<std::pair<bool, const void*>> kinds_;
+};
 
 }  // namespace
 
@@ -23,7 +38,16 @@ bool Dispatcher::AnyTrusted(absl::Duration now) const {
   return false;
 }
 
+AllowedGroups Dispatcher::AllowedTo(const Waiter& waiter) const {
+  AllowedGroups allowed{waiter.programs, nullptr};
+  if (spent.empty() || waiter.pool.empty()) return allowed;
+  const auto found = spent.find(waiter.pool);
+  if (found != spent.end()) allowed.spent = &found->second;
+  return allowed;
+}
+
 std::optional<Dispatcher::Grant> Dispatcher::Choose(const Waiter& waiter,
+                                                    const AllowedGroups& allowed,
                                                     const absl::flat_hash_set<JobId>& taken,
                                                     uint64_t turn) const {
   const size_t ready = scheduler.ready();
@@ -39,7 +63,7 @@ std::optional<Dispatcher::Grant> Dispatcher::Choose(const Waiter& waiter,
         return PackWidth(health, request_for(scheduler.IsProgram(group)), waiter.worker, group,
                          supply);
       },
-      taken, turn, waiter.programs);
+      taken, turn, allowed);
   if (!pick.has_value()) return std::nullopt;
   Grant grant;
   grant.unmeasured = pick->jobs.size() > 1 && IsUnmeasured(health, request_for(pick->program),
@@ -58,7 +82,7 @@ Dispatcher::Plan Dispatcher::PlanGrants(absl::Duration now) {
   absl::flat_hash_set<JobId> taken;
   // If every worker is suspect, the work itself may be to blame, so it is tried and charged.
   const bool skip_suspects = health.NextEnd(now).has_value() && AnyTrusted(now);
-  bool only_programs = false;  // nothing is left for a worker without programs
+  Exhausted exhausted;
   for (auto it = waiters.begin();
        it != waiters.end() && plan.grants.size() < kMaxGrantsPerBatch && left > 0;) {
     const WorkerEntry* worker = workers_.FindById(it->request.worker_id);
@@ -72,15 +96,17 @@ Dispatcher::Plan Dispatcher::PlanGrants(absl::Duration now) {
       ++it;
       continue;
     }
-    if (only_programs && !it->programs) {
+    const AllowedGroups allowed = AllowedTo(*it);
+    if (exhausted.Covers(allowed)) {
       ++it;
       continue;
     }
-    auto grant = Choose(*it, taken, grants + plan.grants.size());
+    auto grant = Choose(*it, allowed, taken, grants + plan.grants.size());
     if (!grant.has_value()) {
       // A hundred thousand may wait, so they are searched only if one of them can be served.
-      if (it->programs || !scheduler.any_programs() || waiters.programs() == 0) break;
-      only_programs = true;
+      const bool programs_left = scheduler.any_programs() && waiters.programs() > 0;
+      if (allowed.spent == nullptr && (allowed.programs || !programs_left)) break;
+      exhausted.Add(allowed);
       ++it;
       continue;
     }

@@ -10,8 +10,10 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -66,6 +68,8 @@ class Dispatcher {
   Scheduler scheduler;
   WorkerHealth health;
   Admission admission;
+  // Sweeps whose jobs a pool's workers do not get, by the pool's name.
+  absl::flat_hash_map<std::string, absl::flat_hash_set<SweepId>> spent;
   uint64_t grants = 0;  // total, for the scheduler's turns
   double width = 0;     // jobs a grant, weighted toward the newest; 0: none was made yet
 
@@ -79,10 +83,11 @@ class Dispatcher {
  private:
   // True if a trusted worker may take the work, now or when one of its slots is free.
   bool AnyTrusted(absl::Duration now) const;
-  // Returns the jobs for a waiter, or nothing if no other waiter whose worker runs the same can get
-  // a job either.
-  std::optional<Grant> Choose(const Waiter& waiter, const absl::flat_hash_set<JobId>& taken,
-                              uint64_t turn) const;
+  AllowedGroups AllowedTo(const Waiter& waiter) const;
+  // Returns the jobs for a waiter, or nothing if no other waiter that is allowed the same can get a
+  // job either.
+  std::optional<Grant> Choose(const Waiter& waiter, const AllowedGroups& allowed,
+                              const absl::flat_hash_set<JobId>& taken, uint64_t turn) const;
 
   const WorkerTable& workers_;
   const LeaseTable& leases_;

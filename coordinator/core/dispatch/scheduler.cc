@@ -123,6 +123,19 @@ uint64_t Scheduler::CountIn(const Order& order) const {
 
 uint64_t Scheduler::CountGrantable() const { return CountIn(order_) + CountIn(programs_order_); }
 
+std::map<SweepId, Scheduler::SweepJobs> Scheduler::CountGrantableBySweep() const {
+  std::map<SweepId, SweepJobs> counts;
+  for (const Order* order : Orders(/*programs=*/true)) {
+    for (const Key& key : *order) {
+      const Entry& entry = groups_.at(key.group);
+      SweepJobs& sweep = counts[entry.group.sweep_id];
+      sweep.jobs += entry.jobs;
+      if (entry.group.program_pack > 0) sweep.programs += entry.jobs;
+    }
+  }
+  return counts;
+}
+
 bool Scheduler::IsProgram(GroupId group) const {
   const auto it = groups_.find(group);
   return it != groups_.end() && it->second.group.program_pack > 0;
@@ -173,11 +186,13 @@ std::optional<Scheduler::Key> Scheduler::KeyWithout(const Entry& entry,
 // A group's key in the order ignores `taken`, and taking jobs can only move the group back. So the
 // search ends once the best key without `taken` comes before the next key in the order.
 const Scheduler::Entry* Scheduler::Best(const Order& order, const absl::flat_hash_set<JobId>& taken,
+                                        const AllowedGroups& allowed,
                                         std::optional<Key>* best_key) const {
   const Entry* best = nullptr;
   for (const Key& key : order) {
     if (best_key->has_value() && **best_key < key) break;
     const Entry& entry = groups_.at(key.group);
+    if (!MayServe(entry, allowed)) continue;
     const std::optional<Key> left = KeyWithout(entry, taken);
     if (left.has_value() && (!best_key->has_value() || *left < **best_key)) {
       best = &entry;
@@ -188,24 +203,25 @@ const Scheduler::Entry* Scheduler::Best(const Order& order, const absl::flat_has
 }
 
 const Scheduler::Entry* Scheduler::Best(const absl::flat_hash_set<JobId>& taken,
-                                        bool programs) const {
+                                        const AllowedGroups& allowed) const {
   const Entry* best = nullptr;
   std::optional<Key> best_key;
-  for (const Order* order : Orders(programs)) {
-    const Entry* better = Best(*order, taken, &best_key);
+  for (const Order* order : Orders(allowed.programs)) {
+    const Entry* better = Best(*order, taken, allowed, &best_key);
     if (better != nullptr) best = better;
   }
   return best;
 }
 
 const Scheduler::Entry* Scheduler::OldestSweep(const absl::flat_hash_set<JobId>& taken,
-                                               bool programs) const {
+                                               const AllowedGroups& allowed) const {
   const Entry* oldest = nullptr;
   std::optional<int32_t> priority;
-  for (const Order* order : Orders(programs)) {
+  for (const Order* order : Orders(allowed.programs)) {
     for (const Key& key : *order) {
       if (priority.has_value() && key.priority < *priority) break;
       const Entry& entry = groups_.at(key.group);
+      if (!MayServe(entry, allowed)) continue;
       const bool higher = priority.has_value() && key.priority > *priority;
       if (oldest != nullptr && !higher && entry.group.sweep_id >= oldest->group.sweep_id) continue;
       if (!KeyWithout(entry, taken).has_value()) continue;
@@ -218,10 +234,10 @@ const Scheduler::Entry* Scheduler::OldestSweep(const absl::flat_hash_set<JobId>&
 
 std::optional<Scheduler::Pick> Scheduler::Choose(absl::FunctionRef<size_t(GroupId)> width_of,
                                                  const absl::flat_hash_set<JobId>& taken,
-                                                 uint64_t turn, bool programs) const {
-  const Entry* entry = turn % kOldestSweepTurn == kOldestSweepTurn - 1
-                           ? OldestSweep(taken, programs)
-                           : Best(taken, programs);
+                                                 uint64_t turn,
+                                                 const AllowedGroups& allowed) const {
+  const Entry* entry = turn % kOldestSweepTurn == kOldestSweepTurn - 1 ? OldestSweep(taken, allowed)
+                                                                       : Best(taken, allowed);
   if (entry == nullptr) return std::nullopt;
   const uint32_t pack = entry->group.program_pack;
   Pick pick{entry->group.id, {}, pack > 0};

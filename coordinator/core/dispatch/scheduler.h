@@ -19,6 +19,12 @@
 
 namespace coppice::core {
 
+// The groups from which a request may be served.
+struct AllowedGroups {
+  bool programs = true;                                 // of users' own programs too
+  const absl::flat_hash_set<SweepId>* spent = nullptr;  // none of these sweeps; null: of all
+};
+
 // Purpose: the index of PENDING jobs in the order in which they are granted.
 //
 // Order. Groups compete, and a request is served from one group. Higher priority comes first, then
@@ -76,16 +82,20 @@ class Scheduler {
 
   // Returns jobs of one group at one resume step, up to the request's width for this group and
   // without the jobs in `taken`. Returns nothing if there are none. Changes nothing. `turn` counts
-  // grants. `programs`: groups of users' own programs may be chosen too; `width_of` is not asked
-  // for more than their packs.
+  // grants. `width_of` is not asked for more than a program's pack.
   std::optional<Pick> Choose(absl::FunctionRef<size_t(GroupId)> width_of,
                              const absl::flat_hash_set<JobId>& taken, uint64_t turn,
-                             bool programs = true) const;
+                             const AllowedGroups& allowed = {}) const;
 
   // The number of jobs that a grant could take now: neither paused nor waiting. It visits the
   // groups that have such jobs.
   uint64_t CountGrantable() const;
   uint64_t CountGrantablePrograms() const { return CountIn(programs_order_); }
+  struct SweepJobs {
+    uint64_t jobs = 0, programs = 0;  // grantable ones, and those of users' own programs
+  };
+  // The same by sweep.
+  std::map<SweepId, SweepJobs> CountGrantableBySweep() const;
   bool any_grantable() const { return !order_.empty() || !programs_order_.empty(); }
   bool any_programs() const { return !programs_order_.empty(); }
   bool IsProgram(GroupId group) const;
@@ -148,11 +158,16 @@ class Scheduler {
   Order& OrderOf(const Entry& entry);
   // The orders from which a choice may be made.
   std::vector<const Order*> Orders(bool programs) const;
+  // True if a request may be served from the entry.
+  static bool MayServe(const Entry& entry, const AllowedGroups& allowed) {
+    return allowed.spent == nullptr || !allowed.spent->contains(entry.group.sweep_id);
+  }
   uint64_t CountIn(const Order& order) const;
   const Entry* Best(const Order& order, const absl::flat_hash_set<JobId>& taken,
-                    std::optional<Key>* best_key) const;
-  const Entry* Best(const absl::flat_hash_set<JobId>& taken, bool programs) const;
-  const Entry* OldestSweep(const absl::flat_hash_set<JobId>& taken, bool programs) const;
+                    const AllowedGroups& allowed, std::optional<Key>* best_key) const;
+  const Entry* Best(const absl::flat_hash_set<JobId>& taken, const AllowedGroups& allowed) const;
+  const Entry* OldestSweep(const absl::flat_hash_set<JobId>& taken,
+                           const AllowedGroups& allowed) const;
 
   absl::flat_hash_map<GroupId, Entry> groups_;
   // Groups that are not paused and have jobs: those for Coppice's trainer, and those for programs,

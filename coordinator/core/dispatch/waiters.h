@@ -24,6 +24,7 @@ struct Waiter {
   Coordinator::Done<LeaseGrant> done;
   uint64_t number = 0;    // set by Add
   bool programs = false;  // its worker runs programs of the users' own
+  std::string pool = {};  // that has asked for its worker; empty: none
 };
 
 // Purpose: lease requests that wait for work, in order of arrival. A waiter that was served and

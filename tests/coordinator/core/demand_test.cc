@@ -147,6 +147,38 @@ TEST_F(DemandTest, AWorkerIsListedWithTheKeyOfItsPool) {
   EXPECT_TRUE(Demand().workers.empty()) << "a departed worker is no capacity";
 }
 
+TEST_F(DemandTest, AWorkerOfAPoolGetsNoJobOfASpentSweep) {
+  WorkerInfo info;
+  info.name = "w";
+  info.instance = "i";
+  info.slots = 1;
+  info.allocation.pool_key = "0123-low-1";
+  auto registered = Ask<Registration>([&](auto done) { c_->Register(info, {}, done); });
+  ASSERT_TRUE(registered.ok()) << registered.status();
+  info.incarnation = registered->incarnation;
+  registered = Ask<Registration>([&](auto done) { c_->Register(info, {}, done); });
+  ASSERT_TRUE(registered.ok()) << registered.status();
+  SubmitSmall(2);
+  ASSERT_EQ(Acquire(registered->worker_id, 1, "r1")->leases.size(), 1u);
+  const pools::Demand demand = Demand();
+  ASSERT_EQ(demand.sweeps.size(), 1u);
+  const pools::SweepDemand& sweep = demand.sweeps[0];
+  EXPECT_EQ(sweep.name, "small");
+  EXPECT_GT(sweep.created_ms, 0);
+  EXPECT_EQ(sweep.grantable_jobs, 1u);
+  EXPECT_EQ(sweep.running_jobs, 1u);
+  ASSERT_EQ(demand.workers.size(), 1u);
+  ASSERT_EQ(demand.workers[0].held.size(), 1u);
+  EXPECT_EQ(demand.workers[0].held[0], std::make_pair(sweep.id, uint64_t{1}));
+  ASSERT_EQ(Do([&](auto done) {
+              c_->SetSpentSweeps({{"low", {sweep.id}}}, done);
+            }),
+            absl::OkStatus());
+  EXPECT_TRUE(Acquire(registered->worker_id, 1, "r2")->leases.empty());
+  ASSERT_EQ(Do([&](auto done) { c_->SetSpentSweeps({}, done); }), absl::OkStatus());
+  EXPECT_EQ(Acquire(registered->worker_id, 1, "r3")->leases.size(), 1u);
+}
+
 TEST_F(DemandTest, WorkThatComesIsToldAtOnce) {
   std::atomic<int> came{0};
   options_.work_came = [&came] { ++came; };

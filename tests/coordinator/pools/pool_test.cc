@@ -57,6 +57,12 @@ TEST(PoolSpec, EachBadSettingIsRefusedByItsFlag) {
          s.gpu_hours_a_day = 1;
          s.gpus = 0;
        }},
+      {"--gpu-hours-a-sweep", [](PoolSpec& s) { s.gpu_hours_a_sweep = -1; }},
+      {"--gpu-hours-a-sweep",
+       [](PoolSpec& s) {
+         s.gpu_hours_a_sweep = 1;
+         s.gpus = 0;
+       }},
       {"--target",
        [](PoolSpec& s) {
          s.has_target = true;
@@ -109,6 +115,13 @@ TEST(PoolWords, EveryModeAndStateIsFoundByItsWord) {
 
 TEST(PoolWords, AKeyHasStorePoolAndSequence) {
   EXPECT_EQ(AllocationKey("0123456789abcdef", "low", 17), "01234567-low-17");
+}
+
+TEST(AllocationKey, NamesItsPool) {
+  EXPECT_EQ(PoolOfKey(AllocationKey("0123456789", "low", 7)), "low");
+  EXPECT_EQ(PoolOfKey(AllocationKey("0123456789", "a-b-2", 7)), "a-b-2");
+  EXPECT_EQ(PoolOfKey(""), "");
+  EXPECT_EQ(PoolOfKey("low-7"), "");
 }
 
 }  // namespace

@@ -172,6 +172,11 @@ void PoolWorld::StartCoordinator() {
   AutoscalerOptions options;
   options.store_id = kStoreId;
   options.runner = [this](std::function<void()> work) { closures_.push_back(std::move(work)); };
+  spent_.clear();
+  options.tell_spent = [this](SpentSweeps spent, const std::function<void(absl::Status)>& done) {
+    spent_ = std::move(spent);
+    done(absl::OkStatus());
+  };
   autoscaler_ = std::make_unique<Autoscaler>(
       options, &clock_, batch_.get(), records_.get(),
       [this](const std::function<void(absl::StatusOr<Demand>)>& done) { done(MakeDemand()); });
@@ -345,7 +350,7 @@ void PoolWorld::EvolveWorker(SimJob& job) {
     job.busy_until_s = 0;
     job.idle_since_s = now_s();
   }
-  if (job.busy_until_s == 0 && pending_ > 0) {
+  if (job.busy_until_s == 0 && pending_ > 0 && spent_.empty()) {
     --pending_;
     job.busy_until_s = now_s() + kJobSeconds;
   }
@@ -395,10 +400,17 @@ Demand PoolWorld::MakeDemand() {
     worker.restarts = job.restarts;
     worker.slots = 1;
     worker.idle_slots = job.busy_until_s == 0 ? 1 : 0;
+    if (job.busy_until_s > 0) {
+      worker.held = {{kSweep, 1}};
+      ++demand.running_jobs;
+    }
     demand.workers.push_back(worker);
     if (job.busy_until_s > 0) {
       demand.seconds_left += static_cast<double>(job.busy_until_s - now_s());
     }
+  }
+  if (demand.grantable_jobs + demand.running_jobs > 0) {
+    demand.sweeps.push_back({kSweep, 1, "words", demand.grantable_jobs, 0, demand.running_jobs});
   }
   return demand;
 }

@@ -50,6 +50,8 @@ struct SimJob {
 
 class PoolWorld {
  public:
+  static constexpr uint64_t kSweep = 7;  // the only one
+
   PoolWorld(uint64_t seed, Faults faults, PoolSpec spec, int jobs);
   ~PoolWorld();
 
@@ -71,6 +73,7 @@ class PoolWorld {
   AutoscalerStatus Status();
   Autoscaler& autoscaler() { return *autoscaler_; }
   const std::map<std::string, AllocationRow>& stored() const { return stored_allocations_; }
+  const std::map<std::string, PoolRow>& stored_pools() const { return stored_pools_; }
   const std::string& last_script() const { return last_script_; }
   int submits() const { return submits_; }
   void AddWork(int jobs) {
@@ -132,6 +135,7 @@ class PoolWorld {
   int submits_ = 0;
   int64_t waiting_since_s_ = 0, away_until_s_ = 0;
   std::string last_script_;
+  SpentSweeps spent_;  // as the coordinator was told
   std::vector<std::string> violations_;
   std::shared_ptr<bool> alive_;  // of this life of the coordinator
   std::unique_ptr<Batch> batch_;

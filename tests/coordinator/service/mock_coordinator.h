@@ -83,6 +83,7 @@ class MockCoordinator : public Coordinator {
   MOCK_METHOD(void, SavePools,
               (std::vector<pools::PoolRow>, std::vector<pools::AllocationRow>, DoneStatus),
               (override));
+  MOCK_METHOD(void, SetSpentSweeps, (pools::SpentSweeps, DoneStatus), (override));
   MOCK_METHOD(void, GetDemand, (Done<pools::Demand>), (override));
   Caller last_caller;
 

@@ -33,6 +33,7 @@ PoolRow APool() {
                .max_walltime_s = 8,
                .time_min_s = 9,
                .gpu_hours_a_day = 10.5,
+               .gpu_hours_a_sweep = 2.5,
                .nice = -11,
                .rank = 12,
                .wait_before_s = 13,
@@ -57,6 +58,8 @@ PoolRow APool() {
   pool.failures = 21;
   pool.backoff_until_ms = 22;
   pool.last_error = "not UTF-8: \xff";
+  pool.sweep_use = {{3, 40, "words", 7.25}, {4, 50, "a \"b\"", 1e9}};
+  pool.use_counted_ms = 60;
   pool.excluded = {{"n1", 23, "broken"}, {"n2", 24, "\"too\""}};
   return pool;
 }
@@ -132,6 +135,7 @@ TEST_P(PoolRows, EverySettingComesBack) {
   EXPECT_EQ(texts(b), texts(a));
   EXPECT_EQ(numbers(b), numbers(a));
   EXPECT_EQ(b.gpu_hours_a_day, a.gpu_hours_a_day);
+  EXPECT_EQ(b.gpu_hours_a_sweep, a.gpu_hours_a_sweep);
   EXPECT_EQ(b.worker_flags, a.worker_flags);
   EXPECT_EQ(b.sbatch_flags, a.sbatch_flags);
   EXPECT_EQ(pool.mode, sent.mode);
@@ -146,6 +150,18 @@ TEST_P(PoolRows, EverySettingComesBack) {
   EXPECT_THAT(pool.excluded, ElementsAre(Field(&pools::ExcludedNode::node, "n1"),
                                          Field(&pools::ExcludedNode::why, "\"too\"")));
   EXPECT_EQ(pool.excluded[0].until_ms, 23);
+}
+
+TEST_P(PoolRows, TheGpuTimeOfSweepsComesBack) {
+  Put({APool()}, {});
+  const PoolRow pool = Pools().at(0);
+  ASSERT_EQ(pool.sweep_use.size(), 2u);
+  EXPECT_EQ(pool.sweep_use[0].sweep_id, 3u);
+  EXPECT_EQ(pool.sweep_use[0].created_ms, 40);
+  EXPECT_EQ(pool.sweep_use[1].name, "a \"b\"");
+  EXPECT_EQ(pool.sweep_use[0].gpu_seconds, 7.25);
+  EXPECT_EQ(pool.sweep_use[1].gpu_seconds, 1e9);
+  EXPECT_EQ(pool.use_counted_ms, 60);
 }
 
 TEST_P(PoolRows, APoolIsReplacedInPlaceWhileAllocationsReferToIt) {

@@ -68,8 +68,10 @@ class DispatcherTest : public ::testing::Test {
     entry.seen = true;
     workers_.Put(entry);
   }
-  void AddWaiter(const std::string& worker, uint32_t width, bool measures = false) {
+  void AddWaiter(const std::string& worker, uint32_t width, bool measures = false,
+                 const std::string& pool = "") {
     Waiter waiter;
+    waiter.pool = pool;
     waiter.request.worker_id = worker + "-id";
     waiter.request.request_id = absl::StrCat("r", ++requests_);
     waiter.request.pack_width = width;
@@ -153,6 +155,33 @@ TEST_F(DispatcherTest, ATurnGrantsNoMoreThanItsBudget) {
   EXPECT_THAT(dispatcher_.PlanGrants(absl::ZeroDuration()).grants, IsEmpty());
   dispatcher_.BeginTurn(2, false);
   EXPECT_THAT(dispatcher_.PlanGrants(absl::ZeroDuration()).grants, SizeIs(13));
+}
+
+TEST_F(DispatcherTest, WorkersOfAPoolGetNoJobsOfASweepThatHasSpentItsShareThere) {
+  dispatcher_.scheduler.AddGroup({2, 2, 0, 0.5, 100});
+  dispatcher_.scheduler.Add(2, 11, 0, absl::ZeroDuration());
+  AddJobs(1, 2);
+  dispatcher_.spent["low"] = {1};
+  for (const char* name : {"a", "b", "c", "d"}) AddWorker(name);
+  AddWaiter("a", 1, false, "low");
+  AddWaiter("b", 1, false, "low");
+  AddWaiter("c", 1, false, "other");
+  AddWaiter("d", 1);
+  const Dispatcher::Plan plan = dispatcher_.PlanGrants(absl::ZeroDuration());
+  ASSERT_THAT(plan.grants, SizeIs(3));
+  EXPECT_EQ(plan.grants[0].waiter.worker, "a");
+  EXPECT_EQ(plan.grants[0].pick.group_id, 2u) << "of the other sweep";
+  EXPECT_EQ(plan.grants[1].waiter.worker, "c");
+  EXPECT_EQ(plan.grants[2].waiter.worker, "d");
+  EXPECT_EQ(dispatcher_.waiters.size(), 1u) << "b waits on";
+  for (const Dispatcher::Grant& grant : plan.grants) {
+    dispatcher_.scheduler.Remove(grant.pick.group_id, grant.pick.jobs.at(0), 0);
+  }
+  AddJobs(3, 3);
+  dispatcher_.grants = Scheduler::kOldestSweepTurn - 1;
+  EXPECT_THAT(dispatcher_.PlanGrants(absl::ZeroDuration()).grants, IsEmpty());
+  dispatcher_.spent.clear();
+  EXPECT_THAT(dispatcher_.PlanGrants(absl::ZeroDuration()).grants, SizeIs(1));
 }
 
 }  // namespace

@@ -240,7 +240,7 @@ TEST_F(SchedulerTest, ProgramsAreOnlyForWorkersThatRunThem) {
   scheduler_.AddGroup({2, 2, 0, 100, 100, /*program_pack=*/2});
   AddJobs(2, 11, 3);
   const auto choose = [&](bool programs, const absl::flat_hash_set<JobId>& taken = {}) {
-    const auto pick = scheduler_.Choose(Always(10), taken, 0, programs);
+    const auto pick = scheduler_.Choose(Always(10), taken, 0, {programs, nullptr});
     return pick.has_value() ? pick->jobs : std::vector<JobId>();
   };
   EXPECT_THAT(choose(true), ElementsAre(11, 12)) << "the longest work, in packs of its own width";
@@ -269,7 +269,7 @@ TEST_F(SchedulerTest, TheOldestSweepsTurnKeepsPrioritiesAcrossProgramsAndTrainer
   AddJobs(2, 2, 1);
   constexpr uint64_t kTurn = Scheduler::kOldestSweepTurn - 1;
   const auto oldest = [&](bool programs) {
-    return scheduler_.Choose(Always(1), {}, kTurn, programs)->jobs;
+    return scheduler_.Choose(Always(1), {}, kTurn, {programs, nullptr})->jobs;
   };
   EXPECT_THAT(oldest(true), ElementsAre(2));
   EXPECT_THAT(oldest(false), ElementsAre(3));
