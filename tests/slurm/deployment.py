@@ -33,6 +33,7 @@ checkpoint: {{every: {every}}}
 
 class Deployment:
     """Owned and called by one thread. A home folder of its own stands for the home that all nodes share."""
+    flags = ()  # more of the coordinator's
 
     def __init__(self, slurm, bin_dir, name):
         self.slurm = slurm
@@ -54,9 +55,9 @@ class Deployment:
             os.remove(port_file)
         with open(os.path.join(self.home, 'coordinator.log'), 'ab') as log:
             self._process = subprocess.Popen(
-                ['setpriv', '--pdeathsig', 'KILL', '--', self._binary('coppice-coordinator'), '--listen', f'127.0.0.1:{self._port}',
-                 '--host', '127.0.0.1', '--port-file', port_file, '--lease', '5s', '--heartbeat', '500ms'],
-                env=self.environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+                [shutil.which('setpriv'), '--pdeathsig', 'KILL', '--', self._binary('coppice-coordinator'), '--listen', f'127.0.0.1:{self._port}',
+                 '--host', '127.0.0.1', '--port-file', port_file, '--lease', '5s', '--heartbeat', '500ms', *self.flags],
+                env=self.coordinator_environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         wait_for(lambda: os.path.exists(port_file), 30, 'coordinator')
         with open(port_file, encoding='utf-8') as file:
             self._port = int(file.read().strip().rsplit(':', 1)[1])
@@ -77,12 +78,16 @@ class Deployment:
         kept = {name: value for name, value in self.slurm.environment.items() if name not in ('XDG_STATE_HOME', 'XDG_CONFIG_HOME')}
         return {**kept, 'HOME': self.home, 'OMP_NUM_THREADS': '1'}
 
+    def coordinator_environment(self):
+        return self.environment()
+
     def workers(self, *sbatch_words, flags=(), script=SCRIPT, environment=None):
         """Submits workers; the id of the Slurm job."""
         extra = {'COPPICE_WORKER': self._binary('coppice-worker'), 'HOME': self.home, **(environment or {})}
         return self.slurm.sbatch(*sbatch_words, script, *flags, environment=extra)
 
     def cli(self, *words, check=True, timeout=60):
+        """What it prints. With `check`, ChildProcessError where it fails."""
         done = subprocess.run([self._binary('coppice'), *words], env=self.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, text=True, timeout=timeout, check=False)
         if check and done.returncode != 0:

@@ -6,6 +6,7 @@
 #include <iterator>
 #include <memory>
 #include <ostream>
+#include <sstream>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -13,6 +14,8 @@
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 #include "cli/commands/pool/pool.h"
+#include "cli/local/waits.h"
+#include "cli/stop_watch.h"
 #include "common/base/command_runner.h"
 #include "common/base/ids.h"
 #include "common/base/printable.h"
@@ -87,25 +90,39 @@ absl::StatusOr<v1::RunCommandsResponse> Ask(Client* client, const v1::RunCommand
   }
 }
 
+// The goodbye, with the last answers: without it the coordinator keeps the next client waiting.
+absl::Status Leave(v1::RunCommandsRequest request, Context* context) {
+  request.set_leaving(true);
+  // A stop has ended the calls of the other client, which has also given the warnings.
+  std::ostringstream warnings;
+  Context own(context->out, warnings, context->terminal);
+  own.access = context->access;
+  COPPICE_ASSIGN_OR_RETURN(Client * client, own.Connect());
+  return client->RunCommands(request).status();
+}
+
 absl::StatusOr<int> RunCommands(bool once, Context* context) {
+  COPPICE_ASSIGN_OR_RETURN(const std::unique_ptr<StopSignals> signals, StopSignals::Block());
   COPPICE_ASSIGN_OR_RETURN(Client * client, context->ConnectToChange());
+  const StopWatch watch(signals.get(), client);
   LocalCommands runner;
   v1::RunCommandsRequest request;
   request.set_session(RandomId());
   request.set_host(HostName());
   int commands = 0;
   for (;;) {
-    COPPICE_ASSIGN_OR_RETURN(const v1::RunCommandsResponse response,
-                             Ask(client, request, once, context));
+    const absl::StatusOr<v1::RunCommandsResponse> response = Ask(client, request, once, context);
+    const bool stopped = IsReadable(signals->fd());
+    if (!response.ok() && stopped) break;
+    COPPICE_RETURN_IF_ERROR(response.status());
     request.clear_answers();
-    for (const v1::CommandToRun& command : response.commands()) {
+    for (const v1::CommandToRun& command : response->commands()) {
       FillAnswer(command.id(), RunHere(command, &runner), request.add_answers());
       ++commands;
     }
-    if (once && response.settled()) break;
+    if (stopped || (once && response->settled())) break;
   }
-  request.set_leaving(true);
-  COPPICE_RETURN_IF_ERROR(client->RunCommands(request).status());
+  COPPICE_RETURN_IF_ERROR(Leave(request, context));
   context->out << "the pools have looked: " << commands << " of Slurm's commands have run\n";
   return kExitDone;
 }
