@@ -133,13 +133,16 @@ class DisturbancesTest(SweepTest):
         """What the sweep was given and made of it, and how often it was preempted."""
         long = self.options.long
         clock = AllocationClock(self.slurm)
-        self.coppice.submit(name, seeds=3, steps=self.options.steps if long else 16000, every=2000)
+        if long:
+            self.coppice.submit(name, seeds=3, steps=self.options.steps, every=2000)
+        else:
+            self.coppice.submit(name, seeds=2, steps=5000)
         self.coppice.workers('--cpus-per-task=8', *words, flags=['--threads', '1', '--pack', '1', '--idle-exit', '10s'])
         self.coppice.wait_for_running(name)
         preemptions = 0
         asked = time.monotonic()
         while preempt and (long or preemptions < 1):
-            time.sleep(max(0, asked + (25 if long else 2) - time.monotonic()))
+            time.sleep(max(0, asked + (25 if long else 0) - time.monotonic()))
             if self.coppice.ended(name):
                 break
             asked = time.monotonic()
@@ -162,7 +165,7 @@ class DisturbancesTest(SweepTest):
         self.assertEqual({shown['failures'] for shown in self.coppice.jobs('ended')}, {0})
 
     def test_requeues_at_any_moment_cost_no_step(self):
-        self.coppice.submit('requeued', seeds=1, steps=6000)
+        self.coppice.submit('requeued', seeds=1, steps=4000)
         job = self.coppice.workers('--cpus-per-task=8', flags=['--threads', '1', '--idle-exit', '5s'])
         wait_for(lambda: self.state(job) == 'RUNNING', 30, 'start of the worker')
         self.slurm.call(['scontrol', 'requeue', job])  # before the worker has registered
