@@ -34,7 +34,7 @@ class ProbeTest(PoolCommandsTest):
         self.assertNotIn('- failed:', printed)
         self.assertIn('the pool can work', printed)
         wait_for(lambda: not self.slurm.queue(), 30, 'end of the probe')
-        self.assertNotIn('allocations', self.pool(), 'it is no allocation of the pool')
+        self.assertEqual(self.pool()['allocations'], [], 'it is no allocation of the pool')
 
     def test_a_probe_says_why_a_node_is_of_no_use(self):
         self.add_pool(worker='/nowhere/coppice-worker')
