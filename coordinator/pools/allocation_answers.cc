@@ -173,6 +173,9 @@ void AllocationTracker::ApplyMissing(AllocationRow* row, absl::Duration asked, T
   if (row->job_id.empty()) {
     // The answer counts only if sbatch can have reached the controller no more when it was asked.
     if (seen.in_flight || asked - seen.given_up < kSettle) return;
+    // One answer may leave out a job that is there.
+    if (seen.missing++ == 0) seen.missing_since = asked;
+    if (asked - seen.missing_since < kUnsentBeforeEnd) return;
     spdlog::info("pool {}: {} was never queued", row->pool, row->key);
     End(row, "not_submitted", time);
     return;

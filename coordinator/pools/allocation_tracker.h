@@ -34,6 +34,8 @@ class AllocationTracker {
  public:
   // An sbatch that was given up may still reach the controller for so long.
   static constexpr absl::Duration kSettle = absl::Minutes(2);
+  // After that its key must be missing in two answers so far apart.
+  static constexpr absl::Duration kUnsentBeforeEnd = absl::Seconds(75);
   // A job is asked for by its number once it was missing for so long, in two answers at least.
   static constexpr absl::Duration kMissingBeforeShow = absl::Seconds(20);
   // A job that the batch system does not know has ended once that has lasted so long.
