@@ -232,6 +232,7 @@ void Autoscaler::Loop::Decided(const Demand& demand) {
     submits.clear();
     cancels.clear();
   }
+  if (submits.empty()) StoreSweepUse();
   Execute(std::move(submits), std::move(cancels));
 }
 

@@ -93,12 +93,15 @@ class Autoscaler::Loop : public std::enable_shared_from_this<Loop> {
     uint32_t site_backlog = UINT32_MAX;
     absl::Duration site_limit_until;
     std::string logged;         // the last decision in the log
+    bool use_changed = false;   // the GPU time of its sweeps has changed since
     absl::Duration use_stored;  // when the GPU time of the sweeps was last among the changes
   };
   // Adds the time since the last tick to the pools' usage.
   void NoteUsage(const Demand& demand);
   // The same for the sweeps, durably, and tells the dispatcher of spent ones.
   void NoteSweepUse(const Demand& demand);
+  // Puts the sweeps' GPU time among the changes if that is due. No submission waits for it.
+  void StoreSweepUse();
   struct Planned {
     std::string pool;
     int64_t walltime_s;

@@ -38,11 +38,8 @@ void Autoscaler::Loop::NoteSweepUse(const Demand& demand) {
     const bool from_before = row->use_counted_ms != 0 && row->use_counted_ms < loaded_ms_;
     if (row->spec.gpus == 0) continue;
     if (!from_before || now.monotonic - loaded_at_ >= kStoreSweepUse) {
-      PoolMemory& memory = memory_[name];
-      if (CountSweepUse(allocations, workers, demand.sweeps, now.now_ms, row) &&
-          now.monotonic - memory.use_stored >= kStoreSweepUse) {
-        memory.use_stored = now.monotonic;
-        tracker_.NoteChanged(*row);
+      if (CountSweepUse(allocations, workers, demand.sweeps, now.now_ms, row)) {
+        memory_[name].use_changed = true;
       }
     }
     std::vector<uint64_t> sweeps = SpentSweepsOf(*row, demand);
@@ -53,6 +50,17 @@ void Autoscaler::Loop::NoteSweepUse(const Demand& demand) {
   options_.tell_spent(spent, Bind([this](absl::Status told) {
                         if (!told.ok()) told_spent_.clear();
                       }));
+}
+
+void Autoscaler::Loop::StoreSweepUse() {
+  const absl::Duration now = clock_.Monotonic();
+  for (auto& [name, memory] : memory_) {
+    const PoolRow* const row = tracker_.FindPool(name);
+    if (row == nullptr || !memory.use_changed || now - memory.use_stored < kStoreSweepUse) continue;
+    memory.use_changed = false;
+    memory.use_stored = now;
+    tracker_.NoteChanged(*row);
+  }
 }
 
 }  // namespace coppice::pools
