@@ -54,6 +54,9 @@ void AddCommands(CLI::App* app, Context* context, Action* action) {
   AddRetry(app, context, action);
   AddPause(app, context, action);
   AddResume(app, context, action);
+  AddDelete(app, context, action);
+  AddNote(app, context, action);
+  AddTag(app, context, action);
   AddWorkers(app, context, action);
   AddDrain(app, context, action);
   AddForget(app, context, action);
@@ -64,6 +67,14 @@ void AddCommands(CLI::App* app, Context* context, Action* action) {
   AddCompletion(app, context, action);
 }
 
+// The index of the command's name; none: at least args.size().
+size_t CommandIn(const std::vector<std::string>& args) {
+  size_t at = 0;
+  while (at < args.size() && !args[at].empty() && args[at][0] == '-')
+    at += TakesValue(args[at]) ? 2 : 1;
+  return at;
+}
+
 // Explains the error in the command line, and suggests the nearest command for a misspelled one.
 std::string Explain(const CLI::App& app, const CLI::ParseError& error,
                     const std::vector<std::string>& args) {
@@ -71,9 +82,7 @@ std::string Explain(const CLI::App& app, const CLI::ParseError& error,
   for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
     if (!command->get_group().empty()) commands.push_back(command->get_name());
   }
-  size_t at = 0;
-  while (at < args.size() && !args[at].empty() && args[at][0] == '-')
-    at += TakesValue(args[at]) ? 2 : 1;
+  const size_t at = CommandIn(args);
   if (at >= args.size()) {
     return absl::StrCat(error.what(), UsageAdvice(app, args),
                         "; `coppice --help` lists the commands");
@@ -163,6 +172,10 @@ int RunCli(const std::vector<std::string>& args, std::ostream& out, std::ostream
     return Finish(kExitDone, out, err);
   }
   std::vector<std::string> reversed(args.rbegin(), args.rend());
+  if (const size_t at = CommandIn(args); at < args.size() && args[at] == "tag") {
+    const std::vector<std::string> sorted = WithTagsLast(args);
+    reversed.assign(sorted.rbegin(), sorted.rend());
+  }
   try {
     app.parse(reversed);
   } catch (const CLI::Success& success) {  // --help, --version

@@ -200,9 +200,10 @@ absl::StatusOr<v1::GetSweepResponse> Client::GetSweep(const std::string& name) {
   return calls_->Unary(&Calls::Stub::GetSweep, request, kQuick);
 }
 
-absl::StatusOr<v1::ListSweepsResponse> Client::ListSweeps() {
+absl::StatusOr<v1::ListSweepsResponse> Client::ListSweeps(const std::vector<std::string>& tags) {
   v1::ListSweepsResponse all;
   v1::ListSweepsRequest request;
+  request.mutable_tags()->Assign(tags.begin(), tags.end());
   for (;;) {
     COPPICE_ASSIGN_OR_RETURN(const v1::ListSweepsResponse page,
                              calls_->Unary(&Calls::Stub::ListSweeps, request, kQuick));
@@ -260,6 +261,15 @@ absl::StatusOr<v1::ResumeSweepResponse> Client::ResumeSweep(const std::string& n
   v1::ResumeSweepRequest request;
   request.set_name(name);
   return calls_->Unary(&Calls::Stub::ResumeSweep, request, kQuick);
+}
+
+absl::StatusOr<v1::DeleteSweepResponse> Client::DeleteSweep(const v1::DeleteSweepRequest& request) {
+  return calls_->Unary(&Calls::Stub::DeleteSweep, request, kBulk);
+}
+
+absl::StatusOr<v1::AnnotateSweepResponse> Client::AnnotateSweep(
+    const v1::AnnotateSweepRequest& request) {
+  return calls_->Unary(&Calls::Stub::AnnotateSweep, request, kQuick);
 }
 
 absl::StatusOr<v1::ListWorkersResponse> Client::ListWorkers(bool all) {

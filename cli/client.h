@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -42,7 +43,8 @@ class Client {
   // reasons instead.
   absl::StatusOr<v1::ExtendSweepResponse> Extend(const v1::ExtendSweepRequest& request);
   absl::StatusOr<v1::GetSweepResponse> GetSweep(const std::string& name);
-  absl::StatusOr<v1::ListSweepsResponse> ListSweeps();
+  // Those with all of `tags`.
+  absl::StatusOr<v1::ListSweepsResponse> ListSweeps(const std::vector<std::string>& tags = {});
   // Reads all pages and calls `each` once a page.
   absl::Status ListJobs(const v1::JobFilter& filter, bool with_latest,
                         const std::function<bool(const v1::ListJobsResponse&)>& each);
@@ -52,6 +54,8 @@ class Client {
   absl::StatusOr<v1::RetryJobsResponse> RetryJobs(const v1::JobFilter& filter);
   absl::StatusOr<v1::PauseSweepResponse> PauseSweep(const std::string& name);
   absl::StatusOr<v1::ResumeSweepResponse> ResumeSweep(const std::string& name);
+  absl::StatusOr<v1::DeleteSweepResponse> DeleteSweep(const v1::DeleteSweepRequest& request);
+  absl::StatusOr<v1::AnnotateSweepResponse> AnnotateSweep(const v1::AnnotateSweepRequest& request);
   // `all`: the departed too.
   absl::StatusOr<v1::ListWorkersResponse> ListWorkers(bool all = false);
   absl::StatusOr<v1::DrainWorkerResponse> DrainWorker(const v1::DrainWorkerRequest& request);

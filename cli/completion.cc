@@ -49,6 +49,17 @@ class Names {
     for (const v1::SweepSummary& sweep : list->sweeps()) names.push_back(sweep.name());
     return names;
   }
+  // Of all sweeps.
+  std::vector<std::string> Tags() {
+    std::set<std::string> tags;
+    Client* const client = Connect();
+    if (client == nullptr) return {};
+    const absl::StatusOr<v1::ListSweepsResponse> list = client->ListSweeps();
+    if (!list.ok()) return {};
+    for (const v1::SweepSummary& sweep : list->sweeps())
+      tags.insert(sweep.tags().begin(), sweep.tags().end());
+    return {tags.begin(), tags.end()};
+  }
   std::vector<std::string> Workers() {
     std::vector<std::string> names;
     Client* const client = Connect();
@@ -269,6 +280,7 @@ Completion Value(const CLI::App& app, const std::string& flag, const std::string
   if (const auto fixed = fixed_values->find(flag); fixed != fixed_values->end())
     return OneOfSeveral(typed, fixed->second);
   if (flag == "--name" && Filters(app)) return OneOfSeveral(typed, names->Metrics(target));
+  if (flag == "--tag") return OneOfSeveral(typed, names->Tags());
   if (flag == "--step") return OneOfSeveral(typed, names->CheckpointSteps(target));
   if (flag == "--task" || flag == "--depth" || flag == "--seed") {
     const std::optional<v1::SweepSpec> spec = names->Spec(target);
@@ -306,6 +318,8 @@ Completion Positional(const Place& place, const std::string& typed, Names* names
     completion.words = StartingWith("", typed, names->Workers());
   } else if (name == "POOL") {
     completion.words = StartingWith("", typed, names->Pools());
+  } else if (name == "TAG") {
+    completion.words = StartingWith("+", typed, names->Tags());
   } else if (name == "SHELL") {
     completion.words = StartingWith("", typed, {"bash", "zsh", "fish"});
   } else if (absl::StartsWith(name, "SWEEP")) {

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "cli/format.h"
 #include "cli/point_view.h"
 #include "cli/select.h"
@@ -100,7 +101,7 @@ std::string Rate(const v1::SweepSummary& summary) {
   return FormatSteps(static_cast<uint64_t>(std::clamp(summary.seed_steps_per_second(), 0.0, 1e18)));
 }
 
-void Append(std::vector<std::string>* to, const std::vector<std::string>& more) {
+void AppendLines(std::vector<std::string>* to, const std::vector<std::string>& more) {
   to->insert(to->end(), more.begin(), more.end());
 }
 
@@ -254,8 +255,24 @@ std::vector<std::string> SummaryLines(const v1::SweepSummary& summary, const Ter
     bar.push_back(absl::StrCat("ETA ", FormatDuration(summary.eta_seconds())));
   }
   std::vector<std::string> lines = Flow(head, " ", terminal.width);
-  Append(&lines, Flow(bar, "  ", terminal.width));
-  Append(&lines, SilenceLines(summary, terminal));
+  AppendLines(&lines, Flow(bar, "  ", terminal.width));
+  AppendLines(&lines, SilenceLines(summary, terminal));
+  return lines;
+}
+
+std::vector<std::string> AnnotationLines(const v1::SweepSummary& summary,
+                                         const Terminal& terminal) {
+  std::vector<std::string> lines;
+  if (!summary.tags().empty()) {
+    std::vector<std::string> parts = {"tags:"};
+    for (const std::string& tag : summary.tags())
+      parts.push_back(absl::StrCat(tag, &tag == &*summary.tags().rbegin() ? "" : ","));
+    lines = Flow(parts, " ", terminal.width);
+  }
+  if (summary.note().empty()) return lines;
+  const std::string note = absl::StrCat("note: ", Printable(summary.note()));
+  for (const absl::string_view line : absl::StrSplit(note, '\n'))
+    AppendLines(&lines, Flow(absl::StrSplit(line, ' '), " ", terminal.width));
   return lines;
 }
 
@@ -322,14 +339,15 @@ std::vector<std::string> GridLines(const SweepModel& model, const Terminal& term
   }
   if (cells && !tasks.empty()) {
     lines.push_back("");
-    Append(&lines, LegendLines(terminal, primary));
+    AppendLines(&lines, LegendLines(terminal, primary));
   }
   return lines;
 }
 
 std::vector<std::string> StatusLines(const SweepModel& model, const Terminal& terminal) {
   std::vector<std::string> lines = SummaryLines(model.summary(), terminal);
-  for (const auto& more : {GridLines(model, terminal), ReasonLines(model, terminal, kMaxReasons)}) {
+  for (const auto& more : {AnnotationLines(model.summary(), terminal), GridLines(model, terminal),
+                           ReasonLines(model, terminal, kMaxReasons)}) {
     lines.insert(lines.end(), more.begin(), more.end());
   }
   return lines;

@@ -61,6 +61,9 @@ double Fraction(const v1::SweepSummary& summary);
 // that do not report. These take more lines on a narrower terminal.
 std::vector<std::string> SummaryLines(const v1::SweepSummary& summary, const Terminal& terminal);
 
+// "tags: a, b" and "note: ...", as far as the sweep has them. A note of several lines keeps them.
+std::vector<std::string> AnnotationLines(const v1::SweepSummary& summary, const Terminal& terminal);
+
 // The reasons of failed jobs, then the number of the others, in at most `most` lines.
 std::vector<std::string> ReasonLines(const SweepModel& model, const Terminal& terminal,
                                      size_t most);
@@ -71,7 +74,8 @@ std::vector<std::string> ReasonLines(const SweepModel& model, const Terminal& te
 // all.
 std::vector<std::string> GridLines(const SweepModel& model, const Terminal& terminal);
 
-// The whole status: totals, tables, legend, and the reasons of up to five failed jobs.
+// The whole status: totals, tags and note, tables, legend, and the reasons of up to five failed
+// jobs.
 std::vector<std::string> StatusLines(const SweepModel& model, const Terminal& terminal);
 
 // The line that a pipe gets for a change: "question/2/0 succeeded at step 300: id 0.99, gen 0.31".

@@ -44,6 +44,9 @@ void AddCancel(CLI::App* app, Context* context, Action* action);
 void AddRetry(CLI::App* app, Context* context, Action* action);
 void AddPause(CLI::App* app, Context* context, Action* action);
 void AddResume(CLI::App* app, Context* context, Action* action);
+void AddDelete(CLI::App* app, Context* context, Action* action);
+void AddNote(CLI::App* app, Context* context, Action* action);
+void AddTag(CLI::App* app, Context* context, Action* action);
 void AddWorkers(CLI::App* app, Context* context, Action* action);
 void AddDrain(CLI::App* app, Context* context, Action* action);
 void AddForget(CLI::App* app, Context* context, Action* action);
@@ -56,6 +59,12 @@ void AddAccess(CLI::App* app, Context* context, Action* action);
 // `root` is the application with every other command added.
 void AddCompletion(CLI::App* root, Context* context, Action* action);
 
+// The arguments of `tag` with +TAG and -TAG behind "--", so that -TAG is no flag.
+std::vector<std::string> WithTagsLast(const std::vector<std::string>& args);
+
+// Requires a named sweep that exists: an unset variable must not stand for the only one.
+absl::StatusOr<std::string> NamedSweep(const std::string& name, Client* client);
+
 // Flags that several commands share.
 void AddJsonFlag(CLI::App* command, Context* context);
 // -o FILE and --force; `help` describes the file.
@@ -67,14 +76,15 @@ void AddSpecFlags(CLI::App* command, SpecChanges* changes);
 
 // The selection of rows that `metrics` and `export` share.
 struct MetricsFlags {
-  std::string target;
+  std::vector<std::string> targets;  // none: the only sweep
   FilterFlags filter;
   std::vector<std::string> names;
   uint32_t from_step = 0;
 };
 void AddMetricsFlags(CLI::App* command, MetricsFlags* flags);
-// Codes as of Select.
-absl::StatusOr<v1::GetMetricsRequest> MetricsRequest(const MetricsFlags& flags, Client* client);
+// One for each target. Codes as of Select; INVALID_ARGUMENT also if a target is named twice.
+absl::StatusOr<std::vector<v1::GetMetricsRequest>> MetricsRequests(const MetricsFlags& flags,
+                                                                   Client* client);
 
 }  // namespace coppice::cli
 

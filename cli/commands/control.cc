@@ -17,13 +17,6 @@ struct ControlOptions {
 
 const char* Jobs(uint64_t count) { return count == 1 ? " job" : " jobs"; }
 
-// Requires a named sweep: an unset variable must not stand for the only one.
-absl::StatusOr<std::string> NamedSweep(const std::string& name, Client* client) {
-  if (name.empty())
-    return absl::InvalidArgumentError("'' names no sweep; name the sweep to change");
-  return ResolveSweep(client, name);
-}
-
 absl::StatusOr<int> Cancel(const ControlOptions& options, Context* context) {
   COPPICE_ASSIGN_OR_RETURN(Client * client, context->ConnectToChange());
   COPPICE_ASSIGN_OR_RETURN(const v1::JobFilter filter,
@@ -101,6 +94,12 @@ void AddByName(CLI::App* app, const char* verb, const char* help, NameAction run
 }
 
 }  // namespace
+
+absl::StatusOr<std::string> NamedSweep(const std::string& name, Client* client) {
+  if (name.empty())
+    return absl::InvalidArgumentError("'' names no sweep; name the sweep to change");
+  return ResolveSweep(client, name);
+}
 
 void AddCancel(CLI::App* app, Context* context, Action* action) {
   CLI::App* command = app->add_subcommand("cancel", "End jobs that have not ended");

@@ -32,7 +32,7 @@
 namespace coppice::cli {
 namespace {
 
-struct CheckOptions {
+struct ProgramCheckOptions {
   std::string spec;
   std::vector<std::string> where;
   uint32_t steps = 0;
@@ -171,7 +171,7 @@ void Print(const ConformanceResult& result, const std::string& point, Context* c
   }
 }
 
-absl::StatusOr<int> Check(const CheckOptions& options, Context* context) {
+absl::StatusOr<int> CheckProgram(const ProgramCheckOptions& options, Context* context) {
   COPPICE_ASSIGN_OR_RETURN(const SpecFile file, ReadSpecFile(options.spec));
   if (!file.spec.has_program()) {
     return absl::InvalidArgumentError(
@@ -215,7 +215,7 @@ void AddProgram(CLI::App* app, Context* context, Action* action) {
       "Run the program of a spec through start, reports, checkpoints, SIGTERM and resume, and "
       "compare an interrupted run with an undisturbed one; exit code 1 when it breaks the contract "
       "(docs/programs.md). Needs no coordinator");
-  const auto options = std::make_shared<CheckOptions>();
+  const auto options = std::make_shared<ProgramCheckOptions>();
   command->add_option("SPEC", options->spec, "Sweep spec (YAML) with a `program`; - reads stdin")
       ->required();
   command
@@ -235,7 +235,7 @@ void AddProgram(CLI::App* app, Context* context, Action* action) {
                    "Seconds without an event after which it is killed [300]")
       ->check(CLI::Range(1u, 86'400u));
   command->add_flag("--json", context->json, "Print JSON");
-  command->callback([=] { *action = [=] { return Check(*options, context); }; });
+  command->callback([=] { *action = [=] { return CheckProgram(*options, context); }; });
 }
 
 }  // namespace coppice::cli

@@ -3,6 +3,7 @@
 #include <ostream>
 #include <utility>
 
+#include "absl/strings/str_join.h"
 #include "absl/synchronization/mutex.h"
 #include "cli/commands/commands.h"
 #include "cli/follow.h"
@@ -84,29 +85,44 @@ absl::StatusOr<int> Status(const StatusOptions& options, Context* context) {
   return kExitDone;
 }
 
-absl::StatusOr<int> ListSweeps(Context* context) {
+constexpr size_t kNoteWidth = 40;
+
+absl::StatusOr<int> ListSweeps(const std::vector<std::string>& tags, Context* context) {
   COPPICE_ASSIGN_OR_RETURN(Client * client, context->Connect());
-  COPPICE_ASSIGN_OR_RETURN(const v1::ListSweepsResponse response, client->ListSweeps());
+  COPPICE_ASSIGN_OR_RETURN(const v1::ListSweepsResponse response, client->ListSweeps(tags));
   if (context->json) {
     context->out << ToJson(response);
     return kExitDone;
   }
   if (response.sweeps().empty()) {
-    context->out << "no sweep yet; submit one with `coppice submit SPEC`\n";
+    context->out << (tags.empty()
+                         ? "no sweep yet; submit one with `coppice submit SPEC`\n"
+                         : "no sweep has all of these tags; `coppice list` shows every sweep\n");
     return kExitDone;
   }
-  Table table({{"sweep"},
-               {"jobs", Align::kRight},
-               {"done", Align::kRight},
-               {"state"},
-               {"submitted"},
-               {"priority", Align::kRight}});
+  bool tagged = false, noted = false;
+  for (const v1::SweepSummary& sweep : response.sweeps()) {
+    tagged |= !sweep.tags().empty();
+    noted |= !sweep.note().empty();
+  }
+  std::vector<Table::Column> columns = {
+      {"sweep"}, {"jobs", Align::kRight}, {"done", Align::kRight},
+      {"state"}, {"submitted"},           {"priority", Align::kRight}};
+  if (tagged) columns.push_back({"tags"});
+  if (noted) columns.push_back({"note"});
+  Table table(std::move(columns));
   for (const v1::SweepSummary& sweep : response.sweeps()) {
     std::string state = CountsText(context->terminal, sweep.counts());
     if (sweep.paused()) state += " (paused)";
-    table.AddRow({sweep.name(), FormatCount(sweep.jobs()),
-                  std::to_string(static_cast<int>(Fraction(sweep) * 100)) + "%", state,
-                  FormatTime(sweep.created_ms()), std::to_string(sweep.priority())});
+    std::vector<std::string> cells = {sweep.name(),
+                                      FormatCount(sweep.jobs()),
+                                      std::to_string(static_cast<int>(Fraction(sweep) * 100)) + "%",
+                                      state,
+                                      FormatTime(sweep.created_ms()),
+                                      std::to_string(sweep.priority())};
+    if (tagged) cells.push_back(absl::StrJoin(sweep.tags(), ", "));
+    if (noted) cells.push_back(Truncate(PrintableLine(sweep.note()), kNoteWidth));
+    table.AddRow(std::move(cells));
   }
   context->out << table.Render(context->terminal.width);
   return kExitDone;
@@ -128,8 +144,12 @@ void AddStatus(CLI::App* app, Context* context, Action* action) {
 
 void AddList(CLI::App* app, Context* context, Action* action) {
   CLI::App* command = app->add_subcommand("list", "List the sweeps");
+  const auto tags = std::make_shared<std::vector<std::string>>();
+  command->add_option("--tag", *tags, "Only sweeps with this tag; each of several must be there")
+      ->allow_extra_args(false)
+      ->delimiter(',');
   AddJsonFlag(command, context);
-  command->callback([=] { *action = [=] { return ListSweeps(context); }; });
+  command->callback([=] { *action = [=] { return ListSweeps(*tags, context); }; });
 }
 
 }  // namespace coppice::cli

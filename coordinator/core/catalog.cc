@@ -53,6 +53,17 @@ void Catalog::SetPaused(SweepId id, bool paused) {
   }
 }
 
+void Catalog::Remove(SweepId id) {
+  absl::MutexLock lock(&mutex_);
+  const auto it = sweeps_.find(id);
+  if (it == sweeps_.end()) return;
+  const auto name = ids_.find(it->second.sweep->name);
+  if (name != ids_.end() && name->second == id) ids_.erase(name);
+  for (const auto& group : it->second.groups) groups_.erase(group->id);
+  paused_.erase(id);
+  sweeps_.erase(it);
+}
+
 std::shared_ptr<const SweepInfo> Catalog::FindSweep(const std::string& name) const {
   absl::MutexLock lock(&mutex_);
   const auto it = ids_.find(name);

@@ -1,4 +1,5 @@
-// The facts about a sweep that only an extension changes, and whether it is paused.
+// The facts about a sweep that only an extension changes, and whether it is paused. They are there
+// as long as the sweep is stored.
 #ifndef COPPICE_COORDINATOR_CORE_CATALOG_H_
 #define COPPICE_COORDINATOR_CORE_CATALOG_H_
 
@@ -31,14 +32,15 @@ struct GroupInfo {
 };
 
 // Purpose: finds the names and settings that belong to ids. Owner: the core. Thread-safe. The
-// writer adds and replaces entries after commits. Returned pointers stay valid, and show what was
-// true.
+// writer adds, replaces and removes entries after commits. Returned pointers stay valid, and show
+// what was true.
 class Catalog {
  public:
   void Add(const SweepRow& sweep, const std::vector<GroupRow>& groups);
   // Replaces what is known of a sweep, and those of its groups that are given, or adds them.
   void Extend(const SweepRow& sweep, const std::vector<GroupRow>& groups);
   void SetPaused(SweepId id, bool paused);
+  void Remove(SweepId id);
 
   std::shared_ptr<const SweepInfo> FindSweep(const std::string& name) const;  // null: unknown
   std::shared_ptr<const SweepInfo> FindSweep(SweepId id) const;               // likewise

@@ -25,6 +25,7 @@ void Effects::Append(Effects&& more) {
   MoveTo(finished, more.finished);
   MoveTo(logged, more.logged);
   MoveTo(dropped, more.dropped);
+  MoveTo(deleted, more.deleted);
 }
 
 absl::Status CommandContext::Move(const JobRow& before, JobTrigger trigger, JobRow after,
@@ -49,6 +50,8 @@ absl::Status CommandContext::Move(const JobRow& before, JobTrigger trigger, JobR
 absl::Status CommandContext::FinishOrReopenSweep(const JobRow& before, const JobRow& after) {
   if (IsOpen(before.state) == IsOpen(after.state)) return absl::OkStatus();
   COPPICE_ASSIGN_OR_RETURN(const SweepRow sweep, read().GetSweep(after.sweep_id));
+  // All jobs of a deleted sweep have ended, so every change of one opens it again.
+  if (sweep.deleted) return absl::NotFoundError(absl::StrCat("no job with id ", after.id));
   if (sweep.unfinished == 0) {
     effects_.finished.push_back(sweep.id);
     return store_.SetSweepFinished(sweep.id, now_ms_);
@@ -133,6 +136,14 @@ absl::Status CommandContext::UpdateRunning(const JobRow& before, const JobRow& a
 absl::Status CommandContext::LogEvent(const JobRow& job, EventType type,
                                       const std::string& message) {
   return store_.InsertEvent(job.id, {now_ms_, job.attempt, type, message});
+}
+
+absl::StatusOr<std::optional<JobRow>> RunningJob(CommandContext& tx, const LeaseRef& lease) {
+  absl::StatusOr<JobRow> job = tx.read().GetJob(lease.job_id);
+  if (absl::IsNotFound(job.status())) return std::nullopt;
+  if (!job.ok()) return job.status();
+  if (job->state != JobState::kRunning || job->attempt != lease.attempt) return std::nullopt;
+  return *std::move(job);
 }
 
 bool MayHaveLost(const CommandContext& tx, const LeaseRef& lease) {

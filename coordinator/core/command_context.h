@@ -30,9 +30,10 @@ struct Effects {
   std::vector<LogLine> log;
   std::vector<JobRow> changed;      // for watchers
   std::vector<SweepId> touched;     // sweeps whose summaries changed without a job
-  std::vector<SweepId> finished;    // sweeps whose last job ended
+  std::vector<SweepId> finished;    // sweeps whose last job ended, or that were deleted
   std::vector<JobId> logged;        // jobs with new log text
   std::vector<Checkpoint> dropped;  // files to remove
+  std::vector<Checkpoint> deleted;  // files to remove with their folders: their jobs are gone
 
   void Append(Effects&& more);
 };
@@ -109,6 +110,8 @@ class CommandContext {
 // NOT_FOUND: the worker is unknown and should register again.
 absl::StatusOr<JobRow> CurrentLease(CommandContext& tx, const std::string& worker_id,
                                     const LeaseRef& lease);
+// Returns the job of a lease; none: the lease has ended in this batch, or the job is gone.
+absl::StatusOr<std::optional<JobRow>> RunningJob(CommandContext& tx, const LeaseRef& lease);
 // True if the store may lack records of this lease that were acknowledged to its worker.
 bool MayHaveLost(const CommandContext& tx, const LeaseRef& lease);
 absl::StatusOr<const WorkerEntry*> KnownWorker(const CommandContext& tx,

@@ -69,6 +69,17 @@ absl::StatusOr<ExtendStep> ContinueExtend(CommandContext& tx, SweepId id, JobId 
 // The action that an extension is noted as.
 inline constexpr char kExtendedAction[] = "extended";
 
+// ---- deletions (delete_commands.cc)
+
+// Fails as the deletion would.
+absl::Status CheckDeletable(const SweepRow& sweep, const std::vector<GroupRow>& groups,
+                            const Deletion& deletion);
+// Makes the sweep a deleted one. Returns it as it was.
+absl::StatusOr<SweepSummary> MarkDeleted(CommandContext& tx, const Caller& caller,
+                                         const Deletion& deletion);
+// Deletes one part of a deleted sweep. True: nothing of it is left.
+absl::StatusOr<bool> DeletePart(CommandContext& tx, SweepId id);
+
 // ---- sweeps (sweep_commands.cc)
 
 // Records a client's request for a sweep, and logs it once it is committed.
@@ -79,6 +90,8 @@ absl::Status NoteOperation(CommandContext& tx, SweepId id, const std::string& sw
 inline constexpr char kResumedAction[] = "resumed";
 absl::StatusOr<SweepSummary> SetSweepPaused(CommandContext& tx, const Caller& caller,
                                             const std::string& name, bool paused);
+absl::StatusOr<SweepSummary> AnnotateSweep(CommandContext& tx, const Caller& caller,
+                                           const Annotation& annotation);
 
 // One part of a bulk change. A sweep may have millions of jobs, and leases must be renewed between
 // the parts.

@@ -8,6 +8,7 @@
 #include "common/base/retry_after.h"
 #include "common/base/status_macros.h"
 #include "coordinator/core/commands.h"
+#include "coordinator/core/deletions.h"
 #include "coordinator/core/demand.h"
 #include "coordinator/core/engine.h"
 #include "coordinator/core/extensions.h"
@@ -26,17 +27,22 @@ class CoordinatorImpl : public Coordinator {
   CoordinatorImpl(Store* store, Clock* clock, CoordinatorOptions options)
       : engine_(store, clock, std::move(options)),
         submissions_(&engine_, &turns_),
-        extensions_(&engine_, &turns_) {}
+        extensions_(&engine_, &turns_),
+        deletions_(&engine_, clock) {}
   // The engine's threads must end before the objects that they call are destroyed.
-  ~CoordinatorImpl() override { engine_.Shutdown(); }
+  ~CoordinatorImpl() override { Shutdown(); }
 
   absl::Status Start() {
     COPPICE_RETURN_IF_ERROR(engine_.Start());
     submissions_.TakeBackLeftovers();
     extensions_.ContinueLeftovers();
+    deletions_.ContinueLeftovers();
     return absl::OkStatus();
   }
-  void Shutdown() override { engine_.Shutdown(); }
+  void Shutdown() final {
+    deletions_.Shutdown();
+    engine_.Shutdown();
+  }
   ServerInfo server_info() const override {
     return {engine_.memory().store_id, engine_.started_ms(),
             engine_.memory().options.checkpoint_root};
@@ -111,6 +117,16 @@ class CoordinatorImpl : public Coordinator {
     engine_.Write<SweepSummary>(
         [caller, name = std::move(name), paused](CommandContext& tx) {
           return SetSweepPaused(tx, caller, name, paused);
+        },
+        std::move(done));
+  }
+  void DeleteSweep(Caller caller, Deletion deletion, Done<DeletedSweep> done) override {
+    deletions_.Delete(std::move(caller), std::move(deletion), std::move(done));
+  }
+  void AnnotateSweep(Caller caller, Annotation annotation, Done<SweepSummary> done) override {
+    engine_.Write<SweepSummary>(
+        [caller, annotation = std::move(annotation)](CommandContext& tx) {
+          return core::AnnotateSweep(tx, caller, annotation);
         },
         std::move(done));
   }
@@ -261,6 +277,7 @@ class CoordinatorImpl : public Coordinator {
   Turns turns_;
   Submissions submissions_;
   Extensions extensions_;
+  Deletions deletions_;
 };
 
 void CoordinatorImpl::AddWorkTime(Waiting waiting, Done<pools::Demand> done) {

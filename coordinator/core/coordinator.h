@@ -54,6 +54,7 @@ struct SweepChange {
   std::optional<Job> job;
   std::optional<SweepSummary> summary;
   bool finished = false;  // every job has ended; the last call
+  bool deleted = false;   // the sweep was deleted; the last call, with neither job nor summary
 };
 
 // Keeps a subscription alive. Its destructor ends the subscription and waits for a running
@@ -114,6 +115,12 @@ class Coordinator {
   virtual void CancelJobs(Caller caller, JobFilter filter, Done<uint64_t> done) = 0;
   virtual void RetryJobs(Caller caller, JobFilter filter, Done<uint64_t> done) = 0;
   virtual void SetPaused(Caller caller, std::string name, bool paused, Done<SweepSummary> done) = 0;
+  // Deletes a sweep whose jobs have all ended. From now on nobody sees it, and its name is free.
+  // Its rows and files go after that, in parts (deletions.h). FAILED_PRECONDITION: jobs are left to
+  // run, or the sweep has another id.
+  virtual void DeleteSweep(Caller caller, Deletion deletion, Done<DeletedSweep> done) = 0;
+  // INVALID_ARGUMENT: the sweep would have more than kMaxTags.
+  virtual void AnnotateSweep(Caller caller, Annotation annotation, Done<SweepSummary> done) = 0;
   virtual void ListWorkers(Caller caller, Done<std::vector<Worker>> done) = 0;
   virtual void DrainWorker(Caller caller, std::string name_or_id, bool preempt, bool undo,
                            Done<Worker> done) = 0;

@@ -40,6 +40,7 @@ absl::Status Engine::Start() {
     AnswerWaiters(memory_.dispatcher.waiters.TakeReplaced());
     hub_->Publish(effects);
     remover_.Remove(effects.dropped);
+    remover_.Remove(effects.deleted, FileRemover::Folders::kRemove);
   };
   writer_ = std::make_shared<Writer>(&store_, &clock_, &memory_, std::move(hooks));
   writer_->Start();

@@ -73,6 +73,8 @@ class Engine {
   Hub& hub() { return *hub_; }
   absl::Duration Now() const { return clock_.Monotonic(); }
   int64_t started_ms() const { return started_ms_; }
+  // Files of dropped checkpoints that wait to be removed.
+  size_t files_waiting() const { return remover_.waiting(); }
 
  private:
   void QueueRead(const Caller& caller, std::function<absl::StatusOr<bool>(ReadTransaction&)> slice,

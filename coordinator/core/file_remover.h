@@ -11,8 +11,9 @@
 
 namespace coppice::core {
 
-// Purpose: deletes the files of checkpoints that retention dropped, after the commit that dropped
-// them. Best effort: the store lists files that a crash left behind, and the next start finds them.
+// Purpose: deletes the files of checkpoints that retention dropped, or whose sweep was deleted,
+// after the commit that did so. Best effort: the store lists dropped files that a crash left
+// behind, and the next start finds them. The garbage collector finds all others.
 // While kMaxPending files wait (a filesystem that hangs), further ones are left in place. Owner:
 // the coordinator. Thread-safe; never blocks the caller.
 class FileRemover {
@@ -23,11 +24,14 @@ class FileRemover {
   FileRemover(std::string root, Executor::Runner runner)
       : root_(std::move(root)), executor_(1, std::move(runner)) {}
 
-  void Remove(std::vector<Checkpoint> checkpoints);
+  // kRemove: also the folders of the attempt and the job, if they are empty then.
+  enum class Folders { kKeep, kRemove };
+  void Remove(std::vector<Checkpoint> checkpoints, Folders folders = Folders::kKeep);
+  size_t waiting() const { return pending_; }
   void Shutdown() { executor_.Shutdown(); }
 
  private:
-  void RemoveOne(const Checkpoint& checkpoint);
+  void RemoveOne(const Checkpoint& checkpoint, Folders folders);
 
   const std::string root_;
   std::atomic<size_t> pending_{0};

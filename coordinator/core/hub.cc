@@ -130,12 +130,15 @@ void Hub::ScheduleSummary(SweepId id) {
 
 absl::StatusOr<SweepChange> Hub::ReadChange(SweepId id) {
   SweepChange change;
-  COPPICE_RETURN_IF_ERROR(store_.Read([&](ReadTransaction& read) {
-    auto summary = ReadSummary(read, id, memory_.leases);
-    if (summary.ok()) change.summary = *std::move(summary);
-    return summary.status();
+  COPPICE_RETURN_IF_ERROR(store_.Read([&](ReadTransaction& read) -> absl::Status {
+    const absl::StatusOr<SweepRow> row = read.GetSweep(id);
+    change.deleted = absl::IsNotFound(row.status()) || (row.ok() && row->deleted);
+    if (change.deleted) return absl::OkStatus();
+    COPPICE_RETURN_IF_ERROR(row.status());
+    COPPICE_ASSIGN_OR_RETURN(change.summary, ReadSummary(read, id, memory_.leases));
+    return absl::OkStatus();
   }));
-  change.finished = change.summary->counts.unfinished() == 0;
+  change.finished = !change.deleted && change.summary->counts.unfinished() == 0;
   return change;
 }
 
@@ -165,7 +168,7 @@ void Hub::DeliverFirst(SweepId id, const std::shared_ptr<SweepSubscriber>& subsc
     if (it != sweeps_.end() && it->second.finishing) change->finished = false;
   }
   Call(*subscriber, *change);
-  if (change->finished) End(*subscriber);
+  if (change->finished || change->deleted) End(*subscriber);
 }
 
 void Hub::DeliverSummary(SweepId id, bool last) {
@@ -188,7 +191,7 @@ void Hub::DeliverSummary(SweepId id, bool last) {
   if (!last) change->finished = false;
   for (const auto& subscriber : subscribers) {
     Call(*subscriber, *change);
-    if (change->finished) End(*subscriber);
+    if (change->finished || change->deleted) End(*subscriber);
   }
 }
 

@@ -184,6 +184,11 @@ absl::StatusOr<JobId> WalkJobs(ReadTransaction& read, const Catalog& catalog,
   Walk walk(read, catalog, criteria, after, most, visit);
   if (!filter.job_ids.empty()) return walk.OverIds();
   if (sweep == nullptr) return absl::InvalidArgumentError("name a sweep or job ids");
+  // The catalog learns of a deletion a moment after its commit.
+  const absl::StatusOr<SweepRow> row = read.GetSweep(sweep->id);
+  if (absl::IsNotFound(row.status()) || (row.ok() && row->deleted))
+    return absl::NotFoundError(absl::StrCat("no sweep named '", filter.sweep, "'"));
+  if (!row.ok()) return row.status();
   COPPICE_ASSIGN_OR_RETURN(const std::vector<GroupRow> rows, read.ListGroupCounts(sweep->id));
   return walk.OverGroups(rows);
 }

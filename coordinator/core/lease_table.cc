@@ -137,6 +137,11 @@ void LeaseTable::Recall(SweepId sweep, GroupId group, const Pace& pace) {
   if (pace.steps > 0 && pace.seconds > 0) Count(past_[sweep], group, pace);
 }
 
+void LeaseTable::Forget(SweepId sweep) {
+  absl::MutexLock lock(&mutex_);
+  past_.erase(sweep);
+}
+
 uint64_t LeaseTable::begun() const {
   absl::MutexLock lock(&mutex_);
   return begun_;

@@ -80,6 +80,8 @@ class LeaseTable {
   void Remove(const LeaseRef& ref, absl::Duration now);
   // Adds a group's pace from before this process began.
   void Recall(SweepId sweep, GroupId group, const Pace& pace);
+  // Forgets the paces of a sweep that has no leases.
+  void Forget(SweepId sweep);
   // Renews a lease that a heartbeat listed. False: `worker` does not hold it with this attempt.
   bool Renew(const HeldLease& held, const std::string& worker, absl::Duration now);
   // Counts a heartbeat of its worker that did not list the lease. Returns how many in a row did

@@ -34,6 +34,7 @@ struct Memory {
   std::vector<SweepRow> cut_short;
   // Sweeps whose extension has yet to reach some jobs; fixed after recovery.
   std::vector<SweepRow> continuing;
+  std::vector<SweepRow> half_deleted;               // deletions that it did not finish; likewise
   absl::Duration forget_at = absl::ZeroDuration();  // next check for workers long gone
   // The reason why the store currently accepts no changes; empty if it does. For the writer only.
   std::string store_trouble;

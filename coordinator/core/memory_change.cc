@@ -48,6 +48,14 @@ class Applier {
     if (change.gone) memory_.dispatcher.scheduler.SetPaused(change.sweep, false);
   }
 
+  void operator()(SweepDeleted change) {
+    memory_.catalog.Remove(change.sweep);
+    for (const GroupId group : change.groups) memory_.dispatcher.scheduler.RemoveGroup(group);
+    memory_.dispatcher.scheduler.SetPaused(change.sweep, false);
+    memory_.leases.Forget(change.sweep);
+    memory_.metric_names.ForgetSweep(change.sweep);
+  }
+
   void operator()(SweepPaused change) {
     memory_.catalog.SetPaused(change.sweep, change.paused);
     memory_.dispatcher.scheduler.SetPaused(change.sweep, change.paused);
@@ -169,6 +177,7 @@ class Applier {
     memory_.attempt_floor = change.attempt_floor;
     memory_.cut_short = std::move(change.cut_short);
     memory_.continuing = std::move(change.continuing);
+    memory_.half_deleted = std::move(change.half_deleted);
   }
 
   void operator()(SpentSweepsCounted change) {

@@ -54,6 +54,11 @@ struct SubmissionTakenBack {
   std::vector<GroupId> groups;
   bool gone = false;
 };
+// A person deleted a sweep, whose jobs have all ended. Its rows may still be there.
+struct SweepDeleted {
+  SweepId sweep = 0;
+  std::vector<GroupId> groups;
+};
 // A person paused or resumed a sweep.
 struct SweepPaused {
   SweepId sweep = 0;
@@ -215,6 +220,7 @@ struct StoreOpened {
   AttemptNumber attempt_floor = 0;
   std::vector<SweepRow> cut_short;
   std::vector<SweepRow> continuing;
+  std::vector<SweepRow> half_deleted;
 };
 // The pools have counted what each sweep has used: their workers get no jobs of these.
 struct SpentSweepsCounted {
@@ -223,12 +229,12 @@ struct SpentSweepsCounted {
 
 using MemoryChange =
     std::variant<SubmissionBegan, JobsStored, SweepAdded, SweepExtended, SubmissionTakenBack,
-                 SweepPaused, JobQueued, JobUnqueued, LeaseBegan, LeaseEnded, StepStored,
-                 LeasesRenewed, LeaseMissed, PaceRecalled, WaitRecalled, GrantMade, WorkerPut,
-                 WorkerRowStored, WorkerTouched, WorkerBeat, WorkerDeparted, WorkersForgotten,
-                 WorkerProcessChanged, WorkerFailed, WorkerProgressed, PackTooWide, PackMeasured,
-                 SweepMetricNames, JobMetricNames, WaiterAdded, StoreTroubled, StoreOpened,
-                 SpentSweepsCounted>;
+                 SweepDeleted, SweepPaused, JobQueued, JobUnqueued, LeaseBegan, LeaseEnded,
+                 StepStored, LeasesRenewed, LeaseMissed, PaceRecalled, WaitRecalled, GrantMade,
+                 WorkerPut, WorkerRowStored, WorkerTouched, WorkerBeat, WorkerDeparted,
+                 WorkersForgotten, WorkerProcessChanged, WorkerFailed, WorkerProgressed,
+                 PackTooWide, PackMeasured, SweepMetricNames, JobMetricNames, WaiterAdded,
+                 StoreTroubled, StoreOpened, SpentSweepsCounted>;
 
 // The changes that a row stands for. A command makes them from the row that it wrote, recovery from
 // the row that it read.

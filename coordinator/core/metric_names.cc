@@ -39,6 +39,13 @@ void MetricNames::SetOfJob(JobId job, Set names) {
   known = std::move(names);
 }
 
+void MetricNames::ForgetSweep(SweepId sweep) {
+  const auto it = sweeps_.find(sweep);
+  if (it == sweeps_.end()) return;
+  size_ -= it->second.names.size();
+  sweeps_.erase(it);
+}
+
 void MetricNames::MakeRoom(size_t more) {
   if (size_ + more <= kMost) return;
   sweeps_.clear();

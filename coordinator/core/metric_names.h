@@ -33,6 +33,7 @@ class MetricNames {
   // `count`: the sweep's current number of names.
   void AddToSweep(SweepId sweep, const std::vector<std::string>& names, size_t count);
   void SetOfJob(JobId job, Set names);
+  void ForgetSweep(SweepId sweep);
 
  private:
   void MakeRoom(size_t more);

@@ -49,6 +49,25 @@ absl::StatusOr<SweepDetails> QuerySweep(ReadTransaction& read, const Memory& mem
   return details;
 }
 
+absl::StatusOr<DeletedSweep> QueryDeletion(ReadTransaction& read, const Memory& memory,
+                                           const Deletion& deletion) {
+  COPPICE_ASSIGN_OR_RETURN(const auto sweep, read.FindSweep(deletion.name));
+  if (!sweep.has_value())
+    return absl::NotFoundError(absl::StrCat("no sweep named '", deletion.name, "'"));
+  COPPICE_ASSIGN_OR_RETURN(const auto groups, read.ListGroupCounts(sweep->id));
+  COPPICE_RETURN_IF_ERROR(CheckDeletable(*sweep, groups, deletion));
+  DeletedSweep deleted{MakeSummary(*sweep, groups, memory.leases)};
+  for (const GroupRow& group : groups) {
+    if (group.jobs == 0) continue;
+    COPPICE_ASSIGN_OR_RETURN(
+        const CheckpointSum sum,
+        read.SumCheckpoints(group.first_job, group.first_job + group.jobs - 1));
+    deleted.checkpoints += sum.count;
+    deleted.checkpoint_bytes += sum.bytes;
+  }
+  return deleted;
+}
+
 absl::StatusOr<std::vector<SweepSummary>> QuerySweeps(ReadTransaction& read, const Memory& memory) {
   COPPICE_ASSIGN_OR_RETURN(const auto sweeps, read.ListSweeps());
   std::vector<SweepSummary> summaries;

@@ -14,6 +14,9 @@ namespace coppice::core {
 // Queries read only the thread-safe parts of `memory`.
 absl::StatusOr<SweepDetails> QuerySweep(ReadTransaction& read, const Memory& memory,
                                         const std::string& name);
+// The sweep that a deletion would delete, with its checkpoints.
+absl::StatusOr<DeletedSweep> QueryDeletion(ReadTransaction& read, const Memory& memory,
+                                           const Deletion& deletion);
 absl::StatusOr<std::vector<SweepSummary>> QuerySweeps(ReadTransaction& read, const Memory& memory);
 // Lists jobs in slices of some hundredths of a second each, however many jobs do not match.
 class JobLister {

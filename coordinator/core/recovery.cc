@@ -102,6 +102,7 @@ absl::Status Recover(Store& store, Clock& clock, Memory& memory, std::vector<Che
     COPPICE_ASSIGN_OR_RETURN(opened.attempt_floor, read.GetAttemptFloor());
     COPPICE_ASSIGN_OR_RETURN(opened.cut_short, read.ListIncompleteSweeps());
     COPPICE_ASSIGN_OR_RETURN(opened.continuing, read.ListContinuingSweeps());
+    COPPICE_ASSIGN_OR_RETURN(opened.half_deleted, read.ListDeletedSweeps());
     Apply(memory, std::move(opened));
     COPPICE_ASSIGN_OR_RETURN(const auto sweeps, read.ListSweeps());
     for (const SweepRow& sweep : sweeps)

@@ -97,19 +97,19 @@ absl::StatusOr<Registration> Refuse(CommandContext& tx, const WorkerRow& newer,
 // one name or moved a worker, which says nothing about the job.
 absl::Status EndLeaseOf(CommandContext& tx, const LeaseRef& lease, const WorkerInfo& older,
                         const WorkerInfo& newer) {
-  COPPICE_ASSIGN_OR_RETURN(const JobRow job, tx.read().GetJob(lease.job_id));
-  if (job.state != JobState::kRunning || job.attempt != lease.attempt) return absl::OkStatus();
+  COPPICE_ASSIGN_OR_RETURN(const std::optional<JobRow> job, RunningJob(tx, lease));
+  if (!job.has_value()) return absl::OkStatus();
   if (older.host == newer.host) {
-    return LoseAttempt(tx, job,
+    return LoseAttempt(tx, *job,
                        absl::StrCat("worker ", newer.name, " was started again",
                                     newer.host.empty() ? "" : " on " + newer.host,
                                     ", and the new process does not hold it"));
   }
-  JobRow after = job;
+  JobRow after = *job;
   after.reason = absl::StrCat("worker ", newer.name, " on ", older.host,
                               " was superseded by a newer process of its name on ", newer.host);
-  Ending ending{AttemptOutcome::kExpired, after.reason, job.step, AttemptMark::kSuperseded};
-  return tx.EndAttempt(job, JobTrigger::kExpire, std::move(after), ending);
+  Ending ending{AttemptOutcome::kExpired, after.reason, job->step, AttemptMark::kSuperseded};
+  return tx.EndAttempt(*job, JobTrigger::kExpire, std::move(after), ending);
 }
 
 WorkerEntry EntryOf(const CommandContext& tx, const WorkerInfo& info) {

@@ -34,6 +34,11 @@ struct SweepRow {
   // Jobs that the submission has yet to insert. Until then the sweep counts as not submitted: only
   // ListIncompleteSweeps and GetSweep return it.
   uint64_t jobs_missing = 0;
+  // The sweep is being deleted, and counts as gone: only ListDeletedSweeps and GetSweep return it.
+  // Its name is one that no user can give.
+  bool deleted = false;
+  std::string note = {};
+  std::vector<std::string> tags = {};  // sorted, each once
 };
 
 // A group's jobs have the ids first_job, first_job + 1, ..., in the order of the seeds.
@@ -138,6 +143,18 @@ struct RepeatedSteps {
   uint64_t steps = 0;
 };
 
+struct CheckpointSum {
+  uint64_t count = 0;
+  uint64_t bytes = 0;
+};
+
+// A part of a sweep that was deleted.
+struct DeletedPart {
+  uint64_t rows = 0;
+  std::vector<Checkpoint> checkpoints;  // their files remain to be removed
+  bool gone = false;                    // nothing of the sweep is left
+};
+
 struct LogChunk {
   uint64_t offset = 0;
   std::string text;
@@ -183,6 +200,7 @@ class ReadTransaction {
   virtual absl::StatusOr<std::vector<SweepRow>> ListIncompleteSweeps() = 0;  // by id
   // Those with a group that is `continuing`.
   virtual absl::StatusOr<std::vector<SweepRow>> ListContinuingSweeps() = 0;  // by id
+  virtual absl::StatusOr<std::vector<SweepRow>> ListDeletedSweeps() = 0;     // by id
   virtual absl::StatusOr<SweepRow> GetSweep(SweepId id) = 0;
   virtual absl::StatusOr<std::optional<SweepRow>> FindSweep(absl::string_view name) = 0;
   virtual absl::StatusOr<std::string> GetSpecBlob(SweepId id) = 0;
@@ -194,6 +212,7 @@ class ReadTransaction {
   virtual absl::StatusOr<std::vector<Operation>> ListOperations(SweepId sweep_id,
                                                                 uint32_t newest) = 0;
 
+  // NOT_FOUND also for a job of a deleted sweep.
   virtual absl::StatusOr<JobRow> GetJob(JobId id) = 0;
   // Jobs with first <= id <= last in one of `states`, by id.
   virtual absl::Status ScanJobs(JobId first, JobId last, StateSet states,
@@ -218,6 +237,8 @@ class ReadTransaction {
   virtual absl::StatusOr<std::vector<Checkpoint>> ListCheckpoints(JobId job_id,
                                                                   CheckpointState state) = 0;
   virtual absl::StatusOr<std::vector<Checkpoint>> ListDroppedCheckpoints(uint32_t limit) = 0;
+  // Sums those of jobs with first <= id <= last whose files are not being deleted.
+  virtual absl::StatusOr<CheckpointSum> SumCheckpoints(JobId first, JobId last) = 0;
   virtual absl::StatusOr<bool> IsRowDue(const Checkpoint& checkpoint) = 0;
 
   // Rows in order of (step, attempt).
@@ -268,6 +289,7 @@ class WriteTransaction {
   // the transaction.
   virtual absl::Status Savepoint(absl::FunctionRef<absl::Status()> body) = 0;
 
+  // Ids of sweeps, groups and jobs grow forever: what was deleted does not free its ids.
   virtual absl::StatusOr<SweepId> InsertSweep(const SweepRow& sweep,
                                               absl::string_view spec_blob) = 0;
   virtual absl::StatusOr<GroupId> InsertGroup(const GroupRow& group) = 0;
@@ -277,9 +299,11 @@ class WriteTransaction {
   // Inserts one PENDING job for each seed, with ids from `first` on, all reserved for the group.
   virtual absl::Status InsertJobs(SweepId sweep_id, GroupId group_id, JobId first,
                                   absl::Span<const uint32_t> seeds) = 0;
-  // Deletes at most `limit` jobs of an incomplete sweep and, once it has none, the rest of it.
-  // Returns the number of deleted jobs. Less than `limit`: nothing of the sweep is left.
-  virtual absl::StatusOr<uint64_t> DeleteIncompleteSweep(SweepId id, uint64_t limit) = 0;
+  // Makes a sweep a deleted one and frees its name.
+  virtual absl::Status MarkSweepDeleted(SweepId id) = 0;
+  // Deletes about `limit` rows that belong to an incomplete or a deleted sweep and, once there are
+  // none, the sweep.
+  virtual absl::StatusOr<DeletedPart> DeletePartOfSweep(SweepId id, uint64_t limit) = 0;
   // Replaces the spec of a group, except its point.
   virtual absl::Status UpdateGroup(const GroupRow& group) = 0;
   virtual absl::Status SetGroupContinuing(GroupId id, bool continuing) = 0;
@@ -290,6 +314,8 @@ class WriteTransaction {
                                        uint32_t keep) = 0;
   virtual absl::Status SetSweepPaused(SweepId id, bool paused) = 0;
   virtual absl::Status SetSweepFinished(SweepId id, int64_t finished_ms) = 0;
+  virtual absl::Status SetSweepNote(SweepId id, absl::string_view note) = 0;
+  virtual absl::Status SetSweepTags(SweepId id, const std::vector<std::string>& tags) = 0;
   // Replaces `before` (as read in this transaction) and updates the counters of the group and the
   // sweep. INTERNAL if the stored state or attempt differs.
   virtual absl::Status UpdateJob(const JobRow& before, const JobRow& after) = 0;

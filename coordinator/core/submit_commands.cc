@@ -100,6 +100,7 @@ absl::StatusOr<SubmitStep> BeginSubmit(CommandContext& tx, const Submission& sub
   sweep.created_ms = tx.now_ms();
   sweep.steps_total = submission.plan.steps_total;
   sweep.unfinished = submission.plan.jobs;
+  sweep.tags = spec.tags;
   COPPICE_ASSIGN_OR_RETURN(sweep.id, tx.write().InsertSweep(sweep, spec.spec_blob));
   COPPICE_ASSIGN_OR_RETURN(begun.groups, InsertGroups(tx, sweep.id, spec));
   // No job is granted before the whole sweep is stored.
@@ -125,12 +126,11 @@ absl::StatusOr<SubmitStep> ContinueSubmit(CommandContext& tx, const Submission& 
 absl::StatusOr<bool> TakeBackSubmit(CommandContext& tx, SweepId id) {
   const uint64_t part = tx.memory().options.jobs_a_part;
   COPPICE_ASSIGN_OR_RETURN(const std::vector<GroupRow> groups, tx.read().ListGroups(id));
-  COPPICE_ASSIGN_OR_RETURN(const uint64_t deleted, tx.write().DeleteIncompleteSweep(id, part));
-  const bool gone = deleted < part;
-  SubmissionTakenBack change{id, {}, gone};
+  COPPICE_ASSIGN_OR_RETURN(const DeletedPart deleted, tx.write().DeletePartOfSweep(id, part));
+  SubmissionTakenBack change{id, {}, deleted.gone};
   for (const GroupRow& group : groups) change.groups.push_back(group.id);
   tx.AfterCommit(std::move(change));
-  return gone;
+  return deleted.gone;
 }
 
 }  // namespace coppice::core

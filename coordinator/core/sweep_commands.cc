@@ -99,6 +99,39 @@ absl::StatusOr<SweepSummary> SetSweepPaused(CommandContext& tx, const Caller& ca
   return ReadSummary(tx.read(), sweep->id, tx.memory().leases);
 }
 
+absl::StatusOr<SweepSummary> AnnotateSweep(CommandContext& tx, const Caller& caller,
+                                           const Annotation& annotation) {
+  COPPICE_ASSIGN_OR_RETURN(const std::optional<SweepRow> sweep,
+                           tx.read().FindSweep(annotation.name));
+  if (!sweep.has_value())
+    return absl::NotFoundError(absl::StrCat("no sweep named '", annotation.name, "'"));
+  if (annotation.note.has_value() && *annotation.note != sweep->note) {
+    COPPICE_RETURN_IF_ERROR(tx.write().SetSweepNote(sweep->id, *annotation.note));
+    COPPICE_RETURN_IF_ERROR(NoteOperation(tx, sweep->id, sweep->name, caller, "noted",
+                                          annotation.note->empty() ? "removed" : ""));
+    tx.effects().touched.push_back(sweep->id);
+  }
+  std::set<std::string> tags(sweep->tags.begin(), sweep->tags.end());
+  std::vector<std::string> changes;
+  for (const std::string& tag : annotation.remove_tags) {
+    if (tags.erase(tag) > 0) changes.push_back(absl::StrCat("-", tag));
+  }
+  for (const std::string& tag : annotation.add_tags) {
+    if (tags.insert(tag).second) changes.push_back(absl::StrCat("+", tag));
+  }
+  if (!changes.empty()) {
+    if (tags.size() > kMaxTags) {
+      return absl::InvalidArgumentError(absl::StrCat("the sweep would have ", tags.size(),
+                                                     " tags, at most ", kMaxTags, " are allowed"));
+    }
+    COPPICE_RETURN_IF_ERROR(tx.write().SetSweepTags(sweep->id, {tags.begin(), tags.end()}));
+    COPPICE_RETURN_IF_ERROR(
+        NoteOperation(tx, sweep->id, sweep->name, caller, "tagged", absl::StrJoin(changes, " ")));
+    tx.effects().touched.push_back(sweep->id);
+  }
+  return ReadSummary(tx.read(), sweep->id, tx.memory().leases);
+}
+
 absl::StatusOr<BulkPart> CancelPart(CommandContext& tx, const Caller& caller,
                                     const JobFilter& filter, JobId after) {
   const StateSet open({JobState::kPending, JobState::kRunning});

@@ -76,6 +76,7 @@ struct SweepSpec {
   uint32_t max_failures = 3;
   std::vector<GroupSpec> groups;
   std::vector<uint32_t> seeds;
+  std::vector<std::string> tags = {};  // sorted, each once; no part of what the sweep is
 };
 
 struct GroupSummary {
@@ -100,12 +101,14 @@ struct SweepSummary {
   uint64_t workers = 0;
   uint64_t silent_jobs = 0;     // running jobs whose trainer has made no progress for a while
   uint32_t silent_seconds = 0;  // the longest time among them
+  std::string note = {};
+  std::vector<std::string> tags = {};  // sorted, each once
 };
 
 // A client's request for a sweep, and the client's name.
 struct Operation {
   int64_t time_ms = 0;
-  std::string action;  // "submitted", "paused", "resumed", "cancelled jobs", "retried jobs"
+  std::string action;  // "submitted", "paused", "cancelled jobs", "noted", "tagged" ...
   std::string who;     // caller.h
   std::string detail;  // e.g. which jobs
 };
@@ -131,6 +134,29 @@ struct SubmitResult {
   Plan plan;
   bool created = false;
 };
+
+// The sweep to delete.
+struct Deletion {
+  std::string name;
+  SweepId id = 0;  // not 0: only if the sweep has this id
+  bool dry_run = false;
+};
+
+// A deleted sweep, or one that a dry run would delete.
+struct DeletedSweep {
+  SweepSummary sweep;  // as it was
+  uint64_t checkpoints = 0;
+  uint64_t checkpoint_bytes = 0;
+};
+
+// A change of what people wrote about a sweep.
+struct Annotation {
+  std::string name;                 // of the sweep
+  std::optional<std::string> note;  // replaces the note; empty: removes it
+  std::vector<std::string> add_tags;
+  std::vector<std::string> remove_tags;
+};
+inline constexpr size_t kMaxTags = 20;  // of a sweep
 
 // ---- jobs -------------------------------------------------------------------------------------
 

@@ -38,6 +38,8 @@ SweepSummary MakeSummary(const SweepRow& sweep, const std::vector<GroupRow>& gro
   summary.priority = sweep.priority;
   summary.created_ms = sweep.created_ms;
   summary.finished_ms = sweep.finished_ms;
+  summary.note = sweep.note;
+  summary.tags = sweep.tags;
   summary.steps_total = sweep.steps_total;
   summary.seed_steps_per_second = live.steps_per_second;
   summary.workers = live.workers;

@@ -20,13 +20,13 @@ constexpr int kMissesBeforeRelease = 2;
 // is gone.
 absl::Status EndLease(CommandContext& tx, const LeaseRef& lease, JobTrigger trigger,
                       const std::string& message) {
-  COPPICE_ASSIGN_OR_RETURN(const JobRow job, tx.read().GetJob(lease.job_id));
-  if (job.state != JobState::kRunning || job.attempt != lease.attempt) return absl::OkStatus();
-  if (trigger == JobTrigger::kExpire) return LoseAttempt(tx, job, message);
-  JobRow after = job;
+  COPPICE_ASSIGN_OR_RETURN(const std::optional<JobRow> job, RunningJob(tx, lease));
+  if (!job.has_value()) return absl::OkStatus();
+  if (trigger == JobTrigger::kExpire) return LoseAttempt(tx, *job, message);
+  JobRow after = *job;
   after.reason = message;
-  return tx.EndAttempt(job, trigger, std::move(after),
-                       {AttemptOutcome::kReleased, message, job.step});
+  return tx.EndAttempt(*job, trigger, std::move(after),
+                       {AttemptOutcome::kReleased, message, job->step});
 }
 
 std::string StopReason(CommandContext& tx, const LeaseRef& lease) {

@@ -33,12 +33,12 @@ std::string DepartedText(const Departure& departure) {
 
 // Takes a lease back from a worker that has said goodbye, unless it has ended meanwhile.
 absl::Status TakeBack(CommandContext& tx, const LeaseRef& lease, const std::string& message) {
-  COPPICE_ASSIGN_OR_RETURN(const JobRow job, tx.read().GetJob(lease.job_id));
-  if (job.state != JobState::kRunning || job.attempt != lease.attempt) return absl::OkStatus();
-  JobRow after = job;
+  COPPICE_ASSIGN_OR_RETURN(const std::optional<JobRow> job, RunningJob(tx, lease));
+  if (!job.has_value()) return absl::OkStatus();
+  JobRow after = *job;
   after.reason = message;
-  return tx.EndAttempt(job, JobTrigger::kRelease, std::move(after),
-                       {AttemptOutcome::kPreempted, message, job.step});
+  return tx.EndAttempt(*job, JobTrigger::kRelease, std::move(after),
+                       {AttemptOutcome::kPreempted, message, job->step});
 }
 
 }  // namespace

@@ -33,16 +33,22 @@ inline constexpr size_t kMaxPathBytes = 1024;  // of a checkpoint, below the roo
 inline constexpr size_t kMaxFilterEntries = 100'000;
 inline constexpr size_t kMaxHeldLeases = 10'000;
 inline constexpr uint32_t kDefaultPageSize = 1000;
+inline constexpr size_t kMaxNoteCharacters = 4000;
 inline constexpr uint32_t kMaxWaitMs = 60'000;  // AcquireLeases never waits longer
 // The size at which a response stops growing, well under the transport's limit.
 inline constexpr size_t kAnswerBytes = 8 << 20;
 
 // ---- requests
 
-// Checks all rules of the spec (common/spec) and resolves its groups. Equal specs give equal blobs.
+// Checks all rules of the spec (common/spec) and resolves its groups. Specs that are equal, but for
+// their tags, give equal blobs.
 absl::StatusOr<core::SweepSpec> SweepSpecFromProto(const v1::SweepSpec& spec);
 absl::StatusOr<uint32_t> PlanPackWidth(uint32_t pack_width);
 absl::StatusOr<std::string> SweepNameFromProto(const std::string& name);
+absl::StatusOr<core::Deletion> DeletionFromProto(const v1::DeleteSweepRequest& request);
+absl::StatusOr<core::Annotation> AnnotationFromProto(const v1::AnnotateSweepRequest& request);
+// Of a request to list sweeps, sorted.
+absl::StatusOr<std::vector<std::string>> TagsFromProto(const v1::ListSweepsRequest& request);
 absl::StatusOr<core::JobId> JobIdFromProto(uint64_t job_id);
 absl::StatusOr<core::JobFilter> FilterFromProto(const v1::JobFilter& filter);
 struct PageRequest {
@@ -90,13 +96,14 @@ absl::Status ToProto(const core::Plan& plan, v1::Plan* out);
 absl::Status ToProto(const core::SubmitResult& result, v1::SubmitSweepResponse* out);
 void ToProto(const core::ExtendResult& result, v1::ExtendSweepResponse* out);
 absl::Status ToProto(const core::SweepDetails& details, v1::GetSweepResponse* out);
+void ToProto(const core::DeletedSweep& deleted, v1::DeleteSweepResponse* out);
 void ToProto(const core::Job& job, v1::Job* out);
 // The next three end early, with a page token for the remainder, if the response would exceed
 // kAnswerBytes.
 void ToProto(const core::JobPage& page, v1::ListJobsResponse* out);
-// Sweeps with an id above `after`, by id.
-void ToProto(const std::vector<core::SweepSummary>& sweeps, core::SweepId after,
-             v1::ListSweepsResponse* out);
+// Sweeps that have all of `tags` (sorted) and an id above `after`, by id.
+void ToProto(const std::vector<core::SweepSummary>& sweeps, const std::vector<std::string>& tags,
+             core::SweepId after, v1::ListSweepsResponse* out);
 // Workers with a name behind `after`, by name. Without `all` the departed are left out.
 void ToProto(const std::vector<core::Worker>& workers, const std::string& after, bool all,
              v1::ListWorkersResponse* out);

@@ -100,6 +100,8 @@ void ToProto(const core::SweepSummary& summary, v1::SweepSummary* out) {
   out->set_workers(summary.workers);
   out->set_silent_jobs(summary.silent_jobs);
   out->set_silent_seconds(summary.silent_seconds);
+  out->mutable_tags()->Assign(summary.tags.begin(), summary.tags.end());
+  out->set_note(summary.note);
 }
 
 absl::Status ToProto(const core::Plan& plan, v1::Plan* out) {
@@ -143,6 +145,7 @@ absl::Status ToProto(const core::SweepDetails& details, v1::GetSweepResponse* ou
     return absl::InternalError(
         absl::StrCat("the stored spec of sweep '", details.summary.name, "' cannot be read"));
   }
+  *out->mutable_spec()->mutable_tags() = out->sweep().tags();
   for (const core::GroupSummary& group : details.groups) {
     COPPICE_RETURN_IF_ERROR(ToProto(group, out->add_groups()));
   }
@@ -154,6 +157,12 @@ absl::Status ToProto(const core::SweepDetails& details, v1::GetSweepResponse* ou
     to->set_detail(operation.detail);
   }
   return absl::OkStatus();
+}
+
+void ToProto(const core::DeletedSweep& deleted, v1::DeleteSweepResponse* out) {
+  ToProto(deleted.sweep, out->mutable_sweep());
+  out->set_checkpoints(deleted.checkpoints);
+  out->set_checkpoint_bytes(deleted.checkpoint_bytes);
 }
 
 void ToProto(const core::Job& job, v1::Job* out) {
@@ -198,11 +207,12 @@ void ToProto(const core::JobPage& page, v1::ListJobsResponse* out) {
   if (page.next_after != 0) out->set_next_page_token(absl::StrCat(page.next_after));
 }
 
-void ToProto(const std::vector<core::SweepSummary>& sweeps, core::SweepId after,
-             v1::ListSweepsResponse* out) {
+void ToProto(const std::vector<core::SweepSummary>& sweeps, const std::vector<std::string>& tags,
+             core::SweepId after, v1::ListSweepsResponse* out) {
   size_t bytes = 0;
   for (const core::SweepSummary& sweep : sweeps) {
     if (sweep.id <= after) continue;
+    if (!std::includes(sweep.tags.begin(), sweep.tags.end(), tags.begin(), tags.end())) continue;
     if (bytes >= kAnswerBytes) {
       out->set_next_page_token(absl::StrCat(out->sweeps().rbegin()->id()));
       return;

@@ -2,14 +2,19 @@
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
+#include <algorithm>
+#include <set>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/numbers.h"
+#include "absl/strings/str_split.h"
 #include "common/base/limits.h"
+#include "common/base/utf8.h"
 #include "common/spec/axes.h"
 #include "common/spec/run_difference.h"
 #include "common/spec/spec.h"
+#include "common/spec/tags.h"
 #include "coordinator/service/checks.h"
 
 namespace coppice::service {
@@ -18,6 +23,7 @@ namespace {
 // Of a filter: more than a sweep has axes, and values of each.
 constexpr size_t kMaxConditions = 64;
 constexpr size_t kMaxConditionValues = 20'000;
+constexpr size_t kMaxTagsInRequest = 100;
 
 // Field order is fixed and specs have no map fields, so equal messages give equal bytes.
 std::string Serialize(const v1::SweepSpec& spec) {
@@ -30,6 +36,36 @@ std::string Serialize(const v1::SweepSpec& spec) {
     (void)spec.SerializeToCodedStream(&coded);
   }
   return blob;
+}
+
+using Strings = google::protobuf::RepeatedPtrField<std::string>;
+
+std::vector<std::string> SortedOnce(const Strings& values) {
+  const std::set<std::string> sorted(values.begin(), values.end());
+  return {sorted.begin(), sorted.end()};
+}
+
+absl::StatusOr<std::vector<std::string>> CheckedTags(const char* field, const Strings& tags) {
+  COPPICE_RETURN_IF_ERROR(CheckCount(field, tags.size(), kMaxTagsInRequest));
+  for (const std::string& tag : tags) {
+    const std::string mistake = spec::TagMistake(tag);
+    if (!mistake.empty()) return Bad(field, mistake);
+  }
+  return SortedOnce(tags);
+}
+
+absl::Status CheckNote(const std::string& note) {
+  size_t characters = 0;
+  for (const char byte : note) characters += IsUtf8Continuation(byte) ? 0 : 1;
+  if (characters > kMaxNoteCharacters) {
+    return Bad("note",
+               absl::StrCat("has ", characters, " characters; use at most ", kMaxNoteCharacters));
+  }
+  for (const absl::string_view line : absl::StrSplit(note, '\n')) {
+    if (!IsPrintable(line))
+      return Bad("note", "holds a control character that is no newline, or is not UTF-8");
+  }
+  return absl::OkStatus();
 }
 
 core::GroupSpec GroupOf(const spec::GridPoint& point) {
@@ -75,7 +111,14 @@ absl::StatusOr<core::SweepSpec> SweepSpecFromProto(const v1::SweepSpec& spec) {
   COPPICE_RETURN_IF_ERROR(spec::ProblemsToStatus(spec::ValidateSweepSpec(spec)));
   core::SweepSpec out;
   out.name = spec.name();
-  out.spec_blob = Serialize(spec);
+  if (spec.tags().empty()) {
+    out.spec_blob = Serialize(spec);
+  } else {
+    v1::SweepSpec untagged = spec;
+    untagged.clear_tags();
+    out.spec_blob = Serialize(untagged);
+    out.tags = SortedOnce(spec.tags());
+  }
   out.priority = spec::Priority(spec);
   out.max_failures = spec::MaxFailures(spec);
   COPPICE_RETURN_IF_ERROR(spec::ForEachPoint(spec, [&out](const spec::GridPoint& point) {
@@ -95,6 +138,36 @@ absl::StatusOr<uint32_t> PlanPackWidth(uint32_t pack_width) {
 absl::StatusOr<std::string> SweepNameFromProto(const std::string& name) {
   COPPICE_RETURN_IF_ERROR(CheckName("name", name));
   return name;
+}
+
+absl::StatusOr<core::Deletion> DeletionFromProto(const v1::DeleteSweepRequest& request) {
+  core::Deletion deletion;
+  COPPICE_ASSIGN_OR_RETURN(deletion.name, SweepNameFromProto(request.name()));
+  COPPICE_RETURN_IF_ERROR(CheckRange("id", request.id(), 0, kMaxStored));
+  deletion.id = request.id();
+  deletion.dry_run = request.dry_run();
+  return deletion;
+}
+
+absl::StatusOr<core::Annotation> AnnotationFromProto(const v1::AnnotateSweepRequest& request) {
+  core::Annotation annotation;
+  COPPICE_ASSIGN_OR_RETURN(annotation.name, SweepNameFromProto(request.name()));
+  if (request.has_note()) {
+    COPPICE_RETURN_IF_ERROR(CheckNote(request.note()));
+    annotation.note = request.note();
+  }
+  COPPICE_ASSIGN_OR_RETURN(annotation.add_tags, CheckedTags("add_tags", request.add_tags()));
+  COPPICE_ASSIGN_OR_RETURN(annotation.remove_tags,
+                           CheckedTags("remove_tags", request.remove_tags()));
+  for (const std::string& tag : annotation.add_tags) {
+    if (std::binary_search(annotation.remove_tags.begin(), annotation.remove_tags.end(), tag))
+      return Bad("add_tags", absl::StrCat("holds ", tag, ", and remove_tags does too"));
+  }
+  return annotation;
+}
+
+absl::StatusOr<std::vector<std::string>> TagsFromProto(const v1::ListSweepsRequest& request) {
+  return CheckedTags("tags", request.tags());
 }
 
 absl::StatusOr<core::JobId> JobIdFromProto(uint64_t job_id) {

@@ -182,12 +182,41 @@ grpc::ServerUnaryReactor* SweepServiceImpl::ListSweeps(Context* context,
   Unary* reactor = context->DefaultReactor();
   const absl::StatusOr<core::SweepId> after = SweepTokenFromProto(request->page_token());
   if (!after.ok()) return Refuse(reactor, after.status());
-  core_->ListSweeps(
-      CallerOf(context),
-      Answer<std::vector<core::SweepSummary>>(
-          reactor, [response, after = *after](const std::vector<core::SweepSummary>& sweeps) {
-            ToProto(sweeps, after, response);
-          }));
+  absl::StatusOr<std::vector<std::string>> tags = TagsFromProto(*request);
+  if (!tags.ok()) return Refuse(reactor, tags.status());
+  core_->ListSweeps(CallerOf(context),
+                    Answer<std::vector<core::SweepSummary>>(
+                        reactor, [response, after = *after, tags = *std::move(tags)](
+                                     const std::vector<core::SweepSummary>& sweeps) {
+                          ToProto(sweeps, tags, after, response);
+                        }));
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* SweepServiceImpl::DeleteSweep(Context* context,
+                                                        const v1::DeleteSweepRequest* request,
+                                                        v1::DeleteSweepResponse* response) {
+  Unary* reactor = context->DefaultReactor();
+  absl::StatusOr<core::Deletion> deletion = DeletionFromProto(*request);
+  if (!deletion.ok()) return Refuse(reactor, deletion.status());
+  core_->DeleteSweep(
+      NamedCallerOf(context, facts_->tokens), *std::move(deletion),
+      Answer<core::DeletedSweep>(
+          reactor, [response](const core::DeletedSweep& deleted) { ToProto(deleted, response); }));
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* SweepServiceImpl::AnnotateSweep(Context* context,
+                                                          const v1::AnnotateSweepRequest* request,
+                                                          v1::AnnotateSweepResponse* response) {
+  Unary* reactor = context->DefaultReactor();
+  absl::StatusOr<core::Annotation> annotation = AnnotationFromProto(*request);
+  if (!annotation.ok()) return Refuse(reactor, annotation.status());
+  core_->AnnotateSweep(
+      NamedCallerOf(context, facts_->tokens), *std::move(annotation),
+      Answer<core::SweepSummary>(reactor, [response](const core::SweepSummary& sweep) {
+        ToProto(sweep, response->mutable_sweep());
+      }));
   return reactor;
 }
 

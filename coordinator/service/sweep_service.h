@@ -26,6 +26,9 @@ class SweepServiceImpl final : public v1::SweepService::CallbackService {
   Unary* ExtendSweep(Context*, const v1::ExtendSweepRequest*, v1::ExtendSweepResponse*) override;
   Unary* GetSweep(Context*, const v1::GetSweepRequest*, v1::GetSweepResponse*) override;
   Unary* ListSweeps(Context*, const v1::ListSweepsRequest*, v1::ListSweepsResponse*) override;
+  Unary* DeleteSweep(Context*, const v1::DeleteSweepRequest*, v1::DeleteSweepResponse*) override;
+  Unary* AnnotateSweep(Context*, const v1::AnnotateSweepRequest*,
+                       v1::AnnotateSweepResponse*) override;
   Unary* ListJobs(Context*, const v1::ListJobsRequest*, v1::ListJobsResponse*) override;
   Unary* GetJob(Context*, const v1::GetJobRequest*, v1::GetJobResponse*) override;
   Unary* ExplainJob(Context*, const v1::ExplainJobRequest*, v1::ExplainJobResponse*) override;

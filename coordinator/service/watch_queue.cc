@@ -34,6 +34,7 @@ void WatchQueue::Push(const core::SweepChange& change) {
     summary_ = change.summary;
   }
   finished_ = finished_ || change.finished;
+  deleted_ = deleted_ || change.deleted;
 }
 
 absl::StatusOr<WatchQueue::Next> WatchQueue::Pop() {
@@ -45,6 +46,7 @@ absl::StatusOr<WatchQueue::Next> WatchQueue::Pop() {
   }
   Next next;
   if (order_.empty()) {
+    if (deleted_ && !finished_) return absl::NotFoundError("the sweep was deleted");
     next.end = finished_;
     return next;
   }

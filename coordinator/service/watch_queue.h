@@ -20,7 +20,8 @@ namespace coppice::service {
 // waits, and so does a newer summary: a slow watcher sees fewer states, never older ones. Owner:
 // the watch stream. Thread-safe. Failure codes (of Pop): RESOURCE_EXHAUSTED when more than
 // `max_jobs` jobs wait, or when the bound of all watchers is reached and more than kFew wait for
-// this one. The watcher should then list the jobs and watch again.
+// this one. The watcher should then list the jobs and watch again. NOT_FOUND, after all changes:
+// the sweep was deleted.
 class WatchQueue {
  public:
   // The number of jobs that may always wait.
@@ -52,6 +53,7 @@ class WatchQueue {
   std::optional<core::SweepSummary> summary_ ABSL_GUARDED_BY(mutex_);
   bool overflow_ ABSL_GUARDED_BY(mutex_) = false;
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
+  bool deleted_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace coppice::service

@@ -151,6 +151,17 @@ absl::StatusOr<std::vector<Checkpoint>> SqliteReads::ListDroppedCheckpoints(uint
   return Collect(statement, &ReadCheckpoint);
 }
 
+absl::StatusOr<core::CheckpointSum> SqliteReads::SumCheckpoints(core::JobId first,
+                                                                core::JobId last) {
+  Statement statement = db_.Prepare(R"sql(
+      SELECT COUNT(*), COALESCE(SUM(bytes), 0)
+      FROM checkpoints
+      WHERE job_id BETWEEN ? AND ? AND state <> 2)sql");
+  statement.Bind(first, last);
+  COPPICE_RETURN_IF_ERROR(statement.Step().status());
+  return core::CheckpointSum{statement.As<uint64_t>(0), statement.As<uint64_t>(1)};
+}
+
 absl::StatusOr<bool> SqliteReads::IsRowDue(const Checkpoint& checkpoint) {
   Statement statement =
       db_.Prepare("SELECT row_due FROM checkpoints WHERE job_id = ? AND step = ? AND attempt = ?");

@@ -18,7 +18,7 @@ using core::SweepRow;
 
 #define SWEEP_COLUMNS                                                                            \
   "id, name, priority, max_failures, paused, created_ms, finished_ms, unfinished, steps_total, " \
-  "jobs_missing"
+  "jobs_missing, deleted, note, tags"
 
 SweepRow ReadSweep(const Statement& statement) {
   SweepRow row;
@@ -32,6 +32,10 @@ SweepRow ReadSweep(const Statement& statement) {
   row.unfinished = statement.As<uint64_t>(7);
   row.steps_total = statement.As<uint64_t>(8);
   row.jobs_missing = statement.As<uint64_t>(9);
+  row.deleted = statement.Int(10) != 0;
+  row.note = statement.Text(11);
+  const std::string tags = statement.Text(12);
+  if (!tags.empty()) row.tags = absl::StrSplit(tags, '\n');
   return row;
 }
 
@@ -138,8 +142,9 @@ core::WorkerRow ReadWorker(const Statement& statement) {
 }  // namespace
 
 absl::StatusOr<std::vector<SweepRow>> SqliteReads::ListSweeps() {
-  Statement statement =
-      db_.Prepare("SELECT " SWEEP_COLUMNS " FROM sweeps WHERE jobs_missing = 0 ORDER BY id");
+  Statement statement = db_.Prepare("SELECT " SWEEP_COLUMNS
+                                    " FROM sweeps WHERE jobs_missing = 0 AND deleted = 0 "
+                                    "ORDER BY id");
   return Collect(statement, &ReadSweep);
 }
 
@@ -152,7 +157,14 @@ absl::StatusOr<std::vector<SweepRow>> SqliteReads::ListIncompleteSweeps() {
 absl::StatusOr<std::vector<SweepRow>> SqliteReads::ListContinuingSweeps() {
   Statement statement = db_.Prepare(
       "SELECT " SWEEP_COLUMNS
-      " FROM sweeps WHERE id IN (SELECT sweep_id FROM groups WHERE continuing = 1) ORDER BY id");
+      " FROM sweeps WHERE id IN (SELECT sweep_id FROM groups WHERE continuing = 1) AND deleted = 0 "
+      "ORDER BY id");
+  return Collect(statement, &ReadSweep);
+}
+
+absl::StatusOr<std::vector<SweepRow>> SqliteReads::ListDeletedSweeps() {
+  Statement statement =
+      db_.Prepare("SELECT " SWEEP_COLUMNS " FROM sweeps WHERE deleted = 1 ORDER BY id");
   return Collect(statement, &ReadSweep);
 }
 
@@ -164,8 +176,8 @@ absl::StatusOr<SweepRow> SqliteReads::GetSweep(core::SweepId id) {
 }
 
 absl::StatusOr<std::optional<SweepRow>> SqliteReads::FindSweep(absl::string_view name) {
-  Statement statement =
-      db_.Prepare("SELECT " SWEEP_COLUMNS " FROM sweeps WHERE name = ? AND jobs_missing = 0");
+  Statement statement = db_.Prepare(
+      "SELECT " SWEEP_COLUMNS " FROM sweeps WHERE name = ? AND jobs_missing = 0 AND deleted = 0");
   COPPICE_ASSIGN_OR_RETURN(const bool found, statement.Bind(name).Step());
   if (!found) return std::optional<SweepRow>();
   return std::optional<SweepRow>(ReadSweep(statement));
@@ -223,7 +235,10 @@ absl::StatusOr<std::vector<core::Operation>> SqliteReads::ListOperations(core::S
 }
 
 absl::StatusOr<JobRow> SqliteReads::GetJob(core::JobId id) {
-  Statement statement = db_.Prepare("SELECT " JOB_COLUMNS " FROM jobs WHERE id = ?");
+  Statement statement = db_.Prepare(
+      "SELECT " JOB_COLUMNS
+      " FROM jobs WHERE id = ? "
+      "AND NOT EXISTS (SELECT 1 FROM sweeps WHERE sweeps.id = jobs.sweep_id AND deleted = 1)");
   COPPICE_ASSIGN_OR_RETURN(const bool found, statement.Bind(id).Step());
   if (!found) return absl::NotFoundError(absl::StrCat("no job with id ", id));
   return ReadJob(statement);

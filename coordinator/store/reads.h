@@ -22,6 +22,7 @@ class SqliteReads : public core::ReadTransaction {
   absl::StatusOr<std::vector<core::SweepRow>> ListSweeps() override;
   absl::StatusOr<std::vector<core::SweepRow>> ListIncompleteSweeps() override;
   absl::StatusOr<std::vector<core::SweepRow>> ListContinuingSweeps() override;
+  absl::StatusOr<std::vector<core::SweepRow>> ListDeletedSweeps() override;
   absl::StatusOr<core::SweepRow> GetSweep(core::SweepId id) override;
   absl::StatusOr<std::optional<core::SweepRow>> FindSweep(absl::string_view name) override;
   absl::StatusOr<std::string> GetSpecBlob(core::SweepId id) override;
@@ -49,6 +50,7 @@ class SqliteReads : public core::ReadTransaction {
   absl::StatusOr<std::vector<core::Checkpoint>> ListCheckpoints(
       core::JobId job_id, core::CheckpointState state) override;
   absl::StatusOr<std::vector<core::Checkpoint>> ListDroppedCheckpoints(uint32_t limit) override;
+  absl::StatusOr<core::CheckpointSum> SumCheckpoints(core::JobId first, core::JobId last) override;
 
   absl::StatusOr<bool> IsRowDue(const core::Checkpoint& checkpoint) override;
 

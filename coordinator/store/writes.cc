@@ -50,48 +50,40 @@ absl::Status SqliteWrites::ExactlyOne(Statement& statement, absl::string_view wh
 
 absl::StatusOr<core::SweepId> SqliteWrites::InsertSweep(const core::SweepRow& sweep,
                                                         absl::string_view spec_blob) {
+  COPPICE_ASSIGN_OR_RETURN(const core::SweepId id, NextSweepId());
   Statement statement = db_.Prepare(R"sql(
-      INSERT INTO sweeps (name, priority, max_failures, paused, created_ms, finished_ms,
-        steps_total)
-      VALUES (?, ?, ?, ?, ?, ?, ?))sql");
-  statement.Bind(sweep.name, sweep.priority, sweep.max_failures, sweep.paused, sweep.created_ms,
-                 sweep.finished_ms, sweep.steps_total);
+      INSERT INTO sweeps (id, name, priority, max_failures, paused, created_ms, finished_ms,
+        steps_total, note, tags)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?))sql");
+  const std::string tags = absl::StrJoin(sweep.tags, "\n");
+  statement.Bind(id, sweep.name, sweep.priority, sweep.max_failures, sweep.paused, sweep.created_ms,
+                 sweep.finished_ms, sweep.steps_total, sweep.note, tags);
   COPPICE_RETURN_IF_ERROR(statement.Run());
-  const auto id = static_cast<core::SweepId>(db_.last_insert_rowid());
   Statement spec = db_.Prepare("INSERT INTO sweep_specs (sweep_id, spec) VALUES (?, ?)");
   COPPICE_RETURN_IF_ERROR(spec.Bind(id, Blob{spec_blob}).Run());
   return id;
 }
 
 absl::StatusOr<core::GroupId> SqliteWrites::InsertGroup(const core::GroupRow& group) {
+  COPPICE_ASSIGN_OR_RETURN(const core::GroupId id, NextGroupId());
   Statement statement = db_.Prepare(R"sql(
-      INSERT INTO groups (sweep_id, task, depth, run_json, steps, report_every, checkpoint_every,
+      INSERT INTO groups (id, sweep_id, task, depth, run_json, steps, report_every, checkpoint_every,
         keep, keep_every, work_per_step, seeds_ascend, point, program_pack, part_of,
         common_row_every)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?))sql");
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?))sql");
   const std::string point = PointToJson(group.spec.point);
-  statement.Bind(group.sweep_id, group.spec.task, group.spec.depth, group.spec.run_json,
+  statement.Bind(id, group.sweep_id, group.spec.task, group.spec.depth, group.spec.run_json,
                  group.spec.steps, group.spec.report_every, group.spec.checkpoint_every,
                  group.spec.keep, group.spec.keep_every, group.spec.work_per_step,
                  group.seeds_ascend, point, group.spec.program_pack, group.part_of,
                  group.spec.common_row_every);
   COPPICE_RETURN_IF_ERROR(statement.Run());
-  return static_cast<core::GroupId>(db_.last_insert_rowid());
+  return id;
 }
 
 absl::StatusOr<core::JobId> SqliteWrites::ReserveJobs(core::SweepId sweep_id,
                                                       core::GroupId group_id, uint64_t count) {
-  core::JobId first = 0;
-  {
-    // Ids grow with the groups, and a group may have reserved ids without jobs yet.
-    Statement statement = db_.Prepare(R"sql(
-        SELECT MAX(
-          COALESCE((SELECT MAX(id) + 1 FROM jobs), 1),
-          COALESCE((SELECT first_job + jobs FROM groups WHERE jobs > 0 ORDER BY id DESC LIMIT 1), 1)
-        ))sql");
-    COPPICE_RETURN_IF_ERROR(statement.Step().status());
-    first = statement.As<core::JobId>(0);
-  }
+  COPPICE_ASSIGN_OR_RETURN(const core::JobId first, NextJobId());
   Statement group = db_.Prepare(
       "UPDATE groups SET first_job = ?, jobs = ?, pending = ? WHERE id = ? AND jobs = 0");
   COPPICE_RETURN_IF_ERROR(
@@ -115,27 +107,6 @@ absl::Status SqliteWrites::InsertJobs(core::SweepId sweep_id, core::GroupId grou
   }
   Statement sweep = db_.Prepare("UPDATE sweeps SET jobs_missing = jobs_missing - ? WHERE id = ?");
   return ExactlyOne(sweep.Bind(seeds.size(), sweep_id), "counting jobs");
-}
-
-absl::StatusOr<uint64_t> SqliteWrites::DeleteIncompleteSweep(core::SweepId id, uint64_t limit) {
-  COPPICE_ASSIGN_OR_RETURN(const core::SweepRow sweep, reads_.GetSweep(id));
-  if (sweep.jobs_missing == 0)
-    return absl::FailedPreconditionError(absl::StrCat("sweep ", id, " is complete"));
-  COPPICE_ASSIGN_OR_RETURN(const std::vector<core::GroupRow> groups, reads_.ListGroups(id));
-  uint64_t deleted = 0;
-  for (const core::GroupRow& group : groups) {
-    Statement statement = db_.Prepare(
-        "DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE id BETWEEN ? AND ? LIMIT ?)");
-    statement.Bind(group.first_job, group.first_job + group.jobs - 1, limit - deleted);
-    COPPICE_RETURN_IF_ERROR(statement.Run());
-    deleted += static_cast<uint64_t>(db_.changes());
-    if (deleted == limit) return deleted;
-  }
-  COPPICE_RETURN_IF_ERROR(db_.Prepare("DELETE FROM groups WHERE sweep_id = ?").Bind(id).Run());
-  COPPICE_RETURN_IF_ERROR(db_.Prepare("DELETE FROM sweep_specs WHERE sweep_id = ?").Bind(id).Run());
-  Statement row = db_.Prepare("DELETE FROM sweeps WHERE id = ?");
-  COPPICE_RETURN_IF_ERROR(ExactlyOne(row.Bind(id), "deleting a sweep"));
-  return deleted;
 }
 
 absl::Status SqliteWrites::UpdateGroup(const core::GroupRow& group) {
@@ -188,6 +159,17 @@ absl::Status SqliteWrites::SetSweepPaused(core::SweepId id, bool paused) {
 absl::Status SqliteWrites::SetSweepFinished(core::SweepId id, int64_t finished_ms) {
   Statement statement = db_.Prepare("UPDATE sweeps SET finished_ms = ? WHERE id = ?");
   return ExactlyOne(statement.Bind(finished_ms, id), "finishing a sweep");
+}
+
+absl::Status SqliteWrites::SetSweepNote(core::SweepId id, absl::string_view note) {
+  Statement statement = db_.Prepare("UPDATE sweeps SET note = ? WHERE id = ?");
+  return ExactlyOne(statement.Bind(note, id), "noting a sweep");
+}
+
+absl::Status SqliteWrites::SetSweepTags(core::SweepId id, const std::vector<std::string>& tags) {
+  Statement statement = db_.Prepare("UPDATE sweeps SET tags = ? WHERE id = ?");
+  const std::string lines = absl::StrJoin(tags, "\n");
+  return ExactlyOne(statement.Bind(lines, id), "tagging a sweep");
 }
 
 absl::Status SqliteWrites::UpdateJob(const JobRow& before, const JobRow& after) {

@@ -28,7 +28,8 @@ class SqliteWrites : public core::WriteTransaction {
                                           uint64_t count) override;
   absl::Status InsertJobs(core::SweepId sweep_id, core::GroupId group_id, core::JobId first,
                           absl::Span<const uint32_t> seeds) override;
-  absl::StatusOr<uint64_t> DeleteIncompleteSweep(core::SweepId id, uint64_t limit) override;
+  absl::Status MarkSweepDeleted(core::SweepId id) override;
+  absl::StatusOr<core::DeletedPart> DeletePartOfSweep(core::SweepId id, uint64_t limit) override;
   absl::Status UpdateGroup(const core::GroupRow& group) override;
   absl::Status SetGroupContinuing(core::GroupId id, bool continuing) override;
   absl::Status UpdateSweep(const core::SweepRow& sweep, absl::string_view spec_blob) override;
@@ -36,6 +37,8 @@ class SqliteWrites : public core::WriteTransaction {
                                uint32_t keep) override;
   absl::Status SetSweepPaused(core::SweepId id, bool paused) override;
   absl::Status SetSweepFinished(core::SweepId id, int64_t finished_ms) override;
+  absl::Status SetSweepNote(core::SweepId id, absl::string_view note) override;
+  absl::Status SetSweepTags(core::SweepId id, const std::vector<std::string>& tags) override;
   absl::Status UpdateJob(const core::JobRow& before, const core::JobRow& after) override;
 
   absl::Status InsertAttempt(const core::AttemptRow& attempt) override;
@@ -69,6 +72,11 @@ class SqliteWrites : public core::WriteTransaction {
   absl::Status CountChange(const core::JobRow& before, const core::JobRow& after);
   absl::StatusOr<int64_t> NameId(const std::string& name);
   absl::Status ExactlyOne(Statement& statement, absl::string_view what);
+  // deletes.cc
+  absl::StatusOr<core::SweepId> NextSweepId();
+  absl::StatusOr<core::GroupId> NextGroupId();
+  absl::StatusOr<core::JobId> NextJobId();
+  absl::Status RaiseIdFloors();
 
   Connection& db_;
   SqliteReads reads_;

@@ -210,9 +210,11 @@ grpc::Status FakeSweepService::GetSweep(grpc::ServerContext*, const v1::GetSweep
   return {grpc::StatusCode::NOT_FOUND, absl::StrCat("there is no sweep '", request->name(), "'")};
 }
 
-grpc::Status FakeSweepService::ListSweeps(grpc::ServerContext*, const v1::ListSweepsRequest*,
+grpc::Status FakeSweepService::ListSweeps(grpc::ServerContext*,
+                                          const v1::ListSweepsRequest* request,
                                           v1::ListSweepsResponse* response) {
   absl::MutexLock lock(&mutex);
+  list_sweeps = *request;
   for (const v1::SweepSummary& sweep : sweeps) *response->add_sweeps() = sweep;
   Taint(response);
   return grpc::Status::OK;

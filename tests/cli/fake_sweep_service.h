@@ -58,6 +58,10 @@ class FakeSweepService final : public v1::SweepService::Service {
   uint64_t retryable = 1;
   v1::DrainWorkerRequest drain;
   std::string paused, resumed;
+  std::vector<v1::DeleteSweepRequest> deletes;  // all of them
+  grpc::Status delete_status;
+  v1::AnnotateSweepRequest annotate;
+  v1::ListSweepsRequest list_sweeps;
   int list_jobs_calls = 0;
   int watch_calls = 0;
 
@@ -88,6 +92,10 @@ class FakeSweepService final : public v1::SweepService::Service {
                           v1::PauseSweepResponse*) override;
   grpc::Status ResumeSweep(grpc::ServerContext*, const v1::ResumeSweepRequest*,
                            v1::ResumeSweepResponse*) override;
+  grpc::Status DeleteSweep(grpc::ServerContext*, const v1::DeleteSweepRequest*,
+                           v1::DeleteSweepResponse*) override;
+  grpc::Status AnnotateSweep(grpc::ServerContext*, const v1::AnnotateSweepRequest*,
+                             v1::AnnotateSweepResponse*) override;
   grpc::Status RetryJobs(grpc::ServerContext*, const v1::RetryJobsRequest*,
                          v1::RetryJobsResponse*) override;
   grpc::Status ListWorkers(grpc::ServerContext*, const v1::ListWorkersRequest*,

@@ -65,6 +65,9 @@ class OnTerminal {
     ASSERT_EQ(::ioctl(fd_, TIOCSWINSZ, &size), 0);
     screen_.Resize(width, height);
   }
+  void Type(const std::string& text) {
+    ASSERT_EQ(::write(fd_, text.data(), text.size()), static_cast<ssize_t>(text.size()));
+  }
   // Reads until the screen is as wanted; false after 20 s or when the program ends.
   bool Await(const std::function<bool(const std::string&)>& wanted) {
     const absl::Duration end = Clock::Real()->Monotonic() + absl::Seconds(20);
@@ -206,6 +209,24 @@ TEST_F(PtyTest, MetricsFoldAsListDoes) {
     EXPECT_LE(DisplayWidth(line), 40) << line;
   EXPECT_THAT(program.screen().Text(), AllOf(HasSubstr("gen_accuracy"), HasSubstr("val_loss")));
   EXPECT_GT(Count(program.screen().Text(), "step"), 1) << program.screen().Text();
+}
+
+TEST_F(PtyTest, DeleteAsksAndOnlyYesDeletes) {
+  for (const auto& [answer, code] :
+       {std::pair("\n", 1), std::pair("no\n", 1), std::pair("Y\n", 0)}) {
+    SCOPED_TRACE(answer);
+    OnTerminal program(access_, {"delete", "structural-grokking"}, 100, 24);
+    ASSERT_TRUE(program.Await([](const std::string& text) {
+      return absl::StrContains(text, "delete structural-grokking with") &&
+             absl::StrContains(text, "24 checkpoints") && absl::StrContains(text, "[y/N]");
+    })) << program.screen().Text();
+    program.Type(answer);
+    EXPECT_EQ(program.Wait(), code) << program.screen().Text();
+  }
+  absl::MutexLock lock(&coordinator_.service().mutex);
+  size_t real = 0;
+  for (const auto& request : coordinator_.service().deletes) real += request.dry_run() ? 0 : 1;
+  EXPECT_EQ(real, 1u);
 }
 
 }  // namespace

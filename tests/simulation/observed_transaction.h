@@ -25,6 +25,9 @@ class ObservedReads : public core::ReadTransaction {
   absl::StatusOr<std::vector<core::SweepRow>> ListContinuingSweeps() override {
     return inner_.ListContinuingSweeps();
   }
+  absl::StatusOr<std::vector<core::SweepRow>> ListDeletedSweeps() override {
+    return inner_.ListDeletedSweeps();
+  }
   absl::StatusOr<core::SweepRow> GetSweep(core::SweepId id) override { return inner_.GetSweep(id); }
   absl::StatusOr<std::optional<core::SweepRow>> FindSweep(absl::string_view name) override {
     return inner_.FindSweep(name);
@@ -75,6 +78,9 @@ class ObservedReads : public core::ReadTransaction {
   }
   absl::StatusOr<std::vector<core::Checkpoint>> ListDroppedCheckpoints(uint32_t limit) override {
     return inner_.ListDroppedCheckpoints(limit);
+  }
+  absl::StatusOr<core::CheckpointSum> SumCheckpoints(core::JobId first, core::JobId last) override {
+    return inner_.SumCheckpoints(first, last);
   }
   absl::StatusOr<bool> IsRowDue(const core::Checkpoint& checkpoint) override {
     return inner_.IsRowDue(checkpoint);
@@ -155,8 +161,9 @@ class ObservedTransaction : public core::WriteTransaction {
                           absl::Span<const uint32_t> seeds) override {
     return inner_.InsertJobs(sweep, group, first, seeds);
   }
-  absl::StatusOr<uint64_t> DeleteIncompleteSweep(core::SweepId id, uint64_t limit) override {
-    return inner_.DeleteIncompleteSweep(id, limit);
+  absl::Status MarkSweepDeleted(core::SweepId id) override { return inner_.MarkSweepDeleted(id); }
+  absl::StatusOr<core::DeletedPart> DeletePartOfSweep(core::SweepId id, uint64_t limit) override {
+    return inner_.DeletePartOfSweep(id, limit);
   }
   absl::Status UpdateGroup(const core::GroupRow& group) override {
     return inner_.UpdateGroup(group);
@@ -176,6 +183,12 @@ class ObservedTransaction : public core::WriteTransaction {
   }
   absl::Status SetSweepFinished(core::SweepId id, int64_t finished_ms) override {
     return inner_.SetSweepFinished(id, finished_ms);
+  }
+  absl::Status SetSweepNote(core::SweepId id, absl::string_view note) override {
+    return inner_.SetSweepNote(id, note);
+  }
+  absl::Status SetSweepTags(core::SweepId id, const std::vector<std::string>& tags) override {
+    return inner_.SetSweepTags(id, tags);
   }
   absl::Status UpdateJob(const core::JobRow& before, const core::JobRow& after) override;
   absl::Status InsertAttempt(const core::AttemptRow& attempt) override;

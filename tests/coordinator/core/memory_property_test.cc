@@ -61,6 +61,7 @@ class RandomHistory : public MemoryHistory {
         {&RandomHistory::AddCancel, 2},   {&RandomHistory::AddRetry, 3},
         {&RandomHistory::AddPause, 3},    {&RandomHistory::AddDrain, 2},
         {&RandomHistory::AddLeave, 2},    {&RandomHistory::AddForget, 2},
+        {&RandomHistory::AddDelete, 4},   {&RandomHistory::AddDeletePart, 3},
     };
     int total = 0;
     for (const auto& [action, weight] : kActions) total += weight;
@@ -85,7 +86,7 @@ class RandomHistory : public MemoryHistory {
   }
 
   void AddSubmit() {
-    if (sweeps_.size() >= kMostSweeps) return;
+    if (sweeps_.size() - deleted_ >= kMostSweeps) return;
     SweepSpec spec;
     spec.name = absl::StrCat("sweep-", sweeps_.size());
     spec.priority = Below(3);
@@ -406,6 +407,31 @@ class RandomHistory : public MemoryHistory {
     });
   }
 
+  void AddDelete() {
+    if (sweeps_.empty()) return;
+    const std::string name = AnyOf(sweeps_);
+    if (OneIn(3)) {
+      JobFilter whole;
+      whole.sweep = name;
+      Add("cancel",
+          [whole](CommandContext& tx) { return CancelPart(tx, Caller(), whole, 0).status(); });
+    }
+    Add("delete", [this, name](CommandContext& tx) -> absl::Status {
+      const auto deleted = MarkDeleted(tx, Caller(), {name});
+      if (deleted.ok()) ++deleted_;
+      return deleted.status();
+    });
+  }
+
+  void AddDeletePart() {
+    Add("delete a part", [](CommandContext& tx) -> absl::Status {
+      const auto half_deleted = tx.read().ListDeletedSweeps();
+      if (!half_deleted.ok()) return half_deleted.status();
+      if (half_deleted->empty()) return absl::NotFoundError("none is deleted");
+      return DeletePart(tx, half_deleted->front().id).status();
+    });
+  }
+
   void AddPause() {
     if (sweeps_.empty()) return;
     const bool paused = OneIn(3);
@@ -426,6 +452,7 @@ class RandomHistory : public MemoryHistory {
   std::map<std::string, SweepSpec> specs_;  // by name
   std::map<std::string, uint64_t> incarnations_;
   uint64_t ids_ = 0;
+  size_t deleted_ = 0;  // of the sweeps
 };
 
 TEST(MemoryProperty, MemoryAfterCommitsIsMemoryRebuiltFromTheDatabase) {
@@ -472,7 +499,9 @@ TEST(MemoryProperty, MemoryAfterCommitsIsMemoryRebuiltFromTheDatabase) {
                            "drain",
                            "end of drain",
                            "leave",
-                           "forget"}) {
+                           "forget",
+                           "delete",
+                           "delete a part"}) {
     EXPECT_GE(succeeded[name], 10) << name;
   }
 }

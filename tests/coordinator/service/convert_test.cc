@@ -102,6 +102,48 @@ TEST(SweepSpec, AnInvalidOneIsRefusedWithEveryProblem) {
   ExpectRefused(status, "depths[0]");
 }
 
+TEST(SweepSpec, TagsAreNoPartOfWhatTheSweepIs) {
+  v1::SweepSpec tagged = SmallSpec();
+  for (const char* tag : {"paper", "draft-2", "a"}) tagged.add_tags(tag);
+  const core::SweepSpec out = SweepSpecFromProto(tagged).value();
+  EXPECT_THAT(out.tags, ElementsAre("a", "draft-2", "paper"));
+  EXPECT_EQ(out.spec_blob, SweepSpecFromProto(SmallSpec()).value().spec_blob);
+}
+
+TEST(Annotation, TagsAndNotesAreChecked) {
+  v1::AnnotateSweepRequest request;
+  request.set_name("s");
+  request.add_add_tags("b");
+  request.add_add_tags("a");
+  request.add_remove_tags("c");
+  request.set_note("two\nlines");
+  const core::Annotation out = AnnotationFromProto(request).value();
+  EXPECT_THAT(out.add_tags, ElementsAre("a", "b"));
+  EXPECT_THAT(out.remove_tags, ElementsAre("c"));
+  EXPECT_EQ(out.note, "two\nlines");
+  const auto refused = [&](const std::string& field, auto change) {
+    v1::AnnotateSweepRequest other = request;
+    change(other);
+    ExpectRefused(AnnotationFromProto(other).status(), field);
+  };
+  for (const std::string& tag : {std::string(), std::string("-a"), std::string("a b"),
+                                 std::string(51, 'a'), std::string("a\nb")}) {
+    refused("add_tags", [&](auto& r) { r.add_add_tags(tag); });
+    refused("remove_tags", [&](auto& r) { r.add_remove_tags(tag); });
+  }
+  refused("add_tags", [](auto& r) { r.add_add_tags("c"); });
+  refused("note", [](auto& r) { r.set_note(std::string(4001, 'a')); });
+  refused("note", [](auto& r) { r.set_note("a\x1b[2J"); });
+  refused("note", [](auto& r) { r.set_note("a\tb"); });
+  refused("name", [](auto& r) { r.clear_name(); });
+  request.clear_note();
+  EXPECT_FALSE(AnnotationFromProto(request)->note.has_value());
+  std::string wide;
+  for (int i = 0; i < 4000; ++i) wide += "\xC3\xA4";
+  request.set_note(wide);
+  EXPECT_TRUE(AnnotationFromProto(request).ok()) << "characters count, not bytes";
+}
+
 TEST(Filter, CarriesEveryList) {
   v1::JobFilter in;
   in.set_sweep("s");
@@ -262,7 +304,7 @@ TEST(Answers, ListsOfAnySizeComeInPagesThatFitIntoAMessage) {
   seen = 0;
   do {
     v1::ListSweepsResponse out;
-    ToProto(sweeps, SweepTokenFromProto(token).value(), &out);
+    ToProto(sweeps, {}, SweepTokenFromProto(token).value(), &out);
     EXPECT_LT(out.ByteSizeLong(), static_cast<size_t>(rpc::kMaxMessageBytes));
     for (const v1::SweepSummary& sweep : out.sweeps()) EXPECT_EQ(sweep.id(), ++seen);
     token = out.next_page_token();

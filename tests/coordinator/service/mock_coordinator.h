@@ -67,6 +67,14 @@ class MockCoordinator : public Coordinator {
     last_caller = std::move(caller);
     SetPaused(std::move(a), std::move(b), std::move(c));
   }
+  void DeleteSweep(Caller caller, Deletion a, Done<DeletedSweep> b) override {
+    last_caller = std::move(caller);
+    DeleteSweep(std::move(a), std::move(b));
+  }
+  void AnnotateSweep(Caller caller, Annotation a, Done<SweepSummary> b) override {
+    last_caller = std::move(caller);
+    AnnotateSweep(std::move(a), std::move(b));
+  }
   void ListWorkers(Caller caller, Done<std::vector<Worker>> a) override {
     last_caller = std::move(caller);
     ListWorkers(std::move(a));
@@ -101,6 +109,8 @@ class MockCoordinator : public Coordinator {
   MOCK_METHOD(void, CancelJobs, (JobFilter, Done<uint64_t>));
   MOCK_METHOD(void, RetryJobs, (JobFilter, Done<uint64_t>));
   MOCK_METHOD(void, SetPaused, (std::string, bool, Done<SweepSummary>));
+  MOCK_METHOD(void, DeleteSweep, (Deletion, Done<DeletedSweep>));
+  MOCK_METHOD(void, AnnotateSweep, (Annotation, Done<SweepSummary>));
   MOCK_METHOD(void, ListWorkers, (Done<std::vector<Worker>>));
   MOCK_METHOD(void, DrainWorker, (std::string, bool, bool, Done<Worker>));
   MOCK_METHOD(void, ForgetWorker, (std::string, Done<std::string>));

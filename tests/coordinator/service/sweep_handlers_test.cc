@@ -373,6 +373,64 @@ TEST_F(Handlers, CancelRetryPauseAndResumeCountOrSummarize) {
   ExpectSummary(resumed.sweep());
 }
 
+TEST_F(Handlers, DeleteSweepNamesTheSweepAndWhatGoes) {
+  EXPECT_CALL(core_, DeleteSweep).WillOnce([](const core::Deletion& deletion, auto done) {
+    EXPECT_EQ(deletion.name, "small");
+    EXPECT_EQ(deletion.id, 4u);
+    EXPECT_TRUE(deletion.dry_run);
+    done(core::DeletedSweep{Summary(), 7, 700});
+  });
+  v1::DeleteSweepRequest request;
+  request.set_name("small");
+  request.set_id(4);
+  request.set_dry_run(true);
+  v1::DeleteSweepResponse response;
+  CallContext context;
+  ASSERT_TRUE(served_.sweeps->DeleteSweep(&context, request, &response).ok());
+  ExpectSummary(response.sweep());
+  EXPECT_EQ(response.checkpoints(), 7u);
+  EXPECT_EQ(response.checkpoint_bytes(), 700u);
+}
+
+TEST_F(Handlers, AnnotateSweepPassesNoteAndTags) {
+  EXPECT_CALL(core_, AnnotateSweep).WillOnce([](const core::Annotation& annotation, auto done) {
+    EXPECT_EQ(annotation.name, "small");
+    EXPECT_EQ(annotation.note, "");
+    EXPECT_THAT(annotation.add_tags, ElementsAre("a"));
+    core::SweepSummary summary = Summary();
+    summary.tags = {"a", "b"};
+    summary.note = "n";
+    done(summary);
+  });
+  v1::AnnotateSweepRequest request;
+  request.set_name("small");
+  request.set_note("");
+  request.add_add_tags("a");
+  v1::AnnotateSweepResponse response;
+  CallContext context;
+  ASSERT_TRUE(served_.sweeps->AnnotateSweep(&context, request, &response).ok());
+  EXPECT_THAT(response.sweep().tags(), ElementsAre("a", "b"));
+  EXPECT_EQ(response.sweep().note(), "n");
+}
+
+TEST_F(Handlers, ListSweepsByTagsReturnsThoseWithAllOfThem) {
+  EXPECT_CALL(core_, ListSweeps).WillOnce([](auto done) {
+    std::vector<core::SweepSummary> sweeps(3);
+    for (size_t i = 0; i < sweeps.size(); ++i) sweeps[i].id = i + 1;
+    sweeps[0].tags = {"a"};
+    sweeps[1].tags = {"a", "b", "c"};
+    done(sweeps);
+  });
+  v1::ListSweepsRequest request;
+  request.add_tags("c");
+  request.add_tags("a");
+  v1::ListSweepsResponse list;
+  CallContext context;
+  ASSERT_TRUE(served_.sweeps->ListSweeps(&context, request, &list).ok());
+  ASSERT_EQ(list.sweeps_size(), 1);
+  EXPECT_EQ(list.sweeps(0).id(), 2u);
+}
+
 TEST_F(Handlers, WorkersAreListedAndDrained) {
   EXPECT_CALL(core_, ListWorkers).WillOnce([](auto done) {
     done(std::vector<core::Worker>{AWorker()});

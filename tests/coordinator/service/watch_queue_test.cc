@@ -83,6 +83,16 @@ TEST(WatchQueue, TheEndComesBehindEveryJobAndTheLastSummary) {
   EXPECT_TRUE(queue.Pop().value().end);
 }
 
+TEST(WatchQueue, ADeletedSweepEndsAsNotFoundBehindEveryChange) {
+  WatchQueue queue(10, Room());
+  queue.Push(JobAt(1, 10));
+  core::SweepChange deleted;
+  deleted.deleted = true;
+  queue.Push(deleted);
+  EXPECT_EQ(queue.Pop()->job->id, 1u);
+  EXPECT_TRUE(absl::IsNotFound(queue.Pop().status()));
+}
+
 TEST(WatchQueue, AWatcherTooFarBehindIsToldSoInsteadOfGrowing) {
   WatchQueue queue(3, Room());
   for (core::JobId id = 1; id <= 3; ++id) queue.Push(JobAt(id, 1));

@@ -88,16 +88,19 @@ TEST_P(StoreContract, AnIncompleteSweepIsHiddenAndCanBeTakenBackInParts) {
                  return read.FindSweep("late");
                }).has_value());
   EXPECT_FALSE(
-      Write([&](WriteTransaction& tx) { return tx.DeleteIncompleteSweep(1, 100).status(); }).ok())
+      Write([&](WriteTransaction& tx) { return tx.DeletePartOfSweep(1, 100).status(); }).ok())
       << "the other one is complete";
   std::vector<uint64_t> deleted;
+  bool gone = false;
   do {
     ASSERT_EQ(Write([&](WriteTransaction& tx) -> absl::Status {
-                COPPICE_ASSIGN_OR_RETURN(deleted.emplace_back(), tx.DeleteIncompleteSweep(id, 4));
+                COPPICE_ASSIGN_OR_RETURN(const core::DeletedPart part, tx.DeletePartOfSweep(id, 4));
+                deleted.push_back(part.rows);
+                gone = part.gone;
                 return absl::OkStatus();
               }),
               absl::OkStatus());
-  } while (deleted.back() == 4);
+  } while (!gone);
   EXPECT_THAT(deleted, ElementsAre(4, 3));
   EXPECT_THAT(names(true), IsEmpty());
   EXPECT_EQ(Job(3).seed, 12u);
