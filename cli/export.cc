@@ -4,6 +4,7 @@
 #include <google/protobuf/util/delimited_message_util.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <memory>
 #include <ostream>
 #include <set>
@@ -50,6 +51,18 @@ void AddAxisHeader(const std::vector<std::string>& axes, std::vector<std::string
   }
 }
 
+// The value of a row on an axis; empty: its sweep has none of this name.
+std::string ValueOn(const v1::JobMetrics& row, const std::string& axis) {
+  if (row.point().empty()) {
+    if (axis == "task") return row.task();
+    return axis == "depth" ? absl::StrCat(row.depth()) : "";
+  }
+  for (const v1::Coordinate& coordinate : row.point()) {
+    if (coordinate.axis() == axis) return coordinate.value();
+  }
+  return "";
+}
+
 template <typename Row>
 void AddAxisCells(const Row& row, std::vector<std::string>* cells) {
   if (row.point().empty()) {
@@ -59,10 +72,10 @@ void AddAxisCells(const Row& row, std::vector<std::string>* cells) {
   for (const v1::Coordinate& coordinate : row.point()) cells->push_back(coordinate.value());
 }
 
-// Writes rows into an unnamed file and remembers the metrics' names.
+// Writes the rows of one sweep into an unnamed file and remembers the metrics' names.
 class Spool {
  public:
-  Spool() = default;
+  explicit Spool(std::string sweep) : sweep_(std::move(sweep)) {}
   ~Spool() {
     if (fd_ >= 0) ::close(fd_);
   }
@@ -110,35 +123,69 @@ class Spool {
   }
 
   const std::set<std::string>& names() const { return names_; }
-  // Without seed; empty for task and depth alone.
-  const std::vector<std::string>& axes() const { return axes_; }
-  // The columns that identify a row: the job, its axes, its seed, the step.
-  size_t key_columns() const { return axes_.empty() ? 5 : axes_.size() + 3; }
+  const std::string& sweep() const { return sweep_; }
+  // Without seed.
+  std::vector<std::string> axes() const {
+    return axes_.empty() ? std::vector<std::string>{"task", "depth"} : axes_;
+  }
 
  private:
+  const std::string sweep_;
   int fd_ = -1;
   bool any_ = false;
   std::vector<std::string> axes_;
   std::set<std::string> names_;
 };
 
-std::vector<std::string> Header(const Spool& spool, bool archived) {
-  std::vector<std::string> header = {"job_id"};
-  AddAxisHeader(spool.axes(), &header);
+using Spools = std::vector<std::unique_ptr<Spool>>;
+
+// The columns of all rows together. Rows of several sweeps name theirs.
+struct Columns {
+  bool sweep = false;
+  std::vector<std::string> axes;
+  bool archived = false;
+  std::set<std::string> names;
+
+  // Those that identify a row: its sweep, the job, its axes, its seed, the step.
+  size_t keys() const { return (sweep ? 1 : 0) + axes.size() + 3; }
+};
+
+Columns ColumnsOf(const Spools& spools, bool archived) {
+  Columns columns;
+  columns.sweep = spools.size() > 1;
+  columns.archived = archived;
+  for (const auto& spool : spools) {
+    for (std::string& axis : spool->axes()) {
+      if (std::find(columns.axes.begin(), columns.axes.end(), axis) == columns.axes.end())
+        columns.axes.push_back(std::move(axis));
+    }
+    columns.names.insert(spool->names().begin(), spool->names().end());
+  }
+  return columns;
+}
+
+std::vector<std::string> Header(const Columns& columns) {
+  std::vector<std::string> header;
+  if (columns.sweep) header.emplace_back("sweep");
+  header.emplace_back("job_id");
+  header.insert(header.end(), columns.axes.begin(), columns.axes.end());
   header.insert(header.end(), {"seed", "step"});
-  if (archived) header.insert(header.end(), {"attempt", "archived"});
-  header.insert(header.end(), spool.names().begin(), spool.names().end());
+  if (columns.archived) header.insert(header.end(), {"attempt", "archived"});
+  header.insert(header.end(), columns.names.begin(), columns.names.end());
   return header;
 }
 
-std::vector<std::string> Cells(const Spool& spool, const v1::JobMetrics& row, bool archived,
+std::vector<std::string> Cells(const Columns& columns, const std::string& sweep,
+                               const v1::JobMetrics& row,
                                const std::function<std::string(double)>& number) {
-  std::vector<std::string> cells = {absl::StrCat(row.job_id())};
-  AddAxisCells(row, &cells);
+  std::vector<std::string> cells;
+  if (columns.sweep) cells.push_back(sweep);
+  cells.push_back(absl::StrCat(row.job_id()));
+  for (const std::string& axis : columns.axes) cells.push_back(ValueOn(row, axis));
   cells.insert(cells.end(), {absl::StrCat(row.seed()), absl::StrCat(row.row().step())});
-  if (archived)
+  if (columns.archived)
     cells.insert(cells.end(), {absl::StrCat(row.attempt()), row.archived() ? "true" : "false"});
-  for (const std::string& name : spool.names()) {
+  for (const std::string& name : columns.names) {
     std::string cell;
     for (const v1::MetricValue& value : row.row().values()) {
       if (value.name() == name) cell = number(value.value());
@@ -220,49 +267,78 @@ class FoldedTable {
   bool written_ = false;
 };
 
-absl::Status ExportJson(Client* client, const v1::GetMetricsRequest& request, bool lines,
-                        const Sink& sink) {
+// A row as JSON, with the name of its sweep (a plain name, which needs no escape) unless that is
+// empty.
+std::string RowJson(const std::string& sweep, const v1::JobMetrics& row) {
+  std::string json = ToJson(row, false);
+  if (!sweep.empty()) json.insert(json.find('{') + 1, absl::StrCat("\"sweep\":\"", sweep, "\","));
+  return json;
+}
+
+absl::Status ExportJson(Client* client, const std::vector<v1::GetMetricsRequest>& requests,
+                        bool lines, const Sink& sink) {
   absl::Status failure;
   bool first = true;
   if (!lines) COPPICE_RETURN_IF_ERROR(sink("{\"rows\": ["));
-  COPPICE_RETURN_IF_ERROR(client->GetMetrics(request, [&](const v1::GetMetricsResponse& response) {
-    for (const v1::JobMetrics& row : response.rows()) {
-      const char* before = lines ? "" : (first ? "\n" : ",\n");
-      failure = sink(absl::StrCat(before, ToJson(row, false), lines ? "\n" : ""));
-      first = false;
-      if (!failure.ok()) return false;
-    }
-    return true;
-  }));
-  COPPICE_RETURN_IF_ERROR(failure);
+  for (const v1::GetMetricsRequest& request : requests) {
+    const std::string sweep = requests.size() > 1 ? request.filter().sweep() : "";
+    COPPICE_RETURN_IF_ERROR(
+        client->GetMetrics(request, [&](const v1::GetMetricsResponse& response) {
+          for (const v1::JobMetrics& row : response.rows()) {
+            const char* before = lines ? "" : (first ? "\n" : ",\n");
+            failure = sink(absl::StrCat(before, RowJson(sweep, row), lines ? "\n" : ""));
+            first = false;
+            if (!failure.ok()) return false;
+          }
+          return true;
+        }));
+    COPPICE_RETURN_IF_ERROR(failure);
+  }
   return lines ? absl::OkStatus() : sink("\n]}\n");
+}
+
+absl::Status ForEachRow(
+    const Spools& spools,
+    const std::function<absl::Status(const std::string& sweep, const v1::JobMetrics&)>& each) {
+  for (const auto& spool : spools) {
+    COPPICE_RETURN_IF_ERROR(
+        spool->ForEach([&](const v1::JobMetrics& row) { return each(spool->sweep(), row); }));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
 
-absl::Status ExportMetrics(Client* client, const v1::GetMetricsRequest& request,
+absl::Status ExportMetrics(Client* client, const std::vector<v1::GetMetricsRequest>& requests,
                            MetricsFormat format, const Sink& sink, const std::string& folder,
                            size_t width) {
   if (format == MetricsFormat::kJson || format == MetricsFormat::kJsonLines) {
-    return ExportJson(client, request, format == MetricsFormat::kJsonLines, sink);
+    return ExportJson(client, requests, format == MetricsFormat::kJsonLines, sink);
   }
-  Spool spool;
-  COPPICE_RETURN_IF_ERROR(spool.Fill(client, request, folder));
-  const bool archived = request.include_archived();
-  const std::vector<std::string> header = Header(spool, archived);
+  Spools spools;
+  spools.reserve(requests.size());
+  bool archived = false;
+  for (const v1::GetMetricsRequest& request : requests) {
+    spools.push_back(std::make_unique<Spool>(request.filter().sweep()));
+    COPPICE_RETURN_IF_ERROR(spools.back()->Fill(client, request, folder));
+    archived |= request.include_archived();
+  }
+  const Columns columns = ColumnsOf(spools, archived);
+  const std::vector<std::string> header = Header(columns);
   const bool csv = format == MetricsFormat::kCsv;
+  const size_t keys = columns.keys();
   if (!csv && width > 0) {
-    FoldedTable table(header, spool.key_columns(), width, sink);
-    COPPICE_RETURN_IF_ERROR(spool.ForEach([&](const v1::JobMetrics& row) {
-      return table.Add(Cells(spool, row, archived, FormatShort));
-    }));
+    FoldedTable table(header, keys, width, sink);
+    COPPICE_RETURN_IF_ERROR(
+        ForEachRow(spools, [&](const std::string& sweep, const v1::JobMetrics& row) {
+          return table.Add(Cells(columns, sweep, row, FormatShort));
+        }));
     return table.Flush();
   }
-  const size_t keys = spool.key_columns();
   COPPICE_RETURN_IF_ERROR(sink(csv ? CsvLine(header) : TableLine(header, header, keys)));
-  return spool.ForEach([&](const v1::JobMetrics& row) {
+  return ForEachRow(spools, [&](const std::string& sweep, const v1::JobMetrics& row) {
     const std::vector<std::string> cells =
-        Cells(spool, row, archived, csv ? FormatExact : FormatShort);
+        Cells(columns, sweep, row, csv ? FormatExact : FormatShort);
     return sink(csv ? CsvLine(cells) : TableLine(header, cells, keys));
   });
 }

@@ -5,6 +5,7 @@
 #include <functional>
 #include <iosfwd>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "cli/client.h"
@@ -25,11 +26,13 @@ enum class MetricsFormat {
   kJson,  // one object: {"rows": [...]}
 };
 
-// Exports rows in the coordinator's order (job, step). With request.include_archived, the CSV and
-// the table have columns attempt and archived after step. One message at a time is in memory: the
+// Exports rows in the order of the requests, then in the coordinator's (job, step). With
+// request.include_archived, the CSV and the table have columns attempt and archived after step. The
+// rows of several requests begin with the name of their sweep (a first column `sweep`, or a field
+// of that name), and have the axes of all. One message at a time is in memory: the
 // columns are known only at the end, so rows wait in an unnamed file in `folder` (empty: the
 // system's temporary folder). A table is folded to `width` columns unless that is 0.
-absl::Status ExportMetrics(Client* client, const v1::GetMetricsRequest& request,
+absl::Status ExportMetrics(Client* client, const std::vector<v1::GetMetricsRequest>& requests,
                            MetricsFormat format, const Sink& sink, const std::string& folder = "",
                            size_t width = 0);
 

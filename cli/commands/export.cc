@@ -41,13 +41,19 @@ absl::StatusOr<int> ToTensorBoard(const ExportOptions& options,
 
 absl::StatusOr<int> Export(const ExportOptions& options, Context* context) {
   COPPICE_ASSIGN_OR_RETURN(Client * client, context->Connect());
-  COPPICE_ASSIGN_OR_RETURN(const v1::GetMetricsRequest request,
-                           MetricsRequest(options.metrics, client));
-  if (options.format == "tensorboard") return ToTensorBoard(options, request, client, context);
+  COPPICE_ASSIGN_OR_RETURN(const std::vector<v1::GetMetricsRequest> requests,
+                           MetricsRequests(options.metrics, client));
+  if (options.format == "tensorboard") {
+    if (requests.size() == 1) return ToTensorBoard(options, requests[0], client, context);
+    return absl::InvalidArgumentError(
+        "a run of TensorBoard belongs to one sweep; export each sweep into a folder of its own, "
+        "and "
+        "give `tensorboard --logdir` the folder that holds them");
+  }
   const MetricsFormat format =
       options.format == "csv" ? MetricsFormat::kCsv : MetricsFormat::kJsonLines;
   COPPICE_RETURN_IF_ERROR(WriteTo(options.output, context->out, [&](const Sink& sink) {
-    return ExportMetrics(client, request, format, sink);
+    return ExportMetrics(client, requests, format, sink);
   }));
   return kExitDone;
 }

@@ -1,5 +1,7 @@
 #include <CLI/CLI.hpp>
+#include <set>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "cli/commands/commands.h"
 #include "common/base/status_macros.h"
@@ -47,24 +49,36 @@ void AddSpecFlags(CLI::App* command, SpecChanges* changes) {
 }
 
 void AddMetricsFlags(CLI::App* command, MetricsFlags* flags) {
-  command->add_option("SWEEP", flags->target,
-                      "SWEEP, SWEEP/TASK[/DEPTH[/SEED]], SWEEP/AXIS=VALUE/... or a job number");
+  command->add_option("SWEEP", flags->targets,
+                      "SWEEP, SWEEP/TASK[/DEPTH[/SEED]], SWEEP/AXIS=VALUE/... or a job number; "
+                      "rows of several name their sweep");
   AddFilterFlags(command, &flags->filter);
   command->add_option("--name", flags->names, "Only these metrics, e.g. id_accuracy,gen_accuracy")
       ->allow_extra_args(false);
   command->add_option("--from-step", flags->from_step, "Only rows of this step and later ones");
 }
 
-absl::StatusOr<v1::GetMetricsRequest> MetricsRequest(const MetricsFlags& flags, Client* client) {
+absl::StatusOr<std::vector<v1::GetMetricsRequest>> MetricsRequests(const MetricsFlags& flags,
+                                                                   Client* client) {
   v1::GetMetricsRequest request;
-  COPPICE_ASSIGN_OR_RETURN(*request.mutable_filter(), Select(client, flags.target, flags.filter));
   for (const std::string& text : flags.names) {
     for (const absl::string_view name : absl::StrSplit(text, ',', absl::SkipEmpty())) {
       request.add_names(std::string(name));
     }
   }
   request.set_from_step(flags.from_step);
-  return request;
+  std::vector<std::string> targets = flags.targets;
+  if (targets.empty()) targets.emplace_back();
+  std::vector<v1::GetMetricsRequest> requests;
+  requests.reserve(targets.size());
+  std::set<std::string> known;
+  for (const std::string& target : targets) {
+    if (!known.insert(target).second)
+      return absl::InvalidArgumentError(absl::StrCat("'", target, "' is named twice"));
+    v1::GetMetricsRequest& next = requests.emplace_back(request);
+    COPPICE_ASSIGN_OR_RETURN(*next.mutable_filter(), Select(client, target, flags.filter));
+  }
+  return requests;
 }
 
 }  // namespace coppice::cli

@@ -28,10 +28,11 @@ absl::StatusOr<int> Metrics(const MetricsOptions& options, Context* context) {
         "--csv, --jsonl and --json exclude each other; give one of them");
   }
   COPPICE_ASSIGN_OR_RETURN(Client * client, context->Connect());
-  COPPICE_ASSIGN_OR_RETURN(v1::GetMetricsRequest request, MetricsRequest(options.metrics, client));
-  request.set_include_archived(options.archived);
+  COPPICE_ASSIGN_OR_RETURN(std::vector<v1::GetMetricsRequest> requests,
+                           MetricsRequests(options.metrics, client));
+  for (v1::GetMetricsRequest& request : requests) request.set_include_archived(options.archived);
   COPPICE_RETURN_IF_ERROR(WriteTo(options.output, context->out, [&](const Sink& sink) {
-    return ExportMetrics(client, request, FormatOf(options, *context), sink, /*folder=*/"",
+    return ExportMetrics(client, requests, FormatOf(options, *context), sink, /*folder=*/"",
                          options.output.standard_output() ? context->terminal.width : 0);
   }));
   return kExitDone;

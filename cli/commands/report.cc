@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "cli/commands/commands.h"
 #include "cli/format.h"
 #include "cli/local/waits.h"
@@ -16,12 +17,29 @@
 namespace coppice::cli {
 namespace {
 
-absl::StatusOr<int> WriteSweepReport(const std::string& name, ReportOptions options, Client* client,
-                                     Context* context) {
-  COPPICE_ASSIGN_OR_RETURN(const std::string sweep, ResolveSweep(client, name));
-  if (options.dir.empty()) options.dir = absl::StrCat("coppice-report-", sweep);
+// A folder's name has at most 255 bytes; the hidden one beside it needs some.
+constexpr size_t kMaxFolderBytes = 200;
+
+// "coppice-report-a+b"
+absl::StatusOr<std::string> FolderFor(const std::vector<std::string>& sweeps) {
+  std::string folder = absl::StrCat("coppice-report-", absl::StrJoin(sweeps, "+"));
+  if (folder.size() <= kMaxFolderBytes) return folder;
+  return absl::InvalidArgumentError(
+      "the sweeps' names are too long for a folder; name one with -o");
+}
+
+absl::StatusOr<int> WriteSweepReport(const std::vector<std::string>& names, ReportOptions options,
+                                     Client* client, Context* context) {
+  std::vector<std::string> sweeps;
+  for (const std::string& name : names.empty() ? std::vector<std::string>{""} : names) {
+    COPPICE_ASSIGN_OR_RETURN(sweeps.emplace_back(), ResolveSweep(client, name));
+  }
+  if (options.dir.empty()) {
+    COPPICE_ASSIGN_OR_RETURN(options.dir, FolderFor(sweeps));
+  }
   options.now_ms = Clock::Real()->NowMillis();
-  COPPICE_ASSIGN_OR_RETURN(const ReportFiles files, WriteReport(client, sweep, options));
+  COPPICE_ASSIGN_OR_RETURN(const ReportFiles files, WriteReport(client, sweeps, options));
+  if (!files.joined.empty()) context->out << files.joined << "\n";
   context->out << "report: " << files.index << " (" << files.figures
                << (files.figures == 1 ? " figure" : " figures") << ")\n";
   if (!files.warnings.empty())
@@ -34,13 +52,14 @@ absl::StatusOr<int> WriteSweepReport(const std::string& name, ReportOptions opti
   return kExitDone;
 }
 
-absl::StatusOr<int> Run(const std::string& name, ReportOptions options, Context* context) {
+absl::StatusOr<int> Run(const std::vector<std::string>& names, ReportOptions options,
+                        Context* context) {
   // Made before the client, whose threads must inherit the mask.
   COPPICE_ASSIGN_OR_RETURN(const auto signals, StopSignals::Block());
   COPPICE_ASSIGN_OR_RETURN(Client * client, context->Connect());
   StopWatch watch(signals.get(), client);
   options.stop_fd = signals->fd();
-  absl::StatusOr<int> code = WriteSweepReport(name, std::move(options), client, context);
+  absl::StatusOr<int> code = WriteSweepReport(names, std::move(options), client, context);
   if (!code.ok() && IsReadable(signals->fd()))
     return absl::CancelledError("stopped; no report was written");
   return code;
@@ -51,9 +70,10 @@ absl::StatusOr<int> Run(const std::string& name, ReportOptions options, Context*
 void AddReport(CLI::App* app, Context* context, Action* action) {
   CLI::App* command = app->add_subcommand(
       "report", "Write a sweep's figures and tables: one HTML page, SVG, PDF and CSV files");
-  const auto name = std::make_shared<std::string>();
+  const auto names = std::make_shared<std::vector<std::string>>();
   const auto options = std::make_shared<ReportOptions>();
-  command->add_option("SWEEP", *name, "Name of the sweep; not needed when there is one");
+  command->add_option("SWEEP", *names,
+                      "Name of the sweep; not needed when there is one. Several are joined");
   command->add_option(
       "-o,--output", options->dir,
       "Folder to write; new, empty or an earlier report [./coppice-report-<sweep>]");
@@ -65,7 +85,7 @@ void AddReport(CLI::App* app, Context* context, Action* action) {
       "A report by axes: a line for each value of this one [depth, or the innermost]");
   command->add_option("--gnuplot", options->gnuplot, "The program that draws")
       ->capture_default_str();
-  command->callback([=] { *action = [=] { return Run(*name, *options, context); }; });
+  command->callback([=] { *action = [=] { return Run(*names, *options, context); }; });
 }
 
 }  // namespace coppice::cli

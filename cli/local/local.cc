@@ -169,7 +169,7 @@ absl::StatusOr<int> LocalRun::Finish() {
   const std::string metrics = JoinPath(dir_, "metrics.csv");
   const std::string jobs = JoinPath(dir_, "jobs.csv");
   COPPICE_RETURN_IF_ERROR(WriteToFile({metrics, /*force=*/true}, [&](const Sink& sink) {
-    return ExportMetrics(client.get(), request, MetricsFormat::kCsv, sink, dir_);
+    return ExportMetrics(client.get(), {request}, MetricsFormat::kCsv, sink, dir_);
   }));
   COPPICE_RETURN_IF_ERROR(WriteToFile({jobs, /*force=*/true}, [&](const Sink& sink) {
     return ExportJobsCsv(client.get(), request.filter(), sink);
@@ -190,7 +190,7 @@ void LocalRun::Report(Client* client) {
   options.dir = JoinPath(dir_, "report");
   options.now_ms = Clock::Real()->NowMillis();
   options.stop_fd = stop_fd_;
-  const absl::StatusOr<ReportFiles> files = WriteReport(client, sweep(), options);
+  const absl::StatusOr<ReportFiles> files = WriteReport(client, {sweep()}, options);
   if (files.ok()) {
     context_.out << "report:  " << files->index << "\n";
     if (!files->warnings.empty())

@@ -4,6 +4,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "cli/format.h"
 #include "cli/report/drawing.h"
 #include "cli/report/html.h"
@@ -123,7 +124,11 @@ std::string Header(const v1::GetSweepResponse& response) {
                                      FormatCount(sweep.steps_total())));
   text += Fact("submitted", FormatTime(sweep.created_ms()));
   if (sweep.finished_ms() != 0) text += Fact("ended", FormatTime(sweep.finished_ms()));
-  return text + "</dl>\n</header>\n";
+  if (!sweep.tags().empty()) text += Fact("tags", EscapeHtml(absl::StrJoin(sweep.tags(), ", ")));
+  text += "</dl>\n";
+  for (const absl::string_view line : absl::StrSplit(sweep.note(), '\n', absl::SkipWhitespace()))
+    absl::StrAppend(&text, "<p class=\"lead\">", EscapeHtml(line), "</p>\n");
+  return text + "</header>\n";
 }
 
 // The heading of a figure. Only a drawn one has a number.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <functional>
 #include <memory>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -17,6 +18,7 @@
 #include "cli/report/axes_series.h"
 #include "cli/report/figures.h"
 #include "cli/report/gnuplot.h"
+#include "cli/report/join.h"
 #include "cli/report/page.h"
 #include "cli/report/report_folder.h"
 #include "cli/report/series.h"
@@ -78,13 +80,29 @@ absl::Status CheckStop(const ReportOptions& options) {
   return IsReadable(options.stop_fd) ? absl::CancelledError("stopped") : absl::OkStatus();
 }
 
-// Returns the sweep unless it is too large.
-absl::StatusOr<v1::GetSweepResponse> FindSweepToReport(Client* client, const std::string& sweep) {
-  COPPICE_ASSIGN_OR_RETURN(v1::GetSweepResponse found, client->GetSweep(sweep));
-  if (found.sweep().jobs() <= kMaxJobs) return found;
-  return absl::FailedPreconditionError(absl::StrCat(
-      "the sweep has ", FormatCount(found.sweep().jobs()), " jobs; a report shows at most ",
-      FormatCount(kMaxJobs), "; use `coppice metrics ", sweep, " --csv`"));
+// Whether all sweeps are of task, depth and seed alone. Fails if they are too large together.
+absl::StatusOr<bool> AreClassic(Client* client, const std::vector<std::string>& sweeps) {
+  uint64_t jobs = 0;
+  bool classic = true;
+  for (const std::string& sweep : sweeps) {
+    COPPICE_ASSIGN_OR_RETURN(const v1::GetSweepResponse found, client->GetSweep(sweep));
+    jobs += found.sweep().jobs();
+    classic &= spec::IsClassic(found.spec());
+  }
+  if (jobs <= kMaxJobs) return classic;
+  return absl::FailedPreconditionError(
+      absl::StrCat(sweeps.size() == 1 ? "the sweep has " : "the sweeps have ", FormatCount(jobs),
+                   " jobs; a report shows at most ", FormatCount(kMaxJobs),
+                   "; use `coppice metrics ", absl::StrJoin(sweeps, " "), " --csv`"));
+}
+
+absl::Status CheckNamedOnce(const std::vector<std::string>& sweeps) {
+  std::set<std::string> known;
+  for (const std::string& sweep : sweeps) {
+    if (!known.insert(sweep).second)
+      return absl::InvalidArgumentError(absl::StrCat("the sweep ", sweep, " is named twice"));
+  }
+  return absl::OkStatus();
 }
 
 // Everything that a report writes, before it is drawn.
@@ -95,9 +113,19 @@ struct ReportParts {
   v1::SweepSummary sweep;
 };
 
-absl::StatusOr<ReportParts> StudyContents(Client* client, const std::string& sweep,
+absl::StatusOr<ReportParts> StudyContents(Client* client, const std::vector<std::string>& sweeps,
                                           int64_t now_ms) {
-  COPPICE_ASSIGN_OR_RETURN(SweepSeries collected, CollectSeries(client, sweep));
+  std::vector<SweepSeries> all;
+  all.reserve(sweeps.size());
+  for (const std::string& sweep : sweeps) {
+    COPPICE_ASSIGN_OR_RETURN(all.emplace_back(), CollectSeries(client, sweep));
+  }
+  SweepSeries collected;
+  if (all.size() == 1) {
+    collected = std::move(all[0]);
+  } else {
+    COPPICE_ASSIGN_OR_RETURN(collected, JoinStudies(std::move(all)));
+  }
   // The page and the analysis point into the series.
   const auto series = std::make_shared<const SweepSeries>(std::move(collected));
   const auto tasks = std::make_shared<const std::vector<TaskResult>>(Analyze(*series));
@@ -112,9 +140,19 @@ absl::StatusOr<ReportParts> StudyContents(Client* client, const std::string& swe
   return parts;
 }
 
-absl::StatusOr<ReportParts> AxesContents(Client* client, const std::string& sweep,
+absl::StatusOr<ReportParts> AxesContents(Client* client, const std::vector<std::string>& sweeps,
                                          const AxesChoice& wanted, int64_t now_ms) {
-  COPPICE_ASSIGN_OR_RETURN(AxesSeries collected, CollectAxesSeries(client, sweep));
+  std::vector<AxesSeries> all;
+  all.reserve(sweeps.size());
+  for (const std::string& sweep : sweeps) {
+    COPPICE_ASSIGN_OR_RETURN(all.emplace_back(), CollectAxesSeries(client, sweep));
+  }
+  AxesSeries collected;
+  if (all.size() == 1) {
+    collected = std::move(all[0]);
+  } else {
+    COPPICE_ASSIGN_OR_RETURN(collected, JoinByAxes(std::move(all)));
+  }
   const auto series = std::make_shared<const AxesSeries>(std::move(collected));
   COPPICE_ASSIGN_OR_RETURN(const AxesChoice choice, ChooseAxes(*series, wanted));
   ReportParts parts;
@@ -131,16 +169,16 @@ absl::StatusOr<ReportParts> AxesContents(Client* client, const std::string& swee
 
 }  // namespace
 
-absl::StatusOr<ReportFiles> WriteReport(Client* client, const std::string& sweep,
+absl::StatusOr<ReportFiles> WriteReport(Client* client, const std::vector<std::string>& sweeps,
                                         const ReportOptions& options) {
+  COPPICE_RETURN_IF_ERROR(CheckNamedOnce(sweeps));
   COPPICE_RETURN_IF_ERROR(FindGnuplot(options.gnuplot, options.stop_fd));
-  COPPICE_ASSIGN_OR_RETURN(const v1::GetSweepResponse found, FindSweepToReport(client, sweep));
+  COPPICE_ASSIGN_OR_RETURN(const bool classic, AreClassic(client, sweeps));
   COPPICE_ASSIGN_OR_RETURN(ReportFolder folder, ReportFolder::Prepare(options.dir));
-  const bool by_axes =
-      !spec::IsClassic(found.spec()) || !options.axes.panel.empty() || !options.axes.line.empty();
+  const bool by_axes = !classic || !options.axes.panel.empty() || !options.axes.line.empty();
   COPPICE_ASSIGN_OR_RETURN(const ReportParts parts,
-                           by_axes ? AxesContents(client, sweep, options.axes, options.now_ms)
-                                   : StudyContents(client, sweep, options.now_ms));
+                           by_axes ? AxesContents(client, sweeps, options.axes, options.now_ms)
+                                   : StudyContents(client, sweeps, options.now_ms));
   Drawer drawer(JoinPath(folder.path(), "figures"), options);
   std::vector<std::string> svgs;
   for (const Figure& figure : parts.figures.figures) {
@@ -158,7 +196,8 @@ absl::StatusOr<ReportFiles> WriteReport(Client* client, const std::string& sweep
   COPPICE_RETURN_IF_ERROR(folder.Publish());
   const v1::SweepSummary& summary = parts.sweep;
   return ReportFiles{JoinPath(folder.destination(), "index.html"), parts.figures.drawn(),
-                     summary.counts().succeeded() == summary.jobs(), drawer.warnings()};
+                     summary.counts().succeeded() == summary.jobs(),
+                     sweeps.size() == 1 ? "" : summary.note(), drawer.warnings()};
 }
 
 }  // namespace coppice::cli

@@ -2,6 +2,7 @@
 #define COPPICE_CLI_REPORT_REPORT_H_
 
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "cli/client.h"
@@ -21,6 +22,7 @@ struct ReportFiles {
   std::string index;      // path of the page
   size_t figures = 0;     // each as .svg, .pdf, .csv and .gp (the gnuplot script) in figures/
   bool complete = false;  // every job has succeeded
+  std::string joined;     // what was joined; empty: one sweep
   std::string warnings;   // distinct lines that gnuplot printed although it drew; usually empty
 };
 
@@ -29,12 +31,14 @@ struct ReportFiles {
 // after an error `dir` is unchanged. The files of an earlier report are replaced; other files stay.
 // A sweep of task, depth and seed alone has the figures of the study, unless `axes` names an axis.
 // Every other sweep has a report by its axes.
-// INVALID_ARGUMENT: as of ChooseAxes. CANCELLED: `stop_fd` is readable; the caller should also end
-// the client's calls. FAILED_PRECONDITION: `dir` holds something other than a report, the sweep is
-// too large for one (20,000 jobs), or gnuplot does not work. NOT_FOUND, with the remedy: there is
-// no such sweep, or no gnuplot. INTERNAL: gnuplot fails or draws nothing. Otherwise the codes of
-// Client and of files.h.
-absl::StatusOr<ReportFiles> WriteReport(Client* client, const std::string& sweep,
+// Several sweeps are joined (join.h): as one study if all are of task, depth and seed alone and
+// `axes` names no axis, otherwise by axes with the sweep as one more.
+// INVALID_ARGUMENT: as of ChooseAxes and join.h, or a sweep is named twice. CANCELLED: `stop_fd` is
+// readable; the caller should also end the client's calls. FAILED_PRECONDITION: `dir` holds
+// something other than a report, the sweeps are too large for one (20,000 jobs), or gnuplot does
+// not work. NOT_FOUND, with the remedy: there is no such sweep, or no gnuplot. INTERNAL: gnuplot
+// fails or draws nothing. Otherwise the codes of Client and of files.h.
+absl::StatusOr<ReportFiles> WriteReport(Client* client, const std::vector<std::string>& sweeps,
                                         const ReportOptions& options);
 
 }  // namespace coppice::cli

@@ -98,7 +98,7 @@ absl::Status RecoverSweep(ReadTransaction& read, Memory& memory, const SweepRow&
 absl::Status Recover(Store& store, Clock& clock, Memory& memory, std::vector<Checkpoint>& dropped) {
   const Clocks clocks{clock.NowMillis(), clock.Monotonic()};
   return store.Read([&](ReadTransaction& read) -> absl::Status {
-    StoreOpened opened{store.store_id(), 0, {}, {}};
+    StoreOpened opened{store.store_id(), 0, {}, {}, {}};
     COPPICE_ASSIGN_OR_RETURN(opened.attempt_floor, read.GetAttemptFloor());
     COPPICE_ASSIGN_OR_RETURN(opened.cut_short, read.ListIncompleteSweeps());
     COPPICE_ASSIGN_OR_RETURN(opened.continuing, read.ListContinuingSweeps());

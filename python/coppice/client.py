@@ -77,6 +77,14 @@ class Sweep:
     def succeeded(self) -> bool:
         return self.counts["succeeded"] == self.jobs
 
+    @property
+    def note(self) -> str:
+        return str(self.message.get("note", ""))
+
+    @property
+    def tags(self) -> List[str]:
+        return [str(tag) for tag in self.message.get("tags", ())]
+
 
 @dataclasses.dataclass(frozen=True)
 class Job:
@@ -259,6 +267,20 @@ class Client:
     def resume(self, sweep: str) -> None:
         """Lets a paused sweep go on."""
         self._check(["resume", _target(sweep)])
+
+    def note(self, sweep: str, text: str) -> None:
+        """Replaces the note of a sweep. An empty text removes it."""
+        self._check(["note", _target(sweep), "--", text] if text else ["note", _target(sweep), "--clear"])
+
+    def tag(self, sweep: str, add: Sequence[str] = (), remove: Sequence[str] = ()) -> List[str]:
+        """Changes the tags of a sweep, and returns those that it has then."""
+        changes = [*(f"+{tag}" for tag in add), *(f"-{tag}" for tag in remove)]
+        self._check(["tag", _target(sweep), "--", *changes])
+        return self.sweep(sweep).tags
+
+    def delete(self, sweep: str) -> None:
+        """Deletes a sweep that has ended, with its jobs, metrics, logs and checkpoints. It cannot be undone."""
+        self._check(["delete", _target(sweep), "--yes"])
 
     def _where(self, sweep: str, where: Optional[Where]) -> List[str]:
         flags: List[str] = []

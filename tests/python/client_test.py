@@ -160,6 +160,21 @@ class Live(unittest.TestCase):
         finally:
             self.client.cancel('grow')
 
+    def test_a_sweep_is_noted_tagged_and_deleted(self):
+        self.client.submit({**SPEC, 'name': 'old', 'tasks': 'tense', 'train': {**SPEC['train'], 'steps': 900000}})
+        self.client.note('old', '-v was too much\nsecond line')
+        self.assertEqual(self.client.tag('old', add=['b', 'a', 'c'], remove=['x']), ['a', 'b', 'c'])
+        self.assertEqual(self.client.tag('old', remove=['b']), ['a', 'c'])
+        self.assertEqual(self.client.sweep('old').note, '-v was too much\nsecond line')
+        self.client.note('old', '')
+        self.assertEqual(self.client.sweep('old').note, '')
+        with self.assertRaisesRegex(CoppiceError, 'coppice cancel old'):
+            self.client.delete('old')
+        self.client.cancel('old')
+        self.client.delete('old')
+        with self.assertRaisesRegex(CoppiceError, "no sweep 'old'|no sweep named 'old'"):
+            self.client.sweep('old')
+
     def test_errors_name_what_is_wrong(self):
         for call, message in ((lambda: self.client.jobs('nix'), "no sweep 'nix'"), (lambda: list(self.client.rows('nix')), "no sweep 'nix'"),
                               (lambda: self.client.jobs('demo', {'depth': 9}), 'depth'), (lambda: self.client.wait('nix'), 'nix'),

@@ -58,6 +58,15 @@ class MemoryHistory {
 
   void Add(const std::string& name, Body run) { commands_.push_back({name, std::move(run)}); }
 
+  void AddDeletePart() {
+    Add("delete a part", [](CommandContext& tx) -> absl::Status {
+      const auto half_deleted = tx.read().ListDeletedSweeps();
+      if (!half_deleted.ok()) return half_deleted.status();
+      if (half_deleted->empty()) return absl::NotFoundError("none is deleted");
+      return DeletePart(tx, half_deleted->front().id).status();
+    });
+  }
+
   void RunBatch() {
     std::vector<Named> commands = std::exchange(commands_, {});
     names_.clear();

@@ -51,7 +51,7 @@ class RandomHistory : public MemoryHistory {
  private:
   void AddCommand() {
     using Action = void (RandomHistory::*)();
-    static constexpr std::pair<Action, int> kActions[] = {
+    static const std::pair<Action, int> kActions[] = {
         {&RandomHistory::AddSubmit, 2},   {&RandomHistory::AddSubmitPart, 6},
         {&RandomHistory::AddTakeBack, 3}, {&RandomHistory::AddRegister, 4},
         {&RandomHistory::AddAcquire, 14}, {&RandomHistory::AddHeartbeat, 8},
@@ -409,26 +409,14 @@ class RandomHistory : public MemoryHistory {
 
   void AddDelete() {
     if (sweeps_.empty()) return;
-    const std::string name = AnyOf(sweeps_);
-    if (OneIn(3)) {
-      JobFilter whole;
-      whole.sweep = name;
-      Add("cancel",
-          [whole](CommandContext& tx) { return CancelPart(tx, Caller(), whole, 0).status(); });
-    }
-    Add("delete", [this, name](CommandContext& tx) -> absl::Status {
-      const auto deleted = MarkDeleted(tx, Caller(), {name});
+    JobFilter whole;
+    whole.sweep = AnyOf(sweeps_);
+    if (OneIn(3))
+      Add("cancel", [=](CommandContext& tx) { return CancelPart(tx, {}, whole, 0).status(); });
+    Add("delete", [this, whole](CommandContext& tx) -> absl::Status {
+      const auto deleted = MarkDeleted(tx, Caller(), {whole.sweep});
       if (deleted.ok()) ++deleted_;
       return deleted.status();
-    });
-  }
-
-  void AddDeletePart() {
-    Add("delete a part", [](CommandContext& tx) -> absl::Status {
-      const auto half_deleted = tx.read().ListDeletedSweeps();
-      if (!half_deleted.ok()) return half_deleted.status();
-      if (half_deleted->empty()) return absl::NotFoundError("none is deleted");
-      return DeletePart(tx, half_deleted->front().id).status();
     });
   }
 
