@@ -157,7 +157,7 @@ void CheckValues(const v1::SweepSpec& spec, const v1::Axis& axis, const std::str
 
 bool CheckAxisCount(const v1::SweepSpec& spec, std::vector<Problem>* problems) {
   for (const auto& [path, size] :
-       {std::make_pair("tasks", spec.tasks_size()), std::make_pair("depths", spec.depths_size())}) {
+       {std::pair("tasks", spec.tasks_size()), std::pair("depths", spec.depths_size())}) {
     if (size > 0 && !spec.has_program()) {
       problems->push_back({path, "stands beside `axes`; give its values to the axis of that name"});
       return false;

@@ -85,7 +85,7 @@ class PointChecker {
     }
     if (grid_.spec().has_program()) return problems_.size() == before;
     for (const auto& [setting, example] :
-         {std::make_pair(task_, "task: [question]"), std::make_pair(depth_, "depth: [2, 4]")}) {
+         {std::pair(task_, "task: [question]"), std::pair(depth_, "depth: [2, 4]")}) {
       bool found = false;
       for (const auto& [of, axis] : owners) found |= of == setting;
       if (found) continue;

@@ -179,7 +179,7 @@ const v1::ProgramSetting* FindProgramSetting(const v1::Program& program, absl::s
 
 bool CheckProgram(const v1::SweepSpec& spec, std::vector<Problem>* problems) {
   for (const auto& [path, size] :
-       {std::make_pair("tasks", spec.tasks_size()), std::make_pair("depths", spec.depths_size())}) {
+       {std::pair("tasks", spec.tasks_size()), std::pair("depths", spec.depths_size())}) {
     if (size == 0) continue;
     problems->push_back({path,
                          "stands beside `program`, which has none; remove it, or give the "
