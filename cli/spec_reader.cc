@@ -78,6 +78,20 @@ absl::Status CheckBytes(absl::string_view text, const std::string& file) {
   return absl::OkStatus();
 }
 
+// A program's relative folder counts from the folder of the spec file, or from the working
+// directory where the text comes from no file.
+void MakeDirectoryAbsolute(const std::string& file, v1::SweepSpec* spec) {
+  namespace fs = std::filesystem;
+  if (spec->program().directory().empty()) return;
+  std::error_code error;
+  const fs::path from = (fs::current_path(error) / file).parent_path();
+  const fs::path folder = (from / spec->program().directory()).lexically_normal();
+  // The path of a folder has no slash at its end.
+  spec->mutable_program()->set_directory(
+      (folder.has_filename() || folder == folder.root_path() ? folder : folder.parent_path())
+          .string());
+}
+
 // Reads up to one byte more than allowed, which is enough to see that a file or an endless pipe is
 // too large.
 std::string ReadBounded(std::istream& in) {
@@ -185,6 +199,7 @@ absl::StatusOr<SpecFile> ParseSpec(absl::string_view text, const std::string& fi
   COPPICE_RETURN_IF_ERROR(CheckBytes(text, file));
   COPPICE_ASSIGN_OR_RETURN(const YAML::Node root, ParseYaml(text, file));
   COPPICE_ASSIGN_OR_RETURN(SpecFile result, ReadTree(root, file, changes));
+  MakeDirectoryAbsolute(file, &result.spec);
   std::vector<Mistake> mistakes;
   for (const spec::Problem& problem : spec::ValidateSweepSpec(result.spec)) {
     mistakes.push_back(

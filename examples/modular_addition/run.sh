@@ -8,10 +8,5 @@ out=${1:-modular-addition}
 command -v coppice >/dev/null || { echo "run.sh: there is no coppice in PATH; add the folder of the programs to it" >&2; exit 1; }
 python3 -c 'import torch' 2>/dev/null || { echo "run.sh: python3 has no torch; install it (Debian: apt install python3-torch)" >&2; exit 1; }
 
-python3 - "$here" <<'END' | coppice local - --dir "$out"
-import json, sys
-with open(sys.argv[1] + "/sweep.yaml") as file:
-    for line in file:
-        print("  directory: " + json.dumps(sys.argv[1]) if line.startswith("  directory: ") else line.rstrip("\n"))
-END
+coppice local "$here/sweep.yaml" --dir "$out"
 python3 "$here/report.py" "$out/metrics.csv" --out "$out-figures"

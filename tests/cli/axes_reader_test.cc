@@ -2,11 +2,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "cli/spec_reader.h"
 #include "cli/spec_tree.h"
 #include "common/spec/axes.h"
@@ -168,6 +170,21 @@ TEST(AxesReader, ConditionsMeetValuesHoweverTheyAreWritten) {
       "1e-4]}"
       "\nexclude:\n  - {train.learning_rate: 0.0003, depth: 4}\n");
   EXPECT_THAT(spec.exclude(0).where(0).values(), ElementsAre("3e-4"));
+}
+
+TEST(AxesReader, TheFolderOfAProgramCountsFromThatOfTheFile) {
+  const auto directory = [](const std::string& given, const std::string& file) {
+    const std::string text = absl::StrReplaceAll(kProgram, {{"/shared/study", given}});
+    const absl::StatusOr<SpecFile> spec = ParseSpec(text, file);
+    EXPECT_TRUE(spec.ok()) << spec.status();
+    return spec.ok() ? spec->spec.program().directory() : "";
+  };
+  EXPECT_EQ(directory("/shared/study", "/home/a/mine.yaml"), "/shared/study");
+  EXPECT_EQ(directory(".", "/home/a/mine.yaml"), "/home/a");
+  EXPECT_EQ(directory("../b/", "/home/a/mine.yaml"), "/home/b");
+  const std::string here = std::filesystem::current_path().string();
+  EXPECT_EQ(directory("code", "studies/mine.yaml"), here + "/studies/code");
+  EXPECT_EQ(directory(".", "<stdin>"), here);
 }
 
 TEST(AxesReader, ReadsAProgram) {
