@@ -1,7 +1,6 @@
 #include "worker/daemon/pack_run.h"
 
 #include <algorithm>
-#include <csignal>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -20,13 +19,6 @@ namespace {
 // The interval at which a trainer reports its progress.
 constexpr absl::Duration kReportInterval = absl::Seconds(2);
 constexpr size_t kMaxRefusalBytes = 1000;
-
-// People and schedulers ask a process to end by these signals. This daemon uses SIGTERM too, but a
-// running trainer answers it with an exit code.
-bool IsRequestToStop(int signal) {
-  return signal == SIGTERM || signal == SIGINT || signal == SIGHUP || signal == SIGUSR1 ||
-         signal == SIGUSR2;
-}
 
 }  // namespace
 
@@ -51,6 +43,7 @@ PackRun::PackRun(const Environment* environment, Session* session, const PackCon
       trainer_stop_(environment, name_),
       stall_watch_(environment, run_.stall),
       time_limit_(environment) {
+  trainer_.program = run_.program.has_value();
   for (size_t i = 0; i < reporters.size(); ++i) {
     members_[i].reporter = std::move(reporters[i]);
     members_[i].attempt_dir =
@@ -171,11 +164,11 @@ void PackRun::Launch() {
   if (run_.program && run_.program->time_limit < absl::InfiniteDuration()) {
     time_limit_.Start(run_.program->time_limit, [this] { OnTimeUp(); });
   }
-  spdlog::info("{}: {} started", name_, Trainer());
+  spdlog::info("{}: {} started", name_, trainer_.Word());
 }
 
 void PackRun::OnStdout(const std::string& bytes) {
-  if (!fault_) {
+  if (!trainer_.fault) {
     std::vector<TrainerEvent> events;
     bad_event_ = reader_->Feed(bytes, &events);
     for (TrainerEvent& event : events) events_.push_back(std::move(event));
@@ -189,10 +182,10 @@ void PackRun::HandleEvents() {
   while (!taking_ && !events_.empty()) {
     const TrainerEvent event = std::move(events_.front());
     events_.pop_front();
-    if (!fault_) Handle(event);
+    if (!trainer_.fault) Handle(event);
   }
   if (taking_) return;
-  if (!bad_event_.ok() && !fault_) OnGarbage(bad_event_);
+  if (!bad_event_.ok() && !trainer_.fault) OnGarbage(bad_event_);
   process_->ReadMore(Process::Pipe::kStdout);
 }
 
@@ -209,7 +202,7 @@ void PackRun::Take(const TrainerCheckpoint& checkpoint) {
 void PackRun::OnTaken(const TrainerCheckpoint& checkpoint,
                       const absl::StatusOr<TakenCheckpoint>& taken) {
   taking_ = false;
-  if (!overdue_) stall_watch_.Start([this] { OnStalled(); });
+  if (!trainer_.overdue) stall_watch_.Start([this] { OnStalled(); });
   if (taken.ok()) {
     const AttemptReporter& reporter = *Find(checkpoint.seed)->reporter;
     Find(checkpoint.seed)
@@ -251,7 +244,7 @@ void PackRun::DescribePace(v1::HeldLease* held) const {
 }
 
 void PackRun::OnStalled() {
-  if (!stop_reason_.empty()) return;  // it is killed in time already
+  if (!trainer_.stop_reason.empty()) return;  // it is killed in time already
   std::string limit = ", the limit that report.stall_seconds sets";
   if (!run_.stall_set) {
     limit = absl::StrCat(run_.program ? ", the limit for programs"
@@ -260,21 +253,21 @@ void PackRun::OnStalled() {
                                                      "that is waited"),
                          "; report.stall_seconds of the sweep sets another limit");
   }
-  overdue_ =
-      Fault{FailureKind::kStalled,
-            absl::StrCat("its ", Trainer(), " did not report or get on for ",
-                         absl::FormatDuration(stall_watch_.limit()), limit, "; it was killed")};
-  spdlog::error("{}: {}", name_, overdue_->text);
+  trainer_.overdue = TrainerFacts::Fault{
+      FailureKind::kStalled,
+      absl::StrCat("its ", trainer_.Word(), " did not report or get on for ",
+                   absl::FormatDuration(stall_watch_.limit()), limit, "; it was killed")};
+  spdlog::error("{}: {}", name_, trainer_.overdue->text);
   trainer_stop_.Kill();
 }
 
 void PackRun::OnTimeUp() {
-  if (!stop_reason_.empty() || overdue_ || fault_) return;
-  overdue_ = Fault{
+  if (!trainer_.stop_reason.empty() || trainer_.overdue || trainer_.fault) return;
+  trainer_.overdue = TrainerFacts::Fault{
       FailureKind::kTimeLimit,
       absl::StrCat("an attempt may run for ", absl::FormatDuration(run_.program->time_limit),
                    ", which program.time_limit of the sweep sets; its program was asked to end")};
-  spdlog::error("{}: {}", name_, overdue_->text);
+  spdlog::error("{}: {}", name_, trainer_.overdue->text);
   stall_watch_.Stop();
   trainer_stop_.AskToEnd(config_->grace);
 }
@@ -282,7 +275,7 @@ void PackRun::OnTimeUp() {
 void PackRun::Handle(const TrainerEvent& event) {
   if (ShowsProgress(event)) stall_watch_.GotOn();
   if (const auto* start = std::get_if<TrainerStart>(&event)) {
-    started_ = true;
+    trainer_.started = true;
     for (const auto& [seed, step] : start->members) {
       Find(seed)->reporter->Start(start->provenance, step);
     }
@@ -331,31 +324,33 @@ void PackRun::Handle(const TrainerEvent& event) {
       return member->reporter->FailUnlessDamaged({member->check->file(), member->resume->digest()},
                                                  failed->step, failed->message, log_.tail());
     }
-    result_.troubled = result_.troubled || !started_;
+    result_.troubled = result_.troubled || !trainer_.started;
     member->reporter->Fail(failed->step, failed->kind, failed->message, log_.tail());
   } else if (const auto* preempted = std::get_if<TrainerPreempted>(&event)) {
     Member* member = Find(preempted->seed);
     log_.Flush();
     member->ended = true;
-    if (overdue_ && stop_reason_.empty()) {
-      return member->reporter->Fail(preempted->step, overdue_->kind, overdue_->text, log_.tail());
+    if (trainer_.overdue && trainer_.stop_reason.empty()) {
+      return member->reporter->Fail(preempted->step, trainer_.overdue->kind, trainer_.overdue->text,
+                                    log_.tail());
     }
-    member->reporter->ReleasePreempted(StopReason());
+    member->reporter->ReleasePreempted(trainer_.StopReason());
   } else if (const auto* refused = std::get_if<TrainerRefused>(&event)) {
-    refused_ = Utf8Head(PrintableLine(refused->message), kMaxRefusalBytes);
-    if (refused_.empty()) refused_ = absl::StrCat("the ", Trainer(), " does not say why");
-    spdlog::error("{}: the {} refuses the run: {}", name_, Trainer(), refused_);
+    trainer_.refused = Utf8Head(PrintableLine(refused->message), kMaxRefusalBytes);
+    if (trainer_.refused.empty())
+      trainer_.refused = absl::StrCat("the ", trainer_.Word(), " does not say why");
+    spdlog::error("{}: the {} refuses the run: {}", name_, trainer_.Word(), trainer_.refused);
   }
 }
 
 void PackRun::OnGarbage(const absl::Status& what) {
-  Distrust(FailureKind::kGarbage, absl::StrCat(Trainer(), "'s output: ", what.message()));
+  Distrust(FailureKind::kGarbage, absl::StrCat(trainer_.Word(), "'s output: ", what.message()));
 }
 
 void PackRun::Distrust(FailureKind kind, const std::string& why) {
-  fault_ = Fault{kind, why};
+  trainer_.fault = TrainerFacts::Fault{kind, why};
   trainer_stop_.Kill();
-  spdlog::error("{}: the {} is killed: {}", name_, Trainer(), why);
+  spdlog::error("{}: the {} is killed: {}", name_, trainer_.Word(), why);
 }
 
 void PackRun::OnExit(const ProcessExit& exit) {
@@ -364,7 +359,7 @@ void PackRun::OnExit(const ProcessExit& exit) {
   time_limit_.Stop();
   RemoveWorkFolders();
   if (!exit.spawn.ok()) return OnNotStarted(exit.spawn);
-  spdlog::info("{}: {} {}", name_, Trainer(), DescribeExit(exit));
+  spdlog::info("{}: {} {}", name_, trainer_.Word(), DescribeExit(exit));
   if (exit.left_behind > 0) {
     spdlog::warn("{}: {} processes that the program had left behind were killed", name_,
                  exit.left_behind);
@@ -401,38 +396,18 @@ void PackRun::RemoveWorkFolders() {
   });
 }
 
+// The failure is reported only now, because the trainer's log about it arrives on another pipe.
 void PackRun::EndMember(Member* member, const ProcessExit& exit) {
-  const auto fail = [this, member](FailureKind kind, absl::string_view message) {
-    member->reporter->Fail(member->step, kind, message, log_.tail());
-  };
-  // The failure is reported only now, because the trainer's log about it arrives on another pipe.
-  if (fault_) return fail(fault_->kind, fault_->text);
-  // An exit with 75 is a stop even if the trainer did not write its checkpoint. A program that
-  // nobody has stopped must say so with its event.
-  const bool preempted = exit.code == kTrainerExitPreempted && !overdue_ && !run_.program;
-  if (!stop_reason_.empty() || preempted) {
-    return member->reporter->ReleasePreempted(StopReason());
+  const MemberEnd end = EndOf(trainer_, exit, member->seed());
+  result_.troubled = result_.troubled || end.troubled;
+  switch (end.kind) {
+    case MemberEnd::Kind::kFailed:
+      return member->reporter->Fail(member->step, end.failure, end.text, log_.tail());
+    case MemberEnd::Kind::kReleased:
+      return member->reporter->ReleasePreempted(end.text);
+    case MemberEnd::Kind::kOutOfMemory:
+      return OutOfMemory(member, member->step, end.text);
   }
-  if (overdue_) {
-    result_.troubled = overdue_->kind == FailureKind::kStalled;
-    return fail(overdue_->kind, overdue_->text);
-  }
-  if (IsRequestToStop(exit.signal)) {
-    // The signal came before the trainer could handle it, from somebody who stops everything here.
-    result_.troubled = true;
-    return member->reporter->ReleasePreempted(
-        absl::StrCat("the ", Trainer(), " ", DescribeExit(exit)));
-  }
-  if (exit.out_of_memory) {
-    return OutOfMemory(member, member->step,
-                       absl::StrCat("the ", Trainer(), " ", DescribeExit(exit)));
-  }
-  result_.troubled = result_.troubled || !started_;
-  const bool usage = exit.signal == 0 && exit.code == kTrainerExitUsage;
-  if (usage && !refused_.empty()) return fail(FailureKind::kRefused, refused_);
-  fail(usage ? FailureKind::kInternal : FailureKind::kCrashed,
-       absl::StrCat("the ", Trainer(), " ", DescribeExit(exit), " before seed ", member->seed(),
-                    " ended"));
 }
 
 void PackRun::OutOfMemory(Member* member, uint32_t step, const std::string& message) {
@@ -455,17 +430,12 @@ void PackRun::OutOfMemory(Member* member, uint32_t step, const std::string& mess
 
 void PackRun::Preempt(const std::string& reason, absl::Duration within) {
   if (phase_ == Phase::kFinished) return;
-  if (stop_reason_.empty()) stop_reason_ = reason;
+  if (trainer_.stop_reason.empty()) trainer_.stop_reason = reason;
   if (phase_ != Phase::kRunning) {
-    for (Member& member : members_) member.reporter->ReleaseUntrained(stop_reason_);
+    for (Member& member : members_) member.reporter->ReleaseUntrained(trainer_.stop_reason);
     return Finish();
   }
   trainer_stop_.AskToEnd(std::min(within, config_->grace));
-}
-
-std::string PackRun::StopReason() const {
-  if (!stop_reason_.empty()) return stop_reason_;
-  return absl::StrCat("the ", Trainer(), " was asked to stop by somebody else");
 }
 
 void PackRun::OnLeaseEnded(const LeaseKey& key) {
@@ -481,7 +451,7 @@ void PackRun::OnLeaseEnded(const LeaseKey& key) {
 void PackRun::Kill(const std::string& reason) {
   if (phase_ == Phase::kFinished) return;
   if (phase_ != Phase::kRunning) return Preempt(reason);
-  if (stop_reason_.empty()) stop_reason_ = reason;
+  if (trainer_.stop_reason.empty()) trainer_.stop_reason = reason;
   trainer_stop_.Kill();
 }
 

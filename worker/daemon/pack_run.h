@@ -15,6 +15,7 @@
 #include "worker/daemon/attempt_reporter.h"
 #include "worker/daemon/granted_run.h"
 #include "worker/daemon/log_forwarder.h"
+#include "worker/daemon/member_end.h"
 #include "worker/daemon/pack_widths.h"
 #include "worker/daemon/resume_check.h"
 #include "worker/daemon/run_start.h"
@@ -121,8 +122,6 @@ class PackRun {
   void OnNotStarted(const absl::Status& status);
   void EndMember(Member* member, const ProcessExit& exit);
   void OutOfMemory(Member* member, uint32_t step, const std::string& message);
-  std::string StopReason() const;
-  const char* Trainer() const { return run_.program ? "program" : "trainer"; }
   void RemoveWorkFolders();
   void Trouble(const std::string& reason);
   void ReleaseAll(const std::string& reason);
@@ -154,18 +153,8 @@ class PackRun {
   bool taking_ = false;              // a program's checkpoint is being made durable
   uint64_t activity_ = 0;            // as last reported
   uint32_t width_ = 0;               // number of members that the trainer was started with
-  bool started_ = false;             // the trainer has reported its start
-  // Nothing of it counts any more, and it is being killed: its output is garbage, or the disk
-  // refused its checkpoint.
-  struct Fault {
-    FailureKind kind = FailureKind::kGarbage;
-    std::string text;
-  };
-  std::optional<Fault> fault_;
-  std::string refused_;           // its reason to refuse the run; empty: it has not refused
-  std::optional<Fault> overdue_;  // it has stalled, or its time is up
+  TrainerFacts trainer_;
   Result result_;
-  std::string stop_reason_;  // why it was asked to stop; empty: it was not
 };
 
 }  // namespace coppice::worker
