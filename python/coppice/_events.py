@@ -51,25 +51,22 @@ class JsonEvents(Events):
     ``on_lost`` is called once when a line cannot be written, with True if the reader has gone.
     """
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int = 1) -> None:
         self.on_lost: Callable[[bool], None] = lambda gone: None
         self._descriptor = descriptor
         self._lock = threading.Lock()
         self._lost = False
 
-    @classmethod
-    def on_stdout(cls) -> "JsonEvents":
-        """Takes the standard output. What the process prints from now on goes to stderr."""
+    def take_stdout(self) -> None:
+        """Events go on to where the standard output went. What the process prints from now on goes to stderr."""
         sys.stdout.flush()
-        descriptor = os.dup(1)  # not inherited by programs that this process starts
+        self._descriptor = os.dup(1)  # not inherited by programs that this process starts
         os.dup2(2, 1)
         reconfigure = getattr(sys.stdout, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(line_buffering=True)
-        events = cls(descriptor)
         if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=events._forked)
-        return events
+            os.register_at_fork(after_in_child=self._forked)
 
     def refused(self, message: str) -> None:
         self._write({"event": "refused", "message": message[:MAX_MESSAGE]})

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import os
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from coppice import _events
 
@@ -82,6 +82,15 @@ def read_spec(path: str, events: _events.Events) -> Job:
     if len({member.seed for member in job.members}) != len(job.members):
         raise Refused("a seed stands twice in `members` of the run spec")
     return job
+
+
+def starts_of(path: str) -> List[Tuple[int, int]]:
+    """The seeds of a worker's run spec and the steps at which they start; none if it cannot be read."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            return [(int(member["seed"]), int(member.get("resume_step", 0))) for member in json.load(file)["members"]]
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return []
 
 
 def cores() -> int:

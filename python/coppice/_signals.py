@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from types import FrameType
-from typing import Any, Dict, Optional
+from typing import Any, Callable, Dict, Optional
 
 EXIT_PREEMPTED = 75
 EXIT_INTERRUPTED = 130
@@ -19,12 +19,14 @@ _SECOND_INTERRUPT_SECONDS = 2.0
 class StopRequests:
     """Whether somebody has asked for the end.
 
-    Before ``begin`` there is nothing to save: a signal ends the process at once, by SystemExit(75).
-    After it, any number of signals is one request. After ``finish`` the next one ends the process.
+    Before ``begin`` there is nothing to save: a signal ends the process at once, by SystemExit(75),
+    after a call of ``on_early``. After it, any number of signals is one request. After ``finish``
+    the next one ends the process.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_early: Callable[[], None] = lambda: None) -> None:
         self.requested = False
+        self._on_early: Optional[Callable[[], None]] = on_early
         self._exit_code: Optional[int] = EXIT_PREEMPTED
         self._interrupted_at: Optional[float] = None
         self._process = os.getpid()
@@ -43,6 +45,7 @@ class StopRequests:
             signal.signal(number, handler)
 
     def begin(self) -> None:
+        self._on_early = None
         self._exit_code = None
 
     def finish(self, exit_code: int) -> None:
@@ -60,5 +63,8 @@ class StopRequests:
             elif now - self._interrupted_at >= _SECOND_INTERRUPT_SECONDS:
                 os._exit(EXIT_INTERRUPTED)
         self.requested = True
+        if self._on_early is not None:
+            on_early, self._on_early = self._on_early, None
+            on_early()
         if self._exit_code is not None:
             raise SystemExit(self._exit_code)

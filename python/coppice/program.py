@@ -224,9 +224,12 @@ def _start(settings: Any, steps: Optional[int], seeds: Sequence[int], report_eve
     if spec is not None and _started:
         raise RuntimeError("a worker's process has one run; start was called before")
     _started = True
-    requests = StopRequests()
+    events: Events = _standalone.PrintedEvents([])
+    if spec is not None:
+        events = _early_events
+        _early_events.take_stdout()
+    requests = StopRequests(_say_preempted)
     requests.install()
-    events: Events = JsonEvents.on_stdout() if spec is not None else _standalone.PrintedEvents([])
     try:
         if spec is not None:
             job = _job.read_spec(spec, events)
@@ -242,7 +245,15 @@ def _start(settings: Any, steps: Optional[int], seeds: Sequence[int], report_eve
     return Engine(job, requests, is_pack, None), values
 
 
+def _say_preempted() -> None:
+    """Tells the worker of a request to end that came before the first step."""
+    spec = _job.own_spec()
+    for seed, step in _job.starts_of(spec) if spec is not None else ():
+        _early_events.preempted(seed, step)
+
+
 _started = False
+_early_events = JsonEvents()
 
 if _job.own_spec() is not None:
-    StopRequests().install()
+    StopRequests(_say_preempted).install()

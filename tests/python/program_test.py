@@ -120,12 +120,12 @@ class Interrupted(InFolder):
         self.assertEqual([event['step'] for event in attempt.of('checkpoint')], [step])
         self.assertIn(step, attempt.rows())
 
-    def test_a_request_while_data_are_read_or_modules_imported_ends_at_once_without_an_event(self):
+    def test_a_request_while_data_are_read_or_modules_imported_ends_at_once_as_preempted(self):
         for options, word in (({'settings': {'mode': 'slow data'}}, 'reading'), ({'flags': ['--slow-import']}, 'importing')):
             attempt = fake_worker.Attempt(WALK, self.folder, **options)
             attempt.wait_for(lambda a: word in a.text()).signal()
             self.assertEqual(attempt.end(10), 75, attempt.text())
-            self.assertEqual(attempt.events, [])
+            self.assertEqual(attempt.events, [{'event': 'preempted', 'seed': 0, 'step': 0}])
 
     def test_a_helper_that_the_same_signal_ends_is_no_failure(self):
         attempt = fake_worker.Attempt(WALK, self.folder, settings={'mode': 'helper', 'at': 12})
