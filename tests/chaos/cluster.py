@@ -43,6 +43,8 @@ class Worker(Daemon):
         self.argv = [self._cluster.binary('coppice-worker'), '--insecure', '--coordinator', f'127.0.0.1:{port}', '--name',
                      self.worker_name, '--state-dir', self.state, '--slots', str(self._flags.get('slots', 1)), '--pack', str(self._flags.get('pack', 1)),
                      '--threads', '1']
+        if self._flags.get('programs'):
+            self.argv.append('--programs')
         if self.shared:
             self.argv += ['--checkpoint-dir', self._cluster.checkpoints.path]
 

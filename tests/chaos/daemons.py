@@ -5,6 +5,7 @@ tied to their worker in the same way by the worker itself.
 """
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -115,22 +116,38 @@ def trainers_of(worker_pid):
                 text = file.read()
         except OSError:
             continue
-        name, rest = text[text.find('(') + 1:text.rfind(')')], text[text.rfind(')') + 2:].split()
-        if name.startswith('coppice-trainer') and rest[0] != 'Z' and int(rest[1]) == worker_pid:
+        rest = text[text.rfind(')') + 2:].split()
+        if rest[0] != 'Z' and int(rest[1]) == worker_pid and spec_of(int(entry)):
             found.append(int(entry))
     return sorted(found)
 
 
-def jobs_of_trainer(pid):
-    """The ids of the jobs that a trainer trains, from its run spec; empty when it is gone."""
+def spec_of(pid):
+    """Path of the run spec of a trainer or of a program that trains; None for any other process, and for one that is gone."""
     try:
         with open(f'/proc/{pid}/cmdline', 'rb') as file:
-            argv = file.read().decode().split('\0')
-        with open(argv[argv.index('--spec') + 1], encoding='utf-8') as file:
+            argv = file.read().decode(errors='replace').split('\0')
+        with open(f'/proc/{pid}/environ', 'rb') as file:
+            environment = dict(entry.split('=', 1) for entry in file.read().decode(errors='replace').split('\0') if '=' in entry)
+    except OSError:
+        return None
+    if '--spec' in argv[:-1]:
+        return argv[argv.index('--spec') + 1]
+    return environment.get('COPPICE_RUN_SPEC')
+
+
+def jobs_of_trainer(pid):
+    """The ids of the jobs that a trainer trains, from its run spec; empty when it is gone."""
+    path = spec_of(pid)
+    if path is None:
+        return []
+    try:
+        with open(path, encoding='utf-8') as file:
             members = json.load(file)['members']
     except (OSError, ValueError):
         return []
-    return [int(member['checkpoint_dir'].split('/')[-2]) for member in members]
+    # .../JOB/attempt-N, and for a program a folder in that.
+    return [int(re.search(r'/(\d+)/attempt-\d+(/|$)', member['checkpoint_dir']).group(1)) for member in members]
 
 
 def wait_for(condition, timeout, what, interval=0.05):

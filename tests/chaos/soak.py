@@ -4,6 +4,7 @@ their files. After each sweep every result is held against an undisturbed run's,
   soak.py --minutes 60 --seed 1      round after round, each with a random schedule, until the time is over
   soak.py --seed 1 --round 17        that round alone, again
   soak.py --each-once --seed 1       rounds until every fault has struck (what continuous integration runs)
+  soak.py --program --minutes 10     with examples/modular_addition, a program of the user's own, in place of the trainer
 """
 import argparse
 import json
@@ -36,6 +37,23 @@ max_failures: 1000
 # 12 jobs for a soak; 6 are enough to strike each fault once.
 GRID = 'tasks: [question, tense, dyck]\ndepths: [1, 2]\nseeds: 0-1\noverrides: [{where: {task: dyck}, train: {steps: 600}}]'
 SMALL_GRID = 'tasks: [question, tense]\ndepths: [2]\nseeds: 0-2'
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+PROGRAM = """name: {name}
+program:
+  command: [{python}, train.py]
+  directory: {root}/examples/modular_addition
+  environment: {{PYTHONDONTWRITEBYTECODE: 1}}
+  settings: {{p: 11, train_fraction: 0.5, weight_decay: 1.0, learning_rate: 0.003, width: 32}}
+  resources: {{gpus: 0, threads: 1}}
+axes:
+  weight_decay: [0, 1]
+  train_fraction: [0.4, 0.6]
+  seed: 0-2
+train: {{steps: 6000}}
+report: {{every: 200}}
+checkpoint: {{every: 500, keep: 2}}
+max_failures: 1000
+"""
 CALM = [{'slots': 2, 'relay': False}]
 # One worker on the shared folder with a slot, one with packs, one whose checkpoints travel over the network.
 STRUCK = [{'pinned': True}, {'pack': 2}, {'shared': False, 'pack': 2}]
@@ -77,9 +95,10 @@ class Soak:
         book = verdict.Book(self.cluster, 'undisturbed')
         if chaos.violations or book.violations or book.charged:
             raise RuntimeError(f'the undisturbed run went wrong: {chaos.violations} {book.violations} {book.charged}')
-        self.undisturbed = verdict.read_results(self.cluster, 'undisturbed')
+        self.undisturbed = self._results('undisturbed')
         self._end()
-        self.say(f'undisturbed: {self.undisturbed.rows} rows of {len(self.undisturbed.digests)} jobs in {time.monotonic() - began:.0f} s')
+        jobs = len({cell[0] for cell in self.undisturbed.cells})
+        self.say(f'undisturbed: {self.undisturbed.rows} rows of {jobs} jobs in {time.monotonic() - began:.0f} s')
 
     def run_round(self, number, steps):
         """Returns the steps that found nothing to strike."""
@@ -111,7 +130,7 @@ class Soak:
         """(violations, values that are missing or differ, the book)"""
         book = verdict.Book(self.cluster, name)
         book.check_charges(chaos.trainer_kills, 'checkpoint-disk-full' in chaos.struck, chaos.damaged_checkpoints)
-        differences, lost = verdict.compare(verdict.read_results(self.cluster, name), self.undisturbed)
+        differences, lost = verdict.compare(self._results(name), self.undisturbed)
         violations = chaos.violations + book.violations + differences
         coordinator = self.cluster.coordinator
         if not coordinator.idle():
@@ -123,8 +142,16 @@ class Soak:
         return violations, lost, book
 
     def _begin(self, name, layout):
+        layout = [dict(worker, programs=self.args.program) for worker in layout]
         self.cluster = Cluster(self.args.bin, os.path.join(self.work, name), self.network, layout)
-        self.cluster.submit(SPEC.format(name=name, grid=SMALL_GRID if self.args.each_once else GRID))
+        if self.args.program:
+            self.cluster.submit(PROGRAM.format(name=name, python=self.args.python, root=ROOT))
+        else:
+            self.cluster.submit(SPEC.format(name=name, grid=SMALL_GRID if self.args.each_once else GRID))
+
+    def _results(self, name):
+        # torch.save writes other bytes for equal weights: an object's identity shows in a pickle.
+        return verdict.read_results(self.cluster, name, with_digests=not self.args.program)
 
     def _end(self, keep_at=None):
         if keep_at:
@@ -172,17 +199,18 @@ def each_once(args, runner):
 
 
 def parse(argv):
-    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     parser = argparse.ArgumentParser(prog='soak.sh', description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--minutes', type=float, default=10, help='start no new round after so long [10]')
     parser.add_argument('--seed', type=int, default=1, help='of every schedule [1]')
-    parser.add_argument('--bin', default=os.path.join(root, 'build', 'release', 'bin'), help='folder of the programs [build/release/bin]')
-    parser.add_argument('--out', default=os.path.join(root, 'build', 'chaos'), help='where failed rounds are kept [build/chaos]')
+    parser.add_argument('--bin', default=os.path.join(ROOT, 'build', 'release', 'bin'), help='folder of the programs [build/release/bin]')
+    parser.add_argument('--out', default=os.path.join(ROOT, 'build', 'chaos'), help='where failed rounds are kept [build/chaos]')
     parser.add_argument('--faults', type=int, default=12, help='in a round [12]')
     parser.add_argument('--without', default='', help='faults to leave out, with commas between them')
     parser.add_argument('--round', type=int, help='only this round of the seed')
     parser.add_argument('--each-once', action='store_true', help='rounds until every fault has struck once')
     parser.add_argument('--rounds', type=int, default=6, help='at most, with --each-once [6]')
+    parser.add_argument('--program', action='store_true', help='sweeps of examples/modular_addition in place of the trainer')
+    parser.add_argument('--python', default='/usr/bin/python3', help='with --program, a Python that has torch [/usr/bin/python3]')
     args = parser.parse_args(argv)
     args.bin, args.out = os.path.abspath(args.bin), os.path.abspath(args.out)
     for name in ('coppice', 'coppice-coordinator', 'coppice-worker', 'coppice-trainer'):

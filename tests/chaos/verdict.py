@@ -18,18 +18,23 @@ class Results:
 
 
 def job_name(job):
+    if job.get('point'):
+        return '/'.join([f'{place["axis"]}={place["value"]}' for place in job['point']] + [f'seed={job["seed"]}'])
     return f'{job["task"]}/{job["depth"]}/{job["seed"]}'
 
 
-def read_results(cluster, sweep):
+def read_results(cluster, sweep, with_digests=True):
+    """Without digests where the bytes of a checkpoint are not a function of what is in it."""
+    jobs = cluster.cli_json(['jobs', sweep, '--json'])['jobs']
+    names = {job['id']: job_name(job) for job in jobs}
     cells, rows = {}, 0
     for row in csv.DictReader(io.StringIO(cluster.cli_text(['metrics', sweep, '--csv'], timeout=60))):
         rows += 1
         for name, value in row.items():
-            if name not in TIMING and name not in KEYS and name != 'job':
-                cells[f'{row["task"]}/{row["depth"]}/{row["seed"]}', int(row['step']), name] = value
+            if name not in TIMING and name not in KEYS and name != 'job_id':
+                cells[names[row['job_id']], int(row['step']), name] = value
     digests = {}
-    for job in cluster.cli_json(['jobs', sweep, '--json'])['jobs']:
+    for job in jobs if with_digests else []:
         checkpoints = cluster.cli_json(['show', job['id'], '--json'])['checkpoints']
         digests[job_name(job)] = (checkpoints[0]['step'], checkpoints[0]['digest']) if checkpoints else None
     return Results(cells, digests, rows)
