@@ -31,7 +31,7 @@ class SpecReader {
  public:
   virtual ~SpecReader() = default;
   virtual absl::StatusOr<std::vector<uint32_t>> SeedsOf(const std::string& spec_blob) const = 0;
-  // Settings of the sweep as a whole, which may always change: its tags, what status shows.
+  // Settings of the sweep as a whole, which may always change: what status shows.
   virtual absl::StatusOr<std::vector<SettingChange>> CompareSweeps(
       const std::string& stored_blob, const std::string& wanted_blob) const = 0;
   virtual absl::StatusOr<RunChange> CompareRuns(const std::string& stored_json,

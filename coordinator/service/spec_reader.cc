@@ -1,6 +1,5 @@
 #include "coordinator/service/spec_reader.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -26,19 +25,6 @@ absl::StatusOr<v1::RunConfig> ReadRun(const std::string& json) {
       absl::StrCat("the stored run configuration cannot be read: ", run.status().message()));
 }
 
-std::string ListText(std::vector<std::string> words) {
-  std::sort(words.begin(), words.end());
-  return words.empty() ? "none" : absl::StrJoin(words, ", ");
-}
-
-template <typename Words>
-void CompareLists(const char* path, const Words& was, const Words& is,
-                  std::vector<core::SettingChange>& changes) {
-  std::string before = ListText({was.begin(), was.end()});
-  std::string after = ListText({is.begin(), is.end()});
-  if (before != after) changes.push_back({path, std::move(before), std::move(after)});
-}
-
 }  // namespace
 
 absl::StatusOr<std::vector<uint32_t>> SpecReader::SeedsOf(const std::string& spec_blob) const {
@@ -51,7 +37,6 @@ absl::StatusOr<std::vector<core::SettingChange>> SpecReader::CompareSweeps(
   COPPICE_ASSIGN_OR_RETURN(const v1::SweepSpec stored, ReadSpec(stored_blob));
   COPPICE_ASSIGN_OR_RETURN(const v1::SweepSpec wanted, ReadSpec(wanted_blob));
   std::vector<core::SettingChange> changes;
-  CompareLists("tags", stored.tags(), wanted.tags(), changes);
   // The order says which of them comes first.
   const std::string was = absl::StrJoin(stored.program().primary(), ", ");
   const std::string is = absl::StrJoin(wanted.program().primary(), ", ");
