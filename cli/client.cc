@@ -197,6 +197,13 @@ absl::StatusOr<v1::ExtendSweepResponse> Client::Extend(const v1::ExtendSweepRequ
 absl::StatusOr<v1::GetSweepResponse> Client::GetSweep(const std::string& name) {
   v1::GetSweepRequest request;
   request.set_name(name);
+  request.set_without_runs(true);
+  return calls_->Unary(&Calls::Stub::GetSweep, request, kQuick);
+}
+
+absl::StatusOr<v1::GetSweepResponse> Client::GetSweepWithRuns(const std::string& name) {
+  v1::GetSweepRequest request;
+  request.set_name(name);
   return calls_->Unary(&Calls::Stub::GetSweep, request, kQuick);
 }
 

@@ -42,7 +42,9 @@ class Client {
   // FAILED_PRECONDITION: the sweep cannot become that of the spec; with dry_run the answer has the
   // reasons instead.
   absl::StatusOr<v1::ExtendSweepResponse> Extend(const v1::ExtendSweepRequest& request);
+  // Its groups have no `run`: with many points, those would be most of the answer.
   absl::StatusOr<v1::GetSweepResponse> GetSweep(const std::string& name);
+  absl::StatusOr<v1::GetSweepResponse> GetSweepWithRuns(const std::string& name);
   // Those with all of `tags`.
   absl::StatusOr<v1::ListSweepsResponse> ListSweeps(const std::vector<std::string>& tags = {});
   // Reads all pages and calls `each` once a page.

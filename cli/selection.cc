@@ -34,6 +34,13 @@ std::string Numbered(const char* noun, size_t count, const std::string& text) {
   return absl::StrCat(noun, count == 1 ? " " : "s ", text);
 }
 
+// Whether the group's point has the tasks, the depths and the values of axes.
+bool MeetsPoint(const v1::GroupSummary& group, const v1::JobFilter& filter) {
+  return Meets(filter.tasks(), std::vector<std::string>{group.task()}) &&
+         Meets(filter.depths(), std::vector<uint32_t>{group.depth()}) &&
+         MeetsWhere(group.point(), filter);
+}
+
 }  // namespace
 
 absl::Status CheckGrid(const v1::SweepSpec& spec, const v1::JobFilter& filter) {
@@ -59,14 +66,20 @@ absl::Status CheckGrid(const v1::SweepSpec& spec, const v1::JobFilter& filter) {
   return wrong.empty() ? absl::OkStatus() : absl::NotFoundError(absl::StrJoin(wrong, "\n"));
 }
 
+bool KeepPoints(const v1::JobFilter& filter,
+                google::protobuf::RepeatedPtrField<v1::GroupSummary>* groups) {
+  const int all = groups->size();
+  groups->erase(
+      std::remove_if(groups->begin(), groups->end(),
+                     [&](const v1::GroupSummary& group) { return !MeetsPoint(group, filter); }),
+      groups->end());
+  return groups->size() < all;
+}
+
 absl::Status CheckPoints(const v1::GetSweepResponse& sweep, const v1::JobFilter& filter) {
   if (spec::IsClassic(sweep.spec())) return absl::OkStatus();
   for (const v1::GroupSummary& group : sweep.groups()) {
-    if (Meets(filter.tasks(), std::vector<std::string>{group.task()}) &&
-        Meets(filter.depths(), std::vector<uint32_t>{group.depth()}) &&
-        MeetsWhere(group.point(), filter)) {
-      return absl::OkStatus();
-    }
+    if (MeetsPoint(group, filter)) return absl::OkStatus();
   }
   return absl::NotFoundError(absl::StrCat(
       "no job of ", filter.sweep(),

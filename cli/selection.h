@@ -11,6 +11,10 @@ namespace coppice::cli {
 // those that the sweep has.
 absl::Status CheckGrid(const v1::SweepSpec& spec, const v1::JobFilter& filter);
 
+// Takes out the groups whose points `filter` does not select. Returns whether there were any.
+bool KeepPoints(const v1::JobFilter& filter,
+                google::protobuf::RepeatedPtrField<v1::GroupSummary>* groups);
+
 // NOT_FOUND if no point of a sweep with axes of its own meets the filter, because the sweep
 // excludes them.
 absl::Status CheckPoints(const v1::GetSweepResponse& sweep, const v1::JobFilter& filter);

@@ -1,16 +1,24 @@
 #include "cli/sweep_model.h"
 
+#include "cli/selection.h"
+#include "cli/sweep_view.h"
 #include "common/base/status_macros.h"
 
 namespace coppice::cli {
 
 absl::Status SweepModel::Load(Client* client, const std::string& sweep) {
-  COPPICE_ASSIGN_OR_RETURN(sweep_, client->GetSweep(sweep));
-  jobs_.clear();
-  has_jobs_ = sweep_.sweep().jobs() <= kMaxJobs;
-  if (!has_jobs_) return absl::OkStatus();
   v1::JobFilter filter;
   filter.set_sweep(sweep);
+  return LoadPoints(client, filter);
+}
+
+absl::Status SweepModel::LoadPoints(Client* client, const v1::JobFilter& filter) {
+  COPPICE_ASSIGN_OR_RETURN(sweep_, client->GetSweep(filter.sweep()));
+  narrowed_ = KeepPoints(filter, sweep_.mutable_groups());
+  jobs_.clear();
+  has_jobs_ =
+      narrowed_ ? SumOf(CountsOf(sweep_.groups())) <= kMaxJobs : sweep_.sweep().jobs() <= kMaxJobs;
+  if (!has_jobs_) return absl::OkStatus();
   return client->ListJobs(filter, true, [&](const v1::ListJobsResponse& page) {
     for (const v1::Job& job : page.jobs()) jobs_[job.id()] = job;
     return true;

@@ -19,6 +19,9 @@ class SweepModel {
 
   // Loads everything anew.
   absl::Status Load(Client* client, const std::string& sweep);
+  // The same with only the points, and their jobs, that `filter` selects. The summary remains that
+  // of the whole sweep.
+  absl::Status LoadPoints(Client* client, const v1::JobFilter& filter);
 
   struct Change {
     bool is_job = false;
@@ -34,11 +37,14 @@ class SweepModel {
   const v1::GetSweepResponse& sweep() const { return sweep_; }
   const std::map<uint64_t, v1::Job>& jobs() const { return jobs_; }
   bool has_jobs() const { return has_jobs_; }
+  // Whether points were left out, by LoadPoints.
+  bool narrowed() const { return narrowed_; }
 
  private:
   v1::GetSweepResponse sweep_;
   std::map<uint64_t, v1::Job> jobs_;
   bool has_jobs_ = false;
+  bool narrowed_ = false;
 };
 
 // Gets the newest value of a metric; false if the job has none.

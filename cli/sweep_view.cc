@@ -144,6 +144,19 @@ uint64_t SumOf(const v1::JobCounts& c) {
   return c.pending() + c.running() + c.succeeded() + c.failed() + c.cancelled();
 }
 
+v1::JobCounts CountsOf(const google::protobuf::RepeatedPtrField<v1::GroupSummary>& groups) {
+  v1::JobCounts sum;
+  for (const v1::GroupSummary& group : groups) {
+    const v1::JobCounts& counts = group.counts();
+    sum.set_pending(sum.pending() + counts.pending());
+    sum.set_running(sum.running() + counts.running());
+    sum.set_succeeded(sum.succeeded() + counts.succeeded());
+    sum.set_failed(sum.failed() + counts.failed());
+    sum.set_cancelled(sum.cancelled() + counts.cancelled());
+  }
+  return sum;
+}
+
 std::string Percent(double done, double total) {
   // Truncated, not rounded: 100% only at the end.
   return total > 0
@@ -289,7 +302,8 @@ std::vector<std::string> LegendLines(const Terminal& terminal, const PrimaryMetr
 
 std::vector<std::string> ReasonLines(const SweepModel& model, const Terminal& terminal,
                                      size_t most) {
-  const uint64_t failed = model.summary().counts().failed();
+  const uint64_t failed = model.narrowed() ? CountsOf(model.sweep().groups()).failed()
+                                           : model.summary().counts().failed();
   std::vector<std::string> lines;
   if (failed == 0 && !model.has_jobs()) return lines;
   size_t known = 0;
@@ -346,6 +360,11 @@ std::vector<std::string> GridLines(const SweepModel& model, const Terminal& term
 
 std::vector<std::string> StatusLines(const SweepModel& model, const Terminal& terminal) {
   std::vector<std::string> lines = SummaryLines(model.summary(), terminal);
+  if (model.narrowed()) {
+    const v1::JobCounts shown = CountsOf(model.sweep().groups());
+    lines.push_back(absl::StrCat("shown below: ", FormatCount(SumOf(shown)),
+                                 " of them: ", CountsText(terminal, shown)));
+  }
   for (const auto& more : {AnnotationLines(model.summary(), terminal), GridLines(model, terminal),
                            ReasonLines(model, terminal, kMaxReasons)}) {
     lines.insert(lines.end(), more.begin(), more.end());

@@ -45,6 +45,7 @@ GroupProgress ProgressOf(const v1::GroupSummary& group, const SeedJobs& jobs, bo
 std::string Percent(double done, double total);
 
 uint64_t SumOf(const v1::JobCounts& counts);
+v1::JobCounts CountsOf(const google::protobuf::RepeatedPtrField<v1::GroupSummary>& groups);
 
 // A job's symbol, step and primary metrics: "▶ 300 0.98/0.31".
 std::string JobCell(const v1::Job& job, const PrimaryMetrics& primary, const Terminal& terminal);

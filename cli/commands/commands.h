@@ -69,6 +69,8 @@ absl::StatusOr<std::string> NamedSweep(const std::string& name, Client* client);
 void AddJsonFlag(CLI::App* command, Context* context);
 // -o FILE and --force; `help` describes the file.
 void AddOutputFlags(CLI::App* command, OutputName* output, const std::string& help);
+// --task, --depth and --where.
+void AddPointFlags(CLI::App* command, FilterFlags* flags);
 void AddFilterFlags(CLI::App* command, FilterFlags* flags);
 
 // --set and --axis, which change a spec.

@@ -18,17 +18,21 @@ void AddOutputFlags(CLI::App* command, OutputName* output, const std::string& he
   command->add_flag("--force", output->force, "Replace a file that is there");
 }
 
-void AddFilterFlags(CLI::App* command, FilterFlags* flags) {
+void AddPointFlags(CLI::App* command, FilterFlags* flags) {
   // Each flag takes one argument, so that a positional may follow.
   command->add_option("--task", flags->tasks, "Only these tasks: question, tense, dyck")
       ->allow_extra_args(false);
   command->add_option("--depth", flags->depths, "Only these depths, e.g. 2 or 2-6 or 2,4")
       ->allow_extra_args(false);
-  command->add_option("--seed", flags->seeds, "Only these seeds, e.g. 0-9")
-      ->allow_extra_args(false);
   command
       ->add_option("--where", flags->where,
                    "Only these values of an axis, e.g. train.learning_rate=1e-4,3e-4")
+      ->allow_extra_args(false);
+}
+
+void AddFilterFlags(CLI::App* command, FilterFlags* flags) {
+  AddPointFlags(command, flags);
+  command->add_option("--seed", flags->seeds, "Only these seeds, e.g. 0-9")
       ->allow_extra_args(false);
   command
       ->add_option("--state", flags->states,

@@ -3,6 +3,7 @@
 #include <ostream>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_join.h"
 #include "absl/synchronization/mutex.h"
 #include "cli/commands/commands.h"
@@ -10,6 +11,8 @@
 #include "cli/format.h"
 #include "cli/json.h"
 #include "cli/repainter.h"
+#include "cli/select.h"
+#include "cli/selection.h"
 #include "cli/sweep_view.h"
 #include "cli/table.h"
 #include "common/base/status_macros.h"
@@ -21,7 +24,8 @@ namespace {
 constexpr absl::Duration kWatchPatience = absl::Minutes(10);
 
 struct StatusOptions {
-  std::string sweep;
+  std::string target;
+  FilterFlags filter;
   bool watch = false;
 };
 
@@ -69,18 +73,41 @@ absl::StatusOr<int> Watch(Client* client, const std::string& sweep, Context* con
   return ExitCode(last.summary());
 }
 
+// Selects a sweep, or some points of it.
+absl::StatusOr<v1::JobFilter> SelectPoints(Client* client, const StatusOptions& options) {
+  v1::JobFilter filter;
+  const FilterFlags& flags = options.filter;
+  if (!absl::StrContains(options.target, '/') && flags.tasks.empty() && flags.depths.empty() &&
+      flags.where.empty()) {
+    COPPICE_ASSIGN_OR_RETURN(*filter.mutable_sweep(), ResolveSweep(client, options.target));
+    return filter;
+  }
+  if (options.watch) {
+    return absl::InvalidArgumentError(
+        "--watch follows a whole sweep; leave it out to see some of its points");
+  }
+  COPPICE_ASSIGN_OR_RETURN(filter, Select(client, options.target, flags));
+  if (filter.seeds().empty() && filter.job_ids().empty()) return filter;
+  return absl::InvalidArgumentError(
+      "a status shows points with all their seeds; `coppice jobs` shows single jobs");
+}
+
+absl::StatusOr<int> StatusJson(Client* client, const v1::JobFilter& filter, Context* context) {
+  COPPICE_ASSIGN_OR_RETURN(v1::GetSweepResponse response, client->GetSweepWithRuns(filter.sweep()));
+  KeepPoints(filter, response.mutable_groups());
+  context->out << ToJson(response);
+  return kExitDone;
+}
+
 absl::StatusOr<int> Status(const StatusOptions& options, Context* context) {
   COPPICE_ASSIGN_OR_RETURN(Client * client, context->Connect());
-  COPPICE_ASSIGN_OR_RETURN(const std::string sweep, ResolveSweep(client, options.sweep));
+  COPPICE_ASSIGN_OR_RETURN(const v1::JobFilter filter, SelectPoints(client, options));
+  const std::string& sweep = filter.sweep();
   if (options.watch)
     return context->json ? WatchJson(client, sweep, context) : Watch(client, sweep, context);
-  if (context->json) {
-    COPPICE_ASSIGN_OR_RETURN(const v1::GetSweepResponse response, client->GetSweep(sweep));
-    context->out << ToJson(response);
-    return kExitDone;
-  }
+  if (context->json) return StatusJson(client, filter, context);
   SweepModel model;
-  COPPICE_RETURN_IF_ERROR(model.Load(client, sweep));
+  COPPICE_RETURN_IF_ERROR(model.LoadPoints(client, filter));
   PrintLines(context->out, StatusLines(model, context->terminal));
   return kExitDone;
 }
@@ -134,7 +161,10 @@ void AddStatus(CLI::App* app, Context* context, Action* action) {
   CLI::App* command = app->add_subcommand(
       "status", "Show a sweep: a depth x seed table per task, totals, throughput, ETA");
   const auto options = std::make_shared<StatusOptions>();
-  command->add_option("SWEEP", options->sweep, "Its name; may be left out where there is only one");
+  command->add_option("SWEEP", options->target,
+                      "Its name, which may be left out where there is only one; or some of its "
+                      "points, SWEEP/TASK[/DEPTH] or SWEEP/AXIS=VALUE/...");
+  AddPointFlags(command, &options->filter);
   command->add_flag("--watch,-w", options->watch,
                     "Go on until every job has ended, with exit code 1 when one failed or was "
                     "cancelled; with --json one update a line");

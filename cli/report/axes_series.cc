@@ -92,7 +92,7 @@ std::vector<std::string> AxesSeries::ValuesOf(size_t axis) const {
 
 absl::StatusOr<AxesSeries> CollectAxesSeries(Client* client, const std::string& sweep) {
   AxesSeries series;
-  COPPICE_ASSIGN_OR_RETURN(series.sweep, client->GetSweep(sweep));
+  COPPICE_ASSIGN_OR_RETURN(series.sweep, client->GetSweepWithRuns(sweep));
   series.points = PointRowsOf(series.sweep.groups());
   if (!series.sweep.spec().has_program()) {
     series.metrics = {"gen_accuracy", "id_accuracy", "val_loss", "train_loss"};

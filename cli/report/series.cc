@@ -68,7 +68,7 @@ const char* MetricName(Metric metric) { return kNames[metric]; }
 
 absl::StatusOr<SweepSeries> CollectSeries(Client* client, const std::string& sweep) {
   SweepSeries series;
-  COPPICE_ASSIGN_OR_RETURN(series.sweep, client->GetSweep(sweep));
+  COPPICE_ASSIGN_OR_RETURN(series.sweep, client->GetSweepWithRuns(sweep));
   v1::JobFilter filter;
   filter.set_sweep(sweep);
   COPPICE_RETURN_IF_ERROR(client->ListJobs(filter, false, [&](const v1::ListJobsResponse& page) {

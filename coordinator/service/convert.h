@@ -95,8 +95,9 @@ void ToProto(const core::SweepSummary& summary, v1::SweepSummary* out);
 absl::Status ToProto(const core::Plan& plan, v1::Plan* out);
 absl::Status ToProto(const core::SubmitResult& result, v1::SubmitSweepResponse* out);
 void ToProto(const core::ExtendResult& result, v1::ExtendSweepResponse* out);
-absl::Status ToProto(const core::SweepDetails& details, v1::GetSweepResponse* out);
 void ToProto(const core::DeletedSweep& deleted, v1::DeleteSweepResponse* out);
+absl::Status ToProto(const core::SweepDetails& details, bool without_runs,
+                     v1::GetSweepResponse* out);
 void ToProto(const core::Job& job, v1::Job* out);
 // The next three end early, with a page token for the remainder, if the response would exceed
 // kAnswerBytes.

@@ -11,6 +11,16 @@
 namespace coppice::service {
 namespace {
 
+void FillWithoutRun(const core::GroupSummary& group, v1::GroupSummary* out) {
+  out->set_task(group.spec.task);
+  out->set_depth(group.spec.depth);
+  ToProto(group.spec.point, out->mutable_point());
+  out->set_steps(group.spec.steps);
+  ToProto(group.counts, out->mutable_counts());
+  out->set_steps_done(group.steps_done);
+  out->set_work_per_step(group.spec.work_per_step);
+}
+
 absl::Status RunToProto(const std::string& run_json, v1::RunConfig* out) {
   absl::StatusOr<v1::RunConfig> run = spec::RunConfigFromJson(run_json);
   if (!run.ok()) {
@@ -73,15 +83,8 @@ void ToProto(const core::JobCounts& counts, v1::JobCounts* out) {
 }
 
 absl::Status ToProto(const core::GroupSummary& group, v1::GroupSummary* out) {
-  out->set_task(group.spec.task);
-  out->set_depth(group.spec.depth);
-  ToProto(group.spec.point, out->mutable_point());
-  out->set_steps(group.spec.steps);
-  COPPICE_RETURN_IF_ERROR(RunToProto(group.spec.run_json, out->mutable_run()));
-  ToProto(group.counts, out->mutable_counts());
-  out->set_steps_done(group.steps_done);
-  out->set_work_per_step(group.spec.work_per_step);
-  return absl::OkStatus();
+  FillWithoutRun(group, out);
+  return RunToProto(group.spec.run_json, out->mutable_run());
 }
 
 void ToProto(const core::SweepSummary& summary, v1::SweepSummary* out) {
@@ -139,7 +142,8 @@ void ToProto(const core::ExtendResult& result, v1::ExtendSweepResponse* out) {
   for (const std::string& line : extension.refused) to->add_refused(line);
 }
 
-absl::Status ToProto(const core::SweepDetails& details, v1::GetSweepResponse* out) {
+absl::Status ToProto(const core::SweepDetails& details, bool without_runs,
+                     v1::GetSweepResponse* out) {
   ToProto(details.summary, out->mutable_sweep());
   if (!out->mutable_spec()->ParseFromString(details.spec_blob)) {
     return absl::InternalError(
@@ -147,7 +151,11 @@ absl::Status ToProto(const core::SweepDetails& details, v1::GetSweepResponse* ou
   }
   *out->mutable_spec()->mutable_tags() = out->sweep().tags();
   for (const core::GroupSummary& group : details.groups) {
-    COPPICE_RETURN_IF_ERROR(ToProto(group, out->add_groups()));
+    if (without_runs) {
+      FillWithoutRun(group, out->add_groups());
+    } else {
+      COPPICE_RETURN_IF_ERROR(ToProto(group, out->add_groups()));
+    }
   }
   for (const core::Operation& operation : details.operations) {
     v1::Operation* const to = out->add_operations();

@@ -170,8 +170,8 @@ grpc::ServerUnaryReactor* SweepServiceImpl::GetSweep(Context* context,
   absl::StatusOr<std::string> name = SweepNameFromProto(request->name());
   if (!name.ok()) return Refuse(reactor, name.status());
   core_->GetSweep(CallerOf(context), *std::move(name),
-                  Answer<core::SweepDetails>(reactor, [response](const core::SweepDetails& sweep) {
-                    return ToProto(sweep, response);
+                  Answer<core::SweepDetails>(reactor, [=](const core::SweepDetails& sweep) {
+                    return ToProto(sweep, request->without_runs(), response);
                   }));
   return reactor;
 }

@@ -173,6 +173,21 @@ TEST_F(AxesCommands, StatusHasARowForEachPoint) {
   EXPECT_THAT(status, HasSubstr("300 0.98/-"));
 }
 
+TEST_F(AxesCommands, StatusShowsSomePointsOfASweep) {
+  const std::string all = Ok({"status", "demo"});
+  const std::string some = Ok({"status", "demo", "--where", "size=paper"});
+  EXPECT_THAT(all, Not(HasSubstr("shown below")));
+  EXPECT_THAT(some, HasSubstr("shown below: "));
+  EXPECT_THAT(some, HasSubstr("question  paper "));
+  EXPECT_THAT(some, Not(HasSubstr("small")));
+  EXPECT_EQ(Ok({"status", "demo/size=paper"}), some);
+  const nlohmann::json json = Json({"status", "demo", "--where", "size=paper"});
+  EXPECT_LT(json["groups"].size(), Json({"status", "demo"})["groups"].size());
+  EXPECT_THAT(Error({"status", "demo/seed=0"}), HasSubstr("`coppice jobs` shows single jobs"));
+  EXPECT_THAT(Error({"status", "demo/size=paper", "--watch"}), HasSubstr("leave it out"));
+  EXPECT_THAT(Error({"status", "demo", "--where", "size=big"}), HasSubstr("size"));
+}
+
 TEST_F(AxesCommands, JobsAndMetricsHaveAColumnForEachAxis) {
   EXPECT_THAT(Ok({"jobs", "demo"}),
               HasSubstr("job  task       size  depth  train.learning_rate  seed  state"));

@@ -271,7 +271,7 @@ TEST(StoredText, ThatCannotBeReadBackIsAnInternalError) {
   core::SweepDetails sweep;
   sweep.spec_blob = "\xff\xff\xff";
   v1::GetSweepResponse response;
-  EXPECT_TRUE(absl::IsInternal(ToProto(sweep, &response)));
+  EXPECT_TRUE(absl::IsInternal(ToProto(sweep, /*without_runs=*/false, &response)));
 }
 
 TEST(Answers, ListsOfAnySizeComeInPagesThatFitIntoAMessage) {

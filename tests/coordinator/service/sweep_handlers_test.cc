@@ -231,7 +231,7 @@ TEST_F(Handlers, EveryErrorCodeOfTheCoreReachesTheClientWithItsMessage) {
 }
 
 TEST_F(Handlers, GetSweepReturnsSummarySpecAndGroups) {
-  EXPECT_CALL(core_, GetSweep("small", _)).WillOnce([](auto, auto done) {
+  EXPECT_CALL(core_, GetSweep("small", _)).Times(2).WillRepeatedly([](auto, auto done) {
     done(core::SweepDetails{Summary(),
                             Spec().SerializeAsString(),
                             {Group()},
@@ -248,6 +248,14 @@ TEST_F(Handlers, GetSweepReturnsSummarySpecAndGroups) {
   ASSERT_EQ(response.operations_size(), 1);
   EXPECT_EQ(response.operations(0).action(), "paused");
   EXPECT_EQ(response.operations(0).who(), "ana at ipv4:10.0.0.7:1");
+  EXPECT_TRUE(response.groups(0).has_run());
+
+  request.set_without_runs(true);
+  v1::GetSweepResponse short_response;
+  CallContext again;
+  ASSERT_TRUE(served_.sweeps->GetSweep(&again, request, &short_response).ok());
+  response.mutable_groups(0)->clear_run();
+  EXPECT_EQ(short_response.SerializeAsString(), response.SerializeAsString());
 }
 
 TEST_F(Handlers, ListSweepsReturnsThemAll) {
