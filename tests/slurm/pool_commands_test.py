@@ -62,7 +62,7 @@ class ClientTest(PoolCommandsTest):
         self.add_pool()
         self.coppice.submit('cron', seeds=1, steps=3000)
         self.assertEqual(self.slurm.queue(), {}, 'nobody has run a command yet')
-        self.assertIn('waits', self.pool().get('decision', 'waits'))
+        wait_for(lambda: 'waits' in self.pool()['decision'], 30, 'word that the pool waits for a client')
         self.run_once()
         self.assertEqual(len(self.slurm.queue()), 2)
         self.run_once()
