@@ -59,9 +59,9 @@ void AxesReader::ReadExcluded(const YAML::Node& item, const std::string& path,
                  absl::StrCat("unknown axis ", Quote(name), " in ", path, "; ",
                               AdviceForAxis(name, AxisNames())));
     } else if (!seen.insert(name).second) {
-      notes_.Add(key, JoinPath(path, name), "stands here a second time; remove one");
+      notes_.Add(key, PathBelow(path, name), "stands here a second time; remove one");
     } else {
-      ReadCondition(key, entry.second, JoinPath(path, name), exclude->mutable_where());
+      ReadCondition(key, entry.second, PathBelow(path, name), exclude->mutable_where());
     }
   }
 }
@@ -114,15 +114,15 @@ void AxesReader::ReadWhere(const YAML::Node& node, const std::string& path, v1::
                               AdviceForWhere(name, spec_.axes().empty() ? std::vector<std::string>()
                                                                         : AxisNames())));
     } else if (!is_new) {
-      notes_.Add(key, JoinPath(path, name),
+      notes_.Add(key, PathBelow(path, name),
                  absl::StrCat("stands here a second time (first in line ", first->second,
                               "); remove one"));
     } else if (!listed) {
-      ReadCondition(key, entry.second, JoinPath(path, name), where->mutable_axes());
+      ReadCondition(key, entry.second, PathBelow(path, name), where->mutable_axes());
     } else if (entry.second.IsNull()) {
-      notes_.Add(key, JoinPath(path, name), "has no value; give it one or remove the line");
+      notes_.Add(key, PathBelow(path, name), "has no value; give it one or remove the line");
     } else {
-      fields_.ReadField(entry.second, JoinPath(path, name),
+      fields_.ReadField(entry.second, PathBelow(path, name),
                         *where->GetDescriptor()->FindFieldByName(name), where);
     }
   }

@@ -237,19 +237,19 @@ void AxesReader::ParseSettings(const YAML::Node& node, const std::string& prefix
       notes_.Add(key, path, "has a key that is no word; use the path of a setting");
       continue;
     }
-    const std::string name = JoinPath(prefix, key.Scalar());
+    const std::string name = PathBelow(prefix, key.Scalar());
     const SettingForm* form = forms_.Find(name);
     if (form == nullptr && forms_.IsGroup(name) && entry.second.IsMap()) {
       ParseSettings(entry.second, name, path, seen, parsed);
     } else if (form == nullptr && forms_.IsGroup(name)) {
-      notes_.Add(key, JoinPath(path, name),
+      notes_.Add(key, PathBelow(path, name),
                  "is a group of settings; give it some, for example {model: {d_model: 128}}");
     } else if (form == nullptr) {
       notes_.Add(key, "",
                  absl::StrCat("unknown setting ", Quote(name), " in ", path, "; ",
                               AdviceForSetting(name, forms_.Names())));
     } else if (!seen->insert(name).second) {
-      notes_.Add(key, JoinPath(path, name), "stands here a second time; remove one");
+      notes_.Add(key, PathBelow(path, name), "stands here a second time; remove one");
     } else {
       ParseSetting(key, entry.second, *form, path, parsed);
     }
@@ -258,7 +258,7 @@ void AxesReader::ParseSettings(const YAML::Node& node, const std::string& prefix
 
 void AxesReader::ParseSetting(const YAML::Node& key, const YAML::Node& node,
                               const SettingForm& form, const std::string& path, Parsed* parsed) {
-  const std::string at = JoinPath(path, form.name);
+  const std::string at = PathBelow(path, form.name);
   notes_.Place(at, node.IsNull() ? key : node);
   if (node.IsNull()) {
     notes_.Add(key, at, "has no value; give it one or remove it");

@@ -126,7 +126,7 @@ class ProgramReader {
     ForEach(node, path, "{command: [python3, train.py]}",
             [&](const YAML::Node& key, const YAML::Node& value) {
               const auto part = parts.find(key.Scalar());
-              if (part != parts.end()) return part->second(value, JoinPath(path, key.Scalar()));
+              if (part != parts.end()) return part->second(value, PathBelow(path, key.Scalar()));
               const std::string nearest = NearestWord(key.Scalar(), names);
               notes_.Add(key, "",
                          absl::StrCat("unknown key ", Quote(key.Scalar()), " in ", path, "; ",
@@ -153,7 +153,7 @@ class ProgramReader {
             [&](const YAML::Node& key, const YAML::Node& value) {
               const std::string& name = key.Scalar();
               if (!IsPlainIdentifier(name)) return NoName(key, path);
-              const std::string at = JoinPath(path, name);
+              const std::string at = PathBelow(path, name);
               notes_.Place(at, value);
               if (!CheckPlainScalar(value, at, "a text", &notes_)) return;
               v1::EnvironmentVariable* variable = program_.add_environment();
@@ -167,7 +167,7 @@ class ProgramReader {
             [&](const YAML::Node& key, const YAML::Node& value) {
               const std::string& name = key.Scalar();
               if (!IsPlainIdentifier(name)) return NoName(key, path);
-              const std::string at = JoinPath(path, name);
+              const std::string at = PathBelow(path, name);
               notes_.Place(at, value);
               const auto scalar = ReadDefault(value, at, &notes_);
               if (!scalar) return;
@@ -237,7 +237,7 @@ void ReadProgramChanges(const YAML::Node& node, const std::string& path, const S
                               AfterSemicolon(DidYouMean(name, names))));
       continue;
     }
-    const std::string at = JoinPath(path, name);
+    const std::string at = PathBelow(path, name);
     notes->Place(at, entry.second.IsNull() ? key : entry.second);
     const auto [first, is_new] = lines.emplace(name, PositionOf(key.Mark()).line);
     if (!is_new) {

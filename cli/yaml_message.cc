@@ -71,15 +71,15 @@ void YamlMessageReader::ReadMap(const YAML::Node& node, const std::string& path,
     if (field == nullptr) {
       UnknownKey(key, path, *message);
     } else if (!is_new) {
-      notes_.Add(key, JoinPath(path, key.Scalar()),
+      notes_.Add(key, PathBelow(path, key.Scalar()),
                  absl::StrCat("stands here a second time (first in line ", first->second,
                               "); remove one"));
     } else if (entry.second.IsNull()) {
       // The null value's own mark is that of the next token.
-      notes_.Add(key, JoinPath(path, field->name()),
+      notes_.Add(key, PathBelow(path, field->name()),
                  "has no value; give it one or remove the line");
-    } else if (!aside_(entry.second, JoinPath(path, field->name()), *field, message)) {
-      ReadField(entry.second, JoinPath(path, field->name()), *field, message);
+    } else if (!aside_(entry.second, PathBelow(path, field->name()), *field, message)) {
+      ReadField(entry.second, PathBelow(path, field->name()), *field, message);
     }
   }
 }

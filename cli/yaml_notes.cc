@@ -46,7 +46,7 @@ std::string Quote(const std::string& text) {
   return absl::StrCat("'", shown, text.size() > 60 ? "...'" : "'");
 }
 
-std::string JoinPath(const std::string& path, absl::string_view name) {
+std::string PathBelow(const std::string& path, absl::string_view name) {
   return path.empty() ? std::string(name) : absl::StrCat(path, ".", name);
 }
 

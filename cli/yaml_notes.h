@@ -50,7 +50,7 @@ Position PositionOf(const YAML::Mark& mark);
 // The text in quotes, escaped and at most 60 bytes long.
 std::string Quote(const std::string& text);
 // "a.b" of "a" and "b".
-std::string JoinPath(const std::string& path, absl::string_view name);
+std::string PathBelow(const std::string& path, absl::string_view name);
 // "a map", "a list", "a single value".
 const char* KindOf(const YAML::Node& node);
 // The entries of a list. A single value stands for a list of one.

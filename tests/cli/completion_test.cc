@@ -48,14 +48,16 @@ TEST_F(CompletionTest, CommandsAndFlagsAreThoseOfThePlace) {
   EXPECT_THAT(Offered({"st"}), ElementsAre("status"));
   EXPECT_THAT(Offered({"checkpoint", ""}), UnorderedElementsAre("list", "fetch", "verify"));
   EXPECT_THAT(Offered({"checkpoint", "fetch", "--s"}), ElementsAre("--step"));
-  EXPECT_THAT(Offered({"status", "--w"}), ElementsAre("--watch"));
+  EXPECT_THAT(Offered({"status", "--wa"}), ElementsAre("--watch"));
   EXPECT_THAT(Offered({"status", "--"}), AllOf(Contains("--json"), Contains("--coordinator")));
   EXPECT_THAT(Offered({"completion", ""}), ElementsAre("bash", "zsh", "fish"));
 }
 
 TEST_F(CompletionTest, SweepsJobPathsAndWorkersAreTheCoordinators) {
-  EXPECT_THAT(Offered({"status", ""}), ElementsAre("demo"));
+  EXPECT_THAT(Offered({"report", ""}), ElementsAre("demo"));
   EXPECT_EQ(directive_, ":");
+  EXPECT_THAT(Offered({"status", ""}), ElementsAre("demo"));
+  EXPECT_EQ(directive_, ":goes-on") << "with a slash behind it, some of its points";
   EXPECT_THAT(Offered({"show", "d"}), ElementsAre("demo/"));
   EXPECT_EQ(directive_, ":goes-on");
   EXPECT_THAT(Offered({"show", "demo/"}), ElementsAre("demo/question/", "demo/dyck/"));
@@ -113,7 +115,8 @@ TEST_F(CompletionTest, TheCoordinatorNamedOnTheLineIsAsked) {
            {"--insecure", absl::StrCat("--coordinator=", coordinator_.address()), "status", ""},
            {"status", "--access", access, "--coordinator", coordinator_.tls_address(), ""}}) {
     words.insert(words.begin(), {"__complete", "--"});
-    EXPECT_EQ(RunCommand("127.0.0.1:1", words).out, "demo\n:\n") << absl::StrJoin(words, " ");
+    EXPECT_EQ(RunCommand("127.0.0.1:1", words).out, "demo\n:goes-on\n")
+        << absl::StrJoin(words, " ");
   }
 }
 

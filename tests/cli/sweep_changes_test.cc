@@ -43,7 +43,7 @@ TEST_F(SweepChangesTest, DeleteWithoutATerminalNeedsYes) {
   const CliResult deleted = Run({"delete", "demo", "--yes"});
   EXPECT_EQ(deleted.code, 0) << deleted.err;
   EXPECT_THAT(deleted.out,
-              AllOf(HasSubstr("deleted demo with 8 jobs"), HasSubstr("24 checkpoints (3.1 MB)")));
+              AllOf(HasSubstr("deleted demo with 8 jobs"), HasSubstr("24 checkpoints (3.0 MiB)")));
   ASSERT_EQ(Deletes().size(), 3u);
   EXPECT_FALSE(Deletes()[2].dry_run());
   absl::MutexLock lock(&service_.mutex);

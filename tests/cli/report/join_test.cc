@@ -141,7 +141,7 @@ TEST(JoinByAxes, TheSweepIsTheOutermostAxisAndMissingAxesSaySo) {
       JoinByAxes({ByAxes("a", {"sweep"}, {{"x"}}), ByAxes("b", {"size"}, {{"x"}})}).status()));
 }
 
-// The fake coordinator answers with the same jobs for every sweep that it has.
+// Two sweeps with the same jobs and rows.
 class JoinedReport : public ReportTest {
  protected:
   JoinedReport() {
@@ -150,6 +150,18 @@ class JoinedReport : public ReportTest {
     v1::SweepSummary twin = service().sweeps[0];
     twin.set_name("twin");
     service().sweeps.push_back(twin);
+    constexpr uint64_t kApart = 1'000;
+    const std::vector<v1::Job> jobs = service().jobs;
+    for (v1::Job job : jobs) {
+      job.set_sweep("twin");
+      job.set_id(job.id() + kApart);
+      service().jobs.push_back(job);
+    }
+    const std::vector<v1::JobMetrics> rows = service().metrics;
+    for (v1::JobMetrics row : rows) {
+      row.set_job_id(row.job_id() + kApart);
+      service().metrics.push_back(row);
+    }
   }
 };
 
