@@ -176,7 +176,7 @@ TEST_F(CliTest, UnknownThingsAreNamed) {
 TEST_F(CliTest, CompletionNamesCommandsAndSweeps) {
   EXPECT_TRUE(absl::StrContains(Ok({"completion", "bash"}), "complete -F _coppice coppice"));
   EXPECT_EQ(Ok({"__complete", "--", "stat"}), "status\n:\n");
-  EXPECT_EQ(Ok({"__complete", "--", "status", ""}), "words\n:\n");
+  EXPECT_EQ(Ok({"__complete", "--", "status", ""}), "words\n:goes-on\n");
 }
 
 // Commands that change things have a deployment of their own.

@@ -13,10 +13,11 @@
 namespace coppice::e2e {
 namespace {
 
-std::string Sweep(const std::string& seeds, const std::string& report) {
+std::string Sweep(const std::string& seeds, const std::string& report, int steps = 4000) {
   return absl::StrCat("name: words\ntasks: [question]\ndepths: [1]\nseeds: ", seeds, R"(
 model: {d_model: 32, heads: 2, d_ff: 64}
-train: {steps: 4000, batch_size: 8, learning_rate: 1e-3, warmup_steps: 100}
+train: {steps: )",
+                      steps, R"(, batch_size: 8, learning_rate: 1e-3, warmup_steps: 100}
 data: {train: 2000, val: 100, test: 10, gen: 100}
 checkpoint: {every: 500}
 report: {every: 250, decode_sentences: 20, probes: {sentences: 20})",
@@ -67,7 +68,8 @@ TEST(StalledTrainerTest, ItsRateFallsItIsNamedAndAtTheLimitItIsEndedChargedAndTr
   Cluster cluster;
   cluster.StartCoordinator();
   cluster.StartWorker("first");
-  cluster.Submit(Sweep("0", ", stall_seconds: 20"));
+  // At 3,000 steps a second, a job of 4,000 may end before its rate is known.
+  cluster.Submit(Sweep("0", ", stall_seconds: 20", 20'000));
   ASSERT_TRUE(AwaitSummary(cluster, [](const v1::SweepSummary& summary) {
     return summary.seed_steps_per_second() > 20;
   })) << cluster.worker("first").err();
