@@ -9,6 +9,7 @@ import stat
 from pathlib import Path
 from typing import Callable, List, Optional, Tuple
 
+_ROOM = 1 << 20
 _CHECKPOINT = re.compile(r"step-(\d{9})(\.[A-Za-z0-9._-]{1,40})?")
 
 
@@ -44,7 +45,11 @@ def save_durably(folder: Path, step: int, save: Callable[[Path], object]) -> Pat
         shutil.rmtree(staging)
     staging.mkdir()
     try:
-        save(staging / name)
+        try:
+            save(staging / name)
+        except Exception:
+            _check_room(staging)
+            raise
         written = os.listdir(staging)
         if len(written) != 1 or step_of(written[0]) != step:
             raise SaveError(f"the save function is to write one file or folder, at the path that it was given; "
@@ -58,6 +63,18 @@ def save_durably(folder: Path, step: int, save: Callable[[Path], object]) -> Pat
         shutil.rmtree(staging, ignore_errors=True)
     _sync_folder(folder)
     return target
+
+
+def _check_room(folder: Path) -> None:
+    """Raises OSError if the disk takes no megabyte more. Libraries hide a full disk behind errors of their own."""
+    probe = folder / ".room"
+    try:
+        with open(probe, "wb") as file:
+            file.write(bytes(_ROOM))
+            file.flush()
+            os.fsync(file.fileno())
+    finally:
+        probe.unlink()
 
 
 def remove(path: Path) -> None:

@@ -4,6 +4,7 @@ import json
 import os
 import random
 import signal
+import subprocess
 import sys
 import tempfile
 import unittest
@@ -76,6 +77,31 @@ class Events(InFolder):
         again = self.run_program(resume=resume)
         self.assertEqual(again.code, 0)
         self.assertEqual([event['event'] for event in again.events], ['start', 'done'])
+
+
+class FullDisk(InFolder):
+    SCRIPT = """
+import pathlib, resource, sys
+sys.path.insert(0, sys.argv[1])
+from coppice import _saving
+if sys.argv[3] == 'full':
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+def save(path):
+    raise RuntimeError('unexpected pos')  # as torch.save says it
+try:
+    _saving.save_durably(pathlib.Path(sys.argv[2]), 10, save)
+except Exception as error:
+    print(type(error).__name__, type(error.__context__).__name__)
+"""
+
+    def raised(self, disk):
+        done = subprocess.run([sys.executable, '-c', self.SCRIPT, fake_worker.PACKAGE, self.folder, disk], stdout=subprocess.PIPE, text=True, check=True)
+        self.assertEqual(os.listdir(self.folder), [])
+        return done.stdout.split()
+
+    def test_an_error_of_a_library_that_hides_it_is_one_of_the_disk(self):
+        self.assertEqual(self.raised('full'), ['OSError', 'RuntimeError'])
+        self.assertEqual(self.raised('free')[0], 'RuntimeError')
 
 
 class Interrupted(InFolder):
