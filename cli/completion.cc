@@ -69,7 +69,6 @@ class Names {
     for (const v1::Worker& worker : list->workers()) names.push_back(worker.name());
     return names;
   }
-  // The sweep that the command line names, or the only one.
   std::vector<std::string> Pools() {
     std::vector<std::string> names;
     Client* const client = Connect();
@@ -79,6 +78,7 @@ class Names {
     for (const v1::Pool& pool : list->pools()) names.push_back(pool.spec().name());
     return names;
   }
+  // Of the sweep that the command line names, or of the only one.
   std::optional<v1::SweepSpec> Spec(const std::string& target) {
     Client* const client = Connect();
     const absl::StatusOr<Target> parsed = ParseTarget(target);

@@ -13,7 +13,7 @@ namespace coppice::spec {
 // "0-4, 7", from numbers in any order. "..." replaces the ranges after the first `most`.
 std::string RangesText(std::vector<uint32_t> numbers, size_t most = 8);
 
-// Where each of two sweeps is, in the words of a difference.
+// The words of a difference for the places of its two sweeps.
 struct Sides {
   std::string there = "there";
   std::string here = "here";

@@ -20,6 +20,9 @@
 namespace coppice::service {
 namespace {
 
+// A spec and a command allow the same.
+static_assert(spec::kMaxTagsOfSweep == core::kMaxTags);
+
 // Of a filter: more than a sweep has axes, and values of each.
 constexpr size_t kMaxConditions = 64;
 constexpr size_t kMaxConditionValues = 20'000;

@@ -11,7 +11,7 @@
 
 namespace coppice::worker {
 
-// What is known of the trainer of a pack, beside its process.
+// The facts about the trainer of a pack that its exit does not tell.
 struct TrainerFacts {
   struct Fault {
     FailureKind kind = FailureKind::kGarbage;

@@ -57,7 +57,7 @@ SweepDemand Sweep(uint64_t id, uint64_t grantable) {
   return {id, 100 + static_cast<int64_t>(id), id == 1 ? "words" : "other", grantable, 0, 0};
 }
 
-// What each sweep has after a minute in which one worker of the pool was as given.
+// Counts one minute in which a worker of the pool was as given, and returns the use of each sweep.
 std::vector<double> Counted(const WorkerCapacity& worker, PoolRow* row) {
   Demand demand;
   demand.workers = {worker};
